@@ -1,0 +1,72 @@
+# The few verbs of the project, the same for people and for CI. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
+FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
+
+export DAGSTER_TELEMETRY_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo advance serve ui mlflow lab test test-slow check format docs bench clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make .venv with the pinned versions
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "quantlake needs Python 3.11 and '$(PYTHON)' was not found; install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) with the pinned versions (about 320 packages; a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --compile-bytecode -c constraints.txt -e ".[sample,notebooks,dev]"
+	@touch $@
+
+demo: setup ## the main job: real market to a served forecast and a selected strategy
+	@$(BIN)/quantlake demo
+
+advance: setup ## let the next market session close and show what changed
+	@$(BIN)/quantlake advance --sessions 1
+
+serve: setup ## the forecast endpoint on 127.0.0.1:3000
+	@$(BIN)/quantlake serve
+
+ui: setup ## the Dagster UI on 127.0.0.1:3001
+	@$(BIN)/quantlake ui
+
+mlflow: setup ## the MLflow tracking UI on 127.0.0.1:5000
+	@$(BIN)/quantlake mlflow
+
+lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
+	@$(BIN)/quantlake lab
+
+test: setup ## all tests but the slow ones
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: setup ## the slow and wide variants
+	@$(BIN)/pytest -m slow
+
+check: setup ## formatting, lint, types, import law, sizes
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -q tests/architecture
+
+format: setup ## rewrite the files in the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
+	@$(BIN)/python -m benchmarks
+
+constraints.txt: ; # made by `make lock`
+
+.PHONY: lock
+lock: ## resolve constraints.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras $(FIND_LINKS) --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
+	@sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' constraints.txt
+
+clean: ## remove everything generated, the lake included
+	@rm -rf data .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,57 @@
+"""Trading sessions and their closing instants, over exchange_calendars."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from lake.errors import ConfigError
+
+VENUE = "XNYS"
+FIRST_SESSION, LAST_SESSION = date(1998, 1, 1), date(2027, 12, 31)
+
+
+@cache
+def _calendar(venue: str) -> Any:
+    import exchange_calendars
+
+    return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
+
+
+@cache
+def closes(venue: str = VENUE) -> pl.DataFrame:
+    """Every session of a venue with its close.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``session`` (date) and ``event_time`` (UTC instant of the close, early closes included), in order.
+    """
+    series = _calendar(venue).closes
+    return pl.DataFrame(
+        {"session": [stamp.date() for stamp in series.index], "event_time": [stamp.to_pydatetime() for stamp in series]},
+        schema={"session": pl.Date, "event_time": pl.Datetime("us", "UTC")},
+    )
+
+
+def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[datetime]:
+    """Closing instants in the half-open interval ``(start, end]``, in order."""
+    return closes(venue).filter((pl.col("event_time") > start) & (pl.col("event_time") <= end))["event_time"].to_list()
+
+
+def next_closes(after: datetime, count: int, venue: str = VENUE) -> list[datetime]:
+    """Return the next `count` closing instants strictly after an instant."""
+    found = session_closes(after, after + timedelta(days=10 + 2 * count), venue)[:count]
+    if len(found) < count:
+        raise ConfigError(f"The calendar of {venue} ends on {LAST_SESSION}; {count} sessions after {after} are not in it.")
+    return found
+
+
+def close_of(session: date, venue: str = VENUE) -> datetime:
+    """Closing instant of one session."""
+    row = closes(venue).filter(pl.col("session") == session)
+    if row.is_empty():
+        raise ConfigError(f"{session} is no session of {venue}.")
+    at: datetime = row["event_time"][0]
+    return at.astimezone(UTC)

@@ -1,0 +1,100 @@
+"""The market's now: the one clock that everything asks, injectable so that history can be replayed.
+
+Two times are kept apart everywhere. `event_time` is when something was true (a bar is stamped when it closes);
+`known_time` is when we could know it. Both are UTC instants.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from lake.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEMO_START = datetime(2012, 12, 31, 21, 0, tzinfo=UTC)
+"""Close of the last session of 2012: where the demo's market stands before it is advanced."""
+
+
+class Clock(Protocol):
+    """Anything that can say what time it is in the market."""
+
+    def now(self) -> datetime:
+        """Return the current instant, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The wall clock, for live sources and for how long things took."""
+
+    def now(self) -> datetime:
+        """Return the current instant, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """A clock that stands still, for tests and for looking back."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """Return the instant it was set to."""
+        return require_utc(self.at)
+
+
+@dataclass(frozen=True)
+class ReplayClock:
+    """A market clock kept in a file, so that every process of the platform agrees on it.
+
+    Parameters
+    ----------
+    path
+        File that holds the instant; `DEMO_START` is in force while it does not exist.
+    """
+
+    path: "Path"
+
+    def now(self) -> datetime:
+        """Return the instant the market stands at, in UTC."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return DEMO_START
+        try:
+            return require_utc(datetime.fromisoformat(json.loads(text)["now"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"The market clock {self.path} cannot be read: {error}. Delete it to go back to {DEMO_START:%Y-%m-%d}."
+            ) from error
+
+    def move_to(self, at: datetime) -> None:
+        """Set the market's now. Time only moves forward.
+
+        Raises
+        ------
+        ConfigError
+            If `at` lies before the present instant: what was known cannot be unlearned.
+        """
+        if require_utc(at) < self.now():
+            raise ConfigError(
+                f"The market stands at {self.now().isoformat()} and cannot go back to {at.isoformat()}. "
+                "Start afresh with an empty QUANTLAKE_HOME."
+            )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump({"now": at.astimezone(UTC).isoformat()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+
+
+def require_utc(at: datetime) -> datetime:
+    """Return `at` in UTC; a time without a zone is refused, never guessed."""
+    if at.tzinfo is None:
+        raise ConfigError(f"The time {at.isoformat()} has no zone. Say which one it is in, e.g. {at.isoformat()}+00:00.")
+    return at.astimezone(UTC)

@@ -1,0 +1,99 @@
+"""One exception tree. Every message says what, what was found, what was expected, and the next step.
+
+::
+
+    QuantlakeError
+    ├── ConfigError          a setting or an experiment value is wrong
+    ├── SourceError          a source has no data, or data it should not have
+    ├── SchemaError          a frame does not fit its table
+    ├── TableNotFoundError   a table has no rows yet
+    ├── ConflictError        a row contradicts one that is already stored
+    ├── DataQualityError     a table fails its expectations
+    ├── LookAheadError       something saw what was not yet known
+    ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
+    ├── NotReadyError        the thing exists in principle but has not been made yet
+    ├── OnlineStoreError     Redis does not answer
+    └── ModelError           a model artefact is missing, altered, or answers nonsense
+        ├── ParityError      the exported model does not compute what the trained one does
+        └── EngineError      the engine refused its input or output
+"""
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class QuantlakeError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ConfigError(QuantlakeError):
+    """A setting or an experiment value is wrong."""
+
+
+class SourceError(QuantlakeError):
+    """A source has no data, or data it should not have."""
+
+
+class SchemaError(QuantlakeError):
+    """A frame does not fit the table it was meant for."""
+
+
+class TableNotFoundError(QuantlakeError):
+    """A table has no rows yet."""
+
+
+class ConflictError(QuantlakeError):
+    """A row contradicts one that is already stored."""
+
+
+class DataQualityError(QuantlakeError):
+    """A table fails its expectations."""
+
+
+class LookAheadError(QuantlakeError):
+    """Something saw what was not yet known."""
+
+
+class NotReadyError(QuantlakeError):
+    """The thing asked for has not been made yet."""
+
+
+class OnlineStoreError(QuantlakeError):
+    """The online store does not answer."""
+
+
+class ModelError(QuantlakeError):
+    """A model artefact is missing, was altered, or answers nonsense."""
+
+
+class ParityError(ModelError):
+    """The exported model does not compute what the trained one does."""
+
+
+class EngineError(ModelError):
+    """An engine refused its input or its output."""
+
+
+class UnknownNameError(QuantlakeError):
+    """A name that does not exist; `nearest` holds the names closest to it.
+
+    Parameters
+    ----------
+    kind
+        What was looked for, in the singular: ``symbol``, ``feature``, ``strategy``.
+    name
+        The name that was asked for.
+    known
+        Every name that would have been right.
+    """
+
+    def __init__(self, kind: str, name: str, known: "Iterable[str]") -> None:
+        names = sorted(known)
+        folded = {candidate.lower(): candidate for candidate in names}
+        self.kind, self.name = kind, name
+        self.nearest = [folded[match] for match in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)]
+        hint = f"Did you mean {', '.join(self.nearest)}?" if self.nearest else f"Known: {', '.join(names[:30])}."
+        super().__init__(f"There is no {kind} '{name}'. {hint}")

@@ -1,0 +1,88 @@
+"""The only reader of the environment: every setting, its default and its unit."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lake.errors import ConfigError
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+
+
+class Settings(BaseSettings):
+    """What can be set from outside, frozen; each name is read from ``QUANTLAKE_<NAME>`` (a few have a usual name).
+
+    Everything generated lies under `home`, so that moving or deleting that one folder moves or deletes it all.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="QUANTLAKE_", frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default=Path("data"), description="folder of everything generated")
+    redis_url: str | None = Field(
+        default=None, validation_alias="REDIS_URL", description="external Redis; the embedded one when unset"
+    )
+    redis_port: int = Field(default=6390, ge=1024, le=65535, description="loopback port of the embedded Redis")
+    mlflow_tracking_uri: str | None = Field(
+        default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
+    )
+    experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
+    engine: Literal["onnx", "tensorrt"] = Field(default="onnx", description="inference engine of the service")
+    provider: Provider = Field(default="cpu", description="where ONNX Runtime computes")
+    engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
+    host: str = Field(default="127.0.0.1", description="address the service listens on")
+    port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
+    online_timeout_ms: int = Field(default=500, ge=1, description="longest wait for the online store")
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the Delta tables."""
+        return self.home / "tables"
+
+    @property
+    def feast(self) -> Path:
+        """Folder of the Feast registry."""
+        return self.home / "feast"
+
+    @property
+    def redis(self) -> Path:
+        """Folder of the embedded Redis: its snapshot, log and process id."""
+        return self.home / "redis"
+
+    @property
+    def mlflow(self) -> Path:
+        """Folder of the local tracking store."""
+        return self.home / "mlflow"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the exported models that the service loads."""
+        return self.home / "models"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of HTML reports and plots."""
+        return self.home / "reports"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.home / "dagster"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: the one set from outside, or SQLite under `home`."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment once; paths come back absolute."""
+    try:
+        read = Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        raise ConfigError(f"The environment holds a setting that cannot be used. {problems}") from error
+    return read.model_copy(update={"home": read.home.expanduser().absolute()})

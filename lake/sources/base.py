@@ -1,0 +1,28 @@
+"""What every source of bars answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One delivery: rows in the columns of `raw_bars`, under an id that is the same whenever the same is asked."""
+
+    batch_id: str
+    rows: pl.DataFrame
+
+
+class BarSource(Protocol):
+    """A source of daily bars."""
+
+    name: str
+
+    def read(self, after: datetime | None, until: datetime) -> Batch:
+        """Return the bars that closed in ``(after, until]``; `after` None means from the source's beginning.
+
+        Nothing known after `until` is returned, whatever the source holds.
+        """
+        ...
