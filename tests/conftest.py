@@ -1,0 +1,85 @@
+"""Fixtures shared by the tests of every room: an empty lake, settings of their own, the packaged market."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from lake.clock import DEMO_START, FixedClock
+from lake.ingest import ingest_bars, refine_to_lake
+from lake.settings import Settings
+from lake.settings import settings as read_settings
+from lake.sources.packaged import PackagedMarket
+from lake.store import Lake
+from lake.tables import ACTIONS, BARS, RAW_BARS
+
+# The same examples on every machine and every run: a red test can be repeated, a green one is no luck.
+hypothesis_settings.register_profile(
+    "quantlake", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("quantlake")
+
+
+def pytest_configure() -> None:
+    """Keep tests, and the processes they start, away from the user's lake and from services outside."""
+    for name in [name for name in os.environ if name.startswith("QUANTLAKE_")]:
+        del os.environ[name]
+    for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "QUANTLAKE_HOME": tempfile.mkdtemp(prefix="quantlake-tests-"),
+        "DAGSTER_TELEMETRY_ENABLED": "false",
+        "BENTOML_DO_NOT_TRACK": "true",
+        "DO_NOT_TRACK": "1",
+        "MPLBACKEND": "agg",
+    }
+    read_settings.cache_clear()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["QUANTLAKE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Return an empty lake, gone after the test."""
+    return Lake(tmp_path / "tables")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Return settings with a home of their own and a free port for the embedded Redis."""
+    return Settings(home=tmp_path / "home", redis_port=free_port())
+
+
+@pytest.fixture(scope="session")
+def packaged_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """Return the real market as known at the close of 2012-12-31. To read only: a test that writes takes the copy."""
+    market = Lake(tmp_path_factory.mktemp("packaged") / "tables")
+    clock = FixedClock(DEMO_START)
+    ingest_bars(market, PackagedMarket(), clock)
+    refine_to_lake(market, clock)
+    before = market.versions((RAW_BARS, BARS, ACTIONS))
+    folders = sorted(market.root.iterdir())
+    yield market
+    assert market.versions((RAW_BARS, BARS, ACTIONS)) == before, "a test wrote to packaged_lake"
+    assert sorted(market.root.iterdir()) == folders, "a test made a table in packaged_lake; take packaged_lake_copy"
+
+
+@pytest.fixture
+def packaged_lake_copy(packaged_lake: Lake, tmp_path: Path) -> Lake:
+    """Return a copy of the packaged market that a test may write to."""
+    return Lake(shutil.copytree(packaged_lake.root, tmp_path / "packaged" / "tables"))
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
