@@ -1,0 +1,49 @@
+"""Bars to what a model may know, offline and online."""
+
+import dagster as dg
+
+from dagster_project.partitions import ONE_RUN, YEARS, years_of
+from dagster_project.reports import materialized
+from dagster_project.resources import Platform
+
+GROUP = "features"
+
+
+@dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, deps=["bars"], kinds={"polars", "delta"})
+def features_technical(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """The technical features of every symbol and session."""
+    from feature_repo.update import update_technical
+
+    return materialized(update_technical(platform.lake, platform.clock, years=years_of(context)))
+
+
+@dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, deps=["bars"], kinds={"polars", "delta"})
+def labels(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """What came after each session, known once its horizon has passed."""
+    from feature_repo.update import update_labels
+
+    return materialized(update_labels(platform.lake, platform.clock, years=years_of(context)))
+
+
+@dg.asset(group_name=GROUP, deps=["bars"], kinds={"polars", "delta"})
+def regimes(platform: Platform) -> dg.MaterializeResult:
+    """Regime of the market per session."""
+    from feature_repo.update import update_regimes
+
+    return materialized(update_regimes(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=[features_technical], kinds={"polars", "delta"})
+def model_windows(platform: Platform) -> dg.MaterializeResult:
+    """Input of the models in service, for the newest session."""
+    from feature_repo.update import update_windows
+
+    return materialized(update_windows(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=[model_windows, regimes, "strategy_assignments"], kinds={"feast", "redis"})
+def online_store(platform: Platform) -> dg.MaterializeResult:
+    """Features, windows, regime and selected strategy in Redis: what one request reads."""
+    from feature_repo.retrieval import materialize
+
+    return materialized(materialize(platform.lake, platform.settings, platform.clock.now()))

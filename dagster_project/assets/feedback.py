@@ -1,0 +1,56 @@
+"""From forecasts and what came of them to the strategy that serves next."""
+
+import dagster as dg
+
+from dagster_project.reports import materialized
+from dagster_project.resources import Platform
+
+GROUP = "feedback"
+
+
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels"], kinds={"polars", "delta"})
+def outcomes(platform: Platform) -> dg.MaterializeResult:
+    """Exactly one outcome for each forecast whose horizon has passed."""
+    from serving.outcomes import mature
+
+    return materialized(mature(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels", "regimes"], kinds={"polars", "delta"})
+def strategy_returns(platform: Platform) -> dg.MaterializeResult:
+    """What each strategy of the pool earned on paper, net of cost."""
+    from serving.outcomes import update_strategy_returns
+
+    return materialized(update_strategy_returns(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=[outcomes, strategy_returns], kinds={"polars", "delta"})
+def performance(platform: Platform) -> dg.MaterializeResult:
+    """How each strategy did, by regime and window."""
+    from serving.performance import update_performance
+
+    return materialized(update_performance(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["features_technical", "forecasts"], kinds={"evidently"})
+def drift(platform: Platform) -> dg.MaterializeResult:
+    """Drift of features and forecasts against the training reference."""
+    from serving.drift import update_drift
+
+    return materialized(update_drift(platform.lake, platform.settings, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=[strategy_returns, "regimes"], kinds={"polars", "delta"})
+def selections(platform: Platform) -> dg.MaterializeResult:
+    """The strategy weights in force per regime, and the evidence for them."""
+    from serving.selection import update_selections
+
+    return materialized(update_selections(platform.lake, platform.settings, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
+def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
+    """The strategy in force for each symbol now."""
+    from serving.assignments import update_assignments
+
+    return materialized(update_assignments(platform.lake, platform.clock))

@@ -1,0 +1,37 @@
+"""Raw tables to clean ones."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dagster_project.assets.sources import raw_bars
+from dagster_project.partitions import ONE_RUN, YEARS, years_of
+from dagster_project.reports import materialized
+from dagster_project.resources import Platform
+
+GROUP = "lake"
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec("bars", deps=[raw_bars], description="Adjusted daily bars.", group_name=GROUP, kinds={"delta"}),
+        dg.AssetSpec(
+            "actions", deps=[raw_bars], description="Splits and dividends.", group_name=GROUP, kinds={"delta"}
+        ),
+        dg.AssetSpec(
+            "quarantine",
+            deps=[raw_bars],
+            description="Refused rows, with the reason.",
+            group_name=GROUP,
+            kinds={"delta"},
+        ),
+    ],
+    partitions_def=YEARS,
+    backfill_policy=ONE_RUN,
+)
+def refined_bars(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
+    """Every raw row, either clean or quarantined with its reason."""
+    from lake.ingest import refine_to_lake
+
+    for report in refine_to_lake(platform.lake, platform.clock, years=years_of(context)):
+        yield materialized(report, asset_key=report.name)

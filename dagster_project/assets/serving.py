@@ -1,0 +1,24 @@
+"""From a fitted model to forecasts."""
+
+import dagster as dg
+
+from dagster_project.reports import materialized
+from dagster_project.resources import Platform
+
+GROUP = "serving"
+
+
+@dg.asset(group_name=GROUP, deps=["trained_models", "evaluations"], kinds={"onnx", "mlflow"})
+def served_models(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """Each model as one ONNX file with its parity proof, promoted to champion."""
+    from serving.stages import promote_champions
+
+    return materialized(promote_champions(platform.lake, platform.settings, context.log.info))
+
+
+@dg.asset(group_name=GROUP, deps=[served_models, "features_technical", "regimes"], kinds={"onnx", "delta"})
+def forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """What every model would have said at each session's close, and what the service did say."""
+    from serving.stages import update_forecasts
+
+    return materialized(update_forecasts(platform.lake, platform.settings, platform.clock, context.log.info))

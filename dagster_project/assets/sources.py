@@ -1,0 +1,18 @@
+"""Sources to raw tables."""
+
+import dagster as dg
+
+from dagster_project.partitions import ONE_RUN, YEARS, years_of
+from dagster_project.reports import materialized
+from dagster_project.resources import Platform
+
+GROUP = "sources"
+
+
+@dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, kinds={"delta"})
+def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """Daily bars as the packaged market sends them, up to the market's now."""
+    from lake.ingest import ingest_bars
+    from lake.sources.packaged import PackagedMarket
+
+    return materialized(ingest_bars(platform.lake, PackagedMarket(), platform.clock, years=years_of(context)))

@@ -1,0 +1,39 @@
+"""When things run: the daily schedule after the close, and the sensor on new raw batches."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dagster_project.assets.training import GROUP as TRAINING
+from dagster_project.partitions import recent_years
+from dagster_project.resources import Platform
+
+everything = dg.define_asset_job("everything", selection="*", description="From the sources to the strategy in force.")
+daily_update = dg.define_asset_job(
+    "daily_update",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(TRAINING) - dg.AssetSelection.assets("served_models"),
+    description="One more session: bars, features, forecasts, outcomes, selection. Trains nothing.",
+)
+
+
+@dg.schedule(job=daily_update, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")
+def after_the_close(platform: Platform) -> dg.RunRequest:
+    """Half an hour after the New York close, on weekdays."""
+    now = platform.clock.now()
+    return dg.RunRequest(run_key=f"close-{now:%Y%m%dT%H%M}", tags=recent_years(now))
+
+
+@dg.sensor(job=daily_update, minimum_interval_seconds=60)
+def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """React to rows that reached `raw_bars` by any route."""
+    from lake.tables import RAW_BARS
+
+    if not platform.lake.exists(RAW_BARS):
+        yield dg.SkipReason("raw_bars has no rows yet; run the job 'everything' first.")
+        return
+    version = str(platform.lake.version(RAW_BARS))
+    if version == context.cursor:
+        yield dg.SkipReason(f"raw_bars still stands at version {version}.")
+        return
+    context.update_cursor(version)
+    yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=recent_years(platform.clock.now()))

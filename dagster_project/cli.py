@@ -1,0 +1,110 @@
+"""The `quantlake` command: verbs over the plain functions. Heavy imports stand inside each verb, so help is quick."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lake.errors import QuantlakeError
+from lake.settings import settings
+
+app = typer.Typer(
+    name="quantlake",
+    help="A lakehouse for forecasting markets: from market data to a served forecast and a re-selected strategy.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(soft_wrap=True)
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole asset graph on the packaged real market and show what came of it."""
+    from dagster_project import verbs
+
+    verbs.demo(settings(), console)
+
+
+@app.command()
+def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market sessions to let happen.")] = 1) -> None:
+    """Let the next market sessions close, run the daily job for each, and show what changed."""
+    from dagster_project import verbs
+
+    verbs.advance(settings(), console, sessions=sessions)
+
+
+@app.command()
+def summary() -> None:
+    """Show tables, models, strategies, drift and the newest forecasts."""
+    from dagster_project import summaries
+
+    summaries.show(settings(), console)
+
+
+@app.command()
+def sql(query: Annotated[str, typer.Argument(help="A DuckDB query; every table is a view.")]) -> None:
+    """Ask the lake in SQL: quantlake sql "select * from bars limit 5"."""
+    import duckdb
+
+    from lake.sql import connect
+
+    try:
+        with connect() as connection:
+            console.print(connection.sql(query))
+    except duckdb.Error as error:
+        raise QuantlakeError(f"The query cannot be answered: {error}") from error
+
+
+@app.command()
+def predict(
+    symbol: Annotated[str, typer.Argument(help="Symbol, e.g. AAPL.")],
+    horizon: Annotated[int, typer.Option(help="Sessions ahead: 1 or 5.")] = 1,
+) -> None:
+    """Ask the running service for a forecast."""
+    from dagster_project import verbs
+
+    console.print_json(json.dumps(verbs.ask(settings(), symbol, horizon)))
+
+
+@app.command()
+def serve() -> None:
+    """Serve forecasts on 127.0.0.1:3000, with the embedded Redis unless REDIS_URL is set."""
+    from dagster_project import servers
+
+    servers.serve(settings(), console)
+
+
+@app.command()
+def ui() -> None:
+    """Show the Dagster UI on 127.0.0.1:3001, with schedules, sensors and backfills."""
+    from dagster_project import servers
+
+    servers.ui(settings(), console)
+
+
+@app.command()
+def mlflow() -> None:
+    """Show MLflow's tracking UI on 127.0.0.1:5000."""
+    from dagster_project import servers
+
+    servers.mlflow(settings(), console)
+
+
+@app.command()
+def lab() -> None:
+    """Open Jupyter with the notebooks on 127.0.0.1:8888."""
+    from dagster_project import servers
+
+    servers.lab(settings(), console)
+
+
+def main() -> None:
+    """Run a verb; an error this project raises on purpose is one sentence, not a traceback."""
+    try:
+        app()
+    except QuantlakeError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]{type(error).__name__}[/red] {error}", highlight=False)
+        sys.exit(1)

@@ -1,0 +1,41 @@
+"""DAGSTER_HOME, made once and alone: several Dagster processes starting on an empty home would break it."""
+
+import os
+
+import dagster as dg
+from filelock import FileLock
+
+from lake.settings import Settings
+
+CONFIGURATION = """\
+telemetry:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+run_monitoring:
+  enabled: true
+"""
+
+
+def prepare_home(settings: Settings) -> dict[str, str]:
+    """Make the Dagster home if it is not there, and return the variables that point every child process at it.
+
+    The databases are created under a lock, by one process, before any other may open them.
+    """
+    home = settings.dagster
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_TELEMETRY_ENABLED": "false",
+        "QUANTLAKE_HOME": str(settings.home),
+    }
+    with FileLock(home / ".creation.lock", timeout=120):
+        if not (home / "dagster.yaml").exists():
+            os.environ.update(environment)
+            fresh = home / "dagster.yaml.new"
+            fresh.write_text(CONFIGURATION, encoding="utf-8")
+            fresh.replace(home / "dagster.yaml")
+            with dg.DagsterInstance.get() as instance:
+                instance.get_run_records(limit=1)
+    return environment

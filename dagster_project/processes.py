@@ -1,0 +1,85 @@
+"""Child processes of a verb: started together, stopped together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lake.errors import NotReadyError
+
+GRACE_SECONDS = 20.0
+
+
+def executable(name: str) -> str:
+    """Path of a command that was installed beside this Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+@contextmanager
+def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a session of its own while the block lasts, and end everything it started after it.
+
+    Its output goes to `log`, so that the terminal stays readable.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command), env={**os.environ, **environment}, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 120.0) -> None:
+    """Wait until an address answers.
+
+    Raises
+    ------
+    NotReadyError
+        If the process ends first or the time is over; the end of its log is in the message.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - always our own http://127.0.0.1 address
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)
+    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+    raise NotReadyError(f"{address} did not come up. The end of {log}:\n{tail}")
+
+
+def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Wait until Ctrl-C, SIGTERM or the end of the process; leave quietly in each case."""
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

@@ -1,0 +1,79 @@
+"""A run told on a terminal: one line per step, with what it made, skipped or refused."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+
+class _Narrator(logging.Handler):
+    """Turns the events of a run into lines for a person; partitions of one step make one line."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self.started: dict[str, float] = {}
+        self.made: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", None) or {}
+        event, step = meta.get("dagster_event"), meta.get("step_key") or ""
+        if event is None:
+            if record.levelno >= logging.INFO and step:
+                said = meta.get("orig_message") or record.getMessage()
+                self.console.print(f"    [dim]{said}[/dim]", highlight=False)
+            return
+        tell = getattr(self, f"_{event.event_type_value.lower()}", None)
+        if tell:
+            tell(step, event)
+
+    def _step_start(self, step: str, _event: Any) -> None:
+        self.started[step], self.made[step] = time.perf_counter(), {}
+        if not step.endswith("expectations_hold"):
+            self.console.print(f"  [bold]{step}[/bold] ...", highlight=False)
+
+    def _asset_materialization(self, step: str, event: Any) -> None:
+        made = event.event_specific_data.materialization
+        self.made[step][made.asset_key.to_user_string()] = {name: value.value for name, value in made.metadata.items()}
+
+    def _step_success(self, step: str, _event: Any) -> None:
+        seconds = time.perf_counter() - self.started[step]
+        for asset, metadata in self.made[step].items():
+            self.console.print(
+                f"    [green]✓[/green] {asset}: {_outcome(metadata)} [dim]{seconds:.1f} s[/dim]", highlight=False
+            )
+
+    def _asset_check_evaluation(self, _step: str, event: Any) -> None:
+        check = event.event_specific_data
+        sign = "[green]✓[/green] expectations hold for" if check.passed else "[red]✗ check failed on[/red]"
+        self.console.print(f"    {sign} {check.asset_key.to_user_string()}", highlight=False)
+
+    def _step_failure(self, step: str, event: Any) -> None:
+        error = event.event_specific_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        said = error.message.strip() if error is not None else "no reason given"
+        self.console.print(f"    [red]✗ {step}[/red] {said}", highlight=False)
+
+
+def _outcome(metadata: dict[str, Any]) -> str:
+    if metadata.get("skipped"):
+        return f"nothing to do, {metadata.get('reason', 'nothing new')}"
+    version = metadata.get("table_version")
+    parts = [f"{metadata['dagster/row_count']:,} rows" if "dagster/row_count" in metadata else "made"]
+    if metadata.get("rows_added"):
+        parts.append(f"{metadata['rows_added']:,} new")
+    if version is not None:
+        parts.append(f"version {version}")
+    return ", ".join(parts)
+
+
+@dg.logger(config_schema={})
+def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+    """Narrate a run on standard output."""
+    logger = logging.Logger("quantlake.progress", level=logging.DEBUG)
+    logger.addHandler(_Narrator(Console(file=sys.stdout, soft_wrap=True)))
+    return logger

@@ -1,0 +1,120 @@
+"""The verbs that make things happen: the demo, the next market day, one question to the service."""
+
+import json
+import resource
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from lake.clock import ReplayClock
+from lake.errors import NotReadyError, QuantlakeError, SourceError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lake.settings import Settings
+
+DEMO_SYMBOLS = ("AAPL", "IBM", "XOM")
+LOOK_FURTHER = """\
+[bold]Look further[/bold]
+  make serve    the forecast endpoint         http://127.0.0.1:3000   then: .venv/bin/quantlake predict AAPL
+  make ui       runs, checks, lineage         http://127.0.0.1:3001
+  make mlflow   training runs and models      http://127.0.0.1:5000
+  make lab      notebooks over the same tables
+  make advance  let the next market day happen
+  .venv/bin/quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
+"""
+
+
+def demo(settings: "Settings", console: "Console") -> None:
+    """Run everything, serve three forecasts, and say what came of it."""
+    from dagster_project import servers, summaries
+    from dagster_project.partitions import years_until
+    from dagster_project.running import run_job
+    from feature_repo.redis_server import running_redis
+
+    started = time.perf_counter()
+    now = ReplayClock(settings.home / "clock.json").now()
+    console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
+    with running_redis(settings):
+        run_job("everything", settings, years_until(now))
+        console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
+        with servers.forecast_service(settings.model_copy(update={"port": servers.free_port()})) as (address, _):
+            answers = [_post(address, symbol, horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)]
+    console.print()
+    summaries.show(settings, console)
+    console.print(summaries.forecasts(answers))
+    console.print(
+        f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {_peak_gib():.1f} GiB.\n{LOOK_FURTHER}"
+    )
+
+
+def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
+    """Move the market's clock, run the daily job, and show what changed."""
+    from dagster_project import summaries
+    from dagster_project.partitions import recent_years
+    from dagster_project.running import run_job
+    from feature_repo.redis_server import running_redis
+    from lake import calendars
+    from lake.sources.packaged import LAST
+
+    clock = ReplayClock(settings.home / "clock.json")
+    before = clock.now()
+    if not settings.tables.exists():
+        raise NotReadyError("There is no lake yet. Run `make demo` first.")
+    then = calendars.next_closes(before, sessions)[-1]
+    if then > calendars.close_of(LAST):
+        left = len(calendars.session_closes(before, calendars.close_of(LAST)))
+        raise SourceError(
+            f"The packaged market ends on {LAST}; {left} sessions are left after {before:%Y-%m-%d}, {sessions} were asked for."
+        )
+    old = summaries.selections(settings)
+    clock.move_to(then)
+    console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
+    with running_redis(settings):
+        run_job("daily_update", settings, recent_years(then))
+        answers = _forecasts_now(settings)
+    console.print(summaries.matured(settings, before))
+    console.rule("Strategy weights before")
+    console.print(old)
+    console.rule("Strategy weights now")
+    console.print(summaries.selections(settings))
+    console.print(summaries.forecasts(answers))
+
+
+def ask(settings: "Settings", symbol: str, horizon: int) -> dict[str, Any]:
+    """Ask the running service for one forecast."""
+    return _post(f"http://{settings.host}:{settings.port}", symbol, horizon)
+
+
+def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
+    """Answers of the predictor that the service runs, asked in this process."""
+    from serving.predictor import Predictor
+
+    with Predictor.open(settings) as predictor:
+        return [predictor.predict(symbol, horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)]
+
+
+def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:
+    body = json.dumps({"symbol": symbol, "horizon_sessions": horizon}).encode()
+    request = urllib.request.Request(  # noqa: S310 - always http, to our own service
+        f"{address}/api/v1/public/predict", data=body, headers={"content-type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - the same
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        problem = json.loads(error.read() or b"{}")
+        said = " ".join(str(problem[name]) for name in ("title", "detail", "hint") if problem.get(name))
+        raise QuantlakeError(f"The service answered {error.code}. {said}") from error
+    except OSError as error:
+        raise NotReadyError(f"No service answers at {address}: {error}. Start it with `make serve`.") from error
+    return answer
+
+
+def _peak_gib() -> float:
+    """Peak memory of this process and of its largest child, in GiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return (own + children) / 2**20
