@@ -202,7 +202,7 @@ FORECASTS = TableSpec(
         Column("model_name", TEXT, "", "model, or the blend that answered"),
         Column("model_version", TEXT, "", "registered version"),
         Column("model_digest", TEXT, "", "SHA-256 of the model file"),
-        Column("strategy", TEXT, "", "strategy in force"),
+        Column("strategy", TEXT, "", "strategy in force; null in a replay, made for every model", nullable=True),
         REGIME,
         Column("feature_table_versions", TEXT, "", "table versions behind the features, as JSON"),
         Column("feature_hash", TEXT, "", "SHA-256 of the model input"),
@@ -241,10 +241,11 @@ STRATEGY_RETURNS = TableSpec(
         Column("event_time", INSTANT, "UTC", "close at which the position was taken"),
         Column("known_time", INSTANT, "UTC", "close at which its return was known"),
         REGIME,
-        Column("gross_return", REAL, "fraction", "return of the equal-weighted positions before cost"),
+        Column("gross_return", REAL, "fraction", "return of the positions before cost"),
         Column("cost", REAL, "fraction", "turnover x cost per side"),
         Column("net_return", REAL, "fraction", "gross return - cost"),
         Column("turnover", REAL, "fraction", "sum of absolute position changes", minimum=0),
+        Column("exposure", REAL, "fraction", "sum of absolute positions", minimum=0, maximum=1 + 1e-9),
     ),
 )
 
@@ -268,7 +269,7 @@ PERFORMANCE = TableSpec(
         Column("net_return", REAL, "fraction", "sum of net session returns"),
         Column("sharpe", REAL, "per year", "mean / deviation of net session returns x sqrt(252)", nullable=True),
         Column("drawdown", REAL, "fraction", "deepest fall of the net equity curve"),
-        Column("win_rate", REAL, "fraction", "share of sessions with a gain among those with a position", nullable=True),
+        Column("win_rate", REAL, "fraction", "share of gains among sessions with a position", nullable=True),
     ),
 )
 
@@ -276,13 +277,15 @@ DRIFT = TableSpec(
     name="drift",
     layer="decisions",
     meaning="Drift of features and forecasts against the training reference.",
-    key=("subject", "event_time"),
+    key=("subject", "aspect", "event_time"),
     columns=(
         Column("subject", TEXT, "", "feature, or forecast quantity"),
+        Column("aspect", TEXT, "", "where the values lie, or how far they spread", allowed=("level", "spread")),
         EVENT_TIME,
         KNOWN_TIME,
         Column("statistic", REAL, "", "distance between reference and current", nullable=True),
-        Column("p_value", REAL, "", "probability of such a distance without drift", nullable=True),
+        Column("p_value", REAL, "", "chance of such a distance without drift", nullable=True, minimum=0, maximum=1),
+        Column("adjusted_p_value", REAL, "", "corrected for their number", nullable=True, minimum=0, maximum=1),
         Column("is_drifted", FLAG, "", "verdict after correction for the number of subjects"),
         Column("method", TEXT, "", "test used"),
     ),
@@ -301,7 +304,8 @@ SELECTIONS = TableSpec(
         Column("selected_strategy", TEXT, "", "strategy with the largest weight, or 'equal_weight'"),
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
-        Column("confidence", REAL, "fraction", "posterior probability that the selected strategy is the best", minimum=0, maximum=1),
+        Column("probabilities", pl.List(pl.Float64()), "", "their posterior probabilities of being best"),
+        Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
         Column("e_value", REAL, "", "evidence against equal weights", minimum=0),
         Column("sessions", COUNT, "", "sessions of this regime seen"),
         Column("reason", TEXT, "", "why, in a sentence"),
@@ -321,7 +325,7 @@ STRATEGY_ASSIGNMENTS = TableSpec(
         Column("selected_strategy", TEXT, "", "strategy with the largest weight, or 'equal_weight'"),
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
-        Column("confidence", REAL, "fraction", "posterior probability that the selected strategy is the best", minimum=0, maximum=1),
+        Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
     ),
 )
 
