@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from dagster_project.reports import _plain
+from dagster_project.reports import plain
 from dagster_project.resources import Platform
 
 GATED = (
@@ -30,7 +30,7 @@ def _expectations_hold(table: str) -> dg.AssetChecksDefinition:
 
         findings = check_table(platform.lake, spec_of(table), platform.clock.now())
         return dg.AssetCheckResult(
-            passed=findings.success, metadata={"findings": dg.MetadataValue.json(_plain(findings.results))}
+            passed=findings.success, metadata={"findings": dg.MetadataValue.json(plain(findings.results))}
         )
 
     return check

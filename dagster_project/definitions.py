@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.assets import feedback, features, lake, serving, sources, training
+from dagster_project.assets import features, feedback, lake, serving, sources, training
 from dagster_project.automation import after_the_close, daily_update, everything, new_raw_batches
 from dagster_project.checks import few_rows_refused, table_checks
 from dagster_project.progress import progress_logger

@@ -74,6 +74,8 @@ def _outcome(metadata: dict[str, Any]) -> str:
 @dg.logger(config_schema={})
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """Narrate a run on standard output."""
-    logger = logging.Logger("quantlake.progress", level=logging.DEBUG)
-    logger.addHandler(_Narrator(Console(file=sys.stdout, soft_wrap=True)))
+    logger = logging.getLogger("quantlake.progress")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.handlers = [_Narrator(Console(file=sys.stdout, soft_wrap=True))]
     return logger

@@ -45,23 +45,19 @@ def _shown(value: Any) -> Any:
         return dg.MetadataValue.md(f"![{value.stem}](data:image/png;base64,{picture})")
     if isinstance(value, Path):
         return dg.MetadataValue.path(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
     if isinstance(value, (list, tuple)) and value and all(isinstance(row, Mapping) for row in value):
         return dg.MetadataValue.md(_table(value))
     if isinstance(value, (list, tuple, dict)):
-        return dg.MetadataValue.json(_plain(value))
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
+        return dg.MetadataValue.json(plain(value))
+    return plain(value)
 
 
-def _plain(value: Any) -> Any:
-    """Return nested values as JSON has them: other types as their text."""
+def plain(value: Any) -> Any:
+    """Return nested values as JSON has them; other types become their text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 

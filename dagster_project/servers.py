@@ -1,8 +1,8 @@
 """The verbs that keep something running until Ctrl-C: the endpoint, the Dagster UI, MLflow, Jupyter."""
 
 import json
+import secrets
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,8 @@ from dagster_project.processes import child, executable, wait_for_interrupt, wai
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from rich.console import Console
 
     from lake.settings import Settings
@@ -76,10 +78,11 @@ def lab(settings: "Settings", console: "Console") -> None:
     """Open Jupyter on the notebooks until Ctrl-C."""
     console.print("Starting Jupyter ...")
     command = [executable("jupyter"), "lab", "--no-browser", f"--ip={LOOPBACK}", f"--port={LAB_PORT}", "--allow-root"]
-    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
-    home = {"QUANTLAKE_HOME": str(settings.home)}
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
+    token = secrets.token_urlsafe(24)
+    home = {"QUANTLAKE_HOME": str(settings.home), "JUPYTER_TOKEN": token}
     with _server("jupyter", command, home, settings, LAB_PORT, "/lab") as (address, process):
-        console.print(f"Jupyter is at [bold]{address}/lab[/bold].")
+        console.print(f"Jupyter is at [bold]{address}/lab?token={token}[/bold].")
         _until_interrupt(console, process)
 
 

@@ -29,7 +29,8 @@ SELECTED = """
     order by regime
 """
 MATURED = """
-    select f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90, o.realised_return, o.is_covered
+    select f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
+           o.realised_return, o.is_covered
     from outcomes o join forecasts f using (forecast_id)
     where o.known_time > ? and f.horizon_sessions = 1 and f.symbol in ('AAPL', 'IBM', 'XOM')
     order by f.event_time, f.symbol, f.model_name
@@ -183,7 +184,8 @@ def _drift(settings: "Settings") -> str:
     found = rows(settings, "select subject, is_drifted from drift qualify event_time = max(event_time) over ()")
     drifted = sorted(subject for subject, is_drifted in found if is_drifted)
     verdict = f"{len(drifted)} of {len(found)} drifted" + (f": {', '.join(drifted)}" if drifted else "")
-    return f"Drift of features and forecasts against the training years: {verdict}. Report: {settings.reports / 'drift.html'}"
+    report = settings.reports / "drift.html"
+    return f"Drift of features and forecasts against the training years: {verdict}. Report: {report}"
 
 
 def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
@@ -207,7 +209,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _verdict(model: str, beats: bool) -> str:  # noqa: FBT001 - a cell of the table, not a switch
+def _verdict(model: str, beats: bool) -> str:
     return "-" if model == "naive" else "yes" if beats else "no"
 
 

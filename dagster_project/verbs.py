@@ -67,7 +67,8 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     if then > calendars.close_of(LAST):
         left = len(calendars.session_closes(before, calendars.close_of(LAST)))
         raise SourceError(
-            f"The packaged market ends on {LAST}; {left} sessions are left after {before:%Y-%m-%d}, {sessions} were asked for."
+            f"The packaged market ends on {LAST}: {left} sessions are left after {before:%Y-%m-%d}, "
+            f"and {sessions} were asked for."
         )
     old = summaries.selections(settings)
     clock.move_to(then)
