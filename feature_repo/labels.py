@@ -1,0 +1,49 @@
+"""What came after each bar: the targets of training and the outcomes of forecasts. Never served."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from lake.tables import LABELS
+from lake.universe import MARKET
+
+HORIZONS: tuple[int, ...] = (1, 5)
+"""How many sessions ahead is forecast."""
+
+
+def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, market: str = MARKET) -> pl.DataFrame:
+    """Compute the simple return of the adjusted close over the next bars of the same symbol.
+
+    Parameters
+    ----------
+    bars
+        Clean bars as of one instant, one row per (symbol, event_time).
+    horizons
+        Sessions ahead, each at least 1.
+    market
+        Symbol of the index, which is not forecast.
+
+    Returns
+    -------
+    pl.DataFrame
+        In the columns of `labels`: ``forward_return = P_{t+h} / P_t - 1``. `known_time` is the close of the session in
+        which the horizon ends, or later where a bar of the interval was restated later. A bar whose horizon has not
+        ended has no row.
+    """
+    own = bars.filter(pl.col("symbol") != market).sort("symbol", "event_time")
+    return pl.concat([_horizon(own, horizon) for horizon in horizons]).sort(LABELS.key)
+
+
+def _horizon(own: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    later = {name: pl.col(name).shift(-horizon).over("symbol") for name in ("close", "event_time", "known_time")}
+    return (
+        own.select(
+            "symbol",
+            "event_time",
+            pl.max_horizontal(later["event_time"], later["known_time"], "known_time").alias("known_time"),
+            pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"),
+            (later["close"] / pl.col("close") - 1).alias("forward_return"),
+        )
+        .filter(pl.col("forward_return").is_not_null())
+        .select(LABELS.names)
+    )
