@@ -1,8 +1,8 @@
 """Every feature as a value. The table, the Feast schema, the docs and the leak checks derive from this list.
 
 `P` is the adjusted close, `V` the volume adjusted for splits, `r` the return over one bar; every formula looks back
-from the bar `t` of one symbol and uses nothing later. Scale-dependent features have a scale-free twin, because an adjusted
-price already knows later splits and dividends: models see only what is scale-free.
+from the bar `t` of one symbol and uses nothing later. Scale-dependent features have a scale-free twin, because an
+adjusted price already knows later splits and dividends: models see only what is scale-free.
 """
 
 import polars as pl
