@@ -1,5 +1,6 @@
 """Partitions: by year, for the tables that are long in time. Never by symbol."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
 
 YEARS = dg.TimeWindowPartitionsDefinition(cron_schedule="0 0 1 1 *", start="2000", end="2014", fmt="%Y")
 """Calendar years of the packaged market."""
+
+# The policy is the documented way to say "one run for all years"; that it may still change is pinned, not news.
+warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of several years is one run: the functions below take all of them in one pass."""

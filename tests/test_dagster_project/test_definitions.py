@@ -1,0 +1,83 @@
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("dagster")
+
+HEAVY = (
+    "torch",
+    "pytorch_lightning",
+    "feast",
+    "mlflow",
+    "evidently",
+    "great_expectations",
+    "optuna",
+    "bentoml",
+    "polars",
+)
+
+
+def test_code_location_loads_without_heavy_libraries():
+    code = (
+        "import sys, dagster_project.definitions;"
+        f"print([name for name in {HEAVY!r} if name in sys.modules and name != 'polars'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from dagster_project.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        f"print([name for name in {(*HEAVY, 'dagster')!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_stage_is_a_group_and_flows_into_the_next():
+    from dagster_project.definitions import defs
+
+    graph = defs.resolve_asset_graph()
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert groups == {"sources", "lake", "features", "training", "serving", "feedback"}
+
+    def upstream(name):
+        import dagster as dg
+
+        seen, todo = set(), [dg.AssetKey(name)]
+        while todo:
+            for parent in graph.get(todo.pop()).parent_keys:
+                if parent not in seen:
+                    seen.add(parent)
+                    todo.append(parent)
+        return {key.to_user_string() for key in seen}
+
+    assert {"raw_bars", "bars", "forecasts", "selections", "served_models"} <= upstream("online_store")
+
+
+def test_failing_expectations_block_everything_downstream():
+    from dagster_project.checks import table_checks
+
+    assert all(spec.blocking for check in table_checks() for spec in check.check_specs)
+
+
+def test_workspace_points_at_the_definitions():
+    import yaml
+
+    with open("workspace.yaml", encoding="utf-8") as file:
+        (entry,) = yaml.safe_load(file)["load_from"]
+    assert entry["python_module"]["module_name"] == "dagster_project.definitions"
+
+
+def test_daily_job_trains_nothing():
+    from dagster_project.definitions import defs
+
+    job = defs.resolve_job_def("daily_update")
+    names = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert "forecasts" in names and "online_store" in names
+    assert not names & {"training_set", "tuned_parameters", "evaluations", "trained_models", "served_models"}

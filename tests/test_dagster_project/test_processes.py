@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dagster_project.home import prepare_home
+from dagster_project.processes import child, wait_until_up
+from dagster_project.servers import free_port
+from lake.errors import NotReadyError
+
+PARENT = "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(c.pid, flush=True); time.sleep(600)"
+
+
+def _is_running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_child_ends_with_everything_it_started(tmp_path: Path):
+    log = tmp_path / "child.log"
+    with child([sys.executable, "-u", "-c", PARENT], {}, log) as process:
+        deadline = time.monotonic() + 30
+        while not log.read_text().strip() and time.monotonic() < deadline:
+            os.sched_yield()
+        grandchild = int(log.read_text())
+        assert _is_running(grandchild)
+    assert process.returncode is not None
+    deadline = time.monotonic() + 10
+    while _is_running(grandchild) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not _is_running(grandchild)
+
+
+def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
+    log = tmp_path / "server.log"
+    with (
+        child([sys.executable, "-c", "raise SystemExit('no licence to serve')"], {}, log) as process,
+        pytest.raises(NotReadyError, match="no licence to serve"),
+    ):
+        wait_until_up(f"http://127.0.0.1:{free_port()}/", process, log, seconds=30)
+
+
+@pytest.mark.parametrize("processes", [4])
+def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, processes: int):
+    code = (
+        "from pathlib import Path; from lake.settings import Settings; from dagster_project.home import prepare_home;"
+        f"import os, dagster as dg; os.environ.update(prepare_home(Settings(home=Path({str(tmp_path)!r}))));"
+        "i = dg.DagsterInstance.get(); print(len(i.get_run_records(limit=1)))"
+    )
+
+    def start(_: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(processes) as pool:
+        done = list(pool.map(start, range(processes)))
+    assert [d.returncode for d in done] == [0] * processes, done[0].stderr
+    assert {d.stdout.strip() for d in done} == {"0"}
+
+
+def test_home_has_telemetry_off(settings):
+    environment = prepare_home(settings)
+    assert environment["DAGSTER_TELEMETRY_ENABLED"] == "false"
+    assert "telemetry:\n  enabled: false" in (settings.dagster / "dagster.yaml").read_text()
