@@ -1,0 +1,93 @@
+"""What all models share: splitting the window, scaling it, and bringing the answer back to returns."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.models.spec import SESSIONS_PER_YEAR, InputSpec, OutputSpec
+from training.scaling import Scaler
+
+
+class Window(NamedTuple):
+    """One batch of windows, taken apart; each part is `[batch, session, feature]`.
+
+    Parameters
+    ----------
+    values
+        In the unit of the feature, 0 where not known.
+    known
+        1 where known, 0 where not.
+    scaled
+        (values - mean) / std where known, 0 (the training mean) where not.
+    """
+
+    values: Tensor
+    known: Tensor
+    scaled: Tensor
+
+
+class ReturnForecaster(nn.Module):
+    """Base of every model: quantiles of the return over each horizon.
+
+    A model itself answers in units of risk: z = return / sigma, where sigma is the window's last `volatility_20d`
+    / sqrt(252) x sqrt(horizon). So it need not learn that some symbols move more than others, and one scale serves
+    every year.
+
+    Parameters
+    ----------
+    inputs, outputs
+        What it is given and what it answers.
+    scaler
+        Mean and std per feature from training windows; kept in the module, so that an export carries them.
+        None changes nothing until a state is loaded.
+    """
+
+    mean: Tensor
+    std: Tensor
+    root_horizon: Tensor
+
+    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: Scaler | None = None) -> None:
+        super().__init__()
+        scaler = Scaler.identity(len(inputs.features)) if scaler is None else scaler
+        self.inputs, self.outputs = inputs, outputs
+        self.register_buffer("mean", torch.tensor(scaler.mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(scaler.std, dtype=torch.float32))
+        roots = [math.sqrt(horizon / SESSIONS_PER_YEAR) for horizon in outputs.horizons]
+        self.register_buffer("root_horizon", torch.tensor(roots, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return quantiles of the simple return, `[batch, horizon, quantile]`, ascending along the last axis.
+
+        Parameters
+        ----------
+        x
+            float32 `[batch, session, 2 * feature]`, values then flags. A window whose last `volatility_20d` is flagged
+            as not known has no scale: its answer is NaN, which an engine refuses.
+        """
+        window = self.split(x)
+        return self.heads(window) * self.sigma(window).unsqueeze(-1)  # [batch, horizon, quantile]
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Return the same quantiles in units of sigma, `[batch, horizon, quantile]`: the scale of training."""
+        return self.heads(self.split(x))
+
+    def split(self, x: Tensor) -> Window:
+        """Return the values, the flags and the scaled values of a batch."""
+        values, known = x.chunk(2, dim=-1)  # [batch, session, feature]
+        return Window(values, known, (values - self.mean) / self.std * known)
+
+    def sigma(self, window: Window) -> Tensor:
+        """Return the expected size of the return over each horizon, `[batch, horizon]`, as a fraction."""
+        index = self.inputs.volatility_index
+        volatility = window.values[:, -1, index] / window.known[:, -1, index]  # 0 / 0 is NaN: no scale, no forecast
+        return volatility.unsqueeze(-1) * self.root_horizon
+
+    def heads(self, window: Window) -> Tensor:
+        """Return z, `[batch, horizon, quantile]`, ascending along the last axis. Each model says how."""
+        raise NotImplementedError
+
+    def architecture(self) -> dict[str, int | float]:
+        """Return the sizes that, with the two specs, are needed to build the module again before loading its state."""
+        return {}

@@ -1,0 +1,111 @@
+"""What every model is given and what it answers, as values.
+
+The input is one tensor `[batch, session, 2 * feature]`: the first half of the last axis holds the feature values
+(0 where not known), the second half holds the flags (1 known, 0 not known). The answer is one tensor
+`[batch, horizon, quantile]` of simple returns over each horizon, ascending along the last axis.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import ConfigError
+
+VOLATILITY = "volatility_20d"
+"""The feature that every forecast is scaled by: annualised, so a fraction per square root of a year."""
+
+SESSIONS_PER_YEAR = 252
+"""Sessions by which `volatility_20d` was annualised."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The window a model sees.
+
+    Parameters
+    ----------
+    features
+        Names, in the order of the columns; `volatility_20d` is among them because it scales every forecast.
+    sessions
+        Length of the window; the last session is the one the forecast is made at.
+
+    Raises
+    ------
+    ConfigError
+        If there is no session, a name is repeated, or `volatility_20d` is missing.
+    """
+
+    features: tuple[str, ...]
+    sessions: int
+
+    def __post_init__(self) -> None:
+        if self.sessions < 1:
+            raise ConfigError(f"A window has {self.sessions} sessions. Give InputSpec(sessions=...) at least 1.")
+        if len(set(self.features)) != len(self.features):
+            raise ConfigError(f"A feature is named twice in {list(self.features)}. Name each feature of a window once.")
+        if VOLATILITY not in self.features:
+            raise ConfigError(
+                f"The window has no '{VOLATILITY}', found {list(self.features)}. Forecasts are scaled by it: add it."
+            )
+
+    @property
+    def width(self) -> int:
+        """Size of the last axis: one value and one flag per feature."""
+        return 2 * len(self.features)
+
+    @property
+    def volatility_index(self) -> int:
+        """Position of `volatility_20d` among the features."""
+        return self.features.index(VOLATILITY)
+
+    def example(self, batch: int, seed: int = 0) -> npt.NDArray[np.float32]:
+        """Return made-up windows that fit: for tracing an export and for trying an engine, never for a forecast.
+
+        Parameters
+        ----------
+        batch
+            How many windows.
+        seed
+            The same seed gives the same windows.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 `[batch, session, 2 * feature]`; about one flag in ten is 0, the volatility is always known.
+        """
+        random = np.random.default_rng(seed)
+        shape = (batch, self.sessions, len(self.features))
+        known = random.random(shape) < 0.9  # noqa: PLR2004 - a mixture of known and unknown, as the market has it
+        known[..., self.volatility_index] = True
+        values = random.standard_normal(shape)
+        values[..., self.volatility_index] = 0.1 + 0.4 * random.random(shape[:2])
+        return np.concatenate([np.where(known, values, 0.0), known], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What a model answers.
+
+    Parameters
+    ----------
+    horizons
+        In sessions, ascending.
+    quantiles
+        Three levels: a lower one, the median, an upper one.
+
+    Raises
+    ------
+    ConfigError
+        If a horizon is not positive, the order is wrong, or the middle quantile is not 0.5.
+    """
+
+    horizons: tuple[int, ...] = (1, 5)
+    quantiles: tuple[float, float, float] = (0.1, 0.5, 0.9)
+
+    def __post_init__(self) -> None:
+        if not self.horizons or min(self.horizons) < 1 or list(self.horizons) != sorted(set(self.horizons)):
+            raise ConfigError(f"Horizons must be ascending numbers of sessions, found {self.horizons}. Try (1, 5).")
+        low, middle, high = self.quantiles
+        if not 0 < low < middle < high < 1 or middle != 0.5:  # noqa: PLR2004 - the median is 0.5 by definition
+            raise ConfigError(f"Quantiles must be (low, 0.5, high) within 0..1, found {self.quantiles}.")

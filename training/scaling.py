@@ -1,0 +1,68 @@
+"""Mean and spread of each feature, learnt from training windows only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """The numbers that bring each feature to mean 0 and spread 1.
+
+    Parameters
+    ----------
+    mean, std
+        float32 `[feature]`, in the unit of the feature; `std` is positive.
+    """
+
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+
+    @classmethod
+    def identity(cls, features: int) -> "Scaler":
+        """Return the scaler that changes nothing, for a module whose numbers are loaded afterwards."""
+        return cls(np.zeros(features, np.float32), np.ones(features, np.float32))
+
+
+def fit_scaler(x: npt.NDArray[np.float32]) -> Scaler:
+    """Return mean and population standard deviation of each feature over the windows given.
+
+    Give it training windows only: a mean that has seen the test period is a leak. What is not known (flag 0) counts
+    for nothing. Sessions that lie in several windows count once for each.
+
+    Parameters
+    ----------
+    x
+        float32 `[window, session, 2 * feature]`, values then flags.
+
+    Returns
+    -------
+    Scaler
+        A feature that is constant, or never known, has std 1; one that is never known has mean 0.
+
+    Raises
+    ------
+    ConfigError
+        If there is no window, or a value is not finite.
+    """
+    if x.ndim != 3 or not len(x) or x.shape[-1] % 2:  # noqa: PLR2004 - window, session, value-or-flag
+        raise ConfigError(f"A scaler needs windows [window, session, 2 * feature], found shape {x.shape}.")
+    if not np.isfinite(x).all():
+        raise ConfigError("The windows hold NaN or infinite values. Pass them through to_model_input first.")
+    features = x.shape[-1] // 2
+    moments = [_moments(x[..., index], x[..., features + index] > 0) for index in range(features)]
+    mean, std = np.array(moments, dtype=np.float64).T
+    return Scaler(mean.astype(np.float32), std.astype(np.float32))
+
+
+def _moments(values: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    sample = values[known].astype(np.float64)
+    if not sample.size:
+        return 0.0, 1.0
+    mean = float(sample.mean())
+    if sample.min() == sample.max():
+        return mean, 1.0
+    return mean, float(sample.std())
