@@ -12,7 +12,12 @@ from dagster_project.processes import child, wait_until_up
 from dagster_project.servers import free_port
 from lake.errors import NotReadyError
 
-PARENT = "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(c.pid, flush=True); time.sleep(600)"
+PARENT = """
+import subprocess, sys, time
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(grandchild.pid, flush=True)
+time.sleep(600)
+"""
 
 
 def _is_running(pid: int) -> bool:
