@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lake.errors import ConfigError
 
-Provider = Literal["cpu", "cuda", "tensorrt"]
+Provider = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16"]
 
 
 class Settings(BaseSettings):
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
     engine: Literal["onnx", "tensorrt"] = Field(default="onnx", description="inference engine of the service")
     provider: Provider = Field(default="cpu", description="where ONNX Runtime computes")
+    precision: Precision = Field(default="fp32", description="arithmetic of a TensorRT engine")
     engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")

@@ -1,0 +1,1 @@
+"""The life of a model after training: engine, endpoint, forecasts, outcomes, selection."""

@@ -1,0 +1,32 @@
+"""Inference engines: one protocol, ONNX Runtime and TensorRT."""
+
+from typing import TYPE_CHECKING
+
+from serving.bundles import load_champions
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from serving.bundles import Bundle
+    from serving.runtime.base import Engine
+
+
+def load_engine(bundle: "Bundle", configured: "Settings") -> "Engine":
+    """Load a verified bundle into the engine the settings name.
+
+    Raises
+    ------
+    EngineError
+        If that engine cannot run here; there is no silent fallback to another.
+    """
+    if configured.engine == "tensorrt":
+        from serving.runtime.tensorrt import TensorRTEngine
+
+        return TensorRTEngine.load(bundle, configured)
+    from serving.runtime.onnx import OnnxEngine
+
+    return OnnxEngine.load(bundle, configured)
+
+
+def load_engines(configured: "Settings") -> "dict[str, Engine]":
+    """Load every model in service, by name."""
+    return {name: load_engine(bundle, configured) for name, bundle in load_champions(configured).items()}
