@@ -1,0 +1,175 @@
+"""The pool of strategies as declared values, what they hold, and what that earns on paper.
+
+A strategy turns the one-session forecasts of one model into positions by a sizing rule. Every strategy is run on paper
+every session, so what each of them earned is known and none has to be tried to learn about it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from lake.errors import ConflictError, UnknownNameError
+
+COST_BPS = 10.0
+"""Cost of trading, per side, in basis points of the value traded."""
+EQUAL_WEIGHT = "equal_weight"
+"""Name shown where no strategy is preferred: every strategy of the pool has the same weight."""
+FORECAST_HORIZON = 1
+"""Horizon that positions are sized by, in sessions: they are revised at every close."""
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """How a forecast becomes a target between -1 (short) and 1 (long).
+
+    Parameters
+    ----------
+    rule
+        ``band``: the median in units of half the p10..p90 band, times `scale`, clipped to -1..1. ``hold``: always 1.
+    scale
+        Target at a median of one half-band. Daily medians are a few hundredths of it, hence numbers well above 1.
+    half_life_sessions
+        Targets are averaged exponentially with this half-life, so that turnover does not pay for noise.
+    """
+
+    rule: Literal["band", "hold"]
+    scale: float = 20.0
+    half_life_sessions: float = 5.0
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to trade on one model's forecasts.
+
+    Parameters
+    ----------
+    name
+        Name in tables and answers.
+    model
+        Model whose forecasts it reads; several strategies may share one.
+    sizing
+        From forecast to target. Capital is shared equally: a position is target / symbols forecast.
+    meaning
+        One sentence for a reader.
+    """
+
+    name: str
+    model: str
+    sizing: Sizing
+    meaning: str
+
+
+STRATEGIES: tuple[Strategy, ...] = (
+    Strategy("naive", "naive", Sizing("band"), "A forecast of zero: stays in cash, earns and pays nothing."),
+    Strategy("buy_and_hold", "naive", Sizing("hold"), "Long every symbol with equal weight, whatever is forecast."),
+    Strategy("ridge", "ridge", Sizing("band"), "Long and short by the linear model's median against its band."),
+    Strategy("lightgbm", "lightgbm", Sizing("band"), "Long and short by the boosted trees' median against its band."),
+    Strategy("lstm", "lstm", Sizing("band"), "Long and short by the LSTM's median against its band."),
+    Strategy("tft", "tft", Sizing("band"), "Long and short by the TFT's median against its band."),
+)
+"""The declared pool, in the order in which weights are listed everywhere."""
+
+STRATEGY_NAMES: tuple[str, ...] = tuple(strategy.name for strategy in STRATEGIES)
+
+
+def strategy_named(name: str) -> Strategy:
+    """Return the declared strategy of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        If the pool holds none; the message lists the nearest names.
+    """
+    for strategy in STRATEGIES:
+        if strategy.name == name:
+            return strategy
+    raise UnknownNameError("strategy", name, STRATEGY_NAMES)
+
+
+def positions(strategy: Strategy, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Positions a strategy takes at each close, as shares of its equity.
+
+    Parameters
+    ----------
+    forecasts
+        Columns ``symbol``, ``event_time``, ``horizon_sessions``, ``model_name``, ``p10``, ``p50``, ``p90``; at most one
+        row per symbol, session and horizon of the strategy's model. Other models and horizons are passed over.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol``, ``event_time``, ``position`` for every pair of symbol and session; a symbol without a forecast
+        moves to 0 at the pace of the sizing rule. The sum of absolute positions of a session is at most 1.
+
+    Raises
+    ------
+    ConflictError
+        If the model said two things about one symbol and session.
+    """
+    own = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
+    key = ["symbol", "event_time"]
+    if own.select(key).is_duplicated().any():
+        example = own.filter(own.select(key).is_duplicated()).select(key).row(0, named=True)
+        raise ConflictError(
+            f"Model '{strategy.model}' has several forecasts for {example}. Pass the replayed ones only."
+        )
+    targets = own.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
+    grid = own.select("symbol").unique().join(own.select("event_time").unique(), how="cross")
+    held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0)).sort(key)
+    if strategy.sizing.rule == "hold":
+        return held.rename({"target": "position"})
+    smooth = pl.col("target").ewm_mean(half_life=strategy.sizing.half_life_sessions, adjust=False).over("symbol")
+    return held.select(*key, smooth.alias("position"))
+
+
+def net_returns(held: pl.DataFrame, returns: pl.DataFrame, cost_bps: float = COST_BPS) -> pl.DataFrame:
+    """What positions earned from each close to the next, net of cost.
+
+    A position is taken at the close of its session and earns the return to the next close. It costs
+    ``cost_bps`` of the turnover: the sum of absolute changes against the positions of the session before, which are
+    taken as they were set (their drift with prices since then is not charged for). What is not in positions is cash and
+    earns nothing, so that equity x (1 + net return) is cash plus positions at the next close.
+
+    Parameters
+    ----------
+    held
+        As `positions` returns it.
+    returns
+        ``symbol``, ``event_time``, ``known_time``, ``forward_return`` over one session.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``event_time``, ``known_time``, ``gross_return``, ``cost``, ``net_return``, ``turnover``, ``exposure`` in
+        order of time. A session is left out while the return of any symbol held in it is not known.
+    """
+    before = pl.col("position").shift(1).over("symbol", order_by="event_time").fill_null(0.0)
+    moved = held.with_columns((pl.col("position") - before).abs().alias("change"))
+    joined = moved.join(returns, on=["symbol", "event_time"], how="left").sort("event_time", "symbol")
+    is_waiting = (pl.col("position") != 0) & pl.col("forward_return").is_null()
+    sessions = joined.group_by("event_time", maintain_order=True).agg(
+        pl.col("known_time").max(),
+        (pl.col("position") * pl.col("forward_return").fill_null(0.0)).sum().alias("gross_return"),
+        pl.col("change").sum().alias("turnover"),
+        pl.col("position").abs().sum().alias("exposure"),
+        is_waiting.any().alias("is_waiting"),
+    )
+    settled = sessions.filter(~pl.col("is_waiting") & pl.col("known_time").is_not_null())
+    return settled.with_columns((pl.col("turnover") * cost_bps / 1e4).alias("cost")).select(
+        "event_time",
+        "known_time",
+        "gross_return",
+        "cost",
+        (pl.col("gross_return") - pl.col("cost")).alias("net_return"),
+        "turnover",
+        "exposure",
+    )
+
+
+def _target(sizing: Sizing) -> pl.Expr:
+    if sizing.rule == "hold":
+        return pl.lit(1.0)
+    half_band = (pl.col("p90") - pl.col("p10")) / 2
+    conviction = pl.when(half_band > 0).then(pl.col("p50") / half_band).otherwise(pl.col("p50").sign())
+    return (conviction * sizing.scale).clip(-1.0, 1.0)
