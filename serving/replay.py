@@ -1,4 +1,4 @@
-"""Live through the last sessions again: what every model would have said at each close, with only what was known then."""
+"""Live through the last sessions again: what every model would have said at each close, knowing what was known."""
 
 import hashlib
 import json
@@ -89,8 +89,7 @@ def require_no_look_ahead(engine: "Engine", first: object) -> None:
     if not isinstance(first, datetime) or until >= first:
         raise LookAheadError(
             f"Model '{engine.signature.name}' knows the market up to {until.isoformat()} and was asked to replay {first}. "
-            "A replay of sessions it was trained on would flatter it: replay later ones, or train with an earlier "
-            "train_until."
+            "Sessions it was trained on would flatter it: train it with an earlier train_until."
         )
 
 
@@ -153,7 +152,8 @@ class _Reading:
             if sum(map(len, gathered)) >= BATCH_WINDOWS:
                 yield self._moments(gathered)
                 gathered = []
-        yield self._moments(gathered)
+        if gathered:
+            yield self._moments(gathered)
 
     def _windows(self, session: datetime) -> Windows:
         known = self.features.filter(
@@ -163,9 +163,6 @@ class _Reading:
         return build_windows(newest, self.spec, at=[session])
 
     def _moments(self, gathered: Sequence[Windows]) -> _Moments:
-        if not gathered:
-            empty = {"symbol": pl.String, "event_time": FEATURES_TECHNICAL.schema["event_time"]}
-            gathered = [Windows(pl.DataFrame(schema=empty), np.empty((0, *self.spec.shape), np.float32))]
         values = np.concatenate([windows.values for windows in gathered])
         keys = pl.concat([windows.keys for windows in gathered]).with_row_index("window")
         keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
