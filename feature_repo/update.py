@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,20 +22,32 @@ from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, REGIMES
 
 
-def update_technical(lake: Lake, clock: Clock) -> Report:
-    """Compute `features_technical` from the bars known at the market's now, and store what is new in it."""
-    recipe = _fingerprint([(feature.name, str(feature.expression)) for feature in TECHNICAL])
+def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
+    """Compute `features_technical` from the bars known at the market's now, and store what is new in it.
+
+    Parameters
+    ----------
+    years
+        Store rows of these years only; none named means all. What a row may look back on is not limited by it.
+    """
+    recipe = _fingerprint([sorted(years), *((feature.name, str(feature.expression)) for feature in TECHNICAL)])
     step = _Step(lake, FEATURES_TECHNICAL, (BARS,), clock.now(), recipe)
-    return step.run(lambda: compute_technical(lake.read_as_of(BARS, step.now)))
+    return step.run(lambda: _within(compute_technical(lake.read_as_of(BARS, step.now)), years))
 
 
-def update_labels(lake: Lake, clock: Clock) -> Report:
-    """Compute `labels` for every horizon that has ended by the market's now, and store what is new in it."""
-    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint(list(HORIZONS)))
+def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
+    """Compute `labels` for every horizon that has ended by the market's now, and store what is new in it.
+
+    Parameters
+    ----------
+    years
+        Store labels of sessions in these years only; none named means all.
+    """
+    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([sorted(years), *HORIZONS]))
 
     def compute() -> pl.DataFrame:
         labels = compute_labels(lake.read_as_of(BARS, step.now))
-        return labels.filter(pl.col("known_time") <= step.now)
+        return _within(labels.filter(pl.col("known_time") <= step.now), years)
 
     return step.run(compute)
 
@@ -55,6 +67,10 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> 
         lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), _fingerprint([spec.name, *spec.features])
     )
     return step.run(lambda: _current_windows(lake, step.now, spec))
+
+
+def _within(rows: pl.DataFrame, years: Collection[int]) -> pl.DataFrame:
+    return rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
 
 
 def _current_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:
