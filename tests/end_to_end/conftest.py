@@ -1,0 +1,63 @@
+"""One small but whole platform, made once: every stage really run, with the experiment that takes seconds."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dagster_project.servers import free_port
+from lake.settings import Settings, settings
+
+
+class Home:
+    """A home folder whose settings are those of this process while it is in use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+
+    def __enter__(self) -> Settings:
+        self._before = {name: os.environ.get(name) for name in self._environment}
+        os.environ.update(self._environment)
+        settings.cache_clear()
+        return settings()
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        settings.cache_clear()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "QUANTLAKE_HOME": str(self.folder),
+            "QUANTLAKE_EXPERIMENT": "test",
+            "QUANTLAKE_REDIS_PORT": str(self.port),
+            "DAGSTER_HOME": str(self.folder / "dagster"),
+        }
+
+    def copy(self, folder: Path) -> "Home":
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("*.lock", "*.pid"))
+        return Home(folder)
+
+
+@pytest.fixture(scope="session")
+def demo_output(tmp_path_factory) -> tuple[Home, str]:
+    """The home that `quantlake demo` made, and what it printed."""
+    from dagster_project import verbs
+
+    home = Home(tmp_path_factory.mktemp("demo") / "data")
+    console = Console(record=True, width=200)
+    with home as configured:
+        verbs.demo(configured, console)
+    return home, console.export_text()
+
+
+@pytest.fixture
+def demo_home(demo_output) -> Home:
+    return demo_output[0]
