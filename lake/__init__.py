@@ -1,0 +1,1 @@
+"""What the market said, and when we knew it."""

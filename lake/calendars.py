@@ -30,7 +30,10 @@ def closes(venue: str = VENUE) -> pl.DataFrame:
     """
     series = _calendar(venue).closes
     return pl.DataFrame(
-        {"session": [stamp.date() for stamp in series.index], "event_time": [stamp.to_pydatetime() for stamp in series]},
+        {
+            "session": [stamp.date() for stamp in series.index],
+            "event_time": [stamp.to_pydatetime() for stamp in series],
+        },
         schema={"session": pl.Date, "event_time": pl.Datetime("us", "UTC")},
     )
 
@@ -44,7 +47,9 @@ def next_closes(after: datetime, count: int, venue: str = VENUE) -> list[datetim
     """Return the next `count` closing instants strictly after an instant."""
     found = session_closes(after, after + timedelta(days=10 + 2 * count), venue)[:count]
     if len(found) < count:
-        raise ConfigError(f"The calendar of {venue} ends on {LAST_SESSION}; {count} sessions after {after} are not in it.")
+        raise ConfigError(
+            f"The calendar of {venue} ends on {LAST_SESSION}; {count} sessions after {after} are not in it."
+        )
     return found
 
 

@@ -96,5 +96,7 @@ class ReplayClock:
 def require_utc(at: datetime) -> datetime:
     """Return `at` in UTC; a time without a zone is refused, never guessed."""
     if at.tzinfo is None:
-        raise ConfigError(f"The time {at.isoformat()} has no zone. Say which one it is in, e.g. {at.isoformat()}+00:00.")
+        raise ConfigError(
+            f"The time {at.isoformat()} has no zone. Say which one it is in, e.g. {at.isoformat()}+00:00."
+        )
     return at.astimezone(UTC)

@@ -1,24 +1,47 @@
-"""Delta tables: the only writer. Durable (on disk before success is said) and idempotent (a batch sent twice adds nothing)."""
+"""Delta tables, and their only writer.
 
+Durable: rows and log are flushed to disk before success is said. Idempotent: a batch sent twice adds nothing.
+"""
+
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lake.clock import require_utc
-from lake.errors import ConflictError, TableNotFoundError
+from lake.errors import NotReadyError, TableNotFoundError
+from lake.merging import find_news
 from lake.report import Report
 from lake.settings import Settings, settings
 from lake.spec import TableSpec
 
 YEAR = "year"
+"""Partition column of the files; it repeats `event_time` and is no column of any table."""
+KEY, RESTATES = "quantlake.key", "quantlake.restates"
+"""Properties every table carries in its own metadata, so that a reader without our code can ask it as of a time."""
+LOCK_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as its own metadata describes it, without its spec."""
+
+    name: str
+    version: int
+    key: tuple[str, ...]
+    restates: bool
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,19 +67,28 @@ class Lake:
 
     def exists(self, spec: TableSpec) -> bool:
         """Whether the table has ever been written."""
-        return DeltaTable.is_deltatable(str(self.path(spec)))
+        return bool(DeltaTable.is_deltatable(str(self.path(spec))))
 
     def version(self, spec: TableSpec) -> int:
         """Version of the newest commit."""
-        return self._table(spec).version()
+        return int(self._table(spec).version())
 
     def versions(self, specs: Sequence[TableSpec]) -> dict[str, int]:
         """Versions of several tables, by name: what a training run or a forecast records about its data."""
         return {spec.name: self.version(spec) for spec in specs}
 
     def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
-        """Parquet files that make up one version of the table."""
-        return self._table(spec, version).file_uris()
+        """Parquet files that make up one version of the table, by default the newest."""
+        return list(self._table(spec, version).file_uris())
+
+    def stored(self) -> list[StoredTable]:
+        """Every table in the lake, by name, with what its metadata says about its key."""
+        folders = sorted(path.parent for path in self.root.glob("*/_delta_log"))
+        return [
+            _describe(DeltaTable(str(folder)), folder.name)
+            for folder in folders
+            if DeltaTable.is_deltatable(str(folder))
+        ]
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
@@ -102,17 +134,16 @@ class Lake:
         """
         started = time.perf_counter()
         rows = spec.conform(frame)
-        with self._lock(spec):
-            if self.exists(spec) and self._table(spec).transaction_version(batch_id) is not None:
+        with self._writing(spec):
+            if self._table(spec).transaction_version(batch_id) is not None:
                 return self.report(spec, started=started).having(reason=f"batch {batch_id} is already stored")
             self._commit(spec, rows, batch_id=batch_id)
         return self.report(spec, added=rows.height, started=started)
 
     def merge(self, spec: TableSpec, frame: pl.DataFrame) -> Report:
-        """Add the rows that say something new.
+        """Add the rows that say something new; `lake.merging.find_news` says which those are.
 
-        A row is new when its key is not stored, or, in a table that keeps restatements, when its values differ from
-        the newest stored row of that key and it was known later. A row equal to what is stored adds nothing.
+        Nothing is ever changed or deleted: a restatement is a further row with a later `known_time`.
 
         Raises
         ------
@@ -120,20 +151,16 @@ class Lake:
             If two rows of one key contradict each other and nothing says which of them was known later.
         """
         started = time.perf_counter()
-        rows = spec.conform(frame)
-        identity = [*spec.key, "known_time"] if spec.restates else [*spec.key]
-        rows = rows.unique(maintain_order=True)
-        if rows.select(identity).is_duplicated().any():
-            example = rows.filter(rows.select(identity).is_duplicated()).select(identity).row(0, named=True)
-            raise ConflictError(f"The batch for '{spec.name}' holds contradicting rows for {example}. Keep one of them.")
-        with self._lock(spec):
-            fresh = self._news(spec, rows) if self.exists(spec) else rows
-            if fresh.height or not self.exists(spec):
+        rows = spec.conform(frame).unique(maintain_order=True)
+        with self._writing(spec):
+            fresh = find_news(spec, self._sharing_keys(spec, rows), rows)
+            if fresh.height:
                 self._commit(spec, fresh)
-        return self.report(spec, added=fresh.height, started=started)
+        report = self.report(spec, added=fresh.height, started=started)
+        return report if fresh.height else report.having(reason="every row is already stored")
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
-        """Rows, versions and first and last event time of a table as it stands."""
+        """Rows, version, and first and last event time of a table as it stands."""
         counted = self.scan(spec).select(
             pl.len().alias("rows"),
             pl.col("event_time").min().alias("first"),
@@ -151,65 +178,67 @@ class Lake:
             skipped=added == 0,
         )
 
-    def _news(self, spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
-        key = list(spec.key)
-        low, high = rows["event_time"].min(), rows["event_time"].max()
-        stored = self.read(spec, where=pl.col("event_time").is_between(low, high)) if rows.height else spec.empty()
-        newest = stored.sort("known_time").unique(key, keep="last", maintain_order=True)
-        both = rows.join(newest, on=key, how="left", suffix="_stored", nulls_equal=True, coalesce=True)
-        values = [name for name in spec.names if name not in {*key, "known_time"}]
-        differs = pl.any_horizontal(
-            pl.lit(value=False), *[pl.col(name).ne_missing(pl.col(f"{name}_stored")) for name in values]
+    def _sharing_keys(self, spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+        stored = self.scan(spec)
+        if "event_time" in spec.key and rows.height:
+            stored = stored.filter(pl.col("event_time").is_between(rows["event_time"].min(), rows["event_time"].max()))
+        return stored.join(rows.lazy().select(spec.key), on=list(spec.key), how="semi", nulls_equal=True).collect()
+
+    @contextmanager
+    def _writing(self, spec: TableSpec) -> Iterator[None]:
+        """Hold the table alone; it exists, and all that an earlier writer committed is on disk."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / f".{spec.name}.lock", timeout=LOCK_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise NotReadyError(
+                f"Table '{spec.name}' has been locked by another process for {LOCK_SECONDS:.0f} seconds, longer than "
+                f"any write takes. Find the process that holds {lock.lock_file} and end it."
+            ) from error
+        try:
+            if not self.exists(spec):
+                self._create(spec)
+            # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
+            self._make_durable(spec)
+            yield
+        finally:
+            lock.release()
+
+    def _create(self, spec: TableSpec) -> None:
+        rows = _with_year(spec, spec.empty()).to_arrow()
+        about = {column.name: {"comment": column.meaning, "unit": column.unit} for column in spec.columns}
+        fields = [field.with_metadata(about.get(field.name, {})) for field in rows.schema]
+        DeltaTable.create(
+            str(self.path(spec)),
+            Schema.from_arrow(pa.schema(fields)),
+            partition_by=[YEAR] if spec.by_year else None,
+            name=spec.name,
+            description=spec.meaning,
+            configuration={KEY: json.dumps(spec.key), RESTATES: json.dumps(spec.restates)},
+            raise_if_key_not_exists=False,
         )
-        is_new = pl.col("known_time_stored").is_null()
-        if spec.restates:
-            is_later = pl.col("known_time") > pl.col("known_time_stored")
-            clash = both.filter(~is_new & differs & (pl.col("known_time") == pl.col("known_time_stored")))
-            fresh = both.filter(is_new | (differs & is_later))
-        else:
-            clash = both.filter(~is_new & differs)
-            fresh = both.filter(is_new)
-        if clash.height:
-            example = clash.select(key).row(0, named=True)
-            changed = [n for n in values if not clash.head(1).select(pl.col(n).eq_missing(pl.col(f"{n}_stored"))).item()]
-            raise ConflictError(
-                f"{clash.height} rows contradict what table '{spec.name}' holds, first {example} in {', '.join(changed)}. "
-                "A restatement needs a later known_time."
-            )
-        return fresh.select(spec.names)
 
     def _commit(self, spec: TableSpec, rows: pl.DataFrame, *, batch_id: str | None = None) -> None:
-        before = set(self.files(spec)) if self.exists(spec) else set()
-        rows = rows.sort([name for name in ("symbol", "event_time") if name in spec.names])
-        if spec.by_year:
-            rows = rows.with_columns(pl.col("event_time").dt.year().alias(YEAR))
+        rows = rows.sort([name for name in ("symbol", "event_time", "known_time") if name in spec.names])
         properties = CommitProperties(app_transactions=[Transaction(batch_id, 1)]) if batch_id else None
         write_deltalake(
-            str(self.path(spec)),
-            rows.to_arrow(),
-            mode="append",
-            partition_by=[YEAR] if spec.by_year else None,
-            commit_properties=properties,
-            description=spec.meaning,
+            str(self.path(spec)), _with_year(spec, rows).to_arrow(), mode="append", commit_properties=properties
         )
-        self._make_durable(spec, before)
+        self._make_durable(spec)
 
-    def _make_durable(self, spec: TableSpec, before: set[str]) -> None:
-        table = self._table(spec)
-        log = self.path(spec) / "_delta_log"
-        written = [Path(uri.removeprefix("file://")) for uri in table.file_uris() if uri not in before]
-        written.append(log / f"{table.version():020d}.json")
-        folders = {file.parent for file in written} | {self.path(spec), self.root}
-        for path in [*written, *folders]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-    def _lock(self, spec: TableSpec) -> FileLock:
-        self.root.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.root / f".{spec.name}.lock", timeout=120)
+    def _make_durable(self, spec: TableSpec) -> None:
+        """Flush the newest commit to disk: its data files, its log entry and checkpoint, and their folders."""
+        folder, version = self.path(spec), self.version(spec)
+        entries = sorted((folder / "_delta_log").glob(f"{version:020d}*"))
+        logs = [entry.read_text(encoding="utf-8") for entry in entries if entry.suffix == ".json"]
+        actions = [json.loads(line) for log in logs for line in log.splitlines()]
+        data = [folder / unquote(action["add"]["path"]) for action in actions if "add" in action]
+        pointers = [path for path in [folder / "_delta_log" / "_last_checkpoint"] if path.exists()]
+        written = [*data, *entries, *pointers]
+        folders = {file.parent for file in written} | {folder, self.root}
+        for path in [*written, *sorted(folders, reverse=True)]:
+            _flush(path)
 
     def _table(self, spec: TableSpec, version: int | None = None) -> DeltaTable:
         try:
@@ -219,3 +248,26 @@ class Lake:
                 f"Table '{spec.name}' does not exist under {self.root} yet. Make it with `make demo`, or materialise "
                 f"the asset '{spec.name}' in the Dagster UI."
             ) from error
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _with_year(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col("event_time").dt.year().alias(YEAR)) if spec.by_year else rows
+
+
+def _describe(table: DeltaTable, name: str) -> StoredTable:
+    properties = table.metadata().configuration
+    return StoredTable(
+        name=name,
+        version=int(table.version()),
+        key=tuple(json.loads(properties.get(KEY, "[]"))),
+        restates=bool(json.loads(properties.get(RESTATES, "false"))),
+        files=tuple(table.file_uris()),
+    )

