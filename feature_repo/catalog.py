@@ -13,8 +13,9 @@ from feature_repo.compute.returns import simple_return
 from feature_repo.compute.volatility import annualised_volatility, average_true_range
 from feature_repo.compute.volume import dollar_volume, log_dollar_volume, volume_ratio
 from feature_repo.spec import Feature
+from lake.errors import UnknownNameError
 from lake.spec import TableSpec
-from lake.tables import EVENT_TIME, KNOWN_TIME, SYMBOL
+from lake.tables import EVENT_TIME, KNOWN_TIME, LABELS, SYMBOL, TABLES
 
 NO_VOLUME = "where the source has no volume"
 NO_RANGE = "where the source has no high and low"
@@ -225,3 +226,22 @@ FEATURES_TECHNICAL = TableSpec(
 
 MODEL_FEATURES: tuple[str, ...] = tuple(feature.name for feature in TECHNICAL if feature.is_scale_free)
 """What a model may see, in the order of its input."""
+
+SPECS: tuple[TableSpec, ...] = tuple(
+    spec for table in TABLES for spec in ((FEATURES_TECHNICAL, table) if table is LABELS else (table,))
+)
+"""Every table of the platform, those of features included, in the order the data flows."""
+
+
+def spec_of(table: str) -> TableSpec:
+    """Return the table of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; lists the nearest names.
+    """
+    for spec in SPECS:
+        if spec.name == table:
+            return spec
+    raise UnknownNameError("table", table, [spec.name for spec in SPECS])
