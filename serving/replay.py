@@ -68,7 +68,7 @@ def replay_forecasts(
         for name, engine in engines.items():
             mine = moments.at(pending[name])
             if mine.keys.height:
-                require_no_look_ahead(engine, mine.keys["event_time"].min())
+                require_no_look_ahead(engine, min(mine.keys["event_time"].to_list()))
                 frames.append(_forecast(engine, mine))
     rows = pl.concat(frames)
     report = lake.merge(FORECASTS, rows)
@@ -77,7 +77,7 @@ def replay_forecasts(
     return said.having(reason="every model has replayed every session") if report.skipped else said
 
 
-def require_no_look_ahead(engine: "Engine", first: object) -> None:
+def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
     """Refuse to let a model forecast a session that lies within what it was trained on.
 
     Raises
@@ -86,10 +86,10 @@ def require_no_look_ahead(engine: "Engine", first: object) -> None:
         Naming the model, the end of its knowledge and the session.
     """
     until = engine.signature.train_until
-    if not isinstance(first, datetime) or until >= first:
+    if until >= first:
         raise LookAheadError(
-            f"Model '{engine.signature.name}' knows the market up to {until.isoformat()} and was asked to replay {first}. "
-            "Sessions it was trained on would flatter it: train it with an earlier train_until."
+            f"Model '{engine.signature.name}' knows the market up to {until.isoformat()} and was asked "
+            f"to replay {first.isoformat()}. That would flatter it: train it with an earlier train_until."
         )
 
 

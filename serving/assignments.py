@@ -1,0 +1,64 @@
+"""From decisions per regime to the strategy in force for each symbol: what the online store hands to a request."""
+
+import time
+
+import polars as pl
+
+from lake.clock import Clock
+from lake.errors import NotReadyError
+from lake.report import Report
+from lake.store import Lake
+from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
+from lake.universe import SYMBOLS
+
+
+def update_assignments(lake: Lake, clock: Clock) -> Report:
+    """Write, for each symbol, the strategy weights in force at the market's last known session.
+
+    The weights are those of the latest decision for the regime of that session.
+
+    Returns
+    -------
+    Report
+        Of `strategy_assignments`; skipped when that session is already assigned. ``details`` name the regime and the
+        strategy.
+
+    Raises
+    ------
+    NotReadyError
+        If no regime is known, or nothing has been decided for it.
+    """
+    started = time.perf_counter()
+    regimes = lake.read_as_of(REGIMES, clock.now())
+    if regimes.is_empty():
+        raise NotReadyError("No session has a regime yet. Update `regimes` first.")
+    current = regimes.sort("event_time").tail(1)
+    decision = latest_decision(lake.read_as_of(SELECTIONS, clock.now()), current["regime"].item())
+    in_force = decision.select("regime", "selected_strategy", "strategies", "weights", "confidence")
+    rows = (
+        pl.DataFrame({"symbol": SYMBOLS})
+        .join(current.select("event_time", "known_time"), how="cross")
+        .join(in_force, how="cross")
+        .select(STRATEGY_ASSIGNMENTS.names)
+    )
+    report = lake.merge(STRATEGY_ASSIGNMENTS, rows)
+    said = report.having(
+        seconds=time.perf_counter() - started,
+        regime=current["regime"].item(),
+        selected_strategy=in_force["selected_strategy"].item(),
+    )
+    return said.having(reason="the last session is already assigned") if report.skipped else said
+
+
+def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:
+    """Return the newest row of `selections` for a regime.
+
+    Raises
+    ------
+    NotReadyError
+        If there is none.
+    """
+    mine = selections.filter(pl.col("regime") == regime).sort("event_time").tail(1)
+    if mine.is_empty():
+        raise NotReadyError(f"Nothing has been decided for regime '{regime}' yet. Update `selections` first.")
+    return mine

@@ -1,0 +1,102 @@
+"""What paper returns say about strategies: a posterior per strategy, and a bet that settles whether weights gain."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is believed of a strategy's excess return before any session was seen: its mean is near zero.
+
+    Parameters
+    ----------
+    sessions
+        How many sessions of zero excess the belief about the mean is worth.
+    shape
+        Of the inverse gamma prior on the variance, above 1.
+    deviation
+        Daily deviation of the excess, as a fraction; its square is the prior mean of the variance.
+    """
+
+    sessions: float = 20.0
+    shape: float = 3.0
+    deviation: float = 0.005
+
+
+class Posterior(NamedTuple):
+    """Normal-inverse-gamma posteriors of mean and variance, one entry per strategy."""
+
+    mean: FloatArray
+    sessions: float
+    shape: float
+    scale: FloatArray
+
+
+def posterior(excess: FloatArray, prior: Prior) -> Posterior:
+    """Learn about mean and variance of each strategy's excess return from its sessions in one regime.
+
+    Conjugate normal-inverse-gamma update with prior mean 0 (Gelman et al., Bayesian Data Analysis, 3rd ed., section
+    3.3): with ``n`` sessions, ``k = k0 + n``, ``m = n x / k``, ``a = a0 + n / 2`` and
+    ``b = b0 + S / 2 + k0 n x^2 / (2 k)``, where ``x`` is the sample mean and ``S`` the sum of squared deviations.
+
+    Parameters
+    ----------
+    excess
+        ``[session, strategy]``: net return minus the pool's mean of the same session; may have no session.
+    """
+    count = len(excess)
+    mean = excess.mean(axis=0) if count else np.zeros(excess.shape[1])
+    squares = ((excess - mean) ** 2).sum(axis=0)
+    total = prior.sessions + count
+    prior_scale = (prior.shape - 1) * prior.deviation**2
+    scale = prior_scale + squares / 2 + prior.sessions * count * mean**2 / (2 * total)
+    return Posterior(count * mean / total, total, prior.shape + count / 2, scale)
+
+
+def probability_of_being_best(known: Posterior, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Share of posterior draws in which each strategy has the largest mean.
+
+    The marginal posterior of a mean is Student's t with ``2 a`` degrees of freedom, location ``m`` and scale
+    ``sqrt(b / (a k))``; means are drawn independently across strategies.
+    """
+    size = (draws, len(known.mean))
+    spread = np.sqrt(known.scale / (known.shape * known.sessions))
+    means = known.mean + spread * rng.standard_t(2 * known.shape, size=size)
+    return np.bincount(means.argmax(axis=1), minlength=size[1]) / draws
+
+
+class Evidence:
+    """Evidence that weights gain over equal weights: a bet against "they do not", settled session by session.
+
+    The capital of a bettor who stakes a share ``f`` on each session's gain is multiplied by ``1 + f g / B``, where
+    ``g`` is the gain clipped to ``-B..B``. If the expected clipped gain is never above zero, whatever happened before,
+    that capital is a non-negative supermartingale, and so is the mean over several ``f``: it ever reaches
+    ``1 / alpha`` with probability at most alpha (Ville 1939). Waudby-Smith and Ramdas (2024), Estimating means of
+    bounded random variables by betting, JRSS B 86(1), sections 3 and B; here the grid-Kelly mixture.
+
+    Parameters
+    ----------
+    largest_gain
+        ``B``, as a fraction. What is tested is the mean of the clipped gain.
+    """
+
+    STAKES = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
+
+    def __init__(self, largest_gain: float) -> None:
+        self._largest = largest_gain
+        self._log_capital = np.zeros(len(self.STAKES))
+
+    @property
+    def e_value(self) -> float:
+        """Mean capital over the stakes; 1 before the first session."""
+        return float(np.exp(self._log_capital).mean())
+
+    def settle(self, gain: float) -> None:
+        """Take in the gain of one session, a fraction of equity."""
+        clipped = min(max(gain, -self._largest), self._largest) / self._largest
+        self._log_capital += np.log1p(self.STAKES * clipped)
