@@ -79,6 +79,7 @@ class TreeEnsemble(ReturnForecaster):
         for name in ("feature", "threshold", "low", "high", "value", "roots"):
             self.register_buffer(name, torch.tensor(getattr(forest, name)))
         self.depth = forest.depth
+        self.rounds = len(forest.roots) // (len(self.outputs.horizons) * len(self.outputs.quantiles))
 
     def heads(self, window: Window) -> Tensor:
         """Return the sums of the leaves, ascending along the quantiles."""
@@ -87,13 +88,12 @@ class TreeEnsemble(ReturnForecaster):
         for _ in range(self.depth):
             is_low = row.gather(1, self.feature[node]) <= self.threshold[node]
             node = torch.where(is_low, self.low[node], self.high[node])
-        shape = (len(self.outputs.horizons), len(self.outputs.quantiles), -1)
-        return _ascending(self.value[node].reshape(-1, *shape).sum(dim=-1))
+        shape = (-1, len(self.outputs.horizons), len(self.outputs.quantiles), self.rounds)
+        return _ascending(self.value[node].reshape(shape).sum(dim=-1))
 
     def architecture(self) -> dict[str, int | float]:
         """Return the sizes of its tables."""
-        members = len(self.outputs.horizons) * len(self.outputs.quantiles)
-        return {"rounds": len(self.roots) // members, "nodes": len(self.feature), "depth": self.depth}
+        return {"rounds": self.rounds, "nodes": len(self.feature), "depth": self.depth}
 
 
 def fit_trees(
