@@ -14,8 +14,12 @@ from training.models.baselines import standardised_targets
 from training.models.spec import InputSpec, OutputSpec
 from training.scaling import Scaler
 
-THREADS = 2
-"""Threads LightGBM grows with: fixed, because another number gives other trees."""
+THREADS = 1
+"""Threads LightGBM grows with. Its threads wait by spinning, so that on a busy machine two are many times slower."""
+
+
+ZERO = float(np.float32(1e-35))
+"""LightGBM takes every value from -ZERO to ZERO for zero, and so bounds at -ZERO are exclusive."""
 
 
 class Forest(NamedTuple):
@@ -185,7 +189,7 @@ def lay_out(boosters: Sequence[Any], rounds: int) -> Forest:
     feature, threshold, low, high, value = zip(*nodes, strict=True)
     return Forest(
         np.array(feature, np.int64),
-        round_down(np.array(threshold, np.float64)),
+        round_down(_without_zero(np.array(threshold, np.float64))),
         np.array(low, np.int64),
         np.array(high, np.int64),
         np.array(value, np.float32),
@@ -207,6 +211,11 @@ def round_down(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
 def last_row(window: Window) -> Tensor:
     """Return the last session's values, as they came, and flags, `[batch, 2 * feature]`."""
     return torch.cat([window.values[:, -1], window.known[:, -1]], dim=-1)
+
+
+def _without_zero(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the bounds with those at -ZERO moved just below it, where LightGBM means them to be."""
+    return np.where(threshold == -ZERO, np.nextafter(threshold, -np.inf), threshold)
 
 
 class _Node(NamedTuple):
