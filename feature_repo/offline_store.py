@@ -1,0 +1,217 @@
+"""Feast's offline store over the Delta tables of the lake, computed with Polars."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from feast.data_source import DataSource
+from feast.feature_view import FeatureView
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+
+from feature_repo.delta_source import DeltaSource
+from feature_repo.locations import store_settings
+from feature_repo.point_in_time import newest_known, point_in_time_join
+from lake.errors import ConfigError
+from lake.spec import INSTANT
+from lake.store import Lake
+
+
+class DeltaOfflineStoreConfig(FeastConfigBaseModel):
+    """Where the tables are and which versions of them to read."""
+
+    type: Literal["feature_repo.offline_store.DeltaOfflineStore"] = "feature_repo.offline_store.DeltaOfflineStore"
+    tables: str | None = None
+    """Folder of the tables; that of the settings when unset."""
+    versions: dict[str, int] = {}  # noqa: RUF012 - a pydantic model copies its defaults
+    """Delta version to read, by table; the newest for a table not named."""
+
+
+class PolarsRetrievalJob(RetrievalJob):
+    """A query that runs when its result is asked for.
+
+    Parameters
+    ----------
+    compute
+        Returns the result.
+    metadata
+        Features and keys of the result.
+    full_feature_names
+        Whether feature names carry the name of their view.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[], pl.DataFrame],
+        metadata: RetrievalMetadata | None = None,
+        *,
+        full_feature_names: bool = False,
+    ) -> None:
+        self._compute = compute
+        self._metadata = metadata
+        self._full_feature_names = full_feature_names
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether feature names carry the name of their view."""
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """None: features are computed before they are stored."""
+        return []
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """Features and keys of the result."""
+        return self._metadata
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002 - Feast's signature
+        return self._compute().rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
+        return frame
+
+
+class DeltaOfflineStore(OfflineStore):
+    """Point-in-time retrieval that never uses what was not yet known.
+
+    A row counts at an instant only if both its `event_time` and its `known_time` are not later; this holds for
+    training frames and for what is materialised, always, whether the caller asks for it or not.
+    """
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str | None,
+        registry: BaseRegistry,  # noqa: ARG004 - Feast's signature
+        project: str,  # noqa: ARG004
+        full_feature_names: bool = False,
+        **_: Any,
+    ) -> RetrievalJob:
+        """Give every row of `entity_df` the feature values known at its timestamp.
+
+        Raises
+        ------
+        ConfigError
+            If `entity_df` is not a pandas frame: this store has no query language of its own.
+        """
+        if not isinstance(entity_df, pd.DataFrame):
+            raise ConfigError(
+                f"Historical features need a pandas frame of entities and timestamps, and {type(entity_df).__name__} "
+                "came. Read the rows you mean first, e.g. with lake.sql.connect(), and pass the frame."
+            )
+        at = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
+        spine = pl.from_pandas(entity_df).with_columns(_in_utc(at))
+
+        def compute() -> pl.DataFrame:
+            joined = spine
+            for view in feature_views:
+                joined = _join_view(config, joined, at, view, feature_refs, full_feature_names=full_feature_names)
+            return joined
+
+        bounds = (spine[at].min(), spine[at].max())
+        keys = [name for name in spine.columns if name != at]
+        return PolarsRetrievalJob(
+            compute, RetrievalMetadata(feature_refs, keys, *bounds), full_feature_names=full_feature_names
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        """Return the newest row of each entity as known at `end_date`, where it is news since `start_date`.
+
+        News is what happened or became known since then, so a restated old session is materialised too. A start after
+        the end, which the wall clock gives Feast when a market of the past is replayed, means from the beginning.
+        """
+        columns = [*join_key_columns, *feature_name_columns, timestamp_field, created_timestamp_column or "known_time"]
+
+        def compute() -> pl.DataFrame:
+            newest = newest_known(_known(config, data_source, columns, end_date), join_key_columns)
+            if start_date > end_date:
+                return newest
+            return newest.filter(pl.max_horizontal("event_time", "known_time") >= start_date)
+
+        return PolarsRetrievalJob(compute)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """Return the rows of a time range as known at its end, restatements beside what they replace."""
+        columns = [*join_key_columns, *feature_name_columns, timestamp_field, created_timestamp_column or "known_time"]
+
+        def compute() -> pl.DataFrame:
+            rows = _known(config, data_source, columns, end_date)
+            return rows.filter(pl.col("event_time") >= start_date) if start_date else rows
+
+        return PolarsRetrievalJob(compute)
+
+
+def _join_view(
+    config: RepoConfig,
+    spine: pl.DataFrame,
+    at: str,
+    view: FeatureView,
+    feature_refs: Sequence[str],
+    *,
+    full_feature_names: bool,
+) -> pl.DataFrame:
+    prefix = f"{view.projection.name_to_use()}:"
+    names = [ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)]
+    keys = [column.name for column in view.entity_columns]
+    on = {key: view.projection.join_key_map.get(key, key) for key in keys}
+    latest: Any = spine[at].max()
+    rows = _known(config, view.batch_source, [*keys, *names, "event_time", "known_time"], latest)
+    outward = {name: f"{prefix[:-1]}__{name}" if full_feature_names else name for name in names}
+    return point_in_time_join(spine, rows, on=on, at=at, features=outward, ttl=view.ttl or None)
+
+
+def _known(config: RepoConfig, source: DataSource, columns: Sequence[str], at: datetime | None) -> pl.DataFrame:
+    """Rows of a source that had happened and were known at an instant; none while the table does not exist."""
+    if not isinstance(source, DeltaSource):
+        raise ConfigError(
+            f"The offline store reads tables of the lake, and source '{source.name}' is a {type(source).__name__}. "
+            "Declare it as a DeltaSource in feature_repo/batch_sources.py."
+        )
+    options = config.offline_store
+    lake = Lake(Path(options.tables) if options.tables else store_settings().tables)
+    if lake.exists(source.spec):
+        stored = lake.scan(source.spec, version=options.versions.get(source.spec.name))
+    else:
+        stored = source.spec.empty().lazy()
+    rows = source.narrow(stored)
+    if at is not None:
+        rows = rows.filter(pl.col("event_time") <= at, pl.col("known_time") <= at)
+    return rows.select(columns).collect()
+
+
+def _in_utc(at: str) -> pl.Expr:
+    return pl.col(at).dt.convert_time_zone("UTC").cast(INSTANT)
