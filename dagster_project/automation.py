@@ -8,7 +8,9 @@ from dagster_project.assets.training import GROUP as TRAINING
 from dagster_project.partitions import recent_years
 from dagster_project.resources import Platform
 
-everything = dg.define_asset_job("everything", selection="*", description="From the sources to the strategy in force.")
+everything = dg.define_asset_job(
+    "everything", selection=dg.AssetSelection.all(), description="From the sources to the strategy in force."
+)
 daily_update = dg.define_asset_job(
     "daily_update",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups(TRAINING) - dg.AssetSelection.assets("served_models"),

@@ -32,7 +32,7 @@ class _Narrator(logging.Handler):
 
     def _step_start(self, step: str, _event: Any) -> None:
         self.started[step], self.made[step] = time.perf_counter(), {}
-        if not step.endswith("expectations_hold"):
+        if not step.endswith(("expectations_hold", "few_rows_refused")):
             self.console.print(f"  [bold]{step}[/bold] ...", highlight=False)
 
     def _asset_materialization(self, step: str, event: Any) -> None:
@@ -48,8 +48,9 @@ class _Narrator(logging.Handler):
 
     def _asset_check_evaluation(self, _step: str, event: Any) -> None:
         check = event.event_specific_data
-        sign = "[green]✓[/green] expectations hold for" if check.passed else "[red]✗ check failed on[/red]"
-        self.console.print(f"    {sign} {check.asset_key.to_user_string()}", highlight=False)
+        sign = "[green]✓[/green]" if check.passed else "[red]✗ failed:[/red]"
+        asset, name = check.asset_key.to_user_string(), check.check_name.replace("_", " ")
+        self.console.print(f"    {sign} {asset}: {name}", highlight=False)
 
     def _step_failure(self, step: str, event: Any) -> None:
         error = event.event_specific_data.error

@@ -1,6 +1,8 @@
 """Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason."""
 
 import time
+from collections.abc import Collection
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -13,25 +15,50 @@ from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 
 
-def ingest_bars(lake: Lake, source: BarSource, clock: Clock) -> Report:
-    """Append what a source published since its last delivery and up to the market's now, as received."""
+def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[int] = ()) -> Report:
+    """Append what a source published since its last delivery and up to the market's now, as received.
+
+    Parameters
+    ----------
+    years
+        Fetch bars of these years only, one delivery per year; none named means everything that is new.
+    """
     started = time.perf_counter()
-    last = None
-    if lake.exists(RAW_BARS):
-        ours = pl.col("source") == source.name
-        last = lake.scan(RAW_BARS).filter(ours).select(pl.col("known_time").max()).collect().item()
-    if last is not None and last >= clock.now():
-        return lake.report(RAW_BARS, started=started).having(reason=f"'{source.name}' was read up to {last:%Y-%m-%d}")
-    batch = source.read(last, clock.now())
-    if last is not None and batch.rows.is_empty():
-        return lake.report(RAW_BARS, started=started).having(reason=f"'{source.name}' has no bar after {last:%Y-%m-%d}")
-    return lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).having(
-        seconds=time.perf_counter() - started, batch=batch.batch_id
-    )
+    spans = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)] or [(None, clock.now())]
+    added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
+    report = lake.report(RAW_BARS, added=added, started=started)
+    if report.skipped:
+        return report.having(reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}")
+    return report
 
 
-def refine_to_lake(lake: Lake, clock: Clock) -> tuple[Report, Report, Report]:
+def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> int:
+    """Append the bars of ``(after, until]`` that are newer than the newest one stored of that span; return how many."""
+    stored = lake.exists(RAW_BARS)
+    if stored:
+        ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
+        inside = ours if after is None else ours & (pl.col("known_time") > after)
+        last: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
+        after = last or after
+    if after is not None and after >= until:
+        return 0
+    batch = source.read(after, until)
+    if stored and batch.rows.is_empty():
+        return 0
+    return lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).added
+
+
+def _new_year(year: int) -> datetime:
+    return datetime(year, 1, 1, tzinfo=UTC)
+
+
+def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
+
+    Parameters
+    ----------
+    years
+        Store rows of these years only; none named means all. Adjustment looks at every raw row either way.
 
     Returns
     -------
@@ -41,14 +68,18 @@ def refine_to_lake(lake: Lake, clock: Clock) -> tuple[Report, Report, Report]:
     """
     raw = lake.read_as_of(RAW_BARS, clock.now())
     refined = refine_bars(raw)
-    bars = lake.merge(BARS, refined.bars)
-    refused = lake.merge(QUARANTINE, refined.quarantine)
-    return bars.having(raw_rows=raw.height), _refine_actions(lake, raw, clock), refused
+    bars = lake.merge(BARS, _within(refined.bars, years))
+    refused = lake.merge(QUARANTINE, _within(refined.quarantine, years))
+    return bars.having(raw_rows=raw.height), _refine_actions(lake, raw, clock, years), refused
 
 
-def _refine_actions(lake: Lake, raw: pl.DataFrame, clock: Clock) -> Report:
+def _within(rows: pl.DataFrame, years: Collection[int]) -> pl.DataFrame:
+    return rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
+
+
+def _refine_actions(lake: Lake, raw: pl.DataFrame, clock: Clock, years: Collection[int]) -> Report:
     found = find_actions(raw)
     if lake.exists(ACTIONS):
         undone = withdraw(lake.read_as_of(ACTIONS, clock.now()), found)
         found = pl.concat([found, undone.with_columns(pl.lit(raw["known_time"].max()).alias("known_time"))])
-    return lake.merge(ACTIONS, found)
+    return lake.merge(ACTIONS, _within(found, years))

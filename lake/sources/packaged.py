@@ -8,6 +8,7 @@ row says which package, version and licence it came from. `docs/data.md` says ho
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 
 import polars as pl
@@ -107,7 +108,7 @@ class PackagedMarket:
         """Return the bars that closed in ``(after, until]``, every value as the text in its file."""
         start = require_utc(after) if after else datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
         end = min(require_utc(until), calendars.close_of(LAST))
-        rows = pl.concat([*self._stamped()]).filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
+        rows = _market().filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
         return Batch(
             batch_id,
@@ -122,22 +123,29 @@ class PackagedMarket:
             .select(RAW_BARS.names),
         )
 
-    def _stamped(self) -> Iterator[pl.DataFrame]:
-        sessions = calendars.closes().with_columns(pl.col("session").cast(pl.String))
-        for file in FILES:
-            rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST)), pl.lit(str(LAST))))
-            stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
-            yield (
-                stamped.with_columns(
-                    pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),
-                    # A row on a day without a session keeps its date as stamp, and is refused later with that reason.
-                    pl.col("event_time").fill_null(
-                        pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")
-                    ),
-                )
-                .with_columns(
-                    pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
-                    pl.col("event_time").alias("known_time"),
-                )
-                .drop("date")
+
+@cache
+def _market() -> pl.DataFrame:
+    """Every row of every file, read once per process."""
+    return pl.concat(_stamped())
+
+
+def _stamped() -> Iterator[pl.DataFrame]:
+    sessions = calendars.closes().with_columns(pl.col("session").cast(pl.String))
+    for file in FILES:
+        rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST)), pl.lit(str(LAST))))
+        stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
+        yield (
+            stamped.with_columns(
+                pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),
+                # A row on a day without a session keeps its date as stamp, and is refused later with that reason.
+                pl.col("event_time").fill_null(
+                    pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")
+                ),
             )
+            .with_columns(
+                pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
+                pl.col("event_time").alias("known_time"),
+            )
+            .drop("date")
+        )
