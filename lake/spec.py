@@ -54,6 +54,8 @@ class TableSpec:
         False: the first row of a key is the only one, and a different second one is a conflict.
     by_year
         Partition the files by the year of `event_time`.
+    ordered
+        Pairs of columns (smaller or equal, larger) that stand in this order in each row where both are known.
     """
 
     name: str
@@ -63,6 +65,7 @@ class TableSpec:
     columns: tuple[Column, ...]
     restates: bool = True
     by_year: bool = False
+    ordered: tuple[tuple[str, str], ...] = (("event_time", "known_time"),)
 
     @property
     def schema(self) -> dict[str, pl.DataType]:

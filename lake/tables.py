@@ -11,6 +11,8 @@ TEXT, REAL, COUNT, FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
 
 EVENT_TIME = Column("event_time", INSTANT, "UTC", "when it was true; a bar is stamped when it closes")
 KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
+CAUSAL = ("event_time", "known_time")
+"""Nothing is known before it is true. Not so for rows as received, and for what happens on the wall clock."""
 SYMBOL = Column("symbol", TEXT, "", "instrument, under the name it trades by today")
 HORIZON = Column("horizon_sessions", pl.Int32(), "sessions", "how far ahead", minimum=1, maximum=252)
 REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_volatility_uptrend")
@@ -27,6 +29,7 @@ RAW_BARS = TableSpec(
     key=("batch_id", "row"),
     restates=False,
     by_year=True,
+    ordered=(),
     columns=(
         Column("symbol", TEXT, "", "symbol as received", nullable=True),
         Column("stamp", TEXT, "", "ISO time of the close as received, with its zone", nullable=True),
@@ -58,6 +61,7 @@ BARS = TableSpec(
     meaning="Daily bars on one split- and dividend-adjusted basis per symbol, unadjusted close kept.",
     key=("symbol", "event_time"),
     by_year=True,
+    ordered=(CAUSAL, ("low", "open"), ("low", "close"), ("open", "high"), ("close", "high")),
     columns=(
         SYMBOL,
         EVENT_TIME,
@@ -117,6 +121,7 @@ QUARANTINE = TableSpec(
     meaning="Rows that were refused, as received, with the reason.",
     key=("table", "batch_id", "row"),
     restates=False,
+    ordered=(),
     columns=(
         Column("table", TEXT, "", "table the row was meant for"),
         Column("batch_id", TEXT, "", "delivery the row came in"),
@@ -219,6 +224,7 @@ FORECASTS = TableSpec(
     key=("forecast_id",),
     restates=False,
     by_year=True,
+    ordered=(CAUSAL, ("p10", "p50"), ("p50", "p90")),
     columns=(
         Column("forecast_id", TEXT, "", "identifier given in the answer"),
         Column("kind", TEXT, "", "how it came about", allowed=("replay", "served")),
@@ -367,6 +373,7 @@ PROMOTIONS = TableSpec(
     meaning="Every move of a model alias, with its evidence.",
     key=("model_name", "alias", "event_time"),
     restates=False,
+    ordered=(),
     columns=(
         Column("model_name", TEXT, "", "registered model"),
         Column("alias", TEXT, "", "alias that moved"),

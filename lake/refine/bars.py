@@ -12,8 +12,6 @@ from lake.tables import BARS, QUARANTINE, RAW_BARS
 PRICES = ("open", "high", "low", "close", "adj_close")
 NUMBERS = (*PRICES, "volume")
 BASES = RAW_BARS.column("price_basis").allowed
-PRINTED = 1e-6
-"""Relative tolerance of the range rule: sources that adjust prices print each of them with seven digits or more."""
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 
 
@@ -79,7 +77,7 @@ def rules() -> dict[str, pl.Expr]:
     value = {name: pl.col(f"{name}_value") for name in NUMBERS}
     is_full = pl.col("price_basis") != "adjusted_close_only"
     is_session_close = pl.col("at").is_in(calendars.closes()["event_time"].implode())
-    low, high = value["low"] * (1 - PRINTED), value["high"] * (1 + PRINTED)
+    low, high = value["low"], value["high"]
     return {
         "null_key": (pl.col("symbol").fill_null("").str.strip_chars() == "") | pl.col("stamp").is_null(),
         "time_without_zone": ~pl.col("stamp").str.contains(ZONE),
@@ -103,16 +101,19 @@ def rules() -> dict[str, pl.Expr]:
 
 
 def _adjust(good: pl.DataFrame) -> pl.DataFrame:
-    factor = pl.col("adj_close_value") / pl.col("close_value")
+    # Relative to close first: equal prices stay equal and ordered ones ordered, to the last bit.
+    adjusted = [
+        pl.col("adj_close_value") * (pl.col(f"{n}_value") / pl.col("close_value")) for n in ("open", "high", "low")
+    ]
     is_full = pl.col("price_basis") != "adjusted_close_only"
     return (
         good.select(
             "symbol",
             pl.col("at").alias("event_time"),
             "known_time",
-            *((pl.col(f"{name}_value") * factor).alias(name) for name in ("open", "high", "low")),
+            *(price.alias(name) for name, price in zip(("open", "high", "low"), adjusted, strict=True)),
             pl.col("adj_close_value").alias("close"),
-            (pl.col("volume_value") / factor).alias("volume"),
+            (pl.col("volume_value") * (pl.col("close_value") / pl.col("adj_close_value"))).alias("volume"),
             pl.col("close_value").alias("close_unadjusted"),
             pl.col("volume_value").alias("volume_unadjusted"),
             pl.when(is_full).then(pl.lit("full")).otherwise(pl.lit("close_only")).alias("quality"),

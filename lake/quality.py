@@ -1,0 +1,177 @@
+"""Great Expectations suites derived from the table specs, and what they find in a table."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from lake.clock import require_utc
+from lake.errors import DataQualityError
+from lake.spec import TableSpec
+from lake.store import Lake
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one expectation found.
+
+    Parameters
+    ----------
+    expectation
+        Great Expectations' name of the rule, e.g. ``expect_column_values_to_not_be_null``.
+    columns
+        Column or columns it is about.
+    unexpected
+        Rows that break it.
+    examples
+        A few of the values that break it, as text.
+    """
+
+    expectation: str
+    columns: tuple[str, ...]
+    success: bool
+    unexpected: int
+    examples: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Say it for a person."""
+        return (
+            f"{self.expectation} on {', '.join(self.columns)}: {self.unexpected} rows, e.g. {', '.join(self.examples)}"
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a table's suite found in it."""
+
+    table: str
+    rows: int
+    at: datetime
+    findings: tuple[Finding, ...]
+
+    @property
+    def success(self) -> bool:
+        """Whether the table meets every expectation."""
+        return all(finding.success for finding in self.findings)
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """The expectations it does not meet."""
+        return tuple(finding for finding in self.findings if not finding.success)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """One plain dict per expectation, for metadata and reports."""
+        return [
+            vars(finding) | {"columns": list(finding.columns), "examples": list(finding.examples)}
+            for finding in self.findings
+        ]
+
+    def require_success(self) -> "Findings":
+        """Return the findings, or refuse to go on with the table.
+
+        Raises
+        ------
+        DataQualityError
+            Naming each expectation that failed, with examples.
+        """
+        if not self.success:
+            raise DataQualityError(
+                f"Table '{self.table}' fails {len(self.failed)} of {len(self.findings)} expectations as known at "
+                f"{self.at:%Y-%m-%d %H:%M} UTC: {'; '.join(finding.sentence() for finding in self.failed)}. "
+                "Correct the rows at their source and deliver them again with a later known_time."
+            )
+        return self
+
+
+def check_table(lake: Lake, spec: TableSpec, at: datetime) -> Findings:
+    """Check a table as it was known at an instant against the suite of its spec.
+
+    Of several versions of a row the newest known counts, so a restatement that corrects a row cures the table.
+    """
+    known = lake.read(spec, where=pl.col("known_time") <= require_utc(at))
+    newest = pl.col("known_time") == pl.col("known_time").max().over(list(spec.key))
+    return check_frame(spec, known.filter(newest) if spec.restates else known, at)
+
+
+def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> Findings:
+    """Check a frame in the table's columns; `at` only labels the findings.
+
+    A frame without rows meets every expectation.
+    """
+    batch = _context().data_sources.add_or_update_pandas("lake").add_dataframe_asset(spec.name)
+    definition = batch.add_batch_definition_whole_dataframe("all")
+    outcome = definition.get_batch(batch_parameters={"dataframe": frame.to_pandas()}).validate(
+        _suite(spec), result_format="SUMMARY"
+    )
+    return Findings(spec.name, frame.height, at, tuple(_finding(result.to_json_dict()) for result in outcome.results))
+
+
+def _context() -> Any:
+    """Return a context that keeps nothing, sends nothing and draws no progress bars."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = great_expectations.get_context(mode="ephemeral")
+    context.enable_analytics(enable=False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
+
+
+def _suite(spec: TableSpec) -> Any:
+    import great_expectations
+
+    return great_expectations.ExpectationSuite(name=spec.name, expectations=[*expectations(spec)])
+
+
+def expectations(spec: TableSpec) -> Iterator[Any]:
+    """Derive the expectations of a table: nulls, bounds, names, order of columns, and one row per key."""
+    import great_expectations.expectations as gxe
+
+    for column in spec.columns:
+        if not column.nullable:
+            yield gxe.ExpectColumnValuesToNotBeNull(column=column.name)
+        low = 0.0 if column.positive and column.minimum is None else column.minimum
+        if low is not None or column.maximum is not None:
+            yield gxe.ExpectColumnValuesToBeBetween(
+                column=column.name, min_value=low, max_value=column.maximum, strict_min=column.positive and low == 0
+            )
+        if column.allowed:
+            yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed))
+    for smaller, larger in spec.ordered:
+        yield gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A=larger, column_B=smaller, or_equal=True, ignore_row_if="either_value_is_missing"
+        )
+    if len(spec.key) == 1:
+        yield gxe.ExpectColumnValuesToBeUnique(column=spec.key[0])
+    else:
+        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(spec.key))
+
+
+def _finding(result: dict[str, Any]) -> Finding:
+    config, found = result["expectation_config"], result["result"]
+    info = result["exception_info"]
+    for problem in [info] if "raised_exception" in info else info.values():
+        if problem["raised_exception"]:
+            raise DataQualityError(f"{config['type']} could not be computed: {problem['exception_message']}")
+    asked = config["kwargs"]
+    columns = asked.get("column_list") or [asked[name] for name in ("column", "column_B", "column_A") if name in asked]
+    return Finding(
+        expectation=config["type"],
+        columns=tuple(columns),
+        success=bool(result["success"]),
+        unexpected=int(found.get("unexpected_count", 0)),
+        examples=tuple(_as_text(value) for value in found.get("partial_unexpected_list", [])[:5]),
+    )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name} {part}" for name, part in value.items())
+    return " < ".join(str(part) for part in reversed(value)) if isinstance(value, list | tuple) else str(value)
