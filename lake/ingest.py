@@ -24,7 +24,8 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         Fetch bars of these years only, one delivery per year; none named means everything that is new.
     """
     started = time.perf_counter()
-    spans = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)] or [(None, clock.now())]
+    spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
+    spans = spans or [(None, clock.now())]
     added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
     report = lake.report(RAW_BARS, added=added, started=started)
     if report.skipped:
