@@ -13,7 +13,8 @@ def served_models(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     """Each model as one ONNX file with its parity proof, promoted to champion."""
     from serving.stages import promote_champions
 
-    return materialized(promote_champions(platform.lake, platform.settings, context.log.info))
+    report = promote_champions(platform.lake, platform.settings, platform.clock, platform.experiment, context.log.info)
+    return materialized(report)
 
 
 @dg.asset(group_name=GROUP, deps=[served_models, "features_technical", "regimes"], kinds={"onnx", "delta"})

@@ -1,0 +1,144 @@
+"""The stages between training and feedback as plain functions: put the champions in service, and forecast with them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_repo.windows import FORECAST_V1
+from lake.clock import Clock
+from lake.errors import ModelError
+from lake.report import Report
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import EVALUATIONS, FORECASTS
+from serving.bundles import PARITY_WINDOWS, Bundle
+from serving.forecast_log import drain
+from serving.promotion import register_and_promote
+from serving.replay import replay_forecasts
+from serving.runtime import load_engines
+
+Say = Callable[[str], None]
+
+PROOF_WINDOWS = 2 * PARITY_WINDOWS
+"""Newest training windows that an export is proved on."""
+
+
+def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: Any, say: Say) -> Report:
+    """Export every model of the latest training, prove the export, and put it in service.
+
+    Parameters
+    ----------
+    experiment
+        The experiment the champions were fitted under (`training.config.Experiment`).
+
+    Returns
+    -------
+    Report
+        One row per model; `details` has version, digest, bytes and parity of each. Skipped when all were in service.
+
+    Raises
+    ------
+    ParityError
+        If an export does not compute what the trained model does; the models in service stay as they are.
+    """
+    from training.stages import champions, load_windows
+
+    started = time.perf_counter()
+    fitted = champions(settings)
+    promoted: list[dict[str, Any]] = []
+    added = 0
+    for name, champion in fitted.items():
+        folder = settings.models / "exports" / champion["fingerprint"][:16] / name
+        bundle = _exported(folder)
+        if bundle is None:
+            windows = load_windows(lake, settings, experiment).newest(PROOF_WINDOWS).x
+            bundle = _export(name, champion, windows, folder)
+            say(
+                f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
+            )
+        evidence = {"scores": _scores(lake, champion["experiment"], name), "run_id": champion["run_id"]}
+        report = register_and_promote(bundle, lake, settings, clock=clock, evidence=evidence)
+        added += report.added
+        promoted.append(_row(bundle, report))
+    done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
+    said = done.having(models=promoted)
+    return said if added else _skipped(said, "every champion is in service already")
+
+
+def update_forecasts(lake: Lake, settings: Settings, clock: Clock, say: Say) -> Report:
+    """Bring in what the service answered, and replay the sessions that were not lived through yet.
+
+    Returns
+    -------
+    Report
+        Of `forecasts`; skipped when neither brought a row.
+    """
+    started = time.perf_counter()
+    served = drain(lake, settings)
+    if served.added:
+        say(f"{served.added:,} answers of the service brought in")
+    replayed = replay_forecasts(lake, load_engines(settings), clock)
+    if replayed.added:
+        say(f"{replayed.added:,} forecasts over {replayed.details['sessions']} sessions replayed")
+    report = lake.report(FORECASTS, added=served.added + replayed.added, started=started)
+    said = report.having(served=served.added, replayed=replayed.details.get("replayed", {}))
+    return said.having(reason="every model has replayed every session, and no answer waits") if report.skipped else said
+
+
+def _exported(folder: Path) -> Bundle | None:
+    """Return the export in a folder, or None where there is none that holds together."""
+    try:
+        return Bundle.load(folder)
+    except ModelError:
+        return None
+
+
+def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
+    from serving.export import export_model
+    from training.fit import load_fitted
+
+    return export_model(
+        load_fitted(champion["path"]).network,
+        name,
+        FORECAST_V1,
+        champion["versions"],
+        windows,
+        folder,
+        train_until=datetime.fromisoformat(champion["train_until"]),
+    )
+
+
+def _scores(lake: Lake, experiment: str, model: str) -> list[dict[str, Any]]:
+    """Overall walk-forward scores of a model, by horizon."""
+    mine = (pl.col("experiment") == experiment) & (pl.col("model") == model) & (pl.col("fold") == "overall")
+    rows = lake.read(EVALUATIONS, where=mine).sort("horizon_sessions").to_dicts()
+    kept = (
+        "horizon_sessions",
+        "pinball_loss",
+        "mean_absolute_error",
+        "information_coefficient",
+        "coverage",
+        "beats_naive",
+    )
+    return [{name: row[name] for name in kept} for row in rows]
+
+
+def _row(bundle: Bundle, report: Report) -> dict[str, Any]:
+    return {
+        "model": bundle.name,
+        "version": report.details["model_version"],
+        "digest": bundle.digest[:12],
+        "bytes": len(bundle.content),
+        "parity": f"{bundle.parity.max_absolute_difference:.1e} over {bundle.parity.windows} windows",
+    }
+
+
+def _skipped(report: Report, reason: str) -> Report:
+    return replace(report, skipped=True).having(reason=reason)
