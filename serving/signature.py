@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lake.errors import ModelError
 
@@ -59,6 +59,8 @@ class Signature(BaseModel):
         Where and on what the input is scaled.
     table_versions
         Delta versions of the tables the model was fitted on.
+    train_until
+        Instant from which on the model knows nothing: labels it was fitted on ended then or before.
     code_version
         Version of this project that exported it.
     digest
@@ -75,6 +77,7 @@ class Signature(BaseModel):
     quantiles: tuple[float, ...] = Field(min_length=1)
     scaler: str
     table_versions: dict[str, int]
+    train_until: AwareDatetime
     code_version: str
     digest: Sha256
     input_name: str = "window"
@@ -122,7 +125,8 @@ class Signature(BaseModel):
             raise ModelError(
                 f"Model '{self.name}' takes {self.sessions} sessions of {len(self.features)} features "
                 f"('{self.window_spec}'), but the windows are '{window_spec.name}' with {window_spec.sessions} "
-                f"sessions of {len(window_spec.features)} features, or in another order. Train and promote the model again."
+                f"sessions of {len(window_spec.features)} features, or in another order. "
+                "Train and promote the model again."
             )
 
     def channel(self, index: int) -> str:

@@ -1,0 +1,111 @@
+"""From the members' quantiles to one forecast, and what that forecast says about the direction."""
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from lake.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+Direction = Literal["up", "down", "flat"]
+
+TENTH = 1.2815515655446004
+"""Distance of the 10 % and 90 % points from the median of a standard normal distribution."""
+
+
+class Member(NamedTuple):
+    """One model's part in an answer."""
+
+    name: str
+    version: str
+    digest: str
+    weight: float
+
+
+def blend(
+    predictions: "Mapping[str, NDArray[np.float32]]", weights: "Mapping[str, NDArray[np.float64] | float]"
+) -> "NDArray[np.float64]":
+    """Average the quantiles of several models.
+
+    Averaging quantiles rather than probabilities keeps the blend as sharp as its members (Lichtendahl,
+    Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or quantiles?").
+    Ordered quantiles stay ordered, and the blend of equal forecasts is that forecast.
+
+    Parameters
+    ----------
+    predictions
+        By model, ``[batch, horizon, quantile]``.
+    weights
+        By model, one number for all or one per window; they sum to one for every window. Models with a weight but no
+        prediction are an error, never left out.
+
+    Raises
+    ------
+    ModelError
+        If a weighted model has no prediction, a weight is negative, or weights do not sum to one.
+    """
+    missing = sorted(name for name, weight in weights.items() if np.any(weight) and name not in predictions)
+    if missing:
+        raise ModelError(
+            f"The strategy weights name {', '.join(missing)}, for which there is no prediction. Predictions exist for "
+            f"{', '.join(sorted(predictions))}. Promote the missing models, or select again without them."
+        )
+    total = np.asarray(sum(np.asarray(weight, np.float64) for weight in weights.values()))
+    if not np.allclose(total, 1.0, atol=1e-6) or any(np.any(np.asarray(weight) < 0) for weight in weights.values()):
+        raise ModelError(f"Strategy weights have to be positive and sum to one; found {dict(weights)}. Select again.")
+    parts = [
+        np.asarray(weights[name], np.float64).reshape(-1, 1, 1) * prediction.astype(np.float64)
+        for name, prediction in predictions.items()
+        if name in weights
+    ]
+    answer: NDArray[np.float64] = np.sum(parts, axis=0) / total.reshape(-1, 1, 1)
+    return answer
+
+
+def name_blend(members: "Sequence[Member]") -> Member:
+    """Name, version and digest of what answered: the only member itself, or ``blend`` composed of all of them.
+
+    The digest of a blend is the SHA-256 over its members' names and digests, so it changes when any of them does.
+    """
+    if len(members) == 1:
+        return members[0]
+    ordered = sorted(members)
+    version = "+".join(f"{member.name}-{member.version}" for member in ordered)
+    digest = hashlib.sha256("\n".join(f"{member.name} {member.digest}" for member in ordered).encode()).hexdigest()
+    return Member("blend", version, digest, 1.0)
+
+
+def direction_of(p50: float) -> Direction:
+    """Sign of the median; ``flat`` for a median of exactly zero."""
+    if p50 > 0:
+        return "up"
+    return "down" if p50 < 0 else "flat"
+
+
+def sign_probability(p10: float, p50: float, p90: float) -> float:
+    """Probability that the return has the sign of the median, as the three quantiles say it.
+
+    The distribution is a two-piece normal through the quantiles: standard normal in
+    ``z(x) = 1.2816 (x - p50) / (p90 - p50)`` above the median and ``1.2816 (x - p50) / (p50 - p10)`` below it, so that
+    ``P(return <= p10) = 0.1``, ``P(return <= p50) = 0.5`` and ``P(return <= p90) = 0.9`` exactly. For a positive
+    median ``P(return > 0) = Phi(1.2816 p50 / (p50 - p10))``; for a negative one
+    ``P(return < 0) = Phi(1.2816 |p50| / (p90 - p50))``; for a median of zero either sign has 0.5.
+    Counting how often the direction came true in each bin of this number checks it.
+
+    Returns
+    -------
+    float
+        From 0.5 to 1.
+    """
+    width = p50 - p10 if p50 > 0 else p90 - p50
+    if p50 == 0:
+        return 0.5
+    if width <= 0:
+        return 1.0
+    return 0.5 * (1.0 + math.erf(TENTH * abs(p50) / width / math.sqrt(2.0)))

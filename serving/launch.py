@@ -1,0 +1,71 @@
+"""How the service process is started: the command and the environment, for the command line and for tests."""
+
+import ipaddress
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lake.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+TARGET = "serving.service:ForecastService"
+WORKERS = 1
+KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
+"""What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
+TIMEOUT_SECONDS = 30
+
+
+def serve_command(configured: "Settings") -> list[str]:
+    """Return the command that serves forecasts at the settings' address until it is interrupted.
+
+    Run it with `serve_environment`. The online store has to run already.
+
+    Raises
+    ------
+    ConfigError
+        If the address is not a loopback address.
+    """
+    require_loopback(configured)
+    address = ["--host", configured.host, "--port", str(configured.port)]
+    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, "--do-not-track", "--quiet"]
+
+
+def serve_environment(configured: "Settings") -> dict[str, str]:
+    """Return the environment of the service process: this one, with telemetry off and everything under the home."""
+    return os.environ | {
+        "QUANTLAKE_HOME": str(configured.home),
+        "BENTOML_HOME": str(configured.home / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "OMP_NUM_THREADS": str(configured.engine_threads),
+    }
+
+
+def keep_out_training() -> None:
+    """Make the training libraries unimportable in this process.
+
+    Feast imports torch wherever it is installed, and does without where it is not; a None in ``sys.modules`` is
+    Python's own way to say "not here" (https://docs.python.org/3/reference/import.html#the-module-cache).
+    """
+    for name in KEPT_OUT:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def require_loopback(configured: "Settings") -> None:
+    """Refuse an address that other machines can reach: the endpoint knows no users.
+
+    Raises
+    ------
+    ConfigError
+        Naming the address.
+    """
+    try:
+        is_loopback = ipaddress.ip_address(configured.host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ConfigError(
+            f"The endpoint was to listen on {configured.host!r}, where others could reach it without a password. Set "
+            "QUANTLAKE_HOST=127.0.0.1 and put a proxy that authenticates in front."
+        )

@@ -1,0 +1,65 @@
+"""The BentoML service: it starts, supervises and stops the workers; every route is in `serving.app`.
+
+Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
+"""
+
+from typing import TYPE_CHECKING
+
+import bentoml
+
+from lake.settings import settings
+from serving.app import build_app
+from serving.launch import TIMEOUT_SECONDS, WORKERS, keep_out_training, require_loopback
+from serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+configured = settings()
+require_loopback(configured)
+app = build_app()
+
+
+class AnswerFirst:
+    """Hand every request to our application before BentoML's own routes see it.
+
+    So health, metrics and errors have one form, and nothing of BentoML's (task routes, schema, its own page) is
+    reachable. Start and stop of the process stay BentoML's.
+
+    Parameters
+    ----------
+    app
+        BentoML's application.
+    """
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._bentoml = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Route by kind: HTTP to ours, the life cycle to BentoML."""
+        await (app if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+
+
+@bentoml.service(
+    name="forecasts",
+    workers=WORKERS,
+    traffic={"timeout": TIMEOUT_SECONDS},
+    logging={"access": {"enabled": False}},
+    metrics={"enabled": False},
+    http={"host": configured.host, "port": configured.port},
+)
+class ForecastService:
+    """One worker: opens the predictor when it starts, and closes the forecast log when it stops."""
+
+    def __init__(self) -> None:
+        keep_out_training()
+        self.predictor = Predictor.open(configured)
+        app.state.predictor = self.predictor
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Write what is queued in the forecast log."""
+        self.predictor.close()
+
+
+ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]
