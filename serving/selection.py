@@ -63,7 +63,7 @@ class SelectionRule:
     review_sessions: int = 5
     band: float = 0.1
     alpha: float = 0.05
-    draws: int = 4000
+    draws: int = 2000
     seed: int = 20121231
     prior: Prior = field(default_factory=Prior)
     largest_gain: float = 0.02
@@ -206,7 +206,8 @@ class _Walk:
         self.regimes = tuple(dict.fromkeys((*regimes, *returns.regime)))
         size = len(returns.strategies)
         self.equal = np.full(size, 1 / size)
-        self.learnt = dict.fromkeys(self.regimes, self.equal)
+        self.learnt, self.best = (dict.fromkeys(self.regimes, self.equal) for _ in range(2))
+        self.seen = dict.fromkeys(self.regimes, 0)
         self.evidence = Evidence(rule.largest_gain)
         self.is_proven = False
         self.decisions: list[Decision] = []
@@ -220,7 +221,7 @@ class _Walk:
         for position, close in enumerate((*sessions, now) if sessions[-1] < now else sessions):
             self._settle(close, position)
             if position % self.rule.review_sessions == 0:
-                self._review(close, position // self.rule.review_sessions)
+                self._review(close)
             if position < len(sessions):
                 weights = self.learnt[self.returns.regime[position]]
                 in_force = weights if self.is_proven else self.equal
@@ -239,7 +240,7 @@ class _Walk:
             self.e_values[position] = self.evidence.e_value
             self.settled += 1
 
-    def _review(self, close: datetime, number: int) -> None:
+    def _review(self, close: datetime) -> None:
         e_value = self.evidence.e_value
         # Proven from 1 / alpha on, and until all that was won is lost again.
         self.is_proven = e_value >= (1.0 if self.is_proven else 1 / self.rule.alpha)
@@ -248,8 +249,11 @@ class _Walk:
         excess = net - net.mean(axis=1, keepdims=True)
         for index, regime in enumerate(self.regimes):
             mine = excess[seen == regime]
-            rng = np.random.default_rng([self.rule.seed, number, index])
-            best = probability_of_being_best(posterior(mine, self.rule.prior), self.rule.draws, rng)
+            if len(mine) > self.seen[regime]:
+                rng = np.random.default_rng([self.rule.seed, index, len(mine)])
+                self.best[regime] = probability_of_being_best(posterior(mine, self.rule.prior), self.rule.draws, rng)
+                self.seen[regime] = len(mine)
+            best = self.best[regime]
             moved = 0.5 * np.abs(best - self.learnt[regime]).sum()
             if moved > self.rule.band:
                 self.learnt[regime] = best

@@ -1,0 +1,56 @@
+"""Drift as Evidently shows it: its report, with the verdicts of our test in place of its own."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALPHA = 0.05
+"""Chance of any false alarm in one report."""
+STATTEST = "quantlake_block_means"
+
+
+def write_report(reference: "pd.DataFrame", current: "pd.DataFrame", verdicts: Mapping[str, float], path: Path) -> Path:
+    """Write Evidently's drift report as one self-contained HTML file.
+
+    Evidently's own tests take rows for independent and would contradict ours, so ours is registered with it: the score
+    it shows for a column is that column's corrected p-value.
+
+    Parameters
+    ----------
+    reference, current
+        One row per session, one column per subject.
+    verdicts
+        Corrected p-value of each column.
+    path
+        File to write; its folder is made.
+    """
+    # Evidently asks before it is imported, and any value counts as a refusal.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    with warnings.catch_warnings():
+        # Evidently 0.7.23 imports its web interface, which uses what NumPy and Litestar have deprecated.
+        warnings.simplefilter("ignore")
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.legacy.calculations.stattests import StatTest, register_stattest
+        from evidently.legacy.core import ColumnType
+        from evidently.presets import DataDriftPreset
+
+    def verdict(before: "pd.Series", _now: "pd.Series", _kind: Any, threshold: float) -> tuple[float, bool]:
+        p_value = verdicts[str(before.name)]
+        return p_value, p_value < threshold
+
+    shown = "block means against the training period, p-value after Holm"
+    register_stattest(StatTest(STATTEST, shown, [ColumnType.Numerical], ALPHA), verdict)
+    columns = DataDefinition(numerical_columns=list(verdicts))
+    frames = [Dataset.from_pandas(frame[list(verdicts)], columns) for frame in (current, reference)]
+    with warnings.catch_warnings():
+        # Columns that are known in some sessions only make NumPy warn about what it leaves out of a plot.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        snapshot = Report([DataDriftPreset(method=STATTEST, threshold=ALPHA)]).run(*frames)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        snapshot.save_html(str(path))
+    return path
