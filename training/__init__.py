@@ -1,0 +1,1 @@
+"""From a frame to fitted, judged models."""

@@ -1,0 +1,50 @@
+"""Windows as batches for Lightning. Import it only where a network is trained: Lightning takes seconds to import."""
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, TensorDataset
+
+from training.dataset import WindowSet
+
+EVALUATION_WINDOWS = 1024
+"""Windows per batch where nothing is learnt; only memory limits it."""
+
+
+class WindowData(LightningDataModule):
+    """Two window sets as shuffled training batches and ordered validation batches.
+
+    Each batch is cut from the arrays at once, because collecting it window by window would take longer than the
+    gradient step.
+
+    Parameters
+    ----------
+    train, valid
+        Disjoint in time, purged by `training.splits`.
+    batch_windows
+        Windows per gradient step.
+    seed
+        The same seed gives the same batches in the same order.
+    """
+
+    def __init__(self, train: WindowSet, valid: WindowSet, *, batch_windows: int, seed: int) -> None:
+        super().__init__()
+        self.train, self.valid = _tensors(train), _tensors(valid)
+        self.batch_windows, self.seed = batch_windows, seed
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """Batches in an order that the seed decides, another one each epoch."""
+        order = RandomSampler(self.train, generator=torch.Generator().manual_seed(self.seed))
+        return _loader(self.train, order, self.batch_windows)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """Batches in the order of the rows."""
+        return _loader(self.valid, SequentialSampler(self.valid), EVALUATION_WINDOWS)
+
+
+def _tensors(windows: WindowSet) -> TensorDataset:
+    return TensorDataset(torch.from_numpy(windows.x), torch.from_numpy(windows.y))
+
+
+def _loader(data: TensorDataset, order: Sampler[int], size: int) -> DataLoader[tuple[Tensor, ...]]:
+    return DataLoader(data, sampler=BatchSampler(order, size, drop_last=False), batch_size=None)

@@ -1,0 +1,193 @@
+"""Walk-forward judgement: what each model would have said in each test year, and how it compares with naive."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_repo.windows import HORIZONS, QUANTILES
+from lake.tables import EVALUATIONS
+from training.config import Experiment
+from training.dataset import WindowSet
+from training.fit import Fitted, Say, fit_model, silent
+from training.metrics import coverage, hit_rate, information_coefficient, mean_absolute_error, pinball_loss
+from training.models import NEURAL_MODELS
+from training.splits import assert_no_overlap, walk_forward
+from training.tracking import Measure
+
+OVERALL = "overall"
+"""Name of the row that scores the forecasts of all folds together."""
+
+Parameters = Mapping[str, Mapping[str, Any]]
+"""Parameters by model."""
+
+
+@dataclass(frozen=True)
+class FoldForecast:
+    """What one model said about one test interval.
+
+    Parameters
+    ----------
+    model, fold
+        Whose, and of which interval.
+    truth
+        The windows it was asked about.
+    quantiles
+        float32 ``[window, horizon, quantile]``.
+    seconds
+        How long fitting took.
+    """
+
+    model: str
+    fold: str
+    truth: WindowSet
+    quantiles: npt.NDArray[np.float32]
+    seconds: float = 0.0
+
+
+def forecast_folds(
+    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, say: Say = silent
+) -> Iterator[FoldForecast]:
+    """Fit every model before every test interval, and yield what it says about the interval.
+
+    Parameters
+    ----------
+    windows
+        Everything known at the end of knowledge.
+    parameters
+        By model; the experiment's own where a model is missing.
+
+    Raises
+    ------
+    LookAheadError
+        If a split lets a training label end at or after the start of its test.
+    """
+    for split in walk_forward(windows.keys, experiment):
+        assert_no_overlap(windows.keys, split)
+        train, valid, test = (windows.take(rows) for rows in (split.train, split.valid, split.test))
+        for model in experiment.models:
+            started = time.perf_counter()
+            fitted = fit_best(model, train, valid, experiment, parameters.get(model))
+            seconds = time.perf_counter() - started
+            say(f"{model} judged on {split.name}: fitted on {len(train):,} windows in {seconds:.1f} s")
+            yield FoldForecast(model, split.name, test, fitted.predict(test.x), seconds)
+
+
+def fit_best(
+    model: str,
+    train: WindowSet,
+    valid: WindowSet,
+    experiment: Experiment,
+    parameters: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Fit a network once per seed and return the fit with the lowest validation loss; other models are fitted once."""
+    seeds = experiment.seeds if model in NEURAL_MODELS else experiment.seeds[:1]
+    chosen = None if parameters is None else dict(parameters)
+    fits = [fit_model(model, train, valid, experiment, chosen, seed) for seed in seeds]
+    return min(fits, key=lambda fitted: min(fitted.history, default=0.0))
+
+
+def score_folds(
+    forecasts: list[FoldForecast], *, experiment: str, known_time: datetime, stride_sessions: int = 1
+) -> pl.DataFrame:
+    """Return the model table: one row per model, fold and horizon, and one over all folds.
+
+    Parameters
+    ----------
+    forecasts
+        Of every model over the same folds, naive among them.
+    experiment
+        Name the rows are kept under.
+    known_time
+        Market time at which the judgement was made.
+    stride_sessions
+        Every how many sessions a test window ends: outcomes of a horizon longer than that overlap, which the t-value
+        of the rank correlation allows for.
+
+    Returns
+    -------
+    pl.DataFrame
+        In the columns of `evaluations`; `beats_naive` compares the pinball loss with naive's of the same fold and
+        horizon.
+    """
+    models = dict.fromkeys(forecast.model for forecast in forecasts)
+    joined = [_join([one for one in forecasts if one.model == model]) for model in models]
+    rows = [
+        {
+            "experiment": experiment,
+            "known_time": known_time,
+            **_scores(one, number, overlap=(horizon - 1) // stride_sessions),
+        }
+        for one in [*forecasts, *joined]
+        for number, horizon in enumerate(HORIZONS)
+    ]
+    table = pl.DataFrame(rows, schema_overrides=EVALUATIONS.schema | {"beats_naive": pl.Null})
+    same = ["fold", "horizon_sessions"]
+    naive = table.filter(pl.col("model") == "naive").select(*same, pl.col("pinball_loss").alias("of_naive"))
+    beats = pl.col("pinball_loss") < pl.col("of_naive")
+    return table.join(naive, on=same, how="left").with_columns(beats.alias("beats_naive")).select(EVALUATIONS.names)
+
+
+def verdicts(table: pl.DataFrame) -> list[str]:
+    """Say in a sentence for each model and horizon whether it beat naive over all folds, and in how many of them."""
+    judged = table.filter((pl.col("fold") == OVERALL) & (pl.col("model") != "naive"))
+    return [_verdict(row, table) for row in judged.iter_rows(named=True)]
+
+
+def measures_of(table: pl.DataFrame) -> list[Measure]:
+    """Return one model's rows of the model table as numbers to track; a fold is a step, by its year."""
+    names = ("mean_absolute_error", "pinball_loss", "information_coefficient", "hit_rate", "coverage")
+    return [
+        Measure(
+            f"{'overall_' if row['fold'] == OVERALL else ''}{name}_{row['horizon_sessions']}", row[name], _step(row)
+        )
+        for row in table.iter_rows(named=True)
+        for name in names
+        if row[name] is not None
+    ]
+
+
+def _step(row: Mapping[str, Any]) -> int:
+    return 0 if row["fold"] == OVERALL else int(row["fold"])
+
+
+def _verdict(row: Mapping[str, Any], table: pl.DataFrame) -> str:
+    ours = (pl.col("model") == row["model"]) & (pl.col("horizon_sessions") == row["horizon_sessions"])
+    folds = table.filter(ours & (pl.col("fold") != OVERALL))
+    what = "beats naive" if row["beats_naive"] else "does not beat naive"
+    won = f"it does in {folds['beats_naive'].sum()} of {folds.height} folds"
+    return f"{row['model']} {what} at {row['horizon_sessions']} session(s) ahead by pinball loss ({won})"
+
+
+def _scores(one: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
+    truth, levels = one.truth.y[:, number], one.quantiles[:, number]  # [window], [window, quantile]
+    median = levels[:, 1]
+    correlation = information_coefficient(one.truth.keys["event_time"].to_numpy(), truth, median, overlap=overlap)
+    return {
+        "model": one.model,
+        "fold": one.fold,
+        "horizon_sessions": HORIZONS[number],
+        "rows": len(truth),
+        "mean_absolute_error": mean_absolute_error(truth, median),
+        "pinball_loss": pinball_loss(truth, levels, QUANTILES),
+        "information_coefficient": correlation.mean,
+        "information_coefficient_t": correlation.t_value,
+        "hit_rate": hit_rate(truth, median),
+        "coverage": coverage(truth, levels[:, 0], levels[:, 2]),
+        "event_time": one.truth.keys["label_end"].max(),
+    }
+
+
+def _join(forecasts: list[FoldForecast]) -> FoldForecast:
+    parts = [one.truth for one in forecasts]
+    truth = WindowSet(
+        x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),
+        y=np.concatenate([part.y for part in parts]),
+        keys=pl.concat([part.keys for part in parts]),
+    )
+    return FoldForecast(forecasts[0].model, OVERALL, truth, np.concatenate([one.quantiles for one in forecasts]))

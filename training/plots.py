@@ -1,0 +1,96 @@
+"""Pictures of a model's forecasts: against what came, and against what its quantiles promise."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from feature_repo.windows import HORIZONS, QUANTILES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from training.evaluate import FoldForecast
+
+GROUPS = 10
+"""Groups of equal size that forecasts are sorted into."""
+BAND, LINE, TRUTH = "#c9d8ef", "#2a5caa", "#1a1a1a"
+
+
+def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path) -> Path:
+    """Draw what one model said beside what came, one column per horizon, and return the path of the PNG.
+
+    Above, one symbol through the last test interval: the band p10..p90, the median, and the outcomes. Below, all
+    forecasts in ten groups from the lowest median to the highest: mean forecast and mean outcome of each group, with
+    the spread (two standard errors) that chance alone leaves in the outcome.
+    """
+    figure = _figure(6.5)
+    axes = figure.subplots(2, len(HORIZONS), squeeze=False)
+    for column, horizon in enumerate(HORIZONS):
+        _draw_band(axes[0][column], forecasts[-1], column)
+        axes[0][column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
+        _draw_groups(axes[1][column], forecasts, column)
+    return _save(figure, path)
+
+
+def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
+    """Draw the share of outcomes below each forecast quantile, one line per fold, and return the path of the PNG.
+
+    A calibrated model lies on the diagonal.
+    """
+    figure = _figure(3.6)
+    axes = figure.subplots(1, len(HORIZONS), squeeze=False)[0]
+    for column, horizon in enumerate(HORIZONS):
+        axes[column].plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="as promised")
+        for one in forecasts:
+            below = (one.truth.y[:, column, None] <= one.quantiles[:, column]).mean(axis=0)
+            axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=one.fold)
+        axes[column].set(xlabel="quantile forecast", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
+        axes[column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
+    axes[0].legend(fontsize=8)
+    return _save(figure, path)
+
+
+def _draw_band(axes: "Axes", one: "FoldForecast", column: int) -> None:
+    symbol = one.truth.keys["symbol"].min()
+    rows = one.truth.keys.select((pl.col("symbol") == symbol).arg_true()).to_series().to_numpy()
+    at = one.truth.keys[rows]["event_time"].to_numpy()
+    low, median, high = (100 * one.quantiles[rows, column]).T
+    axes.fill_between(at, low, high, color=BAND, label="p10 to p90")
+    axes.plot(at, median, color=LINE, linewidth=1, label="p50")
+    axes.scatter(at, 100 * one.truth.y[rows, column], color=TRUTH, s=3, label="outcome")
+    axes.set_ylabel(f"{symbol!s} in {one.fold}, %")
+    axes.tick_params(axis="x", labelrotation=30, labelsize=7)
+    axes.legend(fontsize=7, ncols=3)
+
+
+def _draw_groups(axes: "Axes", forecasts: "list[FoldForecast]", column: int) -> None:
+    median = np.concatenate([one.quantiles[:, column, 1] for one in forecasts]) * 100
+    truth = np.concatenate([one.truth.y[:, column] for one in forecasts]) * 100
+    groups = np.array_split(np.argsort(median, kind="stable"), GROUPS)
+    number = np.arange(1, GROUPS + 1)
+    error = [2 * truth[rows].std() / np.sqrt(len(rows)) for rows in groups]
+    axes.axhline(0, color="#999999", linewidth=0.8)
+    axes.errorbar(
+        number, [truth[rows].mean() for rows in groups], yerr=error, fmt="o", color=TRUTH, markersize=4, label="outcome"
+    )
+    axes.plot(number, [median[rows].mean() for rows in groups], color=LINE, label="forecast")
+    axes.set(xlabel="group of forecasts, lowest to highest", ylabel="mean return, %")
+    axes.legend(fontsize=7)
+
+
+def _figure(height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path

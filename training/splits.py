@@ -1,0 +1,177 @@
+"""Purged walk-forward splits: training ends, in time, before the first thing it is tested on begins.
+
+A row at session t carries a label that is only known at its `label_end`, five sessions later. A row close before a
+cut therefore knows part of the test. Rows are removed by that *time*, over all symbols at once: counting rows instead
+would leave almost every overlap of a panel in place (López de Prado, Advances in Financial Machine Learning, 7.4).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from lake.calendars import closes, session_closes
+from lake.errors import LookAheadError, NotReadyError
+from training.config import Experiment
+
+CHAMPION = "champion"
+"""Name of the split that the served models are fitted on."""
+
+EPOCH = datetime(1998, 1, 1, tzinfo=UTC)
+"""Before every session of the calendar: strides are counted back from the end of knowledge over all sessions."""
+
+MINIMUM_ROWS = 2
+"""Fewer rows than this in any part of a split judge nothing."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows by number in the frame of keys that was split.
+
+    Parameters
+    ----------
+    name
+        The test interval, e.g. ``2009``, or ``champion`` for the split that judges nothing.
+    train, valid, test
+        Row numbers, ascending. `valid` is the tail of the training interval, for early stopping.
+    valid_start, test_start
+        First instants of validation and test; `test_start` is the end of knowledge where there is no test.
+    """
+
+    name: str
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    valid_start: datetime
+    test_start: datetime
+
+
+def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
+    """Return one purged and embargoed split per test year, in order of time.
+
+    Parameters
+    ----------
+    keys
+        ``symbol``, ``event_time`` (close the window ends on) and ``label_end`` (close at which its longest label is
+        known), both UTC; any order.
+
+    Returns
+    -------
+    list[Split]
+        In each, every training label ends before the validation starts and every validation label before the test
+        starts, `embargo_sessions` earlier still; every test label ends by the end of knowledge.
+
+    Raises
+    ------
+    NotReadyError
+        If a part of a split is empty.
+    """
+    return [_year(keys, experiment, year) for year in experiment.splits.test_years]
+
+
+def champion_split(keys: pl.DataFrame, experiment: Experiment) -> Split:
+    """Return the split that the served models are fitted on: all that is known at the end of knowledge, and no test."""
+    end = experiment.knowledge_end
+    return _inner(CHAMPION, keys, experiment, pl.col("label_end") <= end, np.zeros(0, dtype=np.int64), end)
+
+
+def assert_no_overlap(keys: pl.DataFrame, split: Split) -> None:
+    """Raise where a label of an earlier part ends at or after the start of a later one.
+
+    This looks at the result alone and shares no code with the purge, so that it can convict it.
+
+    Raises
+    ------
+    LookAheadError
+        Naming the parts, the number of rows, and the first of them.
+    """
+    later = [("train", split.train, "validation", split.valid_start)]
+    if len(split.test):
+        later += [
+            (name, rows, "test", split.test_start) for name, rows in (("train", split.train), ("valid", split.valid))
+        ]
+    for name, rows, of, start in later:
+        leaks = keys[rows].filter(pl.col("label_end") >= start)
+        if leaks.height:
+            first = leaks.row(0, named=True)
+            raise LookAheadError(
+                f"Split {split.name}: {leaks.height} of {len(rows)} {name} labels end at or after the {of} starts at "
+                f"{start:%Y-%m-%d}; the first is {first['symbol']} of {first['event_time']:%Y-%m-%d}, which ends "
+                f"on {first['label_end']:%Y-%m-%d}. Purge by label_end over all symbols."
+            )
+
+
+def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
+    """Sessions after `first` at which a window of this experiment ends, for training or for a test year."""
+    plan, end = experiment.splits, experiment.knowledge_end
+    tested = [at for year in plan.test_years for at in _tested(experiment, year)]
+    return sorted({*_on_stride(session_closes(first, end), plan.train_stride_sessions), *tested})
+
+
+def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
+    """Return every `stride`-th session counted back from the last, so that the newest is always in."""
+    return sessions[::-1][::stride][::-1]
+
+
+def _tested(experiment: Experiment, year: int) -> list[datetime]:
+    """Sessions of a test year at which a window is judged, counted from its first."""
+    start = datetime(year, 1, 1, tzinfo=UTC)
+    sessions = [at for at in session_closes(start, experiment.knowledge_end) if at.year == year]
+    return sessions[:: experiment.splits.test_stride_sessions]
+
+
+def _year(keys: pl.DataFrame, experiment: Experiment, year: int) -> Split:
+    tested = _tested(experiment, year)
+    is_test = pl.col("event_time").is_in(tested) & (pl.col("label_end") <= experiment.knowledge_end)
+    cut = _sessions_before(tested[0], experiment.splits.embargo_sessions)
+    return _inner(str(year), keys, experiment, pl.col("label_end") < cut, _rows(keys, is_test), tested[0])
+
+
+def _inner(
+    name: str, keys: pl.DataFrame, experiment: Experiment, known: pl.Expr, test: np.ndarray, test_start: datetime
+) -> Split:
+    """Cut the known rows into training and its validation tail, purged like the test itself."""
+    plan, event_time = experiment.splits, pl.col("event_time")
+    newest = keys.filter(known)["event_time"].max()
+    if not isinstance(newest, datetime):
+        raise NotReadyError(f"Split {name} knows no label before {test_start:%Y-%m-%d}. {_span(keys)}")
+    valid_start = _sessions_before(newest, plan.validation_sessions - 1)
+    cut = _sessions_before(valid_start, plan.embargo_sessions)
+    train = known & (pl.col("label_end") < cut)
+    if plan.scheme == "rolling":
+        train &= event_time >= _sessions_before(cut, plan.rolling_sessions)
+    on_stride = event_time.is_in(
+        _on_stride(session_closes(EPOCH, experiment.knowledge_end), plan.train_stride_sessions)
+    )
+    valid = known & (event_time >= valid_start)
+    split = Split(name, _rows(keys, train & on_stride), _rows(keys, valid & on_stride), test, valid_start, test_start)
+    parts = {"training": split.train, "validation": split.valid} | ({} if name == CHAMPION else {"test": split.test})
+    short = [f"{len(rows)} {part} rows" for part, rows in parts.items() if len(rows) < MINIMUM_ROWS]
+    if short:
+        raise NotReadyError(
+            f"Split {name} has {', '.join(short)}, expected {MINIMUM_ROWS} at least. {_span(keys)} "
+            "Choose other test_years or fewer validation_sessions."
+        )
+    return split
+
+
+def _rows(keys: pl.DataFrame, chosen: pl.Expr) -> np.ndarray:
+    return keys.select(chosen.arg_true()).to_series().to_numpy().astype(np.int64)
+
+
+def _sessions_before(at: datetime, count: int) -> datetime:
+    """Return the close `count` sessions before one close."""
+    if count == 0:
+        return at
+    earlier: datetime = closes().filter(pl.col("event_time") < at)["event_time"][-count]
+    return earlier
+
+
+def _span(keys: pl.DataFrame) -> str:
+    if keys.is_empty():
+        return "There are no rows at all."
+    first, last = keys.select(pl.col("event_time").min().alias("first"), pl.col("event_time").max().alias("last")).row(
+        0
+    )
+    return f"The rows span {first:%Y-%m-%d} to {last:%Y-%m-%d}."

@@ -1,0 +1,300 @@
+"""The stages of training as plain functions, for an asset, a verb or a notebook cell; each does nothing twice."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake.clock import FixedClock, ReplayClock
+from lake.errors import NotReadyError
+from lake.report import Report
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import EVALUATIONS, LABELS
+from training.config import Experiment
+from training.dataset import WindowSet, build_window_set
+from training.fit import Say, save_fitted, silent, write_json
+from training.splits import assert_no_overlap, champion_split, sessions_of, walk_forward
+from training.tracking import Measure, Tracker
+from training.workspace import Workspace
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from training.evaluate import FoldForecast
+
+TRAINING_SET, TUNED, EVALUATED, CHAMPIONS = "training_set", "tuned_parameters", "evaluations", "trained_models"
+"""The stages, by the assets that run them."""
+
+FRAME, TARGETS = "frame.parquet", "labels.parquet"
+TRACKED = "quantlake"
+"""Name of the MLflow experiment."""
+
+
+def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+    """Retrieve the frame that models learn from through Feast, and keep it with the table versions it was read from.
+
+    Returns
+    -------
+    Report
+        Of the frame: rows known at the end of knowledge, nothing later. `details` has its path, the table versions and
+        the fingerprint of the training.
+    """
+    started = time.perf_counter()
+    work = Workspace(lake, settings, experiment)
+    record, was_done = work.once(TRAINING_SET, lambda: _retrieve(work, say))
+    first, last = (
+        pl.scan_parquet(work.folder / FRAME)
+        .select(pl.col("event_time").min().alias("first"), pl.col("event_time").max().alias("last"))
+        .collect()
+        .row(0)
+    )
+    report = Report(TRAINING_SET, rows=record["rows"], added=0 if was_done else record["rows"], first=first, last=last)
+    return _said(report, work, was_done, started).having(path=work.folder / FRAME, versions=record["versions"])
+
+
+def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+    """Search the parameters of the networks before the first test interval begins.
+
+    Returns
+    -------
+    Report
+        `details` has the parameters found, and the validation loss they reached beside that of the declared ones.
+    """
+    started = time.perf_counter()
+    work = Workspace(lake, settings, experiment)
+    found, was_done = work.once(TUNED, lambda: _search(work, say))
+    report = Report(TUNED, rows=sum(one["trials"] for one in found.values()))
+    return _said(report, work, was_done, started).having(**found)
+
+
+def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+    """Judge every model walk-forward, write the model table into `evaluations`, and track plots and figures.
+
+    Returns
+    -------
+    Report
+        Of `evaluations`; `details` has the model table over all folds, the verdicts against naive and the plots.
+    """
+    started = time.perf_counter()
+    work = Workspace(lake, settings, experiment)
+    record, was_done = work.once(EVALUATED, lambda: _judge(work, say))
+    report = _said(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
+    plots = {name: work.folder / path for name, path in record["plots"].items()}
+    return report.having(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
+
+
+def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+    """Fit every model on all that is known at the end of knowledge, keep it, and point `champions` at it.
+
+    Returns
+    -------
+    Report
+        One row per model; `details` has seconds, seed, parameters and the run of each.
+    """
+    started = time.perf_counter()
+    work = Workspace(lake, settings, experiment)
+    fitted, was_done = work.once(CHAMPIONS, lambda: _fit(work, say))
+    pointer = settings.home / "training" / "champions.json"
+    current = {"label": work.label, "folder": work.folder.name}
+    if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8")) != current:
+        write_json(pointer, current)
+    report = Report(CHAMPIONS, rows=len(fitted), added=0 if was_done else len(fitted))
+    return _said(report, work, was_done, started).having(**fitted)
+
+
+def champions(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return where the models of the latest training lie, by name.
+
+    Returns
+    -------
+    dict
+        For each model ``path`` (a folder for `training.fit.load_fitted`), ``run_id`` (in the tracking store),
+        ``fingerprint`` of the training, ``versions`` of the tables it learnt from, ``experiment`` (as in the table
+        `evaluations`), ``train_until`` (ISO instant) and ``seed``.
+
+    Raises
+    ------
+    NotReadyError
+        If no training was finished yet.
+    """
+    pointer = settings.home / "training" / "champions.json"
+    if not pointer.is_file():
+        raise NotReadyError(f"No models were trained yet: there is no {pointer}. Train them with `make demo`.")
+    current = json.loads(pointer.read_text(encoding="utf-8"))
+    folder = pointer.parent / current["folder"]
+    shared = json.loads((folder / f"{TRAINING_SET}.json").read_text(encoding="utf-8"))
+    fitted = json.loads((folder / f"{CHAMPIONS}.json").read_text(encoding="utf-8"))
+    return {
+        name: {
+            "path": folder / one["path"],
+            "run_id": one["run_id"],
+            "seed": one["seed"],
+            "experiment": current["label"],
+            **{key: shared[key] for key in ("fingerprint", "versions", "train_until")},
+        }
+        for name, one in fitted.items()
+    }
+
+
+def load_windows(lake: Lake, settings: Settings, experiment: Experiment) -> WindowSet:
+    """Return the windows of the training set, for a closer look.
+
+    Raises
+    ------
+    NotReadyError
+        If the training set was not made yet.
+    """
+    return _windows(Workspace(lake, settings, experiment))
+
+
+def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
+    from feature_repo.retrieval import training_frame
+
+    say("retrieving the training frame through Feast's point-in-time join")
+    end = work.experiment.knowledge_end
+    retrieved = training_frame(work.lake, work.settings, clock=FixedClock(end))
+    frame = retrieved.frame.sort("symbol", "event_time")
+    labels = work.lake.read_as_of(LABELS, end)
+    frame.write_parquet(work.folder / FRAME)
+    labels.write_parquet(work.folder / TARGETS)
+    say(f"{frame.height:,} rows of features and {labels.height:,} labels known by {end:%Y-%m-%d}")
+    return {
+        "fingerprint": work.fingerprint,
+        "rows": frame.height,
+        "labels": labels.height,
+        "versions": retrieved.versions | work.lake.versions([LABELS]),
+        "train_until": end.isoformat(),
+        "experiment": work.experiment.model_dump(mode="json"),
+    }
+
+
+def _search(work: Workspace, say: Say) -> dict[str, Any]:
+    from training.search import search
+
+    windows = _windows(work)
+    split = walk_forward(windows.keys, work.experiment)[0]
+    assert_no_overlap(windows.keys, split)
+    train, valid = windows.take(split.train), windows.take(split.valid)
+    found = {}
+    for name in work.experiment.tuned:
+        result = search(name, train, valid, work.experiment, work.folder, say=say)
+        found[name] = asdict(result)
+        measures = [Measure("trial_loss", loss, number) for number, loss in enumerate(result.losses)]
+        _track(work, name, measures=measures, tags={"search": found[name]})
+    return found
+
+
+def _judge(work: Workspace, say: Say) -> dict[str, Any]:
+    from training.evaluate import OVERALL, FoldForecast, forecast_folds, score_folds, verdicts
+
+    experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
+    forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, say=say))
+    now = ReplayClock(work.settings.home / "clock.json").now()
+    stride = experiment.splits.test_stride_sessions
+    table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
+    report = work.lake.merge(EVALUATIONS, table)
+    plots: dict[str, str] = {}
+    for name in experiment.models:
+        ours = [one for one in forecasts if one.model == name]
+        plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
+    said = verdicts(table)
+    for sentence in said:
+        say(sentence)
+    overall = table.filter(pl.col("fold") == OVERALL).drop("experiment", "fold", "event_time", "known_time")
+    return {"added": report.added, "model_table": overall.to_dicts(), "verdicts": said, "plots": plots}
+
+
+def _publish(
+    work: Workspace, name: str, forecasts: "list[FoldForecast]", table: pl.DataFrame, parameters: dict[str, Any]
+) -> dict[str, str]:
+    """Draw the plots of one model and add them, with its scores, to its run; return the plots within the folder."""
+    from training.evaluate import measures_of
+    from training.plots import plot_calibration, plot_forecast_against_truth
+
+    folder = work.folder / "plots"
+    drawn = {
+        f"{name}_forecast_against_truth": plot_forecast_against_truth(forecasts, folder / f"{name}_forecasts.png"),
+        f"{name}_calibration": plot_calibration(forecasts, folder / f"{name}_calibration.png"),
+    }
+    _track(work, name, parameters=parameters[name], measures=measures_of(table), files={"plots": drawn.values()})
+    return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
+
+
+def _fit(work: Workspace, say: Say) -> dict[str, Any]:
+    from training.evaluate import fit_best
+
+    windows, parameters = _windows(work), _parameters(work)
+    split = champion_split(windows.keys, work.experiment)
+    assert_no_overlap(windows.keys, split)
+    train, valid = windows.take(split.train), windows.take(split.valid)
+    found: dict[str, Any] = {}
+    for name in work.experiment.models:
+        started = time.perf_counter()
+        fitted = fit_best(name, train, valid, work.experiment, parameters[name])
+        seconds = time.perf_counter() - started
+        folder = save_fitted(fitted, work.folder / "models" / name)
+        epochs = [Measure("validation_loss", loss, epoch) for epoch, loss in enumerate(fitted.history)]
+        measures = [*epochs, Measure("fit_seconds", seconds), Measure("train_windows", len(train))]
+        run_id = _track(work, name, parameters=parameters[name], measures=measures, files={"model": [folder]})
+        found[name] = {
+            "path": str(folder.relative_to(work.folder)),
+            "run_id": run_id,
+            "seed": fitted.seed,
+            "seconds": round(seconds, 2),
+            "epochs": len(fitted.history),
+            "parameters": fitted.parameters,
+        }
+        say(f"{name} fitted for service on {len(train):,} windows in {seconds:.1f} s")
+    return found
+
+
+def _windows(work: Workspace) -> WindowSet:
+    work.read(TRAINING_SET)
+    frame, labels = (pl.read_parquet(work.folder / name) for name in (FRAME, TARGETS))
+    first: datetime = frame.select(pl.col("event_time").min()).item()
+    return build_window_set(frame, labels, at=sessions_of(work.experiment, first))
+
+
+def _parameters(work: Workspace) -> dict[str, dict[str, Any]]:
+    """Parameters of every model: those found for the tuned ones, the declared ones for the others."""
+    tuned = work.read(TUNED)
+    declared = {name: work.experiment.parameters_of(name) for name in work.experiment.models}
+    return declared | {name: found["parameters"] for name, found in tuned.items()}
+
+
+def _track(
+    work: Workspace,
+    name: str,
+    *,
+    parameters: dict[str, Any] | None = None,
+    measures: list[Measure],
+    tags: dict[str, Any] | None = None,
+    files: dict[str, Iterable[Path]] | None = None,
+) -> str:
+    """Add to the one run that holds all about a model from this training, and return its id."""
+    tracker = Tracker(work.settings, TRACKED)
+    run_id = tracker.run(f"{name} {work.label}", work.fingerprint)
+    about = {
+        "model": name,
+        "experiment": work.label,
+        "table_versions": work.read(TRAINING_SET)["versions"],
+        "train_until": work.experiment.train_until,
+        "seeds": work.experiment.seeds,
+    }
+    tracker.log(run_id, parameters=parameters, measures=measures, tags=about | (tags or {}), files=files)
+    return run_id
+
+
+def _said(report: Report, work: Workspace, was_done: bool, started: float) -> Report:
+    """Add to a stage's report what all of them say."""
+    said = replace(report, seconds=time.perf_counter() - started, skipped=was_done).having(training=work.label)
+    if not was_done:
+        return said
+    return said.having(
+        reason=f"{report.name} of {work.label} is done: neither its data nor its experiment nor its code changed"
+    )

@@ -1,0 +1,129 @@
+"""What was tried, kept where it can be looked at: MLflow, on SQLite and files by default, on a server by URL."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lake.errors import ConfigError
+from lake.settings import Settings
+
+FINGERPRINT_TAG = "quantlake.fingerprint"
+MOST_KEYS = 40
+"""More metric keys than this freeze the charts of the tracking UI."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run.
+
+    Parameters
+    ----------
+    key
+        Its name; a number followed over folds or epochs keeps its name and changes its step.
+    value
+        The number.
+    step
+        Test year of a fold, number of an epoch or a trial; 0 where there is only one.
+    """
+
+    key: str
+    value: float
+    step: int = 0
+
+
+class Tracker:
+    """The tracking store of one experiment.
+
+    Parameters
+    ----------
+    settings
+        Say where the store is.
+    experiment
+        Name that the runs are listed under.
+    """
+
+    def __init__(self, settings: Settings, experiment: str) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        is_local = settings.mlflow_tracking_uri is None
+        if is_local:
+            settings.mlflow.mkdir(parents=True, exist_ok=True)
+        self._client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        found = self._client.get_experiment_by_name(experiment)
+        self._experiment = (
+            found.experiment_id
+            if found
+            else self._client.create_experiment(
+                experiment, artifact_location=(settings.mlflow / "artifacts").as_uri() if is_local else None
+            )
+        )
+
+    def run(self, name: str, fingerprint: str) -> str:
+        """Return the id of the run of that name and fingerprint; it is created the first time.
+
+        Everything that is learnt about one model from the same data and experiment ends up in one run, whichever
+        stage learns it.
+        """
+        wanted = f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.run_name = '{name}'"
+        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        made = self._client.create_run(self._experiment, run_name=name, tags={FINGERPRINT_TAG: fingerprint})
+        return str(made.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        measures: Iterable[Measure] = (),
+        tags: Mapping[str, Any] | None = None,
+        files: Mapping[str, Iterable[Path]] | None = None,
+    ) -> None:
+        """Add to a run and close it.
+
+        Parameters
+        ----------
+        parameters
+            What the model was fitted with; logging another value for the same name is refused by the store.
+        measures
+            At most `MOST_KEYS` different keys.
+        tags
+            What it was made from; values that are no text become JSON.
+        files
+            Files or folders by the folder of the run they go to; "" is its top.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        numbers = list(measures)
+        keys = {one.key for one in numbers}
+        if len(keys) > MOST_KEYS:
+            raise ConfigError(
+                f"A run was given {len(keys)} metric keys, at most {MOST_KEYS} are shown well. Use steps for folds and "
+                "epochs, and a table for symbols."
+            )
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(one.key, one.value, now, one.step) for one in numbers],
+            params=[Param(name, str(value)) for name, value in (parameters or {}).items()],
+            tags=[RunTag(name, _text(value)) for name, value in (tags or {}).items()],
+        )
+        for place, paths in (files or {}).items():
+            for path in paths:
+                add = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+                add(run_id, str(path), place or None)
+        self._client.set_terminated(run_id)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
