@@ -48,11 +48,12 @@ def rows_at_the_thresholds(boosters) -> np.ndarray:
 
     def visit(node):
         if "leaf_value" not in node:
-            nearest = np.float32(node["threshold"])
+            nearest, column = np.float32(node["threshold"]), node["split_feature"]
             for value in (np.nextafter(nearest, np.float32(-9)), nearest, np.nextafter(nearest, np.float32(9))):
-                row = np.full(8, 0.5, np.float32)
-                row[node["split_feature"]] = value
-                found.append(row)
+                if column < 4:  # a flag is 0 or 1 and never near its threshold
+                    row = np.array([0.5] * 4 + [1] * 4, np.float32)
+                    row[column] = value
+                    found.append(row)
             visit(node["left_child"])
             visit(node["right_child"])
 

@@ -209,8 +209,9 @@ def round_down(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
 
 
 def last_row(window: Window) -> Tensor:
-    """Return the last session's values, as they came, and flags, `[batch, 2 * feature]`."""
-    return torch.cat([window.values[:, -1], window.known[:, -1]], dim=-1)
+    """Return the last session's values, 0 where not known, and flags, `[batch, 2 * feature]`."""
+    values, known = window.values[:, -1], window.known[:, -1]
+    return torch.cat([torch.where(known > 0, values, 0.0), known], dim=-1)
 
 
 def _without_zero(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
