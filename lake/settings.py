@@ -12,6 +12,9 @@ from lake.errors import ConfigError
 Provider = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
 
+UNUSABLE = "%[]*?"
+"""Characters of a path that the Delta writer or a file pattern would read as something else."""
+
 
 class Settings(BaseSettings):
     """What can be set from outside, frozen; each name is read from ``QUANTLAKE_<NAME>`` (a few have a usual name).
@@ -87,4 +90,10 @@ def settings() -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
         raise ConfigError(f"The environment holds a setting that cannot be used. {problems}") from error
+    unusable = sorted(set(str(read.home)) & set(UNUSABLE))
+    if unusable:
+        raise ConfigError(
+            f"QUANTLAKE_HOME is {read.home}, and a Delta table cannot lie in a folder with {' '.join(unusable)} in its "
+            "name. Choose another folder."
+        )
     return read.model_copy(update={"home": read.home.expanduser().absolute()})

@@ -11,6 +11,7 @@ import polars as pl
 from lake import calendars
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
+from lake.sources.base import Batch
 from lake.tables import BARS, RAW_BARS
 
 SOURCE = "tiny"
@@ -86,6 +87,26 @@ def as_received(bars: pl.DataFrame, *, batch_id: str = f"{SOURCE}:0") -> pl.Data
         .with_columns(pl.col("row").cast(pl.Int64))
         .select(RAW_BARS.names)
     )
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """A source that delivers given raw rows, each once the market has come to its `known_time`."""
+
+    rows: pl.DataFrame
+    name: str = SOURCE
+
+    def read(self, after: datetime | None, until: datetime) -> Batch:
+        """Return the rows known in ``(after, until]``, numbered afresh."""
+        is_due = pl.col("known_time") <= until
+        due = self.rows.filter(is_due if after is None else is_due & (pl.col("known_time") > after))
+        batch_id = (
+            f"{self.name}:{after:%Y%m%dT%H%M}:{until:%Y%m%dT%H%M}" if after else f"{self.name}:{until:%Y%m%dT%H%M}"
+        )
+        numbered = due.with_columns(
+            pl.lit(batch_id).alias("batch_id"), pl.lit(self.name).alias("source"), pl.int_range(pl.len()).alias("row")
+        )
+        return Batch(batch_id, numbered)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""Settings: read from the environment once, frozen, and a wrong one says which and why."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lake.errors import ConfigError
+from lake.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_everything_generated_lies_under_one_absolute_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUANTLAKE_HOME", "elsewhere")
+    read = settings()
+    assert read.home == tmp_path / "elsewhere"
+    folders = (read.tables, read.feast, read.redis, read.mlflow, read.models, read.reports, read.dagster)
+    assert {folder.parent for folder in folders} == {read.home}
+    assert len(set(folders)) == len(folders)
+
+
+def test_the_usual_names_of_services_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://10.0.0.1:6379")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert settings().redis_url == "redis://10.0.0.1:6379"
+    assert settings().tracking_uri == "http://tracking:5000"
+
+
+def test_without_a_tracking_server_runs_go_to_a_file(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path).tracking_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+
+
+def test_everything_listens_on_loopback_by_default() -> None:
+    assert Settings().host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("QUANTLAKE_PORT", "80", r"port: Input should be greater than or equal to 1024, got '80'"),
+        ("QUANTLAKE_PORT", "web", r"port: Input should be a valid integer.*got 'web'"),
+        ("QUANTLAKE_ENGINE", "magic", r"engine: Input should be 'onnx' or 'tensorrt', got 'magic'"),
+        ("QUANTLAKE_ONLINE_TIMEOUT_MS", "0", r"online_timeout_ms: .* got '0'"),
+        ("QUANTLAKE_HOME", "data/100%", r"QUANTLAKE_HOME is data/100%.* with % in its name\. Choose another folder\."),
+    ],
+)
+def test_a_wrong_setting_says_which_and_why(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        settings()
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 4000  # type: ignore[misc]
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = settings()
+    monkeypatch.setenv("QUANTLAKE_PORT", "4000")
+    assert settings() is first
