@@ -33,13 +33,21 @@ def serve_command(configured: "Settings") -> list[str]:
 
 
 def serve_environment(configured: "Settings") -> dict[str, str]:
-    """Return the environment of the service process: this one, with telemetry off and everything under the home."""
-    return os.environ | {
-        "QUANTLAKE_HOME": str(configured.home),
-        "BENTOML_HOME": str(configured.home / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "OMP_NUM_THREADS": str(configured.engine_threads),
+    """Return the environment of the service process: this one with exactly these settings, and telemetry off."""
+    given = {
+        field.validation_alias if isinstance(field.validation_alias, str) else f"QUANTLAKE_{name.upper()}": str(value)
+        for name, field in type(configured).model_fields.items()
+        if (value := getattr(configured, name)) is not None
     }
+    return (
+        os.environ
+        | given
+        | {
+            "BENTOML_HOME": str(configured.home / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "true",
+            "OMP_NUM_THREADS": str(configured.engine_threads),
+        }
+    )
 
 
 def keep_out_training() -> None:

@@ -1,0 +1,120 @@
+"""A real home for the serving tests: the packaged market, real windows, exported networks, a running Redis."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.redis_server import running_redis
+from feature_repo.retrieval import materialize
+from feature_repo.update import update_regimes, update_technical, update_windows
+from feature_repo.windows import FORECAST_V1, build_windows, to_model_input
+from lake.clock import ReplayClock
+from lake.ingest import ingest_bars, refine_to_lake
+from lake.settings import Settings
+from lake.sources.packaged import PackagedMarket
+from lake.store import Lake
+from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from serving.bundles import Bundle
+from serving.export import export_model
+from serving.promotion import register_and_promote
+from training.models import InputSpec, OutputSpec, build_network
+from training.scaling import fit_scaler
+
+TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
+WEIGHTS = {"naive": 0.1, "buy_and_hold": 0.2, "ridge": 0.3, "lstm": 0.4}
+
+
+@dataclass(frozen=True)
+class Home:
+    """Everything a service needs, as values."""
+
+    settings: Settings
+    lake: Lake
+    clock: ReplayClock
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory) -> Home:
+    """The real market up to the end of 2012, with features, regimes and today's windows."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), redis_port=free_port(), port=free_port(), redis_url=None)
+    home = Home(settings, Lake.open(settings), ReplayClock(settings.home / "clock.json"))
+    ingest_bars(home.lake, PackagedMarket(), home.clock)
+    refine_to_lake(home.lake, home.clock)
+    for update in (update_technical, update_regimes, update_windows):
+        update(home.lake, home.clock)
+    return home
+
+
+@pytest.fixture(scope="session")
+def inputs(market: Home) -> np.ndarray:
+    """1,200 real model inputs, evenly drawn from the whole panel."""
+    features = market.lake.read_as_of(FEATURES_TECHNICAL, market.clock.now())
+    values = build_windows(features, FORECAST_V1).values
+    return to_model_input(values[np.linspace(0, len(values) - 1, 1_200).astype(int)])
+
+
+@pytest.fixture(scope="session")
+def networks(inputs: np.ndarray) -> dict:
+    """Real networks with a real scaler; their weights are drawn, not trained: no test here is about skill."""
+    spec = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions)
+    scaler = fit_scaler(inputs)
+    built = {
+        "naive": build_network("naive", spec, OutputSpec(), scaler),
+        "ridge": build_network("ridge", spec, OutputSpec(), scaler),
+        "lstm": build_network("lstm", spec, OutputSpec(), scaler, hidden=8),
+    }
+    random = np.random.default_rng(1)
+    ridge = built["ridge"]
+    ridge.weight.copy_(ridge.weight.new_tensor(random.normal(0, 0.02, ridge.weight.shape)))
+    ridge.residuals.copy_(ridge.residuals.new_tensor([[-1.2, 0.0, 1.3], [-1.1, 0.0, 1.2]]))
+    return built
+
+
+@pytest.fixture(scope="session")
+def exports(networks: dict, inputs: np.ndarray, market: Home, tmp_path_factory) -> dict[str, Bundle]:
+    versions = {FEATURES_TECHNICAL.name: market.lake.version(FEATURES_TECHNICAL)}
+    root: Path = tmp_path_factory.mktemp("exports")
+    return {
+        name: export_model(network, name, FORECAST_V1, versions, inputs, root / name, train_until=TRAIN_UNTIL)
+        for name, network in networks.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def home(market: Home, exports: dict[str, Bundle]) -> Iterator[Home]:
+    """The market with models in service, strategies assigned, and a Redis that holds today's values."""
+    for bundle in exports.values():
+        register_and_promote(bundle, market.lake, market.settings, clock=market.clock)
+    market.lake.merge(STRATEGY_ASSIGNMENTS, assignments(market, WEIGHTS))
+    with running_redis(market.settings):
+        materialize(market.lake, market.settings, market.clock.now())
+        yield market
+
+
+def assignments(home: Home, weights: dict[str, float]) -> pl.DataFrame:
+    now = home.clock.now()
+    windows = home.lake.read_as_of(MODEL_WINDOWS, now)
+    regime = home.lake.read_as_of(REGIMES, now).sort("event_time")["regime"][-1]
+    return windows.select(
+        "symbol",
+        "event_time",
+        "known_time",
+        pl.lit(regime).alias("regime"),
+        pl.lit("lstm").alias("selected_strategy"),
+        pl.Series("strategies", [list(weights)] * windows.height, dtype=pl.List(pl.String)),
+        pl.Series("weights", [list(weights.values())] * windows.height, dtype=pl.List(pl.Float64)),
+        pl.lit(0.55).alias("confidence"),
+    ).select(STRATEGY_ASSIGNMENTS.names)

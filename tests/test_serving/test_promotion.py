@@ -1,0 +1,193 @@
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+
+from lake.clock import FixedClock
+from lake.errors import ConfigError, ModelError, NotReadyError, ParityError
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import PROMOTIONS
+from serving import promotion
+from serving.bundles import MODEL_FILE, PARITY_FILE, SERVING_FILE, Bundle, champion_versions, load_champions
+from serving.champions import Champions
+from serving.promotion import register_and_promote
+from serving.signature import Signature
+
+CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """One migrated tracking database: making one takes seconds, copying it none."""
+    settings = Settings(home=tmp_path_factory.mktemp("registry"))
+    promotion._Registry(settings)._experiment()
+    return settings.mlflow
+
+
+@pytest.fixture
+def settings(tmp_path, registry):
+    shutil.copytree(registry, tmp_path / "mlflow")
+    return Settings(home=tmp_path, mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}")
+
+
+@pytest.fixture
+def promote(settings):
+    return lambda bundle, **given: register_and_promote(bundle, Lake.open(settings), settings, clock=CLOCK, **given)
+
+
+@pytest.fixture
+def second(exports, tmp_path):
+    """The same network exported again under other table versions: another signature, so another version."""
+    folder = shutil.copytree(exports["ridge"].folder, tmp_path / "second")
+    signature = exports["ridge"].signature.model_copy(update={"table_versions": {"features_technical": 9}})
+    (folder / "signature.json").write_text(signature.to_json())
+    return Bundle.load(folder)
+
+
+def test_a_promoted_model_is_in_service(promote, settings, exports):
+    report = promote(exports["ridge"], evidence={"pinball_loss": 0.004}, decided_by="test")
+    assert report.details["model_version"] == "1"
+    assert champion_versions(settings) == {"ridge": "1"}
+    assert load_champions(settings)["ridge"].content == exports["ridge"].content
+    (row,) = Lake.open(settings).read(PROMOTIONS).to_dicts()
+    evidence = json.loads(row["evidence"])
+    assert row["model_digest"] == exports["ridge"].digest
+    assert row["previous_version"] is None
+    assert row["known_time"] == CLOCK.now()
+    assert evidence["pinball_loss"] == 0.004
+    assert evidence["decided_by"] == "test"
+    assert evidence["parity"]["windows"] >= 1_000
+
+
+def test_the_registry_holds_file_signature_proof_and_alias(promote, settings, exports):
+    promote(exports["ridge"])
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    version = client.get_model_version_by_alias("ridge", "champion")
+    assert version.tags["digest"] == exports["ridge"].digest
+    assert {f.path for f in client.list_artifacts(version.run_id, "bundle")} == {
+        f"bundle/{name}" for name in promotion.FILES
+    }
+    logged = client.download_artifacts(version.run_id, f"bundle/{MODEL_FILE}")
+    with open(logged, "rb") as file:
+        assert file.read() == exports["ridge"].content
+
+
+def test_promoting_the_same_file_again_does_nothing(promote, settings, exports):
+    promote(exports["ridge"])
+    before = (settings.models / SERVING_FILE).stat().st_mtime_ns
+    report = promote(exports["ridge"])
+    assert report.skipped
+    assert "in service already" in report.details["reason"]
+    assert (settings.models / SERVING_FILE).stat().st_mtime_ns == before
+    assert Lake.open(settings).read(PROMOTIONS).height == 1
+
+
+def test_a_new_version_names_the_one_before_and_the_old_one_can_come_back(promote, settings, exports, second):
+    promote(exports["ridge"])
+    assert promote(second).details["model_version"] == "2"
+    assert champion_versions(settings) == {"ridge": "2"}
+    promote(exports["ridge"])
+    assert champion_versions(settings) == {"ridge": "1"}
+    moves = Lake.open(settings).read(PROMOTIONS).sort("event_time")
+    assert moves.select("previous_version", "model_version").rows() == [(None, "1"), ("1", "2"), ("2", "1")]
+
+
+@pytest.mark.parametrize("tampering", ["no proof", "weak proof", "altered file"])
+def test_a_model_without_its_proof_moves_nothing(promote, settings, exports, second, tampering):
+    promote(exports["ridge"])
+    if tampering == "no proof":
+        (second.folder / PARITY_FILE).unlink()
+    elif tampering == "weak proof":
+        said = json.loads((second.folder / PARITY_FILE).read_text())
+        (second.folder / PARITY_FILE).write_text(json.dumps(said | {"max_absolute_difference": 1e-4}))
+    else:
+        (second.folder / MODEL_FILE).write_bytes(exports["naive"].content)
+    with pytest.raises(ModelError if tampering == "altered file" else ParityError):
+        promote(second)
+    assert champion_versions(settings) == {"ridge": "1"}
+    assert Lake.open(settings).read(PROMOTIONS).height == 1
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    assert len(client.search_model_versions("name = 'ridge'")) == 1
+
+
+@pytest.mark.parametrize("step", ["_place", "_audit_row", "write_durably"])
+def test_an_interrupted_promotion_is_finished_by_the_next(promote, settings, exports, second, monkeypatch, step):
+    promote(exports["ridge"])
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            promote(second)
+    assert champion_versions(settings) == {"ridge": "1"}
+    assert load_champions(settings)["ridge"].digest == exports["ridge"].digest
+    promote(second)
+    assert champion_versions(settings) == {"ridge": "2"}
+    moves = Lake.open(settings).read(PROMOTIONS, where=pl.col("model_version") == "2")
+    assert moves.height == 1
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    assert client.get_model_version_by_alias("ridge", "champion").version == "2"
+    assert len(client.search_model_versions("name = 'ridge'")) == 2
+
+
+def test_a_models_folder_of_another_home_is_refused(promote, settings, exports):
+    promote(exports["ridge"])
+    shutil.copytree(settings.models / "ridge", settings.models / "naive")
+    with pytest.raises(ConfigError, match="already holds another model"):
+        promote(exports["naive"])
+
+
+def test_without_a_promotion_nothing_is_in_service(settings):
+    with pytest.raises(NotReadyError, match="No model is in service"):
+        champion_versions(settings)
+    with pytest.raises(ModelError, match="No model is in service"):
+        Champions(settings).current()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"ridge": 1}'])
+def test_a_serving_file_that_makes_no_sense_is_refused(settings, text):
+    settings.models.mkdir()
+    (settings.models / SERVING_FILE).write_text(text)
+    with pytest.raises(ModelError, match="Promote the models again"):
+        champion_versions(settings)
+
+
+def test_the_service_takes_up_a_promotion_and_keeps_a_set_that_is_in_use(promote, settings, exports, second):
+    promote(exports["ridge"])
+    champions = Champions(settings)
+    old = champions.current()
+    assert champions.current() is old
+    promote(second)
+    new = champions.current()
+    assert (old.bundles["ridge"].version, new.bundles["ridge"].version) == ("1", "2")
+    assert champions.problem is None
+
+
+def test_a_set_that_cannot_be_loaded_is_never_activated(promote, settings, exports, second):
+    promote(exports["ridge"])
+    champions = Champions(settings)
+    old = champions.current()
+    promote(second)
+    (settings.models / "ridge" / "2" / MODEL_FILE).write_bytes(b"corrupt")
+    assert champions.current() is old
+    assert "altered after export" in champions.problem
+
+
+def test_a_set_cut_by_other_windows_is_never_activated(promote, settings, exports, second):
+    promote(exports["ridge"])
+    champions = Champions(settings)
+    old = champions.current()
+    other = second.signature.model_copy(update={"sessions": 29})
+    (second.folder / "signature.json").write_text(other.to_json())
+    promote(replace(second, signature=Signature.model_validate(other)))
+    assert champions.current() is old
+    assert "29 sessions" in champions.problem
