@@ -46,6 +46,7 @@ class Optimisation(_Frozen):
 
     epochs: int = Field(default=40, ge=1, description="most passes over the training windows")
     patience_epochs: int = Field(default=6, ge=1, description="passes without a better validation loss before stopping")
+    epoch_windows: int | None = Field(default=None, ge=1, description="windows drawn for one pass; all by default")
     batch_windows: int = Field(default=256, ge=1, description="windows per gradient step")
     gradient_clip_norm: float = Field(default=1.0, gt=0, description="largest norm of a gradient")
     threads: int = Field(default=2, ge=1, le=64, description="CPU threads; another number gives other last digits")

@@ -23,18 +23,24 @@ class WindowData(LightningDataModule):
         Disjoint in time, purged by `training.splits`.
     batch_windows
         Windows per gradient step.
+    epoch_windows
+        Windows drawn anew for each epoch, none of them twice; all of them by default.
     seed
         The same seed gives the same batches in the same order.
     """
 
-    def __init__(self, train: WindowSet, valid: WindowSet, *, batch_windows: int, seed: int) -> None:
+    def __init__(
+        self, train: WindowSet, valid: WindowSet, *, batch_windows: int, seed: int, epoch_windows: int | None = None
+    ) -> None:
         super().__init__()
         self.train, self.valid = _tensors(train), _tensors(valid)
         self.batch_windows, self.seed = batch_windows, seed
+        self.epoch_windows = min(epoch_windows or len(train), len(train))
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Batches in an order that the seed decides, another one each epoch."""
-        order = RandomSampler(self.train, generator=torch.Generator().manual_seed(self.seed))
+        drawn = torch.Generator().manual_seed(self.seed)
+        order = RandomSampler(self.train, num_samples=self.epoch_windows, generator=drawn)
         return _loader(self.train, order, self.batch_windows)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:

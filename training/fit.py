@@ -211,6 +211,7 @@ def _train(
     from training.module import ForecastModule, KeepBest
 
     module = ForecastModule(network, learning_rate=parameters["learning_rate"], weight_decay=parameters["weight_decay"])
+    data = WindowData(train, valid, batch_windows=plan.batch_windows, seed=seed, epoch_windows=plan.epoch_windows)
     keeper = KeepBest(watch)
     with _quiet_lightning(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -225,7 +226,7 @@ def _train(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-        ).fit(module, datamodule=WindowData(train, valid, batch_windows=plan.batch_windows, seed=seed))
+        ).fit(module, datamodule=data)
     if not np.isfinite(keeper.losses).any():
         raise ModelError(
             f"The validation loss was never a number in {len(keeper.losses)} epochs, found {keeper.losses[:3]}. "

@@ -73,7 +73,7 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
 def champion_split(keys: pl.DataFrame, experiment: Experiment) -> Split:
     """Return the split that the served models are fitted on: all that is known at the end of knowledge, and no test."""
     end = experiment.knowledge_end
-    return _inner(CHAMPION, keys, experiment, pl.col("label_end") <= end, np.zeros(0, dtype=np.int64), end)
+    return _inner(CHAMPION, keys, experiment, (pl.col("label_end") <= end, end), (np.zeros(0, dtype=np.int64), end))
 
 
 def assert_no_overlap(keys: pl.DataFrame, split: Split) -> None:
@@ -125,18 +125,20 @@ def _year(keys: pl.DataFrame, experiment: Experiment, year: int) -> Split:
     tested = _tested(experiment, year)
     is_test = pl.col("event_time").is_in(tested) & (pl.col("label_end") <= experiment.knowledge_end)
     cut = _sessions_before(tested[0], experiment.splits.embargo_sessions)
-    return _inner(str(year), keys, experiment, pl.col("label_end") < cut, _rows(keys, is_test), tested[0])
+    return _inner(str(year), keys, experiment, (pl.col("label_end") < cut, cut), (_rows(keys, is_test), tested[0]))
 
 
 def _inner(
-    name: str, keys: pl.DataFrame, experiment: Experiment, known: pl.Expr, test: np.ndarray, test_start: datetime
+    name: str,
+    keys: pl.DataFrame,
+    experiment: Experiment,
+    before: tuple[pl.Expr, datetime],
+    after: tuple[np.ndarray, datetime],
 ) -> Split:
-    """Cut the known rows into training and its validation tail, purged like the test itself."""
+    """Cut what is known before the test into training and its validation tail, purged like the test itself."""
     plan, event_time = experiment.splits, pl.col("event_time")
-    newest = keys.filter(known)["event_time"].max()
-    if not isinstance(newest, datetime):
-        raise NotReadyError(f"Split {name} knows no label before {test_start:%Y-%m-%d}. {_span(keys)}")
-    valid_start = _sessions_before(newest, plan.validation_sessions - 1)
+    (known, end), (test, test_start) = before, after
+    valid_start = _sessions_before(end, plan.validation_sessions)
     cut = _sessions_before(valid_start, plan.embargo_sessions)
     train = known & (pl.col("label_end") < cut)
     if plan.scheme == "rolling":

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,19 +53,19 @@ class Tracker:
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         is_local = settings.mlflow_tracking_uri is None
         if is_local:
             settings.mlflow.mkdir(parents=True, exist_ok=True)
-        self._client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
-        found = self._client.get_experiment_by_name(experiment)
-        self._experiment = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(
-                experiment, artifact_location=(settings.mlflow / "artifacts").as_uri() if is_local else None
-            )
+        place = (settings.mlflow / "artifacts").as_uri() if is_local else None
+        with warnings.catch_warnings():
+            # MLflow 3.17 maps its tables in a way that SQLAlchemy means to drop; both versions are pinned.
+            warnings.filterwarnings("ignore", message=".*noload.*")
+            self._client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+            found = self._client.get_experiment_by_name(experiment)
+        self._experiment = str(
+            found.experiment_id if found else self._client.create_experiment(experiment, artifact_location=place)
         )
 
     def run(self, name: str, fingerprint: str) -> str:

@@ -1,13 +1,69 @@
-"""What the tests of this room share."""
+"""Small seeded windows for the tests of fitting and judging."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
 import pytest
-import torch
+
+from feature_repo.windows import FORECAST_V1, HORIZONS
+from lake.calendars import session_closes
+from training.config import Experiment, parse_experiment
+from training.dataset import WindowSet
+
+MakeWindows = Callable[..., WindowSet]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Networks this small gain nothing from a second thread, whose waiting by spinning slows a busy machine down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="session")
+def make_windows() -> MakeWindows:
+    """Return a maker of windows over consecutive sessions: seeded noise, and as much signal as is asked for."""
+    return _make
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Experiment:
+    """Return an experiment of seconds."""
+    return parse_experiment(
+        {
+            "name": "tiny",
+            "splits": {"validation_sessions": 40, "train_stride_sessions": 5, "test_stride_sessions": 10},
+            "optimisation": {"epochs": 2, "batch_windows": 64, "threads": 1},
+            "search": {"trials": 3, "startup_trials": 2, "epochs": 2, "hidden": [4, 8]},
+            "parameters": {
+                "ridge": {"penalty": 10},
+                "lightgbm": {"rounds": 3, "leaves": 4, "rows_per_leaf": 20},
+                "lstm": {"hidden": 4, "learning_rate": 0.01},
+                "tft": {"hidden": 4, "heads": 1, "learning_rate": 0.01},
+            },
+        }
+    )
+
+
+def _make(
+    symbols: int = 3,
+    *,
+    start: datetime = datetime(2008, 1, 1, tzinfo=UTC),
+    end: datetime = datetime(2008, 7, 1, tzinfo=UTC),
+    signal: float = 0.0,
+    seed: int = 0,
+) -> WindowSet:
+    """Return one window per symbol and session; `signal` is how far the first feature moves the return, in sigmas."""
+    random = np.random.default_rng(seed)
+    sessions = session_closes(start, end)
+    sessions, ends = sessions[: -max(HORIZONS)], sessions[max(HORIZONS) :]
+    count, (length, features) = len(sessions) * symbols, FORECAST_V1.shape
+    values = random.standard_normal((count, length, features))
+    values[..., FORECAST_V1.scale_index] = 0.2 + 0.2 * random.random((count, length))
+    sigma = values[:, -1, FORECAST_V1.scale_index, None] * np.sqrt(np.array(HORIZONS) / 252)  # [window, horizon]
+    y = sigma * (signal * values[:, -1, 0, None] + random.standard_normal((count, len(HORIZONS))))
+    keys = pl.DataFrame(
+        {
+            "symbol": [f"S{number}" for number in range(symbols)] * len(sessions),
+            "event_time": [at for at in sessions for _ in range(symbols)],
+            "label_end": [at for at in ends for _ in range(symbols)],
+        },
+        schema_overrides={name: pl.Datetime("us", "UTC") for name in ("event_time", "label_end")},
+    )
+    x = np.concatenate([values, np.ones_like(values)], axis=-1).astype(np.float32)
+    return WindowSet(x, y.astype(np.float32), keys)

@@ -1,0 +1,98 @@
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lake.errors import ConfigError, UnknownNameError
+from training.config import Experiment, experiments, load, parse_experiment
+from training.models import MODELS
+
+
+def test_every_named_experiment_can_be_read_and_carries_its_name() -> None:
+    assert {"demo", "full", "test"} <= set(experiments())
+    for name in experiments():
+        assert load(name).name == name
+
+
+def test_a_file_is_a_small_difference_from_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text("optimisation:\n  epochs: 3\n")
+    short = load("short", tmp_path)
+    assert short.optimisation.epochs == 3
+    assert short.model_dump(exclude={"name", "optimisation"}) == Experiment().model_dump(
+        exclude={"name", "optimisation"}
+    )
+    assert short.optimisation.patience_epochs == Experiment().optimisation.patience_epochs
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text("# nothing\n")
+    assert load("plain", tmp_path) == Experiment(name="plain")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("epoch: 3", ["'epoch'", "Did you mean"]),
+        ("optimisation: {epoch: 3}", ["'optimisation.epoch'", "'epochs'"]),
+        ("parameters: {lstm: {hiden: 8}}", ["'parameters.lstm.hiden'", "'hidden'"]),
+        ("splits: {embargo: 3}", ["'splits.embargo'", "'embargo_sessions'"]),
+        ("parameters: {naive: {alpha: 1}}", ["parameters.naive", "no keys"]),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, content: str, words: list[str]) -> None:
+    (tmp_path / "wrong.yaml").write_text(content)
+    with pytest.raises(ConfigError) as error:
+        load("wrong", tmp_path)
+    for word in ["wrong.yaml", *words]:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("optimisation: {epochs: 0}", "optimisation.epochs"),
+        ("optimisation: {epochs: many}", "'many'"),
+        ("splits: {test_years: [2010, 2011]}", "splits.test_years"),
+        ("train_until: 2010-12-31", "test_years"),
+        ("models: [ridge]", "naive"),
+        ("models: [naive, prophet]", "prophet"),
+        ("search: {hidden: [8]}", "search.hidden"),
+        ("parameters: {tft: {hidden: 10, heads: 4}}", "heads"),
+        ("- a list", "list"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "wrong.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=words.replace("[", r"\[")):
+        load("wrong", tmp_path)
+
+
+def test_an_unknown_experiment_lists_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean demo"):
+        load("dmeo")
+
+
+def test_an_experiment_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Experiment().name = "other"  # type: ignore[misc]
+
+
+def test_every_model_has_declared_parameters() -> None:
+    assert {name: set(Experiment().parameters_of(name)) for name in MODELS}["ridge"] == {"penalty"}
+    with pytest.raises(UnknownNameError, match="lstm"):
+        Experiment().parameters_of("lsmt")
+
+
+def test_the_end_of_knowledge_is_the_close_of_the_last_training_session() -> None:
+    assert Experiment().knowledge_end == datetime(2011, 12, 30, 21, 0, tzinfo=UTC)
+    with pytest.raises(ConfigError, match="no session"):
+        _ = Experiment(train_until=date(2011, 12, 31)).knowledge_end
+
+
+def test_the_fingerprint_follows_every_value() -> None:
+    assert Experiment().fingerprint() == Experiment().fingerprint()
+    changes = [{"seeds": (8,)}, {"parameters": {"ridge": {"penalty": 2.0}}}, {"splits": {"embargo_sessions": 6}}]
+    prints = {parse_experiment(change).fingerprint() for change in [{}, *changes]}
+    assert len(prints) == 4

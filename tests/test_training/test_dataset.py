@@ -1,0 +1,108 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from feature_repo.labels import compute_labels
+from feature_repo.windows import FORECAST_V1, WindowSpec
+from lake.calendars import session_closes
+from lake.errors import NotReadyError, SchemaError
+from training.dataset import WindowSet, build_window_set
+
+SPEC = WindowSpec("short", ("return_1d", "volatility_20d"), sessions=3)
+SESSIONS = session_closes(datetime(2010, 1, 1, tzinfo=UTC), datetime(2010, 2, 1, tzinfo=UTC))
+
+
+def features(symbols: tuple[str, ...] = ("A", "B"), *, sessions: list[datetime] = SESSIONS) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame({"symbol": symbol, "event_time": sessions}).with_columns(
+            pl.int_range(pl.len()).cast(pl.Float64).alias("return_1d") + 100 * number,
+            pl.lit(0.3).alias("volatility_20d"),
+        )
+        for number, symbol in enumerate(symbols)
+    ]
+    return pl.concat(frames).with_columns(pl.col("event_time").cast(pl.Datetime("us", "UTC")))
+
+
+def labels(symbols: tuple[str, ...] = ("A", "B")) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame({"symbol": symbol, "event_time": SESSIONS, "close": [1.01**n for n in range(len(SESSIONS))]})
+        for symbol in symbols
+    ]
+    bars = pl.concat(frames).with_columns(
+        pl.col("event_time").cast(pl.Datetime("us", "UTC")),
+        pl.col("event_time").cast(pl.Datetime("us", "UTC")).alias("known_time"),
+    )
+    return compute_labels(bars)
+
+
+def test_each_window_has_its_own_labels_and_the_end_of_the_longest() -> None:
+    windows = build_window_set(features(), labels(), spec=SPEC)
+    assert windows.x.dtype == np.float32
+    assert windows.x.shape == (2 * (len(SESSIONS) - 2 - 5), 3, 4)
+    np.testing.assert_allclose(windows.y, np.tile([0.01, 1.01**5 - 1], (len(windows), 1)), rtol=1e-5)
+    for number in (0, 4, len(windows) - 1):
+        symbol, event_time, label_end = windows.keys.row(number)
+        place = SESSIONS.index(event_time)
+        assert label_end == SESSIONS[place + 5]
+        assert windows.x[number, :, 0].tolist() == [n + 100 * (symbol == "B") for n in range(place - 2, place + 1)]
+    assert windows.x[..., 2:].min() == 1
+
+
+def test_what_is_not_known_is_zero_with_a_flag() -> None:
+    frame = features().with_columns(pl.when(pl.col("symbol") == "A").then("return_1d").alias("return_1d"))
+    windows = build_window_set(frame, labels(), spec=SPEC)
+    unknown = (windows.keys["symbol"] == "B").to_numpy()
+    assert windows.x[unknown][..., 0].max() == windows.x[unknown][..., 2].max() == 0
+    assert windows.x[~unknown][..., 2].min() == 1
+
+
+def test_windows_end_only_where_asked() -> None:
+    at = SESSIONS[4:8:2]
+    assert build_window_set(features(), labels(), at=at, spec=SPEC).keys["event_time"].unique().to_list() == at
+
+
+def test_a_window_without_a_label_for_each_horizon_is_left_out() -> None:
+    short = labels().filter((pl.col("horizon_sessions") == 1) | (pl.col("event_time") < SESSIONS[6]))
+    assert build_window_set(features(), short, spec=SPEC).keys["event_time"].max() == SESSIONS[5]
+
+
+def test_a_price_that_stood_still_has_no_scale() -> None:
+    still = features().with_columns(
+        pl.when((pl.col("symbol") == "A") & (pl.col("event_time") == SESSIONS[5]))
+        .then(0.0)
+        .otherwise("volatility_20d")
+        .alias("volatility_20d")
+    )
+    kept = build_window_set(still, labels(), spec=SPEC).keys
+    missing = build_window_set(features(), labels(), spec=SPEC).keys.join(kept, on=kept.columns, how="anti")
+    assert missing.select("symbol", "event_time").rows() == [("A", SESSIONS[5])]
+
+
+def test_the_index_has_features_and_no_label_and_is_never_a_row() -> None:
+    windows = build_window_set(features(("A", "^GSPC")), labels(("A",)), spec=SPEC)
+    assert windows.keys["symbol"].unique().to_list() == ["A"]
+
+
+def test_nothing_to_learn_from_is_said() -> None:
+    with pytest.raises(NotReadyError, match=r"has labels|have labels|windows has"):
+        build_window_set(features(), labels().clear(), spec=SPEC)
+
+
+def test_parts_of_different_lengths_are_refused() -> None:
+    with pytest.raises(SchemaError, match="2 windows, 1 labels and 0 keys"):
+        WindowSet(np.zeros((2, 3, 4), np.float32), np.zeros((1, 2), np.float32), pl.DataFrame())
+
+
+def test_the_newest_rows_are_the_latest_in_time() -> None:
+    windows = build_window_set(features(), labels(), spec=SPEC)
+    newest = windows.newest(4)
+    assert newest.keys["event_time"].to_list() == [SESSIONS[-7]] * 2 + [SESSIONS[-6]] * 2
+    assert len(windows.newest(10_000)) == len(windows)
+
+
+def test_the_window_in_service_is_the_default() -> None:
+    with pytest.raises(Exception, match="feature"):
+        build_window_set(features(), labels())
+    assert FORECAST_V1.sessions > 1
