@@ -66,7 +66,7 @@ class ReplayClock:
             return DEMO_START
         try:
             return require_utc(datetime.fromisoformat(json.loads(text)["now"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise ConfigError(
                 f"The market clock {self.path} cannot be read: {error}. Delete it to go back to {DEMO_START:%Y-%m-%d}."
             ) from error

@@ -30,7 +30,10 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
     ConflictError
         If two rows contradict each other and nothing says which of them was known later.
     """
-    key, values = list(spec.key), [name for name in spec.names if name not in {*spec.key, "known_time"}]
+    key = list(spec.key)
+    values = [
+        column.name for column in spec.columns if not column.is_origin and column.name not in {*key, "known_time"}
+    ]
     rows = pl.concat(
         [
             stored.with_columns(pl.lit(value=False).alias("is_new")),
@@ -59,7 +62,8 @@ def _contradiction(spec: TableSpec, rows: pl.DataFrame, clash: pl.DataFrame) -> 
     identity = [*spec.key, "known_time"] if spec.restates else [*spec.key]
     fact = clash.select(identity).row(0, named=True)
     same = rows.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(value)) for name, value in fact.items()))
-    changed = [name for name in spec.names if name not in identity and same[name].n_unique() > 1]
+    said = [column.name for column in spec.columns if not column.is_origin and column.name not in identity]
+    changed = [name for name in said if same[name].n_unique() > 1]
     told = ", ".join(f"{name} {value}" for name, value in fact.items())
     return (
         f"{clash.height} rows contradict what table '{spec.name}' holds or one another. First: {told}, where "

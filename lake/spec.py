@@ -26,6 +26,8 @@ class Column:
         Inclusive bounds of a sane value; `positive` makes zero insane as well.
     allowed
         The only values there are, for a column of names.
+    is_origin
+        Says where the row came from, not what it says: another origin of the same values is no restatement.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Column:
     maximum: float | None = None
     positive: bool = False
     allowed: tuple[str, ...] = ()
+    is_origin: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lake.clock import require_utc
-from lake.store import Lake, StoredTable
+from lake.store import YEAR, Lake, StoredTable
 
 if TYPE_CHECKING:
     import duckdb
 
 
 def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.DuckDBPyConnection":
-    """Return a connection with one view per table that holds rows.
+    """Return a connection with one view per table.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
-    commits. Tables without a row yet are left out. Times are shown in UTC.
+    commits. A table without a row yet is an empty view. Times are shown in UTC. Keep the connection in a variable:
+    what it returns lives no longer than it does.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
     >>> from lake.testing import tiny_market
     >>> lake = Lake(getfixture("tmp_path"))
     >>> _ = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
-    >>> connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake).sql("select count(*) from bars").fetchone()
+    >>> connection = connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake)
+    >>> connection.sql("select count(*) from bars").fetchone()
     (8,)
     """
     import duckdb
@@ -43,6 +45,9 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
     for table in (lake or Lake.open()).stored():
         if table.files:
             connection.execute(f'CREATE VIEW "{table.name}" AS {_select(table, at)}')
+        else:
+            columns = [name for name in table.schema.names if name != YEAR]
+            connection.register(table.name, table.schema.empty_table().select(columns))
     return connection
 
 

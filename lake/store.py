@@ -42,6 +42,7 @@ class StoredTable:
     key: tuple[str, ...]
     restates: bool
     files: tuple[str, ...]
+    schema: pa.Schema
 
 
 @dataclass(frozen=True)
@@ -278,4 +279,5 @@ def _describe(table: DeltaTable, name: str) -> StoredTable:
         key=tuple(json.loads(properties.get(KEY, "[]"))),
         restates=bool(json.loads(properties.get(RESTATES, "false"))),
         files=tuple(_paths(table)),
+        schema=pa.schema(table.schema().to_arrow()),
     )

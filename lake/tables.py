@@ -88,8 +88,8 @@ BARS = TableSpec(
             minimum=0,
         ),
         Column("quality", TEXT, "", "what the bar can support", allowed=("full", "close_only")),
-        Column("source", TEXT, "", "adapter that read it"),
-        Column("batch_id", TEXT, "", "delivery the row came in"),
+        Column("source", TEXT, "", "adapter that read it", is_origin=True),
+        Column("batch_id", TEXT, "", "delivery the row came in", is_origin=True),
     ),
 )
 
@@ -111,7 +111,7 @@ ACTIONS = TableSpec(
             "dividend per share of the unadjusted close; 0 if withdrawn, null for a split",
             nullable=True,
         ),
-        Column("source", TEXT, "", "where it was seen"),
+        Column("source", TEXT, "", "where it was seen", is_origin=True),
     ),
 )
 

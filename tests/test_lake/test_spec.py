@@ -47,7 +47,7 @@ def test_a_null_is_legal_where_the_table_says_so() -> None:
 
 
 def test_an_unknown_column_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="no column of bars 'clsoe'. Did you mean close"):
+    with pytest.raises(UnknownNameError, match=r"no column of bars 'clsoe'\. Did you mean close"):
         BARS.column("clsoe")
 
 

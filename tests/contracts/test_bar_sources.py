@@ -1,0 +1,110 @@
+"""What every source of bars must do; a new source adds its answers, which come from outside, to `SOURCES`."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from lake.calendars import close_of
+from lake.clock import DEMO_START
+from lake.errors import ConfigError
+from lake.sources.base import BarSource
+from lake.sources.packaged import PackagedMarket
+from lake.tables import RAW_BARS
+from lake.testing import RowSource, as_received, tiny_market
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A source, and facts about it that were not read off its own code."""
+
+    source: BarSource
+    first_close: datetime
+    symbols: int
+    known: tuple[str, datetime, str, float]  # symbol, close, column, value
+
+
+SOURCES = [
+    # FB closed at 38.23 on its first day, 2012-05-18: every newspaper of the next morning.
+    Answers(PackagedMarket(), close_of(date(2000, 3, 1)), 26, ("META", close_of(date(2012, 5, 18)), "close", 38.23)),
+    Answers(
+        RowSource(as_received(tiny_market(["AAA", "BBB"], sessions=20, seed=1))),
+        close_of(date(2012, 12, 3)),
+        2,
+        ("AAA", DEMO_START, "close", tiny_market(["AAA", "BBB"], sessions=20, seed=1)["close"][19]),
+    ),
+]
+FORMER, LATER = close_of(date(2012, 12, 14)), close_of(date(2012, 12, 21))
+
+each_source = pytest.mark.parametrize("answers", SOURCES, ids=lambda answers: answers.source.name)
+
+
+@each_source
+def test_rows_fit_the_raw_table_and_say_where_they_come_from(answers: Answers) -> None:
+    batch = answers.source.read(None, DEMO_START)
+    assert RAW_BARS.conform(batch.rows).height == batch.rows.height > 0
+    assert batch.rows["batch_id"].unique().to_list() == [batch.batch_id]
+    assert batch.rows["source"].unique().to_list() == [answers.source.name]
+    assert batch.rows["row"].to_list() == list(range(batch.rows.height))
+    assert batch.rows["licence"].str.len_chars().min() > 0
+    assert batch.rows["package"].str.len_chars().min() > 0
+
+
+@each_source
+def test_it_begins_where_it_should_and_knows_what_is_known(answers: Answers) -> None:
+    rows = answers.source.read(None, DEMO_START).rows
+    assert rows["event_time"].min() == answers.first_close
+    assert rows["symbol"].n_unique() == answers.symbols
+    symbol, at, column, value = answers.known
+    found = rows.filter((pl.col("symbol") == symbol) & (pl.col("event_time") == at))[column]
+    assert [float(text) for text in found] == [pytest.approx(value, abs=0.005)]
+
+
+@each_source
+def test_an_interval_is_open_on_the_left_and_closed_on_the_right(answers: Answers) -> None:
+    rows = answers.source.read(FORMER, LATER).rows
+    assert rows["known_time"].min() > FORMER
+    assert rows["known_time"].max() == LATER
+
+
+@each_source
+def test_nothing_is_known_after_until_whatever_it_holds(answers: Answers) -> None:
+    just_before = answers.source.read(FORMER, LATER - timedelta(seconds=1)).rows
+    assert just_before["known_time"].max() < LATER
+
+
+@each_source
+def test_nothing_is_known_before_it_happened(answers: Answers) -> None:
+    rows = answers.source.read(None, DEMO_START).rows
+    assert (rows["event_time"] <= rows["known_time"]).all()
+
+
+@each_source
+def test_two_intervals_give_what_one_gives(answers: Answers) -> None:
+    numbering = ["batch_id", "row", "received_at"]
+    parts = [answers.source.read(None, FORMER).rows, answers.source.read(FORMER, LATER).rows]
+    whole = answers.source.read(None, LATER).rows
+    columns = ["symbol", "event_time"]
+    assert_frame_equal(pl.concat(parts).drop(numbering).sort(columns), whole.drop(numbering).sort(columns))
+
+
+@each_source
+def test_the_same_question_has_the_same_answer_under_the_same_name(answers: Answers) -> None:
+    first, second = answers.source.read(FORMER, LATER), answers.source.read(FORMER, LATER)
+    assert first.batch_id == second.batch_id
+    assert_frame_equal(first.rows.drop("received_at"), second.rows.drop("received_at"))
+    assert answers.source.read(FORMER, DEMO_START).batch_id != first.batch_id
+
+
+@each_source
+def test_an_empty_interval_is_an_empty_batch(answers: Answers) -> None:
+    batch = answers.source.read(LATER, LATER)
+    assert batch.rows.is_empty()
+    assert RAW_BARS.conform(batch.rows).is_empty()
+
+
+def test_the_packaged_market_refuses_a_time_without_a_zone() -> None:
+    with pytest.raises(ConfigError, match="has no zone"):
+        PackagedMarket().read(None, datetime(2012, 12, 31))  # noqa: DTZ001 - the point

@@ -1,0 +1,106 @@
+"""Suites follow from the specs: each rule that a table declares is checked, and found when it is broken."""
+
+import polars as pl
+import pytest
+
+from lake.clock import DEMO_START
+from lake.errors import DataQualityError
+from lake.quality import check_frame, check_table
+from lake.spec import TableSpec
+from lake.store import Lake
+from lake.tables import ACTIONS, BARS, FORECASTS, RAW_BARS, TABLES
+from lake.testing import tiny_market
+
+GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
+FIRST = pl.int_range(pl.len()) == 0
+
+
+def broken(**values: object) -> pl.DataFrame:
+    """Return the good bars with the first row changed."""
+    return GOOD.with_columns(
+        pl.when(FIRST).then(pl.lit(value, dtype=BARS.schema[name])).otherwise(name).alias(name)
+        for name, value in values.items()
+    )
+
+
+def failures(spec: TableSpec, frame: pl.DataFrame) -> set[tuple[str, tuple[str, ...]]]:
+    return {(finding.expectation, finding.columns) for finding in check_frame(spec, frame, DEMO_START).failed}
+
+
+def test_the_packaged_market_meets_every_expectation(packaged_lake: Lake) -> None:
+    for spec in (RAW_BARS, BARS, ACTIONS):
+        findings = check_table(packaged_lake, spec, DEMO_START)
+        assert findings.success, findings.failed
+        assert findings.rows == packaged_lake.report(spec).rows
+        assert findings.require_success() is findings
+
+
+@pytest.mark.parametrize(
+    ("values", "expectation", "columns"),
+    [
+        ({"close": None}, "expect_column_values_to_not_be_null", ("close",)),
+        ({"low": 0.0}, "expect_column_values_to_be_between", ("low",)),
+        ({"volume": -1.0}, "expect_column_values_to_be_between", ("volume",)),
+        ({"quality": "dubious"}, "expect_column_values_to_be_in_set", ("quality",)),
+        ({"high": 0.5}, "expect_column_pair_values_a_to_be_greater_than_b", ("close", "high")),
+        ({"event_time": DEMO_START}, "expect_column_pair_values_a_to_be_greater_than_b", ("event_time", "known_time")),
+    ],
+)
+def test_a_broken_rule_is_found(values: dict[str, object], expectation: str, columns: tuple[str, ...]) -> None:
+    assert (expectation, columns) in failures(BARS, broken(**values))
+    assert failures(BARS, GOOD) == set()
+
+
+def test_a_doubled_key_is_found() -> None:
+    doubled = pl.concat([GOOD, GOOD.head(1)])
+    assert failures(BARS, doubled) == {("expect_compound_columns_to_be_unique", ("symbol", "event_time"))}
+
+
+def test_nulls_that_a_table_allows_are_no_finding() -> None:
+    assert failures(BARS, broken(open=None, high=None, low=None, volume=None)) == set()
+
+
+def test_a_failed_table_says_what_and_what_to_do() -> None:
+    findings = check_frame(BARS, broken(volume=-1.0), DEMO_START)
+    with pytest.raises(DataQualityError, match=r"'bars' fails 1 of \d+ .* on volume: 1 rows, e\.g\. -1\.0.*known_time"):
+        findings.require_success()
+    failed = [result for result in findings.results if not result["success"]]
+    assert failed == [
+        {
+            "expectation": "expect_column_values_to_be_between",
+            "columns": ["volume"],
+            "success": False,
+            "unexpected": 1,
+            "examples": ["-1.0"],
+        }
+    ]
+
+
+def test_a_restatement_cures_a_table(lake: Lake) -> None:
+    from datetime import timedelta
+
+    lake.merge(BARS, broken(volume=-1.0))
+    assert not check_table(lake, BARS, DEMO_START).success
+    later = DEMO_START + timedelta(days=1)
+    lake.merge(BARS, GOOD.head(1).with_columns(known_time=pl.lit(later)))
+    assert check_table(lake, BARS, later).success
+    assert not check_table(lake, BARS, DEMO_START).success
+
+
+@pytest.mark.parametrize("spec", TABLES, ids=lambda spec: spec.name)
+def test_every_table_has_a_suite_and_an_empty_one_meets_it(spec: TableSpec) -> None:
+    findings = check_frame(spec, spec.empty(), DEMO_START)
+    assert findings.success
+    assert len(findings.findings) > len(spec.key)
+
+
+def test_quantiles_out_of_order_are_found() -> None:
+    columns = {column.name: pl.Series([_any(column.dtype)], dtype=column.dtype) for column in FORECASTS.columns}
+    frame = pl.DataFrame(columns).with_columns(kind=pl.lit("served"), p10=pl.lit(0.2), p50=pl.lit(0.1), p90=pl.lit(0.3))
+    assert failures(FORECASTS, frame) == {("expect_column_pair_values_a_to_be_greater_than_b", ("p10", "p50"))}
+
+
+def _any(dtype: pl.DataType) -> object:
+    if dtype == pl.String:
+        return "x"
+    return DEMO_START if dtype.is_temporal() else True if dtype == pl.Boolean else 1

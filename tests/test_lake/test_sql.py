@@ -1,0 +1,95 @@
+"""SQL over the lake: every table a view, also as of a time."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from lake.clock import DEMO_START
+from lake.sql import connect
+from lake.store import Lake
+from lake.tables import ACTIONS, BARS, MODEL_WINDOWS, QUARANTINE, RAW_BARS
+from lake.testing import tiny_market
+
+LATER = DEMO_START + timedelta(days=1)
+GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
+
+
+def test_every_table_with_rows_is_a_view_of_its_columns(packaged_lake: Lake) -> None:
+    connection = connect(lake=packaged_lake)
+    views = {name for (name,) in connection.sql("show tables").fetchall()}
+    assert views == {RAW_BARS.name, BARS.name, ACTIONS.name}  # the quarantine is empty
+    for spec in (RAW_BARS, BARS, ACTIONS):
+        assert [row[0] for row in connection.sql(f"describe {spec.name}").fetchall()] == spec.names
+    found = connection.sql(
+        "select symbol, max(close_unadjusted) from bars where symbol = 'AAPL' group by all"
+    ).fetchall()
+    assert found == [("AAPL", 702.1)]  # 2012-09-19
+
+
+def test_a_view_holds_what_the_store_reads(packaged_lake: Lake) -> None:
+    connection = connect(at=DEMO_START, lake=packaged_lake)
+    for spec in (BARS, ACTIONS):
+        ours = packaged_lake.read_as_of(spec, DEMO_START)
+        theirs = connection.sql(f"select * from {spec.name}").pl().sort(spec.key)
+        assert_frame_equal(theirs.cast(spec.schema), ours)
+
+
+def test_as_of_shows_what_was_known_then(lake: Lake) -> None:
+    lake.merge(BARS, GOOD)
+    lake.merge(BARS, GOOD.head(2).with_columns(volume=pl.lit(5.0), known_time=pl.lit(LATER)))
+    count = "select count(*), sum(volume) from bars"
+    assert connect(lake=lake).sql(count).fetchone() == (14, GOOD["volume"].sum() + 10)
+    assert connect(at=DEMO_START, lake=lake).sql(count).fetchone() == (12, GOOD["volume"].sum())
+    assert connect(at=LATER, lake=lake).sql(count).fetchone() == (12, GOOD[2:]["volume"].sum() + 10)
+    middle = GOOD["event_time"][2]
+    assert connect(at=middle, lake=lake).sql(count).fetchone() == (
+        6,
+        GOOD.filter(pl.col("event_time") <= middle)["volume"].sum(),
+    )
+
+
+def test_lists_and_string_filters_work(lake: Lake) -> None:
+    rows = GOOD.select(
+        "symbol",
+        "event_time",
+        "known_time",
+        pl.lit("forecast_v1").alias("signature"),
+        pl.lit([1.0, 2.0], dtype=pl.List(pl.Float32)).alias("window"),
+        pl.lit(9.0).alias("reference_price"),
+        pl.lit("00").alias("feature_hash"),
+        pl.lit("{}").alias("table_versions"),
+    )
+    lake.merge(MODEL_WINDOWS, rows)
+    query = """select "window"[2], len("window") from model_windows where symbol = 'AAA' limit 1"""
+    assert connect(at=DEMO_START, lake=lake).sql(query).fetchone() == (2.0, 2)
+
+
+def test_tables_without_rows_are_left_out(lake: Lake) -> None:
+    lake.merge(QUARANTINE, QUARANTINE.empty())
+    assert connect(lake=lake).sql("show tables").fetchall() == []
+    with pytest.raises(duckdb.CatalogException, match="bars does not exist"):
+        connect(lake=lake).sql("select * from bars")
+
+
+def test_a_folder_with_a_quote_in_its_name_is_read(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "ann's lake" / "tables")
+    lake.merge(BARS, GOOD)
+    assert connect(lake=lake).sql("select count(*) from bars").fetchone() == (12,)
+
+
+def test_times_are_in_utc(lake: Lake) -> None:
+    lake.merge(BARS, GOOD)
+    assert connect(lake=lake).sql("select max(event_time)::varchar from bars").fetchone() == ("2012-12-31 21:00:00+00",)
+
+
+def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:
+    import doctest
+
+    from lake import sql
+
+    examples = doctest.DocTestFinder().find(sql.connect, globs={"getfixture": lambda _: tmp_path})
+    assert [doctest.DocTestRunner().run(example) for example in examples] == [doctest.TestResults(0, 9)]
