@@ -40,7 +40,7 @@ MATURED = """
 def show(settings: "Settings", console: "Console") -> None:
     """Print tables, refused rows, the model table, the strategies in force and the drift verdict."""
     now = ReplayClock(settings.home / "clock.json").now()
-    console.rule(f"The market stands at {now:%A %d %B %Y}, {now:%H:%M} UTC; nothing later was read")
+    console.rule(f"the market stands at the close of {now:%Y-%m-%d}")
     console.print(tables(settings))
     console.print(_refused(settings))
     console.print(models(settings))

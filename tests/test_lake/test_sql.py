@@ -18,11 +18,11 @@ LATER = DEMO_START + timedelta(days=1)
 GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
 
 
-def test_every_table_with_rows_is_a_view_of_its_columns(packaged_lake: Lake) -> None:
+def test_every_table_is_a_view_of_its_columns(packaged_lake: Lake) -> None:
     connection = connect(lake=packaged_lake)
     views = {name for (name,) in connection.sql("show tables").fetchall()}
-    assert views == {RAW_BARS.name, BARS.name, ACTIONS.name}  # the quarantine is empty
-    for spec in (RAW_BARS, BARS, ACTIONS):
+    assert views == {RAW_BARS.name, BARS.name, ACTIONS.name, QUARANTINE.name}
+    for spec in (RAW_BARS, BARS, ACTIONS, QUARANTINE):
         assert [row[0] for row in connection.sql(f"describe {spec.name}").fetchall()] == spec.names
     found = connection.sql(
         "select symbol, max(close_unadjusted) from bars where symbol = 'AAPL' group by all"
@@ -68,9 +68,11 @@ def test_lists_and_string_filters_work(lake: Lake) -> None:
     assert connect(at=DEMO_START, lake=lake).sql(query).fetchone() == (2.0, 2)
 
 
-def test_tables_without_rows_are_left_out(lake: Lake) -> None:
+def test_a_table_without_rows_is_an_empty_view_and_one_never_written_is_none(lake: Lake) -> None:
     lake.merge(QUARANTINE, QUARANTINE.empty())
-    assert connect(lake=lake).sql("show tables").fetchall() == []
+    connection = connect(at=DEMO_START, lake=lake)
+    assert connection.sql("select reason, count(*) from quarantine group by reason").fetchall() == []
+    assert [row[0] for row in connection.sql("describe quarantine").fetchall()] == QUARANTINE.names
     with pytest.raises(duckdb.CatalogException, match="bars does not exist"):
         connect(lake=lake).sql("select * from bars")
 
