@@ -83,12 +83,13 @@ def draw(comparison: Comparison, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    sessions = np.array([at.replace(tzinfo=None) for at in comparison.sessions], dtype="datetime64[us]")
     figure = Figure(figsize=(10, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for (name, net), style in zip(comparison.curves.items(), ("-", "--", "-", ":", "-."), strict=True):
         axes.plot(
-            np.array(comparison.sessions, dtype="datetime64[us]"),
+            sessions,
             100 * np.cumsum(net),
             style,
             label=f"{name}: {100 * net.sum():+.1f} %",

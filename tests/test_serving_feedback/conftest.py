@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -84,7 +84,7 @@ def engines(closes: list[datetime]) -> dict[str, RuleEngine]:
 
 
 @pytest.fixture(scope="session")
-def made_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def made_market(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return the small market; to read only."""
     market = Lake(tmp_path_factory.mktemp("feedback") / "tables")
     market.merge(BARS, tiny_market([*SYMBOLS, MARKET], sessions=700, seed=5))
@@ -92,7 +92,7 @@ def made_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     update_technical(market, clock)
     update_labels(market, clock)
     update_regimes(market, clock)
-    yield market
+    return market
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_pool_is_declared_once_with_the_naive_strategy_and_every_model() -> 
 
 
 def test_an_unknown_strategy_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="There is no strategy 'rigde'. Did you mean ridge"):
+    with pytest.raises(UnknownNameError, match=r"There is no strategy 'rigde'. Did you mean ridge"):
         strategy_named("rigde")
 
 
@@ -106,7 +106,7 @@ def test_a_symbol_that_is_no_longer_forecast_is_sold() -> None:
 
 def test_two_forecasts_for_one_session_are_refused() -> None:
     said = forecasts(np.array([[0.01]]))
-    with pytest.raises(ConflictError, match="Model 'ridge' has several forecasts for .*S0"):
+    with pytest.raises(ConflictError, match=r"Model 'ridge' has several forecasts for .*S0"):
         positions(PLAIN, pl.concat([said, said]))
 
 

@@ -1,0 +1,233 @@
+"""Selection on noise, on planted edges, and through the tables: nothing from nothing, something where it is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lake.clock import DEMO_START, FixedClock
+from lake.errors import ConfigError, NotReadyError
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
+from lake.universe import SYMBOLS
+from serving.assignments import update_assignments
+from serving.comparison import TWINS, compare, shuffled
+from serving.outcomes import update_strategy_returns
+from serving.replay import replay_forecasts
+from serving.selection import (
+    KNOWN_REGIMES,
+    PaperReturns,
+    Selection,
+    SelectionRule,
+    paper_returns_of,
+    select,
+    update_selections,
+)
+
+START = datetime(2010, 1, 4, 21, tzinfo=UTC)
+RULE = SelectionRule()
+REGIME_NAMES = ("calm", "wild")
+
+
+def world(strategies: int, sessions: int, seed: int, edge: float = 0.0, cost_of_moving: float = 0.8) -> PaperReturns:
+    """Paper returns with a common factor; in regime r, strategy r earns `edge` more a session than the others."""
+    rng = np.random.default_rng(seed)
+    regime = np.zeros(sessions, dtype=int)
+    for position in range(1, sessions):
+        regime[position] = rng.integers(2) if rng.random() < 1 / 40 else regime[position - 1]
+    net = 0.008 * rng.standard_normal((sessions, strategies)) + 0.01 * rng.standard_normal((sessions, 1))
+    for number in range(2):
+        net[regime == number, number] += edge
+    days = tuple(START + timedelta(days=day) for day in range(sessions + 1))
+    names = tuple(f"s{number}" for number in range(strategies))
+    regimes = tuple(REGIME_NAMES[number] for number in regime)
+    return PaperReturns(names, days[:-1], days[1:], regimes, net, np.full(net.shape, cost_of_moving))
+
+
+def run(returns: PaperReturns, rule: SelectionRule = RULE) -> Selection:
+    return select(returns, returns.known[-1], rule, REGIME_NAMES)
+
+
+def share_of_worlds_left(worlds: int, rule: SelectionRule = RULE) -> float:
+    """Share of noise worlds of 20 strategies in which equal weights are ever left, moving being free: the hard case."""
+    found = [run(world(20, 250, seed, cost_of_moving=0.0), rule) for seed in range(worlds)]
+    return float(np.mean([any(d.selected != "equal_weight" for d in selection.decisions) for selection in found]))
+
+
+def test_on_noise_equal_weights_are_left_in_at_most_one_world_of_twenty() -> None:
+    assert share_of_worlds_left(40) <= 0.05
+
+
+def test_without_the_threshold_noise_is_followed_in_most_worlds() -> None:
+    assert share_of_worlds_left(8, replace(RULE, alpha=0.999)) > 0.5
+
+
+@pytest.mark.slow
+def test_on_noise_equal_weights_are_left_in_at_most_one_world_of_twenty_in_many_worlds() -> None:
+    assert share_of_worlds_left(600) <= 0.05
+
+
+def test_planted_edges_by_regime_are_found_and_paid_for() -> None:
+    found = [run(world(6, 750, seed, edge=0.002)) for seed in range(8)]
+    yearly = [252 * (selection.selected - selection.equal).mean() for selection in found]
+    assert np.mean(yearly) > 0.08
+    assert min(yearly) > 0
+    last = {d.regime: d.selected for d in found[0].decisions[-2:]}
+    assert last == {"calm": "s0", "wild": "s1"}
+
+
+def test_until_the_proof_the_selection_earns_equal_weights_and_the_learnt_ones_from_the_next_review_on() -> None:
+    found = run(world(6, 300, seed=0, edge=0.003))
+    proven = int(np.argmax(found.e_values >= 1 / RULE.alpha))
+    assert proven > 30
+    np.testing.assert_allclose(found.selected[: proven + 1], found.equal[: proven + 1], rtol=1e-12)
+    review = next(n for n in range(proven + 1, 300) if n % RULE.review_sessions == 0)
+    assert not np.isclose(found.selected[review], found.equal[review], rtol=1e-6)
+    np.testing.assert_allclose(found.selected[review + 1 : review + 4], found.ungated[review + 1 : review + 4])
+
+
+def test_decisions_are_made_every_five_sessions_for_every_regime() -> None:
+    returns = world(3, 23, seed=0)
+    found = run(returns)
+    assert [d.session for d in found.decisions[::2]] == [START + timedelta(days=day) for day in (0, 5, 10, 15, 20)]
+    assert [d.regime for d in found.decisions[:2]] == list(REGIME_NAMES)
+    for decision in found.decisions:
+        assert sum(decision.weights) == pytest.approx(1)
+        assert sum(decision.probabilities) == pytest.approx(1)
+        assert decision.confidence == pytest.approx(1 / 3), "equal weights know nothing"
+
+
+def test_a_decision_knows_only_returns_of_sessions_that_have_closed() -> None:
+    found = run(world(4, 60, seed=3))
+    by_session = {}
+    for decision in found.decisions:
+        by_session[decision.session] = by_session.get(decision.session, 0) + decision.seen
+    # Position n earns its return at close n + 1: at review n exactly n returns are known.
+    assert list(by_session.values()) == list(range(0, 61, 5))
+
+
+@pytest.mark.parametrize("cut", [1, 37, 120, 249])
+def test_cutting_off_or_changing_the_future_changes_nothing_earlier(cut: int) -> None:
+    whole = world(5, 250, seed=4, edge=0.003)
+    net = whole.net.copy()
+    net[cut:] = np.random.default_rng(0).normal(size=net[cut:].shape)
+    changed = run(whole._replace(net=net))
+    part = run(PaperReturns(whole.strategies, *(column[:cut] for column in whole[1:])))
+    full = run(whole)
+    known = [d for d in full.decisions if d.session <= whole.known[cut - 1]]
+    assert list(part.decisions) == known
+    assert [d for d in changed.decisions if d.session <= whole.known[cut - 1]] == known
+    np.testing.assert_array_equal(part.selected, full.selected[:cut])
+    np.testing.assert_array_equal(part.e_values, full.e_values[:cut])
+
+
+def test_weights_stay_within_the_band_and_move_beyond_it() -> None:
+    returns = world(4, 200, seed=5, edge=0.004, cost_of_moving=0.0)
+    frozen = run(returns, replace(RULE, band=1.0))
+    np.testing.assert_allclose(frozen.ungated, frozen.equal)
+    moving = run(returns, replace(RULE, band=0.0))
+    assert not np.allclose(moving.ungated, moving.equal)
+
+
+def test_moving_between_strategies_is_paid_for() -> None:
+    free, dear = (run(world(4, 200, seed=6, edge=0.004, cost_of_moving=held)) for held in (0.0, 1.0))
+    assert dear.ungated.sum() < free.ungated.sum() - 0.001
+    np.testing.assert_allclose(dear.equal, free.equal)
+
+
+def test_a_rule_that_proves_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"alpha 0.0, review_sessions 5.*Alpha lies between 0 and 1"):
+        SelectionRule(alpha=0.0)
+
+
+def test_a_null_twin_has_the_same_sessions_and_no_edge() -> None:
+    returns = world(6, 750, seed=7, edge=0.003)
+    twin = shuffled(returns, seed=0)
+    np.testing.assert_allclose(np.sort(twin.net, axis=1), np.sort(returns.net, axis=1))
+    np.testing.assert_allclose(twin.net.mean(axis=1), returns.net.mean(axis=1))
+    assert np.ptp(returns.net.mean(axis=0)) > 2 * np.ptp(twin.net.mean(axis=0))
+    assert run(twin).e_values.max() < 20 < run(returns).e_values.max()
+
+
+def test_the_comparison_stands_beside_its_rivals() -> None:
+    returns = world(4, 150, seed=8, edge=0.003)
+    found = compare(returns, returns.known[-1], RULE, REGIME_NAMES)
+    figures = {str(row["name"]): row for row in found.figures}
+    best = f"best in hindsight (s{returns.net.sum(axis=0).argmax()})"
+    assert set(figures) == {
+        "selection",
+        "selection without proof",
+        "equal weights",
+        best,
+        "null twin without proof",
+    }
+    assert figures[best]["net_return"] == pytest.approx(returns.net.sum(axis=0).max())
+    assert figures["equal weights"]["gain_over_equal"] == 0
+    assert len(found.twins) == TWINS
+    assert figures["selection without proof"]["gain_over_equal"] > np.median(found.twins)
+
+
+@pytest.fixture(scope="module")
+def earned(made_market: Lake, engines, tmp_path_factory, copy_lake: Callable[[Lake, Path], Lake]) -> Lake:
+    lake = copy_lake(made_market, tmp_path_factory.mktemp("earned") / "tables")
+    replay_forecasts(lake, engines, FixedClock(DEMO_START), sessions=25)
+    update_strategy_returns(lake, FixedClock(DEMO_START))
+    return lake
+
+
+def test_living_day_by_day_appends_the_decisions_of_one_jump(
+    earned: Lake, closes, settings: Settings, tmp_path: Path, copy_lake: Callable[[Lake, Path], Lake]
+) -> None:
+    jump, daily = (copy_lake(earned, tmp_path / name / "tables") for name in ("jump", "daily"))
+    report = update_selections(jump, settings, FixedClock(DEMO_START))
+    for close in closes[-24:]:
+        update_selections(daily, settings, FixedClock(close))
+    left, right = (lake.read(SELECTIONS).sort(SELECTIONS.key) for lake in (jump, daily))
+    assert left.height == report.added == 5 * len(KNOWN_REGIMES)
+    assert left.drop("e_value", "reason").equals(right.drop("e_value", "reason"))
+    np.testing.assert_allclose(left["e_value"], right["e_value"], rtol=1e-9)
+    assert Path(report.details["picture"]).stat().st_size > 10_000
+    assert [row["name"] for row in report.details["comparison"]][:3] == [
+        "selection",
+        "selection without proof",
+        "equal weights",
+    ]
+    again = update_selections(jump, settings, FixedClock(DEMO_START))
+    assert (again.skipped, again.details["reason"]) == (True, "no review is due since the last one")
+
+
+def test_every_symbol_is_assigned_the_decision_of_the_current_regime(
+    earned: Lake, settings: Settings, tmp_path: Path, copy_lake: Callable[[Lake, Path], Lake]
+) -> None:
+    lake = copy_lake(earned, tmp_path / "assigned" / "tables")
+    lake.merge(SELECTIONS, SELECTIONS.empty())
+    with pytest.raises(NotReadyError, match="Nothing has been decided for regime"):
+        update_assignments(lake, FixedClock(DEMO_START))
+    update_selections(lake, settings, FixedClock(DEMO_START))
+    report = update_assignments(lake, FixedClock(DEMO_START))
+    rows = lake.read(STRATEGY_ASSIGNMENTS)
+    assert rows["symbol"].sort().to_list() == list(SYMBOLS)
+    current = lake.read(REGIMES).sort("event_time").tail(1)
+    assert rows["event_time"].unique().to_list() == [DEMO_START]
+    assert rows["regime"].unique().to_list() == current["regime"].to_list() == [report.details["regime"]]
+    assert rows["weights"][0].to_list() == pytest.approx([1 / 3] * 3)
+    assert update_assignments(lake, FixedClock(DEMO_START)).skipped
+
+
+def test_strategies_are_compared_on_the_sessions_all_of_them_have(earned: Lake) -> None:
+    rows = earned.read(STRATEGY_RETURNS)
+    first = rows["event_time"].min()
+    late = rows.filter(~((pl.col("strategy") == "ridge") & (pl.col("event_time") == first)))
+    assert paper_returns_of(late).sessions == paper_returns_of(rows).sessions[1:]
+    assert paper_returns_of(rows.sample(fraction=1, shuffle=True, seed=1)).strategies == (
+        "naive",
+        "buy_and_hold",
+        "ridge",
+    )
+    with pytest.raises(NotReadyError, match="No session has a return of every strategy yet"):
+        paper_returns_of(rows.clear())
