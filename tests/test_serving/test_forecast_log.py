@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -7,6 +6,7 @@ import sys
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -199,7 +199,7 @@ while True:
 
 
 def test_every_acknowledged_answer_survives_kill_9_and_is_drained_once(settings):
-    code = WRITER.format(path=str(log_path(settings)), folder=os.path.dirname(__file__))
+    code = WRITER.format(path=str(log_path(settings)), folder=Path(__file__).parent.as_posix())
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     told = [process.stdout.readline().strip() for _ in range(300)]
     process.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -19,8 +20,6 @@ from serving.promotion import register_and_promote
 from serving.signature import Signature
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
-
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +74,7 @@ def test_the_registry_holds_file_signature_proof_and_alias(promote, settings, ex
         f"bundle/{name}" for name in promotion.FILES
     }
     logged = client.download_artifacts(version.run_id, f"bundle/{MODEL_FILE}")
-    with open(logged, "rb") as file:
-        assert file.read() == exports["ridge"].content
+    assert Path(logged).read_bytes() == exports["ridge"].content
 
 
 def test_promoting_the_same_file_again_does_nothing(promote, settings, exports):
@@ -135,7 +133,7 @@ def test_an_interrupted_promotion_is_finished_by_the_next(promote, settings, exp
     moves = Lake.open(settings).read(PROMOTIONS, where=pl.col("model_version") == "2")
     assert moves.height == 1
     client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
-    assert client.get_model_version_by_alias("ridge", "champion").version == "2"
+    assert client.get_model_version_by_alias("ridge", "champion").version == 2
     assert len(client.search_model_versions("name = 'ridge'")) == 2
 
 
