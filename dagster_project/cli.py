@@ -17,7 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console(soft_wrap=True)
+WIDTH = 118
+"""Columns of the tables where there is no terminal to ask, as in a log file."""
+
+console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=WIDTH)
 
 
 @app.command()

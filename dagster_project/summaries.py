@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
+EQUAL, SHOWN = 1e-9, 0.005
+"""Spread below which weights are equal, and the least weight worth a line."""
+
 MODEL_TABLE = """
     select model, horizon_sessions, rows, mean_absolute_error, pinball_loss, information_coefficient,
            information_coefficient_t, hit_rate, coverage, beats_naive
@@ -45,6 +48,7 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(_refused(settings))
     console.print(models(settings))
     console.print(selections(settings))
+    console.print(reasons(settings), highlight=False)
     console.print(_drift(settings), highlight=False)
 
 
@@ -72,19 +76,8 @@ def tables(settings: "Settings") -> Table:
 def models(settings: "Settings") -> Table:
     """The model table: walk-forward scores beside naive."""
     return _table(
-        "Models, walk-forward over all folds (returns in %, lower error and loss is better)",
-        (
-            "model",
-            "horizon",
-            "forecasts",
-            "mean abs. error",
-            "pinball loss",
-            "IC",
-            "t",
-            "hit rate",
-            "80 % band",
-            "beats naive",
-        ),
+        "Models, walk-forward over all folds (errors and rates in %; beats naive: by pinball loss)",
+        ("model", "h", "rows", "MAE", "pinball", "IC", "t(IC)", "hit rate", "80 % band", "beats naive"),
         (
             (
                 model,
@@ -107,12 +100,20 @@ def selections(settings: "Settings") -> Table:
     """The strategy in force per regime, its weights, and why."""
     return _table(
         "Strategy in force per regime",
-        ("regime", "selected", "weights", "P(best)", "e-value", "sessions", "why"),
+        ("regime", "sessions", "selected", "P(best)", "e-value", "weights"),
         (
-            (regime, chosen, _weights(names, weights), _percent(confidence, 0), _number(e_value, 2), seen, reason)
-            for regime, chosen, names, weights, confidence, e_value, seen, reason in rows(settings, SELECTED)
+            (regime, seen, chosen, f"{_percent(confidence, 0)} %", _number(e_value, 2), _weights(names, weights))
+            for regime, chosen, names, weights, confidence, e_value, seen, _ in rows(settings, SELECTED)
         ),
     )
+
+
+def reasons(settings: "Settings") -> str:
+    """Why those weights are in force, a sentence each; regimes with the same reason share one."""
+    by_reason: dict[str, list[str]] = {}
+    for regime, *_, reason in rows(settings, SELECTED):
+        by_reason.setdefault(reason, []).append(regime)
+    return "\n".join(f"  {', '.join(regimes)}: {reason}" for reason, regimes in by_reason.items())
 
 
 def matured(settings: "Settings", since: datetime) -> Table:
@@ -139,21 +140,8 @@ def matured(settings: "Settings", since: datetime) -> Table:
 def forecasts(answers: Iterable[dict[str, Any]]) -> Table:
     """Answers of the service, a line each."""
     return _table(
-        "Served forecasts",
-        (
-            "symbol",
-            "as of",
-            "horizon",
-            "target",
-            "p10",
-            "p50",
-            "p90",
-            "direction",
-            "confidence",
-            "regime",
-            "strategy",
-            "model",
-        ),
+        "Served forecasts (quantiles of the return and confidence in %)",
+        ("symbol", "as of", "h", "target", "p10", "p50", "p90", "direction", "conf.", "regime", "strategy"),
         (
             (
                 answer["symbol"],
@@ -165,7 +153,6 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Table:
                 _percent(answer["prediction"]["confidence"], 1),
                 answer["prediction"]["regime"],
                 answer["strategy"]["selected_strategy"],
-                answer["model"]["name"],
             )
             for answer in answers
         ),
@@ -214,4 +201,7 @@ def _verdict(model: str, beats: bool) -> str:
 
 
 def _weights(names: Sequence[str], weights: Sequence[float]) -> str:
-    return " ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+    if max(weights) - min(weights) < EQUAL:
+        return f"1/{len(weights)} each"
+    ranked = sorted(zip(names, weights, strict=True), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in ranked if weight >= SHOWN)
