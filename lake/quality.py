@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -111,6 +112,7 @@ def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> Findings:
     return Findings(spec.name, frame.height, at, tuple(_finding(result.to_json_dict()) for result in outcome.results))
 
 
+@cache
 def _context() -> Any:
     """Return a context that keeps nothing, sends nothing and draws no progress bars."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

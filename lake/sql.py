@@ -1,5 +1,6 @@
 """A DuckDB connection in which every table of the lake is a view, as it stands or as it was known at an instant."""
 
+from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,15 @@ from lake.store import YEAR, Lake, StoredTable
 if TYPE_CHECKING:
     import duckdb
 
+_HELD: deque["duckdb.DuckDBPyConnection"] = deque(maxlen=16)
+"""DuckDB closes a connection with the last reference to it, even under a query: `connect().sql(...)` would be dead."""
+
 
 def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.DuckDBPyConnection":
     """Return a connection with one view per table.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
-    commits. A table without a row yet is an empty view. Times are shown in UTC. Keep the connection in a variable:
-    what it returns lives no longer than it does.
+    commits. A table without a row yet is an empty view. Times are shown in UTC.
 
     Parameters
     ----------
@@ -34,8 +37,7 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
     >>> from lake.testing import tiny_market
     >>> lake = Lake(getfixture("tmp_path"))
     >>> _ = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
-    >>> connection = connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake)
-    >>> connection.sql("select count(*) from bars").fetchone()
+    >>> connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake).sql("select count(*) from bars").fetchone()
     (8,)
     """
     import duckdb
@@ -48,6 +50,7 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
         else:
             columns = [name for name in table.schema.names if name != YEAR]
             connection.register(table.name, table.schema.empty_table().select(columns))
+    _HELD.append(connection)
     return connection
 
 

@@ -94,4 +94,4 @@ def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:
     from lake import sql
 
     examples = doctest.DocTestFinder().find(sql.connect, globs={"getfixture": lambda _: tmp_path})
-    assert [doctest.DocTestRunner().run(example) for example in examples] == [doctest.TestResults(0, 9)]
+    assert [doctest.DocTestRunner().run(example) for example in examples] == [doctest.TestResults(0, 8)]
