@@ -14,7 +14,7 @@ from feature_repo.windows import HORIZONS, QUANTILES
 from lake.tables import EVALUATIONS
 from training.config import Experiment
 from training.dataset import WindowSet
-from training.fit import Fitted, Say, fit_model, silent
+from training.fit import Fitted, Say, fit_model, silent, threads
 from training.metrics import coverage, hit_rate, information_coefficient, mean_absolute_error, pinball_loss
 from training.models import NEURAL_MODELS
 from training.splits import assert_no_overlap, walk_forward
@@ -75,7 +75,9 @@ def forecast_folds(
             fitted = fit_best(model, train, valid, experiment, parameters.get(model))
             seconds = time.perf_counter() - started
             say(f"{model} judged on {split.name}: fitted on {len(train):,} windows in {seconds:.1f} s")
-            yield FoldForecast(model, split.name, test, fitted.predict(test.x), seconds)
+            with threads(experiment.optimisation.threads):
+                quantiles = fitted.predict(test.x)
+            yield FoldForecast(model, split.name, test, quantiles, seconds)
 
 
 def fit_best(

@@ -29,8 +29,8 @@ Watch = Callable[[int, float], None]
 """Told each epoch's number, from 0, and its validation loss; it may raise to stop the training."""
 
 WEIGHTS, SIZES = "weights.pt", "fitted.json"
-PREDICTION_WINDOWS = 2048
-"""Windows per forward pass; only memory limits it."""
+PREDICTION_WINDOWS = 256
+"""Windows per forward pass; larger passes leave the processor's cache and are slower."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def fit_model(
     inputs, outputs = specs(window)
     scaler = fit_scaler(train.x)
     history: list[float] = []
-    with _threads(plan.threads):
+    with threads(plan.threads):
         if name in NEURAL_MODELS:
             sizes = {key: value for key, value in chosen.items() if key not in {"learning_rate", "weight_decay"}}
             network = build_network(name, inputs, outputs, scaler, seed=drawn, **sizes)
@@ -255,7 +255,7 @@ def _chunks(x: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def threads(count: int) -> Iterator[None]:
     """Compute on that many threads, and give the caller's number back."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

@@ -24,7 +24,7 @@ def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path) -> 
 
     Above, one symbol through the last test interval: the band p10..p90, the median, and the outcomes. Below, all
     forecasts in ten groups from the lowest median to the highest: mean forecast and mean outcome of each group, with
-    the spread (two standard errors) that chance alone leaves in the outcome.
+    two standard errors of the outcome, as if outcomes were independent, which those of one session are not.
     """
     figure = _figure(6.5)
     axes = figure.subplots(2, len(HORIZONS), squeeze=False)

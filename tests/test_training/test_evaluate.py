@@ -1,0 +1,148 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from feature_repo.windows import QUANTILES
+from lake.errors import LookAheadError
+from lake.tables import EVALUATIONS
+from training import evaluate
+from training.config import Experiment
+from training.dataset import WindowSet
+from training.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds, verdicts
+from training.metrics import pinball_loss
+from training.splits import Split, walk_forward
+
+NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def market(make_windows: Any) -> WindowSet:
+    return make_windows(
+        symbols=4, start=datetime(2007, 6, 1, tzinfo=UTC), end=datetime(2011, 12, 31, tzinfo=UTC), signal=1.0, seed=3
+    )
+
+
+@pytest.fixture(scope="module")
+def quick(tiny: Experiment) -> Experiment:
+    return tiny.model_copy(update={"models": ("naive", "ridge")})
+
+
+@pytest.fixture(scope="module")
+def forecasts(market: WindowSet, quick: Experiment) -> list[FoldForecast]:
+    return list(forecast_folds(market, quick, {}))
+
+
+def table_of(forecasts: list[FoldForecast], stride: int = 10) -> pl.DataFrame:
+    return score_folds(forecasts, experiment="tiny@0", known_time=NOW, stride_sessions=stride)
+
+
+def said(truth: WindowSet, model: str, width: float, *, shift: float = 0.0, fold: str = "2009") -> FoldForecast:
+    """Return forecasts that know the outcome up to a shift, in a band of a given width."""
+    median = truth.y + shift
+    quantiles = np.stack([median - width, median, median + width], axis=-1).astype(np.float32)
+    return FoldForecast(model, fold, truth, quantiles)
+
+
+def test_every_model_is_judged_on_every_fold_and_horizon_and_over_all(forecasts: list[FoldForecast]) -> None:
+    table = table_of(forecasts)
+    assert EVALUATIONS.conform(table).height == 2 * 4 * 2
+    assert set(table["fold"]) == {"2009", "2010", "2011", OVERALL}
+    sums = table.filter(pl.col("fold") != OVERALL).group_by("model", "horizon_sessions").agg(pl.col("rows").sum())
+    assert sums.sort("model", "horizon_sessions")["rows"].to_list() == (
+        table.filter(pl.col("fold") == OVERALL).sort("model", "horizon_sessions")["rows"].to_list()
+    )
+    assert set(table["known_time"]) == {NOW}
+    assert table["event_time"].max() <= datetime(2011, 12, 30, 21, tzinfo=UTC)
+
+
+def test_a_planted_signal_beats_naive_and_the_table_says_so(forecasts: list[FoldForecast]) -> None:
+    table = table_of(forecasts)
+    assert table.filter(pl.col("model") == "ridge")["beats_naive"].all()
+    assert not table.filter(pl.col("model") == "naive")["beats_naive"].any()
+    sentences = verdicts(table)
+    assert len(sentences) == 2
+    assert all(text.startswith("ridge beats naive") and "3 of 3 folds" in text for text in sentences)
+    strength = table.filter((pl.col("model") == "ridge") & (pl.col("fold") == OVERALL))
+    assert strength["information_coefficient"].min() > 0.3
+    assert strength["information_coefficient_t"].min() > 5
+    assert strength["hit_rate"].min() > 0.7
+
+
+def test_a_model_worse_than_naive_is_called_worse(market: WindowSet) -> None:
+    truth = market.take(np.arange(400))
+    table = table_of([said(truth, "naive", 0.02, shift=0.01), said(truth, "lstm", 0.02, shift=0.05)])
+    assert not table["beats_naive"].any()
+    assert all(text.startswith("lstm does not beat naive") and "0 of 1 folds" in text for text in verdicts(table))
+
+
+def test_as_good_as_naive_does_not_beat_it(market: WindowSet) -> None:
+    truth = market.take(np.arange(40))
+    table = table_of([said(truth, "naive", 0.02), said(truth, "tft", 0.02)])
+    assert not table["beats_naive"].any()
+
+
+def test_the_figures_are_those_worked_by_hand(market: WindowSet) -> None:
+    truth = market.take(np.arange(40))
+    row = table_of([said(truth, "naive", 0.02, shift=0.01)]).row(0, named=True)
+    assert row["mean_absolute_error"] == pytest.approx(0.01, rel=1e-4)
+    # errors of p10, p50, p90: +0.01, -0.01, -0.03; pinball: 0.1 x 0.01, 0.5 x 0.01, 0.1 x 0.03
+    assert row["pinball_loss"] == pytest.approx((0.001 + 0.005 + 0.003) / 3, rel=1e-4)
+    assert row["coverage"] == 1.0
+    assert row["information_coefficient"] == pytest.approx(1.0)
+    assert row["rows"] == 40
+
+
+def test_the_overall_row_scores_all_forecasts_together(forecasts: list[FoldForecast]) -> None:
+    ours = [one for one in forecasts if one.model == "ridge"]
+    truth = np.concatenate([one.truth.y[:, 1] for one in ours])
+    quantiles = np.concatenate([one.quantiles[:, 1] for one in ours])
+    overall = table_of(forecasts).filter(
+        (pl.col("model") == "ridge") & (pl.col("fold") == OVERALL) & (pl.col("horizon_sessions") == 5)
+    )
+    assert overall["pinball_loss"].item() == pytest.approx(pinball_loss(truth, quantiles, QUANTILES))
+
+
+def test_overlapping_outcomes_lower_the_t_value_of_long_horizons_only(forecasts: list[FoldForecast]) -> None:
+    apart, beside = table_of(forecasts, stride=5), table_of(forecasts, stride=1)
+    key = ["model", "fold", "horizon_sessions"]
+    both = apart.join(beside, on=key, suffix="_beside").filter(pl.col("model") == "ridge")
+    same = both["information_coefficient_t"] == both["information_coefficient_t_beside"]
+    assert both.filter(same)["horizon_sessions"].unique().to_list() == [1]
+    assert (both["information_coefficient"] == both["information_coefficient_beside"]).all()
+
+
+def test_a_split_that_leaks_stops_the_judgement(
+    market: WindowSet, quick: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaking(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
+        split = walk_forward(keys, experiment)[0]
+        return [Split(split.name, split.train, split.test, split.test, split.valid_start, split.test_start)]
+
+    monkeypatch.setattr(evaluate, "walk_forward", leaking)
+    with pytest.raises(LookAheadError, match="valid labels end at or after the test"):
+        next(forecast_folds(market, quick, {}))
+
+
+def test_what_comes_after_a_fold_changes_nothing_said_in_it(
+    market: WindowSet, quick: Experiment, forecasts: list[FoldForecast]
+) -> None:
+    later = (market.keys["event_time"] >= datetime(2010, 1, 1, tzinfo=UTC)).to_numpy()
+    other = WindowSet(
+        np.where(later[:, None, None], -market.x, market.x), np.where(later[:, None], 9, market.y), market.keys
+    )
+    again = list(forecast_folds(other, quick, {}))
+    for before, after in zip(forecasts[:2], again[:2], strict=True):
+        assert before.fold == after.fold == "2009"
+        np.testing.assert_array_equal(before.quantiles, after.quantiles)
+    assert not np.array_equal(forecasts[-1].quantiles, again[-1].quantiles)
+
+
+def test_what_is_tracked_fits_on_the_charts(forecasts: list[FoldForecast]) -> None:
+    measures = measures_of(table_of(forecasts).filter(pl.col("model") == "ridge"))
+    keys = {one.key for one in measures}
+    assert {"pinball_loss_1", "overall_pinball_loss_5", "hit_rate_1"} <= keys
+    assert len(keys) <= 24
+    assert {one.step for one in measures if not one.key.startswith("overall_")} == {2009, 2010, 2011}
