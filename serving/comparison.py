@@ -11,6 +11,7 @@ from serving.evidence import FloatArray
 from serving.performance import drawdown_of, sharpe_of
 from serving.selection import PaperReturns, SelectionRule, select
 
+SELECTION = "selection"
 TWINS = 19
 """Null twins: with 19 of them, beating all has a chance of 1 in 20 when there is nothing to find."""
 
@@ -48,7 +49,7 @@ def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: 
     best = int(totals.argmax())
     twins = [select(shuffled(returns, seed), now, rule, regimes) for seed in range(TWINS)]
     curves = {
-        "selection": found.selected,
+        SELECTION: found.selected,
         "selection without proof": found.ungated,
         "equal weights": found.equal,
         f"best in hindsight ({returns.strategies[best]})": returns.net[:, best],
@@ -88,12 +89,10 @@ def draw(comparison: Comparison, path: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for (name, net), style in zip(comparison.curves.items(), ("-", "--", "-", ":", "-."), strict=True):
-        axes.plot(
-            sessions,
-            100 * np.cumsum(net),
-            style,
-            label=f"{name}: {100 * net.sum():+.1f} %",
-        )
+        # Drawn broad and pale: until it has its proof, it lies exactly under the curve of equal weights.
+        width, opacity = (6.0, 0.35) if name == SELECTION else (1.5, 1.0)
+        label = f"{name}: {100 * net.sum():+.1f} %"
+        axes.plot(sessions, 100 * np.cumsum(net), style, label=label, linewidth=width, alpha=opacity)
     axes.axhline(0, color="grey", linewidth=0.5)
     axes.set_ylabel("summed net return, %")
     axes.set_title(f"Selection from the pool, {comparison.sessions[0]:%Y-%m-%d} to {comparison.sessions[-1]:%Y-%m-%d}")

@@ -29,7 +29,7 @@ FEWEST_SESSIONS = 40
 """Sessions after training before a comparison means anything."""
 BLOCK_SESSIONS = 125
 """Length of the stretches of the training period that show how much it varied."""
-FORECAST_STRIDE = 5
+FORECAST_STRIDE = 10
 """Forecasts of the training period are made for every so many sessions."""
 
 ASPECTS: tuple[Literal["level", "spread"], ...] = ("level", "spread")
