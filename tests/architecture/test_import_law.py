@@ -1,0 +1,66 @@
+"""The import law of `pyproject.toml` catches what it is there to catch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("lake", "feature_repo", "training", "serving", "dagster_project")
+LAWFUL = {
+    "lake/store.py": "import deltalake",
+    "feature_repo/retrieval.py": "import feast\nimport lake.store",
+    "training/tracking.py": "import mlflow\nimport torch\nimport feature_repo.retrieval",
+    "serving/promotion.py": "import mlflow\nimport training.tracking",
+    "serving/predictor.py": "import feature_repo.retrieval",
+    "serving/service.py": "import serving.predictor",
+    "dagster_project/definitions.py": "import dagster\nimport serving.promotion\nimport lake.frames",
+    "lake/frames.py": "import polars",
+}
+CRIMES = {
+    "rooms": ("lake/frames.py", "import training.tracking"),
+    "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
+    "feast": ("serving/predictor.py", "import feast"),
+    "mlflow": ("training/tuning.py", "import mlflow"),
+    "dagster": ("training/tuning.py", "import dagster"),
+    "thin-orchestration": ("dagster_project/definitions.py", "import polars"),
+    "light-service": ("serving/predictor.py", "import training.tracking"),
+}
+
+
+def lint(folder: Path, contract: str) -> subprocess.CompletedProcess[str]:
+    for room in ROOMS:
+        (folder / room).mkdir(exist_ok=True)
+        (folder / room / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); from importlinter.cli import lint_imports_command as c; c()"
+    )
+    arguments = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "--no-logo", "--contract", contract]
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("contract", CRIMES)
+def test_a_forbidden_import_is_caught_and_a_lawful_one_is_not(contract: str, tmp_path: Path) -> None:
+    write(tmp_path, LAWFUL)
+    lawful = lint(tmp_path, contract)
+    assert (lawful.returncode, "1 kept, 0 broken" in lawful.stdout) == (0, True), lawful.stdout + lawful.stderr
+    name, line = CRIMES[contract]
+    write(tmp_path, {name: f"{LAWFUL.get(name, '')}\n{line}"})
+    unlawful = lint(tmp_path, contract)
+    assert (unlawful.returncode, "0 kept, 1 broken" in unlawful.stdout) == (1, True), unlawful.stdout + unlawful.stderr
+
+
+def test_every_contract_has_its_crime() -> None:
+    import tomllib
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    assert {contract["id"] for contract in declared} == set(CRIMES)
