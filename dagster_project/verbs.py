@@ -93,8 +93,14 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     """Answers of the predictor that the service runs, asked in this process."""
     from serving.predictor import Predictor
 
-    with Predictor.open(settings) as predictor:
-        return [predictor.predict(symbol, horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)]
+    predictor = Predictor.open(settings)
+    try:
+        answered = [
+            predictor.predict([symbol], horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
+        ]
+    finally:
+        predictor.close()
+    return [json.loads(answer) for one in answered for answer in one.answers]
 
 
 def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from feature_repo.compute.volume import dollar_volume, log_dollar_volume, volume
 from feature_repo.spec import Feature
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
-from lake.tables import EVENT_TIME, KNOWN_TIME, LABELS, SYMBOL, TABLES
+from lake.tables import EVENT_TIME, KNOWN_TIME, LABELS, RECOMPUTED, SYMBOL, TABLES
 
 NO_VOLUME = "where the source has no volume"
 NO_RANGE = "where the source has no high and low"
@@ -217,6 +217,7 @@ TECHNICAL: tuple[Feature, ...] = (
 
 FEATURES_TECHNICAL = TableSpec(
     name="features_technical",
+    tolerance=RECOMPUTED,
     layer="features",
     meaning="Technical features of every bar, from what was known at its close.",
     key=("symbol", "event_time"),

@@ -1,9 +1,14 @@
 """Which rows of a batch say something a table does not know yet. Pure functions."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from lake.errors import ConflictError
-from lake.spec import TableSpec
+from lake.spec import Column, TableSpec
+
+SMALL = 1e-3
+"""Below this size numbers are compared by their absolute difference: a sum that cancels to zero has no digits left."""
 
 
 def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
@@ -11,7 +16,8 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
 
     The rows of one key are put in the order of their `known_time`, stored ones before new ones, and each is compared
     with the row before it. It is news when it is the first of its key or, in a table that keeps restatements, when
-    it differs from what was known just before. A row that repeats what was known says nothing new.
+    it differs from what was known just before. A row that repeats what was known, its numbers within the table's
+    `tolerance`, says nothing new: what is stored keeps its bytes.
 
     Parameters
     ----------
@@ -31,9 +37,7 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
         If two rows contradict each other and nothing says which of them was known later.
     """
     key = list(spec.key)
-    values = [
-        column.name for column in spec.columns if not column.is_origin and column.name not in {*key, "known_time"}
-    ]
+    values = [column for column in spec.columns if not column.is_origin and column.name not in {*key, "known_time"}]
     rows = pl.concat(
         [
             stored.with_columns(pl.lit(value=False).alias("is_new")),
@@ -45,7 +49,7 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
     judged = rows.with_columns(
         same_key.alias("same_key"),
         (same_key & same_time).alias("same_fact"),
-        (~pl.all_horizontal(_repeats(name) for name in values) if values else pl.lit(value=False)).alias("differs"),
+        _differs(values, spec.tolerance).alias("differs"),
     )
     clash = judged.filter("is_new", "same_fact", "differs")
     if clash.height:
@@ -56,6 +60,22 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
 def _repeats(name: str) -> pl.Expr:
     """Whether a value equals the one in the row before; false in the first row."""
     return pl.col(name).eq_missing(pl.col(name).shift(1)) & (pl.int_range(pl.len()) > 0)
+
+
+def _differs(values: Sequence[Column], tolerance: float) -> pl.Expr:
+    """Whether any value is another one than in the row before."""
+    same = [
+        _repeats(value.name) | _is_close(value.name, tolerance) if value.dtype.is_float() else _repeats(value.name)
+        for value in values
+    ]
+    return ~pl.all_horizontal(same) if same else pl.lit(value=False)
+
+
+def _is_close(name: str, tolerance: float) -> pl.Expr:
+    """Whether a number lies within the tolerance of the one in the row before."""
+    here, before = pl.col(name), pl.col(name).shift(1)
+    largest = pl.max_horizontal(here.abs(), before.abs(), pl.lit(SMALL))
+    return ((here - before).abs() <= tolerance * largest).fill_null(value=False)
 
 
 def _contradiction(spec: TableSpec, rows: pl.DataFrame, clash: pl.DataFrame) -> str:

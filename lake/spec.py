@@ -57,6 +57,9 @@ class TableSpec:
         False: the first row of a key is the only one, and a different second one is a conflict.
     by_year
         Partition the files by the year of `event_time`.
+    tolerance
+        Relative difference below which a number computed again is the same number: the order of a sum may change its
+        last digits from one processor or library version to the next.
     ordered
         Pairs of columns (smaller or equal, larger) that stand in this order in each row where both are known.
     """
@@ -68,6 +71,7 @@ class TableSpec:
     columns: tuple[Column, ...]
     restates: bool = True
     by_year: bool = False
+    tolerance: float = 0.0
     ordered: tuple[tuple[str, str], ...] = (("event_time", "known_time"),)
 
     @property

@@ -10,6 +10,8 @@ from lake.spec import INSTANT, Column, TableSpec
 TEXT, REAL, COUNT, FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
 
 EVENT_TIME = Column("event_time", INSTANT, "UTC", "when it was true; a bar is stamped when it closes")
+RECOMPUTED = 1e-9
+"""Tolerance of the tables that are computed again with every run."""
 KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
 CAUSAL = ("event_time", "known_time")
 """Nothing is known before it is true. Not so for rows as received, and for what happens on the wall clock."""
@@ -135,6 +137,7 @@ QUARANTINE = TableSpec(
 
 LABELS = TableSpec(
     name="labels",
+    tolerance=RECOMPUTED,
     layer="features",
     meaning="What came after each session, by horizon. Never served.",
     key=("symbol", "event_time", "horizon_sessions"),
@@ -152,6 +155,7 @@ LABELS = TableSpec(
 
 REGIMES = TableSpec(
     name="regimes",
+    tolerance=RECOMPUTED,
     layer="features",
     meaning="Regime of the market per session, from what was known at its close.",
     key=("market", "event_time"),
@@ -196,6 +200,7 @@ MODEL_WINDOWS = TableSpec(
 
 EVALUATIONS = TableSpec(
     name="evaluations",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="The model table: walk-forward scores by model and fold, always beside naive.",
     key=("experiment", "model", "fold", "horizon_sessions"),
@@ -251,6 +256,7 @@ FORECASTS = TableSpec(
 
 OUTCOMES = TableSpec(
     name="outcomes",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="What came of each forecast, once its horizon had passed: exactly one per forecast.",
     key=("forecast_id",),
@@ -270,6 +276,7 @@ OUTCOMES = TableSpec(
 
 STRATEGY_RETURNS = TableSpec(
     name="strategy_returns",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="What each declared strategy earned on paper, per session, net of cost.",
     key=("strategy", "event_time"),
@@ -289,6 +296,7 @@ STRATEGY_RETURNS = TableSpec(
 
 PERFORMANCE = TableSpec(
     name="performance",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="How each strategy did, by regime and window.",
     key=("strategy", "regime", "window", "event_time"),
@@ -313,6 +321,7 @@ PERFORMANCE = TableSpec(
 
 DRIFT = TableSpec(
     name="drift",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="Drift of features and forecasts against the training reference.",
     key=("subject", "aspect", "event_time"),
@@ -331,6 +340,7 @@ DRIFT = TableSpec(
 
 SELECTIONS = TableSpec(
     name="selections",
+    tolerance=RECOMPUTED,
     layer="decisions",
     meaning="Which strategy weights were in force from when, per regime, and why.",
     key=("regime", "event_time"),

@@ -1,5 +1,8 @@
 """Trend and oscillation indicators of the adjusted close. The outside answer for each is TA-Lib."""
 
+from functools import reduce
+from operator import add
+
 import polars as pl
 
 from feature_repo.compute.smoothing import exponential_mean, wilder_mean
@@ -46,7 +49,7 @@ def bollinger_position(sessions: int, deviations: float) -> pl.Expr:
     one-pass sum of squared prices loses the digits that matter when the band is narrow. Null on a flat window.
     """
     steps = [CLOSE.shift(back) / CLOSE - 1 for back in range(sessions)]
-    mean = pl.sum_horizontal(steps, ignore_nulls=False) / sessions
-    variance = pl.sum_horizontal([(step - mean) ** 2 for step in steps], ignore_nulls=False) / sessions
+    mean = reduce(add, steps) / sessions  # one after the other: a horizontal sum may change its order between runs
+    variance = reduce(add, [(step - mean) ** 2 for step in steps]) / sessions
     half_width = deviations * variance.sqrt()
     return pl.when(half_width > 0).then(0.5 - mean / (2 * half_width))

@@ -1,6 +1,7 @@
 """The store: a batch counts once, a restatement is kept beside what it replaces, reading back in time is exact."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -251,3 +252,21 @@ def test_without_the_filter_on_knowledge_time_the_oracle_disagrees(tmp_path: Pat
     check_as_of(Lake(tmp_path / "good"), rows, [1])
     with pytest.raises(AssertionError):
         check_as_of(Forgetful(tmp_path / "mutant"), rows, [1])
+
+
+def test_the_last_digits_of_a_number_computed_again_are_no_news(lake: Lake) -> None:
+    exact, tolerant, at = FACTS, replace(FACTS, name="tolerant", tolerance=1e-9), START
+    rows = pl.DataFrame(
+        {"symbol": ["A", "B", "C"], "event_time": [at] * 3, "known_time": [at] * 3, "value": [0.1, 1e-15, None]},
+        schema=exact.schema,
+    )
+    noisy = rows.with_columns(pl.col("value") * (1 + 1e-12) + 1e-14)
+    lake.merge(tolerant, rows)
+    assert lake.merge(tolerant, noisy).added == 0
+    assert lake.read(tolerant).sort("symbol").equals(rows)
+    lake.merge(exact, rows)
+    with pytest.raises(ConflictError, match="value is"):
+        lake.merge(exact, noisy)
+    for other in (rows.with_columns(pl.col("value") * (1 + 1e-7)), rows.with_columns(pl.col("value").fill_null(1.0))):
+        with pytest.raises(ConflictError, match="value is"):
+            lake.merge(tolerant, other)
