@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 HEAD = """\
 # Tables
 
-Generated from `lake/tables.py` by `python -m lake.document`; a test keeps it up to date. The table of features is on
+Generated from the specs in `lake` by `python -m lake.document`; a test keeps it up to date. The table of features is on
 the [page of features](features.md), because it is derived from their catalog.
 
 Every table is a Delta table under `<home>/tables/<name>`, keeps `event_time` (when it was true) and `known_time` (when

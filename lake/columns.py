@@ -1,0 +1,17 @@
+"""Types and columns that several tables share."""
+
+import polars as pl
+
+from lake.spec import INSTANT, Column
+
+TEXT, REAL, COUNT, FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
+
+EVENT_TIME = Column("event_time", INSTANT, "UTC", "when it was true; a bar is stamped when it closes")
+KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
+CAUSAL = ("event_time", "known_time")
+"""Nothing is known before it is true. Not so for rows as received, and for what happens on the wall clock."""
+SYMBOL = Column("symbol", TEXT, "", "instrument, under the name it trades by today")
+HORIZON = Column("horizon_sessions", pl.Int32(), "sessions", "how far ahead", minimum=1, maximum=252)
+REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_volatility_uptrend")
+RECOMPUTED = 1e-9
+"""Tolerance of the tables that are computed again with every run."""
