@@ -1,10 +1,9 @@
 """Routes of the forecast endpoint over a `Predictor`; nothing is decided here."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from lake.errors import UnknownNameError
@@ -124,8 +123,8 @@ def _predictor(request: Request) -> "Predictor":
 
 
 def _registry() -> Any:
-    """Metrics of this process, or of all workers when they share a folder for them."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    """Metrics of this process, or of all workers when they were started with a folder to share them in."""
+    if values.ValueClass is values.MutexValue:
         return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

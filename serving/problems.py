@@ -55,10 +55,11 @@ def problem(status: int, error: str, detail: str, hint: str, nearest: list[str] 
     return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 
 
-def _unknown_name(_: "Request", error: Exception) -> JSONResponse:
+def _unknown_name(request: "Request", error: Exception) -> JSONResponse:
     assert isinstance(error, UnknownNameError)
     if error.kind == "horizon":
-        return problem(422, "Invalid request", str(error), "horizon_sessions has to be one the models forecast.")
+        horizons = ", ".join(map(str, request.app.state.predictor.champions.current().horizons))
+        return problem(422, "Invalid request", str(error), f"horizon_sessions is one of {horizons}.")
     if error.kind in {"symbol", "prediction"}:
         hint = "GET /api/v1/public/symbols lists every symbol." if error.kind == "symbol" else "Ids are in the answers."
         return problem(404, f"Unknown {error.kind}", str(error), hint, error.nearest)

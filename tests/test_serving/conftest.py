@@ -104,6 +104,12 @@ def home(market: Home, exports: dict[str, Bundle]) -> Iterator[Home]:
         yield market
 
 
+@pytest.fixture(scope="session")
+def weights() -> dict[str, float]:
+    """Weight of each strategy in force."""
+    return WEIGHTS
+
+
 def assignments(home: Home, weights: dict[str, float]) -> pl.DataFrame:
     now = home.clock.now()
     windows = home.lake.read_as_of(MODEL_WINDOWS, now)

@@ -1,0 +1,280 @@
+"""The service as a user starts it: a BentoML process on a port, over real HTTP."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import pytest
+
+from lake.errors import ConfigError
+from lake.settings import Settings
+from lake.tables import FORECASTS
+from lake.universe import SYMBOLS
+from serving.bundles import SERVING_FILE, champion_versions, write_durably
+from serving.forecast_log import ForecastLog, drain
+from serving.launch import KEPT_OUT, serve_command, serve_environment
+
+PREDICT = "/api/v1/public/predict"
+START_SECONDS = 90
+
+
+@contextmanager
+def started(settings):
+    """Start the service, wait until it is ready, and end it with everything it started."""
+    process = subprocess.Popen(
+        serve_command(settings), env=serve_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://{settings.host}:{settings.port}"
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _is_ready(address):
+            assert process.poll() is None, "the service ended before it was ready"
+            assert time.monotonic() < deadline, "the service was not ready in time"
+            time.sleep(0.05)
+        yield process, address
+    finally:
+        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for child in family[1:]:
+            if child.is_running():
+                child.kill()
+
+
+def _is_ready(address):
+    try:
+        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def ask(address, symbol="AAPL", horizon=1):
+    return httpx.post(f"{address}{PREDICT}", json={"symbol": symbol, "horizon_sessions": horizon}, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def running(home):
+    with started(home.settings) as (_, address):
+        yield address
+
+
+def count(home):
+    log = ForecastLog.open(home.settings)
+    try:
+        return log.count()
+    finally:
+        log.close()
+
+
+def test_a_forecast_over_http_is_logged_before_it_is_sent(running, home):
+    before = count(home)
+    answer = ask(running)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert count(home) == before + 1
+    said = answer.json()
+    assert httpx.get(f"{running}/api/v1/public/predictions/{said['prediction_id']}").content == answer.content
+
+
+def test_it_listens_on_loopback_only(running, home):
+    listening = {
+        c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == home.settings.port
+    }
+    assert listening == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("path", ["/livez", "/schema.json", "/docs.json", "/static_content/swagger-ui.css"])
+def test_nothing_of_the_framework_beside_the_routes_is_reachable(running, path):
+    answer = httpx.get(f"{running}{path}")
+    assert answer.status_code == 404
+    assert answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/api/v1/public/symbols"]
+)
+def test_every_page_answers(running, path):
+    assert httpx.get(f"{running}{path}").status_code == 200
+
+
+def test_metrics_of_the_workers_are_counted_together(running):
+    def asked():
+        lines = httpx.get(f"{running}/metrics").text.splitlines()
+        return sum(
+            float(x.rsplit(" ", 1)[1]) for x in lines if x.startswith("quantlake_requests_total{") and PREDICT in x
+        )
+
+    before = asked()
+    ask(running)
+    ask(running, "NOPE")
+    assert asked() == before + 2
+
+
+def test_thirty_two_clients_at_once_get_one_logged_answer_each(running, home):
+    before = count(home)
+    limits = httpx.Limits(max_connections=32)
+    with ThreadPoolExecutor(32) as pool, httpx.Client(base_url=running, timeout=30, limits=limits) as client:
+        bodies = [{"symbol": SYMBOLS[i % len(SYMBOLS)], "horizon_sessions": 1} for i in range(320)]
+        answers = list(pool.map(lambda body: client.post(PREDICT, json=body), bodies))
+    assert {answer.status_code for answer in answers} == {200}
+    ids = {answer.json()["prediction_id"] for answer in answers}
+    assert len(ids) == 320
+    assert count(home) == before + 320
+    log = ForecastLog.open(home.settings)
+    assert all(log.get(answer.json()["prediction_id"]) == answer.text for answer in answers)
+    log.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 50_000,
+        b'{"symbol":NaN,"horizon_sessions":1}',
+        b"\xff" * 10,
+        b'{"symbol":"AAPL"}',
+        b"x" * 300_000,
+    ],
+    ids=range(7),
+)
+def test_an_odd_body_over_http_is_a_4xx(running, body):
+    answer = httpx.post(f"{running}{PREDICT}", content=body, headers={"content-type": "application/json"})
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["detail"]
+
+
+def test_a_promotion_is_taken_up_without_a_failed_request(running, home):
+    """Another set is put in service and taken out again while clients ask; every answer names the set that made it."""
+    serving = home.settings.models / SERVING_FILE
+    all_models = champion_versions(home.settings)
+    stop, answers = threading.Event(), []
+
+    def keep_asking():
+        with httpx.Client(base_url=running, timeout=30) as client:
+            while not stop.is_set():
+                answers.append(client.post(PREDICT, json={"symbol": "GE", "horizon_sessions": 1}))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        # A file that says the same, and one whose model does not exist: the first is taken up, the second never.
+        for versions in (all_models, all_models | {"ridge": "99"}, all_models):
+            seen = len(answers)
+            write_durably(serving, json.dumps(versions))
+            while len(answers) < seen + 20:
+                time.sleep(0.01)
+            status = httpx.get(f"{running}/api/v1/public/models/status").json()
+            assert {m["name"]: m["version"] for m in status["models"]} == all_models
+            assert (status["problem"] is None) == (versions == all_models)
+    finally:
+        stop.set()
+        asking.join()
+        write_durably(serving, json.dumps(all_models))
+    assert Counter(answer.status_code for answer in answers) == {200: len(answers)}
+    assert {answer.json()["model"]["version"] for answer in answers} == {"lstm-1+naive-1+ridge-1"}
+
+
+def test_every_answer_reaches_the_lake_once_even_when_the_service_is_killed(home):
+    """kill -9 under load, then start again: each 200 answer that a client holds has one row in log and table."""
+    settings = home.settings.model_copy(
+        update={"port": home.settings.port + 1 if home.settings.port < 65_535 else 20_000}
+    )
+    held: list[str] = []
+    with started(settings) as (process, address):
+        stop = threading.Event()
+
+        def keep_asking():
+            with httpx.Client(base_url=address, timeout=10) as client:
+                while not stop.is_set():
+                    try:
+                        answer = client.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5})
+                    except httpx.HTTPError:
+                        return
+                    if answer.status_code == 200:
+                        held.append(answer.json()["prediction_id"])
+
+        asking = [threading.Thread(target=keep_asking) for _ in range(8)]
+        for thread in asking:
+            thread.start()
+        while len(held) < 100:
+            time.sleep(0.01)
+        for victim in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            victim.kill()
+        process.wait()
+        stop.set()
+        for thread in asking:
+            thread.join()
+    drain(home.lake, settings)
+    drain(home.lake, settings)
+    stored = home.lake.read(FORECASTS)["forecast_id"]
+    assert set(held) <= set(stored)
+    assert stored.is_unique().all()
+    assert len(stored) == count(home)
+
+
+LOOK = """
+import json, sys
+from serving.service import ForecastService
+service = ForecastService.inner()
+answers = service.predictor.predict(["AAPL"], 1).answers
+service.predictor.close()
+print(json.dumps([name for name in {names!r} if sys.modules.get(name) is not None]))
+print(answers[0])
+"""
+
+
+def test_the_service_process_loads_no_training_library(home):
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK.format(names=KEPT_OUT)],
+        env=serve_environment(home.settings),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    loaded, answer = done.stdout.strip().splitlines()[-2:]
+    assert json.loads(loaded) == []
+    assert json.loads(answer)["symbol"] == "AAPL"
+
+
+def test_importing_the_service_keeps_nothing_out_of_this_process(home):
+    code = f"import serving.service, sys; print([n for n in {KEPT_OUT!r} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=serve_environment(home.settings), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_its_environment_carries_the_settings_and_no_telemetry(tmp_path):
+    settings = Settings(home=tmp_path, port=4567, redis_port=4568, engine_threads=2, redis_url="redis://127.0.0.1:1/0")
+    environment = serve_environment(settings)
+    assert environment["QUANTLAKE_HOME"] == str(tmp_path)
+    assert environment["QUANTLAKE_REDIS_PORT"] == "4568"
+    assert environment["REDIS_URL"] == "redis://127.0.0.1:1/0"
+    assert environment["BENTOML_DO_NOT_TRACK"] == "true"
+    assert (
+        environment.items()
+        >= {k: v for k, v in os.environ.items() if not k.startswith(("QUANTLAKE", "BENTOML", "OMP"))}.items()
+    )
+    assert "--host" in serve_command(settings)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org", "::"])
+def test_an_address_others_can_reach_is_refused(tmp_path, host):
+    with pytest.raises(ConfigError, match=r"QUANTLAKE_HOST=127\.0\.0\.1"):
+        serve_command(Settings(home=tmp_path, host=host))
