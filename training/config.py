@@ -49,7 +49,12 @@ class Optimisation(_Frozen):
     epoch_windows: int | None = Field(default=None, ge=1, description="windows drawn for one pass; all by default")
     batch_windows: int = Field(default=256, ge=1, description="windows per gradient step")
     gradient_clip_norm: float = Field(default=1.0, gt=0, description="largest norm of a gradient")
-    threads: int = Field(default=2, ge=1, le=64, description="CPU threads; another number gives other last digits")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="CPU threads; more give other last digits, and wait long for a core that is busy elsewhere",
+    )
     accelerator: Literal["cpu", "auto"] = Field(default="cpu", description="auto takes a GPU where there is one")
 
 
