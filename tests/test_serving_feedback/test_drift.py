@@ -18,6 +18,7 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
 from serving.drift import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
+from serving.drift_report import write_report
 from serving.drift_statistics import adjust, compare_with_blocks, session_scores
 
 REFERENCE_SESSIONS = 2800
@@ -148,6 +149,19 @@ def test_scores_keep_the_order_and_do_not_mind_the_scale(values: list[float]) ->
     assert (np.diff(found[np.argsort(values)]) >= 0).all()
     ranks = np.unique(values, return_inverse=True)[1]
     np.testing.assert_allclose(found, scores(np.exp(ranks / 3).tolist()))
+
+
+def test_evidently_says_what_the_test_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    before, now = (pl.DataFrame(rng.standard_normal((count, 3)), schema=["a", "b", "c"]) for count in (300, 60))
+    for verdicts, verdict, drifted in (
+        ({"a": 0.9, "b": 0.04, "c": 1.0}, "detected", 1),
+        ({"a": 0.9, "b": 0.06, "c": 1.0}, "NOT detected", 0),
+    ):
+        path = write_report(before.to_pandas(), now.to_pandas(), verdicts, tmp_path / "page" / "drift.html")
+        page = path.read_text(encoding="utf-8")
+        assert f"Dataset Drift is {verdict}" in page
+        assert re.search(rf"columns \({drifted} out of 3\)", page) is not None
 
 
 def test_drift_of_the_market_is_judged_and_shown_by_evidently(
