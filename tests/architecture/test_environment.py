@@ -67,6 +67,11 @@ def test_setting_a_variable_for_a_tool_is_no_read(line: str) -> None:
     assert environment_reads(line) == []
 
 
+def test_only_one_class_is_filled_from_the_environment() -> None:
+    readers = [path.relative_to(ROOT).as_posix() for path in PRODUCT if "pydantic_settings" in path.read_text("utf-8")]
+    assert readers == ["lake/settings.py"]
+
+
 def test_no_file_names_a_path_of_one_machine() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {match}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -72,6 +73,16 @@ def test_a_batch_counts_once(lake: Lake) -> None:
     assert (second.rows, second.added, second.skipped, second.version) == (10, 0, True, first.version)
     assert second.details["reason"] == "batch b1 is already stored"
     assert lake.append(RAW_BARS, raw.with_columns(batch_id=pl.lit("b2")), batch_id="b2").rows == 20
+
+
+def test_without_looking_up_the_batch_it_would_count_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetting(DeltaTable):
+        def transaction_version(self, app_id: str) -> None:
+            """Remember no batch."""
+
+    monkeypatch.setattr(store, "DeltaTable", Forgetting)
+    raw = as_received(tiny_market(["AAA"], sessions=10, seed=1))
+    assert [lake.append(RAW_BARS, raw, batch_id="b1").rows for _ in range(2)] == [10, 20]
 
 
 def test_merging_twice_equals_merging_once(lake: Lake) -> None:
