@@ -1,7 +1,9 @@
 """Routes of the forecast endpoint over a `Predictor`; nothing is decided here."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,10 +13,13 @@ from lake.universe import INSTRUMENTS
 from serving import api, middleware, problems
 
 if TYPE_CHECKING:
-    from serving.predictor import Predictor
+    from serving.predictor import Answers, Predictor
 
 PREFIX = "/api/v1/public"
 JSON = "application/json"
+COMPUTE_THREADS = 2
+"""Forecasts computed at a time: more would only take the interpreter's lock from each other."""
+LOG_SECONDS = 10.0
 
 
 def build_app(predictor: "Predictor | None" = None) -> FastAPI:
@@ -26,6 +31,7 @@ def build_app(predictor: "Predictor | None" = None) -> FastAPI:
         responses=problems.RESPONSES,
     )
     app.state.predictor = predictor
+    app.state.compute_threads = CapacityLimiter(COMPUTE_THREADS)
     app.add_middleware(middleware.LimitBody)
     app.add_middleware(middleware.Measure)
     problems.install(app)
@@ -36,15 +42,15 @@ def build_app(predictor: "Predictor | None" = None) -> FastAPI:
 
 def _add_forecasts(app: FastAPI) -> None:
     @app.post(f"{PREFIX}/predict", response_model=api.PredictAnswer, tags=["forecasts"])
-    def predict(body: api.PredictRequest, request: Request) -> Response:
+    async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        answers = _predictor(request).predict([body.symbol], body.horizon_sessions)
+        answers = await _forecast(request, [body.symbol], body.horizon_sessions)
         return Response(answers.answers[0], media_type=JSON)
 
     @app.post(f"{PREFIX}/predict/batch", response_model=api.BatchAnswer, tags=["forecasts"])
-    def predict_batch(body: api.BatchRequest, request: Request) -> Response:
+    async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        answers = _predictor(request).predict(body.symbols, body.horizon_sessions)
+        answers = await _forecast(request, body.symbols, body.horizon_sessions)
         unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
         text = f'{{"predictions":[{",".join(answers.answers)}],"unavailable":[{unavailable}]}}'
         return Response(text, media_type=JSON)
@@ -115,6 +121,15 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
         ],
         problem=predictor.champions.problem,
     )
+
+
+async def _forecast(request: Request, symbols: list[str], horizon: int) -> "Answers":
+    """Compute in one of a few threads, then wait for the disk in none, so that many answers share one flush."""
+    answers = await to_thread.run_sync(
+        _predictor(request).compute, symbols, horizon, limiter=request.app.state.compute_threads
+    )
+    await asyncio.wait_for(asyncio.wrap_future(answers.logged), LOG_SECONDS)
+    return answers
 
 
 def _predictor(request: Request) -> "Predictor":

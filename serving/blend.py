@@ -19,6 +19,9 @@ TENTH = 1.2815515655446004
 """Distance of the 10 % and 90 % points from the median of a standard normal distribution."""
 
 
+WEIGHT_TOLERANCE = 1e-6
+
+
 class Member(NamedTuple):
     """One model's part in an answer."""
 
@@ -57,7 +60,9 @@ def blend(
             f"{', '.join(sorted(predictions))}. Promote the missing models, or select again without them."
         )
     total = np.asarray(sum(np.asarray(weight, np.float64) for weight in weights.values()))
-    if not np.allclose(total, 1.0, atol=1e-6) or any(np.any(np.asarray(weight) < 0) for weight in weights.values()):
+    if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or any(
+        np.any(np.asarray(weight) < 0) for weight in weights.values()
+    ):
         raise ModelError(f"Strategy weights have to be positive and sum to one; found {dict(weights)}. Select again.")
     parts = [
         np.asarray(weights[name], np.float64).reshape(-1, 1, 1) * prediction.astype(np.float64)

@@ -22,6 +22,7 @@ from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
     from typing import Protocol
 
@@ -67,10 +68,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers as JSON, and the symbols that could not be answered with the reason."""
+    """Answers as JSON, the symbols that could not be answered with the reason, and whether it is all on disk."""
 
     answers: list[str]
     unavailable: list[tuple[str, str]]
+    logged: "Future[None]"
 
 
 class Predictor:
@@ -108,7 +110,15 @@ class Predictor:
         self.log.close()
 
     def predict(self, symbols: "Sequence[str]", horizon: int) -> Answers:
+        """Forecast symbols over one horizon and wait until the answers are on disk; see `compute` for the errors."""
+        answers = self.compute(symbols, horizon)
+        answers.logged.result(LOG_SECONDS)
+        return answers
+
+    def compute(self, symbols: "Sequence[str]", horizon: int) -> Answers:
         """Forecast symbols over one horizon, with one online read and one engine call per model.
+
+        The answers may be sent once `Answers.logged` is done.
 
         Raises
         ------
@@ -127,19 +137,15 @@ class Predictor:
             raise UnknownNameError("horizon", str(horizon), [str(known) for known in models.horizons])
         rows, unavailable = self._read(symbols)
         quantiles, members = forecast(rows, models)
-        position = models.horizons.index(horizon)
         made_at, now = SystemClock().now(), self.clock.now()
-        entries: list[dict[str, Any]] = []
-        answers: list[str] = []
-        for row, numbers, parts in zip(rows, quantiles[:, position], members, strict=True):
-            answer = compose(row, numbers, parts, horizon=horizon, made_at=made_at, now=now)
-            answers.append(answer.model_dump_json())
-            entries.append(log_row(answer, now))
+        composed = [
+            compose(row, numbers, parts, horizon=horizon, made_at=made_at, now=now)
+            for row, numbers, parts in zip(rows, quantiles[:, models.horizons.index(horizon)], members, strict=True)
+        ]
         latency_ms = (time.perf_counter() - started) * 1e3
-        for entry in entries:
-            entry["latency_ms"] = latency_ms
-        self.log.record(entries, answers).result(LOG_SECONDS)
-        return Answers(answers, unavailable)
+        entries = [log_row(answer, now) | {"latency_ms": latency_ms} for answer in composed]
+        texts = [answer.model_dump_json() for answer in composed]
+        return Answers(texts, unavailable, self.log.record(entries, texts))
 
     def require_ready(self) -> None:
         """Raise what would stop a forecast: no model, no online store, no features."""

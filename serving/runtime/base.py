@@ -97,9 +97,9 @@ def require_output(y: "NDArray[np.float32]", signature: "Signature", batch: int)
             f"Model '{signature.name}' answered {y[window, horizon, quantile]} for window {window}, horizon "
             f"{signature.horizons[horizon]}, quantile {signature.quantiles[quantile]}. Nothing was forecast."
         )
-    falling = np.argwhere(np.diff(y, axis=-1) < 0)
-    if falling.size:
-        window, horizon, _ = (int(i) for i in falling[0])
+    is_falling = y[..., 1:] < y[..., :-1]
+    if is_falling.any():
+        window, horizon, _ = (int(i) for i in np.argwhere(is_falling)[0])
         raise EngineError(
             f"Model '{signature.name}' answered quantiles out of order for window {window}, horizon "
             f"{signature.horizons[horizon]}: {y[window, horizon].tolist()}. Nothing was forecast."
