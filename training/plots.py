@@ -85,12 +85,14 @@ def _figure(height: float) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, height), layout="constrained")
+    figure = Figure(figsize=(9, height))
     FigureCanvasAgg(figure)
+    edge = 0.45 / height  # the same margin in inches, whatever the height
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=1.1 * edge, top=1 - 0.6 * edge, hspace=0.34, wspace=0.17)
     return figure
 
 
 def _save(figure: "Figure", path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     return path
