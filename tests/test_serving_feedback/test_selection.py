@@ -112,6 +112,15 @@ def test_a_decision_knows_only_returns_of_sessions_that_have_closed() -> None:
     assert list(by_session.values()) == list(range(0, 61, 5))
 
 
+def test_a_return_that_is_known_late_is_used_late() -> None:
+    returns = world(4, 60, seed=3)
+    late = run(returns._replace(known=tuple(at + timedelta(days=3) for at in returns.known)))
+    seen: dict[datetime, int] = {}
+    for decision in late.decisions:
+        seen[decision.session] = seen.get(decision.session, 0) + decision.seen
+    assert [seen[START + timedelta(days=day)] for day in (0, 5, 10, 55)] == [0, 2, 7, 52]
+
+
 @pytest.mark.parametrize("cut", [1, 37, 120, 249])
 def test_cutting_off_or_changing_the_future_changes_nothing_earlier(cut: int) -> None:
     whole = world(5, 250, seed=4, edge=0.003)
