@@ -12,15 +12,15 @@ HEAD = f"""\
 
 Generated from `feature_repo/catalog.py` by `python -m feature_repo.document`; a test keeps it up to date.
 
-`P` is the adjusted close, `V` the volume adjusted for splits, `r = P_t / P_{{t-1}} - 1`, all per symbol, all from bars up
-to and including `t`. A value that the bars cannot support is null, never NaN, zero or invented; before the bar number
-`lookback` every feature is null. `warm-up` is the number of bars after which a history cut off at its beginning gives
-the value of the full one to a relative 1e-9. The time at which a row is known is the latest among the bars it may have
-used, those of the market included.
+`P` is the adjusted close, `V` the volume adjusted for splits, `r = P_t / P_{{t-1}} - 1`, all per symbol, all from bars
+up to and including `t`. A value that the bars cannot support is null, never NaN, zero or invented; before the bar
+number `lookback` every feature is null. `warm-up` is the number of bars after which a history cut off at its beginning
+gives the value of the full one to a relative 1e-9. The time at which a row is known is the latest among the bars it may
+have used, those of the market included.
 
 Models see only what is free of scale, because an adjusted price already knows later splits and dividends: the window
-`{FORECAST_V1.name}` holds {len(MODEL_FEATURES)} features over {FORECAST_V1.sessions} sessions. They forecast the return over
-{" and ".join(str(horizon) for horizon in HORIZONS)} sessions.
+`{FORECAST_V1.name}` holds {len(MODEL_FEATURES)} features over {FORECAST_V1.sessions} sessions, from which the return
+over {" and ".join(str(horizon) for horizon in HORIZONS)} sessions is forecast.
 
 ## {FEATURES_TECHNICAL.name}
 

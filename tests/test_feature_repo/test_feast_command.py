@@ -1,0 +1,74 @@
+"""The `feast` command itself, run where a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from feature_repo.locations import REPO, store_settings
+from feature_repo.redis_server import running_redis
+from feature_repo.retrieval import OnlineReader
+from lake.clock import DEMO_START
+from lake.settings import Settings
+from lake.store import Lake
+from lake.universe import SYMBOLS
+
+
+def feast(settings: Settings, *arguments: str) -> subprocess.Popen:
+    home = {"QUANTLAKE_HOME": str(settings.home), "QUANTLAKE_REDIS_PORT": str(settings.redis_port)}
+    return subprocess.Popen(
+        [str(Path(sys.executable).parent / "feast"), *arguments],
+        cwd=REPO,
+        env=os.environ | home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_apply_materialise_and_list_work_in_the_repository(featured_lake: Lake, settings: Settings) -> None:
+    before = sorted(REPO.rglob("*.db"))
+    settings.home.mkdir(parents=True)
+    settings.tables.symlink_to(featured_lake.root)
+
+    assert "Applying changes for project quantlake" in said(feast(settings, "apply"))
+    assert (settings.feast / "registry.db").exists()
+    # Both only read the registry at their start, and each costs ten seconds of imports: side by side.
+    filling = feast(settings, "materialize-incremental", f"{DEMO_START:%Y-%m-%dT%H:%M:%S}")
+    listed = said(feast(settings, "feature-services", "list"))
+    assert "window_forecast_v1" in said(filling)
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["forecast_v1", "forecast_v1_training"]
+
+    with running_redis(settings):
+        batch = OnlineReader(settings).read(list(SYMBOLS))
+    assert tuple(batch.symbols) == SYMBOLS
+    assert set(batch.as_of) == {DEMO_START}
+    assert sorted(REPO.rglob("*.db")) == before, "the command left a registry or a store inside the repository"
+
+
+def test_the_command_follows_the_home_of_the_environment() -> None:
+    assert store_settings().home == Path(os.environ["QUANTLAKE_HOME"])
+
+
+def test_without_a_home_the_command_uses_the_folder_beside_the_repository(monkeypatch) -> None:
+    from lake.settings import settings as read_settings
+
+    monkeypatch.delenv("QUANTLAKE_HOME")
+    read_settings.cache_clear()
+    try:
+        assert store_settings().home == REPO.parent / "data"
+    finally:
+        read_settings.cache_clear()
+
+
+def test_one_door_is_scanned() -> None:
+    """A second file would make every object exist twice, once per module name."""
+    from feast.repo_operations import get_repo_files
+
+    assert [file.name for file in get_repo_files(REPO)] == ["definitions.py"]

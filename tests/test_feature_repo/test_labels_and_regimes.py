@@ -1,0 +1,68 @@
+"""Targets and market states, against arithmetic done by hand."""
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from feature_repo.labels import HORIZONS, compute_labels
+from feature_repo.regimes import compute_regimes
+from lake.tables import LABELS, REGIMES
+from lake.universe import MARKET
+
+
+def test_a_label_is_the_return_to_the_close_that_ends_its_horizon(real_bars: pl.DataFrame) -> None:
+    labels = compute_labels(real_bars)
+    assert LABELS.conform(labels).height == labels.height
+    assert set(labels["horizon_sessions"].unique()) == set(HORIZONS) == {1, 5}
+    assert MARKET not in labels["symbol"]
+    for symbol, horizon in (("AAPL", 1), ("AAPL", 5), ("META", 5), ("XOM", 1)):
+        close = real_bars.filter(pl.col("symbol") == symbol).sort("event_time")
+        ours = labels.filter(pl.col("symbol") == symbol, pl.col("horizon_sessions") == horizon).sort("event_time")
+        prices, times = close["close"].to_numpy(), close["event_time"]
+        np.testing.assert_array_equal(ours["forward_return"].to_numpy(), prices[horizon:] / prices[:-horizon] - 1)
+        assert ours["event_time"].to_list() == times[:-horizon].to_list()
+        assert ours["known_time"].to_list() == times[horizon:].to_list()
+
+
+def test_a_restated_bar_makes_its_labels_known_later(small_market) -> None:
+    bars = small_market(10, symbols=("AAA",)).sort("symbol", "event_time")
+    times = bars["event_time"].unique().sort().to_list()
+    later = times[9] + timedelta(hours=3)
+    restated = bars.with_columns(
+        pl.when(pl.col("event_time") == times[4]).then(pl.lit(later)).otherwise("known_time").alias("known_time")
+    )
+    labels = compute_labels(restated, [1]).sort("event_time")["known_time"].to_list()
+    assert labels == [*times[1:4], later, later, *times[6:]]
+
+
+def test_a_regime_names_volatility_and_trend_as_computed_by_hand(real_bars: pl.DataFrame) -> None:
+    regimes = compute_regimes(real_bars)
+    assert REGIMES.conform(regimes).height == regimes.height
+    index = real_bars.filter(pl.col("symbol") == MARKET).sort("event_time")
+    close, times = index["close"].to_numpy(), index["event_time"].to_list()
+    returns = close[1:] / close[:-1] - 1
+    volatility = np.full(len(close), np.nan)
+    volatility[20:] = np.lib.stride_tricks.sliding_window_view(returns, 20).std(axis=1, ddof=1) * np.sqrt(252)
+    assert regimes["event_time"].to_list() == times[199:]  # the first 200-session mean
+    for t in (199, 260, 500, 1500, 2150, len(close) - 1):
+        row = regimes.row(t - 199, named=True)
+        past = volatility[max(20, t - 251) : t + 1]
+        high = volatility[t] > np.median(past)
+        up = close[t] >= close[t - 199 : t + 1].mean()
+        assert row["regime"] == f"{'high' if high else 'low'}_volatility_{'up' if up else 'down'}trend"
+        assert row["volatility"] == pytest.approx(volatility[t], rel=1e-9)
+        assert row["trend_gap"] == pytest.approx(close[t] / close[t - 199 : t + 1].mean() - 1, rel=1e-9)
+        assert row["known_time"] == times[t]
+
+
+def test_the_autumn_of_2008_was_a_high_volatility_downtrend(real_bars: pl.DataFrame) -> None:
+    autumn = compute_regimes(real_bars).filter(
+        pl.col("event_time").dt.year() == 2008, pl.col("event_time").dt.month().is_in([10, 11])
+    )
+    assert set(autumn["regime"]) == {"high_volatility_downtrend"}
+
+
+def test_without_an_index_there_is_no_regime(small_market) -> None:
+    assert compute_regimes(small_market(300).filter(pl.col("symbol") != MARKET)).is_empty()

@@ -1,0 +1,128 @@
+"""The join on two times, against an oracle that looks at every row for every question."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feature_repo import point_in_time
+from feature_repo.point_in_time import newest_known, point_in_time_join
+from lake.spec import INSTANT
+
+START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
+
+hours = st.integers(0, 12)
+rows_of = st.lists(st.tuples(st.sampled_from("AB"), hours, st.integers(-2, 8)), max_size=25)
+spines = st.lists(st.tuples(st.sampled_from(["A", "B", "C", None]), st.integers(-1, 22)), max_size=12)
+ages = st.one_of(st.none(), st.integers(1, 8))
+
+
+def at(hour: int) -> datetime:
+    return START + timedelta(hours=hour)
+
+
+def feature_rows(rows: list[tuple[str, int, int]]) -> pl.DataFrame:
+    """(key, event, delay until known) with a value that names the row; one row per key, event and known time."""
+    times = sorted({(key, event, event + delay) for key, event, delay in rows}, key=hash)
+    return pl.DataFrame(
+        [(key, at(event), at(known), f"{key}{event}/{known}") for key, event, known in times],
+        schema={"key": pl.String, "event_time": INSTANT, "known_time": INSTANT, "value": pl.String},
+        orient="row",
+    )
+
+
+def spine_of(asked: list[tuple[str | None, int]]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(key, at(hour)) for key, hour in asked], schema={"who": pl.String, "when": INSTANT}, orient="row"
+    )
+
+
+def oracle(spine: pl.DataFrame, rows: pl.DataFrame, ttl: timedelta | None) -> list[str | None]:
+    answers = []
+    for key, now in spine.rows():
+        known = [r for r in rows.rows() if r[0] == key and r[1] <= now and r[2] <= now]
+        best = max(known, key=lambda r: (r[1], r[2]), default=None)
+        answers.append(None if best is None or (ttl and best[1] < now - ttl) else best[3])
+    return answers
+
+
+def joined(spine: pl.DataFrame, rows: pl.DataFrame, ttl: timedelta | None) -> list[str | None]:
+    found = point_in_time_join(spine, rows, on={"key": "who"}, at="when", features={"value": "answer"}, ttl=ttl)
+    assert found.select("who", "when").equals(spine)
+    return found["answer"].to_list()
+
+
+@settings(max_examples=300)
+@given(rows_of, spines, ages)
+def test_the_join_answers_like_the_oracle(
+    rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]], age: int | None
+) -> None:
+    """Restatements, late rows, ties in either time, rows known before they happened, gaps, unknown and null keys."""
+    features, spine = feature_rows(rows), spine_of(asked)
+    ttl = timedelta(hours=age) if age else None
+    assert joined(spine, features, ttl) == oracle(spine, features, ttl)
+
+
+@settings(max_examples=200)
+@given(rows_of)
+def test_the_newest_known_is_the_greatest_of_event_and_known(rows: list[tuple[str, int, int]]) -> None:
+    features = feature_rows(rows)
+    expected = {
+        key: max((r for r in features.rows() if r[0] == key), key=lambda r: (r[1], r[2]))[3]
+        for key in features["key"].unique()
+    }
+    assert dict(newest_known(features, ["key"]).select("key", "value").rows()) == expected
+
+
+RESTATED = [("A", 0, 0), ("A", 4, 0), ("A", 4, 6)]
+"""An event at hour 4, known at once and restated at hour 10."""
+
+
+def test_what_was_restated_later_appears_as_it_was() -> None:
+    asked = spine_of([("A", 3), ("A", 4), ("A", 9), ("A", 10)])
+    assert joined(asked, feature_rows(RESTATED), None) == ["A0/0", "A4/4", "A4/4", "A4/10"]
+
+
+def without_the_known_time(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Use every row from its event time on, whenever it was known: the mutant."""
+    return (
+        rows.with_columns(pl.col("event_time").alias("__from"))
+        .sort("__from", "known_time")
+        .unique([*keys, "__from"], keep="last", maintain_order=True)
+    )
+
+
+def without_the_late_guard(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Let a late row about an older event replace a newer one: the mutant."""
+    usable = rows.with_columns(pl.max_horizontal("event_time", "known_time").alias("__from"))
+    return usable.sort("__from", "event_time", "known_time").unique([*keys, "__from"], keep="last", maintain_order=True)
+
+
+LATE = [("A", 0, 8), ("A", 4, 0)]
+"""An event at hour 0 that became known only at hour 8, after the one at hour 4."""
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rows"), [(without_the_known_time, RESTATED), (without_the_late_guard, LATE)], ids=["leaks", "goes_back"]
+)
+def test_the_oracle_catches_a_join_that_leaks(monkeypatch: pytest.MonkeyPatch, mutant, rows) -> None:
+    features, asked = feature_rows(rows), spine_of([("A", 3), ("A", 5), ("A", 9)])
+    assert joined(asked, features, None) == oracle(asked, features, None)
+    monkeypatch.setattr(point_in_time, "_states", mutant)
+    assert joined(asked, features, None) != oracle(asked, features, None)
+
+
+def test_a_value_exactly_as_old_as_allowed_is_fresh() -> None:
+    rows, day = feature_rows([("A", 0, 0)]), timedelta(hours=8)
+    assert joined(spine_of([("A", 8), ("A", 9)]), rows, day) == ["A0/0", None]
+
+
+def test_no_rows_give_nulls_of_the_right_type() -> None:
+    empty = feature_rows([])
+    found = point_in_time_join(
+        spine_of([("A", 1)]), empty, on={"key": "who"}, at="when", features={"value": "answer"}, ttl=None
+    )
+    assert found.schema["answer"] == pl.String
+    assert found["answer"].to_list() == [None]
