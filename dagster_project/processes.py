@@ -65,7 +65,9 @@ def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, leave)
+    # SIGINT too: a shell starts background commands with it ignored, and then Python leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
     try:
         process.wait()
     except KeyboardInterrupt:
