@@ -113,7 +113,7 @@ def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         problem = json.loads(error.read() or b"{}")
-        said = " ".join(str(problem[name]) for name in ("title", "detail", "hint") if problem.get(name))
+        said = problem.get("detail") or "It gave no reason."
         raise QuantlakeError(f"The service answered {error.code}. {said}") from error
     except OSError as error:
         raise NotReadyError(f"No service answers at {address}: {error}. Start it with `make serve`.") from error
