@@ -4,6 +4,9 @@ import json
 import os
 import shutil
 import time
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -27,7 +30,6 @@ from serving.bundles import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from lake.clock import Clock
     from lake.settings import Settings
@@ -131,8 +133,9 @@ class _Registry:
         self._client.log_metric(run_id, "parity_max_absolute_difference", bundle.parity.max_absolute_difference)
         self._client.log_metric(run_id, "parity_windows", bundle.parity.windows)
         self._client.log_metric(run_id, "model_bytes", len(bundle.content))
-        for name in FILES:
-            self._client.log_artifact(run_id, str(bundle.folder / name), "bundle")
+        with TemporaryDirectory() as folder:
+            _write_mlflow_model(bundle, Path(folder) / "bundle")
+            self._client.log_artifacts(run_id, folder)
         self._client.log_dict(run_id, dict(evidence), "evidence.json")
         self._client.set_terminated(run_id)
         try:
@@ -164,6 +167,27 @@ class _Registry:
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
 
 
+def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
+    """Lay the bundle out as `mlflow.onnx.load_model` expects it; the model file stays byte for byte the same."""
+    import onnx
+    import onnxruntime
+
+    # MLflow warns about type hints of its own when this module is imported.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.onnx
+
+        mlflow.onnx.save_model(
+            onnx.load_model_from_string(bundle.content),
+            str(folder),
+            pip_requirements=[f"onnxruntime=={onnxruntime.__version__}"],
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+        )
+    for name in FILES:
+        shutil.copyfile(bundle.folder / name, folder / name)
+
+
 def _in_service(configured: "Settings") -> dict[str, str]:
     try:
         return champion_versions(configured)
@@ -178,7 +202,7 @@ def _last_move(lake: "Lake", name: str) -> tuple[str, str] | None:
     return None if rows.is_empty() else rows.select("model_version", "model_digest").row(-1)
 
 
-def _place(bundle: Bundle, target: "Path") -> None:
+def _place(bundle: Bundle, target: Path) -> None:
     """Copy the files beside their place and rename the folder, so that a service never meets half of it."""
     if target.exists():
         found = Bundle.load(target)
