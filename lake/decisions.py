@@ -24,6 +24,9 @@ EVALUATIONS = TableSpec(
         Column("hit_rate", REAL, "fraction", "share of right directions", nullable=True),
         Column("coverage", REAL, "fraction", "share of outcomes within p10..p90"),
         Column("beats_naive", FLAG, "", "whether its pinball loss is below naive's in the same fold"),
+        Column(
+            "advantage_t", REAL, "", "t-value over sessions of naive's pinball loss minus this one's", nullable=True
+        ),
         EVENT_TIME,
         KNOWN_TIME,
     ),

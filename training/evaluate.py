@@ -15,10 +15,13 @@ from lake.tables import EVALUATIONS
 from training.config import Experiment
 from training.dataset import WindowSet
 from training.fit import Fitted, Say, fit_model, silent, threads
-from training.metrics import coverage, hit_rate, information_coefficient, mean_absolute_error, pinball_loss
+from training.metrics import coverage, hit_rate, information_coefficient, mean_absolute_error, pinball_loss, t_value
 from training.models import NEURAL_MODELS
 from training.splits import assert_no_overlap, walk_forward
 from training.tracking import Measure
+
+MORE_THAN_CHANCE = 2.0
+"""A t-value from which on an advantage is called more than chance."""
 
 OVERALL = "overall"
 """Name of the row that scores the forecasts of all folds together."""
@@ -115,15 +118,16 @@ def score_folds(
     -------
     pl.DataFrame
         In the columns of `evaluations`; `beats_naive` compares the pinball loss with naive's of the same fold and
-        horizon.
+        horizon, `advantage_t` says how sure that is.
     """
     models = dict.fromkeys(forecast.model for forecast in forecasts)
     joined = [_join([one for one in forecasts if one.model == model]) for model in models]
+    naives = {one.fold: one for one in [*forecasts, *joined] if one.model == "naive"}
     rows = [
         {
             "experiment": experiment,
             "known_time": known_time,
-            **_scores(one, number, overlap=(horizon - 1) // stride_sessions),
+            **_scores(one, naives[one.fold], number, overlap=(horizon - 1) // stride_sessions),
         }
         for one in [*forecasts, *joined]
         for number, horizon in enumerate(HORIZONS)
@@ -162,11 +166,13 @@ def _verdict(row: Mapping[str, Any], table: pl.DataFrame) -> str:
     ours = (pl.col("model") == row["model"]) & (pl.col("horizon_sessions") == row["horizon_sessions"])
     folds = table.filter(ours & (pl.col("fold") != OVERALL))
     what = "beats naive" if row["beats_naive"] else "does not beat naive"
+    is_chance = row["beats_naive"] and (row["advantage_t"] or 0.0) < MORE_THAN_CHANCE
     won = f"it does in {folds['beats_naive'].sum()} of {folds.height} folds"
+    won += f", t {row['advantage_t'] or 0.0:.1f}{': chance alone could explain it' if is_chance else ''}"
     return f"{row['model']} {what} at {row['horizon_sessions']} session(s) ahead by pinball loss ({won})"
 
 
-def _scores(one: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
+def _scores(one: FoldForecast, naive: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
     truth, levels = one.truth.y[:, number], one.quantiles[:, number]  # [window], [window, quantile]
     median = levels[:, 1]
     correlation = information_coefficient(one.truth.keys["event_time"].to_numpy(), truth, median, overlap=overlap)
@@ -181,8 +187,19 @@ def _scores(one: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
         "information_coefficient_t": correlation.t_value,
         "hit_rate": hit_rate(truth, median),
         "coverage": coverage(truth, levels[:, 0], levels[:, 2]),
+        "advantage_t": t_value(_session_losses(naive, number) - _session_losses(one, number), overlap),
         "event_time": one.truth.keys["label_end"].max(),
     }
+
+
+def _session_losses(one: FoldForecast, number: int) -> npt.NDArray[np.float64]:
+    """Mean pinball loss of each session, in order of time: symbols of one session move together and count once."""
+    error = one.truth.y[:, number, None].astype(np.float64) - one.quantiles[:, number]  # [window, quantile]
+    level = np.asarray(QUANTILES)
+    losses = one.truth.keys.select("event_time").with_columns(
+        pl.Series("loss", np.maximum(level * error, (level - 1) * error).mean(axis=1))
+    )
+    return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
 
 
 def _join(forecasts: list[FoldForecast]) -> FoldForecast:

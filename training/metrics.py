@@ -120,7 +120,7 @@ def information_coefficient(
     starts = np.flatnonzero(np.r_[True, moments[order][1:] != moments[order][:-1]]) if len(order) else np.array([0])
     scores = [_rank_correlation(outcomes[known][rows], forecasts[known][rows]) for rows in np.split(order, starts[1:])]
     scored = np.array([score for score in scores if score is not None])
-    return InformationCoefficient(_mean(scored), _t_value(scored, overlap), len(scored))
+    return InformationCoefficient(_mean(scored), t_value(scored, overlap), len(scored))
 
 
 def _rank_correlation(first: Numbers, second: Numbers) -> float | None:
@@ -139,7 +139,11 @@ def _centred_ranks(values: Numbers) -> Numbers:
     return centred
 
 
-def _t_value(scores: Numbers, lags: int) -> float | None:
+def t_value(scores: Numbers, lags: int = 0) -> float | None:
+    """Return the mean of scores in order of time over its standard error; None below two scores, or without spread.
+
+    With `lags` above 0 the error is Newey and West's (1987), which allows for neighbours that repeat each other.
+    """
     count = len(scores)
     if count < 2:  # noqa: PLR2004 - a spread needs two
         return None

@@ -68,12 +68,15 @@ def test_a_planted_signal_beats_naive_and_the_table_says_so(forecasts: list[Fold
     strength = table.filter((pl.col("model") == "ridge") & (pl.col("fold") == OVERALL))
     assert strength["information_coefficient"].min() > 0.3
     assert strength["information_coefficient_t"].min() > 5
+    assert strength["advantage_t"].min() > 5
+    assert not any("chance" in text for text in sentences)
     assert strength["hit_rate"].min() > 0.7
 
 
 def test_a_model_worse_than_naive_is_called_worse(market: WindowSet) -> None:
     truth = market.take(np.arange(400))
     table = table_of([said(truth, "naive", 0.02, shift=0.01), said(truth, "lstm", 0.02, shift=0.05)])
+    assert table.filter(pl.col("model") == "lstm")["advantage_t"].max() < -2
     assert not table["beats_naive"].any()
     assert all(text.startswith("lstm does not beat naive") and "0 of 1 folds" in text for text in verdicts(table))
 
@@ -82,6 +85,19 @@ def test_as_good_as_naive_does_not_beat_it(market: WindowSet) -> None:
     truth = market.take(np.arange(40))
     table = table_of([said(truth, "naive", 0.02), said(truth, "tft", 0.02)])
     assert not table["beats_naive"].any()
+
+
+def test_an_advantage_that_chance_explains_is_said_to_be_one(market: WindowSet) -> None:
+    truth = market.take(np.arange(400))
+    noise = np.repeat(np.random.default_rng(0).uniform(-0.002, 0.002, 100), 4)  # one number per session
+    small = said(truth, "lstm", 0.02, shift=0.01 - 1e-5)
+    noisy = small.quantiles + (noise - noise.mean())[:, None, None].astype(np.float32)
+    naive = said(truth, "naive", 0.02, shift=0.01)
+    table = table_of([naive, FoldForecast("lstm", "2009", truth, noisy), said(truth, "tft", 0.02, shift=0.009)])
+    sentences = verdicts(table)
+    assert table.filter(pl.col("model") != "naive")["beats_naive"].all()
+    assert [("chance alone could explain it" in text) for text in sentences] == [True, True, False, False]
+    assert table.filter(pl.col("model") == "naive")["advantage_t"].null_count() == 4
 
 
 def test_the_figures_are_those_worked_by_hand(market: WindowSet) -> None:
