@@ -18,7 +18,7 @@ from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader, feature_store, materialize
 from feature_repo.update import update_regimes, update_technical, update_windows
-from feature_repo.windows import FORECAST_V1, window_hash
+from feature_repo.windows import FORECAST_V1, WindowSpec, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -156,6 +156,12 @@ def test_nothing_stored_means_everything_is_missing(settings: Settings, redis: s
     assert batch.window.shape == (0, *FORECAST_V1.shape)
     assert reader.symbols() == []
     assert len(reader.read([])) == 0
+
+
+def test_a_window_of_another_size_is_missing_and_not_misread(small_lake: Lake, settings: Settings, redis: str) -> None:
+    materialize(small_lake, settings, DEMO_START)
+    shorter = WindowSpec(FORECAST_V1.name, FORECAST_V1.features, FORECAST_V1.sessions - 1)
+    assert OnlineReader(settings, shorter).read(["AAA"]).missing == ["AAA"]
 
 
 def restate(lake: Lake, at: datetime) -> None:
