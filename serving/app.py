@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1/public"
 JSON = "application/json"
-COMPUTE_THREADS = 2
-"""Forecasts computed at a time: more would only take the interpreter's lock from each other."""
+COMPUTE_THREADS = 8
+"""Forecasts computed at a time; while one waits for Redis or computes in the engine, another holds the interpreter."""
 LOG_SECONDS = 10.0
 
 

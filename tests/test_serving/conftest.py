@@ -49,7 +49,13 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def market(tmp_path_factory) -> Home:
     """The real market up to the end of 2012, with features, regimes and today's windows."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), redis_port=free_port(), port=free_port(), redis_url=None)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"),
+        redis_port=free_port(),
+        port=free_port(),
+        redis_url=None,
+        online_timeout_ms=8_000,
+    )
     home = Home(settings, Lake.open(settings), ReplayClock(settings.home / "clock.json"))
     ingest_bars(home.lake, PackagedMarket(), home.clock)
     refine_to_lake(home.lake, home.clock)
