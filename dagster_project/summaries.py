@@ -109,10 +109,12 @@ def selections(settings: "Settings") -> Table:
 
 
 def reasons(settings: "Settings") -> str:
-    """Why those weights are in force, a sentence each; regimes with the same reason share one."""
+    """Why those weights are in force: one sentence where all regimes share it, else one per regime."""
     by_reason: dict[str, list[str]] = {}
     for regime, *_, reason in rows(settings, SELECTED):
         by_reason.setdefault(reason, []).append(regime)
+    if len(by_reason) == 1:
+        return f"  {next(iter(by_reason))}"
     return "\n".join(f"  {', '.join(regimes)}: {reason}" for reason, regimes in by_reason.items())
 
 
