@@ -185,7 +185,7 @@ def test_a_row_of_the_past_restated_before_the_end_of_knowledge_is_another_train
 ) -> None:
     other = Lake(tmp_path / "tables")
     for spec in (FEATURES_TECHNICAL, LABELS):
-        rows = few[0].read(spec)
+        rows = few[0].read(spec).sort("event_time", *spec.key)  # the oldest row, which the training knows, comes first
         if spec is LABELS:
             is_first = pl.int_range(pl.len()) == 0
             rows = rows.with_columns(pl.when(is_first).then(0.123).otherwise("forward_return").alias("forward_return"))
