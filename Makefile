@@ -41,8 +41,8 @@ mlflow: setup ## the MLflow tracking UI on 127.0.0.1:5000
 lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 	@$(BIN)/quantlake lab
 
-test: setup ## all tests but the slow ones
-	@$(BIN)/pytest -m "not slow"
+test: setup ## all tests but the slow ones, on two cores
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: setup ## the slow and wide variants
 	@$(BIN)/pytest -m slow

@@ -26,6 +26,10 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("quantlake")
 
 
+ONE_WORKER = {"end_to_end", "test_serving"}
+"""Folders whose session fixtures take longer than most of their tests."""
+
+
 def pytest_configure() -> None:
     """Keep tests, and the processes they start, away from the user's lake and from services outside."""
     for name in [name for name in os.environ if name.startswith("QUANTLAKE_")]:
@@ -44,6 +48,13 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["QUANTLAKE_HOME"], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let two workers share the tests by file, and by folder where a costly fixture serves the whole folder."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_WORKER else item.path.name))
 
 
 @pytest.fixture

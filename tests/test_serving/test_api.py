@@ -22,7 +22,7 @@ from serving.blend import sign_probability
 from serving.champions import Champions
 from serving.forecast_log import ForecastLog, _connect, as_rows, unread
 from serving.middleware import BODY_BYTES
-from serving.predictor import Predictor, age_sessions
+from serving.predictor import Predictor
 from serving.runtime import load_engines
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
@@ -393,9 +393,3 @@ def test_a_forecast_grows_stale_when_the_market_moves_on(home, reader, predictor
     stale = Predictor(reader, predictor.champions, predictor.log, later)
     data = ask(TestClient(build_app(stale))).json()["data"]
     assert (data["age_sessions"], data["is_stale"]) == (3, True)
-
-
-def test_age_counts_sessions_not_days():
-    friday, monday = (calendars.close_of(datetime(2012, 11, day).date()) for day in (16, 19))  # noqa: DTZ001
-    assert age_sessions(friday, monday) == 1
-    assert age_sessions(friday, friday) == 0
