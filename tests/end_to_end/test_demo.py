@@ -81,7 +81,6 @@ def test_runs_are_in_the_dagster_ui(demo_home):
     assert bars.asset_materialization.metadata["dagster/row_count"].value > 79_000
 
 
-@pytest.mark.slow
 def test_day_by_day_equals_one_jump(demo_home, tmp_path):
     from feature_repo.catalog import FEATURES_TECHNICAL
 
