@@ -1,0 +1,84 @@
+"""The sensor, the schedule and the blocking checks, over a real lake."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dagster_project.automation import after_the_close, new_raw_batches
+from dagster_project.definitions import defs
+from dagster_project.partitions import RANGE_END, RANGE_START
+from dagster_project.resources import Platform
+from lake.clock import DEMO_START
+from lake.settings import settings as read_settings
+from lake.store import Lake
+from lake.tables import BARS, RAW_BARS
+from lake.testing import as_received, tiny_market
+
+MARKET = tiny_market(["AAPL", "^GSPC"], sessions=8, seed=5)
+
+pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Iterator[Lake]:
+    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+    read_settings.cache_clear()
+    yield Lake.open()
+    read_settings.cache_clear()
+
+
+def tick(cursor: str | None) -> Any:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(
+            instance=instance,
+            cursor=cursor,
+            definitions=defs,
+            sensor_name="new_raw_batches",
+            resources={"platform": Platform()},
+        )
+        return new_raw_batches.evaluate_tick(context)
+
+
+def test_the_sensor_asks_for_one_run_per_raw_batch(home: Lake):
+    waiting = tick(None)
+    assert waiting.run_requests == []
+    assert "run the job 'everything' first" in waiting.skip_message
+    home.append(RAW_BARS, as_received(MARKET, batch_id="first"), batch_id="first")
+    first = tick(waiting.cursor)
+    (asked,) = first.run_requests
+    assert asked.tags[RANGE_START] == "2011"
+    assert asked.tags[RANGE_END] == "2012"
+    assert tick(first.cursor).run_requests == []
+    home.append(RAW_BARS, as_received(MARKET, batch_id="second"), batch_id="second")
+    (again,) = tick(first.cursor).run_requests
+    assert again.run_key != asked.run_key
+
+
+@pytest.mark.usefixtures("home")
+def test_the_schedule_asks_for_this_year_and_the_one_before():
+    request = after_the_close(dg.build_schedule_context(), platform=Platform())
+    assert request.tags == {RANGE_START: "2011", RANGE_END: "2012"}
+    assert f"{DEMO_START:%Y%m%d}" in request.run_key
+
+
+@pytest.mark.parametrize("is_bad", [False, True])
+def test_a_table_that_fails_its_suite_stops_what_is_downstream(home: Lake, is_bad: bool):
+    bars = MARKET.with_columns(pl.lit(-1.0).alias("volume")) if is_bad else MARKET
+    home.append(RAW_BARS, as_received(MARKET, batch_id="good"), batch_id="good")
+    home.merge(BARS, bars.filter(symbol="AAPL").with_columns(pl.lit("AMZN").alias("symbol")))
+    names = ["bars", "actions", "quarantine", "features_technical"]
+    result = defs.resolve_job_def("everything").execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags={RANGE_START: "2012", RANGE_END: "2012"},
+        asset_selection=[dg.AssetKey(name) for name in names],
+        raise_on_error=False,
+        run_config={"loggers": {"progress": {}}},
+    )
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    verdicts = {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
+    assert result.success is not is_bad
+    assert verdicts["bars"] is not is_bad
+    assert ("features_technical" in made) is not is_bad
