@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -24,7 +25,7 @@ LOG_SECONDS = 10.0
 
 def build_app(predictor: "Predictor | None" = None) -> FastAPI:
     """Return the application; without a predictor, whoever serves it sets ``app.state.predictor`` before it starts."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="quantlake",
         description="Forecasts of daily returns, each with the data and the models that made it.",
         version="1",
