@@ -1,5 +1,5 @@
 # The few verbs of the project, the same for people and for CI. `make help` lists them.
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
@@ -16,7 +16,7 @@ help: ## list the verbs
 setup: $(VENV)/.ready ## make .venv with the pinned versions
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "quantlake needs Python 3.11 and '$(PYTHON)' was not found; install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "quantlake needs Python 3.11; '$(PYTHON)' is not that. Install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up $(VENV) with the pinned versions (about 320 packages; a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
