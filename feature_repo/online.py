@@ -1,7 +1,8 @@
 """One online read per request: model input, regime and strategy of each symbol, within a deadline."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,7 +70,8 @@ class OnlineReader:
     Parameters
     ----------
     settings
-        Say where Redis is and, in `online_timeout_ms`, how long a read may wait. Nothing is started.
+        Say where Redis is and, in `online_timeout_ms`, how long a read may take as a whole. No step of it is begun in
+        the second half of that time, and none waits longer than half of it. Nothing is started.
     spec
         Windows to read.
     """
@@ -80,9 +82,8 @@ class OnlineReader:
         from feature_repo.online_store import EmbeddedRedisOnlineStore
 
         self._spec, self._settings = spec, settings
-        # A first read waits for the connection and for three answers: each step gets a share of the deadline.
         self._config = repo_config(
-            settings, url=redis_url(settings), timeout_ms=max(1, settings.online_timeout_ms // 4)
+            settings, url=redis_url(settings), timeout_ms=max(1, settings.online_timeout_ms // 2)
         )
         self._store = EmbeddedRedisOnlineStore()
         self._views = views
@@ -95,10 +96,10 @@ class OnlineReader:
         OnlineStoreError
             If Redis does not answer within `online_timeout_ms`.
         """
-        views = self._views
-        windows = self._read(views.window, symbols, WINDOW)
-        strategies = self._read(views.strategy, symbols, STRATEGY)
-        regimes = self._read(views.regime, [MARKET], REGIME)
+        views, started = self._views, time.monotonic()
+        windows = self._read(views.window, symbols, WINDOW, started)
+        strategies = self._read(views.strategy, symbols, STRATEGY, started)
+        regimes = self._read(views.regime, [MARKET], REGIME, started)
         size = self._spec.shape[0] * self._spec.shape[1]
         found = [i for i, (_, values) in enumerate(windows) if _has(values, "window", size)]
         places, rows = set(found), [windows[i] for i in found]
@@ -125,32 +126,44 @@ class OnlineReader:
         Raises
         ------
         OnlineStoreError
-            If Redis does not answer.
+            If Redis leaves one question unanswered for half of `online_timeout_ms`.
         """
-        found: list[str] = self._guarded(lambda: self._store.entities(self._config, self._views.window))
+        found: list[str] = self._guarded(
+            lambda: self._store.entities(self._config, self._views.window), time.monotonic()
+        )
         return found
 
-    def _read(self, view: Any, keys: Sequence[str], features: Sequence[str]) -> list[tuple[Any, dict[str, Any]]]:
+    def _read(
+        self, view: Any, keys: Sequence[str], features: Sequence[str], started: float
+    ) -> list[tuple[Any, dict[str, Any]]]:
         from feature_repo.online_store import entity_keys
 
         if not keys:
             return []
         found = self._guarded(
-            lambda: self._store.online_read(self._config, view, entity_keys(view.join_keys[0], keys), list(features))
+            lambda: self._store.online_read(self._config, view, entity_keys(view.join_keys[0], keys), list(features)),
+            started,
         )
         return [(at, values or {}) for at, values in found]
 
-    def _guarded(self, read: Any) -> Any:
+    def _guarded(self, read: Callable[[], Any], started: float) -> Any:
+        """Take one step of what was begun at an instant of the monotonic clock, if half the time is left for it."""
         from redis.exceptions import RedisError
 
+        if (time.monotonic() - started) * 1e3 > self._settings.online_timeout_ms / 2:
+            raise self._too_late(started, "its answers come too slowly")
         try:
             return read()
         except (RedisError, OSError) as error:
-            raise OnlineStoreError(
-                f"The online store at {self._settings.redis_port if not self._settings.redis_url else 'REDIS_URL'} did "
-                f"not answer within {self._settings.online_timeout_ms} ms: {error}. Start it with `make serve`, or set "
-                "REDIS_URL to a server that runs."
-            ) from error
+            raise self._too_late(started, str(error)) from error
+
+    def _too_late(self, started: float, reason: str) -> OnlineStoreError:
+        where = "REDIS_URL" if self._settings.redis_url else f"port {self._settings.redis_port}"
+        return OnlineStoreError(
+            f"The online store at {where} did not answer within {self._settings.online_timeout_ms} ms, given up after "
+            f"{(time.monotonic() - started) * 1e3:.0f} ms: {reason}. Start it with `make serve`, set REDIS_URL to a "
+            "server that runs, or QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
+        )
 
 
 def _has(values: dict[str, Any], name: str, size: int | None = None) -> bool:

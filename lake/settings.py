@@ -14,6 +14,7 @@ Precision = Literal["fp32", "fp16"]
 
 UNUSABLE = "%[]*?"
 """Characters of a path that the Delta writer or a file pattern would read as something else."""
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Settings(BaseSettings):
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
     engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
-    online_timeout_ms: int = Field(default=500, ge=1, description="longest wait for the online store")
+    online_timeout_ms: int = Field(default=1_000, ge=1, description="longest wait for the online store")
 
     @property
     def tables(self) -> Path:
@@ -88,7 +89,7 @@ def settings() -> Settings:
     try:
         read = Settings()
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        problems = "; ".join(f"{_variable(e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors())
         raise ConfigError(f"The environment holds a setting that cannot be used. {problems}") from error
     unusable = sorted(set(str(read.home)) & set(UNUSABLE))
     if unusable:
@@ -96,4 +97,19 @@ def settings() -> Settings:
             f"QUANTLAKE_HOME is {read.home}, and a Delta table cannot lie in a folder with {' '.join(unusable)} in its "
             "name. Choose another folder."
         )
-    return read.model_copy(update={"home": read.home.expanduser().absolute()})
+    if read.redis_url and not read.redis_url.startswith(REDIS_SCHEMES):
+        raise ConfigError(
+            f"REDIS_URL must begin with one of {', '.join(REDIS_SCHEMES)}, e.g. redis://127.0.0.1:6379/0."
+        )
+    home = read.home.expanduser().absolute()
+    if home.exists() and not home.is_dir():
+        raise ConfigError(
+            f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."
+        )
+    return read.model_copy(update={"home": home})
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Name of the variable that a setting is read from, as its user wrote it."""
+    name = ".".join(map(str, location))
+    return f"QUANTLAKE_{name.upper()}" if name in Settings.model_fields else name

@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -279,6 +281,27 @@ def test_a_paused_server_is_an_error_within_the_deadline_and_comes_back(
     finally:
         os.kill(process, signal.SIGCONT)
     assert reader.read(["AAA"]).symbols == ["AAA"]
+
+
+def test_a_busy_server_is_waited_for(small_lake: Lake, settings: Settings, redis: str) -> None:
+    materialize(small_lake, settings, DEMO_START)
+    reader = OnlineReader(settings)
+    reader.read(["AAA"])
+    with Redis.from_url(redis) as server:
+        server.client_pause(settings.online_timeout_ms * 3 // 10, all=True)
+    assert reader.read(["AAA"]).symbols == ["AAA"]
+
+
+def test_answers_that_drip_in_are_refused_within_one_deadline(settings: Settings, monkeypatch: Any) -> None:
+    reader = OnlineReader(settings)
+    step = 0.4 * settings.online_timeout_ms / 1000
+
+    def drip(_config: object, _view: object, keys: list[object], _features: list[str]) -> list[tuple[None, None]]:
+        time.sleep(step)
+        return [(None, None)] * len(keys)
+
+    monkeypatch.setattr(reader, "_store", SimpleNamespace(online_read=drip))
+    assert refused_within(reader, settings) < settings.online_timeout_ms / 1000
 
 
 def test_a_reader_survives_a_restart_of_the_server(small_lake: Lake, settings: Settings) -> None:
