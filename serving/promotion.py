@@ -107,13 +107,9 @@ class _Registry:
     """The model registry of the tracking server, as far as a promotion needs it."""
 
     def __init__(self, configured: "Settings") -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        from mlflow import MlflowClient
+        from training.tracking import open_store
 
-        configured.mlflow.mkdir(parents=True, exist_ok=True)
-        self._artifacts = (configured.mlflow / "artifacts").as_uri() if configured.mlflow_tracking_uri is None else None
-        self._client = MlflowClient(tracking_uri=configured.tracking_uri, registry_uri=configured.tracking_uri)
+        self._client, self._experiment = open_store(configured, EXPERIMENT)
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Version under which this very file and signature are registered, if they are."""
@@ -127,7 +123,7 @@ class _Registry:
         """Log file, signature and proof in a run of their own, and make a version of them."""
         from mlflow.exceptions import MlflowException
 
-        run_id = self._client.create_run(self._experiment(), run_name=f"{bundle.name}-{bundle.digest[:12]}").info.run_id
+        run_id = self._client.create_run(self._experiment, run_name=f"{bundle.name}-{bundle.digest[:12]}").info.run_id
         self._client.log_param(run_id, "model", bundle.name)
         self._client.log_param(run_id, "table_versions", json.dumps(bundle.signature.table_versions))
         self._client.log_metric(run_id, "parity_max_absolute_difference", bundle.parity.max_absolute_difference)
@@ -159,12 +155,6 @@ class _Registry:
     def move(self, name: str, version: str) -> None:
         """Point the alias at a version."""
         self._client.set_registered_model_alias(name, ALIAS, version)
-
-    def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
 
 
 def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:

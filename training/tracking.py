@@ -8,10 +8,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lake.errors import ConfigError
 from lake.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 FINGERPRINT_TAG = "quantlake.fingerprint"
 MOST_KEYS = 40
@@ -49,24 +52,7 @@ class Tracker:
     """
 
     def __init__(self, settings: Settings, experiment: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        from mlflow import MlflowClient
-
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        is_local = settings.mlflow_tracking_uri is None
-        if is_local:
-            settings.mlflow.mkdir(parents=True, exist_ok=True)
-        place = (settings.mlflow / "artifacts").as_uri() if is_local else None
-        with warnings.catch_warnings():
-            # MLflow 3.17 maps its tables in a way that SQLAlchemy means to drop; both versions are pinned.
-            warnings.filterwarnings("ignore", message=".*noload.*")
-            self._client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
-            found = self._client.get_experiment_by_name(experiment)
-        self._experiment = str(
-            found.experiment_id if found else self._client.create_experiment(experiment, artifact_location=place)
-        )
+        self._client, self._experiment = open_store(settings, experiment)
 
     def run(self, name: str, fingerprint: str) -> str:
         """Return the id of the run of that name and fingerprint; it is created the first time.
@@ -124,6 +110,26 @@ class Tracker:
                 add = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
                 add(run_id, str(path), place or None)
         self._client.set_terminated(run_id)
+
+
+def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]":
+    """Return a client of the tracking store and the id of an experiment in it, made the first time; say nothing."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    is_local = settings.mlflow_tracking_uri is None
+    if is_local:
+        settings.mlflow.mkdir(parents=True, exist_ok=True)
+    place = (settings.mlflow / "artifacts").as_uri() if is_local else None
+    with warnings.catch_warnings():
+        # MLflow 3.17 maps its tables in a way that SQLAlchemy means to drop; both versions are pinned.
+        warnings.filterwarnings("ignore", message=".*noload.*")
+        client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        found = client.get_experiment_by_name(experiment)
+    return client, str(found.experiment_id if found else client.create_experiment(experiment, artifact_location=place))
 
 
 def _text(value: Any) -> str:

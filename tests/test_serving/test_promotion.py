@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 def registry(tmp_path_factory):
     """One migrated tracking database: making one takes seconds, copying it none."""
     settings = Settings(home=tmp_path_factory.mktemp("registry"))
-    promotion._Registry(settings)._experiment()
+    promotion._Registry(settings)
     return settings.mlflow
 
 
@@ -48,6 +50,18 @@ def second(exports, tmp_path):
     signature = exports["ridge"].signature.model_copy(update={"table_versions": {"features_technical": 9}})
     (folder / "signature.json").write_text(signature.to_json())
     return Bundle.load(folder)
+
+
+def test_the_registry_is_opened_without_a_word(settings):
+    script = f"""
+from pathlib import Path
+from lake.settings import Settings
+from serving.promotion import _Registry
+_Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
+"""
+    said = subprocess.run([sys.executable, "-W", "always", "-c", script], capture_output=True, check=True, text=True)
+    assert "noload" not in said.stderr
+    assert "INFO" not in said.stderr
 
 
 def test_a_promoted_model_is_in_service(promote, settings, exports):
