@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
+MORE_THAN_CHANCE = 2.0
+"""t-value from which on an advantage over naive is called more than chance."""
 EQUAL, SHOWN = 1e-9, 0.005
 """Spread below which weights are equal, and the least weight worth a line."""
 
 MODEL_TABLE = """
     select model, horizon_sessions, rows, mean_absolute_error, pinball_loss, information_coefficient,
-           information_coefficient_t, hit_rate, coverage, beats_naive
+           information_coefficient_t, hit_rate, coverage, beats_naive, advantage_t
     from evaluations
-    where fold = 'overall' and experiment = (select experiment from evaluations order by known_time desc limit 1)
+    where fold = 'overall' and experiment = ?
     order by horizon_sessions, pinball_loss
 """
 SELECTED = """
@@ -74,10 +76,13 @@ def tables(settings: "Settings") -> Table:
 
 
 def models(settings: "Settings") -> Table:
-    """The model table: walk-forward scores beside naive."""
+    """The model table of the training whose models are in force: walk-forward scores beside naive."""
+    from training.stages import champions
+
+    in_force = next(iter(champions(settings).values()))["experiment"]
     return _table(
-        "Models, walk-forward over all folds (errors and rates in %; beats naive: by pinball loss)",
-        ("model", "h", "rows", "MAE", "pinball", "IC", "t(IC)", "hit rate", "80 % band", "beats naive"),
+        "Models, walk-forward over all folds (errors and rates in %; t: of the pinball loss gained over naive)",
+        ("model", "h", "rows", "MAE", "pinball", "IC", "t(IC)", "hit rate", "80 % band", "t", "beats naive"),
         (
             (
                 model,
@@ -89,9 +94,12 @@ def models(settings: "Settings") -> Table:
                 _number(t, 1),
                 _percent(hit, 1),
                 _percent(cover, 1),
-                _verdict(model, beats),
+                _number(gain_t, 1),
+                _verdict(model, gain_t, beats=beats),
             )
-            for model, horizon, count, error, loss, ic, t, hit, cover, beats in rows(settings, MODEL_TABLE)
+            for model, horizon, count, error, loss, ic, t, hit, cover, beats, gain_t in rows(
+                settings, MODEL_TABLE, (in_force,)
+            )
         ),
     )
 
@@ -198,8 +206,12 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _verdict(model: str, beats: bool) -> str:
-    return "-" if model == "naive" else "yes" if beats else "no"
+def _verdict(model: str, advantage_t: float | None, *, beats: bool) -> str:
+    if model == "naive":
+        return "-"
+    if not beats:
+        return "no"
+    return "yes" if abs(advantage_t or 0.0) >= MORE_THAN_CHANCE else "yes, by chance?"
 
 
 def _weights(names: Sequence[str], weights: Sequence[float]) -> str:

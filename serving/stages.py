@@ -126,6 +126,7 @@ def _scores(lake: Lake, experiment: str, model: str) -> list[dict[str, Any]]:
         "information_coefficient",
         "coverage",
         "beats_naive",
+        "advantage_t",
     )
     return [{name: row[name] for name in kept} for row in rows]
 
