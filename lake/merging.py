@@ -14,8 +14,9 @@ SMALL = 1e-3
 def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a batch that say something new.
 
-    The rows of one key are put in the order of their `known_time`, stored ones before new ones, and each is compared
-    with the row before it. It is news when it is the first of its key or, in a table that keeps restatements, when
+    The rows of one key are put in the order of their `known_time`, stored ones before new ones (in a table without
+    restatements the stored one before all new ones, whenever they were known), and each is compared with the row
+    before it. It is news when it is the first of its key or, in a table that keeps restatements, when
     it differs from what was known just before. A row that repeats what was known, its numbers within the table's
     `tolerance`, says nothing new: what is stored keeps its bytes.
 
@@ -43,7 +44,7 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
             stored.with_columns(pl.lit(value=False).alias("is_new")),
             batch.with_columns(pl.lit(value=True).alias("is_new")),
         ]
-    ).sort([*key, "known_time", "is_new"])
+    ).sort([*key, "known_time", "is_new"] if spec.restates else [*key, "is_new", "known_time"])
     same_key = pl.all_horizontal(_repeats(name) for name in key)
     same_time = _repeats("known_time") if spec.restates else pl.lit(value=True)
     judged = rows.with_columns(

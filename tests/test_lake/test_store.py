@@ -134,6 +134,14 @@ def test_what_is_said_once_is_never_restated(lake: Lake) -> None:
         lake.merge(VERDICTS, facts([("A", 7, 8, 1.0)]))
 
 
+def test_what_is_said_once_counts_once_though_it_comes_again_as_known_earlier(lake: Lake) -> None:
+    lake.merge(VERDICTS, facts([("AAA", 0, 2, 1.0)]))
+    assert lake.merge(VERDICTS, facts([("AAA", 0, 1, 1.0)])).skipped
+    assert lake.read(VERDICTS).height == 1
+    with pytest.raises(ConflictError, match="never restated"):
+        lake.merge(VERDICTS, facts([("AAA", 0, 1, 2.0)]))
+
+
 def test_an_empty_frame_makes_the_table_and_nothing_more(lake: Lake) -> None:
     report = lake.merge(FACTS, FACTS.empty())
     assert (report.rows, report.first, report.skipped) == (0, None, True)
