@@ -155,6 +155,9 @@ class Experiment(_Frozen):
     def _is_consistent(self) -> Self:
         if "naive" not in self.models:
             raise ValueError("models must hold 'naive': the table shows every other model beside it")
+        years = self.splits.test_years
+        if list(years) != sorted(set(years)):
+            raise ValueError(f"test_years {years} must ascend: parameters are searched for before the first of them")
         late = [year for year in self.splits.test_years if year > self.train_until.year]
         if late:
             raise ValueError(f"test_years {late} lie after train_until {self.train_until}, which nothing may see")

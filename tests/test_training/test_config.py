@@ -54,6 +54,8 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, cont
         ("optimisation: {epochs: 0}", "optimisation.epochs"),
         ("optimisation: {epochs: many}", "'many'"),
         ("splits: {test_years: [2010, 2011]}", "splits.test_years"),
+        ("splits: {test_years: [2011, 2009, 2010]}", "must ascend"),
+        ("splits: {test_years: [2009, 2009, 2010]}", "must ascend"),
         ("train_until: 2010-12-31", "test_years"),
         ("models: [ridge]", "naive"),
         ("models: [naive, prophet]", "prophet"),
