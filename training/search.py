@@ -1,5 +1,6 @@
 """Look for parameters of the networks with Optuna: poor trials are pruned, and a search cut off is taken up again."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +106,9 @@ def _open(name: str, experiment: Experiment, folder: Path) -> "optuna.Study":
     )
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    if not _finished(study):
+    if not study.get_trials(deepcopy=False, states=(*_finished_states(), optuna.trial.TrialState.WAITING)):
         declared = experiment.parameters_of(name)
-        study.enqueue_trial({key: declared[key] for key in _space(experiment.search)}, skip_if_exists=True)
+        study.enqueue_trial({key: declared[key] for key in _space(experiment.search)})
     return study
 
 
@@ -120,6 +121,9 @@ def _objective(
 
     def objective(trial: "optuna.Trial") -> float:
         def watch(epoch: int, loss: float) -> None:
+            # A loss that is no number would end the search, and the search taken up again would draw the same trial.
+            if not math.isfinite(loss):
+                raise optuna.TrialPruned
             trial.report(loss, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
@@ -142,11 +146,14 @@ def _space(plan: SearchPlan) -> "dict[str, Callable[[optuna.Trial], Any]]":
     }
 
 
-def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+def _finished_states() -> "tuple[optuna.trial.TrialState, ...]":
     import optuna
 
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    trials: list[optuna.trial.FrozenTrial] = study.get_trials(deepcopy=False, states=states)
+    return optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
+
+
+def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    trials: list[optuna.trial.FrozenTrial] = study.get_trials(deepcopy=False, states=_finished_states())
     return trials
 
 
@@ -162,5 +169,11 @@ def _result(name: str, study: "optuna.Study", experiment: Experiment, before: in
         trials=len(trials),
         pruned=sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials),
         ran=len(trials) - before,
-        losses=[trial.values[0] if trial.values else trial.intermediate_values[trial.last_step] for trial in trials],
+        losses=[_last_loss(trial) for trial in trials],
     )
+
+
+def _last_loss(trial: "optuna.trial.FrozenTrial") -> float:
+    """Return the last validation loss a trial told, infinity where it never told a number."""
+    told = trial.values[0] if trial.values else trial.intermediate_values.get(trial.last_step, math.inf)
+    return float(told)

@@ -8,6 +8,7 @@ from optuna.storages.journal import JournalFileBackend
 from lake.errors import UnknownNameError
 from training.config import Experiment, parse_experiment
 from training.dataset import WindowSet
+from training.fit import fit_model
 from training.search import JOURNAL, search
 
 
@@ -67,6 +68,39 @@ def test_a_trial_that_a_killed_run_left_open_is_closed_and_made_up_for(
     states = [trial.state.name for trial in optuna.load_study(study_name="lstm", storage=storage).trials]
     assert states.count("RUNNING") == 0
     assert resumed.losses == whole.losses
+
+
+def test_a_search_killed_in_its_first_trial_still_tries_what_was_declared(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path
+) -> None:
+    whole = search("lstm", *parts, with_trials(tiny, 2), tmp_path / "whole")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    study = optuna.create_study(study_name="lstm", storage=storage)
+    declared = tiny.parameters_of("lstm")
+    study.enqueue_trial({key: declared[key] for key in ("hidden", "dropout", "learning_rate", "weight_decay")})
+    study.ask()  # opened, never told
+    resumed = search("lstm", *parts, with_trials(tiny, 2), folder)
+    assert resumed.losses == whole.losses
+    assert resumed.first_loss == whole.first_loss
+
+
+def test_a_trial_whose_loss_is_no_number_does_not_end_the_search(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge_once(*given: Any, watch: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            watch(0, float("nan"))
+        return fit_model(*given, watch=watch, **named)
+
+    calls: list[int] = []
+    monkeypatch.setattr("training.search.fit_model", diverge_once)
+    found = search("lstm", *parts, tiny, tmp_path)
+    assert (found.trials, found.pruned) == (3, 1)
+    assert found.losses[1] == float("inf")
+    assert found.loss == min(found.losses)
 
 
 def test_poor_trials_are_pruned(parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path) -> None:
