@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from lake.errors import QuantlakeError
 from lake.settings import settings
@@ -33,7 +34,7 @@ def demo() -> None:
 
 @app.command()
 def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market sessions to let happen.")] = 1) -> None:
-    """Let the next market sessions close, run the daily job for each, and show what changed."""
+    """Let the next market sessions close, run the daily job, and show what changed."""
     from dagster_project import verbs
 
     verbs.advance(settings(), console, sessions=sessions)
@@ -41,9 +42,10 @@ def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market se
 
 @app.command()
 def summary() -> None:
-    """Show tables, models, strategies, drift and the newest forecasts."""
-    from dagster_project import summaries
+    """Show tables, refused rows, the model table, the strategies in force and drift."""
+    from dagster_project import summaries, verbs
 
+    verbs.require_lake(settings())
     summaries.show(settings(), console)
 
 
@@ -52,11 +54,16 @@ def sql(query: Annotated[str, typer.Argument(help="A DuckDB query; every table i
     """Ask the lake in SQL: quantlake sql "select * from bars limit 5"."""
     import duckdb
 
+    from dagster_project import verbs
     from lake.sql import connect
 
+    verbs.require_lake(settings())
     try:
         with connect() as connection:
-            console.print(connection.sql(query))
+            answer = connection.sql(query)
+            if answer is None:
+                raise QuantlakeError("That gives no rows to show. Ask with select or from, e.g. from bars limit 5.")
+            console.print(answer)
     except duckdb.Error as error:
         raise QuantlakeError(f"The query cannot be answered: {error}") from error
 
@@ -109,5 +116,6 @@ def main() -> None:
     try:
         app()
     except QuantlakeError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]{type(error).__name__}[/red] {error}", highlight=False)
+        said = Text.assemble((type(error).__name__, "red"), " ", str(error))
+        Console(stderr=True, soft_wrap=True).print(said, highlight=False)
         sys.exit(1)

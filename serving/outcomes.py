@@ -79,7 +79,7 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     -------
     Report
         Of `strategy_returns`; skipped when no further session has settled. ``warnings`` name strategies that have no
-        forecast to trade on, and sessions that wait for the return of a symbol held.
+        forecast to trade on.
     """
     started = time.perf_counter()
     replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")
