@@ -1,0 +1,80 @@
+"""The README and the pages beside it name only what exists, and what they show runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from dagster_project.cli import app
+from lake.decisions import FORECASTS
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import BARS
+from lake.testing import tiny_market
+from serving.api import PredictAnswer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKS = sorted(
+    {
+        (page.relative_to(ROOT).as_posix(), link.partition("#")[0])
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+        if not re.match(r"[a-z]+:|#", link)
+    }
+)
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("verb", sorted(set(re.findall(r"\bmake ([a-z-]+)", README))))
+def test_every_make_verb_is_in_the_makefile(verb: str):
+    assert re.search(rf"^{verb}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", sorted(set(re.findall(r"bin/quantlake ([a-z]+)", README))))
+def test_every_verb_of_the_command_exists(verb: str):
+    assert verb in typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_every_relative_link_leads_somewhere(page: str, link: str):
+    assert (ROOT / page).parent.joinpath(link).exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README))))
+def test_every_variable_is_a_setting(name: str):
+    known = {f"QUANTLAKE_{field.upper()}" for field in Settings.model_fields}
+    known |= {str(field.validation_alias) for field in Settings.model_fields.values()}
+    assert name in known
+
+
+def test_the_python_snippet_runs(tmp_path: Path):
+    lake = Lake.open(Settings(home=tmp_path))
+    lake.merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    lake.merge(FORECASTS, FORECASTS.empty())
+    (snippet,) = _blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", snippet],
+        env=os.environ | {"QUANTLAKE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "symbol" in done.stdout
+
+
+def test_the_forecast_that_is_shown_has_the_form_of_an_answer():
+    (shown,) = _blocks("json")
+    answer = PredictAnswer.model_validate(json.loads(shown))
+    assert (answer.symbol, answer.prediction.horizon_sessions) == ("AAPL", 1)
+    assert answer.data.feature_table_versions
