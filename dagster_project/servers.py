@@ -3,10 +3,14 @@
 import json
 import secrets
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.markup import escape
 
 from dagster_project.home import prepare_home
 from dagster_project.processes import child, executable, wait_for_interrupt, wait_until_up
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
 LOOPBACK = "127.0.0.1"
+READY_SECONDS = 10
 
 
 @contextmanager
@@ -47,7 +52,19 @@ def serve(settings: "Settings", console: "Console") -> None:
             f"  curl -s {address}/api/v1/public/predict -H 'content-type: application/json' -d '{body}'\n",
             highlight=False,
         )
+        if missing := _not_ready(address):
+            console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
         _until_interrupt(console, process)
+
+
+def _not_ready(address: str) -> str:
+    """Why the endpoint is up and could not forecast; empty when it could."""
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=READY_SECONDS):  # noqa: S310 - our own address
+            return ""
+    except urllib.error.HTTPError as error:
+        said = json.load(error)
+        return f"{said['detail']} {said['hint']}"
 
 
 def ui(settings: "Settings", console: "Console") -> None:

@@ -5,6 +5,7 @@ import resource
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from lake.clock import ReplayClock
@@ -33,7 +34,9 @@ def demo(settings: "Settings", console: "Console") -> None:
     from dagster_project.partitions import years_until
     from dagster_project.running import run_job
     from feature_repo.redis_server import running_redis
+    from training.config import load
 
+    load(settings.experiment)  # an unknown experiment is said at once, not after the stages before the training
     started = time.perf_counter()
     now = ReplayClock(settings.home / "clock.json").now()
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
@@ -61,8 +64,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
 
     clock = ReplayClock(settings.home / "clock.json")
     before = clock.now()
-    if not settings.tables.exists():
-        raise NotReadyError("There is no lake yet. Run `make demo` first.")
+    require_lake(settings)
     then = calendars.next_closes(before, sessions)[-1]
     if then > calendars.close_of(LAST):
         left = len(calendars.session_closes(before, calendars.close_of(LAST)))
@@ -89,6 +91,18 @@ def ask(settings: "Settings", symbol: str, horizon: int) -> dict[str, Any]:
     return _post(f"http://{settings.host}:{settings.port}", symbol, horizon)
 
 
+def require_lake(settings: "Settings") -> None:
+    """Refuse to go on without tables.
+
+    Raises
+    ------
+    NotReadyError
+        Naming the folder that was looked in.
+    """
+    if not settings.tables.exists():
+        raise NotReadyError(f"There is no lake in {settings.home} yet. Run `make demo` first, or set QUANTLAKE_HOME.")
+
+
 def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     """Answers of the predictor that the service runs, asked in this process."""
     from serving.predictor import Predictor
@@ -112,12 +126,21 @@ def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - the same
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
-        problem = json.loads(error.read() or b"{}")
-        said = problem.get("detail") or "It gave no reason."
-        raise QuantlakeError(f"The service answered {error.code}. {said}") from error
-    except OSError as error:
-        raise NotReadyError(f"No service answers at {address}: {error}. Start it with `make serve`.") from error
+        raise QuantlakeError(f"The service answered {error.code}. {_reason(address, error.read())}") from error
+    except (OSError, HTTPException) as error:
+        said = getattr(error, "reason", None) or error
+        raise NotReadyError(f"No service answers at {address} ({said}). Start it with `make serve`.") from error
+    except ValueError as error:
+        raise QuantlakeError(_reason(address, b"")) from error
     return answer
+
+
+def _reason(address: str, body: bytes) -> str:
+    """Why the service refused, in its own words; whoever does not speak like it is not it."""
+    try:
+        return f"{json.loads(body)['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"What listens at {address} is not this service. Stop it, or set QUANTLAKE_PORT, for `make serve` too."
 
 
 def _peak_gib() -> float:

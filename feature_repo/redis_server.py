@@ -38,9 +38,11 @@ def running_redis(settings: Settings) -> Iterator[str]:
     Raises
     ------
     OnlineStoreError
-        If the port belongs to something else, or the server does not come up.
+        If the port belongs to something else, the server does not come up, or the one of `settings.redis_url` does not
+        answer.
     """
     if settings.redis_url:
+        _require_answer(settings.redis_url)
         yield settings.redis_url
         return
     settings.redis.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,6 +80,17 @@ def connect(url: str, timeout_seconds: float) -> Redis:
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
     )
+
+
+def _require_answer(url: str) -> None:
+    # The address may hold a password, so it is not repeated.
+    try:
+        with connect(url, PROBE_SECONDS) as client:
+            client.ping()
+    except (RedisError, ValueError) as error:
+        raise OnlineStoreError(
+            f"No Redis answers at REDIS_URL ({error}). Start that server, or unset REDIS_URL to use the embedded one."
+        ) from error
 
 
 def _is_ours(settings: Settings) -> bool:

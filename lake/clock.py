@@ -61,14 +61,15 @@ class ReplayClock:
     def now(self) -> datetime:
         """Return the instant the market stands at, in UTC."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return DEMO_START
         try:
-            return require_utc(datetime.fromisoformat(json.loads(text)["now"]))
+            return require_utc(datetime.fromisoformat(json.loads(content)["now"]))
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise ConfigError(
-                f"The market clock {self.path} cannot be read: {error}. Delete it to go back to {DEMO_START:%Y-%m-%d}."
+                f"The market clock {self.path} cannot be read: {str(error).rstrip('.')}. Write the instant the market "
+                f'stands at, e.g. {{"now": "{DEMO_START.isoformat()}"}}.'
             ) from error
 
     def move_to(self, at: datetime) -> None:

@@ -95,6 +95,14 @@ def test_a_port_that_is_no_redis_is_refused(settings: Settings) -> None:
             pass
 
 
+def test_an_external_server_that_is_away_is_said_without_its_password(settings: Settings) -> None:
+    away = settings.model_copy(update={"redis_url": f"redis://:hush@127.0.0.1:{settings.redis_port}/0"})
+    with pytest.raises(OnlineStoreError, match=r"No Redis answers at REDIS_URL .* unset REDIS_URL") as caught:  # noqa: SIM117
+        with running_redis(away):
+            pass
+    assert "hush" not in str(caught.value)
+
+
 def test_an_external_server_is_used_and_left_alone(settings: Settings, tmp_path) -> None:
     with running_redis(settings) as url:
         outside = settings.model_copy(update={"redis_url": url, "home": tmp_path / "other"})

@@ -45,11 +45,13 @@ def test_everything_listens_on_loopback_by_default() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("QUANTLAKE_PORT", "80", r"port: Input should be greater than or equal to 1024, got '80'"),
-        ("QUANTLAKE_PORT", "web", r"port: Input should be a valid integer.*got 'web'"),
-        ("QUANTLAKE_ENGINE", "magic", r"engine: Input should be 'onnx' or 'tensorrt', got 'magic'"),
-        ("QUANTLAKE_ONLINE_TIMEOUT_MS", "0", r"online_timeout_ms: .* got '0'"),
+        ("QUANTLAKE_PORT", "80", r"QUANTLAKE_PORT: Input should be greater than or equal to 1024, got '80'"),
+        ("QUANTLAKE_PORT", "web", r"QUANTLAKE_PORT: Input should be a valid integer.*got 'web'"),
+        ("QUANTLAKE_ENGINE", "magic", r"QUANTLAKE_ENGINE: Input should be 'onnx' or 'tensorrt', got 'magic'"),
+        ("QUANTLAKE_ONLINE_TIMEOUT_MS", "0", r"QUANTLAKE_ONLINE_TIMEOUT_MS: .* got '0'"),
         ("QUANTLAKE_HOME", "data/100%", r"QUANTLAKE_HOME is data/100%.* with % in its name\. Choose another folder\."),
+        ("QUANTLAKE_HOME", __file__, r"QUANTLAKE_HOME is .*, which is a file\. Choose a folder"),
+        ("REDIS_URL", "http://user:secret@there", r"^REDIS_URL must begin with one of redis://[^@]*$"),
     ],
 )
 def test_a_wrong_setting_says_which_and_why(

@@ -1,0 +1,86 @@
+"""The command as a person meets it: every mistake is one sentence, never a traceback."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from dagster_project.servers import free_port
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import BARS
+from lake.testing import tiny_market
+
+
+def said(home: Path, *arguments: str, **environment: str) -> str:
+    """What the command says about a mistake."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from dagster_project.cli import main; main()", *arguments],
+        env=os.environ | {"QUANTLAKE_HOME": str(home)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home that holds one table."""
+    Lake.open(Settings(home=tmp_path)).merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    return tmp_path
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """Port of a server that is not ours: it refuses questions in HTML."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(501)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("arguments", [["summary"], ["sql", "from bars"], ["advance"]])
+def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], tmp_path: Path):
+    assert "There is no lake" in (message := said(tmp_path / "nothing", *arguments))
+    assert "make demo" in message
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("", "That gives no rows to show"),
+        ("select nothing from bars", "cannot be answered: Binder Error"),
+        ("select [/red] from bars", "cannot be answered: Parser Error"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_says_why(query: str, message: str, home: Path):
+    assert message in said(home, "sql", query)
+
+
+def test_an_unknown_experiment_is_said_before_anything_runs(tmp_path: Path):
+    assert "There is no experiment 'dmo'. Did you mean demo" in said(tmp_path, "demo", QUANTLAKE_EXPERIMENT="dmo")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_question_to_nobody_and_to_a_stranger(stranger: int, tmp_path: Path):
+    assert "Start it with `make serve`" in (message := said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(free_port())))
+    assert "urlopen" not in message
+    assert "is not this service" in said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(stranger))
