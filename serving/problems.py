@@ -27,6 +27,8 @@ RULES: tuple[tuple[type[QuantlakeError], int, str, str], ...] = (
     (OnlineStoreError, 503, "Online store not available", "Start it with `make serve`, or check REDIS_URL."),
     (NotReadyError, 409, "Not ready", "`make demo` or `make advance` brings features and strategies up to date."),
 )
+EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
+BATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"], "horizon_sessions": 1}'
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
@@ -62,7 +64,8 @@ def _unknown_name(request: "Request", error: Exception) -> JSONResponse:
         return problem(422, "Invalid request", str(error), f"horizon_sessions is one of {horizons}.")
     if error.kind in {"symbol", "prediction"}:
         hint = "GET /api/v1/public/symbols lists every symbol." if error.kind == "symbol" else "Ids are in the answers."
-        return problem(404, f"Unknown {error.kind}", str(error), hint, error.nearest)
+        detail = f"There is no {error.kind} '{error.name}'." if error.kind == "prediction" else str(error)
+        return problem(404, f"Unknown {error.kind}", detail, hint, error.nearest)
     logger.error("a selected %s is not declared: %s", error.kind, error)
     return problem(503, "Selection not usable", str(error), "Let the selection run again: `make advance`.")
 
@@ -75,12 +78,20 @@ def _ours(_: "Request", error: Exception) -> JSONResponse:
     return problem(503, "Not available", str(error), "See the service's log.")
 
 
-def _invalid(_: "Request", error: Exception) -> JSONResponse:
+def _invalid(request: "Request", error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    said = [f"{_place(found['loc'])}: {found['msg']}" for found in error.errors()[:5]]
-    return problem(
-        422, "Invalid request", "; ".join(said), 'Send e.g. {"symbol": "AAPL", "horizon_sessions": 1}; see /docs.'
-    )
+    example = BATCH_EXAMPLE if request.url.path.endswith("/batch") else EXAMPLE
+    said = "; ".join(_rule(found) for found in error.errors()[:5])
+    return problem(422, "Invalid request", said, f"Send e.g. {example} as application/json; see /docs.")
+
+
+def _rule(found: dict[str, Any]) -> str:
+    """The rule that was broken, and where."""
+    if found["type"] == "json_invalid":
+        return f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}"
+    if found["loc"] == ("body",):
+        return "The body must be a JSON object, sent with the header 'content-type: application/json'"
+    return f"{_place(found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _place(path: tuple[int | str, ...]) -> str:
@@ -88,9 +99,10 @@ def _place(path: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in path if part != "body").encode("ascii", "replace").decode()[:80] or "body"
 
 
-def _plain(_: "Request", error: Exception) -> JSONResponse:
+def _plain(request: "Request", error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    answer = problem(error.status_code, str(error.detail), f"HTTP {error.status_code}.", "GET /docs lists every route.")
+    detail = f"There is no route {request.method} {request.url.path[:80]}."
+    answer = problem(error.status_code, str(error.detail), detail, "GET /docs lists every route.")
     answer.headers.update(error.headers or {})
     return answer
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from datetime import datetime
 
 import numpy as np
@@ -285,6 +286,28 @@ def test_an_odd_body_is_a_clear_4xx(client, predictor, body):
 
 
 @pytest.mark.parametrize(
+    ("content_type", "body", "detail"),
+    [
+        (None, b"{" + GOOD + b"}", "sent with the header 'content-type: application/json'"),
+        ("application/json", b"[]", "The body must be a JSON object"),
+        ("application/json", b"", "The body must be a JSON object"),
+        ("application/json", b"{bad", "The body is not JSON: .* at character 1"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_what_one_is(client, content_type, body, detail):
+    answer = client.post(PREDICT, content=body, headers={"content-type": content_type} if content_type else {})
+    assert answer.status_code == 422
+    assert re.search(detail, answer.json()["detail"])
+    assert '"symbol": "AAPL"' in answer.json()["hint"]
+
+
+def test_an_odd_batch_is_shown_a_good_one(client):
+    said = client.post(BATCH, json={"symbols": ["KO", "KO"], "horizon_sessions": 1}).json()
+    assert said["detail"] == "symbols: name each symbol once; found twice: KO"
+    assert '"symbols": [' in said["hint"]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"symbols": [], "horizon_sessions": 1},
@@ -333,6 +356,8 @@ def test_a_wrong_path_or_method_is_a_problem_too(client, method, path, status):
     answer = client.request(method, path)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "detail", "hint", "nearest"}
+    assert answer.json()["detail"].startswith("There is no ")
+    assert "Known: ." not in answer.text
 
 
 def test_an_unforeseen_error_shows_no_traceback(home, predictor):
