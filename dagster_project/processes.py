@@ -59,8 +59,11 @@ def wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path, *, 
     raise NotReadyError(f"{address} did not come up. The end of {log}:\n{tail}")
 
 
-def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Wait until Ctrl-C, SIGTERM or the end of the process; leave quietly in each case."""
+def heed_signals() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that whatever it started is stopped on the way out.
+
+    To be called before the first child is started.
+    """
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
@@ -68,6 +71,11 @@ def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
     # SIGINT too: a shell starts background commands with it ignored, and then Python leaves it so.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
+
+
+def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Wait until Ctrl-C, SIGTERM or the end of the process; leave quietly in each case."""
+    heed_signals()
     try:
         process.wait()
     except KeyboardInterrupt:

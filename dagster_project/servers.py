@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from dagster_project.home import prepare_home
-from dagster_project.processes import child, executable, wait_for_interrupt, wait_until_up
+from dagster_project.processes import child, executable, heed_signals, wait_for_interrupt, wait_until_up
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def serve(settings: "Settings", console: "Console") -> None:
     """Serve forecasts until Ctrl-C."""
     from feature_repo.redis_server import running_redis
 
+    heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
     with running_redis(settings), forecast_service(settings) as (address, process):
         body = json.dumps({"symbol": "AAPL", "horizon_sessions": 1})
@@ -63,14 +64,14 @@ def _not_ready(address: str) -> str:
         with urllib.request.urlopen(f"{address}/readyz", timeout=READY_SECONDS):  # noqa: S310 - our own address
             return ""
     except urllib.error.HTTPError as error:
-        said = json.load(error)
-        return f"{said['detail']} {said['hint']}"
+        return f"{json.load(error)['detail']}"
 
 
 def ui(settings: "Settings", console: "Console") -> None:
     """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
     from feature_repo.redis_server import running_redis
 
+    heed_signals()
     console.print("Starting the Dagster UI ...")
     home = prepare_home(settings)
     command = [executable("dagster"), "dev", "-h", LOOPBACK, "-p", str(UI_PORT), "-w", str(ROOT / "workspace.yaml")]
@@ -81,6 +82,7 @@ def ui(settings: "Settings", console: "Console") -> None:
 
 def mlflow(settings: "Settings", console: "Console") -> None:
     """Show MLflow's tracking UI until Ctrl-C."""
+    heed_signals()
     console.print("Starting MLflow ...")
     command = [executable("mlflow"), "server", "--host", LOOPBACK, "--port", str(MLFLOW_PORT), "--workers", "1"]
     command += ["--backend-store-uri", settings.tracking_uri]
@@ -93,6 +95,7 @@ def mlflow(settings: "Settings", console: "Console") -> None:
 
 def lab(settings: "Settings", console: "Console") -> None:
     """Open Jupyter on the notebooks until Ctrl-C."""
+    heed_signals()
     console.print("Starting Jupyter ...")
     command = [executable("jupyter"), "lab", "--no-browser", f"--ip={LOOPBACK}", f"--port={LAB_PORT}", "--allow-root"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]

@@ -89,7 +89,8 @@ def _require_answer(url: str) -> None:
             client.ping()
     except (RedisError, ValueError) as error:
         raise OnlineStoreError(
-            f"No Redis answers at REDIS_URL ({error}). Start that server, or unset REDIS_URL to use the embedded one."
+            f"No Redis answers at REDIS_URL ({str(error).rstrip('.')}). Start that server, or unset REDIS_URL to use "
+            "the embedded one."
         ) from error
 
 

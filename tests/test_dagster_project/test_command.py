@@ -1,9 +1,11 @@
 """The command as a person meets it: every mistake is one sentence, never a traceback."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -84,3 +86,23 @@ def test_a_question_to_nobody_and_to_a_stranger(stranger: int, tmp_path: Path):
     assert "Start it with `make serve`" in (message := said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(free_port())))
     assert "urlopen" not in message
     assert "is not this service" in said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(stranger))
+
+
+def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_path: Path):
+    redis_port = free_port()
+    ports = {"QUANTLAKE_PORT": str(free_port()), "QUANTLAKE_REDIS_PORT": str(redis_port)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from dagster_project.cli import main; main()", "serve"],
+        env=os.environ | {"QUANTLAKE_HOME": str(tmp_path)} | ports,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "logs" / "endpoint.log").exists() and time.monotonic() < deadline:
+        os.sched_yield()
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", redis_port)) != 0
