@@ -34,7 +34,7 @@ SELECTED = """
     order by regime
 """
 MATURED = """
-    select f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
+    select distinct f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
            o.realised_return, o.is_covered
     from outcomes o join forecasts f using (forecast_id)
     where o.known_time > ? and f.horizon_sessions = 1 and f.symbol in ('AAPL', 'IBM', 'XOM')
