@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import re
 from datetime import datetime
 
 import numpy as np
@@ -283,28 +282,6 @@ def test_an_odd_body_is_a_clear_4xx(client, predictor, body):
     assert problem["hint"]
     assert "Traceback" not in answer.text
     assert logged(predictor).is_empty()
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body", "detail"),
-    [
-        (None, b"{" + GOOD + b"}", "sent with the header 'content-type: application/json'"),
-        ("application/json", b"[]", "The body must be a JSON object"),
-        ("application/json", b"", "The body must be a JSON object"),
-        ("application/json", b"{bad", "The body is not JSON: .* at character 1"),
-    ],
-)
-def test_a_body_that_is_no_json_object_is_told_what_one_is(client, content_type, body, detail):
-    answer = client.post(PREDICT, content=body, headers={"content-type": content_type} if content_type else {})
-    assert answer.status_code == 422
-    assert re.search(detail, answer.json()["detail"])
-    assert '"symbol": "AAPL"' in answer.json()["hint"]
-
-
-def test_an_odd_batch_is_shown_a_good_one(client):
-    said = client.post(BATCH, json={"symbols": ["KO", "KO"], "horizon_sessions": 1}).json()
-    assert said["detail"] == "symbols: name each symbol once; found twice: KO"
-    assert '"symbols": [' in said["hint"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""What a client is told about a body that breaks a rule."""
+
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import PREFIX, build_app
+
+PREDICT, BATCH = f"{PREFIX}/predict", f"{PREFIX}/predict/batch"
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    """The routes without a predictor: a body that breaks a rule never reaches one."""
+    return TestClient(build_app(), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "detail"),
+    [
+        (None, b'{"symbol":"AAPL","horizon_sessions":1}', "sent with the header 'content-type: application/json'"),
+        ("application/json", b"[]", "The body must be a JSON object"),
+        ("application/json", b"", "The body must be a JSON object"),
+        ("application/json", b"{bad", "The body is not JSON: .* at character 1"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_what_one_is(client, content_type, body, detail):
+    answer = client.post(PREDICT, content=body, headers={"content-type": content_type} if content_type else {})
+    assert answer.status_code == 422
+    assert re.search(detail, answer.json()["detail"])
+    assert '"symbol": "AAPL"' in answer.json()["hint"]
+
+
+def test_an_odd_batch_is_shown_a_good_one(client):
+    said = client.post(BATCH, json={"symbols": ["KO", "KO"], "horizon_sessions": 1}).json()
+    assert said["detail"] == "symbols: name each symbol once; found twice: KO"
+    assert '"symbols": [' in said["hint"]
