@@ -99,7 +99,7 @@ def update_drift(
     recent = features.filter(
         (pl.col("event_time") <= until) | (pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0])
     )
-    subjects = [*feature_subjects(recent), *forecast_subjects(recent, engines)]
+    subjects = [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]
     findings = [finding for subject in subjects for finding in judge(subject, until)]
     rows = drift_rows(findings, later[-1], clock.now())
     page = _publish(subjects, rows, until, settings)
@@ -117,14 +117,19 @@ def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> 
 
 
 def forecast_subjects(
-    features: pl.DataFrame, engines: "Mapping[str, Engine]", spec: WindowSpec = FORECAST_V1
+    features: pl.DataFrame,
+    engines: "Mapping[str, Engine]",
+    spec: WindowSpec = FORECAST_V1,
+    at: pl.Series | None = None,
 ) -> Iterator[Subject]:
     """Median and width of the band of every model's forecast for its first horizon, every `FORECAST_STRIDE` sessions.
+
+    `features` have every session, for a window spans neighbouring ones; `at` are those to forecast, by default all.
 
     Both periods are forecast by the same model file, so that what differs is the market. Within the training period a
     flexible model may say more extreme things than after it: then its drift is a sign of overfitting.
     """
-    sessions = features["event_time"].unique().sort()
+    sessions = (features["event_time"] if at is None else at).unique().sort()
     # Counted from the newest session back, so that it is always among them.
     windows = build_windows(features, spec, at=sessions.reverse().gather_every(FORECAST_STRIDE).to_list())
     inputs = to_model_input(windows.values)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.signal import lfilter
 
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.windows import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.settings import Settings
@@ -188,6 +190,30 @@ def test_drift_of_the_market_is_judged_and_shown_by_evidently(
     assert (int(drifted[1]), int(drifted[2])) == (len(report.details["drifted"]), rows["subject"].n_unique())
     again = update_drift(lake, settings, FixedClock(DEMO_START), early)
     assert (again.skipped, again.details["reason"]) == (True, "the newest session has been judged")
+
+
+def test_no_window_spans_the_sessions_that_are_left_out(
+    made_market: Lake, engines, closes, settings: Settings, tmp_path: Path, copy_lake, monkeypatch
+) -> None:
+    from dataclasses import replace
+
+    import serving.drift as room
+
+    def look(values):
+        seen.extend(window_hash(window) for window in values)
+        return to_model_input(values)
+
+    seen: list[str] = []
+    monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
+    monkeypatch.setattr(room, "CURRENT_SESSIONS", 60)
+    monkeypatch.setattr(room, "to_model_input", look)
+    monkeypatch.setattr(room, "_publish", lambda *_: tmp_path)
+    lake = copy_lake(made_market, tmp_path / "drift" / "tables")
+    early = {name: replace(engine, train_until=closes[-101]) for name, engine in engines.items()}
+    update_drift(lake, settings, FixedClock(DEMO_START), early)
+    windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, DEMO_START), FORECAST_V1)
+    assert seen
+    assert set(seen) <= {window_hash(window) for window in windows.values}
 
 
 def test_too_few_sessions_after_training_are_not_judged(made_market: Lake, engines, settings: Settings) -> None:
