@@ -8,6 +8,8 @@ from dagster_project.assets.training import GROUP as TRAINING
 from dagster_project.partitions import recent_years
 from dagster_project.resources import Platform
 
+NOT_YET = "No model is in service yet; run the job 'everything' first."
+
 everything = dg.define_asset_job(
     "everything", selection=dg.AssetSelection.all(), description="From the sources to the strategy in force."
 )
@@ -19,19 +21,21 @@ daily_update = dg.define_asset_job(
 
 
 @dg.schedule(job=daily_update, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")
-def after_the_close(platform: Platform) -> dg.RunRequest:
-    """Half an hour after the New York close, on weekdays."""
+def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
+    """Half an hour after the New York close, on weekdays, once the whole graph has run."""
+    if not _has_run_whole(platform):
+        return dg.SkipReason(NOT_YET)
     now = platform.clock.now()
     return dg.RunRequest(run_key=f"close-{now:%Y%m%dT%H%M}", tags=recent_years(now))
 
 
 @dg.sensor(job=daily_update, minimum_interval_seconds=60)
 def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """React to rows that reached `raw_bars` by any route."""
+    """React to rows that reached `raw_bars` by any route, once the whole graph has run."""
     from lake.tables import RAW_BARS
 
-    if not platform.lake.exists(RAW_BARS):
-        yield dg.SkipReason("raw_bars has no rows yet; run the job 'everything' first.")
+    if not _has_run_whole(platform):
+        yield dg.SkipReason(NOT_YET)
         return
     version = str(platform.lake.version(RAW_BARS))
     if version == context.cursor:
@@ -39,3 +43,14 @@ def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> 
         return
     context.update_cursor(version)
     yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=recent_years(platform.clock.now()))
+
+
+def _has_run_whole(platform: Platform) -> bool:
+    """Whether a model is in service, so all years are stored.
+
+    A daily run knows two years. On an empty lake it would write their features as if no session came before, and these
+    contradict what the whole history says later.
+    """
+    from serving.bundles import SERVING_FILE
+
+    return (platform.settings.models / SERVING_FILE).exists()

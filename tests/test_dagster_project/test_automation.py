@@ -16,6 +16,7 @@ from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
 from lake.testing import as_received, tiny_market
+from serving.bundles import SERVING_FILE, write_durably
 
 MARKET = tiny_market(["AAPL", "^GSPC"], sessions=8, seed=5)
 
@@ -42,22 +43,34 @@ def tick(cursor: str | None) -> Any:
         return new_raw_batches.evaluate_tick(context)
 
 
-def test_the_sensor_asks_for_one_run_per_raw_batch(home: Lake):
+@pytest.fixture
+def served(home: Lake) -> Lake:
+    """A home in which the whole graph has run, as far as the sensor and the schedule look."""
+    home.append(RAW_BARS, as_received(MARKET, batch_id="first"), batch_id="first")
+    write_durably(read_settings().models / SERVING_FILE, "{}")
+    return home
+
+
+def test_nothing_is_asked_for_before_the_whole_graph_has_run(home: Lake):
+    home.append(RAW_BARS, as_received(MARKET, batch_id="first"), batch_id="first")
     waiting = tick(None)
     assert waiting.run_requests == []
     assert "run the job 'everything' first" in waiting.skip_message
-    home.append(RAW_BARS, as_received(MARKET, batch_id="first"), batch_id="first")
-    first = tick(waiting.cursor)
+    assert isinstance(after_the_close(dg.build_schedule_context(), platform=Platform()), dg.SkipReason)
+
+
+def test_the_sensor_asks_for_one_run_per_raw_batch(served: Lake):
+    first = tick(None)
     (asked,) = first.run_requests
     assert asked.tags[RANGE_START] == "2011"
     assert asked.tags[RANGE_END] == "2012"
     assert tick(first.cursor).run_requests == []
-    home.append(RAW_BARS, as_received(MARKET, batch_id="second"), batch_id="second")
+    served.append(RAW_BARS, as_received(MARKET, batch_id="second"), batch_id="second")
     (again,) = tick(first.cursor).run_requests
     assert again.run_key != asked.run_key
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("served")
 def test_the_schedule_asks_for_this_year_and_the_one_before():
     request = after_the_close(dg.build_schedule_context(), platform=Platform())
     assert request.tags == {RANGE_START: "2011", RANGE_END: "2012"}
