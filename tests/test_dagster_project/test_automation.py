@@ -83,15 +83,16 @@ def test_a_table_that_fails_its_suite_stops_what_is_downstream(home: Lake, is_ba
     home.append(RAW_BARS, as_received(MARKET, batch_id="good"), batch_id="good")
     home.merge(BARS, bars.filter(symbol="AAPL").with_columns(pl.lit("AMZN").alias("symbol")))
     names = ["bars", "actions", "quarantine", "features_technical"]
-    result = defs.resolve_job_def("everything").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        tags={RANGE_START: "2012", RANGE_END: "2012"},
-        asset_selection=[dg.AssetKey(name) for name in names],
-        raise_on_error=False,
-        run_config={"loggers": {"progress": {}}},
-    )
-    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
-    verdicts = {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def("everything").execute_in_process(
+            instance=instance,
+            tags={RANGE_START: "2012", RANGE_END: "2012"},
+            asset_selection=[dg.AssetKey(name) for name in names],
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+        )
+        made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+        verdicts = {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
     assert result.success is not is_bad
     assert verdicts["bars"] is not is_bad
     assert ("features_technical" in made) is not is_bad
