@@ -12,6 +12,8 @@ from lake.clock import ReplayClock
 from lake.errors import NotReadyError, QuantlakeError, SourceError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
     from lake.settings import Settings
@@ -59,22 +61,18 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     from dagster_project.partitions import recent_years
     from dagster_project.running import run_job
     from feature_repo.redis_server import running_redis
-    from lake import calendars
-    from lake.sources.packaged import LAST
 
     clock = ReplayClock(settings.home / "clock.json")
-    before = clock.now()
     require_lake(settings)
-    then = calendars.next_closes(before, sessions)[-1]
-    if then > calendars.close_of(LAST):
-        left = len(calendars.session_closes(before, calendars.close_of(LAST)))
-        raise SourceError(
-            f"The packaged market ends on {LAST}: {left} sessions are left after {before:%Y-%m-%d}, "
-            f"and {sessions} were asked for."
-        )
+    before = _last_session_lived_through(settings)
     old = summaries.selections(settings)
-    clock.move_to(then)
-    console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
+    if before < clock.now():
+        then = clock.now()
+        console.print(f"The last run did not finish: it is taken up again, up to the close of {then:%Y-%m-%d}.\n")
+    else:
+        then = _close_after(before, sessions)
+        clock.move_to(then)
+        console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     with running_redis(settings):
         run_job("daily_update", settings, recent_years(then))
         answers = _forecasts_now(settings)
@@ -84,6 +82,32 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     console.rule("Strategy weights now")
     console.print(summaries.selections(settings))
     console.print(summaries.forecasts(answers))
+
+
+def _last_session_lived_through(settings: "Settings") -> "datetime":
+    """Close of the newest session that was forecast, which is the market's now unless a run was cut off."""
+    from lake.store import Lake
+    from lake.tables import FORECASTS
+
+    lake = Lake.open(settings)
+    last = lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
+    if last is None:
+        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `make demo` again.")
+    return last
+
+
+def _close_after(before: "datetime", sessions: int) -> "datetime":
+    from lake import calendars
+    from lake.sources.packaged import LAST
+
+    then = calendars.next_closes(before, sessions)[-1]
+    if then > calendars.close_of(LAST):
+        left = len(calendars.session_closes(before, calendars.close_of(LAST)))
+        raise SourceError(
+            f"The packaged market ends on {LAST}: {left} sessions are left after {before:%Y-%m-%d}, "
+            f"and {sessions} were asked for."
+        )
+    return then
 
 
 def ask(settings: "Settings", symbol: str, horizon: int) -> dict[str, Any]:

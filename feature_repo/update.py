@@ -16,10 +16,11 @@ from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
 from feature_repo.technical import compute_technical
 from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
 from lake.clock import Clock
+from lake.errors import NotReadyError
 from lake.report import Report
 from lake.spec import TableSpec
 from lake.store import Lake
-from lake.tables import BARS, LABELS, MODEL_WINDOWS, REGIMES
+from lake.tables import BARS, LABELS, MODEL_WINDOWS, RAW_BARS, REGIMES
 
 
 def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -30,6 +31,7 @@ def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> R
     years
         Store rows of these years only; none named means all. What a row may look back on is not limited by it.
     """
+    _require_whole_history(lake)
     recipe = _fingerprint([sorted(years), *((feature.name, str(feature.expression)) for feature in TECHNICAL)])
     step = _Step(lake, FEATURES_TECHNICAL, (BARS,), clock.now(), recipe)
     return step.run(lambda: _within(compute_technical(lake.read_as_of(BARS, step.now)), years))
@@ -43,6 +45,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
     years
         Store labels of sessions in these years only; none named means all.
     """
+    _require_whole_history(lake)
     step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([sorted(years), *HORIZONS]))
 
     def compute() -> pl.DataFrame:
@@ -67,6 +70,19 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> 
         lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), _fingerprint([spec.name, *spec.features])
     )
     return step.run(lambda: _current_windows(lake, step.now, spec))
+
+
+def _require_whole_history(lake: Lake) -> None:
+    """Refuse bars with a gap: what looks back over it would be contradicted once the gap is filled."""
+    if not lake.exists(RAW_BARS) or not lake.exists(BARS):
+        return
+    year = pl.col("event_time").dt.year()
+    raw, bars = (set(lake.scan(spec).select(year.unique()).collect().to_series()) for spec in (RAW_BARS, BARS))
+    if missing := sorted(raw - bars):
+        raise NotReadyError(
+            f"The bars of {', '.join(map(str, missing))} were received but not refined yet, so nothing can look "
+            "back on them. Materialise 'bars' for these years first, or run `make demo`."
+        )
 
 
 def _within(rows: pl.DataFrame, years: Collection[int]) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from lake.clock import Clock
+from lake.errors import SourceError
 from lake.refine.actions import find_actions, withdraw
 from lake.refine.bars import refine_bars
 from lake.report import Report
@@ -33,18 +34,44 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     return report
 
 
+def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> None:
+    """Refuse years that would leave a gap behind them.
+
+    Bars come out the same in whatever order years arrive. Features do not: what looks back over a gap contradicts what
+    the whole history says later.
+
+    Raises
+    ------
+    SourceError
+        If the source has bars before these years that are not stored, with the first of them.
+    """
+    start = _new_year(min(years))
+    missing = source.read(_newest(lake, source, None, start), start).rows
+    if missing.height:
+        first: datetime = missing.select(pl.col("known_time").min()).item()
+        raise SourceError(
+            f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
+            f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
+        )
+
+
+def _newest(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> datetime | None:
+    """Newest stored `known_time` of a source in ``(after, until]``, or `after` where there is none."""
+    if not lake.exists(RAW_BARS):
+        return after
+    ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
+    inside = ours if after is None else ours & (pl.col("known_time") > after)
+    newest: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
+    return newest or after
+
+
 def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> int:
     """Append the bars of ``(after, until]`` that are newer than the newest one stored of that span; return how many."""
-    stored = lake.exists(RAW_BARS)
-    if stored:
-        ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
-        inside = ours if after is None else ours & (pl.col("known_time") > after)
-        last: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
-        after = last or after
+    after = _newest(lake, source, after, until)
     if after is not None and after >= until:
         return 0
     batch = source.read(after, until)
-    if stored and batch.rows.is_empty():
+    if batch.rows.is_empty() and lake.exists(RAW_BARS):
         return 0
     return lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).added
 

@@ -13,7 +13,9 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, window_hash
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import TableNotFoundError
+from lake.errors import NotReadyError, TableNotFoundError
+from lake.ingest import ingest_bars, refine_to_lake
+from lake.sources.packaged import PackagedMarket
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, REGIMES
 from lake.universe import MARKET
@@ -168,3 +170,15 @@ def test_a_new_table_version_alone_restates_no_window(make_lake: Callable, small
 def test_the_market_has_regimes_and_no_features(featured_lake: Lake) -> None:
     assert set(featured_lake.read(REGIMES)["market"]) == {MARKET}
     assert MARKET not in featured_lake.read(FEATURES_TECHNICAL)["symbol"]
+
+
+def test_bars_with_years_missing_are_refused(lake: Lake) -> None:
+    clock = FixedClock(DEMO_START)
+    ingest_bars(lake, PackagedMarket(), clock, years=[2000, 2001])
+    refine_to_lake(lake, clock, years=[2001])
+    with pytest.raises(NotReadyError, match="bars of 2000 were received but not refined"):
+        update_technical(lake, clock)
+    with pytest.raises(NotReadyError, match="bars of 2000"):
+        update_labels(lake, clock)
+    refine_to_lake(lake, clock, years=[2000])
+    assert update_technical(lake, clock).added > 0

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from lake.calendars import close_of, next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import SourceError
-from lake.ingest import ingest_bars, refine_to_lake
+from lake.ingest import ingest_bars, refine_to_lake, require_history
 from lake.sources.packaged import PackagedFile, PackagedMarket
 from lake.spec import TableSpec
 from lake.store import Lake
@@ -202,3 +202,14 @@ def test_a_data_file_that_is_gone_says_which_version_has_it() -> None:
 def test_the_first_session_of_a_source_is_read_from_its_beginning() -> None:
     batch = PackagedMarket().read(None, datetime(2000, 3, 2, tzinfo=UTC))
     assert batch.rows["event_time"].unique().to_list() == [close_of(date(2000, 3, 1))]
+
+
+def test_years_that_would_leave_a_gap_are_refused(lake: Lake) -> None:
+    market, clock = PackagedMarket(), FixedClock(DEMO_START)
+    require_history(lake, market, [2000, 2001])
+    with pytest.raises(SourceError, match=r"bars from 2000-03-01 on are not stored.*all in one run"):
+        require_history(lake, market, [2011, 2012])
+    ingest_bars(lake, market, clock, years=[2000, 2001])
+    require_history(lake, market, [2002])
+    with pytest.raises(SourceError, match="bars from 2002-01-02 on"):
+        require_history(lake, market, [2003])
