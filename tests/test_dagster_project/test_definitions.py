@@ -2,10 +2,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("dagster")
-
 HEAVY = (
     "torch",
     "pytorch_lightning",
