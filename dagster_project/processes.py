@@ -14,6 +14,8 @@ from pathlib import Path
 from lake.errors import NotReadyError
 
 GRACE_SECONDS = 20.0
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask a verb to stop."""
 
 
 def executable(name: str) -> str:
@@ -28,14 +30,35 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
     Its output goes to `log`, so that the terminal stays readable.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    process = None
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            list(command), env={**os.environ, **environment}, stdout=output, stderr=output, start_new_session=True
-        )
         try:
+            with _signals_held_back():
+                process = subprocess.Popen(
+                    list(command),
+                    env={**os.environ, **environment},
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             yield process
         finally:
-            _end(process)
+            if process is not None:
+                _end(process)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block: in the middle of a start they would orphan the child."""
+    arrived: list[int] = []
+    handlers = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for late in arrived:
+        signal.raise_signal(late)
 
 
 def wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 120.0) -> None:
@@ -69,7 +92,7 @@ def heed_signals() -> None:
         raise KeyboardInterrupt
 
     # SIGINT too: a shell starts background commands with it ignored, and then Python leaves it so.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, leave)
 
 

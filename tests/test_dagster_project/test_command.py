@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -88,6 +89,15 @@ def test_a_question_to_nobody_and_to_a_stranger(stranger: int, tmp_path: Path):
     assert "is not this service" in said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(stranger))
 
 
+def environments() -> list[tuple[str, str]]:
+    """Return the environment of every process of ours that runs, by process id."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found.append((path.parent.name, path.read_text(errors="replace")))
+    return found
+
+
 def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_path: Path):
     redis_port = free_port()
     ports = {"QUANTLAKE_PORT": str(free_port()), "QUANTLAKE_REDIS_PORT": str(redis_port)}
@@ -106,3 +116,4 @@ def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_pa
     assert "Traceback" not in errors
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", redis_port)) != 0
+    assert not [pid for pid, environment in environments() if str(tmp_path) in environment]

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.home import prepare_home
-from dagster_project.processes import child, wait_until_up
+from dagster_project.processes import ENDING, child, heed_signals, wait_until_up
 from dagster_project.servers import free_port
 from lake.errors import NotReadyError
 
@@ -38,6 +39,28 @@ def test_a_child_ends_with_everything_it_started(tmp_path: Path):
     while _is_running(grandchild) and time.monotonic() < deadline:
         os.sched_yield()
     assert not _is_running(grandchild)
+
+
+def test_a_signal_in_the_middle_of_a_start_leaves_no_orphan(tmp_path: Path, monkeypatch):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGTERM)
+
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    heed_signals()
+    try:
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        with pytest.raises(KeyboardInterrupt), child(command, {}, tmp_path / "child.log"):
+            pass
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert [process.poll() is not None for process in started] == [True]
 
 
 def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
