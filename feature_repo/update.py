@@ -16,6 +16,7 @@ from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
 from feature_repo.technical import compute_technical
 from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
 from lake.clock import Clock
+from lake.durable import write_durably
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.spec import TableSpec
@@ -162,10 +163,7 @@ class _Step:
         return bool(self.lake.scan(spec).filter(between).select(pl.len() > 0).collect().item())
 
     def _stamp(self, content: dict[str, Any]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(content), encoding="utf-8")
-        fresh.replace(self._path)
+        write_durably(self._path, json.dumps(content))
 
     @property
     def _path(self) -> Any:

@@ -5,11 +5,11 @@ Two times are kept apart everywhere. `event_time` is when something was true (a 
 """
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from lake.durable import write_durably
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,13 +85,7 @@ class ReplayClock:
                 f"The market stands at {self.now().isoformat()} and cannot go back to {at.isoformat()}. "
                 "Start afresh with an empty QUANTLAKE_HOME."
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"now": at.astimezone(UTC).isoformat()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        write_durably(self.path, json.dumps({"now": at.astimezone(UTC).isoformat()}))
 
 
 def require_utc(at: datetime) -> datetime:

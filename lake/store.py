@@ -4,7 +4,6 @@ Durable: rows and log are flushed to disk before success is said. Idempotent: a 
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from filelock import FileLock, Timeout
 
 from lake.clock import require_utc
+from lake.durable import flush
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.merging import find_news
 from lake.report import Report
@@ -242,7 +242,7 @@ class Lake:
         written = [*data, *entries, *pointers]
         folders = {file.parent for file in written} | {folder, self.root}
         for path in [*written, *sorted(folders, reverse=True)]:
-            _flush(path)
+            flush(path)
 
     def _table(self, spec: TableSpec, version: int | None = None) -> DeltaTable:
         try:
@@ -257,14 +257,6 @@ class Lake:
 def _paths(table: DeltaTable) -> list[str]:
     """Files of a table as the operating system names them; Delta writes a space or an accent as a code."""
     return [unquote(uri.removeprefix("file://")) for uri in table.file_uris()]
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _with_year(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:

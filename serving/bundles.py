@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,27 +192,6 @@ def load_champions(configured: "Settings") -> dict[str, Bundle]:
         name: Bundle.load(configured.models / name / version, version=version)
         for name, version in champion_versions(configured).items()
     }
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Replace a small file so that a reader, or a machine that loses power, finds the old or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(folder: Path, name: str) -> bytes:

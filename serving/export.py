@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_repo.windows import HORIZONS, QUANTILES
+from lake.durable import write_durably
 from lake.errors import ParityError
 from serving.bundles import (
     MODEL_FILE,
@@ -23,7 +24,6 @@ from serving.bundles import (
     Export,
     Parity,
     refuse_external_data,
-    write_durably,
 )
 from serving.runtime.onnx import OnnxEngine
 from serving.signature import Signature

@@ -13,6 +13,7 @@ import polars as pl
 from filelock import FileLock
 
 from lake.clock import SystemClock
+from lake.durable import flush, write_durably
 from lake.errors import ConfigError, NotReadyError
 from lake.report import Report
 from lake.tables import PROMOTIONS
@@ -23,8 +24,6 @@ from serving.bundles import (
     SIGNATURE_FILE,
     Bundle,
     champion_versions,
-    sync_folder,
-    write_durably,
 )
 
 if TYPE_CHECKING:
@@ -212,9 +211,9 @@ def _place(bundle: Bundle, target: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    sync_folder(fresh)
+    flush(fresh)
     fresh.replace(target)
-    sync_folder(target.parent)
+    flush(target.parent)
 
 
 def _audit_row(

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from feature_repo.windows import FORECAST_V1, HORIZONS, WindowSpec
+from lake.durable import write_durably
 from lake.errors import ModelError, NotReadyError
 from training.config import Experiment, Optimisation
 from training.dataset import WindowSet
@@ -152,7 +152,7 @@ def save_fitted(fitted: Fitted, folder: Path) -> Path:
         "seed": fitted.seed,
         "history": fitted.history,
     }
-    write_json(folder / SIZES, content)
+    write_durably(folder / SIZES, json.dumps(content, indent=1))
     return folder
 
 
@@ -182,16 +182,6 @@ def load_fitted(folder: Path) -> Fitted:
             f"The weights in {folder / WEIGHTS} cannot be used for '{content['name']}': {error}. Fit the model again."
         ) from error
     return Fitted(content["name"], network.eval(), content["parameters"], content["seed"], content["history"])
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file at once and durably, so that no reader ever sees half of it."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _train(

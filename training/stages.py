@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lake.clock import FixedClock, ReplayClock
+from lake.durable import write_durably
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.settings import Settings
@@ -17,7 +18,7 @@ from lake.store import Lake
 from lake.tables import EVALUATIONS, LABELS
 from training.config import Experiment
 from training.dataset import WindowSet, build_window_set
-from training.fit import Say, save_fitted, silent, write_json
+from training.fit import Say, save_fitted, silent
 from training.splits import assert_no_overlap, champion_split, sessions_of, walk_forward
 from training.tracking import Measure, Tracker
 from training.workspace import Workspace
@@ -102,7 +103,7 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: S
     pointer = settings.home / "training" / "champions.json"
     current = {"label": work.label, "folder": work.folder.name}
     if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8")) != current:
-        write_json(pointer, current)
+        write_durably(pointer, json.dumps(current, indent=1))
     report = Report(CHAMPIONS, rows=len(fitted), added=0 if was_done else len(fitted))
     return _said(report, work, was_done, started).having(**fitted)
 

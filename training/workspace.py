@@ -14,13 +14,13 @@ import polars as pl
 
 from feature_repo import windows
 from feature_repo.catalog import FEATURES_TECHNICAL
+from lake.durable import write_durably
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import LABELS
 from training.config import Experiment
-from training.fit import write_json
 
 SOURCES = ("dataset", "datamodule", "evaluate", "fit", "losses", "metrics", "module", "scaling", "search", "splits")
 """Modules of this package whose code decides what comes out of a training; all of `models` does."""
@@ -97,7 +97,7 @@ class Workspace:
         if self.has(stage):
             return self.read(stage), True
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._record(stage), make())
+        write_durably(self._record(stage), json.dumps(make(), indent=1))
         return self.read(stage), False
 
     def _record(self, stage: str) -> Path:

@@ -12,11 +12,12 @@ from dagster_project.definitions import defs
 from dagster_project.partitions import RANGE_END, RANGE_START
 from dagster_project.resources import Platform
 from lake.clock import DEMO_START
+from lake.durable import write_durably
 from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
 from lake.testing import as_received, tiny_market
-from serving.bundles import SERVING_FILE, write_durably
+from serving.bundles import SERVING_FILE
 
 MARKET = tiny_market(["AAPL", "^GSPC"], sessions=8, seed=5)
 

@@ -135,7 +135,7 @@ def test_a_disk_that_refuses_is_an_error_and_the_next_writer_flushes_what_is_lef
             raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_flush", refuse)
+        patch.setattr(store, "flush", refuse)
         with pytest.raises(OSError, match="No space left"):
             lake.append(BARS, bars, batch_id="b1")
     with recorded_flushes(monkeypatch) as flushed:

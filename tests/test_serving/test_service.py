@@ -15,11 +15,12 @@ import httpx
 import psutil
 import pytest
 
+from lake.durable import write_durably
 from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.bundles import SERVING_FILE, champion_versions, write_durably
+from serving.bundles import SERVING_FILE, champion_versions
 from serving.forecast_log import ForecastLog, drain
 from serving.launch import KEPT_OUT, serve_command, serve_environment
 
