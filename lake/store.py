@@ -18,6 +18,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from filelock import FileLock, Timeout
 
+from lake import delta_log
 from lake.clock import require_utc
 from lake.durable import flush
 from lake.errors import NotReadyError, TableNotFoundError
@@ -93,10 +94,7 @@ class Lake:
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
-        files = self.files(spec, version)
-        if not files:
-            return spec.empty().lazy()
-        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
+        return _scan(spec, self.files(spec, version))
 
     def read(self, spec: TableSpec, *, where: pl.Expr | None = None, version: int | None = None) -> pl.DataFrame:
         """Every stored row, restated ones beside those they replace."""
@@ -129,6 +127,32 @@ class Lake:
         if spec.restates:
             rows = rows.sort("known_time", maintain_order=True).unique(list(spec.key), keep="last", maintain_order=True)
         return rows.sort(spec.key)
+
+    def changes(self, spec: TableSpec, since_version: int, until_version: int | None = None) -> pl.DataFrame | None:
+        """The rows that were added after one version, read from their own files only.
+
+        Parameters
+        ----------
+        since_version
+            Version whose rows are already known; -1 for a reader that knows none.
+        until_version
+            Last version to look at, by default the newest.
+
+        Returns
+        -------
+        pl.DataFrame or None
+            Rows in the table's columns, in the order they were committed; a compaction adds none. None if the history
+            in between cannot be told by added rows: its log or its files were cleaned up, the table was repaired, or
+            it has no such versions. Read the whole table then.
+        """
+        newest = self.version(spec)
+        until = newest if until_version is None else until_version
+        if not -1 <= since_version <= until <= newest:
+            return None
+        files = delta_log.files_of_new_rows(self.path(spec), since_version, until)
+        if files is None:
+            return None
+        return _scan(spec, [str(file) for file in files]).collect()
 
     def append(self, spec: TableSpec, frame: pl.DataFrame, *, batch_id: str) -> Report:
         """Add rows as they were received, once per batch.
@@ -252,6 +276,12 @@ class Lake:
                 f"Table '{spec.name}' does not exist under {self.root} yet. Make it with `make demo`, or materialise "
                 f"the asset '{spec.name}' in the Dagster UI."
             ) from error
+
+
+def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:
+    if not files:
+        return spec.empty().lazy()
+    return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
 
 
 def _paths(table: DeltaTable) -> list[str]:

@@ -1,0 +1,59 @@
+"""The log of a Delta table as the files it is made of: one JSON file per commit, read without opening the table."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+Action = dict[str, Any]
+
+
+def entry(folder: Path, version: int) -> Path:
+    """File of one commit."""
+    return folder / "_delta_log" / f"{version:020d}.json"
+
+
+def actions(folder: Path, version: int) -> list[Action]:
+    """What one commit did, action by action.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the entry was cleaned up, or there is no such version yet.
+    ValueError
+        If the entry is torn.
+    """
+    return [json.loads(line) for line in entry(folder, version).read_text(encoding="utf-8").splitlines()]
+
+
+def added_files(folder: Path, done: list[Action]) -> Iterator[Path]:
+    """Data files that a commit added; Delta writes a space or an accent as a code."""
+    return (folder / unquote(action["add"]["path"]) for action in done if "add" in action)
+
+
+def files_of_new_rows(folder: Path, since: int, until: int) -> list[Path] | None:
+    """Files with the rows that came after one version, up to and including another.
+
+    A compaction writes files as well, but says of them that they change no data.
+
+    Returns
+    -------
+    list[Path] or None
+        In the order of the commits. None if adding files does not tell the whole change: an entry was cleaned up,
+        rows were taken out, or the table was altered or repaired.
+    """
+    files: list[Path] = []
+    for version in range(since + 1, until + 1):
+        try:
+            done = actions(folder, version)
+        except FileNotFoundError:
+            return None
+        if any(_takes_out(action) or ("metaData" in action and version > 0) for action in done):
+            return None
+        files += added_files(folder, [action for action in done if action.get("add", {}).get("dataChange")])
+    return files if all(file.exists() for file in files) else None
+
+
+def _takes_out(action: Action) -> bool:
+    return bool(action.get("remove", {}).get("dataChange", "remove" in action))
