@@ -12,8 +12,9 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.labels import HORIZONS, compute_labels
+from feature_repo.panel import compute_group
 from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
-from feature_repo.technical import compute_technical
+from feature_repo.spec import FeatureGroup
 from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
 from lake.clock import Clock
 from lake.durable import write_durably
@@ -25,7 +26,12 @@ from lake.tables import BARS, LABELS, MODEL_WINDOWS, RAW_BARS, REGIMES
 
 
 def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
-    """Compute `features_technical` from the bars known at the market's now, and store what is new in it.
+    """Bring `features_technical` up to the market's now; see `update_group`."""
+    return update_group(lake, clock, TECHNICAL, years)
+
+
+def update_group(lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()) -> Report:
+    """Compute a feature group from the bars known at the market's now, and store what is new in it.
 
     Parameters
     ----------
@@ -33,9 +39,8 @@ def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> R
         Store rows of these years only; none named means all. What a row may look back on is not limited by it.
     """
     _require_whole_history(lake)
-    recipe = _fingerprint([sorted(years), *((feature.name, str(feature.expression)) for feature in TECHNICAL)])
-    step = _Step(lake, FEATURES_TECHNICAL, (BARS,), clock.now(), recipe)
-    return step.run(lambda: _within(compute_technical(lake.read_as_of(BARS, step.now)), years))
+    step = _Step(lake, group.table, (BARS,), clock.now(), _fingerprint([sorted(years), *group.recipe]))
+    return step.run(lambda: _within(compute_group(lake.read_as_of(BARS, step.now), group), years))
 
 
 def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:

@@ -1,55 +1,77 @@
 """Trend and oscillation indicators of the adjusted close. The outside answer for each is TA-Lib."""
 
-from functools import reduce
-from operator import add
+import math
 
-import polars as pl
+import numpy as np
 
-from feature_repo.compute.smoothing import exponential_mean, wilder_mean
-
-CLOSE = pl.col("close")
+from feature_repo.compute.kernel import Bars, kernel
+from feature_repo.compute.rolling import rolling_mean, rolling_variance, seeded_mean
 
 
-def relative_strength_index(sessions: int) -> pl.Expr:
-    """Return Wilder's RSI, 0 to 100; null while nothing has moved, where it is 0 / 0 (TA-Lib says 0 there).
+@kernel
+def relative_strength_index(close: Bars, sessions: int) -> Bars:
+    """Return Wilder's RSI, 0 to 100; NaN while nothing has moved, where it is 0 / 0 (TA-Lib says 0 there).
 
     ``100 x G / (G + L)``, with G and L Wilder's means of the gains and of the losses, seeded with the plain mean of
     the first n changes.
     """
-    change = CLOSE - CLOSE.shift(1)
-    gain = wilder_mean(change.clip(lower_bound=0), sessions)
-    loss = wilder_mean((-change).clip(lower_bound=0), sessions)
-    return pl.when(gain + loss > 0).then(100 * gain / (gain + loss))
+    gains, losses = np.full(close.size, np.nan), np.full(close.size, np.nan)
+    for t in range(1, close.size):
+        change = close[t] - close[t - 1]
+        gains[t], losses[t] = max(change, 0.0), max(-change, 0.0)
+    gain = seeded_mean(gains, 1 / sessions, sessions, sessions)
+    loss = seeded_mean(losses, 1 / sessions, sessions, sessions)
+    out = np.full(close.size, np.nan)
+    for t in range(close.size):
+        if gain[t] + loss[t] > 0:
+            out[t] = 100 * gain[t] / (gain[t] + loss[t])
+    return out
 
 
-def macd(fast: int, slow: int) -> pl.Expr:
+@kernel
+def macd(close: Bars, fast: int, slow: int) -> Bars:
     """Return the fast minus the slow exponential mean of the close, in price.
 
     Both means are seeded at bar `slow`, with the plain mean of their last `fast` and `slow` closes: the seeding of
     TA-Lib, so that both start together.
     """
-    return exponential_mean(CLOSE, fast, seeded_at=slow) - exponential_mean(CLOSE, slow)
+    return seeded_mean(close, 2 / (fast + 1), fast, slow) - seeded_mean(close, 2 / (slow + 1), slow, slow)
 
 
-def macd_signal(fast: int, slow: int, signal: int) -> pl.Expr:
+@kernel
+def macd_signal(close: Bars, fast: int, slow: int, signal: int) -> Bars:
     """Return the exponential mean of `macd`, seeded with the plain mean of its first `signal` values."""
-    return exponential_mean(macd(fast, slow), signal)
+    return seeded_mean(macd(close, fast, slow), 2 / (signal + 1), signal, signal)
 
 
-def is_above(fast: int, slow: int) -> pl.Expr:
-    """Return 1 where the fast plain mean of the close lies above the slow one, else 0; null before the slow exists."""
-    return (CLOSE.rolling_mean(fast) > CLOSE.rolling_mean(slow)).cast(pl.Float64)
+@kernel
+def relative_macd(close: Bars, fast: int, slow: int) -> Bars:
+    """Return `macd` as a fraction of the close."""
+    return macd(close, fast, slow) / close
 
 
-def bollinger_position(sessions: int, deviations: float) -> pl.Expr:
-    """Return where the close lies between the lower (0) and the upper (1) Bollinger band.
+@kernel
+def is_above(close: Bars, fast: int, slow: int) -> Bars:
+    """Return 1 where the fast plain mean of the close lies above the slow one, else 0; NaN before the slow exists."""
+    quick, steady = rolling_mean(close, fast), rolling_mean(close, slow)
+    out = np.full(close.size, np.nan)
+    for t in range(close.size):
+        if not math.isnan(quick[t]) and not math.isnan(steady[t]):
+            out[t] = 1.0 if quick[t] > steady[t] else 0.0
+    return out
+
+
+@kernel
+def bollinger_position(close: Bars, sessions: int, deviations: float) -> Bars:
+    """Return where the close lies between the lower (0) and the upper (1) Bollinger band; NaN on a flat window.
 
     Bands are the plain mean of the last n closes -/+ `deviations` population standard deviations (John Bollinger,
-    *Bollinger on Bollinger Bands*, 2001). The deviation is taken in two passes over ``P_{t-k} / P_t - 1``, because a
-    one-pass sum of squared prices loses the digits that matter when the band is narrow. Null on a flat window.
+    *Bollinger on Bollinger Bands*, 2001).
     """
-    steps = [CLOSE.shift(back) / CLOSE - 1 for back in range(sessions)]
-    mean = reduce(add, steps) / sessions  # one after the other: a horizontal sum may change its order between runs
-    variance = reduce(add, [(step - mean) ** 2 for step in steps]) / sessions
-    half_width = deviations * variance.sqrt()
-    return pl.when(half_width > 0).then(0.5 - mean / (2 * half_width))
+    mean, variance = rolling_mean(close, sessions), rolling_variance(close, sessions)
+    out = np.full(close.size, np.nan)
+    for t in range(close.size):
+        half_width = deviations * math.sqrt(variance[t] * (sessions - 1) / sessions)
+        if half_width > 0:
+            out[t] = 0.5 + (close[t] - mean[t]) / (2 * half_width)
+    return out

@@ -1,8 +1,10 @@
 """The state of the market at a close, from what was known then."""
 
+import math
+
 import polars as pl
 
-from feature_repo.compute.volatility import annualised_volatility
+from feature_repo.compute.volatility import SESSIONS_PER_YEAR
 
 VOLATILITY_SESSIONS = 20
 MEDIAN_SESSIONS = 252
@@ -12,7 +14,8 @@ TREND_SESSIONS = 200
 
 def volatility() -> pl.Expr:
     """Return the 20-session volatility of the index, per year."""
-    return annualised_volatility(VOLATILITY_SESSIONS)
+    returns = pl.col("close") / pl.col("close").shift(1) - 1
+    return returns.rolling_std(VOLATILITY_SESSIONS) * math.sqrt(SESSIONS_PER_YEAR)
 
 
 def volatility_state() -> pl.Expr:

@@ -1,16 +1,14 @@
 """Returns of the adjusted close."""
 
-import polars as pl
+import numpy as np
+
+from feature_repo.compute.kernel import Bars, kernel
 
 
-def simple_return(sessions: int, price: str = "close") -> pl.Expr:
-    """Return ``P_t / P_{t-n} - 1``; null for the first n bars.
-
-    Parameters
-    ----------
-    sessions
-        Bars of the same symbol to look back.
-    price
-        Column of prices; positive, or null where unknown.
-    """
-    return pl.col(price) / pl.col(price).shift(sessions) - 1
+@kernel
+def simple_return(price: Bars, sessions: int) -> Bars:
+    """Return ``P_t / P_{t-n} - 1``; NaN for the first n bars."""
+    out = np.full(price.size, np.nan)
+    for t in range(sessions, price.size):
+        out[t] = price[t] / price[t - sessions] - 1
+    return out

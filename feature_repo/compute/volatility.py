@@ -2,37 +2,38 @@
 
 import math
 
-import polars as pl
+import numpy as np
 
+from feature_repo.compute.kernel import Bars, kernel
 from feature_repo.compute.returns import simple_return
-from feature_repo.compute.smoothing import wilder_mean
+from feature_repo.compute.rolling import rolling_std, seeded_mean
 
 SESSIONS_PER_YEAR = 252
 
 
-def annualised_volatility(sessions: int, price: str = "close") -> pl.Expr:
-    """Return the sample standard deviation of the last n one-bar returns x sqrt(252).
-
-    Polars' rolling variance keeps central moments, so an extreme return leaves no trace once it has left the window.
-
-    Parameters
-    ----------
-    sessions
-        Returns in the window; ``sessions + 1`` bars are needed.
-    price
-        Column of prices.
-    """
-    return simple_return(1, price).rolling_std(sessions) * math.sqrt(SESSIONS_PER_YEAR)
+@kernel
+def annualised_volatility(price: Bars, sessions: int) -> Bars:
+    """Return the sample standard deviation of the last n one-bar returns x sqrt(252), from bar n + 1 on."""
+    return rolling_std(simple_return(price, 1), sessions) * math.sqrt(SESSIONS_PER_YEAR)
 
 
-def average_true_range(sessions: int) -> pl.Expr:
-    """Return Wilder's average true range on the adjusted prices; null where a bar has no high and low.
+@kernel
+def average_true_range(high: Bars, low: Bars, close: Bars, sessions: int) -> Bars:
+    """Return Wilder's average true range on the adjusted prices; NaN where a bar has no high and low.
 
     The true range is the largest of ``high - low``, ``|high - P_{t-1}|`` and ``|low - P_{t-1}|``, known from the second
     bar; the average starts as the mean of the first n true ranges (J. Welles Wilder, *New Concepts in Technical
     Trading Systems*, 1978; the same seeding as TA-Lib's ATR).
     """
-    high, low, before = pl.col("high"), pl.col("low"), pl.col("close").shift(1)
-    true_range = pl.max_horizontal(high, before) - pl.min_horizontal(low, before)
-    is_known = high.is_not_null() & low.is_not_null() & before.is_not_null()
-    return wilder_mean(pl.when(is_known).then(true_range), sessions)
+    true_range = np.full(close.size, np.nan)
+    for t in range(1, close.size):
+        true_range[t] = max(high[t], close[t - 1]) - min(low[t], close[t - 1])
+        if math.isnan(high[t]) or math.isnan(low[t]):
+            true_range[t] = np.nan
+    return seeded_mean(true_range, 1 / sessions, sessions, sessions)
+
+
+@kernel
+def relative_true_range(high: Bars, low: Bars, close: Bars, sessions: int) -> Bars:
+    """Return the average true range as a fraction of the close."""
+    return average_true_range(high, low, close, sessions) / close

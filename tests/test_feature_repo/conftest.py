@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from feature_repo.technical import compute_technical
+from feature_repo.panel import compute_technical
 from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.store import Lake

@@ -7,10 +7,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_repo import document
-from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES, SPECS, TECHNICAL, spec_of
-from feature_repo.compute import COLUMNS
+from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES, SPECS, TECHNICAL, spec_of
+from feature_repo.compute.returns import simple_return
+from feature_repo.panel import compute_technical
 from feature_repo.spec import Feature
-from feature_repo.technical import compute_technical
 from lake.errors import ConfigError, UnknownNameError
 from lake.tables import TABLES
 from lake.universe import MARKET
@@ -121,20 +121,19 @@ def test_without_the_index_market_features_are_null(small_market) -> None:
     assert alone["rsi_14"].null_count() == 28
 
 
-def test_a_declaration_that_contradicts_its_expression_is_refused() -> None:
+def test_a_declaration_that_its_function_cannot_answer_is_refused() -> None:
     words = {"unit": "", "formula": "", "meaning": ""}
-    with pytest.raises(ConfigError, match=r"declares the inputs \['close'\] and its expression reads \['volume'\]"):
-        Feature("wrong", pl.col("volume"), ("close",), 1, **words)
+    with pytest.raises(ConfigError, match=r"gives 1 inputs and 0 parameters, and its function .* takes 1 and 1"):
+        Feature("wrong", simple_return, ("close",), 1, **words)
+    with pytest.raises(UnknownNameError, match=r"no input of feature 'odd' 'closed'\. Did you mean close"):
+        Feature("odd", simple_return, ("closed",), 1, parameters=(1,), **words)
     with pytest.raises(ConfigError, match=r"lookback of 0 bars"):
-        Feature("none", pl.col("close"), ("close",), 0, **words)
-
-
-def test_inputs_are_columns_that_exist() -> None:
-    assert {name for feature in TECHNICAL for name in feature.inputs} <= set(COLUMNS)
+        Feature("none", simple_return, ("close",), 0, parameters=(1,), **words)
 
 
 def test_every_table_can_be_named() -> None:
-    assert [spec for spec in SPECS if spec is not FEATURES_TECHNICAL] == list(TABLES)
+    groups = [group.table for group in GROUPS]
+    assert [spec for spec in SPECS if spec not in groups] == list(TABLES)
     assert all(spec_of(spec.name) is spec for spec in SPECS)
     with pytest.raises(
         UnknownNameError, match=r"There is no table 'feature_technical'\. Did you mean features_technical"
@@ -150,4 +149,4 @@ def test_the_page_of_features_is_up_to_date() -> None:
 
 def test_the_page_names_every_feature_once(tmp_path: Path) -> None:
     rows = [line for line in document.features_page().splitlines() if line.startswith("| `")]
-    assert [row.split("`")[1] for row in rows] == [feature.name for feature in TECHNICAL]
+    assert [row.split("`")[1] for row in rows] == [feature.name for group in GROUPS for feature in group]

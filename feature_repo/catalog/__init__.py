@@ -1,0 +1,62 @@
+"""Every feature as a value, by group. Tables, the Feast schema, the docs and the leak checks derive from this list."""
+
+from feature_repo.catalog.technical import TECHNICAL
+from feature_repo.spec import Feature, FeatureGroup
+from lake.errors import UnknownNameError
+from lake.spec import TableSpec
+from lake.tables import LABELS, TABLES
+
+__all__ = [
+    "FEATURES_TECHNICAL",
+    "GROUPS",
+    "MODEL_FEATURES",
+    "SPECS",
+    "TECHNICAL",
+    "feature_of",
+    "group_of",
+    "spec_of",
+]
+
+GROUPS: tuple[FeatureGroup, ...] = (TECHNICAL,)
+"""In the order of the docs; each is a table of its own."""
+
+FEATURES_TECHNICAL = TECHNICAL.table
+
+MODEL_FEATURES: tuple[str, ...] = tuple(feature.name for feature in TECHNICAL if feature.is_scale_free)
+"""What a model may see, in the order of its input."""
+
+SPECS: tuple[TableSpec, ...] = tuple(
+    spec for table in TABLES for spec in ((*(group.table for group in GROUPS), table) if table is LABELS else (table,))
+)
+"""Every table of the platform, those of features included, in the order the data flows."""
+
+
+def spec_of(table: str) -> TableSpec:
+    """Return the table of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; lists the nearest names.
+    """
+    for spec in SPECS:
+        if spec.name == table:
+            return spec
+    raise UnknownNameError("table", table, [spec.name for spec in SPECS])
+
+
+def group_of(name: str) -> FeatureGroup:
+    """Return the feature group of that name; an unknown one raises `UnknownNameError` with the nearest names."""
+    for group in GROUPS:
+        if group.name == name:
+            return group
+    raise UnknownNameError("feature group", name, [group.name for group in GROUPS])
+
+
+def feature_of(name: str) -> tuple[FeatureGroup, Feature]:
+    """Return the feature of that name and its group; an unknown one raises `UnknownNameError` with the nearest."""
+    for group in GROUPS:
+        for feature in group:
+            if feature.name == name:
+                return group, feature
+    raise UnknownNameError("feature", name, [feature.name for group in GROUPS for feature in group])

@@ -1,0 +1,200 @@
+"""Bars of many symbols to features: every declared kernel, over a few symbols at a time and on all cores. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from feature_repo.catalog.technical import TECHNICAL
+from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, MARKET_COLUMNS
+from feature_repo.compute.kernel import Bars, Index
+from feature_repo.compute.market import MARKET_SESSIONS
+from feature_repo.compute.returns import simple_return
+from feature_repo.compute.volatility import annualised_volatility
+from feature_repo.spec import Feature
+from lake import calendars
+from lake.spec import INSTANT
+from lake.universe import MARKET
+
+ROWS_AT_ONCE = 100_000
+"""Rows of one piece of work, whole symbols always: small enough for its columns to stay in the processor's cache."""
+Times = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Columns that are the same for every symbol, by instant.
+
+    Parameters
+    ----------
+    times
+        Microseconds since 1970, ascending.
+    columns
+        A value per instant.
+    """
+
+    times: Times
+    columns: dict[str, Bars]
+
+    def at(self, times: Times) -> Index:
+        """Position of the last instant at or before each of some times; -1 before the first."""
+        return np.searchsorted(self.times, times, side="right") - 1
+
+    def tell(self, name: str, times: Times) -> Bars:
+        """Values of a column at exactly these times; NaN where there is none."""
+        if not self.times.size:
+            return np.full(times.size, np.nan)
+        place = self.at(times)
+        is_there = (place >= 0) & (self.times[place] == times)
+        return np.where(is_there, self.columns[name][place], np.nan)
+
+
+def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: str = MARKET) -> pl.DataFrame:
+    """Compute features for every bar of every symbol.
+
+    Parameters
+    ----------
+    bars
+        Clean bars as of one instant, one row per (symbol, event_time), the index's among them.
+    features
+        A feature group, or any features.
+    market
+        Symbol of the index: context for the others, no row of its own.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol, event_time, known_time`` and one Float64 column per feature, sorted by symbol and event_time. A value
+        the bars cannot support is null, never NaN. `known_time` is the latest among the bars the row may have used:
+        those of the symbol and of the index up to its close. Without bars of the index its features are null.
+    """
+    chosen = tuple(features)
+    rows = _in_order(bars)
+    is_market = rows["symbol"] == market
+    index, own = rows.filter(is_market), rows.filter(~is_market) if is_market.any() else rows
+    starts = _starts(own["symbol"])
+    panel = _Panel(own, _market_context(index), chosen)
+    known = np.empty(own.height, dtype=np.int64)
+    values = {feature.name: np.empty(own.height) for feature in chosen}
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        list(threads.map(partial(panel.fill, values, known), _pieces(starts)))
+    return pl.DataFrame(
+        [
+            own["symbol"],
+            own["event_time"],
+            pl.Series("known_time", known).cast(INSTANT),
+            *(_nullable(name, column) for name, column in values.items()),
+        ]
+    )
+
+
+def compute_technical(
+    bars: pl.DataFrame, features: Iterable[Feature] = TECHNICAL, *, market: str = MARKET
+) -> pl.DataFrame:
+    """Compute the technical features of every bar; see `compute_group`."""
+    return compute_group(bars, features, market=market)
+
+
+class _Panel:
+    """Bars of all symbols as arrays, and what every symbol shares."""
+
+    def __init__(self, own: pl.DataFrame, market: Context, features: Sequence[Feature]) -> None:
+        self._features, self._market = features, market
+        self._inputs = sorted({name for feature in features for name in feature.inputs})
+        self._bars = {name: _numpy(own, name) for name in self._inputs if name in BAR_COLUMNS}
+        self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
+
+    def fill(self, values: dict[str, Bars], known: Times, starts: Index) -> None:
+        """Compute the rows of some neighbouring symbols, from their first rows and the end of the last."""
+        rows = slice(starts[0], starts[-1])
+        inputs = {name: self._input(name, rows) for name in self._inputs}
+        local = starts - starts[0]
+        for feature in self._features:
+            given = [inputs[name] for name in feature.inputs]
+            feature.function.over(local, given, feature.parameters, values[feature.name][rows])
+        known[rows] = self._latest_known(rows, local)
+
+    def _input(self, name: str, rows: slice) -> Bars:
+        if name in BAR_COLUMNS:
+            return self._bars[name][rows].copy()
+        context = self._market if name in MARKET_COLUMNS else _calendar_context()
+        return context.tell(name, self._event[rows])
+
+    def _latest_known(self, rows: slice, starts: Index) -> Times:
+        """Latest known_time among a symbol's and the index's bars up to each row."""
+        known, base = self._known[rows], self._known[rows].min()
+        span = known.max() - base + 1
+        step = np.repeat(np.arange(starts.size - 1), np.diff(starts)) * span  # so that no symbol reaches into the next
+        own: Times = np.maximum.accumulate(known - base + step) - step + base
+        if not self._market.times.size:
+            return own
+        place = self._market.at(self._event[rows])
+        latest = self._market.columns["known_time"][place].astype(np.int64)
+        return np.where(place >= 0, np.maximum(own, latest), own)
+
+
+def _market_context(index: pl.DataFrame) -> Context:
+    """Describe the index at each of its closes."""
+    times: Times = index["event_time"].to_physical().to_numpy()
+    close = _numpy(index, "close").copy()
+    known = np.maximum.accumulate(index["known_time"].to_physical().to_numpy())
+    if not times.size:
+        return Context(times, dict.fromkeys(MARKET_COLUMNS, close))
+    told = (close, simple_return(close, 1), annualised_volatility(close, MARKET_SESSIONS))
+    return Context(times, {**dict(zip(MARKET_COLUMNS, told, strict=True)), "known_time": known})
+
+
+@cache
+def _calendar_context() -> Context:
+    """Describe every session by the exchange's calendar, which is published years ahead."""
+    sessions = calendars.closes().with_columns(pl.col("session").dt.strftime("%Y-%m").alias("month"))
+    told = sessions.select(
+        pl.col("session").dt.weekday().cast(pl.Float64).alias("weekday"),
+        (pl.len().over("month") - pl.int_range(pl.len()).over("month") - 1)
+        .cast(pl.Float64)
+        .alias("sessions_left_in_month"),
+    )
+    times = sessions["event_time"].to_physical().to_numpy()
+    return Context(times, {name: told[name].to_numpy() for name in CALENDAR_COLUMNS})
+
+
+def _in_order(bars: pl.DataFrame) -> pl.DataFrame:
+    """Sort by symbol and time, if they are not."""
+    symbol, time = pl.col("symbol"), pl.col("event_time")
+    rises = (symbol > symbol.shift(1)) | ((symbol == symbol.shift(1)) & (time > time.shift(1)))
+    in_order: Any = bars.select(rises.all()).item()
+    return bars if in_order else bars.sort("symbol", "event_time")
+
+
+def _starts(symbols: pl.Series) -> Index:
+    """First row of each symbol, and at the end the number of rows."""
+    lengths = symbols.rle().struct.field("len").to_numpy().astype(np.int64)
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+
+
+def _pieces(starts: Index) -> Iterator[Index]:
+    """Cut the symbols into runs of about `ROWS_AT_ONCE` rows."""
+    first = 0
+    for last in range(1, starts.size):
+        if starts[last] - starts[first] >= ROWS_AT_ONCE or last == starts.size - 1:
+            yield starts[first : last + 1]
+            first = last
+
+
+def _numpy(frame: pl.DataFrame, name: str) -> Bars:
+    """Return a column as an array with NaN for null."""
+    return frame[name].cast(pl.Float64).to_numpy()
+
+
+def _nullable(name: str, values: Bars) -> pl.Series:
+    """Return an array as a column with null for NaN, without copying it."""
+    known = ~np.isnan(values)
+    mask = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    arrow = pa.Array.from_buffers(pa.float64(), values.size, [mask, pa.py_buffer(values)])
+    return pl.Series(name, arrow)
