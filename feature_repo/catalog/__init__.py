@@ -1,6 +1,12 @@
 """Every feature as a value, by group. Tables, the Feast schema, the docs and the leak checks derive from this list."""
 
+from feature_repo.catalog.calendar import CALENDAR
+from feature_repo.catalog.cross_asset import CROSS_ASSET
+from feature_repo.catalog.fractal import FRACTAL
+from feature_repo.catalog.range_volatility import RANGE_VOLATILITY
+from feature_repo.catalog.spectral import SPECTRAL
 from feature_repo.catalog.technical import TECHNICAL
+from feature_repo.catalog.volume import VOLUME
 from feature_repo.spec import Feature, FeatureGroup
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
@@ -17,7 +23,15 @@ __all__ = [
     "spec_of",
 ]
 
-GROUPS: tuple[FeatureGroup, ...] = (TECHNICAL,)
+GROUPS: tuple[FeatureGroup, ...] = (
+    TECHNICAL,
+    VOLUME,
+    RANGE_VOLATILITY,
+    SPECTRAL,
+    FRACTAL,
+    CROSS_ASSET,
+    CALENDAR,
+)
 """In the order of the docs; each is a table of its own."""
 
 FEATURES_TECHNICAL = TECHNICAL.table

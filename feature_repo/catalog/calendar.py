@@ -1,0 +1,37 @@
+"""Where a session stands in its week and month, by the exchange's calendar."""
+
+from feature_repo.compute.market import as_told
+from feature_repo.spec import Feature, FeatureGroup
+
+NO_SESSION = "where the bar closes at no session's close"
+
+CALENDAR = FeatureGroup(
+    name="calendar",
+    meaning="Where every session stands in its week and month.",
+    features=(
+        Feature(
+            name="day_of_week",
+            function=as_told,
+            inputs=("weekday",),
+            lookback=1,
+            unit="1-5",
+            formula="1 on a Monday ... 5 on a Friday",
+            meaning="weekday of the session",
+            null_rule=NO_SESSION,
+            minimum=1,
+            maximum=5,
+        ),
+        Feature(
+            name="sessions_to_month_end",
+            function=as_told,
+            inputs=("sessions_left_in_month",),
+            lookback=1,
+            unit="sessions",
+            formula="sessions of the exchange's calendar after this one in the same month, 0 on the last",
+            meaning="how far the end of the month is",
+            null_rule=NO_SESSION,
+            minimum=0,
+            maximum=22,
+        ),
+    ),
+)
