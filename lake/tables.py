@@ -6,7 +6,7 @@ Those of forecasts and what came of them are in `lake.decisions`. Feature tables
 
 import polars as pl
 
-from lake.columns import CAUSAL, COUNT, EVENT_TIME, HORIZON, KNOWN_TIME, REAL, RECOMPUTED, REGIME, SYMBOL, TEXT
+from lake.columns import CAUSAL, COUNT, EVENT_TIME, FLAG, HORIZON, KNOWN_TIME, REAL, RECOMPUTED, REGIME, SYMBOL, TEXT
 from lake.decisions import (
     DRIFT,
     EVALUATIONS,
@@ -178,6 +178,17 @@ LABELS = TableSpec(
     ),
 )
 
+
+def _state(name: str, first: str, second: str, of: str) -> Column:
+    meaning = f"more probable state of the {of} by a hidden Markov model, filtered forward; null in its training"
+    return Column(name, TEXT, "", meaning, nullable=True, allowed=(first, second))
+
+
+def _probability(name: str, of: str) -> Column:
+    meaning = f"probability {of}, from the sessions up to this one"
+    return Column(name, REAL, "", meaning, nullable=True, minimum=0, maximum=1)
+
+
 REGIMES = TableSpec(
     name="regimes",
     tolerance=RECOMPUTED,
@@ -199,6 +210,29 @@ REGIMES = TableSpec(
         Column("trend_state", TEXT, "", "close against its 200-session mean", allowed=("uptrend", "downtrend")),
         Column("volatility", REAL, "per year", "20-session volatility of the index", minimum=0),
         Column("trend_gap", REAL, "fraction", "close / 200-session mean - 1"),
+        _state("hidden_volatility_state", "low_volatility", "high_volatility", "volatility"),
+        _probability("high_volatility_probability", "that the hidden volatility state is high_volatility"),
+        _state("hidden_trend_state", "downtrend", "uptrend", "trend"),
+        _probability("uptrend_probability", "that the hidden trend state is uptrend"),
+        Column(
+            "average_correlation",
+            REAL,
+            "",
+            "equicorrelation of the symbols' returns over 20 sessions",
+            nullable=True,
+            minimum=-1,
+            maximum=1,
+        ),
+        _state("hidden_correlation_state", "low_correlation", "high_correlation", "correlation"),
+        _probability("high_correlation_probability", "that the hidden correlation state is high_correlation"),
+        Column(
+            "correlation_shift",
+            FLAG,
+            "",
+            "whether the correlation is more probably in another state than 20 sessions ago",
+            nullable=True,
+        ),
+        _probability("correlation_shift_probability", "that the correlation is in another state than 20 sessions ago"),
     ),
 )
 
