@@ -32,6 +32,14 @@ def added_files(folder: Path, done: list[Action]) -> Iterator[Path]:
     return (folder / unquote(action["add"]["path"]) for action in done if "add" in action)
 
 
+def written_by(folder: Path, version: int) -> list[Path]:
+    """Every file of one commit: its data files, its log entry, and the checkpoint it may have made."""
+    entries = sorted((folder / "_delta_log").glob(f"{version:020d}*"))
+    pointers = [path for path in [folder / "_delta_log" / "_last_checkpoint"] if path.exists()]
+    data = added_files(folder, actions(folder, version)) if entry(folder, version) in entries else []
+    return [*data, *entries, *pointers]
+
+
 def files_of_new_rows(folder: Path, since: int, until: int) -> list[Path] | None:
     """Files with the rows that came after one version, up to and including another.
 

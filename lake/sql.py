@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lake.clock import require_utc
-from lake.store import YEAR, Lake, StoredTable
+from lake.files import YEAR
+from lake.store import Lake, StoredTable
 
 if TYPE_CHECKING:
     import duckdb

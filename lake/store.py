@@ -14,24 +14,27 @@ from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
-from filelock import FileLock, Timeout
+from deltalake.transaction import AddAction, RemoveAction
 
-from lake import delta_log
+from lake import delta_log, snapshots
 from lake.clock import require_utc
-from lake.durable import flush
-from lake.errors import NotReadyError, TableNotFoundError
+from lake.durable import alone, flush
+from lake.errors import NotReadyError, SchemaError, TableNotFoundError
+from lake.files import YEAR, DataFile, joinable, write_files
 from lake.merging import find_news
 from lake.report import Report
 from lake.settings import Settings, settings
+from lake.snapshots import Handle, Snapshot
 from lake.spec import TableSpec
 
-YEAR = "year"
-"""Partition column of the files; it repeats `event_time` and is no column of any table."""
 KEY, RESTATES = "quantlake.key", "quantlake.restates"
 """Properties every table carries in its own metadata, so that a reader without our code can ask it as of a time."""
-LOCK_SECONDS = 120.0
+MANY_FILES = 16
+TARGET_BYTES = 32 * 1024**2
+"""A compacted file of this size is left alone from then on."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Lake:
 
     def version(self, spec: TableSpec) -> int:
         """Version of the newest commit."""
-        return int(self._table(spec).version())
+        return self._handle(spec).snapshot().version
 
     def versions(self, specs: Sequence[TableSpec]) -> dict[str, int]:
         """Versions of several tables, by name: what a training run or a forecast records about its data."""
@@ -81,7 +84,9 @@ class Lake:
 
     def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
         """Parquet files that make up one version of the table, by default the newest."""
-        return _paths(self._table(spec, version))
+        if version is None:
+            return self._handle(spec).snapshot().paths
+        return _paths(self._open(spec, version))
 
     def stored(self) -> list[StoredTable]:
         """Every table in the lake, by name, with what its metadata says about its key."""
@@ -162,10 +167,12 @@ class Lake:
         """
         started = time.perf_counter()
         rows = spec.conform(frame)
-        with self._writing(spec):
-            if self._table(spec).transaction_version(batch_id) is not None:
+        with self.writing(spec) as handle:
+            with handle.table() as table:
+                is_stored = table.transaction_version(batch_id) is not None
+            if is_stored:
                 return self.report(spec, started=started).having(reason=f"batch {batch_id} is already stored")
-            self._commit(spec, rows, batch_id=batch_id)
+            self._commit(spec, handle, write_files(self.path(spec), spec, rows), batch_id=batch_id)
         return self.report(spec, added=rows.height, started=started)
 
     def merge(self, spec: TableSpec, frame: pl.DataFrame) -> Report:
@@ -180,101 +187,144 @@ class Lake:
         """
         started = time.perf_counter()
         rows = spec.conform(frame).unique(maintain_order=True)
-        with self._writing(spec):
-            fresh = find_news(spec, self._sharing_keys(spec, rows), rows)
+        with self.writing(spec) as handle:
+            fresh = find_news(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)
             if fresh.height:
-                self._commit(spec, fresh)
+                self._commit(spec, handle, write_files(self.path(spec), spec, fresh))
         report = self.report(spec, added=fresh.height, started=started)
         return report if fresh.height else report.having(reason="every row is already stored")
 
+    def compact(self, spec: TableSpec, *, at_least: int = MANY_FILES, target_bytes: int = TARGET_BYTES) -> Report:
+        """Join small files, year by year; the rows stay the same, and so does every version before.
+
+        The joined files stay on disk until `lake.maintenance.vacuum` finds that no version in use names them.
+
+        Parameters
+        ----------
+        at_least
+            Years with fewer small files than this are left alone.
+        target_bytes
+            About how large a joined file becomes; files of that size are not touched again.
+        """
+        started = time.perf_counter()
+        with self.writing(spec) as handle:
+            groups = joinable(handle.snapshot().files, at_least=at_least, target_bytes=target_bytes)
+            for group in groups:
+                rows = _scan(spec, group["path"].to_list()).collect()
+                self._commit(spec, handle, write_files(self.path(spec), spec, rows), instead_of=group)
+        joined = sum(group.height for group in groups)
+        report = self.report(spec, started=started).having(files_joined=joined, files_written=len(groups))
+        return report if groups else report.having(reason=f"no year has {at_least} small files")
+
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""
-        counted = self.scan(spec).select(
-            pl.len().alias("rows"),
-            pl.col("event_time").min().alias("first"),
-            pl.col("event_time").max().alias("last"),
-        )
-        rows, first, last = counted.collect().row(0)
+        snapshot = self._handle(spec).snapshot()
+        rows, first, last = snapshot.extent() or _count(_scan(spec, snapshot.paths))
         return Report(
             name=spec.name,
             rows=rows,
             added=added,
-            version=self.version(spec),
+            version=snapshot.version,
             first=first,
             last=last,
             seconds=0.0 if started is None else time.perf_counter() - started,
             skipped=added == 0,
         )
 
-    def _sharing_keys(self, spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
-        stored = self.scan(spec)
-        if "event_time" in spec.key and rows.height:
-            stored = stored.filter(pl.col("event_time").is_between(rows["event_time"].min(), rows["event_time"].max()))
-        return stored.join(rows.lazy().select(spec.key), on=list(spec.key), how="semi", nulls_equal=True).collect()
-
     @contextmanager
-    def _writing(self, spec: TableSpec) -> Iterator[None]:
+    def writing(self, spec: TableSpec) -> Iterator[Handle]:
         """Hold the table alone; it exists, and all that an earlier writer committed is on disk."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.root / f".{spec.name}.lock", timeout=LOCK_SECONDS)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise NotReadyError(
-                f"Table '{spec.name}' has been locked by another process for {LOCK_SECONDS:.0f} seconds, longer than "
-                f"any write takes. Find the process that holds {lock.lock_file} and end it."
-            ) from error
-        try:
+        with alone(self.root / f".{spec.name}.lock", f"Table '{spec.name}'"):
             if not self.exists(spec):
                 self._create(spec)
+            handle = self._handle(spec)
             # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
-            self._make_durable(spec)
-            yield
-        finally:
-            lock.release()
+            self._make_durable(spec, handle)
+            yield handle
+
+    def _sharing_keys(self, spec: TableSpec, snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
+        if "event_time" not in spec.key or not rows.height:
+            stored = _scan(spec, snapshot.paths)
+        else:
+            first, last = rows.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).row(0)
+            stored = _scan(spec, snapshot.between(first, last)).filter(pl.col("event_time").is_between(first, last))
+        return stored.join(rows.lazy().select(spec.key), on=list(spec.key), how="semi", nulls_equal=True).collect()
 
     def _create(self, spec: TableSpec) -> None:
-        rows = _with_year(spec, spec.empty()).to_arrow()
-        about = {column.name: {"comment": column.meaning, "unit": column.unit} for column in spec.columns}
-        fields = [field.with_metadata(about.get(field.name, {})) for field in rows.schema]
         DeltaTable.create(
             str(self.path(spec)),
-            Schema.from_arrow(pa.schema(fields)),
-            partition_by=[YEAR] if spec.by_year else None,
+            _delta_schema(spec),
+            partition_by=_partitions(spec),
             name=spec.name,
             description=spec.meaning,
-            configuration={KEY: json.dumps(spec.key), RESTATES: json.dumps(spec.restates)},
+            configuration={
+                KEY: json.dumps(spec.key),
+                RESTATES: json.dumps(spec.restates),
+                # Delta's own clean-up knows of no version in use: lake.maintenance does it.
+                "delta.enableExpiredLogCleanup": "false",
+            },
             raise_if_key_not_exists=False,
         )
 
-    def _commit(self, spec: TableSpec, rows: pl.DataFrame, *, batch_id: str | None = None) -> None:
-        rows = rows.sort([name for name in ("symbol", "event_time", "known_time") if name in spec.names])
-        properties = CommitProperties(app_transactions=[Transaction(batch_id, 1)]) if batch_id else None
-        write_deltalake(
-            str(self.path(spec)), _with_year(spec, rows).to_arrow(), mode="append", commit_properties=properties
-        )
-        self._make_durable(spec)
+    def _commit(
+        self,
+        spec: TableSpec,
+        handle: Handle,
+        files: Sequence[DataFile],
+        *,
+        batch_id: str | None = None,
+        instead_of: pl.DataFrame | None = None,
+    ) -> None:
+        """Put files that are on disk already into the table, or in the place of others with the same rows."""
+        is_new = instead_of is None
+        added = [
+            AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)
+            for file in files
+        ]
+        removed = [] if instead_of is None else _removals(instead_of)
+        with handle.table() as table:
+            _require_columns(spec, table)
+            table.create_write_transaction(
+                [*added, *removed],
+                "append",
+                table.schema(),
+                _partitions(spec),
+                commit_properties=CommitProperties(app_transactions=[Transaction(batch_id, 1)] if batch_id else None),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        self._make_durable(spec, handle)
 
-    def _make_durable(self, spec: TableSpec) -> None:
+    def _make_durable(self, spec: TableSpec, handle: Handle) -> None:
         """Flush the newest commit to disk: its data files, its log entry and checkpoint, and their folders."""
-        folder, version = self.path(spec), self.version(spec)
-        entries = sorted((folder / "_delta_log").glob(f"{version:020d}*"))
-        logs = [entry.read_text(encoding="utf-8") for entry in entries if entry.suffix == ".json"]
-        actions = [json.loads(line) for log in logs for line in log.splitlines()]
-        data = [folder / unquote(action["add"]["path"]) for action in actions if "add" in action]
-        pointers = [path for path in [folder / "_delta_log" / "_last_checkpoint"] if path.exists()]
-        written = [*data, *entries, *pointers]
-        folders = {file.parent for file in written} | {folder, self.root}
-        for path in [*written, *sorted(folders, reverse=True)]:
-            flush(path)
+        version = handle.snapshot().version
+        if handle.durable != version:
+            written = delta_log.written_by(self.path(spec), version)
+            folders = {file.parent for file in written} | {self.path(spec), self.root}
+            for path in [*written, *sorted(folders, reverse=True)]:
+                flush(path)
+            handle.durable = version
 
-    def _table(self, spec: TableSpec, version: int | None = None) -> DeltaTable:
+    def _handle(self, spec: TableSpec) -> Handle:
+        return snapshots.handle(self.path(spec), lambda: self._open(spec))
+
+    def _open(self, spec: TableSpec, version: int | None = None) -> DeltaTable:
         try:
             return DeltaTable(str(self.path(spec)), version=version)
         except DeltaTableNotFoundError as error:
+            if version is not None and self.exists(spec):
+                raise NotReadyError(
+                    f"Version {version} of table '{spec.name}' cannot be read: it was cleaned up, or never written. "
+                    f"`quantlake lake versions {spec.name}` lists what there is."
+                ) from error
             raise TableNotFoundError(
                 f"Table '{spec.name}' does not exist under {self.root} yet. Make it with `make demo`, or materialise "
                 f"the asset '{spec.name}' in the Dagster UI."
+            ) from error
+        except DeltaError as error:
+            raise NotReadyError(
+                f"Table '{spec.name}' cannot be opened; its log is damaged: {str(error).splitlines()[0][:200]}. "
+                f"`quantlake lake doctor {spec.name}` names the file, `quantlake lake repair {spec.name}` goes back "
+                "to the last good version."
             ) from error
 
 
@@ -289,8 +339,43 @@ def _paths(table: DeltaTable) -> list[str]:
     return [unquote(uri.removeprefix("file://")) for uri in table.file_uris()]
 
 
-def _with_year(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.col("event_time").dt.year().alias(YEAR)) if spec.by_year else rows
+def _count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
+    first, last = (
+        bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
+    )
+    counted: tuple[int, datetime | None, datetime | None] = rows.select(pl.len(), first, last).collect().row(0)
+    return counted
+
+
+def _partitions(spec: TableSpec) -> list[str]:
+    return [YEAR] if spec.by_year else []
+
+
+def _delta_schema(spec: TableSpec) -> Schema:
+    about = {column.name: {"comment": column.meaning, "unit": column.unit} for column in spec.columns}
+    fields = [field.with_metadata(about[field.name]) for field in spec.empty().to_arrow().schema]
+    return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.int32()) for name in _partitions(spec))]))
+
+
+def _require_columns(spec: TableSpec, table: DeltaTable) -> None:
+    """Refuse a table that was made with other columns: its files could not be read together."""
+    declared, stored = (
+        {field.name: str(field.type) for field in schema.fields} for schema in (_delta_schema(spec), table.schema())
+    )
+    if declared != stored:
+        odd = sorted({name for name, _ in declared.items() ^ stored.items()})
+        raise SchemaError(
+            f"Table '{spec.name}' was made with other columns than it is declared with now: {', '.join(odd)} differ. "
+            "Move its folder away and make it again from the tables before it."
+        )
+
+
+def _removals(files: pl.DataFrame) -> list[RemoveAction]:
+    now = int(time.time() * 1000)
+    return [
+        RemoveAction(name, False, now, size, None if year is None else {YEAR: str(year)})  # noqa: FBT003 - by position only
+        for name, size, year in files.select("name", "size_bytes", "year").iter_rows()
+    ]
 
 
 def _describe(table: DeltaTable, name: str) -> StoredTable:

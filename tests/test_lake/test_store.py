@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lake import store
+from lake import durable, store
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
 from lake.merging import find_news
 from lake.settings import Settings
@@ -183,7 +183,7 @@ def test_a_frame_that_does_not_fit_is_refused_before_anything_is_written(lake: L
 
 
 def test_a_writer_that_waits_too_long_says_who_holds_the_table(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(durable, "LOCK_SECONDS", 0.01)
     lake.root.mkdir(parents=True)
     with FileLock(lake.root / ".facts.lock"), pytest.raises(NotReadyError, match="locked by another process"):
         lake.merge(FACTS, facts([("A", 0, 0, 1.0)]))

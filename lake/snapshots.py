@@ -1,0 +1,141 @@
+"""What this process last saw of each table, and whether that is still so: two looks at the disk instead of a replay."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import polars as pl
+
+from lake import delta_log
+from lake.files import YEAR
+from lake.spec import INSTANT
+
+MOST_TABLES = 64
+"""Tables remembered at once; the least recently used is forgotten, and opened anew when asked for."""
+COARSEST = pl.duration(milliseconds=1)
+"""Other writers cut the times in their statistics down to the millisecond."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table: its files, with what the log says is in them.
+
+    Parameters
+    ----------
+    files
+        ``path`` (absolute), ``name`` (as the log writes it), ``size_bytes``, ``rows``, ``first`` and ``last`` event
+        time, ``year``; null where the log does not say.
+    """
+
+    version: int
+    files: pl.DataFrame
+
+    @property
+    def paths(self) -> list[str]:
+        """Absolute paths of the files."""
+        return self.files["path"].to_list()
+
+    def between(self, first: datetime, last: datetime) -> list[str]:
+        """Paths of the files that may hold an event time from first to last."""
+        outside = (pl.col("last") + COARSEST < first) | (pl.col("first") > last)
+        return self.files.filter(~outside.fill_null(value=False))["path"].to_list()
+
+    def extent(self) -> tuple[int, datetime | None, datetime | None] | None:
+        """Rows, first and last event time; None where a file does not say."""
+        if self.files.select(pl.any_horizontal(pl.col("rows", "first", "last").has_nulls())).item():
+            return None
+        first: Any = self.files["first"].min()
+        last: Any = self.files["last"].max()
+        return int(self.files["rows"].sum()), first, last
+
+
+class Handle:
+    """A table held open by this process."""
+
+    def __init__(self, folder: Path, opened: Callable[[], Any]) -> None:
+        self._folder, self._open = folder, opened
+        self._lock = threading.RLock()
+        self._table: Any = None
+        self._snapshot: Snapshot | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self.durable: int | None = None
+        """Newest version that this process has put on disk itself."""
+
+    def snapshot(self) -> Snapshot:
+        """The newest version, read from the log only where there is something new."""
+        with self._lock:
+            if self._snapshot is None or not self._is_newest(self._snapshot.version):
+                self._refresh()
+            assert self._snapshot is not None
+            return self._snapshot
+
+    @contextmanager
+    def table(self) -> Iterator[Any]:
+        """The table itself at its newest version, for this thread alone."""
+        with self._lock:
+            self.snapshot()
+            yield self._table
+
+    def _refresh(self) -> None:
+        before = self._snapshot
+        if before is not None and self._seen is not None and self._identity(before.version) == self._seen:
+            self._table.update_incremental()
+        else:
+            self._table, self.durable = self._open(), None
+        self._snapshot = _read(self._folder, self._table)
+        self._seen = self._identity(self._snapshot.version)
+
+    def _is_newest(self, version: int) -> bool:
+        """Whether the entry is the one seen, not one of a table made anew under the same name, and none follows it."""
+        is_same = self._seen is not None and self._identity(version) == self._seen
+        return is_same and not delta_log.entry(self._folder, version + 1).exists()
+
+    def _identity(self, version: int) -> tuple[int, int, int] | None:
+        try:
+            status = os.stat(delta_log.entry(self._folder, version))  # noqa: PTH116 - half the time of Path.stat
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+_HANDLES: OrderedDict[Path, Handle] = OrderedDict()
+_HANDLES_LOCK = threading.Lock()
+
+
+def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
+    """Return this process's handle of a table; `opened` opens it where there is none yet."""
+    with _HANDLES_LOCK:
+        found = _HANDLES.get(folder)
+        if found is None:
+            found = _HANDLES[folder] = Handle(folder, opened)
+        _HANDLES.move_to_end(folder)
+        if len(_HANDLES) > MOST_TABLES:
+            _HANDLES.popitem(last=False)
+    return found
+
+
+def _read(folder: Path, table: Any) -> Snapshot:
+    actions = pl.DataFrame(table.get_add_actions(flatten=True))
+    wanted = {
+        "rows": ("num_records", pl.Int64()),
+        "first": ("min.event_time", INSTANT),
+        "last": ("max.event_time", INSTANT),
+        "year": (f"partition.{YEAR}", pl.Int32()),
+    }
+    files = actions.select(
+        pl.col("path").alias("name"),
+        "size_bytes",
+        *(
+            (pl.col(source) if source in actions.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, (source, dtype) in wanted.items()
+        ),
+    )
+    paths = [str(folder / unquote(name)) for name in files["name"]]
+    return Snapshot(int(table.version()), files.with_columns(pl.Series("path", paths, dtype=pl.String)))
