@@ -118,11 +118,19 @@ class TableSpec:
         for column in self.columns:
             values = frame[column.name]
             nulls = values.null_count()
-            if nulls and not column.nullable:
+            if nulls and (not column.nullable or column.name in self.key):
                 problems.append(f"column '{column.name}' holds {nulls} nulls and may hold none")
             if column.dtype.is_float() and not values.is_finite().all():
                 problems.append(f"column '{column.name}' holds {(~values.is_finite()).sum()} NaN or infinite values")
+            if isinstance(column.dtype, pl.List) and (infinite := _infinite_within(values)):
+                problems.append(f"column '{column.name}' holds {infinite} infinite values in its lists")
         return problems
+
+
+def _infinite_within(lists: pl.Series) -> int:
+    """Infinite values in lists of numbers; NaN is legal there, and means what null means elsewhere."""
+    inner = lists.explode()
+    return int(inner.is_infinite().sum()) if inner.dtype.is_float() else 0
 
 
 def _schema_problems(found: Mapping[str, pl.DataType], expected: Mapping[str, pl.DataType]) -> list[str]:

@@ -238,6 +238,8 @@ class Lake:
             if not self.exists(spec):
                 self._create(spec)
             handle = self._handle(spec)
+            with handle.table() as table:
+                _require_columns(spec, table)
             # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
             self._make_durable(spec, handle)
             yield handle
@@ -283,7 +285,6 @@ class Lake:
         ]
         removed = [] if instead_of is None else _removals(instead_of)
         with handle.table() as table:
-            _require_columns(spec, table)
             table.create_write_transaction(
                 [*added, *removed],
                 "append",
