@@ -1,0 +1,147 @@
+"""Closes against the newest one, the line through them, and their order within the window."""
+
+from feature_repo.catalog.alpha158.operators import IS_FLAT, NO_PRICE, Operator
+from feature_repo.compute.alpha import prices, ranks, regressions
+from feature_repo.compute.alpha.ranks import HIGHEST, LOWEST
+
+PRICES = (
+    Operator(
+        "roc",
+        prices.earlier_price,
+        ("close",),
+        "Ref($close, {n})/$close",
+        "close of {n} bars ago against the newest",
+        first=0,
+        before=1,
+    ),
+    Operator(
+        "ma",
+        prices.relative_mean,
+        ("close",),
+        "Mean($close, {n})/$close",
+        "mean close of {n} bars against the newest",
+        constants=(0.0,),
+    ),
+    Operator(
+        "std",
+        prices.relative_std,
+        ("close",),
+        "Std($close, {n})/$close",
+        "deviation of the closes of {n} bars against the newest",
+        constants=(0.0,),
+        first=2,
+    ),
+    Operator(
+        "beta",
+        regressions.relative_slope,
+        ("close",),
+        "Slope($close, {n})/$close",
+        "slope per bar of the line through {n} closes, against the newest",
+        first=2,
+        unit="ratio per bar",
+        minimum=None,
+    ),
+    Operator(
+        "rsqr",
+        regressions.r_squared,
+        ("close",),
+        "Rsquare($close, {n})",
+        "share of the variance of {n} closes that a line explains",
+        first=2,
+        unit="fraction",
+        null_rule=IS_FLAT,
+        maximum=1,
+    ),
+    Operator(
+        "resi",
+        regressions.relative_residual,
+        ("close",),
+        "Resi($close, {n})/$close",
+        "distance of the newest close from the line through {n} closes, against itself",
+        first=2,
+        minimum=None,
+    ),
+)
+
+ORDER = (
+    Operator(
+        "max",
+        ranks.relative_extreme,
+        ("high", "close"),
+        "Max($high, {n})/$close",
+        "highest high of {n} bars against the close",
+        constants=(HIGHEST,),
+        null_rule=NO_PRICE,
+    ),
+    Operator(
+        "min",
+        ranks.relative_extreme,
+        ("low", "close"),
+        "Min($low, {n})/$close",
+        "lowest low of {n} bars against the close",
+        constants=(LOWEST,),
+        null_rule=NO_PRICE,
+    ),
+    *(
+        Operator(
+            name,
+            ranks.relative_quantile,
+            ("close",),
+            f"Quantile($close, {{n}}, {share})/$close",
+            f"{share:.0%} quantile of {{n}} closes against the newest",
+            constants=(share,),
+        )
+        for name, share in (("qtlu", 0.8), ("qtld", 0.2))
+    ),
+    Operator(
+        "rank",
+        ranks.rank,
+        ("close",),
+        "Rank($close, {n})",
+        "share of {n} closes at or below the newest, equal ones by half",
+        unit="fraction",
+        maximum=1,
+    ),
+    Operator(
+        "rsv",
+        ranks.stochastic_value,
+        ("high", "low", "close"),
+        "($close-Min($low, {n}))/(Max($high, {n})-Min($low, {n})+1e-12)",
+        "where the close lies between the lowest low and the highest high of {n} bars",
+        unit="fraction",
+        null_rule=NO_PRICE,
+    ),
+    Operator(
+        "imax",
+        ranks.extreme_position,
+        ("high",),
+        "IdxMax($high, {n})/{n}",
+        "place of the highest high among {n} bars, the oldest first",
+        constants=(HIGHEST,),
+        unit="fraction",
+        null_rule=NO_PRICE,
+        maximum=1,
+    ),
+    Operator(
+        "imin",
+        ranks.extreme_position,
+        ("low",),
+        "IdxMin($low, {n})/{n}",
+        "place of the lowest low among {n} bars, the oldest first",
+        constants=(LOWEST,),
+        unit="fraction",
+        null_rule=NO_PRICE,
+        maximum=1,
+    ),
+    Operator(
+        "imxd",
+        ranks.extreme_distance,
+        ("high", "low"),
+        "(IdxMax($high, {n})-IdxMin($low, {n}))/{n}",
+        "bars from the lowest low to the highest high, of {n}",
+        unit="fraction",
+        null_rule=NO_PRICE,
+        minimum=-1,
+        maximum=1,
+    ),
+)
