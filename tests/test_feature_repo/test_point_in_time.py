@@ -85,33 +85,77 @@ def test_what_was_restated_later_appears_as_it_was() -> None:
     assert joined(asked, feature_rows(RESTATED), None) == ["A0/0", "A4/4", "A4/4", "A4/10"]
 
 
-def without_the_known_time(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def without_the_known_time(asked: pl.DataFrame, times: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Use every row from its event time on, whenever it was known: the mutant."""
-    return (
-        rows.with_columns(pl.col("event_time").alias("__from"))
-        .sort("__from", "known_time")
-        .unique([*keys, "__from"], keep="last", maintain_order=True)
-    )
+    newest = times.sort("known_time").unique([*keys, "event_time"], keep="last", maintain_order=True)
+    return HONEST(asked, newest.with_columns(known_time="event_time"), keys)
 
 
-def without_the_late_guard(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def without_the_late_guard(times: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Let a late row about an older event replace a newer one: the mutant."""
-    usable = rows.with_columns(pl.max_horizontal("event_time", "known_time").alias("__from"))
-    return usable.sort("__from", "event_time", "known_time").unique([*keys, "__from"], keep="last", maintain_order=True)
+    return times.sort(*keys, "__usable", "event_time", "known_time")
 
 
-LATE = [("A", 0, 8), ("A", 4, 0)]
-"""An event at hour 0 that became known only at hour 8, after the one at hour 4."""
+HONEST = point_in_time._newest_usable
+LATE = [("A", 0, 8), ("A", 1, 4)]
+"""An event at hour 0 that became known only at hour 8, after the one at hour 1, which was known at hour 5."""
 
 
 @pytest.mark.parametrize(
-    ("mutant", "rows"), [(without_the_known_time, RESTATED), (without_the_late_guard, LATE)], ids=["leaks", "goes_back"]
+    ("part", "mutant", "rows"),
+    [("_newest_usable", without_the_known_time, RESTATED), ("_states", without_the_late_guard, LATE)],
+    ids=["leaks", "goes_back"],
 )
-def test_the_oracle_catches_a_join_that_leaks(monkeypatch: pytest.MonkeyPatch, mutant, rows) -> None:
+def test_the_oracle_catches_a_join_that_leaks(monkeypatch: pytest.MonkeyPatch, part, mutant, rows) -> None:
     features, asked = feature_rows(rows), spine_of([("A", 3), ("A", 5), ("A", 9)])
     assert joined(asked, features, None) == oracle(asked, features, None)
-    monkeypatch.setattr(point_in_time, "_states", mutant)
+    monkeypatch.setattr(point_in_time, part, mutant)
     assert joined(asked, features, None) != oracle(asked, features, None)
+
+
+@settings(max_examples=100)
+@given(rows_of, spines, st.randoms(use_true_random=False))
+def test_the_order_in_which_rows_are_stored_does_not_matter(
+    rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]], random
+) -> None:
+    """One file or many, by symbol or by day: the answers are the same."""
+    features, spine = feature_rows(rows), spine_of(asked)
+    by_key = features.sort("key", "event_time", "known_time")
+    shuffled = features[random.sample(range(features.height), features.height)]
+    assert joined(spine, by_key, None) == joined(spine, shuffled, None) == oracle(spine, features, None)
+
+
+@settings(max_examples=50)
+@given(rows_of, spines)
+def test_features_about_nothing_in_particular_have_one_succession(
+    rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]]
+) -> None:
+    features, spine = feature_rows([("A", event, delay) for _, event, delay in rows]), spine_of(asked)
+    found = point_in_time_join(spine, features, on={}, at="when", features={"value": "answer"})
+    assert found["answer"].to_list() == oracle(spine.with_columns(who=pl.lit("A")), features, None)
+
+
+@settings(max_examples=50)
+@given(rows_of, spines)
+def test_two_keys_work_like_one_made_of_both(
+    rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]]
+) -> None:
+    features, spine = feature_rows(rows), spine_of(asked)
+    apart = features.with_columns(a=pl.lit(1), b="key").sort("event_time")
+    found = point_in_time_join(
+        spine.with_columns(one=pl.lit(1)), apart, on={"a": "one", "b": "who"}, at="when", features={"value": "answer"}
+    )
+    assert found["answer"].to_list() == oracle(spine, features, None)
+
+
+def test_a_row_or_a_question_without_a_time_has_no_part_in_it() -> None:
+    rows = feature_rows([("A", 0, 0), ("A", 1, 0), ("A", 2, 0)]).sort("event_time")
+    gone = rows.with_columns(
+        event_time=pl.when(pl.int_range(3) != 1).then("event_time"),
+        known_time=pl.when(pl.int_range(3) != 2).then("known_time"),
+    )
+    asked = pl.DataFrame({"who": ["A", "A"], "when": [at(5), None]}, schema={"who": pl.String, "when": INSTANT})
+    assert joined(asked, gone, None) == ["A0/0", None]
 
 
 def test_a_value_exactly_as_old_as_allowed_is_fresh() -> None:
