@@ -21,6 +21,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --compile-bytecode -c constraints.txt -e ".[sample,notebooks,dev]"
+	@echo "Compiling the feature kernels, once ..."
+	@$(BIN)/python -m feature_repo.compiling
 	@touch $@
 
 demo: setup ## the main job: real market to a served forecast and a selected strategy

@@ -1,6 +1,6 @@
 """Feature functions as compiled loops: written in plain Python over one symbol, run over all of them.
 
-`make setup` compiles every kernel once (`python -m feature_repo.compute`); a run finds them on disk. numba itself is
+`make setup` compiles every kernel once (`python -m feature_repo.compiling`); a run finds them on disk. numba itself is
 imported by the first kernel that is called, so that declaring a feature stays cheap.
 """
 
