@@ -1,15 +1,24 @@
-"""``python -m benchmarks``: measure, print, and write ``benchmarks/results.md``."""
+"""``python -m benchmarks [topic ...]``: measure, print, and write ``benchmarks/results.md``."""
+
+import sys
+from importlib import import_module
 
 from benchmarks.report import write_results
-from benchmarks.serving import measure_serving
-from lake.settings import settings
+
+TOPICS = ("technical", "alpha158", "update", "point_in_time", "online", "storage", "spark", "serving")
+"""Modules of this folder; each has a function `measure` that returns a `Topic`."""
 
 
-def main() -> None:
-    """Run every benchmark against the home of the environment."""
-    path = write_results([measure_serving(settings())])
-    print(f"\nwritten to {path}")
+def main(names: list[str]) -> None:
+    """Run some benchmarks, by default every one; each result is kept as soon as it is there."""
+    unknown = sorted(set(names) - set(TOPICS))
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(unknown)}. Choose among {', '.join(TOPICS)}.")
+    for name in names or TOPICS:
+        print(f"measuring {name} ...", flush=True)
+        path = write_results(import_module(f"benchmarks.{name}").measure())
+        print(f"\nwritten to {path}\n", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results.md"
-PACKAGES = ("bentoml", "fastapi", "uvicorn", "onnxruntime", "feast", "redis", "numpy")
+HEAD = (
+    "# Benchmarks\n\nMade by `make bench`. Absolute times depend on the machine and its neighbours; compare ratios.\n"
+)
+RATIO = ("what", "rival", "ours", "ratio", "must / aim", "met")
+"""Header of a table that sets figures beside a rival's, measured in the same run."""
+PACKAGES = ("numpy", "polars", "deltalake", "numba", "onnxruntime", "feast", "redis", "bentoml")
 
 
 @dataclass(frozen=True)
@@ -34,18 +40,21 @@ class Topic:
 
     def to_markdown(self) -> str:
         """The topic as a section of a page."""
-        lines = [f"## {self.title}", "", self.text, ""]
+        lines = [f"## {self.title}", "", self.text, "", machine(), ""]
         lines += [_line(self.header), _line(["---"] + ["---:"] * (len(self.header) - 1))]
         lines += [_line(row) for row in self.rows]
         lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines).rstrip() + "\n"
 
 
-def write_results(topics: Sequence[Topic], path: Path = RESULTS) -> Path:
-    """Print the topics and write them to the results page."""
-    body = "\n".join(topic.to_markdown() for topic in topics)
-    print(f"\n{body}")
-    path.write_text(f"# Benchmarks\n\nMade by `make bench`. {machine()}\n\n{body}", encoding="utf-8")
+def write_results(topic: Topic, path: Path = RESULTS) -> Path:
+    """Print a topic and put it in its place on the results page; the other topics keep what they say."""
+    section = topic.to_markdown()
+    print(f"\n{section}")
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    sections = {part.splitlines()[0]: part for part in re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]}
+    sections[f"## {topic.title}"] = section
+    path.write_text("\n".join([HEAD, *(f"{part.rstrip()}\n" for part in sections.values())]), encoding="utf-8")
     return path
 
 
@@ -54,9 +63,8 @@ def machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     load = os.getloadavg()[0]
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores of {_processor()}, {platform.system()}, "
-        f"Python {platform.python_version()}, {versions}; load average {load:.1f} when it was written. "
-        "Absolute times depend on the machine and its neighbours; the ratios are what to compare."
+        f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores of {_processor()}, {platform.system()}, "
+        f"Python {platform.python_version()}, {versions}; load average {load:.1f} at the end."
     )
 
 

@@ -14,7 +14,7 @@ from feature_repo.online import OnlineReader
 from feature_repo.redis_server import running_redis
 from feature_repo.windows import to_model_input
 from lake.errors import NotReadyError
-from lake.settings import Settings
+from lake.settings import Settings, settings
 from serving.champions import LoadedModels
 from serving.launch import serve_command, serve_environment
 from serving.predictor import forecast, split_ready
@@ -25,7 +25,7 @@ WARM_UP = 50
 START_SECONDS = 120.0
 
 
-def measure_serving(configured: Settings) -> Topic:
+def measure(configured: Settings | None = None) -> Topic:
     """Start the real service on the home of the settings and measure it.
 
     The three things that are compared are interleaved in blocks, so that a busy neighbour meets all of them.
@@ -35,6 +35,7 @@ def measure_serving(configured: Settings) -> Topic:
     NotReadyError
         If nothing can be forecast in this home yet, or the service does not come up.
     """
+    configured = configured or settings()
     with (
         running_redis(configured),
         started(configured) as address,
@@ -49,7 +50,7 @@ def measure_serving(configured: Settings) -> Topic:
         def empty() -> None:
             client.get("/healthz").raise_for_status()
 
-        timings = interleave({"engine": engine, "empty": empty, "predict": predict})
+        timings = in_blocks({"engine": engine, "empty": empty, "predict": predict})
         concurrent, failed = asyncio.run(many_clients(address, symbols))
     floor = np.median(timings["engine"])
     rows = [
@@ -99,7 +100,7 @@ def bare_engine_call(configured: Settings, symbol: str) -> tuple[Callable[[], ob
     return lambda: [models.engines[name].predict(x) for name in names], names
 
 
-def interleave(kinds: dict[str, Callable[[], object]]) -> dict[str, np.ndarray]:
+def in_blocks(kinds: dict[str, Callable[[], object]]) -> dict[str, np.ndarray]:
     """Time each kind `REQUESTS` times, a block of one after a block of another; seconds."""
     for call in kinds.values():
         for _ in range(WARM_UP):

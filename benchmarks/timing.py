@@ -1,0 +1,28 @@
+"""Time rivals side by side."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def interleave(rivals: Mapping[str, Callable[[], Any]], repetitions: int = 5) -> dict[str, list[float]]:
+    """Run the rivals in turn, so that a busy neighbour meets all of them.
+
+    Returns
+    -------
+    dict[str, list[float]]
+        Seconds of each repetition, by rival. What runs cold must have run before.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in range(repetitions):
+        for name, run in rivals.items():
+            started = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    """Middle time of each rival."""
+    return {name: statistics.median(values) for name, values in seconds.items()}
