@@ -1,28 +1,33 @@
-"""Bring the feature tables up to the market's now. Each step does nothing when nothing it reads has changed."""
+"""Bring the feature tables up to the market's now. Each step computes only what changed since it last ran."""
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from feature_repo import incremental
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.labels import HORIZONS, compute_labels
-from feature_repo.panel import compute_group
 from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
 from feature_repo.spec import FeatureGroup
 from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
 from lake.clock import Clock
-from lake.durable import write_durably
 from lake.errors import NotReadyError
+from lake.files import YEAR
 from lake.report import Report
 from lake.spec import TableSpec
+from lake.stamps import Seen, new_rows, read_stamp, write_stamp
 from lake.store import Lake
-from lake.tables import BARS, LABELS, MODEL_WINDOWS, RAW_BARS, REGIMES
+from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
+from lake.tails import newest_known, rows_around
+from lake.universe import MARKET
+from lake.years import known_in
 
 
 def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -30,17 +35,38 @@ def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> R
     return update_group(lake, clock, TECHNICAL, years)
 
 
-def update_group(lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()) -> Report:
+def update_group(
+    lake: Lake,
+    clock: Clock,
+    group: FeatureGroup,
+    years: Collection[int] = (),
+    *,
+    values_at_once: int = incremental.VALUES_AT_ONCE,
+) -> Report:
     """Compute a feature group from the bars known at the market's now, and store what is new in it.
+
+    Only rows that new, late or restated bars touch are computed (see `feature_repo.incremental`); all of them where
+    the group was never computed before, or by another recipe.
 
     Parameters
     ----------
     years
-        Store rows of these years only; none named means all. What a row may look back on is not limited by it.
+        Store rows that became known in these years only; none named means all. What a row may look back on is not
+        limited by it.
+    values_at_once
+        Feature values held in memory at a time; the result does not depend on it.
     """
     _require_whole_history(lake)
-    step = _Step(lake, group.table, (BARS,), clock.now(), _fingerprint([sorted(years), *group.recipe]))
-    return step.run(lambda: _within(compute_group(lake.read_as_of(BARS, step.now), group), years))
+    step = _Step(lake, group.table, (BARS,), clock.now(), _fingerprint(group.recipe), years)
+
+    def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
+        read = step.read[BARS.name]
+        if changed is None:
+            return incremental.compute_whole(lake, group, read, values_at_once=values_at_once)
+        first = incremental.touched_from(lake, changed, read)
+        return incremental.recompute(lake, group, first, read, values_at_once=values_at_once)
+
+    return step.run(compute)
 
 
 def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -49,14 +75,17 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
     Parameters
     ----------
     years
-        Store labels of sessions in these years only; none named means all.
+        Store labels that became known in these years only; none named means all.
     """
     _require_whole_history(lake)
-    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([sorted(years), *HORIZONS]))
+    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([*HORIZONS]), years)
 
-    def compute() -> pl.DataFrame:
-        labels = compute_labels(lake.read_as_of(BARS, step.now))
-        return _within(labels.filter(pl.col("known_time") <= step.now), years)
+    def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
+        if changed is None:
+            return [compute_labels(lake.read_as_of(BARS, step.now))]
+        first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
+        # A bar ends the horizons that began up to the longest of them before it.
+        return [compute_labels(rows_around(lake, BARS, first, max(HORIZONS), now=step.now))]
 
     return step.run(compute)
 
@@ -64,7 +93,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 def update_regimes(lake: Lake, clock: Clock) -> Report:
     """Compute `regimes` from the bars of the index known at the market's now, and store what is new in it."""
     step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(str(REGIME_EXPRESSIONS)))
-    return step.run(lambda: compute_regimes(lake.read_as_of(BARS, step.now)))
+    return step.run(lambda _: [compute_regimes(lake.read_as_of(BARS, step.now))])
 
 
 def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> Report:
@@ -72,38 +101,47 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> 
 
     A symbol whose newest bar is older than that gets no window, because its last sessions are not the market's.
     """
-    step = _Step(
-        lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), _fingerprint([spec.name, *spec.features])
-    )
-    return step.run(lambda: _current_windows(lake, step.now, spec))
+    recipe = _fingerprint([spec.name, spec.sessions, *spec.features])
+    step = _Step(lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), recipe)
+    return step.run(lambda _: [_current_windows(lake, step.now, spec)])
 
 
 def _require_whole_history(lake: Lake) -> None:
     """Refuse bars with a gap: what looks back over it would be contradicted once the gap is filled."""
     if not lake.exists(RAW_BARS) or not lake.exists(BARS):
         return
-    year = pl.col("event_time").dt.year()
-    raw, bars = (set(lake.scan(spec).select(year.unique()).collect().to_series()) for spec in (RAW_BARS, BARS))
-    if missing := sorted(raw - bars):
+    raw, bars = ({_year_of(file) for file in lake.files(spec)} for spec in (RAW_BARS, BARS))
+    if raw <= bars:
+        return
+    apart = lake.scan(RAW_BARS).filter(pl.col("event_time").dt.year().is_in(sorted(raw - bars)))
+    waiting = (
+        apart.join(lake.scan(QUARANTINE), on=["batch_id", "row"], how="anti") if lake.exists(QUARANTINE) else apart
+    )
+    missing = waiting.select(pl.col("event_time").dt.year().unique().sort()).collect().to_series()
+    if missing.len():
         raise NotReadyError(
             f"The bars of {', '.join(map(str, missing))} were received but not refined yet, so nothing can look "
             "back on them. Materialise 'bars' for these years first, or run `make demo`."
         )
 
 
-def _within(rows: pl.DataFrame, years: Collection[int]) -> pl.DataFrame:
-    return rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
+def _year_of(file: str) -> int:
+    """Year of a data file of a table that is partitioned by year."""
+    return int(file.rpartition(f"{YEAR}=")[2].partition("/")[0])
 
 
 def _current_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:
-    features = lake.read_as_of(FEATURES_TECHNICAL, now)
-    session: Any = features["event_time"].max()
-    windows = build_windows(features, spec, at=[session])
+    known = pl.col("known_time") <= now
+    session: Any = lake.scan(FEATURES_TECHNICAL).filter(known).select(pl.col("event_time").max()).collect().item()
     is_now = pl.col("event_time") == session
+    current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now))
+    first = current.select("symbol", pl.col("event_time").alias("first"))
+    names = ["symbol", "event_time", "known_time", *spec.features]
+    features = rows_around(lake, FEATURES_TECHNICAL, first, spec.sessions - 1, now=now, columns=names)
+    windows = build_windows(features, spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now).select(
         "symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")
     )
-    known = features.filter(is_now).select("symbol", "event_time", "known_time")
     versions = json.dumps(lake.versions([BARS, FEATURES_TECHNICAL]), sort_keys=True)
     rows = windows.keys.with_columns(
         pl.lit(spec.name).alias("signature"),
@@ -111,68 +149,77 @@ def _current_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFram
         pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),
         pl.lit(versions).alias("table_versions"),
     )
-    rows = (
-        rows.join(known, on=["symbol", "event_time"])
-        .join(prices, on=["symbol", "event_time"])
-        .select(MODEL_WINDOWS.names)
+    rows = rows.join(current.select("symbol", "event_time", "known_time"), on=["symbol", "event_time"])
+    return _saying_something_new(
+        lake, rows.join(prices, on=["symbol", "event_time"]).select(MODEL_WINDOWS.names), is_now
     )
-    return _saying_something_new(lake, rows)
 
 
-def _saying_something_new(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+def _saying_something_new(lake: Lake, rows: pl.DataFrame, is_now: pl.Expr) -> pl.DataFrame:
     """Drop windows whose content is already stored: a new table version alone restates nothing."""
     if not lake.exists(MODEL_WINDOWS):
         return rows
     same = ["symbol", "event_time", "signature", "feature_hash", "reference_price"]
-    return rows.join(lake.read(MODEL_WINDOWS).select(same), on=same, how="anti")
+    stored = lake.scan(MODEL_WINDOWS).filter(is_now).select(same).collect()
+    return rows.join(stored, on=same, how="anti")
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One table made from others, with a stamp beside the tables that says from what it was last made."""
+    """One table made from others, with a stamp beside the tables that says from what it was last made.
+
+    Parameters
+    ----------
+    inputs
+        Tables it is made from; what is new in the first of them can be told to the computation.
+    years
+        Store rows that became known in these years only.
+    """
 
     lake: Lake
     target: TableSpec
     inputs: Sequence[TableSpec]
     now: datetime
     recipe: str
+    years: Collection[int] = ()
 
-    def run(self, compute: Callable[[], pl.DataFrame]) -> Report:
-        """Compute and merge, unless the stamp shows that the result would be the same."""
+    @cached_property
+    def read(self) -> dict[str, Seen]:
+        """Versions that this run reads."""
+        return {spec.name: Seen(self.lake.version(spec), self.now) for spec in self.inputs}
+
+    def run(self, compute: Callable[[pl.DataFrame | None], Iterable[pl.DataFrame]]) -> Report:
+        """Compute and merge what the new rows of the inputs call for.
+
+        Parameters
+        ----------
+        compute
+            Takes the rows of the first input that are new since the last run, or None where all must be computed, and
+            gives frames of the target's rows.
+        """
         started = time.perf_counter()
-        versions = self.lake.versions(self.inputs)
-        if self._is_done(versions):
+        stamp = read_stamp(self.lake, self.target.name, self.recipe, (self.target,))
+        since = stamp.since(self.years)
+        fresh = None if since is None else [self._new(spec, since) for spec in self.inputs]
+        versions = {name: seen.version for name, seen in self.read.items()}
+        if fresh is not None and all(rows is not None and rows.is_empty() for rows in fresh):
             report = self.lake.report(self.target, started=started)
-            return report.having(reason=f"nothing new in {', '.join(versions)} since the last run", inputs=versions)
-        report = self.lake.merge(self.target, compute())
-        self._stamp({"inputs": versions, "now": self.now.isoformat(), "recipe": self.recipe, "output": report.version})
-        report = report.having(seconds=time.perf_counter() - started, inputs=versions)
+            report = report.having(reason=f"nothing new in {', '.join(versions)} since the last run")
+        else:
+            report = self._store(compute(fresh[0] if fresh else None))
+        write_stamp(self.lake, self.target.name, stamp.after(self.years, self.read, self.lake.versions((self.target,))))
+        return report.having(seconds=time.perf_counter() - started, inputs=versions)
+
+    def _new(self, spec: TableSpec, since: Mapping[str, Seen]) -> pl.DataFrame | None:
+        return new_rows(self.lake, spec, since[spec.name], self.now)
+
+    def _store(self, frames: Iterable[pl.DataFrame]) -> Report:
+        added, report = 0, None
+        for frame in frames:
+            report = self.lake.merge(self.target, frame.filter(known_in(self.years)))
+            added += report.added
+        report = replace(report or self.lake.merge(self.target, self.target.empty()), added=added, skipped=not added)
         return report.having(reason="what was computed is already stored") if report.skipped else report
-
-    def _is_done(self, versions: dict[str, int]) -> bool:
-        try:
-            stamp = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return False
-        made_the_same = stamp.get("inputs") == versions and stamp.get("recipe") == self.recipe
-        if not (
-            made_the_same and self.lake.exists(self.target) and stamp.get("output") == self.lake.version(self.target)
-        ):
-            return False
-        then = datetime.fromisoformat(stamp["now"])
-        return then == self.now or not any(self._became_known(spec, then) for spec in self.inputs)
-
-    def _became_known(self, spec: TableSpec, then: datetime) -> bool:
-        low, high = sorted((then, self.now))
-        between = (pl.col("known_time") > low) & (pl.col("known_time") <= high)
-        return bool(self.lake.scan(spec).filter(between).select(pl.len() > 0).collect().item())
-
-    def _stamp(self, content: dict[str, Any]) -> None:
-        write_durably(self._path, json.dumps(content))
-
-    @property
-    def _path(self) -> Any:
-        return self.lake.root / ".stamps" / f"{self.target.name}.json"
 
 
 def _fingerprint(recipe: Any) -> str:

@@ -1,19 +1,31 @@
 """Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason."""
 
+import hashlib
 import time
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 import polars as pl
 
 from lake.clock import Clock
 from lake.errors import SourceError
-from lake.refine.actions import find_actions, withdraw
+from lake.refine.actions import find_actions, restate, withdraw
 from lake.refine.bars import refine_bars
 from lake.report import Report
 from lake.sources.base import BarSource
+from lake.spec import TableSpec
+from lake.stamps import Seen, new_rows, read_stamp, write_stamp
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from lake.tails import KEY, rows_around
+from lake.years import known_in
+
+REFINED = (BARS, ACTIONS, QUARANTINE)
+STEP = "refine"
+RECENT = timedelta(days=30)
+"""Where the newest delivery of a source is looked for first."""
 
 
 def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -60,9 +72,12 @@ def _newest(lake: Lake, source: BarSource, after: datetime | None, until: dateti
     if not lake.exists(RAW_BARS):
         return after
     ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
-    inside = ours if after is None else ours & (pl.col("known_time") > after)
-    newest: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
-    return newest or after
+    for start in (until - RECENT if after is None else max(after, until - RECENT), after):
+        inside = ours if start is None else ours & (pl.col("known_time") > start)
+        newest: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
+        if newest is not None:
+            return newest
+    return after
 
 
 def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> int:
@@ -83,10 +98,14 @@ def _new_year(year: int) -> datetime:
 def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
 
+    Only raw rows that no earlier run has judged are looked at, and beside them the stored rows by which a duplicate or
+    an action is told. The tables are those that one run over everything would give.
+
     Parameters
     ----------
     years
-        Store rows of these years only; none named means all. Adjustment looks at every raw row either way.
+        Judge rows that became known in these years only (see `lake.years.known_in`); none named means all. Actions
+        follow from rows on both sides of a year's end, so all that follow are stored.
 
     Returns
     -------
@@ -94,20 +113,75 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
         Of `bars`, `actions` and `quarantine`, in that order. Each raw row is in exactly one of the first and the
         last, save that a restatement which repeats what was known adds no bar.
     """
-    raw = lake.read_as_of(RAW_BARS, clock.now())
-    refined = refine_bars(raw)
-    bars = lake.merge(BARS, _within(refined.bars, years))
-    refused = lake.merge(QUARANTINE, _within(refined.quarantine, years))
-    return bars.having(raw_rows=raw.height), _refine_actions(lake, raw, clock, years), refused
+    read = Seen(lake.version(RAW_BARS), clock.now())
+    stamp = read_stamp(lake, STEP, recipe(), REFINED)
+    since = stamp.since(years)
+    fresh = None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years)
+    reports = _refine_all(lake, read, years) if fresh is None else _refine_new(lake, fresh, read)
+    write_stamp(lake, STEP, stamp.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
+    return reports
 
 
-def _within(rows: pl.DataFrame, years: Collection[int]) -> pl.DataFrame:
-    return rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
+@cache
+def recipe() -> str:
+    """Identity of the rules by which rows are judged: their source."""
+    sources = sorted((Path(__file__).parent / "refine").glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
-def _refine_actions(lake: Lake, raw: pl.DataFrame, clock: Clock, years: Collection[int]) -> Report:
+def _refine_all(lake: Lake, read: Seen, years: Collection[int]) -> tuple[Report, Report, Report]:
+    raw = lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version)
+    asked = raw.filter(known_in(years))
+    refined = refine_bars(asked)
+    bars, refused = lake.merge(BARS, refined.bars), lake.merge(QUARANTINE, refined.quarantine)
+    return bars.having(raw_rows=asked.height), _refine_actions(lake, raw, None, read.now), refused
+
+
+def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Seen) -> tuple[Report, Report, Report]:
+    if fresh.is_empty():
+        bars, actions, refused = (_unchanged(lake, spec) for spec in REFINED)
+        return bars, actions, refused
+    refined = refine_bars(fresh, judged_before=_same_closes(lake, fresh, read))
+    bars = lake.merge(BARS, refined.bars)
+    refused = lake.merge(QUARANTINE, refined.quarantine) if refined.quarantine.height else _unchanged(lake, QUARANTINE)
+    first = refined.bars.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+    if first.is_empty():
+        return bars.having(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
+    actions = _refine_actions(lake, _from_the_bar_before(lake, first, read), first, read.now)
+    return bars.having(raw_rows=fresh.height), actions, refused
+
+
+def _same_closes(lake: Lake, fresh: pl.DataFrame, read: Seen) -> pl.DataFrame:
+    """Stored rows for the same closes as the fresh ones, those that are fresh among them."""
+    closes = fresh["event_time"].unique()
+    is_near = pl.col("event_time").is_between(closes.min(), closes.max()) & pl.col("event_time").is_in(closes.implode())
+    return lake.read(RAW_BARS, where=is_near & (pl.col("known_time") <= read.now), version=read.version)
+
+
+def _refine_actions(lake: Lake, raw: pl.DataFrame, first: pl.DataFrame | None, now: datetime) -> Report:
+    """Store what the rows say about actions, and withdraw the stored ones from `first` on that they no longer imply."""
     found = find_actions(raw)
     if lake.exists(ACTIONS):
-        undone = withdraw(lake.read_as_of(ACTIONS, clock.now()), found)
-        found = pl.concat([found, undone.with_columns(pl.lit(raw["known_time"].max()).alias("known_time"))])
-    return lake.merge(ACTIONS, _within(found, years))
+        stored = lake.read_as_of(ACTIONS, now)
+        if first is not None:
+            stored = stored.join(first, on="symbol").filter(pl.col("event_time") >= pl.col("first")).drop("first")
+        undone = withdraw(stored, found).with_columns(pl.lit(raw["known_time"].max()).alias("known_time"))
+        found = restate(stored, pl.concat([found, undone]), now)
+    return lake.merge(ACTIONS, found)
+
+
+def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
+    """Stored raw rows of each symbol from the last full bar before `first` on: its actions follow from them."""
+    is_full = pl.col("quality") == "full"
+    bars = rows_around(lake, BARS, first, 1, now=read.now, where=is_full, columns=KEY)
+    earliest = bars.group_by("symbol").agg(pl.col("event_time").min())
+    start = first.join(earliest, on="symbol", how="left").select(
+        "symbol", pl.min_horizontal("event_time", "first").alias("start")
+    )
+    near = (pl.col("event_time") >= start["start"].min()) & (pl.col("known_time") <= read.now)
+    rows = lake.scan(RAW_BARS, version=read.version).filter(near).join(start.lazy(), on="symbol")
+    return rows.filter(pl.col("event_time") >= pl.col("start")).select(RAW_BARS.names).collect()
+
+
+def _unchanged(lake: Lake, spec: TableSpec) -> Report:
+    return lake.report(spec).having(reason="every raw row has been judged already")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.sources.base import Batch
 from lake.tables import BARS, RAW_BARS
+from lake.universe import MARKET
 
 SOURCE = "tiny"
 
@@ -110,6 +112,88 @@ class RowSource:
 
 
 @dataclass(frozen=True)
+class GeneratedMarket:
+    """A source with any number of symbols, and the index, whose next session costs no more than its own rows.
+
+    Each session is drawn from its own seed, so a session is the same whenever it is asked for, alone or with others.
+    Where a price stands follows from all returns before it; they are drawn once per process.
+
+    Parameters
+    ----------
+    symbols
+        How many besides the index.
+    first
+        Number of the first session in `lake.calendars.closes`.
+    seed
+        Same seed, same market.
+    """
+
+    symbols: int
+    first: int
+    seed: int = 0
+    name: str = "generated"
+
+    @classmethod
+    def ending(cls, symbols: int, sessions: int, seed: int = 0, *, until: datetime = DEMO_START) -> "GeneratedMarket":
+        """Return a market whose first `sessions` sessions end with the last close at or before `until`."""
+        closes = calendars.closes().filter(pl.col("event_time") <= until)
+        if closes.height < sessions:
+            raise ConfigError(f"The calendar holds {closes.height} sessions before {until}, {sessions} were asked for.")
+        return cls(symbols, closes.height - sessions, seed)
+
+    def read(self, after: datetime | None, until: datetime) -> Batch:
+        """Return the raw rows of the sessions that closed in ``(after, until]``, the index's among them."""
+        closes = calendars.closes()["event_time"]
+        start = self.first if after is None else max(self.first, int((closes <= after).sum()))
+        numbers = range(start, int((closes <= until).sum()))
+        batch_id = f"{self.name}:{self.seed}:{numbers.start}:{numbers.stop}"
+        bars = [self._bars(number, closes[number]) for number in numbers]
+        rows = pl.concat(bars) if bars else BARS.empty()
+        received = as_received(rows, batch_id=batch_id).with_columns(pl.lit(self.name).alias("source"))
+        return Batch(batch_id, received)
+
+    def _bars(self, number: int, close_time: datetime) -> pl.DataFrame:
+        before, close = _levels(self.symbols, self.seed, self.first, number)
+        random = np.random.default_rng([self.seed, number, 1])
+        shape = close.size
+        start = before * np.exp(0.004 * random.standard_normal(shape))
+        high = np.maximum(start, close) * np.exp(np.abs(0.005 * random.standard_normal(shape)))
+        low = np.minimum(start, close) * np.exp(-np.abs(0.005 * random.standard_normal(shape)))
+        volume = np.round(1e6 * np.exp(0.4 * random.standard_normal(shape)))
+        prices = {"open": start, "high": high, "low": low, "close": close}
+        names = [MARKET, *(f"S{symbol:04d}" for symbol in range(self.symbols))]
+        frame = pl.DataFrame({"symbol": names, **{name: np.round(values, 4) for name, values in prices.items()}})
+        return frame.with_columns(
+            pl.lit(close_time).cast(BARS.schema["event_time"]).alias("event_time"),
+            pl.lit(close_time).cast(BARS.schema["known_time"]).alias("known_time"),
+            pl.Series("volume", volume),
+            pl.col("close").alias("close_unadjusted"),
+            pl.Series("volume_unadjusted", volume),
+            pl.lit("full").alias("quality"),
+            pl.lit(self.name).alias("source"),
+            pl.lit("").alias("batch_id"),
+        ).select(BARS.names)
+
+
+@cache
+def _logs(symbols: int, seed: int, first: int) -> dict[int, np.ndarray]:
+    """Logarithms of the closes by session, those of the session before the first one to begin with."""
+    start = np.random.default_rng([seed, first]).uniform(-1, 1, symbols + 1)
+    return {first - 1: np.log(50.0) + start * (np.arange(symbols + 1) > 0)}
+
+
+def _levels(symbols: int, seed: int, first: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Closes of the session before, and of a session: a common factor, and noise that the index does not have."""
+    logs = _logs(symbols, seed, first)
+    for session in range(max(logs) + 1, number + 1):
+        random = np.random.default_rng([seed, session])
+        own = 0.012 * random.standard_normal(symbols + 1)
+        own[0] = 0.0
+        logs[session] = logs[session - 1] + 0.0002 + 0.008 * random.standard_normal() + own
+    return np.exp(logs[number - 1]), np.exp(logs[number])
+
+
+@dataclass(frozen=True)
 class BadRow:
     """A way in which a row can be bad: what to do to a good one, and the reason it must be refused with."""
 
@@ -160,6 +244,7 @@ BAD_ROWS: tuple[BadRow, ...] = (
     BadRow("high below low", "high_below_low", _scaled(high=("low", 0.9))),
     BadRow("close above high", "price_outside_range", _scaled(close=("high", 1.01))),
     BadRow("open below low", "price_outside_range", _scaled(open=("low", 0.99))),
+    BadRow("stamp of another session", "time_contradicts_stamp", _set(stamp="1999-06-15T20:00:00+00:00")),
     BadRow("the same row twice", "duplicate", _set()),
     BadRow("another row for the same bar", "duplicate", _scaled(volume=("volume", 2.0))),
 )

@@ -1,8 +1,11 @@
 """Splits and dividends, read off the jumps of each symbol's adjustment factor. Pure functions."""
 
+from datetime import datetime
+
 import polars as pl
 
 from lake.refine.bars import judge, parse
+from lake.spec import INSTANT
 from lake.tables import ACTIONS
 
 SPLIT_JUMP = 1.3
@@ -68,7 +71,7 @@ def find_actions(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def withdraw(stored: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """Return a row of no effect (ratio 1, amount 0) for each stored action that a restatement has undone.
+    """Return a row of no effect (ratio 1, amount 0) for each stored action that the rows no longer imply.
 
     Parameters
     ----------
@@ -77,4 +80,30 @@ def withdraw(stored: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """
     return stored.join(found, on=list(ACTIONS.key), how="anti").with_columns(
         pl.lit(1.0).alias("ratio"), pl.when(pl.col("kind") == "dividend").then(0.0).alias("amount")
+    )
+
+
+def restate(stored: pl.DataFrame, found: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Return the actions that differ from what is stored, each known when it could be.
+
+    A bar that arrives late, though it claims to have been known early, can change an action that was already told. Then
+    the change is known from now on, not from before it was told.
+
+    Parameters
+    ----------
+    stored
+        Actions as known now.
+    found
+        What the rows imply now, withdrawn ones among it.
+    """
+    said = ["ratio", "amount"]
+    old = stored.select(*ACTIONS.key, pl.col("known_time").alias("told"), *(pl.col(n).alias(f"old_{n}") for n in said))
+    both = found.join(old, on=list(ACTIONS.key), how="left", maintain_order="left")
+    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old_{name}")) for name in said)
+    is_late = pl.col("known_time") <= pl.col("told")
+    from_now_on = pl.max_horizontal(pl.lit(now, dtype=INSTANT), pl.col("told").dt.offset_by("1us"))
+    return (
+        both.filter(pl.col("told").is_null() | ~is_same)
+        .with_columns(pl.when(is_late).then(from_now_on).otherwise("known_time").alias("known_time"))
+        .select(ACTIONS.names)
     )

@@ -22,7 +22,7 @@ class Refined(NamedTuple):
     quarantine: pl.DataFrame
 
 
-def refine_bars(raw: pl.DataFrame) -> Refined:
+def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) -> Refined:
     """Split raw rows into clean bars and refused rows.
 
     A bar depends on its own raw row alone, so any deliveries in any order give the same bars. The one exception is
@@ -33,6 +33,10 @@ def refine_bars(raw: pl.DataFrame) -> Refined:
     ----------
     raw
         Rows in the columns of `raw_bars`.
+    judged_before
+        Rows of earlier deliveries for the same closes. A duplicate is told by them, and the bars of a close that `raw`
+        speaks of are given again whole: a row that repeated what was known may now say something new. They were
+        refused when they came, if at all, so no refusal is given again.
 
     Returns
     -------
@@ -41,8 +45,15 @@ def refine_bars(raw: pl.DataFrame) -> Refined:
         so that close x volume is the money that was traded. A close-only bar has nulls for what its source does not
         say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`).
     """
-    judged = judge(parse(raw))
-    return Refined(_adjust(judged.filter(pl.col("reason").is_null())), _refused(judged.drop_nulls("reason")))
+    if judged_before is None:
+        judged = judge(parse(raw))
+        return Refined(_adjust(judged.filter(pl.col("reason").is_null())), _refused(judged.drop_nulls("reason")))
+    rows = pl.concat([judged_before, raw]).unique(["batch_id", "row"], maintain_order=True)
+    judged = judge(parse(rows))
+    good = judged.filter(pl.col("reason").is_null())
+    fresh = judged.join(raw, on=["batch_id", "row"], how="semi")
+    told = good.join(fresh.filter(pl.col("reason").is_null()), on=["symbol", "at"], how="semi")
+    return Refined(_adjust(told), _refused(fresh.drop_nulls("reason")))
 
 
 def parse(raw: pl.DataFrame) -> pl.DataFrame:
@@ -97,6 +108,7 @@ def rules() -> dict[str, pl.Expr]:
         "price_outside_range": pl.any_horizontal(
             [(value[name] < low) | (value[name] > high) for name in ("open", "close")]
         ),
+        "time_contradicts_stamp": pl.col("at") != pl.col("event_time"),
     }
 
 
