@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
     )
     experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
+    feature_engine: Literal["local", "sail", "connect", "jvm"] = Field(
+        default="local", description="where features are computed: this process, or a Spark (docs/spark.md)"
+    )
+    spark_remote: str | None = Field(
+        default=None, validation_alias="SPARK_REMOTE", description="Spark Connect server, e.g. sc://127.0.0.1:15002"
+    )
     engine: Literal["onnx", "tensorrt"] = Field(default="onnx", description="inference engine of the service")
     provider: Provider = Field(default="cpu", description="where ONNX Runtime computes")
     precision: Precision = Field(default="fp32", description="arithmetic of a TensorRT engine")
