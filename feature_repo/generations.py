@@ -67,11 +67,14 @@ class Generation:
         Market time up to which rows were taken; None if the writer did not say.
     versions
         Delta versions the rows were read from, by table; None if the writer did not say.
+    layouts
+        Fingerprint of the columns of each view that was written, in hex.
     """
 
     number: int
     until: datetime | None = None
     versions: dict[str, int] | None = None
+    layouts: dict[str, str] = field(default_factory=dict)
 
     @property
     def written_at(self) -> datetime:
@@ -80,7 +83,8 @@ class Generation:
 
     def to_bytes(self) -> bytes:
         """The number, then the rest as JSON."""
-        said = {"until": self.until and self.until.astimezone(UTC).isoformat(), "versions": self.versions}
+        until = self.until and self.until.astimezone(UTC).isoformat()
+        said = {"until": until, "versions": self.versions, "layouts": self.layouts}
         return NUMBER.pack(self.number) + json.dumps(said, sort_keys=True).encode()
 
     @classmethod
@@ -88,7 +92,7 @@ class Generation:
         """Read back what `to_bytes` wrote."""
         said = json.loads(raw[NUMBER.size :])
         until = datetime.fromisoformat(said["until"]) if said["until"] else None
-        return cls(NUMBER.unpack_from(raw)[0], until, said["versions"])
+        return cls(NUMBER.unpack_from(raw)[0], until, said["versions"], said["layouts"])
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,12 @@ def _attempt(
         pipe.watch(generation_key(project))
         held = pipe.mget([generation_key(project), *indexes])
         last = NUMBER.unpack_from(held[0])[0] if held[0] else 0
-        said = Generation(max(time.time_ns() // 1_000, last + 1), until, None if versions is None else dict(versions))
+        said = Generation(
+            number=max(time.time_ns() // 1_000, last + 1),
+            until=until,
+            versions=None if versions is None else dict(versions),
+            layouts={batch.view: batch.layout.fingerprint.hex() for batch in rows},
+        )
         values: dict[str, bytes] = {generation_key(project): said.to_bytes()}
         for batch, key, raw in zip(rows, indexes, held[1:], strict=True):
             index, fresh = Index.from_bytes(raw).merged(batch)

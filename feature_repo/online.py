@@ -1,23 +1,62 @@
-"""One online read per request: model input, regime and strategy of each symbol, within a deadline."""
+"""One online read per request: model input, regime and strategy of each symbol, within a deadline, with its age.
+
+Free of Feast, whose import takes longer than starting an endpoint.
+"""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from feature_repo.redis_server import redis_url
+from feature_repo.online_source import Fetched, OnlineSource, Source, Values
+from feature_repo.online_views import REGIME, STRATEGY, VIEWS, OnlineView, view_named, window_view
+from feature_repo.packing import headers_of
+from feature_repo.snapshot import Snapshot
 from feature_repo.windows import FORECAST_V1, FloatArray, WindowSpec
-from lake.errors import OnlineStoreError
+from lake.clock import Clock, ReplayClock, SystemClock
 from lake.settings import Settings
 from lake.universe import MARKET
 
-REGIME = ("regime",)
-WINDOW = ("window", "reference_price", "feature_hash", "table_versions")
-STRATEGY = ("selected_strategy", "strategies", "weights", "confidence")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who answered a read, and when.
+
+    Parameters
+    ----------
+    source
+        ``redis``, or ``snapshot`` for the copy in memory that stands in for it.
+    reason
+        Why Redis did not answer; empty when it did.
+    written_at
+        Wall-clock time at which the values were materialised.
+    read_at
+        Wall-clock time of the read.
+    now
+        Market time of the read, against which ages count.
+    """
+
+    source: Source
+    reason: str
+    written_at: datetime
+    read_at: datetime
+    now: datetime
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether something else than Redis answered."""
+        return self.source != "redis"
+
+    @property
+    def written_age(self) -> timedelta:
+        """How long ago the values were materialised, by the wall clock."""
+        return self.read_at - self.written_at
 
 
 @dataclass(frozen=True)
@@ -44,6 +83,13 @@ class OnlineBatch:
         Regime of the market, None before the first is known.
     missing
         Symbols without a model input, or with one of another size, made for an earlier signature.
+    known_time
+        When each window was known.
+    expired
+        Views whose value has outlived what the view allows: ``window_…``, ``strategy``, ``regime``. Such a value is
+        there to be looked at and must not be served as fresh; nothing is expired where the tuple is empty.
+    served
+        Who answered, and when.
     """
 
     symbols: list[str]
@@ -58,129 +104,216 @@ class OnlineBatch:
     confidence: list[float | None]
     regime: str | None
     missing: list[str]
+    known_time: list[datetime]
+    expired: list[tuple[str, ...]]
+    served: Served
 
     def __len__(self) -> int:
         """How many symbols have a model input."""
         return len(self.symbols)
 
+    @property
+    def source(self) -> Source:
+        """Who answered."""
+        return self.served.source
+
+    @property
+    def event_age(self) -> list[timedelta]:
+        """How long before the market's now each window ends."""
+        return [self.served.now - at for at in self.as_of]
+
+    @property
+    def known_age(self) -> list[timedelta]:
+        """How long each window has been known, by the market's now."""
+        return [self.served.now - at for at in self.known_time]
+
+
+@dataclass(frozen=True)
+class ViewRows:
+    """Numbers of one view; every list is aligned with `names`.
+
+    Parameters
+    ----------
+    names
+        Entities that have a row, in the order asked; `missing` holds the others.
+    columns
+        Names of the numbers.
+    values
+        float64 ``[entity, column]``; NaN is not known.
+    as_of, known_time
+        Event time and known time of each row.
+    is_expired
+        Whether the row has outlived what the view allows.
+    served
+        Who answered, and when.
+    """
+
+    names: list[str]
+    missing: list[str]
+    columns: list[str]
+    values: npt.NDArray[np.float64]
+    as_of: list[datetime]
+    known_time: list[datetime]
+    is_expired: list[bool]
+    served: Served
+
 
 class OnlineReader:
-    """Reads from Redis through Feast's online store, without a registry and without retries.
+    """Reads from Redis, and from the snapshot in memory while Redis does not answer. Safe for threads.
 
     Parameters
     ----------
     settings
-        Say where Redis is and, in `online_timeout_ms`, how long a read may take as a whole. No step of it is begun in
-        the second half of that time, and none waits longer than half of it. Nothing is started.
+        Say where Redis is and, in `online_timeout_ms`, how long a read of up to 500 symbols may take as a whole.
+        Nothing is started.
     spec
         Windows to read.
+    snapshot
+        Stands in for Redis; None, the default, to raise instead. `OnlineReader.open` makes one.
+    clock
+        Says the market's now; by default the replay clock of the settings.
     """
 
-    def __init__(self, settings: Settings, spec: WindowSpec = FORECAST_V1) -> None:
-        from feature_repo import views
-        from feature_repo.locations import repo_config
-        from feature_repo.online_store import EmbeddedRedisOnlineStore
+    def __init__(
+        self,
+        settings: Settings,
+        spec: WindowSpec = FORECAST_V1,
+        *,
+        snapshot: Snapshot | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._spec = spec
+        self._window = window_view(spec)
+        self._clock = clock or ReplayClock(settings.home / "clock.json")
+        self._source = OnlineSource(settings, snapshot)
+        self._get = {
+            view: {name: view.layout.getter(name) for name, _ in view.layout.columns}
+            for view in (self._window, STRATEGY, REGIME)
+        }
 
-        self._spec, self._settings = spec, settings
-        self._config = repo_config(
-            settings, url=redis_url(settings), timeout_ms=max(1, settings.online_timeout_ms // 2)
-        )
-        self._store = EmbeddedRedisOnlineStore()
-        self._views = views
+    @classmethod
+    def open(cls, settings: Settings, spec: WindowSpec = FORECAST_V1, clock: Clock | None = None) -> "OnlineReader":
+        """Return a reader whose snapshot is loaded and kept fresh by a thread; `close` ends it."""
+        views = {view.name: view for view in (*VIEWS, window_view(spec))}
+        return cls(settings, spec, snapshot=Snapshot(settings, list(views.values()), clock).start(), clock=clock)
+
+    def close(self) -> None:
+        """End the snapshot's thread and the connections."""
+        self._source.close()
 
     def read(self, symbols: Sequence[str]) -> OnlineBatch:
-        """Return the current values of some symbols.
+        """Return the current values of some symbols, all of one materialisation, with one question to Redis.
 
         Raises
         ------
         OnlineStoreError
-            If Redis does not answer within `online_timeout_ms`.
+            If Redis does not answer in time and no snapshot stands in.
+        NotReadyError
+            If nothing was ever materialised, and no snapshot stands in.
         """
-        views, started = self._views, time.monotonic()
-        windows = self._read(views.window, symbols, WINDOW, started)
-        strategies = self._read(views.strategy, symbols, STRATEGY, started)
-        regimes = self._read(views.regime, [MARKET], REGIME, started)
+        fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), (REGIME, [MARKET])])
+        windows, strategies, regimes = fetched.values
+        read = self._get[self._window]
         size = self._spec.shape[0] * self._spec.shape[1]
-        found = [i for i, (_, values) in enumerate(windows) if _has(values, "window", size)]
-        places, rows = set(found), [windows[i] for i in found]
-        assigned = [strategies[i][1] for i in found]
-        flat = b"".join(_packed_floats(values["window"].float_list_val, size) for _, values in rows)
+        found, rows, flat = [], [], []
+        for n, value in enumerate(windows):
+            window = None if value is None else read["window"](value)
+            if value is not None and window is not None and len(window) == size:
+                found.append(n)
+                rows.append(value)
+                flat.append(window)
+        assigned = [strategies[n] for n in found]
+        served = self._served(fetched)
+        as_of, known, is_old = self._times(self._window, rows, served.now)
+        expired = self._expired(is_old, assigned, regimes[0], served.now)
+        places, held = set(found), self._held
+        window_array = np.concatenate(flat) if flat else np.empty(0, np.float32)
+        versions = {text: json.loads(text) for text in {read["table_versions"](value) for value in rows}}
         return OnlineBatch(
-            symbols=[symbols[i] for i in found],
-            as_of=[at for at, _ in rows],
-            window=np.frombuffer(flat, dtype="<f4").astype(np.float32).reshape(len(rows), *self._spec.shape),
-            reference_price=[values["reference_price"].double_val for _, values in rows],
-            feature_hash=[values["feature_hash"].string_val for _, values in rows],
-            table_versions=[json.loads(values["table_versions"].string_val) for _, values in rows],
-            selected_strategy=[_or_none(values, "selected_strategy", "string_val") for values in assigned],
-            strategies=[list(values["strategies"].string_list_val.val) for values in assigned],
-            weights=[list(values["weights"].double_list_val.val) for values in assigned],
-            confidence=[_or_none(values, "confidence", "double_val") for values in assigned],
-            regime=_or_none(regimes[0][1], "regime", "string_val"),
-            missing=[symbol for i, symbol in enumerate(symbols) if i not in places],
+            symbols=[symbols[n] for n in found],
+            as_of=as_of,
+            window=window_array.astype(np.float32, copy=False).reshape(len(rows), *self._spec.shape),
+            reference_price=[read["reference_price"](value) for value in rows],
+            feature_hash=[read["feature_hash"](value) for value in rows],
+            table_versions=[dict(versions[read["table_versions"](value)]) for value in rows],
+            selected_strategy=held(STRATEGY, "selected_strategy", assigned),
+            strategies=[names or [] for names in held(STRATEGY, "strategies", assigned)],
+            weights=[[] if weights is None else weights.tolist() for weights in held(STRATEGY, "weights", assigned)],
+            confidence=held(STRATEGY, "confidence", assigned),
+            regime=held(REGIME, "regime", regimes)[0],
+            missing=[symbol for n, symbol in enumerate(symbols) if n not in places],
+            known_time=known,
+            expired=expired,
+            served=served,
         )
 
     def symbols(self) -> list[str]:
-        """Return the symbols that have a model input, sorted.
+        """Return the symbols that have a model input, sorted; for the errors see `read`."""
+        return self._source.names(self._window)
 
-        Raises
-        ------
-        OnlineStoreError
-            If Redis leaves one question unanswered for half of `online_timeout_ms`.
+    def rows(self, view: str, names: Sequence[str], columns: Sequence[str] | None = None) -> ViewRows:
+        """Return numbers of one view for some entities; for the errors see `read`.
+
+        Parameters
+        ----------
+        view
+            Name of a view, e.g. ``technical``.
+        columns
+            Columns of type Float64; all of them by default.
         """
-        found: list[str] = self._guarded(
-            lambda: self._store.entities(self._config, self._views.window), time.monotonic()
-        )
-        return found
-
-    def _read(
-        self, view: Any, keys: Sequence[str], features: Sequence[str], started: float
-    ) -> list[tuple[Any, dict[str, Any]]]:
-        from feature_repo.online_store import entity_keys
-
-        if not keys:
-            return []
-        found = self._guarded(
-            lambda: self._store.online_read(self._config, view, entity_keys(view.join_keys[0], keys), list(features)),
-            started,
-        )
-        return [(at, values or {}) for at, values in found]
-
-    def _guarded(self, read: Callable[[], Any], started: float) -> Any:
-        """Take one step of what was begun at an instant of the monotonic clock, if half the time is left for it."""
-        from redis.exceptions import RedisError
-
-        if (time.monotonic() - started) * 1e3 > self._settings.online_timeout_ms / 2:
-            raise self._too_late(started, "its answers come too slowly")
-        try:
-            return read()
-        except (RedisError, OSError) as error:
-            raise self._too_late(started, str(error)) from error
-
-    def _too_late(self, started: float, reason: str) -> OnlineStoreError:
-        where = "REDIS_URL" if self._settings.redis_url else f"port {self._settings.redis_port}"
-        return OnlineStoreError(
-            f"The online store at {where} did not answer within {self._settings.online_timeout_ms} ms, given up after "
-            f"{(time.monotonic() - started) * 1e3:.0f} ms: {reason}. Start it with `make serve`, set REDIS_URL to a "
-            "server that runs, or QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
+        asked = view_named(view)
+        floats = [name for name, kind in asked.layout.columns if kind == "f8"] if columns is None else list(columns)
+        fetched = self._source.fetch([(asked, names)])
+        (values,) = fetched.values
+        served = self._served(fetched)
+        held = [value for value in values if value is not None]
+        as_of, known, is_old = self._times(asked, held, served.now)
+        return ViewRows(
+            names=[name for name, value in zip(names, values, strict=True) if value is not None],
+            missing=[name for name, value in zip(names, values, strict=True) if value is None],
+            columns=floats,
+            values=asked.layout.floats(held, floats),
+            as_of=as_of,
+            known_time=known,
+            is_expired=is_old,
+            served=served,
         )
 
+    def _held(self, view: OnlineView, name: str, values: Values) -> list[Any]:
+        """One column of rows of which some are missing."""
+        get = self._get[view][name]
+        return [None if value is None else get(value) for value in values]
 
-def _has(values: dict[str, Any], name: str, size: int | None = None) -> bool:
-    """Whether a value is there; for a window also whether it has the size that is asked for now."""
-    if name not in values or values[name].WhichOneof("val") is None:
-        return False
-    return size is None or len(values[name].float_list_val.val) == size
+    def _served(self, fetched: Fetched) -> Served:
+        written = EPOCH + timedelta(microseconds=fetched.written_us)
+        return Served(fetched.source, fetched.reason, written, SystemClock().now(), self._clock.now())
 
+    @staticmethod
+    def _times(
+        view: OnlineView, values: Sequence[bytes], now: datetime
+    ) -> tuple[list[datetime], list[datetime], list[bool]]:
+        """Event time, known time, and whether the row is expired."""
+        headers = headers_of(values)
+        oldest = (now - view.ttl - EPOCH) // timedelta(microseconds=1)
+        instants = {
+            at: EPOCH + timedelta(microseconds=at) for at in {*headers["event"].tolist(), *headers["known"].tolist()}
+        }
+        return (
+            [instants[at] for at in headers["event"].tolist()],
+            [instants[at] for at in headers["known"].tolist()],
+            (headers["event"] < oldest).tolist(),
+        )
 
-def _packed_floats(floats: Any, size: int) -> bytes:
-    """Little-endian bytes of a list of floats, which end its encoded message: twenty times faster than one by one.
-
-    See https://protobuf.dev/programming-guides/encoding/#packed.
-    """
-    encoded: bytes = floats.SerializeToString()
-    return encoded[-4 * size :]
-
-
-def _or_none(values: dict[str, Any], name: str, kind: str) -> Any:
-    return getattr(values[name], kind) if _has(values, name) else None
+    def _expired(
+        self, windows_old: Sequence[bool], assigned: Values, regime: bytes | None, now: datetime
+    ) -> list[tuple[str, ...]]:
+        """Names of the expired views behind each symbol."""
+        held = [value for value in assigned if value is not None]
+        strategies_old = iter(self._times(STRATEGY, held, now)[2])
+        regime_old = regime is not None and self._times(REGIME, [regime], now)[2][0]
+        expired = []
+        for is_old, strategy in zip(windows_old, assigned, strict=True):
+            strategy_old = strategy is not None and next(strategies_old)
+            flags = ((self._window.name, is_old), (STRATEGY.name, strategy_old), (REGIME.name, regime_old))
+            expired.append(tuple(name for name, flag in flags if flag))
+        return expired

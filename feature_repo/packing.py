@@ -141,6 +141,8 @@ class Layout:
             If a list holds a null, which no packed value can say.
         """
         rows = frame.height
+        if not rows:
+            return []
         block = np.zeros((rows, self.tail_at), dtype=np.uint8)  # [row, byte]
         for n, (name, kind) in enumerate(self.narrow):
             begin = HEADER.size + CELL * n

@@ -1,56 +1,94 @@
 """What a model reads: materialisation into the online store, reads from it, and training frames."""
 
-import json
 import time
-from contextlib import redirect_stdout
-from datetime import UTC, datetime
-from io import StringIO
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
 
-from filelock import FileLock
-
-from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.generations import Rows, publish, read_generation, read_index
 from feature_repo.online import OnlineBatch, OnlineReader
+from feature_repo.online_views import VIEWS, WINDOW
 from feature_repo.redis_server import connect, running_redis
 from feature_repo.registry import apply, feature_store
+from feature_repo.snapshot import remember
 from feature_repo.training_frames import TrainingFrame, training_frame
+from feature_repo.windows import FORECAST_V1, WindowSpec
+from lake.clock import require_utc
 from lake.report import Report
 from lake.settings import Settings
+from lake.settings import settings as read_settings
 from lake.store import Lake
-from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 
-__all__ = ["OnlineBatch", "OnlineReader", "TrainingFrame", "apply", "feature_store", "materialize", "training_frame"]
+__all__ = [
+    "OnlineBatch",
+    "OnlineReader",
+    "TrainingFrame",
+    "apply",
+    "feature_store",
+    "materialize",
+    "online",
+    "training_frame",
+]
 
-BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
-SERVED = (FEATURES_TECHNICAL, REGIMES, MODEL_WINDOWS, STRATEGY_ASSIGNMENTS)
-STAMP = "quantlake:materialized"
-"""Redis key that says from what, and up to when, the server was filled: it is lost with what it vouches for."""
 WRITE_SECONDS = 10.0
+
+
+def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: Settings | None = None) -> OnlineBatch:
+    """Read the current values of one or thousands of symbols; see `OnlineReader.read`.
+
+    The reader and its snapshot are made by the first call and kept.
+    """
+    return _reader(settings or read_settings(), service).read(symbols)
+
+
+@cache
+def _reader(settings: Settings, service: WindowSpec) -> OnlineReader:
+    return OnlineReader.open(settings, service)
 
 
 def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     """Put the newest values known at an instant into the online store, starting the embedded Redis if none runs.
 
+    Everything becomes visible at once: a reader sees all of it, or what was there before. Only rows that the server
+    may lack are read from the lake; a server that lost everything is filled from the beginning.
+
     Parameters
     ----------
     until
-        Market time; rows that happened or became known later are left out.
+        Market time; rows that happened or became known later are left out. The server never goes back: where it
+        already stands later, that time counts.
 
     Returns
     -------
     Report
         `rows` counts the symbols that can be served; skipped when the server already holds these table versions.
+
+    Raises
+    ------
+    OnlineStoreError
+        If Redis does not take the rows; it then holds what it held before.
     """
-    started = time.perf_counter()
-    versions = lake.versions([spec for spec in SERVED if lake.exists(spec)])
-    stamp = json.dumps({"until": until.astimezone(UTC).isoformat(), "versions": versions}, sort_keys=True)
+    from feature_repo.online_rows import rows_since
+
+    started, until = time.perf_counter(), require_utc(until)
+    tables = {view.table.name: view.table for view in VIEWS}
+    versions = lake.versions([table for table in tables.values() if lake.exists(table)])
+    layouts = {view.name: view.layout.fingerprint.hex() for view in VIEWS}
     with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
-        is_done = server.get(STAMP) == stamp.encode()
-        if not is_done:
-            apply(settings)
-            with FileLock(settings.feast / "registry.lock", timeout=120), redirect_stdout(StringIO()):
-                feature_store(settings, url=url, tables=lake.root).materialize(BEGINNING, until)
-            server.set(STAMP, stamp)
-        rows = len(OnlineReader(settings).symbols())
-    report = Report("online_store", rows=rows, added=0 if is_done else rows, last=until, skipped=is_done)
+        held = read_generation(server)
+        if held is not None and held.until is not None:
+            until = max(until, held.until)
+        is_done = held is not None and (held.until, held.versions, held.layouts) == (until, versions, layouts)
+        if held is None or not is_done:
+            if not (settings.feast / "registry.db").exists():
+                apply(settings)
+            rows = []
+            for view in VIEWS:
+                last = held if held is not None and held.layouts.get(view.name) == layouts[view.name] else None
+                rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
+            held = publish(server, rows, until=until, versions=versions)
+        remember(settings, held)
+        symbols = len(read_index(server, WINDOW.name).names)
+    report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=until, skipped=is_done)
     report = report.having(seconds=time.perf_counter() - started, table_versions=versions)
     return report.having(reason="the server already holds these table versions") if is_done else report

@@ -1,0 +1,58 @@
+"""A circuit breaker: what fails again and again is left alone for a moment, then tried by one caller.
+
+Small and our own: the packages that exist either wrap every call in a listener machinery that costs more than the read
+itself, or let every caller try at once when the pause is over.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Breaker:
+    """Says who may try. Safe for threads.
+
+    Parameters
+    ----------
+    failures
+        How many in a row open it.
+    pause_seconds
+        How long nobody tries while it is open; then one caller does, and closes it or begins the next pause.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(
+        self, failures: int = 3, pause_seconds: float = 0.2, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._allowed, self._pause, self._clock = failures, pause_seconds, clock
+        self._lock = threading.Lock()
+        self._failed, self._next_try = 0, 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers are kept away, but for the one that tries."""
+        return self._failed >= self._allowed
+
+    def may_try(self) -> bool:
+        """Whether this caller may try now; it must say afterwards how it went."""
+        if not self.is_open:
+            return True
+        with self._lock:
+            now = self._clock()
+            if now < self._next_try:
+                return False
+            self._next_try = now + self._pause
+            return True
+
+    def succeeded(self) -> None:
+        """The try worked: everyone may try again."""
+        if self._failed:
+            with self._lock:
+                self._failed = 0
+
+    def failed(self) -> None:
+        """The try did not work."""
+        with self._lock:
+            self._failed += 1
+            self._next_try = self._clock() + self._pause

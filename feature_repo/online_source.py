@@ -1,0 +1,182 @@
+"""Where packed rows come from: Redis within a deadline, or else the snapshot in memory. It always says which."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis.exceptions import RedisError
+
+from feature_repo.breaker import Breaker
+from feature_repo.deadlines import deadline, timed_client
+from feature_repo.generations import NUMBER, Index, generation_key, index_key, row_key
+from feature_repo.online_views import OnlineView
+from feature_repo.redis_server import redis_url
+from feature_repo.snapshot import Loaded, Snapshot
+from lake.errors import NotReadyError, OnlineStoreError
+from lake.settings import Settings
+
+Source = Literal["redis", "snapshot"]
+Values = list[bytes | None]
+SYMBOLS_PER_DEADLINE = 500
+"""A read of more takes longer in proportion, and so may wait longer."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Packed rows of several views from one source and one generation.
+
+    Parameters
+    ----------
+    values
+        Per view asked for, the row of each entity; None where it has none.
+    source
+        Who answered.
+    reason
+        Why Redis did not; empty when it did.
+    written_us
+        Wall-clock time of the generation, microseconds since 1970.
+    """
+
+    values: list[Values]
+    source: Source
+    reason: str
+    written_us: int
+
+
+class _Unusable(Exception):  # noqa: N818 - no error: a reason to ask the snapshot
+    """Redis answered, and its answer must not be served."""
+
+
+class OnlineSource:
+    """Packed rows of the views. Safe for threads.
+
+    Parameters
+    ----------
+    settings
+        Say where Redis is and, in `online_timeout_ms`, how long a read of up to 500 symbols may take.
+    snapshot
+        Answers when Redis does not; None to refuse instead.
+    """
+
+    def __init__(self, settings: Settings, snapshot: Snapshot | None = None) -> None:
+        self._settings, self._snapshot = settings, snapshot
+        self._client = timed_client(redis_url(settings), settings.online_timeout_ms / 1e3)
+        self._breaker = Breaker()
+        self._prefixes: dict[str, str] = {}
+
+    def fetch(self, asked: Sequence[tuple[OnlineView, Sequence[str]]]) -> Fetched:
+        """Read the rows of entities of several views with one question to one source.
+
+        Raises
+        ------
+        OnlineStoreError
+            If Redis gives no answer that can be served, and there is no snapshot, or it is not loaded yet.
+        NotReadyError
+            If nothing was ever materialised and there is no snapshot.
+        """
+        keys = [generation_key()]
+        for view, names in asked:
+            prefix = self._prefixes.get(view.name) or self._prefixes.setdefault(view.name, row_key(view.name, ""))
+            keys += [prefix + name for name in names]
+        try:
+            raw = self._ask(lambda: self._client.mget(keys), len(keys))
+            self._require_usable(raw, keys, asked)
+        except (_Unusable, OnlineStoreError) as problem:
+            return self._from_snapshot(problem, keys, asked)
+        return Fetched(_split(raw[1:], asked), "redis", "", NUMBER.unpack_from(raw[0])[0])
+
+    def names(self, view: OnlineView) -> list[str]:
+        """Entities that have a row of a view, sorted; for the errors see `fetch`."""
+        keys = [generation_key(), index_key(view.name)]
+        try:
+            raw = self._ask(lambda: self._client.mget(keys), len(keys))
+            self._require_current(raw[0])
+        except (_Unusable, OnlineStoreError) as problem:
+            return sorted(self._loaded(problem).names.get(view.name, []))
+        return sorted(Index.from_bytes(raw[1]).names)
+
+    def close(self) -> None:
+        """End the snapshot's thread and the connections."""
+        if self._snapshot:
+            self._snapshot.close()
+        self._client.close()
+
+    def _ask(self, question: Any, size: int) -> Any:
+        """Ask Redis, unless it has failed again and again just now."""
+        if not self._breaker.may_try():
+            raise self._refusal("it has failed again and again and is left alone for a moment", 0.0)
+        started = time.monotonic()
+        try:
+            with deadline(self._settings.online_timeout_ms / 1e3 * max(1.0, size / SYMBOLS_PER_DEADLINE)):
+                raw = question()
+        except (RedisError, OSError) as error:
+            self._breaker.failed()
+            raise self._refusal(str(error).rstrip("."), time.monotonic() - started) from error
+        except BaseException:
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return raw
+
+    def _require_current(self, generation: bytes | None) -> None:
+        """Refuse an empty server, and one that came back from an old copy of itself."""
+        if generation is None:
+            raise _Unusable("Redis is empty: it has lost what was materialised, or nothing has been yet")
+        loaded = self._snapshot.loaded if self._snapshot else None
+        newest = loaded.generation.number if loaded and loaded.generation else 0
+        if NUMBER.unpack_from(generation)[0] < newest:
+            raise _Unusable("Redis has fallen back behind the last materialisation")
+
+    def _require_usable(
+        self, raw: Values, keys: Sequence[str], asked: Sequence[tuple[OnlineView, Sequence[str]]]
+    ) -> None:
+        self._require_current(raw[0])
+        loaded = self._snapshot.loaded if self._snapshot else None
+        at = 1
+        for view, names in asked:
+            accepts = view.layout.accepts
+            for n in range(at, at + len(names)):
+                value = raw[n]
+                if value is None:
+                    if loaded and keys[n] in loaded.values:
+                        raise _Unusable(f"Redis lacks a row of view '{view.name}' that the tables have")
+                elif not accepts(value):
+                    raise _Unusable(f"Redis holds rows of view '{view.name}' in another layout")
+            at += len(names)
+
+    def _from_snapshot(
+        self, problem: Exception, keys: Sequence[str], asked: Sequence[tuple[OnlineView, Sequence[str]]]
+    ) -> Fetched:
+        loaded = self._loaded(problem)
+        values: Values = [loaded.values.get(key) for key in keys[1:]]
+        return Fetched(_split(values, asked), "snapshot", str(problem), loaded.at)
+
+    def _loaded(self, problem: Exception) -> Loaded:
+        """What the snapshot holds, or the problem if there is none to stand in."""
+        loaded = self._snapshot.loaded if self._snapshot else None
+        if loaded is not None:
+            return loaded
+        if isinstance(problem, OnlineStoreError):
+            raise problem
+        if self._snapshot is None:
+            raise NotReadyError(f"{problem}. Materialise the features with `make demo`.") from problem
+        state = self._snapshot.problem or "the snapshot of the tables is still loading"
+        raise OnlineStoreError(f"{problem}, and nothing stands in for it: {state}. Ask again in a second.") from problem
+
+    def _refusal(self, reason: str, seconds: float) -> OnlineStoreError:
+        where = "REDIS_URL" if self._settings.redis_url else f"port {self._settings.redis_port}"
+        return OnlineStoreError(
+            f"The online store at {where} did not answer within {self._settings.online_timeout_ms} ms, given up after "
+            f"{seconds * 1e3:.0f} ms: {reason}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
+            "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
+        )
+
+
+def _split(values: Values, asked: Sequence[tuple[OnlineView, Sequence[str]]]) -> list[Values]:
+    """Part one flat answer by view."""
+    parts, at = [], 0
+    for _, names in asked:
+        parts.append(values[at : at + len(names)])
+        at += len(names)
+    return parts

@@ -1,0 +1,131 @@
+"""For tests: a market whose served values say which materialisation they are of, and a proxy that hinders a server."""
+
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from feature_repo.online import OnlineBatch
+from feature_repo.windows import FORECAST_V1, window_hash
+from lake.store import Lake
+from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.universe import MARKET
+
+AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
+DAY = timedelta(days=1)
+SYMBOLS = tuple(f"S{n}" for n in range(12))
+TRENDS = ("downtrend", "uptrend")
+
+
+def close_of(generation: int) -> datetime:
+    """Event time of the rows of a generation."""
+    return AT + generation * DAY
+
+
+def store_generation(lake: Lake, generation: int, symbols: tuple[str, ...] = SYMBOLS) -> datetime:
+    """Put the rows of one generation into the lake and return the instant they are known at."""
+    at = close_of(generation)
+    windows = [
+        (symbol, at, at, FORECAST_V1.name, window.tolist(), float(generation + 1), window_hash(window), "{}")
+        for n, symbol in enumerate(symbols)
+        for window in [window_of(generation, n)]
+    ]
+    lake.merge(MODEL_WINDOWS, pl.DataFrame(windows, schema=MODEL_WINDOWS.schema, orient="row"))
+    trend = TRENDS[generation % 2]
+    regime: dict[str, object] = {column.name: 0.5 if column.dtype.is_float() else None for column in REGIMES.columns}
+    regime |= {"market": MARKET, "event_time": at, "known_time": at, "regime": f"low_volatility_{trend}"}
+    regime |= {"volatility_state": "low_volatility", "trend_state": trend}
+    lake.merge(REGIMES, pl.DataFrame([regime], schema=REGIMES.schema))
+    assigned = [
+        (symbol, at, at, regime["regime"], f"strategy {generation}", ["naive"], [1.0], 0.5) for symbol in symbols
+    ]
+    lake.merge(STRATEGY_ASSIGNMENTS, pl.DataFrame(assigned, schema=STRATEGY_ASSIGNMENTS.schema, orient="row"))
+    return at
+
+
+def window_of(generation: int, n: int) -> np.ndarray:
+    """Window of the n-th symbol: its first value is the generation, its second the symbol, its third unknown."""
+    window = np.full(FORECAST_V1.shape[0] * FORECAST_V1.shape[1], 0.5, dtype=np.float32)
+    window[:3] = generation, n, np.nan
+    return window
+
+
+def what_is_wrong(batch: OnlineBatch, asked: list[str], generations: set[int]) -> str:
+    """Why an answer is wrong; empty for one whose every value is of one generation and the symbol asked."""
+    if batch.symbols != asked or batch.missing:
+        return f"asked for {asked}, got {batch.symbols}, missing {batch.missing}"
+    found = {int(mark) for mark in batch.window[:, 0, 0]}
+    if len(found) != 1 or not found <= generations:
+        return f"windows of generations {found}, expected one of {generations}"
+    (generation,) = found
+    for n, symbol in enumerate(asked):
+        expected = window_of(generation, SYMBOLS.index(symbol)).tobytes()
+        if batch.window[n].tobytes() != expected or batch.as_of[n] != close_of(generation):
+            return f"{symbol} has another's window or time"
+    regime = f"low_volatility_{TRENDS[generation % 2]}"
+    if set(batch.selected_strategy) != {f"strategy {generation}"} or batch.regime != regime:
+        return f"windows of generation {generation} with {batch.selected_strategy} and {batch.regime}"
+    if (batch.source == "redis") != (batch.served.reason == ""):
+        return f"answered by {batch.source} because '{batch.served.reason}'"
+    return ""
+
+
+class Proxy:
+    """A loopback port before another one, whose answers can be late, or come one byte at a time.
+
+    Parameters
+    ----------
+    port
+        Of the server behind it.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._behind, self._over = ("127.0.0.1", port), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.late_seconds, self.byte_seconds = 0.0, 0.0
+
+    @property
+    def url(self) -> str:
+        """Address for a Redis client."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._listener.close()
+
+    def _listen(self) -> None:
+        while not self._over.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._behind)
+            except OSError:
+                client.close()
+                continue
+            threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        with source, target:
+            try:
+                while content := source.recv(65_536):
+                    if is_answer and self.late_seconds:
+                        self._over.wait(self.late_seconds)
+                    if is_answer and self.byte_seconds:
+                        for n in range(len(content)):
+                            self._over.wait(self.byte_seconds)
+                            target.sendall(content[n : n + 1])
+                    else:
+                        target.sendall(content)
+            except OSError:
+                pass

@@ -1,0 +1,357 @@
+"""Whatever becomes of Redis, an answer is right and says where it came from, or there is none."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from feature_repo.breaker import Breaker
+from feature_repo.deadlines import deadline, timed_client
+from feature_repo.generations import Generation, generation_key, row_key
+from feature_repo.online import OnlineReader
+from feature_repo.online_source import OnlineSource
+from feature_repo.online_testing import AT, DAY, SYMBOLS, Proxy, close_of, store_generation, what_is_wrong
+from feature_repo.online_views import STRATEGY, VIEWS, WINDOW
+from feature_repo.redis_server import connect, embedded_url, running_redis
+from feature_repo.retrieval import materialize
+from feature_repo.snapshot import Snapshot, remember
+from lake.clock import FixedClock
+from lake.errors import OnlineStoreError
+from lake.settings import Settings
+from lake.store import Lake
+
+PATIENCE_SECONDS = 30.0
+CLOCK = FixedClock(close_of(3))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a Redis that the whole file shares."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = Settings(home=tmp_path_factory.mktemp("server"), redis_port=port)
+    with running_redis(shared):
+        yield shared
+
+
+@pytest.fixture
+def alone(settings: Settings) -> Settings:
+    """Settings of a Redis of one's own, with the default deadline and a registry that need not be made."""
+    settings.feast.mkdir(parents=True)
+    (settings.feast / "registry.db").touch()
+    return settings.model_copy(update={"online_timeout_ms": 50})
+
+
+@pytest.fixture
+def home(alone: Settings, server: Settings, redis: Redis) -> Settings:
+    """Settings of the shared Redis, which is empty."""
+    redis.flushall()
+    return alone.model_copy(update={"redis_url": embedded_url(server), "redis_port": server.redis_port})
+
+
+@pytest.fixture
+def redis(server: Settings) -> Iterator[Redis]:
+    with Redis.from_url(embedded_url(server)) as client:
+        yield client
+
+
+@pytest.fixture
+def market(alone: Settings) -> Lake:
+    lake = Lake.open(alone)
+    store_generation(lake, 0)
+    return lake
+
+
+def patient(settings: Settings) -> Settings:
+    """Settings for a read that must not fail because the machine is busy."""
+    return settings.model_copy(update={"online_timeout_ms": 20_000})
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that must come."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to be"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[OnlineReader]:
+    """A reader whose snapshot is loaded."""
+    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    snapshot.refresh()
+    reader = OnlineReader(settings, snapshot=snapshot.start(), clock=CLOCK)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("count", [1, 5, len(SYMBOLS)])
+def test_one_question_answers_one_symbol_or_many(market: Lake, home: Settings, count: int, monkeypatch: Any) -> None:
+    asked: list[int] = []
+    materialize(market, home, AT)
+    with opened(patient(home)) as reader:
+        client = reader._source._client
+        mget = client.mget
+        monkeypatch.setattr(client, "mget", lambda keys: asked.append(len(keys)) or mget(keys))
+        batch = reader.read(SYMBOLS[:count])
+    assert what_is_wrong(batch, list(SYMBOLS[:count]), {0}) == ""
+    assert asked == [2 * count + 2]
+
+
+def test_the_snapshot_has_the_bytes_that_redis_has(market: Lake, home: Settings, redis: Redis) -> None:
+    materialize(market, home, AT)
+    store_generation(market, 1)
+    held = {key.decode(): redis.get(key) for key in redis.scan_iter() if b"#" not in key}
+    snapshot = Snapshot(home, VIEWS, CLOCK)
+    assert snapshot.refresh()
+    assert not snapshot.refresh()
+    assert snapshot.loaded.values == held, "the tables have gone on, what is served has not"
+
+
+def test_without_a_materialisation_the_snapshot_is_what_is_known_now(
+    market: Lake, home: Settings, redis: Redis
+) -> None:
+    store_generation(market, 1)
+    snapshot = Snapshot(home, VIEWS, FixedClock(close_of(0)))
+    snapshot.refresh()
+    reader = OnlineReader(home, snapshot=snapshot, clock=CLOCK)
+    batch = reader.read(SYMBOLS)
+    assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
+    assert batch.served.is_degraded
+    assert reader.symbols() == sorted(SYMBOLS)
+    store_generation(market, 2)
+    assert snapshot.refresh()
+
+
+def test_a_snapshot_whose_versions_are_gone_takes_the_newest(market: Lake, home: Settings) -> None:
+    remember(home, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
+    snapshot = Snapshot(home, [WINDOW], CLOCK)
+    assert snapshot.refresh()
+    assert snapshot.loaded.generation is None
+    assert snapshot.loaded.names == {WINDOW.name: sorted(SYMBOLS)}
+
+
+def test_while_the_snapshot_loads_a_dead_server_is_said(home: Settings, alone: Settings) -> None:
+    reader = OnlineReader(alone, snapshot=Snapshot(alone, VIEWS, CLOCK), clock=CLOCK)
+    with pytest.raises(OnlineStoreError, match=r"did not answer within 50 ms.*make serve"):
+        reader.read(["S0"])
+    with pytest.raises(OnlineStoreError, match=r"Redis is empty.*still loading.*Ask again"):
+        OnlineReader(patient(home), snapshot=Snapshot(home, VIEWS, CLOCK), clock=CLOCK).read(["S0"])
+
+
+def test_an_emptied_server_is_not_read_as_no_such_symbol(
+    market: Lake, home: Settings, redis: Redis, monkeypatch: Any
+) -> None:
+    materialize(market, home, AT)
+    with opened(patient(home)) as reader:
+        redis.flushall()
+        batch = reader.read(SYMBOLS)
+        assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
+        assert batch.source == "snapshot"
+        assert "Redis is empty" in batch.served.reason
+        # The mutant: without the two checks the same answer says that no symbol exists.
+        monkeypatch.setattr(OnlineSource, "_require_usable", lambda *_: None)
+        redis.set(generation_key(), Generation(1).to_bytes())
+        assert what_is_wrong(reader.read(SYMBOLS), list(SYMBOLS), {0}) != ""
+
+
+def test_a_server_that_came_back_from_an_old_copy_does_not_answer(market: Lake, home: Settings, redis: Redis) -> None:
+    materialize(market, home, AT)
+    old = {key: redis.get(key) for key in redis.scan_iter()}
+    materialize(market, home, store_generation(market, 1))
+    with opened(patient(home)) as reader:
+        redis.flushall()
+        redis.mset(old)
+        batch = reader.read(SYMBOLS)
+        assert what_is_wrong(batch, list(SYMBOLS), {1}) == ""
+        assert "fallen back" in batch.served.reason
+        assert not materialize(market, home, close_of(1)).skipped
+        assert reader.read(SYMBOLS).source == "redis"
+
+
+def test_a_server_that_lost_single_rows_does_not_answer(market: Lake, home: Settings, redis: Redis) -> None:
+    materialize(market, home, AT)
+    with opened(patient(home)) as reader:
+        redis.delete(row_key(WINDOW.name, "S3"))
+        batch = reader.read(["S2", "S3"])
+        assert what_is_wrong(batch, ["S2", "S3"], {0}) == ""
+        assert f"lacks a row of view '{WINDOW.name}'" in batch.served.reason
+        assert reader.read(["S2"]).source == "redis"
+        assert reader.read(["S2", "NOPE"]).missing == ["NOPE"]
+
+
+def test_rows_of_another_layout_are_not_read(market: Lake, home: Settings, redis: Redis) -> None:
+    materialize(market, home, AT)
+    with opened(patient(home)) as reader:
+        raw = bytearray(redis.get(row_key(STRATEGY.name, "S1")))
+        raw[8] ^= 1
+        redis.set(row_key(STRATEGY.name, "S1"), bytes(raw))
+        batch = reader.read(SYMBOLS)
+    assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
+    assert "another layout" in batch.served.reason
+
+
+def test_an_answer_that_drips_in_is_given_up_at_the_deadline(market: Lake, home: Settings, redis: Redis) -> None:
+    """Each byte comes soon enough for redis-py's own timeout; the client without our deadline is the mutant."""
+    redis.set("slow", b"x" * 200)
+    with Proxy(home.redis_port) as proxy:
+        for connected, is_refused in ((timed_client(proxy.url, 1.0), True), (connect(proxy.url, 1.0), False)):
+            assert connected.ping()
+            proxy.byte_seconds = 0.002
+            with connected, deadline(0.1):
+                if is_refused:
+                    with pytest.raises(RedisTimeoutError):
+                        connected.get("slow")
+                else:
+                    assert len(connected.get("slow")) == 200
+            proxy.byte_seconds = 0.0
+
+
+def test_expired_values_say_so(market: Lake, home: Settings, redis: Redis) -> None:
+    materialize(market, home, AT)
+    seen = []
+    for days in (0, 7, 8, 93):
+        clock = FixedClock(AT + days * DAY)
+        batch = OnlineReader(patient(home), clock=clock).read(["S0"])
+        seen.append(set(batch.expired[0]))
+        assert batch.event_age == batch.known_age == [days * DAY]
+        assert batch.served.written_age >= timedelta(0)
+        rows = OnlineReader(patient(home), clock=clock).rows(STRATEGY.name, ["S0", "NOPE"])
+        assert rows.is_expired == [days > 92]
+        assert (rows.missing, rows.values.tolist()) == (["NOPE"], [[0.5]])
+    assert seen == [set(), set(), {WINDOW.name, "regime"}, {WINDOW.name, "regime", "strategy"}]
+
+
+def test_a_breaker_lets_one_caller_try_after_each_pause() -> None:
+    now = [0.0]
+    breaker = Breaker(failures=3, pause_seconds=0.2, clock=lambda: now[0])
+    for _ in range(2):
+        assert breaker.may_try()
+        breaker.failed()
+    assert breaker.may_try(), "two failures are no pattern yet"
+    breaker.failed()
+    assert breaker.is_open
+    assert not breaker.may_try()
+    now[0] = 0.21
+    assert [breaker.may_try() for _ in range(3)] == [True, False, False]
+    breaker.failed()
+    now[0] = 0.4
+    assert not breaker.may_try()
+    now[0] = 0.42
+    assert breaker.may_try()
+    breaker.succeeded()
+    assert not breaker.is_open
+    assert all(breaker.may_try() for _ in range(3))
+
+
+@dataclass
+class Load:
+    """Threads that read without a pause, and what they were told.
+
+    Parameters
+    ----------
+    reader
+        Asked by all of them.
+    generations
+        Those that an answer may be of.
+    """
+
+    reader: OnlineReader
+    generations: set[int]
+    wrong: list[str] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=lambda: {"redis": 0, "snapshot": 0})
+    reasons: set[str] = field(default_factory=set)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self.threads = [threading.Thread(target=self._read, args=(seed,)) for seed in range(3)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def until_answered_by(self, source: str) -> None:
+        """Wait until another five answers came from there."""
+        enough = self.answers[source] + 5
+        until(lambda: self.answers[source] >= enough or bool(self.wrong))
+
+    def _read(self, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        while not self.over.is_set():
+            asked = random.choice(SYMBOLS, size=random.integers(1, len(SYMBOLS)), replace=False).tolist()
+            allowed = set(self.generations)
+            try:
+                batch = self.reader.read(asked)
+                wrong = what_is_wrong(batch, asked, allowed | self.generations)
+            except Exception as error:  # noqa: BLE001 - every one is a failure of the reader
+                self.wrong.append(repr(error))
+                return
+            self.answers[batch.source] += 1
+            self.reasons.add(batch.served.reason)
+            if wrong:
+                self.wrong.append(wrong)
+
+
+def hinder(load: Load, market: Lake, home: Settings, proxy: Proxy) -> None:
+    """Do to Redis, one after the other, whatever can be done to it."""
+    with running_redis(home) as url, connect(url, 10) as client:
+        load.until_answered_by("redis")
+        process = client.info("server")["process_id"]
+        os.kill(process, signal.SIGSTOP)
+        load.until_answered_by("snapshot")
+        os.kill(process, signal.SIGCONT)
+        load.until_answered_by("redis")
+        proxy.late_seconds = 0.2
+        load.until_answered_by("snapshot")
+        proxy.late_seconds = 0.0
+        load.until_answered_by("redis")
+        client.flushall()
+        load.until_answered_by("snapshot")
+        at = store_generation(market, 1)
+        load.generations |= {1}
+        materialize(market, home, at)
+        load.until_answered_by("redis")
+        client.config_set("maxmemory", 1)
+        with pytest.raises(OnlineStoreError, match="full"):
+            materialize(market, home, store_generation(market, 2))
+        load.until_answered_by("redis")
+        client.config_set("maxmemory", 0)
+        os.kill(process, signal.SIGKILL)
+        load.until_answered_by("snapshot")
+    with running_redis(home):
+        load.until_answered_by("snapshot")
+        load.generations |= {2}
+        materialize(market, home, close_of(2))
+        load.until_answered_by("redis")
+
+
+def test_no_answer_under_load_is_wrong_whatever_becomes_of_redis(market: Lake, alone: Settings) -> None:
+    with running_redis(alone):
+        materialize(market, alone, AT)
+        with (
+            Proxy(alone.redis_port) as proxy,
+            opened(alone.model_copy(update={"redis_url": proxy.url})) as reader,
+            Load(reader, {0}) as load,
+        ):
+            hinder(load, market, alone, proxy)
+    assert load.wrong == []
+    said = " ".join(load.reasons)
+    assert "did not answer within 50 ms" in said
+    assert "Redis is empty" in said
