@@ -1,0 +1,99 @@
+"""Where features are computed: in this process, or on any Spark. The functions and the commit rules are the same.
+
+One setting chooses the engine of a run (`open_engine`); `recompute` brings a table up to date with whatever it was.
+"""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Literal, Protocol, get_args
+
+import polars as pl
+
+from feature_repo.engines.local import LocalEngine
+from feature_repo.engines.sessions import SparkOptions, open_session
+from feature_repo.engines.spark import SparkEngine
+from feature_repo.spec import FeatureGroup
+from lake.errors import ConfigError
+from lake.report import Report
+from lake.store import Lake
+
+EngineName = Literal["local", "sail", "connect", "jvm"]
+"""In process; an in-process Spark; a Spark by URL; a Spark in a Java process of its own."""
+
+
+class FeatureEngine(Protocol):
+    """What turns the bars in a lake into the rows of a feature group."""
+
+    def compute(
+        self, lake: Lake, group: FeatureGroup, at: datetime, *, version: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Compute a group from the bars known at an instant.
+
+        Parameters
+        ----------
+        version
+            Delta version of the bars, by default the newest.
+
+        Yields
+        ------
+        pl.DataFrame
+            Rows of the group's table. A key is in exactly one of the frames, so each can be merged when it arrives,
+            and no more than a part of the table is ever in memory.
+
+        Raises
+        ------
+        FeatureError
+            Naming feature and symbol, wherever the function failed.
+        """
+        ...
+
+
+@contextmanager
+def open_engine(name: EngineName = "local", options: SparkOptions | None = None) -> Iterator[FeatureEngine]:
+    """Open the engine of a run, and stop what was started for it afterwards.
+
+    Raises
+    ------
+    ConfigError
+        If there is no engine of that name.
+    NotReadyError
+        If what the engine needs is not installed, or does not answer.
+    """
+    if name not in get_args(EngineName):
+        raise ConfigError(
+            f"QUANTLAKE_FEATURE_ENGINE is '{name}'. It must be one of {', '.join(get_args(EngineName))}; 'local' "
+            "computes in this process and is the fastest until the bars no longer fit one machine (docs/spark.md)."
+        )
+    if name == "local":
+        yield LocalEngine()
+        return
+    options = options or SparkOptions()
+    with open_session(name, options) as session:
+        yield SparkEngine(session, buckets=options.buckets)
+
+
+def recompute(
+    engine: FeatureEngine, lake: Lake, group: FeatureGroup, at: datetime, *, years: Collection[int] = ()
+) -> Report:
+    """Compute a whole group and store what is new in it.
+
+    Each part is one durable commit, so a run that was cut off has stored some of them; the next run computes again,
+    finds those rows in the table and adds the others. Running it twice adds nothing.
+
+    Parameters
+    ----------
+    at
+        Only bars known at this instant are used.
+    years
+        Store rows of these years only; none named means all.
+    """
+    started, added = time.perf_counter(), 0
+    for rows in engine.compute(lake, group, at):
+        wanted = rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
+        added += lake.merge(group.table, wanted).added
+    if not lake.exists(group.table):
+        lake.merge(group.table, group.table.empty())
+    report = lake.report(group.table, added=added, started=started)
+    return report if added else report.having(reason="what was computed is already stored")

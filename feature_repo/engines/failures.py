@@ -1,0 +1,65 @@
+"""What a failed computation says, in this process and on a worker far away: the feature, the symbol and the reason."""
+
+import re
+
+import polars as pl
+
+from feature_repo.panel import compute_group
+from feature_repo.spec import FeatureGroup
+from lake.errors import QuantlakeError
+from lake.universe import MARKET
+
+_TOLD = re.compile(r"\[quantlake: (.+?) :quantlake\]", re.DOTALL)
+"""How a sentence travels inside the stack traces that Spark wraps around it."""
+
+
+class FeatureError(QuantlakeError):
+    """A feature cannot be computed."""
+
+
+def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:
+    """Compute a group, or say which feature of which symbol cannot be.
+
+    Raises
+    ------
+    FeatureError
+        One sentence that names both. They are found by computing them one by one, once the whole has failed.
+    """
+    try:
+        return compute_group(bars, group)
+    except Exception as error:
+        raise FeatureError(_explain(bars, group, error)) from error
+
+
+def tell(sentence: str) -> str:
+    """Put a sentence between marks that `told` finds again."""
+    return f"[quantlake: {sentence} :quantlake]"
+
+
+def told(error: Exception) -> str | None:
+    """Return the sentence that a worker put into this error, or None where it did not get that far."""
+    found = _TOLD.search(str(error))
+    return found.group(1) if found else None
+
+
+def _explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception) -> str:
+    index = bars.filter(pl.col("symbol") == MARKET)
+    for own in bars.filter(pl.col("symbol") != MARKET).partition_by("symbol", maintain_order=True):
+        for feature in group:
+            try:
+                compute_group(pl.concat([own, index]), [feature])
+            except Exception as alone:  # noqa: BLE001 - a user's function may raise anything, and all of it is told
+                return (
+                    f"Feature '{feature.name}' of symbol '{own['symbol'][0]}' cannot be computed over its "
+                    f"{own.height} bars: {reason(alone)}. See that symbol's bars, or the function "
+                    f"'{feature.function.name}'."
+                )
+    return (
+        f"The features '{group.name}' of {bars['symbol'].n_unique()} symbols cannot be computed together, though each "
+        f"can alone: {reason(error)}."
+    )
+
+
+def reason(error: Exception) -> str:
+    """Kind and message of an error on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(".")

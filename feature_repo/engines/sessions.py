@@ -1,0 +1,228 @@
+"""Spark sessions: one in this process, one by URL, one in a Java process of its own. Loopback only, telemetry off."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from feature_repo.engines.worker import IN_FLIGHT
+from lake.errors import ConfigError, NotReadyError
+
+SessionKind = Literal["sail", "connect", "jvm"]
+Reading = Literal["delta", "files"]
+"""`delta`: Spark reads the table itself. `files`: the parquet files of the version, as the table's log lists them."""
+
+LOOPBACK = "127.0.0.1"
+LAST_BUCKETS_SECONDS = 60.0
+"""How long an in-process session waits for functions that still run when a job has failed."""
+SAIL = {
+    "SAIL_TELEMETRY__EXPORT_TRACES": "false",
+    "SAIL_TELEMETRY__EXPORT_METRICS": "false",
+    "SAIL_TELEMETRY__EXPORT_LOGS": "false",
+    # An idle session is ended even while a long function runs in it (github.com/lakehq/sail/issues/2471).
+    "SAIL_SPARK__SESSION_TIMEOUT_SECS": "86400",
+    "RUST_LOG": "error",
+}
+SQL = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",  # a bucket is small and its computation is not
+}
+JVM = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "OFF",  # what went wrong comes back as one sentence
+    "spark.driver.host": LOOPBACK,
+    "spark.driver.bindAddress": LOOPBACK,
+    "spark.executorEnv.POLARS_MAX_THREADS": "1",  # Spark runs a worker per core already
+}
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+@dataclass(frozen=True)
+class SparkOptions:
+    """What can be said about a Spark.
+
+    Parameters
+    ----------
+    remote
+        Spark Connect address, ``sc://host:port``; for the kind `connect`.
+    master
+        Where a JVM session computes: ``local[*]``, ``local[2]``, or a cluster's master.
+    jars
+        For a JVM session: the jars of Delta Lake by path, or Maven coordinates that Spark fetches itself.
+    reads
+        How Spark reads the bars; by default itself, but by its files in a JVM session without jars.
+    buckets
+        See `SparkEngine`.
+    """
+
+    remote: str | None = None
+    master: str = "local[*]"
+    jars: tuple[str, ...] = ()
+    reads: Reading | None = None
+    buckets: int | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open Spark session and how it reads a table."""
+
+    spark: Any
+    kind: SessionKind
+    reads: Reading
+
+
+@contextmanager
+def open_session(kind: SessionKind, options: SparkOptions | None = None) -> Iterator[Session]:
+    """Open a Spark session; it ends, with whatever was started for it, when the context is left.
+
+    Raises
+    ------
+    NotReadyError
+        If a package, Java or a jar is missing, or no server answers.
+    ConfigError
+        If the options cannot be used.
+    """
+    options = options or SparkOptions()
+    _require_packages(kind)
+    opened = {"sail": _sail, "connect": _connect, "jvm": _jvm}[kind]
+    with opened(options) as session:
+        for name, value in SQL.items():
+            session.spark.conf.set(name, value)
+        yield session
+
+
+def delta_coordinates() -> str:
+    """Maven coordinates of the Delta Lake that fits the installed Spark."""
+    try:
+        spark, delta = version("pyspark"), version("delta-spark")
+    except PackageNotFoundError:
+        return "io.delta:delta-spark_<spark>_2.13:<version>"
+    return f"io.delta:delta-spark_{'.'.join(spark.split('.')[:2])}_2.13:{delta}"
+
+
+def explain_missing_delta() -> str:
+    """What a Spark without Delta Lake lacks, and the three ways on."""
+    return (
+        "This Spark cannot read Delta tables: the jar of Delta Lake is missing, which no Python package carries. Set "
+        f"QUANTLAKE_SPARK_JARS={delta_coordinates()} to let Spark fetch it from Maven Central; or download that jar "
+        "and io.delta:delta-storage of the same version and name their paths there; or, for a Spark by URL, start its "
+        "server with --packages and these coordinates. Without it a JVM session reads the parquet files of the version."
+    )
+
+
+@contextmanager
+def _sail(options: SparkOptions) -> Iterator[Session]:
+    from pysail.spark import SparkConnectServer
+
+    with _environment(SAIL):
+        server = SparkConnectServer(LOOPBACK, 0)
+        server.start(background=True)
+    try:
+        host, port = server.listening_address
+        with _remote(f"sc://{host}:{port}") as spark:
+            yield Session(spark, "sail", options.reads or "delta")
+    finally:
+        # A thread of the server that is inside Python when the interpreter ends takes the process down with it.
+        IN_FLIGHT.wait(LAST_BUCKETS_SECONDS)
+        server.stop()
+
+
+@contextmanager
+def _connect(options: SparkOptions) -> Iterator[Session]:
+    if not options.remote or not options.remote.startswith("sc://"):
+        raise ConfigError(
+            f"SPARK_REMOTE is {options.remote!r}; the engine 'connect' needs the address of a Spark Connect server, "
+            "e.g. sc://127.0.0.1:15002."
+        )
+    with _remote(options.remote) as spark:
+        yield Session(spark, "connect", options.reads or "delta")
+
+
+@contextmanager
+def _remote(address: str) -> Iterator[Any]:
+    # The builder of the client itself: pyspark's common one would turn the whole process into a client.
+    from pyspark.sql.connect.session import SparkSession
+
+    try:
+        spark = SparkSession.builder.remote(address).create()
+        spark.version  # noqa: B018 - the first question to the server
+    except Exception as error:
+        first = str(error).strip().splitlines()[0]
+        raise NotReadyError(f"No Spark Connect server answers at {address}: {first}") from error
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+@contextmanager
+def _jvm(options: SparkOptions) -> Iterator[Session]:
+    from pyspark.core.context import SparkContext
+    from pyspark.sql.session import SparkSession
+
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise NotReadyError("The engine 'jvm' needs Java 17 or newer, and there is neither 'java' nor JAVA_HOME.")
+    reads = options.reads or ("delta" if options.jars else "files")
+    if reads == "delta" and not options.jars:
+        raise NotReadyError(explain_missing_delta())
+    with (
+        tempfile.TemporaryDirectory(prefix="quantlake-spark-") as scratch,
+        _environment({"PYSPARK_PYTHON": sys.executable}),
+    ):
+        context = SparkContext(conf=_configured(options, Path(scratch)))
+        try:
+            yield Session(SparkSession(context), "jvm", reads)
+        finally:
+            context.stop()
+
+
+def _configured(options: SparkOptions, scratch: Path) -> Any:
+    from pyspark.conf import SparkConf
+
+    paths = [jar for jar in options.jars if "/" in jar or jar.endswith(".jar")]
+    if missing := [path for path in paths if not Path(path).is_file()]:
+        raise ConfigError(f"QUANTLAKE_SPARK_JARS names {', '.join(missing)}, and there is no such file.")
+    fetched = [jar for jar in options.jars if jar not in paths]
+    conf = SparkConf().setMaster(options.master).setAppName("quantlake").setAll([*JVM.items(), *SQL.items()])
+    conf.set("spark.sql.warehouse.dir", str(scratch / "warehouse")).set("spark.local.dir", str(scratch / "blocks"))
+    if options.jars:
+        conf.setAll([*DELTA.items(), ("spark.jars", ",".join(paths)), ("spark.jars.packages", ",".join(fetched))])
+    return conf
+
+
+def _require_packages(kind: SessionKind) -> None:
+    needed = (
+        ("pyspark", "grpc", "pysail") if kind == "sail" else ("pyspark", "grpc") if kind == "connect" else ("pyspark",)
+    )
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise NotReadyError(
+            f"The engine '{kind}' needs {' and '.join(missing)}, which is not installed. Install what Spark needs with "
+            "pip install 'quantlake[spark]'."
+        )
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that a library reads when it starts, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
