@@ -27,20 +27,21 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, ma
     -------
     pl.DataFrame
         In the columns of `labels`: ``forward_return = P_{t+h} / P_t - 1``. `known_time` is the close of the session in
-        which the horizon ends, or later where a bar of the interval was restated later. A bar whose horizon has not
-        ended has no row.
+        which the horizon ends, or later where a bar of the interval came or was restated later. A bar whose horizon has
+        not ended has no row.
     """
     own = bars.filter(pl.col("symbol") != market).sort("symbol", "event_time")
     return pl.concat([_horizon(own, horizon) for horizon in horizons]).sort(LABELS.key)
 
 
 def _horizon(own: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    later = {name: pl.col(name).shift(-horizon).over("symbol") for name in ("close", "event_time", "known_time")}
+    later = {name: pl.col(name).shift(-horizon).over("symbol") for name in ("close", "event_time")}
+    known = [pl.col("known_time").shift(-step).over("symbol") for step in range(horizon + 1)]
     return (
         own.select(
             "symbol",
             "event_time",
-            pl.max_horizontal(later["event_time"], later["known_time"], "known_time").alias("known_time"),
+            pl.max_horizontal(later["event_time"], *known).alias("known_time"),
             pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"),
             (later["close"] / pl.col("close") - 1).alias("forward_return"),
         )

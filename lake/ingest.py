@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from lake.clock import Clock
-from lake.errors import SourceError
+from lake.errors import ConflictError, SourceError
 from lake.refine.actions import find_actions, restate, withdraw
 from lake.refine.bars import refine_bars
 from lake.report import Report
@@ -117,7 +117,12 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
     stamp = read_stamp(lake, STEP, recipe(), REFINED)
     since = stamp.since(years)
     fresh = None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years)
-    reports = _refine_all(lake, read, years) if fresh is None else _refine_new(lake, fresh, read)
+    try:
+        reports = _refine_all(lake, read, years) if fresh is None else _refine_new(lake, fresh, read)
+    except ConflictError:  # a row whose stamp and event_time differ is no neighbour of its duplicates in the table
+        if fresh is None:
+            raise
+        reports = _refine_all(lake, read, years)
     write_stamp(lake, STEP, stamp.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
     return reports
 

@@ -51,13 +51,13 @@ def rows_around(
     known = pl.col("known_time") <= now
     rows = lake.scan(spec, version=version).filter(known if where is None else known & where)
     rows = rows.select(columns or spec.names)
+    if first.is_empty():
+        return rows.head(0).collect()
     latest = first["first"].max()
     is_near = pl.col("first") >= pl.lit(latest) - NEAR
     parts = [part for part in (first.filter(is_near), first.filter(~is_near)) if part.height]
     found = [_around(rows, part, count) for part in parts]
-    if len(found) < 2:  # noqa: PLR2004 - one part is in order already
-        return found[0] if found else rows.head(0).collect()
-    return pl.concat(found).sort("symbol", "event_time")
+    return found[0] if len(found) == 1 else pl.concat(found).sort("symbol", "event_time")
 
 
 def newest_known(rows: pl.DataFrame, key: Sequence[str] = ("symbol", "event_time")) -> pl.DataFrame:

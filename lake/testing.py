@@ -244,7 +244,6 @@ BAD_ROWS: tuple[BadRow, ...] = (
     BadRow("high below low", "high_below_low", _scaled(high=("low", 0.9))),
     BadRow("close above high", "price_outside_range", _scaled(close=("high", 1.01))),
     BadRow("open below low", "price_outside_range", _scaled(open=("low", 0.99))),
-    BadRow("stamp of another session", "time_contradicts_stamp", _set(stamp="1999-06-15T20:00:00+00:00")),
     BadRow("the same row twice", "duplicate", _set()),
     BadRow("another row for the same bar", "duplicate", _scaled(volume=("volume", 2.0))),
 )

@@ -108,7 +108,6 @@ def rules() -> dict[str, pl.Expr]:
         "price_outside_range": pl.any_horizontal(
             [(value[name] < low) | (value[name] > high) for name in ("open", "close")]
         ),
-        "time_contradicts_stamp": pl.col("at") != pl.col("event_time"),
     }
 
 

@@ -140,6 +140,16 @@ def test_without_the_rows_judged_before_a_duplicate_would_pass(
     assert lake.read(QUARANTINE).is_empty() is forget
 
 
+def test_a_duplicate_of_a_row_with_another_date_than_its_stamp_blocks_nothing(lake: Lake) -> None:
+    row = as_received(MARKET).head(1)
+    elsewhere = row.with_columns(event_time=pl.lit(SESSIONS[3]), batch_id=pl.lit("tiny:odd"))
+    for rows in (elsewhere, row.with_columns(volume=pl.lit("9"), received_at=pl.lit(END))):
+        deliver(lake, rows)
+        refine_to_lake(lake, ENDED)
+    assert lake.read(BARS).height == 1
+    assert lake.read(QUARANTINE)["reason"].to_list() == ["duplicate"]
+
+
 def test_a_row_dated_outside_the_years_of_the_run_is_not_lost(lake: Lake) -> None:
     """What became known in a year belongs to its run, whatever it is dated."""
     good = as_received(MARKET)
