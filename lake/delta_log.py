@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +26,36 @@ def actions(folder: Path, version: int) -> list[Action]:
         If the entry is torn.
     """
     return [json.loads(line) for line in entry(folder, version).read_text(encoding="utf-8").splitlines()]
+
+
+def versions(folder: Path) -> list[int]:
+    """Versions whose own entry is in the log, in order."""
+    return sorted(int(path.stem) for path in (folder / "_delta_log").glob("*.json") if path.stem.isdigit())
+
+
+def checkpoints(folder: Path) -> list[int]:
+    """Versions that a checkpoint sums up, in order."""
+    return sorted({int(path.name[:20]) for path in (folder / "_delta_log").glob("*.checkpoint*.parquet")})
+
+
+def oldest(folder: Path) -> Path | None:
+    """First file of the log: an entry or a checkpoint."""
+    numbered = (path for path in (folder / "_delta_log").iterdir() if path.name[:20].isdigit())
+    return min(numbered, default=None)
+
+
+def readable(folder: Path) -> range:
+    """Versions that can be read: from the first entry or checkpoint that is left, to the newest entry."""
+    entries, sums = versions(folder), checkpoints(folder)
+    if not entries:
+        return range(0)
+    first = 0 if entries[0] == 0 else next((version for version in sums if version >= entries[0] - 1), entries[-1] + 1)
+    return range(first, entries[-1] + 1)
+
+
+def committed_at(folder: Path, version: int) -> datetime:
+    """When a commit was made, by the time of its entry's file."""
+    return datetime.fromtimestamp(entry(folder, version).stat().st_mtime, UTC)
 
 
 def added_files(folder: Path, done: list[Action]) -> Iterator[Path]:

@@ -65,6 +65,7 @@ class Handle:
         self._table: Any = None
         self._snapshot: Snapshot | None = None
         self._seen: tuple[int, int, int] | None = None
+        self._oldest: Path | None = None
         self.durable: int | None = None
         """Newest version that this process has put on disk itself."""
 
@@ -85,17 +86,27 @@ class Handle:
 
     def _refresh(self) -> None:
         before = self._snapshot
-        if before is not None and self._seen is not None and self._identity(before.version) == self._seen:
-            self._table.update_incremental()
-        else:
+        if before is None or not self._is_still_there(before.version) or not self._follow():
             self._table, self.durable = self._open(), None
+            self._oldest = delta_log.oldest(self._folder)
         self._snapshot = _read(self._folder, self._table)
         self._seen = self._identity(self._snapshot.version)
 
+    def _follow(self) -> bool:
+        """Whether the table in hand could be brought up to date."""
+        try:
+            self._table.update_incremental()
+        except Exception:  # noqa: BLE001 - e.g. cleaned up meanwhile; opening it anew works, or says what is wrong
+            return False
+        return True
+
     def _is_newest(self, version: int) -> bool:
-        """Whether the entry is the one seen, not one of a table made anew under the same name, and none follows it."""
+        return self._is_still_there(version) and not delta_log.entry(self._folder, version + 1).exists()
+
+    def _is_still_there(self, version: int) -> bool:
+        """Whether it is the table seen, not one made anew under the same name, and none of its log was cleaned up."""
         is_same = self._seen is not None and self._identity(version) == self._seen
-        return is_same and not delta_log.entry(self._folder, version + 1).exists()
+        return is_same and self._oldest is not None and self._oldest.exists()
 
     def _identity(self, version: int) -> tuple[int, int, int] | None:
         try:

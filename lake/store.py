@@ -207,6 +207,7 @@ class Lake:
             About how large a joined file becomes; files of that size are not touched again.
         """
         started = time.perf_counter()
+        self.version(spec)  # raises where there is no such table; holding it for writing would make it
         with self.writing(spec) as handle:
             groups = joinable(handle.snapshot().files, at_least=at_least, target_bytes=target_bytes)
             for group in groups:
@@ -215,6 +216,14 @@ class Lake:
         joined = sum(group.height for group in groups)
         report = self.report(spec, started=started).having(files_joined=joined, files_written=len(groups))
         return report if groups else report.having(reason=f"no year has {at_least} small files")
+
+    def checkpoint(self, spec: TableSpec) -> None:
+        """Sum up the log so far in one durable file, so that opening the table needs no entry before it."""
+        with self.writing(spec) as handle:
+            with handle.table() as table:
+                table.create_checkpoint()
+            handle.durable = None
+            self._make_durable(spec, handle)
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""

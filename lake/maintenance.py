@@ -1,0 +1,172 @@
+"""House-keeping that never takes away what is in use: files of old versions, old log entries; and what changed."""
+
+import os
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+
+from lake import delta_log
+from lake.durable import flush
+from lake.pins import hold_pins, pins_in_use
+from lake.report import Report
+from lake.spec import TableSpec
+from lake.store import Lake
+
+KEEP = timedelta(days=30)
+"""How long a version that nobody uses stays readable: longer than any reader holds one open."""
+
+
+def vacuum(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None) -> Report:
+    """Delete the data files that no version in use, and none younger than `keep`, is made of.
+
+    Also goes what a killed writer left behind, once it is that old. Run again after a kill it ends the work.
+
+    Parameters
+    ----------
+    keep
+        Versions that were the newest within this time stay readable, used or not.
+    now
+        By default the wall clock's now; the age of a version is that of its log entry's file.
+    """
+    started = time.perf_counter()
+    folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
+    with lake.writing(spec), hold_pins(lake):
+        in_use = pins_in_use(lake).get(spec.name, {})
+        needed = _needed(lake, spec, {*in_use, *_within(folder, cutoff)})
+        surplus = [file for file in _data_files(folder) if file not in needed and _is_older(file, cutoff)]
+        freed = sum(file.stat().st_size for file in surplus)
+        for file in surplus:
+            file.unlink()
+        for changed in {file.parent for file in surplus}:
+            flush(changed)
+    report = lake.report(spec, started=started).having(files_deleted=len(surplus), bytes_freed=freed)
+    return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+
+
+def clean_log(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None) -> Report:
+    """Delete the log entries that no version in use, and none younger than `keep`, needs.
+
+    A version is read from the checkpoint before it and every entry in between. So entries go only up to the newest
+    checkpoint that is not younger than the oldest version to keep, the oldest first: a kill leaves a log without gap.
+    """
+    started = time.perf_counter()
+    folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
+    with lake.writing(spec) as handle:
+        is_summed = handle.snapshot().version in delta_log.checkpoints(folder)
+    if not is_summed:
+        lake.checkpoint(spec)
+    with lake.writing(spec), hold_pins(lake):
+        in_use = pins_in_use(lake).get(spec.name, {})
+        oldest = min({*in_use, *_within(folder, cutoff)} & {*delta_log.readable(folder)})
+        sums = [version for version in delta_log.checkpoints(folder) if version <= oldest]
+        surplus = _entries_before(folder, sums[-1]) if sums else []
+        if surplus:
+            lake.files(spec, version=sums[-1])  # raises where the checkpoint cannot be read: then nothing is deleted
+        for file in surplus:
+            file.unlink()
+        flush(folder / "_delta_log")
+    report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
+    return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one version says that another does not, key by key.
+
+    Parameters
+    ----------
+    added, removed
+        Rows in force in the later, or only in the earlier version.
+    changed
+        Rows in force in the later version whose key the earlier one holds with other values.
+    """
+
+    added: pl.DataFrame
+    removed: pl.DataFrame
+    changed: pl.DataFrame
+
+
+def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Difference:
+    """Compare the rows in force, the newest known of each key, in two versions of a table."""
+    key = list(spec.key)
+    old, new = (
+        lake.read(spec, version=version).sort("known_time", maintain_order=True).unique(key, keep="last")
+        for version in (before, after)
+    )
+    same = new.join(old, on=spec.names, how="semi", nulls_equal=True)
+    fresh = new.join(same, on=key, how="anti", nulls_equal=True).sort(key)
+    return Difference(
+        added=fresh.join(old, on=key, how="anti", nulls_equal=True).sort(key),
+        removed=old.join(new, on=key, how="anti", nulls_equal=True).sort(key),
+        changed=fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key),
+    )
+
+
+def _existing(lake: Lake, spec: TableSpec) -> Path:
+    """Folder of a table that is there; holding one for writing would make it."""
+    lake.version(spec)
+    return lake.path(spec)
+
+
+def _needed(lake: Lake, spec: TableSpec, kept: set[int]) -> set[Path]:
+    """Files of any of these versions: each lives from the commit that added it to the one that took it out."""
+    folder, there = lake.path(spec), delta_log.readable(lake.path(spec))
+    wanted = sorted(kept & {*there})
+    since: dict[Path, int] = {Path(file): there[0] for file in lake.files(spec, version=there[0])}
+    lives: dict[Path, list[tuple[int, int]]] = defaultdict(list)
+    for version in there[1:]:
+        for action in delta_log.actions(folder, version):
+            if "add" in action:
+                since[folder / unquote(action["add"]["path"])] = version
+            elif "remove" in action and (file := folder / unquote(action["remove"]["path"])) in since:
+                lives[file].append((since.pop(file), version))
+    ended = {file for file, spans in lives.items() if any(_holds(wanted, first, end) for first, end in spans)}
+    return {*since, *ended}
+
+
+def _holds(wanted: list[int], first: int, end: int) -> bool:
+    """Whether one of the sorted versions lies in ``[first, end)``."""
+    place = bisect_left(wanted, first)
+    return place < len(wanted) and wanted[place] < end
+
+
+def _within(folder: Path, cutoff: datetime) -> set[int]:
+    """Versions that were the newest at the cutoff or later."""
+    there = [version for version in delta_log.readable(folder) if delta_log.entry(folder, version).exists()]
+    young = {version for version in there if delta_log.committed_at(folder, version) > cutoff}
+    old = [version for version in there if version not in young]
+    return {*young, *old[-1:]}
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Parquet files of the table, whether a version names them or not; folders that begin with . or _ are not its."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        found += [Path(path) / name for name in names if name.endswith(".parquet")]
+    return sorted(found)
+
+
+def _is_older(file: Path, cutoff: datetime) -> bool:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC) <= cutoff
+
+
+def _entries_before(folder: Path, version: int) -> list[Path]:
+    return sorted(
+        path for path in (folder / "_delta_log").iterdir() if path.name[:20].isdigit() and int(path.name[:20]) < version
+    )
+
+
+def _unreadable(folder: Path, in_use: dict[int, set[str]]) -> tuple[str, ...]:
+    there = delta_log.readable(folder)
+    return tuple(
+        f"Version {version} of '{folder.name}' is in use by {', '.join(sorted(users))}, but was gone before."
+        for version, users in sorted(in_use.items())
+        if version not in there
+    )

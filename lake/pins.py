@@ -1,0 +1,105 @@
+"""Table versions in use: by the rows of the lake that name them, and by what stands outside it and says so.
+
+A forecast names the versions behind it in its own row. A registered model or a training frame lives elsewhere, so
+whoever makes one calls `pin`. `lake.maintenance` keeps every version that is in use readable.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import polars as pl
+
+from lake import delta_log
+from lake.durable import alone, flush, write_durably
+from lake.errors import NotReadyError
+from lake.store import Lake
+
+COLUMNS = ("feature_table_versions", "table_versions")
+"""Columns, of whatever table, that hold the versions a row was made from, as JSON."""
+
+InUse = dict[str, dict[int, set[str]]]
+"""Table to version to who uses it."""
+
+
+def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
+    """Keep versions of tables readable for as long as the holder is there.
+
+    Parameters
+    ----------
+    holder
+        Who needs them, e.g. ``model:1f3a...`` or ``training:<run>``. Pinning again adds to what it holds.
+    versions
+        Table name to version, as `Lake.versions` returns them.
+
+    Raises
+    ------
+    NotReadyError
+        If one of the versions is not there, or no longer; nothing is pinned then.
+    """
+    with hold_pins(lake):
+        for table, version in versions.items():
+            there = delta_log.readable(lake.root / table)
+            if version not in there:
+                raise NotReadyError(
+                    f"'{holder}' would keep version {version} of table '{table}', which cannot be read: "
+                    + (f"the lake has versions {there[0]} to {there[-1]}." if there else "there is no such table.")
+                )
+        held = _read(_file(lake, holder))
+        for table, version in versions.items():
+            held[table] = sorted({*held.get(table, []), version})
+        write_durably(_file(lake, holder), json.dumps({"holder": holder, "versions": held}, indent=1, sort_keys=True))
+
+
+def unpin(lake: Lake, holder: str) -> None:
+    """Let go of everything a holder keeps; nothing happens if it keeps nothing."""
+    with hold_pins(lake):
+        _file(lake, holder).unlink(missing_ok=True)
+        if _folder(lake).exists():
+            flush(_folder(lake))
+
+
+def pins_in_use(lake: Lake) -> InUse:
+    """Every table version in use, with who uses it: rows of the lake by the name of their table, holders by their own.
+
+    Raises
+    ------
+    NotReadyError
+        If a table that may name versions cannot be opened: what is in use is not known then.
+    """
+    found: InUse = defaultdict(lambda: defaultdict(set))
+    for file in sorted(_folder(lake).glob("*.json")):
+        holder = json.loads(file.read_text(encoding="utf-8"))["holder"]
+        for table, versions in _read(file).items():
+            for version in versions:
+                found[table][version].add(holder)
+    for stored in lake.stored():
+        for column in set(COLUMNS) & set(stored.schema.names) if stored.files else ():
+            rows = pl.scan_parquet(list(stored.files), glob=False, hive_partitioning=False)
+            for text in rows.select(pl.col(column).drop_nulls().unique()).collect().to_series():
+                for table, version in json.loads(text).items():
+                    found[table][int(version)].add(f"rows of {stored.name}")
+    return {table: dict(versions) for table, versions in found.items()}
+
+
+def hold_pins(lake: Lake) -> AbstractContextManager[None]:
+    """Let no version be pinned or let go meanwhile."""
+    return alone(lake.root / ".pins.lock", "The list of pinned versions")
+
+
+def _folder(lake: Lake) -> Path:
+    return lake.root / ".pins"
+
+
+def _file(lake: Lake, holder: str) -> Path:
+    return _folder(lake) / f"{hashlib.sha256(holder.encode()).hexdigest()[:24]}.json"
+
+
+def _read(file: Path) -> dict[str, list[int]]:
+    if not file.exists():
+        return {}
+    versions: dict[str, list[int]] = json.loads(file.read_text(encoding="utf-8"))["versions"]
+    return versions
