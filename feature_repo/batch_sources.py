@@ -1,11 +1,15 @@
 """The tables of the lake that features are served from."""
 
+from feature_repo.catalog import GROUPS
 from feature_repo.delta_source import DeltaSource
 from feature_repo.windows import FORECAST_V1
 
-technical_source = DeltaSource("features_technical")
+feature_sources = {group.name: DeltaSource(group.table.name) for group in GROUPS}
+"""By name of the feature group."""
 regime_source = DeltaSource("regimes")
 window_source = DeltaSource(
     "model_windows", equals={"signature": FORECAST_V1.name}, name=f"model_windows_{FORECAST_V1.name}"
 )
 strategy_source = DeltaSource("strategy_assignments")
+
+SOURCES = (*feature_sources.values(), regime_source, window_source, strategy_source)

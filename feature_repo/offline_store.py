@@ -1,6 +1,6 @@
 """Feast's offline store over the Delta tables of the lake, computed with Polars."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 from feast.data_source import DataSource
-from feast.feature_view import FeatureView
+from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.infra.registry.base_registry import BaseRegistry
@@ -45,6 +45,8 @@ class PolarsRetrievalJob(RetrievalJob):
         Features and keys of the result.
     full_feature_names
         Whether feature names carry the name of their view.
+    on_demand
+        Views whose features Feast computes from the result. Ours are all computed before they are stored.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class PolarsRetrievalJob(RetrievalJob):
         metadata: RetrievalMetadata | None = None,
         *,
         full_feature_names: bool = False,
+        on_demand: Sequence[OnDemandFeatureView] = (),
     ) -> None:
         self._compute = compute
         self._metadata = metadata
         self._full_feature_names = full_feature_names
+        self._on_demand = list(on_demand)
 
     @property
     def full_feature_names(self) -> bool:
@@ -65,8 +69,8 @@ class PolarsRetrievalJob(RetrievalJob):
 
     @property
     def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """None: features are computed before they are stored."""
-        return []
+        """Views whose features Feast computes from the result."""
+        return self._on_demand
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
@@ -96,8 +100,8 @@ class DeltaOfflineStore(OfflineStore):
         feature_views: list[FeatureView],
         feature_refs: list[str],
         entity_df: pd.DataFrame | str | None,
-        registry: BaseRegistry,  # noqa: ARG004 - Feast's signature
-        project: str,  # noqa: ARG004
+        registry: BaseRegistry,
+        project: str,
         full_feature_names: bool = False,
         **_: Any,
     ) -> RetrievalJob:
@@ -106,7 +110,8 @@ class DeltaOfflineStore(OfflineStore):
         Raises
         ------
         ConfigError
-            If `entity_df` is not a pandas frame: this store has no query language of its own.
+            If `entity_df` is not a pandas frame, for this store has no query language of its own; if it lacks a key of
+            a view; or if it already has a column of a feature's name.
         """
         if not isinstance(entity_df, pd.DataFrame):
             raise ConfigError(
@@ -122,10 +127,13 @@ class DeltaOfflineStore(OfflineStore):
                 joined = _join_view(config, joined, at, view, feature_refs, full_feature_names=full_feature_names)
             return joined
 
-        bounds = (spine[at].min(), spine[at].max())
+        bounds = _bounds(spine[at])
         keys = [name for name in spine.columns if name != at]
         return PolarsRetrievalJob(
-            compute, RetrievalMetadata(feature_refs, keys, *bounds), full_feature_names=full_feature_names
+            compute,
+            RetrievalMetadata(feature_refs, keys, *bounds),
+            full_feature_names=full_feature_names,
+            on_demand=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
         )
 
     @staticmethod
@@ -169,8 +177,7 @@ class DeltaOfflineStore(OfflineStore):
         columns = [*join_key_columns, *feature_name_columns, timestamp_field, created_timestamp_column or "known_time"]
 
         def compute() -> pl.DataFrame:
-            rows = _known(config, data_source, columns, end_date)
-            return rows.filter(pl.col("event_time") >= start_date) if start_date else rows
+            return _known(config, data_source, columns, end_date, since=start_date)
 
         return PolarsRetrievalJob(compute)
 
@@ -184,18 +191,50 @@ def _join_view(
     *,
     full_feature_names: bool,
 ) -> pl.DataFrame:
+    """Add the features of one view to the spine."""
     prefix = f"{view.projection.name_to_use()}:"
     names = [ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)]
-    keys = [column.name for column in view.entity_columns]
+    keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
     on = {key: view.projection.join_key_map.get(key, key) for key in keys}
-    latest: Any = spine[at].max()
-    rows = _known(config, view.batch_source, [*keys, *names, "event_time", "known_time"], latest)
     outward = {name: f"{prefix[:-1]}__{name}" if full_feature_names else name for name in names}
+    _require_fitting(spine, view.name, on.values(), outward.values())
+    first, last = _bounds(spine[at])
+    oldest = first - view.ttl if first is not None and view.ttl else None
+    rows = _known(config, view.batch_source, [*keys, *names, "event_time", "known_time"], last, since=oldest)
     return point_in_time_join(spine, rows, on=on, at=at, features=outward, ttl=view.ttl or None)
 
 
-def _known(config: RepoConfig, source: DataSource, columns: Sequence[str], at: datetime | None) -> pl.DataFrame:
-    """Rows of a source that had happened and were known at an instant; none while the table does not exist."""
+def _require_fitting(spine: pl.DataFrame, view: str, keys: Iterable[str], features: Iterable[str]) -> None:
+    if missing := [key for key in keys if key not in spine.columns]:
+        raise ConfigError(
+            f"The entity frame has no column '{missing[0]}', by which the rows of view '{view}' are found; it has "
+            f"{', '.join(spine.columns)}. Add the column, or leave the view's features out."
+        )
+    if taken := [name for name in features if name in spine.columns]:
+        raise ConfigError(
+            f"The entity frame already has a column '{taken[0]}', which is also a feature of view '{view}'. Rename the "
+            "column, or ask with full_feature_names=True."
+        )
+
+
+def _bounds(times: pl.Series) -> tuple[datetime | None, datetime | None]:
+    first: Any = times.min()
+    last: Any = times.max()
+    return first, last
+
+
+def _known(
+    config: RepoConfig,
+    source: DataSource,
+    columns: Sequence[str],
+    at: datetime | None,
+    *,
+    since: datetime | None = None,
+) -> pl.DataFrame:
+    """Rows of a source that had happened and were known at an instant; none while the table does not exist.
+
+    Rows whose event is older than `since` are not read.
+    """
     if not isinstance(source, DeltaSource):
         raise ConfigError(
             f"The offline store reads tables of the lake, and source '{source.name}' is a {type(source).__name__}. "
@@ -210,6 +249,8 @@ def _known(config: RepoConfig, source: DataSource, columns: Sequence[str], at: d
     rows = source.narrow(stored)
     if at is not None:
         rows = rows.filter(pl.col("event_time") <= at, pl.col("known_time") <= at)
+    if since is not None:
+        rows = rows.filter(pl.col("event_time") >= since)
     return rows.select(columns).collect()
 
 

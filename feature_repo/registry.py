@@ -22,11 +22,10 @@ def feature_store(settings: Settings, **options: Any) -> Any:
 
 def apply(settings: Settings) -> Report:
     """Bring the registry to what `feature_repo.definitions` declares, like `feast apply`."""
-    from feature_repo import definitions
+    from feature_repo.definitions import OBJECTS
 
     started = time.perf_counter()
-    objects = [getattr(definitions, name) for name in definitions.__all__]
     settings.feast.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.feast / "registry.lock", timeout=120), redirect_stdout(StringIO()):
-        feature_store(settings).apply(objects)
-    return Report("feast_registry", rows=len(objects), seconds=time.perf_counter() - started)
+        feature_store(settings).apply(list(OBJECTS))
+    return Report("feast_registry", rows=len(OBJECTS), seconds=time.perf_counter() - started)

@@ -1,8 +1,9 @@
-"""Feature services: one per model signature for a request, and one for the training of that signature."""
+"""Feature services: one per model signature for a request, one for the training of that signature, one per group."""
 
 from feast import FeatureService
 
-from feature_repo.views import regime, strategy, technical, window
+from feature_repo.catalog import GROUPS
+from feature_repo.views import features, regime, strategy, window
 from feature_repo.windows import FORECAST_V1
 
 TRAINING = "_training"
@@ -18,6 +19,16 @@ forecast_v1 = FeatureService(
 )
 forecast_v1_training = FeatureService(
     name=FORECAST_V1.name + TRAINING,
-    features=[technical[list(FORECAST_V1.features)]],
+    features=[features["technical"][list(FORECAST_V1.features)]],
     description="What models of this signature are trained on, session by session",
 )
+groups_training = tuple(
+    FeatureService(
+        name=group.name + TRAINING,
+        features=[features[group.name][[feature.name for feature in group]]],
+        description=f"Every feature of the group '{group.name}', session by session",
+    )
+    for group in GROUPS
+)
+
+SERVICES = (forecast_v1, forecast_v1_training, *groups_training)

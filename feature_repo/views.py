@@ -5,18 +5,15 @@ from datetime import timedelta
 from feast import Entity, FeatureView, Field
 from feast.types import Int64, from_value_type
 
-from feature_repo.batch_sources import regime_source, strategy_source, technical_source, window_source
+from feature_repo.batch_sources import feature_sources, regime_source, strategy_source, window_source
+from feature_repo.catalog import GROUPS
 from feature_repo.delta_source import KNOWN_TIME_US, DeltaSource, value_type
 from feature_repo.entities import market, symbol
+from feature_repo.online_views import A_QUARTER, A_WEEK
 from feature_repo.windows import FORECAST_V1
 
-A_WEEK = timedelta(days=7)
-"""How old a value may be: an instrument that has not traded for a week has no current features."""
-A_QUARTER = timedelta(days=92)
-"""How old a strategy assignment may be: it is reviewed every few sessions and stands until the next review."""
 
-
-def _view(name: str, source: DeltaSource, entity: Entity, ttl: timedelta) -> FeatureView:
+def _view(name: str, source: DeltaSource, entity: Entity, ttl: timedelta, *, is_online: bool = True) -> FeatureView:
     """Declare every column of a table that is neither key nor time as a feature, and when the row was known."""
     left_out = {*source.spec.key, "event_time", "known_time", *source.equals}
     columns = [column for column in source.spec.columns if column.name not in left_out]
@@ -32,11 +29,18 @@ def _view(name: str, source: DeltaSource, entity: Entity, ttl: timedelta) -> Fea
         schema=[key, *fields, known],
         source=source,
         ttl=ttl,
+        online=is_online,
         description=source.description,
     )
 
 
-technical = _view("technical", technical_source, symbol, A_WEEK)
+features = {
+    group.name: _view(group.name, feature_sources[group.name], symbol, A_WEEK, is_online=group.is_online)
+    for group in GROUPS
+}
+"""By name of the feature group: every feature of the catalog is a field of one of these."""
 regime = _view("regime", regime_source, market, A_WEEK)
 window = _view(f"window_{FORECAST_V1.name}", window_source, symbol, A_WEEK)
 strategy = _view("strategy", strategy_source, symbol, A_QUARTER)
+
+VIEWS = (*features.values(), regime, window, strategy)

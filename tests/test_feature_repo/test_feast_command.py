@@ -8,6 +8,7 @@ from pathlib import Path
 from feature_repo.locations import REPO, store_settings
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
+from feature_repo.services import SERVICES
 from lake.clock import DEMO_START
 from lake.settings import Settings
 from lake.store import Lake
@@ -43,7 +44,7 @@ def test_apply_materialise_and_list_work_in_the_repository(featured_lake: Lake, 
     filling = feast(settings, "materialize-incremental", f"{DEMO_START:%Y-%m-%dT%H:%M:%S}")
     listed = said(feast(settings, "feature-services", "list"))
     assert "window_forecast_v1" in said(filling)
-    assert {line.split()[0] for line in listed.splitlines()[1:]} == {"forecast_v1", "forecast_v1_training"}
+    assert {line.split()[0] for line in listed.splitlines()[1:]} == {service.name for service in SERVICES}
 
     with running_redis(settings):
         batch = OnlineReader(settings).read(list(SYMBOLS))

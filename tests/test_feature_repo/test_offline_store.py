@@ -43,7 +43,9 @@ def technical(rows: list[tuple[str, datetime, datetime, float]]) -> pl.DataFrame
 
 def regime(at: datetime, name: str) -> pl.DataFrame:
     state, trend = name.rsplit("_", 1)
-    return pl.DataFrame([(MARKET, at, at, name, state, trend, 0.1, 0.0)], schema=REGIMES.schema, orient="row")
+    said = {"market": MARKET, "event_time": at, "known_time": at, "regime": name}
+    said |= {"volatility_state": state, "trend_state": trend, "volatility": 0.1, "trend_gap": 0.0}
+    return pl.DataFrame([{name: said.get(name) for name in REGIMES.names}], schema=REGIMES.schema)
 
 
 @pytest.fixture
@@ -101,8 +103,8 @@ def test_the_answer_is_the_same_whether_or_not_the_caller_asks_for_the_filter(st
 def test_a_store_that_ignores_the_known_time_is_caught(store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: every row counts from its event time on. What was known, 10.0, becomes the restated 1000.0."""
 
-    def blind(config, source, columns, at):
-        rows = honest(config, source, columns, datetime(2100, 1, 1, tzinfo=UTC))
+    def blind(config, source, columns, at, since):
+        rows = honest(config, source, columns, datetime(2100, 1, 1, tzinfo=UTC), since=since)
         newest = rows.sort("known_time").unique(["symbol", "event_time"], keep="last")
         return newest.with_columns(known_time=pl.col("event_time"))
 
