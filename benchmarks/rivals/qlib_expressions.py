@@ -1,8 +1,9 @@
 """Evaluate expressions with Qlib itself: a script for an environment that has pyqlib, where quantlake is not needed.
 
-``python qlib_expressions.py in.npz out.npz``. The input holds ``symbols``, ``sessions`` (ISO dates), ``expressions``,
-``processes`` and one array ``[symbol, session]`` per field of a bar, named after it; NaN where a symbol has no value.
-The output holds ``values`` as ``[expression, symbol, session]`` and ``seconds``, which Qlib took to read and compute.
+``python qlib_expressions.py in.npz out.npz``. The input holds ``symbols``, ``sessions`` (ISO dates), ``expressions``
+(texts, or "Alpha158" for Qlib's own), ``processes`` and one array ``[symbol, session]`` per field of a bar, named after
+it; NaN where a symbol has no value. The output holds ``values`` as ``[expression, symbol, session]``, the ``names`` and
+texts of the ``expressions`` and ``seconds``, which Qlib took to read and compute.
 """
 
 import sys
@@ -43,7 +44,7 @@ def evaluate(folder: Path, panel: dict[str, Any]) -> tuple[np.ndarray, float]:
     from qlib.data import D
 
     qlib.init(provider_uri=str(folder), kernels=int(panel["processes"]), logging_level=40)
-    symbols, expressions = [str(s) for s in panel["symbols"]], [str(e) for e in panel["expressions"]]
+    symbols, expressions = [str(s) for s in panel["symbols"]], list(panel["expressions"])
     began = time.perf_counter()
     frame = D.features(symbols, expressions, freq="day")
     seconds = time.perf_counter() - began
@@ -60,9 +61,14 @@ def main() -> None:
     """Read the input file, compute and write the output file."""
     panel = dict(np.load(sys.argv[1]))
     with tempfile.TemporaryDirectory() as folder:
+        names = panel["expressions"] = np.atleast_1d(panel["expressions"]).astype(str)
+        if names.tolist() == ["Alpha158"]:
+            from qlib.contrib.data.loader import Alpha158DL
+
+            panel["expressions"], names = Alpha158DL.get_feature_config()
         write_bars(Path(folder), panel)
         values, seconds = evaluate(Path(folder), panel)
-    np.savez(sys.argv[2], values=values, seconds=seconds)
+    np.savez(sys.argv[2], values=values, names=names, expressions=panel["expressions"], seconds=seconds)
 
 
 if __name__ == "__main__":
