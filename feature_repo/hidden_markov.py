@@ -196,7 +196,7 @@ def _quiet() -> Iterator[None]:
 
 def _starts(random: np.random.Generator) -> Iterator[Any]:
     """Models at their seeded starting points: means and variances differ, both states tend to last."""
-    from hmmlearn.hmm import GaussianHMM  # type: ignore[import-untyped]  # it ships no types
+    from hmmlearn.hmm import GaussianHMM
 
     prior = np.full((STATES, STATES), 1.0) + STAYS * np.eye(STATES)
     for _ in range(RESTARTS):

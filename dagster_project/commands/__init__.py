@@ -1,0 +1,1 @@
+"""Verbs of the `quantlake` command that need more than a line, one file per topic."""

@@ -1,0 +1,49 @@
+"""Blocking checks that what a table holds was known when it says so, and everything that must not look ahead."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dagster_project.resources import Platform
+
+if TYPE_CHECKING:
+    from feature_repo.leaks import Subject
+
+
+def every_subject() -> "tuple[Subject, ...]":
+    """Return every registered feature, label and regime, and the split and the scaler of training."""
+    from feature_repo.leaks import subjects
+    from training.leak_subjects import training_subjects
+
+    return (*subjects(), *training_subjects())
+
+
+def leak_checks(tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
+    """One blocking check per table of features, labels or regimes."""
+    return [_nothing_looks_ahead(table) for table in tables]
+
+
+def _nothing_looks_ahead(table: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=table,
+        name="nothing_looks_ahead",
+        blocking=True,
+        description=f"Rows of {table} follow from the bars known then, whatever came after: a sample of symbols.",
+    )
+    def check(platform: Platform) -> dg.AssetCheckResult:
+        from feature_repo.leaks import as_values, check_stored
+
+        checked = check_stored(platform.lake, table, platform.clock.now())
+        leaks = [column for column in as_values([checked]) if not column["passed"]]
+        return dg.AssetCheckResult(
+            passed=checked.passed,
+            metadata={
+                "leaks": dg.MetadataValue.json(leaks),
+                "columns": len(checked.columns),
+                "bars": checked.rows,
+                "seconds": round(checked.seconds, 3),
+            },
+        )
+
+    return check

@@ -1,0 +1,29 @@
+"""The proof that nothing looks ahead: every declared computation under other futures, and planted leaks to test it."""
+
+from feature_repo.leaks.checker import find_leaks, require_causal
+from feature_repo.leaks.comparing import Leak
+from feature_repo.leaks.report import Checked, as_table, as_values
+from feature_repo.leaks.self_test import SelfTest, self_test
+from feature_repo.leaks.stored import check_stored
+from feature_repo.leaks.subject import Subject, check
+from feature_repo.leaks.subjects import subjects
+from feature_repo.leaks.user_files import subjects_of_file
+from feature_repo.leaks.world import World, trial_world
+
+__all__ = [
+    "Checked",
+    "Leak",
+    "SelfTest",
+    "Subject",
+    "World",
+    "as_table",
+    "as_values",
+    "check",
+    "check_stored",
+    "find_leaks",
+    "require_causal",
+    "self_test",
+    "subjects",
+    "subjects_of_file",
+    "trial_world",
+]

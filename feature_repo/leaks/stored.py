@@ -1,0 +1,116 @@
+"""A stored table under the checks: a few symbols of the real lake, a few cuts, and the rows as they were stored."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from feature_repo.catalog import GROUPS
+from feature_repo.labels import compute_labels
+from feature_repo.leaks import checker
+from feature_repo.leaks.comparing import Closeness, Leak, differences
+from feature_repo.leaks.report import Checked
+from feature_repo.leaks.subject import Subject
+from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
+from feature_repo.leaks.world import RELEASES, World
+from feature_repo.regimes import compute_regimes
+from lake.errors import UnknownNameError
+from lake.spec import TableSpec
+from lake.store import Lake
+from lake.tables import BARS, LABELS, REGIMES
+from lake.universe import MARKET
+
+SYMBOLS = 3
+"""How many symbols are looked at; others on another day."""
+BACK = (1, 21, 120)
+"""How many sessions before the newest one the future is made another."""
+RECENT = timedelta(days=14)
+STORED = Closeness(relative=4e-9, floor=1e-3)
+"""A stored value may be a table's tolerance away from what is computed now, and that from what is computed at once."""
+
+
+def stored_subject(table: str) -> tuple[Subject, TableSpec]:
+    """Return what computes a table from bars, and its spec.
+
+    Raises
+    ------
+    UnknownNameError
+        If the table is not one of features, labels or regimes.
+    """
+    known = {group.table.name: (group_subject(group), group.table) for group in GROUPS}
+    known[LABELS.name] = (replace(label_subject(), compute=lambda world: compute_labels(world.bars)), LABELS)
+    known[REGIMES.name] = (replace(regime_subject(), compute=lambda world: compute_regimes(world.bars)), REGIMES)
+    if table not in known:
+        raise UnknownNameError("table with leak checks", table, known)
+    return known[table]
+
+
+def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOLS) -> Checked:
+    """Check a table over a sample of the bars known at an instant, in a few seconds.
+
+    The computation is given other futures, a restatement and a later split at a few of the newest sessions, and what
+    the table holds for those sessions is compared with what the bars up to each of them give.
+
+    Parameters
+    ----------
+    symbols
+        Symbols in the sample, drawn anew with every session; `regimes` needs all of them.
+
+    Returns
+    -------
+    Checked
+        With no leak where the lake holds no bars yet.
+    """
+    started = time.perf_counter()
+    subject, spec = stored_subject(table)
+    where = None if spec is REGIMES else pl.col("symbol").is_in(_sample(lake, now, symbols))
+    bars = lake.read_as_of(BARS, now, where=where)
+    world = World(bars, pl.DataFrame(schema=RELEASES))
+    sessions = world.sessions
+    cuts = sorted({sessions[-1 - back] for back in BACK if back < len(sessions)})
+    leaks: list[Leak] = []
+    if cuts:
+        compute, key, moment = subject.compute, subject.key, subject.time
+        full = compute(world)
+        leaks += checker.under_other_futures(compute, world, cuts, key=key, time=moment, full=full)
+        leaks += checker.under_restatement(compute, world, cuts[0], key=key, full=full)
+        leaks += checker.under_a_later_split(
+            compute, world, cuts[-1], key=key, time=moment, full=full, levels=subject.levels
+        )
+        leaks += _as_stored(lake, spec, subject, world, [*cuts, sessions[-1]], now)
+    columns = tuple(column.name for column in spec.columns if column.name not in {*spec.key, "known_time"})
+    return Checked("stored", table, columns, bars.height, len(cuts), tuple(leaks), time.perf_counter() - started)
+
+
+def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
+    """Return the index and some symbols that traded of late, others with every session."""
+    recent = lake.read_as_of(BARS, now, where=pl.col("event_time") > now - RECENT)
+    names = recent.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
+    random = np.random.default_rng(int(now.timestamp()))
+    return [MARKET, *random.permutation(names)[:count].tolist()]
+
+
+def _as_stored(
+    lake: Lake, spec: TableSpec, subject: Subject, world: World, at: Sequence[datetime], now: datetime
+) -> list[Leak]:
+    """Compare the rows stored for some instants with what the bars up to each of them give."""
+    if not lake.exists(spec):
+        return []
+    is_one = pl.col(subject.time).is_in(pl.Series(at, dtype=spec.schema[subject.time]).implode())
+    where = (
+        is_one
+        if "symbol" not in spec.names
+        else is_one & pl.col("symbol").is_in(world.bars["symbol"].unique().to_list())
+    )
+    stored = lake.read_as_of(spec, now, where=where)
+    told = pl.concat([subject.compute(world.until(cut)).filter(pl.col(subject.time) == cut) for cut in at]).select(
+        spec.names
+    )
+    told = told.join(stored.select(subject.key), on=list(subject.key), how="semi")
+    columns = [name for name in spec.names if name not in {*spec.key, "known_time"}]
+    return differences(
+        stored, told, "stored", at[-1], subject.key, time=subject.time, closeness=STORED, columns=columns
+    )

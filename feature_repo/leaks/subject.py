@@ -1,0 +1,101 @@
+"""One thing that must not look ahead, and every check of it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import polars as pl
+
+from feature_repo.leaks import checker
+from feature_repo.leaks.comparing import Leak
+from feature_repo.leaks.report import Checked
+from feature_repo.leaks.world import World, trial_world
+
+Kind = Literal["feature", "label", "regime", "scaler", "split", "user", "planted", "clean"]
+
+REPLAYED = 400
+"""Sessions that are replayed one by one."""
+CUTS = (0.3, 0.5, 0.7, 0.9)
+"""Where the future becomes another one, as parts of the sessions."""
+SHORT_HISTORY = 0.94
+"""Where a history that began later is compared with the full one: before the trial market's first symbol ends."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One computation whose rows must follow from what was known when they claim to be.
+
+    Parameters
+    ----------
+    kind, name
+        As the report tells them.
+    compute
+        World to a frame with the key, `time` and any other columns; one row per key.
+    time
+        Column from when on a row claims to be known: its close, or for a label the end of its horizon.
+    sessions
+        Length of the history it needs to have values.
+    warm_ups
+        Bars after which a shorter history gives the same value, by column; only those named are verified.
+    levels
+        Columns that are meant to be in units of price, so that a later split changes them.
+    instants
+        When it is replayed, by default at each of the last sessions.
+    """
+
+    kind: Kind
+    name: str
+    compute: Callable[[World], pl.DataFrame]
+    key: tuple[str, ...] = ("symbol", "event_time")
+    time: str = "event_time"
+    sessions: int = REPLAYED
+    warm_ups: Mapping[str, int] = field(default_factory=dict)
+    levels: frozenset[str] = frozenset()
+    instants: Callable[[World], list[datetime]] | None = None
+
+
+def check(subject: Subject, world: World | None = None, *, replayed: int = REPLAYED) -> Checked:
+    """Replay a subject, give it other futures, restate and rescale its past, and begin its history later.
+
+    Parameters
+    ----------
+    world
+        By default a trial market long enough for the subject.
+    replayed
+        How many of the last sessions are replayed one by one.
+
+    Returns
+    -------
+    Checked
+        What was checked and every leak found.
+    """
+    started = time.perf_counter()
+    world = trial_world(max(REPLAYED, subject.sessions)) if world is None else world
+    full = subject.compute(world)
+    sessions = world.sessions
+    at = subject.instants(world) if subject.instants else sessions[-replayed:]
+    cuts = [sessions[int(part * len(sessions))] for part in CUTS]
+    compute, key, moment = subject.compute, subject.key, subject.time
+    leaks = checker.replay(compute, world, at, key=key, time=moment, full=full)
+    leaks += checker.under_other_futures(compute, world, cuts, key=key, time=moment, full=full)
+    leaks += checker.under_restatement(compute, world, cuts[-2], key=key, full=full)
+    leaks += checker.under_a_later_split(
+        compute, world, cuts[-1], key=key, time=moment, full=full, levels=subject.levels
+    )
+    leaks += _since_warm_up(subject, world, full)
+    return Checked(
+        kind=subject.kind,
+        name=subject.name,
+        columns=tuple(name for name in full.columns if name not in {*subject.key, subject.time, "known_time"}),
+        rows=full.height,
+        replayed=len(at),
+        leaks=tuple(leaks),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _since_warm_up(subject: Subject, world: World, full: pl.DataFrame) -> list[Leak]:
+    cut = world.sessions[int(SHORT_HISTORY * len(world.sessions))]
+    return checker.since_warm_up(subject.compute, world, cut, subject.warm_ups, key=subject.key, full=full)

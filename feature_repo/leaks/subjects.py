@@ -1,0 +1,55 @@
+"""Everything in this room that must not look ahead: every feature of every group, the labels and the regimes."""
+
+from functools import partial
+
+import polars as pl
+
+from feature_repo.catalog import GROUPS
+from feature_repo.labels import compute_labels
+from feature_repo.leaks.subject import REPLAYED, Subject
+from feature_repo.leaks.world import World
+from feature_repo.panel import compute_group
+from feature_repo.regimes import compute_regimes
+from feature_repo.spec import FeatureGroup
+from lake.tables import LABELS, REGIMES
+
+BEYOND = 60
+"""Sessions beyond the longest warm-up, so that every value is there in some of them."""
+TRAINING = 100
+"""Sessions that the hidden Markov models of a trial market are fitted on; they end before its first cut."""
+
+
+def subjects() -> tuple[Subject, ...]:
+    """Return every subject of this room; the rooms above add theirs."""
+    return (*(group_subject(group) for group in GROUPS), label_subject(), regime_subject())
+
+
+def group_subject(group: FeatureGroup) -> Subject:
+    """Every feature of a group, its warm-up and whether it is free of the price level as declared."""
+    return Subject(
+        kind="feature",
+        name=group.table.name,
+        compute=partial(_features, group),
+        key=group.table.key,
+        sessions=group.warm_up + BEYOND,
+        warm_ups={feature.name: feature.warm_up for feature in group},
+        levels=frozenset(feature.name for feature in group if not feature.is_scale_free),
+    )
+
+
+def label_subject() -> Subject:
+    """The labels, which see the future: but no further than to their `known_time`."""
+    return Subject("label", LABELS.name, lambda world: compute_labels(world.bars), LABELS.key, time="known_time")
+
+
+def regime_subject() -> Subject:
+    """The regimes by rule and by hidden Markov models, these fitted on the first sessions of the trial market."""
+    return Subject("regime", REGIMES.name, _regimes, REGIMES.key, sessions=REPLAYED + 2 * TRAINING)
+
+
+def _features(group: FeatureGroup, world: World) -> pl.DataFrame:
+    return compute_group(world.bars, group)
+
+
+def _regimes(world: World) -> pl.DataFrame:
+    return compute_regimes(world.bars, training_sessions=TRAINING)

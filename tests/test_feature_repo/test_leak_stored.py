@@ -1,0 +1,49 @@
+"""The check behind every feature table: a sample of the lake's bars under other futures, and the rows as stored."""
+
+import polars as pl
+import pytest
+
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.leaks import check_stored
+from lake.clock import DEMO_START
+from lake.errors import UnknownNameError
+from lake.store import Lake
+from lake.tables import BARS, LABELS
+
+
+@pytest.mark.parametrize("table", ["features_technical", "labels", "regimes"])
+def test_a_table_of_the_real_market_holds_what_was_known_then(featured_lake: Lake, table: str) -> None:
+    checked = check_stored(featured_lake, table, DEMO_START)
+    assert checked.passed, checked.leaks[:2]
+    assert checked.rows > 3000
+    assert checked.columns
+
+
+def test_a_stored_row_that_knows_the_next_bar_is_caught(make_lake, small_market) -> None:
+    """The mutant: the table holds each session's next return under the name of its own."""
+    bars = small_market(80)
+    lake = make_lake(bars)
+    from feature_repo.panel import compute_technical
+
+    features = compute_technical(bars)
+    lake.merge(FEATURES_TECHNICAL, features.with_columns(pl.col("return_1d").shift(-1).over("symbol")))
+    checked = check_stored(lake, "features_technical", bars["event_time"].max())
+    assert {(leak.column, leak.how) for leak in checked.leaks} == {("return_1d", "stored")}
+
+
+def test_the_sample_changes_with_the_session(featured_lake: Lake) -> None:
+    from feature_repo.leaks.stored import _sample
+
+    samples = {tuple(_sample(featured_lake, DEMO_START.replace(hour=hour), 3)) for hour in range(21, 24)}
+    assert len(samples) > 1
+    assert all(len(sample) == 4 and sample[0] == "^GSPC" for sample in samples)
+
+
+def test_a_lake_without_rows_of_the_table_has_nothing_stored_to_compare(make_lake, small_market) -> None:
+    bars = small_market(40)
+    assert check_stored(make_lake(bars), LABELS.name, bars["event_time"].max()).passed
+
+
+def test_a_table_that_is_not_computed_from_bars_has_no_leak_check(featured_lake: Lake) -> None:
+    with pytest.raises(UnknownNameError, match="no table with leak checks 'bars'"):
+        check_stored(featured_lake, BARS.name, DEMO_START)

@@ -1,0 +1,129 @@
+"""A user's own file is checked by one command, and a file that cannot be says what is missing."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from feature_repo.leaks import check, subjects_of_file, trial_world
+from lake.errors import ConfigError, SchemaError
+
+HEAD = "import polars as pl\n\nRETURN = pl.col('close') / pl.col('close').shift(1) - 1\n"
+CLEAN = HEAD + (
+    "def momentum(bars):\n"
+    "    return bars.select('symbol', 'event_time', RETURN.over('symbol').alias('momentum'))\n"
+    "def _private(bars):\n    raise RuntimeError\n"
+    "def helper(frame):\n    raise RuntimeError\n"
+)
+LEAKING = HEAD + (
+    "def tomorrow(bars):\n    return bars.select(RETURN.shift(-1).over('symbol')).to_series()\n"
+    "def fine(bars: pl.DataFrame) -> pl.LazyFrame:\n"
+    "    return bars.lazy().select('symbol', 'event_time', RETURN.over('symbol').alias('fine'))\n"
+)
+
+
+@pytest.fixture
+def file_of(tmp_path: Path):
+    def write(source: str) -> Path:
+        path = tmp_path / "my_features.py"
+        path.write_text(source, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_public_functions_of_bars_are_checked_and_others_are_not(file_of) -> None:
+    (subject,) = subjects_of_file(file_of(CLEAN))
+    checked = check(subject, trial_world(60))
+    assert (checked.kind, checked.name, checked.columns, checked.passed) == ("user", "momentum", ("momentum",), True)
+
+
+def test_a_leak_in_a_users_series_is_caught(file_of) -> None:
+    tomorrow, fine = (check(subject, trial_world(60)) for subject in subjects_of_file(file_of(LEAKING)))
+    assert tomorrow.leaks[0].column == "tomorrow"
+    assert fine.passed
+
+
+def test_a_price_level_is_a_leak_unless_it_is_declared(file_of) -> None:
+    level = (
+        HEAD + "def ema(bars):\n    return bars.select(pl.col('close').ewm_mean(span=20).over('symbol')).to_series()\n"
+    )
+    (subject,) = subjects_of_file(file_of(level))
+    assert {leak.how for leak in check(subject, trial_world(60)).leaks} == {"rescaled"}
+    (declared,) = subjects_of_file(file_of(level + "PRICE_LEVELS = ('ema',)\n"))
+    assert check(declared, trial_world(60)).passed
+
+
+def test_releases_are_given_to_a_function_that_asks_for_them(file_of) -> None:
+    source = HEAD + (
+        "def growth(bars, releases):\n"
+        "    told = releases.sort('known_time').select(pl.col('KNOWN').alias('event_time'), 'value')\n"
+        "    return bars.sort('event_time').join_asof(told, on='event_time').select('symbol', 'event_time', 'value')\n"
+    )
+    (as_known,) = subjects_of_file(file_of(source.replace("KNOWN", "known_time")))
+    assert check(as_known, trial_world(100)).passed
+    (early,) = subjects_of_file(file_of(source.replace("KNOWN", "event_time")))
+    assert check(early, trial_world(100)).leaks[0].how == "replayed"
+
+
+def test_features_of_a_file_are_checked(file_of) -> None:
+    source = (
+        "from feature_repo.compute.returns import simple_return\n"
+        "from feature_repo.spec import Feature\n"
+        "WEEK = Feature('return_5d', simple_return, ('close',), 6, parameters=(5,), unit='', formula='', meaning='')\n"
+    )
+    (subject,) = subjects_of_file(file_of(source))
+    assert subject.warm_ups == {"return_5d": 6}
+    assert check(subject, trial_world(60)).passed
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("x = 1\n", r"holds nothing to check \(found: x\)\. A function is checked when .*docs/leaks\.md"),
+        ("import nowhere_to_be_found\n", r"cannot be imported: ModuleNotFoundError: .*nowhere_to_be_found"),
+        ("def broken(:\n", r"cannot be imported: SyntaxError"),
+    ],
+)
+def test_a_file_that_cannot_be_checked_says_why(file_of, source: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        subjects_of_file(file_of(source))
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.py", tmp_path, Path(__file__).with_suffix(".txt")):
+        with pytest.raises(ConfigError, match=r"There is no Python file at .*my_features\.py"):
+            subjects_of_file(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "says"),
+    [
+        ("return 3", SchemaError, "f returns a int, expected a Polars frame or Series"),
+        ("return bars['close'].head(1)", SchemaError, r"f returns a Series of 1 values for \d+ bars"),
+        ("return bars.select('symbol', 'close')", SchemaError, "f returns no column event_time; it has symbol, close"),
+        ("return bars.select('symbol', 'event_time')", SchemaError, "there is no value to check"),
+        ("return pl.concat([bars, bars])", SchemaError, "rows whose symbol and event_time are there twice"),
+        ("return 1 / 0", ConfigError, r"f fails on 60 sessions of 4 symbols: ZeroDivisionError: .*null where"),
+    ],
+)
+def test_a_function_that_answers_wrongly_says_how(file_of, body: str, error: type[Exception], says: str) -> None:
+    (subject,) = subjects_of_file(file_of(HEAD + f"def f(bars):\n    {body}\n"))
+    with pytest.raises(error, match=says):
+        check(subject, trial_world(60))
+
+
+def test_the_command_prints_the_first_offending_row_and_exits_with_one(file_of) -> None:
+    import typer
+
+    from dagster_project.commands.leaks import leaks
+
+    app = typer.Typer()
+    app.command()(leaks)
+    found = CliRunner().invoke(app, [str(file_of(LEAKING))])
+    assert found.exit_code == 1
+    assert "1 of 2 columns leak" in found.output
+    assert "replayed bar by bar" in " ".join(found.output.replace("│", " ").split())
+    clean = CliRunner().invoke(app, [str(file_of(CLEAN)), "--json"])
+    assert clean.exit_code == 0
+    assert '"passed": true' in clean.output
