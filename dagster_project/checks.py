@@ -6,12 +6,13 @@ import dagster as dg
 
 from dagster_project.reports import plain
 from dagster_project.resources import Platform
+from feature_repo.catalog import GROUPS
 
 GATED = (
     "raw_bars",
     "bars",
     "actions",
-    "features_technical",
+    *(group.table.name for group in GROUPS),
     "labels",
     "regimes",
     "model_windows",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -29,6 +29,9 @@ from lake.tails import newest_known, rows_around
 from lake.universe import MARKET
 from lake.years import known_in
 
+if TYPE_CHECKING:
+    from feature_repo.engines import EngineName, FeatureEngine
+
 
 def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
     """Bring `features_technical` up to the market's now; see `update_group`."""
@@ -41,6 +44,7 @@ def update_group(
     group: FeatureGroup,
     years: Collection[int] = (),
     *,
+    engine: "FeatureEngine | None" = None,
     values_at_once: int = incremental.VALUES_AT_ONCE,
 ) -> Report:
     """Compute a feature group from the bars known at the market's now, and store what is new in it.
@@ -53,6 +57,9 @@ def update_group(
     years
         Store rows that became known in these years only; none named means all. What a row may look back on is not
         limited by it.
+    engine
+        Computes the group where all of it must be computed; by default this process. What only a few bars touch is
+        always computed here.
     values_at_once
         Feature values held in memory at a time; the result does not depend on it.
     """
@@ -61,12 +68,26 @@ def update_group(
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         read = step.read[BARS.name]
+        if changed is None and engine is not None:
+            return engine.compute(lake, group, read.now, version=read.version)
         if changed is None:
             return incremental.compute_whole(lake, group, read, values_at_once=values_at_once)
         first = incremental.touched_from(lake, changed, read)
         return incremental.recompute(lake, group, first, read, values_at_once=values_at_once)
 
     return step.run(compute)
+
+
+def update_group_on(
+    engine: "EngineName", lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()
+) -> Report:
+    """Bring a feature group up to the market's now on the engine of that name; see `update_group`."""
+    if engine == "local":
+        return update_group(lake, clock, group, years)
+    from feature_repo.engines import open_engine
+
+    with open_engine(engine) as opened:
+        return update_group(lake, clock, group, years, engine=opened)
 
 
 def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:

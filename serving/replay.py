@@ -69,7 +69,7 @@ def replay_forecasts(
             mine = moments.at(pending[name])
             if mine.keys.height:
                 require_no_look_ahead(engine, min(mine.keys["event_time"].to_list()))
-                frames.append(_forecast(engine, mine))
+                frames.append(forecast_rows(engine, mine))
     rows = pl.concat(frames)
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
@@ -94,7 +94,7 @@ def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
     """Windows with what else is known at their sessions.
 
     Parameters
@@ -111,9 +111,10 @@ class _Moments:
     inputs: "NDArray[np.float32]"
     versions: str
 
-    def at(self, sessions: Sequence[datetime]) -> "_Moments":
+    def at(self, sessions: Sequence[datetime]) -> "Moments":
+        """Keep the windows of these sessions."""
         is_mine = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
-        return _Moments(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
+        return Moments(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class _Reading:
             versions,
         )
 
-    def batches(self) -> Iterator[_Moments]:
+    def batches(self) -> Iterator[Moments]:
         """Windows of consecutive sessions, about `BATCH_WINDOWS` at a time."""
         gathered: list[Windows] = []
         for session in self.sessions:
@@ -162,14 +163,14 @@ class _Reading:
         newest = known.sort("known_time").unique(["symbol", "event_time"], keep="last", maintain_order=True)
         return build_windows(newest, self.spec, at=[session])
 
-    def _moments(self, gathered: Sequence[Windows]) -> _Moments:
+    def _moments(self, gathered: Sequence[Windows]) -> Moments:
         values = np.concatenate([windows.values for windows in gathered])
         keys = pl.concat([windows.keys for windows in gathered]).with_row_index("window")
         keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
         keys = keys.join(self.regimes, on="event_time", how="inner", maintain_order="left")
         values = values[keys["window"].to_numpy()]
         hashes = pl.Series("feature_hash", [window_hash(window) for window in values], dtype=pl.String)
-        return _Moments(
+        return Moments(
             keys.drop("window").with_columns(hashes),
             to_model_input(values),
             json.dumps(dict(self.versions), sort_keys=True),
@@ -201,7 +202,8 @@ def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions
     return pending
 
 
-def _forecast(engine: "Engine", moments: _Moments) -> pl.DataFrame:
+def forecast_rows(engine: "Engine", moments: Moments) -> pl.DataFrame:
+    """Let a model forecast every horizon from these windows, in the columns of `forecasts`."""
     signature = engine.signature
     quantiles = engine.predict(moments.inputs)  # [window, horizon, quantile]
     frames = []

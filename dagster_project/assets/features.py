@@ -1,20 +1,42 @@
 """Bars to what a model may know, offline and online."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from dagster_project.partitions import ONE_RUN, YEARS, years_of
 from dagster_project.reports import materialized
 from dagster_project.resources import Platform
+from feature_repo.catalog import GROUPS
+
+if TYPE_CHECKING:
+    from feature_repo.spec import FeatureGroup
 
 GROUP = "features"
 
 
-@dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, deps=["bars"], kinds={"polars", "delta"})
-def features_technical(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """The technical features of every symbol and session."""
-    from feature_repo.update import update_technical
+def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
+    """One asset per feature group: its table, computed where the settings say."""
 
-    return materialized(update_technical(platform.lake, platform.clock, years=years_of(context)))
+    @dg.asset(
+        name=group.table.name,
+        description=group.meaning,
+        group_name=GROUP,
+        partitions_def=YEARS,
+        backfill_policy=ONE_RUN,
+        deps=["bars"],
+        kinds={"numba", "delta"},
+    )
+    def features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+        from feature_repo.update import update_group_on
+
+        engine, years = platform.settings.feature_engine, years_of(context)
+        return materialized(update_group_on(engine, platform.lake, platform.clock, group, years=years))
+
+    return features
+
+
+feature_tables = [_feature_table(group) for group in GROUPS]
 
 
 @dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, deps=["bars"], kinds={"polars", "delta"})
@@ -33,7 +55,7 @@ def regimes(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_regimes(platform.lake, platform.clock))
 
 
-@dg.asset(group_name=GROUP, deps=[features_technical], kinds={"polars", "delta"})
+@dg.asset(group_name=GROUP, deps=["features_technical"], kinds={"polars", "delta"})
 def model_windows(platform: Platform) -> dg.MaterializeResult:
     """Input of the models in service, for the newest session."""
     from feature_repo.update import update_windows

@@ -1,0 +1,90 @@
+"""`quantlake update`: one more session, stage by stage, of the user's lake or of a market made up for the measure."""
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lake.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from dagster_project.daily import Stage
+
+
+def update(
+    symbols: Annotated[
+        int, typer.Option(min=0, max=20_000, help="Generate a market of so many symbols in a scratch home instead.")
+    ] = 0,
+    sessions: Annotated[int, typer.Option(min=2, max=250, help="Sessions of the generated market; one is cold.")] = 6,
+    history: Annotated[int, typer.Option(min=260, max=3_500, help="Sessions the generated market has before.")] = 300,
+) -> None:
+    """Bring new bars to features, forecasts, Redis and Delta, and show how long each stage took."""
+    from dagster_project.cli import console
+
+    if symbols:
+        _generated(symbols, sessions, history, console)
+    else:
+        _users(console)
+
+
+def _users(console: "Console") -> None:
+    from dagster_project import daily
+    from dagster_project.verbs import require_lake
+    from feature_repo.redis_server import running_redis
+    from lake.clock import ReplayClock
+
+    require_lake(settings())
+    market, clock = daily.users_market(settings()), ReplayClock(settings().home / "clock.json")
+    market.champions.current()  # a lake without models is said before anything is written
+    with running_redis(settings()):
+        stages = []
+        for stage in daily.update(market, clock):
+            said = stage.report.details.get("reason", "") if stage.report.skipped else f"{stage.report.added:,} new"
+            console.print(f"  {stage.name}: {said} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
+            stages.append(stage)
+    console.print(
+        f"\nUp to {clock.now():%Y-%m-%d} in {sum(stage.seconds for stage in stages):.1f} s, {settings().home}"
+    )
+
+
+def _generated(symbols: int, sessions: int, history: int, console: "Console") -> None:
+    from dagster_project import daily
+    from feature_repo.redis_server import running_redis
+
+    home = settings().home / "generated"
+    shutil.rmtree(home, ignore_errors=True)
+    scratch = daily.scratch_settings(home)
+    console.print(f"A market of {symbols:,} symbols over {history} sessions is made in [bold]{home}[/bold] ...")
+    started = time.perf_counter()
+    with running_redis(scratch):
+        market = daily.generated_market(
+            scratch, symbols, lambda said: console.print(f"  [dim]{said}[/dim]"), history=history
+        )
+        console.print(f"  made in {time.perf_counter() - started:.0f} s; now {sessions} sessions close\n")
+        runs = list(daily.live_through(market, sessions))
+    console.print(timings(runs))
+    console.print(f"Everything lies in {home}; delete it when it is no longer wanted.")
+
+
+def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
+    """Seconds of each stage: of the first update, and the median of the later ones."""
+    from rich.table import Table
+
+    from dagster_project.daily import median_seconds
+
+    warm = median_seconds(runs[1:])
+    table = Table(title=f"One session, {len(runs) - 1} warm updates")
+    for name in ("stage", "rows", "cold s", "warm s"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for first, last in zip(runs[0], runs[-1], strict=True):
+        table.add_row(first.name, f"{last.report.added:,}", f"{first.seconds:.3f}", f"{warm[first.name]:.3f}")
+    whole = sorted(sum(stage.seconds for stage in run) for run in runs[1:])[len(runs[1:]) // 2]
+    table.add_section()
+    table.add_row("together", "", f"{sum(stage.seconds for stage in runs[0]):.3f}", f"{whole:.3f}", style="bold")
+    return table
