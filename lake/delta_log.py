@@ -63,6 +63,11 @@ def added_files(folder: Path, done: list[Action]) -> Iterator[Path]:
     return (folder / unquote(action["add"]["path"]) for action in done if "add" in action)
 
 
+def removed_files(folder: Path, done: list[Action]) -> list[Path]:
+    """Data files that a commit took out."""
+    return [folder / unquote(action["remove"]["path"]) for action in done if "remove" in action]
+
+
 def written_by(folder: Path, version: int) -> list[Path]:
     """Every file of one commit: its data files, its log entry, and the checkpoint it may have made."""
     entries = sorted((folder / "_delta_log").glob(f"{version:020d}*"))

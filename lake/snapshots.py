@@ -1,5 +1,6 @@
 """What this process last saw of each table, and whether that is still so: two looks at the disk instead of a replay."""
 
+import json
 import os
 import threading
 from collections import OrderedDict
@@ -12,8 +13,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
+import pyarrow as pa
 
 from lake import delta_log
+from lake.errors import NotReadyError
 from lake.files import YEAR
 from lake.spec import INSTANT
 
@@ -21,6 +24,22 @@ MOST_TABLES = 64
 """Tables remembered at once; the least recently used is forgotten, and opened anew when asked for."""
 COARSEST = pl.duration(milliseconds=1)
 """Other writers cut the times in their statistics down to the millisecond."""
+
+
+KEY, RESTATES = "quantlake.key", "quantlake.restates"
+"""Properties every table carries in its own metadata, so that a reader without our code can ask it as of a time."""
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as its own metadata describes it, without its spec."""
+
+    name: str
+    version: int
+    key: tuple[str, ...]
+    restates: bool
+    files: tuple[str, ...]
+    schema: pa.Schema
 
 
 @dataclass(frozen=True)
@@ -89,8 +108,14 @@ class Handle:
         if before is None or not self._is_still_there(before.version) or not self._follow():
             self._table, self.durable = self._open(), None
             self._oldest = delta_log.oldest(self._folder)
-        self._snapshot = _read(self._folder, self._table)
-        self._seen = self._identity(self._snapshot.version)
+        snapshot = read(self._folder, self._table)
+        self._seen = self._identity(snapshot.version)
+        if self._seen is not None and not self._seen[-1]:
+            raise NotReadyError(
+                f"Entry {snapshot.version} of the log of table '{self._folder.name}' is empty: rows may be missing. "
+                f"`quantlake lake repair {self._folder.name}` goes back to the last good version."
+            )
+        self._snapshot = snapshot
 
     def _follow(self) -> bool:
         """Whether the table in hand could be brought up to date."""
@@ -132,7 +157,21 @@ def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
     return found
 
 
-def _read(folder: Path, table: Any) -> Snapshot:
+def describe(table: Any, folder: Path) -> StoredTable:
+    """What a table says of itself."""
+    properties = table.metadata().configuration
+    return StoredTable(
+        name=folder.name,
+        version=int(table.version()),
+        key=tuple(json.loads(properties.get(KEY, "[]"))),
+        restates=bool(json.loads(properties.get(RESTATES, "false"))),
+        files=tuple(read(folder, table).paths),
+        schema=pa.schema(table.schema().to_arrow()),
+    )
+
+
+def read(folder: Path, table: Any) -> Snapshot:
+    """The files of an open table, as its log describes them."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     wanted = {
         "rows": ("num_records", pl.Int64()),

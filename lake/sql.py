@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lake.clock import require_utc
 from lake.files import YEAR
-from lake.store import Lake, StoredTable
+from lake.snapshots import StoredTable
+from lake.store import Lake
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
@@ -27,26 +26,14 @@ from lake.files import YEAR, DataFile, joinable, write_files
 from lake.merging import find_news
 from lake.report import Report
 from lake.settings import Settings, settings
-from lake.snapshots import Handle, Snapshot
+from lake.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
 from lake.spec import TableSpec
 
-KEY, RESTATES = "quantlake.key", "quantlake.restates"
-"""Properties every table carries in its own metadata, so that a reader without our code can ask it as of a time."""
+REPAIRED = "quantlake.repaired"
+"""Property with the time of the last repair."""
 MANY_FILES = 16
 TARGET_BYTES = 32 * 1024**2
 """A compacted file of this size is left alone from then on."""
-
-
-@dataclass(frozen=True)
-class StoredTable:
-    """A table as its own metadata describes it, without its spec."""
-
-    name: str
-    version: int
-    key: tuple[str, ...]
-    restates: bool
-    files: tuple[str, ...]
-    schema: pa.Schema
 
 
 @dataclass(frozen=True)
@@ -84,15 +71,19 @@ class Lake:
 
     def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
         """Parquet files that make up one version of the table, by default the newest."""
+        return self.contents(spec, version).paths
+
+    def contents(self, spec: TableSpec, version: int | None = None) -> Snapshot:
+        """The files of one version, by default the newest, with what the log says is in them."""
         if version is None:
-            return self._handle(spec).snapshot().paths
-        return _paths(self._open(spec, version))
+            return self._handle(spec).snapshot()
+        return snapshots.read(self.path(spec), self._open(spec, version))
 
     def stored(self) -> list[StoredTable]:
         """Every table in the lake, by name, with what its metadata says about its key."""
         folders = sorted(path.parent for path in self.root.glob("*/_delta_log"))
         return [
-            _describe(DeltaTable(str(folder)), folder.name)
+            snapshots.describe(DeltaTable(str(folder)), folder)
             for folder in folders
             if DeltaTable.is_deltatable(str(folder))
         ]
@@ -211,8 +202,7 @@ class Lake:
         with self.writing(spec) as handle:
             groups = joinable(handle.snapshot().files, at_least=at_least, target_bytes=target_bytes)
             for group in groups:
-                rows = _scan(spec, group["path"].to_list()).collect()
-                self._commit(spec, handle, write_files(self.path(spec), spec, rows), instead_of=group)
+                self._rewrite(spec, handle, group, _scan(spec, group["path"].to_list()).collect())
         joined = sum(group.height for group in groups)
         report = self.report(spec, started=started).having(files_joined=joined, files_written=len(groups))
         return report if groups else report.having(reason=f"no year has {at_least} small files")
@@ -223,6 +213,23 @@ class Lake:
             with handle.table() as table:
                 table.create_checkpoint()
             handle.durable = None
+            self._make_durable(spec, handle)
+
+    def replace_damaged(self, spec: TableSpec, damaged: pl.DataFrame, rows: pl.DataFrame | None) -> None:
+        """Take damaged files out of a table; their rows, where they are known from elsewhere, come in their place."""
+        with self.writing(spec) as handle:
+            if rows is None:
+                self._commit(spec, handle, [], instead_of=damaged, is_loss=True)
+            else:
+                self._rewrite(spec, handle, damaged, rows)
+
+    def mark_repaired(self, spec: TableSpec, beyond: int) -> None:
+        """Commit nothing but a mark, up to a version that never stood for anything else: no reader mistakes it."""
+        with self.writing(spec) as handle:
+            while handle.snapshot().version <= beyond:
+                with handle.table() as table:
+                    mark = {REPAIRED: datetime.now(UTC).isoformat()}
+                    table.alter.set_table_properties(mark, raise_if_not_exists=False)
             self._make_durable(spec, handle)
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
@@ -277,6 +284,9 @@ class Lake:
             raise_if_key_not_exists=False,
         )
 
+    def _rewrite(self, spec: TableSpec, handle: Handle, files: pl.DataFrame, rows: pl.DataFrame) -> None:
+        self._commit(spec, handle, write_files(self.path(spec), spec, rows), instead_of=files)
+
     def _commit(
         self,
         spec: TableSpec,
@@ -285,6 +295,7 @@ class Lake:
         *,
         batch_id: str | None = None,
         instead_of: pl.DataFrame | None = None,
+        is_loss: bool = False,
     ) -> None:
         """Put files that are on disk already into the table, or in the place of others with the same rows."""
         is_new = instead_of is None
@@ -292,7 +303,7 @@ class Lake:
             AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)
             for file in files
         ]
-        removed = [] if instead_of is None else _removals(instead_of)
+        removed = [] if instead_of is None else _removals(instead_of, is_loss=is_loss)
         with handle.table() as table:
             table.create_write_transaction(
                 [*added, *removed],
@@ -344,11 +355,6 @@ def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:
     return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
 
 
-def _paths(table: DeltaTable) -> list[str]:
-    """Files of a table as the operating system names them; Delta writes a space or an accent as a code."""
-    return [unquote(uri.removeprefix("file://")) for uri in table.file_uris()]
-
-
 def _count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
     first, last = (
         bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
@@ -380,21 +386,9 @@ def _require_columns(spec: TableSpec, table: DeltaTable) -> None:
         )
 
 
-def _removals(files: pl.DataFrame) -> list[RemoveAction]:
+def _removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:
     now = int(time.time() * 1000)
     return [
-        RemoveAction(name, False, now, size, None if year is None else {YEAR: str(year)})  # noqa: FBT003 - by position only
+        RemoveAction(name, is_loss, now, size, None if year is None else {YEAR: str(year)})
         for name, size, year in files.select("name", "size_bytes", "year").iter_rows()
     ]
-
-
-def _describe(table: DeltaTable, name: str) -> StoredTable:
-    properties = table.metadata().configuration
-    return StoredTable(
-        name=name,
-        version=int(table.version()),
-        key=tuple(json.loads(properties.get(KEY, "[]"))),
-        restates=bool(json.loads(properties.get(RESTATES, "false"))),
-        files=tuple(_paths(table)),
-        schema=pa.schema(table.schema().to_arrow()),
-    )

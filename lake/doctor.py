@@ -1,0 +1,262 @@
+"""What is wrong with a table's files, by name; and the way back to its last good version, saying what was lost."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from lake import delta_log
+from lake.durable import alone, flush
+from lake.errors import NotReadyError
+from lake.pins import pins_in_use
+from lake.spec import TableSpec
+from lake.store import Lake
+
+DAMAGED = ".damaged"
+"""Folder beside the data where repair puts what it takes away; nothing else reads, empties or deletes it."""
+MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: its kind, e.g. ``torn log entry`` or ``missing data file``, where, and what it means."""
+
+    kind: str
+    path: Path
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What a repair found, where it put the files it took away, and what is lost by it, in sentences."""
+
+    findings: tuple[Finding, ...]
+    version: int
+    moved_to: Path | None
+    lost: tuple[str, ...]
+
+
+class _Log(NamedTuple):
+    """What the log allows: versions from `first` to `last` can be read, once everything else is out of the way."""
+
+    findings: list[Finding]
+    first: int
+    last: int
+
+
+def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
+    """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
+
+    Each data file is there, has the size its commit says, and begins and ends as Parquet does. What a disk changed
+    inside a file is found only when it is read. Data files behind a damaged checkpoint are looked at by `repair`.
+    """
+    _require(lake, spec)
+    log = _examine_log(lake.path(spec))
+    try:
+        damaged = _examine_data(lake, spec, log.last) if log.last >= 0 else []
+    except NotReadyError:  # a damaged checkpoint is in the way
+        damaged = []
+    return [*log.findings, *(finding for finding, _ in damaged)]
+
+
+def repair(lake: Lake, spec: TableSpec) -> Repair:
+    """Bring a table back to its last good version; what is damaged is moved into `.damaged`, never deleted.
+
+    A torn or missing log entry takes the versions from it on with it. A damaged data file takes its own rows, unless
+    it was written by a compaction and the files it was made from are still there.
+
+    Raises
+    ------
+    NotReadyError
+        If no version at all can be read.
+    """
+    _require(lake, spec)
+    folder, lost = lake.path(spec), list[str]()
+    findings = examine(lake, spec)
+    store = folder / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    log = _examine_log(folder)
+    if log.last < 0:
+        raise NotReadyError(
+            f"No version of table '{spec.name}' can be read: {log.findings[0].kind} {log.findings[0].path}. Move "
+            f"{folder} away, and make the table again from the tables before it or from a copy."
+        )
+    if log.findings:
+        lost += _repair_log(lake, spec, log, store)
+    lost += _repair_data(lake, spec, store)
+    return Repair(tuple(findings), lake.version(spec), store if store.exists() else None, tuple(lost))
+
+
+def _require(lake: Lake, spec: TableSpec) -> None:
+    if not (lake.path(spec) / "_delta_log").is_dir():
+        lake.version(spec)  # raises, and says how to make the table
+
+
+def _examine_log(folder: Path) -> _Log:
+    entries, sums = delta_log.versions(folder), delta_log.checkpoints(folder)
+    bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version))}
+    findings = [Finding(kind, delta_log.entry(folder, v), "its commit cannot be read") for v, kind in bad.items()]
+    torn = {v for v in sums if any(_fault_of_parquet(file) for file in _sums(folder, v))}
+    findings += [Finding("torn checkpoint", _sums(folder, v)[0], "the log before it may be gone") for v in sorted(torn)]
+    good = {version for version in entries if version not in bad}
+    starts = sorted({0} & good | {version for version in sums if version not in torn})
+    reach = {start: _reach(start, good) for start in starts}
+    last = max(reach.values(), default=-1)
+    first = min((start for start, end in reach.items() if end == last), default=-1)
+    newest = max([*entries, *sums], default=-1)
+    findings += [
+        Finding("missing log entry", delta_log.entry(folder, v), "the log has a gap, and nothing after it is sure")
+        for v in range(first + 1, newest + 1)
+        if v not in entries
+    ]
+    return _Log([*findings, *_examine_pointer(folder, set(sums) - torn)], first, last)
+
+
+def _reach(start: int, good: set[int]) -> int:
+    while start + 1 in good:
+        start += 1
+    return start
+
+
+def _fault_of_entry(folder: Path, version: int) -> str | None:
+    try:
+        done = delta_log.actions(folder, version)
+    except ValueError:
+        return "torn log entry" if delta_log.entry(folder, version).stat().st_size else "empty log entry"
+    return None if done and all(isinstance(action, dict) for action in done) else "empty log entry"
+
+
+def _examine_pointer(folder: Path, good_sums: set[int]) -> Iterator[Finding]:
+    pointer = folder / "_delta_log" / "_last_checkpoint"
+    if pointer.exists():
+        try:
+            named = json.loads(pointer.read_text(encoding="utf-8"))["version"]
+        except (ValueError, KeyError, TypeError):
+            yield Finding("torn checkpoint pointer", pointer, "the newest checkpoint is not found by it")
+        else:
+            if named not in good_sums:
+                yield Finding("wrong checkpoint pointer", pointer, f"it names version {named}, where no good one is")
+
+
+def _sums(folder: Path, version: int) -> list[Path]:
+    return sorted((folder / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet"))
+
+
+def _fault_of_parquet(file: Path, size: int | None = None) -> str | None:
+    """Say whether a file is missing, empty or torn."""
+    if not file.exists():
+        return "missing"
+    found = file.stat().st_size
+    if not found:
+        return "empty"
+    with file.open("rb") as content:
+        begin = content.read(4)
+        content.seek(max(0, found - 4))
+        is_whole = begin == content.read(4) == MAGIC and size in {None, found}
+    return None if is_whole else "torn"
+
+
+def _examine_data(lake: Lake, spec: TableSpec, version: int) -> list[tuple[Finding, pl.DataFrame]]:
+    """Damaged data files of a version, each with its row of the log."""
+    found = []
+    files = lake.contents(spec, version).files
+    for number, (path, size, rows, first, last) in enumerate(
+        files.select("path", "size_bytes", "rows", "first", "last").iter_rows()
+    ):
+        if fault := _fault_of_parquet(Path(path), size):
+            span = f", of {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
+            many = "an unknown number of" if rows is None else rows
+            found.append((Finding(f"{fault} data file", Path(path), f"it held {many} rows{span}"), files[number]))
+    return found
+
+
+def _repair_log(lake: Lake, spec: TableSpec, log: _Log, store: Path) -> list[str]:
+    """Move what the last good version does not need out of the log, and set a mark that no reader passes over."""
+    folder = lake.path(spec)
+    with alone(lake.root / f".{spec.name}.lock", f"Table '{spec.name}'"):
+        newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder)])
+        kept = range(log.first, log.last + 1)
+        is_bad = {finding.path for finding in log.findings}
+        moved = [
+            file
+            for file in sorted((folder / "_delta_log").iterdir())
+            if file in is_bad or (file.name[:20].isdigit() and int(file.name[:20]) not in kept)
+        ]
+        taken = _files_added(folder, moved)
+        _move(folder, moved, store)
+        alive = {Path(file) for file in lake.files(spec, version=log.last)}
+        orphans = [file for file in taken if file not in alive and file.exists()]
+        rows = sum(_rows(file) for file in orphans)
+        _move(folder, orphans, store)
+    if newest > log.last:
+        lake.mark_repaired(spec, beyond=newest)
+    gone = (
+        f"Versions {log.last + 1} to {newest} are gone; the table stands as it was at version {log.last}, "
+        f"committed at {delta_log.committed_at(folder, log.last):%Y-%m-%d %H:%M} UTC."
+    )
+    lost = [gone] * (newest > log.last)
+    lost += [f"{rows} rows of {len(orphans)} files are out of the table; the files are in {store}."] * bool(orphans)
+    in_use = pins_in_use(lake).get(spec.name, {})
+    return lost + [
+        f"Version {version}, in use by {', '.join(sorted(users))}, was among them."
+        for version, users in sorted(in_use.items())
+        if log.last < version <= newest
+    ]
+
+
+def _repair_data(lake: Lake, spec: TableSpec, store: Path) -> list[str]:
+    lost = []
+    for finding, entry in _examine_data(lake, spec, lake.version(spec)):
+        rows = _rows_before_compaction(lake, spec, finding.path)
+        _move(lake.path(spec), [finding.path] if finding.path.exists() else [], store)
+        lake.replace_damaged(spec, entry, rows)
+        if rows is None:
+            lost.append(
+                f"{finding.kind} {finding.path.name}: {finding.meaning}. Merge them again from where they came; a "
+                "batch that was appended needs a new batch id."
+            )
+    return lost
+
+
+def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataFrame | None:
+    """The rows of a file that a compaction wrote, from the files it was made from; None where they are not known."""
+    folder = lake.path(spec)
+    for version in reversed(delta_log.versions(folder)):
+        done = delta_log.actions(folder, version)
+        if file in delta_log.added_files(folder, done):
+            sources = delta_log.removed_files(folder, done)
+            is_same = not any(action["add"]["dataChange"] for action in done if "add" in action)
+            if not is_same or not sources or any(_fault_of_parquet(source) for source in sources):
+                return None
+            return pl.read_parquet(sources, schema=spec.schema, glob=False, hive_partitioning=False)
+    return None
+
+
+def _files_added(folder: Path, entries: list[Path]) -> list[Path]:
+    """Data files that these log entries added, as far as their lines can be read."""
+    found: list[Path] = []
+    for entry in entries:
+        if entry.suffix == ".json":
+            for line in entry.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    found += delta_log.added_files(folder, [json.loads(line)])
+                except (ValueError, TypeError, KeyError):
+                    continue
+    return found
+
+
+def _rows(file: Path) -> int:
+    return 0 if _fault_of_parquet(file) else int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+
+
+def _move(folder: Path, files: list[Path], store: Path) -> None:
+    """Move files out of a table, each under its own name and folder, durably."""
+    for file in files:
+        place = store / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+        flush(place.parent)
+        flush(file.parent)
