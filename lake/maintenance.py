@@ -1,5 +1,6 @@
 """House-keeping that never takes away what is in use: files of old versions, old log entries; and what changed."""
 
+import json
 import os
 import time
 from bisect import bisect_left
@@ -73,6 +74,42 @@ def clean_log(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datet
         flush(folder / "_delta_log")
     report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
     return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table: when and how it came about, and who uses it."""
+
+    version: int
+    committed_at: datetime
+    kind: str
+    files_added: int
+    files_removed: int
+    rows_added: int
+    in_use_by: tuple[str, ...]
+
+
+def history(lake: Lake, spec: TableSpec) -> list[Commit]:
+    """Return the versions that can be read and whose own entry is still in the log, the newest first."""
+    folder, in_use = _existing(lake, spec), pins_in_use(lake).get(spec.name, {})
+    there = [version for version in delta_log.readable(folder) if delta_log.entry(folder, version).exists()]
+    return [_commit(folder, version, tuple(sorted(in_use.get(version, ())))) for version in reversed(there)]
+
+
+def _commit(folder: Path, version: int, users: tuple[str, ...]) -> Commit:
+    done = delta_log.actions(folder, version)
+    added = [action["add"] for action in done if "add" in action]
+    removed = [action["remove"] for action in done if "remove" in action]
+    kind = "compaction" if removed and added else "loss" if removed else "rows" if added else "declaration"
+    return Commit(
+        version=version,
+        committed_at=delta_log.committed_at(folder, version),
+        kind=kind,
+        files_added=len(added),
+        files_removed=len(removed),
+        rows_added=sum(json.loads(add.get("stats") or "{}").get("numRecords", 0) for add in added if add["dataChange"]),
+        in_use_by=users,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,176 @@
+"""Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its house-keeping."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lake.report import Report
+    from lake.spec import TableSpec
+    from lake.store import Lake
+
+app = typer.Typer(help="Tables: whole or not, their versions, what changed, house-keeping.", no_args_is_help=True)
+WIDTH = 118
+"""Columns of the tables where there is no terminal to ask, as in a log file."""
+MOST_ROWS = 20
+
+TableName = Annotated[str, typer.Argument(help="Name of a table, e.g. bars.")]
+AnyTable = Annotated[str | None, typer.Argument(help="Name of a table; every table when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
+KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version that nobody uses stays readable.")]
+
+
+@app.command()
+def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
+    """Name every torn, missing or empty file of a table; the exit code is 1 if there is one."""
+    from lake.doctor import examine
+
+    found = [(spec, examine(_lake(), spec)) for spec in _specs(table)]
+    values = [
+        {"table": spec.name, "kind": one.kind, "file": str(one.path), "meaning": one.meaning}
+        for spec, findings in found
+        for one in findings
+    ]
+    _show(values, "What is wrong", f"{len(found)} tables are whole.", as_json=as_json)
+    if values:
+        raise typer.Exit(1)
+
+
+@app.command()
+def repair(table: TableName, *, as_json: AsJson = False) -> None:
+    """Go back to the last good version; damaged files are moved into .damaged, and what is lost is said."""
+    from lake import doctor as surgery
+
+    spec = _specs(table)[0]
+    done = surgery.repair(_lake(), spec)
+    value = asdict(done) | {"table": spec.name}
+    if as_json:
+        _console().print_json(json.dumps(value, default=str))
+        return
+    for finding in done.findings:
+        _say(f"{finding.kind}: {finding.path} ({finding.meaning})")
+    for sentence in done.lost:
+        _say(f"Lost: {sentence}")
+    if done.moved_to:
+        _say(f"What was taken away is in {done.moved_to}.")
+    lost = "" if done.lost else ", nothing is lost"
+    _say(f"'{spec.name}' is whole at version {done.version}{lost}." if done.findings else f"'{spec.name}' was whole.")
+
+
+@app.command()
+def versions(table: TableName, *, as_json: AsJson = False) -> None:
+    """List the versions of a table, the newest first, and who uses them."""
+    from lake.maintenance import history
+
+    values = [
+        asdict(commit)
+        | {"committed_at": f"{commit.committed_at:%Y-%m-%d %H:%M:%S}", "in_use_by": list(commit.in_use_by)}
+        for commit in history(_lake(), _specs(table)[0])
+    ]
+    _show(values, f"Versions of {table}", "", as_json=as_json)
+
+
+@app.command()
+def diff(
+    before: Annotated[int, typer.Argument(help="Earlier version.")],
+    after: Annotated[int, typer.Argument(help="Later version.")],
+    table: TableName,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rows added, removed and changed between two versions of a table: quantlake lake diff 3 7 bars."""
+    from lake.maintenance import difference
+
+    found = difference(_lake(), _specs(table)[0], before, after)
+    kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
+    if as_json:
+        _console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
+        return
+    for kind, rows in kinds.items():
+        _say(f"{rows.height} rows {kind}")
+        if rows.height:
+            _console().print(_table("", rows.columns, rows.head(MOST_ROWS).iter_rows()))
+        if rows.height > MOST_ROWS:
+            _say(f"... and {rows.height - MOST_ROWS} more; --json gives all of them.")
+
+
+@app.command()
+def compact(
+    table: AnyTable = None,
+    *,
+    at_least: Annotated[int, typer.Option(min=2, help="Small files a year must have to be worth it.")] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Join the small files of a table; rows and versions stay as they are."""
+    _reports([_lake().compact(spec, at_least=at_least) for spec in _specs(table)], as_json=as_json)
+
+
+@app.command()
+def vacuum(table: AnyTable = None, *, keep_days: KeepDays = 30, as_json: AsJson = False) -> None:
+    """Delete files and log entries that no version in use needs, and none younger than --keep-days."""
+    from lake import maintenance
+
+    keep, done = timedelta(days=keep_days), []
+    for spec in _specs(table):
+        log = maintenance.clean_log(_lake(), spec, keep=keep)
+        files = maintenance.vacuum(_lake(), spec, keep=keep)
+        done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
+    _reports(done, as_json=as_json)
+
+
+def _lake() -> "Lake":
+    from lake.store import Lake
+
+    return Lake.open()
+
+
+def _specs(table: str | None) -> "list[TableSpec]":
+    """The table of that name, or every table there is."""
+    from feature_repo.catalog import SPECS, spec_of
+
+    if table is not None:
+        return [spec_of(table)]
+    return [spec for spec in SPECS if _lake().exists(spec)]
+
+
+def _reports(reports: "list[Report]", *, as_json: bool) -> None:
+    values = [{"table": report.name, "version": report.version, **report.details} for report in reports]
+    _show(values, "House-keeping", "There is no table yet.", as_json=as_json)
+    for warning in [warning for report in reports for warning in report.warnings] if not as_json else ():
+        _say(warning)
+
+
+def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool) -> None:
+    if as_json:
+        _console().print_json(json.dumps(values, default=str))
+    elif values:
+        columns = list(dict.fromkeys(name for value in values for name in value))
+        _console().print(_table(title, columns, ([value.get(name) for name in columns] for value in values)))
+    elif nothing:
+        _say(nothing)
+
+
+def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="", show_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in content:
+        table.add_row(
+            *("" if cell is None else ", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row)
+        )
+    return table
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def _say(sentence: str) -> None:
+    _console().print(sentence, markup=False, highlight=False, soft_wrap=True)
