@@ -1,0 +1,60 @@
+"""Every feature table has a blocking check that it holds what was known then."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dagster_project.leak_checks import every_subject, leak_checks
+from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS
+from feature_repo.panel import compute_technical
+from lake.clock import FixedClock
+from lake.store import Lake
+from lake.tables import BARS
+from lake.testing import tiny_market
+from lake.universe import MARKET
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> SimpleNamespace:
+    bars = tiny_market(["AAA", "BBB", MARKET], 80, 5)
+    lake = Lake(tmp_path / "tables")
+    lake.merge(BARS, bars)
+    lake.merge(FEATURES_TECHNICAL, compute_technical(bars))
+    return SimpleNamespace(lake=lake, clock=FixedClock(bars["event_time"].max()))
+
+
+def test_a_table_that_holds_what_was_known_then_passes(platform: SimpleNamespace) -> None:
+    (check,) = leak_checks(["features_technical"])
+    result = check(platform)
+    assert result.passed
+    assert result.metadata["leaks"].value == []
+    assert result.metadata["columns"].value > 20
+
+
+def test_a_table_that_knows_the_next_session_blocks_and_names_the_column(platform: SimpleNamespace) -> None:
+    ahead = platform.lake.read(FEATURES_TECHNICAL).with_columns(
+        pl.col("return_1d").shift(-1).over("symbol", order_by="event_time"),
+        pl.col("known_time") + pl.duration(seconds=1),
+    )
+    platform.lake.merge(FEATURES_TECHNICAL, ahead)
+    platform.clock = FixedClock(platform.clock.now().replace(minute=1))
+    (check,) = leak_checks(["features_technical"])
+    result = check(platform)
+    assert not result.passed
+    (leak,) = result.metadata["leaks"].value
+    assert (leak["column"], leak["leaks"][0]["how"]) == ("return_1d", "stored")
+
+
+def test_the_checks_block_and_are_one_per_table() -> None:
+    tables = [*(group.table.name for group in GROUPS), "labels", "regimes"]
+    checks = leak_checks(tables)
+    (specs,) = zip(*(check.check_specs for check in checks), strict=True)
+    assert [spec.asset_key for spec in specs] == [dg.AssetKey(table) for table in tables]
+    assert all(spec.blocking and spec.name == "nothing_looks_ahead" for spec in specs)
+
+
+def test_what_is_proved_covers_every_kind() -> None:
+    assert {subject.kind for subject in every_subject()} == {"feature", "label", "regime", "split", "scaler"}
