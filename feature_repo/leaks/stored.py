@@ -25,7 +25,7 @@ from lake.universe import MARKET
 
 SYMBOLS = 3
 """How many symbols are looked at; others on another day."""
-BACK = (1, 21, 120)
+BACK = (1, 60)
 """How many sessions before the newest one the future is made another."""
 RECENT = timedelta(days=14)
 STORED = Closeness(relative=4e-9, floor=1e-3)

@@ -1,5 +1,6 @@
 """A user's own file is checked by one command, and a file that cannot be says what is missing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,13 @@ def test_a_function_that_answers_wrongly_says_how(file_of, body: str, error: typ
     (subject,) = subjects_of_file(file_of(HEAD + f"def f(bars):\n    {body}\n"))
     with pytest.raises(error, match=says):
         check(subject, trial_world(60))
+
+
+def test_the_example_in_the_docs_is_clean(file_of) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "leaks.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (subject,) = subjects_of_file(file_of(example))
+    assert check(subject, trial_world(60)).passed
 
 
 def test_the_command_prints_the_first_offending_row_and_exits_with_one(file_of) -> None:
