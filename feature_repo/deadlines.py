@@ -40,7 +40,7 @@ def timed_client(url: str, timeout_seconds: float) -> Redis:
         retry_on_error=[],
         **options,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 class _Timed:

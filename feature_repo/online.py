@@ -4,17 +4,18 @@ Free of Feast, whose import takes longer than starting an endpoint.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.online_source import Fetched, OnlineSource, Source, Values
+from feature_repo.online_source import Fetched, OnlineSource, Part, Source
 from feature_repo.online_views import REGIME, STRATEGY, VIEWS, OnlineView, view_named, window_view
-from feature_repo.packing import headers_of
 from feature_repo.snapshot import Snapshot
 from feature_repo.windows import FORECAST_V1, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
@@ -22,6 +23,12 @@ from lake.settings import Settings
 from lake.universe import MARKET
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+CLOCK_SECONDS = 0.1
+"""How long a reading of the market's clock, which is a file, is good for."""
+WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions")
+STRATEGY_COLUMNS = ("selected_strategy", "strategies", "weights", "confidence")
+NOT_ASSIGNED: list[Any] = [None] * len(STRATEGY_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -186,9 +193,13 @@ class OnlineReader:
         self._window = window_view(spec)
         self._clock = clock or ReplayClock(settings.home / "clock.json")
         self._source = OnlineSource(settings, snapshot)
-        self._get = {
-            view: {name: view.layout.getter(name) for name, _ in view.layout.columns}
-            for view in (self._window, STRATEGY, REGIME)
+        self._now, self._ask_clock_at = EPOCH, 0.0
+        self._read_window = self._window.layout.reader(WINDOW_COLUMNS)
+        self._read_strategy = STRATEGY.layout.reader(STRATEGY_COLUMNS)
+        self._read_regime = REGIME.layout.getter("regime")
+        self._size = spec.shape[0] * spec.shape[1]
+        self._views = {
+            view.name: (view, [name for name, kind in view.layout.columns if kind == "f8"]) for view in VIEWS
         }
 
     @classmethod
@@ -212,40 +223,58 @@ class OnlineReader:
             If nothing was ever materialised, and no snapshot stands in.
         """
         fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), (REGIME, [MARKET])])
-        windows, strategies, regimes = fetched.values
-        read = self._get[self._window]
-        size = self._spec.shape[0] * self._spec.shape[1]
-        found, rows, flat = [], [], []
-        for n, value in enumerate(windows):
-            window = None if value is None else read["window"](value)
-            if value is not None and window is not None and len(window) == size:
-                found.append(n)
-                rows.append(value)
-                flat.append(window)
-        assigned = [strategies[n] for n in found]
+        windows, strategies, regimes = fetched.parts
         served = self._served(fetched)
-        as_of, known, is_old = self._times(self._window, rows, served.now)
-        expired = self._expired(is_old, assigned, regimes[0], served.now)
-        places, held = set(found), self._held
-        window_array = np.concatenate(flat) if flat else np.empty(0, np.float32)
-        versions = {text: json.loads(text) for text in {read["table_versions"](value) for value in rows}}
+        found, places, values = self._usable(windows)
+        read_window, read_strategy = self._read_window, self._read_strategy
+        rows = [read_window(windows.held[place]) for place in places]
+        in_force = [strategies.values[n] for n in found]
+        assigned = [NOT_ASSIGNED if row is None else read_strategy(row) for row in in_force]
+        event, known = windows.event.tolist(), windows.known.tolist()
+        kept = set(found) if len(found) < len(symbols) else None
         return OnlineBatch(
             symbols=[symbols[n] for n in found],
-            as_of=as_of,
-            window=window_array.astype(np.float32, copy=False).reshape(len(rows), *self._spec.shape),
-            reference_price=[read["reference_price"](value) for value in rows],
-            feature_hash=[read["feature_hash"](value) for value in rows],
-            table_versions=[dict(versions[read["table_versions"](value)]) for value in rows],
-            selected_strategy=held(STRATEGY, "selected_strategy", assigned),
-            strategies=[names or [] for names in held(STRATEGY, "strategies", assigned)],
-            weights=[[] if weights is None else weights.tolist() for weights in held(STRATEGY, "weights", assigned)],
-            confidence=held(STRATEGY, "confidence", assigned),
-            regime=held(REGIME, "regime", regimes)[0],
-            missing=[symbol for n, symbol in enumerate(symbols) if n not in places],
-            known_time=known,
-            expired=expired,
+            as_of=[_instant(event[place]) for place in places],
+            window=values.reshape(len(rows), *self._spec.shape),
+            reference_price=[row[0] for row in rows],
+            feature_hash=[row[1] for row in rows],
+            table_versions=[dict(_versions(row[2])) for row in rows],
+            selected_strategy=[row[0] for row in assigned],
+            strategies=[row[1] or [] for row in assigned],
+            weights=[[] if row[2] is None else row[2].tolist() for row in assigned],
+            confidence=[row[3] for row in assigned],
+            regime=self._read_regime(regimes.held[0]) if regimes.held else None,
+            missing=[] if kept is None else [symbol for n, symbol in enumerate(symbols) if n not in kept],
+            known_time=[_instant(known[place]) for place in places],
+            expired=self._expired(fetched, found, places, served.now),
             served=served,
         )
+
+    def _usable(self, windows: Part) -> tuple[list[int], list[int], FloatArray]:
+        """Of the windows of the size asked for: place among the symbols, place among the rows held, and numbers."""
+        found = [n for n, value in enumerate(windows.values) if value is not None]
+        stacked = self._window.layout.stacked("window", windows.held)
+        if stacked is not None and stacked.shape[1] == self._size:
+            return found, list(range(len(found))), stacked.astype(np.float32, copy=False)
+        read = self._window.layout.getter("window")
+        numbers = [read(value) for value in windows.held]
+        fits = [n for n, window in enumerate(numbers) if window is not None and len(window) == self._size]
+        chosen = [np.empty((0, self._size), np.float32), *(numbers[n][None] for n in fits)]
+        return [found[n] for n in fits], fits, np.concatenate(chosen).astype(np.float32, copy=False)
+
+    def _expired(
+        self, fetched: Fetched, found: Sequence[int], places: Sequence[int], now: datetime
+    ) -> list[tuple[str, ...]]:
+        """Names of the expired views behind each symbol."""
+        views = (self._window, STRATEGY, REGIME)
+        oldest = [_oldest(view, now) for view in views]
+        if not any(part.held and part.event.min() < at for part, at in zip(fetched.parts, oldest, strict=True)):
+            return [()] * len(found)
+        windows, strategies, regimes = (part.event < at for part, at in zip(fetched.parts, oldest, strict=True))
+        of_held = iter(strategies.tolist())
+        of_symbols = [value is not None and next(of_held) for value in fetched.parts[1].values]
+        flags = [(windows[place], of_symbols[n], regimes.any()) for n, place in zip(found, places, strict=True)]
+        return [tuple(view.name for view, is_old in zip(views, old, strict=True) if is_old) for old in flags]
 
     def symbols(self) -> list[str]:
         """Return the symbols that have a model input, sorted; for the errors see `read`."""
@@ -261,59 +290,43 @@ class OnlineReader:
         columns
             Columns of type Float64; all of them by default.
         """
-        asked = view_named(view)
-        floats = [name for name, kind in asked.layout.columns if kind == "f8"] if columns is None else list(columns)
+        asked, numbers = self._views[view] if view in self._views else (view_named(view), [])
+        floats = numbers if columns is None else list(columns)
         fetched = self._source.fetch([(asked, names)])
-        (values,) = fetched.values
+        (part,) = fetched.parts
         served = self._served(fetched)
-        held = [value for value in values if value is not None]
-        as_of, known, is_old = self._times(asked, held, served.now)
+        is_whole = len(part.held) == len(names)
+        pairs = [] if is_whole else list(zip(names, part.values, strict=True))
         return ViewRows(
-            names=[name for name, value in zip(names, values, strict=True) if value is not None],
-            missing=[name for name, value in zip(names, values, strict=True) if value is None],
+            names=list(names) if is_whole else [name for name, value in pairs if value is not None],
+            missing=[name for name, value in pairs if value is None],
             columns=floats,
-            values=asked.layout.floats(held, floats),
-            as_of=as_of,
-            known_time=known,
-            is_expired=is_old,
+            values=asked.layout.floats(part.held, floats, part.words),
+            as_of=[_instant(at) for at in part.event.tolist()],
+            known_time=[_instant(at) for at in part.known.tolist()],
+            is_expired=(part.event < _oldest(asked, served.now)).tolist(),
             served=served,
         )
 
-    def _held(self, view: OnlineView, name: str, values: Values) -> list[Any]:
-        """One column of rows of which some are missing."""
-        get = self._get[view][name]
-        return [None if value is None else get(value) for value in values]
-
     def _served(self, fetched: Fetched) -> Served:
-        written = EPOCH + timedelta(microseconds=fetched.written_us)
-        return Served(fetched.source, fetched.reason, written, SystemClock().now(), self._clock.now())
+        now = time.monotonic()
+        if now >= self._ask_clock_at:
+            self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
+        return Served(fetched.source, fetched.reason, _instant(fetched.written_us), SystemClock().now(), self._now)
 
-    @staticmethod
-    def _times(
-        view: OnlineView, values: Sequence[bytes], now: datetime
-    ) -> tuple[list[datetime], list[datetime], list[bool]]:
-        """Event time, known time, and whether the row is expired."""
-        headers = headers_of(values)
-        oldest = (now - view.ttl - EPOCH) // timedelta(microseconds=1)
-        instants = {
-            at: EPOCH + timedelta(microseconds=at) for at in {*headers["event"].tolist(), *headers["known"].tolist()}
-        }
-        return (
-            [instants[at] for at in headers["event"].tolist()],
-            [instants[at] for at in headers["known"].tolist()],
-            (headers["event"] < oldest).tolist(),
-        )
 
-    def _expired(
-        self, windows_old: Sequence[bool], assigned: Values, regime: bytes | None, now: datetime
-    ) -> list[tuple[str, ...]]:
-        """Names of the expired views behind each symbol."""
-        held = [value for value in assigned if value is not None]
-        strategies_old = iter(self._times(STRATEGY, held, now)[2])
-        regime_old = regime is not None and self._times(REGIME, [regime], now)[2][0]
-        expired = []
-        for is_old, strategy in zip(windows_old, assigned, strict=True):
-            strategy_old = strategy is not None and next(strategies_old)
-            flags = ((self._window.name, is_old), (STRATEGY.name, strategy_old), (REGIME.name, regime_old))
-            expired.append(tuple(name for name, flag in flags if flag))
-        return expired
+@lru_cache(maxsize=64)
+def _oldest(view: OnlineView, now: datetime) -> int:
+    """Event time before which a row has outlived what the view allows."""
+    return (now - view.ttl - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=16_384)
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+@lru_cache(maxsize=1_024)
+def _versions(text: str) -> dict[str, int]:
+    versions: dict[str, int] = json.loads(text)
+    return versions

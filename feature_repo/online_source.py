@@ -11,6 +11,7 @@ from feature_repo.breaker import Breaker
 from feature_repo.deadlines import deadline, timed_client
 from feature_repo.generations import NUMBER, Index, generation_key, index_key, row_key
 from feature_repo.online_views import OnlineView
+from feature_repo.packing import Words
 from feature_repo.redis_server import redis_url
 from feature_repo.snapshot import Loaded, Snapshot
 from lake.errors import NotReadyError, OnlineStoreError
@@ -18,8 +19,38 @@ from lake.settings import Settings
 
 Source = Literal["redis", "snapshot"]
 Values = list[bytes | None]
+Asked = Sequence[tuple[OnlineView, Sequence[str]]]
 SYMBOLS_PER_DEADLINE = 500
 """A read of more takes longer in proportion, and so may wait longer."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Packed rows of one view.
+
+    Parameters
+    ----------
+    values
+        The row of each entity asked for; None where it has none.
+    held
+        Those that are there.
+    words
+        Headers of these, see `feature_repo.packing.Layout.checked`.
+    """
+
+    values: Values
+    held: list[bytes]
+    words: Words
+
+    @property
+    def event(self) -> Words:
+        """Event times of the rows that are there, microseconds since 1970."""
+        return self.words[:, 2]
+
+    @property
+    def known(self) -> Words:
+        """Known times of the rows that are there."""
+        return self.words[:, 3]
 
 
 @dataclass(frozen=True)
@@ -28,8 +59,8 @@ class Fetched:
 
     Parameters
     ----------
-    values
-        Per view asked for, the row of each entity; None where it has none.
+    parts
+        One per view asked for.
     source
         Who answered.
     reason
@@ -38,7 +69,7 @@ class Fetched:
         Wall-clock time of the generation, microseconds since 1970.
     """
 
-    values: list[Values]
+    parts: list[Part]
     source: Source
     reason: str
     written_us: int
@@ -65,7 +96,7 @@ class OnlineSource:
         self._breaker = Breaker()
         self._prefixes: dict[str, str] = {}
 
-    def fetch(self, asked: Sequence[tuple[OnlineView, Sequence[str]]]) -> Fetched:
+    def fetch(self, asked: Asked) -> Fetched:
         """Read the rows of entities of several views with one question to one source.
 
         Raises
@@ -81,10 +112,13 @@ class OnlineSource:
             keys += [prefix + name for name in names]
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            self._require_usable(raw, keys, asked)
+            self._require_current(raw[0])
+            parts = self._parts(raw, keys, asked)
         except (_Unusable, OnlineStoreError) as problem:
-            return self._from_snapshot(problem, keys, asked)
-        return Fetched(_split(raw[1:], asked), "redis", "", NUMBER.unpack_from(raw[0])[0])
+            loaded = self._loaded(problem)
+            kept = [None, *map(loaded.values.get, keys[1:])]
+            return Fetched(self._parts(kept, keys, asked), "snapshot", str(problem), loaded.at)
+        return Fetched(parts, "redis", "", NUMBER.unpack_from(raw[0])[0])
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""
@@ -128,29 +162,27 @@ class OnlineSource:
         if NUMBER.unpack_from(generation)[0] < newest:
             raise _Unusable("Redis has fallen back behind the last materialisation")
 
-    def _require_usable(
-        self, raw: Values, keys: Sequence[str], asked: Sequence[tuple[OnlineView, Sequence[str]]]
-    ) -> None:
-        self._require_current(raw[0])
-        loaded = self._snapshot.loaded if self._snapshot else None
-        at = 1
+    def _parts(self, raw: Values, keys: Sequence[str], asked: Asked) -> list[Part]:
+        """Part one flat answer by view, and refuse rows of other columns and gaps that the tables do not have."""
+        parts, at = [], 1
         for view, names in asked:
-            accepts = view.layout.accepts
-            for n in range(at, at + len(names)):
-                value = raw[n]
-                if value is None:
-                    if loaded and keys[n] in loaded.values:
-                        raise _Unusable(f"Redis lacks a row of view '{view.name}' that the tables have")
-                elif not accepts(value):
-                    raise _Unusable(f"Redis holds rows of view '{view.name}' in another layout")
+            values = raw[at : at + len(names)]
+            held = [value for value in values if value is not None]
+            if len(held) < len(values):
+                self._require_missing(
+                    view, [key for key, value in zip(keys[at:], values, strict=False) if value is None]
+                )
+            words = view.layout.checked(held)
+            if words is None:
+                raise _Unusable(f"Redis holds rows of view '{view.name}' in another layout")
+            parts.append(Part(values, held, words))
             at += len(names)
+        return parts
 
-    def _from_snapshot(
-        self, problem: Exception, keys: Sequence[str], asked: Sequence[tuple[OnlineView, Sequence[str]]]
-    ) -> Fetched:
-        loaded = self._loaded(problem)
-        values: Values = [loaded.values.get(key) for key in keys[1:]]
-        return Fetched(_split(values, asked), "snapshot", str(problem), loaded.at)
+    def _require_missing(self, view: OnlineView, keys: Sequence[str]) -> None:
+        loaded = self._snapshot.loaded if self._snapshot else None
+        if loaded and any(key in loaded.values for key in keys):
+            raise _Unusable(f"Redis lacks a row of view '{view.name}' that the tables have")
 
     def _loaded(self, problem: Exception) -> Loaded:
         """What the snapshot holds, or the problem if there is none to stand in."""
@@ -171,12 +203,3 @@ class OnlineSource:
             f"{seconds * 1e3:.0f} ms: {reason}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
             "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
         )
-
-
-def _split(values: Values, asked: Sequence[tuple[OnlineView, Sequence[str]]]) -> list[Values]:
-    """Part one flat answer by view."""
-    parts, at = [], 0
-    for _, names in asked:
-        parts.append(values[at : at + len(names)])
-        at += len(names)
-    return parts

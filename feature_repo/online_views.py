@@ -18,7 +18,9 @@ from lake.spec import TableSpec
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 
 A_WEEK = timedelta(days=7)
+"""How old a value may be: an instrument that has not traded for a week has no current features."""
 A_QUARTER = timedelta(days=92)
+"""How old a strategy assignment may be: it is reviewed every few sessions and stands until the next review."""
 
 
 @dataclass(frozen=True)

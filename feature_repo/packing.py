@@ -9,7 +9,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +32,7 @@ HEADER_FIELDS = np.dtype(
         ("generation", "<i8"),
     ]
 )
+MAGIC_WORD = int.from_bytes(MAGIC, "little")
 CELL = 8
 EVENT, KNOWN = "event_time", "known_time"
 
@@ -120,10 +121,25 @@ class Layout:
 
     def accepts(self, value: bytes | None) -> bool:
         """Whether a value was written with these columns, and is whole."""
-        if value is None or len(value) < self.tail_at:
-            return False
-        magic, length, fingerprint, *_ = HEADER.unpack_from(value)
-        return bool(magic == MAGIC and fingerprint == self.fingerprint and length == len(value))
+        return value is not None and self.checked([value]) is not None
+
+    def checked(self, values: Sequence[bytes]) -> Words | None:
+        """Return the headers as words ``[value, word]``; None unless each value was written with these columns.
+
+        The words are of eight bytes: magic and length, fingerprint, event time, known time, generation. Where no column
+        is wide the cells follow, see `floats`.
+        """
+        count, words = len(values), HEADER.size // CELL
+        if not self.wide:
+            flat, words = b"".join(values), self.tail_at // CELL
+        else:
+            flat = b"".join([value[: HEADER.size] for value in values])
+        if len(flat) != count * words * CELL:
+            return None
+        table = np.frombuffer(flat, dtype="<i8").reshape(count, words)
+        lengths = np.fromiter(map(len, values), dtype=np.int64, count=count)
+        is_ours = (table[:, 1] == self._fingerprint_word) & (table[:, 0] == (lengths << 32) + MAGIC_WORD)
+        return table if is_ours.all() else None
 
     def pack(self, frame: pl.DataFrame, generation: int) -> list[bytes]:
         """Pack every row of a frame.
@@ -163,38 +179,88 @@ class Layout:
         filled = ([piece + b"\0" * (-len(piece) % CELL) for piece in column] for column in pieces)
         return [b"".join(parts) for parts in zip(heads, *filled, strict=True)]
 
-    def getter(self, name: str) -> Getter:
-        """Return a reader of one column, from a value that `accepts` to what Python calls it; None for a null.
+    def reader(self, names: Sequence[str]) -> Callable[[bytes], list[Any]]:
+        """Return a function from a value that `accepts` to what Python calls some of its columns; None for a null.
 
-        A list of numbers comes back as an array on the bytes of the value, which must not be written to.
+        A list of numbers comes back as an array on the bytes of the value, which cannot be written to; an instant as
+        microseconds since 1970, UTC.
         """
-        place = next(n for n, (known, _) in enumerate(self.columns) if known == name)
-        kind = self.columns[place][1]
-        byte, bit = self.nulls_at + place // 8, 1 << place % 8
-        read = self._narrow_reader(name, kind) if kind in NARROW else self._wide_reader(name, kind)
+        wanted = [self._wanted(name) for name in names]
+        codes = "".join({"f8": "d", "f4": "f4x", "b1": "?7x"}.get(kind, "q") for _, kind in self.narrow)
+        cells, lengths = struct.Struct(f"<{codes}").unpack_from, struct.Struct(f"<{len(self.wide)}I").unpack_from
+        nulls_at, lengths_at, tail_at = self.nulls_at, self.lengths_at, self.tail_at
+        nulls_end = nulls_at + (len(self.columns) + 7) // 8
 
-        def get(value: bytes) -> Any:
-            return None if value[byte] & bit else read(value)
+        def read(value: bytes) -> list[Any]:
+            narrow, sizes = cells(value, HEADER.size), lengths(value, lengths_at)
+            ends, at = [], tail_at
+            for size in sizes:
+                ends.append(at + size)
+                at += size + (-size % CELL)
+            nulls = int.from_bytes(value[nulls_at:nulls_end], "little")
+            return [
+                None
+                if nulls & bit
+                else decode(value[ends[place] - sizes[place] : ends[place]])
+                if decode
+                else narrow[place]
+                for bit, place, decode in wanted
+            ]
 
-        return get
+        return read
 
-    def floats(self, values: Sequence[bytes], names: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return columns of kind f8 as ``[value, name]``, NaN for a null; the values are such as `accepts` takes."""
+    def getter(self, name: str) -> Getter:
+        """Return a function from a value that `accepts` to one of its columns; see `reader`."""
+        read = self.reader([name])
+        return lambda value: read(value)[0]
+
+    def stacked(self, name: str, values: Sequence[bytes]) -> npt.NDArray[Any] | None:
+        """Return a column of lists of numbers as ``[value, number]``; None if not all are there and of one length."""
+        place = [known for known, _ in self.wide].index(name)
+        begin, end = self.lengths_at, self.lengths_at + 4 * (place + 1)
+        bit = 1 << [known for known, _ in self.columns].index(name)
+        nulls, nulls_end = self.nulls_at, self.nulls_at + (len(self.columns) + 7) // 8
+        if not values or any(int.from_bytes(value[nulls:nulls_end], "little") & bit for value in values):
+            return None
+        lengths = values[0][begin:end]
+        if any(value[begin:end] != lengths for value in values):
+            return None
+        sizes = struct.unpack(f"<{place + 1}I", lengths)
+        start = self.tail_at + sum(padded(size) for size in sizes[:place])
+        # A buffer of its own, which the caller may write to.
+        flat = bytearray().join([value[start : start + sizes[place]] for value in values])
+        return np.frombuffer(flat, dtype=NUMBERS[dict(self.wide)[name]]).reshape(len(values), -1)
+
+    def floats(self, values: Sequence[bytes], names: Sequence[str], checked: Words) -> npt.NDArray[np.float64]:
+        """Return columns of kind f8 as ``[value, name]``, NaN for a null.
+
+        Parameters
+        ----------
+        checked
+            What `checked` says of the values.
+        """
         cells = [name for name, _ in self.narrow]
         wanted = [cells.index(name) for name in names]
-        width = CELL * len(cells)
-        if not values:
-            return np.empty((0, len(names)))
-        flat = values[0] if len(values) == 1 else b"".join(values)
-        if len(flat) == self.tail_at * len(values):
-            table = np.frombuffer(flat, dtype="<f8").reshape(len(values), self.tail_at // CELL)  # [value, cell]
-            table = table[:, HEADER.size // CELL :]
+        if self.wide:
+            end = HEADER.size + CELL * len(cells)
+            flat = b"".join([value[HEADER.size : end] for value in values])
+            table = np.frombuffer(flat, dtype="<f8").reshape(len(values), len(cells))
         else:
-            cut = b"".join(value[HEADER.size : HEADER.size + width] for value in values)
-            table = np.frombuffer(cut, dtype="<f8").reshape(len(values), len(cells))
+            table = checked.view("<f8")[:, HEADER.size // CELL :]
         if wanted == list(range(len(wanted))):
             return table[:, : len(wanted)]
         return table[:, wanted]
+
+    @cached_property
+    def _fingerprint_word(self) -> int:
+        return int.from_bytes(self.fingerprint, "little", signed=True)
+
+    def _wanted(self, name: str) -> tuple[int, int, Getter | None]:
+        """Of one column: its null bit, its place among the narrow or wide, and what makes a value of its bytes."""
+        place = [known for known, _ in self.columns].index(name)
+        kind = self.columns[place][1]
+        among = self.narrow if kind in NARROW else self.wide
+        return 1 << place, [known for known, _ in among].index(name), _decoder(kind) if kind in WIDE else None
 
     def _headers(self, frame: pl.DataFrame, lengths: npt.NDArray[np.int64], generation: int) -> npt.NDArray[Any]:
         headers = np.zeros(frame.height, dtype=HEADER_FIELDS)
@@ -203,30 +269,6 @@ class Layout:
         headers["event"], headers["known"] = instants(frame[EVENT]), instants(frame[KNOWN])
         headers["generation"] = generation
         return headers
-
-    def _narrow_reader(self, name: str, kind: str) -> Getter:
-        at = HEADER.size + CELL * [known for known, _ in self.narrow].index(name)
-        unpack = struct.Struct({"f8": "<d", "f4": "<f"}.get(kind, "<q")).unpack_from
-        if kind == "b1":
-            return lambda value: bool(unpack(value, at)[0])
-        return lambda value: unpack(value, at)[0]
-
-    def _wide_reader(self, name: str, kind: str) -> Getter:
-        place = [known for known, _ in self.wide].index(name)
-        unpack, decode = struct.Struct(f"<{place + 1}I").unpack_from, _decoder(kind)
-        lengths_at, tail_at = self.lengths_at, self.tail_at
-
-        def read(value: bytes) -> Any:
-            lengths = unpack(value, lengths_at)
-            at = tail_at + sum(length + (-length % CELL) for length in lengths[:place])
-            return decode(value[at : at + lengths[place]])
-
-        return read
-
-
-def headers_of(values: Sequence[bytes]) -> npt.NDArray[Any]:
-    """Headers of values, as one array with the fields of `HEADER_FIELDS`."""
-    return np.frombuffer(b"".join(value[: HEADER.size] for value in values), dtype=HEADER_FIELDS)
 
 
 def instants(times: pl.Series) -> Words:
@@ -289,12 +331,18 @@ def _pack_texts(name: str, texts: Sequence[str | None]) -> bytes:
 
 
 def _unpack_texts(piece: bytes) -> list[str]:
+    return list(_texts(piece))
+
+
+@lru_cache(maxsize=1_024)
+def _texts(piece: bytes) -> tuple[str, ...]:
+    """Texts of a list; kept, because most rows of a view hold the same few lists."""
     (count,) = struct.unpack_from("<I", piece)
     at, texts = 4 + 4 * count, []
     for length in struct.unpack_from(f"<{count}I", piece, 4):
         texts.append(piece[at : at + length].decode())
         at += length
-    return texts
+    return tuple(texts)
 
 
 def _decoder(kind: str) -> Callable[[bytes], Any]:

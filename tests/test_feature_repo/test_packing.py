@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.online_views import VIEWS, WINDOW
-from feature_repo.packing import HEADER, NARROW, WIDE, Layout, headers_of, kind_of
+from feature_repo.packing import HEADER, NARROW, WIDE, Layout, kind_of
 from feature_repo.windows import FORECAST_V1, window_hash
 from lake.errors import SchemaError
 
@@ -63,12 +63,13 @@ def test_every_kind_comes_back_bit_for_bit_and_null_stays_null(rows: list[dict],
     frame = frame_of(EVERY_KIND, rows)
     packed = EVERY_KIND.pack(frame, generation)
     assert len(packed) == len(rows)
-    headers = headers_of(packed)
+    headers = EVERY_KIND.checked(packed)
+    assert headers is not None
     for n, row in enumerate(rows):
         assert EVERY_KIND.accepts(packed[n])
-        assert EPOCH + timedelta(microseconds=int(headers["event"][n])) == row["event_time"]
-        assert EPOCH + timedelta(microseconds=int(headers["known"][n])) == row["known_time"]
-        assert headers["generation"][n] == generation
+        assert EPOCH + timedelta(microseconds=int(headers[n, 2])) == row["event_time"]
+        assert EPOCH + timedelta(microseconds=int(headers[n, 3])) == row["known_time"]
+        assert headers[n, 4] == generation
         for name, kind in EVERY_KIND.columns:
             value, went_in = EVERY_KIND.getter(name)(packed[n]), row[name]
             if kind == "us" and went_in is not None:
@@ -115,14 +116,14 @@ def test_numbers_are_read_at_once_as_one_matrix() -> None:
         for n in range(5)
     ]
     packed = layout.pack(frame_of(layout, values), 1)
-    matrix = layout.floats(packed, ["c", "a", "b"])
+    matrix = layout.floats(packed, ["c", "a", "b"], layout.checked(packed))
     np.testing.assert_array_equal(matrix[:, :2], [[n / 7, n] for n in range(5)])
     assert np.isnan(matrix[:, 2]).all()
-    assert layout.floats([], ["a"]).shape == (0, 1)
+    assert layout.floats([], ["a"], layout.checked([])).shape == (0, 1)
     plain = Layout((("a", "f8"), ("b", "f8")))
     same = plain.pack(frame_of(plain, values), 1)
-    np.testing.assert_array_equal(plain.floats(same, ["a", "b"])[:, 0], range(5))
-    np.testing.assert_array_equal(plain.floats(same[:1], ["b", "a"]), [[np.nan, 0.0]])
+    np.testing.assert_array_equal(plain.floats(same, ["a", "b"], plain.checked(same))[:, 0], range(5))
+    np.testing.assert_array_equal(plain.floats(same[:1], ["b", "a"], plain.checked(same[:1])), [[np.nan, 0.0]])
 
 
 def test_other_columns_have_another_fingerprint_and_are_not_accepted() -> None:
