@@ -1,5 +1,6 @@
 """Every feature as a value, by group. Tables, the Feast schema, the docs and the leak checks derive from this list."""
 
+from feature_repo.catalog.alpha158 import ALPHA158
 from feature_repo.catalog.calendar import CALENDAR
 from feature_repo.catalog.cross_asset import CROSS_ASSET
 from feature_repo.catalog.fractal import FRACTAL
@@ -31,6 +32,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
     FRACTAL,
     CROSS_ASSET,
     CALENDAR,
+    ALPHA158,
 )
 """In the order of the docs; each is a table of its own."""
 

@@ -110,6 +110,7 @@ ORDER = (
         "where the close lies between the lowest low and the highest high of {n} bars",
         unit="fraction",
         null_rule=NO_PRICE,
+        minimum=None,
     ),
     Operator(
         "imax",
