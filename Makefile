@@ -8,7 +8,7 @@ FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 export DAGSTER_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo advance serve ui mlflow lab test test-slow check format docs bench clean
+.PHONY: help setup demo advance update leaks serve ui mlflow lab test test-slow check format docs bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,12 @@ demo: setup ## the main job: real market to a served forecast and a selected str
 
 advance: setup ## let the next market session close and show what changed
 	@$(BIN)/quantlake advance --sessions 1
+
+update: setup ## bring new bars to validated rows, features, forecasts and Redis; the stages timed
+	@$(BIN)/quantlake update
+
+leaks: setup ## prove that no feature, label, regime, scaler or split looks ahead
+	@$(BIN)/quantlake leaks
 
 serve: setup ## the forecast endpoint on 127.0.0.1:3000
 	@$(BIN)/quantlake serve

@@ -8,13 +8,13 @@ from dagster_project.reports import plain
 from dagster_project.resources import Platform
 from feature_repo.catalog import GROUPS
 
+CAUSAL = (*(group.table.name for group in GROUPS), "labels", "regimes")
+"""Tables whose rows must follow from what was known then."""
 GATED = (
     "raw_bars",
     "bars",
     "actions",
-    *(group.table.name for group in GROUPS),
-    "labels",
-    "regimes",
+    *CAUSAL,
     "model_windows",
     "forecasts",
     "outcomes",
