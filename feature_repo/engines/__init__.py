@@ -1,6 +1,6 @@
 """Where features are computed: in this process, or on any Spark. The functions and the commit rules are the same.
 
-One setting chooses the engine of a run (`open_engine`); `recompute` brings a table up to date with whatever it was.
+One setting chooses the engine of a run (`open_engine`); `store_whole` stores what it gives.
 """
 
 import time
@@ -74,7 +74,7 @@ def open_engine(name: EngineName = "local", options: SparkOptions | None = None)
         yield SparkEngine(session, buckets=options.buckets)
 
 
-def recompute(
+def store_whole(
     engine: FeatureEngine, lake: Lake, group: FeatureGroup, at: datetime, *, years: Collection[int] = ()
 ) -> Report:
     """Compute a whole group and store what is new in it.

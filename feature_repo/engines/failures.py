@@ -28,7 +28,7 @@ def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:
     try:
         return compute_group(bars, group)
     except Exception as error:
-        raise FeatureError(_explain(bars, group, error)) from error
+        raise FeatureError(explain(bars, group, error)) from error
 
 
 def tell(sentence: str) -> str:
@@ -42,7 +42,8 @@ def told(error: Exception) -> str | None:
     return found.group(1) if found else None
 
 
-def _explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception) -> str:
+def explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception) -> str:
+    """Find the feature and the symbol by computing them one by one, once the whole has failed."""
     index = bars.filter(pl.col("symbol") == MARKET)
     for own in bars.filter(pl.col("symbol") != MARKET).partition_by("symbol", maintain_order=True):
         for feature in group:

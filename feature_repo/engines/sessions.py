@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from feature_repo.engines.worker import IN_FLIGHT
 from lake.errors import ConfigError, NotReadyError
@@ -20,15 +22,17 @@ Reading = Literal["delta", "files"]
 """`delta`: Spark reads the table itself. `files`: the parquet files of the version, as the table's log lists them."""
 
 LOOPBACK = "127.0.0.1"
+CONNECT_PORT = 15002
+"""Where a Spark Connect server listens unless told otherwise."""
+ANSWER_SECONDS = 10.0
 LAST_BUCKETS_SECONDS = 60.0
 """How long an in-process session waits for functions that still run when a job has failed."""
-SAIL = {
+SAIL = {  # Sail reads these once in a process, so they stay set
     "SAIL_TELEMETRY__EXPORT_TRACES": "false",
     "SAIL_TELEMETRY__EXPORT_METRICS": "false",
     "SAIL_TELEMETRY__EXPORT_LOGS": "false",
     # An idle session is ended even while a long function runs in it (github.com/lakehq/sail/issues/2471).
     "SAIL_SPARK__SESSION_TIMEOUT_SECS": "86400",
-    "RUST_LOG": "error",
 }
 SQL = {
     "spark.sql.session.timeZone": "UTC",
@@ -125,7 +129,9 @@ def explain_missing_delta() -> str:
 def _sail(options: SparkOptions) -> Iterator[Session]:
     from pysail.spark import SparkConnectServer
 
-    with _environment(SAIL):
+    for name, value in SAIL.items():
+        os.environ.setdefault(name, value)
+    with _environment({"RUST_LOG": "error"}):
         server = SparkConnectServer(LOOPBACK, 0)
         server.start(background=True)
     try:
@@ -145,6 +151,14 @@ def _connect(options: SparkOptions) -> Iterator[Session]:
             f"SPARK_REMOTE is {options.remote!r}; the engine 'connect' needs the address of a Spark Connect server, "
             "e.g. sc://127.0.0.1:15002."
         )
+    place = urlsplit(options.remote)
+    try:
+        # The client itself would try again for ten minutes.
+        socket.create_connection((place.hostname or LOOPBACK, place.port or CONNECT_PORT), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise NotReadyError(
+            f"No Spark Connect server answers at {options.remote}: {error}. Start it, or correct SPARK_REMOTE."
+        ) from error
     with _remote(options.remote) as spark:
         yield Session(spark, "connect", options.reads or "delta")
 
@@ -154,12 +168,7 @@ def _remote(address: str) -> Iterator[Any]:
     # The builder of the client itself: pyspark's common one would turn the whole process into a client.
     from pyspark.sql.connect.session import SparkSession
 
-    try:
-        spark = SparkSession.builder.remote(address).create()
-        spark.version  # noqa: B018 - the first question to the server
-    except Exception as error:
-        first = str(error).strip().splitlines()[0]
-        raise NotReadyError(f"No Spark Connect server answers at {address}: {first}") from error
+    spark = SparkSession.builder.remote(address).create()
     try:
         yield spark
     finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import pyarrow as pa
@@ -87,9 +88,11 @@ class SparkEngine:
 
     def _bars(self, lake: Lake, at: datetime, version: int) -> Any:
         """Bars of a version that were known at the instant, as a Spark frame; the index travels with the function."""
-        spark = self.session.spark
-        if self.session.reads == "delta":
-            stored = spark.read.format("delta").option("versionAsOf", version).load(str(lake.path(BARS)))
+        spark, path = self.session.spark, str(lake.path(BARS))
+        # Sail 0.7 finds no commit of a table whose path holds a space or an accent; its files it reads.
+        is_odd = self.session.kind == "sail" and quote(path) != path
+        if self.session.reads == "delta" and not is_odd:
+            stored = spark.read.format("delta").option("versionAsOf", version).load(path)
         else:
             stored = spark.read.parquet(*lake.files(BARS, version))
         microseconds = round(require_utc(at).timestamp() * 1_000_000)

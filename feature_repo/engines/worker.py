@@ -17,6 +17,7 @@ from feature_repo.compute.kernel import Kernel
 from feature_repo.engines.failures import FeatureError, compute_or_explain, reason, tell
 from feature_repo.spec import FeatureGroup
 from lake.spec import INSTANT
+from lake.tails import newest_known
 
 STAGED = "path string, year int, rows long"
 """What the function returns for each file it wrote, as Spark declares it."""
@@ -106,8 +107,7 @@ def _known(bucket: pa.Table, market: pl.DataFrame) -> pl.DataFrame:
     """Keep the newest row of each key, as `Lake.read_as_of` does; later ones were left out when Spark read them."""
     own: Any = pl.from_arrow(bucket.select(market.columns))
     rows: pl.DataFrame = pl.concat([own.with_columns(pl.col(INSTANTS).cast(INSTANT)), market])
-    ordered = rows.sort("known_time", maintain_order=True)
-    return ordered.unique(["symbol", "event_time"], keep="last", maintain_order=True)
+    return newest_known(rows)
 
 
 def _stage(rows: pl.DataFrame, folder: Path) -> Iterator[dict[str, object]]:
