@@ -253,7 +253,7 @@ MODEL_WINDOWS = TableSpec(
             "reference_price", REAL, "currency", "unadjusted close where there is one, else the adjusted", positive=True
         ),
         Column("feature_hash", TEXT, "", "SHA-256 of the window's bytes"),
-        Column("table_versions", TEXT, "", "versions of the tables it was made from, as JSON"),
+        Column("table_versions", TEXT, "", "versions of the tables it was made from, as JSON", is_origin=True),
     ),
 )
 
