@@ -81,9 +81,10 @@ def patient(settings: Settings) -> Settings:
 
 def until(is_so: Callable[[], bool]) -> None:
     """Wait for something that must come."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
     while not is_so():
         assert time.monotonic() < end, "it did not come to be"
+        pause.wait(0.005)
 
 
 @contextmanager
@@ -275,6 +276,7 @@ class Load:
     wrong: list[str] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=lambda: {"redis": 0, "snapshot": 0})
     reasons: set[str] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -295,15 +297,16 @@ class Load:
 
     def _read(self, seed: int) -> None:
         random = np.random.default_rng(seed)
-        while not self.over.is_set():
+        while not self.over.wait(0.002):  # the server's proxy lives in the same process and needs its turn
             asked = random.choice(SYMBOLS, size=random.integers(1, len(SYMBOLS)), replace=False).tolist()
-            allowed = set(self.generations)
+            allowed, began = set(self.generations), time.perf_counter()
             try:
                 batch = self.reader.read(asked)
                 wrong = what_is_wrong(batch, asked, allowed | self.generations)
             except Exception as error:  # noqa: BLE001 - every one is a failure of the reader
                 self.wrong.append(repr(error))
                 return
+            self.seconds.append(time.perf_counter() - began)
             self.answers[batch.source] += 1
             self.reasons.add(batch.served.reason)
             if wrong:
@@ -356,3 +359,43 @@ def test_no_answer_under_load_is_wrong_whatever_becomes_of_redis(market: Lake, a
     said = " ".join(load.reasons)
     assert "did not answer within 50 ms" in said
     assert "Redis is empty" in said
+
+
+@pytest.mark.slow
+def test_under_load_every_failure_is_answered_in_time_and_over_within_a_second(market: Lake, alone: Settings) -> None:
+    """The wide variant: pauses, delays and losses again and again, with the times that a user would see."""
+    with running_redis(alone) as url, connect(url, 10) as client, Proxy(alone.redis_port) as proxy:
+        materialize(market, alone, AT)
+        process = client.info("server")["process_id"]
+        behind = alone.model_copy(update={"redis_url": proxy.url})
+        with opened(behind) as reader, Load(reader, {0}) as load:
+            load.until_answered_by("redis")
+            recovered = []
+            for number in range(30):
+                with hindered(number % 3, process, proxy, client):
+                    load.until_answered_by("snapshot")
+                began = time.monotonic()
+                if number % 3 == 2:
+                    materialize(market, alone, AT)
+                    began = time.monotonic()
+                load.until_answered_by("redis")
+                recovered.append(time.monotonic() - began)
+    assert load.wrong == []
+    assert max(recovered) < 1.0
+    assert np.quantile(load.seconds, 0.99) < 0.25
+
+
+@contextmanager
+def hindered(how: int, process: int, proxy: Proxy, client: Redis) -> Iterator[None]:
+    """Pause, slow down or empty a server."""
+    if how == 0:
+        os.kill(process, signal.SIGSTOP)
+    elif how == 1:
+        proxy.late_seconds = 0.2
+    else:
+        client.flushall()
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+        proxy.late_seconds = 0.0
