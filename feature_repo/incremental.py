@@ -7,18 +7,21 @@ index. Symbols with unknown values among these bars are read whole, because a re
 remembers longer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
+from feature_repo.bar_tails import COLUMNS, Place, Tail, names_of, ranges, tail_of
 from feature_repo.compute import BAR_COLUMNS
 from feature_repo.panel import compute_group
-from feature_repo.spec import FeatureGroup
+from feature_repo.spec import Feature, FeatureGroup
 from lake.stamps import Seen
 from lake.store import Lake
 from lake.tables import BARS
-from lake.tails import KEY, newest_known, rows_around
+from lake.tails import KEY, newest_known
 from lake.universe import MARKET
 
 if TYPE_CHECKING:
@@ -69,24 +72,72 @@ def recompute(
         In the columns of the group's table. `known_time` is the latest among all bars of the symbol and of the index
         up to the row, those that were not read again included.
     """
-    index = _read_index(lake, read, market)
+    place = Place.of(lake, read)
+    index = _read_index(place, market)
     known = _known_before(lake, first, read)
-    symbols = max(1, values_at_once // ((group.warm_up + 1) * len(group.features)))
-    for chunk in first.sort("symbol").iter_slices(symbols):
-        bars = bars_for(lake, group, chunk, read)
-        rows = compute_group(pl.concat([bars, index.select(bars.columns)]), group, market=market)
-        rows = rows.join(chunk, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
+    by_reach = _by_reach(group)
+    widest = max(len(COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
+    for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
+        tail = tail_of(place, chunk, group.warm_up)
+        bars = tail.around(chunk, group.warm_up, _columns(group))
+        partly = _partly_unknown(bars)
+        plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
+        rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
+        if partly.len():
+            rest = _compute_from_the_start(lake, chunk, partly, index, group, read)
+            rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)]).sort(
+                "symbol", "event_time"
+            )
         rows = rows.join(known, on="symbol", how="left", maintain_order="left").with_columns(
             pl.max_horizontal("known_time", "known_before").alias("known_time")
         )
         yield rows.select(group.table.names)
 
 
+def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
+    """Features of a group by how many bars each needs: what looks back a week is not computed over two years."""
+    reaches: dict[int, list[Feature]] = {}
+    for feature in group.features:
+        reaches.setdefault(feature.warm_up, []).append(feature)
+    return reaches
+
+
+def _compute_tails(
+    tail: Tail, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
+) -> pl.DataFrame:
+    """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
+    start, at, end = tail.span(first)
+    size = end - at
+    names, parts = names_of(tail.symbols), []
+    for reach, features in by_reach.items():
+        columns = _columns(features)
+        bars = tail.around(first, reach, columns)
+        context = index.select(columns).with_columns(pl.col("symbol").cast(names))
+        computed = compute_group(pl.concat([bars, context]), features, market=market)
+        upto = np.cumsum(end - np.maximum(start, at - reach))
+        parts.append(computed[ranges(upto - size, upto)])
+    keys = parts[0].select(pl.col("symbol").cast(pl.String), "event_time")
+    # The widest of them has seen the most bars, so it knows best when the row could be known.
+    known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
+    values = [part.drop(KEY) for part in parts]
+    return pl.concat([keys, known.alias("known_time").to_frame(), *values], how="horizontal")
+
+
+def _compute_from_the_start(
+    lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Seen
+) -> pl.DataFrame:
+    columns = _columns(group)
+    own = _known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
+    rows = compute_group(pl.concat([newest_known(own), index.select(columns)]), group)
+    rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
+    return rows.drop("first")
+
+
 def compute_whole(
     lake: Lake, group: FeatureGroup, read: Seen, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
 ) -> Iterator[pl.DataFrame]:
     """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
-    index = _read_index(lake, read, market)
+    index = _read_index(Place.of(lake, read), market)
     own = _known_bars(lake, read).filter(pl.col("symbol") != market)
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
@@ -97,29 +148,19 @@ def compute_whole(
         yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=market)
 
 
-def bars_for(lake: Lake, group: FeatureGroup, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
-    """Bars of some symbols from their instant on, and as many before it as the group's features reach back to."""
-    names = _columns(group)
-    bars = rows_around(lake, BARS, first, group.warm_up, now=read.now, version=read.version, columns=names)
-    partly = _partly_unknown(bars, [name for name in names if name not in KEY])
-    if partly.is_empty():
-        return bars
-    whole = _known_bars(lake, read).filter(pl.col("symbol").is_in(partly.implode())).select(names).collect()
-    return pl.concat([bars.filter(~pl.col("symbol").is_in(partly.implode())), newest_known(whole)])
-
-
-def _partly_unknown(bars: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+def _partly_unknown(bars: pl.DataFrame) -> pl.Series:
     """Symbols with a column that is known in some of these rows and unknown in others."""
-    gaps = [name for name in names if bars[name].null_count()]
+    gaps = [name for name in bars.columns if name not in KEY and bars[name].null_count()]
     if not gaps:
-        return bars["symbol"].head(0)
+        return pl.Series("symbol", [], dtype=pl.String)
     nulls = bars.group_by("symbol").agg(pl.col(gaps).null_count(), pl.len().alias("rows"))
     is_partly = pl.any_horizontal(pl.col(name).is_between(1, pl.col("rows") - 1) for name in gaps)
-    return nulls.filter(is_partly)["symbol"]
+    return nulls.filter(is_partly)["symbol"].cast(pl.String)
 
 
-def _read_index(lake: Lake, read: Seen, market: str) -> pl.DataFrame:
-    return newest_known(_known_bars(lake, read).filter(pl.col("symbol") == market).collect())
+@lru_cache(maxsize=1)
+def _read_index(place: Place, market: str) -> pl.DataFrame:
+    return newest_known(_known_bars(place.lake, place.read).filter(pl.col("symbol") == market).collect())
 
 
 def _known_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
@@ -134,6 +175,6 @@ def _known_bars(lake: Lake, read: Seen) -> pl.LazyFrame:
     return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)
 
 
-def _columns(group: FeatureGroup) -> list[str]:
-    asked = {name for feature in group.features for name in feature.inputs}
+def _columns(features: Iterable[Feature]) -> list[str]:
+    asked = {name for feature in features for name in feature.inputs}
     return [name for name in BARS.names if name in KEY or name in asked & set(BAR_COLUMNS) or name == "close"]

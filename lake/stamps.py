@@ -101,11 +101,24 @@ def write_stamp(lake: Lake, step: str, stamp: Stamp) -> None:
 
 
 def new_rows(
-    lake: Lake, spec: TableSpec, since: Seen, now: datetime, years: Collection[int] = ()
+    lake: Lake,
+    spec: TableSpec,
+    since: Seen,
+    now: datetime,
+    years: Collection[int] = (),
+    *,
+    until: int | None = None,
 ) -> pl.DataFrame | None:
     """Return the rows known by `now` that a reader who stopped at `since` has not seen.
 
     They were stored since then, or were stored before but became known only since then.
+
+    Parameters
+    ----------
+    years
+        Rows that became known in these years only; none named means all.
+    until
+        Last version to look at, by default the newest.
 
     Returns
     -------
@@ -115,14 +128,14 @@ def new_rows(
     """
     if now < since.now or lake.version(spec) < since.version:
         return None
-    stored = lake.changes(spec, since.version)
+    stored = lake.changes(spec, since.version, until)
     if stored is None:
         return None
     asked = (pl.col("known_time") <= now) & known_in(years)
     rows = stored.filter(asked)
     if now == since.now:
         return rows
-    due = lake.read(spec, where=(pl.col("known_time") > since.now) & asked)
+    due = lake.read(spec, where=(pl.col("known_time") > since.now) & asked, version=until)
     return pl.concat([rows, due]).unique(maintain_order=True)
 
 

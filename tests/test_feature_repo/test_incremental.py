@@ -1,7 +1,9 @@
 """An update computes what changed bars touch, and what is stored afterwards is what a full computation gives."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_repo import incremental, update
+from feature_repo import bar_tails, incremental, update
 from feature_repo.catalog import TECHNICAL
 from feature_repo.labels import compute_labels
 from feature_repo.panel import compute_group
@@ -130,10 +132,8 @@ def test_a_restated_bar_touches_its_symbol_from_there_on(computed: Lake) -> None
 
 
 def look_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    around = incremental.rows_around
-    monkeypatch.setattr(
-        incremental, "rows_around", lambda lake, spec, first, count, **o: around(lake, spec, first, count // 4, **o)
-    )
+    around = bar_tails.Tail.around
+    monkeypatch.setattr(bar_tails.Tail, "around", lambda tail, first, n, columns: around(tail, first, n // 4, columns))
 
 
 def forget_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def forget_late_knowledge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trust_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "_partly_unknown", lambda bars, _: bars["symbol"].head(0))
+    monkeypatch.setattr(incremental, "_partly_unknown", lambda _: pl.Series("symbol", [], dtype=pl.String))
 
 
 def one_more_session(lake: Lake) -> None:
@@ -170,6 +170,71 @@ def test_guards_are_what_keeps_the_values_right(
     one_more_session(computed)
     with pytest.raises(AssertionError):
         assert_as_computed_whole(computed, DEMO_START)
+
+
+def hold_on_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bar_tails, "_carried", lambda held, *_: held.tail)
+
+
+def add_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def added(tail: bar_tails.Tail, fresh: pl.DataFrame, _: int) -> bar_tails.Tail:
+        return replace(
+            tail, rows=tail.rows.vstack(fresh.select(tail.rows.columns).cast(dict(tail.rows.schema)).head(0))
+        )
+
+    monkeypatch.setattr(bar_tails.Tail, "followed_by", added)
+
+
+@pytest.mark.parametrize("mutate", [None, hold_on_to_what_was_read, add_without_looking])
+def test_what_is_held_in_memory_is_what_is_stored(
+    computed: Lake, monkeypatch: pytest.MonkeyPatch, mutate: Callable[[pytest.MonkeyPatch], None] | None
+) -> None:
+    """After a restatement the bars that were held are not the stored ones any more."""
+    one_more_session(computed)
+    if mutate:
+        mutate(monkeypatch)
+    is_it = (pl.col("symbol") == "BBB") & (pl.col("event_time") == SESSIONS[-3])
+    later = DEMO_START + timedelta(days=1)
+    computed.merge(BARS, changed(computed.read(BARS, where=is_it), later, 1.05))
+    run(computed, later)
+    if mutate is None:
+        assert_as_computed_whole(computed, later)
+    else:
+        with pytest.raises(AssertionError):
+            assert_as_computed_whole(computed, later)
+
+
+def test_bars_of_one_more_session_are_added_to_those_held(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    read = bar_tails.Tail.read.__func__  # type: ignore[attr-defined]
+
+    def counting(cls: type, place: bar_tails.Place, first: pl.DataFrame, count: int) -> bar_tails.Tail:
+        reads.append(count)
+        tail: bar_tails.Tail = read(cls, place, first, count)
+        return tail
+
+    monkeypatch.setattr(bar_tails.Tail, "read", classmethod(counting))
+    bar_tails._held.clear()
+    restate(computed, "AAA", -4)
+    for symbol in SYMBOLS[1:]:
+        restate(computed, symbol, -3)
+    run(computed, DEMO_START)
+    computed.merge(BARS, MARKET_BARS.filter(pl.col("event_time") == SESSIONS[-1]))
+    run(computed, DEMO_START)
+    assert reads == [TECHNICAL.warm_up]
+    assert_as_computed_whole(computed, DEMO_START)
+
+
+def test_another_lake_in_the_same_folder_is_read_afresh(tmp_path: Path) -> None:
+    """Its tables have the same versions at the same instants, and another commit behind each of them."""
+    for factor in (1.0, 1.5):
+        lake = Lake(tmp_path / "again")
+        shutil.rmtree(lake.root, ignore_errors=True)
+        bars = changed(MARKET_BARS, DEMO_START, factor).with_columns(known_time="event_time")
+        for session in (SESSIONS[-2], SESSIONS[-1]):
+            lake.merge(BARS, bars.filter(pl.col("event_time") <= session))
+            run(lake, session)
+        assert_as_computed_whole(lake, DEMO_START)
 
 
 @pytest.mark.parametrize("mutate", [None, trust_gaps])
@@ -222,7 +287,8 @@ def test_bars_are_read_as_far_back_as_the_group_looks(computed: Lake, monkeypatc
 
     monkeypatch.setattr(incremental, "compute_group", counting)
     one_more_session(computed)
-    assert heights == [len(SYMBOLS) * (TECHNICAL.warm_up + 5)]
+    assert max(heights) == len(SYMBOLS) * (TECHNICAL.warm_up + 5)
+    assert min(heights) == len(SYMBOLS) * (1 + 5)  # what looks at one bar is not computed over two years
 
 
 def test_chunks_of_symbols_change_nothing(tmp_path: Path) -> None:
