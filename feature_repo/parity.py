@@ -94,9 +94,10 @@ class ParityReport:
 
     def to_report(self) -> Report:
         """The same as any step of the platform says it."""
+        details: dict[str, Any] = dict(self.totals)
         report = Report("feature_parity", rows=sum(self.rows.values()), last=self.until)
         differences = [asdict(one) | {"examples": "; ".join(one.examples)} for one in self.differences]
-        return report.having(values=self.values, table_versions=self.versions, differences=differences, **self.totals)
+        return report.having(values=self.values, table_versions=self.versions, differences=differences, **details)
 
 
 def compare_stores(lake: Lake, settings: Settings, views: Sequence[OnlineView] = VIEWS) -> ParityReport:
@@ -153,7 +154,8 @@ def _filled(server: Redis) -> Generation:
 def _compare(lake: Lake, server: Redis, filled: Generation, views: Sequence[OnlineView]) -> ParityReport:
     assert filled.until is not None, "told by _filled"
     assert filled.versions is not None, "told by _filled"
-    rows, values, differences = {}, {}, []
+    rows, values = {}, {}
+    differences: list[Difference] = []
     for view in views:
         offline = newest_rows(lake, view, filled.until, filled.versions.get(view.table.name))
         names = sorted({*offline[view.entity], *_names(server, view)})
@@ -174,7 +176,8 @@ def _online_values(server: Redis, view: OnlineView, names: Sequence[str]) -> Col
     """Every feature and both times of each entity as Redis has them; None where there is no row, or one not whole."""
     raw: list[bytes | None] = []
     for first in range(0, len(names), AT_ONCE):
-        raw += server.mget([row_key(view.name, name) for name in names[first : first + AT_ONCE]])
+        some: Any = server.mget([row_key(view.name, name) for name in names[first : first + AT_ONCE]])
+        raw += some
     held = [value if view.layout.accepts(value) else None for value in raw]
     headers = [None if value is None else np.frombuffer(value, HEADER_FIELDS, 1)[0] for value in held]
     found: Columns = {
