@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.bar_tails import COLUMNS, Place, Tail, names_of, ranges, tail_of
 from feature_repo.compute import BAR_COLUMNS
+from feature_repo.held_tails import BAR_TAIL, Place, Tail, names_of, ranges, tail_of
 from feature_repo.panel import compute_group
 from feature_repo.spec import Feature, FeatureGroup
 from lake.stamps import Seen
@@ -27,6 +27,8 @@ from lake.universe import MARKET
 if TYPE_CHECKING:
     from datetime import datetime
 
+NEARLY = 0.7
+"""Features that need this part of the bars of others are computed over the same ones."""
 VALUES_AT_ONCE = 40_000_000
 """Feature values held in memory at a time; more are computed in chunks of symbols."""
 
@@ -76,11 +78,10 @@ def recompute(
     index = _read_index(place, market)
     known = _known_before(lake, first, read)
     by_reach = _by_reach(group)
-    widest = max(len(COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
+    widest = max(len(BAR_TAIL) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
         tail = tail_of(place, chunk, group.warm_up)
-        bars = tail.around(chunk, group.warm_up, _columns(group))
-        partly = _partly_unknown(bars)
+        partly = _partly_unknown(tail, chunk, group)
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
         rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
         if partly.len():
@@ -95,10 +96,11 @@ def recompute(
 
 
 def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
-    """Features of a group by how many bars each needs: what looks back a week is not computed over two years."""
+    """Features of a group by how many bars they need: what looks back a week is not computed over two years."""
     reaches: dict[int, list[Feature]] = {}
-    for feature in group.features:
-        reaches.setdefault(feature.warm_up, []).append(feature)
+    for feature in sorted(group.features, key=lambda feature: -feature.warm_up):
+        near = [reach for reach in reaches if feature.warm_up > NEARLY * reach]
+        reaches.setdefault(min(near, default=feature.warm_up), []).append(feature)
     return reaches
 
 
@@ -148,11 +150,12 @@ def compute_whole(
         yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=market)
 
 
-def _partly_unknown(bars: pl.DataFrame) -> pl.Series:
-    """Symbols with a column that is known in some of these rows and unknown in others."""
-    gaps = [name for name in bars.columns if name not in KEY and bars[name].null_count()]
+def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+    """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
+    gaps = [name for name in _columns(group) if name not in KEY and tail.rows[name].null_count()]
     if not gaps:
         return pl.Series("symbol", [], dtype=pl.String)
+    bars = tail.around(first, group.warm_up, ["symbol", *gaps])
     nulls = bars.group_by("symbol").agg(pl.col(gaps).null_count(), pl.len().alias("rows"))
     is_partly = pl.any_horizontal(pl.col(name).is_between(1, pl.col("rows") - 1) for name in gaps)
     return nulls.filter(is_partly)["symbol"].cast(pl.String)

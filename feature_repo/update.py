@@ -13,6 +13,7 @@ import polars as pl
 
 from feature_repo import incremental
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
+from feature_repo.held_tails import Place, tail_of
 from feature_repo.labels import HORIZONS, compute_labels
 from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
 from feature_repo.spec import FeatureGroup
@@ -25,7 +26,7 @@ from lake.spec import TableSpec
 from lake.stamps import Seen, new_rows, read_stamp, write_stamp
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
-from lake.tails import newest_known, rows_around
+from lake.tails import KEY, newest_known
 from lake.universe import MARKET
 from lake.years import known_in
 
@@ -106,7 +107,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
             return [compute_labels(lake.read_as_of(BARS, step.now))]
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
-        return [compute_labels(rows_around(lake, BARS, first, max(HORIZONS), now=step.now))]
+        tail = tail_of(Place.of(lake, step.read[BARS.name]), first, max(HORIZONS))
+        return [compute_labels(tail.around(first, max(HORIZONS), [*KEY, "close"]).cast({"symbol": pl.String}))]
 
     return step.run(compute)
 
@@ -124,7 +126,7 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> 
     """
     recipe = _fingerprint([spec.name, spec.sessions, *spec.features])
     step = _Step(lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), recipe)
-    return step.run(lambda _: [_current_windows(lake, step.now, spec)])
+    return step.run(lambda _: [_current_windows(lake, step.read[FEATURES_TECHNICAL.name], spec)])
 
 
 def _require_whole_history(lake: Lake) -> None:
@@ -151,20 +153,23 @@ def _year_of(file: str) -> int:
     return int(file.rpartition(f"{YEAR}=")[2].partition("/")[0])
 
 
-def _current_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:
+def _current_windows(lake: Lake, read: Seen, spec: WindowSpec) -> pl.DataFrame:
+    now = read.now
     known = pl.col("known_time") <= now
     session: Any = lake.scan(FEATURES_TECHNICAL).filter(known).select(pl.col("event_time").max()).collect().item()
     is_now = pl.col("event_time") == session
     current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now))
     first = current.select("symbol", pl.col("event_time").alias("first"))
-    names = ["symbol", "event_time", "known_time", *spec.features]
-    features = rows_around(lake, FEATURES_TECHNICAL, first, spec.sessions - 1, now=now, columns=names)
-    windows = build_windows(features, spec, at=[session])
+    names = (*KEY, *spec.features)
+    place = Place.of(lake, read, FEATURES_TECHNICAL, names)
+    tail = tail_of(place, first, spec.sessions - 1)
+    windows = build_windows(tail.around(first, spec.sessions - 1, names), spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now).select(
         "symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")
     )
     versions = json.dumps(lake.versions([BARS, FEATURES_TECHNICAL]), sort_keys=True)
     rows = windows.keys.with_columns(
+        pl.col("symbol").cast(pl.String),
         pl.lit(spec.name).alias("signature"),
         pl.Series("window", windows.values.reshape(len(windows), -1)).arr.to_list(),
         pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),

@@ -111,7 +111,7 @@ class RowSource:
         return Batch(batch_id, numbered)
 
 
-@dataclass(frozen=True)
+@dataclass
 class GeneratedMarket:
     """A source with any number of symbols, and the index, whose next session costs no more than its own rows.
 

@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_repo import bar_tails, incremental, update
+from feature_repo import held_tails, incremental, update
 from feature_repo.catalog import TECHNICAL
 from feature_repo.labels import compute_labels
 from feature_repo.panel import compute_group
@@ -132,8 +132,7 @@ def test_a_restated_bar_touches_its_symbol_from_there_on(computed: Lake) -> None
 
 
 def look_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    around = bar_tails.Tail.around
-    monkeypatch.setattr(bar_tails.Tail, "around", lambda tail, first, n, columns: around(tail, first, n // 4, columns))
+    monkeypatch.setattr(incremental, "_by_reach", lambda group: {group.warm_up // 4: list(group.features)})
 
 
 def forget_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +147,7 @@ def forget_late_knowledge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trust_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "_partly_unknown", lambda _: pl.Series("symbol", [], dtype=pl.String))
+    monkeypatch.setattr(incremental, "_partly_unknown", lambda *_: pl.Series("symbol", [], dtype=pl.String))
 
 
 def one_more_session(lake: Lake) -> None:
@@ -173,16 +172,16 @@ def test_guards_are_what_keeps_the_values_right(
 
 
 def hold_on_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bar_tails, "_carried", lambda held, *_: held.tail)
+    monkeypatch.setattr(held_tails, "_carried", lambda held, *_: held.tail)
 
 
 def add_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    def added(tail: bar_tails.Tail, fresh: pl.DataFrame, _: int) -> bar_tails.Tail:
+    def added(tail: held_tails.Tail, fresh: pl.DataFrame, _: int) -> held_tails.Tail:
         return replace(
             tail, rows=tail.rows.vstack(fresh.select(tail.rows.columns).cast(dict(tail.rows.schema)).head(0))
         )
 
-    monkeypatch.setattr(bar_tails.Tail, "followed_by", added)
+    monkeypatch.setattr(held_tails.Tail, "followed_by", added)
 
 
 @pytest.mark.parametrize("mutate", [None, hold_on_to_what_was_read, add_without_looking])
@@ -206,15 +205,15 @@ def test_what_is_held_in_memory_is_what_is_stored(
 
 def test_bars_of_one_more_session_are_added_to_those_held(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
-    read = bar_tails.Tail.read.__func__  # type: ignore[attr-defined]
+    read = held_tails.Tail.read.__func__  # type: ignore[attr-defined]
 
-    def counting(cls: type, place: bar_tails.Place, first: pl.DataFrame, count: int) -> bar_tails.Tail:
+    def counting(cls: type, place: held_tails.Place, first: pl.DataFrame, count: int) -> held_tails.Tail:
         reads.append(count)
-        tail: bar_tails.Tail = read(cls, place, first, count)
+        tail: held_tails.Tail = read(cls, place, first, count)
         return tail
 
-    monkeypatch.setattr(bar_tails.Tail, "read", classmethod(counting))
-    bar_tails._held.clear()
+    monkeypatch.setattr(held_tails.Tail, "read", classmethod(counting))
+    held_tails._held.clear()
     restate(computed, "AAA", -4)
     for symbol in SYMBOLS[1:]:
         restate(computed, symbol, -3)

@@ -1,8 +1,8 @@
-"""The last bars of every symbol, held in memory between two updates for as long as they are provably the stored ones.
+"""The last rows of every symbol, held in memory between two updates for as long as they are provably the stored ones.
 
-What is held belongs to one commit of `bars` and one instant. It is carried to a later commit by the rows that the log
-says were added in between, and only if each of them is a further bar at the end of a symbol's history; a restatement,
-a late bar, a new symbol, a repaired or another table: all of these make the next update read the table again.
+What is held belongs to one commit of a table and one instant. It is carried to a later commit by the rows that the log
+says were added in between, and only if each of them is a further row at the end of a symbol's history; a restatement,
+a late row, a new symbol, a repaired or another table: all of these make the next update read the table again.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,17 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
-from lake.spec import INSTANT
+from lake.spec import INSTANT, TableSpec
 from lake.stamps import Seen, new_rows
 from lake.store import Lake
 from lake.tables import BARS
 from lake.tails import KEY, rows_around
 from lake.universe import MARKET
 
-HELD_ROWS = 4_000_000
-"""Most rows that are held: about 300 MB."""
-COLUMNS = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+HELD_VALUES = 50_000_000
+"""Most values that are held of one table: about 400 MB."""
+BAR_TAIL = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+"""Columns of bars that features read."""
 Rows = npt.NDArray[np.int64]
 SECONDS = 32
 """Bits of a row's key that hold its time; the bits above hold the number of its symbol."""
@@ -33,36 +34,43 @@ SECONDS = 32
 
 @dataclass(frozen=True)
 class Place:
-    """Where rows were read: a lake, a version and an instant, and the very commit file that the version is.
+    """Where rows were read: a table at a version and an instant, and the very commit file that the version is.
 
     A folder that was emptied and filled again has other commits under the same numbers.
     """
 
     lake: Lake
+    table: TableSpec
+    columns: tuple[str, ...]
     read: Seen
     commit: tuple[int, int] | None
 
     @classmethod
-    def of(cls, lake: Lake, read: Seen) -> "Place":
+    def of(cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = BAR_TAIL) -> "Place":
         """Describe what a run reads."""
-        entry: Path = lake.path(BARS) / "_delta_log" / f"{read.version:020d}.json"
+        entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
         try:
             stat = entry.stat()
         except FileNotFoundError:
-            return cls(lake, read, None)
-        return cls(lake, read, (stat.st_ino, stat.st_mtime_ns))
+            return cls(lake, table, columns, read, None)
+        return cls(lake, table, columns, read, (stat.st_ino, stat.st_mtime_ns))
+
+    @property
+    def slot(self) -> tuple[Path, str, tuple[str, ...]]:
+        """What one tail is held for."""
+        return self.lake.root, self.table.name, self.columns
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Bars of some symbols, sorted by symbol and time.
+    """Rows of some symbols, sorted by symbol and time.
 
     Parameters
     ----------
     symbols
         Sorted names; `rows` holds them as numbers of this list, with the index last.
     rows
-        In `COLUMNS`, one row per key.
+        One row per key, symbol, event_time and known_time among the columns.
     is_whole
         Per symbol, whether its history begins within the rows.
     """
@@ -73,9 +81,9 @@ class Tail:
 
     @classmethod
     def read(cls, place: Place, first: pl.DataFrame, count: int) -> "Tail":
-        """Read the bars of each symbol from its instant on, and up to `count` before it."""
-        read = place.read
-        rows = rows_around(place.lake, BARS, first, count, now=read.now, version=read.version, columns=COLUMNS)
+        """Read the rows of each symbol from its instant on, and up to `count` before it."""
+        read, names = place.read, place.columns
+        rows = rows_around(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
         symbols = rows["symbol"].unique().sort()
         tail = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
         start, at, _ = tail.span(first)
@@ -110,11 +118,11 @@ class Tail:
         return self.rows.select(columns)[ranges(np.maximum(start, at - count), end)]
 
     def followed_by(self, fresh: pl.DataFrame, keep: int) -> "Tail | None":
-        """Return the tail with further bars, `keep` per symbol; None if they are anything else than further bars."""
+        """Return the tail with further rows, `keep` per symbol; None if they are anything else than further rows."""
         fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
             return None
-        added = fresh.select(COLUMNS).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(KEY)
+        added = fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(KEY)
         keys = _keys(added)
         codes = keys >> SECONDS
         starts, ends = (np.searchsorted(self.keys, (np.arange(len(self.symbols)) + step) << SECONDS) for step in (0, 1))
@@ -135,12 +143,12 @@ class _Held:
     tail: Tail
 
 
-_held: dict[Path, _Held] = {}
-"""At most one tail, by the folder of its lake."""
+_held: dict[tuple[Path, str, tuple[str, ...]], _Held] = {}
+"""Tails of one lake at most, each by what it is held for."""
 
 
 def tail_of(place: Place, first: pl.DataFrame, count: int) -> Tail:
-    """Return the bars of each symbol from its instant on and at least `count` before it, from memory if they are there.
+    """Return the rows of each symbol from its instant on and at least `count` before it, from memory if they are there.
 
     Parameters
     ----------
@@ -149,23 +157,25 @@ def tail_of(place: Place, first: pl.DataFrame, count: int) -> Tail:
     first
         ``symbol, first``: the instant of each symbol.
     """
-    held = _held.pop(place.lake.root, None)
+    for slot in [slot for slot in _held if slot[0] != place.lake.root]:
+        del _held[slot]
+    held = _held.pop(place.slot, None)
     tail = None if held is None else _carried(held, place, count)
     if tail is None or not tail.covers(first, count):
         tail = Tail.read(place, first, count)
-    if place.commit is not None and tail.rows.height <= HELD_ROWS:
-        _held.clear()
-        _held[place.lake.root] = _Held(place, max(count, held.count if held else 0), tail)
+    if place.commit is not None and tail.rows.height * tail.rows.width <= HELD_VALUES:
+        _held[place.slot] = _Held(place, max(count, held.count if held else 0), tail)
     return tail
 
 
 def _carried(held: _Held, place: Place, count: int) -> Tail | None:
     """Return what is held as it stands at a place, or None where that is not sure."""
-    if place.commit is None or Place.of(held.place.lake, held.place.read).commit != held.place.commit:
+    then = held.place
+    if place.commit is None or Place.of(then.lake, then.read, then.table, then.columns).commit != then.commit:
         return None
-    if held.place.read == place.read:
+    if then.read == place.read:
         return held.tail
-    fresh = new_rows(place.lake, BARS, held.place.read, place.read.now, until=place.read.version)
+    fresh = new_rows(place.lake, place.table, then.read, place.read.now, until=place.read.version)
     return None if fresh is None else held.tail.followed_by(fresh, max(count, held.count) + 1)
 
 
