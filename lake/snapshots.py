@@ -189,3 +189,12 @@ def read(folder: Path, table: Any) -> Snapshot:
     )
     paths = [str(folder / unquote(name)) for name in files["name"]]
     return Snapshot(int(table.version()), files.with_columns(pl.Series("path", paths, dtype=pl.String)))
+
+
+def count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
+    """Number of rows, first and last event time, by reading them."""
+    first, last = (
+        bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
+    )
+    counted: tuple[int, datetime | None, datetime | None] = rows.select(pl.len(), first, last).collect().row(0)
+    return counted

@@ -29,6 +29,9 @@ from lake.settings import Settings, settings
 from lake.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
 from lake.spec import TableSpec
 
+CLEAN_UP = "delta.enableExpiredLogCleanup"
+"""Property, off in every table: Delta's own clean-up knows of no version in use; `lake.maintenance` does it."""
+HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
 REPAIRED = "quantlake.repaired"
 """Property with the time of the last repair."""
 MANY_FILES = 16
@@ -120,9 +123,10 @@ class Lake:
         """
         known = pl.col("known_time") <= require_utc(at)
         rows = self.read(spec, where=known if where is None else known & where, version=version)
-        if spec.restates:
-            rows = rows.sort("known_time", maintain_order=True).unique(list(spec.key), keep="last", maintain_order=True)
-        return rows.sort(spec.key)
+        if not spec.restates:
+            return rows.sort(spec.key)
+        last = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in spec.key)
+        return rows.sort([*spec.key, "known_time"]).filter(last | (pl.int_range(pl.len()) == pl.len() - 1))
 
     def changes(self, spec: TableSpec, since_version: int, until_version: int | None = None) -> pl.DataFrame | None:
         """The rows that were added after one version, read from their own files only.
@@ -211,6 +215,9 @@ class Lake:
         """Sum up the log so far in one durable file, so that opening the table needs no entry before it."""
         with self.writing(spec) as handle:
             with handle.table() as table:
+                if table.metadata().configuration.get(CLEAN_UP) != "false":  # made by an earlier version of this module
+                    _declare(table, {CLEAN_UP: "false"})
+            with handle.table() as table:
                 table.create_checkpoint()
             handle.durable = None
             self._make_durable(spec, handle)
@@ -228,14 +235,13 @@ class Lake:
         with self.writing(spec) as handle:
             while handle.snapshot().version <= beyond:
                 with handle.table() as table:
-                    mark = {REPAIRED: datetime.now(UTC).isoformat()}
-                    table.alter.set_table_properties(mark, raise_if_not_exists=False)
+                    _declare(table, {REPAIRED: datetime.now(UTC).isoformat()})
             self._make_durable(spec, handle)
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""
         snapshot = self._handle(spec).snapshot()
-        rows, first, last = snapshot.extent() or _count(_scan(spec, snapshot.paths))
+        rows, first, last = snapshot.extent() or snapshots.count(_scan(spec, snapshot.paths))
         return Report(
             name=spec.name,
             rows=rows,
@@ -278,8 +284,7 @@ class Lake:
             configuration={
                 KEY: json.dumps(spec.key),
                 RESTATES: json.dumps(spec.restates),
-                # Delta's own clean-up knows of no version in use: lake.maintenance does it.
-                "delta.enableExpiredLogCleanup": "false",
+                CLEAN_UP: "false",
             },
             raise_if_key_not_exists=False,
         )
@@ -311,7 +316,7 @@ class Lake:
                 table.schema(),
                 _partitions(spec),
                 commit_properties=CommitProperties(app_transactions=[Transaction(batch_id, 1)] if batch_id else None),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                post_commithook_properties=HOOKS,
             )
         self._make_durable(spec, handle)
 
@@ -355,14 +360,6 @@ def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:
     return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
 
 
-def _count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
-    first, last = (
-        bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
-    )
-    counted: tuple[int, datetime | None, datetime | None] = rows.select(pl.len(), first, last).collect().row(0)
-    return counted
-
-
 def _partitions(spec: TableSpec) -> list[str]:
     return [YEAR] if spec.by_year else []
 
@@ -371,6 +368,10 @@ def _delta_schema(spec: TableSpec) -> Schema:
     about = {column.name: {"comment": column.meaning, "unit": column.unit} for column in spec.columns}
     fields = [field.with_metadata(about[field.name]) for field in spec.empty().to_arrow().schema]
     return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.int32()) for name in _partitions(spec))]))
+
+
+def _declare(table: DeltaTable, properties: dict[str, str]) -> None:
+    table.alter.set_table_properties(properties, raise_if_not_exists=False, post_commithook_properties=HOOKS)
 
 
 def _require_columns(spec: TableSpec, table: DeltaTable) -> None:

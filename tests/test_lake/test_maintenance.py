@@ -240,3 +240,13 @@ def test_the_example_of_pins_survives_a_copy_of_the_lake(lake: Lake, tmp_path: P
     pin(lake, "model:a", lake.versions([FACTS]))
     other = Lake(shutil.copytree(lake.root, tmp_path / "copy"))
     assert pins.pins_in_use(other) == pins_in_use(lake)
+
+
+def test_a_table_made_without_it_gets_deltas_own_clean_up_turned_off(lake: Lake) -> None:
+    lake.merge(FACTS, session(0))
+    DeltaTable(str(lake.path(FACTS))).alter.set_table_properties({"delta.enableExpiredLogCleanup": "true"})
+    version, seen = lake.version(FACTS), set[Path]()
+    age(lake, seen, -4_000)
+    lake.checkpoint(FACTS)
+    assert DeltaTable(str(lake.path(FACTS))).metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
+    assert lake.read(FACTS, version=version).height == 3
