@@ -42,6 +42,8 @@ class DataFile:
 
 def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataFile]:
     """Write rows as one file, or as one per year, and flush them; no reader sees them before a commit names them."""
+    if rows.is_empty():
+        return []
     if not spec.by_year:
         return [_write(folder, spec, rows, None)]
     years = rows.with_columns(pl.col("event_time").dt.year().alias(YEAR)).partition_by(YEAR, as_dict=True)

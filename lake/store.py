@@ -58,7 +58,7 @@ class Lake:
 
     def path(self, spec: TableSpec) -> Path:
         """Folder of a table."""
-        return self.root / spec.name
+        return (self.root / spec.name).absolute()
 
     def exists(self, spec: TableSpec) -> bool:
         """Whether the table has ever been written."""

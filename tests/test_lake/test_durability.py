@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from lake import store
+from lake import files, store
+from lake.durable import flush
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
 from lake.testing import as_received, tiny_market
@@ -155,3 +156,27 @@ def test_a_checkpoint_is_flushed_too(lake: Lake, monkeypatch: pytest.MonkeyPatch
     assert (lake.path(BARS) / "_delta_log" / "_last_checkpoint").exists()
     assert unflushed(lake, flushed) == set()
     assert lake.read(BARS).sort("event_time")["close"].to_list() == bars["close"].to_list()
+
+
+def test_data_is_on_disk_before_a_commit_names_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Telling(DeltaTable):
+        def create_write_transaction(self, actions: list[object], *arguments: object, **options: object) -> None:
+            done.extend(f"commit {Path(action.path).name}" for action in actions)  # type: ignore[attr-defined]
+            super().create_write_transaction(actions, *arguments, **options)  # type: ignore[arg-type]
+
+    def tell(path: Path) -> None:
+        flush(path)
+        done.append(f"flush {path.name}")
+
+    monkeypatch.setattr(store, "DeltaTable", Telling)
+    monkeypatch.setattr(files, "flush", tell)
+    monkeypatch.setattr(store, "flush", tell)
+    lake.merge(BARS, tiny_market(["AAA"], sessions=300, seed=1))
+    names = [Path(file).name for file in lake.files(BARS)]
+    assert len(names) == 2
+    for name in names:
+        assert done.index(f"flush {name}") < done.index(f"commit {name}")
+    entry = f"flush {lake.version(BARS):020d}.json"
+    assert done.index(entry) > max(done.index(f"commit {name}") for name in names)

@@ -149,6 +149,23 @@ def test_an_empty_frame_makes_the_table_and_nothing_more(lake: Lake) -> None:
     assert lake.read_as_of(FACTS, day(0)).is_empty()
 
 
+def test_an_empty_batch_is_remembered_and_adds_no_file(lake: Lake) -> None:
+    for spec in (FACTS, VERDICTS):
+        lake.append(spec, spec.empty(), batch_id="b1")
+        assert lake.append(spec, spec.empty(), batch_id="b1").details["reason"] == "batch b1 is already stored"
+        assert lake.files(spec) == []
+
+
+def test_a_lake_named_by_a_relative_path_is_the_one_below_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("one", "other")):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        Lake(Path("tables")).merge(FACTS, facts([("A", number, number, 1.0)]))
+        assert Lake(Path("tables")).read(FACTS)["event_time"].to_list() == [day(number)]
+
+
 def test_lists_of_numbers_are_compared_by_value(lake: Lake) -> None:
     spec = TableSpec(
         name="windows",
