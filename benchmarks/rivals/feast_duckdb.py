@@ -1,6 +1,6 @@
 """Join features to a spine with Feast's DuckDB store: a script for an environment where quantlake is not needed.
 
-``python feast_duckdb.py in.npz out.npz``. The input holds ``rows`` and ``spine``, paths of Parquet files with ``symbol``,
+``python feast_duckdb.py in.npz out.npz``. The input holds ``rows`` and ``spine``: Parquet files with ``symbol``,
 ``event_time``, ``known_time`` and features, and with ``symbol`` and ``event_timestamp``; ``features``, their names;
 ``days``, how old a value may be; and ``repetitions``. The output holds ``values`` as ``[row of the spine, feature]`` in
 the order of the spine, ``all_seconds`` of the repetitions and ``seconds``, their median, from the pandas frame that is

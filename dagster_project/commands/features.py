@@ -1,0 +1,205 @@
+"""Verbs of `quantlake features`: what is declared, what a feature says now, how much is known, whether it is kept."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from feature_repo.coverage import Newest
+    from lake.store import Lake
+
+app = typer.Typer(help="Features: what is declared, newest values, coverage, contract.", no_args_is_help=True)
+WIDTH = 118
+"""Columns of the tables where there is no terminal to ask, as in a log file."""
+
+Group = Annotated[str | None, typer.Option(help="One feature group, e.g. technical; all of them when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
+
+
+@app.command("list")
+def list_features(group: Group = None, *, as_json: AsJson = False) -> None:
+    """List every feature by group, with its unit, look-back and warm-up in bars."""
+    from feature_repo.coverage import listing
+
+    found = listing(group)
+    if as_json:
+        _print_json(found)
+        return
+    for name, rows in _by_group(found).items():
+        served = ", served online" if rows[0]["online"] else ""
+        columns = ("feature", "unit", "lookback", "warm_up")
+        _print_table(f"{name}: {len(rows)} features{served}", columns, ([row[c] for c in columns] for row in rows))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a feature, e.g. rsi_14.")],
+    *,
+    symbols: Annotated[int, typer.Option(min=1, help="How many symbols to show values of.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show a feature: formula, null rule, source, and its newest values."""
+    from feature_repo.coverage import declaration, newest_values
+    from lake.errors import NotReadyError
+
+    said = declaration(name)
+    lake, now = _lake_and_now()
+    problem, values = "", []
+    try:
+        values = newest_values(lake, name, now, symbols)
+    except NotReadyError as error:
+        problem = str(error)
+    if as_json:
+        _print_json({**said, "newest": [_plain(one) for one in values]})
+        return
+    _print_table(
+        name, ("", ""), ((key.replace("_", " "), _text(value)) for key, value in said.items()), is_headed=False
+    )
+    columns = ("symbol", "session", "newest", f"last {len(values[0].values)} sessions" if values else "")
+    _print_table("Newest values", columns, ((v.symbol, _day(v.event_time), v.values[-1], v.sparkline) for v in values))
+    if problem:
+        _console().print(problem, highlight=False)
+
+
+@app.command()
+def coverage(
+    group: Group = None,
+    *,
+    by: Annotated[str, typer.Option(help="year or symbol.")] = "year",
+    as_json: AsJson = False,
+) -> None:
+    """Show in how many of the stored rows each feature is known, also by year or by symbol."""
+    from feature_repo import coverage as features
+
+    lake, now = _lake_and_now()
+    found = features.coverage(lake, now, _year_or_symbol(by), group)
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        _console().print(f"No table of features is made yet under {lake.root}. Run `make demo`.", highlight=False)
+    for name, rows in _by_group(found).items():
+        parts = list(rows[0]["by"])
+        title = f"{name}: known in % of {rows[0]['rows']:,} rows"
+        if by == "year":
+            columns = ("feature", "all", *parts)
+            lines = ([r["feature"], _percent(r["share"]), *map(_percent, r["by"].values())] for r in rows)
+            _print_table(title, columns, lines)
+        else:
+            _print_table(title, ("feature", "all", "least", "of"), map(_least, rows))
+
+
+@app.command()
+def check(group: Group = None, *, as_json: AsJson = False) -> None:
+    """Hold the stored features to their declarations, and the online store to the lake; exit code 1 if one fails."""
+    from feature_repo.coverage import check_kept
+    from feature_repo.parity import compare_stores
+    from lake.errors import NotReadyError, OnlineStoreError
+    from lake.settings import settings
+
+    lake, now = _lake_and_now()
+    kept = check_kept(lake, now, group)
+    parity, skipped = None, ""
+    try:
+        parity = compare_stores(lake, settings())
+    except (NotReadyError, OnlineStoreError) as error:
+        skipped = str(error)
+    differences = [] if parity is None else [_plain(one) for one in parity.differences]
+    if as_json:
+        told = {"tables": [_plain(one) for one in kept], "parity": differences, "parity_skipped": skipped}
+        _print_json(told)
+    else:
+        lines = ((one.table, f"{one.rows:,}", _day(one.last), "; ".join(one.problems) or "kept") for one in kept)
+        _print_table("Declarations", ("table", "rows", "newest", "verdict"), lines)
+        names = ("view", "feature", "mismatch", "missing", "extra")
+        if differences:
+            _print_table("Online, not as in the lake", names, ([one[name] for name in names] for one in differences))
+        verdict = f"Online was not compared. {skipped}" if skipped else _verdict(parity)
+        _console().print(verdict, highlight=False)
+    if differences or any(one.problems for one in kept):
+        raise typer.Exit(1)
+
+
+def _verdict(parity: Any) -> str:
+    counted = f"{sum(parity.values.values()):,} values of {sum(parity.rows.values()):,} rows"
+    return f"Online and lake agree in every bit of {counted}." if parity.is_equal else f"Compared were {counted}."
+
+
+def _lake_and_now() -> "tuple[Lake, datetime]":
+    from lake.clock import ReplayClock
+    from lake.settings import settings
+    from lake.store import Lake
+
+    return Lake.open(), ReplayClock(settings().home / "clock.json").now()
+
+
+def _year_or_symbol(by: str) -> Literal["year", "symbol"]:
+    from lake.errors import UnknownNameError
+
+    if by == "year":
+        return "year"
+    if by == "symbol":
+        return "symbol"
+    raise UnknownNameError("way to divide the rows", by, ["year", "symbol"])
+
+
+def _least(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A feature, and the symbol of which least is known."""
+    symbol, share = min(row["by"].items(), key=lambda pair: pair[1])
+    return row["feature"], _percent(row["share"]), _percent(share), symbol
+
+
+def _by_group(found: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for one in found:
+        groups.setdefault(one["group"], []).append(one)
+    return groups
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]], *, is_headed: bool = True) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
+    table.show_header = is_headed
+    for index, column in enumerate(columns):
+        right = is_headed and index > 0 and column not in {"verdict", "unit"}
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_text, row))
+    if table.row_count:
+        _console().print(table, highlight=False)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=WIDTH)
+
+
+def _print_json(value: Any) -> None:
+    _console().print_json(json.dumps(value, default=str))
+
+
+def _plain(one: "Newest | Any") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(one)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def _day(at: "datetime | None") -> str:
+    return "" if at is None else f"{at:%Y-%m-%d}"

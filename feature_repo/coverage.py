@@ -1,0 +1,220 @@
+"""What there is of each feature: its declaration, its newest values, how much of it is known, whether it is kept."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import polars as pl
+
+from feature_repo.catalog import GROUPS, feature_of, group_of
+from feature_repo.spec import Feature, FeatureGroup
+from lake.errors import NotReadyError
+from lake.spec import TableSpec
+from lake.store import Lake
+
+By = Literal["year", "symbol"]
+SHOWN_SESSIONS = 30
+RECENT = timedelta(days=2 * SHOWN_SESSIONS)
+SAID = (
+    *("name", "meaning", "unit", "formula", "null_rule", "lookback", "warm_up", "inputs", "minimum", "maximum"),
+    *("is_scale_free", "source"),
+)
+"""What a reader is shown of a declaration, in this order."""
+BARS_OF_TEXT = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The last values of a feature of one symbol.
+
+    Parameters
+    ----------
+    event_time
+        Close of its newest session.
+    values
+        Oldest first, the newest last; None is not known.
+    """
+
+    symbol: str
+    event_time: datetime
+    values: tuple[float | None, ...]
+
+    @property
+    def sparkline(self) -> str:
+        """The values as a row of small bars between their least and their greatest; a gap where one is not known."""
+        known = [value for value in self.values if value is not None]
+        if not known:
+            return " " * len(self.values)
+        low, span = min(known), (max(known) - min(known)) or 1.0
+        top = len(BARS_OF_TEXT) - 1
+        return "".join(" " if v is None else BARS_OF_TEXT[round((v - low) / span * top)] for v in self.values)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a table of features breaks of its declaration; nothing where `problems` is empty."""
+
+    table: str
+    rows: int
+    last: datetime | None
+    problems: tuple[str, ...]
+
+
+def listing(group: str | None = None) -> list[dict[str, Any]]:
+    """Every feature, or those of one group, by group: name, unit, look-back, warm-up, and whether it is served."""
+    return [
+        {
+            "group": one.name,
+            "feature": feature.name,
+            "unit": feature.unit,
+            "lookback": feature.lookback,
+            "warm_up": feature.warm_up,
+            "online": one.is_online,
+        }
+        for one in _groups(group)
+        for feature in one
+    ]
+
+
+def declaration(name: str) -> dict[str, Any]:
+    """Everything that is declared of a feature; an unknown name raises `UnknownNameError` with the nearest."""
+    group, feature = feature_of(name)
+    said = {key: getattr(feature, key) for key in SAID}
+    said = {key: value for key, value in said.items() if value is not None and value != ""}
+    return {"group": group.name, "table": group.table.name, "online": group.is_online} | said
+
+
+def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> list[Newest]:
+    """Values of a feature over the newest sessions, of some symbols in the order of their names.
+
+    Raises
+    ------
+    NotReadyError
+        If its table is not made yet.
+    """
+    group, feature = feature_of(name)
+    stored = _stored(lake, group.table, now)
+    last: Any = stored.select(pl.col("event_time").max()).collect().item()
+    if last is None:
+        return []
+    rows = stored.filter(pl.col("event_time") > last - RECENT).select(
+        "symbol", "event_time", "known_time", feature.name
+    )
+    shown = (
+        rows.collect()
+        .sort("symbol", "event_time", "known_time")
+        .unique(["symbol", "event_time"], keep="last", maintain_order=True)
+    )
+    return [
+        Newest(str(key[0]), part["event_time"][-1], tuple(part[feature.name].tail(SHOWN_SESSIONS)))
+        for key, part in list(shown.group_by("symbol", maintain_order=True))[:symbols]
+    ]
+
+
+def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = None) -> list[dict[str, Any]]:
+    """Share of the stored rows in which each feature is known.
+
+    Parameters
+    ----------
+    by
+        Also by year of the session, or by symbol.
+
+    Returns
+    -------
+    list
+        ``group, feature, rows, share`` and ``by``: the share of each year or symbol. Groups that are not stored yet
+        are left out. A restated row counts each time it is stored.
+    """
+    parts = {"year": pl.col("event_time").dt.year().cast(pl.String), "symbol": pl.col("symbol")}
+    found = []
+    for one in _groups(group):
+        if not lake.exists(one.table):
+            continue
+        names = [feature.name for feature in one]
+        counted = _stored(lake, one.table, now).group_by(parts[by].alias("part")).agg(pl.len(), pl.col(names).count())
+        counts = counted.sort("part").collect()
+        rows = int(counts["len"].sum())
+        found += [
+            {
+                "group": one.name,
+                "feature": name,
+                "rows": rows,
+                "share": counts[name].sum() / rows if rows else None,
+                "by": dict(zip(counts["part"], counts[name] / counts["len"], strict=True)),
+            }
+            for name in names
+        ]
+    return found
+
+
+def check_kept(lake: Lake, now: datetime, group: str | None = None) -> list[Kept]:
+    """Hold the tables of features to what is declared: columns and types, bounds, finite values, known after the event.
+
+    Raises
+    ------
+    NotReadyError
+        If none of the tables is made yet.
+    """
+    made = [one for one in _groups(group) if lake.exists(one.table)]
+    if not made:
+        raise NotReadyError(
+            f"No table of features is made yet under {lake.root}. Run `make demo`, or materialise the assets of the "
+            "group 'features'."
+        )
+    return [_kept(lake, one, now) for one in made]
+
+
+def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> Kept:
+    problems = list(_schema_problems(lake, group.table))
+    if problems:
+        return Kept(group.table.name, 0, None, tuple(problems))
+    breaks = {feature.name: _breaks(feature) for feature in group}
+    asked = _stored(lake, group.table, now).select(
+        pl.len().alias("__rows"),
+        pl.col("event_time").max().alias("__last"),
+        (pl.col("known_time") < pl.col("event_time")).sum().alias("known before it happened"),
+        *(rule.sum().alias(name) for name, rule in breaks.items()),
+    )
+    counts = asked.collect().row(0, named=True)
+    rows, last = counts.pop("__rows"), counts.pop("__last")
+    return Kept(group.table.name, rows, last, tuple(_sentence(name, n) for name, n in counts.items() if n))
+
+
+def _sentence(what: str, count: int) -> str:
+    return f"{count:,} rows {what}" if " " in what else f"{count:,} values of {what} are out of bounds or not finite"
+
+
+def _breaks(feature: Feature) -> pl.Expr:
+    """Whether a value is none that the feature can have."""
+    value = pl.col(feature.name)
+    broken = ~value.is_finite()
+    if feature.minimum is not None:
+        broken |= value < feature.minimum
+    if feature.maximum is not None:
+        broken |= value > feature.maximum
+    return broken.fill_null(value=False)
+
+
+def _schema_problems(lake: Lake, table: TableSpec) -> Iterable[str]:
+    stored = next(one for one in lake.stored() if one.name == table.name)
+    kept = pl.DataFrame(pl.from_arrow(stored.schema.empty_table())).schema
+    for name, dtype in table.schema.items():
+        if name not in kept:
+            yield f"column {name} is not stored"
+        elif kept[name] != dtype:
+            yield f"column {name} is stored as {kept[name]}, declared {dtype}"
+    yield from (f"column {name} is stored and not declared" for name in kept if name not in {*table.names, "year"})
+
+
+def _stored(lake: Lake, table: TableSpec, now: datetime) -> pl.LazyFrame:
+    if not lake.exists(table):
+        raise NotReadyError(
+            f"Table '{table.name}' is not made yet under {lake.root}. Run `make demo`, or materialise the asset of "
+            "that name."
+        )
+    return lake.scan(table).filter(pl.col("known_time") <= now)
+
+
+def _groups(name: str | None) -> Sequence[FeatureGroup]:
+    return GROUPS if name is None else (group_of(name),)

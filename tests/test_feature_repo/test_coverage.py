@@ -1,0 +1,105 @@
+"""What is told of the features: declarations, newest values, how much is known, what breaks its declaration."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
+from feature_repo.coverage import Newest, check_kept, coverage, declaration, listing, newest_values
+from feature_repo.update import update_technical
+from lake.clock import DEMO_START, FixedClock
+from lake.errors import NotReadyError, UnknownNameError
+from lake.store import Lake
+
+
+@pytest.fixture
+def made(make_lake: Callable, small_market: Callable) -> Lake:
+    lake = make_lake(small_market(60))
+    update_technical(lake, FixedClock(DEMO_START))
+    return lake
+
+
+def test_every_declared_feature_is_listed_once_with_its_group() -> None:
+    found = listing()
+    assert [(one["group"], one["feature"]) for one in found] == [(g.name, f.name) for g in GROUPS for f in g]
+    assert [one["feature"] for one in listing("technical")] == [feature.name for feature in TECHNICAL]
+    with pytest.raises(UnknownNameError, match="Did you mean technical"):
+        listing("tecnical")
+
+
+def test_a_declaration_says_everything_that_is_there_to_say() -> None:
+    said = declaration("rsi_14")
+    assert (said["group"], said["unit"], said["lookback"], said["maximum"]) == ("technical", "0-100", 15, 100)
+    assert "source" not in said
+    with pytest.raises(UnknownNameError, match="Did you mean rsi_14"):
+        declaration("rsi14")
+
+
+def test_the_newest_values_are_the_last_sessions_of_each_symbol(made: Lake) -> None:
+    stored = made.read_as_of(FEATURES_TECHNICAL, DEMO_START)
+    found = newest_values(made, "return_1d", DEMO_START, symbols=5)
+    assert [one.symbol for one in found] == ["AAA", "BBB"]
+    for one in found:
+        expected = stored.filter(pl.col("symbol") == one.symbol)["return_1d"].tail(30)
+        assert list(one.values) == expected.to_list()
+        assert one.event_time == DEMO_START
+        assert len(one.sparkline) == 30
+
+
+def test_a_sparkline_runs_from_the_least_to_the_greatest_and_leaves_a_gap_for_a_null() -> None:
+    at = datetime(2012, 1, 3, tzinfo=UTC)
+    assert Newest("A", at, (0.0, None, 1.0, 0.5)).sparkline == "▁ █▅"
+    assert Newest("A", at, (2.0, 2.0)).sparkline == "▁▁"
+    assert Newest("A", at, (None,)).sparkline == " "
+
+
+@pytest.mark.parametrize("by", ["year", "symbol"])
+def test_coverage_counts_what_is_known(made: Lake, by: str) -> None:
+    stored = made.read(FEATURES_TECHNICAL)
+    found = {one["feature"]: one for one in coverage(made, DEMO_START, by=by)}
+    assert set(found) == {feature.name for feature in TECHNICAL}
+    for name in ("return_1d", "return_20d", "return_252d", "market_return"):
+        assert found[name]["rows"] == stored.height
+        assert found[name]["share"] == stored[name].count() / stored.height
+        key = stored["event_time"].dt.year().cast(pl.String) if by == "year" else stored["symbol"]
+        for part, share in found[name]["by"].items():
+            values = stored.filter(key == part)[name]
+            assert share == values.count() / len(values)
+    assert coverage(made, DEMO_START, group="volume") == []
+
+
+def test_a_table_that_keeps_its_declaration_has_no_problem(made: Lake) -> None:
+    (kept,) = check_kept(made, DEMO_START)
+    assert (kept.table, kept.problems, kept.last) == ("features_technical", (), DEMO_START)
+    assert kept.rows == made.read(FEATURES_TECHNICAL).height
+
+
+def test_a_value_out_of_its_bounds_is_counted(made: Lake) -> None:
+    last = made.read(FEATURES_TECHNICAL).filter(pl.col("event_time") == DEMO_START)
+    later = pl.col("known_time") + pl.duration(hours=1)
+    made.merge(FEATURES_TECHNICAL, last.with_columns(later, pl.lit(101.0).alias("rsi_14")))
+    (kept,) = check_kept(made, datetime(2013, 1, 1, tzinfo=UTC))
+    assert kept.problems == ("2 values of rsi_14 are out of bounds or not finite",)
+    (before,) = check_kept(made, DEMO_START)
+    assert before.problems == ()
+
+
+def test_a_table_with_other_columns_than_declared_is_told_so(made: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant of the schema check: the declaration lost a column and gained another."""
+    from dataclasses import replace
+
+    from feature_repo import coverage as module
+
+    other = replace(TECHNICAL, features=(*TECHNICAL.features[1:], replace(TECHNICAL.features[0], name="return_2d")))
+    monkeypatch.setattr(module, "GROUPS", (other,))
+    (kept,) = check_kept(made, DEMO_START)
+    assert kept.problems == ("column return_2d is not stored", "column return_1d is stored and not declared")
+
+
+def test_without_tables_the_next_step_is_named(lake: Lake) -> None:
+    with pytest.raises(NotReadyError, match=r"No table of features is made yet .*make demo"):
+        check_kept(lake, DEMO_START)
+    with pytest.raises(NotReadyError, match=r"'features_technical' is not made yet"):
+        newest_values(lake, "rsi_14", DEMO_START)
