@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HISTORY_SESSIONS = 300
 """Sessions that a generated market has lived through before the first one that is measured."""
+SERVED = "online_store"
+"""Stage after which the session is served; what follows is for research and training."""
 SAMPLE_MODELS = ("naive", "ridge", "lightgbm", "lstm")
 """Models that are put in service for a generated market."""
 
@@ -57,7 +59,7 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
     Yields
     ------
     Stage
-        As each is done, in the order the data flows.
+        As each is done: first what is served, then the tables that only research and training read.
     """
     for name, step in _steps(market, clock, forecast_sessions):
         started = time.perf_counter()
@@ -66,7 +68,7 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
 
 
 def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str, Callable[[], Report]]]":
-    from feature_repo.catalog import GROUPS
+    from feature_repo.catalog import GROUPS, TECHNICAL
     from feature_repo.retrieval import materialize
     from feature_repo.update import update_group, update_labels, update_regimes, update_windows
     from lake.ingest import ingest_bars, refine_to_lake
@@ -75,13 +77,14 @@ def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str
     lake = market.lake
     yield "raw_bars", lambda: ingest_bars(lake, market.source, clock)
     yield "bars", lambda: refine_to_lake(lake, clock)[0]
-    for group in GROUPS:
-        yield group.table.name, lambda group=group: update_group(lake, clock, group)  # type: ignore[misc]
-    yield "labels", lambda: update_labels(lake, clock)
+    yield TECHNICAL.table.name, lambda: update_group(lake, clock, TECHNICAL)
     yield "regimes", lambda: update_regimes(lake, clock)
     yield "model_windows", lambda: update_windows(lake, clock)
     yield "forecasts", lambda: score_newest(lake, market.champions.current().engines, clock, sessions=sessions)
-    yield "online_store", lambda: materialize(lake, market.settings, clock.now())
+    yield SERVED, lambda: materialize(lake, market.settings, clock.now())
+    for group in [group for group in GROUPS if group is not TECHNICAL]:
+        yield group.table.name, lambda group=group: update_group(lake, clock, group)  # type: ignore[misc]
+    yield "labels", lambda: update_labels(lake, clock)
 
 
 def users_market(settings: "Settings") -> Market:
@@ -134,6 +137,17 @@ def live_through(market: Market, sessions: int) -> "Iterator[list[Stage]]":
 
     for at in next_closes(DEMO_START, sessions):
         yield list(update(market, FixedClock(at), forecast_sessions=1))
+
+
+def seconds_until_served(run: Sequence[Stage]) -> float:
+    """Seconds from the first stage to the end of the one that puts the session into the online store."""
+    upto = [stage.name for stage in run].index(SERVED) + 1
+    return sum(stage.seconds for stage in run[:upto])
+
+
+def seconds_together(run: Sequence[Stage]) -> float:
+    """Seconds of all stages."""
+    return sum(stage.seconds for stage in run)
 
 
 def median_seconds(runs: Sequence[Sequence[Stage]]) -> Mapping[str, float]:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -76,7 +77,7 @@ def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
     """Seconds of each stage: of the first update, and the median of the later ones."""
     from rich.table import Table
 
-    from dagster_project.daily import median_seconds
+    from dagster_project.daily import median_seconds, seconds_together, seconds_until_served
 
     warm = median_seconds(runs[1:])
     table = Table(title=f"One session, {len(runs) - 1} warm updates")
@@ -84,7 +85,7 @@ def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
         table.add_column(name, justify="left" if name == "stage" else "right")
     for first, last in zip(runs[0], runs[-1], strict=True):
         table.add_row(first.name, f"{last.report.added:,}", f"{first.seconds:.3f}", f"{warm[first.name]:.3f}")
-    whole = sorted(sum(stage.seconds for stage in run) for run in runs[1:])[len(runs[1:]) // 2]
     table.add_section()
-    table.add_row("together", "", f"{sum(stage.seconds for stage in runs[0]):.3f}", f"{whole:.3f}", style="bold")
+    for name, seconds in (("until it is served", seconds_until_served), ("together", seconds_together)):
+        table.add_row(name, "", f"{seconds(runs[0]):.3f}", f"{median(map(seconds, runs[1:])):.3f}", style="bold")
     return table

@@ -1,0 +1,164 @@
+"""One more session: the features beside a full computation (P5), and the whole update beside its bare stages (P15)."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from benchmarks.report import RATIO, Topic
+from dagster_project import daily
+from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
+from feature_repo.held_tails import BAR_TAIL
+from feature_repo.incremental import compute_whole
+from feature_repo.panel import compute_group
+from feature_repo.redis_server import connect, redis_url, running_redis
+from feature_repo.update import update_group
+from feature_repo.windows import FORECAST_V1, build_windows, to_model_input, window_hash
+from lake.calendars import next_closes
+from lake.clock import DEMO_START, FixedClock
+from lake.refine.bars import refine_bars
+from lake.stamps import Seen
+from lake.store import Lake
+from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
+from lake.tails import rows_around
+from lake.testing import GeneratedMarket
+
+SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
+"""Symbols, sessions before the first update (five years), and updates, the first of which is cold."""
+SERVED_HISTORY = 300
+
+
+def measure(
+    symbols: int = SYMBOLS, history: int = HISTORY, sessions: int = SESSIONS, served_history: int = SERVED_HISTORY
+) -> Topic:
+    """Measure both in scratch folders that are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="quantlake-update-") as folder:
+        features, note = measure_features(Path(folder) / "features", symbols, history, sessions)
+        served, stages = measure_update(Path(folder) / "served", symbols, sessions, served_history)
+    text = (
+        f"{symbols:,} symbols. Features: one more session over {history:,} sessions beside computing and storing all "
+        f"of them. Update: raw rows, bars, technical features, regimes, windows, forecasts of "
+        f"{', '.join(daily.SAMPLE_MODELS)}, Delta and Redis, beside the same computations and writes without checks, "
+        f"stamps and logs. Medians of {sessions - 1}, interleaved."
+    )
+    return Topic("One more session", text, RATIO, (*features, *served), (note, *stages))
+
+
+def measure_features(folder: Path, symbols: int, history: int, sessions: int) -> tuple[list[tuple[str, ...]], str]:
+    """P5: the features of one more session, beside a full computation of the same table; both stored."""
+    source = GeneratedMarket.ending(symbols, history)
+    lake, days = Lake(folder / "updated"), next_closes(DEMO_START, sessions)
+    lake.merge(BARS, refine_bars(source.read(None, DEMO_START).rows).bars)
+    update_group(lake, FixedClock(DEMO_START), TECHNICAL)
+    ours, theirs, after = [], [], DEMO_START
+    for number, day in enumerate(days):
+        lake.merge(BARS, refine_bars(source.read(after, day).rows).bars)
+        after = day
+        ours.append(timed(partial(update_group, lake, FixedClock(day), TECHNICAL)))
+        theirs.append(timed(partial(_whole, lake, folder / f"whole{number}", day)))
+    _require_same(lake, Lake(folder / f"whole{sessions - 1}"), days[-1])
+    whole, one = median(theirs[1:]), median(ours[1:])
+    row = ("P5 features of one more session", f"{whole:.2f} s", f"{one:.3f} s", *ratio(one / whole, 1 / 5, 1 / 10))
+    return [row], f"P5: the first update of the process took {ours[0]:.2f} s; both tables agree to 1e-9, nulls included"
+
+
+def _whole(lake: Lake, folder: Path, day: datetime) -> None:
+    """Compute every row and store it in an empty table."""
+    fresh = Lake(folder)
+    for rows in compute_whole(lake, TECHNICAL, Seen(lake.version(BARS), day)):
+        fresh.merge(FEATURES_TECHNICAL, rows)
+
+
+def _require_same(ours: Lake, theirs: Lake, day: datetime) -> None:
+    updated, whole = (lake.read_as_of(FEATURES_TECHNICAL, day) for lake in (ours, theirs))
+    assert_frame_equal(updated, whole, rel_tol=1e-9, abs_tol=0)
+
+
+def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> tuple[list[tuple[str, ...]], list[str]]:
+    """P15: an update until it is served, beside its bare stages on the rows of the same session."""
+    settings = daily.scratch_settings(folder)
+    runs, bare = [], []
+    with running_redis(settings):
+        market = daily.generated_market(settings, symbols, lambda _: None, history=history)
+        for number, run in enumerate(daily.live_through(market, sessions)):
+            runs.append(run)
+            bare.append(bare_stages(market, folder / f"bare{number}", next_closes(DEMO_START, sessions)[number]))
+    floors = {name: median(one[name] for one in bare[1:]) for name in bare[0]}
+    whole, floor = median(map(daily.seconds_until_served, runs[1:])), sum(floors.values())
+    together = median(map(daily.seconds_together, runs[1:]))
+    rows: list[tuple[str, ...]] = [
+        ("P15 update until it is served", "2 s", f"{whole:.2f} s", *ratio(whole, 2.0, 1.2)),
+        ("P15 the same beside its bare stages", f"{floor:.2f} s", f"{whole:.2f} s", *ratio(whole / floor, 1.3, 1.3)),
+    ]
+    told = daily.median_seconds(runs[1:])
+    notes = [
+        "stages of ours, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in told.items()),
+        "bare stages, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in floors.items()),
+        f"first update of the process until it is served: {daily.seconds_until_served(runs[0]):.2f} s",
+        f"with the feature groups that no model in service reads, and the labels: {together:.2f} s",
+    ]
+    return rows, notes
+
+
+def bare_stages(market: daily.Market, folder: Path, day: datetime) -> dict[str, float]:
+    """Seconds of each computation and write of a session, with what it reads already in memory."""
+    lake, scratch = market.lake, Lake(folder)
+    today = pl.col("event_time") == day
+    raw, bars = (lake.read(spec, where=today) for spec in (RAW_BARS, BARS))
+    first = bars.filter(pl.col("symbol") != "^GSPC").select("symbol", first="event_time")
+    index = lake.read(BARS, where=pl.col("symbol") == "^GSPC").select(BAR_TAIL)
+    tail = rows_around(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=BAR_TAIL)
+    panel = pl.concat([tail, index]).sort("symbol", "event_time")
+    features, windows, forecasts = (lake.read(s, where=today) for s in (FEATURES_TECHNICAL, MODEL_WINDOWS, FORECASTS))
+    recent = rows_around(lake, FEATURES_TECHNICAL, first, FORECAST_V1.sessions - 1, now=day)
+    engines = market.champions.current().engines
+    x = to_model_input(build_windows(recent, FORECAST_V1, at=[day]).values)
+    seconds = {
+        "raw rows": timed(lambda: scratch.append(RAW_BARS, raw, batch_id="bare")),
+        "bars": timed(lambda: (refine_bars(raw), scratch.append(BARS, bars, batch_id="bare"))),
+        "features": timed(
+            lambda: (compute_group(panel, TECHNICAL), scratch.append(FEATURES_TECHNICAL, features, batch_id="bare"))
+        ),
+        "windows": timed(lambda: (_cut(recent, day), scratch.append(MODEL_WINDOWS, windows, batch_id="bare"))),
+        "forecasts": timed(
+            lambda: (
+                [engine.predict(x) for engine in engines.values()],
+                scratch.append(FORECASTS, forecasts, batch_id="bare"),
+            )
+        ),
+    }
+    return seconds | {"Redis": timed(lambda: _set(market, x))}
+
+
+def _cut(recent: pl.DataFrame, day: datetime) -> list[str]:
+    return [window_hash(window) for window in build_windows(recent, FORECAST_V1, at=[day]).values]
+
+
+def _set(market: daily.Market, x: np.ndarray) -> None:
+    """Write as many bytes as the windows have, one value per symbol, in one pipeline."""
+    with connect(redis_url(market.settings), 10.0) as client:
+        pipe = client.pipeline(transaction=True)
+        for number, window in enumerate(x):
+            pipe.set(f"bare:{number}", window[:, : x.shape[2] // 2].tobytes())
+        pipe.execute()
+        client.delete(*(f"bare:{number}" for number in range(len(x))))
+
+
+def ratio(found: float, must: float, aim: float) -> tuple[str, str, str]:
+    """A figure beside its goals, smaller being better."""
+    met = "aim" if found <= aim else "must" if found <= must else "no"
+    return f"{found:.2f}", f"{must:.2g} / {aim:.2g}", met
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that a piece of work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

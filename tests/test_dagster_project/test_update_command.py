@@ -1,0 +1,119 @@
+"""One more session of a generated market, from raw rows to Redis, and what each stage says of itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from rich.console import Console
+
+from dagster_project import daily
+from dagster_project.commands.update import timings
+from feature_repo.catalog import GROUPS
+from feature_repo.redis_server import running_redis
+from feature_repo.retrieval import OnlineReader
+from lake.calendars import next_closes
+from lake.clock import DEMO_START, FixedClock
+from lake.ingest import ingest_bars, refine_to_lake
+from lake.store import Lake
+from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
+from lake.testing import GeneratedMarket
+from serving.replay import replay_forecasts
+from serving.scoring import score_newest
+
+SYMBOLS, SESSIONS = 60, 3
+DAYS = next_closes(DEMO_START, SESSIONS)
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[daily.Market, list[list[daily.Stage]]]]:
+    """A small generated market whose models are real, after three updates; its Redis runs."""
+    settings = daily.scratch_settings(tmp_path_factory.mktemp("generated"))
+    with pytest.MonkeyPatch.context() as patched, running_redis(settings):
+        patched.setattr(daily, "SAMPLE_MODELS", ("naive", "ridge"))
+        market = daily.generated_market(settings, SYMBOLS, lambda _: None)
+        yield market, list(daily.live_through(market, SESSIONS))
+
+
+def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
+    _, runs = lived
+    for run in runs:
+        added = {stage.name: stage.report.added for stage in run}
+        assert added["raw_bars"] == added["bars"] == SYMBOLS + 1  # the index is one of them
+        assert {added[group.table.name] for group in GROUPS} == {SYMBOLS}
+        assert added["model_windows"] == added["online_store"] == SYMBOLS
+        assert added["forecasts"] == 2 * 2 * SYMBOLS  # models, horizons
+
+
+def test_an_update_again_does_nothing(lived: tuple) -> None:
+    market, _ = lived
+    again = list(daily.update(market, FixedClock(DAYS[-1]), forecast_sessions=1))
+    assert all(stage.report.skipped for stage in again), [stage.name for stage in again if not stage.report.skipped]
+
+
+def test_what_was_updated_is_served(lived: tuple) -> None:
+    market, _ = lived
+    batch = OnlineReader(market.settings).read(["S0007"])
+    stored = market.lake.read_as_of(MODEL_WINDOWS, DAYS[-1], where=pl.col("symbol") == "S0007").sort("event_time")
+    assert batch.as_of[0] == DAYS[-1]
+    assert batch.feature_hash[0] == stored["feature_hash"][-1]
+
+
+def test_scores_are_the_forecasts_of_a_replay(lived: tuple, tmp_path: Path) -> None:
+    """Made from the stored inputs, row for row what the replay makes from the features."""
+    market, _ = lived
+    other = Lake(tmp_path / "replayed")
+    other.root.mkdir()
+    for folder in market.lake.root.iterdir():
+        if folder.is_dir() and folder.name not in {FORECASTS.name, ".stamps"}:
+            (other.root / folder.name).symlink_to(folder)
+    engines = market.champions.current().engines
+    replay_forecasts(other, engines, FixedClock(DAYS[-1]), sessions=1)
+    newest = pl.col("event_time") == DAYS[-1]
+    ours, theirs = (
+        lake.read(FORECASTS, where=newest).drop("made_at", "feature_table_versions").sort("forecast_id")
+        for lake in (market.lake, other)
+    )
+    assert_frame_equal(ours, theirs)
+
+
+def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) -> None:
+    market, _ = lived
+    other = Lake(tmp_path / "missed")
+    other.root.mkdir()
+    for folder in market.lake.root.iterdir():
+        if folder.is_dir() and folder.name not in {FORECASTS.name, ".stamps"}:
+            (other.root / folder.name).symlink_to(folder)
+    engines = market.champions.current().engines
+    other.merge(FORECASTS, market.lake.read(FORECASTS, where=pl.col("event_time") == DAYS[0]))
+    score_newest(other, engines, FixedClock(DAYS[-1]))
+    assert set(other.read(FORECASTS)["event_time"]) == set(DAYS)
+
+
+def test_the_stages_are_told_as_a_table(lived: tuple) -> None:
+    _, runs = lived
+    console = Console(width=100)
+    with console.capture() as said:
+        console.print(timings(runs))
+    for word in ("cold s", "warm s", "forecasts", "until it is served", "together"):
+        assert word in said.get()
+
+
+def test_a_generated_session_is_the_same_alone_and_among_others() -> None:
+    market = GeneratedMarket.ending(5, 30, seed=3)
+    together = market.read(None, DAYS[-1]).rows
+    alone = market.read(DAYS[-2], DAYS[-1]).rows
+    same = ["batch_id", "row", "received_at"]
+    newest = together.filter(pl.col("event_time") == DAYS[-1])
+    assert alone.height == 6
+    assert_frame_equal(newest.drop(same), alone.drop(same))
+    assert_frame_equal(market.read(DAYS[-2], DAYS[-1]).rows, alone)
+    assert not GeneratedMarket.ending(5, 30, seed=4).read(DAYS[-2], DAYS[-1]).rows["close"].equals(alone["close"])
+
+
+def test_a_generated_market_is_refined_without_a_refusal(lake: Lake) -> None:
+    market, clock = GeneratedMarket.ending(5, 30), FixedClock(DEMO_START)
+    ingest_bars(lake, market, clock)
+    _, _, refused = refine_to_lake(lake, clock)
+    assert (lake.report(BARS).rows, refused.rows) == (lake.report(RAW_BARS).rows, 0) == (180, 0)
