@@ -50,13 +50,13 @@ class Subject:
     compute: Callable[[World], pl.DataFrame]
     key: tuple[str, ...] = ("symbol", "event_time")
     time: str = "event_time"
-    sessions: int = REPLAYED
+    sessions: int = 0
     warm_ups: Mapping[str, int] = field(default_factory=dict)
     levels: frozenset[str] = frozenset()
     instants: Callable[[World], list[datetime]] | None = None
 
 
-def check(subject: Subject, world: World | None = None, *, replayed: int = REPLAYED) -> Checked:
+def check(subject: Subject, world: World | None = None, *, replayed: int | None = None) -> Checked:
     """Replay a subject, give it other futures, restate and rescale its past, and begin its history later.
 
     Parameters
@@ -64,7 +64,7 @@ def check(subject: Subject, world: World | None = None, *, replayed: int = REPLA
     world
         By default a trial market long enough for the subject.
     replayed
-        How many of the last sessions are replayed one by one.
+        How many of the last sessions are replayed one by one, by default `REPLAYED`.
 
     Returns
     -------
@@ -72,6 +72,7 @@ def check(subject: Subject, world: World | None = None, *, replayed: int = REPLA
         What was checked and every leak found.
     """
     started = time.perf_counter()
+    replayed = REPLAYED if replayed is None else replayed
     world = trial_world(max(REPLAYED, subject.sessions)) if world is None else world
     full = subject.compute(world)
     sessions = world.sessions

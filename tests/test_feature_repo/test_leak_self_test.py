@@ -8,7 +8,7 @@ from feature_repo.leaks import SelfTest, checker, self_test, trial_world
 from feature_repo.leaks.lookalikes import LOOKALIKES
 from feature_repo.leaks.planted import LEAKS, by_symbol
 
-SESSIONS = 160
+SESSIONS = 120
 """Fewer than the 400 of `make leaks`."""
 ASKED_FOR = {
     "tomorrow",

@@ -121,17 +121,32 @@ def test_the_example_in_the_docs_is_clean(file_of) -> None:
     assert check(subject, trial_world(60)).passed
 
 
-def test_the_command_prints_the_first_offending_row_and_exits_with_one(file_of) -> None:
+def test_the_command_prints_the_first_offending_row_and_exits_with_one(
+    file_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import typer
 
     from dagster_project.commands.leaks import leaks
+    from feature_repo.leaks import subject
 
+    monkeypatch.setattr(subject, "REPLAYED", 60)
     app = typer.Typer()
     app.command()(leaks)
     found = CliRunner().invoke(app, [str(file_of(LEAKING))])
     assert found.exit_code == 1
     assert "1 of 2 columns leak" in found.output
     assert "replayed bar by bar" in " ".join(found.output.replace("│", " ").split())
+
+
+def test_the_command_can_print_json_and_ends_well_where_nothing_leaks(file_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    import typer
+
+    from dagster_project.commands.leaks import leaks
+    from feature_repo.leaks import subject
+
+    monkeypatch.setattr(subject, "REPLAYED", 60)
+    app = typer.Typer()
+    app.command()(leaks)
     clean = CliRunner().invoke(app, [str(file_of(CLEAN)), "--json"])
     assert clean.exit_code == 0
     assert '"passed": true' in clean.output

@@ -21,7 +21,7 @@ from lake.errors import LookAheadError
 from lake.universe import MARKET
 
 RETURN = pl.col("close") / pl.col("close").shift(1) - 1
-FEW = 25
+FEW = 10
 """Sessions replayed here; the slow variant and `make leaks` replay 400."""
 
 
