@@ -8,7 +8,7 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 
 from feature_repo.breaker import Breaker
-from feature_repo.deadlines import deadline, timed_client
+from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import NUMBER, Index, generation_key, index_key, row_key
 from feature_repo.online_views import OnlineView
 from feature_repo.packing import Words
@@ -92,7 +92,7 @@ class OnlineSource:
 
     def __init__(self, settings: Settings, snapshot: Snapshot | None = None) -> None:
         self._settings, self._snapshot = settings, snapshot
-        self._client = timed_client(redis_url(settings), settings.online_timeout_ms / 1e3)
+        self._client = TimedClient(redis_url(settings), settings.online_timeout_ms / 1e3)
         self._breaker = Breaker()
         self._prefixes: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.breaker import Breaker
-from feature_repo.deadlines import deadline, timed_client
+from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import Generation, generation_key, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_source import OnlineSource
@@ -209,17 +209,23 @@ def test_rows_of_another_layout_are_not_read(market: Lake, home: Settings, redis
 def test_an_answer_that_drips_in_is_given_up_at_the_deadline(market: Lake, home: Settings, redis: Redis) -> None:
     """Each byte comes soon enough for redis-py's own timeout; the client without our deadline is the mutant."""
     redis.set("slow", b"x" * 200)
-    with Proxy(home.redis_port) as proxy:
-        for connected, is_refused in ((timed_client(proxy.url, 1.0), True), (connect(proxy.url, 1.0), False)):
-            assert connected.ping()
-            proxy.byte_seconds = 0.002
-            with connected, deadline(0.1):
-                if is_refused:
-                    with pytest.raises(RedisTimeoutError):
-                        connected.get("slow")
-                else:
-                    assert len(connected.get("slow")) == 200
-            proxy.byte_seconds = 0.0
+    with Proxy(home.redis_port) as proxy, connect(proxy.url, 1.0) as patient_one:
+        timed = TimedClient(proxy.url, 1.0)
+        assert timed.mget(["slow"]) == patient_one.mget(["slow"]) == [b"x" * 200]
+        proxy.byte_seconds = 0.002
+        with deadline(0.1):
+            with pytest.raises(RedisTimeoutError):
+                timed.mget(["slow"])
+            assert patient_one.mget(["slow"]) == [b"x" * 200]
+        timed.close()
+
+
+def test_a_kept_connection_that_the_server_closed_is_replaced(home: Settings, redis: Redis) -> None:
+    timed = TimedClient(embedded_url(home), 5.0)
+    assert timed.mget(["none"]) == [None]
+    redis.client_kill_filter(_type="normal", skipme=True)
+    assert timed.mget(["none"]) == [None]
+    timed.close()
 
 
 def test_expired_values_say_so(market: Lake, home: Settings, redis: Redis) -> None:
