@@ -39,7 +39,9 @@ def checkpoints(folder: Path) -> list[int]:
 
 
 def oldest(folder: Path) -> Path | None:
-    """First file of the log: an entry or a checkpoint."""
+    """First file of the log, an entry or a checkpoint; None where there is no table."""
+    if not (folder / "_delta_log").is_dir():
+        return None
     numbered = (path for path in (folder / "_delta_log").iterdir() if path.name[:20].isdigit())
     return min(numbered, default=None)
 
@@ -70,10 +72,15 @@ def removed_files(folder: Path, done: list[Action]) -> list[Path]:
 
 def written_by(folder: Path, version: int) -> list[Path]:
     """Every file of one commit: its data files, its log entry, and the checkpoint it may have made."""
+    data = added_files(folder, actions(folder, version)) if entry(folder, version).exists() else ()
+    return [*data, *entries_of(folder, version)]
+
+
+def entries_of(folder: Path, version: int) -> list[Path]:
+    """Log entry of a version, and the checkpoint that may have been made with it."""
     entries = sorted((folder / "_delta_log").glob(f"{version:020d}*"))
     pointers = [path for path in [folder / "_delta_log" / "_last_checkpoint"] if path.exists()]
-    data = added_files(folder, actions(folder, version)) if entry(folder, version) in entries else []
-    return [*data, *entries, *pointers]
+    return [*entries, *pointers]
 
 
 def files_of_new_rows(folder: Path, since: int, until: int) -> list[Path] | None:

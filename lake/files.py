@@ -53,7 +53,9 @@ def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataF
 def _write(folder: Path, spec: TableSpec, rows: pl.DataFrame, year: int | None) -> DataFile:
     name = f"part-{uuid.uuid4()}.parquet"
     path = folder / name if year is None else folder / f"{YEAR}={year}" / name
-    path.parent.mkdir(exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir()
+        flush(folder)
     rows = rows.sort([column for column in ORDER if column in spec.names])
     rows.write_parquet(path, compression="zstd", compression_level=1)
     flush(path)

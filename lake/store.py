@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -62,7 +63,7 @@ class Lake:
 
     def exists(self, spec: TableSpec) -> bool:
         """Whether the table has ever been written."""
-        return bool(DeltaTable.is_deltatable(str(self.path(spec))))
+        return delta_log.oldest(self.path(spec)) is not None
 
     def version(self, spec: TableSpec) -> int:
         """Version of the newest commit."""
@@ -318,14 +319,15 @@ class Lake:
                 commit_properties=CommitProperties(app_transactions=[Transaction(batch_id, 1)] if batch_id else None),
                 post_commithook_properties=HOOKS,
             )
-        self._make_durable(spec, handle)
+        self._make_durable(spec, handle, is_ours=True)
 
-    def _make_durable(self, spec: TableSpec, handle: Handle) -> None:
-        """Flush the newest commit to disk: its data files, its log entry and checkpoint, and their folders."""
+    def _make_durable(self, spec: TableSpec, handle: Handle, *, is_ours: bool = False) -> None:
+        """Flush the newest commit: log entry and checkpoint, the data files where others wrote them, their folders."""
         version = handle.snapshot().version
         if handle.durable != version:
-            written = delta_log.written_by(self.path(spec), version)
-            folders = {file.parent for file in written} | {self.path(spec), self.root}
+            told = delta_log.entries_of if is_ours else delta_log.written_by
+            written = told(self.path(spec), version)
+            folders = {file.parent for file in written} | (set() if is_ours else {self.path(spec), self.root})
             for path in [*written, *sorted(folders, reverse=True)]:
                 flush(path)
             handle.durable = version
@@ -370,15 +372,18 @@ def _delta_schema(spec: TableSpec) -> Schema:
     return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.int32()) for name in _partitions(spec))]))
 
 
+@cache
+def _declared_types(spec: TableSpec) -> dict[str, str]:
+    return {field.name: str(field.type) for field in _delta_schema(spec).fields}
+
+
 def _declare(table: DeltaTable, properties: dict[str, str]) -> None:
     table.alter.set_table_properties(properties, raise_if_not_exists=False, post_commithook_properties=HOOKS)
 
 
 def _require_columns(spec: TableSpec, table: DeltaTable) -> None:
     """Refuse a table that was made with other columns: its files could not be read together."""
-    declared, stored = (
-        {field.name: str(field.type) for field in schema.fields} for schema in (_delta_schema(spec), table.schema())
-    )
+    declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
     if declared != stored:
         odd = sorted({name for name, _ in declared.items() ^ stored.items()})
         raise SchemaError(
