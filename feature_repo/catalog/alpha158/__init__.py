@@ -18,7 +18,11 @@ WINDOWS = (5, 10, 20, 30, 60)
 
 ALPHA158 = FeatureGroup(
     name="alpha158",
-    meaning="Alpha158 of every bar, with Qlib's semantics: shape, prices, order, correlations, moves and volumes.",
+    meaning=(
+        "Alpha158 of every bar, as Qlib publishes it: shape, prices, order, correlations, moves and volumes. "
+        "The names are Qlib's in lower case, the formulas its own expressions; `$vwap` stands for the typical price, "
+        "the mean of high, low and close. An operator of n looks at the last n bars, or at as many as there are."
+    ),
     features=BAR
     + tuple(
         operator.over(window) for operator in (*PRICES, *ORDER, *CORRELATIONS, *MOVES, *VOLUMES) for window in WINDOWS
