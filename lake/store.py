@@ -62,8 +62,8 @@ class Lake:
         return (self.root / spec.name).absolute()
 
     def exists(self, spec: TableSpec) -> bool:
-        """Whether the table has ever been written."""
-        return delta_log.oldest(self.path(spec)) is not None
+        """Whether the table has ever been written; making it, when cut off, leaves a log that is none yet."""
+        return bool(DeltaTable.is_deltatable(str(self.path(spec))))
 
     def version(self, spec: TableSpec) -> int:
         """Version of the newest commit."""

@@ -177,7 +177,7 @@ def test_killed_at_each_file_changing_call_nothing_is_lost_or_doubled(
     print(f"{operation}, {way}: killed at {points} calls")  # noqa: T201 - the count is the evidence
 
 
-def test_killed_at_each_file_changing_call_of_an_append(by_torn_call: Kill, template: Path, tmp_path: Path) -> None:
-    points, faults = die_everywhere(by_torn_call, template, tmp_path, "append")
+def test_killed_at_each_file_changing_call_of_a_first_append(by_call: Kill, template: Path, tmp_path: Path) -> None:
+    points, faults = die_everywhere(by_call, template, tmp_path, FIRST)
     assert faults == []
     assert points >= 15
