@@ -1,5 +1,6 @@
 """Bars of many symbols to features: every declared kernel, over a few symbols at a time and on all cores. Pure."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -179,10 +180,10 @@ def _starts(symbols: pl.Series) -> Index:
 
 
 def _pieces(starts: Index) -> Iterator[Index]:
-    """Cut the symbols into runs of about `ROWS_AT_ONCE` rows."""
-    first = 0
+    """Cut the symbols into runs of about `ROWS_AT_ONCE` rows, and a small panel into one run per thread."""
+    first, enough = 0, min(ROWS_AT_ONCE, math.ceil(starts[-1] / pl.thread_pool_size()))
     for last in range(1, starts.size):
-        if starts[last] - starts[first] >= ROWS_AT_ONCE or last == starts.size - 1:
+        if starts[last] - starts[first] >= enough or last == starts.size - 1:
             yield starts[first : last + 1]
             first = last
 

@@ -89,12 +89,19 @@ def digest() -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+def compiled_to() -> Path:
+    """Folder of what the sources as they are now compile to.
+
+    numba notices a change in a function's own file only; a folder per state of all sources notices every one.
+    """
+    return SOURCES / "__pycache__" / f"kernels-{digest()}"
+
+
 def _compile(python: Callable[..., Any], name: str | None = None, **values: Any) -> Any:
     """Compile a copy of a function whose kernels are replaced by what they compile to."""
     import numba
 
-    # numba notices a change in a function's own file only; a folder per state of all sources notices every one.
-    numba.config.CACHE_DIR = str(SOURCES / "__pycache__" / f"kernels-{digest()}")
+    numba.config.CACHE_DIR = str(compiled_to())
     assert isinstance(python, FunctionType)
     known = python.__globals__
     called = {name: known[name].compiled for name in python.__code__.co_names if isinstance(known.get(name), Kernel)}
