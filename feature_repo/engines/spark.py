@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from feature_repo.compute import BAR_COLUMNS
 from feature_repo.engines.failures import FeatureError, told
 from feature_repo.engines.sessions import Session, explain_missing_delta
-from feature_repo.engines.worker import STAGED, Task, compute_bucket
+from feature_repo.engines.worker import IN_FLIGHT, STAGED, Task, compute_bucket
 from feature_repo.spec import FeatureGroup
 from lake.clock import require_utc
 from lake.errors import NotReadyError
@@ -82,6 +82,7 @@ class SparkEngine:
             )
             answer: Any = pl.from_arrow(bucketed.groupBy("bucket").applyInArrow(compute, STAGED).toArrow())
         except Exception as error:
+            IN_FLIGHT.end(task.run)
             raise self._explained(error, group) from error
         files: pl.DataFrame = answer
         return files

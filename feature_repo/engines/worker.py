@@ -39,28 +39,33 @@ class Task:
         Bars of the index in the columns of the bucket: context for all symbols, shipped once.
     folder
         Where the files go; driver and workers see it at the same path.
+    run
+        Names this run among all others.
     """
 
     group: str | FeatureGroup
     market: pl.DataFrame
     folder: str
+    run: str
 
     @classmethod
     def of(cls, group: FeatureGroup, market: pl.DataFrame, folder: Path) -> "Task":
         """Describe the computation of a group."""
-        return cls(group.name if group in GROUPS else group, market, str(folder))
+        return cls(group.name if group in GROUPS else group, market, str(folder), uuid4().hex)
 
 
 class _InFlight:
     """Counts the functions that run in this process, so that nobody takes it down under them."""
 
     def __init__(self) -> None:
-        self._count, self._changed = 0, threading.Condition()
+        self._count, self._ended, self._changed = 0, set[str](), threading.Condition()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count one until it has ended."""
+    def one(self, run: str) -> Iterator[None]:
+        """Count one function of a run until it returns; a run that has ended starts no more of them."""
         with self._changed:
+            if run in self._ended:
+                raise RuntimeError(tell("The run has ended."))
             self._count += 1
         try:
             yield
@@ -68,6 +73,11 @@ class _InFlight:
             with self._changed:
                 self._count -= 1
                 self._changed.notify_all()
+
+    def end(self, run: str) -> None:
+        """Let a run start no further function here; Spark stops a failed job's other tasks only between functions."""
+        with self._changed:
+            self._ended.add(run)
 
     def wait(self, seconds: float) -> bool:
         """Wait until none runs; whether that came true in time."""
@@ -92,7 +102,7 @@ def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
     RuntimeError
         Whose message holds one sentence with feature and symbol; see `failures.told`.
     """
-    with IN_FLIGHT.one():
+    with IN_FLIGHT.one(task.run):
         group = group_of(task.group) if isinstance(task.group, str) else task.group
         try:
             rows = compute_or_explain(_known(bucket, task.market), group)
