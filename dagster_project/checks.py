@@ -27,9 +27,9 @@ def _expectations_hold(table: str) -> dg.AssetChecksDefinition:
     )
     def check(platform: Platform) -> dg.AssetCheckResult:
         from feature_repo.catalog import spec_of
-        from lake.quality import check_table
+        from feature_repo.expectations import check_features
 
-        findings = check_table(platform.lake, spec_of(table), platform.clock.now())
+        findings = check_features(platform.lake, spec_of(table), platform.clock.now())
         return dg.AssetCheckResult(
             passed=findings.success, metadata={"findings": dg.MetadataValue.json(plain(findings.results))}
         )
