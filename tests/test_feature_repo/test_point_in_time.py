@@ -1,16 +1,14 @@
 """The join on two times, against an oracle that looks at every row for every question."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo import point_in_time
-from feature_repo.point_in_time import Asked, Times, newest_known, point_in_time_join
+from feature_repo.point_in_time import newest_known, point_in_time_join
 from lake.spec import INSTANT
 
 START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
@@ -87,15 +85,15 @@ def test_what_was_restated_later_appears_as_it_was() -> None:
     assert joined(asked, feature_rows(RESTATED), None) == ["A0/0", "A4/4", "A4/4", "A4/10"]
 
 
-def without_the_known_time(asked: Asked, times: Times) -> tuple:
+def without_the_known_time(asked: pl.DataFrame, times: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Use every row from its event time on, whenever it was known: the mutant."""
-    by_known = times.take(np.argsort(times.known, kind="stable"))
-    return HONEST(asked, replace(by_known, known=by_known.event))
+    newest = times.sort("known_time").unique([*keys, "event_time"], keep="last", maintain_order=True)
+    return HONEST(asked, newest.with_columns(known_time="event_time"), keys)
 
 
-def without_the_late_guard(times: Times) -> Times:
+def without_the_late_guard(times: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Let a late row about an older event replace a newer one: the mutant."""
-    return times.take(np.lexsort((times.known, times.event, times.usable, times.key)))
+    return times.sort(*keys, "__usable", "event_time", "known_time")
 
 
 HONEST = point_in_time._newest_usable
