@@ -69,7 +69,9 @@ def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100, port: 
     symbols
         Rows of the view, each of 20 features.
     repetitions
-        Turns; a turn is one write, or `calls` reads, of each rival.
+        Turns of the writes; a turn is one write of each rival.
+    calls
+        Reads of one symbol for each of these turns, each rival after the other; fewer of many symbols.
     """
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder), redis_port=port, redis_url=None, online_timeout_ms=60_000)
@@ -80,8 +82,9 @@ def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100, port: 
             figures, cold = writes(client, stock, lake, frame, repetitions)
             figures += reads(settings, client, stock, frame, repetitions, calls)
     text = (
-        f"{symbols:,} symbols x {len(COLUMNS)} features in one local Redis; medians of {repetitions} turns, rivals in "
-        "turn, answers compared first. Raw Redis is redis-py with the same packed values."
+        f"{symbols:,} symbols x {len(COLUMNS)} features in one local Redis; medians of at least {repetitions} turns, "
+        "one call of each rival after the other, answers compared first. Raw Redis is redis-py with the same packed "
+        "values."
     )
     notes = (
         f"cold: the first `feast materialize` of the process took {cold:.1f} s",
@@ -140,7 +143,7 @@ def reads(
     reader = OnlineReader(settings, clock=FixedClock(AT))
     figures = []
     for count in (1, 128, frame.height):
-        asked, turns = frame["symbol"][:count].to_list(), max(1, calls // max(1, count // 128))
+        asked = frame["symbol"][:count].to_list()
         keys = [row_key(VIEW.name, name) for name in asked]
         rivals: dict[str, Callable[[], Any]] = {
             "raw": partial(raw_read, client, keys),
@@ -148,12 +151,10 @@ def reads(
             "feast": partial(stock.read, asked),
         }
         require_same(frame[:count], rivals)
-        fast = {name: repeated(rivals[name], turns) for name in ("raw", "ours")}
-        slow = {name: repeated(rivals[name], max(1, turns // 10)) for name in ("feast", "ours")}
-        for warm in (*fast.values(), *slow.values()):
-            warm()
-        near = {name: seconds / turns for name, seconds in medians(interleave(fast, repetitions)).items()}
-        far = {n: s / max(1, turns // 10) for n, s in medians(interleave(slow, repetitions)).items()}
+        turns = max(repetitions, calls * repetitions // max(1, count // 8))
+        fast = {name: rivals[name] for name in ("raw", "ours")}
+        near = medians(interleave(fast, turns))
+        far = medians(interleave({"feast": rivals["feast"], "ours": rivals["ours"]}, max(5, turns // 20)))
         what = f"read {count:,} x {len(COLUMNS)}"
         figures.append(Figure(f"P7 {what}: raw MGET", near["raw"], near["ours"], 2, 1.5))
         at_least = 5 if count >= 128 else 1  # the goal is for 128
@@ -166,17 +167,14 @@ def forecasts(client: Redis, reader: OnlineReader, names: list[str], repetitions
     publish(client, [Rows.of(WINDOW, windows(WINDOW, names))])
     figures = []
     for count in (1, 128, len(names)):
-        asked, turns = names[:count], max(1, calls // max(1, count // 16))
+        asked, turns = names[:count], max(repetitions, calls * repetitions // max(1, count // 4))
         keys = [row_key(view, name) for view in (WINDOW.name, "strategy") for name in asked]
-        rivals = {
-            "raw": repeated(partial(client.mget, keys), turns),
-            "ours": repeated(partial(reader.read, asked), turns),
-        }
+        rivals: dict[str, Callable[[], Any]] = {"raw": partial(client.mget, keys), "ours": partial(reader.read, asked)}
         for warm in rivals.values():
             warm()
-        found = medians(interleave(rivals, repetitions))
+        found = medians(interleave(rivals, turns))
         what = f"P7 read forecast_v1 of {count:,}: raw MGET, not decoded"
-        figures.append(Figure(what, found["raw"] / turns, found["ours"] / turns, 2, 1.5))
+        figures.append(Figure(what, found["raw"], found["ours"], 2, 1.5))
     return figures
 
 
@@ -198,16 +196,6 @@ def raw_read(client: Redis, keys: list[str]) -> Any:
     """Ask for packed values and see them as numbers, header and all."""
     found: Any = client.mget(keys)
     return np.frombuffer(b"".join(found), "<f8")
-
-
-def repeated(call: Callable[[], Any], times: int) -> Callable[[], None]:
-    """The call, many times over."""
-
-    def run() -> None:
-        for _ in range(times):
-            call()
-
-    return run
 
 
 def require_same(frame: pl.DataFrame, rivals: dict[str, Callable[[], Any]]) -> None:

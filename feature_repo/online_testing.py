@@ -2,13 +2,16 @@
 
 import socket
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import numpy as np
 import polars as pl
 
-from feature_repo.online import OnlineBatch
+from feature_repo.online import OnlineBatch, OnlineReader
 from feature_repo.windows import FORECAST_V1, window_hash
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -17,6 +20,7 @@ from lake.universe import MARKET
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 DAY = timedelta(days=1)
 SYMBOLS = tuple(f"S{n}" for n in range(12))
+PATIENCE_SECONDS = 30.0
 TRENDS = ("downtrend", "uptrend")
 
 
@@ -129,3 +133,65 @@ class Proxy:
                         target.sendall(content)
             except OSError:
                 pass
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that must come."""
+    end, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to be"
+        pause.wait(0.005)
+
+
+@dataclass
+class Load:
+    """Threads that read without a pause, and what they were told.
+
+    Parameters
+    ----------
+    reader
+        Asked by all of them.
+    generations
+        Those that an answer may be of.
+    """
+
+    reader: OnlineReader
+    generations: set[int]
+    wrong: list[str] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=lambda: {"redis": 0, "snapshot": 0})
+    reasons: set[str] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self.threads = [threading.Thread(target=self._read, args=(seed,)) for seed in range(3)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def until_answered_by(self, source: str) -> None:
+        """Wait until another five answers came from there."""
+        enough = self.answers[source] + 5
+        until(lambda: self.answers[source] >= enough or bool(self.wrong))
+
+    def _read(self, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        while not self.over.wait(0.002):  # the server's proxy lives in the same process and needs its turn
+            asked = random.choice(SYMBOLS, size=random.integers(1, len(SYMBOLS)), replace=False).tolist()
+            allowed, began = set(self.generations), time.perf_counter()
+            try:
+                batch = self.reader.read(asked)
+                wrong = what_is_wrong(batch, asked, allowed | self.generations)
+            except Exception as error:  # noqa: BLE001 - every one is a failure of the reader
+                self.wrong.append(repr(error))
+                return
+            self.seconds.append(time.perf_counter() - began)
+            self.answers[batch.source] += 1
+            self.reasons.add(batch.served.reason)
+            if wrong:
+                self.wrong.append(wrong)

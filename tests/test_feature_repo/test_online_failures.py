@@ -3,13 +3,11 @@
 import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import Generation, generation_key, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_source import OnlineSource
-from feature_repo.online_testing import AT, DAY, SYMBOLS, Proxy, close_of, store_generation, what_is_wrong
+from feature_repo.online_testing import AT, DAY, SYMBOLS, Load, Proxy, close_of, store_generation, what_is_wrong
 from feature_repo.online_views import STRATEGY, VIEWS, WINDOW
 from feature_repo.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import materialize
@@ -31,7 +29,6 @@ from lake.errors import OnlineStoreError
 from lake.settings import Settings
 from lake.store import Lake
 
-PATIENCE_SECONDS = 30.0
 CLOCK = FixedClock(close_of(3))
 
 
@@ -77,14 +74,6 @@ def market(alone: Settings) -> Lake:
 def patient(settings: Settings) -> Settings:
     """Settings for a read that must not fail because the machine is busy."""
     return settings.model_copy(update={"online_timeout_ms": 20_000})
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    end, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to be"
-        pause.wait(0.005)
 
 
 @contextmanager
@@ -263,60 +252,6 @@ def test_a_breaker_lets_one_caller_try_after_each_pause() -> None:
     breaker.succeeded()
     assert not breaker.is_open
     assert all(breaker.may_try() for _ in range(3))
-
-
-@dataclass
-class Load:
-    """Threads that read without a pause, and what they were told.
-
-    Parameters
-    ----------
-    reader
-        Asked by all of them.
-    generations
-        Those that an answer may be of.
-    """
-
-    reader: OnlineReader
-    generations: set[int]
-    wrong: list[str] = field(default_factory=list)
-    answers: dict[str, int] = field(default_factory=lambda: {"redis": 0, "snapshot": 0})
-    reasons: set[str] = field(default_factory=set)
-    seconds: list[float] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self.threads = [threading.Thread(target=self._read, args=(seed,)) for seed in range(3)]
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def until_answered_by(self, source: str) -> None:
-        """Wait until another five answers came from there."""
-        enough = self.answers[source] + 5
-        until(lambda: self.answers[source] >= enough or bool(self.wrong))
-
-    def _read(self, seed: int) -> None:
-        random = np.random.default_rng(seed)
-        while not self.over.wait(0.002):  # the server's proxy lives in the same process and needs its turn
-            asked = random.choice(SYMBOLS, size=random.integers(1, len(SYMBOLS)), replace=False).tolist()
-            allowed, began = set(self.generations), time.perf_counter()
-            try:
-                batch = self.reader.read(asked)
-                wrong = what_is_wrong(batch, asked, allowed | self.generations)
-            except Exception as error:  # noqa: BLE001 - every one is a failure of the reader
-                self.wrong.append(repr(error))
-                return
-            self.seconds.append(time.perf_counter() - began)
-            self.answers[batch.source] += 1
-            self.reasons.add(batch.served.reason)
-            if wrong:
-                self.wrong.append(wrong)
 
 
 def hinder(load: Load, market: Lake, home: Settings, proxy: Proxy) -> None:
