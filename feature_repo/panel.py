@@ -43,17 +43,35 @@ class Context:
     times: Times
     columns: dict[str, Bars]
 
-    def at(self, times: Times) -> Index:
-        """Position of the last instant at or before each of some times; -1 before the first."""
-        return np.searchsorted(self.times, times, side="right") - 1
-
-    def tell(self, name: str, times: Times) -> Bars:
-        """Values of a column at exactly these times; NaN where there is none."""
+    def at(self, times: Times) -> "Place":
+        """Look up some times."""
+        last = np.searchsorted(self.times, times, side="right") - 1
         if not self.times.size:
-            return np.full(times.size, np.nan)
-        place = self.at(times)
-        is_there = (place >= 0) & (self.times[place] == times)
-        return np.where(is_there, self.columns[name][place], np.nan)
+            return Place(self, last, np.zeros(times.size, dtype=bool))
+        return Place(self, last, (last >= 0) & (self.times[last] == times))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where some times stand in a context.
+
+    Parameters
+    ----------
+    last
+        Position of the last instant at or before each time; -1 before the first.
+    is_there
+        Whether that instant is the time itself.
+    """
+
+    context: Context
+    last: Index
+    is_there: npt.NDArray[np.bool_]
+
+    def tell(self, name: str) -> Bars:
+        """Values of a column at exactly these times; NaN where there is none."""
+        if not self.context.times.size:
+            return np.full(self.last.size, np.nan)
+        return np.where(self.is_there, self.context.columns[name][self.last], np.nan)
 
 
 def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: str = MARKET) -> pl.DataFrame:
@@ -77,8 +95,8 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: st
     """
     chosen = tuple(features)
     rows = _in_order(bars)
-    is_market = rows["symbol"] == market
-    index, own = rows.filter(is_market), rows.filter(~is_market) if is_market.any() else rows
+    first, last = (int(rows["symbol"].search_sorted(market, side)) for side in ("left", "right"))
+    index, own = rows[first:last], pl.concat([rows[:first], rows[last:]], rechunk=False)
     starts = _starts(own["symbol"])
     panel = _Panel(own, _market_context(index), chosen)
     known = np.empty(own.height, dtype=np.int64)
@@ -107,27 +125,26 @@ class _Panel:
 
     def __init__(self, own: pl.DataFrame, market: Context, features: Sequence[Feature]) -> None:
         self._features, self._market = features, market
-        self._inputs = sorted({name for feature in features for name in feature.inputs})
+        self._inputs = {name for feature in features for name in feature.inputs}
         self._bars = {name: _numpy(own, name) for name in self._inputs if name in BAR_COLUMNS}
         self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
 
     def fill(self, values: dict[str, Bars], known: Times, starts: Index) -> None:
         """Compute the rows of some neighbouring symbols, from their first rows and the end of the last."""
         rows = slice(starts[0], starts[-1])
-        inputs = {name: self._input(name, rows) for name in self._inputs}
-        local = starts - starts[0]
+        times, local = self._event[rows], starts - starts[0]
+        market = self._market.at(times)
+        inputs = {name: self._bars[name][rows].copy() for name in self._bars}
+        inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
+        if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
+            planned = _calendar_context().at(times)
+            inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
         for feature in self._features:
             given = [inputs[name] for name in feature.inputs]
             feature.function.over(local, given, feature.parameters, values[feature.name][rows])
-        known[rows] = self._latest_known(rows, local)
+        known[rows] = self._latest_known(rows, local, market.last)
 
-    def _input(self, name: str, rows: slice) -> Bars:
-        if name in BAR_COLUMNS:
-            return self._bars[name][rows].copy()
-        context = self._market if name in MARKET_COLUMNS else _calendar_context()
-        return context.tell(name, self._event[rows])
-
-    def _latest_known(self, rows: slice, starts: Index) -> Times:
+    def _latest_known(self, rows: slice, starts: Index, place: Index) -> Times:
         """Latest known_time among a symbol's and the index's bars up to each row."""
         known, base = self._known[rows], self._known[rows].min()
         span = known.max() - base + 1
@@ -135,7 +152,6 @@ class _Panel:
         own: Times = np.maximum.accumulate(known - base + step) - step + base
         if not self._market.times.size:
             return own
-        place = self._market.at(self._event[rows])
         latest = self._market.columns["known_time"][place].astype(np.int64)
         return np.where(place >= 0, np.maximum(own, latest), own)
 
@@ -153,16 +169,15 @@ def _market_context(index: pl.DataFrame) -> Context:
 
 @cache
 def _calendar_context() -> Context:
-    """Describe every session by the exchange's calendar, which is published years ahead."""
-    sessions = calendars.closes().with_columns(pl.col("session").dt.strftime("%Y-%m").alias("month"))
-    told = sessions.select(
+    """Describe every session by the exchange's calendar as it was published beforehand."""
+    month = pl.col("session").dt.truncate("1mo")
+    planned = pl.DataFrame({"session": calendars.planned_sessions()}).with_columns(
         pl.col("session").dt.weekday().cast(pl.Float64).alias("weekday"),
-        (pl.len().over("month") - pl.int_range(pl.len()).over("month") - 1)
-        .cast(pl.Float64)
-        .alias("sessions_left_in_month"),
+        (pl.len().over(month) - pl.int_range(pl.len()).over(month) - 1.0).alias("sessions_left_in_month"),
     )
+    sessions = calendars.closes().join(planned, on="session", how="left", maintain_order="left")
     times = sessions["event_time"].to_physical().to_numpy()
-    return Context(times, {name: told[name].to_numpy() for name in CALENDAR_COLUMNS})
+    return Context(times, {name: sessions[name].to_numpy() for name in CALENDAR_COLUMNS})
 
 
 def _in_order(bars: pl.DataFrame) -> pl.DataFrame:

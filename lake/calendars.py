@@ -38,6 +38,18 @@ def closes(venue: str = VENUE) -> pl.DataFrame:
     )
 
 
+@cache
+def planned_sessions(venue: str = VENUE) -> list[date]:
+    """Dates on which a venue was to open by the calendar published beforehand, in order.
+
+    These are its sessions and the days on which it unexpectedly stayed closed: nobody knew on 2012-10-26 that a
+    hurricane would close New York on the 29th and 30th.
+    """
+    unforeseen = [stamp.date() for stamp in _calendar(venue).adhoc_holidays]
+    between = [day for day in unforeseen if FIRST_SESSION <= day <= LAST_SESSION]
+    return sorted({*closes(venue)["session"].to_list(), *between})
+
+
 def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[datetime]:
     """Closing instants in the half-open interval ``(start, end]``, in order."""
     return closes(venue).filter((pl.col("event_time") > start) & (pl.col("event_time") <= end))["event_time"].to_list()
