@@ -1,16 +1,11 @@
 """What a failed computation says, in this process and on a worker far away: the feature, the symbol and the reason."""
 
-import re
-
 import polars as pl
 
 from feature_repo.panel import compute_group
 from feature_repo.spec import FeatureGroup
 from lake.errors import QuantlakeError
 from lake.universe import MARKET
-
-_TOLD = re.compile(r"\[quantlake: (.+?) :quantlake\]", re.DOTALL)
-"""How a sentence travels inside the stack traces that Spark wraps around it."""
 
 
 class FeatureError(QuantlakeError):
@@ -29,17 +24,6 @@ def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:
         return compute_group(bars, group)
     except Exception as error:
         raise FeatureError(explain(bars, group, error)) from error
-
-
-def tell(sentence: str) -> str:
-    """Put a sentence between marks that `told` finds again."""
-    return f"[quantlake: {sentence} :quantlake]"
-
-
-def told(error: Exception) -> str | None:
-    """Return the sentence that a worker put into this error, or None where it did not get that far."""
-    found = _TOLD.search(str(error))
-    return found.group(1) if found else None
 
 
 def explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception) -> str:

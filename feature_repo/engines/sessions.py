@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from feature_repo.engines.worker import IN_FLIGHT
 from lake.errors import ConfigError, NotReadyError
 
 SessionKind = Literal["sail", "connect", "jvm"]
@@ -25,8 +24,6 @@ LOOPBACK = "127.0.0.1"
 CONNECT_PORT = 15002
 """Where a Spark Connect server listens unless told otherwise."""
 ANSWER_SECONDS = 10.0
-LAST_BUCKETS_SECONDS = 60.0
-"""How long an in-process session waits for functions that still run when a job has failed."""
 SAIL = {  # Sail reads these once in a process, so they stay set
     "SAIL_TELEMETRY__EXPORT_TRACES": "false",
     "SAIL_TELEMETRY__EXPORT_METRICS": "false",
@@ -139,8 +136,6 @@ def _sail(options: SparkOptions) -> Iterator[Session]:
         with _remote(f"sc://{host}:{port}") as spark:
             yield Session(spark, "sail", options.reads or "delta")
     finally:
-        # A thread of the server that is inside Python when the interpreter ends takes the process down with it.
-        IN_FLIGHT.wait(LAST_BUCKETS_SECONDS)
         server.stop()
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from feature_repo.compute import BAR_COLUMNS
-from feature_repo.engines.failures import FeatureError, told
+from feature_repo.engines.failures import FeatureError
 from feature_repo.engines.sessions import Session, explain_missing_delta
-from feature_repo.engines.worker import IN_FLIGHT, STAGED, Task, compute_bucket
+from feature_repo.engines.worker import STAGED, Task, compute_bucket
 from feature_repo.spec import FeatureGroup
 from lake.clock import require_utc
 from lake.errors import NotReadyError
@@ -82,9 +82,10 @@ class SparkEngine:
             )
             answer: Any = pl.from_arrow(bucketed.groupBy("bucket").applyInArrow(compute, STAGED).toArrow())
         except Exception as error:
-            IN_FLIGHT.end(task.run)
             raise self._explained(error, group) from error
         files: pl.DataFrame = answer
+        if failures := sorted(files["failure"].drop_nulls()):
+            raise FeatureError(failures[0])
         return files
 
     def _bars(self, lake: Lake, at: datetime, version: int) -> Any:
@@ -108,8 +109,6 @@ class SparkEngine:
             yield part["path"].to_list()
 
     def _explained(self, error: Exception, group: FeatureGroup) -> Exception:
-        if sentence := told(error):
-            return FeatureError(sentence)
         if "DATA_SOURCE_NOT_FOUND" in str(error):
             return NotReadyError(explain_missing_delta())
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,9 +1,7 @@
 """What runs on a Spark worker: the bars of a bucket of symbols in, files of feature rows out. No Spark in here."""
 
 import copyreg
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,13 @@ import pyarrow as pa
 
 from feature_repo.catalog import GROUPS, group_of
 from feature_repo.compute.kernel import Kernel
-from feature_repo.engines.failures import FeatureError, compute_or_explain, reason, tell
+from feature_repo.engines.failures import FeatureError, compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
 from lake.spec import INSTANT
 from lake.tails import newest_known
 
-STAGED = "path string, year int, rows long"
-"""What the function returns for each file it wrote, as Spark declares it."""
+STAGED = "path string, year int, rows long, failure string"
+"""What the function returns for each file it wrote, or once for a failure, as Spark declares it."""
 INSTANTS = ("event_time", "known_time")
 
 # A compiled function cannot travel; the worker finds or compiles its own.
@@ -39,78 +37,39 @@ class Task:
         Bars of the index in the columns of the bucket: context for all symbols, shipped once.
     folder
         Where the files go; driver and workers see it at the same path.
-    run
-        Names this run among all others.
     """
 
     group: str | FeatureGroup
     market: pl.DataFrame
     folder: str
-    run: str
 
     @classmethod
     def of(cls, group: FeatureGroup, market: pl.DataFrame, folder: Path) -> "Task":
         """Describe the computation of a group."""
-        return cls(group.name if group in GROUPS else group, market, str(folder), uuid4().hex)
-
-
-class _InFlight:
-    """Counts the functions that run in this process, so that nobody takes it down under them."""
-
-    def __init__(self) -> None:
-        self._count, self._ended, self._changed = 0, set[str](), threading.Condition()
-
-    @contextmanager
-    def one(self, run: str) -> Iterator[None]:
-        """Count one function of a run until it returns; a run that has ended starts no more of them."""
-        with self._changed:
-            if run in self._ended:
-                raise RuntimeError(tell("The run has ended."))
-            self._count += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._count -= 1
-                self._changed.notify_all()
-
-    def end(self, run: str) -> None:
-        """Let a run start no further function here; Spark stops a failed job's other tasks only between functions."""
-        with self._changed:
-            self._ended.add(run)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until none runs; whether that came true in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._count == 0, seconds)
-
-
-IN_FLIGHT = _InFlight()
+        return cls(group.name if group in GROUPS else group, market, str(folder))
 
 
 def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
     """Compute the features of some symbols and write them to files, one per year.
 
+    Nothing is raised: a failure is a row as well. A task that raises is tried again in vain on a cluster, and in a
+    Spark inside this process the other tasks would go on after the driver has given up, and abort it at its end
+    (github.com/lakehq/sail/issues/2471).
+
     Returns
     -------
     pa.Table
-        One row per file, as `STAGED` declares. A file no returned row names does not count: a worker may have been
-        lost after it had written it.
-
-    Raises
-    ------
-    RuntimeError
-        Whose message holds one sentence with feature and symbol; see `failures.told`.
+        One row per file, or one with the sentence of a failure, as `STAGED` declares. A file no returned row names
+        does not count: a worker may have been lost after it had written it.
     """
-    with IN_FLIGHT.one(task.run):
-        group = group_of(task.group) if isinstance(task.group, str) else task.group
-        try:
-            rows = compute_or_explain(_known(bucket, task.market), group)
-            return pa.Table.from_pylist(list(_stage(rows, Path(task.folder))), schema=_schema())
-        except FeatureError as error:
-            raise RuntimeError(tell(str(error))) from None
-        except Exception as error:
-            raise RuntimeError(tell(f"A Spark worker cannot handle its bucket of bars: {reason(error)}.")) from error
+    group = group_of(task.group) if isinstance(task.group, str) else task.group
+    try:
+        told = list(_stage(compute_or_explain(_known(bucket, task.market), group), Path(task.folder)))
+    except FeatureError as error:
+        told = [{"failure": str(error)}]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the driver tells it
+        told = [{"failure": f"A Spark worker cannot handle its bucket of bars: {reason(error)}."}]
+    return pa.Table.from_pylist(told, schema=_schema())
 
 
 def _known(bucket: pa.Table, market: pl.DataFrame) -> pl.DataFrame:
@@ -128,4 +87,4 @@ def _stage(rows: pl.DataFrame, folder: Path) -> Iterator[dict[str, object]]:
 
 
 def _schema() -> pa.Schema:
-    return pa.schema([("path", pa.string()), ("year", pa.int32()), ("rows", pa.int64())])
+    return pa.schema([("path", pa.string()), ("year", pa.int32()), ("rows", pa.int64()), ("failure", pa.string())])

@@ -130,28 +130,3 @@ def test_no_server_at_the_address_is_said_at_once() -> None:
             open_engine("connect", options),
         ):
             pass
-
-
-@pytest.mark.slow
-def test_a_process_whose_function_failed_on_sail_still_ends_in_order(market: Lake) -> None:
-    """A thread of the server that is inside Python at the end would take the process down with SIGABRT."""
-    script = """
-import sys, time
-from pathlib import Path
-from feature_repo.engines.sessions import open_session
-from feature_repo.engines.worker import IN_FLIGHT
-def fail(table):
-    with IN_FLIGHT.one():
-        if 1 in table["id"].to_pylist():
-            raise ValueError("no")
-        time.sleep(2)
-        return table
-try:
-    with open_session("sail") as session:
-        bucketed = session.spark.range(1000).selectExpr("id", "pmod(hash(id), 8) AS bucket")
-        bucketed.groupBy("bucket").applyInArrow(fail, "id long, bucket int").toArrow()
-except Exception as error:
-    sys.exit(7 if "no" in str(error) else 8)
-"""
-    for _ in range(3):
-        assert subprocess.run([sys.executable, "-c", script], check=False, timeout=120).returncode == 7
