@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
-from feature_repo.held_tails import BAR_TAIL, Place, Tail, names_of, ranges, tail_of
+from feature_repo.held_tails import BAR_TAIL, Place, Tail, ranges, tail_of
 from feature_repo.panel import compute_group
 from feature_repo.spec import Feature, FeatureGroup
 from lake.stamps import Seen
@@ -110,15 +110,15 @@ def _compute_tails(
     """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
     start, at, end = tail.span(first)
     size = end - at
-    names, parts = names_of(tail.symbols), []
+    parts = []
     for reach, features in by_reach.items():
         columns = _columns(features)
         bars = tail.around(first, reach, columns)
-        context = index.select(columns).with_columns(pl.col("symbol").cast(names))
-        computed = compute_group(pl.concat([bars, context]), features, market=market)
+        panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
+        computed = compute_group(panel, features, market=market)
         upto = np.cumsum(end - np.maximum(start, at - reach))
         parts.append(computed[ranges(upto - size, upto)])
-    keys = parts[0].select(pl.col("symbol").cast(pl.String), "event_time")
+    keys = parts[0].select("symbol", "event_time")
     # The widest of them has seen the most bars, so it knows best when the row could be known.
     known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
     values = [part.drop(KEY) for part in parts]

@@ -116,7 +116,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 def update_regimes(lake: Lake, clock: Clock) -> Report:
     """Compute `regimes` from the bars of the index known at the market's now, and store what is new in it."""
     step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(str(REGIME_EXPRESSIONS)))
-    return step.run(lambda _: [compute_regimes(lake.read_as_of(BARS, step.now))])
+    known = lake.scan(BARS).filter(pl.col("known_time") <= step.now).select(*KEY, "close")
+    return step.run(lambda _: [compute_regimes(newest_known(known.collect()))])
 
 
 def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> Report:
