@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dagster_project.commands import lake as lake_commands
-from dagster_project.commands import leaks, update
+from dagster_project.commands import features, leaks, update
 from lake.errors import QuantlakeError
 from lake.settings import settings
 
@@ -22,10 +22,6 @@ app = typer.Typer(
 )
 WIDTH = 118
 """Columns of the tables where there is no terminal to ask, as in a log file."""
-
-app.add_typer(lake_commands.app, name="lake")
-app.command()(update.update)
-app.command()(leaks.leaks)
 
 console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=WIDTH)
 
@@ -115,6 +111,12 @@ def lab() -> None:
     from dagster_project import servers
 
     servers.lab(settings(), console)
+
+
+app.command()(update.update)
+app.command()(leaks.leaks)
+app.add_typer(features.app, name="features")
+app.add_typer(lake_commands.app, name="lake")
 
 
 def main() -> None:

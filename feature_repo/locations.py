@@ -54,5 +54,7 @@ def repo_config(
     content = yaml.safe_load((REPO / "feature_store.yaml").read_text(encoding="utf-8"))
     content["registry"]["path"] = str(configured.feast.absolute() / content["registry"]["path"])
     content["offline_store"] |= {"tables": str(tables or configured.tables), "versions": dict(versions or {})}
-    content["online_store"] |= {"url": url} | ({"timeout_ms": timeout_ms} if timeout_ms else {})
+    content["online_store"] |= {"url": url, "clock": str(configured.home / "clock.json")} | (
+        {"timeout_ms": timeout_ms} if timeout_ms else {}
+    )
     return RepoConfig(**content, repo_path=REPO)

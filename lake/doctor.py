@@ -11,7 +11,7 @@ import polars as pl
 
 from lake import delta_log
 from lake.durable import alone, flush
-from lake.errors import NotReadyError
+from lake.errors import DamagedTableError, NotReadyError
 from lake.pins import pins_in_use
 from lake.spec import TableSpec
 from lake.store import Lake
@@ -58,7 +58,7 @@ def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
     log = _examine_log(lake.path(spec))
     try:
         damaged = _examine_data(lake, spec, log.last) if log.last >= 0 else []
-    except NotReadyError:  # a damaged checkpoint is in the way
+    except (DamagedTableError, NotReadyError):  # a damaged checkpoint is in the way
         damaged = []
     return [*log.findings, *(finding for finding, _ in damaged)]
 

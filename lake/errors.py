@@ -7,6 +7,7 @@
     ├── SourceError          a source has no data, or data it should not have
     ├── SchemaError          a frame does not fit its table
     ├── TableNotFoundError   a table has no rows yet
+    ├── DamagedTableError    a table's log or files are torn, empty or missing
     ├── ConflictError        a row contradicts one that is already stored
     ├── DataQualityError     a table fails its expectations
     ├── LookAheadError       something saw what was not yet known
@@ -43,6 +44,10 @@ class SchemaError(QuantlakeError):
 
 class TableNotFoundError(QuantlakeError):
     """A table has no rows yet."""
+
+
+class DamagedTableError(QuantlakeError):
+    """A table's log or data files are torn, empty or missing."""
 
 
 class ConflictError(QuantlakeError):

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
-    online_timeout_ms: int = Field(default=1_000, ge=1, description="longest wait for the online store")
+    online_timeout_ms: int = Field(default=50, ge=1, description="longest wait for the online store")
 
     @property
     def tables(self) -> Path:

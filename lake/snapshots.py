@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from lake import delta_log
-from lake.errors import NotReadyError
+from lake.errors import DamagedTableError
 from lake.files import YEAR
 from lake.spec import INSTANT
 
@@ -111,7 +111,7 @@ class Handle:
         snapshot = read(self._folder, self._table)
         self._seen = self._identity(snapshot.version)
         if self._seen is not None and not self._seen[-1]:
-            raise NotReadyError(
+            raise DamagedTableError(
                 f"Entry {snapshot.version} of the log of table '{self._folder.name}' is empty: rows may be missing. "
                 f"`quantlake lake repair {self._folder.name}` goes back to the last good version."
             )

@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from lake import delta_log, snapshots
 from lake.clock import require_utc
 from lake.durable import alone, flush
-from lake.errors import NotReadyError, SchemaError, TableNotFoundError
+from lake.errors import DamagedTableError, NotReadyError, SchemaError, TableNotFoundError
 from lake.files import YEAR, DataFile, joinable, write_files
 from lake.merging import find_news
 from lake.report import Report
@@ -349,7 +349,7 @@ class Lake:
                 f"the asset '{spec.name}' in the Dagster UI."
             ) from error
         except DeltaError as error:
-            raise NotReadyError(
+            raise DamagedTableError(
                 f"Table '{spec.name}' cannot be opened; its log is damaged: {str(error).splitlines()[0][:200]}. "
                 f"`quantlake lake doctor {spec.name}` names the file, `quantlake lake repair {spec.name}` goes back "
                 "to the last good version."

@@ -95,6 +95,8 @@ class Data(_Answer):
     feature_hash: str = Field(description="SHA-256 of the model's input window")
     age_sessions: int = Field(ge=0, description="sessions that have closed since as_of")
     is_stale: bool = Field(description="whether a session has closed that the forecast does not know")
+    is_degraded: bool = Field(description="whether the copy in memory answered in place of Redis")
+    degraded_because: str = Field(description="why Redis did not answer; empty when it did")
 
 
 class PredictAnswer(_Answer):

@@ -64,6 +64,7 @@ class Row:
     strategies: list[str]
     weights: list[float]
     confidence: float
+    degraded: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Predictor:
         from feature_repo.online import OnlineReader
 
         return cls(
-            OnlineReader(configured),
+            OnlineReader.open(configured),
             Champions(configured),
             ForecastLog.open(configured),
             ReplayClock(configured.home / "clock.json"),
@@ -190,6 +191,9 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
             unavailable.append((symbol, f"No strategy has been selected for {symbol} yet."))
         elif batch.regime is None:
             unavailable.append((symbol, f"The market's regime is not known yet, so {symbol} has no forecast."))
+        elif batch.expired[i]:
+            old = ", ".join(batch.expired[i])
+            unavailable.append((symbol, f"{symbol} has no current values: {old} expired, last of {batch.as_of[i]}."))
         else:
             rows.append(
                 Row(
@@ -204,6 +208,7 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     strategies=batch.strategies[i],
                     weights=batch.weights[i],
                     confidence=confidence,
+                    degraded=batch.served.reason,
                 )
             )
     return rows, unavailable
@@ -290,6 +295,8 @@ def compose(
             feature_hash=row.feature_hash,
             age_sessions=age,
             is_stale=age > 0,
+            is_degraded=bool(row.degraded),
+            degraded_because=row.degraded,
         ),
     )
 
@@ -316,7 +323,7 @@ def log_row(answer: api.PredictAnswer, now: "datetime") -> dict[str, Any]:
         "regime": said.regime,
         "feature_table_versions": versions_text(answer.data.feature_table_versions),
         "feature_hash": answer.data.feature_hash,
-        "degraded": False,
+        "degraded": answer.data.is_degraded,
     }
 
 

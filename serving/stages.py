@@ -14,6 +14,7 @@ import polars as pl
 from feature_repo.windows import FORECAST_V1
 from lake.clock import Clock
 from lake.errors import ModelError
+from lake.pins import pin
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -63,6 +64,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
             say(
                 f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
             )
+        pin(lake, f"model:{bundle.digest}", bundle.signature.table_versions)
         evidence = {"scores": _scores(lake, champion["experiment"], name), "run_id": champion["run_id"]}
         report = register_and_promote(bundle, lake, settings, clock=clock, evidence=evidence)
         added += report.added

@@ -65,8 +65,8 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Return settings with a home of their own and a free port for the embedded Redis."""
-    return Settings(home=tmp_path / "home", redis_port=free_port())
+    """Return settings with a home of their own and a free port for the embedded Redis, however busy the machine is."""
+    return Settings(home=tmp_path / "home", redis_port=free_port(), online_timeout_ms=8_000)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import polars as pl
 from lake.clock import FixedClock, ReplayClock
 from lake.durable import write_durably
 from lake.errors import NotReadyError
+from lake.pins import pin
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -163,12 +164,14 @@ def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
     labels = work.lake.read_as_of(LABELS, end)
     frame.write_parquet(work.folder / FRAME)
     labels.write_parquet(work.folder / TARGETS)
+    versions = retrieved.versions | work.lake.versions([LABELS])
+    pin(work.lake, f"training:{work.fingerprint}", versions)
     say(f"{frame.height:,} rows of features and {labels.height:,} labels known by {end:%Y-%m-%d}")
     return {
         "fingerprint": work.fingerprint,
         "rows": frame.height,
         "labels": labels.height,
-        "versions": retrieved.versions | work.lake.versions([LABELS]),
+        "versions": versions,
         "train_until": end.isoformat(),
         "experiment": work.experiment.model_dump(mode="json"),
     }

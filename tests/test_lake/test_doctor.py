@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from lake import delta_log
 from lake.doctor import DAMAGED, examine, repair
-from lake.errors import NotReadyError, TableNotFoundError
+from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.pins import pin
 from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
@@ -103,7 +103,7 @@ def test_a_healthy_table_has_no_findings_and_nothing_to_repair(broken: Lake) -> 
 def test_a_torn_newest_entry_goes_back_one_version(broken: Lake, harm: Callable[[Path], None], kind: str) -> None:
     newest = broken.version(FACTS)
     harm(entry(broken, newest))
-    with pytest.raises(NotReadyError, match=r"(damaged|is empty).*`quantlake lake repair facts`"):
+    with pytest.raises(DamagedTableError, match=r"(damaged|is empty).*`quantlake lake repair facts`"):
         broken.read(FACTS)
     assert kinds(broken) == [kind]
     done = repair(broken, FACTS)

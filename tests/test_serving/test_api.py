@@ -75,7 +75,9 @@ def test_a_forecast_has_exactly_the_promised_parts(client):
     } <= set(answer["prediction"])  # fmt: skip
     assert set(answer["strategy"]) == {"selected_strategy", "parameter_weights", "heuristic_confidence"}
     assert {"name", "version", "digest"} <= set(answer["model"])
-    assert set(answer["data"]) == {"feature_table_versions", "feature_hash", "age_sessions", "is_stale"}
+    assert set(answer["data"]) == {
+        "feature_table_versions", "feature_hash", "age_sessions", "is_stale", "is_degraded", "degraded_because",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -390,6 +392,7 @@ def test_a_forecast_grows_stale_when_the_market_moves_on(home, reader, predictor
     close = home.clock.now()
     assert ask(TestClient(build_app(predictor))).json()["data"] | {"feature_hash": 0, "feature_table_versions": 0} == {
         "feature_hash": 0, "feature_table_versions": 0, "age_sessions": 0, "is_stale": False,
+        "is_degraded": False, "degraded_because": "",
     }  # fmt: skip
     later = FixedClock(calendars.next_closes(close, 3)[-1])
     stale = Predictor(reader, predictor.champions, predictor.log, later)
