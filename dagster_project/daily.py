@@ -109,7 +109,7 @@ def generated_market(
     settings: "Settings", symbols: int, say: Callable[[str], None], *, history: int = HISTORY_SESSIONS, seed: int = 7
 ) -> Market:
     """Fill an empty home with a generated market and its models: everything up to the sessions to be measured."""
-    from feature_repo.catalog import TECHNICAL
+    from feature_repo.catalog import GROUPS
     from feature_repo.update import update_group, update_labels
     from lake.clock import DEMO_START, FixedClock
     from lake.ingest import ingest_bars, refine_to_lake
@@ -123,9 +123,9 @@ def generated_market(
     raw = ingest_bars(lake, source, clock)
     bars, _, refused = refine_to_lake(lake, clock)
     say(f"{raw.rows:,} raw rows received, {bars.rows:,} bars, {refused.rows:,} refused")
-    rows = update_group(lake, clock, TECHNICAL).rows
+    rows = [update_group(lake, clock, group).rows for group in GROUPS]
     update_labels(lake, clock)
-    say(f"{rows:,} rows of features")
+    say(f"{sum(rows):,} rows of features in {len(rows)} tables")
     put_sample_models_in_service(lake, settings, clock, say, SAMPLE_MODELS)
     return Market(lake, settings, source, Champions(settings))
 

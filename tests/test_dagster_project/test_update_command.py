@@ -36,6 +36,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[daily.Mark
         yield market, list(daily.live_through(market, SESSIONS))
 
 
+@pytest.mark.slow
 def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
     _, runs = lived
     for run in runs:
@@ -46,12 +47,14 @@ def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
         assert added["forecasts"] == 2 * 2 * SYMBOLS  # models, horizons
 
 
+@pytest.mark.slow
 def test_an_update_again_does_nothing(lived: tuple) -> None:
     market, _ = lived
     again = list(daily.update(market, FixedClock(DAYS[-1]), forecast_sessions=1))
     assert all(stage.report.skipped for stage in again), [stage.name for stage in again if not stage.report.skipped]
 
 
+@pytest.mark.slow
 def test_what_was_updated_is_served(lived: tuple) -> None:
     market, _ = lived
     batch = OnlineReader(market.settings).read(["S0007"])
@@ -60,6 +63,7 @@ def test_what_was_updated_is_served(lived: tuple) -> None:
     assert batch.feature_hash[0] == stored["feature_hash"][-1]
 
 
+@pytest.mark.slow
 def test_scores_are_the_forecasts_of_a_replay(lived: tuple, tmp_path: Path) -> None:
     """Made from the stored inputs, row for row what the replay makes from the features."""
     market, _ = lived
@@ -78,6 +82,7 @@ def test_scores_are_the_forecasts_of_a_replay(lived: tuple, tmp_path: Path) -> N
     assert_frame_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) -> None:
     market, _ = lived
     other = Lake(tmp_path / "missed")
@@ -91,6 +96,7 @@ def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) 
     assert set(other.read(FORECASTS)["event_time"]) == set(DAYS)
 
 
+@pytest.mark.slow
 def test_the_stages_are_told_as_a_table(lived: tuple) -> None:
     _, runs = lived
     console = Console(width=100)
