@@ -92,7 +92,7 @@ def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) 
             (other.root / folder.name).symlink_to(folder)
     engines = market.champions.current().engines
     other.merge(FORECASTS, market.lake.read(FORECASTS, where=pl.col("event_time") == DAYS[0]))
-    score_newest(other, engines, FixedClock(DAYS[-1]))
+    score_newest(other, engines, FixedClock(DAYS[-1]), sessions=SESSIONS)
     assert set(other.read(FORECASTS)["event_time"]) == set(DAYS)
 
 
