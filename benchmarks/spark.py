@@ -54,7 +54,8 @@ def measure(
     has_jvm
         Whether a JVM session takes part, where there is Java.
     """
-    kinds = ("sail", "jvm") if has_jvm and shutil.which("java") else ("sail",)
+    # Java first: it is started by a fork, which an open gRPC channel does not survive.
+    kinds = ("jvm", "sail") if has_jvm and shutil.which("java") else ("sail",)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         lakes = [_lake(Path(name) / str(count), count, sessions) for count in symbols]
         engines: dict[str, FeatureEngine] = {"local": LocalEngine()}
