@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.commands import lake as lake_commands
 from dagster_project.commands import features, leaks, update
+from dagster_project.commands import lake as lake_commands
 from lake.errors import QuantlakeError
 from lake.settings import settings
 

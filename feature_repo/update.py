@@ -15,7 +15,7 @@ from feature_repo import incremental
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.held_tails import Place, tail_of
 from feature_repo.labels import HORIZONS, compute_labels
-from feature_repo.regimes import REGIME_EXPRESSIONS, compute_regimes
+from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
 from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
 from lake.clock import Clock
@@ -31,7 +31,8 @@ from lake.universe import MARKET
 from lake.years import known_in
 
 if TYPE_CHECKING:
-    from feature_repo.engines import EngineName, FeatureEngine
+    from feature_repo.engines import FeatureEngine
+    from lake.settings import Settings
 
 
 def update_technical(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -79,16 +80,17 @@ def update_group(
     return step.run(compute)
 
 
-def update_group_on(
-    engine: "EngineName", lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()
+def update_group_where_set(
+    configured: "Settings", lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()
 ) -> Report:
-    """Bring a feature group up to the market's now on the engine of that name; see `update_group`."""
-    if engine == "local":
+    """Bring a feature group up to the market's now on the engine that the settings name; see `update_group`."""
+    if configured.feature_engine == "local":
         return update_group(lake, clock, group, years)
     from feature_repo.engines import open_engine
+    from feature_repo.engines.sessions import SparkOptions
 
-    with open_engine(engine) as opened:
-        return update_group(lake, clock, group, years, engine=opened)
+    with open_engine(configured.feature_engine, SparkOptions.of(configured)) as engine:
+        return update_group(lake, clock, group, years, engine=engine)
 
 
 def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Report:
@@ -115,9 +117,10 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 
 def update_regimes(lake: Lake, clock: Clock) -> Report:
     """Compute `regimes` from the bars of the index known at the market's now, and store what is new in it."""
-    step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(str(REGIME_EXPRESSIONS)))
+    step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(RECIPE))
+    models = lake.root / ".stamps" / "hidden_markov"
     known = lake.scan(BARS).filter(pl.col("known_time") <= step.now).select(*KEY, "close")
-    return step.run(lambda _: [compute_regimes(newest_known(known.collect()))])
+    return step.run(lambda _: [compute_regimes(newest_known(known.collect()), remembered=models)])
 
 
 def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> Report:
@@ -164,31 +167,23 @@ def _current_windows(lake: Lake, read: Seen, spec: WindowSpec) -> pl.DataFrame:
     names = (*KEY, *spec.features)
     place = Place.of(lake, read, FEATURES_TECHNICAL, names)
     tail = tail_of(place, first, spec.sessions - 1)
-    windows = build_windows(tail.around(first, spec.sessions - 1, names), spec, at=[session])
+    rows = tail.around(first, spec.sessions - 1, names)
+    windows = build_windows(rows, spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now).select(
         "symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")
     )
     versions = json.dumps(lake.versions([BARS, FEATURES_TECHNICAL]), sort_keys=True)
-    rows = windows.keys.with_columns(
+    # A window is known when the last of its rows is: an older one may have been restated since.
+    known_times = rows.group_by(pl.col("symbol").cast(pl.String)).agg(pl.col("known_time").max())
+    found = windows.keys.with_columns(
         pl.col("symbol").cast(pl.String),
         pl.lit(spec.name).alias("signature"),
         pl.Series("window", windows.values.reshape(len(windows), -1)).arr.to_list(),
         pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),
         pl.lit(versions).alias("table_versions"),
     )
-    rows = rows.join(current.select("symbol", "event_time", "known_time"), on=["symbol", "event_time"])
-    return _saying_something_new(
-        lake, rows.join(prices, on=["symbol", "event_time"]).select(MODEL_WINDOWS.names), is_now
-    )
-
-
-def _saying_something_new(lake: Lake, rows: pl.DataFrame, is_now: pl.Expr) -> pl.DataFrame:
-    """Drop windows whose content is already stored: a new table version alone restates nothing."""
-    if not lake.exists(MODEL_WINDOWS):
-        return rows
-    same = ["symbol", "event_time", "signature", "feature_hash", "reference_price"]
-    stored = lake.scan(MODEL_WINDOWS).filter(is_now).select(same).collect()
-    return rows.join(stored, on=same, how="anti")
+    told = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
+    return told.select(MODEL_WINDOWS.names)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@
     ├── DamagedTableError    a table's log or files are torn, empty or missing
     ├── ConflictError        a row contradicts one that is already stored
     ├── DataQualityError     a table fails its expectations
+    ├── FeatureError         a feature cannot be computed
     ├── LookAheadError       something saw what was not yet known
     ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
     ├── NotReadyError        the thing exists in principle but has not been made yet
@@ -56,6 +57,10 @@ class ConflictError(QuantlakeError):
 
 class DataQualityError(QuantlakeError):
     """A table fails its expectations."""
+
+
+class FeatureError(QuantlakeError):
+    """A feature cannot be computed."""
 
 
 class LookAheadError(QuantlakeError):

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     spark_remote: str | None = Field(
         default=None, validation_alias="SPARK_REMOTE", description="Spark Connect server, e.g. sc://127.0.0.1:15002"
     )
+    spark_master: str = Field(default="local[*]", description="where a JVM Spark computes, or a cluster's master")
+    spark_jars: str = Field(
+        default="", description="jars of Delta Lake for a JVM Spark, by path or Maven coordinates, with commas between"
+    )
+    java_home: str | None = Field(default=None, validation_alias="JAVA_HOME", description="Java 17 for a JVM Spark")
     engine: Literal["onnx", "tensorrt"] = Field(default="onnx", description="inference engine of the service")
     provider: Provider = Field(default="cpu", description="where ONNX Runtime computes")
     precision: Precision = Field(default="fp32", description="arithmetic of a TensorRT engine")

@@ -28,10 +28,10 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
         kinds={"numba", "delta"},
     )
     def features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-        from feature_repo.update import update_group_on
+        from feature_repo.update import update_group_where_set
 
-        engine, years = platform.settings.feature_engine, years_of(context)
-        return materialized(update_group_on(engine, platform.lake, platform.clock, group, years=years))
+        years = years_of(context)
+        return materialized(update_group_where_set(platform.settings, platform.lake, platform.clock, group, years))
 
     return features
 

@@ -18,6 +18,7 @@ from feature_repo.spec import FeatureGroup
 from lake.errors import ConfigError
 from lake.report import Report
 from lake.store import Lake
+from lake.years import known_in
 
 EngineName = Literal["local", "sail", "connect", "jvm"]
 """In process; an in-process Spark; a Spark by URL; a Spark in a Java process of its own."""
@@ -87,12 +88,11 @@ def store_whole(
     at
         Only bars known at this instant are used.
     years
-        Store rows of these years only; none named means all.
+        Store rows that became known in these years only; none named means all.
     """
     started, added = time.perf_counter(), 0
     for rows in engine.compute(lake, group, at):
-        wanted = rows.filter(pl.col("event_time").dt.year().is_in(list(years))) if years else rows
-        added += lake.merge(group.table, wanted).added
+        added += lake.merge(group.table, rows.filter(known_in(years))).added
     if not lake.exists(group.table):
         lake.merge(group.table, group.table.empty())
     report = lake.report(group.table, added=added, started=started)

@@ -4,12 +4,8 @@ import polars as pl
 
 from feature_repo.panel import compute_group
 from feature_repo.spec import FeatureGroup
-from lake.errors import QuantlakeError
+from lake.errors import FeatureError
 from lake.universe import MARKET
-
-
-class FeatureError(QuantlakeError):
-    """A feature cannot be computed."""
 
 
 def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:

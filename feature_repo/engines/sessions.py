@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from lake.errors import ConfigError, NotReadyError
+from lake.settings import Settings
 
 SessionKind = Literal["sail", "connect", "jvm"]
 Reading = Literal["delta", "files"]
@@ -65,6 +66,8 @@ class SparkOptions:
         How Spark reads the bars; by default itself, but by its files in a JVM session without jars.
     buckets
         See `SparkEngine`.
+    java_home
+        Where Java is, if it is not on the path.
     """
 
     remote: str | None = None
@@ -72,6 +75,17 @@ class SparkOptions:
     jars: tuple[str, ...] = ()
     reads: Reading | None = None
     buckets: int | None = None
+    java_home: str | None = None
+
+    @classmethod
+    def of(cls, configured: Settings) -> "SparkOptions":
+        """Options as the settings have them."""
+        return cls(
+            remote=configured.spark_remote,
+            master=configured.spark_master,
+            jars=tuple(jar.strip() for jar in configured.spark_jars.split(",") if jar.strip()),
+            java_home=configured.java_home,
+        )
 
 
 @dataclass(frozen=True)
@@ -175,7 +189,7 @@ def _jvm(options: SparkOptions) -> Iterator[Session]:
     from pyspark.core.context import SparkContext
     from pyspark.sql.session import SparkSession
 
-    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+    if not (options.java_home or shutil.which("java")):
         raise NotReadyError("The engine 'jvm' needs Java 17 or newer, and there is neither 'java' nor JAVA_HOME.")
     reads = options.reads or ("delta" if options.jars else "files")
     if reads == "delta" and not options.jars:
@@ -220,13 +234,13 @@ def _require_packages(kind: SessionKind) -> None:
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set variables that a library reads when it starts, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
+    before = {**os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in values:
+            if name in before:
+                os.environ[name] = before[name]
             else:
-                os.environ[name] = value
+                os.environ.pop(name, None)

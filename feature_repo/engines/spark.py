@@ -14,12 +14,11 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from feature_repo.compute import BAR_COLUMNS
-from feature_repo.engines.failures import FeatureError
 from feature_repo.engines.sessions import Session, explain_missing_delta
 from feature_repo.engines.worker import STAGED, Task, compute_bucket
 from feature_repo.spec import FeatureGroup
 from lake.clock import require_utc
-from lake.errors import NotReadyError
+from lake.errors import FeatureError, NotReadyError
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import BARS

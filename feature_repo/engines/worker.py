@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from feature_repo.catalog import GROUPS, group_of
 from feature_repo.compute.kernel import Kernel
-from feature_repo.engines.failures import FeatureError, compute_or_explain, reason
+from feature_repo.engines.failures import compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
+from lake.errors import FeatureError
 from lake.spec import INSTANT
 from lake.tails import newest_known
 
