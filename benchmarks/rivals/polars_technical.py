@@ -1,8 +1,6 @@
 """The technical features as plain Polars expressions, one pass per feature and symbol: the rival of the kernels."""
 
 import math
-from functools import reduce
-from operator import add
 
 import polars as pl
 
@@ -42,17 +40,14 @@ def _volume_ratio(sessions: int) -> pl.Expr:
 
 
 def _seeded_mean(values: pl.Expr, weight: float, sessions: int, seeded_at: int) -> pl.Expr:
-    is_known = values.is_not_null()
-    count = is_known.cum_sum()
-    is_seed = (count > seeded_at - sessions) & (count <= seeded_at)
-    seed = pl.when(is_seed).then(values).cum_sum() / sessions
-    started = pl.when(count == seeded_at).then(seed).when(count > seeded_at).then(values)
-    smoothed = pl.when(is_known).then(started).ewm_mean(alpha=weight, adjust=False, ignore_nulls=True)
-    return pl.when(is_known & (count >= seeded_at)).then(smoothed)
+    """Mean whose seed, the plain mean of n values, stands in the row `seeded_at`; no value after the first is null."""
+    row = pl.int_range(pl.len())
+    started = pl.when(row == seeded_at).then(values.rolling_mean(sessions)).when(row > seeded_at).then(values)
+    return started.ewm_mean(alpha=weight, adjust=False)
 
 
 def _exponential(values: pl.Expr, sessions: int, seeded_at: int) -> pl.Expr:
-    return _seeded_mean(values, 2 / (sessions + 1), sessions, seeded_at)
+    return _seeded_mean(values, 2 / (sessions + 1), sessions, seeded_at - 1)
 
 
 def _wilder(values: pl.Expr, sessions: int) -> pl.Expr:
@@ -66,11 +61,8 @@ def _rsi(sessions: int) -> pl.Expr:
 
 
 def _bollinger(sessions: int, deviations: float) -> pl.Expr:
-    steps = [CLOSE.shift(back) / CLOSE - 1 for back in range(sessions)]
-    mean = reduce(add, steps) / sessions
-    variance = reduce(add, [(step - mean) ** 2 for step in steps]) / sessions
-    half_width = deviations * variance.sqrt()
-    return pl.when(half_width > 0).then(0.5 - mean / (2 * half_width))
+    half_width = deviations * CLOSE.rolling_std(sessions, ddof=0)
+    return pl.when(half_width > 0).then(0.5 + (CLOSE - CLOSE.rolling_mean(sessions)) / (2 * half_width))
 
 
 def _true_range() -> pl.Expr:
@@ -99,7 +91,7 @@ EXPRESSIONS: dict[str, pl.Expr] = {
     "market_volatility": pl.col("market_volatility"),
     "rsi_14": _rsi(14),
     "macd": _MACD,
-    "macd_signal": _exponential(_MACD, 9, 9),
+    "macd_signal": _exponential(_MACD, 9, 34),
     "macd_relative": _MACD / CLOSE,
     "sma_50_200_cross": (CLOSE.rolling_mean(50) > CLOSE.rolling_mean(200)).cast(pl.Float64),
     "bollinger_position": _bollinger(20, 2),
