@@ -95,7 +95,9 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: st
     """
     chosen = tuple(features)
     rows = _in_order(bars)
-    first, last = (int(rows["symbol"].search_sorted(market, side)) for side in ("left", "right"))
+    is_market = rows["symbol"] == market
+    first = is_market.arg_max() or 0
+    last = first + is_market.sum()
     index, own = rows[first:last], pl.concat([rows[:first], rows[last:]], rechunk=False)
     starts = _starts(own["symbol"])
     panel = _Panel(own, _market_context(index), chosen)
