@@ -10,14 +10,24 @@ from dagster_project.resources import Platform
 
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
+MAINTENANCE = dg.AssetSelection.assets("table_maintenance")
 everything = dg.define_asset_job(
-    "everything", selection=dg.AssetSelection.all(), description="From the sources to the strategy in force."
+    "everything",
+    selection=dg.AssetSelection.all() - MAINTENANCE,
+    description="From the sources to the strategy in force.",
 )
 daily_update = dg.define_asset_job(
     "daily_update",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(TRAINING) - dg.AssetSelection.assets("served_models"),
+    selection=dg.AssetSelection.all()
+    - MAINTENANCE
+    - dg.AssetSelection.groups(TRAINING)
+    - dg.AssetSelection.assets("served_models"),
     description="One more session: bars, features, forecasts, outcomes, selection. Trains nothing.",
 )
+weekly_maintenance = dg.define_asset_job(
+    "weekly_maintenance", selection=MAINTENANCE, description="Compaction, clean-up of logs, vacuum."
+)
+on_sunday = dg.ScheduleDefinition(name="on_sunday", job=weekly_maintenance, cron_schedule="0 12 * * 0")
 
 
 @dg.schedule(job=daily_update, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")

@@ -3,18 +3,27 @@
 import dagster as dg
 
 from dagster_project import parity_checks
-from dagster_project.assets import features, feedback, lake, serving, sources, training
-from dagster_project.automation import after_the_close, daily_update, everything, new_raw_batches
+from dagster_project.assets import features, feedback, lake, maintenance, serving, sources, training
+from dagster_project.automation import (
+    after_the_close,
+    daily_update,
+    everything,
+    new_raw_batches,
+    on_sunday,
+    weekly_maintenance,
+)
 from dagster_project.checks import CAUSAL, few_rows_refused, table_checks
 from dagster_project.leak_checks import leak_checks
 from dagster_project.progress import progress_logger
 from dagster_project.resources import Platform
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([sources, lake, features, training, serving, feedback, parity_checks]),
+    assets=dg.load_assets_from_modules(
+        [sources, lake, features, training, serving, feedback, parity_checks, maintenance]
+    ),
     asset_checks=[*table_checks(), *leak_checks(CAUSAL), few_rows_refused],
-    jobs=[everything, daily_update],
-    schedules=[after_the_close],
+    jobs=[everything, daily_update, weekly_maintenance],
+    schedules=[after_the_close, on_sunday],
     sensors=[new_raw_batches],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger},

@@ -5,6 +5,7 @@ import os
 import time
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,15 @@ def clean_log(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datet
         flush(folder / "_delta_log")
     report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
     return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+
+
+def keep_house(lake: Lake, specs: Sequence[TableSpec], *, keep: timedelta = KEEP) -> list[Report]:
+    """Compact, clean and vacuum each table that exists; the reports say what went."""
+    done = []
+    for spec in [spec for spec in specs if lake.exists(spec)]:
+        joined, cleaned = lake.compact(spec), clean_log(lake, spec, keep=keep)
+        done.append(vacuum(lake, spec, keep=keep).having(**joined.details, **cleaned.details))
+    return done
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from dagster_project.assets.maintenance import table_maintenance
 from dagster_project.automation import after_the_close, new_raw_batches
 from dagster_project.definitions import defs
 from dagster_project.partitions import RANGE_END, RANGE_START
@@ -97,3 +99,13 @@ def test_a_table_that_fails_its_suite_stops_what_is_downstream(home: Lake, is_ba
     assert result.success is not is_bad
     assert verdicts["bars"] is not is_bad
     assert ("features_technical" in made) is not is_bad
+
+
+def test_maintenance_joins_small_files_and_every_row_stays(home: Lake):
+    for bar in MARKET.head(20).iter_slices(1):
+        home.merge(BARS, bar)
+    files = len(home.files(BARS))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([table_maintenance], resources={"platform": Platform()}, instance=instance).success
+    assert len(home.files(BARS)) < files
+    assert_frame_equal(home.read(BARS), MARKET.head(20), check_row_order=False)

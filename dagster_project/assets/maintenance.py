@@ -1,0 +1,16 @@
+"""House-keeping of the tables, once a week; it takes away nothing that is in use."""
+
+import dagster as dg
+
+from dagster_project.reports import plain
+from dagster_project.resources import Platform
+
+
+@dg.asset(group_name="lake", kinds={"delta"})
+def table_maintenance(platform: Platform) -> dg.MaterializeResult:
+    """Small files joined, old log entries and unused files deleted; every version in use stays readable."""
+    from feature_repo.catalog import SPECS
+    from lake.maintenance import keep_house
+
+    done = keep_house(platform.lake, SPECS)
+    return dg.MaterializeResult(metadata={report.name: dg.MetadataValue.json(plain(report.details)) for report in done})
