@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from deltalake.transaction import RemoveAction
 
 from lake.durable import flush
 from lake.spec import TableSpec
@@ -115,3 +116,12 @@ def joinable(files: pl.DataFrame, *, at_least: int, target_bytes: int) -> list[p
     full = (pl.col("size_bytes").cum_sum() // target_bytes).over("year")
     groups = small.filter(pl.len().over("year") >= at_least).with_columns(full.alias("bin"))
     return [group for group in groups.partition_by("year", "bin", maintain_order=True) if group.height > 1]
+
+
+def removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:
+    """Return what a commit says that takes these files out; `is_loss` where their rows go with them."""
+    now = int(time.time() * 1000)
+    return [
+        RemoveAction(name, is_loss, now, size, None if year is None else {YEAR: str(year)})
+        for name, size, year in files.select("name", "size_bytes", "year").iter_rows()
+    ]

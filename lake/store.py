@@ -9,21 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction
 
 from lake import delta_log, snapshots
 from lake.clock import require_utc
+from lake.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
 from lake.durable import alone, flush
-from lake.errors import DamagedTableError, NotReadyError, SchemaError, TableNotFoundError
-from lake.files import YEAR, DataFile, joinable, write_files
+from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
+from lake.files import DataFile, joinable, removals, write_files
 from lake.merging import find_news
 from lake.report import Report
 from lake.settings import Settings, settings
@@ -32,7 +31,6 @@ from lake.spec import TableSpec
 
 CLEAN_UP = "delta.enableExpiredLogCleanup"
 """Property, off in every table: Delta's own clean-up knows of no version in use; `lake.maintenance` does it."""
-HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
 REPAIRED = "quantlake.repaired"
 """Property with the time of the last repair."""
 MANY_FILES = 16
@@ -217,7 +215,7 @@ class Lake:
         with self.writing(spec) as handle:
             with handle.table() as table:
                 if table.metadata().configuration.get(CLEAN_UP) != "false":  # made by an earlier version of this module
-                    _declare(table, {CLEAN_UP: "false"})
+                    declare(table, {CLEAN_UP: "false"})
             with handle.table() as table:
                 table.create_checkpoint()
             handle.durable = None
@@ -236,8 +234,8 @@ class Lake:
         with self.writing(spec) as handle:
             while handle.snapshot().version <= beyond:
                 with handle.table() as table:
-                    _declare(table, {REPAIRED: datetime.now(UTC).isoformat()})
-            self._make_durable(spec, handle)
+                    declare(table, {REPAIRED: datetime.now(UTC).isoformat()})
+                self._make_durable(spec, handle)
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""
@@ -262,7 +260,7 @@ class Lake:
                 self._create(spec)
             handle = self._handle(spec)
             with handle.table() as table:
-                _require_columns(spec, table)
+                require_columns(spec, table)
             # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
             self._make_durable(spec, handle)
             yield handle
@@ -278,8 +276,8 @@ class Lake:
     def _create(self, spec: TableSpec) -> None:
         DeltaTable.create(
             str(self.path(spec)),
-            _delta_schema(spec),
-            partition_by=_partitions(spec),
+            delta_schema(spec),
+            partition_by=partitions(spec),
             name=spec.name,
             description=spec.meaning,
             configuration={
@@ -309,27 +307,31 @@ class Lake:
             AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)
             for file in files
         ]
-        removed = [] if instead_of is None else _removals(instead_of, is_loss=is_loss)
+        removed = [] if instead_of is None else removals(instead_of, is_loss=is_loss)
         with handle.table() as table:
             table.create_write_transaction(
                 [*added, *removed],
                 "append",
                 table.schema(),
-                _partitions(spec),
+                partitions(spec),
                 commit_properties=CommitProperties(app_transactions=[Transaction(batch_id, 1)] if batch_id else None),
                 post_commithook_properties=HOOKS,
             )
         self._make_durable(spec, handle, is_ours=True)
 
     def _make_durable(self, spec: TableSpec, handle: Handle, *, is_ours: bool = False) -> None:
-        """Flush the newest commit: log entry and checkpoint, the data files where others wrote them, their folders."""
+        """Flush the newest commit: log entry and checkpoint, the data files where others wrote them, their folders.
+
+        A data file that is gone is no reason to refuse: `lake.doctor` names it, and needs a commit to repair it.
+        """
         version = handle.snapshot().version
         if handle.durable != version:
             told = delta_log.entries_of if is_ours else delta_log.written_by
             written = told(self.path(spec), version)
             folders = {file.parent for file in written} | (set() if is_ours else {self.path(spec), self.root})
             for path in [*written, *sorted(folders, reverse=True)]:
-                flush(path)
+                if path.exists():
+                    flush(path)
             handle.durable = version
 
     def _handle(self, spec: TableSpec) -> Handle:
@@ -360,41 +362,3 @@ def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:
     if not files:
         return spec.empty().lazy()
     return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
-
-
-def _partitions(spec: TableSpec) -> list[str]:
-    return [YEAR] if spec.by_year else []
-
-
-def _delta_schema(spec: TableSpec) -> Schema:
-    about = {column.name: {"comment": column.meaning, "unit": column.unit} for column in spec.columns}
-    fields = [field.with_metadata(about[field.name]) for field in spec.empty().to_arrow().schema]
-    return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.int32()) for name in _partitions(spec))]))
-
-
-@cache
-def _declared_types(spec: TableSpec) -> dict[str, str]:
-    return {field.name: str(field.type) for field in _delta_schema(spec).fields}
-
-
-def _declare(table: DeltaTable, properties: dict[str, str]) -> None:
-    table.alter.set_table_properties(properties, raise_if_not_exists=False, post_commithook_properties=HOOKS)
-
-
-def _require_columns(spec: TableSpec, table: DeltaTable) -> None:
-    """Refuse a table that was made with other columns: its files could not be read together."""
-    declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
-    if declared != stored:
-        odd = sorted({name for name, _ in declared.items() ^ stored.items()})
-        raise SchemaError(
-            f"Table '{spec.name}' was made with other columns than it is declared with now: {', '.join(odd)} differ. "
-            "Move its folder away and make it again from the tables before it."
-        )
-
-
-def _removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:
-    now = int(time.time() * 1000)
-    return [
-        RemoveAction(name, is_loss, now, size, None if year is None else {YEAR: str(year)})
-        for name, size, year in files.select("name", "size_bytes", "year").iter_rows()
-    ]

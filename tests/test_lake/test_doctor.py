@@ -1,5 +1,6 @@
 """What is broken is named, and repair goes back to the last good version: it deletes nothing and says what is lost."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,6 +173,25 @@ def test_a_damaged_data_file_takes_its_own_rows_only(broken: Lake, harm: Callabl
     assert content(broken).equals(pl.concat([sessions(3), session(4)]).sort(FACTS.names))
     assert broken.changes(FACTS, 2) is None
     is_good_from_now_on(broken)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, empty, halve])
+def test_a_damaged_file_of_the_newest_commit_is_repaired_by_a_process_that_never_saw_it(
+    broken: Lake, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(newest_file(broken))
+    other = Lake(shutil.copytree(broken.root, tmp_path / "copy"))  # this process remembers nothing of the copy
+    assert "it held 3 rows" in repair(other, FACTS).lost[0]
+    assert content(other).equals(sessions(DAYS - 1))
+    is_good_from_now_on(other)
+
+
+def test_every_mark_of_a_repair_is_on_disk(broken: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest, flushed = broken.version(FACTS), set[Path]()
+    halve(entry(broken, newest - 2))
+    monkeypatch.setattr("lake.store.flush", flushed.add)
+    done = repair(broken, FACTS)
+    assert {entry(broken, version) for version in range(newest - 2, done.version + 1)} <= flushed
 
 
 def test_a_compacted_file_comes_back_from_the_files_it_was_made_of(broken: Lake) -> None:
