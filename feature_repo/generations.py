@@ -28,6 +28,10 @@ INDEX_MAGIC = b"QLI1"
 NUMBER = struct.Struct("<q")
 
 
+class OvertakenError(OnlineStoreError):
+    """The server no longer holds the generation that the rows go on from."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of one view, ready to be written.
@@ -159,6 +163,7 @@ def publish(
     *,
     until: datetime | None = None,
     versions: Mapping[str, int] | None = None,
+    expected: int | None = None,
     project: str = PROJECT,
 ) -> Generation:
     """Write rows of any number of views as one generation: a reader sees all of them or none.
@@ -170,9 +175,13 @@ def publish(
     ----------
     until, versions
         What the rows were taken from, kept with the generation; see `Generation`.
+    expected
+        Number of the generation that the rows go on from, 0 if they need none; None if they may follow any.
 
     Raises
     ------
+    OvertakenError
+        If the server holds another generation than expected, or none any more; nothing was written then.
     OnlineStoreError
         If Redis is full, does not answer, or other writers leave no gap; nothing was written then.
     """
@@ -180,7 +189,7 @@ def publish(
     try:
         for _ in range(ATTEMPTS):
             try:
-                return _attempt(client, rows, until, versions, project)
+                return _attempt(client, rows, until, versions, expected, project)
             except WatchError:
                 continue
     except OutOfMemoryError as error:
@@ -204,6 +213,7 @@ def _attempt(
     rows: Sequence[Rows],
     until: datetime | None,
     versions: Mapping[str, int] | None,
+    expected: int | None,
     project: str,
 ) -> Generation:
     indexes = [index_key(batch.view, project) for batch in rows]
@@ -212,6 +222,11 @@ def _attempt(
         pipe.watch(generation_key(project))
         held = pipe.mget([generation_key(project), *indexes])
         last = NUMBER.unpack_from(held[0])[0] if held[0] else 0
+        if expected is not None and last != expected:
+            raise OvertakenError(
+                f"The online store holds generation {last} and no longer {expected}, which these rows go on from: it "
+                "was emptied, brought back or written meanwhile. Nothing was written; materialise again."
+            )
         said = Generation(
             number=max(time.time_ns() // 1_000, last + 1),
             until=until,

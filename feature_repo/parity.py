@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 
 from feature_repo.generations import Generation, generation_key, index_key, read_generation, read_index, row_key
 from feature_repo.online_rows import newest_rows
@@ -23,6 +23,7 @@ from lake.store import Lake
 
 READ_SECONDS = 10.0
 ATTEMPTS = 3
+WITHDRAWALS = 20
 AT_ONCE = 1_000
 """Rows asked of Redis at a time."""
 SHOWN = 5
@@ -132,13 +133,38 @@ def withdraw(settings: Settings, views: Sequence[OnlineView] = VIEWS) -> None:
     """Take everything out of Redis that was materialised, so that none of it is served.
 
     Readers go on from the snapshot of the lake, and say so; those without one refuse. The next materialisation fills
-    the server from the beginning.
+    the server from the beginning. Nobody sees a part of it gone.
+
+    Raises
+    ------
+    OnlineStoreError
+        If writers leave no gap; nothing is withdrawn then.
     """
     with connect(redis_url(settings), READ_SECONDS) as server:
-        server.delete(generation_key())
+        for _ in range(WITHDRAWALS):
+            try:
+                _withdraw(server, views)
+            except WatchError:
+                continue
+            return
+    raise OnlineStoreError(
+        f"{WITHDRAWALS} attempts to withdraw what was materialised were each overtaken by a writer. It still stands; "
+        "let no process materialise meanwhile."
+    )
+
+
+def _withdraw(server: Redis, views: Sequence[OnlineView]) -> None:
+    """Delete rows, indexes and the generation in one transaction, void if another commit came between."""
+    with server.pipeline(transaction=True) as opened:
+        pipe: Any = opened  # redis-py leaves `watch` and `multi` without types
+        pipe.watch(generation_key())
+        keys = [generation_key()]
         for view in views:
-            keys = [row_key(view.name, name) for name in _names(server, view)]
-            server.delete(index_key(view.name), *keys)
+            keys += [index_key(view.name), *(row_key(view.name, name) for name in _names(server, view))]
+        pipe.multi()
+        for first in range(0, len(keys), AT_ONCE):
+            pipe.delete(*keys[first : first + AT_ONCE])
+        pipe.execute()
 
 
 def _filled(server: Redis) -> Generation:

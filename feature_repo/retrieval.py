@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
-from feature_repo.generations import Rows, publish, read_generation, read_index
+from redis import Redis
+
+from feature_repo.generations import (
+    ATTEMPTS,
+    Generation,
+    OvertakenError,
+    Rows,
+    publish,
+    read_generation,
+    read_index,
+)
 from feature_repo.online import OnlineBatch, OnlineReader
 from feature_repo.online_views import VIEWS, WINDOW
 from feature_repo.redis_server import connect, running_redis
@@ -68,27 +78,45 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     OnlineStoreError
         If Redis does not take the rows; it then holds what it held before.
     """
+    started, until = time.perf_counter(), require_utc(until)
+    with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
+        held, is_done = _filled(lake, settings, server, until)
+        remember(settings, held)
+        symbols = len(read_index(server, WINDOW.name).names)
+    report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=held.until, skipped=is_done)
+    report = report.having(seconds=time.perf_counter() - started, table_versions=held.versions)
+    return report.having(reason="the server already holds these table versions") if is_done else report
+
+
+def _filled(lake: Lake, settings: Settings, server: Redis, until: datetime) -> tuple[Generation, bool]:
+    """Fill the server, and begin anew with what it holds by then if it lost or got rows meanwhile."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _fill(lake, settings, server, until)
+        except OvertakenError:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _fill(lake: Lake, settings: Settings, server: Redis, until: datetime) -> tuple[Generation, bool]:
+    """Write what the server lacks; return what it holds then, and whether it held that already."""
     from feature_repo.online_rows import rows_since
 
-    started, until = time.perf_counter(), require_utc(until)
     tables = {view.table.name: view.table for view in VIEWS}
     versions = lake.versions([table for table in tables.values() if lake.exists(table)])
     layouts = {view.name: view.layout.fingerprint.hex() for view in VIEWS}
-    with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
-        held = read_generation(server)
-        if held is not None and held.until is not None:
-            until = max(until, held.until)
-        is_done = held is not None and (held.until, held.versions, held.layouts) == (until, versions, layouts)
-        if held is None or not is_done:
-            if not (settings.feast / "registry.db").exists():
-                apply(settings)
-            rows = []
-            for view in VIEWS:
-                last = held if held is not None and held.layouts.get(view.name) == layouts[view.name] else None
-                rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
-            held = publish(server, rows, until=until, versions=versions)
-        remember(settings, held)
-        symbols = len(read_index(server, WINDOW.name).names)
-    report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=until, skipped=is_done)
-    report = report.having(seconds=time.perf_counter() - started, table_versions=versions)
-    return report.having(reason="the server already holds these table versions") if is_done else report
+    held = read_generation(server)
+    if held is not None and held.until is not None:
+        until = max(until, held.until)
+    if held is not None and (held.until, held.versions, held.layouts) == (until, versions, layouts):
+        return held, True
+    if not (settings.feast / "registry.db").exists():
+        apply(settings)
+    rows = []
+    for view in VIEWS:
+        last = held if held is not None and held.layouts.get(view.name) == layouts[view.name] else None
+        rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
+    # Rows that go on from a generation are too few for a server that has lost it.
+    expected = 0 if held is None else held.number
+    return publish(server, rows, until=until, versions=versions, expected=expected), False

@@ -10,17 +10,20 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from feature_repo import retrieval
 from feature_repo.breaker import Breaker
 from feature_repo.deadlines import TimedClient, deadline
-from feature_repo.generations import Generation, generation_key, row_key
+from feature_repo.generations import Generation, OvertakenError, generation_key, publish, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_source import OnlineSource
 from feature_repo.online_testing import AT, DAY, SYMBOLS, Load, Proxy, close_of, store_generation, what_is_wrong
 from feature_repo.online_views import STRATEGY, VIEWS, WINDOW
+from feature_repo.parity import compare_stores
 from feature_repo.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import materialize
 from feature_repo.snapshot import Snapshot, remember
@@ -157,6 +160,44 @@ def test_an_emptied_server_is_not_read_as_no_such_symbol(
             monkeypatch.setattr(OnlineSource, check, lambda *_: None)
         redis.set(generation_key(), Generation(1).to_bytes())
         assert what_is_wrong(reader.read(SYMBOLS), list(SYMBOLS), {0}) != ""
+
+
+@pytest.mark.parametrize("how", ["emptied", "brought back"])
+def test_a_server_that_loses_rows_while_news_is_gathered_gets_everything(
+    market: Lake, home: Settings, redis: Redis, monkeypatch: Any, how: str
+) -> None:
+    """The news alone would leave a server that says it is current and holds next to nothing."""
+    materialize(market, home, AT)
+    old = {key: redis.get(key) for key in redis.scan_iter()}
+    materialize(market, home, store_generation(market, 1))
+    news = market.read(STRATEGY.table).filter(pl.col("event_time") == close_of(1)).head(1)
+    later = pl.lit(close_of(2)).alias("event_time"), pl.lit(close_of(2)).alias("known_time")
+    market.merge(STRATEGY.table, news.with_columns(*later))
+    losses = [1]
+
+    def losing(client: Redis, rows: Any, **said: Any) -> Generation:
+        if losses:
+            losses.pop()
+            redis.flushall()
+            if how == "brought back":
+                redis.mset(old)
+        return publish(client, rows, **said)
+
+    monkeypatch.setattr(retrieval, "publish", losing)
+    assert not materialize(market, home, close_of(2)).skipped
+    assert OnlineReader(patient(home), clock=CLOCK).read(SYMBOLS).missing == []
+    assert compare_stores(market, home).is_equal
+    assert materialize(market, home, close_of(2)).skipped
+
+
+def test_a_server_that_is_emptied_each_time_is_said(
+    market: Lake, home: Settings, redis: Redis, monkeypatch: Any
+) -> None:
+    materialize(market, home, AT)
+    store_generation(market, 1)
+    monkeypatch.setattr(retrieval, "read_generation", lambda _: Generation(5))
+    with pytest.raises(OvertakenError, match=r"no longer 5.*Nothing was written; materialise again"):
+        materialize(market, home, close_of(1))
 
 
 def test_a_server_that_came_back_from_an_old_copy_does_not_answer(market: Lake, home: Settings, redis: Redis) -> None:

@@ -116,6 +116,42 @@ def test_what_is_withdrawn_is_not_served_and_comes_back_right(filled, settings: 
     assert OnlineReader(settings).read(["AAA"]).symbols == ["AAA"]
 
 
+def test_what_is_filled_during_a_withdrawal_goes_whole_or_stays_whole(filled, settings: Settings, monkeypatch) -> None:
+    """A generation without its rows would be a server that says it is current and knows nobody."""
+    from feature_repo import parity
+
+    lake, server = filled
+    honest, fills = parity._names, [1, 2, 3]
+
+    def filling(*arguments):
+        if fills:
+            materialize(lake, settings, DEMO_START + timedelta(hours=fills.pop()))
+        return honest(*arguments)
+
+    monkeypatch.setattr(parity, "_names", filling)
+    withdraw(settings)
+    assert server.dbsize() == 0
+    assert not materialize(lake, settings, DEMO_START).skipped
+    assert OnlineReader(settings).read(["AAA"]).symbols == ["AAA"]
+
+
+def test_a_withdrawal_that_is_always_overtaken_leaves_everything(filled, settings: Settings, monkeypatch) -> None:
+    from feature_repo import parity
+
+    lake, server = filled
+    honest = parity._names
+
+    def overtaking(*arguments):
+        server.set(generation_key(), server.get(generation_key()))
+        return honest(*arguments)
+
+    monkeypatch.setattr(parity, "_names", overtaking)
+    with pytest.raises(OnlineStoreError, match=r"were each overtaken.*still stands"):
+        withdraw(settings)
+    monkeypatch.undo()
+    assert compare_stores(lake, settings).is_equal
+
+
 def test_without_a_materialisation_or_a_server_there_is_nothing_to_compare(lake: Lake, settings: Settings) -> None:
     with pytest.raises(OnlineStoreError, match=r"cannot be compared with the lake.*make serve"):
         compare_stores(lake, settings)
