@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 NEARLY = 0.7
 """Features that need this part of the bars of others are computed over the same ones."""
+STILL = 60
+"""Bars without a move after which a recursion has lost the digits of what moved before."""
 VALUES_AT_ONCE = 40_000_000
 """Feature values held in memory at a time; more are computed in chunks of symbols."""
 
@@ -81,7 +83,7 @@ def recompute(
     widest = max(len(BAR_TAIL) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
         tail = tail_of(place, chunk, group.warm_up)
-        partly = _partly_unknown(tail, chunk, group)
+        partly = pl.concat([_partly_unknown(tail, chunk, group), _standing_still(tail, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
         rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
         if partly.len():
@@ -159,6 +161,20 @@ def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.
     nulls = bars.group_by("symbol").agg(pl.col(gaps).null_count(), pl.len().alias("rows"))
     is_partly = pl.any_horizontal(pl.col(name).is_between(1, pl.col("rows") - 1) for name in gaps)
     return nulls.filter(is_partly)["symbol"].cast(pl.String)
+
+
+def _standing_still(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+    """Symbols whose price stood still for `STILL` bars among those that a recursion reads.
+
+    A mean of gains and losses fades to nothing there but keeps their proportion, which only the whole history tells.
+    """
+    if all(feature.warm_up == feature.lookback for feature in group):
+        return pl.Series("symbol", [], dtype=pl.String)
+    bars = tail.around(first, group.warm_up, ["symbol", "close"])
+    symbol, close = bars["symbol"].to_physical().to_numpy(), bars["close"].to_numpy()
+    moves = np.cumsum(np.concatenate([[True], (np.diff(close) != 0) | (np.diff(symbol) != 0)]))
+    is_still = pl.Series(moves[STILL:] == moves[:-STILL], dtype=pl.Boolean)
+    return bars["symbol"][STILL:].filter(is_still).unique().cast(pl.String)
 
 
 @lru_cache(maxsize=1)

@@ -106,7 +106,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         if changed is None:
-            return [compute_labels(lake.read_as_of(BARS, step.now))]
+            return [compute_labels(lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version))]
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
         tail = tail_of(Place.of(lake, step.read[BARS.name]), first, max(HORIZONS))
@@ -118,9 +118,13 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 def update_regimes(lake: Lake, clock: Clock) -> Report:
     """Compute `regimes` from the bars of the index known at the market's now, and store what is new in it."""
     step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(RECIPE))
-    models = lake.root / ".stamps" / "hidden_markov"
-    known = lake.scan(BARS).filter(pl.col("known_time") <= step.now).select(*KEY, "close")
-    return step.run(lambda _: [compute_regimes(newest_known(known.collect()), remembered=models)])
+
+    def compute(_: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
+        bars = lake.scan(BARS, version=step.read[BARS.name].version).filter(pl.col("known_time") <= step.now)
+        models = lake.root / ".stamps" / "hidden_markov"
+        return [compute_regimes(newest_known(bars.select(*KEY, "close").collect()), remembered=models)]
+
+    return step.run(compute)
 
 
 def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> Report:
@@ -130,7 +134,7 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> 
     """
     recipe = _fingerprint([spec.name, spec.sessions, *spec.features])
     step = _Step(lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), recipe)
-    return step.run(lambda _: [_current_windows(lake, step.read[FEATURES_TECHNICAL.name], spec)])
+    return step.run(lambda _: [_current_windows(lake, step.read, spec)])
 
 
 def _require_whole_history(lake: Lake) -> None:
@@ -157,23 +161,27 @@ def _year_of(file: str) -> int:
     return int(file.rpartition(f"{YEAR}=")[2].partition("/")[0])
 
 
-def _current_windows(lake: Lake, read: Seen, spec: WindowSpec) -> pl.DataFrame:
-    now = read.now
+def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> pl.DataFrame:
+    features, now = read[FEATURES_TECHNICAL.name], read[FEATURES_TECHNICAL.name].now
     known = pl.col("known_time") <= now
-    session: Any = lake.scan(FEATURES_TECHNICAL).filter(known).select(pl.col("event_time").max()).collect().item()
+    stored = lake.scan(FEATURES_TECHNICAL, version=features.version).filter(known)
+    session: Any = stored.select(pl.col("event_time").max()).collect().item()
     is_now = pl.col("event_time") == session
-    current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now))
+    current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now, version=features.version))
     first = current.select("symbol", pl.col("event_time").alias("first"))
     names = (*KEY, *spec.features)
-    place = Place.of(lake, read, FEATURES_TECHNICAL, names)
+    place = Place.of(lake, features, FEATURES_TECHNICAL, names)
     tail = tail_of(place, first, spec.sessions - 1)
     rows = tail.around(first, spec.sessions - 1, names)
     windows = build_windows(rows, spec, at=[session])
-    prices = lake.read_as_of(BARS, now, where=is_now).select(
-        "symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")
+    prices = lake.read_as_of(BARS, now, where=is_now, version=read[BARS.name].version).select(
+        "symbol",
+        "event_time",
+        pl.coalesce("close_unadjusted", "close").alias("reference_price"),
+        pl.col("known_time").alias("price_known_time"),
     )
-    versions = json.dumps(lake.versions([BARS, FEATURES_TECHNICAL]), sort_keys=True)
-    # A window is known when the last of its rows is: an older one may have been restated since.
+    versions = json.dumps({name: seen.version for name, seen in read.items()}, sort_keys=True)
+    # A window is known when the last of its rows and its price are: any of them may have been restated since.
     known_times = rows.group_by(pl.col("symbol").cast(pl.String)).agg(pl.col("known_time").max())
     found = windows.keys.with_columns(
         pl.col("symbol").cast(pl.String),
@@ -183,7 +191,9 @@ def _current_windows(lake: Lake, read: Seen, spec: WindowSpec) -> pl.DataFrame:
         pl.lit(versions).alias("table_versions"),
     )
     told = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
-    return told.select(MODEL_WINDOWS.names)
+    return told.with_columns(pl.max_horizontal("known_time", "price_known_time").alias("known_time")).select(
+        MODEL_WINDOWS.names
+    )
 
 
 @dataclass(frozen=True)
@@ -220,10 +230,10 @@ class _Step:
             gives frames of the target's rows.
         """
         started = time.perf_counter()
+        versions = {name: seen.version for name, seen in self.read.items()}  # before anything is read
         stamp = read_stamp(self.lake, self.target.name, self.recipe, (self.target,))
         since = stamp.since(self.years)
         fresh = None if since is None else [self._new(spec, since) for spec in self.inputs]
-        versions = {name: seen.version for name, seen in self.read.items()}
         if fresh is not None and all(rows is not None and rows.is_empty() for rows in fresh):
             report = self.lake.report(self.target, started=started)
             report = report.having(reason=f"nothing new in {', '.join(versions)} since the last run")
@@ -233,7 +243,7 @@ class _Step:
         return report.having(seconds=time.perf_counter() - started, inputs=versions)
 
     def _new(self, spec: TableSpec, since: Mapping[str, Seen]) -> pl.DataFrame | None:
-        return new_rows(self.lake, spec, since[spec.name], self.now)
+        return new_rows(self.lake, spec, since[spec.name], self.now, until=self.read[spec.name].version)
 
     def _store(self, frames: Iterable[pl.DataFrame]) -> Report:
         added, report = 0, None

@@ -116,7 +116,9 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
     read = Seen(lake.version(RAW_BARS), clock.now())
     stamp = read_stamp(lake, STEP, recipe(), REFINED)
     since = stamp.since(years)
-    fresh = None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years)
+    fresh = (
+        None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years, until=read.version)
+    )
     try:
         reports = _refine_all(lake, read, years) if fresh is None else _refine_new(lake, fresh, read)
     except ConflictError:  # a row whose stamp and event_time differ is no neighbour of its duplicates in the table
