@@ -12,7 +12,7 @@ import polars as pl
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
 from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import refine_bars
+from lake.refine.bars import judge, parse, refine_bars
 from lake.report import Report
 from lake.sources.base import BarSource
 from lake.spec import TableSpec
@@ -141,7 +141,8 @@ def _refine_all(lake: Lake, read: Seen, years: Collection[int]) -> tuple[Report,
     asked = raw.filter(known_in(years))
     refined = refine_bars(asked)
     bars, refused = lake.merge(BARS, refined.bars), lake.merge(QUARANTINE, refined.quarantine)
-    return bars.having(raw_rows=asked.height), _refine_actions(lake, raw, None, read.now), refused
+    judged = refined.judged if not years else judge(parse(raw))
+    return bars.having(raw_rows=asked.height), _refine_actions(lake, judged, None, read.now), refused
 
 
 def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Seen) -> tuple[Report, Report, Report]:
@@ -154,7 +155,8 @@ def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Seen) -> tuple[Report, Re
     first = refined.bars.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
     if first.is_empty():
         return bars.having(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
-    actions = _refine_actions(lake, _from_the_bar_before(lake, first, read), first, read.now)
+    judged = judge(parse(_from_the_bar_before(lake, first, read)))
+    actions = _refine_actions(lake, judged, first, read.now)
     return bars.having(raw_rows=fresh.height), actions, refused
 
 
@@ -165,14 +167,14 @@ def _same_closes(lake: Lake, fresh: pl.DataFrame, read: Seen) -> pl.DataFrame:
     return lake.read(RAW_BARS, where=is_near & (pl.col("known_time") <= read.now), version=read.version)
 
 
-def _refine_actions(lake: Lake, raw: pl.DataFrame, first: pl.DataFrame | None, now: datetime) -> Report:
+def _refine_actions(lake: Lake, judged: pl.DataFrame, first: pl.DataFrame | None, now: datetime) -> Report:
     """Store what the rows say about actions, and withdraw the stored ones from `first` on that they no longer imply."""
-    found = find_actions(raw)
+    found = find_actions(judged)
     if lake.exists(ACTIONS):
         stored = lake.read_as_of(ACTIONS, now)
         if first is not None:
             stored = stored.join(first, on="symbol").filter(pl.col("event_time") >= pl.col("first")).drop("first")
-        undone = withdraw(stored, found).with_columns(pl.lit(raw["known_time"].max()).alias("known_time"))
+        undone = withdraw(stored, found).with_columns(pl.lit(judged["known_time"].max()).alias("known_time"))
         found = restate(stored, pl.concat([found, undone]), now)
     return lake.merge(ACTIONS, found)
 

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.refine.bars import judge, parse
 from lake.spec import INSTANT
 from lake.tables import ACTIONS
 
@@ -14,7 +13,7 @@ FACTOR_NOISE = 1e-4
 """Relative change of the factor that rounding of printed prices can cause; a dividend changes it by more."""
 
 
-def find_actions(raw: pl.DataFrame) -> pl.DataFrame:
+def find_actions(judged: pl.DataFrame) -> pl.DataFrame:
     """Return every split and dividend that the rows imply.
 
     The factor ``adj_close / close`` rises overnight by ``rise``. A rise beyond `SPLIT_JUMP` (or a fall beyond its
@@ -28,9 +27,9 @@ def find_actions(raw: pl.DataFrame) -> pl.DataFrame:
 
     Parameters
     ----------
-    raw
-        Every row of a symbol in the columns of `raw_bars`. Refused rows and close-only rows are passed over; of
-        several versions of one bar the newest known counts.
+    judged
+        Every raw row of a symbol as `lake.refine.bars.judge` gives it. Refused rows and close-only rows are passed
+        over; of several versions of one bar the newest known counts.
 
     Returns
     -------
@@ -39,7 +38,7 @@ def find_actions(raw: pl.DataFrame) -> pl.DataFrame:
         the unadjusted close.
     """
     is_usable = pl.col("reason").is_null() & (pl.col("price_basis") != "adjusted_close_only")
-    bars = judge(parse(raw)).filter(is_usable).sort("symbol", "at", "known_time")
+    bars = judged.filter(is_usable).sort("symbol", "at", "known_time")
     bars = bars.unique(["symbol", "at"], keep="last", maintain_order=True).with_columns(
         (pl.col("adj_close_value") / pl.col("close_value")).alias("factor")
     )

@@ -20,6 +20,7 @@ class Refined(NamedTuple):
 
     bars: pl.DataFrame
     quarantine: pl.DataFrame
+    judged: pl.DataFrame
 
 
 def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) -> Refined:
@@ -43,17 +44,19 @@ def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) ->
     Refined
         `bars` on one basis: ``factor = adj_close / close`` multiplies open, high, low and close, and divides volume,
         so that close x volume is the money that was traded. A close-only bar has nulls for what its source does not
-        say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`).
+        say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`). `judged`
+        holds all rows as `judge` gives them, for `lake.refine.actions.find_actions`.
     """
     if judged_before is None:
         judged = judge(parse(raw))
-        return Refined(_adjust(judged.filter(pl.col("reason").is_null())), _refused(judged.drop_nulls("reason")))
+        good, bad = judged.filter(pl.col("reason").is_null()), judged.drop_nulls("reason")
+        return Refined(_adjust(good), _refused(bad), judged)
     rows = pl.concat([judged_before, raw]).unique(["batch_id", "row"], maintain_order=True)
     judged = judge(parse(rows))
     good = judged.filter(pl.col("reason").is_null())
     fresh = judged.join(raw, on=["batch_id", "row"], how="semi")
     told = good.join(fresh.filter(pl.col("reason").is_null()), on=["symbol", "at"], how="semi")
-    return Refined(_adjust(told), _refused(fresh.drop_nulls("reason")))
+    return Refined(_adjust(told), _refused(fresh.drop_nulls("reason")), judged)
 
 
 def parse(raw: pl.DataFrame) -> pl.DataFrame:
