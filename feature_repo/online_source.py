@@ -110,22 +110,25 @@ class OnlineSource:
         for view, names in asked:
             prefix = self._prefixes.get(view.name) or self._prefixes.setdefault(view.name, row_key(view.name, ""))
             keys += [prefix + name for name in names]
+        # Looked at once, and before the question: it may be renewed at any time.
+        loaded = self._snapshot.loaded if self._snapshot else None
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            self._require_current(raw[0])
-            parts = self._parts(raw, keys, asked)
+            self._require_current(raw[0], loaded)
+            parts = self._parts(raw, keys, asked, loaded)
         except (_Unusable, OnlineStoreError) as problem:
-            loaded = self._loaded(problem)
-            kept = [None, *map(loaded.values.get, keys[1:])]
-            return Fetched(self._parts(kept, keys, asked), "snapshot", str(problem), loaded.at)
+            stand_in = self._loaded(problem)
+            kept = [None, *map(stand_in.values.get, keys[1:])]
+            return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.at)
         return Fetched(parts, "redis", "", NUMBER.unpack_from(raw[0])[0])
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""
         keys = [generation_key(), index_key(view.name)]
+        loaded = self._snapshot.loaded if self._snapshot else None
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            self._require_current(raw[0])
+            self._require_current(raw[0], loaded)
         except (_Unusable, OnlineStoreError) as problem:
             return sorted(self._loaded(problem).names.get(view.name, []))
         return sorted(Index.from_bytes(raw[1]).names)
@@ -153,25 +156,24 @@ class OnlineSource:
         self._breaker.succeeded()
         return raw
 
-    def _require_current(self, generation: bytes | None) -> None:
+    @staticmethod
+    def _require_current(generation: bytes | None, loaded: Loaded | None) -> None:
         """Refuse an empty server, and one that came back from an old copy of itself."""
         if generation is None:
             raise _Unusable("Redis is empty: it has lost what was materialised, or nothing has been yet")
-        loaded = self._snapshot.loaded if self._snapshot else None
         newest = loaded.generation.number if loaded and loaded.generation else 0
         if NUMBER.unpack_from(generation)[0] < newest:
             raise _Unusable("Redis has fallen back behind the last materialisation")
 
-    def _parts(self, raw: Values, keys: Sequence[str], asked: Asked) -> list[Part]:
-        """Part one flat answer by view, and refuse rows of other columns and gaps that the tables do not have."""
+    def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
+        """Part one flat answer by view, and refuse rows of other columns and gaps that what is loaded does not have."""
         parts, at = [], 1
         for view, names in asked:
             values = raw[at : at + len(names)]
             held = [value for value in values if value is not None]
-            if len(held) < len(values):
-                self._require_missing(
-                    view, [key for key, value in zip(keys[at:], values, strict=False) if value is None]
-                )
+            if loaded and len(held) < len(values):
+                gaps = [key for key, value in zip(keys[at:], values, strict=False) if value is None]
+                self._require_missing(view, gaps, loaded)
             words = view.layout.checked(held)
             if words is None:
                 raise _Unusable(f"Redis holds rows of view '{view.name}' in another layout")
@@ -179,9 +181,9 @@ class OnlineSource:
             at += len(names)
         return parts
 
-    def _require_missing(self, view: OnlineView, keys: Sequence[str]) -> None:
-        loaded = self._snapshot.loaded if self._snapshot else None
-        if loaded and any(key in loaded.values for key in keys):
+    @staticmethod
+    def _require_missing(view: OnlineView, keys: Sequence[str], loaded: Loaded) -> None:
+        if any(key in loaded.values for key in keys):
             raise _Unusable(f"Redis lacks a row of view '{view.name}' that the tables have")
 
     def _loaded(self, problem: Exception) -> Loaded:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 REFRESH_SECONDS = 1.0
+FIRST_LOAD_SECONDS = 30.0
+"""Longest wait of whoever opens a reader for something that can stand in for Redis."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Snapshot:
         self._clock = clock or ReplayClock(settings.home / "clock.json")
         self._loaded: Loaded | None = None
         self._stamp: object = None
-        self._ended = threading.Event()
+        self._tried, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.problem = ""
         """Why the last refresh failed; what was loaded before it stands."""
@@ -97,24 +99,18 @@ class Snapshot:
 
         lake = Lake(self._settings.tables)
         said = recall(self._settings)
-        versions = self._versions(lake) if said is None else {}
-        until = self._clock.now() if said is None else said.until
-        stamp = (said.number if said else None, until, sorted(versions.items()))
-        if stamp == self._stamp:
-            return False
+        if said is None:
+            return self._renew(lake, None)
         try:
-            fresh = self._load(lake, said)
-        except Exception:
-            if said is None:
-                raise
-            fresh = self._load(lake, None)
-        self._loaded, self._stamp = fresh, stamp
-        return True
+            return self._renew(lake, said)
+        except Exception:  # noqa: BLE001 - the newest tables stand in until what was materialised can be read
+            return self._renew(lake, None)
 
     def start(self) -> "Snapshot":
-        """Load now and keep it fresh, both in a thread that ends with the process."""
+        """Load now and keep it fresh, both in a thread that ends with the process; return once it has tried to load."""
         self._thread = threading.Thread(target=self._run, name="online-snapshot", daemon=True)
         self._thread.start()
+        self._tried.wait(FIRST_LOAD_SECONDS)
         return self
 
     def close(self) -> None:
@@ -130,7 +126,18 @@ class Snapshot:
                 self.problem = ""
             except Exception as error:  # noqa: BLE001 - the reader goes on with what is loaded, and says the problem
                 self.problem = str(error)
+            self._tried.set()
             self._ended.wait(REFRESH_SECONDS)
+
+    def _renew(self, lake: "Lake", said: Generation | None) -> bool:
+        """Load unless just this is loaded; what cannot be loaded leaves no mark and is tried again."""
+        versions = self._versions(lake) if said is None else {}
+        until = self._clock.now() if said is None else said.until
+        stamp = (said.number if said else None, until, sorted(versions.items()))
+        if stamp == self._stamp:
+            return False
+        self._loaded, self._stamp = self._load(lake, said), stamp
+        return True
 
     def _versions(self, lake: "Lake") -> dict[str, int]:
         return lake.versions(

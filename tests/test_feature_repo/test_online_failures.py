@@ -26,7 +26,7 @@ from feature_repo.online_views import STRATEGY, VIEWS, WINDOW
 from feature_repo.parity import compare_stores
 from feature_repo.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.snapshot import Snapshot, remember
+from feature_repo.snapshot import Snapshot
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -112,29 +112,6 @@ def test_the_snapshot_has_the_bytes_that_redis_has(market: Lake, home: Settings,
     assert snapshot.refresh()
     assert not snapshot.refresh()
     assert snapshot.loaded.values == held, "the tables have gone on, what is served has not"
-
-
-def test_without_a_materialisation_the_snapshot_is_what_is_known_now(
-    market: Lake, home: Settings, redis: Redis
-) -> None:
-    store_generation(market, 1)
-    snapshot = Snapshot(home, VIEWS, FixedClock(close_of(0)))
-    snapshot.refresh()
-    reader = OnlineReader(home, snapshot=snapshot, clock=CLOCK)
-    batch = reader.read(SYMBOLS)
-    assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
-    assert batch.served.is_degraded
-    assert reader.symbols() == sorted(SYMBOLS)
-    store_generation(market, 2)
-    assert snapshot.refresh()
-
-
-def test_a_snapshot_whose_versions_are_gone_takes_the_newest(market: Lake, home: Settings) -> None:
-    remember(home, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
-    snapshot = Snapshot(home, [WINDOW], CLOCK)
-    assert snapshot.refresh()
-    assert snapshot.loaded.generation is None
-    assert snapshot.loaded.names == {WINDOW.name: sorted(SYMBOLS)}
 
 
 def test_while_the_snapshot_loads_a_dead_server_is_said(home: Settings, alone: Settings) -> None:

@@ -1,0 +1,99 @@
+"""What stands in for Redis when no server runs at all: the snapshot of the tables in the reader's memory."""
+
+import dataclasses
+from typing import Any
+
+import polars as pl
+import pytest
+
+from feature_repo import online_rows
+from feature_repo.generations import Generation
+from feature_repo.online import OnlineReader
+from feature_repo.online_testing import AT, SYMBOLS, close_of, store_generation, what_is_wrong
+from feature_repo.online_views import VIEWS, WINDOW
+from feature_repo.snapshot import Loaded, Snapshot, remember
+from lake.clock import FixedClock
+from lake.settings import Settings
+from lake.store import Lake
+
+CLOCK = FixedClock(close_of(3))
+
+
+@pytest.fixture
+def market(settings: Settings) -> Lake:
+    lake = Lake.open(settings)
+    store_generation(lake, 0)
+    return lake
+
+
+def materialized(lake: Lake, settings: Settings) -> Generation:
+    """Say what a materialisation of everything there is would have said."""
+    tables = {view.table.name: view.table for view in VIEWS if lake.exists(view.table)}
+    said = Generation(5, AT, lake.versions(list(tables.values())))
+    remember(settings, said)
+    return said
+
+
+def test_without_a_materialisation_the_snapshot_is_what_is_known_now(market: Lake, settings: Settings) -> None:
+    store_generation(market, 1)
+    snapshot = Snapshot(settings, VIEWS, FixedClock(close_of(0)))
+    snapshot.refresh()
+    reader = OnlineReader(settings, snapshot=snapshot, clock=CLOCK)
+    batch = reader.read(SYMBOLS)
+    assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
+    assert batch.served.is_degraded
+    assert reader.symbols() == sorted(SYMBOLS)
+    store_generation(market, 2)
+    assert snapshot.refresh()
+
+
+def test_a_snapshot_whose_versions_are_gone_takes_the_newest(market: Lake, settings: Settings) -> None:
+    remember(settings, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
+    snapshot = Snapshot(settings, [WINDOW], CLOCK)
+    assert snapshot.refresh()
+    assert snapshot.loaded.generation is None
+    assert snapshot.loaded.names == {WINDOW.name: sorted(SYMBOLS)}
+
+
+def test_a_snapshot_that_could_not_be_loaded_is_tried_again(
+    market: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that could not be opened for a moment must not leave the reader with other rows than were served."""
+    said = materialized(market, settings)
+    store_generation(market, 1)
+    honest, failures = online_rows.newest_rows, [OSError("too many open files")]
+
+    def failing(*arguments: Any) -> pl.DataFrame:
+        if failures:
+            raise failures.pop()
+        return honest(*arguments)
+
+    monkeypatch.setattr(online_rows, "newest_rows", failing)
+    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    assert snapshot.refresh()
+    assert snapshot.loaded.generation is None, "the newest tables stand in"
+    assert snapshot.refresh()
+    assert snapshot.loaded.generation == said
+    assert not snapshot.refresh()
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_snapshot_that_is_renewed_while_it_stands_in_answers(market: Lake, settings: Settings, looks: int) -> None:
+    """What it held a moment ago and what it holds now differ by a row; neither is an error of the caller's."""
+    materialized(market, settings)
+    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    snapshot.refresh()
+    whole = snapshot.loaded
+    lacking = dataclasses.replace(whole, values={k: v for k, v in whole.values.items() if not k.endswith(":S3")})
+
+    class Renewed(Snapshot):
+        seen = 0
+
+        @property
+        def loaded(self) -> Loaded:
+            self.seen += 1
+            return lacking if self.seen <= looks else whole
+
+    batch = OnlineReader(settings, snapshot=Renewed(settings, VIEWS, CLOCK), clock=CLOCK).read(SYMBOLS)
+    assert batch.source == "snapshot"
+    assert batch.missing in ([], ["S3"])
