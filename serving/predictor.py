@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """Read the latest values of these symbols at once."""
             ...
 
+        def close(self) -> None:
+            """End its threads and connections."""
+            ...
+
 
 LOG_SECONDS = 10.0
 
@@ -107,8 +111,11 @@ class Predictor:
         )
 
     def close(self) -> None:
-        """Write what is queued and let go of the log."""
-        self.log.close()
+        """Write what is queued, let go of the log, and end what the reader of the online store runs."""
+        try:
+            self.log.close()
+        finally:
+            self.online.close()
 
     def predict(self, symbols: "Sequence[str]", horizon: int) -> Answers:
         """Forecast symbols over one horizon and wait until the answers are on disk; see `compute` for the errors."""

@@ -1,12 +1,21 @@
 """What a request is made of, without HTTP."""
 
+import threading
 from datetime import date
 
 from lake import calendars
-from serving.predictor import age_sessions
+from serving.predictor import Predictor, age_sessions
 
 
 def test_age_counts_sessions_not_days():
     friday, monday = (calendars.close_of(date(2012, 11, day)) for day in (16, 19))
     assert age_sessions(friday, monday) == 1
     assert age_sessions(friday, friday) == 0
+
+
+def test_a_closed_predictor_leaves_no_thread_behind(settings):
+    before = set(threading.enumerate())
+    predictor = Predictor.open(settings)
+    assert "online-snapshot" in {thread.name for thread in set(threading.enumerate()) - before}
+    predictor.close()
+    assert set(threading.enumerate()) <= before
