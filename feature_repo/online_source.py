@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.breaker import Breaker
 from feature_repo.deadlines import TimedClient, deadline
@@ -142,14 +143,14 @@ class OnlineSource:
     def _ask(self, question: Any, size: int) -> Any:
         """Ask Redis, unless it has failed again and again just now."""
         if not self._breaker.may_try():
-            raise self._refusal("it has failed again and again and is left alone for a moment", 0.0)
+            raise self._advice("has failed again and again and is left alone for a moment")
         started = time.monotonic()
         try:
             with deadline(self._settings.online_timeout_ms / 1e3 * max(1.0, size / SYMBOLS_PER_DEADLINE)):
                 raw = question()
         except (RedisError, OSError) as error:
             self._breaker.failed()
-            raise self._refusal(str(error).rstrip("."), time.monotonic() - started) from error
+            raise self._refusal(error, time.monotonic() - started) from error
         except BaseException:
             self._breaker.failed()
             raise
@@ -198,10 +199,27 @@ class OnlineSource:
         state = self._snapshot.problem or "the snapshot of the tables is still loading"
         raise OnlineStoreError(f"{problem}, and nothing stands in for it: {state}. Ask again in a second.") from problem
 
-    def _refusal(self, reason: str, seconds: float) -> OnlineStoreError:
+    def _refusal(self, problem: Exception, seconds: float) -> OnlineStoreError:
+        limit, spent = self._settings.online_timeout_ms, f"{seconds * 1e3:.0f} ms"
+        reason = str(problem).rstrip(".")
+        if _is_of(problem, ConnectionRefusedError):
+            what = f"refused the connection: no server runs there ({reason})"
+        elif _is_of(problem, TimeoutError) or _is_of(problem, RedisTimeoutError):
+            what = f"did not answer within {limit} ms, given up after {spent}: {reason}"
+        else:
+            what = f"failed after {spent}: {reason}"
+        return self._advice(what)
+
+    def _advice(self, what: str) -> OnlineStoreError:
         where = "REDIS_URL" if self._settings.redis_url else f"port {self._settings.redis_port}"
         return OnlineStoreError(
-            f"The online store at {where} did not answer within {self._settings.online_timeout_ms} ms, given up after "
-            f"{seconds * 1e3:.0f} ms: {reason}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
+            f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
             "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
         )
+
+
+def _is_of(problem: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error, or one that it came from, is of a kind."""
+    while problem is not None and not isinstance(problem, kind):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None

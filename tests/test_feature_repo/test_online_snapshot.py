@@ -6,13 +6,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from feature_repo import online_rows
+from feature_repo import online_rows, retrieval
+from feature_repo.breaker import Breaker
 from feature_repo.generations import Generation
 from feature_repo.online import OnlineReader
 from feature_repo.online_testing import AT, SYMBOLS, close_of, store_generation, what_is_wrong
 from feature_repo.online_views import VIEWS, WINDOW
+from feature_repo.retrieval import online
 from feature_repo.snapshot import Loaded, Snapshot, remember
+from feature_repo.windows import FORECAST_V1
 from lake.clock import FixedClock
+from lake.errors import OnlineStoreError
 from lake.settings import Settings
 from lake.store import Lake
 
@@ -97,3 +101,23 @@ def test_a_snapshot_that_is_renewed_while_it_stands_in_answers(market: Lake, set
     batch = OnlineReader(settings, snapshot=Renewed(settings, VIEWS, CLOCK), clock=CLOCK).read(SYMBOLS)
     assert batch.source == "snapshot"
     assert batch.missing in ([], ["S3"])
+
+
+def test_the_first_read_without_a_server_is_answered_and_says_that_it_refused(market: Lake, settings: Settings) -> None:
+    """Whoever opens a reader waits until something can stand in; nobody is told to ask again in a second."""
+    materialized(market, settings)
+    batch = online(SYMBOLS, settings=settings)
+    assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
+    assert f"port {settings.redis_port} refused the connection: no server runs there" in batch.served.reason
+    assert "did not answer within" not in batch.served.reason
+    retrieval._reader(settings, FORECAST_V1).close()
+
+
+def test_a_server_that_is_left_alone_is_not_said_to_be_slow(settings: Settings) -> None:
+    reader = OnlineReader(settings, clock=CLOCK)
+    reader._source._breaker = Breaker(pause_seconds=60.0)
+    for _ in range(3):
+        with pytest.raises(OnlineStoreError, match=r"refused the connection.*make serve"):
+            reader.read(["S0"])
+    with pytest.raises(OnlineStoreError, match=r"left alone for a moment.*make serve"):
+        reader.read(["S0"])
