@@ -8,6 +8,13 @@ from typing import Any
 from urllib.parse import unquote
 
 Action = dict[str, Any]
+DAMAGED = ".damaged"
+"""Folder beside the data where repair puts what it takes away; nothing else reads, empties or deletes it."""
+
+
+def unfinished(folder: Path) -> Path:
+    """File that is there while a repair goes on, and after one that was cut off."""
+    return folder / DAMAGED / "repair.json"
 
 
 def entry(folder: Path, version: int) -> Path:

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake import delta_log
-from lake.durable import alone, flush
+from lake import delta_log, snapshots
+from lake.delta_log import DAMAGED
+from lake.durable import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
+from lake.files import data_files
 from lake.pins import pins_in_use
 from lake.spec import TableSpec
 from lake.store import Lake
 
-DAMAGED = ".damaged"
-"""Folder beside the data where repair puts what it takes away; nothing else reads, empties or deletes it."""
 MAGIC = b"PAR1"
 
 
@@ -48,6 +48,14 @@ class _Log(NamedTuple):
     last: int
 
 
+class _Plan(NamedTuple):
+    """Versions after `last` to `newest` are given up; what they are made of goes to `store`."""
+
+    store: Path
+    last: int
+    newest: int
+
+
 def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
     """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
 
@@ -56,11 +64,13 @@ def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
     """
     _require(lake, spec)
     log = _examine_log(lake.path(spec))
+    intent = delta_log.unfinished(lake.path(spec))
+    cut_off = [Finding("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
     try:
         damaged = _examine_data(lake, spec, log.last) if log.last >= 0 else []
     except (DamagedTableError, NotReadyError):  # a damaged checkpoint is in the way
         damaged = []
-    return [*log.findings, *(finding for finding, _ in damaged)]
+    return [*cut_off * intent.exists(), *log.findings, *(finding for finding, _ in damaged)]
 
 
 def repair(lake: Lake, spec: TableSpec) -> Repair:
@@ -76,18 +86,19 @@ def repair(lake: Lake, spec: TableSpec) -> Repair:
     """
     _require(lake, spec)
     folder, lost = lake.path(spec), list[str]()
-    findings = examine(lake, spec)
-    store = folder / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    log = _examine_log(folder)
-    if log.last < 0:
-        raise NotReadyError(
-            f"No version of table '{spec.name}' can be read: {log.findings[0].kind} {log.findings[0].path}. Move "
-            f"{folder} away, and make the table again from the tables before it or from a copy."
-        )
-    if log.findings:
-        lost += _repair_log(lake, spec, log, store)
-    lost += _repair_data(lake, spec, store)
-    return Repair(tuple(findings), lake.version(spec), store if store.exists() else None, tuple(lost))
+    with lake.alone(spec):
+        findings, log = examine(lake, spec), _examine_log(folder)
+        if log.last < 0:
+            raise NotReadyError(
+                f"No version of table '{spec.name}' can be read: {log.findings[0].kind} {log.findings[0].path}. Move "
+                f"{folder} away, and make the table again from the tables before it or from a copy."
+            )
+        plan = _plan(folder, log)
+        if log.findings or delta_log.unfinished(folder).exists():
+            lost += _repair_log(lake, spec, log, plan)
+        lost += _repair_data(lake, spec, plan.store)
+        moved_to = plan.store if plan.store.exists() else None
+        return Repair(tuple(findings), lake.version(spec), moved_to, tuple(lost))
 
 
 def _require(lake: Lake, spec: TableSpec) -> None:
@@ -162,7 +173,8 @@ def _fault_of_parquet(file: Path, size: int | None = None) -> str | None:
 def _examine_data(lake: Lake, spec: TableSpec, version: int) -> list[tuple[Finding, pl.DataFrame]]:
     """Damaged data files of a version, each with its row of the log."""
     found = []
-    files = lake.contents(spec, version).files
+    folder = lake.path(spec)
+    files = snapshots.read(folder, snapshots.opened(folder, version, even_gone=True)).files
     for number, (path, size, rows, first, last) in enumerate(
         files.select("path", "size_bytes", "rows", "first", "last").iter_rows()
     ):
@@ -173,38 +185,69 @@ def _examine_data(lake: Lake, spec: TableSpec, version: int) -> list[tuple[Findi
     return found
 
 
-def _repair_log(lake: Lake, spec: TableSpec, log: _Log, store: Path) -> list[str]:
-    """Move what the last good version does not need out of the log, and set a mark that no reader passes over."""
-    folder = lake.path(spec)
-    with alone(lake.root / f".{spec.name}.lock", f"Table '{spec.name}'"):
-        newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder)])
-        kept = range(log.first, log.last + 1)
-        is_bad = {finding.path for finding in log.findings}
-        moved = [
-            file
-            for file in sorted((folder / "_delta_log").iterdir())
-            if file in is_bad or (file.name[:20].isdigit() and int(file.name[:20]) not in kept)
-        ]
-        taken = _files_added(folder, moved)
-        _move(folder, moved, store)
-        alive = {Path(file) for file in lake.files(spec, version=log.last)}
-        orphans = [file for file in taken if file not in alive and file.exists()]
-        rows = sum(_rows(file) for file in orphans)
-        _move(folder, orphans, store)
-    if newest > log.last:
-        lake.mark_repaired(spec, beyond=newest)
-    gone = (
-        f"Versions {log.last + 1} to {newest} are gone; the table stands as it was at version {log.last}, "
-        f"committed at {delta_log.committed_at(folder, log.last):%Y-%m-%d %H:%M} UTC."
-    )
-    lost = [gone] * (newest > log.last)
-    lost += [f"{rows} rows of {len(orphans)} files are out of the table; the files are in {store}."] * bool(orphans)
-    in_use = pins_in_use(lake).get(spec.name, {})
-    return lost + [
+def _plan(folder: Path, log: _Log) -> _Plan:
+    """What a repair is about to do, or what one that was cut off had begun."""
+    newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder)])
+    intent = delta_log.unfinished(folder)
+    if not intent.exists():
+        return _Plan(folder / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}", log.last, newest)
+    # The mark beyond the last lost version may be there already, and is no version to give up.
+    begun = json.loads(intent.read_text(encoding="utf-8"))
+    return _Plan(intent.parent / begun["store"], min(begun["last"], log.last), max(begun["newest"], newest - 1))
+
+
+def _repair_log(lake: Lake, spec: TableSpec, log: _Log, plan: _Plan) -> list[str]:
+    """Move what the last good version does not need out of the log, and set a mark that no reader passes over.
+
+    What is meant to be done is on disk before it is begun: cut off anywhere, the next repair goes on with it.
+    """
+    folder, store = lake.path(spec), plan.store
+    intent = delta_log.unfinished(folder)
+    meant = {"store": store.name, "last": plan.last, "newest": plan.newest}
+    write_durably(intent, json.dumps(meant))
+    flush(folder)
+    kept, is_bad = range(log.first, log.last + 1), {finding.path for finding in log.findings}
+    surplus = [
+        file
+        for file in sorted((folder / "_delta_log").iterdir())
+        if file in is_bad or (file.name[:20].isdigit() and int(file.name[:20]) not in kept)
+    ]
+    _move(folder, surplus, store)
+    lost = list[str]()
+    if plan.newest > plan.last:
+        _move(folder, _unnamed(folder, store, log.first), store)
+        lost = _told(lake, spec, plan)
+        lake.mark_repaired(spec, plan.last, plan.newest)
+    intent.unlink()
+    flush(intent.parent)
+    return lost
+
+
+def _unnamed(folder: Path, store: Path, first: int) -> list[Path]:
+    """Data files that no version kept is made of, nor any from before the first one that can be read."""
+    earlier = [file for file in (store / "_delta_log").glob("*.json") if int(file.stem) < first]
+    named = {file for file, _, _ in snapshots.lives(folder)} | {*_files_added(folder, earlier)}
+    return [file for file in data_files(folder) if file not in named]
+
+
+def _told(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
+    """What is lost with the versions given up, in sentences."""
+    folder, (store, last, newest) = lake.path(spec), plan
+    when = f", committed at {delta_log.committed_at(folder, last):%Y-%m-%d %H:%M} UTC"
+    is_dated = delta_log.entry(folder, last).exists()
+    lost = [f"Versions {last + 1} to {newest} are gone; the table stands as it was at version {last}{when * is_dated}."]
+    taken = [file for file in store.rglob("*.parquet") if file.parent.name != "_delta_log"]
+    if taken:
+        rows = sum(_rows(file) for file in taken)
+        lost.append(f"{rows} rows of {len(taken)} files are out of the table; the files are in {store}.")
+    unsure = list[str]()
+    in_use = pins_in_use(lake, unsure=unsure).get(spec.name, {})
+    lost += [
         f"Version {version}, in use by {', '.join(sorted(users))}, was among them."
         for version, users in sorted(in_use.items())
-        if log.last < version <= newest
+        if last < version <= newest
     ]
+    return lost + [f"Table '{name}' cannot be read, so its rows may use some of them." for name in unsure]
 
 
 def _repair_data(lake: Lake, spec: TableSpec, store: Path) -> list[str]:
@@ -258,5 +301,5 @@ def _move(folder: Path, files: list[Path], store: Path) -> None:
         place = store / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         file.replace(place)
-        flush(place.parent)
-        flush(file.parent)
+        for changed in (file.parent, *(parent for parent in place.parents if parent.is_relative_to(folder))):
+            flush(changed)

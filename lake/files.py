@@ -1,6 +1,7 @@
 """Data files of a table: written, measured and on disk before any commit names them; and which of them to join."""
 
 import json
+import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -125,3 +126,12 @@ def removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:
         RemoveAction(name, is_loss, now, size, None if year is None else {YEAR: str(year)})
         for name, size, year in files.select("name", "size_bytes", "year").iter_rows()
     ]
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Parquet files of the table, whether a version names them or not; folders that begin with . or _ are not its."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        found += [Path(path) / name for name in names if name.endswith(".parquet")]
+    return sorted(found)

@@ -1,20 +1,19 @@
 """House-keeping that never takes away what is in use: files of old versions, old log entries; and what changed."""
 
 import json
-import os
+import math
 import time
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote
 
 import polars as pl
 
-from lake import delta_log
+from lake import delta_log, snapshots
 from lake.durable import flush
+from lake.files import data_files
 from lake.pins import hold_pins, pins_in_use
 from lake.report import Report
 from lake.spec import TableSpec
@@ -40,8 +39,8 @@ def vacuum(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
     with lake.writing(spec), hold_pins(lake):
         in_use = pins_in_use(lake).get(spec.name, {})
-        needed = _needed(lake, spec, {*in_use, *_within(folder, cutoff)})
-        surplus = [file for file in _data_files(folder) if file not in needed and _is_older(file, cutoff)]
+        needed = _needed(folder, {*in_use, *_within(folder, cutoff)})
+        surplus = [file for file in data_files(folder) if file not in needed and _is_older(file, cutoff)]
         freed = sum(file.stat().st_size for file in surplus)
         for file in surplus:
             file.unlink()
@@ -110,11 +109,13 @@ def _commit(folder: Path, version: int, users: tuple[str, ...]) -> Commit:
     done = delta_log.actions(folder, version)
     added = [action["add"] for action in done if "add" in action]
     removed = [action["remove"] for action in done if "remove" in action]
+    properties = [action["metaData"].get("configuration", {}) for action in done if "metaData" in action]
+    is_filler = any(snapshots.is_gone(version, each) for each in properties)
     kind = "compaction" if removed and added else "loss" if removed else "rows" if added else "declaration"
     return Commit(
         version=version,
         committed_at=delta_log.committed_at(folder, version),
-        kind=kind,
+        kind="repaired" if is_filler else kind,
         files_added=len(added),
         files_removed=len(removed),
         rows_added=sum(json.loads(add.get("stats") or "{}").get("numRecords", 0) for add in added if add["dataChange"]),
@@ -161,23 +162,13 @@ def _existing(lake: Lake, spec: TableSpec) -> Path:
     return lake.path(spec)
 
 
-def _needed(lake: Lake, spec: TableSpec, kept: set[int]) -> set[Path]:
-    """Files of any of these versions: each lives from the commit that added it to the one that took it out."""
-    folder, there = lake.path(spec), delta_log.readable(lake.path(spec))
-    wanted = sorted(kept & {*there})
-    since: dict[Path, int] = {Path(file): there[0] for file in lake.files(spec, version=there[0])}
-    lives: dict[Path, list[tuple[int, int]]] = defaultdict(list)
-    for version in there[1:]:
-        for action in delta_log.actions(folder, version):
-            if "add" in action:
-                since[folder / unquote(action["add"]["path"])] = version
-            elif "remove" in action and (file := folder / unquote(action["remove"]["path"])) in since:
-                lives[file].append((since.pop(file), version))
-    ended = {file for file, spans in lives.items() if any(_holds(wanted, first, end) for first, end in spans)}
-    return {*since, *ended}
+def _needed(folder: Path, kept: set[int]) -> set[Path]:
+    """Files of any of these versions, and of the newest."""
+    wanted = sorted(kept & {*delta_log.readable(folder)})
+    return {file for file, first, end in snapshots.lives(folder) if end == math.inf or _holds(wanted, first, end)}
 
 
-def _holds(wanted: list[int], first: int, end: int) -> bool:
+def _holds(wanted: list[int], first: int, end: float) -> bool:
     """Whether one of the sorted versions lies in ``[first, end)``."""
     place = bisect_left(wanted, first)
     return place < len(wanted) and wanted[place] < end
@@ -189,15 +180,6 @@ def _within(folder: Path, cutoff: datetime) -> set[int]:
     young = {version for version in there if delta_log.committed_at(folder, version) > cutoff}
     old = [version for version in there if version not in young]
     return {*young, *old[-1:]}
-
-
-def _data_files(folder: Path) -> list[Path]:
-    """Parquet files of the table, whether a version names them or not; folders that begin with . or _ are not its."""
-    found = []
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        found += [Path(path) / name for name in names if name.endswith(".parquet")]
-    return sorted(found)
 
 
 def _is_older(file: Path, cutoff: datetime) -> bool:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lake import delta_log
+from lake import delta_log, snapshots
 from lake.durable import alone, flush, write_durably
-from lake.errors import NotReadyError
+from lake.errors import DamagedTableError, NotReadyError
+from lake.snapshots import StoredTable
 from lake.store import Lake
 
 COLUMNS = ("feature_table_versions", "table_versions")
@@ -62,13 +63,18 @@ def unpin(lake: Lake, holder: str) -> None:
             flush(_folder(lake))
 
 
-def pins_in_use(lake: Lake) -> InUse:
+def pins_in_use(lake: Lake, *, unsure: list[str] | None = None) -> InUse:
     """Every table version in use, with who uses it: rows of the lake by the name of their table, holders by their own.
+
+    Parameters
+    ----------
+    unsure
+        Where given, tables that cannot be read are named in it, and the rest is returned.
 
     Raises
     ------
-    NotReadyError
-        If a table that may name versions cannot be opened: what is in use is not known then.
+    DamagedTableError
+        If a table that may name versions cannot be read, and no `unsure` is given: what is in use is not known then.
     """
     found: InUse = defaultdict(lambda: defaultdict(set))
     for file in sorted(_folder(lake).glob("*.json")):
@@ -76,13 +82,30 @@ def pins_in_use(lake: Lake) -> InUse:
         for table, versions in _read(file).items():
             for version in versions:
                 found[table][version].add(holder)
-    for stored in lake.stored():
-        for column in set(COLUMNS) & set(stored.schema.names) if stored.files else ():
-            rows = pl.scan_parquet(list(stored.files), glob=False, hive_partitioning=False)
-            for text in rows.select(pl.col(column).drop_nulls().unique()).collect().to_series():
-                for table, version in json.loads(text).items():
-                    found[table][int(version)].add(f"rows of {stored.name}")
+    for folder in lake.folders():
+        try:
+            named = _named_in(snapshots.describe(snapshots.opened(folder), folder))
+        except (DamagedTableError, OSError, pl.exceptions.PolarsError) as error:
+            if unsure is None:
+                raise DamagedTableError(
+                    f"Table '{folder.name}' cannot be read, so which versions its rows use is not known: {error} "
+                    f"`quantlake lake doctor {folder.name}` names what is wrong."
+                ) from error
+            unsure.append(folder.name)
+            continue
+        for table, version in named:
+            found[table][version].add(f"rows of {folder.name}")
     return {table: dict(versions) for table, versions in found.items()}
+
+
+def _named_in(stored: StoredTable) -> set[tuple[str, int]]:
+    """Tables and versions that the rows of a table name."""
+    named: set[tuple[str, int]] = set()
+    for column in set(COLUMNS) & set(stored.schema.names) if stored.files else ():
+        rows = pl.scan_parquet(list(stored.files), glob=False, hive_partitioning=False)
+        for text in rows.select(pl.col(column).drop_nulls().unique()).collect().to_series():
+            named |= {(table, int(version)) for table, version in json.loads(text).items()}
+    return named
 
 
 def hold_pins(lake: Lake) -> AbstractContextManager[None]:

@@ -1,10 +1,11 @@
 """What this process last saw of each table, and whether that is still so: two looks at the disk instead of a replay."""
 
 import json
+import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,12 @@ from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from lake import delta_log
-from lake.errors import DamagedTableError
+from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.files import YEAR
 from lake.spec import INSTANT
 
@@ -28,6 +32,8 @@ COARSEST = pl.duration(milliseconds=1)
 
 KEY, RESTATES = "quantlake.key", "quantlake.restates"
 """Properties every table carries in its own metadata, so that a reader without our code can ask it as of a time."""
+GONE = "quantlake.gone"
+"""Property with the ranges of versions that repairs took out; commits of that number only fill the gap."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,72 @@ def describe(table: Any, folder: Path) -> StoredTable:
         files=tuple(read(folder, table).paths),
         schema=pa.schema(table.schema().to_arrow()),
     )
+
+
+def opened(folder: Path, version: int | None = None, *, even_gone: bool = False) -> DeltaTable:
+    """Open a table at one version, by default the newest.
+
+    Raises
+    ------
+    TableNotFoundError
+        If there is no such table.
+    NotReadyError
+        If the table has no such version, or no longer, or only a mark in its place (let pass by `even_gone`).
+    DamagedTableError
+        If the log cannot be read.
+    """
+    name, there = folder.name, delta_log.readable(folder)
+    if version is not None and there and version not in there:
+        raise NotReadyError(
+            f"Version {version} of table '{name}' cannot be read: it was cleaned up, or never written. The table has "
+            f"versions {there[0]} to {there[-1]}; `quantlake lake versions {name}` lists them."
+        )
+    try:
+        table = DeltaTable(str(folder), version=version)
+    except DeltaTableNotFoundError as error:
+        raise TableNotFoundError(
+            f"Table '{name}' does not exist under {folder.parent} yet. Make it with `make demo`, or materialise "
+            f"the asset '{name}' in the Dagster UI."
+        ) from error
+    except DeltaError as error:
+        raise DamagedTableError(
+            f"Table '{name}' cannot be opened; its log is damaged: {str(error).splitlines()[0][:200]}. "
+            f"`quantlake lake doctor {name}` names the file, `quantlake lake repair {name}` goes back "
+            "to the last good version."
+        ) from error
+    if version is not None and not even_gone and is_gone(version, table.metadata().configuration):
+        raise NotReadyError(
+            f"Version {version} of table '{name}' was lost, and a repair put a mark without rows in its place. "
+            f"`quantlake lake versions {name}` lists the versions there are."
+        )
+    return table
+
+
+def gone(properties: Mapping[str, str | None]) -> list[list[int]]:
+    """Ranges of versions, first and last, that repairs took out."""
+    ranges: list[list[int]] = json.loads(properties.get(GONE) or "[]")
+    return ranges
+
+
+def is_gone(version: int, properties: Mapping[str, str | None]) -> bool:
+    """Whether a commit, by the properties it sets itself, only stands in for one that was lost."""
+    return any(first <= version <= last for first, last in gone(properties))
+
+
+def lives(folder: Path) -> list[tuple[Path, int, float]]:
+    """Each data file with the version that added it and the one that took it out, infinity where none did."""
+    there = delta_log.readable(folder)
+    if not there:
+        return []
+    since = {Path(file): there[0] for file in read(folder, opened(folder, there[0], even_gone=True)).paths}
+    ended: list[tuple[Path, int, float]] = []
+    for version in there[1:]:
+        for action in delta_log.actions(folder, version):
+            if "add" in action:
+                since[folder / unquote(action["add"]["path"])] = version
+            elif "remove" in action and (file := folder / unquote(action["remove"]["path"])) in since:
+                ended.append((file, since.pop(file), version))
+    return [*ended, *((file, first, math.inf) for file, first in since.items())]
 
 
 def read(folder: Path, table: Any) -> Snapshot:

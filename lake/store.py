@@ -6,22 +6,20 @@ Durable: rows and log are flushed to disk before success is said. Idempotent: a 
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import DeltaError
-from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.transaction import AddAction
 
 from lake import delta_log, snapshots
 from lake.clock import require_utc
 from lake.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
 from lake.durable import alone, flush
-from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
+from lake.errors import DamagedTableError
 from lake.files import DataFile, joinable, removals, write_files
 from lake.merging import find_news
 from lake.report import Report
@@ -79,16 +77,16 @@ class Lake:
         """The files of one version, by default the newest, with what the log says is in them."""
         if version is None:
             return self._handle(spec).snapshot()
-        return snapshots.read(self.path(spec), self._open(spec, version))
+        return snapshots.read(self.path(spec), snapshots.opened(self.path(spec), version))
+
+    def folders(self) -> list[Path]:
+        """Folders of the tables in the lake, by name; a table that is damaged is one of them."""
+        logs = sorted(self.root.glob("*/_delta_log"))
+        return [log.parent for log in logs if DeltaTable.is_deltatable(str(log.parent))]
 
     def stored(self) -> list[StoredTable]:
         """Every table in the lake, by name, with what its metadata says about its key."""
-        folders = sorted(path.parent for path in self.root.glob("*/_delta_log"))
-        return [
-            snapshots.describe(DeltaTable(str(folder)), folder)
-            for folder in folders
-            if DeltaTable.is_deltatable(str(folder))
-        ]
+        return [snapshots.describe(snapshots.opened(folder), folder) for folder in self.folders()]
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
@@ -222,20 +220,26 @@ class Lake:
             self._make_durable(spec, handle)
 
     def replace_damaged(self, spec: TableSpec, damaged: pl.DataFrame, rows: pl.DataFrame | None) -> None:
-        """Take damaged files out of a table; their rows, where they are known from elsewhere, come in their place."""
-        with self.writing(spec) as handle:
-            if rows is None:
-                self._commit(spec, handle, [], instead_of=damaged, is_loss=True)
-            else:
-                self._rewrite(spec, handle, damaged, rows)
+        """Take damaged files out of a table held `alone`; their rows, where known from elsewhere, take their place."""
+        if rows is None:
+            self._commit(spec, self._held(spec), [], instead_of=damaged, is_loss=True)
+        else:
+            self._rewrite(spec, self._held(spec), damaged, rows)
 
-    def mark_repaired(self, spec: TableSpec, beyond: int) -> None:
-        """Commit nothing but a mark, up to a version that never stood for anything else: no reader mistakes it."""
-        with self.writing(spec) as handle:
-            while handle.snapshot().version <= beyond:
-                with handle.table() as table:
-                    declare(table, {REPAIRED: datetime.now(UTC).isoformat()})
-                self._make_durable(spec, handle)
+    def mark_repaired(self, spec: TableSpec, last: int, newest: int) -> None:
+        """Fill the numbers of lost versions, those after `last` to `newest`, with marks, and add one more.
+
+        No reader takes a mark for the version that was lost: reading it by its number is refused. The caller holds
+        the table `alone`.
+        """
+        handle = self._held(spec)
+        with handle.table() as table:
+            before = snapshots.gone(table.metadata().configuration)
+        ranges = json.dumps(before if [last + 1, newest] in before else [*before, [last + 1, newest]])
+        while handle.snapshot().version <= newest:
+            with handle.table() as table:
+                declare(table, {REPAIRED: datetime.now(UTC).isoformat(), snapshots.GONE: ranges})
+            self._make_durable(spec, handle)
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""
@@ -252,18 +256,30 @@ class Lake:
             skipped=added == 0,
         )
 
+    def alone(self, spec: TableSpec) -> AbstractContextManager[None]:
+        """Let no other process write to a table meanwhile, whether it can be opened or not."""
+        return alone(self.root / f".{spec.name}.lock", f"Table '{spec.name}'")
+
     @contextmanager
     def writing(self, spec: TableSpec) -> Iterator[Handle]:
         """Hold the table alone; it exists, and all that an earlier writer committed is on disk."""
-        with alone(self.root / f".{spec.name}.lock", f"Table '{spec.name}'"):
+        with self.alone(spec):
+            if delta_log.unfinished(self.path(spec)).exists():
+                raise DamagedTableError(
+                    f"A repair of table '{spec.name}' was cut off, and a write now could pass for one that was lost. "
+                    f"`quantlake lake repair {spec.name}` ends it."
+                )
             if not self.exists(spec):
                 self._create(spec)
-            handle = self._handle(spec)
-            with handle.table() as table:
-                require_columns(spec, table)
-            # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
-            self._make_durable(spec, handle)
-            yield handle
+            yield self._held(spec)
+
+    def _held(self, spec: TableSpec) -> Handle:
+        handle = self._handle(spec)
+        with handle.table() as table:
+            require_columns(spec, table)
+        # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
+        self._make_durable(spec, handle)
+        return handle
 
     def _sharing_keys(self, spec: TableSpec, snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
         if "event_time" not in spec.key or not rows.height:
@@ -335,27 +351,7 @@ class Lake:
             handle.durable = version
 
     def _handle(self, spec: TableSpec) -> Handle:
-        return snapshots.handle(self.path(spec), lambda: self._open(spec))
-
-    def _open(self, spec: TableSpec, version: int | None = None) -> DeltaTable:
-        try:
-            return DeltaTable(str(self.path(spec)), version=version)
-        except DeltaTableNotFoundError as error:
-            if version is not None and self.exists(spec):
-                raise NotReadyError(
-                    f"Version {version} of table '{spec.name}' cannot be read: it was cleaned up, or never written. "
-                    f"`quantlake lake versions {spec.name}` lists what there is."
-                ) from error
-            raise TableNotFoundError(
-                f"Table '{spec.name}' does not exist under {self.root} yet. Make it with `make demo`, or materialise "
-                f"the asset '{spec.name}' in the Dagster UI."
-            ) from error
-        except DeltaError as error:
-            raise DamagedTableError(
-                f"Table '{spec.name}' cannot be opened; its log is damaged: {str(error).splitlines()[0][:200]}. "
-                f"`quantlake lake doctor {spec.name}` names the file, `quantlake lake repair {spec.name}` goes back "
-                "to the last good version."
-            ) from error
+        return snapshots.handle(self.path(spec), lambda: snapshots.opened(self.path(spec)))
 
 
 def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:

@@ -1,5 +1,6 @@
 """What is broken is named, and repair goes back to the last good version: it deletes nothing and says what is lost."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake import delta_log
+from lake import delta_log, durable
 from lake.doctor import DAMAGED, examine, repair
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
-from lake.pins import pin
+from lake.maintenance import history, vacuum
+from lake.pins import pin, pins_in_use
 from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
 
@@ -122,11 +124,11 @@ def test_a_torn_entry_in_the_middle_takes_what_came_after_it_and_keeps_the_files
     pin(broken, "model:a", {"facts": newest - 1})
     done = repair(broken, FACTS)
     assert content(broken).equals(sessions(DAYS - 3))
-    assert "6 rows of 2 files are out of the table" in " ".join(done.lost)
+    assert "9 rows of 3 files are out of the table" in " ".join(done.lost)
     assert f"Version {newest - 1}, in use by model:a" in " ".join(done.lost)
     assert done.moved_to is not None
     kept = [pl.read_parquet(file, glob=False, hive_partitioning=False) for file in done.moved_to.rglob("*.parquet")]
-    assert pl.concat(kept).sort(FACTS.names).equals(pl.concat([session(3), session(4)]).sort(FACTS.names))
+    assert pl.concat(kept).sort(FACTS.names).equals(pl.concat([session(2), session(3), session(4)]).sort(FACTS.names))
     is_good_from_now_on(broken)
 
 
@@ -136,6 +138,82 @@ def test_no_version_number_stands_for_two_things_after_a_repair(broken: Lake) ->
     assert repair(broken, FACTS).version == newest + 1
     assert broken.changes(FACTS, newest - 1) is None
     assert broken.changes(FACTS, newest) is None
+
+
+def test_rows_whose_log_entry_is_torn_are_counted_and_outlive_a_vacuum(broken: Lake) -> None:
+    halve(entry(broken, 1))  # the first rows; the file's name can no longer be read
+    done = repair(broken, FACTS)
+    assert "15 rows of 5 files are out of the table" in " ".join(done.lost)
+    vacuum(broken, FACTS, keep=timedelta(0), now=datetime.now(UTC) + timedelta(days=99))
+    assert done.moved_to is not None
+    kept = [pl.read_parquet(file, glob=False, hive_partitioning=False) for file in done.moved_to.rglob("part*.parquet")]
+    assert pl.concat(kept).sort(FACTS.names).equals(sessions(DAYS))
+
+
+def test_a_lost_version_is_refused_and_called_repaired(broken: Lake) -> None:
+    newest = broken.version(FACTS)
+    halve(entry(broken, newest - 1))
+    end = repair(broken, FACTS).version
+    for version in (newest - 1, newest):
+        with pytest.raises(NotReadyError, match=rf"Version {version} of table 'facts' was lost"):
+            broken.read(FACTS, version=version)
+    assert broken.read(FACTS, version=end).height == 3 * (DAYS - 2) == broken.read(FACTS, version=newest - 2).height
+    halve(entry(broken, broken.append(FACTS, session(9), batch_id="nine").version or 0))
+    repair(broken, FACTS)
+    again = {commit.version: commit.kind for commit in history(broken, FACTS)}
+    assert [version for version, kind in again.items() if kind == "repaired"] == [end + 1, newest, newest - 1]
+
+
+def test_a_repair_killed_anywhere_is_ended_by_the_next_and_reuses_no_version(broken: Lake, tmp_path: Path) -> None:
+    newest = broken.version(FACTS)
+    halve(entry(broken, newest - 1))
+    for steps in range(200):
+        other = Lake(shutil.copytree(broken.root, tmp_path / str(steps)))
+        if not killed_after(steps, other):
+            break
+        if delta_log.unfinished(other.path(FACTS)).exists():
+            assert "unfinished repair" in kinds(other)
+            with pytest.raises(DamagedTableError, match=r"was cut off.*repair facts"):
+                other.merge(FACTS, session(0))
+        repair(other, FACTS)
+        assert examine(other, FACTS) == []
+        assert other.version(FACTS) == newest + 1
+        assert content(other).equals(sessions(DAYS - 2))
+        assert len(list((other.path(FACTS) / DAMAGED).rglob("*.parquet"))) == 2
+        with pytest.raises(NotReadyError, match="was lost"):
+            other.read(FACTS, version=newest)
+    assert steps > 12
+
+
+def killed_after(steps: int, lake: Lake) -> bool:
+    """Whether a repair that dies at its nth flush dies at all."""
+    left = iter(range(steps))
+
+    def die(path: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        durable.flush(path)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module in ("doctor", "store"):
+            patched.setattr(f"lake.{module}.flush", die)
+        try:
+            repair(lake, FACTS)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def test_a_neighbour_that_cannot_be_read_stops_no_repair_and_is_named(broken: Lake) -> None:
+    other = dataclasses.replace(FACTS, name="others")
+    halve(entry(broken, broken.version(FACTS)))
+    broken.merge(other, session(0))
+    halve(delta_log.entry(broken.path(other), 1))
+    for act in (broken.stored, lambda: pins_in_use(broken)):
+        with pytest.raises(DamagedTableError, match="cannot be"):
+            act()
+    assert "Table 'others' cannot be read, so its rows may use some of them." in repair(broken, FACTS).lost
+    assert content(broken).equals(sessions(DAYS - 1))
 
 
 def test_a_missing_entry_is_named(broken: Lake) -> None:
@@ -234,7 +312,7 @@ def test_several_faults_at_once_are_all_named_and_repaired(broken: Lake) -> None
     halve(entry(broken, newest))
     empty(first)
     assert kinds(broken) == ["torn log entry", "empty data file"]
-    assert len(repair(broken, FACTS).lost) == 2
+    assert len(repair(broken, FACTS).lost) == 3
     assert content(broken).equals(pl.concat([session(1), session(2), session(3)]).sort(FACTS.names))
     is_good_from_now_on(broken)
 

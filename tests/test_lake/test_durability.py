@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from lake import files, store
+from lake import files, snapshots, store
 from lake.durable import flush
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
@@ -168,7 +168,7 @@ def test_data_is_on_disk_before_a_commit_names_it(lake: Lake, monkeypatch: pytes
         flush(path)
         done.append(f"flush {path.name}")
 
-    monkeypatch.setattr(store, "DeltaTable", Telling)
+    monkeypatch.setattr(snapshots, "DeltaTable", Telling)
     monkeypatch.setattr(files, "flush", tell)
     monkeypatch.setattr(store, "flush", tell)
     lake.merge(BARS, tiny_market(["AAA"], sessions=300, seed=1))

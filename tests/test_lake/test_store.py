@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lake import durable, store
+from lake import durable, snapshots
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
 from lake.merging import find_news
 from lake.settings import Settings
@@ -80,7 +80,7 @@ def test_without_looking_up_the_batch_it_would_count_twice(lake: Lake, monkeypat
         def transaction_version(self, app_id: str) -> None:
             """Remember no batch."""
 
-    monkeypatch.setattr(store, "DeltaTable", Forgetting)
+    monkeypatch.setattr(snapshots, "DeltaTable", Forgetting)
     raw = as_received(tiny_market(["AAA"], sessions=10, seed=1))
     assert [lake.append(RAW_BARS, raw, batch_id="b1").rows for _ in range(2)] == [10, 20]
 

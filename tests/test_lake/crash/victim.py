@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from lake import files, maintenance, store
+from lake import files, maintenance, snapshots, store
 from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
 
@@ -77,7 +77,7 @@ def die_at_step(number: int) -> Callable[[], int]:
         create_write_transaction = stepping(raw.create_write_transaction)
         create_checkpoint = stepping(raw.create_checkpoint)
 
-    store.DeltaTable = Stepping  # type: ignore[misc]
+    store.DeltaTable = snapshots.DeltaTable = Stepping  # type: ignore[misc]
     pl.DataFrame.write_parquet = stepping(pl.DataFrame.write_parquet)  # type: ignore[method-assign]
     Path.unlink = stepping(Path.unlink)  # type: ignore[method-assign]
     for module in (files, store, maintenance):
