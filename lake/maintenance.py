@@ -99,9 +99,12 @@ class Commit:
 
 
 def history(lake: Lake, spec: TableSpec) -> list[Commit]:
-    """Return the versions that can be read and whose own entry is still in the log, the newest first."""
+    """Return the versions that can be read and whose own entry is still in the log, the newest first.
+
+    A version whose data files were taken by a vacuum, or are missing, is none of them.
+    """
     folder, in_use = _existing(lake, spec), pins_in_use(lake).get(spec.name, {})
-    there = [version for version in delta_log.readable(folder) if delta_log.entry(folder, version).exists()]
+    there = sorted(version for version in _whole(folder) if delta_log.entry(folder, version).exists())
     return [_commit(folder, version, tuple(sorted(in_use.get(version, ())))) for version in reversed(there)]
 
 
@@ -193,9 +196,16 @@ def _entries_before(folder: Path, version: int) -> list[Path]:
 
 
 def _unreadable(folder: Path, in_use: dict[int, set[str]]) -> tuple[str, ...]:
-    there = delta_log.readable(folder)
+    there = _whole(folder)
     return tuple(
         f"Version {version} of '{folder.name}' is in use by {', '.join(sorted(users))}, but was gone before."
         for version, users in sorted(in_use.items())
         if version not in there
     )
+
+
+def _whole(folder: Path) -> set[int]:
+    """Versions that can be read and whose every data file is there."""
+    gaps = [(first, end) for file, first, end in snapshots.lives(folder) if not file.exists()]
+    there = delta_log.readable(folder)
+    return {version for version in there if not any(first <= version < end for first, end in gaps)}

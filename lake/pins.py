@@ -43,16 +43,27 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
     """
     with hold_pins(lake):
         for table, version in versions.items():
-            there = delta_log.readable(lake.root / table)
-            if version not in there:
+            if fault := _fault(lake.root / table, version):
                 raise NotReadyError(
-                    f"'{holder}' would keep version {version} of table '{table}', which cannot be read: "
-                    + (f"the lake has versions {there[0]} to {there[-1]}." if there else "there is no such table.")
+                    f"'{holder}' would keep version {version} of table '{table}', which cannot be read: {fault}"
                 )
         held = _read(_file(lake, holder))
         for table, version in versions.items():
             held[table] = sorted({*held.get(table, []), version})
         write_durably(_file(lake, holder), json.dumps({"holder": holder, "versions": held}, indent=1, sort_keys=True))
+
+
+def _fault(folder: Path, version: int) -> str | None:
+    """Why a version cannot be kept; None where everything it is made of is there."""
+    there = delta_log.readable(folder)
+    if version not in there:
+        return f"the lake has versions {there[0]} to {there[-1]}." if there else "there is no such table."
+    try:
+        paths = snapshots.read(folder, snapshots.opened(folder, version)).paths
+    except (NotReadyError, DamagedTableError) as error:
+        return str(error)
+    missing = [path for path in paths if not Path(path).exists()]
+    return f"{len(missing)} of its {len(paths)} data files are gone; `vacuum` may have taken them." if missing else None
 
 
 def unpin(lake: Lake, holder: str) -> None:

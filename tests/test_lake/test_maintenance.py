@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from lake import delta_log, maintenance, pins
 from lake.errors import NotReadyError, TableNotFoundError
-from lake.maintenance import clean_log, difference, vacuum
+from lake.maintenance import clean_log, difference, history, vacuum
 from lake.pins import pin, pins_in_use, unpin
 from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
@@ -164,6 +164,31 @@ def test_a_version_that_is_not_there_cannot_be_pinned(lake: Lake) -> None:
     with pytest.raises(NotReadyError, match=r"table 'nothing'.* there is no such table"):
         pin(lake, "model:a", {"facts": 1, "nothing": 0})
     assert pins_in_use(lake) == {}
+
+
+def test_a_version_whose_files_were_vacuumed_is_neither_pinned_nor_listed(lake: Lake) -> None:
+    for day in range(3):
+        lake.merge(FACTS, session(day))
+    before = lake.version(FACTS)
+    lake.compact(FACTS, at_least=2)
+    late = datetime.now(UTC) + DAY
+    assert vacuum(lake, FACTS, keep=timedelta(0), now=late).details["files_deleted"] == 3
+    with pytest.raises(NotReadyError, match=r"3 of its 3 data files are gone; `vacuum` may have taken them"):
+        pin(lake, "model:a", {"facts": before})
+    assert pins_in_use(lake) == {}
+    assert [commit.version for commit in history(lake, FACTS)] == [before + 1, 0]
+    say(lake, 0)
+    named = json.dumps({"facts": before})
+    at = START + DAY
+    lake.merge(SAYINGS, pl.DataFrame([("B", at, at, named)], schema=SAYINGS.schema, orient="row"))
+    assert "is in use by rows of sayings, but was gone before" in vacuum(lake, FACTS).warnings[0]
+
+
+@pytest.mark.parametrize("version", [-1, 9])
+def test_a_version_that_never_was_is_no_damage(lake: Lake, version: int) -> None:
+    lake.merge(FACTS, session(0))
+    with pytest.raises(NotReadyError, match=rf"Version {version} of table 'facts'.*has versions 0 to 1"):
+        difference(lake, FACTS, version, 1)
 
 
 def test_a_list_of_pins_that_cannot_be_read_stops_the_clean_up(lake: Lake) -> None:
