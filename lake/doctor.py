@@ -63,7 +63,7 @@ def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
     inside a file is found only when it is read. Data files behind a damaged checkpoint are looked at by `repair`.
     """
     _require(lake, spec)
-    log = _examine_log(lake.path(spec))
+    log = _examine_log(lake.path(spec), _newest_in_use(lake, spec))
     intent = delta_log.unfinished(lake.path(spec))
     cut_off = [Finding("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
     try:
@@ -87,13 +87,13 @@ def repair(lake: Lake, spec: TableSpec) -> Repair:
     _require(lake, spec)
     folder, lost = lake.path(spec), list[str]()
     with lake.alone(spec):
-        findings, log = examine(lake, spec), _examine_log(folder)
+        findings, log = examine(lake, spec), _examine_log(folder, _newest_in_use(lake, spec))
         if log.last < 0:
             raise NotReadyError(
                 f"No version of table '{spec.name}' can be read: {log.findings[0].kind} {log.findings[0].path}. Move "
                 f"{folder} away, and make the table again from the tables before it or from a copy."
             )
-        plan = _plan(folder, log)
+        plan = _plan(folder, log, _newest_in_use(lake, spec))
         if log.findings or delta_log.unfinished(folder).exists():
             lost += _repair_log(lake, spec, log, plan)
         lost += _repair_data(lake, spec, plan.store)
@@ -102,12 +102,22 @@ def repair(lake: Lake, spec: TableSpec) -> Repair:
 
 
 def _require(lake: Lake, spec: TableSpec) -> None:
-    if not (lake.path(spec) / "_delta_log").is_dir():
+    folder = lake.path(spec)
+    if not (delta_log.versions(folder) or delta_log.checkpoints(folder) or data_files(folder)):
         lake.version(spec)  # raises, and says how to make the table
 
 
-def _examine_log(folder: Path) -> _Log:
+def _newest_in_use(lake: Lake, spec: TableSpec) -> int:
+    """Newest version that a row or a holder names: the log must reach at least that far."""
+    return max(pins_in_use(lake, unsure=[]).get(spec.name, {}), default=-1)
+
+
+def _examine_log(folder: Path, in_use: int) -> _Log:
     entries, sums = delta_log.versions(folder), delta_log.checkpoints(folder)
+    if not entries and not sums:
+        stray = data_files(folder)
+        meaning = f"no log names the {sum(_rows(file) for file in stray)} rows of {len(stray)} data files"
+        return _Log([Finding("missing log", folder / "_delta_log", meaning)], -1, -1)
     bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version))}
     findings = [Finding(kind, delta_log.entry(folder, v), "its commit cannot be read") for v, kind in bad.items()]
     torn = {v for v in sums if any(_fault_of_parquet(file) for file in _sums(folder, v))}
@@ -123,6 +133,9 @@ def _examine_log(folder: Path) -> _Log:
         for v in range(first + 1, newest + 1)
         if v not in entries
     ]
+    if in_use > newest:
+        meaning = f"version {in_use} is in use, but the log ends with version {newest}"
+        findings.append(Finding("missing log entry", delta_log.entry(folder, newest + 1), meaning))
     return _Log([*findings, *_examine_pointer(folder, set(sums) - torn)], first, last)
 
 
@@ -185,9 +198,9 @@ def _examine_data(lake: Lake, spec: TableSpec, version: int) -> list[tuple[Findi
     return found
 
 
-def _plan(folder: Path, log: _Log) -> _Plan:
+def _plan(folder: Path, log: _Log, in_use: int) -> _Plan:
     """What a repair is about to do, or what one that was cut off had begun."""
-    newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder)])
+    newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder), in_use])
     intent = delta_log.unfinished(folder)
     if not intent.exists():
         return _Plan(folder / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}", log.last, newest)

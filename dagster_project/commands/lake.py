@@ -31,14 +31,20 @@ KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version t
 def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
     """Name every torn, missing or empty file of a table; the exit code is 1 if there is one."""
     from lake.doctor import examine
+    from lake.errors import NotReadyError
 
-    found = [(spec, examine(_lake(), spec)) for spec in _specs(table)]
+    found = [(spec, examine(_lake(), spec)) for spec in _specs(table, even_without_log=True)]
+    if not found:
+        raise NotReadyError(
+            f"There is no table under {_lake().root} yet. Run `make demo` first, or set QUANTLAKE_HOME."
+        )
     values = [
         {"table": spec.name, "kind": one.kind, "file": str(one.path), "meaning": one.meaning}
         for spec, findings in found
         for one in findings
     ]
-    _show(values, "What is wrong", f"{len(found)} tables are whole.", as_json=as_json)
+    whole = "1 table is whole." if len(found) == 1 else f"{len(found)} tables are whole."
+    _show(values, "What is wrong", whole, as_json=as_json)
     if values:
         raise typer.Exit(1)
 
@@ -131,13 +137,15 @@ def _lake() -> "Lake":
     return Lake.open()
 
 
-def _specs(table: str | None) -> "list[TableSpec]":
-    """The table of that name, or every table there is."""
+def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableSpec]":
+    """The table of that name, or every table there is; where it is asked, those whose log is gone as well."""
     from feature_repo.catalog import SPECS, spec_of
+    from lake.files import data_files
 
     if table is not None:
         return [spec_of(table)]
-    return [spec for spec in SPECS if _lake().exists(spec)]
+    lake = _lake()
+    return [spec for spec in SPECS if lake.exists(spec) or (even_without_log and data_files(lake.path(spec)))]
 
 
 def _reports(reports: "list[Report]", *, as_json: bool) -> None:

@@ -120,8 +120,8 @@ def test_a_torn_newest_entry_goes_back_one_version(broken: Lake, harm: Callable[
 
 def test_a_torn_entry_in_the_middle_takes_what_came_after_it_and_keeps_the_files(broken: Lake) -> None:
     newest = broken.version(FACTS)
-    halve(entry(broken, newest - 2))
     pin(broken, "model:a", {"facts": newest - 1})
+    halve(entry(broken, newest - 2))
     done = repair(broken, FACTS)
     assert content(broken).equals(sessions(DAYS - 3))
     assert "9 rows of 3 files are out of the table" in " ".join(done.lost)
@@ -214,6 +214,27 @@ def test_a_neighbour_that_cannot_be_read_stops_no_repair_and_is_named(broken: La
             act()
     assert "Table 'others' cannot be read, so its rows may use some of them." in repair(broken, FACTS).lost
     assert content(broken).equals(sessions(DAYS - 1))
+
+
+def test_a_missing_newest_entry_is_known_by_who_uses_it(broken: Lake) -> None:
+    newest = broken.version(FACTS)
+    pin(broken, "model:a", {"facts": newest})
+    entry(broken, newest).unlink()
+    assert [(one.kind, one.path) for one in examine(broken, FACTS)] == [("missing log entry", entry(broken, newest))]
+    done = repair(broken, FACTS)
+    assert done.version == newest + 1
+    assert "3 rows of 1 files" in " ".join(done.lost)
+    assert f"Version {newest}, in use by model:a, was among them." in done.lost
+    is_good_from_now_on(broken)
+
+
+def test_data_without_a_log_is_a_finding(broken: Lake) -> None:
+    shutil.rmtree(broken.path(FACTS) / "_delta_log")
+    assert [(one.kind, one.meaning) for one in examine(broken, FACTS)] == [
+        ("missing log", "no log names the 15 rows of 5 data files")
+    ]
+    with pytest.raises(NotReadyError, match="No version of table 'facts' can be read: missing log"):
+        repair(broken, FACTS)
 
 
 def test_a_missing_entry_is_named(broken: Lake) -> None:
