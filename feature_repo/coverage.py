@@ -1,15 +1,17 @@
 """What there is of each feature: its declaration, its newest values, how much of it is known, whether it is kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import polars as pl
 
 from feature_repo.catalog import GROUPS, feature_of, group_of
 from feature_repo.spec import Feature, FeatureGroup
-from lake.errors import NotReadyError
+from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -21,6 +23,8 @@ SAID = (
     *("is_scale_free", "source"),
 )
 """What a reader is shown of a declaration, in this order."""
+ALIKE = 0.6
+"""Least similarity of a name that is suggested: among hundreds of short names, any word is a little like one."""
 BARS_OF_TEXT = "▁▂▃▄▅▆▇█"
 
 
@@ -78,8 +82,8 @@ def listing(group: str | None = None) -> list[dict[str, Any]]:
 
 
 def declaration(name: str) -> dict[str, Any]:
-    """Everything that is declared of a feature; an unknown name raises `UnknownNameError` with the nearest."""
-    group, feature = feature_of(name)
+    """Everything that is declared of a feature; an unknown name raises `UnknownNameError` with any that is alike."""
+    group, feature = _declared(name)
     said = {key: getattr(feature, key) for key in SAID}
     said = {key: value for key, value in said.items() if value is not None and value != ""}
     return {"group": group.name, "table": group.table.name, "online": group.is_online} | said
@@ -92,19 +96,19 @@ def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> li
     ------
     NotReadyError
         If its table is not made yet.
+    DamagedTableError
+        If a file of it cannot be read.
     """
-    group, feature = feature_of(name)
+    group, feature = _declared(name)
     stored = _stored(lake, group.table, now)
-    last: Any = stored.select(pl.col("event_time").max()).collect().item()
-    if last is None:
-        return []
-    rows = stored.filter(pl.col("event_time") > last - RECENT).select(
-        "symbol", "event_time", "known_time", feature.name
-    )
-    shown = (
-        rows.collect()
-        .sort("symbol", "event_time", "known_time")
-        .unique(["symbol", "event_time"], keep="last", maintain_order=True)
+    with readable(group.table):
+        last: Any = stored.select(pl.col("event_time").max()).collect().item()
+        if last is None:
+            return []
+        recent = stored.filter(pl.col("event_time") > last - RECENT)
+        rows = recent.select("symbol", "event_time", "known_time", feature.name).collect()
+    shown = rows.sort("symbol", "event_time", "known_time").unique(
+        ["symbol", "event_time"], keep="last", maintain_order=True
     )
     return [
         Newest(str(key[0]), part["event_time"][-1], tuple(part[feature.name].tail(SHOWN_SESSIONS)))
@@ -133,7 +137,8 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
             continue
         names = [feature.name for feature in one]
         counted = _stored(lake, one.table, now).group_by(parts[by].alias("part")).agg(pl.len(), pl.col(names).count())
-        counts = counted.sort("part").collect()
+        with readable(one.table):
+            counts = counted.sort("part").collect()
         rows = int(counts["len"].sum())
         found += [
             {
@@ -155,6 +160,8 @@ def check_kept(lake: Lake, now: datetime, group: str | None = None) -> list[Kept
     ------
     NotReadyError
         If none of the tables is made yet.
+    DamagedTableError
+        If a file of one cannot be read.
     """
     made = [one for one in _groups(group) if lake.exists(one.table)]
     if not made:
@@ -163,6 +170,31 @@ def check_kept(lake: Lake, now: datetime, group: str | None = None) -> list[Kept
             "group 'features'."
         )
     return [_kept(lake, one, now) for one in made]
+
+
+@contextmanager
+def readable(table: TableSpec) -> Iterator[None]:
+    """Say which table it is, and what to do, where a file cannot be read."""
+    try:
+        yield
+    except (pl.exceptions.ComputeError, OSError) as error:
+        raise DamagedTableError(
+            f"Table '{table.name}' cannot be read: {str(error).splitlines()[0][:200]}. `quantlake lake doctor "
+            f"{table.name}` names the file that is torn or missing."
+        ) from error
+
+
+def _declared(name: str) -> tuple[FeatureGroup, Feature]:
+    try:
+        return feature_of(name)
+    except UnknownNameError as error:
+        names = [feature.name for group in GROUPS for feature in group]
+        if alike := get_close_matches(name.lower(), names, n=3, cutoff=ALIKE):
+            raise UnknownNameError("feature", name, alike) from None
+        all_of_them = f"`quantlake features list` shows all {len(names)}."
+        error.nearest = []
+        error.args = (f"There is no feature '{name}', nor one of a similar name. {all_of_them}",)
+        raise
 
 
 def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> Kept:
@@ -176,7 +208,8 @@ def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> Kept:
         (pl.col("known_time") < pl.col("event_time")).sum().alias("known before it happened"),
         *(rule.sum().alias(name) for name, rule in breaks.items()),
     )
-    counts = asked.collect().row(0, named=True)
+    with readable(group.table):
+        counts = asked.collect().row(0, named=True)
     rows, last = counts.pop("__rows"), counts.pop("__last")
     return Kept(group.table.name, rows, last, tuple(_sentence(name, n) for name, n in counts.items() if n))
 

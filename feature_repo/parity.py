@@ -11,6 +11,7 @@ import polars as pl
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
+from feature_repo.coverage import readable
 from feature_repo.generations import Generation, generation_key, index_key, read_generation, read_index, row_key
 from feature_repo.online_rows import newest_rows
 from feature_repo.online_views import VIEWS, OnlineView
@@ -113,6 +114,8 @@ def compare_stores(lake: Lake, settings: Settings, views: Sequence[OnlineView] =
         If nothing was materialised yet, or materialisations kept coming while the stores were compared.
     OnlineStoreError
         If Redis does not answer.
+    DamagedTableError
+        If a file of a table cannot be read.
     """
     try:
         with connect(redis_url(settings), READ_SECONDS) as server:
@@ -183,7 +186,8 @@ def _compare(lake: Lake, server: Redis, filled: Generation, views: Sequence[Onli
     rows, values = {}, {}
     differences: list[Difference] = []
     for view in views:
-        offline = newest_rows(lake, view, filled.until, filled.versions.get(view.table.name))
+        with readable(view.table):
+            offline = newest_rows(lake, view, filled.until, filled.versions.get(view.table.name))
         names = sorted({*offline[view.entity], *_names(server, view)})
         online = _online_values(server, view, names)
         rows[view.name], values[view.name] = len(names), len(names) * len(online)

@@ -1,6 +1,7 @@
 """Verbs of `quantlake features`: what is declared, what a feature says now, how much is known, whether it is kept."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Features: what is declared, newest values, coverage, contract.", no_args_is_help=True)
 WIDTH = 118
-"""Columns of the tables where there is no terminal to ask, as in a log file."""
+"""Columns of the tables where neither a terminal nor COLUMNS says how many, as in a log file."""
 
 Group = Annotated[str | None, typer.Option(help="One feature group, e.g. technical; all of them when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
@@ -86,12 +87,9 @@ def coverage(
     if not found:
         _console().print(f"No table of features is made yet under {lake.root}. Run `make demo`.", highlight=False)
     for name, rows in _by_group(found).items():
-        parts = list(rows[0]["by"])
         title = f"{name}: known in % of {rows[0]['rows']:,} rows"
         if by == "year":
-            columns = ("feature", "all", *parts)
-            lines = ([r["feature"], _percent(r["share"]), *map(_percent, r["by"].values())] for r in rows)
-            _print_table(title, columns, lines)
+            _print_years(title, rows)
         else:
             _print_table(title, ("feature", "all", "least", "of"), map(_least, rows))
 
@@ -150,6 +148,17 @@ def _year_or_symbol(by: str) -> Literal["year", "symbol"]:
     raise UnknownNameError("way to divide the rows", by, ["year", "symbol"])
 
 
+def _print_years(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print as many years side by side as there is room for, the others below."""
+    years = list(rows[0]["by"])
+    taken = max(len(row["feature"]) for row in rows) + len("   all   ")
+    fitting = max(1, (_console().width - taken) // len("2000   "))
+    for first in range(0, len(years), fitting):
+        shown = years[first : first + fitting]
+        lines = ([r["feature"], _percent(r["share"]), *(_percent(r["by"][year]) for year in shown)] for r in rows)
+        _print_table(title, ("feature", "all", *shown), lines)
+
+
 def _least(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """A feature, and the symbol of which least is known."""
     symbol, share = min(row["by"].items(), key=lambda pair: pair[1])
@@ -168,7 +177,8 @@ def _print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any
     table.show_header = is_headed
     for index, column in enumerate(columns):
         right = is_headed and index > 0 and column not in {"verdict", "unit"}
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        is_name = is_headed and column in {"feature", "table", "view", "symbol"}
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=is_name)
     for row in rows:
         table.add_row(*map(_text, row))
     if table.row_count:
@@ -176,7 +186,8 @@ def _print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=WIDTH)
+    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(soft_wrap=True) if is_told else Console(soft_wrap=True, width=WIDTH)
 
 
 def _print_json(value: Any) -> None:
@@ -198,7 +209,10 @@ def _text(value: Any) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
+    """Whole percent; 100 only where nothing is missing, and 0 only where nothing is known."""
+    if share is None:
+        return ""
+    return str(round(100 * share)) if share in {0, 1} else str(min(99, max(1, round(100 * share))))
 
 
 def _day(at: "datetime | None") -> str:

@@ -1,6 +1,7 @@
 """The verb that proves that nothing looks ahead: over everything declared, or over a file of the user's own."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from feature_repo.leaks import Checked
 
 WIDTH = 160
-"""Columns of the table where there is no terminal to ask, as in a log file."""
+"""Columns of the table where neither a terminal nor COLUMNS says how many, as in a log file."""
 
 
 def leaks(
@@ -24,7 +25,8 @@ def leaks(
     from dagster_project.leak_checks import every_subject
     from feature_repo.leaks import as_values, check, self_test, subjects_of_file
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    console = Console() if is_told else Console(width=WIDTH)
     subjects = every_subject() if path is None else subjects_of_file(path)
     checked = []
     for number, subject in enumerate(subjects, start=1):
@@ -33,6 +35,8 @@ def leaks(
                 f"[{number}/{len(subjects)}] {subject.kind} {subject.name} ...", markup=False, highlight=False
             )
         checked.append(check(subject))
+    if path is None and not as_json:
+        console.print("Self-test: planted leaks and clean look-alikes, about 20 s ...", highlight=False)
     tested = self_test() if path is None else None
     if as_json:
         console.print_json(json.dumps(as_values((*checked, *(tested.checked if tested else ())))))

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from dagster_project.commands import features, leaks
+from dagster_project.commands.features import app
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
 from feature_repo.coverage import Newest, check_kept, coverage, declaration, listing, newest_values
 from feature_repo.update import update_technical
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
 from lake.store import Lake
 
 
@@ -103,3 +108,64 @@ def test_without_tables_the_next_step_is_named(lake: Lake) -> None:
         check_kept(lake, DEMO_START)
     with pytest.raises(NotReadyError, match=r"'features_technical' is not made yet"):
         newest_values(lake, "rsi_14", DEMO_START)
+
+
+def test_a_word_that_is_like_no_feature_gets_no_suggestion() -> None:
+    with pytest.raises(UnknownNameError, match=r"'nonsense', nor one of a similar name.*features list") as caught:
+        declaration("nonsense")
+    assert caught.value.nearest == []
+    with pytest.raises(UnknownNameError, match="Did you mean return_1d"):
+        declaration("retrun_1d")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda lake: newest_values(lake, "rsi_14", DEMO_START),
+        lambda lake: coverage(lake, DEMO_START),
+        lambda lake: check_kept(lake, DEMO_START),
+    ],
+    ids=["show", "coverage", "check"],
+)
+@pytest.mark.parametrize("how", ["torn", "missing"])
+def test_a_damaged_file_is_a_sentence_that_names_the_next_step(made: Lake, ask: Callable, how: str) -> None:
+    for name in made.files(FEATURES_TECHNICAL):
+        file = Path(name)
+        whole = file.read_bytes()
+        file.unlink()
+        if how == "torn":
+            file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DamagedTableError, match=r"'features_technical' cannot be read.*lake doctor features_technical"):
+        ask(made)
+
+
+@pytest.mark.parametrize("columns", ["40", "100", None])
+def test_coverage_folds_no_name_and_no_year_however_narrow_it_is(
+    monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    years = {str(year): 0.9996 for year in range(1993, 2013)}
+    rows = [{"feature": "market_volatility_20d", "share": 1.0, "by": years}]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("feature_repo.coverage.coverage", lambda *_: [{"group": "g", "rows": 5, **rows[0]}])
+    shown = CliRunner().invoke(app, ["coverage"]).output
+    assert max(map(len, shown.splitlines())) <= int(columns or features.WIDTH)
+    words = shown.replace("|", " ").replace("│", " ").split()
+    assert [word for word in words if word.isdigit() and len(word) == 4] == list(years)
+    assert words.count("market_volatility_20d") == words.count("feature") == words.count("100")
+    assert words.count("99") == len(years)
+
+
+def test_the_self_test_of_the_leak_checks_is_announced_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun() -> None:
+        raise NotReadyError("it has begun")
+
+    monkeypatch.setattr("dagster_project.leak_checks.every_subject", list)
+    monkeypatch.setattr("feature_repo.leaks.self_test", begun)
+    leak_app = typer.Typer()
+    leak_app.command()(leaks.leaks)
+    result = CliRunner().invoke(leak_app, [])
+    assert isinstance(result.exception, NotReadyError)
+    assert "Self-test" in result.output
+    assert CliRunner().invoke(leak_app, ["--json"]).output == ""
