@@ -23,7 +23,9 @@ KEEP = timedelta(days=30)
 """How long a version that nobody uses stays readable: longer than any reader holds one open."""
 
 
-def vacuum(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None) -> Report:
+def vacuum(
+    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, is_trial: bool = False
+) -> Report:
     """Delete the data files that no version in use, and none younger than `keep`, is made of.
 
     Also goes what a killed writer left behind, once it is that old. Run again after a kill it ends the work.
@@ -33,7 +35,10 @@ def vacuum(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime
     keep
         Versions that were the newest within this time stay readable, used or not.
     now
-        By default the wall clock's now; the age of a version is that of its log entry's file.
+        By default the wall clock's now; the age of a version is that of its log entry's file: a lake copied from
+        elsewhere is then young, and keeps more, whatever its writer's clock said.
+    is_trial
+        Say what would go, and delete nothing.
     """
     started = time.perf_counter()
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
@@ -42,36 +47,34 @@ def vacuum(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime
         needed = _needed(folder, {*in_use, *_within(folder, cutoff)})
         surplus = [file for file in data_files(folder) if file not in needed and _is_older(file, cutoff)]
         freed = sum(file.stat().st_size for file in surplus)
-        for file in surplus:
-            file.unlink()
-        for changed in {file.parent for file in surplus}:
-            flush(changed)
+        _delete([] if is_trial else surplus)
     report = lake.report(spec, started=started).having(files_deleted=len(surplus), bytes_freed=freed)
     return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
 
 
-def clean_log(lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None) -> Report:
+def clean_log(
+    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, is_trial: bool = False
+) -> Report:
     """Delete the log entries that no version in use, and none younger than `keep`, needs.
 
     A version is read from the checkpoint before it and every entry in between. So entries go only up to the newest
     checkpoint that is not younger than the oldest version to keep, the oldest first: a kill leaves a log without gap.
+    A trial deletes nothing and writes no checkpoint, but counts as if it had.
     """
     started = time.perf_counter()
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
     with lake.writing(spec) as handle:
-        is_summed = handle.snapshot().version in delta_log.checkpoints(folder)
-    if not is_summed:
+        newest = handle.snapshot().version
+    if not is_trial and newest not in delta_log.checkpoints(folder):
         lake.checkpoint(spec)
     with lake.writing(spec), hold_pins(lake):
         in_use = pins_in_use(lake).get(spec.name, {})
         oldest = min({*in_use, *_within(folder, cutoff)} & {*delta_log.readable(folder)})
-        sums = [version for version in delta_log.checkpoints(folder) if version <= oldest]
-        surplus = _entries_before(folder, sums[-1]) if sums else []
-        if surplus:
-            lake.files(spec, version=sums[-1])  # raises where the checkpoint cannot be read: then nothing is deleted
-        for file in surplus:
-            file.unlink()
-        flush(folder / "_delta_log")
+        sums = [v for v in {*delta_log.checkpoints(folder), *[newest] * is_trial} if v <= oldest]
+        surplus = _entries_before(folder, max(sums)) if sums else []
+        if surplus:  # raises where the checkpoint cannot be read: then nothing is deleted
+            snapshots.read(folder, snapshots.opened(folder, max(sums), even_gone=True))
+        _delete([] if is_trial else surplus)
     report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
     return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
 
@@ -87,7 +90,7 @@ def keep_house(lake: Lake, specs: Sequence[TableSpec], *, keep: timedelta = KEEP
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table: when and how it came about, and who uses it."""
+    """One version of a table: when, as the commit itself says, and how it came about, and who uses it."""
 
     version: int
     committed_at: datetime
@@ -112,12 +115,14 @@ def _commit(folder: Path, version: int, users: tuple[str, ...]) -> Commit:
     done = delta_log.actions(folder, version)
     added = [action["add"] for action in done if "add" in action]
     removed = [action["remove"] for action in done if "remove" in action]
+    stamps = (action["commitInfo"].get("timestamp") for action in done if "commitInfo" in action)
+    said = (datetime.fromtimestamp(stamp / 1000, UTC) for stamp in stamps if stamp is not None)
     properties = [action["metaData"].get("configuration", {}) for action in done if "metaData" in action]
     is_filler = any(snapshots.is_gone(version, each) for each in properties)
     kind = "compaction" if removed and added else "loss" if removed else "rows" if added else "declaration"
     return Commit(
         version=version,
-        committed_at=delta_log.committed_at(folder, version),
+        committed_at=next(said, delta_log.committed_at(folder, version)),
         kind="repaired" if is_filler else kind,
         files_added=len(added),
         files_removed=len(removed),
@@ -157,6 +162,14 @@ def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Differen
         removed=old.join(new, on=key, how="anti", nulls_equal=True).sort(key),
         changed=fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key),
     )
+
+
+def _delete(files: Sequence[Path]) -> None:
+    """Delete files in this order, durably."""
+    for file in files:
+        file.unlink()
+    for changed in {file.parent for file in files}:
+        flush(changed)
 
 
 def _existing(lake: Lake, spec: TableSpec) -> Path:

@@ -1,6 +1,7 @@
 """Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its house-keeping."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -20,6 +21,9 @@ app = typer.Typer(help="Tables: whole or not, their versions, what changed, hous
 WIDTH = 118
 """Columns of the tables where there is no terminal to ask, as in a log file."""
 MOST_ROWS = 20
+KEPT_DAYS = 30.0
+"""As `lake.maintenance.KEEP`, which costs an import that `--help` should not wait for."""
+LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
 
 TableName = Annotated[str, typer.Argument(help="Name of a table, e.g. bars.")]
 AnyTable = Annotated[str | None, typer.Argument(help="Name of a table; every table when left out.")]
@@ -77,7 +81,10 @@ def versions(table: TableName, *, as_json: AsJson = False) -> None:
 
     values = [
         asdict(commit)
-        | {"committed_at": f"{commit.committed_at:%Y-%m-%d %H:%M:%S}", "in_use_by": list(commit.in_use_by)}
+        | {
+            "committed_at": f"{commit.committed_at:%Y-%m-%d %H:%M:%S}",
+            "in_use_by": [one if as_json else LONG_DIGEST.sub(r"\1", one) for one in commit.in_use_by],
+        }
         for commit in history(_lake(), _specs(table)[0])
     ]
     _show(values, f"Versions of {table}", "", as_json=as_json)
@@ -119,16 +126,35 @@ def compact(
 
 
 @app.command()
-def vacuum(table: AnyTable = None, *, keep_days: KeepDays = 30, as_json: AsJson = False) -> None:
-    """Delete files and log entries that no version in use needs, and none younger than --keep-days."""
+def vacuum(
+    table: AnyTable = None,
+    *,
+    keep_days: KeepDays = KEPT_DAYS,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting what is younger than usual.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete files and log entries that no version in use needs, and none younger than --keep-days.
+
+    Below 30 days it asks first, unless --yes is given; a program, with --json, is not asked.
+    """
     from lake import maintenance
 
-    keep, done = timedelta(days=keep_days), []
-    for spec in _specs(table):
-        log = maintenance.clean_log(_lake(), spec, keep=keep)
-        files = maintenance.vacuum(_lake(), spec, keep=keep)
+    if keep_days < KEPT_DAYS and not (yes or dry_run or as_json):
+        typer.confirm(
+            f"Versions older than {keep_days:g} days that nobody pinned can then never be read again. Go on?",
+            abort=True,
+        )
+    keep, done, specs = timedelta(days=keep_days), [], _specs(table)
+    for spec in specs:
+        log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=dry_run)
+        files = maintenance.vacuum(_lake(), spec, keep=keep, is_trial=dry_run)
         done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
-    _reports(done, as_json=as_json)
+    changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
+    if dry_run and not as_json:
+        _say("Nothing is deleted; this is what would be.")
+    nothing = f"House-keeping: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
+    _reports(done if as_json else changed, nothing, as_json=as_json)
 
 
 def _lake() -> "Lake":
@@ -148,9 +174,9 @@ def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableS
     return [spec for spec in SPECS if lake.exists(spec) or (even_without_log and data_files(lake.path(spec)))]
 
 
-def _reports(reports: "list[Report]", *, as_json: bool) -> None:
+def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *, as_json: bool) -> None:
     values = [{"table": report.name, "version": report.version, **report.details} for report in reports]
-    _show(values, "House-keeping", "There is no table yet.", as_json=as_json)
+    _show(values, "House-keeping", nothing, as_json=as_json)
     for warning in [warning for report in reports for warning in report.warnings] if not as_json else ():
         _say(warning)
 

@@ -1,5 +1,7 @@
 """The verbs of `quantlake lake` where a lake is empty, has lost its log, or is about to lose versions."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 
@@ -8,7 +10,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from dagster_project.commands.lake import app
+from lake import delta_log
 from lake.errors import NotReadyError
+from lake.pins import pin
 from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
@@ -48,3 +52,26 @@ def test_one_table_is_whole(say: Say) -> None:
 def test_a_table_whose_log_is_gone_is_found(say: Say, bars: Lake) -> None:
     shutil.rmtree(bars.path(BARS) / "_delta_log")
     assert "missing log" in say("doctor", code=1).output
+
+
+def test_a_short_vacuum_asks_first_and_can_be_tried(say: Say, bars: Lake) -> None:
+    bars.compact(BARS, at_least=2)
+    before = {file for file in bars.root.rglob("*") if file.is_file()}
+    say("vacuum", "--keep-days", "0", code=1, answer="n\n")
+    assert "what would be" in say("vacuum", "--keep-days", "0", "--dry-run").output
+    assert {file for file in bars.root.rglob("*") if file.is_file()} - {bars.root / ".pins.lock"} == before
+    tried = json.loads(say("vacuum", "--keep-days", "0", "--dry-run", "--json").output)
+    assert (tried[0]["files_deleted"], tried[0]["entries_deleted"]) == (4, 5)
+    assert "nothing to delete, of 1 tables" in say("vacuum").output
+    done = json.loads(say("vacuum", "--keep-days", "0", "--yes", "--json").output)
+    assert done == tried
+    assert bars.read(BARS).height == 4
+
+
+def test_versions_say_when_the_commit_was_made_and_name_holders_briefly(say: Say, bars: Lake) -> None:
+    pin(bars, f"model:{'1f' * 32}", {"bars": 2})
+    os.utime(delta_log.entry(bars.path(BARS), 2), (0, 0))
+    listed = json.loads(say("versions", "bars", "--json").output)
+    assert listed[2]["in_use_by"] == [f"model:{'1f' * 32}"]
+    assert not listed[2]["committed_at"].startswith("1970")
+    assert f"model:{'1f' * 6}\n" in say("versions", "bars").output.replace(" ", "")
