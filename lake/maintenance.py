@@ -141,11 +141,14 @@ class Difference:
         Rows in force in the later, or only in the earlier version.
     changed
         Rows in force in the later version whose key the earlier one holds with other values.
+    replaced
+        What the earlier version says for the keys of `changed`, in the same order.
     """
 
     added: pl.DataFrame
     removed: pl.DataFrame
     changed: pl.DataFrame
+    replaced: pl.DataFrame
 
 
 def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Difference:
@@ -157,10 +160,12 @@ def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Differen
     )
     same = new.join(old, on=spec.names, how="semi", nulls_equal=True)
     fresh = new.join(same, on=key, how="anti", nulls_equal=True).sort(key)
+    changed = fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key)
     return Difference(
         added=fresh.join(old, on=key, how="anti", nulls_equal=True).sort(key),
         removed=old.join(new, on=key, how="anti", nulls_equal=True).sort(key),
-        changed=fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key),
+        changed=changed,
+        replaced=old.join(changed, on=key, how="semi", nulls_equal=True).sort(key),
     )
 
 

@@ -21,6 +21,7 @@ app = typer.Typer(help="Tables: whole or not, their versions, what changed, hous
 WIDTH = 118
 """Columns of the tables where there is no terminal to ask, as in a log file."""
 MOST_ROWS = 20
+MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
 """As `lake.maintenance.KEEP`, which costs an import that `--help` should not wait for."""
 LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
@@ -101,7 +102,8 @@ def diff(
     """Show the rows added, removed and changed between two versions of a table: quantlake lake diff 3 7 bars."""
     from lake.maintenance import difference
 
-    found = difference(_lake(), _specs(table)[0], before, after)
+    spec = _specs(table)[0]
+    found = difference(_lake(), spec, before, after)
     kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
     if as_json:
         _console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
@@ -109,7 +111,9 @@ def diff(
     for kind, rows in kinds.items():
         _say(f"{rows.height} rows {kind}")
         if rows.height:
-            _console().print(_table("", rows.columns, rows.head(MOST_ROWS).iter_rows()))
+            shown = rows.head(MOST_ROWS)
+            old = (found.replaced if kind == "changed" else rows).head(MOST_ROWS)
+            _console().print(_compared(spec, old.to_dicts(), shown.to_dicts()))
         if rows.height > MOST_ROWS:
             _say(f"... and {rows.height - MOST_ROWS} more; --json gives all of them.")
 
@@ -155,6 +159,23 @@ def vacuum(
         _say("Nothing is deleted; this is what would be.")
     nothing = f"House-keeping: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
     _reports(done if as_json else changed, nothing, as_json=as_json)
+
+
+def _compared(spec: "TableSpec", old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Table:
+    """Key and changed columns of rows side by side; of rows that did not change, the first columns."""
+    rest = [name for name in spec.names if name not in spec.key]
+    changed = [name for name in rest if any(a[name] != b[name] for a, b in zip(old, new, strict=True))]
+    columns = [*spec.key, *(changed or rest[: max(0, MOST_COLUMNS - len(spec.key))])]
+    left_out = 0 if changed else len(spec.names) - len(columns)
+    title = f"Without {left_out} more columns; --json gives them." if left_out else ""
+    return _table(
+        title, columns, ([_change(a[name], b[name]) for name in columns] for a, b in zip(old, new, strict=True))
+    )
+
+
+def _change(old: object, new: object) -> str:
+    before, after = (f"{each:.6g}" if isinstance(each, float) else str(each) for each in (old, new))
+    return after if old == new else f"{before} -> {after}"
 
 
 def _lake() -> "Lake":

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 
+import polars as pl
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -75,3 +77,17 @@ def test_versions_say_when_the_commit_was_made_and_name_holders_briefly(say: Say
     assert listed[2]["in_use_by"] == [f"model:{'1f' * 32}"]
     assert not listed[2]["committed_at"].startswith("1970")
     assert f"model:{'1f' * 6}\n" in say("versions", "bars").output.replace(" ", "")
+
+
+def test_a_difference_shows_the_key_and_what_changed(say: Say, bars: Lake) -> None:
+    row = bars.read(BARS).sort("event_time").tail(1)
+    later = pl.col("known_time") + timedelta(days=9)
+    bars.merge(BARS, row.with_columns(later, volume=pl.lit(1234567.891)))
+    shown = say("diff", "4", "5", "bars").output
+    table = shown[shown.index("1 rows changed") :]
+    assert f"{row['volume'][0]:.6g} -> 1.23457e+06" in " ".join(table.split())
+    assert "volume" in table
+    assert "close" not in table
+    assert "more columns; --json gives them" in say("diff", "1", "2", "bars").output
+    with pytest.raises(NotReadyError, match="has versions 0 to 5"):
+        say("diff", "--", "-1", "1", "bars")
