@@ -33,6 +33,7 @@ from lake.testing import GeneratedMarket
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
 """Symbols, sessions before the first update (five years), and updates, the first of which is cold."""
 SERVED_HISTORY = 300
+PRICE = 50
 
 
 def measure(
@@ -78,7 +79,10 @@ def _whole(lake: Lake, folder: Path, day: datetime) -> None:
 
 def _require_same(ours: Lake, theirs: Lake, day: datetime) -> None:
     updated, whole = (lake.read_as_of(FEATURES_TECHNICAL, day) for lake in (ours, theirs))
-    assert_frame_equal(updated, whole, rel_tol=1e-9, abs_tol=0)
+    # A difference of two means is as exact as the means are, and they are of the size of a price.
+    differences = [name for name in updated.columns if name.startswith("macd")]
+    assert_frame_equal(updated.drop(differences), whole.drop(differences), rel_tol=1e-9, abs_tol=0)
+    assert_frame_equal(updated.select(differences), whole.select(differences), rel_tol=1e-9, abs_tol=1e-9 * PRICE)
 
 
 def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> tuple[list[tuple[str, ...]], list[str]]:
