@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dagster_project.commands import features, leaks, update
 from dagster_project.commands import lake as lake_commands
+from dagster_project.commands.console import console as console_of
 from lake.errors import QuantlakeError
 from lake.settings import settings
 
@@ -20,10 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-WIDTH = 118
-"""Columns of the tables where there is no terminal to ask, as in a log file."""
-
-console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=WIDTH)
+console = console_of(soft_wrap=True)
 
 
 @app.command()

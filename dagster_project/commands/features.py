@@ -1,14 +1,13 @@
 """Verbs of `quantlake features`: what is declared, what a feature says now, how much is known, whether it is kept."""
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from dagster_project.commands.console import console
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 app = typer.Typer(help="Features: what is declared, newest values, coverage, contract.", no_args_is_help=True)
-WIDTH = 118
-"""Columns of the tables where neither a terminal nor COLUMNS says how many, as in a log file."""
 
 Group = Annotated[str | None, typer.Option(help="One feature group, e.g. technical; all of them when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
@@ -66,7 +63,7 @@ def show(
     columns = ("symbol", "session", "newest", f"last {len(values[0].values)} sessions" if values else "")
     _print_table("Newest values", columns, ((v.symbol, _day(v.event_time), v.values[-1], v.sparkline) for v in values))
     if problem:
-        _console().print(problem, highlight=False)
+        console(soft_wrap=True).print(problem, highlight=False)
 
 
 @app.command()
@@ -85,7 +82,9 @@ def coverage(
         _print_json(found)
         return
     if not found:
-        _console().print(f"No table of features is made yet under {lake.root}. Run `make demo`.", highlight=False)
+        console(soft_wrap=True).print(
+            f"No table of features is made yet under {lake.root}. Run `make demo`.", highlight=False
+        )
     for name, rows in _by_group(found).items():
         title = f"{name}: known in % of {rows[0]['rows']:,} rows"
         if by == "year":
@@ -120,7 +119,7 @@ def check(group: Group = None, *, as_json: AsJson = False) -> None:
         if differences:
             _print_table("Online, not as in the lake", names, ([one[name] for name in names] for one in differences))
         verdict = f"Online was not compared. {skipped}" if skipped else _verdict(parity)
-        _console().print(verdict, highlight=False)
+        console(soft_wrap=True).print(verdict, highlight=False)
     if differences or any(one.problems for one in kept):
         raise typer.Exit(1)
 
@@ -152,7 +151,7 @@ def _print_years(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print as many years side by side as there is room for, the others below."""
     years = list(rows[0]["by"])
     taken = max(len(row["feature"]) for row in rows) + len("   all   ")
-    fitting = max(1, (_console().width - taken) // len("2000   "))
+    fitting = max(1, (console(soft_wrap=True).width - taken) // len("2000   "))
     for first in range(0, len(years), fitting):
         shown = years[first : first + fitting]
         lines = ([r["feature"], _percent(r["share"]), *(_percent(r["by"][year]) for year in shown)] for r in rows)
@@ -182,16 +181,11 @@ def _print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any
     for row in rows:
         table.add_row(*map(_text, row))
     if table.row_count:
-        _console().print(table, highlight=False)
-
-
-def _console() -> Console:
-    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(soft_wrap=True) if is_told else Console(soft_wrap=True, width=WIDTH)
+        console(soft_wrap=True).print(table, highlight=False)
 
 
 def _print_json(value: Any) -> None:
-    _console().print_json(json.dumps(value, default=str))
+    console(soft_wrap=True).print_json(json.dumps(value, default=str))
 
 
 def _plain(one: "Newest | Any") -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from dagster_project.commands.console import console
 
 if TYPE_CHECKING:
     from lake.report import Report
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 app = typer.Typer(help="Tables: whole or not, their versions, what changed, house-keeping.", no_args_is_help=True)
-WIDTH = 118
-"""Columns of the tables where there is no terminal to ask, as in a log file."""
 MOST_ROWS = 20
 MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
@@ -63,7 +61,7 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
     done = surgery.repair(_lake(), spec)
     value = asdict(done) | {"table": spec.name}
     if as_json:
-        _console().print_json(json.dumps(value, default=str))
+        console().print_json(json.dumps(value, default=str))
         return
     for finding in done.findings:
         _say(f"{finding.kind}: {finding.path} ({finding.meaning})")
@@ -106,14 +104,14 @@ def diff(
     found = difference(_lake(), spec, before, after)
     kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
     if as_json:
-        _console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
+        console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
         return
     for kind, rows in kinds.items():
         _say(f"{rows.height} rows {kind}")
         if rows.height:
             shown = rows.head(MOST_ROWS)
             old = (found.replaced if kind == "changed" else rows).head(MOST_ROWS)
-            _console().print(_compared(spec, old.to_dicts(), shown.to_dicts()))
+            console().print(_compared(spec, old.to_dicts(), shown.to_dicts()))
         if rows.height > MOST_ROWS:
             _say(f"... and {rows.height - MOST_ROWS} more; --json gives all of them.")
 
@@ -204,10 +202,10 @@ def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *
 
 def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool) -> None:
     if as_json:
-        _console().print_json(json.dumps(values, default=str))
+        console().print_json(json.dumps(values, default=str))
     elif values:
         columns = list(dict.fromkeys(name for value in values for name in value))
-        _console().print(_table(title, columns, ([value.get(name) for name in columns] for value in values)))
+        console().print(_table(title, columns, ([value.get(name) for name in columns] for value in values)))
     elif nothing:
         _say(nothing)
 
@@ -223,9 +221,5 @@ def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]])
     return table
 
 
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
-
-
 def _say(sentence: str) -> None:
-    _console().print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console().print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,13 +1,13 @@
 """The verb that proves that nothing looks ahead: over everything declared, or over a file of the user's own."""
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from dagster_project.commands.console import console as console_of
 
 if TYPE_CHECKING:
     from feature_repo.leaks import Checked
@@ -25,8 +25,7 @@ def leaks(
     from dagster_project.leak_checks import every_subject
     from feature_repo.leaks import as_values, check, self_test, subjects_of_file
 
-    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    console = Console() if is_told else Console(width=WIDTH)
+    console = console_of(WIDTH)
     subjects = every_subject() if path is None else subjects_of_file(path)
     checked = []
     for number, subject in enumerate(subjects, start=1):

@@ -1,0 +1,13 @@
+"""The console of the commands."""
+
+import shutil
+
+from rich.console import Console
+
+WIDTH = 118
+"""Columns where neither a terminal nor COLUMNS says how many."""
+
+
+def console(width: int = WIDTH, *, soft_wrap: bool = False) -> Console:
+    """Return a console as wide as the terminal or COLUMNS says, or else of this width, as in a log."""
+    return Console(width=shutil.get_terminal_size(fallback=(width, 25)).columns, soft_wrap=soft_wrap)
