@@ -10,6 +10,9 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("lake", "feature_repo", "training", "serving", "dagster_project")
 LAWFUL = {
     "lake/store.py": "import deltalake",
+    "lake/delta_schema.py": "import deltalake",
+    "lake/files.py": "import deltalake",
+    "lake/snapshots.py": "import deltalake",
     "feature_repo/retrieval.py": "import feast\nimport lake.store",
     "training/tracking.py": "import mlflow\nimport torch\nimport feature_repo.retrieval",
     "serving/promotion.py": "import mlflow\nimport training.tracking",
