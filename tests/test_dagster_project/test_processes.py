@@ -89,7 +89,9 @@ def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, process
     assert {d.stdout.strip() for d in done} == {"0"}
 
 
-def test_home_has_telemetry_off(settings):
+def test_home_has_telemetry_off(settings, monkeypatch):
+    for name in ("DAGSTER_HOME", "DAGSTER_TELEMETRY_ENABLED", "QUANTLAKE_HOME"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that it is put back: a new home is made by this process
     environment = prepare_home(settings)
     assert environment["DAGSTER_TELEMETRY_ENABLED"] == "false"
     assert "telemetry:\n  enabled: false" in (settings.dagster / "dagster.yaml").read_text()

@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from dagster_project.commands import features, leaks
+from dagster_project.commands import leaks
+from dagster_project.commands.console import WIDTH
 from dagster_project.commands.features import app
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
 from feature_repo.coverage import Newest, check_kept, coverage, declaration, listing, newest_values
@@ -150,7 +151,7 @@ def test_coverage_folds_no_name_and_no_year_however_narrow_it_is(
         monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("feature_repo.coverage.coverage", lambda *_: [{"group": "g", "rows": 5, **rows[0]}])
     shown = CliRunner().invoke(app, ["coverage"]).output
-    assert max(map(len, shown.splitlines())) <= int(columns or features.WIDTH)
+    assert max(map(len, shown.splitlines())) <= int(columns or WIDTH)
     words = shown.replace("|", " ").replace("│", " ").split()
     assert [word for word in words if word.isdigit() and len(word) == 4] == list(years)
     assert words.count("market_volatility_20d") == words.count("feature") == words.count("100")

@@ -25,6 +25,7 @@ Say = Callable[..., Result]
 @pytest.fixture
 def say(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Say:
     monkeypatch.setattr(Lake, "open", lambda: lake)
+    monkeypatch.setenv("COLUMNS", "118")
 
     def run(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
         said = CliRunner().invoke(app, list(arguments), input=answer, catch_exceptions=False)
