@@ -16,8 +16,9 @@ from feature_repo.windows import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
 from serving.champions import LoadedModels
+from serving.forecasting import forecast
 from serving.launch import serve_command, serve_environment
-from serving.predictor import forecast, split_ready
+from serving.rows import split_ready
 
 PREDICT = "/api/v1/public/predict"
 REQUESTS, CLIENTS, SECONDS, BLOCKS = 1_000, 32, 20.0, 10

@@ -4,7 +4,8 @@ import threading
 from datetime import date
 
 from lake import calendars
-from serving.predictor import Predictor, age_sessions
+from serving.answers import age_sessions
+from serving.predictor import Predictor
 
 
 def test_age_counts_sessions_not_days():
