@@ -205,3 +205,23 @@ PROMOTIONS = TableSpec(
         Column("evidence", TEXT, "", "parity, scores and who decided, as JSON"),
     ),
 )
+
+AUDIT = TableSpec(
+    name="audit",
+    layer="decisions",
+    meaning="Who did what, when, and what came of it; each row carries the hash of the one before (docs/access.md).",
+    key=("sequence",),
+    restates=False,
+    ordered=(),
+    columns=(
+        Column("sequence", COUNT, "", "position in the trail, from 1 without a gap", minimum=1),
+        Column("event_time", INSTANT, "UTC", "wall-clock time at which it was written down"),
+        Column("known_time", INSTANT, "UTC", "the same"),
+        Column("who", TEXT, "", "pseudonym of an API key, a user of this machine, or a part of the platform"),
+        Column("what", TEXT, "", "what was done, e.g. key.create or model.rollback"),
+        Column("result", TEXT, "", "what came of it, e.g. done, refused, 200"),
+        Column("details", TEXT, "", "with what, as JSON; never a secret"),
+        Column("previous_hash", TEXT, "", "row_hash of the row before; zeros in the first"),
+        Column("row_hash", TEXT, "", "SHA-256 of the other columns"),
+    ),
+)

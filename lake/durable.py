@@ -12,11 +12,18 @@ from lake.errors import NotReadyError
 LOCK_SECONDS = 120.0
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace a small file so that a reader, or a machine that loses power, finds the old or the new, never a part."""
+def write_durably(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Replace a small file so that a reader, or a machine that loses power, finds the old or the new, never a part.
+
+    Parameters
+    ----------
+    mode
+        Who may read and write it, before the umask; 0o600 for a secret.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8") as file:
+    fresh.unlink(missing_ok=True)  # left by a process that was killed, perhaps with another mode
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

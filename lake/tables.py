@@ -8,6 +8,7 @@ import polars as pl
 
 from lake.columns import CAUSAL, COUNT, EVENT_TIME, FLAG, HORIZON, KNOWN_TIME, REAL, RECOMPUTED, REGIME, SYMBOL, TEXT
 from lake.decisions import (
+    AUDIT,
     DRIFT,
     EVALUATIONS,
     FORECASTS,
@@ -22,6 +23,7 @@ from lake.spec import INSTANT, Column, TableSpec
 
 __all__ = [
     "ACTIONS",
+    "AUDIT",
     "BARS",
     "DRIFT",
     "EVALUATIONS",
@@ -274,4 +276,5 @@ TABLES: tuple[TableSpec, ...] = (
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
     PROMOTIONS,
+    AUDIT,
 )
