@@ -4,9 +4,11 @@ import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
-from starlette.responses import JSONResponse
+
+from serving import problem_kinds, problems
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 262_144
@@ -48,7 +50,7 @@ class LimitBody:
             parts.append(message.get("body", b""))
             size, has_more = sum(map(len, parts)), message.get("more_body", False)
         if size > BODY_BYTES:
-            await _too_large()(scope, receive, send)
+            await _too_large(scope)(scope, receive, send)
             return
         is_given = False
 
@@ -103,14 +105,6 @@ def announced_length(scope: "Scope") -> int:
     return 0
 
 
-def _too_large() -> JSONResponse:
-    return JSONResponse(
-        {
-            "error": "Body too large",
-            "detail": f"The request body is larger than {BODY_BYTES} bytes.",
-            "hint": "Ask for at most 5,000 symbols at a time.",
-            "nearest": [],
-        },
-        status_code=413,
-        headers={"connection": "close"},
-    )
+def _too_large(scope: "Scope") -> "Response":
+    detail = f"The request body is larger than {BODY_BYTES} bytes."
+    return problems.respond(problem_kinds.TOO_LARGE, detail, scope, headers={"connection": "close"})

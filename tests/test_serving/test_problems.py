@@ -17,17 +17,23 @@ def client() -> TestClient:
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "detail"),
+    ("content_type", "body", "status", "detail"),
     [
-        (None, b'{"symbol":"AAPL","horizon_sessions":1}', "sent with the header 'content-type: application/json'"),
-        ("application/json", b"[]", "The body must be a JSON object"),
-        ("application/json", b"", "The body must be a JSON object"),
-        ("application/json", b"{bad", "The body is not JSON: .* at character 1"),
+        (None, b'{"symbol":"AAPL","horizon_sessions":1}', 415, "sent with the header 'content-type: application/json'"),
+        (
+            "text/plain",
+            b'{"symbol":"AAPL","horizon_sessions":1}',
+            415,
+            "sent with the header 'content-type: application/json'",
+        ),
+        ("application/json", b"[]", 422, "The body must be a JSON object"),
+        ("application/json", b"", 422, "The body must be a JSON object"),
+        ("application/json", b"{bad", 422, "The body is not JSON: .* at character 1"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_told_what_one_is(client, content_type, body, detail):
+def test_a_body_that_is_no_json_object_is_told_what_one_is(client, content_type, body, status, detail):
     answer = client.post(PREDICT, content=body, headers={"content-type": content_type} if content_type else {})
-    assert answer.status_code == 422
+    assert answer.status_code == status
     assert re.search(detail, answer.json()["detail"])
     assert '"symbol": "AAPL"' in answer.json()["hint"]
 

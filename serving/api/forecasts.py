@@ -1,32 +1,22 @@
-"""What the endpoint takes and gives, as types: the request schema, the answer and the problem."""
+"""Forecasts: what is asked, and what is answered."""
 
+from collections import Counter
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-BATCH_SYMBOLS = 5_000
-SYMBOL_LETTERS = 32
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Symbol = Annotated[
-    str, Field(min_length=1, max_length=SYMBOL_LETTERS, description="instrument, as in /symbols", examples=["AAPL"])
-]
-Horizon = Annotated[int, Field(ge=1, le=252, description="sessions ahead, one that the models forecast", examples=[1])]
+from serving.api.base import BATCH_SYMBOLS, Answer, Finite, Horizon, Part, Request, Symbol
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class PredictRequest(_Request):
+class PredictRequest(Request):
     """One forecast."""
 
     symbol: Symbol
     horizon_sessions: Horizon
 
 
-class BatchRequest(_Request):
+class BatchRequest(Request):
     """Forecasts for many symbols over one horizon."""
 
     symbols: list[Symbol] = Field(min_length=1, max_length=BATCH_SYMBOLS)
@@ -36,16 +26,12 @@ class BatchRequest(_Request):
     @classmethod
     def _are_distinct(cls, symbols: list[str]) -> list[str]:
         if len(set(symbols)) < len(symbols):
-            twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})[:5]
+            twice = sorted(symbol for symbol, times in Counter(symbols).items() if times > 1)[:5]
             raise ValueError(f"name each symbol once; found twice: {', '.join(twice)}")
         return symbols
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Prediction(_Answer):
+class Prediction(Part):
     """What is forecast; returns are fractions of the reference price over the horizon."""
 
     target_price: Finite = Field(gt=0, description="reference price x (1 + p50)")
@@ -62,7 +48,7 @@ class Prediction(_Answer):
     regime: str
 
 
-class Strategy(_Answer):
+class Strategy(Part):
     """Which strategies the feedback loop trusts in this regime; the models behind them make up the forecast."""
 
     selected_strategy: str
@@ -70,7 +56,7 @@ class Strategy(_Answer):
     heuristic_confidence: Finite = Field(description="posterior probability that the selected strategy is the best")
 
 
-class ModelPart(_Answer):
+class ModelPart(Part):
     """One model's part in a forecast."""
 
     name: str
@@ -79,7 +65,7 @@ class ModelPart(_Answer):
     weight: Finite
 
 
-class Model(_Answer):
+class Model(Part):
     """What computed the forecast: one model, or a blend of its members' quantiles."""
 
     name: str
@@ -88,7 +74,7 @@ class Model(_Answer):
     members: list[ModelPart]
 
 
-class Data(_Answer):
+class Data(Part):
     """What the forecast was computed from."""
 
     feature_table_versions: dict[str, int]
@@ -99,7 +85,7 @@ class Data(_Answer):
     degraded_because: str = Field(description="why Redis did not answer; empty when it did")
 
 
-class PredictAnswer(_Answer):
+class PredictAnswer(Answer):
     """One forecast with everything needed to look back on it."""
 
     prediction_id: str
@@ -112,70 +98,15 @@ class PredictAnswer(_Answer):
     data: Data
 
 
-class Unavailable(_Answer):
+class Unavailable(Part):
     """A symbol of a batch that has no forecast, and why."""
 
     symbol: str
     reason: str
 
 
-class BatchAnswer(_Answer):
+class BatchAnswer(Answer):
     """Forecasts in the order asked for; symbols that cannot be forecast yet are listed apart."""
 
     predictions: list[PredictAnswer]
     unavailable: list[Unavailable]
-
-
-class ModelStatus(_Answer):
-    """One model in service."""
-
-    name: str
-    version: str
-    digest: str
-    signature: str = Field(description="SHA-256 of its signature")
-    horizons: list[int]
-    quantiles: list[float]
-    features: list[str]
-    sessions: int
-    table_versions: dict[str, int]
-    train_until: datetime
-    parity_windows: int
-    parity_max_absolute_difference: float
-    device: str
-
-
-class StatusAnswer(_Answer):
-    """The models in service and the market they stand in."""
-
-    market_now: datetime
-    models: list[ModelStatus]
-    problem: str | None = Field(description="why the newest promotion is not in service, if it is not")
-
-
-class Instrument(_Answer):
-    """One symbol that can be asked for."""
-
-    symbol: str
-    name: str | None
-    has_model_input: bool = Field(description="whether it can be forecast now")
-
-
-class SymbolsAnswer(_Answer):
-    """Every symbol that can be asked for."""
-
-    symbols: list[Instrument]
-
-
-class Health(_Answer):
-    """Whether the service lives, or is ready."""
-
-    status: Literal["alive", "ready"]
-
-
-class Problem(BaseModel):
-    """Every error of the endpoint: what it is, what was found, and what to do."""
-
-    error: str
-    detail: str
-    hint: str
-    nearest: list[str] = Field(default_factory=list)

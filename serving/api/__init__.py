@@ -1,0 +1,72 @@
+"""What the endpoint takes and gives, as types: requests, answers and problems."""
+
+from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.forecasts import (
+    BatchAnswer,
+    BatchRequest,
+    Data,
+    Model,
+    ModelPart,
+    PredictAnswer,
+    Prediction,
+    PredictRequest,
+    Strategy,
+    Unavailable,
+)
+from serving.api.lookups import (
+    FeatureDeclaration,
+    FeaturesAnswer,
+    FeatureSchemaAnswer,
+    FeatureTable,
+    RegimeAnswer,
+    StoredForecast,
+    StrategyAnswer,
+    StrategyPart,
+)
+from serving.api.problems import Problem, ProblemPage, ProblemPages
+from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
+from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
+
+__all__ = [
+    "BATCH_SYMBOLS",
+    "DISCLAIMER",
+    "SYMBOL_LETTERS",
+    "Acknowledged",
+    "Answer",
+    "BatchAnswer",
+    "BatchRequest",
+    "Command",
+    "Data",
+    "FeatureDeclaration",
+    "FeatureSchemaAnswer",
+    "FeatureTable",
+    "FeaturesAnswer",
+    "Finite",
+    "Health",
+    "Horizon",
+    "Instrument",
+    "Model",
+    "ModelPart",
+    "ModelStatus",
+    "Part",
+    "Ping",
+    "PredictAnswer",
+    "PredictRequest",
+    "Prediction",
+    "PredictionUpdate",
+    "Problem",
+    "ProblemPage",
+    "ProblemPages",
+    "Refused",
+    "RegimeAnswer",
+    "Request",
+    "StatusAnswer",
+    "StoredForecast",
+    "Strategy",
+    "StrategyAnswer",
+    "StrategyPart",
+    "Subscription",
+    "Symbol",
+    "SymbolsAnswer",
+    "Unavailable",
+]

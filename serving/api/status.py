@@ -1,0 +1,54 @@
+"""The service itself: models in service, symbols, health."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from serving.api.base import Answer, Part
+
+
+class ModelStatus(Part):
+    """One model in service."""
+
+    name: str
+    version: str
+    digest: str
+    signature: str = Field(description="SHA-256 of its signature")
+    horizons: list[int]
+    quantiles: list[float]
+    features: list[str]
+    sessions: int
+    table_versions: dict[str, int]
+    train_until: datetime
+    parity_windows: int
+    parity_max_absolute_difference: float
+    device: str
+
+
+class StatusAnswer(Answer):
+    """The models in service and the market they stand in."""
+
+    market_now: datetime
+    models: list[ModelStatus]
+    problem: str | None = Field(description="why the newest promotion is not in service, if it is not")
+
+
+class Instrument(Part):
+    """One symbol that can be asked for."""
+
+    symbol: str
+    name: str | None
+    has_model_input: bool = Field(description="whether it can be forecast now")
+
+
+class SymbolsAnswer(Answer):
+    """Every symbol that can be asked for."""
+
+    symbols: list[Instrument]
+
+
+class Health(Part):
+    """Whether the service lives, or is ready."""
+
+    status: Literal["alive", "ready"]

@@ -1,0 +1,236 @@
+"""Every kind of problem the endpoint answers with, declared: status, title, what it means, what to do."""
+
+from dataclasses import dataclass
+
+from lake.errors import UnknownNameError
+
+PREFIX = "/problems"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem.
+
+    Parameters
+    ----------
+    slug
+        Last part of its address, which is its `type`.
+    status
+        HTTP status it comes with.
+    title, meaning
+        A few words, and a sentence or two for its page.
+    hint
+        What a client can do, where the occurrence says nothing better.
+    retry_seconds
+        After how long asking again makes sense; None where the same request would fail again.
+    """
+
+    slug: str
+    status: int
+    title: str
+    meaning: str
+    hint: str
+    retry_seconds: int | None = None
+
+    @property
+    def type(self) -> str:
+        """Path of the page that explains it."""
+        return f"{PREFIX}/{self.slug}"
+
+
+BAD_REQUEST = Kind(
+    "bad-request",
+    400,
+    "Bad request",
+    "The request is not HTTP that this service can read.",
+    "GET /docs lists every route.",
+)
+UNAUTHENTICATED = Kind(
+    "unauthenticated",
+    401,
+    "Who asks is not known",
+    "The request carries no key or token, or one that is not valid: unknown, revoked, expired, or signed for another "
+    "service.",
+    "Send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'; `quantlake keys create` makes a key.",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "Not allowed",
+    "The key is valid, and its role does not reach this route.",
+    "Ask for a key with the role that the detail names: `quantlake keys create --role ROLE`.",
+)
+UNKNOWN_SYMBOL = Kind(
+    "unknown-symbol",
+    404,
+    "Unknown symbol",
+    "No instrument of that name is in the universe. Names are upper case; the nearest ones are listed.",
+    "GET /api/v1/public/symbols lists every symbol.",
+)
+UNKNOWN_PREDICTION = Kind(
+    "unknown-prediction",
+    404,
+    "Unknown prediction",
+    "Neither the forecast log nor the table `forecasts` holds an answer of that id.",
+    "Ids are in the answers.",
+)
+UNKNOWN_PROBLEM = Kind(
+    "unknown-problem",
+    404,
+    "Unknown problem",
+    "There is no kind of problem of that name.",
+    "GET /problems lists them all.",
+)
+UNKNOWN_ROUTE = Kind(
+    "unknown-route", 404, "No such route", "Nothing is served at that path.", "GET /docs lists every route."
+)
+WRONG_METHOD = Kind(
+    "wrong-method",
+    405,
+    "Method not allowed",
+    "The path exists and is asked in another way; the header `Allow` says how.",
+    "GET /docs lists every route.",
+)
+NOT_READY = Kind(
+    "not-ready",
+    409,
+    "Not ready",
+    "What was asked for exists in principle and has not been made yet: a symbol without a model input, a market whose "
+    "regime is not known, no strategy selected. Nothing is made up in its place.",
+    "`make demo` or `make advance` brings features and strategies up to date.",
+)
+TOO_LARGE = Kind(
+    "body-too-large",
+    413,
+    "Body too large",
+    "The body of the request is larger than the bound, and was not read to its end.",
+    "Ask for at most 5,000 symbols at a time.",
+)
+NOT_JSON = Kind(
+    "not-json",
+    415,
+    "Not sent as JSON",
+    "The body was not announced as JSON, so it was not read as such.",
+    "Send the header 'content-type: application/json'.",
+)
+INVALID = Kind(
+    "invalid-request",
+    422,
+    "Invalid request",
+    "The request was read and breaks a rule, which the detail names with the place where it is broken. Types are "
+    "strict: nothing is guessed or converted.",
+    "See /docs.",
+)
+UNKNOWN_HORIZON = Kind(
+    "unknown-horizon",
+    422,
+    "Unknown horizon",
+    "No model in service forecasts over that many sessions.",
+    "GET /api/v1/public/models/status names the horizons.",
+)
+TOO_MANY_REQUESTS = Kind(
+    "too-many-requests",
+    429,
+    "Too many requests",
+    "The key has used up its limit. The headers `RateLimit-*` and `Retry-After` say how much and until when.",
+    "Wait as long as the header Retry-After says.",
+    60,
+)
+INTERNAL = Kind(
+    "internal-error",
+    500,
+    "Internal error",
+    "Something happened that nobody has foreseen. The service's log has it under the correlation id.",
+    "The service's log says why.",
+)
+OVERLOADED = Kind(
+    "overloaded",
+    503,
+    "Overloaded",
+    "More is asked than can be answered in time, so this request was turned away at once. Nothing was forecast.",
+    "Ask again after as long as the header Retry-After says.",
+    1,
+)
+ENGINE_REFUSED = Kind(
+    "engine-refused",
+    503,
+    "Engine refused",
+    "The inference engine refused its input or gave numbers that cannot be a forecast.",
+    "Nothing was forecast. See /api/v1/public/models/status and the service's log.",
+    1,
+)
+NO_MODEL = Kind(
+    "model-not-available",
+    503,
+    "Model not available",
+    "No model is in service, or one that the selected strategies use is missing or was altered.",
+    "See /api/v1/public/models/status; `make demo` trains and promotes.",
+    1,
+)
+NO_ONLINE_STORE = Kind(
+    "online-store-not-available",
+    503,
+    "Online store not available",
+    "Redis does not answer, and the copy of the tables in memory cannot stand in for it yet.",
+    "Start it with `make serve`, or check REDIS_URL.",
+    1,
+)
+NO_LOG = Kind(
+    "forecast-log-not-available",
+    503,
+    "Forecast log not available",
+    "The forecast could not be written down, and what is not written down is not answered.",
+    "Check the disk under QUANTLAKE_HOME; see the service's log.",
+    1,
+)
+NO_SELECTION = Kind(
+    "selection-not-usable",
+    503,
+    "Selection not usable",
+    "The strategy selection names a strategy that is not declared.",
+    "Let the selection run again: `make advance`.",
+    1,
+)
+NOT_AVAILABLE = Kind(
+    "not-available", 503, "Not available", "A part that is needed is not available.", "See the service's log.", 1
+)
+
+KINDS: tuple[Kind, ...] = (
+    BAD_REQUEST,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    UNKNOWN_SYMBOL,
+    UNKNOWN_PREDICTION,
+    UNKNOWN_PROBLEM,
+    UNKNOWN_ROUTE,
+    WRONG_METHOD,
+    NOT_READY,
+    TOO_LARGE,
+    NOT_JSON,
+    INVALID,
+    UNKNOWN_HORIZON,
+    TOO_MANY_REQUESTS,
+    INTERNAL,
+    OVERLOADED,
+    ENGINE_REFUSED,
+    NO_MODEL,
+    NO_ONLINE_STORE,
+    NO_LOG,
+    NO_SELECTION,
+    NOT_AVAILABLE,
+)
+
+
+def kind_named(slug: str) -> Kind:
+    """Return the kind of that slug; an unknown one raises `UnknownNameError` with the nearest slugs."""
+    for kind in KINDS:
+        if kind.slug == slug:
+            return kind
+    raise UnknownNameError("problem", slug, [kind.slug for kind in KINDS])
+
+
+def kind_of_status(status: int) -> Kind:
+    """Return the kind for a status of which nothing else is known."""
+    by_status = {400: BAD_REQUEST, 401: UNAUTHENTICATED, 403: FORBIDDEN, 404: UNKNOWN_ROUTE, 405: WRONG_METHOD}
+    by_status |= {413: TOO_LARGE, 415: NOT_JSON, 422: INVALID, 429: TOO_MANY_REQUESTS}
+    return by_status.get(status, BAD_REQUEST if status < 500 else INTERNAL)  # noqa: PLR2004 - where server errors begin
