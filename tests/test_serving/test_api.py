@@ -16,7 +16,7 @@ from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.tables import FORECASTS, MODEL_WINDOWS
 from lake.universe import SYMBOLS
-from serving.api import BATCH_SYMBOLS, PredictAnswer
+from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.app import build_app
 from serving.blend import sign_probability
 from serving.champions import Champions
@@ -69,7 +69,10 @@ def logged(predictor):
 
 def test_a_forecast_has_exactly_the_promised_parts(client):
     answer = ask(client).json()
-    assert set(answer) == {"prediction_id", "symbol", "as_of", "made_at", "prediction", "strategy", "model", "data"}
+    assert set(answer) == {
+        "disclaimer", "prediction_id", "symbol", "as_of", "made_at", "prediction", "strategy", "model", "data",
+    }  # fmt: skip
+    assert answer["disclaimer"] == DISCLAIMER
     assert {
         "target_price", "expected_return", "p10", "p50", "p90", "direction", "confidence", "horizon_sessions", "regime",
     } <= set(answer["prediction"])  # fmt: skip
@@ -278,10 +281,12 @@ ODD_BODIES = [
 def test_an_odd_body_is_a_clear_4xx(client, predictor, body):
     answer = client.post(PREDICT, content=body, headers={"content-type": "application/json"})
     assert 400 <= answer.status_code < 500
-    problem = answer.json()
-    assert problem["error"]
-    assert problem["detail"]
-    assert problem["hint"]
+    problem = Problem.model_validate(answer.json())
+    assert problem.status == answer.status_code
+    assert problem.title
+    assert problem.detail
+    assert problem.hint
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "Traceback" not in answer.text
     assert logged(predictor).is_empty()
 
@@ -334,7 +339,11 @@ def test_a_body_over_the_bound_is_413(client, is_announced):
 def test_a_wrong_path_or_method_is_a_problem_too(client, method, path, status):
     answer = client.request(method, path)
     assert answer.status_code == status
-    assert set(answer.json()) == {"error", "detail", "hint", "nearest"}
+    assert set(answer.json()) == {
+        "type", "title", "status", "detail", "instance", "hint", "correlation_id", "nearest",
+    }  # fmt: skip
+    assert answer.json()["status"] == status
+    assert client.get(answer.json()["type"]).json()["title"] == answer.json()["title"]
     assert answer.json()["detail"].startswith("There is no ")
     assert "Known: ." not in answer.text
 
