@@ -42,7 +42,7 @@ FORECASTS = TableSpec(
     ordered=(CAUSAL, ("p10", "p50"), ("p50", "p90")),
     columns=(
         Column("forecast_id", TEXT, "", "identifier given in the answer"),
-        Column("kind", TEXT, "", "how it came about", allowed=("replay", "served")),
+        Column("kind", TEXT, "", "how it came about", allowed=("replay", "served", "scheduled", "shadow")),
         SYMBOL,
         Column("event_time", INSTANT, "UTC", "as_of: close of the last session the forecast knew"),
         Column("known_time", INSTANT, "UTC", "market time at which it was made"),
