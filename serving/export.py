@@ -14,6 +14,7 @@ import numpy as np
 from feature_repo.windows import HORIZONS, QUANTILES
 from lake.durable import write_durably
 from lake.errors import ParityError
+from serving.batch_bits import with_steady_bits
 from serving.bundles import (
     MODEL_FILE,
     PARITY_FILE,
@@ -185,7 +186,9 @@ def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -
     if program is None:
         raise ParityError("torch exported nothing: the network has no graph.")
     program.save(str(path), external_data=False)
-    return path.read_bytes()
+    content = with_steady_bits(path.read_bytes())
+    path.write_bytes(content)
+    return content
 
 
 def _torch_answers(network: "nn.Module", windows: "NDArray[np.float32]") -> "NDArray[np.float32]":

@@ -6,6 +6,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.runtime.base import CHUNK_WINDOWS, require_input, require_output
+from serving.runtime.grain import fill_up, measure_grain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,12 @@ class OnnxEngine:
         Threads inside one call.
     device
         How the engine calls itself in a status answer.
+
+    Attributes
+    ----------
+    grain
+        Batches are filled up to a multiple of it, so that on a processor the answer for a window has the same bits in
+        whatever batch it is computed. On other devices it is 1, and the last bits may depend on the batch.
     """
 
     def __init__(
@@ -45,7 +52,9 @@ class OnnxEngine:
         device: str = "cpu",
     ) -> None:
         self.signature, self.version, self.device = export.signature, export.version, device
+        self.provider, self.threads = provider, threads
         self._session = open_session(export, provider, options or {}, threads)
+        self.grain = measure_grain(self._run, export.signature) if provider == PROVIDERS["cpu"] else 1
 
     @classmethod
     def load(cls, export: "Export", configured: "Settings") -> "OnnxEngine":
@@ -67,8 +76,9 @@ class OnnxEngine:
         require_input(x, self.signature)
         if not len(x):
             return np.empty((0, len(self.signature.horizons), len(self.signature.quantiles)), np.float32)
-        chunks = [self._run(x[start : start + CHUNK_WINDOWS]) for start in range(0, len(x), CHUNK_WINDOWS)]
-        y = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        filled = fill_up(x, self.grain)
+        chunks = [self._run(filled[start : start + CHUNK_WINDOWS]) for start in range(0, len(filled), CHUNK_WINDOWS)]
+        y = (chunks[0] if len(chunks) == 1 else np.concatenate(chunks))[: len(x)]
         require_output(y, self.signature, len(x))
         return y
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.runtime.base import CHUNK_WINDOWS
+from serving.runtime.grain import probe_windows
 from serving.runtime.onnx import OnnxEngine
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ PROVIDER = "TensorrtExecutionProvider"
 TOLERANCE: "dict[Precision, float]" = {"fp32": 1e-4, "fp16": 2e-3}
 """Largest difference from the processor's answer that a built engine may show, as a fraction of price."""
 PROBE_WINDOWS = 64
-CALM_VOLATILITY = 0.25
 
 
 class TensorRTEngine(OnnxEngine):
@@ -85,21 +85,13 @@ def engine_folder(models: "Path", gpu: str, release: str, precision: "Precision"
 def compare_engines(built: OnnxEngine, reference: OnnxEngine, tolerance: float) -> float:
     """Ask both engines about the same made-up windows; return the largest difference.
 
-    The windows are standard normal with every feature known and volatilities of 25 % a year: no forecast is made of
-    them, they only show whether the two compute the same.
-
     Raises
     ------
     EngineError
         If the difference is above the tolerance.
     """
     signature = reference.signature
-    random = np.random.default_rng(0)
-    values = random.standard_normal((PROBE_WINDOWS, signature.sessions, len(signature.features)))
-    for index, feature in enumerate(signature.features):
-        if feature.startswith("volatility"):
-            values[..., index] = CALM_VOLATILITY
-    x = np.concatenate([values, np.ones_like(values)], axis=-1, dtype=np.float32, casting="same_kind")
+    x = probe_windows(signature, PROBE_WINDOWS)
     difference = float(np.abs(built.predict(x) - reference.predict(x)).max())
     if difference > tolerance:
         raise EngineError(

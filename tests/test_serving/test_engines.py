@@ -1,6 +1,7 @@
 """One battery for every engine; what an engine has to answer comes from torch and from paper."""
 
 import math
+from datetime import UTC, datetime
 from statistics import NormalDist
 
 import numpy as np
@@ -10,9 +11,15 @@ import torch
 from feature_repo.windows import FORECAST_V1
 from lake.errors import EngineError
 from lake.settings import Settings
+from serving.export import export_model
 from serving.runtime import load_engine, tensorrt
 from serving.runtime.base import require_output
+from serving.runtime.grain import measure_grain
 from serving.runtime.onnx import OnnxEngine
+from training.models import InputSpec, OutputSpec, build_network
+from training.scaling import fit_scaler
+
+TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 
 
 def configured(tmp_path, engine, precision="fp32"):
@@ -70,6 +77,51 @@ def test_any_batch_size_gives_the_same_forecast(engines, inputs, batch):
 def test_the_same_input_gives_the_same_bits(engines, inputs):
     engine = engines[0]["lstm"]
     assert np.array_equal(engine.predict(inputs[:130]), engine.predict(inputs[:130]))
+
+
+@pytest.mark.parametrize("name", ["naive", "ridge", "lstm"])
+def test_a_window_has_the_same_bits_in_every_batch(exports, inputs, name):
+    engine = OnnxEngine(exports[name])
+    x = inputs[:128]
+    expected = engine.predict(x)
+    random = np.random.default_rng(3)
+    for size in range(1, 129):
+        chosen = random.choice(128, size, replace=False)
+        assert (engine.predict(x[chosen]) == expected[chosen]).all(), f"other bits in a batch of {size}"
+
+
+def test_what_is_exported_needs_no_company(exports):
+    assert {name: OnnxEngine(export).grain for name, export in exports.items()} == dict.fromkeys(exports, 1)
+
+
+@pytest.mark.slow
+def test_a_temporal_fusion_transformer_has_the_same_bits_in_every_batch(inputs, tmp_path):
+    spec = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions)
+    network = build_network("tft", spec, OutputSpec(), fit_scaler(inputs), hidden=4, heads=2)
+    bundle = export_model(network, "tft", FORECAST_V1, {}, inputs, tmp_path / "tft", train_until=TRAIN_UNTIL)
+    engine = OnnxEngine(bundle)
+    assert engine.grain == 1
+    expected = engine.predict(inputs[:128])
+    for size in (1, 2, 3, 5, 6, 7, 9, 17, 33, 63, 127):
+        assert (engine.predict(inputs[128 - size : 128]) == expected[128 - size :]).all(), size
+
+
+def test_a_file_with_unsteady_bits_is_filled_up_to_its_grain(exports, networks, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.export.with_steady_bits", lambda content: content)
+    bundle = export_model(networks["lstm"], "lstm", FORECAST_V1, {}, inputs, tmp_path / "old", train_until=TRAIN_UNTIL)
+    engine = OnnxEngine(bundle)
+    assert engine.grain > 1
+    expected = engine.predict(inputs[:128])
+    sizes = range(1, 34)
+    assert all((engine.predict(inputs[:size]) == expected[:size]).all() for size in sizes)
+    bare = [engine._run(inputs[:size]) for size in sizes]  # the mutant: without filling up, some size differs
+    assert not all((found == expected[: len(found)]).all() for found in bare)
+
+
+def test_an_engine_that_is_never_steady_is_refused(exports, inputs):
+    random = np.random.default_rng(0)
+    with pytest.raises(EngineError, match="other bits in every batch"):
+        measure_grain(lambda x: random.standard_normal((len(x), 2, 3)).astype(np.float32), exports["lstm"].signature)
 
 
 def test_no_window_is_no_forecast(engines, inputs):
