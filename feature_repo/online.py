@@ -165,6 +165,29 @@ class ViewRows:
     served: Served
 
 
+@dataclass(frozen=True)
+class ViewRow:
+    """One row of a view, with columns of every kind.
+
+    Parameters
+    ----------
+    values
+        By column; None is not known, and a list of numbers is an array.
+    as_of, known_time
+        Event time and known time of the row.
+    is_expired
+        Whether it has outlived what the view allows.
+    served
+        Who answered, and when.
+    """
+
+    values: dict[str, Any]
+    as_of: datetime
+    known_time: datetime
+    is_expired: bool
+    served: Served
+
+
 class OnlineReader:
     """Reads from Redis, and from the snapshot in memory while Redis does not answer. Safe for threads.
 
@@ -305,6 +328,23 @@ class OnlineReader:
             as_of=[_instant(at) for at in part.event.tolist()],
             known_time=[_instant(at) for at in part.known.tolist()],
             is_expired=(part.event < _oldest(asked, served.now)).tolist(),
+            served=served,
+        )
+
+    def row(self, view: str, name: str) -> ViewRow | None:
+        """Return the row of one entity of a view, None where it has none; for the errors see `read`."""
+        asked = view_named(view)
+        fetched = self._source.fetch([(asked, [name])])
+        (part,) = fetched.parts
+        if not part.held:
+            return None
+        columns = [column for column, _ in asked.layout.columns]
+        served, event = self._served(fetched), int(part.event[0])
+        return ViewRow(
+            values=dict(zip(columns, asked.layout.reader(columns)(part.held[0]), strict=True)),
+            as_of=_instant(event),
+            known_time=_instant(int(part.known[0])),
+            is_expired=event < _oldest(asked, served.now),
             served=served,
         )
 

@@ -13,10 +13,11 @@ from redis import Redis
 
 from feature_repo import online_rows, retrieval
 from feature_repo.generations import Generation, read_generation, row_key
+from feature_repo.online import OnlineReader
 from feature_repo.online_rows import newest_rows
 from feature_repo.online_store import KINDS, entity_keys, entity_name, layout_of
 from feature_repo.online_testing import AT, DAY, SYMBOLS, close_of, store_generation
-from feature_repo.online_views import STRATEGY, VIEWS, WINDOW, OnlineView, view_named
+from feature_repo.online_views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
 from feature_repo.packing import kind_of
 from feature_repo.redis_server import embedded_url, running_redis
 from feature_repo.retrieval import feature_store, materialize, online
@@ -26,6 +27,7 @@ from lake.errors import SchemaError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import STRATEGY_ASSIGNMENTS
+from lake.universe import MARKET
 
 HOUR = timedelta(hours=1)
 
@@ -160,6 +162,24 @@ def test_symbols_can_be_asked_for_in_one_line(home: Settings, redis: Redis) -> N
     assert (batch.symbols, batch.source) == (["S1", "S0"], "redis")
     assert batch.event_age == [8 * DAY] * 2
     assert WINDOW.name in batch.expired[0]
+
+
+def test_one_row_comes_with_every_column_of_its_view(home: Settings, redis: Redis) -> None:
+    lake = Lake.open(home)
+    at = store_generation(lake, 0)
+    materialize(lake, home, at)
+    reader = OnlineReader(home)
+    for view, name in ((STRATEGY.name, "S1"), (REGIME.name, MARKET)):
+        declared = view_named(view)
+        rows = newest_rows(lake, declared, at, lake.version(declared.table))
+        expected = rows.filter(pl.col(declared.entity) == name).row(0, named=True)
+        row = reader.row(view, name)
+        assert row is not None
+        said = {column: list(value) if isinstance(value, np.ndarray) else value for column, value in row.values.items()}
+        assert said == {column: expected[column] for column, _ in declared.layout.columns}
+        assert (row.as_of, row.known_time) == (expected["event_time"], expected["known_time"])
+    assert reader.row(STRATEGY.name, "NOPE") is None
+    reader.close()
 
 
 def test_through_feast_an_expired_row_is_not_found_and_says_its_time(
