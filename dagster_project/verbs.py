@@ -138,7 +138,7 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
         ]
     finally:
         predictor.close()
-    return [json.loads(answer) for one in answered for answer in one.answers]
+    return [json.loads(answer) for one in answered for answer in one.texts]
 
 
 def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:

@@ -15,6 +15,8 @@
     ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
     ├── NotReadyError        the thing exists in principle but has not been made yet
     ├── OnlineStoreError     Redis does not answer
+    ├── LogError             the forecast log cannot be written, so nothing was answered
+    ├── OverloadedError      more is asked than can be answered in time
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── ParityError      the exported model does not compute what the trained one does
         └── EngineError      the engine refused its input or output
@@ -73,6 +75,14 @@ class NotReadyError(QuantlakeError):
 
 class OnlineStoreError(QuantlakeError):
     """The online store does not answer."""
+
+
+class LogError(QuantlakeError):
+    """The forecast log cannot be written, so nothing was answered."""
+
+
+class OverloadedError(QuantlakeError):
+    """More is asked than can be answered in time; asking again later is right."""
 
 
 class ModelError(QuantlakeError):

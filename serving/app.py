@@ -9,13 +9,14 @@ from fastapi_offline import FastAPIOffline
 from serving import middleware, problems
 from serving.batching import QUEUE_MS, Batcher
 from serving.routes import forecasts, lookups, status
+from serving.routes import problems as problem_pages
 
 if TYPE_CHECKING:
     from serving.predictor import Predictor
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, status)
+ROUTES = (forecasts, lookups, status, problem_pages)
 
 
 def build_app(predictor: "Predictor | None" = None) -> FastAPI:

@@ -1,119 +1,114 @@
-"""The forecast log: every answer on disk before it is sent, and later in the lake exactly once."""
+"""The forecast log: every answer on disk before it is sent; read by `serving.log_reading`, emptied by `draining`."""
 
 import json
+import logging
 import queue
 import sqlite3
 import threading
-import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from lake.errors import ModelError
-from lake.report import Report
-from lake.spec import INSTANT
-from lake.tables import FORECASTS
+from lake.errors import LogError
+from serving.log_files import open_log, take_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from lake.settings import Settings
-    from lake.store import Lake
 
-FILE = "forecast_log.sqlite"
-BUSY_SECONDS = 10.0
 GROUP_ENTRIES = 256
-DRAIN_ROWS = 20_000
-INSTANTS = tuple(name for name, dtype in FORECASTS.schema.items() if dtype == INSTANT)
+INSERT = "INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?)"
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS forecasts (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    forecast_id TEXT NOT NULL UNIQUE,
-    row TEXT NOT NULL,
-    answer TEXT NOT NULL,
-    is_in_lake INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS waiting ON forecasts (sequence) WHERE is_in_lake = 0;
-"""
+logger = logging.getLogger("quantlake.serving")
 
-Entry = tuple[str, str, str]
-Group = tuple[list[Entry], "Future[None]"]
+
+@dataclass(frozen=True)
+class Entry:
+    """One forecast to be logged.
+
+    Parameters
+    ----------
+    row
+        Row of the table `forecasts`, instants as `datetime` in UTC.
+    answer
+        The answer, as JSON, exactly as it will be sent.
+    receipt
+        What it was made from, as JSON.
+    """
+
+    row: Mapping[str, Any]
+    answer: str
+    receipt: str = ""
+
+
+Values = tuple[str, str, str, str]
+Group = tuple[Sequence[Entry], list[Values], "Future[None]"]
 
 
 class ForecastLog:
-    """Answers of one service process, written to a SQLite file that several processes may share.
+    """Answers of one process, written to a SQLite file of its own.
 
     One thread writes. While it waits for the disk, further answers queue up and share the next commit (group commit),
-    so throughput does not end at one disk flush per answer. The file is in write-ahead mode with
-    ``synchronous=FULL``: a commit returns when the rows would survive a loss of power.
+    so throughput does not end at one disk flush per answer.
 
     Parameters
     ----------
     path
         SQLite file; made when it does not exist.
+    lock
+        Keeps other processes from the file; let go by `close`.
+    on_commit
+        Told what has been written, in order, by the thread that wrote it. What it raises is logged and changes nothing.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with closing(_connect(path)) as connection:
-            connection.executescript(SCHEMA)
+    def __init__(
+        self,
+        path: Path,
+        lock: "AbstractContextManager[Any] | None" = None,
+        on_commit: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> None:
+        self.path, self.on_commit = path, on_commit
+        self._lock = lock
+        open_log(path).close()
         self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="forecast-log", daemon=True)
         self._writer.start()
-        self._readers = threading.local()
 
     @classmethod
-    def open(cls, configured: "Settings") -> "ForecastLog":
-        """Open the log of these settings."""
-        return cls(log_path(configured))
+    def open(cls, configured: "Settings", on_commit: Callable[[Sequence[Entry]], None] | None = None) -> "ForecastLog":
+        """Open a file that no other process writes to."""
+        path, lock = take_slot(configured)
+        return cls(path, lock, on_commit)
 
-    def record(self, rows: "Sequence[Mapping[str, Any]]", answers: "Sequence[str]") -> "Future[None]":
-        """Queue answers to be written together; the future is done when they are on disk.
+    def record(self, entries: Sequence[Entry]) -> "Future[None]":
+        """Queue forecasts to be written together; the future is done when they are on disk.
 
-        Parameters
-        ----------
-        rows
-            One row of the table `forecasts` per answer, instants as `datetime` in UTC.
-        answers
-            The answers themselves, as JSON, exactly as they will be sent.
+        It fails with `LogError` if they could not be written; none of them is there then. A number that is not finite
+        is a `ValueError` at once.
         """
-        entries = [(row["forecast_id"], _to_json(row), answer) for row, answer in zip(rows, answers, strict=True)]
+        values = [_as_values(entry) for entry in entries]
         done: Future[None] = Future()
         done.set_running_or_notify_cancel()  # from here on a caller that gives up cannot break the writer
-        self._queue.put((entries, done))
+        self._queue.put((entries, values, done))
         return done
-
-    def get(self, forecast_id: str) -> str | None:
-        """Return an answer as it was sent, as JSON, or None when there is none of that id."""
-        found = self._reader().execute("SELECT answer FROM forecasts WHERE forecast_id = ?", (forecast_id,)).fetchone()
-        return None if found is None else str(found[0])
-
-    def count(self) -> int:
-        """How many answers the log holds."""
-        number: int = self._reader().execute("SELECT count(*) FROM forecasts").fetchone()[0]
-        return number
 
     def close(self) -> None:
         """Write what is queued and stop."""
         self._queue.put(None)
         self._writer.join()
-
-    def _reader(self) -> sqlite3.Connection:
-        if not hasattr(self._readers, "connection"):
-            self._readers.connection = _connect(self.path)
-        connection: sqlite3.Connection = self._readers.connection
-        return connection
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
 
     def _write(self) -> None:
-        with closing(_connect(self.path)) as connection:
-            while (first := self._queue.get()) is not None:
+        with closing(open_log(self.path)) as connection:
+            is_last = False
+            while not is_last and (first := self._queue.get()) is not None:
                 groups = [first]
-                is_last = False
                 while len(groups) < GROUP_ENTRIES and not is_last:
                     try:
                         following = self._queue.get_nowait()
@@ -124,94 +119,38 @@ class ForecastLog:
                     else:
                         groups.append(following)
                 _commit(connection, groups)
-                if is_last:
-                    return
+                self._tell(groups)
+
+    def _tell(self, groups: Sequence[Group]) -> None:
+        written = [entry for entries, _, done in groups if done.exception() is None for entry in entries]
+        if self.on_commit is None or not written:
+            return
+        try:
+            self.on_commit(written)
+        except Exception:
+            logger.exception("what follows a logged forecast failed; the forecasts stand")
 
 
-def log_path(configured: "Settings") -> Path:
-    """File of the forecast log."""
-    return configured.home / FILE
-
-
-def drain(lake: "Lake", configured: "Settings") -> Report:
-    """Bring every logged answer into the table `forecasts`, exactly once.
-
-    Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
-    marked; the next drain merges them again, finds them equal to what is stored, and adds nothing.
-
-    Returns
-    -------
-    Report
-        Of `forecasts`; skipped when no answer was waiting.
-    """
-    started = time.perf_counter()
-    path = log_path(configured)
-    if not path.exists():
-        return Report(name=FORECASTS.name, skipped=True, details={"reason": "the service has not answered yet"})
-    read, added, report = 0, 0, None
-    with closing(_connect(path)) as connection:
-        while waiting := unread(connection, DRAIN_ROWS):
-            report = lake.merge(FORECASTS, as_rows([row for _, row in waiting]))
-            mark_read(connection, [sequence for sequence, _ in waiting])
-            read, added = read + len(waiting), added + report.added
-    seconds = time.perf_counter() - started
-    if report is None:
-        return Report(
-            name=FORECASTS.name,
-            seconds=seconds,
-            skipped=True,
-            details={"reason": "every answer is in the lake already"},
-        )
-    return lake.report(FORECASTS, added=added, started=started).having(answers=read)
-
-
-def unread(connection: sqlite3.Connection, limit: int) -> list[tuple[int, str]]:
-    """Sequence number and row of the oldest answers that are not marked as being in the lake."""
-    return connection.execute(
-        "SELECT sequence, row FROM forecasts WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
-    ).fetchall()
-
-
-def mark_read(connection: sqlite3.Connection, sequences: "Sequence[int]") -> None:
-    """Mark answers as being in the lake."""
-    with connection:
-        connection.executemany("UPDATE forecasts SET is_in_lake = 1 WHERE sequence = ?", [(s,) for s in sequences])
-
-
-def as_rows(texts: "Sequence[str]") -> pl.DataFrame:
-    """Logged rows as a frame of the table `forecasts`; numbers come back to the last bit."""
-    rows = [json.loads(text) for text in texts]
-    for row in rows:
-        for name in INSTANTS:
-            row[name] = datetime.fromisoformat(row[name])
-    return pl.DataFrame(rows, schema=FORECASTS.schema, orient="row")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def _commit(connection: sqlite3.Connection, groups: "Sequence[Group]") -> None:
-    entries = [entry for group, _ in groups for entry in group]
+def _commit(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
     try:
         with connection:
-            connection.executemany("INSERT INTO forecasts (forecast_id, row, answer) VALUES (?, ?, ?)", entries)
+            connection.executemany(INSERT, [row for _, values, _ in groups for row in values])
     except sqlite3.Error as error:
-        problem = ModelError(
+        problem = LogError(
             f"The forecast log cannot be written: {error}. No answer was sent. Check the disk under QUANTLAKE_HOME."
         )
-        for _, done in groups:
+        for *_, done in groups:
             done.set_exception(problem)
         return
-    for _, done in groups:
+    for *_, done in groups:
         done.set_result(None)
 
 
-def _to_json(values: "Mapping[str, Any]") -> str:
+def _as_values(entry: Entry) -> Values:
+    return entry.row["forecast_id"], _to_json(entry.row), entry.answer, entry.receipt
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, allow_nan=False, default=_instant_to_text, separators=(",", ":"))
 
 

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 TARGET = "serving.service:ForecastService"
-WORKERS = 1
 KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
 """What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
 TIMEOUT_SECONDS = 30
+IDLE_SECONDS, DRAIN_SECONDS = 75, 10
+"""How long an idle connection is kept open, and how long a stop waits for requests under way."""
 
 
 def serve_command(configured: "Settings") -> list[str]:
@@ -29,7 +30,8 @@ def serve_command(configured: "Settings") -> list[str]:
     """
     require_loopback(configured)
     address = ["--host", configured.host, "--port", str(configured.port)]
-    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, "--do-not-track", "--quiet"]
+    patience = ["--timeout-keep-alive", str(IDLE_SECONDS), "--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
+    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *patience, "--do-not-track", "--quiet"]
 
 
 def serve_environment(configured: "Settings") -> dict[str, str]:

@@ -1,58 +1,101 @@
-"""One request, from symbols to logged answers: read online, compute, blend, log. Knows nothing of HTTP."""
+"""From questions to composed forecasts: read online, compute, blend, compose. Knows nothing of HTTP."""
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from lake.clock import ReplayClock, SystemClock
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving.answers import compose, log_row
 from serving.champions import Champions
-from serving.forecast_log import ForecastLog
+from serving.forecast_log import Entry, ForecastLog
 from serving.forecasting import forecast
+from serving.log_reading import LogReader
 from serving.rows import require_known, split_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from concurrent.futures import Future
-    from typing import Protocol
+    from datetime import datetime
+
+    from numpy.typing import NDArray
 
     from feature_repo.online import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
+    from serving.blend import Member
+    from serving.champions import LoadedModels
     from serving.rows import Row
-
-    class OnlineSource(Protocol):
-        """Where the latest windows and strategy weights come from."""
-
-        def symbols(self) -> Sequence[str]:
-            """Symbols that have a model input."""
-            ...
-
-        def read(self, symbols: Sequence[str]) -> OnlineBatch:
-            """Read the latest values of these symbols at once."""
-            ...
-
-        def close(self) -> None:
-            """End its threads and connections."""
-            ...
-
 
 LOG_SECONDS = 10.0
 
 
+class OnlineSource(Protocol):
+    """Where the latest windows and strategy weights come from."""
+
+    def symbols(self) -> Sequence[str]:
+        """Symbols that have a model input."""
+        ...
+
+    def read(self, symbols: Sequence[str]) -> "OnlineBatch":
+        """Read the latest values of these symbols at once."""
+        ...
+
+    def close(self) -> None:
+        """End its threads and connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one request asks.
+
+    Parameters
+    ----------
+    symbols
+        Each once.
+    horizon
+        Sessions ahead.
+    kind
+        How its forecasts are named in the log.
+    asked_at
+        ``time.perf_counter()`` when it came; the latency that is logged counts from there.
+    """
+
+    symbols: Sequence[str]
+    horizon: int
+    kind: str = "served"
+    asked_at: float = field(default_factory=time.perf_counter)
+
+
 @dataclass(frozen=True)
 class Answers:
-    """Answers as JSON, the symbols that could not be answered with the reason, and whether it is all on disk."""
+    """Forecasts to be logged and then sent, and the symbols that have none, with the reason."""
 
-    answers: list[str]
+    entries: list[Entry]
     unavailable: list[tuple[str, str]]
-    logged: "Future[None]"
+
+    @property
+    def texts(self) -> list[str]:
+        """The answers, as JSON."""
+        return [entry.answer for entry in self.entries]
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Every row that several questions need, with its quantiles and its models."""
+
+    rows: "Mapping[str, tuple[int, Row]]"
+    unavailable: Mapping[str, str]
+    missing: frozenset[str]
+    quantiles: "NDArray[np.float64]"
+    members: "list[list[Member]]"
 
 
 class Predictor:
-    """Forecasts for symbols, each in the forecast log before it is returned.
+    """Forecasts for symbols.
 
     Parameters
     ----------
@@ -61,13 +104,17 @@ class Predictor:
     champions
         Models in service.
     log
-        Forecast log.
+        Forecast log, written to.
+    logged
+        Forecast log of all processes, read from.
     clock
         Market clock, against which the age of the features is counted.
     """
 
-    def __init__(self, online: "OnlineSource", champions: Champions, log: ForecastLog, clock: "Clock") -> None:
-        self.online, self.champions, self.log, self.clock = online, champions, log, clock
+    def __init__(
+        self, online: OnlineSource, champions: Champions, log: ForecastLog, logged: LogReader, clock: "Clock"
+    ) -> None:
+        self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
 
     @classmethod
     def open(cls, configured: "Settings") -> "Predictor":
@@ -78,6 +125,7 @@ class Predictor:
             OnlineReader.open(configured),
             Champions(configured),
             ForecastLog.open(configured),
+            LogReader(configured),
             ReplayClock(configured.home / "clock.json"),
         )
 
@@ -88,16 +136,12 @@ class Predictor:
         finally:
             self.online.close()
 
-    def predict(self, symbols: "Sequence[str]", horizon: int) -> Answers:
-        """Forecast symbols over one horizon and wait until the answers are on disk; see `compute` for the errors."""
-        answers = self.compute(symbols, horizon)
-        answers.logged.result(LOG_SECONDS)
-        return answers
+    def predict(self, symbols: Sequence[str], horizon: int) -> Answers:
+        """Forecast symbols over one horizon and wait until the answers are on disk; see `answer`."""
+        return self.answer(Question(symbols, horizon))
 
-    def compute(self, symbols: "Sequence[str]", horizon: int) -> Answers:
-        """Forecast symbols over one horizon, with one online read and one engine call per model.
-
-        The answers may be sent once `Answers.logged` is done.
+    def answer(self, question: Question) -> Answers:
+        """Answer one question and wait until the answers are on disk.
 
         Raises
         ------
@@ -109,41 +153,82 @@ class Predictor:
             If no model is in service, a weighted model is missing, or an engine refuses.
         OnlineStoreError
             If the online store does not answer.
+        LogError
+            If the forecasts cannot be logged; they are not given then.
         """
-        started = time.perf_counter()
-        models = self.champions.current()
-        if horizon not in models.horizons:
-            raise UnknownNameError("horizon", str(horizon), [str(known) for known in models.horizons])
-        rows, unavailable = self._read(symbols)
-        quantiles, members = forecast(rows, models)
+        (answers,) = self.compute([question])
+        if isinstance(answers, QuantlakeError):
+            raise answers
+        try:
+            self.log.record(answers.entries).result(LOG_SECONDS)
+        except TimeoutError as error:
+            raise LogError(f"The forecast log did not take the forecasts within {LOG_SECONDS:.0f} s.") from error
+        return answers
+
+    def compute(self, questions: Sequence[Question]) -> list[Answers | QuantlakeError]:
+        """Answer questions together, with one online read and one engine call per model; nothing is logged yet.
+
+        Returns
+        -------
+        list
+            For each question its answers, or why it has none; what is wrong with one does not touch the others.
+        """
+        try:
+            models = self.champions.current()
+            computed = self._compute({symbol for question in questions for symbol in question.symbols}, models)
+        except ModelError as error:
+            return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
+        except QuantlakeError as error:
+            return [error] * len(questions)
         made_at, now = SystemClock().now(), self.clock.now()
-        composed = [
-            compose(row, numbers, parts, horizon=horizon, made_at=made_at, now=now)
-            for row, numbers, parts in zip(rows, quantiles[:, models.horizons.index(horizon)], members, strict=True)
-        ]
-        latency_ms = (time.perf_counter() - started) * 1e3
-        entries = [log_row(answer, now) | {"latency_ms": latency_ms} for answer in composed]
-        texts = [answer.model_dump_json() for answer in composed]
-        return Answers(texts, unavailable, self.log.record(entries, texts))
+        answers: list[Answers | QuantlakeError] = []
+        for question in questions:
+            try:
+                answers.append(self._answer(question, computed, models, made_at, now))
+            except QuantlakeError as error:
+                answers.append(error)
+        return answers
 
     def require_ready(self) -> None:
-        """Raise what would stop a forecast: no model, no online store, no features."""
+        """Raise what would stop a forecast: no model, no online store, no features, an engine that refuses."""
         self.champions.current()
         symbols = self.online.symbols()
         if not symbols:
             raise NotReadyError("The online store holds no symbol yet. Materialise the features with `make demo`.")
-        self._read(symbols[:1])
+        (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
+        if isinstance(answers, QuantlakeError):
+            raise answers
 
     def symbols(self) -> dict[str, bool]:
         """Every symbol that can be asked for, and whether it has a model input now."""
         ready = set(self.online.symbols())
         return {symbol: symbol in ready for symbol in sorted(ready | set(SYMBOLS))}
 
-    def _read(self, symbols: "Sequence[str]") -> "tuple[list[Row], list[tuple[str, str]]]":
-        batch = self.online.read(symbols)
-        if batch.missing:
-            require_known(batch.missing, list(self.symbols()))
+    def _compute(self, symbols: "set[str]", models: "LoadedModels") -> _Computed:
+        batch = self.online.read(sorted(symbols))
         rows, unavailable = split_ready(batch)
-        if not rows:
+        quantiles, members = forecast(rows, models) if rows else (np.empty((0, len(models.horizons), 3)), [])
+        placed = {row.symbol: (place, row) for place, row in enumerate(rows)}
+        return _Computed(placed, dict(unavailable), frozenset(batch.missing), quantiles, members)
+
+    def _answer(
+        self, question: Question, computed: _Computed, models: "LoadedModels", made_at: "datetime", now: "datetime"
+    ) -> Answers:
+        if question.horizon not in models.horizons:
+            raise UnknownNameError("horizon", str(question.horizon), [str(known) for known in models.horizons])
+        if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
+            require_known(missing, list(self.symbols()))
+        horizon = models.horizons.index(question.horizon)
+        entries, unavailable = [], []
+        for symbol in question.symbols:
+            if symbol not in computed.rows:
+                unavailable.append((symbol, computed.unavailable[symbol]))
+                continue
+            place, row = computed.rows[symbol]
+            quantiles, parts = computed.quantiles[place, horizon], computed.members[place]
+            answer = compose(row, quantiles, parts, horizon=question.horizon, made_at=made_at, now=now)
+            latency = {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": question.kind}
+            entries.append(Entry(log_row(answer, now) | latency, answer.model_dump_json()))
+        if not entries:
             raise NotReadyError(unavailable[0][1])
-        return rows, unavailable
+        return Answers(entries, unavailable)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import bentoml
 
 from lake.settings import settings
-from serving.app import build_app
-from serving.launch import TIMEOUT_SECONDS, WORKERS, keep_out_training, require_loopback
+from serving.app import build_app, put_in_service
+from serving.launch import TIMEOUT_SECONDS, keep_out_training, require_loopback
 from serving.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ class AnswerFirst:
 
 @bentoml.service(
     name="forecasts",
-    workers=WORKERS,
+    workers=configured.workers,
     traffic={"timeout": TIMEOUT_SECONDS},
+    tracing={"excluded_urls": ".*"},  # spans are ours to make, where an exporter is configured
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     http={"host": configured.host, "port": configured.port},
@@ -54,11 +55,12 @@ class ForecastService:
     def __init__(self) -> None:
         keep_out_training()
         self.predictor = Predictor.open(configured)
-        app.state.predictor = self.predictor
+        put_in_service(app, self.predictor, configured.queue_ms)
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Write what is queued in the forecast log."""
+        """Answer what waits, and write what is queued in the forecast log."""
+        app.state.batcher.close()
         self.predictor.close()
 
 

@@ -20,7 +20,7 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
 from serving.bundles import PARITY_WINDOWS, Bundle
-from serving.forecast_log import drain
+from serving.draining import drain
 from serving.promotion import register_and_promote
 from serving.replay import replay_forecasts
 from serving.runtime import load_engines

@@ -1,7 +1,5 @@
 """The promise of the README: two commands, from market data to a served forecast and a re-selected strategy."""
 
-from contextlib import closing
-
 import polars as pl
 import pytest
 from rich.console import Console
@@ -51,10 +49,10 @@ def test_each_matured_forecast_has_exactly_one_outcome(demo_home):
 
 
 def test_served_forecasts_reached_the_log(demo_home):
-    from serving.forecast_log import ForecastLog
+    from serving.log_reading import LogReader
 
-    with demo_home as configured, closing(ForecastLog.open(configured)) as log:
-        assert log.count() == 3
+    with demo_home as configured:
+        assert LogReader(configured).count() == 3
 
 
 def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):

@@ -14,13 +14,17 @@ from feature_repo.windows import FORECAST_V1, to_model_input
 from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
+from lake.settings import Settings
 from lake.tables import FORECASTS, MODEL_WINDOWS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.app import build_app
 from serving.blend import sign_probability
 from serving.champions import Champions
-from serving.forecast_log import ForecastLog, _connect, as_rows, unread
+from serving.draining import as_rows, unread
+from serving.forecast_log import ForecastLog
+from serving.log_files import open_log
+from serving.log_reading import LogReader
 from serving.middleware import BODY_BYTES
 from serving.predictor import Predictor
 from serving.runtime import load_engines
@@ -35,7 +39,8 @@ def reader(home):
 
 @pytest.fixture
 def predictor(home, reader, tmp_path):
-    made = Predictor(reader, Champions(home.settings), ForecastLog(tmp_path / "log.sqlite"), home.clock)
+    own = Settings(home=tmp_path)
+    made = Predictor(reader, Champions(home.settings), ForecastLog.open(own), LogReader(own), home.clock)
     yield made
     made.close()
 
@@ -64,7 +69,7 @@ def ask(client, symbol="AAPL", horizon=1):
 
 
 def logged(predictor):
-    return as_rows([row for _, row in unread(_connect(predictor.log.path), 10_000)])
+    return as_rows([row for _, row in unread(open_log(predictor.log.path), 10_000)])
 
 
 def test_a_forecast_has_exactly_the_promised_parts(client):
@@ -116,7 +121,7 @@ def test_the_model_part_names_every_file_that_took_part(client, exports, weights
 
 def test_a_strategy_that_has_all_the_weight_answers_under_its_models_name(home, reader, predictor, exports):
     shelf = Shelf(reader, weights=lambda rows: [[0.0, 0.0, 1.0, 0.0] for _ in rows])
-    alone = Predictor(shelf, predictor.champions, predictor.log, home.clock)
+    alone = Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)
     answer = ask(TestClient(build_app(alone))).json()
     assert (answer["model"]["name"], answer["model"]["digest"]) == ("ridge", exports["ridge"].digest)
 
@@ -167,18 +172,18 @@ def test_a_batch_reads_once_and_computes_once_per_model(home, reader, predictor)
             calls.append("read")
             return super().read(symbols)
 
-    counting = Predictor(Counting(reader), predictor.champions, predictor.log, home.clock)
+    counting = Predictor(Counting(reader), predictor.champions, predictor.log, predictor.logged, home.clock)
     models = counting.champions.current()
     for name, engine in list(models.engines.items()):
         predict = engine.predict
         models.engines[name].predict = lambda x, n=name, p=predict: (calls.append(n), p(x))[1]
-    assert len(counting.predict(SYMBOLS, 1).answers) == len(SYMBOLS)
+    assert len(counting.predict(SYMBOLS, 1).entries) == len(SYMBOLS)
     assert sorted(calls) == ["lstm", "naive", "read", "ridge"]
 
 
 def test_symbols_of_a_batch_that_are_not_ready_are_listed_apart(home, reader, predictor):
     shelf = Shelf(reader, selected_strategy=lambda found: [None, *found[1:]])
-    client = TestClient(build_app(Predictor(shelf, predictor.champions, predictor.log, home.clock)))
+    client = TestClient(build_app(Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)))
     answer = client.post(BATCH, json={"symbols": ["KO", "GE"], "horizon_sessions": 1}).json()
     assert [said["symbol"] for said in answer["predictions"]] == ["GE"]
     assert answer["unavailable"] == [{"symbol": "KO", "reason": "No strategy has been selected for KO yet."}]
@@ -194,7 +199,9 @@ def test_symbols_of_a_batch_that_are_not_ready_are_listed_apart(home, reader, pr
     ],
 )
 def test_what_is_not_there_yet_is_409_and_never_made_up(home, reader, predictor, change, said):
-    client = TestClient(build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, home.clock)))
+    client = TestClient(
+        build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, predictor.logged, home.clock))
+    )
     answer = ask(client)
     assert answer.status_code == 409
     assert said in answer.json()["detail"]
@@ -214,7 +221,9 @@ def test_what_is_not_there_yet_is_409_and_never_made_up(home, reader, predictor,
     ],
 )
 def test_what_cannot_be_computed_is_503_with_the_reason(home, reader, predictor, change, said):
-    client = TestClient(build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, home.clock)))
+    client = TestClient(
+        build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, predictor.logged, home.clock))
+    )
     answer = ask(client)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
@@ -224,7 +233,7 @@ def test_what_cannot_be_computed_is_503_with_the_reason(home, reader, predictor,
 
 def test_without_the_online_store_it_says_how_to_start_it(home, predictor):
     away = OnlineReader(home.settings.model_copy(update={"redis_port": 1024 + 1}))
-    client = TestClient(build_app(Predictor(away, predictor.champions, predictor.log, home.clock)))
+    client = TestClient(build_app(Predictor(away, predictor.champions, predictor.log, predictor.logged, home.clock)))
     for answer in (ask(client), client.get("/readyz"), client.get("/api/v1/public/symbols")):
         assert answer.status_code == 503
         assert "make serve" in answer.json()["hint"]
@@ -234,7 +243,7 @@ def test_without_the_online_store_it_says_how_to_start_it(home, predictor):
 
 def test_without_a_model_it_says_where_to_look(home, reader, predictor, tmp_path):
     empty = Champions(home.settings.model_copy(update={"home": tmp_path}))
-    client = TestClient(build_app(Predictor(reader, empty, predictor.log, home.clock)))
+    client = TestClient(build_app(Predictor(reader, empty, predictor.log, predictor.logged, home.clock)))
     for answer in (ask(client), client.get("/readyz"), client.get("/api/v1/public/models/status")):
         assert answer.status_code == 503
         assert "No model is in service" in answer.json()["detail"]
@@ -354,7 +363,7 @@ def test_an_unforeseen_error_shows_no_traceback(home, predictor):
             raise RuntimeError(f"/secret/path {symbols}")
 
     client = TestClient(
-        build_app(Predictor(Broken(None), predictor.champions, predictor.log, home.clock)),
+        build_app(Predictor(Broken(None), predictor.champions, predictor.log, predictor.logged, home.clock)),
         raise_server_exceptions=False,
     )
     answer = ask(client)
@@ -404,6 +413,6 @@ def test_a_forecast_grows_stale_when_the_market_moves_on(home, reader, predictor
         "is_degraded": False, "degraded_because": "",
     }  # fmt: skip
     later = FixedClock(calendars.next_closes(close, 3)[-1])
-    stale = Predictor(reader, predictor.champions, predictor.log, later)
+    stale = Predictor(reader, predictor.champions, predictor.log, predictor.logged, later)
     data = ask(TestClient(build_app(stale))).json()["data"]
     assert (data["age_sessions"], data["is_stale"]) == (3, True)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from lake.errors import ConflictError, ModelError
+from lake.errors import ConflictError, LogError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving import forecast_log
-from serving.forecast_log import ForecastLog, drain, log_path
+from serving import draining, forecast_log
+from serving.draining import drain
+from serving.forecast_log import Entry, ForecastLog, _to_json
+from serving.log_files import SCHEMA, log_path, open_log
+from serving.log_reading import LogReader, Tail
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
 
@@ -57,29 +60,32 @@ def log(settings):
     opened.close()
 
 
-def test_an_answer_comes_back_byte_for_byte(log):
+@pytest.fixture
+def logged(settings):
+    return LogReader(settings)
+
+
+def test_an_answer_comes_back_byte_for_byte(log, logged):
     said = row()
     text = '{"prediction_id": "é",  "p50":0.1}'
-    log.record([said], [text]).result(5)
-    assert log.get(said["forecast_id"]) == text
-    assert log.get("another") is None
+    log.record([Entry(said, text)]).result(5)
+    assert logged.get(said["forecast_id"]).answer == text
+    assert logged.get("another") is None
 
 
 def test_an_answer_is_on_disk_when_its_future_is_done(log):
     said = row()
-    log.record([said], ["{}"]).result(5)
+    log.record([Entry(said, "{}")]).result(5)
     with closing(sqlite3.connect(log.path)) as other:
         assert other.execute("SELECT count(*) FROM forecasts").fetchone() == (1,)
 
 
 def test_what_is_queued_is_written_before_it_closes(settings):
     log = ForecastLog.open(settings)
-    futures = [log.record([row()], ["{}"]) for _ in range(500)]
+    futures = [log.record([Entry(row(), "{}")]) for _ in range(500)]
     log.close()
     assert all(future.done() for future in futures)
-    again = ForecastLog.open(settings)
-    assert again.count() == 500
-    again.close()
+    assert LogReader(settings).count() == 500
 
 
 def test_answers_that_wait_share_a_commit(settings, monkeypatch):
@@ -89,7 +95,7 @@ def test_answers_that_wait_share_a_commit(settings, monkeypatch):
     log = ForecastLog.open(settings)
     with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        futures = [log.record([row()], ["{}"]) for _ in range(50)]
+        futures = [log.record([Entry(row(), "{}")]) for _ in range(50)]
         other.execute("COMMIT")
     for future in futures:
         future.result(10)
@@ -99,53 +105,118 @@ def test_answers_that_wait_share_a_commit(settings, monkeypatch):
 
 
 def test_it_flushes_to_disk_on_every_commit(log):
-    with closing(forecast_log._connect(log.path)) as connection:
+    with closing(open_log(log.path)) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_log_that_cannot_be_written_says_so_and_goes_on(log):
+def test_a_log_that_cannot_be_written_says_so_and_goes_on(log, logged):
     said = row()
-    log.record([said], ["{}"]).result(5)
-    with pytest.raises(ModelError, match="No answer was sent"):
-        log.record([said], ["{}"]).result(5)
-    log.record([row()], ["{}"]).result(5)
-    assert log.count() == 2
+    log.record([Entry(said, "{}")]).result(5)
+    with pytest.raises(LogError, match="No answer was sent"):
+        log.record([Entry(said, "{}")]).result(5)
+    log.record([Entry(row(), "{}")]).result(5)
+    assert logged.count() == 2
 
 
-def test_what_is_no_number_never_reaches_the_log(log):
+def test_what_is_no_number_never_reaches_the_log(log, logged):
     with pytest.raises(ValueError, match="JSON compliant"):
-        log.record([row(p50=float("nan"))], ["{}"])
-    assert log.count() == 0
+        log.record([Entry(row(p50=float("nan")), "{}")])
+    assert logged.count() == 0
 
 
-def test_a_caller_that_gives_up_does_not_stop_the_writer(log):
-    log.record([row()], ["{}"]).cancel()
-    log.record([row()], ["{}"]).result(5)
-    assert log.count() == 2
+def test_a_caller_that_gives_up_does_not_stop_the_writer(log, logged):
+    log.record([Entry(row(), "{}")]).cancel()
+    log.record([Entry(row(), "{}")]).result(5)
+    assert logged.count() == 2
 
 
-def test_two_workers_may_share_one_file(settings):
+def test_each_process_that_writes_has_a_file_of_its_own_and_a_reader_sees_them_all(settings, logged):
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
-    futures = [log.record([row()], ["{}"]) for _ in range(100) for log in (first, second)]
+    assert {first.path, second.path} == {log_path(settings, 0), log_path(settings, 1)}
+    futures = [log.record([Entry(row(), "{}")]) for _ in range(100) for log in (first, second)]
     for future in futures:
         future.result(20)
-    assert first.count() == 200
+    assert logged.count() == 200
     first.close()
     second.close()
+
+
+def test_a_file_is_let_go_when_its_process_stops(settings):
+    first = ForecastLog.open(settings)
+    first.close()
+    second = ForecastLog.open(settings)
+    assert second.path == first.path
+    second.close()
+
+
+def test_the_newest_forecast_is_the_last_made_in_any_file_and_never_a_challengers(settings, logged):
+    first, second = ForecastLog.open(settings), ForecastLog.open(settings)
+    made = [datetime(2026, 11, 21, 12, minute, tzinfo=UTC) for minute in range(4)]
+    ids = [str(uuid.uuid4()) for _ in made]
+    kinds = ["served", "scheduled", "served", "shadow"]
+    for log, n in ((first, 0), (second, 2), (first, 1), (second, 3)):
+        log.record([Entry(row(ids[n], made_at=made[n], kind=kinds[n]), "{}")]).result(5)
+    assert logged.newest("AAPL", 1).forecast_id == ids[2]
+    assert logged.newest("AAPL", 5) is None
+    first.close()
+    second.close()
+
+
+def test_a_tail_gives_what_is_new_once_and_in_order(settings):
+    old = ForecastLog.open(settings)
+    old.record([Entry(row(), "{}")]).result(5)
+    tail = Tail(settings)
+    assert tail.read() == []
+    said = [row() for _ in range(50)]
+    for one in said:
+        old.record([Entry(one, "{}")])
+    old.close()
+    assert [stored.forecast_id for stored in tail.read()] == [one["forecast_id"] for one in said]
+    assert tail.read() == []
+    tail.close()
+
+
+def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, logged):
+    told = []
+
+    def tell(entries):
+        told.extend(entry.row["forecast_id"] for entry in entries)
+        raise RuntimeError("no cache")
+
+    log = ForecastLog.open(settings, tell)
+    said = [row() for _ in range(20)]
+    for one in said:
+        log.record([Entry(one, "{}")]).result(5)
+    log.close()
+    assert told == [one["forecast_id"] for one in said]
+    assert logged.count() == 20
+
+
+def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(settings, logged):
+    said = row()
+    with closing(sqlite3.connect(log_path(settings))) as old, old:
+        old.executescript(SCHEMA)
+        values = (said["forecast_id"], _to_json(said), "{}")
+        old.execute("INSERT INTO forecasts (forecast_id, row, answer) VALUES (?, ?, ?)", values)
+    log = ForecastLog.open(settings)
+    log.record([Entry(row(horizon_sessions=5), "{}", '{"receipt": 1}')]).result(5)
+    log.close()
+    assert logged.newest("AAPL", 1).forecast_id == said["forecast_id"]
+    assert logged.newest("AAPL", 5).receipt == '{"receipt": 1}'
 
 
 def test_draining_brings_every_answer_into_the_lake_once(log, settings):
     lake = Lake.open(settings)
     said = [row(), row(horizon_sessions=5, latency_ms=None)]
-    log.record(said, ["{}", "{}"]).result(5)
+    log.record([Entry(one, "{}") for one in said]).result(5)
     report = drain(lake, settings)
     assert (report.added, report.skipped) == (2, False)
     assert sorted(lake.read(FORECASTS).to_dicts(), key=lambda r: r["horizon_sessions"]) == said
     again = drain(lake, settings)
     assert again.skipped
     assert again.details["reason"] == "every answer is in the lake already"
-    log.record([row()], ["{}"]).result(5)
+    log.record([Entry(row(), "{}")]).result(5)
     assert drain(lake, settings).added == 1
     assert lake.read(FORECASTS).height == 3
 
@@ -157,13 +228,13 @@ def test_draining_before_the_service_ever_answered_is_no_error(settings):
 
 def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, monkeypatch):
     lake = Lake.open(settings)
-    log.record([row() for _ in range(20)], ["{}"] * 20).result(5)
+    log.record([Entry(row(), "{}") for _ in range(20)]).result(5)
 
     def die(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(forecast_log, "mark_read", die)
+        patch.setattr(draining, "mark_read", die)
         with pytest.raises(KeyboardInterrupt):
             drain(lake, settings)
     assert lake.read(FORECASTS).height == 20
@@ -175,7 +246,7 @@ def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, mo
 def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
     lake = Lake.open(settings)
     said = row()
-    log.record([said], ["{}"]).result(5)
+    log.record([Entry(said, "{}")]).result(5)
     drain(lake, settings)
     with closing(sqlite3.connect(log.path)) as other, other:
         changed = json.loads(other.execute("SELECT row FROM forecasts").fetchone()[0]) | {"p50": 0.0}
@@ -189,11 +260,11 @@ import sys, uuid
 sys.path.insert(0, {folder!r})
 from test_forecast_log import row
 from pathlib import Path
-from serving.forecast_log import ForecastLog
+from serving.forecast_log import Entry, ForecastLog
 log = ForecastLog(Path({path!r}))
 while True:
     said = [row() for _ in range(3)]
-    log.record(said, ["{{}}"] * 3).result(10)
+    log.record([Entry(one, "{{}}") for one in said]).result(10)
     sys.stdout.write("".join(r["forecast_id"] + "\\n" for r in said)); sys.stdout.flush()
 """
 

@@ -20,9 +20,11 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.bundles import SERVING_FILE, champion_versions
-from serving.forecast_log import ForecastLog, drain
+from serving.bundles import champion_versions
+from serving.deployment.record import SERVING_FILE
+from serving.draining import drain
 from serving.launch import KEPT_OUT, serve_command, serve_environment
+from serving.log_reading import LogReader
 
 PREDICT = "/api/v1/public/predict"
 START_SECONDS = 90
@@ -74,11 +76,7 @@ def running(home):
 
 
 def count(home):
-    log = ForecastLog.open(home.settings)
-    try:
-        return log.count()
-    finally:
-        log.close()
+    return LogReader(home.settings).count()
 
 
 def test_a_forecast_over_http_is_logged_before_it_is_sent(running, home):
@@ -135,9 +133,8 @@ def test_thirty_two_clients_at_once_get_one_logged_answer_each(running, home):
     ids = {answer.json()["prediction_id"] for answer in answers}
     assert len(ids) == 320
     assert count(home) == before + 320
-    log = ForecastLog.open(home.settings)
-    assert all(log.get(answer.json()["prediction_id"]) == answer.text for answer in answers)
-    log.close()
+    log = LogReader(home.settings)
+    assert all(log.get(answer.json()["prediction_id"]).answer == answer.text for answer in answers)
 
 
 @pytest.mark.parametrize(

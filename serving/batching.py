@@ -1,0 +1,140 @@
+"""Micro-batching: what waits while one engine call runs is computed by the next one, together.
+
+Nobody waits for company: a lone question is computed at once. So a batch grows with the load and never by a timer, and
+the bound on what may wait is one of time, not of number.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lake.errors import LogError, OverloadedError, QuantlakeError
+from serving.predictor import LOG_SECONDS, Answers, Question
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from serving.predictor import Predictor
+
+BATCH_ROWS = 128
+"""Most forecasts of one batch: as many as one engine call takes without falling out of the processor's cache."""
+QUEUE_MS = 50.0
+SMOOTHING = 0.2
+"""Weight of the newest batch in what a question is expected to take."""
+
+Outcome = Answers | QuantlakeError
+Waiting = tuple[Question, "asyncio.Future[Answers]"]
+
+
+class Batcher:
+    """Answers questions of one event loop in a thread of its own, several at a time, each logged before it is given.
+
+    Parameters
+    ----------
+    predictor
+        Computes and logs.
+    queue_ms
+        How long a question may be expected to wait for its turn; one that would wait longer is refused at once.
+    """
+
+    def __init__(self, predictor: "Predictor", queue_ms: float) -> None:
+        self._predictor, self._queue_seconds = predictor, queue_ms / 1e3
+        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._seconds_each = 0.0
+        self._thread: threading.Thread | None = None
+
+    async def ask(self, question: Question) -> Answers:
+        """Return the answers, all of them on disk; for the errors see `Predictor.predict`.
+
+        Raises
+        ------
+        OverloadedError
+            If it would wait for longer than is allowed.
+        """
+        expected = self._waiting.qsize() * self._seconds_each
+        if expected > self._queue_seconds:
+            raise OverloadedError(
+                f"{self._waiting.qsize()} questions wait already, about {expected * 1e3:.0f} ms; at most "
+                f"{self._queue_seconds * 1e3:.0f} ms are allowed. Ask again a little later."
+            )
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="forecasts", daemon=True)
+            self._thread.start()
+        answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        self._waiting.put((question, answers))
+        try:
+            return await asyncio.wait_for(answers, LOG_SECONDS)
+        except TimeoutError as error:
+            raise LogError(f"No forecast could be computed and logged within {LOG_SECONDS:.0f} s.") from error
+
+    def close(self) -> None:
+        """Compute what waits, then end the thread."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch, is_last = self._gather(first)
+            started = time.perf_counter()
+            self._answer(batch)
+            each = (time.perf_counter() - started) / len(batch)
+            self._seconds_each += SMOOTHING * (each - self._seconds_each)
+            if is_last:
+                return
+
+    def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
+        """What waits, up to the size of a batch, and whether the end was called meanwhile."""
+        batch, rows = [first], len(first[0].symbols)
+        while rows < BATCH_ROWS:
+            try:
+                following = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return batch, True
+            batch.append(following)
+            rows += len(following[0].symbols)
+        return batch, False
+
+    def _answer(self, batch: Sequence[Waiting]) -> None:
+        outcomes: list[Outcome]
+        try:
+            outcomes = self._predictor.compute([question for question, _ in batch])
+            entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.entries]
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
+            _deliver_all(batch, [error] * len(batch))
+            return
+        if not entries:
+            _deliver_all(batch, outcomes)
+            return
+
+        def tell(done: "Future[None]") -> None:
+            failed = done.exception()
+            _deliver_all(batch, [failed if failed and isinstance(given, Answers) else given for given in outcomes])
+
+        self._predictor.log.record(entries).add_done_callback(tell)
+
+
+def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseException]) -> None:
+    """Hand the outcomes over to the loops that wait for them, with one call for each loop."""
+    by_loop = defaultdict(list)
+    for (_, answers), outcome in zip(batch, outcomes, strict=True):
+        by_loop[answers.get_loop()].append((answers, outcome))
+    for loop, mine in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_deliver, mine)
+
+
+def _deliver(outcomes: "Sequence[tuple[asyncio.Future[Answers], Answers | BaseException]]") -> None:
+    for answers, outcome in outcomes:
+        if answers.done():
+            continue
+        if isinstance(outcome, BaseException):
+            answers.set_exception(outcome)
+        else:
+            answers.set_result(outcome)

@@ -1,0 +1,80 @@
+"""From the forecast log to the lake: every logged forecast in the table `forecasts`, exactly once."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from lake.report import Report
+from lake.spec import INSTANT
+from lake.tables import FORECASTS
+from serving.log_files import log_paths, open_log
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from lake.store import Lake
+
+DRAIN_ROWS = 20_000
+INSTANTS = tuple(name for name, dtype in FORECASTS.schema.items() if dtype == INSTANT)
+NO_LOG, NOTHING_WAITS = "the service has not answered yet", "every answer is in the lake already"
+
+
+def drain(lake: "Lake", configured: "Settings") -> Report:
+    """Bring every logged forecast into the table `forecasts`, exactly once.
+
+    Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
+    marked; the next drain merges them again, finds them equal to what is stored, and adds nothing.
+
+    Returns
+    -------
+    Report
+        Of `forecasts`; skipped when no answer was waiting.
+    """
+    started = time.perf_counter()
+    paths = log_paths(configured)
+    drained = [_drain_file(lake, path) for path in paths]
+    read, added = (sum(counts) for counts in zip(*drained, strict=True)) if drained else (0, 0)
+    if not read:
+        reason = NOTHING_WAITS if paths else NO_LOG
+        seconds = time.perf_counter() - started
+        return Report(name=FORECASTS.name, seconds=seconds, skipped=True, details={"reason": reason})
+    return lake.report(FORECASTS, added=added, started=started).having(answers=read)
+
+
+def _drain_file(lake: "Lake", path: Path) -> tuple[int, int]:
+    """Bring in one file; how many forecasts waited, and how many were new to the lake."""
+    read, added = 0, 0
+    with closing(open_log(path)) as connection:
+        while waiting := unread(connection, DRAIN_ROWS):
+            added += lake.merge(FORECASTS, as_rows([row for _, row in waiting])).added
+            mark_read(connection, [sequence for sequence, _ in waiting])
+            read += len(waiting)
+    return read, added
+
+
+def unread(connection: sqlite3.Connection, limit: int) -> list[tuple[int, str]]:
+    """Sequence number and row of the oldest forecasts that are not marked as being in the lake."""
+    return connection.execute(
+        "SELECT sequence, row FROM forecasts WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
+    ).fetchall()
+
+
+def mark_read(connection: sqlite3.Connection, sequences: Sequence[int]) -> None:
+    """Mark forecasts as being in the lake."""
+    with connection:
+        connection.executemany("UPDATE forecasts SET is_in_lake = 1 WHERE sequence = ?", [(s,) for s in sequences])
+
+
+def as_rows(texts: Sequence[str]) -> pl.DataFrame:
+    """Logged rows as a frame of the table `forecasts`; numbers come back to the last bit."""
+    rows = [json.loads(text) for text in texts]
+    for row in rows:
+        for name in INSTANTS:
+            row[name] = datetime.fromisoformat(row[name])
+    return pl.DataFrame(rows, schema=FORECASTS.schema, orient="row")

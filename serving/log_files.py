@@ -1,0 +1,95 @@
+"""The files of the forecast log: one SQLite file for each process that answers, and how they are opened."""
+
+import sqlite3
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from lake.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+FILE = "forecast_log.sqlite"
+BUSY_SECONDS = 10.0
+SLOTS = 64
+"""Most processes that may write at a time."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS forecasts (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    forecast_id TEXT NOT NULL UNIQUE,
+    row TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    is_in_lake INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS waiting ON forecasts (sequence) WHERE is_in_lake = 0;
+"""
+SECOND = """
+ALTER TABLE forecasts ADD COLUMN receipt TEXT NOT NULL DEFAULT '';
+ALTER TABLE forecasts ADD COLUMN symbol TEXT AS (json_extract(row, '$.symbol'));
+ALTER TABLE forecasts ADD COLUMN horizon_sessions INTEGER AS (json_extract(row, '$.horizon_sessions'));
+ALTER TABLE forecasts ADD COLUMN kind TEXT AS (json_extract(row, '$.kind'));
+CREATE INDEX newest ON forecasts (symbol, horizon_sessions, sequence) WHERE kind <> 'shadow';
+PRAGMA user_version = 2;
+"""
+"""What came to the table of older homes: receipts, and columns that SQLite reads out of the row itself."""
+
+
+def log_path(configured: "Settings", slot: int = 0) -> Path:
+    """File of one writing process."""
+    return configured.home / (FILE if slot == 0 else f"forecast_log.{slot}.sqlite")
+
+
+def log_paths(configured: "Settings") -> list[Path]:
+    """Every file that there is; they are made in the order of their slots and stay."""
+    return list(takewhile(Path.exists, (log_path(configured, slot) for slot in range(SLOTS))))
+
+
+def take_slot(configured: "Settings") -> tuple[Path, FileLock]:
+    """Take the first file that no living process writes to; it is let go with the lock, or when the process ends.
+
+    Raises
+    ------
+    ConfigError
+        If `SLOTS` processes write already.
+    """
+    configured.home.mkdir(parents=True, exist_ok=True)
+    for slot in range(SLOTS):
+        path = log_path(configured, slot)
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        return path, lock
+    raise ConfigError(f"{SLOTS} processes write forecasts to {configured.home} already. Stop some of them first.")
+
+
+def open_log(path: Path) -> sqlite3.Connection:
+    """Open a file in write-ahead mode; it is made, or brought up to date, if it is not there or older.
+
+    With ``synchronous=FULL`` a commit returns when its rows would survive a loss of power.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if _version(connection) < 2:  # noqa: PLR2004 - the version that `SECOND` makes
+        _bring_up_to_date(connection)
+    return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) < 2:  # noqa: PLR2004 - another process may have been quicker
+        for statement in (SCHEMA + SECOND).split(";\n"):
+            connection.execute(statement)
+    connection.commit()
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return number

@@ -1,0 +1,96 @@
+"""Routes that forecast."""
+
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+from starlette.routing import Route
+
+from serving import api
+from serving.batching import BATCH_ROWS, Batcher
+from serving.predictor import Answers, Question
+
+if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
+    from starlette.types import Message, Receive, Scope, Send
+
+PREFIX = "/api/v1/public"
+PREDICT = f"{PREFIX}/predict"
+JSON = "application/json"
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add them to an application."""
+
+    @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
+    async def predict(body: api.PredictRequest, request: Request) -> Response:
+        """Forecast one symbol. The answer is in the forecast log before it is sent."""
+        answers = await _forecast(request, Question([body.symbol], body.horizon_sessions))
+        return Response(answers.texts[0], media_type=JSON)
+
+    @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
+    async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
+        """Forecast up to 5,000 symbols with one online read and one engine call per model."""
+        answers = await _forecast(request, Question(body.symbols, body.horizon_sessions))
+        unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
+        said = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
+        return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{said}}}', media_type=JSON)
+
+    described: APIRoute = next(route for route in app.routes if getattr(route, "path", "") == PREDICT)  # type: ignore[assignment]
+    app.router.routes.insert(0, Route(PREDICT, Quick(app, described), methods=["POST"], include_in_schema=False))
+
+
+class Quick:
+    """Answer a well-formed question without the framework's own handling of bodies and answers.
+
+    Whatever is not well-formed goes to the route as it is described, which says what is wrong with it.
+
+    Parameters
+    ----------
+    app
+        Application whose batcher answers.
+    described
+        The route that the documentation shows.
+    """
+
+    def __init__(self, app: FastAPI, described: "APIRoute") -> None:
+        self._app, self._described = app, described
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Read, validate, ask, answer."""
+        scope["route"] = self._described
+        message = await receive()  # the whole body: `LimitBody` has gathered it
+        question = _well_formed(scope, message)
+        if question is None:
+
+            async def again() -> "Message":
+                return message
+
+            await self._described.handle(scope, again, send)
+            return
+        batcher: Batcher = self._app.state.batcher
+        body = (await batcher.ask(question)).texts[0].encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _well_formed(scope: "Scope", message: "Message") -> Question | None:
+    """What is asked, or None if the request is not just as the documentation describes it."""
+    if (b"content-type", b"application/json") not in scope["headers"]:
+        return None
+    try:
+        body = api.PredictRequest.model_validate_json(message.get("body", b""))
+    except ValidationError:
+        return None
+    return Question([body.symbol], body.horizon_sessions)
+
+
+async def _forecast(request: Request, question: Question) -> Answers:
+    """Small questions are computed with others that wait; a large one on its own, while they go on."""
+    state = request.app.state
+    batcher: Batcher = state.batcher
+    if len(question.symbols) <= BATCH_ROWS:
+        return await batcher.ask(question)
+    return await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)

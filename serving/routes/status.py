@@ -1,0 +1,84 @@
+"""Routes that say how the service stands."""
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from lake.universe import INSTRUMENTS
+from serving import api
+from serving.routes.forecasts import PREFIX
+
+if TYPE_CHECKING:
+    from serving.predictor import Predictor
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add them to an application."""
+
+    @app.get(f"{PREFIX}/models/status", tags=["status"])
+    def models_status(request: Request) -> api.StatusAnswer:
+        """Return the models in service, where they compute, and why the newest promotion is not among them if so."""
+        return status_of(request.app.state.predictor)
+
+    @app.get(f"{PREFIX}/symbols", tags=["status"])
+    def symbols(request: Request) -> api.SymbolsAnswer:
+        """List every symbol that can be asked for."""
+        names = {instrument.symbol: instrument.name for instrument in INSTRUMENTS}
+        found = request.app.state.predictor.symbols().items()
+        return api.SymbolsAnswer(
+            symbols=[api.Instrument(symbol=s, name=names.get(s), has_model_input=ready) for s, ready in found]
+        )
+
+    @app.get("/healthz", tags=["status"])
+    async def healthz() -> api.Health:
+        """Say that the process answers."""
+        return api.Health(status="alive")
+
+    @app.get("/readyz", tags=["status"])
+    def readyz(request: Request) -> api.Health:
+        """Say whether a forecast could be made now: models loaded, features there, engines that answer."""
+        request.app.state.predictor.require_ready()
+        return api.Health(status="ready")
+
+    @app.get("/metrics", tags=["status"], response_class=Response)
+    def metrics() -> Response:
+        """Return counters and timings of all workers in Prometheus' text form."""
+        return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
+
+
+def status_of(predictor: "Predictor") -> api.StatusAnswer:
+    """Describe the models in service."""
+    models = predictor.champions.current()
+    return api.StatusAnswer(
+        market_now=predictor.clock.now(),
+        models=[
+            api.ModelStatus(
+                name=name,
+                version=bundle.version,
+                digest=bundle.digest,
+                signature=bundle.signature.fingerprint,
+                horizons=list(bundle.signature.horizons),
+                quantiles=list(bundle.signature.quantiles),
+                features=list(bundle.signature.features),
+                sessions=bundle.signature.sessions,
+                table_versions=bundle.signature.table_versions,
+                train_until=bundle.signature.train_until,
+                parity_windows=bundle.parity.windows,
+                parity_max_absolute_difference=bundle.parity.max_absolute_difference,
+                device=models.engines[name].device,
+            )
+            for name, bundle in models.bundles.items()
+        ],
+        problem=predictor.champions.problem,
+    )
+
+
+def _registry() -> Any:
+    """Metrics of this process, or of all workers when they were started with a folder to share them in."""
+    if values.ValueClass is values.MutexValue:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
