@@ -1,21 +1,23 @@
 """Exported models on disk: a folder with the ONNX file, its signature and its proof, checked before use."""
 
 import hashlib
-import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lake.errors import ModelError, NotReadyError, ParityError
+from lake.errors import ModelError, ParityError
+from serving.deployment.record import Release, read_deployment
 from serving.signature import Sha256, Signature
 
 if TYPE_CHECKING:
     from lake.settings import Settings
 
 MODEL_FILE, SIGNATURE_FILE, PARITY_FILE = "model.onnx", "signature.json", "parity.json"
-SERVING_FILE = "serving.json"
+LARGEST_BYTES = {MODEL_FILE: 1 << 30, SIGNATURE_FILE: 1 << 20, PARITY_FILE: 1 << 20}
 UNREGISTERED = "unregistered"
 PARITY_TOLERANCE, PARITY_WINDOWS = 1e-5, 1_000
 
@@ -131,7 +133,7 @@ class Bundle(Export):
             If the proof is missing or does not cover this file.
         """
         content, signature_text = _read(folder, MODEL_FILE), _read(folder, SIGNATURE_FILE)
-        signature = Signature.from_json(signature_text.decode())
+        signature = Signature.from_json(_text(signature_text, folder / SIGNATURE_FILE))
         found = hashlib.sha256(content).hexdigest()
         if found != signature.digest:
             raise ModelError(
@@ -172,26 +174,37 @@ def champion_versions(configured: "Settings") -> dict[str, str]:
     ModelError
         If the file cannot be read.
     """
-    path = configured.models / SERVING_FILE
-    try:
-        versions = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotReadyError(
-            f"No model is in service: {path} does not exist. Train and promote with `make demo`."
-        ) from error
-    except ValueError as error:
-        raise ModelError(f"{path} cannot be read: {error}. Promote the models again.") from error
-    if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
-        raise ModelError(f"{path} does not map model names to versions. Promote the models again.")
-    return dict(sorted(versions.items()))
+    return read_deployment(configured).versions
 
 
 def load_champions(configured: "Settings") -> dict[str, Bundle]:
     """Every model in service, checked, by name."""
-    return {
-        name: Bundle.load(configured.models / name / version, version=version)
-        for name, version in champion_versions(configured).items()
-    }
+    champions = sorted(read_deployment(configured).champions.items())
+    return {name: load_release(configured, name, release) for name, release in champions}
+
+
+def load_release(configured: "Settings", name: str, release: Release) -> Bundle:
+    """Read and check a placed version of a model, against what the registry said of it as well.
+
+    Raises
+    ------
+    ModelError
+        If its files do not hold together, are another model's, or have another digest than the registry's.
+    ParityError
+        If its proof is missing or proves too little.
+    """
+    folder = configured.models / name / release.version
+    if folder.parent.is_symlink():
+        raise ModelError(f"{folder.parent} is a link. A served model is a plain file in a plain folder.")
+    bundle = Bundle.load(folder, version=release.version)
+    if bundle.name != name:
+        raise ModelError(f"{folder} holds model '{bundle.name}', not '{name}'. Promote '{name}' again.")
+    if release.digest not in {None, bundle.digest}:
+        raise ModelError(
+            f"Version {release.version} of '{name}' has digest {bundle.digest[:12]} in {folder}, but the registry gave "
+            f"{str(release.digest)[:12]}: the files were exchanged after promotion. Promote the model again."
+        )
+    return bundle
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -199,10 +212,27 @@ def _read(folder: Path, name: str) -> bytes:
     if folder.is_symlink() or path.is_symlink():
         raise ModelError(f"{path} is reached through a link. A served model is a plain file in a plain folder.")
     try:
-        return path.read_bytes()
+        # A link put there since is not followed, and a pipe is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError as error:
         kind = ParityError if name == PARITY_FILE else ModelError
         raise kind(f"{path} is missing, so the model cannot be used. Export and promote it again.") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_BYTES[name]:
+        os.close(descriptor)
+        raise ModelError(
+            f"{path} is no plain file of at most {LARGEST_BYTES[name]:,} bytes, so it is no exported model's. Export "
+            "and promote it again."
+        )
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is no text. Export and promote the model again.") from error
 
 
 def _read_parity(folder: Path, name: str) -> Parity:

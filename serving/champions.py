@@ -1,42 +1,80 @@
-"""The models in service, held in memory and exchanged when a promotion says so."""
+"""The models in service, held in memory and exchanged when the deployment says so."""
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from feature_repo.windows import FORECAST_V1
+from lake.clock import SystemClock
 from lake.errors import ModelError, NotReadyError, QuantlakeError
-from serving.bundles import SERVING_FILE, Bundle, load_champions
-from serving.runtime import load_engine
+from serving.deployment.candidates import Loaded, load_candidate
+from serving.deployment.record import read_deployment, serving_file
+from serving.deployment.refusals import Refusal
 
 if TYPE_CHECKING:
-    from feature_repo.windows import WindowSpec
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from typing import Self
+
     from lake.settings import Settings
+    from serving.bundles import Bundle
+    from serving.deployment.record import Challenger, Deployment, Release
     from serving.runtime.base import Engine
 
 logger = logging.getLogger("quantlake.serving")
 
+LOOK_SECONDS = 0.5
+FIRST_SECONDS = 60.0
+"""Longest wait for the first set, while the process starts."""
 
+
+class OnTrial(NamedTuple):
+    """A challenger and its engine."""
+
+    said: "Challenger"
+    loaded: Loaded
+
+
+@dataclass(frozen=True)
 class LoadedModels:
-    """One consistent set of loaded models: an answer is computed from one set, whatever is promoted meanwhile."""
+    """One consistent set of loaded models: an answer is computed from one set, whatever is moved meanwhile.
 
-    def __init__(self, configured: "Settings", window_spec: "WindowSpec" = FORECAST_V1) -> None:
-        self.bundles: dict[str, Bundle] = load_champions(configured)
-        for bundle in self.bundles.values():
-            bundle.signature.require_match(window_spec)
-        self.engines: dict[str, Engine] = {n: load_engine(b, configured) for n, b in self.bundles.items()}
-        shared = {bundle.signature.horizons for bundle in self.bundles.values()}
-        if len(shared) != 1:
-            raise ModelError(
-                f"The models in service forecast different horizons: {sorted(shared)}. Promote a set that fits."
-            )
-        self.horizons: tuple[int, ...] = shared.pop()
+    Parameters
+    ----------
+    champions
+        Loaded model by name.
+    challengers
+        Versions on trial; see `serving.forecasting`.
+    """
+
+    champions: "Mapping[str, Loaded]"
+    challengers: tuple[OnTrial, ...] = ()
+    bundles: "dict[str, Bundle]" = field(init=False)
+    engines: "dict[str, Engine]" = field(init=False)
+    horizons: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        loaded = dict(sorted(self.champions.items()))
+        object.__setattr__(self, "bundles", {name: one.bundle for name, one in loaded.items()})
+        object.__setattr__(self, "engines", {name: one.engine for name, one in loaded.items()})
+        object.__setattr__(self, "horizons", next((b.signature.horizons for b in self.bundles.values()), ()))
+
+    def is_same(self, other: "LoadedModels | None") -> bool:
+        """Whether another set is made of the very same parts."""
+        return (
+            other is not None
+            and self.challengers == other.challengers
+            and self.champions.keys() == other.champions.keys()
+            and all(one is other.champions[name] for name, one in self.champions.items())
+        )
 
 
 class Champions:
-    """The models in service, reloaded beside the running ones when ``serving.json`` changes.
+    """The models in service, loaded and warmed beside the running ones when ``serving.json`` changes.
 
-    A set that cannot be loaded is never activated: the former one goes on answering, and `problem` says why.
+    A version that fails a check is never activated: the one before goes on answering in its place, and `problem` and
+    `refusals` say why. Without `watch`, `current` itself looks whether there is something new, for callers that run
+    once in a while. With it, a thread looks, loads and exchanges, and no caller ever waits for a load but the first.
 
     Parameters
     ----------
@@ -47,9 +85,18 @@ class Champions:
     def __init__(self, configured: "Settings") -> None:
         self._configured = configured
         self._lock = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[object, object] | None = None
         self._loaded: LoadedModels | None = None
-        self.problem: str | None = None
+        self._problem: str | None = None
+        self._watcher: threading.Thread | None = None
+        self._wake, self._is_closed, self._has_looked = threading.Event(), threading.Event(), threading.Event()
+        self.refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest deployment is not in service as it is, if it is not."""
+        said = [self._problem] if self._problem else []
+        return " ".join([*said, *(refusal.reason for refusal in self.refusals)]) or None
 
     def current(self) -> LoadedModels:
         """Return the set in service.
@@ -59,35 +106,128 @@ class Champions:
         ModelError
             If there is none, with the reason.
         """
-        stamp = self._read_stamp()
-        # While one request loads the new set, the others go on with the old one; only the first load is waited for.
-        if stamp != self._stamp and self._lock.acquire(blocking=self._loaded is None):
-            try:
-                self._reload(stamp)
-            finally:
-                self._lock.release()
-        if self._loaded is None:
+        if self._watcher is None:
+            # While one caller loads the new set, the others go on with the old one; only the first load is waited for.
+            if self._read_stamp() != self._stamp and self._lock.acquire(blocking=self._loaded is None):
+                try:
+                    self._reload()
+                finally:
+                    self._lock.release()
+        elif self._loaded is None:
+            self._has_looked.wait(FIRST_SECONDS)
+        loaded = self._loaded
+        if loaded is None:
             raise ModelError(self.problem or "No model is in service. Train and promote with `make demo`.")
-        return self._loaded
+        return loaded
 
-    def _reload(self, stamp: tuple[int, int] | None) -> None:
+    def watch(self) -> "Self":
+        """Let a thread follow the deployment from now on; `close` ends it."""
+        self._watcher = threading.Thread(target=self._follow, name="model-watcher", daemon=True)
+        self._watcher.start()
+        return self
+
+    def look(self) -> None:
+        """Take up what the deployment says now, in this thread; a version that was refused is tried again."""
+        with self._lock:
+            self._stamp = None
+            self._reload()
+
+    def close(self) -> None:
+        """End the thread, if there is one."""
+        self._is_closed.set()
+        self._wake.set()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    def _follow(self) -> None:
+        while not self._is_closed.is_set():
+            with self._lock:
+                try:
+                    self._reload()
+                except Exception as error:
+                    # Whatever a file can do to a library, it must not end the thread that will load the next one.
+                    logger.exception("models are not exchanged")
+                    self._problem = f"The models could not be looked at: {error}"
+            self._has_looked.set()
+            self._wake.wait(LOOK_SECONDS)
+
+    def _reload(self) -> None:
+        stamp = self._read_stamp()
         if stamp == self._stamp:
             return
         try:
-            self._loaded = LoadedModels(self._configured)
+            deployment = read_deployment(self._configured)
         except (QuantlakeError, OSError) as error:
-            self.problem = str(error)
+            self._problem = str(error)
             logger.error("models are not exchanged: %s", error)  # noqa: TRY400 - the message says it all
             if isinstance(error, NotReadyError):
-                self._loaded = None
+                self._loaded, self.refusals = None, ()
         else:
-            self.problem = None
-            logger.info("models in service: %s", {n: b.version for n, b in self._loaded.bundles.items()})
-        self._stamp = stamp
+            self._problem = None
+            self._exchange(deployment)
+        # The file as it was before it was read, the refused versions as they are known only now.
+        self._stamp = (stamp[0], self._refused_stamp())
 
-    def _read_stamp(self) -> tuple[int, int] | None:
+    def _exchange(self, deployment: "Deployment") -> None:
+        """Load what is new, keep what is not, and exchange the set in one assignment."""
+        before = self._loaded
+        refusals: list[Refusal] = []
+        champions: dict[str, Loaded] = {}
+        for name, release in sorted(deployment.champions.items()):
+            found = self._load(name, release, refusals) or (before and before.champions.get(name))
+            if found:
+                champions[name] = found
+        challengers = [
+            OnTrial(said, loaded)
+            for said in deployment.challengers
+            if (loaded := self._load(said.model, said.release, refusals))
+        ]
+        self.refusals = tuple(refusals)
+        if before is None and len(champions) < len(deployment.champions):
+            return  # a service that starts does not answer with half of what it was told to
+        fresh = LoadedModels(champions, tuple(challengers))
+        if not fresh.is_same(before):
+            self._loaded = fresh
+            logger.info("models in service: %s", {name: one.bundle.version for name, one in champions.items()})
+
+    def _load(self, name: str, release: "Release", refusals: list[Refusal]) -> Loaded | None:
+        """Return a version that is in memory already, or load it; what is refused is noted."""
+        for known in self._in_memory():
+            if known.is_release(name, release):
+                return known
         try:
-            stat = (self._configured.models / SERVING_FILE).stat()
-        except OSError:
+            return load_candidate(self._configured, name, release)
+        except Exception as error:  # noqa: BLE001 - a file can make a library raise anything, and none of it may answer
+            reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
+            refusal = Refusal(
+                model=name,
+                version=release.version,
+                reason=reason,
+                since=SystemClock().now(),
+                refused_by="service",
+            )
+            refusals.append(refusal)
+            logger.error("version %s of %s is refused: %s", release.version, name, reason)  # noqa: TRY400 - said
             return None
-        return stat.st_mtime_ns, stat.st_ino
+
+    def _in_memory(self) -> "Iterable[Loaded]":
+        if self._loaded is not None:
+            yield from self._loaded.champions.values()
+            yield from (one.loaded for one in self._loaded.challengers)
+
+    def _read_stamp(self) -> tuple[object, object]:
+        """What changes with the deployment, and with the files of what was refused."""
+        return _file_stamp(serving_file(self._configured)), self._refused_stamp()
+
+    def _refused_stamp(self) -> object:
+        """Files of refused versions: when one is mended, it is tried again."""
+        folders = [self._configured.models / refusal.model / refusal.version for refusal in self.refusals]
+        return [_file_stamp(path) for folder in folders for path in (folder, *sorted(folder.glob("*")))]
+
+
+def _file_stamp(path: "Path") -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -1,43 +1,40 @@
-"""The only mover of a model alias: proof, registry, files, audit row, alias, service, in that order."""
+"""The only mover of the registry's alias: proof, registry, files, audit row, alias, service, in that order."""
 
 import json
-import os
 import shutil
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import polars as pl
-from filelock import FileLock
 
 from lake.clock import SystemClock
-from lake.durable import flush, write_durably
-from lake.errors import ConfigError, NotReadyError
+from lake.errors import ModelError, QuantlakeError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
-from serving.bundles import (
-    MODEL_FILE,
-    PARITY_FILE,
-    SERVING_FILE,
-    SIGNATURE_FILE,
-    Bundle,
-    champion_versions,
-)
+from serving.bundles import Bundle
+from serving.deployment.candidates import load_candidate
+from serving.deployment.moves import CHAMPION, Move, Office, note, write_down
+from serving.deployment.placing import FILES, place
+from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
+from serving.deployment.refusals import Refusal, keep_refusal, lift_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from lake.clock import Clock
     from lake.settings import Settings
     from lake.store import Lake
+    from serving.deployment.record import Deployment
 
-ALIAS = "champion"
+ALIAS = CHAMPION
 EXPERIMENT = "promotions"
 DIGEST_TAG, FINGERPRINT_TAG = "digest", "signature"
-FILES = (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE)
 
 
 def register_and_promote(
@@ -79,26 +76,168 @@ def register_and_promote(
     """
     started = time.perf_counter()
     checked = Bundle.load(bundle.folder)
-    configured.models.mkdir(parents=True, exist_ok=True)
-    with FileLock(configured.models / ".promotion.lock", timeout=120):
+    office = Office(lake=lake, configured=configured, clock=clock, who=decided_by)
+    with moving(configured):
         registry = _Registry(configured)
         version = registry.version_of(checked) or registry.register(checked, evidence or {})
-        before = _in_service(configured).get(checked.name)
+        deployment = deployment_or_none(configured)
+        before = deployment.versions.get(checked.name)
         is_moved = _last_move(lake, checked.name) != (version, checked.digest)
         if before == version and not is_moved and registry.alias(checked.name) == version:
             Bundle.load(configured.models / checked.name / version)
             return lake.report(PROMOTIONS, started=started).having(
                 reason=f"version {version} of '{checked.name}' is in service already", model_version=version
             )
-        _place(checked, configured.models / checked.name / version)
+        place(checked, configured.models / checked.name / version)
         if is_moved:
-            row = _audit_row(checked, version, before, evidence or {}, decided_by, clock.now())
-            lake.merge(PROMOTIONS, row)
+            write_down(office, _promotion(checked, version, before, evidence or {}))
         registry.move(checked.name, version)
-        serving = _in_service(configured) | {checked.name: version}
-        write_durably(configured.models / SERVING_FILE, json.dumps(dict(sorted(serving.items())), indent=2) + "\n")
+        release = Release(version=version, digest=checked.digest)
+        write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
+        lift_refusal(configured, checked.name)
     return lake.report(PROMOTIONS, added=int(is_moved), started=started).having(
         model_version=version, model_digest=checked.digest, bytes=len(checked.content)
+    )
+
+
+def register(bundle: Bundle, configured: "Settings", *, evidence: "Mapping[str, Any] | None" = None) -> str:
+    """Register an exported model and place its files, so that it can be put on trial; nothing answers by it yet.
+
+    Returns
+    -------
+    str
+        Its version; that of before when this very file and signature were registered already.
+    """
+    checked = Bundle.load(bundle.folder)
+    with moving(configured):
+        registry = _Registry(configured)
+        version = registry.version_of(checked) or registry.register(checked, evidence or {})
+        place(checked, configured.models / checked.name / version)
+        release = Release(version=version, digest=checked.digest)
+        write_deployment(configured, deployment_or_none(configured).knowing(checked.name, release))
+    return version
+
+
+def fetch(configured: "Settings", model: str, version: str) -> Release:
+    """Bring the files of a registered version here and check them, so that it can be promoted or put on trial.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry has no such version.
+    ModelError
+        If its files are missing, altered, or others than the registry says.
+    """
+    with moving(configured):
+        deployment = deployment_or_none(configured)
+        if version in deployment.registered.get(model, {}):
+            return deployment.release(model, version)
+        release = _fetched(_Registry(configured), configured, model, version)
+        write_deployment(configured, deployment.knowing(model, release))
+    return release
+
+
+class RegistryFollower:
+    """Brings the alias of the registry and the deployment in line, whichever of the two was moved.
+
+    An alias that was moved is an order: its version is fetched, checked as a promotion checks it, and put in service;
+    a version that fails is refused, and the alias left where it was put. An alias that stood still while the
+    deployment moved (a roll-back) follows. Where both moved, the alias is the order.
+
+    Parameters
+    ----------
+    office
+        Where moves are written down.
+    """
+
+    RETRY_SECONDS = 30.0
+
+    def __init__(self, office: Office) -> None:
+        self._office, self._registry = office, _Registry(office.configured)
+        self._tried: dict[str, tuple[str, float]] = {}
+
+    def look(self) -> list[str]:
+        """Compare once; return what was done, in sentences."""
+        said: list[str] = []
+        aliases = self._registry.aliases()
+        deployment = deployment_or_none(self._office.configured)
+        for model, version in sorted(aliases.items()):
+            if not _is_in_line(deployment, model, version) and not self._was_tried(model, version):
+                with moving(self._office.configured):
+                    said += self._bring_in_line(model)
+        return said
+
+    def _bring_in_line(self, model: str) -> Iterator[str]:
+        """Act on what alias and deployment say now that nobody else moves either."""
+        configured = self._office.configured
+        deployment, version = deployment_or_none(configured), self._registry.alias(model)
+        champion = deployment.champions.get(model)
+        if version is None or _is_in_line(deployment, model, version):
+            return
+        known = deployment.aliases.get(model, champion and champion.version)
+        if champion is not None and champion.version == version:
+            write_deployment(configured, deployment.in_line(model, version))
+        elif champion is not None and version == known:
+            self._registry.move(model, champion.version)
+            write_deployment(configured, deployment.in_line(model, champion.version))
+            yield f"the registry's alias of {model} follows to version {champion.version}"
+        elif champion is not None or self._registry.is_ours(model, version):
+            yield self._follow(deployment, model, version)
+
+    def _follow(self, deployment: "Deployment", model: str, version: str) -> str:
+        """Promote the version that the alias was moved to, or refuse it."""
+        office, before = self._office, deployment.versions.get(model)
+        self._tried[model] = (version, time.monotonic())
+        try:
+            release = _fetched(self._registry, office.configured, model, version)
+            bundle = load_candidate(office.configured, model, release).bundle
+        except (QuantlakeError, OSError) as error:
+            refusal = Refusal(
+                model=model, version=version, reason=str(error), since=SystemClock().now(), refused_by="registry"
+            )
+            if keep_refusal(office.configured, refusal):
+                note(office, "model.promote", "refused", {"model": model, "version": version, "reason": str(error)})
+            return f"version {version} of {model} is refused: {error}"
+        write_down(office, _promotion(bundle, version, before, {}))
+        write_deployment(office.configured, deployment.promoted(model, release).in_line(model, version))
+        lift_refusal(office.configured, model)
+        return f"version {version} of {model} is in service"
+
+    def _was_tried(self, model: str, version: str) -> bool:
+        tried, at = self._tried.get(model, ("", 0.0))
+        return tried == version and time.monotonic() - at < self.RETRY_SECONDS
+
+
+def _is_in_line(deployment: "Deployment", model: str, version: str) -> bool:
+    """Whether the alias, the champion and the note of where the alias stood all name the same version."""
+    return deployment.versions.get(model) == version == deployment.aliases.get(model)
+
+
+def _fetched(registry: "_Registry", configured: "Settings", model: str, version: str) -> Release:
+    """Fetch, check against the registry's own tags, and place."""
+    with registry.files(model, version) as folder:
+        bundle = Bundle.load(folder)
+        digest, fingerprint = registry.tags(model, version)
+        if (bundle.name, bundle.digest, bundle.signature.fingerprint) != (model, digest, fingerprint):
+            raise ModelError(
+                f"Version {version} of '{model}' is tagged in the registry with file {str(digest)[:12]} and signature "
+                f"{str(fingerprint)[:12]}, but its files are model '{bundle.name}' with {bundle.digest[:12]} and "
+                f"{bundle.signature.fingerprint[:12]}. Register the model again."
+            )
+        place(bundle, configured.models / model / version)
+    return Release(version=version, digest=bundle.digest)
+
+
+def _promotion(bundle: Bundle, version: str, previous: str | None, evidence: "Mapping[str, Any]") -> Move:
+    said = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
+    return Move(
+        model=bundle.name,
+        alias=ALIAS,
+        version=version,
+        digest=bundle.digest,
+        previous=previous,
+        what="model.promote",
+        evidence=said,
     )
 
 
@@ -109,6 +248,7 @@ class _Registry:
         from training.tracking import open_store
 
         self._client, self._experiment = open_store(configured, EXPERIMENT)
+        self._uri = configured.tracking_uri
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Version under which this very file and signature are registered, if they are."""
@@ -151,9 +291,57 @@ class _Registry:
         version = self._client.get_registered_model(name).aliases.get(ALIAS)
         return None if version is None else str(version)
 
+    def aliases(self) -> dict[str, str]:
+        """Version that the alias of each registered model points at, where there is one."""
+        aliases: dict[str, str] = {}
+        token: str | None = None
+        while True:
+            page = self._client.search_registered_models(max_results=200, page_token=token)
+            aliases |= {found.name: str(found.aliases[ALIAS]) for found in page if ALIAS in found.aliases}
+            token = page.token
+            if not token:
+                return aliases
+
+    def is_ours(self, name: str, version: str) -> bool:
+        """Whether a version was registered by this project."""
+        return self.tags(name, version)[0] is not None
+
+    def tags(self, name: str, version: str) -> tuple[str | None, str | None]:
+        """Digest and fingerprint that a version was registered with."""
+        tags = self._version(name, version).tags
+        return tags.get(DIGEST_TAG), tags.get(FINGERPRINT_TAG)
+
+    @contextmanager
+    def files(self, name: str, version: str) -> "Iterator[Path]":
+        """Give a folder with the files of a version while the block lasts; nothing but these files is fetched."""
+        source = str(self._version(name, version).source).removesuffix("/")
+        if source.startswith("file://") or "://" not in source:
+            yield Path(unquote(urlsplit(source).path))
+            return
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        with TemporaryDirectory() as folder:
+            for file in FILES:
+                try:
+                    download_artifacts(f"{source}/{file}", dst_path=folder, tracking_uri=self._uri)
+                except (MlflowException, OSError) as error:
+                    raise ModelError(
+                        f"Version {version} of '{name}' has no {file} in the registry: {error}. Register it again."
+                    ) from error
+            yield Path(folder)
+
     def move(self, name: str, version: str) -> None:
         """Point the alias at a version."""
         self._client.set_registered_model_alias(name, ALIAS, version)
+
+    def _version(self, name: str, version: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_model_version(name, version)
+        except MlflowException as error:
+            raise UnknownNameError(f"version of {name} in the registry", version, []) from error
 
 
 def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
@@ -177,64 +365,8 @@ def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
         shutil.copyfile(bundle.folder / name, folder / name)
 
 
-def _in_service(configured: "Settings") -> dict[str, str]:
-    try:
-        return champion_versions(configured)
-    except NotReadyError:
-        return {}
-
-
 def _last_move(lake: "Lake", name: str) -> tuple[str, str] | None:
     if not lake.exists(PROMOTIONS):
         return None
     rows = lake.read(PROMOTIONS, where=(pl.col("model_name") == name) & (pl.col("alias") == ALIAS)).sort("event_time")
     return None if rows.is_empty() else rows.select("model_version", "model_digest").row(-1)
-
-
-def _place(bundle: Bundle, target: Path) -> None:
-    """Copy the files beside their place and rename the folder, so that a service never meets half of it."""
-    if target.exists():
-        found = Bundle.load(target)
-        if found.digest != bundle.digest:
-            raise ConfigError(
-                f"{target} already holds another model ({found.digest[:12]}, not {bundle.digest[:12]}). The registry "
-                "and the models folder belong to different homes: use one QUANTLAKE_HOME for both."
-            )
-        return
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name in FILES:
-        shutil.copyfile(bundle.folder / name, fresh / name)
-        descriptor = os.open(fresh / name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    flush(fresh)
-    fresh.replace(target)
-    flush(target.parent)
-
-
-def _audit_row(
-    bundle: Bundle,
-    version: str,
-    previous: str | None,
-    evidence: "Mapping[str, Any]",
-    decided_by: str,
-    market_now: "datetime",
-) -> pl.DataFrame:
-    said = {"parity": bundle.parity.model_dump(mode="json"), "decided_by": decided_by, **evidence}
-    return pl.DataFrame(
-        {
-            "model_name": [bundle.name],
-            "alias": [ALIAS],
-            "event_time": [SystemClock().now()],
-            "known_time": [market_now],
-            "model_version": [version],
-            "model_digest": [bundle.digest],
-            "previous_version": [previous],
-            "evidence": [json.dumps(said, sort_keys=True, default=str)],
-        },
-        schema=PROMOTIONS.schema,
-    )

@@ -16,8 +16,9 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import PROMOTIONS
 from serving import promotion
-from serving.bundles import MODEL_FILE, PARITY_FILE, SERVING_FILE, Bundle, champion_versions, load_champions
+from serving.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
 from serving.champions import Champions
+from serving.deployment.record import SERVING_FILE
 from serving.promotion import register_and_promote
 from serving.signature import Signature
 
@@ -133,7 +134,7 @@ def test_a_model_without_its_proof_moves_nothing(promote, settings, exports, sec
     assert len(client.search_model_versions("name = 'ridge'")) == 1
 
 
-@pytest.mark.parametrize("step", ["_place", "_audit_row", "write_durably"])
+@pytest.mark.parametrize("step", ["place", "write_down", "write_deployment"])
 def test_an_interrupted_promotion_is_finished_by_the_next(promote, settings, exports, second, monkeypatch, step):
     promote(exports["ridge"])
 

@@ -1,0 +1,55 @@
+"""A version that is to answer: every check it has to pass, and its first forecasts, before it may."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from feature_repo.windows import FORECAST_V1, HORIZONS, QUANTILES
+from lake.errors import ModelError
+from serving.bundles import load_release
+from serving.runtime import load_engine
+from serving.runtime.warming import warm
+
+if TYPE_CHECKING:
+    from feature_repo.windows import WindowSpec
+    from lake.settings import Settings
+    from serving.bundles import Bundle
+    from serving.deployment.record import Release
+    from serving.runtime.base import Engine
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checked version and its warmed engine, built from the very bytes that were checked."""
+
+    bundle: "Bundle"
+    engine: "Engine"
+
+    def is_release(self, name: str, release: "Release") -> bool:
+        """Whether this is that very version of that very model; a release without a digest is never sure to be."""
+        mine = (self.bundle.name, self.bundle.version, self.bundle.digest)
+        return mine == (name, release.version, release.digest)
+
+
+def load_candidate(
+    configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V1
+) -> Loaded:
+    """Check a placed version, load it beside what is in service, and warm it.
+
+    Raises
+    ------
+    ModelError
+        If its files, proof, digest, windows, horizons or quantiles are not what they must be, or its engine does not
+        load or answers nonsense.
+    """
+    bundle = load_release(configured, name, release)
+    signature = bundle.signature
+    signature.require_match(window_spec)
+    if (signature.horizons, signature.quantiles) != (tuple(HORIZONS), tuple(QUANTILES)):
+        raise ModelError(
+            f"Model '{name}' version {release.version} forecasts quantiles {list(signature.quantiles)} over "
+            f"{list(signature.horizons)} sessions; {list(QUANTILES)} over {list(HORIZONS)} are served. Train and "
+            "promote the model again."
+        )
+    engine = load_engine(bundle, configured)
+    warm(engine)
+    return Loaded(bundle, engine)

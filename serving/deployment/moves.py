@@ -1,0 +1,230 @@
+"""Every move but a first registration: written down, audited, then put in force. Knows nothing of the registry.
+
+The registry's alias follows a move made here: `serving.promotion.follow_registry` brings it in line.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake.clock import SystemClock
+from lake.errors import NotReadyError
+from lake.tables import PROMOTIONS
+from serving import audit
+from serving.deployment.candidates import load_candidate
+from serving.deployment.record import Challenger, Release, moving, read_deployment, write_deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lake.clock import Clock
+    from lake.settings import Settings
+    from lake.store import Lake
+    from serving.deployment.record import Deployment, Mode
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One move of an alias: what it points at now, and what it did before."""
+
+    model: str
+    alias: str
+    version: str
+    digest: str
+    previous: str | None
+    what: str
+    evidence: "Mapping[str, Any]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office:
+    """Where moves are written down, and who makes them."""
+
+    lake: "Lake"
+    configured: "Settings"
+    clock: "Clock"
+    who: str
+
+
+def promote(office: Office, model: str, version: str) -> Move:
+    """Put a placed version in service.
+
+    Raises
+    ------
+    UnknownNameError
+        If that version was never placed here.
+    ModelError
+        If it does not pass the checks of a candidate.
+    NotReadyError
+        If it is in service already.
+    """
+    with moving(office.configured):
+        deployment = read_deployment(office.configured)
+        release = deployment.release(model, version)
+        before = deployment.versions.get(model)
+        if before == version:
+            raise NotReadyError(f"Version {version} of '{model}' is in service already; there is nothing to promote.")
+        move = _champion(office, model, release, before, "model.promote")
+        _put_in_force(office, move, deployment.promoted(model, release))
+    return move
+
+
+def roll_back(office: Office, model: str, *, evidence: "Mapping[str, Any] | None" = None) -> Move:
+    """Take the last move of a model back: end its trial if one runs, else put the champion before in service again.
+
+    Raises
+    ------
+    NotReadyError
+        If nothing runs on trial and no champion came before.
+    ModelError
+        If the champion before does not pass the checks of a candidate any more.
+    """
+    with moving(office.configured):
+        deployment = read_deployment(office.configured)
+        challenger, champion = deployment.challenger_of(model), deployment.champions.get(model)
+        if challenger is not None:
+            move = _end_of_trial(challenger, champion, "model.rollback", evidence or {})
+            _put_in_force(office, move, deployment.without_trial(model))
+            return move
+        release = former_release(office, deployment, model)
+        before = deployment.versions[model]
+        move = _champion(office, model, release, before, "model.rollback", evidence or {})
+        _put_in_force(office, move, deployment.rolled_back(model, release))
+    return move
+
+
+def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: float) -> Move:
+    """Let a placed version see a share of the symbols, in the shadow of the champion or as a canary.
+
+    Raises
+    ------
+    UnknownNameError
+        If that version was never placed here.
+    NotReadyError
+        If the version is the champion itself, or no champion of that name is in service.
+    ModelError
+        If it does not pass the checks of a candidate.
+    """
+    with moving(office.configured):
+        deployment = read_deployment(office.configured)
+        release = deployment.release(model, version)
+        champion = deployment.versions.get(model)
+        if champion in {None, version}:
+            raise NotReadyError(
+                f"Version {version} of '{model}' cannot be on trial: the champion is {champion or 'none'}. Put another "
+                "version on trial."
+            )
+        digest = load_candidate(office.configured, model, release).bundle.digest
+        challenger = Challenger(
+            model=model, version=version, digest=digest, mode=mode, share=share, since=SystemClock().now()
+        )
+        before = deployment.challenger_of(model)
+        move = Move(
+            model=model,
+            alias=mode,
+            version=version,
+            digest=digest,
+            previous=before.version if before else None,
+            what=f"model.{mode}",
+            evidence={"share": share},
+        )
+        _put_in_force(office, move, deployment.on_trial(challenger))
+    return move
+
+
+def former_release(office: Office, deployment: "Deployment", model: str) -> Release:
+    """Return the champion before the one in service, as the deployment or else the table `promotions` remembers it.
+
+    Raises
+    ------
+    NotReadyError
+        If there is none.
+    """
+    former = deployment.former.get(model, ())
+    if former:
+        return deployment.release(model, former[-1])
+    current = deployment.versions.get(model)
+    if current is not None and model not in deployment.former and office.lake.exists(PROMOTIONS):
+        mine = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
+        moves = office.lake.read(PROMOTIONS, where=mine).sort("event_time")
+        into = moves.filter(pl.col("model_version") == current)["previous_version"]
+        digests = dict(moves.select("model_version", "model_digest").iter_rows())
+        if into.len() and into[-1] in digests and into[-1] != current:
+            return Release(version=into[-1], digest=digests[into[-1]])
+    raise NotReadyError(
+        f"'{model}' cannot be rolled back: no champion came before version {current or 'none'}. Promote another "
+        "version instead."
+    )
+
+
+def write_down(office: Office, move: Move) -> None:
+    """Add a move to the table `promotions` and to the audit trail."""
+    office.lake.merge(PROMOTIONS, promotion_row(office, move))
+    note(office, move.what, "done", {"model": move.model, "version": move.version, "previous": move.previous})
+
+
+def note(office: Office, what: str, result: str, details: "Mapping[str, Any]") -> None:
+    """Add to the audit trail what was done, or refused, to a model."""
+    audit.record(office.lake, who=office.who, what=what, result=result, details=details)
+
+
+def promotion_row(office: Office, move: Move) -> pl.DataFrame:
+    """One row of the table `promotions`."""
+    said = {"decided_by": office.who, "what": move.what, **move.evidence}
+    return pl.DataFrame(
+        {
+            "model_name": [move.model],
+            "alias": [move.alias],
+            "event_time": [SystemClock().now()],
+            "known_time": [office.clock.now()],
+            "model_version": [move.version],
+            "model_digest": [move.digest],
+            "previous_version": [move.previous],
+            "evidence": [json.dumps(said, sort_keys=True, default=str)],
+        },
+        schema=PROMOTIONS.schema,
+    )
+
+
+def _champion(
+    office: Office,
+    model: str,
+    release: Release,
+    before: str | None,
+    what: str,
+    evidence: "Mapping[str, Any] | None" = None,
+) -> Move:
+    """Check the version that is to be champion, and describe the move."""
+    digest = load_candidate(office.configured, model, release).bundle.digest
+    return Move(
+        model=model,
+        alias=CHAMPION,
+        version=release.version,
+        digest=digest,
+        previous=before,
+        what=what,
+        evidence=evidence or {},
+    )
+
+
+def _end_of_trial(challenger: Challenger, champion: Release | None, what: str, evidence: "Mapping[str, Any]") -> Move:
+    """Describe how the share of a challenger goes back to the champion."""
+    back = champion or challenger.release
+    return Move(
+        model=challenger.model,
+        alias=challenger.mode,
+        version=back.version,
+        digest=back.digest or challenger.digest,
+        previous=challenger.version,
+        what=what,
+        evidence=evidence,
+    )
+
+
+def _put_in_force(office: Office, move: Move, deployment: "Deployment") -> None:
+    write_down(office, move)
+    write_deployment(office.configured, deployment)

@@ -1,0 +1,41 @@
+"""The files of a version in the folder the service reads: all of them or none, and never exchanged."""
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from lake.durable import flush
+from lake.errors import ConfigError
+from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE)
+
+
+def place(bundle: Bundle, target: "Path") -> None:
+    """Copy the files beside their place and rename the folder, so that a service never meets half of it.
+
+    Raises
+    ------
+    ConfigError
+        If another model lies there already.
+    """
+    if target.exists():
+        found = Bundle.load(target)
+        if found.digest != bundle.digest:
+            raise ConfigError(
+                f"{target} already holds another model ({found.digest[:12]}, not {bundle.digest[:12]}). The registry "
+                "and the models folder belong to different homes: use one QUANTLAKE_HOME for both."
+            )
+        return
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in FILES:
+        shutil.copyfile(bundle.folder / name, fresh / name)
+        flush(fresh / name)
+    flush(fresh)
+    fresh.replace(target)
+    flush(target.parent)

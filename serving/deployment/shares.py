@@ -1,0 +1,16 @@
+"""Which symbols a challenger sees: decided by a hash, so that every process and every day decides the same."""
+
+import hashlib
+from functools import lru_cache
+
+
+@lru_cache(maxsize=65_536)
+def is_within(model: str, version: str, symbol: str, share: float) -> bool:
+    """Whether a symbol belongs to the share of a challenger.
+
+    The SHA-256 of model, version and symbol is read as a number from 0 to 1 and compared with the share. So the
+    symbols of a challenger are the same at every request, in every process, on every day, until its share changes; a
+    larger share keeps all symbols of a smaller one; and another version falls on other symbols.
+    """
+    digest = hashlib.sha256(f"{model} {version} {symbol}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
