@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64, description="processes that answer, at most one per core")
     queue_ms: int = Field(default=50, ge=1, description="longest a question may be expected to wait for its turn")
     online_timeout_ms: int = Field(default=50, ge=1, description="longest wait for the online store")
+    limit_timeout_ms: int = Field(default=25, ge=1, description="longest wait for the count of a key's requests")
+    cors_origins: str = Field(
+        default="",
+        description="web pages that may ask, e.g. https://desk.example, with commas between; none when empty",
+    )
+    tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
+    tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
 
     @property
     def tables(self) -> Path:
