@@ -15,7 +15,7 @@ from feature_repo.redis_server import running_redis
 from feature_repo.windows import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
-from serving.champions import LoadedModels
+from serving.champions import Champions
 from serving.forecasting import forecast
 from serving.launch import serve_command, serve_environment
 from serving.rows import split_ready
@@ -91,12 +91,11 @@ def started(configured: Settings) -> Iterator[str]:
 
 def bare_engine_call(configured: Settings, symbol: str) -> tuple[Callable[[], object], list[str]]:
     """The computation inside one predict call, without HTTP, online store and log; and the models in it."""
-    models = LoadedModels(configured)
+    models = Champions(configured).current()
     rows, unavailable = split_ready(OnlineReader(configured).read([symbol]))
     if not rows:
         raise NotReadyError(unavailable[0][1])
-    _, members = forecast(rows, models)
-    names = [member.name for member in members[0]]
+    names = [member.name for member in forecast(rows, models).members[0]]
     x = to_model_input(rows[0].window[None])
     return lambda: [models.engines[name].predict(x) for name in names], names
 

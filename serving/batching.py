@@ -105,7 +105,7 @@ class Batcher:
         outcomes: list[Outcome]
         try:
             outcomes = self._predictor.compute([question for question, _ in batch])
-            entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.entries]
+            entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
             _deliver_all(batch, [error] * len(batch))
             return

@@ -13,19 +13,16 @@ from lake.universe import SYMBOLS
 from serving.answers import compose, log_row
 from serving.champions import Champions
 from serving.forecast_log import Entry, ForecastLog
-from serving.forecasting import forecast
+from serving.forecasting import Forecasts, Said, forecast
 from serving.log_reading import LogReader
 from serving.rows import require_known, split_ready
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from numpy.typing import NDArray
-
     from feature_repo.online import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
-    from serving.blend import Member
     from serving.champions import LoadedModels
     from serving.rows import Row
 
@@ -72,10 +69,22 @@ class Question:
 
 @dataclass(frozen=True)
 class Answers:
-    """Forecasts to be logged and then sent, and the symbols that have none, with the reason."""
+    """Forecasts to be logged and then sent, and the symbols that have none, with the reason.
+
+    Parameters
+    ----------
+    shadows
+        Forecasts to be logged with them and never sent; see `serving.forecasting`.
+    """
 
     entries: list[Entry]
     unavailable: list[tuple[str, str]]
+    shadows: list[Entry] = field(default_factory=list)
+
+    @property
+    def to_log(self) -> list[Entry]:
+        """Everything to be logged before the answers are sent."""
+        return self.entries + self.shadows
 
     @property
     def texts(self) -> list[str]:
@@ -90,8 +99,7 @@ class _Computed:
     rows: "Mapping[str, tuple[int, Row]]"
     unavailable: Mapping[str, str]
     missing: frozenset[str]
-    quantiles: "NDArray[np.float64]"
-    members: "list[list[Member]]"
+    said: Forecasts
 
 
 class Predictor:
@@ -123,7 +131,7 @@ class Predictor:
 
         return cls(
             OnlineReader.open(configured),
-            Champions(configured),
+            Champions(configured).watch(),
             ForecastLog.open(configured),
             LogReader(configured),
             ReplayClock(configured.home / "clock.json"),
@@ -134,6 +142,7 @@ class Predictor:
         try:
             self.log.close()
         finally:
+            self.champions.close()
             self.online.close()
 
     def predict(self, symbols: Sequence[str], horizon: int) -> Answers:
@@ -160,7 +169,7 @@ class Predictor:
         if isinstance(answers, QuantlakeError):
             raise answers
         try:
-            self.log.record(answers.entries).result(LOG_SECONDS)
+            self.log.record(answers.to_log).result(LOG_SECONDS)
         except TimeoutError as error:
             raise LogError(f"The forecast log did not take the forecasts within {LOG_SECONDS:.0f} s.") from error
         return answers
@@ -175,7 +184,7 @@ class Predictor:
         """
         try:
             models = self.champions.current()
-            computed = self._compute({symbol for question in questions for symbol in question.symbols}, models)
+            computed = self._compute(list(dict.fromkeys(s for question in questions for s in question.symbols)), models)
         except ModelError as error:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
         except QuantlakeError as error:
@@ -204,12 +213,12 @@ class Predictor:
         ready = set(self.online.symbols())
         return {symbol: symbol in ready for symbol in sorted(ready | set(SYMBOLS))}
 
-    def _compute(self, symbols: "set[str]", models: "LoadedModels") -> _Computed:
-        batch = self.online.read(sorted(symbols))
+    def _compute(self, symbols: Sequence[str], models: "LoadedModels") -> _Computed:
+        batch = self.online.read(symbols)
         rows, unavailable = split_ready(batch)
-        quantiles, members = forecast(rows, models) if rows else (np.empty((0, len(models.horizons), 3)), [])
+        said = forecast(rows, models) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
         placed = {row.symbol: (place, row) for place, row in enumerate(rows)}
-        return _Computed(placed, dict(unavailable), frozenset(batch.missing), quantiles, members)
+        return _Computed(placed, dict(unavailable), frozenset(batch.missing), said)
 
     def _answer(
         self, question: Question, computed: _Computed, models: "LoadedModels", made_at: "datetime", now: "datetime"
@@ -219,16 +228,28 @@ class Predictor:
         if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
             require_known(missing, list(self.symbols()))
         horizon = models.horizons.index(question.horizon)
-        entries, unavailable = [], []
+        entries, unavailable, shadows = [], [], []
+        said = computed.said
         for symbol in question.symbols:
             if symbol not in computed.rows:
                 unavailable.append((symbol, computed.unavailable[symbol]))
                 continue
             place, row = computed.rows[symbol]
-            quantiles, parts = computed.quantiles[place, horizon], computed.members[place]
-            answer = compose(row, quantiles, parts, horizon=question.horizon, made_at=made_at, now=now)
-            latency = {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": question.kind}
-            entries.append(Entry(log_row(answer, now) | latency, answer.model_dump_json()))
+            answered = Said(said.quantiles[place], said.members[place])
+            entries.append(_entry(question, row, answered, horizon, question.kind, made_at, now))
+            shadows += [
+                _entry(question, row, other, horizon, "shadow", made_at, now) for other in said.shadows.get(place, ())
+            ]
         if not entries:
             raise NotReadyError(unavailable[0][1])
-        return Answers(entries, unavailable)
+        return Answers(entries, unavailable, shadows)
+
+
+def _entry(
+    question: Question, row: "Row", said: Said, horizon: int, kind: str, made_at: "datetime", now: "datetime"
+) -> Entry:
+    """Compose one forecast as it is answered and as it is logged."""
+    quantiles = said.quantiles[horizon]
+    answer = compose(row, quantiles, said.members, horizon=question.horizon, made_at=made_at, now=now)
+    latency = {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
+    return Entry(log_row(answer, now) | latency, answer.model_dump_json())
