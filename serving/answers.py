@@ -30,7 +30,7 @@ def compose(
 ) -> api.PredictAnswer:
     """Build one answer."""
     p10, p50, p90 = (float(value) for value in quantiles)
-    model, age = name_blend(parts), age_sessions(row.as_of, now)
+    age = age_sessions(row.as_of, now)
     return api.PredictAnswer(
         prediction_id=str(uuid.uuid4()),
         symbol=row.symbol,
@@ -48,25 +48,40 @@ def compose(
             horizon_sessions=horizon,
             regime=row.regime,
         ),
-        strategy=api.Strategy(
-            selected_strategy=row.selected_strategy,
-            parameter_weights=dict(zip(row.strategies, row.weights, strict=True)),
-            heuristic_confidence=row.confidence,
-        ),
-        model=api.Model(
-            name=model.name,
-            version=model.version,
-            digest=model.digest,
-            members=[api.ModelPart(**part._asdict()) for part in parts],
-        ),
+        strategy=_strategy(row.selected_strategy, tuple(row.strategies), tuple(row.weights), row.confidence),
+        model=_model(tuple(parts)),
         data=api.Data(
-            feature_table_versions=dict(row.table_versions),
+            feature_table_versions=row.table_versions,
             feature_hash=row.feature_hash,
             age_sessions=age,
             is_stale=age > 0,
             is_degraded=bool(row.degraded),
             degraded_because=row.degraded,
         ),
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _strategy(
+    selected: str, strategies: tuple[str, ...], weights: tuple[float, ...], confidence: float
+) -> api.Strategy:
+    """What many answers have in common is made once."""
+    return api.Strategy(
+        selected_strategy=selected,
+        parameter_weights=dict(zip(strategies, weights, strict=True)),
+        heuristic_confidence=confidence,
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _model(parts: tuple[Member, ...]) -> api.Model:
+    """The same for the models behind it."""
+    model = name_blend(parts)
+    return api.Model(
+        name=model.name,
+        version=model.version,
+        digest=model.digest,
+        members=[api.ModelPart(**part._asdict()) for part in parts],
     )
 
 
