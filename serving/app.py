@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from serving import middleware, problems
-from serving.batching import QUEUE_MS, Batcher
+from serving.batching import Batcher
+from serving.latest import LatestForecasts
 from serving.routes import forecasts, lookups, status
 from serving.routes import problems as problem_pages
 
@@ -38,7 +39,8 @@ def build_app(predictor: "Predictor | None" = None) -> FastAPI:
     return app
 
 
-def put_in_service(app: FastAPI, predictor: "Predictor", queue_ms: float = QUEUE_MS) -> None:
+def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
     """Let an application answer by a predictor."""
     app.state.predictor = predictor
-    app.state.batcher = Batcher(predictor, queue_ms)
+    app.state.batcher = batcher or Batcher(predictor)
+    app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)

@@ -60,7 +60,7 @@ class LogReader:
     """
 
     def __init__(self, configured: "Settings") -> None:
-        self._configured = configured
+        self.configured = configured
         self._mine = threading.local()
 
     def get(self, forecast_id: str) -> Stored | None:
@@ -82,7 +82,7 @@ class LogReader:
 
     def _connections(self) -> dict[Path, sqlite3.Connection]:
         held: dict[Path, sqlite3.Connection] = self._mine.__dict__.setdefault("connections", {})
-        for path in log_paths(self._configured):
+        for path in log_paths(self.configured):
             if path not in held:
                 held[path] = open_log(path)
         return held

@@ -9,6 +9,7 @@ import bentoml
 
 from lake.settings import settings
 from serving.app import build_app, put_in_service
+from serving.batching import Batcher
 from serving.launch import TIMEOUT_SECONDS, keep_out_training, require_loopback
 from serving.predictor import Predictor
 
@@ -55,13 +56,16 @@ class ForecastService:
     def __init__(self) -> None:
         keep_out_training()
         self.predictor = Predictor.open(configured)
-        put_in_service(app, self.predictor, configured.queue_ms)
+        batcher = Batcher(self.predictor, rows=configured.batch_rows, queue_ms=configured.queue_ms)
+        put_in_service(app, self.predictor, batcher)
+        app.state.latest.start(self.predictor.log)
 
     @bentoml.on_shutdown
     def close(self) -> None:
         """Answer what waits, and write what is queued in the forecast log."""
         app.state.batcher.close()
         self.predictor.close()
+        app.state.latest.close()
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

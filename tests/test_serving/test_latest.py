@@ -1,0 +1,182 @@
+"""The newest stored forecast: from Redis, log and table, never an older one, and never lost when Redis is."""
+
+import json
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+
+from feature_repo.redis_server import redis_url, running_redis
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import FORECASTS
+from serving.draining import drain
+from serving.forecast_log import Entry, ForecastLog
+from serving.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
+from serving.log_reading import LogReader
+
+CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
+FIRST = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
+WAIT_SECONDS = 20.0
+
+
+def entry(number=0, symbol="AAPL", kind="served", horizon=1):
+    made_at = FIRST + timedelta(microseconds=number)
+    row = {
+        "forecast_id": f"{number:032x}", "kind": kind, "symbol": symbol, "event_time": CLOSE, "known_time": CLOSE,
+        "made_at": made_at, "horizon_sessions": horizon, "p10": -0.1, "p50": 0.01, "p90": 0.1,
+        "reference_price": 100.0, "model_name": "lstm", "model_version": "1", "model_digest": "ab" * 32,
+        "strategy": "lstm", "regime": "low_volatility_uptrend", "feature_table_versions": '{"features_technical": 3}',
+        "feature_hash": "cd" * 32, "latency_ms": 1.25, "degraded": False,
+    }  # fmt: skip
+    return Entry(row, json.dumps({"symbol": symbol, "number": number}))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    server = Settings(home=tmp_path_factory.mktemp("server"), redis_port=free_port())
+    with running_redis(server) as address:
+        yield address
+
+
+@pytest.fixture
+def settings(tmp_path, url):
+    return Settings(home=tmp_path / "home", redis_url=url, online_timeout_ms=8_000)
+
+
+@pytest.fixture
+def redis(url):
+    with Redis.from_url(url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def away(settings):
+    """Settings whose Redis does not run."""
+    return settings.model_copy(update={"redis_url": None, "redis_port": free_port()})
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def log(settings):
+    opened = ForecastLog.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def latest(settings, log, redis):
+    made = LatestForecasts(settings, LogReader(settings))
+    made.start(log)
+    yield made
+    made.close()
+
+
+def until(is_so):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to be in time"
+        time.sleep(0.01)
+
+
+def number_of(found):
+    return json.loads(found.answer)["number"]
+
+
+def cached(redis, symbol="AAPL", horizon=1):
+    held = redis.get(key_of((symbol, horizon)))
+    return None if held is None else json.loads(held[17:])["number"]
+
+
+def test_what_is_logged_reaches_redis_and_is_answered_from_there(latest, log, redis):
+    log.record([entry(1), entry(2, "KO"), entry(3, horizon=5)]).result(5)
+    until(lambda: cached(redis) == 1 and cached(redis, "KO") == 2 and cached(redis, "AAPL", 5) == 3)
+    found = latest.newest("AAPL", 1)
+    assert (number_of(found), found.source) == (1, "cache")
+
+
+def test_an_older_forecast_never_takes_the_place_of_a_newer_one(latest, log, redis):
+    log.record([entry(5)]).result(5)
+    until(lambda: cached(redis) == 5)
+    log.record([entry(4), entry(6, "KO")]).result(5)
+    until(lambda: cached(redis, "KO") == 6)
+    assert cached(redis) == 5
+
+
+def test_without_the_comparison_an_older_forecast_would_win(redis):
+    """The mutant of the test above: the same writes, the guard taken out of the script."""
+    keys = [key_of(("AAPL", 1)), "mark"]
+    unguarded = KEEP_NEWEST.replace("tonumber(held) < ", "tonumber(held) ~= ")
+    assert unguarded != KEEP_NEWEST
+    for script, left in ((KEEP_NEWEST, 5), (unguarded, 4)):
+        redis.delete(*keys)
+        for number in (5, 4):
+            made = entry(number)
+            redis.eval(script, 2, *keys, packed(made.row["made_at"], made.answer), b"mark")
+        assert cached(redis) == left
+
+
+def test_a_challengers_forecast_is_never_answered(latest, log, redis, settings):
+    log.record([entry(1), entry(2, kind="shadow"), entry(3, "KO", kind="shadow")]).result(5)
+    until(lambda: cached(redis) == 1)
+    assert number_of(latest.newest("AAPL", 1)) == 1
+    assert latest.newest("KO", 1) is None
+    drain(Lake.open(settings), settings)
+    assert latest.newest("KO", 1) is None
+
+
+def test_what_redis_loses_comes_back(latest, log, redis):
+    log.record([entry(n, symbol) for n, symbol in enumerate(("AAPL", "KO", "GE"))]).result(5)
+    until(lambda: cached(redis, "GE") == 2)
+    redis.flushall()
+    until(lambda: [cached(redis, symbol) for symbol in ("AAPL", "KO", "GE")] == [0, 1, 2])
+
+
+def test_what_a_killed_process_did_not_hand_over_is_handed_over_by_the_next(settings, log, redis):
+    log.record([entry(1)]).result(5)
+    redis.set(key_of(("AAPL", 1)), packed(FIRST, '{"number": 0}'))
+    after = LatestForecasts(settings, LogReader(settings))
+    after.start(log)
+    until(lambda: cached(redis) == 1)
+    after.close()
+
+
+def test_without_redis_the_log_answers_and_without_the_log_the_table(away, settings, log):
+    without = LatestForecasts(away, LogReader(away))
+    log.record([entry(1), entry(2), entry(3, "KO", kind="scheduled")]).result(5)
+    found = without.newest("AAPL", 1)
+    assert (number_of(found), found.source) == (2, "log")
+    drain(Lake.open(settings), settings)
+    elsewhere = away.model_copy(update={"home": away.home / "elsewhere"})
+    without = LatestForecasts(away, LogReader(elsewhere))
+    for symbol, number in (("AAPL", 2), ("KO", 3)):
+        found = without.newest(symbol, 1)
+        assert found.source == "table"
+        assert json.loads(found.answer)["prediction_id"] == f"{number:032x}"
+    assert without.newest("AAPL", 5) is None
+    assert without.newest("NOPE", 1) is None
+    without.close()
+
+
+def test_what_redis_did_not_take_is_answered_from_memory_until_it_does(away, log):
+    waiting = LatestForecasts(away, LogReader(away))
+    waiting.start(log)
+    log.record([entry(1)]).result(5)
+    until(lambda: waiting.newest("AAPL", 1) is not None)
+    with running_redis(away), Redis.from_url(redis_url(away)) as client:
+        until(lambda: cached(client) == 1)
+        assert waiting.newest("AAPL", 1).source == "cache"
+    waiting.close()
+
+
+def test_a_lake_without_forecasts_is_no_error(settings, log, redis):
+    assert not Lake.open(settings).exists(FORECASTS)
+    assert LatestForecasts(settings, LogReader(settings)).newest("AAPL", 1) is None
