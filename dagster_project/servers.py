@@ -46,7 +46,7 @@ def serve(settings: "Settings", console: "Console") -> None:
 
     heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
-    with running_redis(settings), forecast_service(settings) as (address, process):
+    with running_redis(settings), forecast_service(settings) as (address, process), _following_registry(settings):
         body = json.dumps({"symbol": "AAPL", "horizon_sessions": 1})
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
         console.print(
@@ -56,6 +56,16 @@ def serve(settings: "Settings", console: "Console") -> None:
         if missing := _not_ready(address):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
         _until_interrupt(console, process)
+
+
+@contextmanager
+def _following_registry(settings: "Settings") -> Iterator[None]:
+    """Let a process take up what happens in the model registry while the block lasts."""
+    from serving.launch import follow_registry_command, serve_environment
+
+    log = settings.home / "logs" / "registry.log"
+    with child(follow_registry_command(), serve_environment(settings), log):
+        yield
 
 
 def _not_ready(address: str) -> str:

@@ -34,6 +34,14 @@ def serve_command(configured: "Settings") -> list[str]:
     return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *patience, "--do-not-track", "--quiet"]
 
 
+def follow_registry_command() -> list[str]:
+    """Return the command of the process that brings the registry's alias and the service in line.
+
+    Run it with `serve_environment`, beside the service, until it is ended.
+    """
+    return [sys.executable, "-m", "serving.registry_watch"]
+
+
 def serve_environment(configured: "Settings") -> dict[str, str]:
     """Return the environment of the service process: this one with exactly these settings, and telemetry off."""
     given = {
