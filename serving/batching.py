@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from serving.predictor import Predictor
 
-BATCH_ROWS = 128
-"""Most forecasts of one batch: as many as one engine call takes without falling out of the processor's cache."""
-QUEUE_MS = 50.0
+LARGE_ROWS = 128
+"""A question for more symbols than this is computed on its own, beside the batches of small ones."""
 SMOOTHING = 0.2
 """Weight of the newest batch in what a question is expected to take."""
 
@@ -37,15 +36,22 @@ class Batcher:
     ----------
     predictor
         Computes and logs.
+    rows
+        Most forecasts of one batch; one engine call on more falls out of the processor's cache.
     queue_ms
         How long a question may be expected to wait for its turn; one that would wait longer is refused at once.
     """
 
-    def __init__(self, predictor: "Predictor", queue_ms: float) -> None:
-        self._predictor, self._queue_seconds = predictor, queue_ms / 1e3
+    def __init__(self, predictor: "Predictor", *, rows: int = 128, queue_ms: float = 250.0) -> None:
+        self._predictor, self._rows, self._queue_seconds = predictor, rows, queue_ms / 1e3
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._seconds_each = 0.0
         self._thread: threading.Thread | None = None
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long a question that comes now will wait for its turn, by what the last batches took."""
+        return self._waiting.qsize() * self._seconds_each
 
     async def ask(self, question: Question) -> Answers:
         """Return the answers, all of them on disk; for the errors see `Predictor.predict`.
@@ -55,10 +61,9 @@ class Batcher:
         OverloadedError
             If it would wait for longer than is allowed.
         """
-        expected = self._waiting.qsize() * self._seconds_each
-        if expected > self._queue_seconds:
+        if self.expected_seconds > self._queue_seconds:
             raise OverloadedError(
-                f"{self._waiting.qsize()} questions wait already, about {expected * 1e3:.0f} ms; at most "
+                f"{self._waiting.qsize()} questions wait already, about {self.expected_seconds * 1e3:.0f} ms; at most "
                 f"{self._queue_seconds * 1e3:.0f} ms are allowed. Ask again a little later."
             )
         if self._thread is None:
@@ -90,7 +95,7 @@ class Batcher:
     def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
         """What waits, up to the size of a batch, and whether the end was called meanwhile."""
         batch, rows = [first], len(first[0].symbols)
-        while rows < BATCH_ROWS:
+        while rows < self._rows:
             try:
                 following = self._waiting.get_nowait()
             except queue.Empty:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from starlette.routing import Route
 
 from serving import api
-from serving.batching import BATCH_ROWS, Batcher
+from serving.batching import LARGE_ROWS, Batcher
 from serving.predictor import Answers, Question
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ async def _forecast(request: Request, question: Question) -> Answers:
     """Small questions are computed with others that wait; a large one on its own, while they go on."""
     state = request.app.state
     batcher: Batcher = state.batcher
-    if len(question.symbols) <= BATCH_ROWS:
+    if len(question.symbols) <= LARGE_ROWS:
         return await batcher.ask(question)
     return await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)
