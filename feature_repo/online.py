@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.generations import Generation
+from feature_repo.online_calibration import HeldCalibration, calibration_in_force
 from feature_repo.online_source import Fetched, OnlineSource, Part, Source
-from feature_repo.online_views import REGIME, STRATEGY, VIEWS, OnlineView, view_named, window_view
+from feature_repo.online_views import CALIBRATION, REGIME, STRATEGY, VIEWS, OnlineView, view_named, window_view
 from feature_repo.snapshot import Snapshot
 from feature_repo.windows import FORECAST_V1, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
@@ -28,6 +30,7 @@ CLOCK_SECONDS = 0.1
 """How long a reading of the market's clock, which is a file, is good for."""
 WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions")
 STRATEGY_COLUMNS = ("selected_strategy", "strategies", "weights", "confidence")
+MARKET_ROWS = ((REGIME, (MARKET,)), (CALIBRATION, (MARKET,)))
 NOT_ASSIGNED: list[Any] = [None] * len(STRATEGY_COLUMNS)
 
 
@@ -47,6 +50,8 @@ class Served:
         Wall-clock time of the read.
     now
         Market time of the read, against which ages count.
+    generation
+        What was written together with the values; its number is `written_at` in microseconds.
     """
 
     source: Source
@@ -54,6 +59,12 @@ class Served:
     written_at: datetime
     read_at: datetime
     now: datetime
+    generation: Generation
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Delta versions that the values were read from, by table; empty where whoever wrote them did not say."""
+        return self.generation.versions or {}
 
     @property
     def is_degraded(self) -> bool:
@@ -88,6 +99,8 @@ class OnlineBatch:
         The strategy in force; None and empty where none has been assigned yet.
     regime
         Regime of the market, None before the first is known.
+    calibration
+        Calibration in force; None before the first, and once it has expired.
     missing
         Symbols without a model input, or with one of another size, made for an earlier signature.
     known_time
@@ -110,6 +123,7 @@ class OnlineBatch:
     weights: list[list[float]]
     confidence: list[float | None]
     regime: str | None
+    calibration: HeldCalibration | None
     missing: list[str]
     known_time: list[datetime]
     expired: list[tuple[str, ...]]
@@ -123,6 +137,11 @@ class OnlineBatch:
     def source(self) -> Source:
         """Who answered."""
         return self.served.source
+
+    @property
+    def generation(self) -> Generation:
+        """What was written together with the values: its number, the market time and the versions of the tables."""
+        return self.served.generation
 
     @property
     def event_age(self) -> list[timedelta]:
@@ -245,8 +264,8 @@ class OnlineReader:
         NotReadyError
             If nothing was ever materialised, and no snapshot stands in.
         """
-        fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), (REGIME, [MARKET])])
-        windows, strategies, regimes = fetched.parts
+        fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), *MARKET_ROWS])
+        windows, strategies, regimes, calibrations = fetched.parts
         served = self._served(fetched)
         found, places, values = self._usable(windows)
         read_window, read_strategy = self._read_window, self._read_strategy
@@ -267,6 +286,7 @@ class OnlineReader:
             weights=[[] if row[2] is None else row[2].tolist() for row in assigned],
             confidence=[row[3] for row in assigned],
             regime=self._read_regime(regimes.held[0]) if regimes.held else None,
+            calibration=calibration_in_force(calibrations.held, served.now),
             missing=[] if kept is None else [symbol for n, symbol in enumerate(symbols) if n not in kept],
             known_time=[_instant(known[place]) for place in places],
             expired=self._expired(fetched, found, places, served.now),
@@ -289,11 +309,11 @@ class OnlineReader:
         self, fetched: Fetched, found: Sequence[int], places: Sequence[int], now: datetime
     ) -> list[tuple[str, ...]]:
         """Names of the expired views behind each symbol."""
-        views = (self._window, STRATEGY, REGIME)
+        views, parts = (self._window, STRATEGY, REGIME), fetched.parts[:3]
         oldest = [_oldest(view, now) for view in views]
-        if not any(part.held and part.event.min() < at for part, at in zip(fetched.parts, oldest, strict=True)):
+        if not any(part.held and part.event.min() < at for part, at in zip(parts, oldest, strict=True)):
             return [()] * len(found)
-        windows, strategies, regimes = (part.event < at for part, at in zip(fetched.parts, oldest, strict=True))
+        windows, strategies, regimes = (part.event < at for part, at in zip(parts, oldest, strict=True))
         of_held = iter(strategies.tolist())
         of_symbols = [value is not None and next(of_held) for value in fetched.parts[1].values]
         flags = [(windows[place], of_symbols[n], regimes.any()) for n, place in zip(found, places, strict=True)]
@@ -352,7 +372,8 @@ class OnlineReader:
         now = time.monotonic()
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
-        return Served(fetched.source, fetched.reason, _instant(fetched.written_us), SystemClock().now(), self._now)
+        said, read_at = fetched.generation, SystemClock().now()
+        return Served(fetched.source, fetched.reason, _instant(said.number), read_at, self._now, said)
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,10 @@
 """Where packed rows come from: Redis within a deadline, or else the snapshot in memory. It always says which."""
 
+import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -10,7 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.breaker import Breaker
 from feature_repo.deadlines import TimedClient, deadline
-from feature_repo.generations import NUMBER, Index, generation_key, index_key, row_key
+from feature_repo.generations import Generation, Index, generation_key, index_key, row_key
 from feature_repo.online_views import OnlineView
 from feature_repo.packing import Words
 from feature_repo.redis_server import redis_url
@@ -66,14 +68,14 @@ class Fetched:
         Who answered.
     reason
         Why Redis did not; empty when it did.
-    written_us
-        Wall-clock time of the generation, microseconds since 1970.
+    generation
+        What was said when these rows were written, or loaded by the snapshot.
     """
 
     parts: list[Part]
     source: Source
     reason: str
-    written_us: int
+    generation: Generation
 
 
 class _Unusable(Exception):  # noqa: N818 - no error: a reason to ask the snapshot
@@ -116,12 +118,13 @@ class OnlineSource:
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
             self._require_current(raw[0], loaded)
+            said = _parsed(raw[0])
             parts = self._parts(raw, keys, asked, loaded)
         except (_Unusable, OnlineStoreError) as problem:
             stand_in = self._loaded(problem)
             kept = [None, *map(stand_in.values.get, keys[1:])]
-            return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.at)
-        return Fetched(parts, "redis", "", NUMBER.unpack_from(raw[0])[0])
+            return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.said)
+        return Fetched(parts, "redis", "", said)
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""
@@ -163,7 +166,7 @@ class OnlineSource:
         if generation is None:
             raise _Unusable("Redis is empty: it has lost what was materialised, or nothing has been yet")
         newest = loaded.generation.number if loaded and loaded.generation else 0
-        if NUMBER.unpack_from(generation)[0] < newest:
+        if _parsed(generation).number < newest:
             raise _Unusable("Redis has fallen back behind the last materialisation")
 
     def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
@@ -216,6 +219,15 @@ class OnlineSource:
             f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
             "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
         )
+
+
+@lru_cache(maxsize=4)
+def _parsed(raw: bytes) -> Generation:
+    """What a generation says of itself, parsed once for all the reads that are answered from it."""
+    try:
+        return Generation.from_bytes(raw)
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise _Unusable("Redis holds a generation in another layout") from error
 
 
 def _is_of(problem: BaseException | None, kind: type[BaseException]) -> bool:

@@ -24,6 +24,7 @@ from feature_repo.snapshot import remember
 from feature_repo.training_frames import TrainingFrame, training_frame
 from feature_repo.windows import FORECAST_V1, WindowSpec
 from lake.clock import require_utc
+from lake.pins import hold
 from lake.report import Report
 from lake.settings import Settings
 from lake.settings import settings as read_settings
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 WRITE_SECONDS = 10.0
+HOLDER = "online"
+"""Keeps the table versions behind this generation and the one before readable; see `lake.pins`."""
 
 
 def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: Settings | None = None) -> OnlineBatch:
@@ -117,6 +120,8 @@ def _fill(lake: Lake, settings: Settings, server: Redis, until: datetime) -> tup
     for view in VIEWS:
         last = held if held is not None and held.layouts.get(view.name) == layouts[view.name] else None
         rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
+    # Before anyone can be answered from them: a forecast may wait in the log for longer than a vacuum spares them.
+    hold(lake, HOLDER, [versions, *((held.versions,) if held is not None and held.versions else ())])
     # Rows that go on from a generation are too few for a server that has lost it.
     expected = 0 if held is None else held.number
     return publish(server, rows, until=until, versions=versions, expected=expected), False

@@ -31,14 +31,14 @@ class Loaded:
     ----------
     generation
         The one whose rows these are; None if they are the tables' newest.
-    at
-        Wall-clock time, in microseconds, at which they were written, or else read.
+    said
+        The same, or what a generation of these rows would say: when they were read, as of when, from which versions.
     """
 
     values: dict[str, bytes] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
     generation: Generation | None = None
-    at: int = 0
+    said: Generation = field(default_factory=lambda: Generation(0))
 
 
 def generation_path(settings: Settings) -> Path:
@@ -157,4 +157,4 @@ class Snapshot:
             names[view.name] = rows[view.entity].to_list()
             keys = [row_key(view.name, name) for name in names[view.name]]
             values |= dict(zip(keys, view.layout.pack(rows, at), strict=True))
-        return Loaded(values, names, said, at)
+        return Loaded(values, names, said, said or Generation(at, until, versions))

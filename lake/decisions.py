@@ -64,6 +64,22 @@ FORECASTS = TableSpec(
     ),
 )
 
+RECEIPTS = TableSpec(
+    name="receipts",
+    layer="decisions",
+    meaning="What each forecast was made from, under a seal, so that it can be made again (docs/receipts.md).",
+    key=("forecast_id",),
+    restates=False,
+    by_year=True,
+    columns=(
+        Column("forecast_id", TEXT, "", "forecast it belongs to; one for all that a model replayed together"),
+        Column("event_time", INSTANT, "UTC", "as_of of the forecast; of the last one of those replayed together"),
+        Column("known_time", INSTANT, "UTC", "market time at which it was made"),
+        Column("content", TEXT, "", "the receipt, as JSON"),
+        Column("seal", TEXT, "", "SHA-256 of content, which holds one of the row in forecasts"),
+    ),
+)
+
 OUTCOMES = TableSpec(
     name="outcomes",
     tolerance=RECOMPUTED,
@@ -184,6 +200,26 @@ STRATEGY_ASSIGNMENTS = TableSpec(
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
         Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
+    ),
+)
+
+CALIBRATIONS = TableSpec(
+    name="calibrations",
+    tolerance=RECOMPUTED,
+    layer="decisions",
+    meaning="By how much the bands of forecasts made from a close on are corrected, per regime and horizon.",
+    key=("market", "event_time"),
+    restates=False,
+    columns=(
+        Column("market", TEXT, "", "index that stands for the market"),
+        Column("event_time", INSTANT, "UTC", "close by which every outcome it was learned from was known"),
+        KNOWN_TIME,
+        Column("regimes", pl.List(pl.String()), "", "regime of each entry of the lists"),
+        Column("horizons", pl.List(pl.Int32()), "sessions", "horizon of each entry"),
+        Column("lower", pl.List(pl.Float64()), "", "factor of p50 - p10"),
+        Column("upper", pl.List(pl.Float64()), "", "factor of p90 - p50"),
+        Column("trust", pl.List(pl.Float64()), "", "share of the probability's distance from a half that is believed"),
+        Column("sessions", pl.List(pl.Float64()), "", "sessions of the regime learned from"),
     ),
 )
 

@@ -7,7 +7,7 @@ whoever makes one calls `pin`. `lake.maintenance` keeps every version that is in
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -51,6 +51,28 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
         for table, version in versions.items():
             held[table] = sorted({*held.get(table, []), version})
         write_durably(_file(lake, holder), json.dumps({"holder": holder, "versions": held}, indent=1, sort_keys=True))
+
+
+def hold(lake: Lake, holder: str, generations: Sequence[Mapping[str, int]]) -> None:
+    """Let a holder keep these versions and no others; one that is not there any more is left out.
+
+    For a holder that moves on with the tables, as the online store does: what is the newest now, and what was before.
+
+    Parameters
+    ----------
+    generations
+        Table name to version, for each state that is to stay readable.
+    """
+    with hold_pins(lake):
+        file = _file(lake, holder)
+        held = _read(file)
+        kept: dict[str, list[int]] = {}
+        for table, version in {item for versions in generations for item in versions.items()}:
+            known = {*held.get(table, ()), *delta_log.readable(lake.root / table)[-1:]}
+            if version in known or _fault(lake.root / table, version) is None:
+                kept[table] = sorted({*kept.get(table, ()), version})
+        if kept != held:
+            write_durably(file, json.dumps({"holder": holder, "versions": kept}, indent=1, sort_keys=True))
 
 
 def _fault(folder: Path, version: int) -> str | None:

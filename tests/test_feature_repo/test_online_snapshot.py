@@ -51,6 +51,21 @@ def test_without_a_materialisation_the_snapshot_is_what_is_known_now(market: Lak
     assert snapshot.refresh()
 
 
+def test_an_answer_from_the_snapshot_says_which_table_versions_it_was_read_from(
+    market: Lake, settings: Settings
+) -> None:
+    newest = market.versions([view.table for view in VIEWS if market.exists(view.table)])
+    snapshot = Snapshot(settings, VIEWS, FixedClock(close_of(0)))
+    snapshot.refresh()
+    served = OnlineReader(settings, snapshot=snapshot, clock=CLOCK).read(SYMBOLS).served
+    assert (served.versions, served.generation.until) == (newest, close_of(0))
+    said = materialized(market, settings)
+    store_generation(market, 1)
+    snapshot.refresh()
+    served = OnlineReader(settings, snapshot=snapshot, clock=CLOCK).read(SYMBOLS).served
+    assert (served.versions, served.generation) == (said.versions, said)
+
+
 def test_a_snapshot_whose_versions_are_gone_takes_the_newest(market: Lake, settings: Settings) -> None:
     remember(settings, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
     snapshot = Snapshot(settings, [WINDOW], CLOCK)

@@ -13,11 +13,12 @@ from feature_repo.delta_source import KNOWN_TIME_US
 from feature_repo.online import OnlineBatch
 from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
 from feature_repo.redis_server import running_redis
-from feature_repo.retrieval import OnlineReader, feature_store, materialize
+from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
 from feature_repo.update import update_regimes, update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, WindowSpec, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
+from lake.pins import pins_in_use
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -234,6 +235,20 @@ def test_a_second_materialisation_is_skipped_until_something_changes(
     assign(small_lake, DEMO_START, ["AAA"])
     assert not materialize(small_lake, settings, DEMO_START).skipped
     assert OnlineReader(settings).read(["AAA"]).selected_strategy == ["lstm"]
+
+
+def test_what_is_served_says_its_versions_and_keeps_them_readable(
+    small_lake: Lake, settings: Settings, redis: str
+) -> None:
+    """A forecast may wait in the log for longer than a vacuum spares what it was made from."""
+    stood = []
+    for day in range(3):
+        assign(small_lake, DEMO_START + timedelta(days=day), ["AAA"])
+        stood.append(materialize(small_lake, settings, DEMO_START + timedelta(days=day)).details["table_versions"])
+        served = OnlineReader(settings).read(["AAA"]).served
+        assert (served.versions, served.generation.until) == (stood[-1], DEMO_START + timedelta(days=day))
+    held = [version for version, users in pins_in_use(small_lake)[STRATEGY_ASSIGNMENTS.name].items() if HOLDER in users]
+    assert sorted(held) == [versions[STRATEGY_ASSIGNMENTS.name] for versions in stood[1:]]
 
 
 def test_a_server_that_lost_everything_is_filled_again(small_lake: Lake, settings: Settings, redis: str) -> None:

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from lake import delta_log, maintenance, pins
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.maintenance import clean_log, difference, history, vacuum
-from lake.pins import pin, pins_in_use, unpin
+from lake.pins import hold, pin, pins_in_use, unpin
 from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
 
@@ -155,6 +155,15 @@ def test_who_uses_which_version_is_known(lake: Lake) -> None:
     unpin(lake, "model:a")
     unpin(lake, "model:never there")
     assert pins_in_use(lake) == {"facts": {1: {"rows of sayings"}, 2: {"training:b"}}}
+
+
+def test_a_holder_that_moves_on_lets_go_of_what_it_held(lake: Lake) -> None:
+    for day in range(4):
+        lake.merge(FACTS, session(day))
+    hold(lake, "online", [{FACTS.name: 1}, {FACTS.name: 2}])
+    assert pins_in_use(lake)[FACTS.name] == {1: {"online"}, 2: {"online"}}
+    hold(lake, "online", [{FACTS.name: 3}, {FACTS.name: 2}, {FACTS.name: 99, "another": 0}])
+    assert pins_in_use(lake) == {FACTS.name: {2: {"online"}, 3: {"online"}}}
 
 
 def test_a_version_that_is_not_there_cannot_be_pinned(lake: Lake) -> None:
