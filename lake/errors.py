@@ -18,6 +18,7 @@
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
     └── ModelError           a model artefact is missing, altered, or answers nonsense
+        ├── RefusedModelError  a version that was to answer fails a check
         ├── ParityError      the exported model does not compute what the trained one does
         └── EngineError      the engine refused its input or output
 """
@@ -87,6 +88,10 @@ class OverloadedError(QuantlakeError):
 
 class ModelError(QuantlakeError):
     """A model artefact is missing, was altered, or answers nonsense."""
+
+
+class RefusedModelError(ModelError):
+    """A version that was to answer, or to be on trial, fails a check; nothing was changed."""
 
 
 class ParityError(ModelError):

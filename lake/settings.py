@@ -60,6 +60,12 @@ class Settings(BaseSettings):
         default="",
         description="web pages that may ask, e.g. https://desk.example, with commas between; none when empty",
     )
+    canary_margin: float = Field(
+        default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
+    )
+    canary_alpha: float = Field(
+        default=0.05, gt=0, lt=1, description="largest probability of rolling back a canary within the margin"
+    )
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
 

@@ -18,7 +18,7 @@ from lake.errors import ModelError, QuantlakeError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
 from serving.bundles import Bundle
-from serving.deployment.candidates import load_candidate
+from serving.deployment.candidates import require_candidate
 from serving.deployment.moves import CHAMPION, Move, Office, note, write_down
 from serving.deployment.placing import FILES, place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
@@ -190,18 +190,21 @@ class RegistryFollower:
         self._tried[model] = (version, time.monotonic())
         try:
             release = _fetched(self._registry, office.configured, model, version)
-            bundle = load_candidate(office.configured, model, release).bundle
-        except (QuantlakeError, OSError) as error:
-            refusal = Refusal(
-                model=model, version=version, reason=str(error), since=SystemClock().now(), refused_by="registry"
-            )
-            if keep_refusal(office.configured, refusal):
-                note(office, "model.promote", "refused", {"model": model, "version": version, "reason": str(error)})
-            return f"version {version} of {model} is refused: {error}"
+            bundle = require_candidate(office.configured, model, release).bundle
+        except Exception as error:  # noqa: BLE001 - whatever its files make a library raise, it is refused for it
+            return self._refuse(model, version, error)
         write_down(office, _promotion(bundle, version, before, {}))
         write_deployment(office.configured, deployment.promoted(model, release).in_line(model, version))
         lift_refusal(office.configured, model)
         return f"version {version} of {model} is in service"
+
+    def _refuse(self, model: str, version: str, error: Exception) -> str:
+        """Note why a version is not put in service: beside the deployment, and once in the audit trail."""
+        reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
+        refusal = Refusal(model=model, version=version, reason=reason, since=SystemClock().now(), refused_by="registry")
+        if keep_refusal(self._office.configured, refusal):
+            note(self._office, "model.promote", "refused", {"model": model, "version": version, "reason": reason})
+        return f"version {version} of {model} is refused: {reason}"
 
     def _was_tried(self, model: str, version: str) -> bool:
         tried, at = self._tried.get(model, ("", 0.0))
@@ -335,13 +338,16 @@ class _Registry:
         """Point the alias at a version."""
         self._client.set_registered_model_alias(name, ALIAS, version)
 
+    def _versions(self, name: str) -> list[str]:
+        return [f"{name} {found.version}" for found in self._client.search_model_versions(f"name = '{name}'")]
+
     def _version(self, name: str, version: str) -> Any:
         from mlflow.exceptions import MlflowException
 
         try:
             return self._client.get_model_version(name, version)
         except MlflowException as error:
-            raise UnknownNameError(f"version of {name} in the registry", version, []) from error
+            raise UnknownNameError("model version", f"{name} {version}", self._versions(name)) from error
 
 
 def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feature_repo.windows import FORECAST_V1, HORIZONS, QUANTILES
-from lake.errors import ModelError
+from lake.errors import ModelError, QuantlakeError, RefusedModelError
 from serving.bundles import load_release
 from serving.runtime import load_engine
 from serving.runtime.warming import warm
@@ -53,3 +53,22 @@ def load_candidate(
     engine = load_engine(bundle, configured)
     warm(engine)
     return Loaded(bundle, engine)
+
+
+def require_candidate(configured: "Settings", name: str, release: "Release") -> Loaded:
+    """Load a version that somebody asks to put in service or on trial.
+
+    Raises
+    ------
+    RefusedModelError
+        Whatever it fails for; nothing is changed.
+    """
+    try:
+        return load_candidate(configured, name, release)
+    except QuantlakeError as error:
+        raise RefusedModelError(f"Version {release.version} of '{name}' is refused. {error}") from error
+    except Exception as error:
+        # A file can make a library raise anything, and whatever it is, it may not answer.
+        raise RefusedModelError(
+            f"Version {release.version} of '{name}' is refused: {type(error).__name__}: {error}. Promote another one."
+        ) from error

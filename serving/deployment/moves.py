@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lake.clock import SystemClock
-from lake.errors import NotReadyError
+from lake.errors import NotReadyError, UnknownNameError
 from lake.tables import PROMOTIONS
 from serving import audit
-from serving.deployment.candidates import load_candidate
+from serving.deployment.candidates import require_candidate
 from serving.deployment.record import Challenger, Release, moving, read_deployment, write_deployment
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def promote(office: Office, model: str, version: str) -> Move:
     ------
     UnknownNameError
         If that version was never placed here.
-    ModelError
+    RefusedModelError
         If it does not pass the checks of a candidate.
     NotReadyError
         If it is in service already.
@@ -73,26 +73,38 @@ def promote(office: Office, model: str, version: str) -> Move:
     return move
 
 
-def roll_back(office: Office, model: str, *, evidence: "Mapping[str, Any] | None" = None) -> Move:
+def roll_back(
+    office: Office, model: str, *, only: str | None = None, evidence: "Mapping[str, Any] | None" = None
+) -> Move:
     """Take the last move of a model back: end its trial if one runs, else put the champion before in service again.
+
+    Parameters
+    ----------
+    only
+        Version on trial that is meant; nothing is done when another one is, or none.
 
     Raises
     ------
     NotReadyError
         If nothing runs on trial and no champion came before.
-    ModelError
+    UnknownNameError
+        If there is no such model in service.
+    RefusedModelError
         If the champion before does not pass the checks of a candidate any more.
     """
     with moving(office.configured):
         deployment = read_deployment(office.configured)
         challenger, champion = deployment.challenger_of(model), deployment.champions.get(model)
+        if only is not None and (challenger is None or challenger.version != only):
+            raise NotReadyError(f"Version {only} of '{model}' is not on trial any more; nothing is taken back.")
         if challenger is not None:
             move = _end_of_trial(challenger, champion, "model.rollback", evidence or {})
             _put_in_force(office, move, deployment.without_trial(model))
             return move
+        if champion is None:
+            raise UnknownNameError("model", model, deployment.champions)
         release = former_release(office, deployment, model)
-        before = deployment.versions[model]
-        move = _champion(office, model, release, before, "model.rollback", evidence or {})
+        move = _champion(office, model, release, champion.version, "model.rollback", evidence or {})
         _put_in_force(office, move, deployment.rolled_back(model, release))
     return move
 
@@ -106,7 +118,7 @@ def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: 
         If that version was never placed here.
     NotReadyError
         If the version is the champion itself, or no champion of that name is in service.
-    ModelError
+    RefusedModelError
         If it does not pass the checks of a candidate.
     """
     with moving(office.configured):
@@ -118,7 +130,7 @@ def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: 
                 f"Version {version} of '{model}' cannot be on trial: the champion is {champion or 'none'}. Put another "
                 "version on trial."
             )
-        digest = load_candidate(office.configured, model, release).bundle.digest
+        digest = require_candidate(office.configured, model, release).bundle.digest
         challenger = Challenger(
             model=model, version=version, digest=digest, mode=mode, share=share, since=SystemClock().now()
         )
@@ -199,7 +211,7 @@ def _champion(
     evidence: "Mapping[str, Any] | None" = None,
 ) -> Move:
     """Check the version that is to be champion, and describe the move."""
-    digest = load_candidate(office.configured, model, release).bundle.digest
+    digest = require_candidate(office.configured, model, release).bundle.digest
     return Move(
         model=model,
         alias=CHAMPION,

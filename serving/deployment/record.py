@@ -131,7 +131,7 @@ class Deployment(BaseModel):
             raise UnknownNameError("model", model, self.registered)
         known = self.registered[model]
         if version not in known:
-            raise UnknownNameError(f"version of {model}", version, known)
+            raise UnknownNameError("model version", f"{model} {version}", [f"{model} {one}" for one in known])
         return Release(version=version, digest=known[version])
 
     def knowing(self, model: str, release: Release) -> "Deployment":
