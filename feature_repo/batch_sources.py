@@ -11,5 +11,6 @@ window_source = DeltaSource(
     "model_windows", equals={"signature": FORECAST_V1.name}, name=f"model_windows_{FORECAST_V1.name}"
 )
 strategy_source = DeltaSource("strategy_assignments")
+calibration_source = DeltaSource("calibrations")
 
-SOURCES = (*feature_sources.values(), regime_source, window_source, strategy_source)
+SOURCES = (*feature_sources.values(), regime_source, window_source, strategy_source, calibration_source)

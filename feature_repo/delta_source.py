@@ -102,6 +102,7 @@ VALUE_TYPES: dict[Any, ValueType] = {
     pl.Int64(): ValueType.INT64,
     pl.Int32(): ValueType.INT32,
     pl.Boolean(): ValueType.BOOL,
+    pl.List(pl.Int32()): ValueType.INT32_LIST,
     pl.List(pl.Float32()): ValueType.FLOAT_LIST,
     pl.List(pl.Float64()): ValueType.DOUBLE_LIST,
     pl.List(pl.String()): ValueType.STRING_LIST,

@@ -3,7 +3,7 @@
 from feast import FeatureService
 
 from feature_repo.catalog import GROUPS
-from feature_repo.views import features, regime, strategy, window
+from feature_repo.views import calibration, features, regime, strategy, window
 from feature_repo.windows import FORECAST_V1
 
 TRAINING = "_training"
@@ -14,8 +14,9 @@ forecast_v1 = FeatureService(
         window[["window", "reference_price", "feature_hash", "table_versions"]],
         regime[["regime"]],
         strategy[["selected_strategy", "strategies", "weights", "confidence"]],
+        calibration[["regimes", "horizons", "lower", "upper", "trust", "sessions"]],
     ],
-    description="What one forecast request reads: model input, regime, and the strategy in force",
+    description="What one forecast request reads: model input, regime, and the strategy and calibration in force",
 )
 forecast_v1_training = FeatureService(
     name=FORECAST_V1.name + TRAINING,

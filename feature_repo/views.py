@@ -5,7 +5,13 @@ from datetime import timedelta
 from feast import Entity, FeatureView, Field
 from feast.types import Int64, from_value_type
 
-from feature_repo.batch_sources import feature_sources, regime_source, strategy_source, window_source
+from feature_repo.batch_sources import (
+    calibration_source,
+    feature_sources,
+    regime_source,
+    strategy_source,
+    window_source,
+)
 from feature_repo.catalog import GROUPS
 from feature_repo.delta_source import KNOWN_TIME_US, DeltaSource, value_type
 from feature_repo.entities import market, symbol
@@ -42,5 +48,6 @@ features = {
 regime = _view("regime", regime_source, market, A_WEEK)
 window = _view(f"window_{FORECAST_V1.name}", window_source, symbol, A_WEEK)
 strategy = _view("strategy", strategy_source, symbol, A_QUARTER)
+calibration = _view("calibration", calibration_source, market, A_QUARTER)
 
-VIEWS = (*features.values(), regime, window, strategy)
+VIEWS = (*features.values(), regime, window, strategy, calibration)
