@@ -83,7 +83,7 @@ class Champions:
     """
 
     def __init__(self, configured: "Settings") -> None:
-        self._configured = configured
+        self.configured = configured
         self._lock = threading.Lock()
         self._stamp: tuple[object, object] | None = None
         self._loaded: LoadedModels | None = None
@@ -156,7 +156,7 @@ class Champions:
         if stamp == self._stamp:
             return
         try:
-            deployment = read_deployment(self._configured)
+            deployment = read_deployment(self.configured)
         except (QuantlakeError, OSError) as error:
             self._problem = str(error)
             logger.error("models are not exchanged: %s", error)  # noqa: TRY400 - the message says it all
@@ -196,7 +196,7 @@ class Champions:
             if known.is_release(name, release):
                 return known
         try:
-            return load_candidate(self._configured, name, release)
+            return load_candidate(self.configured, name, release)
         except Exception as error:  # noqa: BLE001 - a file can make a library raise anything, and none of it may answer
             reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
             refusal = Refusal(
@@ -217,11 +217,11 @@ class Champions:
 
     def _read_stamp(self) -> tuple[object, object]:
         """What changes with the deployment, and with the files of what was refused."""
-        return _file_stamp(serving_file(self._configured)), self._refused_stamp()
+        return _file_stamp(serving_file(self.configured)), self._refused_stamp()
 
     def _refused_stamp(self) -> object:
         """Files of refused versions: when one is mended, it is tried again."""
-        folders = [self._configured.models / refusal.model / refusal.version for refusal in self.refusals]
+        folders = [self.configured.models / refusal.model / refusal.version for refusal in self.refusals]
         return [_file_stamp(path) for folder in folders for path in (folder, *sorted(folder.glob("*")))]
 
 

@@ -23,6 +23,16 @@ from serving.api.lookups import (
     StrategyAnswer,
     StrategyPart,
 )
+from serving.api.operators import (
+    BenchmarkAnswer,
+    BenchmarkRequest,
+    ChallengerStatus,
+    EngineTiming,
+    MoveAnswer,
+    RefusalStatus,
+    RollbackRequest,
+    TrialRequest,
+)
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
 from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
@@ -35,8 +45,12 @@ __all__ = [
     "Answer",
     "BatchAnswer",
     "BatchRequest",
+    "BenchmarkAnswer",
+    "BenchmarkRequest",
+    "ChallengerStatus",
     "Command",
     "Data",
+    "EngineTiming",
     "FeatureDeclaration",
     "FeatureSchemaAnswer",
     "FeatureTable",
@@ -48,6 +62,7 @@ __all__ = [
     "Model",
     "ModelPart",
     "ModelStatus",
+    "MoveAnswer",
     "Part",
     "Ping",
     "PredictAnswer",
@@ -57,9 +72,11 @@ __all__ = [
     "Problem",
     "ProblemPage",
     "ProblemPages",
+    "RefusalStatus",
     "Refused",
     "RegimeAnswer",
     "Request",
+    "RollbackRequest",
     "StatusAnswer",
     "StoredForecast",
     "Strategy",
@@ -68,5 +85,6 @@ __all__ = [
     "Subscription",
     "Symbol",
     "SymbolsAnswer",
+    "TrialRequest",
     "Unavailable",
 ]

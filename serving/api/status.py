@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from serving.api.base import Answer, Part
+from serving.api.operators import ChallengerStatus, RefusalStatus
 
 
 class ModelStatus(Part):
@@ -32,6 +33,8 @@ class StatusAnswer(Answer):
     market_now: datetime
     models: list[ModelStatus]
     problem: str | None = Field(description="why the newest promotion is not in service, if it is not")
+    challengers: list[ChallengerStatus] = Field(description="versions on trial")
+    refused: list[RefusalStatus] = Field(description="versions that were asked for and failed a check")
 
 
 class Instrument(Part):

@@ -8,9 +8,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from lake.universe import INSTRUMENTS
 from serving import api
+from serving.deployment.refusals import read_refusals
 from serving.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:
+    from serving.deployment.refusals import Refusal
     from serving.predictor import Predictor
 
 
@@ -72,7 +74,14 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
             for name, bundle in models.bundles.items()
         ],
         problem=predictor.champions.problem,
+        challengers=[api.ChallengerStatus(**one.said.model_dump()) for one in models.challengers],
+        refused=[api.RefusalStatus(**one.model_dump()) for one in _refusals(predictor)],
     )
+
+
+def _refusals(predictor: "Predictor") -> "list[Refusal]":
+    """What this worker refused, then what the process that follows the registry did."""
+    return [*predictor.champions.refusals, *read_refusals(predictor.champions.configured)]
 
 
 def _registry() -> Any:
