@@ -183,6 +183,14 @@ NO_LOG = Kind(
     "Check the disk under QUANTLAKE_HOME; see the service's log.",
     1,
 )
+NO_LIMITER = Kind(
+    "limiter-not-available",
+    503,
+    "Limiter not available",
+    "Redis does not answer, so requests cannot be counted, and those of operators are not let through uncounted.",
+    "Start Redis, or use a key of the tier 'unlimited', which is not counted.",
+    1,
+)
 NO_SELECTION = Kind(
     "selection-not-usable",
     503,
@@ -216,6 +224,7 @@ KINDS: tuple[Kind, ...] = (
     NO_MODEL,
     NO_ONLINE_STORE,
     NO_LOG,
+    NO_LIMITER,
     NO_SELECTION,
     NOT_AVAILABLE,
 )

@@ -1,0 +1,63 @@
+"""What the guard knows: keys, tokens, limits, and where to write down what operators do."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from lake.store import Lake
+from serving import audit
+from serving.access import signing
+from serving.access.keyring import KeyRing
+from serving.access.keys import PREFIX
+from serving.access.limits import Limiter, Verdict
+from serving.access.tokens import TokenReader, issue
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from serving.access.callers import Caller
+
+
+class Access:
+    """Keys, tokens and limits of one home.
+
+    Parameters
+    ----------
+    settings
+        Say which home, and where Redis is.
+    """
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings, self._lake = settings, Lake.open(settings)
+        self._ring = KeyRing(settings)
+        self._tokens = TokenReader(settings, self._ring)
+        self._limiter = Limiter(settings)
+
+    @classmethod
+    def open(cls, settings: "Settings") -> "Access":
+        """Return the access of a home that can sign tokens."""
+        signing.current(settings)
+        return cls(settings)
+
+    def find(self, shown: str) -> "Caller | None":
+        """Return who shows a key or a token; None where it opens nothing."""
+        return self._ring.find(shown) if shown.startswith(f"{PREFIX}_") else self._tokens.find(shown)
+
+    def is_in_force(self, caller: "Caller") -> bool:
+        """Whether what a caller once showed still opens anything."""
+        return time.time() < caller.expires_at and self._ring.of_id(caller.key_id) is not None
+
+    async def count(self, caller: "Caller") -> Verdict:
+        """Count one request of a caller."""
+        return await self._limiter.count(caller)
+
+    def issue(self, caller: "Caller") -> str:
+        """Make a token for a caller."""
+        return issue(self._settings, caller)
+
+    def key_set(self) -> dict[str, Any]:
+        """Public keys that tokens are checked with."""
+        return self._tokens.key_set()
+
+    def record(self, caller: "Caller", method: str, path: str, status: int) -> None:
+        """Write down that a caller used a route of operators, and what came of it."""
+        details = {"method": method, "path": path, "role": caller.role, "via": caller.via}
+        audit.record(self._lake, who=caller.who, what="operator.request", result=str(status), details=details)

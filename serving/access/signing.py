@@ -1,0 +1,157 @@
+"""The keys that sign tokens: one signs, and older ones check what they signed until the last of it has ended."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from lake.durable import alone, write_durably
+from lake.errors import ConfigError
+from lake.settings import Settings
+from lake.store import Lake
+from serving import audit
+from serving.access.keys import OWNER_ONLY, folder, require_private
+
+FILE = "signing_keys.json"
+BITS = 2048
+TOKEN_SECONDS = 3_600
+KEPT_AFTER = timedelta(seconds=TOKEN_SECONDS + 60)
+"""How long a key that signs no more still checks: the life of a token, and a minute for clocks."""
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """One pair of keys.
+
+    Parameters
+    ----------
+    kid
+        Its name in the head of a token: the thumbprint of its public half (RFC 7638).
+    public
+        Public half, as a JSON Web Key.
+    private
+        Private half as PEM; None once it signs no more, because then it is deleted.
+    created_at, retired_at
+        Since when it signs, and since when no more.
+    """
+
+    kid: str
+    public: dict[str, str]
+    private: str | None
+    created_at: datetime
+    retired_at: datetime | None = None
+
+    def checks(self, at: datetime) -> bool:
+        """Whether tokens it signed may still be in force."""
+        return self.retired_at is None or at < self.retired_at + KEPT_AFTER
+
+
+def current(settings: Settings) -> SigningKey:
+    """Return the key that signs, made if there is none."""
+    for key in held(settings):
+        if key.private is not None:
+            return key
+    with _alone(settings):
+        for key in held(settings):
+            if key.private is not None:
+                return key
+        made = _make()
+        _write(settings, [*held(settings), made])
+        return made
+
+
+def rotate(settings: Settings, *, by: str) -> SigningKey:
+    """Let a new key sign; the one that did loses its private half and goes when its tokens have ended."""
+    now = datetime.now(UTC)
+    with _alone(settings):
+        made = _make()
+        old = [
+            key if key.private is None else replace(key, private=None, retired_at=now)
+            for key in held(settings)
+            if key.checks(now)
+        ]
+        _write(settings, [*old, made])
+    audit.record(Lake.open(settings), who=by, what="signing_key.rotate", details={"kid": made.kid})
+    return made
+
+
+def held(settings: Settings) -> list[SigningKey]:
+    """Every pair that is stored, the newest last."""
+    path = signing_path(settings)
+    if not path.exists():
+        return []
+    require_private(path)
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str | None) -> list[SigningKey]:
+    """Make keys from what is stored; no file is no keys."""
+    if text is None:
+        return []
+    try:
+        return [_from_json(one) for one in json.loads(text)["keys"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"The file of the signing keys, {FILE}, cannot be read: {error}. Move it away; a new key is made then, and "
+            "clients ask for new tokens."
+        ) from error
+
+
+def key_set(keys: Sequence[SigningKey], at: datetime) -> dict[str, Any]:
+    """Public halves of the keys that check at an instant, as a JSON Web Key Set (RFC 7517)."""
+    return {"keys": [key.public for key in keys if key.checks(at)]}
+
+
+def signing_path(settings: Settings) -> Path:
+    """File of the pairs."""
+    return settings.home / "access" / FILE
+
+
+def _make() -> SigningKey:
+    pair = rsa.generate_private_key(public_exponent=65_537, key_size=BITS)
+    private = pair.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    jwk = RSAAlgorithm.to_jwk(pair.public_key(), as_dict=True)
+    kid = _thumbprint(jwk)
+    public = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": str(jwk["n"]), "e": str(jwk["e"])}
+    return SigningKey(kid, public, private, datetime.now(UTC))
+
+
+def _thumbprint(jwk: dict[str, Any]) -> str:
+    said = json.dumps({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(said.encode()).digest()).decode().rstrip("=")
+
+
+def _alone(settings: Settings) -> AbstractContextManager[None]:
+    return alone(folder(settings) / ".signing.lock", "The file of the signing keys")
+
+
+def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:
+    said = {"format": 1, "keys": [vars(key) for key in keys]}
+    write_durably(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
+
+
+def _from_json(said: dict[str, Any]) -> SigningKey:
+    retired = said["retired_at"]
+    return SigningKey(
+        said["kid"],
+        dict(said["public"]),
+        said["private"],
+        datetime.fromisoformat(said["created_at"]),
+        None if retired is None else datetime.fromisoformat(retired),
+    )
+
+
+def _instant(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.isoformat()
