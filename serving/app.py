@@ -9,15 +9,16 @@ from fastapi_offline import FastAPIOffline
 from serving import middleware, problems
 from serving.batching import Batcher
 from serving.latest import LatestForecasts
-from serving.routes import forecasts, lookups, status
+from serving.routes import forecasts, lookups, status, streams
 from serving.routes import problems as problem_pages
+from serving.streaming import Hub
 
 if TYPE_CHECKING:
     from serving.predictor import Predictor
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, status, problem_pages)
+ROUTES = (forecasts, lookups, status, streams, problem_pages)
 
 
 def build_app(predictor: "Predictor | None" = None) -> FastAPI:
@@ -43,4 +44,5 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     """Let an application answer by a predictor."""
     app.state.predictor = predictor
     app.state.batcher = batcher or Batcher(predictor)
+    app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)

@@ -177,7 +177,7 @@ def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
             scope,
             hint=f"Send e.g. {example} as application/json; see /docs.",
         )
-    said = "; ".join(_rule(found) for found in errors[:5])
+    said = rules(errors)
     if scope["method"] != "POST":
         return respond(kinds.INVALID, said, scope)
     return respond(kinds.INVALID, said, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
@@ -190,6 +190,11 @@ def is_json(scope: "Scope") -> bool:
             announced = value.split(b";")[0].strip().lower()
             return bool(announced == b"application/json" or announced.endswith(b"+json"))
     return False
+
+
+def rules(errors: "Sequence[Any]") -> str:
+    """Say which rules are broken and where, of pydantic's list of errors: the first five of them."""
+    return "; ".join(_rule(found) for found in errors[:5])
 
 
 def _rule(found: dict[str, Any]) -> str:

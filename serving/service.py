@@ -37,8 +37,8 @@ class AnswerFirst:
         self._bentoml = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Route by kind: HTTP to ours, the life cycle to BentoML."""
-        await (app if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+        """Route by kind: HTTP and WebSockets to ours, the life cycle to BentoML."""
+        await (app if scope["type"] in {"http", "websocket"} else self._bentoml)(scope, receive, send)
 
 
 @bentoml.service(
