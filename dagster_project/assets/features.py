@@ -63,9 +63,13 @@ def model_windows(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_windows(platform.lake, platform.clock))
 
 
-@dg.asset(group_name=GROUP, deps=[model_windows, regimes, "strategy_assignments"], kinds={"feast", "redis"})
+@dg.asset(
+    group_name=GROUP,
+    deps=[model_windows, regimes, "strategy_assignments", "calibrations"],
+    kinds={"feast", "redis"},
+)
 def online_store(platform: Platform) -> dg.MaterializeResult:
-    """Features, windows, regime and selected strategy in Redis: what one request reads."""
+    """Features, windows, regime, selected strategy and calibration in Redis: what one request reads."""
     from feature_repo.retrieval import materialize
 
     return materialized(materialize(platform.lake, platform.settings, platform.clock.now()))

@@ -48,6 +48,14 @@ def selections(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_selections(platform.lake, platform.settings, platform.clock))
 
 
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels", selections], kinds={"numpy", "delta"})
+def calibrations(platform: Platform) -> dg.MaterializeResult:
+    """By how much forecast bands are corrected, so that they cover what they promise."""
+    from serving.calibrations import update_calibrations
+
+    return materialized(update_calibrations(platform.lake, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
 def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     """The strategy in force for each symbol now."""
