@@ -82,7 +82,7 @@ class Guard:
             await self._app(scope, receive, _adding(headers, send))
 
     def _not_declared(self, scope: "Scope") -> Refusal:
-        methods = [method for method in self._policy.methods(scope["path"]) if method != WEBSOCKET]
+        methods = [] if scope["type"] == "websocket" else self._policy.methods(scope["path"])
         where = f"{_method(scope)} {scope['path'][:80]}"
         if methods:
             allow = ", ".join(methods)

@@ -75,6 +75,7 @@ class Limiter:
         self._breaker = Breaker()
         self._items = {tier: RateLimitItemPerHour(n) for tier, n in REQUESTS_AN_HOUR.items() if n is not None}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool: Any = None
 
     async def count(self, caller: Caller) -> Verdict:
         """Count one request and say whether it may go on; never slower than the deadline by more than a blink."""
@@ -106,7 +107,7 @@ class Limiter:
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
-        self._pool: Any = ConnectionPool.from_url(
+        self._pool = ConnectionPool.from_url(
             self._url,
             socket_timeout=self._seconds,
             socket_connect_timeout=self._seconds,

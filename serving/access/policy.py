@@ -96,9 +96,10 @@ class Policy:
         return None
 
     def methods(self, path: str) -> list[str]:
-        """Methods that are declared for a path, sorted."""
+        """Methods of HTTP that are declared for a path, sorted."""
         plain = {method for method, known in self._plain if known == path}
-        return sorted(plain | {rule.method for rule, pattern in self._patterns if pattern.fullmatch(path)})
+        found = plain | {rule.method for rule, pattern in self._patterns if pattern.fullmatch(path)}
+        return sorted(found - {WEBSOCKET})
 
 
 def _pattern(path: str) -> re.Pattern[str]:
