@@ -1,14 +1,24 @@
 """A real home for the serving tests: the packaged market, real windows, exported networks, a running Redis."""
 
+import hashlib
+import json
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path  # noqa: TC003 - pytest reads annotations of fixtures
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.redis_server import running_redis
@@ -21,12 +31,15 @@ from lake.settings import Settings
 from lake.sources.packaged import PackagedMarket
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.bundles import Bundle
+from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.deployment.placing import place
+from serving.deployment.record import Release, deployment_or_none, write_deployment
 from serving.export import export_model
 from serving.promotion import register_and_promote
 from training.models import InputSpec, OutputSpec, build_network
 from training.scaling import fit_scaler
 
+START_SECONDS = 20.0
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 WEIGHTS = {"naive": 0.1, "buy_and_hold": 0.2, "ridge": 0.3, "lstm": 0.4}
 
@@ -44,6 +57,29 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(app: FastAPI) -> Iterator[str]:
+    """Serve an application over HTTP on a port of its own, in a thread; gives its address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws_ping_interval=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert time.monotonic() < deadline, "the server did not start in time"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[[FastAPI], AbstractContextManager[str]]:
+    """Serve an application while a block lasts."""
+    return serve
 
 
 @pytest.fixture(scope="session")
@@ -130,3 +166,51 @@ def assignments(home: Home, weights: dict[str, float]) -> pl.DataFrame:
         pl.Series("weights", [list(weights.values())] * windows.height, dtype=pl.List(pl.Float64)),
         pl.lit(0.55).alias("confidence"),
     ).select(STRATEGY_ASSIGNMENTS.names)
+
+
+@pytest.fixture(scope="session")
+def variant(exports: dict[str, Bundle], tmp_path_factory) -> Callable[..., Bundle]:
+    """Make further versions of a model: the real graph with other weights, signed and proved as what it is."""
+    root: Path = tmp_path_factory.mktemp("variants")
+    weights = {"ridge": "weight", "lstm": "head.linear.weight"}
+
+    @cache
+    def make(name: str, number: int) -> Bundle:
+        graph = onnx.load_model_from_string(exports[name].content)
+        (tensor,) = [one for one in graph.graph.initializer if one.name == weights[name]]
+        tensor.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * (1 + number / 8), tensor.name)
+        )
+        return Bundle.load(sign(exports[name].folder, root / f"{name}-{number}", graph.SerializeToString()))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sign_anew() -> Callable[..., Path]:
+    return sign
+
+
+def sign(source: Path, folder: Path, content: bytes, **changes: Any) -> Path:
+    """Lay out a bundle whose signature and proof belong to this content, whatever it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = {"digest": hashlib.sha256(content).hexdigest()}
+    (folder / MODEL_FILE).write_bytes(content)
+    for name, said in ((SIGNATURE_FILE, digest | changes), (PARITY_FILE, digest)):
+        before = json.loads((source / name).read_text())
+        (folder / name).write_text(json.dumps(before | said))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def put() -> Callable[..., Release]:
+    """Place a bundle as a version of a home and put it in service, without a registry."""
+
+    def put_in_service(settings: Settings, bundle: Bundle, version: str, *, is_champion: bool = True) -> Release:
+        place(bundle, settings.models / bundle.name / version)
+        release = Release(version=version, digest=bundle.digest)
+        deployment = deployment_or_none(settings).knowing(bundle.name, release)
+        write_deployment(settings, deployment.promoted(bundle.name, release) if is_champion else deployment)
+        return release
+
+    return put_in_service

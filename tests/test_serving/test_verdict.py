@@ -1,0 +1,211 @@
+"""When a canary is taken back: seldom when it is as good, soon when it is worse, and on pairs of one cause only."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lake.clock import FixedClock
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import FORECASTS, OUTCOMES, PROMOTIONS
+from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
+from serving.deployment.verdict import judge, paired_losses, roll_back_canary
+
+DIGEST = {"3": "3" * 64, "4": "4" * 64}
+START = datetime(2012, 6, 1, 20, tzinfo=UTC)
+NOW = FixedClock(START + timedelta(days=200))
+MARGIN, ALPHA, SESSIONS = 0.02, 0.05, 250
+
+
+def losses(worlds, excess, seed=0):
+    """Mean pinball losses of challenger and champion per world and session: fat tails, a common part, own noise."""
+    random = np.random.default_rng(seed)
+    common = 0.004 * np.exp(0.5 * random.standard_t(4, (worlds, SESSIONS)))
+    own = np.exp(0.15 * random.standard_t(4, (2, worlds, SESSIONS)))
+    return common * own[0] * (1 + excess), common * own[1]
+
+
+def rolled_back_at(challenger, champion, margin=MARGIN):
+    """First session at which a daily look takes the canary back; None if none of the looks does."""
+    for session in range(1, SESSIONS + 1):
+        pairs = zip(challenger[:session], champion[:session], strict=True)
+        if judge(pairs, margin=margin, alpha=ALPHA).is_worse:
+            return session
+    return None
+
+
+def share_rolled_back(worlds, excess, margin):
+    return np.mean(
+        [
+            judge(zip(*pair, strict=True), margin=margin, alpha=ALPHA).is_worse
+            for pair in zip(*losses(worlds, excess), strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("margin", [0.0, MARGIN])
+def test_of_two_equal_models_the_canary_is_taken_back_in_at_most_one_world_of_twenty(margin):
+    assert share_rolled_back(400, 0.0, margin) <= ALPHA
+
+
+def test_a_canary_that_is_worse_within_the_margin_stays():
+    assert share_rolled_back(200, MARGIN * 0.9, MARGIN) <= ALPHA
+
+
+def test_a_clearly_worse_canary_is_taken_back_in_weeks():
+    taken = [rolled_back_at(*pair) for pair in zip(*losses(40, 0.25, seed=1), strict=True)]
+    assert None not in taken
+    assert np.median(taken) <= 30
+
+
+def test_a_look_every_day_finds_what_one_look_at_the_end_finds():
+    """The verdict is about the whole path, so a later recovery does not hide what was seen."""
+    challenger, champion = losses(1, 0.5, seed=2)
+    first = rolled_back_at(challenger[0], champion[0])
+    recovered = [*challenger[0][:first], *champion[0][first:] * 0.5]
+    assert judge(zip(recovered, champion[0], strict=True), margin=MARGIN, alpha=ALPHA).is_worse
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("excess", "margin"), [(0.0, 0.0), (0.0, MARGIN), (MARGIN, MARGIN)])
+def test_the_promise_holds_over_thousands_of_worlds(excess, margin):
+    assert share_rolled_back(5_000, excess, margin) <= ALPHA
+
+
+def test_without_a_session_nothing_is_said():
+    verdict = judge([], margin=MARGIN, alpha=ALPHA)
+    assert (verdict.sessions, verdict.worse, verdict.is_worse) == (0, 1.0, False)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def lake(settings):
+    return Lake.open(settings)
+
+
+def on_trial(settings, mode="canary", share=0.5):
+    challenger = Challenger(
+        model="lstm", version="4", digest=DIGEST["4"], mode=mode, share=share, since=START - timedelta(days=1)
+    )
+    champions = {"lstm": Release(version="3", digest=DIGEST["3"]), "ridge": Release(version="1")}
+    write_deployment(settings, Deployment(champions=champions, challengers=(challenger,), registered={"lstm": DIGEST}))
+    return challenger
+
+
+def say(lake, day, symbol, kind, model_version, loss, horizon=1, name="blend", copy=0):
+    """One matured forecast and its outcome."""
+    at, known = START + timedelta(days=day), START + timedelta(days=day + horizon)
+    identity = f"{day}-{symbol}-{kind}-{model_version}-{horizon}-{copy}"
+    row = {
+        "forecast_id": identity, "kind": kind, "symbol": symbol, "event_time": at, "known_time": at,
+        "made_at": at + timedelta(seconds=copy), "horizon_sessions": horizon, "p10": -0.01, "p50": 0.0, "p90": 0.01,
+        "reference_price": 1.0, "model_name": name, "model_version": model_version, "model_digest": "d",
+        "strategy": "lstm", "regime": "calm", "feature_table_versions": "{}", "feature_hash": "h",
+        "latency_ms": 1.0, "degraded": False,
+    }  # fmt: skip
+    outcome = {
+        "forecast_id": identity, "event_time": known, "known_time": known, "realised_return": 0.0, "error": 0.0,
+        "pinball_loss": loss, "is_covered": True, "is_direction_hit": None,
+    }  # fmt: skip
+    return row, outcome
+
+
+def store(lake, said):
+    lake.merge(FORECASTS, pl.DataFrame([row for row, _ in said], schema=FORECASTS.schema))
+    lake.merge(OUTCOMES, pl.DataFrame([outcome for _, outcome in said], schema=OUTCOMES.schema))
+
+
+def test_losses_are_paired_on_symbol_and_session_and_on_one_cause(settings, lake):
+    challenger = on_trial(settings)
+    store(
+        lake,
+        [
+            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.5),
+            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.9, copy=1),  # asked again: counts once
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-1", 0.25),
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-2", 7.0),  # another trial's
+            say(lake, 0, "B", "scheduled", "lstm-4+ridge-1", 0.7),
+            say(lake, 0, "B", "shadow", "lstm-3+ridge-1", 0.75),
+            say(lake, 0, "C", "served", "lstm-3+ridge-1", 9.0),  # outside the share: nobody to compare with
+            say(lake, 1, "A", "served", "lstm-4+ridge-1", 0.3),  # its champion said nothing
+            say(lake, 2, "A", "served", "4", 0.1, name="lstm"),
+            say(lake, 2, "A", "shadow", "3", 0.2, name="lstm"),
+            say(lake, 3, "A", "served", "lstm-4+ridge-1", 0.1, horizon=5),
+            say(lake, 3, "A", "shadow", "lstm-3+ridge-1", 0.2, horizon=5),
+        ],
+    )
+    pairs = paired_losses(lake, NOW, challenger)
+    assert pairs["symbols"].to_list() == [2, 1]
+    assert pairs["challenger"].to_list() == pytest.approx([0.6, 0.1])
+    assert pairs["champion"].to_list() == pytest.approx([0.5, 0.2])
+
+
+def test_a_challenger_in_the_shadow_is_judged_and_never_taken_back(settings, lake):
+    on_trial(settings, mode="shadow")
+    days = range(60)
+    store(
+        lake,
+        [say(lake, d, "A", "shadow", "lstm-4+ridge-1", 0.9) for d in days]
+        + [say(lake, d, "A", "served", "lstm-3+ridge-1", 0.3) for d in days],
+    )
+    report = roll_back_canary(lake, settings, NOW)
+    assert report.details["verdicts"][0]["is_worse"]
+    assert report.details["rolled_back"] == []
+    assert read_deployment(settings).challengers
+
+
+def canary_says(lake, ratio, sessions):
+    random = np.random.default_rng(5)
+    said = []
+    for day in range(sessions):
+        loss = 0.004 * float(random.uniform(0.5, 1.5))
+        said += [
+            say(lake, day, "A", "served", "lstm-4+ridge-1", loss * ratio),
+            say(lake, day, "A", "shadow", "lstm-3+ridge-1", loss),
+        ]
+    store(lake, said)
+
+
+def test_a_worse_canary_is_taken_back_written_down_and_audited(settings, lake):
+    on_trial(settings)
+    canary_says(lake, 1.4, 40)
+    report = roll_back_canary(lake, settings, NOW)
+    assert report.details["rolled_back"] == ["lstm"]
+    deployment = read_deployment(settings)
+    assert deployment.challengers == ()
+    assert deployment.versions["lstm"] == "3"
+    (row,) = lake.read(PROMOTIONS).to_dicts()
+    assert (row["alias"], row["model_version"], row["previous_version"]) == ("canary", "3", "4")
+    assert '"decided_by": "canary rule"' in row["evidence"]
+    from lake.tables import AUDIT
+
+    assert lake.read(AUDIT)["what"].to_list() == ["model.rollback"]
+    assert roll_back_canary(lake, settings, NOW).skipped
+
+
+def test_a_canary_that_is_as_good_stays(settings, lake):
+    on_trial(settings)
+    canary_says(lake, 1.01, 40)
+    report = roll_back_canary(lake, settings, NOW)
+    assert report.details["verdicts"][0]["sessions"] == 40
+    assert report.details["rolled_back"] == []
+    assert read_deployment(settings).challengers
+
+
+def test_what_has_not_matured_says_nothing(settings, lake):
+    on_trial(settings)
+    canary_says(lake, 1.4, 40)
+    early = FixedClock(START + timedelta(days=3))
+    report = roll_back_canary(lake, settings, early)
+    assert report.details["verdicts"][0]["sessions"] == 3
+    assert report.details["rolled_back"] == []
+
+
+def test_with_nothing_on_trial_nothing_is_judged(settings, lake):
+    assert roll_back_canary(lake, settings, NOW).skipped
