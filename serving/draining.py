@@ -1,4 +1,4 @@
-"""From the forecast log to the lake: every logged forecast in the table `forecasts`, exactly once."""
+"""From the forecast log to the lake: every logged forecast in `forecasts`, its receipt in `receipts`, exactly once."""
 
 import json
 import sqlite3
@@ -13,8 +13,9 @@ import polars as pl
 
 from lake.report import Report
 from lake.spec import INSTANT
-from lake.tables import FORECASTS
+from lake.tables import FORECASTS, RECEIPTS
 from serving.log_files import log_paths, open_log
+from serving.receipts.seals import opened
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -26,7 +27,7 @@ NO_LOG, NOTHING_WAITS = "the service has not answered yet", "every answer is in 
 
 
 def drain(lake: "Lake", configured: "Settings") -> Report:
-    """Bring every logged forecast into the table `forecasts`, exactly once.
+    """Bring every logged forecast into the table `forecasts`, and its receipt into `receipts`, exactly once.
 
     Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
     marked; the next drain merges them again, finds them equal to what is stored, and adds nothing.
@@ -52,16 +53,18 @@ def _drain_file(lake: "Lake", path: Path) -> tuple[int, int]:
     read, added = 0, 0
     with closing(open_log(path)) as connection:
         while waiting := unread(connection, DRAIN_ROWS):
-            added += lake.merge(FORECASTS, as_rows([row for _, row in waiting])).added
-            mark_read(connection, [sequence for sequence, _ in waiting])
+            rows = as_rows([row for _, row, _ in waiting])
+            lake.merge(RECEIPTS, as_receipts(rows, [receipt for *_, receipt in waiting]))
+            added += lake.merge(FORECASTS, rows).added
+            mark_read(connection, [sequence for sequence, *_ in waiting])
             read += len(waiting)
     return read, added
 
 
-def unread(connection: sqlite3.Connection, limit: int) -> list[tuple[int, str]]:
-    """Sequence number and row of the oldest forecasts that are not marked as being in the lake."""
+def unread(connection: sqlite3.Connection, limit: int) -> list[tuple[int, str, str]]:
+    """Sequence number, row and receipt of the oldest forecasts that are not marked as being in the lake."""
     return connection.execute(
-        "SELECT sequence, row FROM forecasts WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
+        "SELECT sequence, row, receipt FROM forecasts WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
     ).fetchall()
 
 
@@ -78,3 +81,13 @@ def as_rows(texts: Sequence[str]) -> pl.DataFrame:
         for name in INSTANTS:
             row[name] = datetime.fromisoformat(row[name])
     return pl.DataFrame(rows, schema=FORECASTS.schema, orient="row")
+
+
+def as_receipts(rows: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
+    """Receipts of logged rows as a frame of the table `receipts`; those of before there were any have none."""
+    parted = [opened(text) if text else ("", "") for text in texts]
+    contents, seals = ([part[place] for part in parted] for place in (0, 1))
+    found = rows.select("forecast_id", "event_time", "known_time").with_columns(
+        pl.Series("content", contents, dtype=pl.String), pl.Series("seal", seals, dtype=pl.String)
+    )
+    return found.filter(pl.col("content") != "")

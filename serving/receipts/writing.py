@@ -1,0 +1,122 @@
+"""Writing receipts on the request path: what many forecasts have in common is made once, and kept as text."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from serving.receipts.code import running_code
+from serving.receipts.receipt import BATCH, EngineSettings, ModelUse, Online, Receipt, Strategy
+from serving.receipts.seals import digest_of, row_digest, sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from feature_repo.online import Served
+    from serving.blend import Member
+    from serving.champions import LoadedModels
+    from serving.rows import Row
+    from serving.runtime.base import Engine
+
+ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
+"""Tables behind a forecast beside those its window was made from."""
+
+OWN = {"format", "forecast_id", "row", "answer", "window_known_time"}
+"""What is a forecast's own."""
+MOST_TEXTS = 256
+
+_texts: dict[tuple[Any, ...], str] = {}
+"""What forecasts have in common, by what it is made from."""
+
+
+def tables_read(served: "Served") -> dict[str, int]:
+    """Versions of the tables behind a forecast, as the online store was filled from them."""
+    versions = served.versions
+    return {name: versions[name] for name in ONLINE_TABLES if name in versions}
+
+
+def receipt_text(
+    row: "Row", logged: "Mapping[str, Any]", answer: str, members: "Sequence[Member]", models: "LoadedModels"
+) -> str:
+    """Compose the receipt of one forecast, sealed, as JSON.
+
+    Parameters
+    ----------
+    row
+        What it was made from.
+    logged
+        Its row in `forecasts`, complete.
+    answer
+        The answer as it will be sent.
+    members
+        Models that took part.
+    models
+        The set they were taken from.
+    """
+    key = (
+        row.served.source,
+        row.served.generation.number,
+        tuple(row.table_versions.items()),
+        tuple(members),
+        row.selected_strategy,
+        tuple(row.weights),
+        row.confidence,
+        row.calibration,
+    )
+    shared = _texts.get(key)
+    if shared is None:
+        if len(_texts) >= MOST_TEXTS:
+            _texts.clear()
+        shared = _texts[key] = _shared(row, members, models)
+    known = row.known_time.isoformat()
+    return sealed(
+        f'{{"format":1,"forecast_id":"{logged["forecast_id"]}","row":"{row_digest(logged)}",'
+        f'"answer":"{digest_of(answer)}","window_known_time":"{known}",{shared}}}'
+    )
+
+
+def batch_receipt(engine: "Engine", made_at: "datetime", tables: "Mapping[str, int]") -> Receipt:
+    """Return the receipt of all that a model replayed together."""
+    use = ModelUse(
+        name=engine.signature.name,
+        version=engine.version,
+        digest=engine.digest,
+        weight=1.0,
+        engine=EngineSettings.of(engine),
+    )
+    return Receipt(
+        forecast_id=batch_id(engine.digest, made_at), tables=dict(tables), models=(use,), code=running_code()
+    )
+
+
+def batch_id(digest: str, made_at: "datetime") -> str:
+    """Id of the receipt that stands for all that a model replayed together."""
+    return BATCH + digest_of(json.dumps([digest, made_at.isoformat()]))[:32]
+
+
+def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
+    """Everything but what is the forecast's own, as the inside of a JSON object."""
+    said = row.served.generation
+    whole = Receipt(
+        forecast_id="",
+        tables=dict(sorted(row.table_versions.items())),
+        online=Online(generation=said.number, until=said.until, source=row.served.source),
+        strategy=Strategy(
+            selected=row.selected_strategy,
+            strategies=tuple(row.strategies),
+            weights=tuple(row.weights),
+            confidence=row.confidence,
+        ),
+        models=tuple(ModelUse(**member._asdict(), engine=_settings_of(member, models)) for member in members),
+        calibration=None if row.calibration is None else row.calibration.to_dict(),
+        code=running_code(),
+    )
+    return whole.model_dump_json(exclude=OWN)[1:-1]
+
+
+def _settings_of(member: "Member", models: "LoadedModels") -> EngineSettings:
+    """How the engine of a member is set, champion or challenger."""
+    engine = models.engines.get(member.name)
+    if engine is None or engine.digest != member.digest:
+        engine = next(one.loaded.engine for one in models.challengers if one.loaded.engine.digest == member.digest)
+    return EngineSettings.of(engine)
