@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lake import calendars
 from serving import api
-from serving.blend import Member, direction_of, name_blend, sign_probability
+from serving.blend import Member, direction_of, name_blend
+from serving.calibration import COVERAGE_TARGET, confidence, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,9 @@ def compose(
             p50=p50,
             p90=p90,
             direction=direction_of(p50),
-            confidence=sign_probability(p10, p50, p90),
+            confidence=confidence(p10, p50, p90, trust=trust_of(row.calibration, horizon)),
+            is_calibrated=row.calibration is not None and row.calibration.knows(horizon),
+            coverage_target=COVERAGE_TARGET,
             horizon_sessions=horizon,
             regime=row.regime,
         ),

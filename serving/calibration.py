@@ -4,7 +4,7 @@ Pure and small: the request path uses it. Where the numbers come from is `servin
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feature_repo.online_calibration import HeldCalibration
+    from serving.forecasting import Forecasts
 
 COVERAGE_TARGET = 0.8
 """Share of outcomes that fall within p10..p90 of a calibrated forecast, in the long run."""
@@ -84,8 +85,24 @@ def calibrate(
     calibrations
         One per row. A row without one, or a horizon that it does not know, stays as it is.
     """
-    factors = np.array([_factors(calibration, tuple(horizons)) for calibration in calibrations])  # [row, horizon, side]
+    # Rows of one read share one object, so it is looked into once, and by identity.
+    distinct = {id(one): _factors(one, tuple(horizons)) for one in calibrations}
+    factors = np.array([distinct[id(one)] for one in calibrations])  # [row, horizon, side]
     return widened(quantiles, factors.reshape(*quantiles.shape[:2], 2))
+
+
+def calibrate_forecasts(
+    said: "Forecasts", horizons: Sequence[int], calibrations: "Sequence[Calibration | None]"
+) -> "Forecasts":
+    """Correct what is answered and what is logged in its shadow in the same way; see `calibrate`."""
+    shadows = {
+        place: [
+            other._replace(quantiles=calibrate(other.quantiles[None], horizons, [calibrations[place]])[0])
+            for other in others
+        ]
+        for place, others in said.shadows.items()
+    }
+    return replace(said, quantiles=calibrate(said.quantiles, horizons, calibrations), shadows=shadows)
 
 
 def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") -> "NDArray[np.float64]":
@@ -96,10 +113,13 @@ def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") ->
     quantiles
         ``[..., quantile]``: p10, p50, p90.
     factors
-        ``[..., side]``: of the lower and of the upper part; above 0.
+        ``[..., side]``: of the lower and of the upper part; above 0. A factor of 1 changes no bit.
     """
     p10, p50, p90 = np.moveaxis(quantiles, -1, 0)
-    return np.stack([p50 - factors[..., 0] * (p50 - p10), p50, p50 + factors[..., 1] * (p90 - p50)], axis=-1)
+    lower, upper = factors[..., 0], factors[..., 1]
+    low = np.where(lower == 1.0, p10, p50 - lower * (p50 - p10))
+    high = np.where(upper == 1.0, p90, p50 + upper * (p90 - p50))
+    return np.stack([low, p50, high], axis=-1)
 
 
 def confidence(p10: float, p50: float, p90: float, *, trust: float = 1.0) -> float:
@@ -124,13 +144,11 @@ def trust_of(calibration: Calibration | None, horizon: int) -> float:
 
 @lru_cache(maxsize=256)
 def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
-    known = (
-        {} if calibration is None else dict(zip(calibration.horizons, range(len(calibration.horizons)), strict=True))
-    )
-    return tuple(
-        (1.0, 1.0) if calibration is None or at is None else (calibration.lower[at], calibration.upper[at])
-        for at in map(known.get, horizons)
-    )
+    if calibration is None:
+        return ((1.0, 1.0),) * len(horizons)
+    sides = zip(calibration.lower, calibration.upper, strict=True)
+    known = dict(zip(calibration.horizons, sides, strict=True))
+    return tuple(known.get(horizon, (1.0, 1.0)) for horizon in horizons)
 
 
 @lru_cache(maxsize=64)

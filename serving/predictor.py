@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from lake.clock import ReplayClock, SystemClock
 from lake.errors import LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving.answers import compose, log_row
+from serving.calibration import calibrate_forecasts
 from serving.champions import Champions
 from serving.forecast_log import Entry, ForecastLog
 from serving.forecasting import Forecasts, Said, forecast
 from serving.log_reading import LogReader
+from serving.receipts.writing import receipt_text
 from serving.rows import require_known, split_ready
 
 if TYPE_CHECKING:
@@ -217,6 +219,7 @@ class Predictor:
         batch = self.online.read(symbols)
         rows, unavailable = split_ready(batch)
         said = forecast(rows, models) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
+        said = calibrate_forecasts(said, models.horizons, [row.calibration for row in rows])
         placed = {row.symbol: (place, row) for place, row in enumerate(rows)}
         return _Computed(placed, dict(unavailable), frozenset(batch.missing), said)
 
@@ -236,20 +239,29 @@ class Predictor:
                 continue
             place, row = computed.rows[symbol]
             answered = Said(said.quantiles[place], said.members[place])
-            entries.append(_entry(question, row, answered, horizon, question.kind, made_at, now))
-            shadows += [
-                _entry(question, row, other, horizon, "shadow", made_at, now) for other in said.shadows.get(place, ())
-            ]
+            moment = _Moment(question, models, horizon, made_at, now)
+            entries.append(_entry(moment, row, answered, question.kind))
+            shadows += [_entry(moment, row, other, "shadow") for other in said.shadows.get(place, ())]
         if not entries:
             raise NotReadyError(unavailable[0][1])
         return Answers(entries, unavailable, shadows)
 
 
-def _entry(
-    question: Question, row: "Row", said: Said, horizon: int, kind: str, made_at: "datetime", now: "datetime"
-) -> Entry:
-    """Compose one forecast as it is answered and as it is logged."""
+class _Moment(NamedTuple):
+    """What the forecasts of one question have in common."""
+
+    question: Question
+    models: "LoadedModels"
+    horizon: int
+    made_at: "datetime"
+    now: "datetime"
+
+
+def _entry(moment: _Moment, row: "Row", said: Said, kind: str) -> Entry:
+    """Compose one forecast as it is answered and as it is logged, with its receipt."""
+    question, models, horizon, made_at, now = moment
     quantiles = said.quantiles[horizon]
     answer = compose(row, quantiles, said.members, horizon=question.horizon, made_at=made_at, now=now)
-    latency = {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
-    return Entry(log_row(answer, now) | latency, answer.model_dump_json())
+    text = answer.model_dump_json()
+    logged = log_row(answer, now) | {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
+    return Entry(logged, text, receipt_text(row, logged, text, said.members, models))

@@ -4,18 +4,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lake.errors import UnknownNameError
+from serving.calibration import Calibration
+from serving.receipts.writing import tables_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from feature_repo.online import OnlineBatch
+    from feature_repo.online import OnlineBatch, Served
     from feature_repo.windows import FloatArray
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields."""
+    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields.
+
+    `table_versions` names every table that was read on the way, those of the window as it was made from them.
+    """
 
     symbol: str
     as_of: "datetime"
@@ -28,7 +33,10 @@ class Row:
     strategies: list[str]
     weights: list[float]
     confidence: float
+    known_time: "datetime"
+    served: "Served"
     degraded: str = ""
+    calibration: Calibration | None = None
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
@@ -45,6 +53,8 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
     unavailable = [
         (symbol, f"{symbol} has no model input yet: it needs 30 sessions of features.") for symbol in batch.missing
     ]
+    calibration = None if batch.regime is None else Calibration.of(batch.calibration, batch.regime)
+    tables = tables_read(batch.served)
     for i, symbol in enumerate(batch.symbols):
         selected, confidence = batch.selected_strategy[i], batch.confidence[i]
         if selected is None or confidence is None or not batch.strategies[i]:
@@ -62,13 +72,16 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     window=batch.window[i],
                     reference_price=batch.reference_price[i],
                     feature_hash=batch.feature_hash[i],
-                    table_versions=batch.table_versions[i],
+                    table_versions=tables | batch.table_versions[i],
                     regime=batch.regime,
                     selected_strategy=selected,
                     strategies=batch.strategies[i],
                     weights=batch.weights[i],
                     confidence=confidence,
+                    known_time=batch.known_time[i],
+                    served=batch.served,
                     degraded=batch.served.reason,
+                    calibration=calibration,
                 )
             )
     return rows, unavailable

@@ -42,7 +42,17 @@ class Prediction(Part):
     p90: Finite
     direction: Literal["up", "down", "flat"] = Field(description="sign of the median")
     confidence: Finite = Field(
-        ge=0.5, le=1, description="probability that the return has the median's sign, read off the three quantiles"
+        ge=0.5,
+        le=1,
+        description="probability that the return has the median's sign, read off the calibrated quantiles and "
+        "trusted as far as earlier ones came true",
+    )
+    is_calibrated: bool = Field(
+        description="whether the band and the confidence were corrected by what came of earlier forecasts; false while "
+        "too little has come of any"
+    )
+    coverage_target: Finite = Field(
+        description="share of outcomes that p10..p90 is to hold; what calibration keeps to, in the long run"
     )
     horizon_sessions: int
     regime: str
