@@ -3,13 +3,10 @@
 import json
 import resource
 import time
-import urllib.error
-import urllib.request
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from lake.clock import ReplayClock
-from lake.errors import NotReadyError, QuantlakeError, SourceError
+from lake.errors import NotReadyError, SourceError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +33,8 @@ def demo(settings: "Settings", console: "Console") -> None:
     from dagster_project.partitions import years_until
     from dagster_project.running import run_job
     from feature_repo.redis_server import running_redis
+    from serving.access.keys import local_key
+    from serving.client import Client
     from training.config import load
 
     load(settings.experiment)  # an unknown experiment is said at once, not after the stages before the training
@@ -45,8 +44,13 @@ def demo(settings: "Settings", console: "Console") -> None:
     with running_redis(settings):
         run_job("everything", settings, years_until(now))
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
-        with servers.forecast_service(settings.model_copy(update={"port": servers.free_port()})) as (address, _):
-            answers = [_post(address, symbol, horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)]
+        apart = settings.model_copy(update={"port": servers.free_port()})
+        local_key(apart)
+        with servers.forecast_service(apart), Client.local(apart) as client:
+            answers = [
+                client.predict(symbol, horizon).model_dump(mode="json")
+                for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
+            ]
     console.print()
     summaries.show(settings, console)
     console.print(summaries.forecasts(answers))
@@ -112,7 +116,10 @@ def _close_after(before: "datetime", sessions: int) -> "datetime":
 
 def ask(settings: "Settings", symbol: str, horizon: int) -> dict[str, Any]:
     """Ask the running service for one forecast."""
-    return _post(f"http://{settings.host}:{settings.port}", symbol, horizon)
+    from serving.client import Client
+
+    with Client.local(settings) as client:
+        return client.predict(symbol, horizon).model_dump(mode="json")
 
 
 def require_lake(settings: "Settings") -> None:
@@ -139,32 +146,6 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     finally:
         predictor.close()
     return [json.loads(answer) for one in answered for answer in one.texts]
-
-
-def _post(address: str, symbol: str, horizon: int) -> dict[str, Any]:
-    body = json.dumps({"symbol": symbol, "horizon_sessions": horizon}).encode()
-    request = urllib.request.Request(  # noqa: S310 - always http, to our own service
-        f"{address}/api/v1/public/predict", data=body, headers={"content-type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - the same
-            answer: dict[str, Any] = json.load(response)
-    except urllib.error.HTTPError as error:
-        raise QuantlakeError(f"The service answered {error.code}. {_reason(address, error.read())}") from error
-    except (OSError, HTTPException) as error:
-        said = getattr(error, "reason", None) or error
-        raise NotReadyError(f"No service answers at {address} ({said}). Start it with `make serve`.") from error
-    except ValueError as error:
-        raise QuantlakeError(_reason(address, b"")) from error
-    return answer
-
-
-def _reason(address: str, body: bytes) -> str:
-    """Why the service refused, in its own words; whoever does not speak like it is not it."""
-    try:
-        return f"{json.loads(body)['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"What listens at {address} is not this service. Stop it, or set QUANTLAKE_PORT, for `make serve` too."
 
 
 def _peak_gib() -> float:

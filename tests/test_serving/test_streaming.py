@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import socket
 import threading
 import time
 import uuid
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 import websockets
 from websockets.sync.client import connect
 
@@ -23,6 +20,7 @@ from serving.predictor import Predictor, Question
 from serving.routes import streams
 from serving.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.streaming import Hub, Subscriber
+from serving.testing import token_of
 
 WAIT_SECONDS = 20.0
 IN_TIME_SECONDS = 0.5
@@ -42,27 +40,15 @@ def predictor(home, away):
     made.close()
 
 
-@contextmanager
-def served(app):
-    """Serve an application on a port of its own, in a thread."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws_ping_interval=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield f"ws://127.0.0.1:{listening.getsockname()[1]}{PATH}"
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
-def address(predictor):
+def address(predictor, served):
     with served(build_app(predictor)) as at:
-        yield at
+        yield stream(at, predictor)
+
+
+def stream(address, predictor):
+    token = token_of(predictor.logged.configured)
+    return f"ws{address.removeprefix('http')}{PATH}?token={token}"
 
 
 def hear(client):
@@ -192,11 +178,11 @@ def test_a_message_in_bytes_is_refused_and_one_over_the_bound_ends_the_connectio
         assert ended.value.rcvd.code == TOO_BIG
 
 
-def test_the_slow_are_dropped_with_a_reason_and_the_others_go_on(predictor, template):
+def test_the_slow_are_dropped_with_a_reason_and_the_others_go_on(predictor, template, served):
     app = build_app(predictor)
     app.state.hub = Hub(predictor.logged.configured, queue_messages=200)
-    with served(app) as at, connect(at, compression=None) as quick:
-        with connect(at, compression=None, max_queue=1) as slow:
+    with served(app) as at, connect(stream(at, predictor), compression=None) as quick:
+        with connect(stream(at, predictor), compression=None, max_queue=1) as slow:
             say(quick, "subscribe", "AAPL")
             say(slow, "subscribe", "AAPL")
             heard = 0
@@ -215,12 +201,12 @@ def slow_is_gone(app):
     return any(subscriber.is_slow for subscriber in app.state.hub._open) or len(app.state.hub) == 1
 
 
-def test_one_connection_too_many_is_told_to_come_later(predictor):
+def test_one_connection_too_many_is_told_to_come_later(predictor, served):
     app = build_app(predictor)
     app.state.hub = Hub(predictor.logged.configured, connections=1)
-    with served(app) as at, connect(at) as first:
+    with served(app) as at, connect(stream(at, predictor)) as first:
         say(first, "ping")
-        with connect(at) as second, pytest.raises(websockets.ConnectionClosed) as ended:
+        with connect(stream(at, predictor)) as second, pytest.raises(websockets.ConnectionClosed) as ended:
             hear(second)
         assert ended.value.rcvd.code == TRY_LATER
 

@@ -1,0 +1,258 @@
+"""A typed client of the forecast endpoint.
+
+Examples
+--------
+::
+
+    from serving.client import Client
+
+    with Client("http://127.0.0.1:3000", key="ql_...") as client:
+        answer = client.predict("AAPL", horizon_sessions=1)
+        print(answer.prediction.p10, answer.prediction.p50, answer.prediction.p90)
+        for update in client.stream(["AAPL", "IBM"]):
+            print(update.symbol, update.prediction.target_price)
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from lake.errors import NotReadyError, OverloadedError, QuantlakeError
+from serving import api
+from serving.refusals import RefusedError, refusal
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from lake.settings import Settings
+
+PUBLIC = "/api/v1/public"
+STREAM = "/ws/v1/predictions"
+TIMEOUT_SECONDS = 30.0
+ATTEMPTS = 4
+MOST_WAIT_SECONDS = 10.0
+"""Longest time spent waiting between the attempts of one call."""
+RETRIED = frozenset({429, 503})
+SLOW = 4008
+
+Stored = api.PredictAnswer | api.StoredForecast
+STORED: TypeAdapter[Stored] = TypeAdapter(Stored)
+Typed = TypeVar("Typed", bound=BaseModel)
+Read = TypeVar("Read")
+
+
+class Client:
+    """Asks one service. Safe for threads.
+
+    Parameters
+    ----------
+    address
+        Of the service, without a path.
+    key
+        API key or token; None to send none.
+    timeout_seconds
+        Longest wait for one answer.
+    attempts
+        How often a call is tried that is answered with 429 or 503; the service's ``Retry-After`` says when.
+    sleep
+        Waits between attempts.
+    """
+
+    def __init__(
+        self,
+        address: str = "http://127.0.0.1:3000",
+        key: str | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        attempts: int = ATTEMPTS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._address = address.rstrip("/")
+        self._headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        self._attempts, self._sleep = attempts, sleep
+        # No proxy of the environment stands between a program and a service on its own machine.
+        self._http = httpx.Client(
+            base_url=self._address, headers=self._headers, timeout=timeout_seconds, trust_env=not _is_local(address)
+        )
+
+    @classmethod
+    def local(cls, settings: "Settings", **options: Any) -> "Client":
+        """Return a client of the service of these settings, with the key that the programs of its home use."""
+        from serving.access.keys import kept_local_key
+
+        return cls(f"http://{settings.host}:{settings.port}", kept_local_key(settings), **options)
+
+    def __enter__(self) -> "Self":
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Close its connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict(self, symbol: str, horizon_sessions: int = 1) -> api.PredictAnswer:
+        """Forecast one symbol.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such symbol; `nearest` holds the names closest to it.
+        NotReadyError
+            If it cannot be forecast yet, or no service answers.
+        RefusedError
+            For every other refusal, these two included; `problem` is what the service said.
+        """
+        body = {"symbol": symbol, "horizon_sessions": horizon_sessions}
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
+
+    def predict_batch(self, symbols: Sequence[str], horizon_sessions: int = 1) -> api.BatchAnswer:
+        """Forecast up to 5,000 symbols; those that cannot be forecast yet are listed apart."""
+        body = {"symbols": list(symbols), "horizon_sessions": horizon_sessions}
+        return self._typed(api.BatchAnswer, "POST", "/predict/batch", json=body)
+
+    def latest(self, symbol: str, horizon_sessions: int = 1) -> Stored:
+        """Return the newest stored forecast of a symbol; nothing is computed."""
+        found = self._ask("GET", f"/predictions/latest/{_part(symbol)}", params={"horizon_sessions": horizon_sessions})
+        return self._read(STORED, found)
+
+    def prediction(self, prediction_id: str) -> Stored:
+        """Return an earlier forecast."""
+        return self._read(STORED, self._ask("GET", f"/predictions/{_part(prediction_id)}"))
+
+    def receipt(self, prediction_id: str) -> dict[str, Any]:
+        """Return what an earlier forecast was made from."""
+        found: dict[str, Any] = self._ask("GET", f"/predictions/{_part(prediction_id)}/receipt").json()
+        return found
+
+    def status(self) -> api.StatusAnswer:
+        """Return the models in service."""
+        return self._typed(api.StatusAnswer, "GET", "/models/status")
+
+    def symbols(self) -> api.SymbolsAnswer:
+        """List every symbol that can be asked for."""
+        return self._typed(api.SymbolsAnswer, "GET", "/symbols")
+
+    def features_schema(self) -> api.FeatureSchemaAnswer:
+        """List every feature with its unit, formula and look-back."""
+        return self._typed(api.FeatureSchemaAnswer, "GET", "/features/schema")
+
+    def features(self, symbol: str) -> api.FeaturesAnswer:
+        """Return the newest features of a symbol."""
+        return self._typed(api.FeaturesAnswer, "GET", f"/features/latest/{_part(symbol)}")
+
+    def regime(self, symbol: str) -> api.RegimeAnswer:
+        """Return the regime of the market that a symbol is traded in."""
+        return self._typed(api.RegimeAnswer, "GET", f"/regime/{_part(symbol)}")
+
+    def strategy(self, symbol: str) -> api.StrategyAnswer:
+        """Return the strategy in force for a symbol."""
+        return self._typed(api.StrategyAnswer, "GET", f"/strategy/{_part(symbol)}")
+
+    def stream(self, symbols: Sequence[str]) -> Iterator[api.PredictAnswer]:
+        """Yield every forecast of some symbols that is stored from now on, until the connection ends.
+
+        Raises
+        ------
+        OverloadedError
+            If the caller takes updates too slowly, and the service let go of the connection.
+        RefusedError
+            If the service refuses the connection or the symbols.
+        """
+        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus
+        from websockets.sync.client import connect
+
+        address = f"ws{self._address.removeprefix('http')}{STREAM}"
+        try:
+            with connect(address, additional_headers=self._headers, compression=None, proxy=None) as opened:
+                opened.send(json.dumps({"action": "subscribe", "symbols": list(symbols)}))
+                for text in opened:
+                    said = json.loads(text)
+                    if said["event"] == "error":
+                        raise refusal(api.Problem.model_validate(said["problem"]))
+                    if said["event"] == "prediction_update":
+                        yield api.PredictionUpdate.model_validate(said).prediction
+        except ConnectionClosedOK:
+            return
+        except ConnectionClosed as error:
+            code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd else (0, "the connection was lost")
+            kind = OverloadedError if code == SLOW else NotReadyError
+            raise kind(f"The service at {self._address} ended the stream: {reason}. Subscribe again.") from error
+        except InvalidStatus as error:
+            raise self._refusal(bytes(error.response.body or b"")) from error
+        except InvalidHandshake as error:
+            raise QuantlakeError(self._stranger()) from error
+        except OSError as error:
+            raise self._nobody(error) from error
+
+    def _typed(self, kind: type[Typed], method: str, path: str, **sent: Any) -> Typed:
+        return self._read(TypeAdapter(kind), self._ask(method, path, **sent))
+
+    def _read(self, kind: "TypeAdapter[Read]", answer: httpx.Response) -> Read:
+        try:
+            return kind.validate_json(answer.content)
+        except ValidationError as error:
+            raise QuantlakeError(self._stranger()) from error
+
+    def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        """Ask until it is answered with something else than 429 and 503, as often and as long as is allowed."""
+        left = MOST_WAIT_SECONDS
+        for attempt in range(1, self._attempts + 1):
+            try:
+                answer = self._http.request(method, f"{PUBLIC}{path}", **sent)
+            except (httpx.TransportError, httpx.InvalidURL) as error:
+                raise self._nobody(error) from error
+            if answer.is_success:
+                return answer
+            wait = _wait_seconds(answer.headers)
+            if answer.status_code not in RETRIED or attempt == self._attempts or wait > left:
+                break
+            left -= wait
+            self._sleep(wait)
+        raise self._refusal(answer.content)
+
+    def _refusal(self, body: bytes) -> QuantlakeError:
+        """What the service said; whoever does not speak like it is not it."""
+        try:
+            return refusal(api.Problem.model_validate_json(body))
+        except ValidationError:
+            return QuantlakeError(self._stranger())
+
+    def _nobody(self, error: Exception) -> NotReadyError:
+        return NotReadyError(
+            f"No service answers at {self._address} ({error or type(error).__name__}). Start it with `make serve`."
+        )
+
+    def _stranger(self) -> str:
+        found = f"What listens at {self._address} is not this service."
+        return f"{found} Stop it, or set QUANTLAKE_PORT, for `make serve` too."
+
+
+def _wait_seconds(headers: Mapping[str, str]) -> float:
+    """How long the service asks to wait; a second where it does not say."""
+    said = headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdigit() else 1.0
+
+
+def _part(text: str) -> str:
+    """A name as one part of a path."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def _is_local(address: str) -> bool:
+    return httpx.URL(address).host in {"127.0.0.1", "localhost", "::1"}
+
+
+__all__ = ["Client", "RefusedError"]
