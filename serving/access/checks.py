@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from lake.store import Lake
 from serving import audit
-from serving.access import signing
 from serving.access.keyring import KeyRing
 from serving.access.keys import PREFIX
 from serving.access.limits import Limiter, Verdict
@@ -30,12 +29,6 @@ class Access:
         self._ring = KeyRing(settings)
         self._tokens = TokenReader(settings, self._ring)
         self._limiter = Limiter(settings)
-
-    @classmethod
-    def open(cls, settings: "Settings") -> "Access":
-        """Return the access of a home that can sign tokens."""
-        signing.current(settings)
-        return cls(settings)
 
     def find(self, shown: str) -> "Caller | None":
         """Return who shows a key or a token; None where it opens nothing."""

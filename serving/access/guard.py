@@ -1,12 +1,14 @@
 """The door: every request and every WebSocket passes it, and what the policy does not allow does not get through."""
 
 import ipaddress
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from anyio import to_thread
 
+from lake.errors import QuantlakeError
 from serving import problem_kinds as kinds
 from serving import problems
 from serving.access.keys import PREFIX
@@ -15,11 +17,15 @@ from serving.access.policy import WEBSOCKET, Policy, Rule
 from serving.access.streams import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from serving.access.callers import Caller
     from serving.access.checks import Access
     from serving.problem_kinds import Kind
+
+logger = logging.getLogger("quantlake.access")
 
 STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 REFUSED = 1008
@@ -72,7 +78,8 @@ class Guard:
         if caller is not None and access is not None:
             state["caller"] = caller
             if rule.needs == "operator":
-                send = _recording(access, caller, rule, send)
+                write = partial(access.record, caller, rule.method, rule.path)
+                send = _Recording(write, scope, receive, send).send
         if refusal is not None:
             await _refuse(refusal, headers, scope, receive, send)
         elif caller is not None and access is not None and scope["type"] == "websocket":
@@ -162,16 +169,25 @@ def _adding(headers: Headers, send: "Send") -> "Send":
     return sending
 
 
-def _recording(access: "Access", caller: "Caller", rule: Rule, send: "Send") -> "Send":
-    """Send the same, once it is written down: nobody is told that something was done which the trail does not know."""
+class _Recording:
+    """Send an answer once it is written down: nobody is told of something that the audit trail does not know."""
 
-    async def sending(message: "Message") -> None:
+    def __init__(self, write: "Callable[[int], None]", scope: "Scope", receive: "Receive", send: "Send") -> None:
+        self._write, self._scope, self._receive, self._send = write, scope, receive, send
+        self._is_unknown = False
+
+    async def send(self, message: "Message") -> None:
+        """Write it down before its first part, and say so in its place if that fails."""
         if message["type"] in STARTS:
-            status = message.get("status", 101)
-            await to_thread.run_sync(access.record, caller, rule.method, rule.path, status)
-        await send(message)
-
-    return sending
+            try:
+                await to_thread.run_sync(self._write, message.get("status", 101))
+            except (QuantlakeError, OSError) as error:
+                logger.error("the audit trail cannot be written: %s", error)  # noqa: TRY400 - one sentence says it all
+                self._is_unknown = True
+                detail = "The audit trail cannot be written, so whether this was done is not said."
+                await problems.respond(kinds.NOT_AVAILABLE, detail, self._scope)(self._scope, self._receive, self._send)
+        if not self._is_unknown:
+            await self._send(message)
 
 
 def _method(scope: "Scope") -> str:
