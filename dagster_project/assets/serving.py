@@ -23,3 +23,11 @@ def forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
     from serving.stages import update_forecasts
 
     return materialized(update_forecasts(platform.lake, platform.settings, platform.clock, context.log.info))
+
+
+@dg.asset(group_name=GROUP, deps=["feature_parity"], kinds={"onnx", "redis", "delta"})
+def scheduled_forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """The forecast of every symbol and horizon after this session, as if someone had asked for it."""
+    from serving.scheduled import store_scheduled
+
+    return materialized(store_scheduled(platform.lake, platform.settings, context.log.info))
