@@ -19,6 +19,52 @@ PACKAGES = ("numpy", "polars", "deltalake", "numba", "onnxruntime", "feast", "re
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A rival's figure and ours, and what is asked of their ratio.
+
+    Parameters
+    ----------
+    must, aim
+        Bounds of the ratio.
+    more_is_better
+        Whether the ratio is to be at least `must`, and not at most.
+    is_speed_up
+        Whether the ratio is rival / ours; else it is ours / rival.
+    unit
+        Of both figures.
+    """
+
+    what: str
+    rival: float
+    ours: float
+    must: float
+    aim: float | None = None
+    more_is_better: bool = False
+    is_speed_up: bool = False
+    unit: str = "ms"
+
+    @property
+    def ratio(self) -> float:
+        """What the goal is about."""
+        return self.rival / self.ours if self.is_speed_up else self.ours / self.rival
+
+    def to_row(self) -> tuple[str, ...]:
+        """A line of a table with the header `RATIO`."""
+        has_more = self.more_is_better or self.is_speed_up
+        keeps = [self.ratio >= goal if has_more else self.ratio <= goal for goal in (self.must, self.aim) if goal]
+        goal = f"{'>=' if has_more else '<='} {self.must:g}" + (f" / {self.aim:g}" if self.aim else "")
+        met = "no" if not keeps[0] else "aim" if self.aim and keeps[1] else "must" if self.aim else "yes"
+        return (
+            self.what,
+            f"{self.rival:.2f} {self.unit}",
+            f"{self.ours:.2f} {self.unit}",
+            f"{self.ratio:.2f}",
+            goal,
+            met,
+        )
+
+
+@dataclass(frozen=True)
 class Topic:
     """One benchmark's figures.
 

@@ -1,150 +1,236 @@
-"""Served forecasts, one client and many, beside the bare engine call and an empty endpoint of the same service."""
+"""The endpoint under load, beside the bare engine call, an application without framework, and itself without batching."""
 
 import asyncio
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import numpy as np
 
-from benchmarks.report import Topic
+from benchmarks.load import Result, at_rate, in_turn, post
+from benchmarks.report import RATIO, Figure, Topic
 from feature_repo.online import OnlineReader
 from feature_repo.redis_server import running_redis
 from feature_repo.windows import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
-from serving.champions import Champions
+from serving.access.keys import local_key
+from serving.batching import Batcher
+from serving.champions import Champions, LoadedModels
 from serving.forecasting import forecast
 from serving.launch import serve_command, serve_environment
+from serving.predictor import Predictor, Question
 from serving.rows import split_ready
 
 PREDICT = "/api/v1/public/predict"
-REQUESTS, CLIENTS, SECONDS, BLOCKS = 1_000, 32, 20.0, 10
-WARM_UP = 50
+CLIENTS, CONNECTIONS, SECONDS, TURNS = 64, 500, 5.0, 4
+RATES = (500.0, 1_000.0)
+"""Requests a second of P11: 30,000 a minute, and the aim of 60,000."""
+LONE_REQUESTS, SCORED, SCORINGS = 300, 5_000, 5
 START_SECONDS = 120.0
 
 
 def measure(configured: Settings | None = None) -> Topic:
-    """Start the real service on the home of the settings and measure it.
-
-    The three things that are compared are interleaved in blocks, so that a busy neighbour meets all of them.
+    """Start the real service on the home of the settings, and its rivals, and measure them in turns.
 
     Raises
     ------
     NotReadyError
-        If nothing can be forecast in this home yet, or the service does not come up.
+        If nothing can be forecast in this home yet, or a service does not come up.
     """
     configured = configured or settings()
-    with (
-        running_redis(configured),
-        started(configured) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
-    ):
-        symbols = [s["symbol"] for s in client.get("/api/v1/public/symbols").json()["symbols"] if s["has_model_input"]]
-        engine, members = bare_engine_call(configured, symbols[0])
-
-        def predict() -> None:
-            client.post(PREDICT, json={"symbol": symbols[0], "horizon_sessions": 1}).raise_for_status()
-
-        def empty() -> None:
-            client.get("/healthz").raise_for_status()
-
-        timings = in_blocks({"engine": engine, "empty": empty, "predict": predict})
-        concurrent, failed = asyncio.run(many_clients(address, symbols))
-    floor = np.median(timings["engine"])
-    rows = [
-        as_row(f"engine call alone ({', '.join(members)})", timings["engine"], floor),
-        as_row("empty endpoint, one client", timings["empty"], floor),
-        as_row("predict, one client", timings["predict"], floor),
-        as_row(f"predict, {CLIENTS} clients for {SECONDS:.0f} s", concurrent, floor),
+    alone = configured.model_copy(update={"port": configured.port + 1, "batch_rows": 1})
+    raw = f"http://127.0.0.1:{configured.port + 2}"
+    with ExitStack() as stack:
+        stack.enter_context(running_redis(configured))
+        ours, unbatched = (stack.enter_context(started(each)) for each in (configured, alone))
+        stack.enter_context(_raw_application(configured, raw))
+        bare, models, rows = bare_engine_call(configured, "AAPL")
+        requests = _requests(ours, local_key(configured))
+        lone = _lone(ours, requests, bare)
+        full = _together({"ours": ours, "raw": raw, "unbatched": unbatched}, requests)
+        open_connections = [_open(ours, requests, rate) for rate in RATES]
+        batching = asyncio.run(_batching_alone(configured))
+    loop, scoring = _scoring(models, rows)
+    figures = [
+        Figure("P9 served p95, one client / bare engine call", lone["bare"], lone["ours"], 3.0, 2.2),
+        Figure(
+            f"P10 throughput, {CLIENTS} clients / raw ASGI around the same call",
+            full["raw"].rate,
+            full["ours"].rate,
+            0.5,
+            0.75,
+            more_is_better=True,
+            unit="/s",
+        ),
+        *(
+            Figure(
+                f"P11 p95 at {rate * 60:,.0f}/min over {CONNECTIONS} connections / 10 ms",
+                10.0,
+                result.percentile(95),
+                1.0,
+            )
+            for rate, result in zip(RATES, open_connections, strict=True)
+        ),
+        Figure("P12 batching, lone client: added / 0.1 ms", 0.1, max(batching, 1e-3), 1.0),
+        Figure(
+            f"P12 throughput, {CLIENTS} clients: batching / none",
+            full["unbatched"].rate,
+            full["ours"].rate,
+            1.5,
+            2.0,
+            more_is_better=True,
+            unit="/s",
+        ),
+        Figure(f"P14 scoring {SCORED:,} windows / bare chunked engine loop", loop, scoring, 1.3, 1.1),
     ]
-    ratio = np.percentile(timings["predict"], 95) / np.percentile(timings["engine"], 95)
-    over_empty = np.percentile(timings["predict"], 95) / np.percentile(timings["empty"], 95)
-    notes = (
-        f"{CLIENTS} clients: {len(concurrent) / SECONDS:.0f} forecasts a second, {failed} failed",
-        f"p95 of one client: {ratio:.1f} times the bare engine call, {over_empty:.1f} times the empty endpoint",
-        "every forecast was written to the forecast log and flushed to disk before it was answered",
-    )
-    text = (
-        f"{REQUESTS:,} sequential requests of each kind, interleaved in {BLOCKS} blocks, on one kept-open connection."
-    )
-    return Topic("Serving", text, ("what", "p50 ms", "p95 ms", "p99 ms", "p50 / engine"), tuple(rows), notes)
+    notes = [
+        f"models of the blend: {', '.join(models.engines)}; workers: {configured.workers}; every request carries a key, is "
+        "measured, and is in the forecast log, flushed to disk, before it is answered",
+        f"one client: p50 {lone['p50']:.2f} ms",
+        *(f"{name}, {CLIENTS} clients: {_said(result)}" for name, result in full.items()),
+        *(
+            f"{rate:.0f} requests a second over {CONNECTIONS} connections: {_said(result)}"
+            for rate, result in zip(RATES, open_connections, strict=True)
+        ),
+    ]
+    text = f"Rivals and ours in {TURNS} turns of {SECONDS:.0f} s each; the clients share the machine with the service."
+    return Topic("Serving", text, RATIO, tuple(figure.to_row() for figure in figures), tuple(notes))
 
 
 @contextmanager
 def started(configured: Settings) -> Iterator[str]:
     """Run the service as `quantlake serve` does, until it is ready, and stop it afterwards."""
-    process = subprocess.Popen(serve_command(configured), env=serve_environment(configured))
-    address, deadline = f"http://{configured.host}:{configured.port}", time.monotonic() + START_SECONDS
-    try:
-        while not _is_ready(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise NotReadyError(f"The service did not become ready at {address}. Run `make demo` first.")
-            time.sleep(0.1)
+    with _process(serve_command(configured), serve_environment(configured)) as process:
+        address = f"http://{configured.host}:{configured.port}"
+        _wait_until(lambda: httpx.get(f"{address}/readyz", timeout=5).status_code == 200, process, address)
         yield address
+
+
+@contextmanager
+def _raw_application(configured: Settings, address: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.rivals.raw_asgi", address.rpartition(":")[2]]
+    with _process(command, serve_environment(configured)) as process:
+        asked = {"symbol": "AAPL", "horizon_sessions": 1}
+        _wait_until(lambda: httpx.post(address, json=asked, timeout=5).status_code == 200, process, address)
+        yield
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(command, env=os.environ | environment)
+    try:
+        yield process
     finally:
         process.terminate()
         process.wait(30)
 
 
-def bare_engine_call(configured: Settings, symbol: str) -> tuple[Callable[[], object], list[str]]:
-    """The computation inside one predict call, without HTTP, online store and log; and the models in it."""
-    models = Champions(configured).current()
-    rows, unavailable = split_ready(OnlineReader(configured).read([symbol]))
+def _wait_until(is_up: Callable[[], bool], process: "subprocess.Popen[bytes]", address: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            if is_up():
+                return
+        except httpx.HTTPError:
+            pass
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise NotReadyError(f"Nothing became ready at {address}. Run `make demo` first.")
+        time.sleep(0.1)
+
+
+def bare_engine_call(configured: Settings, symbol: str) -> tuple[Callable[[], object], LoadedModels, list]:
+    """The computation inside one predict call, without HTTP, online store and log; the models, and every row."""
+    models, reader = Champions(configured).current(), OnlineReader(configured)
+    rows, unavailable = split_ready(reader.read([symbol, *(s for s in reader.symbols() if s != symbol)]))
     if not rows:
         raise NotReadyError(unavailable[0][1])
-    names = [member.name for member in forecast(rows, models).members[0]]
+    names = [member.name for member in forecast(rows[:1], models).members[0]]
     x = to_model_input(rows[0].window[None])
-    return lambda: [models.engines[name].predict(x) for name in names], names
+    return lambda: [models.engines[name].predict(x) for name in names], models, rows
 
 
-def in_blocks(kinds: dict[str, Callable[[], object]]) -> dict[str, np.ndarray]:
-    """Time each kind `REQUESTS` times, a block of one after a block of another; seconds."""
-    for call in kinds.values():
-        for _ in range(WARM_UP):
-            call()
-    timings: dict[str, list[float]] = {name: [] for name in kinds}
-    for _ in range(BLOCKS):
-        for name, call in kinds.items():
-            for _ in range(REQUESTS // BLOCKS):
-                started_at = time.perf_counter()
-                call()
-                timings[name].append(time.perf_counter() - started_at)
-    return {name: np.array(values) for name, values in timings.items()}
+def _requests(address: str, key: str) -> list[bytes]:
+    headers = {"x-api-key": key}
+    found = httpx.get(f"{address}/api/v1/public/symbols", headers=headers, timeout=30).json()["symbols"]
+    symbols = [each["symbol"] for each in found if each["has_model_input"]]
+    return [post(PREDICT, {"symbol": symbol, "horizon_sessions": 1}, headers) for symbol in symbols]
 
 
-async def many_clients(address: str, symbols: list[str]) -> tuple[np.ndarray, int]:
-    """Let `CLIENTS` clients ask one request after the other for `SECONDS`; seconds per answer, and failures."""
-    timings: list[float] = []
-    failed = 0
-    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with httpx.AsyncClient(base_url=address, timeout=30, limits=limits) as client:
-        end = time.perf_counter() + SECONDS
-
-        async def ask(number: int) -> None:
-            nonlocal failed
-            while (began := time.perf_counter()) < end:
-                body = {"symbol": symbols[number % len(symbols)], "horizon_sessions": 1}
-                answer = await client.post(PREDICT, json=body)
-                if answer.status_code == 200:
-                    timings.append(time.perf_counter() - began)
-                else:
-                    failed += 1
-
-        await asyncio.gather(*(ask(number) for number in range(CLIENTS)))
-    return np.array(timings), failed
+def _lone(ours: str, requests: list[bytes], bare: Callable[[], object]) -> dict[str, float]:
+    """One client and the bare call in turns: p95 of each in milliseconds, and the median of ours."""
+    bare_ms: list[float] = []
+    served: list[np.ndarray] = []
+    for _ in range(TURNS):
+        served.append(in_turn(ours, requests, clients=1, seconds=SECONDS / 2).milliseconds)
+        for _ in range(LONE_REQUESTS):
+            began = time.perf_counter()
+            bare()
+            bare_ms.append((time.perf_counter() - began) * 1e3)
+    all_served = np.concatenate(served)
+    return {
+        "bare": float(np.percentile(bare_ms, 95)),
+        "ours": float(np.percentile(all_served, 95)),
+        "p50": float(np.percentile(all_served, 50)),
+    }
 
 
-def as_row(name: str, seconds: np.ndarray, floor: float) -> tuple[str, ...]:
-    """One line of the table, in milliseconds."""
-    p50, p95, p99 = np.percentile(seconds, [50, 95, 99]) * 1e3
-    return name, f"{p50:.2f}", f"{p95:.2f}", f"{p99:.2f}", f"{p50 / (floor * 1e3):.1f}"
+def _together(addresses: dict[str, str], requests: list[bytes]) -> dict[str, Result]:
+    """Many clients on each address, in turns."""
+    results: dict[str, list[Result]] = {name: [] for name in addresses}
+    for _ in range(TURNS):
+        for name, address in addresses.items():
+            results[name].append(in_turn(address, requests, clients=CLIENTS, seconds=SECONDS))
+    return {name: _sum(parts) for name, parts in results.items()}
 
 
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
+def _open(address: str, requests: list[bytes], rate: float) -> Result:
+    return at_rate(address, requests, connections=CONNECTIONS, per_second=rate, seconds=3 * SECONDS)
+
+
+def _sum(parts: list[Result]) -> Result:
+    statuses = sum((part.statuses for part in parts[1:]), parts[0].statuses)
+    return Result(np.concatenate([p.milliseconds for p in parts]), statuses, sum(p.seconds for p in parts))
+
+
+async def _batching_alone(configured: Settings) -> float:
+    """Milliseconds that the batcher adds to the question of a lone client, by the medians."""
+    predictor = Predictor.open(configured)
+    batcher, question = Batcher(predictor), Question(["AAPL"], 1)
+    direct, batched = [], []
+    for _ in range(LONE_REQUESTS):
+        began = time.perf_counter()
+        predictor.answer(question)
+        between = time.perf_counter()
+        await batcher.ask(question)
+        direct.append(between - began)
+        batched.append(time.perf_counter() - between)
+    batcher.close()
+    predictor.close()
+    return float(np.median(batched) - np.median(direct)) * 1e3
+
+
+def _scoring(models: LoadedModels, rows: list) -> tuple[float, float]:
+    """Milliseconds of the bare chunked loop over the engines, and of `forecast`, for many windows."""
+    many = [rows[number % len(rows)] for number in range(SCORED)]
+    x = to_model_input(np.stack([row.window for row in many]))
+    names = [member.name for member in forecast(rows[:1], models).members[0]]
+    loop, ours = [], []
+    for _ in range(SCORINGS):
+        began = time.perf_counter()
+        for name in names:
+            models.engines[name].predict(x)
+        between = time.perf_counter()
+        forecast(many, models)
+        loop.append(between - began)
+        ours.append(time.perf_counter() - between)
+    return float(np.median(loop)) * 1e3, float(np.median(ours)) * 1e3
+
+
+def _said(result: Result) -> str:
+    p50, p95, p99 = (result.percentile(q) for q in (50, 95, 99))
+    return f"{result.rate:.0f}/s, p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms, {result.failed} not answered"

@@ -1,28 +1,41 @@
 """The application over a `Predictor`: its routes, and what every request passes through on the way to them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from serving import middleware, problems
+from serving.access.checks import Access
+from serving.access.guard import Guard
 from serving.batching import Batcher
 from serving.latest import LatestForecasts
-from serving.routes import forecasts, lookups, status, streams
+from serving.routes import forecasts, lookups, status, streams, tokens
 from serving.routes import problems as problem_pages
 from serving.streaming import Hub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
+
     from serving.predictor import Predictor
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, status, streams, problem_pages)
+ROUTES = (forecasts, lookups, status, streams, tokens, problem_pages)
 
 
-def build_app(predictor: "Predictor | None" = None) -> FastAPI:
-    """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts."""
+def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] | None" = None) -> FastAPI:
+    """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
+
+    Parameters
+    ----------
+    origins
+        Which web pages may ask, see `serving.access.exposure.origins`; none by default.
+    """
     app = FastAPIOffline(
         title="quantlake",
         description="Forecasts of daily returns, each with the data and the models that made it.",
@@ -30,19 +43,29 @@ def build_app(predictor: "Predictor | None" = None) -> FastAPI:
         responses=problems.RESPONSES,
     )
     app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
-    app.add_middleware(middleware.LimitBody)
-    app.add_middleware(middleware.Measure)
     problems.install(app)
     for topic in ROUTES:
         topic.add_routes(app)
+    app.middleware_stack = _front(app, origins or {})
     if predictor is not None:
         put_in_service(app, predictor)
     return app
 
 
+def _front(app: FastAPI, origins: "Mapping[str, Any]") -> "ASGIApp":
+    """What every request passes through, outermost first, in front of the framework's own layers.
+
+    They take longer than all of ours together, and a well-formed question needs none of them.
+    """
+    framework = app.build_middleware_stack()
+    behind: ASGIApp = Guard(middleware.LimitBody(forecasts.Quick(app, framework)))
+    return middleware.Measure(CORSMiddleware(behind, **origins) if origins else behind)
+
+
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
     """Let an application answer by a predictor."""
     app.state.predictor = predictor
+    app.state.access = Access(predictor.logged.configured)
     app.state.batcher = batcher or Batcher(predictor)
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LARGE_ROWS = 128
 """A question for more symbols than this is computed on its own, beside the batches of small ones."""
 SMOOTHING = 0.2
-"""Weight of the newest batch in what a question is expected to take."""
+"""Weight of the newest batch in how long the next ones are expected to take."""
 
 Outcome = Answers | QuantlakeError
 Waiting = tuple[Question, "asyncio.Future[Answers]"]
@@ -39,19 +39,19 @@ class Batcher:
     rows
         Most forecasts of one batch; one engine call on more falls out of the processor's cache.
     queue_ms
-        How long a question may be expected to wait for its turn; one that would wait longer is refused at once.
+        How long a question may be expected to wait; one that would wait longer is refused at once.
     """
 
     def __init__(self, predictor: "Predictor", *, rows: int = 128, queue_ms: float = 250.0) -> None:
         self._predictor, self._rows, self._queue_seconds = predictor, rows, queue_ms / 1e3
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._seconds_each = 0.0
+        self._batch_seconds = 0.0
         self._thread: threading.Thread | None = None
 
     @property
     def expected_seconds(self) -> float:
-        """How long a question that comes now will wait for its turn, by what the last batches took."""
-        return self._waiting.qsize() * self._seconds_each
+        """How long a question that comes now will wait for its answer, by what the last batches took."""
+        return (1 + self._waiting.qsize() // self._rows) * self._batch_seconds
 
     async def ask(self, question: Question) -> Answers:
         """Return the answers, all of them on disk; for the errors see `Predictor.predict`.
@@ -87,8 +87,7 @@ class Batcher:
             batch, is_last = self._gather(first)
             started = time.perf_counter()
             self._answer(batch)
-            each = (time.perf_counter() - started) / len(batch)
-            self._seconds_each += SMOOTHING * (each - self._seconds_each)
+            self._batch_seconds += SMOOTHING * (time.perf_counter() - started - self._batch_seconds)
             if is_last:
                 return
 

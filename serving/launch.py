@@ -1,11 +1,10 @@
 """How the service process is started: the command and the environment, for the command line and for tests."""
 
-import ipaddress
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from lake.errors import ConfigError
+from serving.access.exposure import require_safe_address
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 TARGET = "serving.service:ForecastService"
 KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
 """What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
-TIMEOUT_SECONDS = 30
+QUIET = ("--do-not-track", "--quiet")
 IDLE_SECONDS, DRAIN_SECONDS = 75, 10
 """How long an idle connection is kept open, and how long a stop waits for requests under way."""
 
@@ -26,12 +25,12 @@ def serve_command(configured: "Settings") -> list[str]:
     Raises
     ------
     ConfigError
-        If the address is not a loopback address.
+        If other machines could reach the address and keys or TLS are not there.
     """
-    require_loopback(configured)
+    require_safe_address(configured)
     address = ["--host", configured.host, "--port", str(configured.port)]
     patience = ["--timeout-keep-alive", str(IDLE_SECONDS), "--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
-    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *patience, "--do-not-track", "--quiet"]
+    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *_tls(configured), *patience, *QUIET]
 
 
 def follow_registry_command() -> list[str]:
@@ -70,20 +69,9 @@ def keep_out_training() -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
-def require_loopback(configured: "Settings") -> None:
-    """Refuse an address that other machines can reach: the endpoint knows no users.
-
-    Raises
-    ------
-    ConfigError
-        Naming the address.
-    """
-    try:
-        is_loopback = ipaddress.ip_address(configured.host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise ConfigError(
-            f"The endpoint was to listen on {configured.host!r}, where others could reach it without a password. Set "
-            "QUANTLAKE_HOST=127.0.0.1 and put a proxy that authenticates in front."
-        )
+def _tls(configured: "Settings") -> list[str]:
+    """The options that make it speak TLS, where there is a certificate."""
+    if configured.tls_certificate is None:
+        return []
+    files = {"--ssl-certfile": configured.tls_certificate, "--ssl-keyfile": configured.tls_key}
+    return [text for option, path in files.items() for text in (option, str(path))]

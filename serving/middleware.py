@@ -1,5 +1,6 @@
 """What every request passes through: a bound on its size, and its measurement."""
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from serving import problem_kinds, problems
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("quantlake.serving")
 
 BODY_BYTES = 262_144
 """Largest request body: a batch of 5,000 symbols takes about a third of it."""
@@ -81,16 +84,22 @@ class Measure:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, is_started = time.perf_counter(), 500, False
 
         async def note(message: "Message") -> None:
-            nonlocal status
+            nonlocal status, is_started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_started = message["status"], True
             await send(message)
 
         try:
             await self._app(scope, receive, note)
+        except Exception:
+            # The framework has answered already, and raises what it could not handle for whoever watches over it.
+            logger.exception("unforeseen error at %s", scope["path"])
+            if not is_started:
+                detail = "The request could not be answered."
+                await problems.respond(problem_kinds.INTERNAL, detail, scope)(scope, receive, note)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             REQUESTS.labels(route, str(status)).inc()

@@ -72,7 +72,7 @@ class ProblemResponse(Response):
 
 def install(app: "FastAPI") -> None:
     """Make every error of an application a problem document."""
-    app.add_exception_handler(QuantlakeError, _ours)
+    app.add_exception_handler(QuantlakeError, respond_to)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(Exception, _unforeseen)
@@ -152,7 +152,8 @@ def _unknown_name(error: UnknownNameError, scope: "Mapping[str, Any]", horizons:
     return document(kind, detail, scope, nearest=error.nearest)
 
 
-def _ours(request: "Request", error: Exception) -> ProblemResponse:
+def respond_to(request: "Request", error: Exception) -> ProblemResponse:
+    """Build the answer to a request that met an error of ours."""
     assert isinstance(error, QuantlakeError)
     is_horizon = isinstance(error, UnknownNameError) and error.kind == "horizon"
     horizons = request.app.state.predictor.champions.current().horizons if is_horizon else ()

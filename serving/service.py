@@ -3,49 +3,56 @@
 Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import bentoml
 
 from lake.settings import settings
+from serving.access.exposure import origins, require_safe_address
 from serving.app import build_app, put_in_service
 from serving.batching import Batcher
-from serving.launch import TIMEOUT_SECONDS, keep_out_training, require_loopback
+from serving.launch import keep_out_training
 from serving.predictor import Predictor
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 configured = settings()
-require_loopback(configured)
-app = build_app()
+require_safe_address(configured)
+app = build_app(origins=origins(configured))
 
 
 class AnswerFirst:
-    """Hand every request to our application before BentoML's own routes see it.
+    """Hand every request to our application before BentoML's own routes and layers see it.
 
-    So health, metrics and errors have one form, and nothing of BentoML's (task routes, schema, its own page) is
-    reachable. Start and stop of the process stay BentoML's.
+    So health, metrics and errors have one form, nothing of BentoML's (task routes, schema, its own page) is reachable,
+    and no request pays for spans, timers and tasks that ours do without. Start and stop of the process stay BentoML's.
 
     Parameters
     ----------
-    app
+    bento
         BentoML's application.
     """
 
-    def __init__(self, app: "ASGIApp") -> None:
-        self._bentoml = app
+    def __init__(self, bento: "ASGIApp") -> None:
+        self._bento = bento
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Route by kind: HTTP and WebSockets to ours, the life cycle to BentoML."""
-        await (app if scope["type"] in {"http", "websocket"} else self._bentoml)(scope, receive, send)
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        # BentoML puts this class behind its own layers. At the start it moves itself in front of them.
+        outermost: Starlette = scope["app"]
+        if not isinstance(outermost.middleware_stack, AnswerFirst):
+            outermost.middleware_stack = AnswerFirst(cast("ASGIApp", outermost.middleware_stack))
+        await self._bento(scope, receive, send)
 
 
 @bentoml.service(
     name="forecasts",
     workers=configured.workers,
-    traffic={"timeout": TIMEOUT_SECONDS},
-    tracing={"excluded_urls": ".*"},  # spans are ours to make, where an exporter is configured
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     http={"host": configured.host, "port": configured.port},

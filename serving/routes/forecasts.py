@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
-from starlette.routing import Route
 
-from serving import api
+from lake.errors import QuantlakeError
+from serving import api, problems
 from serving.batching import LARGE_ROWS, Batcher
 from serving.predictor import Answers, Question
 
 if TYPE_CHECKING:
-    from fastapi.routing import APIRoute
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"
@@ -37,29 +36,29 @@ def add_routes(app: FastAPI) -> None:
         said = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
         return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{said}}}', media_type=JSON)
 
-    described: APIRoute = next(route for route in app.routes if getattr(route, "path", "") == PREDICT)  # type: ignore[assignment]
-    app.router.routes.insert(0, Route(PREDICT, Quick(app, described), methods=["POST"], include_in_schema=False))
-
 
 class Quick:
-    """Answer a well-formed question without the framework's own handling of bodies and answers.
+    """Answer a well-formed question for one symbol without the framework's handling of bodies and answers.
 
-    Whatever is not well-formed goes to the route as it is described, which says what is wrong with it.
+    Everything else goes on to the framework, whose route says what is wrong with it.
 
     Parameters
     ----------
     app
         Application whose batcher answers.
-    described
-        The route that the documentation shows.
+    framework
+        What takes everything else.
     """
 
-    def __init__(self, app: FastAPI, described: "APIRoute") -> None:
-        self._app, self._described = app, described
+    def __init__(self, app: FastAPI, framework: "ASGIApp") -> None:
+        self._app, self._framework = app, framework
+        self._described = next(route for route in app.routes if getattr(route, "path", "") == PREDICT)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Read, validate, ask, answer."""
-        scope["route"] = self._described
+        """Validate, ask, answer."""
+        if scope["path"] != PREDICT or scope["type"] != "http" or scope["method"] != "POST":
+            await self._framework(scope, receive, send)
+            return
         message = await receive()  # the whole body: `LimitBody` has gathered it
         question = _well_formed(scope, message)
         if question is None:
@@ -67,10 +66,16 @@ class Quick:
             async def again() -> "Message":
                 return message
 
-            await self._described.handle(scope, again, send)
+            await self._framework(scope, again, send)
             return
+        scope["route"] = self._described
         batcher: Batcher = self._app.state.batcher
-        body = (await batcher.ask(question)).texts[0].encode()
+        try:
+            answer = (await batcher.ask(question)).texts[0]
+        except QuantlakeError as error:
+            await problems.respond_to(Request(scope), error)(scope, receive, send)
+            return
+        body = answer.encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

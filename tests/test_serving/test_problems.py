@@ -3,17 +3,19 @@
 import re
 
 import pytest
-from fastapi.testclient import TestClient
 
-from serving.app import PREFIX, build_app
+from lake.settings import Settings
+from serving.app import build_app
+from serving.routes.forecasts import PREFIX
+from serving.testing import client_of
 
 PREDICT, BATCH = f"{PREFIX}/predict", f"{PREFIX}/predict/batch"
 
 
 @pytest.fixture(scope="module")
-def client() -> TestClient:
+def client(tmp_path_factory):
     """The routes without a predictor: a body that breaks a rule never reaches one."""
-    return TestClient(build_app(), raise_server_exceptions=False)
+    return client_of(build_app(), Settings(home=tmp_path_factory.mktemp("problems")))
 
 
 @pytest.mark.parametrize(
