@@ -108,6 +108,26 @@ def verify(lake: "Lake") -> list[Finding]:
     return list(_findings(rows.sort("sequence", "row_hash").to_dicts(), head))
 
 
+def newest(lake: "Lake", rows: int, what: str = "") -> list[Row]:
+    """The newest rows whose topic begins with a text, the oldest of them first."""
+    if not lake.exists(AUDIT):
+        return []
+    return lake.read(AUDIT, where=pl.col("what").str.starts_with(what)).sort("sequence").tail(rows).to_dicts()
+
+
+def about(lake: "Lake", who: str) -> list[Row]:
+    """Every row by a pseudonym or about it, the oldest first."""
+    if not lake.exists(AUDIT):
+        return []
+    is_meant = (pl.col("who") == who) | pl.col("details").str.contains(who, literal=True)
+    return lake.read(AUDIT, where=is_meant).sort("sequence").to_dicts()
+
+
+def length(lake: "Lake") -> int:
+    """How many rows there are."""
+    return lake.read(AUDIT).height if lake.exists(AUDIT) else 0
+
+
 def console() -> str:
     """Who stands behind a command at this machine: the user it runs as."""
     try:

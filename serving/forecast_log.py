@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GROUP_ENTRIES = 256
 INSERT = "INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?)"
+ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -39,11 +40,14 @@ class Entry:
         The answer, as JSON, exactly as it will be sent.
     receipt
         What it was made from, as JSON.
+    key_id
+        API key it was asked with; kept beside the forecast, where it can be deleted; empty where nobody asked.
     """
 
     row: Mapping[str, Any]
     answer: str
     receipt: str = ""
+    key_id: str = ""
 
 
 Values = tuple[str, str, str, str]
@@ -135,6 +139,7 @@ def _commit(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
     try:
         with connection:
             connection.executemany(INSERT, [row for _, values, _ in groups for row in values])
+            connection.executemany(ASKED, [pair for entries, *_ in groups for pair in _asked(entries)])
     except sqlite3.Error as error:
         problem = LogError(
             f"The forecast log cannot be written: {error}. No answer was sent. Check the disk under QUANTLAKE_HOME."
@@ -144,6 +149,11 @@ def _commit(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
         return
     for *_, done in groups:
         done.set_result(None)
+
+
+def _asked(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """Forecast and key of those that somebody asked for."""
+    return [(entry.row["forecast_id"], entry.key_id) for entry in entries if entry.key_id]
 
 
 def _as_values(entry: Entry) -> Values:

@@ -36,6 +36,13 @@ CREATE INDEX newest ON forecasts (symbol, horizon_sessions, sequence) WHERE kind
 PRAGMA user_version = 2;
 """
 """What came to the table of older homes: receipts, and columns that SQLite reads out of the row itself."""
+THIRD = """
+CREATE TABLE IF NOT EXISTS requests (forecast_id TEXT NOT NULL, key_id TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS requests_of ON requests (key_id);
+PRAGMA user_version = 3;
+"""
+"""Which key a forecast was asked with, apart from it, so that it can be deleted (`serving.access.user_data`)."""
+NEWEST_VERSION = 3
 
 
 def log_path(configured: "Settings", slot: int = 0) -> Path:
@@ -77,16 +84,17 @@ def open_log(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    if _version(connection) < 2:  # noqa: PLR2004 - the version that `SECOND` makes
+    if _version(connection) < NEWEST_VERSION:
         _bring_up_to_date(connection)
     return connection
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if _version(connection) < 2:  # noqa: PLR2004 - another process may have been quicker
-        for statement in (SCHEMA + SECOND).split(";\n"):
-            connection.execute(statement)
+    found = _version(connection)  # another process may have been quicker
+    missing = [*([SCHEMA + SECOND] if found < 2 else []), *([THIRD] if found < NEWEST_VERSION else [])]  # noqa: PLR2004
+    for statement in ";\n".join(missing).split(";\n"):
+        connection.execute(statement)
     connection.commit()
 
 

@@ -61,12 +61,15 @@ class Question:
         How its forecasts are named in the log.
     asked_at
         ``time.perf_counter()`` when it came; the latency that is logged counts from there.
+    key_id
+        API key it was asked with; empty where nobody from outside asked.
     """
 
     symbols: Sequence[str]
     horizon: int
     kind: str = "served"
     asked_at: float = field(default_factory=time.perf_counter)
+    key_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -264,4 +267,5 @@ def _entry(moment: _Moment, row: "Row", said: Said, kind: str) -> Entry:
     answer = compose(row, quantiles, said.members, horizon=question.horizon, made_at=made_at, now=now)
     text = answer.model_dump_json()
     logged = log_row(answer, now) | {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
-    return Entry(logged, text, receipt_text(row, logged, text, said.members, models))
+    asker = "" if kind == "shadow" else question.key_id
+    return Entry(logged, text, receipt_text(row, logged, text, said.members, models), asker)

@@ -14,6 +14,8 @@ from serving.predictor import Answers, Question
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from serving.access.callers import Caller
+
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"
 JSON = "application/json"
@@ -25,13 +27,16 @@ def add_routes(app: FastAPI) -> None:
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        answers = await _forecast(request, Question([body.symbol], body.horizon_sessions))
+        answers = await _forecast(
+            request, Question([body.symbol], body.horizon_sessions, key_id=_key_id(request.scope))
+        )
         return Response(answers.texts[0], media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        answers = await _forecast(request, Question(body.symbols, body.horizon_sessions))
+        question = Question(body.symbols, body.horizon_sessions, key_id=_key_id(request.scope))
+        answers = await _forecast(request, question)
         unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
         said = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
         return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{said}}}', media_type=JSON)
@@ -89,7 +94,13 @@ def _well_formed(scope: "Scope", message: "Message") -> Question | None:
         body = api.PredictRequest.model_validate_json(message.get("body", b""))
     except ValidationError:
         return None
-    return Question([body.symbol], body.horizon_sessions)
+    return Question([body.symbol], body.horizon_sessions, key_id=_key_id(scope))
+
+
+def _key_id(scope: "Scope") -> str:
+    """Id of the key that a request was let in with."""
+    caller: Caller | None = scope.get("state", {}).get("caller")
+    return "" if caller is None else caller.key_id
 
 
 async def _forecast(request: Request, question: Question) -> Answers:

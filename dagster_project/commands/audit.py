@@ -1,0 +1,76 @@
+"""Verbs of `quantlake audit`: who did what, and whether the trail is as it was written."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dagster_project.commands.console import console
+
+app = typer.Typer(help="The audit trail: who did what, when, and is it all still there.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")]
+
+
+@app.command()
+def verify(*, as_json: AsJson = False) -> None:
+    """Hold every row to the hash of the one before; the exit code is 1 if one was edited, deleted or reordered."""
+    from serving import audit
+
+    lake = _lake()
+    findings = audit.verify(lake)
+    if as_json:
+        console().print_json(json.dumps([{"row": one.sequence, "meaning": one.meaning} for one in findings]))
+    elif findings:
+        for one in findings:
+            _say(f"Row {one.sequence} {one.meaning}.")
+    else:
+        _say(f"All {audit.length(lake)} rows are there, in order, as they were written.")
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    *,
+    rows: Annotated[int, typer.Option(min=1, help="How many of the newest to show.")] = 30,
+    what: Annotated[str, typer.Option(help="Only rows whose topic begins so, e.g. key or model.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest rows of the trail; the pseudonym of a key that is still there is shown with its name."""
+    from lake.settings import settings
+    from serving import audit
+    from serving.access import keys
+
+    names = {key.who: f"{key.name} ({key.id})" for key in keys.listing(settings())}
+    found = [_plain(row, names) for row in audit.newest(_lake(), rows, what)]
+    if as_json:
+        console().print_json(json.dumps(found))
+        return
+    table = Table(title=f"The newest {len(found)} rows")
+    for column in ("row", "time", "who", "what", "result", "details"):
+        table.add_column(column)
+    for row in found:
+        said = ", ".join(f"{name} {value}" for name, value in row["details"].items() if value is not None)
+        table.add_row(str(row["row"]), row["time"], row["who"], row["what"], row["result"], said)
+    console().print(table)
+
+
+def _plain(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    details = {name: names.get(str(value), value) for name, value in json.loads(row["details"]).items()}
+    who = names.get(row["who"], row["who"])
+    time = f"{row['event_time']:%Y-%m-%d %H:%M:%S}"
+    return {"row": row["sequence"], "time": time, "who": who, "details": details} | {
+        name: row[name] for name in ("what", "result")
+    }
+
+
+def _lake() -> Any:
+    from lake.store import Lake
+
+    return Lake.open()
+
+
+def _say(text: str) -> None:
+    console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -1,0 +1,108 @@
+"""Verbs of `quantlake keys`: who may ask the endpoint, and the key that signs tokens."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dagster_project.commands.console import console
+
+if TYPE_CHECKING:
+    from serving.access.keys import Key
+
+app = typer.Typer(help="Who may ask the endpoint: API keys, and the key that signs tokens.", no_args_is_help=True)
+
+KeyId = Annotated[str, typer.Argument(help="Id of a key as `quantlake keys list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What to call it in lists, e.g. 'research desk'.")],
+    *,
+    role: Annotated[str, typer.Option(help="read, predict (reads too) or operator (everything).")] = "predict",
+    tier: Annotated[str, typer.Option(help="free: 100 an hour; standard: 1,000; or unlimited.")] = "standard",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends; never when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and show it, once: quantlake keys create 'research desk' --role read --tier free."""
+    from lake.settings import settings
+    from serving.access import keys
+    from serving.audit import console as who
+
+    ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    key, text = keys.create(settings(), name, role, tier, by=who(), expires_at=ends)  # type: ignore[arg-type]
+    if as_json:
+        _print_json(_plain(key, {}) | {"key": text})
+        return
+    _say(f"  {text}\n")
+    _say(f"Keep it: it is not stored and cannot be shown again. '{name}' has the role {role} and the tier {tier}.")
+    _say("Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+
+
+@app.command("list")
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List every key, revoked ones too; the keys themselves are not stored."""
+    from lake.settings import settings
+    from serving.access import keys
+
+    used = keys.last_used(settings())
+    found = [_plain(key, used) for key in keys.listing(settings())]
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        _say(f"There is no key in {settings().home} yet. `make serve` makes one for this machine.")
+        return
+    columns = ("id", "name", "role", "tier", "created", "last_used", "state")
+    table = Table(title=f"{len(found)} keys")
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for one in found:
+        table.add_row(*(str(one[column] or "") for column in columns))
+    console().print(table)
+
+
+@app.command()
+def revoke(key: KeyId) -> None:
+    """Let a key, and every token made for it, open nothing from now on."""
+    from lake.settings import settings
+    from serving.access import keys
+    from serving.audit import console as who
+
+    done = keys.revoke(settings(), key, by=who())
+    _say(f"'{done.name}' ({done.id}) opens nothing any more; a running service sees that within half a second.")
+
+
+@app.command()
+def rotate() -> None:
+    """Sign tokens with a new key; those that the old one signed stay good until they end, within the hour."""
+    from lake.settings import settings
+    from serving.access import signing
+    from serving.audit import console as who
+
+    made = signing.rotate(settings(), by=who())
+    _say(f"Tokens are signed by {made.kid} from now on. /.well-known/jwks.json has the keys that check them.")
+
+
+def _plain(key: "Key", used: dict[str, datetime]) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    state = "in force" if key.is_in_force(now) else "revoked" if key.revoked_at else "ended"
+    times = {
+        "created": key.created_at,
+        "ends": key.expires_at,
+        "revoked": key.revoked_at,
+        "last_used": used.get(key.id),
+    }
+    said = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "state": state, "who": key.who}
+    return said | {name: f"{at:%Y-%m-%d %H:%M}" if at else None for name, at in times.items()}
+
+
+def _say(text: str) -> None:
+    console(soft_wrap=True).print(text, highlight=False, markup=False)
+
+
+def _print_json(value: object) -> None:
+    console().print_json(json.dumps(value))

@@ -1,0 +1,56 @@
+"""Verbs of `quantlake user-data`: what is stored about the holder of a key, to hand over or to delete."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dagster_project.commands.console import console
+
+app = typer.Typer(help="What is stored about the holder of a key: export it, delete it.", no_args_is_help=True)
+
+KeyId = Annotated[str, typer.Argument(help="Id of a key as `quantlake keys list` shows it, or the key itself.")]
+
+
+@app.command()
+def export(
+    key: KeyId,
+    *,
+    to: Annotated[Path | None, typer.Option(help="File to write; the terminal when left out.")] = None,
+) -> None:
+    """Hand over everything stored about a key, as JSON: its entry, its audit rows, the forecasts asked for with it."""
+    from lake.settings import settings
+    from serving.access import user_data
+    from serving.audit import console as who
+
+    found = json.dumps(user_data.export(settings(), key, by=who()), indent=2)
+    if to is None:
+        console().print_json(found)
+    else:
+        to.write_text(f"{found}\n", encoding="utf-8")
+        _say(f"Everything stored about the key is in {to}.")
+
+
+@app.command()
+def delete(
+    key: KeyId,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything that leads to the holder of a key; forecasts and the audit trail stay, and name nobody."""
+    from lake.settings import settings
+    from serving.access import user_data
+    from serving.audit import console as who
+
+    if not yes:
+        typer.confirm("The key ends now, and which forecasts it asked for can never be told again. Go on?", abort=True)
+    done = user_data.delete(settings(), key, by=who())
+    _say(
+        f"The key is deleted, and with it the link to {done.forecasts} forecasts. "
+        f"{done.audit_rows} rows of the audit trail go on under a pseudonym that leads nowhere."
+    )
+
+
+def _say(text: str) -> None:
+    console(soft_wrap=True).print(text, highlight=False, markup=False)

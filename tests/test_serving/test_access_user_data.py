@@ -1,0 +1,106 @@
+"""What is stored about the holder of a key can be handed over, and deleted without a trace that leads back."""
+
+import json
+
+import pytest
+
+from feature_repo.online import OnlineReader
+from lake.errors import UnknownNameError
+from lake.store import Lake
+from serving import audit
+from serving.access import keys, user_data
+from serving.app import build_app
+from serving.champions import Champions
+from serving.forecast_log import ForecastLog
+from serving.log_reading import LogReader
+from serving.predictor import Predictor
+from serving.testing import client_of
+
+PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
+NAME = "Ada Lovelace, desk 7"
+
+
+@pytest.fixture
+def own(home, tmp_path):
+    """The home's models and features, with keys and a forecast log of its own."""
+    return home.settings.model_copy(update={"home": tmp_path / "home"})
+
+
+@pytest.fixture
+def client(home, own):
+    predictor = Predictor(
+        OnlineReader(home.settings), Champions(home.settings), ForecastLog.open(own), LogReader(own), home.clock
+    )
+    yield client_of(build_app(predictor))
+    predictor.close()
+
+
+def asked_by(client, text):
+    """Ids of forecasts asked for with a key, one alone and a batch."""
+    headers = {"authorization": f"Bearer {text}"}
+    one = client.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 1}, headers=headers).json()
+    many = client.post(BATCH, json={"symbols": ["KO", "GE"], "horizon_sessions": 5}, headers=headers).json()
+    return [one["prediction_id"], *(answer["prediction_id"] for answer in many["predictions"])]
+
+
+def bytes_of(own):
+    return {path: path.read_bytes() for path in own.home.rglob("*") if path.is_file()}
+
+
+def test_everything_about_a_key_is_handed_over_and_nothing_of_others(client, own):
+    key, text = keys.create(own, NAME, "predict", "unlimited", by="tests")
+    other, other_text = keys.create(own, "other", "operator", "unlimited", by="tests")
+    mine = asked_by(client, text)
+    theirs = asked_by(client, other_text)
+    client.post("/api/v1/internal/models/reload", headers={"authorization": f"Bearer {text}"})
+    found = user_data.export(own, key.id, by="tests")
+    assert (found["key"]["name"], found["key"]["id"], found["key"]["role"]) == (NAME, key.id, "predict")
+    assert [one["forecast_id"] for one in found["forecasts"]] == mine
+    assert [one["symbol"] for one in found["forecasts"]] == ["AAPL", "KO", "GE"]
+    assert [row["what"] for row in found["audit"]] == ["key.create", "operator.request", "user_data.export"]
+    said = json.dumps(found)
+    assert not any(secret in said for secret in (key.digest, key.salt, other.id, other.who, *theirs))
+
+
+def test_after_a_deletion_nothing_leads_back_to_the_holder(client, own):
+    key, text = keys.create(own, NAME, "predict", "unlimited", by="tests")
+    mine = asked_by(client, text)
+    kept = asked_by(client, keys.create(own, "other", "predict", "unlimited", by="tests")[1])
+    before = [path for path, content in bytes_of(own).items() if key.id.encode() in content]
+    assert len(before) >= 2, "there is something to delete"
+    done = user_data.delete(own, text, by="tests")
+    assert done.forecasts == len(mine)
+    assert done.audit_rows == 3
+    for path, content in bytes_of(own).items():
+        assert key.id.encode() not in content, path
+        assert NAME.encode() not in content, path
+        assert key.salt.encode() not in content, path
+    assert audit.verify(Lake.open(own)) == []
+    log = LogReader(own)
+    assert all(log.get(identifier) is not None for identifier in mine + kept), "forecasts stay; only who asked goes"
+    assert client.post(PREDICT, headers={"authorization": f"Bearer {text}"}).status_code == 401
+    with pytest.raises(UnknownNameError, match="no key"):
+        user_data.export(own, key.id, by="tests")
+
+
+def test_a_deletion_that_was_cut_off_is_finished_by_the_next(client, own, monkeypatch):
+    key, text = keys.create(own, NAME, "predict", "unlimited", by="tests")
+    asked_by(client, text)
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(keys, "forget", die)
+        with pytest.raises(KeyboardInterrupt):
+            user_data.delete(own, key.id, by="tests")
+    assert keys.find(own, key.id).revoked_at is not None, "the key ends first"
+    user_data.delete(own, key.id, by="tests")
+    assert not any(key.id.encode() in content for content in bytes_of(own).values())
+    assert audit.verify(Lake.open(own)) == []
+
+
+def test_what_an_older_home_logged_is_asked_for_by_nobody(own):
+    key, _ = keys.create(own, NAME, "predict", "unlimited", by="tests")
+    assert user_data.export(own, key.id, by="tests")["forecasts"] == []
+    assert user_data.delete(own, key.id, by="tests").forecasts == 0
