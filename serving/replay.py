@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
 from lake.report import Report
 from lake.store import Lake
-from lake.tables import BARS, FORECASTS, REGIMES
+from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
+from serving.receipts.seals import digest_of
+from serving.receipts.writing import batch_id, batch_receipt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,15 +64,18 @@ def replay_forecasts(
     started = time.perf_counter()
     pending = _pending(lake, engines, clock, sessions)
     todo = sorted({at for waiting in pending.values() for at in waiting})
-    reading = _Reading.of(lake, todo, spec) if todo else None
-    frames = [FORECASTS.empty()]
+    reading = Reading.of(lake, todo, spec) if todo else None
+    frames, made_at = [FORECASTS.empty()], SystemClock().now()
     for moments in reading.batches() if reading else ():
         for name, engine in engines.items():
             mine = moments.at(pending[name])
             if mine.keys.height:
                 require_no_look_ahead(engine, min(mine.keys["event_time"].to_list()))
-                frames.append(forecast_rows(engine, mine))
+                frames.append(forecast_rows(engine, mine, made_at))
     rows = pl.concat(frames)
+    if reading:
+        at_work = [engines[name] for name, waiting in pending.items() if waiting]
+        lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], reading.versions))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
     said = report.having(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
@@ -118,7 +123,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """The tables a replay needs, each read once at a recorded version."""
 
     sessions: Sequence[datetime]
@@ -129,8 +134,11 @@ class _Reading:
     versions: Mapping[str, int]
 
     @classmethod
-    def of(cls, lake: Lake, sessions: Sequence[datetime], spec: WindowSpec) -> "_Reading":
-        versions = lake.versions(VERSIONED)
+    def of(
+        cls, lake: Lake, sessions: Sequence[datetime], spec: WindowSpec, versions: Mapping[str, int] | None = None
+    ) -> "Reading":
+        """Read what these sessions need, by default from the newest versions."""
+        versions = lake.versions(VERSIONED) if versions is None else versions
         is_session = pl.col("event_time").is_between(sessions[0], sessions[-1])
         is_near = pl.col("event_time").is_between(sessions[0] - LOOKBACK, sessions[-1])
         prices, regimes = (
@@ -202,7 +210,26 @@ def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions
     return pending
 
 
-def forecast_rows(engine: "Engine", moments: Moments) -> pl.DataFrame:
+def receipts_of(
+    engines: "Iterable[Engine]", made_at: datetime, session: datetime, versions: Mapping[str, int]
+) -> pl.DataFrame:
+    """One receipt for all that each model forecasts at a moment, in the columns of `receipts`.
+
+    Parameters
+    ----------
+    session
+        The last one that is forecast.
+    versions
+        Table versions that were read.
+    """
+    rows = []
+    for engine in engines:
+        content = batch_receipt(engine, made_at, versions).model_dump_json()
+        rows.append((batch_id(engine.digest, made_at), session, session, content, digest_of(content)))
+    return pl.DataFrame(rows, schema=RECEIPTS.schema, orient="row")
+
+
+def forecast_rows(engine: "Engine", moments: Moments, made_at: datetime) -> pl.DataFrame:
     """Let a model forecast every horizon from these windows, in the columns of `forecasts`."""
     signature = engine.signature
     quantiles = engine.predict(moments.inputs)  # [window, horizon, quantile]
@@ -222,7 +249,7 @@ def forecast_rows(engine: "Engine", moments: Moments) -> pl.DataFrame:
         pl.Series("forecast_id", ids, dtype=pl.String),
         pl.lit("replay").alias("kind"),
         pl.col("event_time").alias("known_time"),
-        pl.lit(SystemClock().now()).cast(FORECASTS.schema["made_at"]).alias("made_at"),
+        pl.lit(made_at).cast(FORECASTS.schema["made_at"]).alias("made_at"),
         pl.lit(signature.name).alias("model_name"),
         pl.lit(engine.version).alias("model_version"),
         pl.lit(engine.digest).alias("model_digest"),

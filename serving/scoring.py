@@ -4,6 +4,7 @@ They are the forecasts that `serving.replay` would make for that session, row fo
 again. Where that cannot be vouched for, the replay makes them.
 """
 
+import json
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ import polars as pl
 
 from feature_repo.windows import FORECAST_V1, WindowSpec, to_model_input
 from lake.calendars import session_closes
-from lake.clock import Clock
+from lake.clock import Clock, SystemClock
 from lake.report import Report
 from lake.store import Lake
-from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES
-from serving.replay import LOOKBACK, Moments, forecast_rows, replay_forecasts, require_no_look_ahead
+from lake.tables import FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES
+from serving.replay import LOOKBACK, Moments, forecast_rows, receipts_of, replay_forecasts, require_no_look_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,10 @@ def score_newest(
         return lake.report(FORECASTS, started=started).having(reason="every model has forecast the newest session")
     for name in waiting:
         require_no_look_ahead(engines[name], session)
-    rows = pl.concat([forecast_rows(engines[name], moments) for name in waiting])
+    made_at = SystemClock().now()
+    rows = pl.concat([forecast_rows(engines[name], moments, made_at) for name in waiting])
+    at_work = [engines[name] for name in waiting]
+    lake.merge(RECEIPTS, receipts_of(at_work, made_at, session, json.loads(moments.versions)))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
     return report.having(seconds=time.perf_counter() - started, scored=counts)
@@ -91,9 +95,11 @@ def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, ses
 
 
 def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> Moments:
-    regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session)
+    version = lake.version(REGIMES)
+    regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session, version=version)
     keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")
     values = keys["window"].list.explode().to_numpy().reshape(-1, *spec.shape).astype(np.float32, copy=False)
     names = ["symbol", "event_time", "reference_price", "regime", "feature_hash"]
-    versions = keys["table_versions"][0] if keys.height else "{}"
-    return Moments(keys.select(names), to_model_input(values), versions)
+    versions = json.loads(keys["table_versions"][0]) if keys.height else {}
+    read = json.dumps(versions | {REGIMES.name: version}, sort_keys=True)
+    return Moments(keys.select(names), to_model_input(values), read)

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 
 from feature_repo.online import OnlineReader
 from feature_repo.windows import FORECAST_V1, to_model_input
@@ -15,7 +14,7 @@ from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
-from lake.tables import FORECASTS, MODEL_WINDOWS
+from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.app import build_app
@@ -28,6 +27,7 @@ from serving.log_reading import LogReader
 from serving.middleware import BODY_BYTES
 from serving.predictor import Predictor
 from serving.runtime import load_engines
+from serving.testing import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 
@@ -47,7 +47,7 @@ def predictor(home, reader, tmp_path):
 
 @pytest.fixture
 def client(predictor):
-    return TestClient(build_app(predictor), raise_server_exceptions=False)
+    return client_of(build_app(predictor))
 
 
 class Shelf:
@@ -105,7 +105,8 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     assert prediction["target_price"] == pytest.approx(row["reference_price"] * (1 + prediction["p50"]))
     assert prediction["expected_return"] == prediction["p50"]
     assert answer["data"]["feature_hash"] == row["feature_hash"]
-    assert answer["data"]["feature_table_versions"] == json.loads(row["table_versions"])
+    read = home.lake.versions([MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS]) | json.loads(row["table_versions"])
+    assert read.items() <= answer["data"]["feature_table_versions"].items()
     assert datetime.fromisoformat(answer["as_of"]) == row["event_time"]
 
 
@@ -122,7 +123,7 @@ def test_the_model_part_names_every_file_that_took_part(client, exports, weights
 def test_a_strategy_that_has_all_the_weight_answers_under_its_models_name(home, reader, predictor, exports):
     shelf = Shelf(reader, weights=lambda rows: [[0.0, 0.0, 1.0, 0.0] for _ in rows])
     alone = Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)
-    answer = ask(TestClient(build_app(alone))).json()
+    answer = ask(client_of(build_app(alone))).json()
     assert (answer["model"]["name"], answer["model"]["digest"]) == ("ridge", exports["ridge"].digest)
 
 
@@ -183,7 +184,7 @@ def test_a_batch_reads_once_and_computes_once_per_model(home, reader, predictor)
 
 def test_symbols_of_a_batch_that_are_not_ready_are_listed_apart(home, reader, predictor):
     shelf = Shelf(reader, selected_strategy=lambda found: [None, *found[1:]])
-    client = TestClient(build_app(Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)))
+    client = client_of(build_app(Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)))
     answer = client.post(BATCH, json={"symbols": ["KO", "GE"], "horizon_sessions": 1}).json()
     assert [said["symbol"] for said in answer["predictions"]] == ["GE"]
     assert answer["unavailable"] == [{"symbol": "KO", "reason": "No strategy has been selected for KO yet."}]
@@ -199,7 +200,7 @@ def test_symbols_of_a_batch_that_are_not_ready_are_listed_apart(home, reader, pr
     ],
 )
 def test_what_is_not_there_yet_is_409_and_never_made_up(home, reader, predictor, change, said):
-    client = TestClient(
+    client = client_of(
         build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, predictor.logged, home.clock))
     )
     answer = ask(client)
@@ -221,7 +222,7 @@ def test_what_is_not_there_yet_is_409_and_never_made_up(home, reader, predictor,
     ],
 )
 def test_what_cannot_be_computed_is_503_with_the_reason(home, reader, predictor, change, said):
-    client = TestClient(
+    client = client_of(
         build_app(Predictor(Shelf(reader, **change), predictor.champions, predictor.log, predictor.logged, home.clock))
     )
     answer = ask(client)
@@ -233,7 +234,7 @@ def test_what_cannot_be_computed_is_503_with_the_reason(home, reader, predictor,
 
 def test_without_the_online_store_it_says_how_to_start_it(home, predictor):
     away = OnlineReader(home.settings.model_copy(update={"redis_port": 1024 + 1}))
-    client = TestClient(build_app(Predictor(away, predictor.champions, predictor.log, predictor.logged, home.clock)))
+    client = client_of(build_app(Predictor(away, predictor.champions, predictor.log, predictor.logged, home.clock)))
     for answer in (ask(client), client.get("/readyz"), client.get("/api/v1/public/symbols")):
         assert answer.status_code == 503
         assert "make serve" in answer.json()["hint"]
@@ -243,7 +244,7 @@ def test_without_the_online_store_it_says_how_to_start_it(home, predictor):
 
 def test_without_a_model_it_says_where_to_look(home, reader, predictor, tmp_path):
     empty = Champions(home.settings.model_copy(update={"home": tmp_path}))
-    client = TestClient(build_app(Predictor(reader, empty, predictor.log, predictor.logged, home.clock)))
+    client = client_of(build_app(Predictor(reader, empty, predictor.log, predictor.logged, home.clock)))
     for answer in (ask(client), client.get("/readyz"), client.get("/api/v1/public/models/status")):
         assert answer.status_code == 503
         assert "No model is in service" in answer.json()["detail"]
@@ -362,9 +363,8 @@ def test_an_unforeseen_error_shows_no_traceback(home, predictor):
         def read(self, symbols):
             raise RuntimeError(f"/secret/path {symbols}")
 
-    client = TestClient(
-        build_app(Predictor(Broken(None), predictor.champions, predictor.log, predictor.logged, home.clock)),
-        raise_server_exceptions=False,
+    client = client_of(
+        build_app(Predictor(Broken(None), predictor.champions, predictor.log, predictor.logged, home.clock))
     )
     answer = ask(client)
     assert answer.status_code == 500
@@ -408,11 +408,11 @@ def test_the_schema_names_every_route_and_refusal(client):
 
 def test_a_forecast_grows_stale_when_the_market_moves_on(home, reader, predictor):
     close = home.clock.now()
-    assert ask(TestClient(build_app(predictor))).json()["data"] | {"feature_hash": 0, "feature_table_versions": 0} == {
+    assert ask(client_of(build_app(predictor))).json()["data"] | {"feature_hash": 0, "feature_table_versions": 0} == {
         "feature_hash": 0, "feature_table_versions": 0, "age_sessions": 0, "is_stale": False,
         "is_degraded": False, "degraded_because": "",
     }  # fmt: skip
     later = FixedClock(calendars.next_closes(close, 3)[-1])
     stale = Predictor(reader, predictor.champions, predictor.log, predictor.logged, later)
-    data = ask(TestClient(build_app(stale))).json()["data"]
+    data = ask(client_of(build_app(stale))).json()["data"]
     assert (data["age_sessions"], data["is_stale"]) == (3, True)

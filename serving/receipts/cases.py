@@ -1,0 +1,204 @@
+"""Stored forecasts with their receipts, from the lake and from the log; and whether anyone edited them since."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake.errors import SchemaError
+from lake.tables import FORECASTS, RECEIPTS
+from serving.draining import INSTANTS, as_rows
+from serving.log_files import log_paths, open_log
+from serving.receipts.findings import Finding
+from serving.receipts.receipt import Receipt
+from serving.receipts.seals import digest_of, is_intact, opened, row_digest
+from serving.receipts.writing import batch_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lake.settings import Settings
+    from lake.store import Lake
+
+AT_ONCE = 500
+REPLAY = "replay"
+LAKE = "lake"
+
+
+@dataclass
+class Case:
+    """One stored forecast.
+
+    Parameters
+    ----------
+    row
+        Its row of `forecasts`.
+    source
+        ``lake``, or the file of the log that holds it until it is drained.
+    receipt
+        What it was made from; None where nothing was written, or what was written cannot be read.
+    findings
+        What was edited since.
+    """
+
+    row: dict[str, Any]
+    source: str
+    receipt: Receipt | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def forecast_id(self) -> str:
+        """Its id."""
+        return str(self.row["forecast_id"])
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether a model lived through its session again, rather than the service answered."""
+        return bool(self.row["kind"] == REPLAY)
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Versions that its row names."""
+        named: dict[str, int] = json.loads(self.row["feature_table_versions"])
+        return named
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """What one file of the log holds of a forecast."""
+
+    where: str
+    row: str
+    answer: str
+    receipt: str
+
+
+def cases(
+    lake: "Lake",
+    configured: "Settings",
+    ids: Sequence[str] | None = None,
+    *,
+    where: pl.Expr | None = None,
+    newest: int | None = None,
+) -> list[Case]:
+    """Return stored forecasts, those that wait in the log among them.
+
+    Parameters
+    ----------
+    ids
+        Which; all by default.
+    where
+        Further condition on the rows of `forecasts`.
+    newest
+        Only so many, those made last.
+    """
+    rows = _stored(lake, ids, where)
+    logged = _logged(log_paths(configured), ids)
+    stored = set(rows["forecast_id"])
+    waiting = as_rows([one.row for forecast_id, one in logged.items() if forecast_id not in stored])
+    kept = pl.concat([rows.with_columns(pl.lit(LAKE).alias("source")), _waiting(waiting, logged, where)])
+    if newest is not None:
+        kept = kept.sort("made_at", "forecast_id", descending=True).head(newest)
+    receipts = _receipts(lake, kept)
+    return [_case(row, receipts, logged) for row in kept.iter_rows(named=True)]
+
+
+def _stored(lake: "Lake", ids: Sequence[str] | None, where: pl.Expr | None) -> pl.DataFrame:
+    if not lake.exists(FORECASTS):
+        return FORECASTS.empty()
+    wanted = [] if ids is None else [pl.col("forecast_id").is_in(list(ids))]
+    wanted += [] if where is None else [where]
+    return lake.scan(FORECASTS).filter(*wanted).collect() if wanted else lake.read(FORECASTS)
+
+
+def _logged(paths: "Iterable[Path]", ids: Sequence[str] | None) -> dict[str, _Logged]:
+    found: dict[str, _Logged] = {}
+    for path in paths:
+        with closing(open_log(path)) as connection:
+            for sequence, forecast_id, *texts in _log_rows(connection, ids):
+                found[forecast_id] = _Logged(f"{path.name}, sequence {sequence}", *texts)
+    return found
+
+
+def _log_rows(connection: sqlite3.Connection, ids: Sequence[str] | None) -> Iterable[tuple[Any, ...]]:
+    query = "SELECT sequence, forecast_id, row, answer, receipt FROM forecasts"
+    if ids is None:
+        return connection.execute(query).fetchall()
+    parts = [list(ids[at : at + AT_ONCE]) for at in range(0, len(ids), AT_ONCE)]
+    marks = (",".join("?" * len(part)) for part in parts)
+    return [
+        row
+        for part, mark in zip(parts, marks, strict=True)
+        for row in connection.execute(f"{query} WHERE forecast_id IN ({mark})", part)
+    ]
+
+
+def _waiting(rows: pl.DataFrame, logged: dict[str, _Logged], where: pl.Expr | None) -> pl.DataFrame:
+    named = rows.with_columns(pl.Series("source", [logged[one].where for one in rows["forecast_id"]], dtype=pl.String))
+    return named if where is None else named.filter(where)
+
+
+def _receipts(lake: "Lake", rows: pl.DataFrame) -> dict[str, tuple[str, str]]:
+    """Content and seal by forecast, or by what stands for those replayed together."""
+    if not lake.exists(RECEIPTS) or not rows.height:
+        return {}
+    replayed = rows.filter(pl.col("kind") == REPLAY).select("model_digest", "made_at").unique()
+    wanted = [*rows.filter(pl.col("kind") != REPLAY)["forecast_id"], *(batch_id(*key) for key in replayed.iter_rows())]
+    found = lake.scan(RECEIPTS).filter(pl.col("forecast_id").is_in(wanted)).collect()
+    return {one: (content, seal) for one, content, seal in found.select("forecast_id", "content", "seal").iter_rows()}
+
+
+def _case(row: dict[str, Any], receipts: dict[str, tuple[str, str]], logged: dict[str, _Logged]) -> Case:
+    case = Case(row, row.pop("source"))
+    mine = logged.get(case.forecast_id)
+    stored = receipts.get(_receipt_id(row))
+    if stored is None and mine is not None and mine.receipt:
+        try:
+            stored = opened(mine.receipt)
+        except SchemaError as error:
+            case.findings.append(Finding("receipt", mine.where, str(error)))
+    if stored is not None:
+        _open(case, *stored, mine)
+    return case
+
+
+def _receipt_id(row: dict[str, Any]) -> str:
+    made_at: datetime = row["made_at"]
+    return batch_id(row["model_digest"], made_at) if row["kind"] == REPLAY else str(row["forecast_id"])
+
+
+def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
+    """Take a receipt apart, and note what no longer belongs to its seal."""
+    if not is_intact(content, seal):
+        said = "it was altered after it was sealed, so what it says is not what the forecast was made from"
+        case.findings.append(Finding("receipt", case.forecast_id, said))
+    try:
+        case.receipt = Receipt.from_json(content)
+    except SchemaError as error:
+        case.findings.append(Finding("receipt", case.forecast_id, str(error)))
+        return
+    if case.is_replay:
+        return
+    if row_digest(case.row) != case.receipt.row:
+        said = "it is not the row that was sealed when it was made"
+        is_stored = case.source == LAKE
+        case.findings.append(
+            Finding("forecast row", case.forecast_id, said) if is_stored else Finding("log row", case.source, said)
+        )
+    if logged is None:
+        return
+    if case.source == LAKE and row_digest(_parsed(logged.row)) != case.receipt.row:
+        case.findings.append(Finding("log row", logged.where, "it is not the row that was sealed when it was made"))
+    if digest_of(logged.answer) != case.receipt.answer:
+        case.findings.append(Finding("answer", logged.where, "it is not the answer that was sent"))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """A logged row with its instants."""
+    row: dict[str, Any] = json.loads(text)
+    return row | {name: datetime.fromisoformat(row[name]) for name in INSTANTS}

@@ -1,0 +1,102 @@
+"""What a replay found: one sentence per part that is not as it was, naming the part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Part = Literal[
+    "parquet file",
+    "table version",
+    "model file",
+    "log row",
+    "forecast row",
+    "receipt",
+    "answer",
+    "engine",
+    "code",
+    "forecast",
+]
+Verdict = Literal["equal", "close", "differs", "unknown"]
+TELLING: frozenset[Part] = frozenset({"code", "engine"})
+"""Parts that only explain: another engine or code is no fault as long as the numbers are the same."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it was.
+
+    Parameters
+    ----------
+    part
+        What kind of thing.
+    where
+        Its path or name.
+    said
+        What is wrong with it, in a sentence.
+    """
+
+    part: Part
+    where: str
+    said: str
+
+    def __str__(self) -> str:
+        """Kind, place and sentence."""
+        return f"{self.part} {self.where}: {self.said}"
+
+
+@dataclass
+class Replayed:
+    """What came of making one forecast again.
+
+    Parameters
+    ----------
+    compared
+        What was computed again and compared, in words.
+    difference
+        Largest difference of any quantile, as a fraction of price; None where none could be computed.
+    is_exact
+        Whether the bits have to be the same: same engine, on a processor of the same kind.
+    findings
+        What is not as it was.
+    unknown
+        What could not be compared because it was never written down.
+    """
+
+    forecast_id: str
+    kind: str
+    symbol: str
+    as_of: datetime
+    compared: list[str] = field(default_factory=list)
+    difference: float | None = None
+    tolerance: float = 0.0
+    is_exact: bool = True
+    findings: list[Finding] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> list[Finding]:
+        """Findings that are faults of their own."""
+        return [finding for finding in self.findings if finding.part not in TELLING]
+
+    @property
+    def verdict(self) -> Verdict:
+        """``equal`` bit for bit, ``close`` within the tolerance of another engine, ``differs``, or ``unknown``."""
+        if self.faults or (self.difference is not None and self.difference > self.tolerance):
+            return "differs"
+        if self.difference is None:
+            return "unknown"
+        return "equal" if self.difference == 0 else "close"
+
+    def add(self, finding: Finding) -> None:
+        """Note a finding, once."""
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def counts(replayed: Sequence[Replayed]) -> dict[Verdict, int]:
+    """How many of each verdict."""
+    found: dict[Verdict, int] = {"equal": 0, "close": 0, "differs": 0, "unknown": 0}
+    for one in replayed:
+        found[one.verdict] += 1
+    return found

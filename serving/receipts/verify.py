@@ -1,0 +1,114 @@
+"""Stored forecasts made again and compared: the entry for commands, assets and notebooks."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from serving.receipts.cases import Case, cases
+from serving.receipts.code import running_code
+from serving.receipts.findings import Finding, Replayed
+from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
+from serving.receipts.recompute import Work, recompute
+from serving.receipts.relive import relive
+from serving.receipts.shelf import Shelf
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from lake.store import Lake
+
+TOLERANCE = 1e-5
+"""Largest difference that another engine or processor may make, as a fraction of price."""
+ON_A_PROCESSOR = EngineSettings(device="cpu", provider="CPUExecutionProvider", threads=1)
+"""What computes where nothing was written down about it."""
+
+
+def replay(
+    lake: "Lake",
+    configured: "Settings",
+    ids: Sequence[str] | None = None,
+    *,
+    since: datetime | None = None,
+    newest: int | None = None,
+) -> list[Replayed]:
+    """Make stored forecasts again and compare them with what is stored, bit for bit on a processor.
+
+    Parameters
+    ----------
+    ids
+        Which; all by default. One that is not stored is not among the results.
+    since
+        Only those whose last known session closed then or later.
+    newest
+        Only so many, those made last.
+
+    Returns
+    -------
+    list[Replayed]
+        One per forecast, with everything that is not as it was.
+    """
+    where = None if since is None else pl.col("event_time") >= since
+    return replay_cases(lake, configured, cases(lake, configured, ids, where=where, newest=newest))
+
+
+def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
+    """Make some of the newest forecasts again; the same seed draws the same ones.
+
+    Parameters
+    ----------
+    among
+        How many of the newest are drawn from.
+    size
+        How many are drawn.
+    """
+    found = sorted(
+        cases(lake, configured, newest=among),
+        key=lambda case: hashlib.sha256(f"{seed} {case.forecast_id}".encode()).digest(),
+    )
+    return replay_cases(lake, configured, found[:size])
+
+
+def replay_cases(lake: "Lake", configured: "Settings", found: Sequence[Case]) -> list[Replayed]:
+    """Make these forecasts again, those that read the same versions together."""
+    shelf, works, replayed = Shelf(configured), list[Work](), list[Replayed]()
+    for case in found:
+        row = case.row
+        said = Replayed(case.forecast_id, row["kind"], row["symbol"], row["event_time"])
+        said.findings += case.findings
+        replayed.append(said)
+        receipt = case.receipt or (_of_old_replay(case) if case.is_replay else None)
+        if receipt is None:
+            said.unknown.append("its receipt: none was written when it was made, or it cannot be read")
+            continue
+        _judge_engine(said, receipt, is_told=case.receipt is not None)
+        works.append(Work(case, receipt, said))
+    relive(lake, shelf, [work for work in works if work.case.is_replay])
+    recompute(lake, shelf, [work for work in works if not work.case.is_replay])
+    return replayed
+
+
+def _judge_engine(said: Replayed, receipt: Receipt, *, is_told: bool) -> None:
+    """Whether the bits have to be the same, and what else computed then."""
+    now, then = running_code(), receipt.code
+    if not is_told:
+        said.unknown.append("engine and code: they were not written down when it was made")
+    elif (then.commit, then.sources) != (now.commit, now.sources):
+        told = f"made by {then.version} ({then.commit[:12] or 'no commit'}), made again by {now.version}"
+        said.add(Finding("code", then.sources[:12], f"{told} ({now.commit[:12] or 'no commit'})"))
+    is_same = (then.processor, then.onnxruntime, then.numpy) == (now.processor, now.onnxruntime, now.numpy)
+    said.is_exact = is_told and is_same and all(use.engine.is_exact for use in receipt.models)
+    said.tolerance = 0.0 if said.is_exact else TOLERANCE
+    if is_told and not said.is_exact:
+        devices = ", ".join(sorted({use.engine.device for use in receipt.models}))
+        what = f"{devices} with ONNX Runtime {then.onnxruntime} on {then.processor}"
+        said.add(Finding("engine", devices, f"made by {what}, made again on {now.processor}: within {TOLERANCE:.0e}"))
+
+
+def _of_old_replay(case: Case) -> Receipt:
+    """What is known of a replayed forecast that has no receipt: its row names the versions and the model."""
+    row = case.row
+    name, version, digest = row["model_name"], row["model_version"], row["model_digest"]
+    use = ModelUse(name=name, version=version, digest=digest, weight=1.0, engine=ON_A_PROCESSOR)
+    return Receipt(forecast_id=case.forecast_id, tables=case.tables, models=(use,), code=running_code())
