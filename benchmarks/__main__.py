@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.report import write_results
 
-TOPICS = ("technical", "alpha158", "update", "point_in_time", "online", "storage", "spark", "serving")
+TOPICS = ("technical", "alpha158", "update", "point_in_time", "online", "storage", "spark", "serving", "calibration")
 """Modules of this folder; each has a function `measure` that returns a `Topic`."""
 
 

@@ -17,6 +17,7 @@ from lake.tables import CALIBRATIONS, FORECASTS, SELECTIONS
 from lake.universe import MARKET
 from serving.blend import WEIGHT_TOLERANCE
 from serving.calibration import widened
+from serving.calibration_picture import draw
 from serving.conformal import Panel, Tracked, TrackingRule, track
 from serving.outcomes import known_labels
 from serving.selection import KNOWN_REGIMES
@@ -24,6 +25,7 @@ from serving.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 QUANTILES = ("p10", "p50", "p90")
 KEY = ("symbol", "event_time", "horizon_sessions")
@@ -50,11 +52,18 @@ class Lived:
         return widened(self.panel.quantiles, self.tracked.factors[session, self.panel.regime[session]])
 
 
-def update_calibrations(lake: Lake, clock: Clock, rule: TrackingRule | None = None) -> Report:
+def update_calibrations(
+    lake: Lake, clock: Clock, rule: TrackingRule | None = None, *, picture: "Path | None" = None
+) -> Report:
     """Append the correction in force from each close on, up to the newest that was forecast.
 
     They are worked out from the replayed forecasts, the strategy weights in force at each close and the outcomes known
     by each close, so that living through history day by day appends the same rows as one jump.
+
+    Parameters
+    ----------
+    picture
+        Where coverage over time is drawn; nowhere by default.
 
     Returns
     -------
@@ -75,7 +84,8 @@ def update_calibrations(lake: Lake, clock: Clock, rule: TrackingRule | None = No
     report = lake.merge(CALIBRATIONS, rows).having(seconds=time.perf_counter() - started)
     if report.skipped:
         return report.having(reason="every close that was forecast has its calibration")
-    return report.having(coverage=coverage_of(lived).to_dicts())
+    said = report.having(coverage=coverage_of(lived).to_dicts())
+    return said if picture is None else said.having(picture=draw(lived, picture))
 
 
 def live_through(lake: Lake, clock: Clock, rule: TrackingRule | None = None) -> "Sequence[Lived]":

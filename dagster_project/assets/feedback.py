@@ -53,7 +53,9 @@ def calibrations(platform: Platform) -> dg.MaterializeResult:
     """By how much forecast bands are corrected, so that they cover what they promise."""
     from serving.calibrations import update_calibrations
 
-    return materialized(update_calibrations(platform.lake, platform.clock))
+    return materialized(
+        update_calibrations(platform.lake, platform.clock, picture=platform.settings.reports / "calibration.png")
+    )
 
 
 @dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
