@@ -36,9 +36,9 @@ def serve_command(configured: "Settings") -> list[str]:
 def follow_registry_command() -> list[str]:
     """Return the command of the process that brings the registry's alias and the service in line.
 
-    Run it with `serve_environment`, beside the service, until it is ended.
+    Run it with `serve_environment`, beside the service, until it is ended; it ends by itself when this process does.
     """
-    return [sys.executable, "-m", "serving.registry_watch"]
+    return [sys.executable, "-m", "serving.registry_watch", str(os.getpid())]
 
 
 def serve_environment(configured: "Settings") -> dict[str, str]:

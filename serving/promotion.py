@@ -1,6 +1,7 @@
 """The only mover of the registry's alias: proof, registry, files, audit row, alias, service, in that order."""
 
 import json
+import re
 import shutil
 import time
 import warnings
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 ALIAS = CHAMPION
 EXPERIMENT = "promotions"
 DIGEST_TAG, FINGERPRINT_TAG = "digest", "signature"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def register_and_promote(
@@ -154,7 +156,7 @@ class RegistryFollower:
 
     def __init__(self, office: Office) -> None:
         self._office, self._registry = office, _Registry(office.configured)
-        self._tried: dict[str, tuple[str, float]] = {}
+        self._refused: dict[str, tuple[str, float]] = {}
 
     def look(self) -> list[str]:
         """Compare once; return what was done, in sentences."""
@@ -162,7 +164,7 @@ class RegistryFollower:
         aliases = self._registry.aliases()
         deployment = deployment_or_none(self._office.configured)
         for model, version in sorted(aliases.items()):
-            if not _is_in_line(deployment, model, version) and not self._was_tried(model, version):
+            if not _is_in_line(deployment, model, version) and not self._was_refused(model, version):
                 with moving(self._office.configured):
                     said += self._bring_in_line(model)
         return said
@@ -176,7 +178,8 @@ class RegistryFollower:
             return
         known = deployment.aliases.get(model, champion and champion.version)
         if champion is not None and champion.version == version:
-            write_deployment(configured, deployment.in_line(model, version))
+            release = Release(version=version, digest=champion.digest or self._registry.tags(model, version)[0])
+            write_deployment(configured, deployment.identified(model, release).in_line(model, version))
         elif champion is not None and version == known:
             self._registry.move(model, champion.version)
             write_deployment(configured, deployment.in_line(model, champion.version))
@@ -187,7 +190,6 @@ class RegistryFollower:
     def _follow(self, deployment: "Deployment", model: str, version: str) -> str:
         """Promote the version that the alias was moved to, or refuse it."""
         office, before = self._office, deployment.versions.get(model)
-        self._tried[model] = (version, time.monotonic())
         try:
             release = _fetched(self._registry, office.configured, model, version)
             bundle = require_candidate(office.configured, model, release).bundle
@@ -200,14 +202,15 @@ class RegistryFollower:
 
     def _refuse(self, model: str, version: str, error: Exception) -> str:
         """Note why a version is not put in service: beside the deployment, and once in the audit trail."""
+        self._refused[model] = (version, time.monotonic())
         reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
         refusal = Refusal(model=model, version=version, reason=reason, since=SystemClock().now(), refused_by="registry")
         if keep_refusal(self._office.configured, refusal):
             note(self._office, "model.promote", "refused", {"model": model, "version": version, "reason": reason})
         return f"version {version} of {model} is refused: {reason}"
 
-    def _was_tried(self, model: str, version: str) -> bool:
-        tried, at = self._tried.get(model, ("", 0.0))
+    def _was_refused(self, model: str, version: str) -> bool:
+        tried, at = self._refused.get(model, ("", 0.0))
         return tried == version and time.monotonic() - at < self.RETRY_SECONDS
 
 
@@ -310,16 +313,18 @@ class _Registry:
         return self.tags(name, version)[0] is not None
 
     def tags(self, name: str, version: str) -> tuple[str | None, str | None]:
-        """Digest and fingerprint that a version was registered with."""
+        """Digest and fingerprint that a version was registered with; None for what is missing or is no SHA-256."""
         tags = self._version(name, version).tags
-        return tags.get(DIGEST_TAG), tags.get(FINGERPRINT_TAG)
+        digest, fingerprint = (tags.get(tag, "") for tag in (DIGEST_TAG, FINGERPRINT_TAG))
+        return (digest if SHA256.fullmatch(digest) else None), (fingerprint if SHA256.fullmatch(fingerprint) else None)
 
     @contextmanager
     def files(self, name: str, version: str) -> "Iterator[Path]":
         """Give a folder with the files of a version while the block lasts; nothing but these files is fetched."""
         source = str(self._version(name, version).source).removesuffix("/")
-        if source.startswith("file://") or "://" not in source:
-            yield Path(unquote(urlsplit(source).path))
+        place = urlsplit(source)
+        if place.scheme in {"", "file"}:
+            yield Path(unquote(place.path))
             return
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException

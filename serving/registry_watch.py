@@ -1,4 +1,4 @@
-"""A small process beside the service that follows the registry's alias: ``python -m serving.registry_watch``.
+"""A small process beside the service that follows the registry's alias: ``python -m serving.registry_watch PARENT``.
 
 The service itself must not load MLflow. This process does: about once a second it looks whether the registry or the
 deployment changed, and brings the two in line (`serving.promotion.RegistryFollower`).
@@ -7,6 +7,7 @@ deployment changed, and brings the two in line (`serving.promotion.RegistryFollo
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -83,9 +84,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def main() -> None:
-    """Follow the registry until SIGTERM or SIGINT, or until the process that started this one is gone."""
+    """Follow the registry until SIGTERM or SIGINT, or until the process that started this one is gone.
+
+    The number of that process is the only argument, because it may be gone before this one has loaded its libraries.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    stop, parent = threading.Event(), os.getppid()
+    stop, parent = threading.Event(), int(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     follow(settings(), lambda seconds: stop.wait(seconds) or os.getppid() != parent)

@@ -156,17 +156,17 @@ def former_release(office: Office, deployment: "Deployment", model: str) -> Rele
     NotReadyError
         If there is none.
     """
-    former = deployment.former.get(model, ())
-    if former:
+    former, current = deployment.former.get(model), deployment.versions.get(model)
+    if former and former[-1] in deployment.registered.get(model, {}):
         return deployment.release(model, former[-1])
-    current = deployment.versions.get(model)
-    if current is not None and model not in deployment.former and office.lake.exists(PROMOTIONS):
+    if former != () and office.lake.exists(PROMOTIONS):
         mine = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
         moves = office.lake.read(PROMOTIONS, where=mine).sort("event_time")
-        into = moves.filter(pl.col("model_version") == current)["previous_version"]
+        into: list[str | None] = moves.filter(pl.col("model_version") == current)["previous_version"].to_list()
         digests = dict(moves.select("model_version", "model_digest").iter_rows())
-        if into.len() and into[-1] in digests and into[-1] != current:
-            return Release(version=into[-1], digest=digests[into[-1]])
+        before = former[-1] if former else into[-1] if into else None
+        if before is not None and before in digests and before != current:
+            return Release(version=before, digest=digests[before])
     raise NotReadyError(
         f"'{model}' cannot be rolled back: no champion came before version {current or 'none'}. Promote another "
         "version instead."

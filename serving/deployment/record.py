@@ -181,6 +181,10 @@ class Deployment(BaseModel):
         """Return this with the registry's alias noted where it stands now."""
         return self.model_copy(update={"aliases": self.aliases | {model: version}})
 
+    def identified(self, model: str, release: Release) -> "Deployment":
+        """Return this with the digest of the champion as the registry has it."""
+        return self.knowing(model, release).model_copy(update={"champions": self.champions | {model: release}})
+
 
 def serving_file(configured: "Settings") -> "Path":
     """File that says which models are in service."""

@@ -1,0 +1,334 @@
+"""The registry's alias and the service are kept in line, whichever moves, and nothing bad comes in that way."""
+
+import json
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from mlflow import MlflowClient
+
+from lake.clock import FixedClock
+from lake.errors import NotReadyError, UnknownNameError
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import AUDIT, PROMOTIONS
+from serving import promotion
+from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
+from serving.champions import Champions
+from serving.deployment.moves import Office, promote, roll_back
+from serving.deployment.record import SERVING_FILE, read_deployment
+from serving.deployment.refusals import read_refusals
+from serving.launch import follow_registry_command, serve_environment
+from serving.promotion import RegistryFollower, fetch, register, register_and_promote
+from serving.registry_watch import follow, registry_stamps
+
+CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
+WITHIN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory, exports, variant):
+    """A home with version 1 of `ridge` in service, and 2 and 3 registered only."""
+    settings = Settings(home=tmp_path_factory.mktemp("registered"))
+    register_and_promote(exports["ridge"], Lake.open(settings), settings, clock=CLOCK)
+    for number in (1, 2):
+        register(variant("ridge", number), settings)
+    # As if they had been registered elsewhere: nothing of them lies here yet.
+    for version in "23":
+        shutil.rmtree(settings.models / "ridge" / version)
+    said = json.loads((settings.models / SERVING_FILE).read_text())
+    del said["registered"]["ridge"]["2"], said["registered"]["ridge"]["3"]
+    (settings.models / SERVING_FILE).write_text(json.dumps(said))
+    return settings
+
+
+@pytest.fixture
+def settings(tmp_path, registered):
+    """A copy of it; artefacts stay where they were, so a test that harms them takes copies."""
+    shutil.copytree(registered.home, tmp_path / "home")
+    return Settings(
+        home=tmp_path / "home", mlflow_tracking_uri=f"sqlite:///{tmp_path / 'home' / 'mlflow' / 'mlflow.db'}"
+    )
+
+
+@pytest.fixture
+def client(settings):
+    return MlflowClient(settings.tracking_uri, settings.tracking_uri)
+
+
+@pytest.fixture
+def office(settings):
+    return Office(lake=Lake.open(settings), configured=settings, clock=CLOCK, who="test")
+
+
+@pytest.fixture
+def follower(office):
+    return RegistryFollower(office)
+
+
+def in_service(settings):
+    return Champions(settings).current().bundles["ridge"]
+
+
+def alias(client):
+    return str(client.get_registered_model("ridge").aliases["champion"])
+
+
+def test_an_alias_moved_by_hand_puts_that_version_in_service(settings, client, follower, office, variant):
+    assert follower.look() == []
+    client.set_registered_model_alias("ridge", "champion", "2")
+    assert follower.look() == ["version 2 of ridge is in service"]
+    assert in_service(settings).digest == variant("ridge", 1).digest
+    deployment = read_deployment(settings)
+    assert deployment.former["ridge"] == ("1",)
+    assert deployment.aliases["ridge"] == "2"
+    move = office.lake.read(PROMOTIONS).sort("event_time").to_dicts()[-1]
+    assert (move["alias"], move["model_version"], move["previous_version"]) == ("champion", "2", "1")
+    assert json.loads(move["evidence"])["parity"]["digest"] == variant("ridge", 1).digest
+    assert office.lake.read(AUDIT).sort("sequence")["result"].to_list()[-1] == "done"
+    assert follower.look() == []
+
+
+def test_a_roll_back_is_followed_by_the_alias_and_not_fought(settings, client, follower, office):
+    client.set_registered_model_alias("ridge", "champion", "2")
+    follower.look()
+    assert roll_back(office, "ridge").version == "1"
+    assert alias(client) == "2"
+    assert follower.look() == ["the registry's alias of ridge follows to version 1"]
+    assert alias(client) == "1"
+    assert in_service(settings).version == "1"
+    assert follower.look() == []
+    with pytest.raises(NotReadyError, match="no champion came before version 1"):
+        roll_back(office, "ridge")
+
+
+def test_where_both_moved_the_alias_is_the_order(settings, client, follower, office):
+    client.set_registered_model_alias("ridge", "champion", "2")
+    follower.look()
+    roll_back(office, "ridge")
+    client.set_registered_model_alias("ridge", "champion", "3")
+    assert follower.look() == ["version 3 of ridge is in service"]
+    assert (in_service(settings).version, alias(client)) == ("3", "3")
+
+
+def test_a_promotion_on_the_way_is_not_undone(settings, client, follower, office, variant):
+    """Killed between the registry's alias and the service: the follower finishes it."""
+    register_and_promote(variant("ridge", 1), office.lake, settings, clock=CLOCK)
+    said = json.loads((settings.models / SERVING_FILE).read_text())
+    said["champions"]["ridge"], said["aliases"]["ridge"] = {"version": "1", "digest": None}, "1"
+    (settings.models / SERVING_FILE).write_text(json.dumps(said))
+    assert follower.look() == ["version 2 of ridge is in service"]
+    assert in_service(settings).version == alias(client) == "2"
+
+
+def test_a_home_of_an_older_release_is_understood(settings, client, follower, office):
+    (settings.models / SERVING_FILE).write_text('{"ridge": "1"}')
+    assert in_service(settings).version == "1"
+    assert follower.look() == []
+    assert read_deployment(settings).aliases == {"ridge": "1"}
+    assert read_deployment(settings).champions["ridge"].digest == in_service(settings).digest
+    client.set_registered_model_alias("ridge", "champion", "2")
+    follower.look()
+    assert roll_back(office, "ridge").version == "1"
+
+
+def test_the_table_of_promotions_leads_back_where_the_deployment_does_not(settings, office, variant):
+    register_and_promote(variant("ridge", 1), office.lake, settings, clock=CLOCK)
+    (settings.models / SERVING_FILE).write_text('{"ridge": "2"}')
+    assert roll_back(office, "ridge").version == "1"
+    assert in_service(settings).version == "1"
+
+
+def own_artefacts(settings, client, version, tmp_path):
+    """Point a version at a copy of its files, which the test may harm."""
+    import sqlite3
+
+    source = Path(urlsplit(client.get_model_version("ridge", version).source).path)
+    copy = shutil.copytree(source, tmp_path / "artefacts" / version)
+    with sqlite3.connect(settings.tracking_uri.removeprefix("sqlite:///")) as database:
+        database.execute(
+            "UPDATE model_versions SET source = ?, storage_location = ? WHERE name = 'ridge' AND version = ?",
+            (copy.as_uri(), copy.as_uri(), version),
+        )
+    return copy
+
+
+def link(folder):
+    (folder / MODEL_FILE).rename(folder / "aside")
+    (folder / MODEL_FILE).symlink_to(folder / "aside")
+
+
+def resign(folder):
+    said = json.loads((folder / SIGNATURE_FILE).read_text())
+    (folder / SIGNATURE_FILE).write_text(json.dumps(said | {"table_versions": {"features_technical": 99}}))
+
+
+HARM = {
+    "no proof": (lambda f: (f / PARITY_FILE).unlink(), "parity.json is missing"),
+    "other bytes": (lambda f: (f / MODEL_FILE).write_bytes(b"x"), "altered after export"),
+    "a link": (link, "through a link"),
+    "a re-signed file": (resign, "is tagged in the registry with"),
+    "nothing": (shutil.rmtree, "is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_what_fails_a_check_is_refused_once_and_the_alias_left(kind, settings, client, follower, office, tmp_path):
+    harm, why = HARM[kind]
+    folder = own_artefacts(settings, client, "2", tmp_path)
+    harm(folder)
+    client.set_registered_model_alias("ridge", "champion", "2")
+    (sentence,) = follower.look()
+    assert "version 2 of ridge is refused" in sentence
+    assert why in sentence
+    (refusal,) = read_refusals(settings)
+    assert why in refusal.reason
+    assert (in_service(settings).version, alias(client)) == ("1", "2")
+    assert follower.look() == []
+    RegistryFollower(office).look()
+    refused = [row for row in office.lake.read(AUDIT).to_dicts() if row["result"] == "refused"]
+    assert len(refused) == 1
+    client.set_registered_model_alias("ridge", "champion", "3")
+    assert follower.look() == ["version 3 of ridge is in service"]
+    assert read_refusals(settings) == []
+
+
+@pytest.mark.parametrize("tag", ["digest", "signature"])
+def test_files_that_are_not_what_the_registry_says_are_refused(tag, settings, client, follower):
+    client.set_model_version_tag("ridge", "2", tag, "0" * 64)
+    client.set_registered_model_alias("ridge", "champion", "2")
+    (sentence,) = follower.look()
+    assert "is tagged in the registry with" in sentence
+    assert in_service(settings).version == "1"
+
+
+def test_a_model_that_others_registered_is_none_of_ours(settings, client, follower, tmp_path):
+    client.create_registered_model("theirs")
+    client.create_model_version("theirs", tmp_path.as_uri())
+    client.set_registered_model_alias("theirs", "champion", "1")
+    assert follower.look() == []
+    assert read_refusals(settings) == []
+
+
+def test_files_behind_another_kind_of_address_are_fetched(settings, client, tmp_path, variant):
+    run_id = client.get_model_version("ridge", "2").run_id
+    made = client.create_model_version(
+        "ridge", f"runs:/{run_id}/bundle", run_id=run_id, tags=client.get_model_version("ridge", "2").tags
+    )
+    assert fetch(settings, "ridge", str(made.version)).digest == variant("ridge", 1).digest
+
+
+def test_a_version_nobody_registered_is_named_with_those_there_are(settings, office):
+    with pytest.raises(UnknownNameError, match="ridge 3"):
+        fetch(settings, "ridge", "99")
+    with pytest.raises(UnknownNameError, match="no model version 'ridge 99'"):
+        promote(office, "ridge", "99")
+
+
+def test_the_watch_goes_on_when_something_cannot_be_read_and_says_so_once(settings, client, caplog):
+    good = (settings.models / SERVING_FILE).read_text()
+    client.set_registered_model_alias("ridge", "champion", "2")
+    looks = 0
+
+    def is_over(_):
+        nonlocal looks
+        looks += 1
+        (settings.models / SERVING_FILE).write_text("{" * looks if looks < 3 else good)
+        return looks > 3
+
+    with caplog.at_level(logging.INFO, logger="quantlake.registry"):
+        follow(settings, is_over)
+    said = [record.getMessage() for record in caplog.records if record.name == "quantlake.registry"]
+    assert [sentence.startswith("the registry cannot be followed") for sentence in said] == [True, False]
+    assert said[-1] == "version 2 of ridge is in service"
+
+
+def test_a_change_of_registry_or_deployment_is_noticed_by_their_files(settings, client):
+    before = registry_stamps(settings)
+    assert registry_stamps(settings) == before
+    client.set_registered_model_alias("ridge", "champion", "2")
+    assert registry_stamps(settings) != before
+    assert registry_stamps(settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})) is None
+
+
+def test_the_process_brings_an_alias_to_the_service_within_five_seconds(settings, client, office):
+    """The real process beside a watching service: there by the alias, back by the service, and gone with SIGTERM."""
+    champions = Champions(settings).watch()
+    champions.current()
+    process = subprocess.Popen(
+        follow_registry_command(), env=serve_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def seconds_until(is_so):
+        started = time.monotonic()
+        while not is_so():
+            assert process.poll() is None
+            assert time.monotonic() - started < 60
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    try:
+        client.set_registered_model_alias("ridge", "champion", "2")
+        seconds_until(lambda: champions.current().bundles["ridge"].version == "2")  # the start of the process included
+        client.set_registered_model_alias("ridge", "champion", "3")
+        assert seconds_until(lambda: champions.current().bundles["ridge"].version == "3") < WITHIN_SECONDS
+        roll_back(office, "ridge")
+        assert seconds_until(lambda: champions.current().bundles["ridge"].version == "2") < WITHIN_SECONDS
+        assert seconds_until(lambda: alias(client) == "2") < WITHIN_SECONDS
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        champions.close()
+
+
+def test_the_process_ends_with_the_one_that_started_it(settings):
+    command = "from serving.launch import follow_registry_command as command"
+    code = f"import subprocess; {command}; print(subprocess.Popen(command(), stdout=2).pid)"
+    started = subprocess.run(
+        [sys.executable, "-c", code],
+        env=serve_environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{started.stdout.strip()}").exists() and "Z (" not in _state(started.stdout.strip()):
+        assert time.monotonic() < deadline, "it went on alone"
+        time.sleep(0.05)
+
+
+def _state(process_id):
+    try:
+        return Path(f"/proc/{process_id}/status").read_text().split("State:")[1].splitlines()[0]
+    except OSError:
+        return "Z ("
+
+
+def test_promotion_and_follower_at_once_leave_one_story(settings, client, office, follower, variant):
+    """Promotions run in another thread while the follower looks: every move is made by exactly one of them."""
+    import threading
+
+    def swap():
+        for number in (1, 2, 1, 2):
+            register_and_promote(variant("ridge", number), Lake.open(settings), settings, clock=CLOCK)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    said = []
+    while thread.is_alive():
+        said += follower.look()
+    thread.join()
+    said += follower.look()
+    assert said == []
+    assert in_service(settings).version == alias(client) == "3"
+    assert office.lake.read(PROMOTIONS).height == 5
+    assert promotion.ALIAS == "champion"
