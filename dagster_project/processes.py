@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -61,8 +62,20 @@ def _signals_held_back() -> Iterator[None]:
         signal.raise_signal(late)
 
 
-def wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 120.0) -> None:
+def wait_until_up(
+    address: str,
+    process: subprocess.Popen[bytes],
+    log: Path,
+    *,
+    seconds: float = 120.0,
+    trusting: ssl.SSLContext | None = None,
+) -> None:
     """Wait until an address answers.
+
+    Parameters
+    ----------
+    trusting
+        What its certificate is checked with, where it speaks TLS.
 
     Raises
     ------
@@ -72,7 +85,7 @@ def wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path, *, 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - always our own http://127.0.0.1 address
+            with urllib.request.urlopen(address, timeout=2, context=trusting):  # noqa: S310 - always our own address
                 return
         except urllib.error.HTTPError:
             return

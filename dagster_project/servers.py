@@ -3,6 +3,7 @@
 import json
 import secrets
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,29 +32,36 @@ READY_SECONDS = 10
 
 @contextmanager
 def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Run the BentoML service while the block lasts; gives its address and process. Redis must be up already."""
+    """Run the BentoML service while the block lasts; gives its address and process. Redis must be up already.
+
+    The key that programs of this home show it is made first.
+    """
+    from serving.access.exposure import local_address, trusting
+    from serving.access.keys import local_key
     from serving.launch import serve_command, serve_environment
 
-    with _server(
-        "endpoint", serve_command(settings), serve_environment(settings), settings, settings.port, "/readyz"
-    ) as running:
+    local_key(settings)
+    command, environment = serve_command(settings), serve_environment(settings)
+    address, trusted = local_address(settings), trusting(settings)
+    with _server("endpoint", command, environment, settings, settings.port, "/readyz", address, trusted) as running:
         yield running
 
 
 def serve(settings: "Settings", console: "Console") -> None:
     """Serve forecasts until Ctrl-C."""
     from feature_repo.redis_server import running_redis
+    from lake.store import Lake
+    from serving import audit
+    from serving.access.exposure import trusting
+    from serving.access.keys import local_key
 
     heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
+    audit.note_configuration(Lake.open(settings), settings, who=audit.console())
     with running_redis(settings), forecast_service(settings) as (address, process), _following_registry(settings):
-        body = json.dumps({"symbol": "AAPL", "horizon_sessions": 1})
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
-        console.print(
-            f"  curl -s {address}/api/v1/public/predict -H 'content-type: application/json' -d '{body}'\n",
-            highlight=False,
-        )
-        if missing := _not_ready(address):
+        console.print(f"  {_curl(settings, address, local_key(settings))}\n", highlight=False, markup=False)
+        if missing := _not_ready(address, trusting(settings)):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
         _until_interrupt(console, process)
 
@@ -68,10 +76,18 @@ def _following_registry(settings: "Settings") -> Iterator[None]:
         yield
 
 
-def _not_ready(address: str) -> str:
+def _curl(settings: "Settings", address: str, key: str) -> str:
+    """A question to be pasted into a shell."""
+    body = json.dumps({"symbol": "AAPL", "horizon_sessions": 1})
+    trusted = "" if settings.tls_certificate is None else f" --cacert '{settings.tls_certificate}'"
+    headers = f"-H 'authorization: Bearer {key}' -H 'content-type: application/json'"
+    return f"curl -s{trusted} {address}/api/v1/public/predict {headers} -d '{body}'"
+
+
+def _not_ready(address: str, trusted: ssl.SSLContext | None) -> str:
     """Why the endpoint is up and could not forecast; empty when it could."""
     try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=READY_SECONDS):  # noqa: S310 - our own address
+        with urllib.request.urlopen(f"{address}/readyz", timeout=READY_SECONDS, context=trusted):  # noqa: S310 - our own
             return ""
     except urllib.error.HTTPError as error:
         return f"{json.load(error)['detail']}"
@@ -132,6 +148,8 @@ def _server(
     settings: "Settings",
     port: int,
     ready: str,
+    at: str = "",
+    trusted: ssl.SSLContext | None = None,
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     with socket.socket() as probe:
         if probe.connect_ex((LOOPBACK, port)) == 0:
@@ -139,9 +157,9 @@ def _server(
                 f"Something already listens on {LOOPBACK}:{port}. Stop it first; two servers cannot share it."
             )
     log = settings.home / "logs" / f"{name}.log"
-    address = f"http://{LOOPBACK}:{port}"
+    address = at or f"http://{LOOPBACK}:{port}"
     with child(command, environment, log) as process:
-        wait_until_up(f"{address}{ready}", process, log)
+        wait_until_up(f"{address}{ready}", process, log, trusting=trusted)
         yield address, process
 
 

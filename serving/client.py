@@ -26,6 +26,7 @@ from serving import api
 from serving.refusals import RefusedError, refusal
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
     from typing import Self
 
@@ -59,6 +60,8 @@ class Client:
         Longest wait for one answer.
     attempts
         How often a call is tried that is answered with 429 or 503; the service's ``Retry-After`` says when.
+    trusted
+        What the service's certificate is checked with; by default the authorities that this machine trusts.
     sleep
         Waits between attempts.
     """
@@ -70,22 +73,29 @@ class Client:
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
         attempts: int = ATTEMPTS,
+        trusted: "ssl.SSLContext | None" = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._address = address.rstrip("/")
         self._headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._attempts, self._sleep = attempts, sleep
         # No proxy of the environment stands between a program and a service on its own machine.
+        self._trusted = trusted
         self._http = httpx.Client(
-            base_url=self._address, headers=self._headers, timeout=timeout_seconds, trust_env=not _is_local(address)
+            base_url=self._address,
+            headers=self._headers,
+            timeout=timeout_seconds,
+            trust_env=not _is_local(address),
+            verify=True if trusted is None else trusted,
         )
 
     @classmethod
     def local(cls, settings: "Settings", **options: Any) -> "Client":
         """Return a client of the service of these settings, with the key that the programs of its home use."""
-        from serving.access.keys import kept_local_key
+        from serving.access.exposure import local_address, trusting
+        from serving.access.keys import local_key
 
-        return cls(f"http://{settings.host}:{settings.port}", kept_local_key(settings), **options)
+        return cls(local_address(settings), local_key(settings), trusted=trusting(settings), **options)
 
     def __enter__(self) -> "Self":
         """The client itself."""
@@ -174,7 +184,9 @@ class Client:
 
         address = f"ws{self._address.removeprefix('http')}{STREAM}"
         try:
-            with connect(address, additional_headers=self._headers, compression=None, proxy=None) as opened:
+            with connect(
+                address, additional_headers=self._headers, compression=None, proxy=None, ssl=self._trusted
+            ) as opened:
                 opened.send(json.dumps({"action": "subscribe", "symbols": list(symbols)}))
                 for text in opened:
                     said = json.loads(text)

@@ -82,6 +82,20 @@ def local_address(configured: "Settings") -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{configured.port}"
 
 
+def trusting(configured: "Settings") -> ssl.SSLContext | None:
+    """What a program of this machine checks the endpoint's certificate with; None where it speaks no TLS.
+
+    It trusts the settings' own certificate and no other, whatever name or issuer that has.
+    """
+    if configured.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the certificate itself is known, which says more than a name in it
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(configured.tls_certificate)
+    return context
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address; a name is not looked up, since it may change its mind."""
     try:
