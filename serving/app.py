@@ -12,7 +12,7 @@ from serving.access.checks import Access
 from serving.access.guard import Guard
 from serving.batching import Batcher
 from serving.latest import LatestForecasts
-from serving.routes import forecasts, lookups, status, streams, tokens
+from serving.routes import forecasts, lookups, operators, status, streams, tokens
 from serving.routes import problems as problem_pages
 from serving.streaming import Hub
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, status, streams, tokens, problem_pages)
+ROUTES = (forecasts, lookups, operators, status, streams, tokens, problem_pages)
 
 
 def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] | None" = None) -> FastAPI:

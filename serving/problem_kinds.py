@@ -74,6 +74,13 @@ UNKNOWN_PREDICTION = Kind(
     "Neither the forecast log nor the table `forecasts` holds an answer of that id.",
     "Ids are in the answers.",
 )
+UNKNOWN_MODEL = Kind(
+    "unknown-model",
+    404,
+    "Unknown model",
+    "No model of that name is in service, or the files of that version of it were never placed here.",
+    "GET /api/v1/public/models/status names the models; `quantlake models status` their versions.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
@@ -98,6 +105,13 @@ NOT_READY = Kind(
     "What was asked for exists in principle and has not been made yet: a symbol without a model input, a market whose "
     "regime is not known, no strategy selected. Nothing is made up in its place.",
     "`make demo` or `make advance` brings features and strategies up to date.",
+)
+MODEL_REFUSED = Kind(
+    "model-refused",
+    409,
+    "Model refused",
+    "The version that was to answer, or to be on trial, fails a check; what was in service still is.",
+    "Export, prove and register the model again.",
 )
 TOO_LARGE = Kind(
     "body-too-large",
@@ -209,10 +223,12 @@ KINDS: tuple[Kind, ...] = (
     FORBIDDEN,
     UNKNOWN_SYMBOL,
     UNKNOWN_PREDICTION,
+    UNKNOWN_MODEL,
     UNKNOWN_PROBLEM,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
     NOT_READY,
+    MODEL_REFUSED,
     TOO_LARGE,
     NOT_JSON,
     INVALID,

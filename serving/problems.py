@@ -16,6 +16,7 @@ from lake.errors import (
     OnlineStoreError,
     OverloadedError,
     QuantlakeError,
+    RefusedModelError,
     UnknownNameError,
 )
 from serving import problem_kinds as kinds
@@ -35,6 +36,7 @@ logger = logging.getLogger("quantlake.serving")
 MEDIA_TYPE = "application/problem+json"
 INSTANCE_LETTERS = 200
 RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
+    (RefusedModelError, kinds.MODEL_REFUSED),
     (EngineError, kinds.ENGINE_REFUSED),
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),
@@ -46,6 +48,8 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
 UNKNOWN = {
     "symbol": kinds.UNKNOWN_SYMBOL,
     "prediction": kinds.UNKNOWN_PREDICTION,
+    "model": kinds.UNKNOWN_MODEL,
+    "model version": kinds.UNKNOWN_MODEL,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
 }
