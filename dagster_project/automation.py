@@ -27,6 +27,12 @@ daily_update = dg.define_asset_job(
 weekly_maintenance = dg.define_asset_job(
     "weekly_maintenance", selection=MAINTENANCE, description="Compaction, clean-up of logs, vacuum."
 )
+nightly_replay = dg.define_asset_job(
+    "nightly_replay",
+    selection=dg.AssetSelection.assets("replayed_forecasts"),
+    description="A sample of the newest forecasts, made again and compared.",
+)
+in_the_night = dg.ScheduleDefinition(name="in_the_night", job=nightly_replay, cron_schedule="0 2 * * *")
 on_sunday = dg.ScheduleDefinition(name="on_sunday", job=weekly_maintenance, cron_schedule="0 12 * * 0")
 
 

@@ -2,13 +2,15 @@
 
 import dagster as dg
 
-from dagster_project import parity_checks
+from dagster_project import parity_checks, replay_checks
 from dagster_project.assets import features, feedback, lake, maintenance, serving, sources, training
 from dagster_project.automation import (
     after_the_close,
     daily_update,
     everything,
+    in_the_night,
     new_raw_batches,
+    nightly_replay,
     on_sunday,
     weekly_maintenance,
 )
@@ -19,11 +21,11 @@ from dagster_project.resources import Platform
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [sources, lake, features, training, serving, feedback, parity_checks, maintenance]
+        [sources, lake, features, training, serving, feedback, parity_checks, replay_checks, maintenance]
     ),
     asset_checks=[*table_checks(), *leak_checks(CAUSAL), few_rows_refused],
-    jobs=[everything, daily_update, weekly_maintenance],
-    schedules=[after_the_close, on_sunday],
+    jobs=[everything, daily_update, nightly_replay, weekly_maintenance],
+    schedules=[after_the_close, in_the_night, on_sunday],
     sensors=[new_raw_batches],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger},

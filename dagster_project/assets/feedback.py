@@ -40,7 +40,7 @@ def drift(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_drift(platform.lake, platform.settings, platform.clock))
 
 
-@dg.asset(group_name=GROUP, deps=[strategy_returns, "regimes"], kinds={"polars", "delta"})
+@dg.asset(group_name=GROUP, deps=[strategy_returns, "regimes", "replayed_forecasts"], kinds={"polars", "delta"})
 def selections(platform: Platform) -> dg.MaterializeResult:
     """The strategy weights in force per regime, and the evidence for them."""
     from serving.selection import update_selections

@@ -141,12 +141,16 @@ def vacuum(
     Below 30 days it asks first, unless --yes is given; a program, with --json, is not asked.
     """
     from lake import maintenance
+    from lake.settings import settings
+    from serving.draining import drain
 
     if keep_days < KEPT_DAYS and not (yes or dry_run or as_json):
         typer.confirm(
             f"Versions older than {keep_days:g} days that nobody pinned can then never be read again. Go on?",
             abort=True,
         )
+    if not dry_run:
+        drain(_lake(), settings())  # forecasts that wait in the log name versions too
     keep, done, specs = timedelta(days=keep_days), [], _specs(table)
     for spec in specs:
         log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=dry_run)
