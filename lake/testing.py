@@ -1,4 +1,4 @@
-"""A small seeded market to test with, in raw and in clean form, and the bad rows that sources really send."""
+"""A small seeded market to test with, in raw and in clean form, a small table, and the bad rows sources really send."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,25 @@ from lake import calendars
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.sources.base import Batch
+from lake.spec import INSTANT, Column, TableSpec
 from lake.tables import BARS, RAW_BARS
 from lake.universe import MARKET
 
 SOURCE = "tiny"
+FACTS = TableSpec(
+    name="facts",
+    layer="clean",
+    meaning="Facts that are restated.",
+    key=("symbol", "event_time"),
+    by_year=True,
+    columns=(
+        Column("symbol", pl.String(), "", "who"),
+        Column("event_time", INSTANT, "UTC", "when"),
+        Column("known_time", INSTANT, "UTC", "when we could know it"),
+        Column("value", pl.Float64(), "", "what", nullable=True),
+    ),
+)
+"""The least a table can be, to test the store with."""
 
 
 def tiny_market(

@@ -15,23 +15,10 @@ from lake.doctor import DAMAGED, examine, repair
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.maintenance import history, vacuum
 from lake.pins import pin, pins_in_use
-from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
+from lake.testing import FACTS
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
-FACTS = TableSpec(
-    name="facts",
-    layer="clean",
-    meaning="Facts to be damaged.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(
-        Column("symbol", pl.String(), "", "who"),
-        Column("event_time", INSTANT, "UTC", "when"),
-        Column("known_time", INSTANT, "UTC", "when we could know it"),
-        Column("value", pl.Float64(), "", "what"),
-    ),
-)
 DAYS = 5
 
 

@@ -16,29 +16,17 @@ from lake import delta_log, maintenance, pins
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.maintenance import clean_log, difference, history, vacuum
 from lake.pins import hold, pin, pins_in_use, unpin
-from lake.spec import INSTANT, Column, TableSpec
+from lake.spec import Column, TableSpec
 from lake.store import Lake
+from lake.testing import FACTS
 
 START = datetime(2020, 12, 1, 21, tzinfo=UTC)
-ORIGIN = (
-    Column("symbol", pl.String(), "", "who"),
-    Column("event_time", INSTANT, "UTC", "when"),
-    Column("known_time", INSTANT, "UTC", "when we could know it"),
-)
-FACTS = TableSpec(
-    name="facts",
-    layer="clean",
-    meaning="Facts that are restated.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(*ORIGIN, Column("value", pl.Float64(), "", "what")),
-)
 SAYINGS = TableSpec(
     name="sayings",
     layer="decisions",
     meaning="What was said from facts.",
     key=("symbol", "event_time"),
-    columns=(*ORIGIN, Column("feature_table_versions", pl.String(), "", "what it was said from")),
+    columns=(*FACTS.columns[:3], Column("feature_table_versions", pl.String(), "", "what it was said from")),
 )
 DAY = timedelta(days=1)
 HouseKeeping = Callable[[Lake, datetime], None]

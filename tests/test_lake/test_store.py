@@ -18,25 +18,12 @@ from lake import durable, snapshots
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
 from lake.merging import find_news
 from lake.settings import Settings
-from lake.spec import INSTANT, Column, TableSpec
+from lake.spec import Column, TableSpec
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from lake.testing import as_received, tiny_market
+from lake.testing import FACTS, as_received, tiny_market
 
 START = datetime(2020, 1, 6, 21, tzinfo=UTC)
-FACTS = TableSpec(
-    name="facts",
-    layer="clean",
-    meaning="Facts that are restated.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(
-        Column("symbol", pl.String(), "", "who"),
-        Column("event_time", INSTANT, "UTC", "when"),
-        Column("known_time", INSTANT, "UTC", "when we could know it"),
-        Column("value", pl.Float64(), "", "what", nullable=True),
-    ),
-)
 VERDICTS = TableSpec(
     name="verdicts",
     layer="decisions",

@@ -15,24 +15,11 @@ import pytest
 from lake import durable, snapshots, store
 from lake.errors import NotReadyError
 from lake.merging import find_news
-from lake.spec import INSTANT, Column, TableSpec
 from lake.store import Lake
+from lake.testing import FACTS
 
 WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)
-FACTS = TableSpec(
-    name="facts",
-    layer="clean",
-    meaning="Facts that several writers know of.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(
-        Column("symbol", pl.String(), "", "who"),
-        Column("event_time", INSTANT, "UTC", "when"),
-        Column("known_time", INSTANT, "UTC", "when we could know it"),
-        Column("value", pl.Float64(), "", "what"),
-    ),
-)
 PROCESS = """
 import importlib.util, sys
 from datetime import timedelta

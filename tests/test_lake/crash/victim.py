@@ -18,23 +18,11 @@ from typing import Any
 import polars as pl
 
 from lake import files, maintenance, snapshots, store
-from lake.spec import INSTANT, Column, TableSpec
+from lake.spec import TableSpec
 from lake.store import Lake
+from lake.testing import FACTS
 
 TURN = datetime(2020, 12, 30, 21, tzinfo=UTC)  # so that two years, and so two files, are written
-FACTS = TableSpec(
-    name="facts",
-    layer="clean",
-    meaning="Facts to be killed over.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(
-        Column("symbol", pl.String(), "", "who"),
-        Column("event_time", INSTANT, "UTC", "when"),
-        Column("known_time", INSTANT, "UTC", "when we could know it"),
-        Column("value", pl.Float64(), "", "what", nullable=True),
-    ),
-)
 
 
 def facts(batch: int, days: int = 4) -> pl.DataFrame:
