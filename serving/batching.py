@@ -50,8 +50,12 @@ class Batcher:
 
     @property
     def expected_seconds(self) -> float:
-        """How long a question that comes now will wait for its answer, by what the last batches took."""
-        return (1 + self._waiting.qsize() // self._rows) * self._batch_seconds
+        """How long a question that comes now will wait for its answer, by what the last batches took.
+
+        Zero when none waits: the next one is always taken, so that what has become quick again is found out.
+        """
+        waiting = self._waiting.qsize()
+        return (1 + waiting // self._rows) * self._batch_seconds if waiting else 0.0
 
     async def ask(self, question: Question) -> Answers:
         """Return the answers, all of them on disk; for the errors see `Predictor.predict`.

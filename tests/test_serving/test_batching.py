@@ -1,0 +1,199 @@
+"""Micro-batching over the real predictor, models, Redis and log."""
+
+import asyncio
+import dataclasses
+import threading
+
+import pytest
+
+from feature_repo.online import OnlineReader
+from lake.errors import LogError, ModelError, NotReadyError, OverloadedError, UnknownNameError
+from lake.settings import Settings
+from lake.universe import SYMBOLS
+from serving.batching import Batcher
+from serving.champions import Champions
+from serving.forecast_log import ForecastLog
+from serving.log_reading import LogReader
+from serving.predictor import Predictor, Question
+
+
+class Gate:
+    """The real online store behind a gate: what arrives while it is shut has to wait."""
+
+    def __init__(self, reader):
+        self._reader = reader
+        self.is_open, self.asked = threading.Event(), []
+        self.is_open.set()
+
+    def symbols(self):
+        return self._reader.symbols()
+
+    def read(self, symbols):
+        self.asked.append(list(symbols))
+        assert self.is_open.wait(20)
+        return self._reader.read(symbols)
+
+
+@pytest.fixture(scope="module")
+def reader(home):
+    return OnlineReader(home.settings)
+
+
+@pytest.fixture
+def gate(reader):
+    return Gate(reader)
+
+
+@pytest.fixture
+def predictor(home, gate, tmp_path):
+    own = Settings(home=tmp_path)
+    log = ForecastLog.open(own)
+    yield Predictor(gate, Champions(home.settings), log, LogReader(own), home.clock)
+    log.close()
+
+
+async def until_asked(gate):
+    while not gate.asked:  # noqa: ASYNC110 - asked by another thread
+        await asyncio.sleep(0.001)
+
+
+def ask_together(batcher, gate, questions):
+    """Let one question be computed while the others arrive; outcomes of the others."""
+
+    async def ask():
+        gate.is_open.clear()
+        gate.asked.clear()
+        first = asyncio.create_task(batcher.ask(Question(["IBM"], 1)))
+        await until_asked(gate)
+        others = [asyncio.create_task(batcher.ask(question)) for question in questions]
+        await asyncio.sleep(0)
+        gate.is_open.set()
+        await first
+        return await asyncio.gather(*others, return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+def test_a_lone_question_is_answered_at_once_and_is_in_the_log(predictor, gate):
+    answers = asyncio.run(Batcher(predictor).ask(Question(["AAPL"], 1)))
+    assert gate.asked == [["AAPL"]]
+    stored = predictor.logged.newest("AAPL", 1)
+    assert stored.answer == answers.texts[0]
+
+
+def test_what_waits_is_read_and_computed_together_and_answered_apart(predictor, gate):
+    questions = [Question([symbol], horizon) for symbol in SYMBOLS[:10] for horizon in (1, 5)]
+    outcomes = ask_together(Batcher(predictor), gate, questions)
+    assert [sorted(asked) for asked in gate.asked[1:]] == [sorted(SYMBOLS[:10])]
+    for question, answers in zip(questions, outcomes, strict=True):
+        assert [entry.row["symbol"] for entry in answers.entries] == list(question.symbols)
+        assert {entry.row["horizon_sessions"] for entry in answers.entries} == {question.horizon}
+    assert predictor.logged.count() == len(questions) + 1
+
+
+def test_a_batch_answers_like_single_questions_to_the_last_bit(predictor, gate):
+    questions = [Question([symbol], 5) for symbol in SYMBOLS]
+    together = ask_together(Batcher(predictor), gate, questions)
+    numbers = ("p10", "p50", "p90", "feature_hash", "model_digest")
+    for question, answers in zip(questions, together, strict=True):
+        (alone,) = predictor.answer(question).entries
+        assert [answers.entries[0].row[n] for n in numbers] == [alone.row[n] for n in numbers]
+
+
+def test_a_batch_never_holds_more_than_it_may(predictor, gate):
+    ask_together(Batcher(predictor, rows=4), gate, [Question([symbol], 1) for symbol in SYMBOLS[:10]])
+    assert [len(asked) for asked in gate.asked] == [1, 4, 4, 2]
+
+
+def test_what_is_wrong_with_one_question_does_not_touch_the_others(predictor, gate):
+    outcomes = ask_together(
+        Batcher(predictor),
+        gate,
+        [Question(["AAPL"], 1), Question(["NOPE"], 1), Question(["KO"], 17), Question(["GE"], 5)],
+    )
+    kinds = [type(outcome).__name__ for outcome in outcomes]
+    assert kinds == ["Answers", "UnknownNameError", "UnknownNameError", "Answers"]
+    assert (outcomes[1].kind, outcomes[2].kind) == ("symbol", "horizon")
+    assert predictor.logged.count() == 3
+
+
+def test_a_model_that_fails_for_one_symbol_fails_for_that_one_alone(predictor, gate, reader):
+    class Spoilt(Gate):
+        def read(self, symbols):
+            batch = super().read(symbols)
+            window = batch.window.copy()
+            for place, symbol in enumerate(batch.symbols):
+                if symbol == "KO":
+                    window[place, :, :] = float("inf")
+            return dataclasses.replace(batch, window=window)
+
+    spoilt = Spoilt(reader)
+    predictor.online = spoilt
+    outcomes = ask_together(Batcher(predictor), spoilt, [Question([s], 1) for s in ("AAPL", "KO", "GE")])
+    assert isinstance(outcomes[1], ModelError)
+    assert [entry.row["symbol"] for n in (0, 2) for entry in outcomes[n].entries] == ["AAPL", "GE"]
+
+
+def test_nothing_is_answered_that_could_not_be_logged(predictor):
+    predictor.log.close()
+    full = Settings(home=predictor.log.path.parent / "full")
+    log = ForecastLog.open(full)
+    predictor.log = log
+    from serving.log_files import open_log
+
+    with open_log(log.path) as breaking:
+        breaking.execute("DROP TABLE forecasts")
+    with pytest.raises(LogError, match="No answer was sent"):
+        asyncio.run(Batcher(predictor).ask(Question(["AAPL"], 1)))
+
+
+def test_a_question_that_would_wait_too_long_is_refused_at_once_and_the_next_lone_one_is_not(predictor, gate):
+    batcher = Batcher(predictor, rows=1, queue_ms=1.0)
+    asyncio.run(batcher.ask(Question(["AAPL"], 1)))
+    assert batcher.expected_seconds == 0.0
+    taken, refused = ask_together(batcher, gate, [Question(["KO"], 1), Question(["GE"], 1)])
+    assert [entry.row["symbol"] for entry in taken.entries] == ["KO"]
+    assert isinstance(refused, OverloadedError)
+    assert "Ask again a little later" in str(refused)
+    assert len(asyncio.run(batcher.ask(Question(["GE"], 1))).entries) == 1
+
+
+def test_a_caller_that_goes_away_does_not_stop_the_others(predictor, gate):
+    batcher = Batcher(predictor)
+
+    async def leave():
+        gate.is_open.clear()
+        leaving = asyncio.create_task(batcher.ask(Question(["AAPL"], 1)))
+        staying = asyncio.create_task(batcher.ask(Question(["KO"], 1)))
+        await until_asked(gate)
+        leaving.cancel()
+        gate.is_open.set()
+        return await staying
+
+    assert len(asyncio.run(leave()).entries) == 1
+
+
+def test_closing_answers_what_waits(predictor):
+    batcher = Batcher(predictor)
+
+    async def close():
+        waiting = [asyncio.create_task(batcher.ask(Question([symbol], 1))) for symbol in SYMBOLS[:5]]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(batcher.close)
+        return await asyncio.gather(*waiting)
+
+    assert len(asyncio.run(close())) == 5
+
+
+def test_states_without_forecast_are_told_as_they_are(predictor, gate, reader):
+    class Unassigned(Gate):
+        def read(self, symbols):
+            batch = super().read(symbols)
+            return dataclasses.replace(batch, selected_strategy=[None] * len(batch))
+
+    predictor.online = Unassigned(reader)
+    with pytest.raises(NotReadyError, match="No strategy has been selected"):
+        asyncio.run(Batcher(predictor).ask(Question(["AAPL"], 1)))
+    predictor.online = gate
+    with pytest.raises(UnknownNameError):
+        asyncio.run(Batcher(predictor).ask(Question(["NOPE"], 1)))
