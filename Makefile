@@ -66,9 +66,10 @@ format: setup ## rewrite the files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: setup ## write the generated pages: docs/tables.md and docs/features.md
+docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
+	@$(BIN)/python -m serving.document
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks

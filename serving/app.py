@@ -7,12 +7,12 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
-from serving import middleware, problems
+from serving import middleware, openapi, problems
 from serving.access.checks import Access
 from serving.access.guard import Guard
 from serving.batching import Batcher
 from serving.latest import LatestForecasts
-from serving.routes import forecasts, lookups, operators, status, streams, tokens
+from serving.routes import forecasts, lookups, operators, receipts, status, streams, tokens
 from serving.routes import problems as problem_pages
 from serving.streaming import Hub
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, operators, status, streams, tokens, problem_pages)
+ROUTES = (forecasts, lookups, operators, receipts, status, streams, tokens, problem_pages)
 
 
 def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] | None" = None) -> FastAPI:
@@ -40,10 +40,10 @@ def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] 
         title="quantlake",
         description="Forecasts of daily returns, each with the data and the models that made it.",
         version="1",
-        responses=problems.RESPONSES,
     )
     app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
     problems.install(app)
+    openapi.install(app)
     for topic in ROUTES:
         topic.add_routes(app)
     app.middleware_stack = _front(app, origins or {})

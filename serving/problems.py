@@ -56,16 +56,6 @@ UNKNOWN = {
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
 BATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"], "horizon_sessions": 1}'
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in {
-        404: "There is no such symbol; the nearest names are listed",
-        409: "The symbol exists and cannot be forecast yet",
-        413: "The body is too large",
-        422: "The body breaks a rule, which is named",
-        503: "A model or the online store is not available",
-    }.items()
-}
 
 
 class ProblemResponse(Response):

@@ -25,7 +25,8 @@ class RefusedError(QuantlakeError):
 
     def __init__(self, problem: Problem) -> None:
         # Not `super()`: the kinds below are errors that are built from other things than a problem.
-        Exception.__init__(self, f"{problem.detail.rstrip('.')}. {problem.hint}".strip())
+        end = "" if problem.detail.endswith((".", "?", "!")) else "."
+        Exception.__init__(self, f"{problem.detail}{end} {problem.hint}".strip())
         self.problem = problem
 
 

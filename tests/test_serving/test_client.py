@@ -97,6 +97,15 @@ def test_an_unknown_symbol_is_the_same_error_as_in_the_platform(client):
     assert "GET /api/v1/public/symbols" in str(refused.value)
 
 
+def test_without_a_key_it_is_refused(predictor, served):
+    with served(build_app(predictor)) as address, Client(address) as unknown:
+        with pytest.raises(RefusedError, match="no key") as refused:
+            unknown.predict("AAPL")
+        assert refused.value.problem.status == 401
+        with pytest.raises(RefusedError, match="no key"):
+            next(unknown.stream(["AAPL"]))
+
+
 def test_names_are_sent_as_one_part_of_the_path(client):
     for name in ("../symbols", "a/b", "?", "%00"):
         with pytest.raises(RefusedError):
