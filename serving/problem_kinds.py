@@ -106,6 +106,13 @@ NOT_READY = Kind(
     "regime is not known, no strategy selected. Nothing is made up in its place.",
     "`make demo` or `make advance` brings features and strategies up to date.",
 )
+TOO_SLOW = Kind(
+    "request-too-slow",
+    408,
+    "Request too slow",
+    "The request was not there in full within the time that one may take, and the connection was closed.",
+    "Send the whole request at once.",
+)
 MODEL_REFUSED = Kind(
     "model-refused",
     409,
@@ -126,6 +133,13 @@ NOT_JSON = Kind(
     "Not sent as JSON",
     "The body was not announced as JSON, so it was not read as such.",
     "Send the header 'content-type: application/json'.",
+)
+HEAD_TOO_LARGE = Kind(
+    "head-too-large",
+    431,
+    "Headers too large",
+    "The request's line and headers together are larger than the bound.",
+    "Send fewer or shorter headers.",
 )
 INVALID = Kind(
     "invalid-request",
@@ -227,10 +241,12 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_PROBLEM,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
+    TOO_SLOW,
     NOT_READY,
     MODEL_REFUSED,
     TOO_LARGE,
     NOT_JSON,
+    HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,
     TOO_MANY_REQUESTS,
@@ -257,5 +273,6 @@ def kind_named(slug: str) -> Kind:
 def kind_of_status(status: int) -> Kind:
     """Return the kind for a status of which nothing else is known."""
     by_status = {400: BAD_REQUEST, 401: UNAUTHENTICATED, 403: FORBIDDEN, 404: UNKNOWN_ROUTE, 405: WRONG_METHOD}
+    by_status |= {408: TOO_SLOW, 431: HEAD_TOO_LARGE}
     by_status |= {413: TOO_LARGE, 415: NOT_JSON, 422: INVALID, 429: TOO_MANY_REQUESTS}
     return by_status.get(status, BAD_REQUEST if status < 500 else INTERNAL)  # noqa: PLR2004 - where server errors begin

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import bentoml
 
 from lake.settings import settings
+from serving import connections
 from serving.access.exposure import origins, require_safe_address
 from serving.app import build_app, put_in_service
 from serving.batching import Batcher
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 configured = settings()
 require_safe_address(configured)
+connections.use()
 app = build_app(origins=origins(configured))
 
 

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from lake.errors import QuantlakeError
 from serving import api, problems
+from serving import problem_kinds as kinds
 from serving.batching import LARGE_ROWS, Batcher
 from serving.predictor import Answers, Question
+from serving.strict_json import oddity_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"
 JSON = "application/json"
+MEMBERS = len(api.PredictRequest.model_fields)
 
 
 def add_routes(app: FastAPI) -> None:
@@ -61,12 +64,15 @@ class Quick:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Validate, ask, answer."""
-        if scope["path"] != PREDICT or scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self._framework(scope, receive, send)
             return
         message = await receive()  # the whole body: `LimitBody` has gathered it
-        question = _well_formed(scope, message)
+        question = _well_formed(scope, message) if scope["path"] == PREDICT else None
         if question is None:
+            if problems.is_json(scope) and (oddity := oddity_of(message.get("body", b""))):
+                await problems.respond(kinds.INVALID, oddity, scope)(scope, receive, send)
+                return
 
             async def again() -> "Message":
                 return message
@@ -88,10 +94,12 @@ class Quick:
 
 def _well_formed(scope: "Scope", message: "Message") -> Question | None:
     """What is asked, or None if the request is not just as the documentation describes it."""
-    if (b"content-type", b"application/json") not in scope["headers"]:
+    content = message.get("body", b"")
+    # Two members are the two that are needed; where there may be more, one of them may be there twice.
+    if content.count(b":") != MEMBERS or (b"content-type", b"application/json") not in scope["headers"]:
         return None
     try:
-        body = api.PredictRequest.model_validate_json(message.get("body", b""))
+        body = api.PredictRequest.model_validate_json(content)
     except ValidationError:
         return None
     return Question([body.symbol], body.horizon_sessions, key_id=_key_id(scope))
