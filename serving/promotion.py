@@ -5,7 +5,6 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,24 +13,21 @@ from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from lake.clock import SystemClock
-from lake.errors import ModelError, QuantlakeError, UnknownNameError
+from lake.errors import ModelError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
 from serving.bundles import Bundle
-from serving.deployment.candidates import require_candidate
-from serving.deployment.moves import CHAMPION, Move, Office, note, write_down
+from serving.deployment.moves import CHAMPION, Move, Office, write_down
 from serving.deployment.placing import FILES, place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
-from serving.deployment.refusals import Refusal, keep_refusal, lift_refusal
+from serving.deployment.refusals import lift_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from lake.clock import Clock
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.deployment.record import Deployment
 
 ALIAS = CHAMPION
 EXPERIMENT = "promotions"
@@ -80,7 +76,7 @@ def register_and_promote(
     checked = Bundle.load(bundle.folder)
     office = Office(lake=lake, configured=configured, clock=clock, who=decided_by)
     with moving(configured):
-        registry = _Registry(configured)
+        registry = Registry(configured)
         version = registry.version_of(checked) or registry.register(checked, evidence or {})
         deployment = deployment_or_none(configured)
         before = deployment.versions.get(checked.name)
@@ -92,7 +88,7 @@ def register_and_promote(
             )
         place(checked, configured.models / checked.name / version)
         if is_moved:
-            write_down(office, _promotion(checked, version, before, evidence or {}))
+            write_down(office, promotion_of(checked, version, before, evidence or {}))
         registry.move(checked.name, version)
         release = Release(version=version, digest=checked.digest)
         write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
@@ -112,7 +108,7 @@ def register(bundle: Bundle, configured: "Settings", *, evidence: "Mapping[str, 
     """
     checked = Bundle.load(bundle.folder)
     with moving(configured):
-        registry = _Registry(configured)
+        registry = Registry(configured)
         version = registry.version_of(checked) or registry.register(checked, evidence or {})
         place(checked, configured.models / checked.name / version)
         release = Release(version=version, digest=checked.digest)
@@ -134,93 +130,13 @@ def fetch(configured: "Settings", model: str, version: str) -> Release:
         deployment = deployment_or_none(configured)
         if version in deployment.registered.get(model, {}):
             return deployment.release(model, version)
-        release = _fetched(_Registry(configured), configured, model, version)
+        release = fetch_files(Registry(configured), configured, model, version)
         write_deployment(configured, deployment.knowing(model, release))
     return release
 
 
-class RegistryFollower:
-    """Brings the alias of the registry and the deployment in line, whichever of the two was moved.
-
-    An alias that was moved is an order: its version is fetched, checked as a promotion checks it, and put in service;
-    a version that fails is refused, and the alias left where it was put. An alias that stood still while the
-    deployment moved (a roll-back) follows. Where both moved, the alias is the order.
-
-    Parameters
-    ----------
-    office
-        Where moves are written down.
-    """
-
-    RETRY_SECONDS = 30.0
-
-    def __init__(self, office: Office) -> None:
-        self._office, self._registry = office, _Registry(office.configured)
-        self._refused: dict[str, tuple[str, float]] = {}
-
-    def look(self) -> list[str]:
-        """Compare once; return what was done, in sentences."""
-        said: list[str] = []
-        aliases = self._registry.aliases()
-        deployment = deployment_or_none(self._office.configured)
-        for model, version in sorted(aliases.items()):
-            if not _is_in_line(deployment, model, version) and not self._was_refused(model, version):
-                with moving(self._office.configured):
-                    said += self._bring_in_line(model)
-        return said
-
-    def _bring_in_line(self, model: str) -> Iterator[str]:
-        """Act on what alias and deployment say now that nobody else moves either."""
-        configured = self._office.configured
-        deployment, version = deployment_or_none(configured), self._registry.alias(model)
-        champion = deployment.champions.get(model)
-        if version is None or _is_in_line(deployment, model, version):
-            return
-        known = deployment.aliases.get(model, champion and champion.version)
-        if champion is not None and champion.version == version:
-            release = Release(version=version, digest=champion.digest or self._registry.tags(model, version)[0])
-            write_deployment(configured, deployment.identified(model, release).in_line(model, version))
-        elif champion is not None and version == known:
-            self._registry.move(model, champion.version)
-            write_deployment(configured, deployment.in_line(model, champion.version))
-            yield f"the registry's alias of {model} follows to version {champion.version}"
-        elif champion is not None or self._registry.is_ours(model, version):
-            yield self._follow(deployment, model, version)
-
-    def _follow(self, deployment: "Deployment", model: str, version: str) -> str:
-        """Promote the version that the alias was moved to, or refuse it."""
-        office, before = self._office, deployment.versions.get(model)
-        try:
-            release = _fetched(self._registry, office.configured, model, version)
-            bundle = require_candidate(office.configured, model, release).bundle
-        except Exception as error:  # noqa: BLE001 - whatever its files make a library raise, it is refused for it
-            return self._refuse(model, version, error)
-        write_down(office, _promotion(bundle, version, before, {}))
-        write_deployment(office.configured, deployment.promoted(model, release).in_line(model, version))
-        lift_refusal(office.configured, model)
-        return f"version {version} of {model} is in service"
-
-    def _refuse(self, model: str, version: str, error: Exception) -> str:
-        """Note why a version is not put in service: beside the deployment, and once in the audit trail."""
-        self._refused[model] = (version, time.monotonic())
-        reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
-        refusal = Refusal(model=model, version=version, reason=reason, since=SystemClock().now(), refused_by="registry")
-        if keep_refusal(self._office.configured, refusal):
-            note(self._office, "model.promote", "refused", {"model": model, "version": version, "reason": reason})
-        return f"version {version} of {model} is refused: {reason}"
-
-    def _was_refused(self, model: str, version: str) -> bool:
-        tried, at = self._refused.get(model, ("", 0.0))
-        return tried == version and time.monotonic() - at < self.RETRY_SECONDS
-
-
-def _is_in_line(deployment: "Deployment", model: str, version: str) -> bool:
-    """Whether the alias, the champion and the note of where the alias stood all name the same version."""
-    return deployment.versions.get(model) == version == deployment.aliases.get(model)
-
-
-def _fetched(registry: "_Registry", configured: "Settings", model: str, version: str) -> Release:
-    """Fetch, check against the registry's own tags, and place."""
+def fetch_files(registry: "Registry", configured: "Settings", model: str, version: str) -> Release:
+    """Fetch the files of a version, check them against the registry's own tags, and place them."""
     with registry.files(model, version) as folder:
         bundle = Bundle.load(folder)
         digest, fingerprint = registry.tags(model, version)
@@ -234,7 +150,8 @@ def _fetched(registry: "_Registry", configured: "Settings", model: str, version:
     return Release(version=version, digest=bundle.digest)
 
 
-def _promotion(bundle: Bundle, version: str, previous: str | None, evidence: "Mapping[str, Any]") -> Move:
+def promotion_of(bundle: Bundle, version: str, previous: str | None, evidence: "Mapping[str, Any]") -> Move:
+    """Describe how a version becomes champion; its parity proof joins the evidence."""
     said = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
     return Move(
         model=bundle.name,
@@ -247,7 +164,7 @@ def _promotion(bundle: Bundle, version: str, previous: str | None, evidence: "Ma
     )
 
 
-class _Registry:
+class Registry:
     """The model registry of the tracking server, as far as a promotion needs it."""
 
     def __init__(self, configured: "Settings") -> None:

@@ -1,7 +1,7 @@
 """A small process beside the service that follows the registry's alias: ``python -m serving.registry_watch PARENT``.
 
 The service itself must not load MLflow. This process does: about once a second it looks whether the registry or the
-deployment changed, and brings the two in line (`serving.promotion.RegistryFollower`).
+deployment changed, and brings the two in line (`serving.deployment.following.RegistryFollower`).
 """
 
 import logging
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from lake.clock import ReplayClock
 from lake.settings import settings
 from lake.store import Lake
+from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office
 from serving.deployment.record import serving_file
-from serving.promotion import RegistryFollower
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Every move but a first registration: written down, audited, then put in force. Knows nothing of the registry.
 
-The registry's alias follows a move made here: `serving.promotion.follow_registry` brings it in line.
+The registry's alias follows a move made here: `serving.deployment.following` brings it in line.
 """
 
 import json

@@ -29,7 +29,7 @@ CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 def registry(tmp_path_factory):
     """One migrated tracking database: making one takes seconds, copying it none."""
     settings = Settings(home=tmp_path_factory.mktemp("registry"))
-    promotion._Registry(settings)
+    promotion.Registry(settings)
     return settings.mlflow
 
 
@@ -57,8 +57,8 @@ def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path
 from lake.settings import Settings
-from serving.promotion import _Registry
-_Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
+from serving.promotion import Registry
+Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
 """
     said = subprocess.run([sys.executable, "-W", "always", "-c", script], capture_output=True, check=True, text=True)
     assert "noload" not in said.stderr

@@ -22,11 +22,12 @@ from lake.tables import AUDIT, PROMOTIONS
 from serving import promotion
 from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
 from serving.champions import Champions
+from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office, promote, roll_back
 from serving.deployment.record import SERVING_FILE, read_deployment
 from serving.deployment.refusals import read_refusals
 from serving.launch import follow_registry_command, serve_environment
-from serving.promotion import RegistryFollower, fetch, register, register_and_promote
+from serving.promotion import fetch, register, register_and_promote
 from serving.registry_watch import follow, registry_stamps
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))

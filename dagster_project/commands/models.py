@@ -1,0 +1,106 @@
+"""Verbs of `quantlake models`: which versions answer, which are on trial, and how that is changed."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dagster_project.commands.console import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from serving.deployment.moves import Move, Office
+    from serving.deployment.record import Mode
+
+app = typer.Typer(help="Which model versions answer, and which are on trial.", no_args_is_help=True)
+
+Model = Annotated[str, typer.Argument(help="Model, e.g. lstm.")]
+Version = Annotated[str, typer.Argument(help="Registered version, e.g. 4.")]
+Share = Annotated[float, typer.Option(min=0.001, max=1.0, help="Share of the symbols, by a stable hash.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
+SOON = "A running service takes it up within a second."
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Show the champions, what is on trial with its evidence so far, and what was refused."""
+    from serving.deployment.overview import overview
+
+    found = overview(_office())
+    if as_json:
+        console().print_json(json.dumps(found, default=str))
+        return
+    _table("In service", found["champions"])
+    _table("On trial", found["challengers"], nothing="Nothing is on trial.")
+    _table("Refused", found["refused"])
+
+
+@app.command()
+def promote(model: Model, version: Version) -> None:
+    """Put a registered version in service and point the registry's alias at it: quantlake models promote lstm 4."""
+    from serving.deployment.following import promote_registered
+
+    _done(promote_registered(_office(), model, version))
+
+
+@app.command()
+def shadow(model: Model, version: Version, *, share: Share = 1.0) -> None:
+    """Let a version forecast beside the champion: what it says is logged and never answered."""
+    _on_trial(model, version, "shadow", share)
+
+
+@app.command()
+def canary(model: Model, version: Version, *, share: Share = 0.2) -> None:
+    """Let a version answer for a share of the symbols; the daily job takes it back if it does worse."""
+    _on_trial(model, version, "canary", share)
+
+
+@app.command()
+def rollback(model: Model) -> None:
+    """End the trial of a model if one runs, else put the champion before in service again."""
+    from serving.deployment.following import roll_back_and_follow
+
+    _done(roll_back_and_follow(_office(), model))
+
+
+def _on_trial(model: str, version: str, mode: "Mode", share: float) -> None:
+    from serving.deployment.following import try_registered
+
+    _done(try_registered(_office(), model, version, mode, share), f" for {share:.0%} of the symbols")
+
+
+def _done(move: "Move", more: str = "") -> None:
+    if move.what == "model.rollback" and move.alias != "champion":
+        said = f"The {move.alias} of {move.model}, version {move.previous}, is over; version {move.version} answers."
+    else:
+        before = f" (before: {move.previous})" if move.previous else ""
+        said = f"The {move.alias} of {move.model} is version {move.version}{more}{before}, file {move.digest[:12]}."
+    console().print(f"{said} {SOON}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _office() -> "Office":
+    from lake.clock import ReplayClock
+    from lake.settings import settings
+    from lake.store import Lake
+    from serving.audit import console as who
+    from serving.deployment.moves import Office
+
+    configured = settings()
+    clock = ReplayClock(configured.home / "clock.json")
+    return Office(lake=Lake.open(configured), configured=configured, clock=clock, who=who())
+
+
+def _table(title: str, rows: "Iterable[dict[str, Any]]", nothing: str = "") -> None:
+    found = list(rows)
+    if not found:
+        if nothing:
+            console().print(nothing, highlight=False)
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
+    for column in found[0]:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in found:
+        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
+    console().print(table)

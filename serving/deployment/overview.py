@@ -1,0 +1,79 @@
+"""What answers, what is on trial and how it does, and what was refused: as plain values for a command to show."""
+
+from typing import TYPE_CHECKING, Any
+
+from lake.errors import ModelError
+from serving.bundles import load_release
+from serving.deployment.record import read_deployment
+from serving.deployment.refusals import read_refusals
+from serving.deployment.verdict import verdict_on
+
+if TYPE_CHECKING:
+    from serving.deployment.moves import Office
+    from serving.deployment.record import Challenger, Deployment
+
+DIGITS = 12
+"""Of a digest, as many as are shown."""
+
+
+def overview(office: "Office") -> dict[str, list[dict[str, Any]]]:
+    """Describe the deployment.
+
+    Returns
+    -------
+    dict
+        ``champions``, ``challengers`` and ``refused``, each a list of plain values.
+
+    Raises
+    ------
+    NotReadyError
+        If nothing has been promoted yet.
+    """
+    deployment = read_deployment(office.configured)
+    return {
+        "champions": [_champion(office, deployment, name) for name in sorted(deployment.champions)],
+        "challengers": [_challenger(office, one) for one in deployment.challengers],
+        "refused": [
+            {
+                "model": one.model,
+                "version": one.version,
+                "since": f"{one.since:%Y-%m-%d %H:%M:%S}",
+                "reason": one.reason,
+            }
+            for one in read_refusals(office.configured)
+        ],
+    }
+
+
+def _champion(office: "Office", deployment: "Deployment", name: str) -> dict[str, Any]:
+    release = deployment.champions[name]
+    try:
+        bundle = load_release(office.configured, name, release)
+        digest, until, state = bundle.digest, f"{bundle.signature.train_until:%Y-%m-%d}", "checked"
+    except ModelError as error:
+        digest, until, state = release.digest or "", "", str(error)
+    return {
+        "model": name,
+        "version": release.version,
+        "digest": digest[:DIGITS],
+        "trained_until": until,
+        "before": ", ".join(deployment.former.get(name, ())),
+        "registry": deployment.aliases.get(name, ""),
+        "files": state,
+    }
+
+
+def _challenger(office: "Office", challenger: "Challenger") -> dict[str, Any]:
+    verdict = verdict_on(office.lake, office.configured, office.clock, challenger)
+    return {
+        "model": challenger.model,
+        "version": challenger.version,
+        "digest": challenger.digest[:DIGITS],
+        "mode": challenger.mode,
+        "share": challenger.share,
+        "since": f"{challenger.since:%Y-%m-%d %H:%M:%S}",
+        "sessions": verdict.sessions,
+        "excess_loss": round(verdict.excess, 4),
+        "evidence_worse": round(verdict.worse, 3),
+        "evidence_better": round(verdict.better, 3),
+    }
