@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project import parity_checks, replay_checks
-from dagster_project.assets import features, feedback, lake, maintenance, serving, sources, training
+from dagster_project.assets import features, feedback, lake, maintenance, serving, sources, training, trials
 from dagster_project.automation import (
     after_the_close,
     daily_update,
@@ -21,7 +21,7 @@ from dagster_project.resources import Platform
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [sources, lake, features, training, serving, feedback, parity_checks, replay_checks, maintenance]
+        [sources, lake, features, training, serving, feedback, trials, parity_checks, replay_checks, maintenance]
     ),
     asset_checks=[*table_checks(), *leak_checks(CAUSAL), few_rows_refused],
     jobs=[everything, daily_update, nightly_replay, weekly_maintenance],
