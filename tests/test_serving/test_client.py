@@ -28,11 +28,14 @@ from serving.predictor import Predictor
 from serving.problems import document
 from serving.refusals import REFUSALS, refusal
 
+NOBODY = 1_025
+"""A port that no Redis listens on: newest forecasts come from the log."""
+
 
 @pytest.fixture(scope="module")
 def settings(home, tmp_path_factory):
     """The home's settings, with a forecast log of its own."""
-    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("client")})
+    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("client"), "redis_port": NOBODY})
 
 
 @pytest.fixture(scope="module")

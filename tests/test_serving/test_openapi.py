@@ -22,11 +22,14 @@ from serving.problems import MEDIA_TYPE
 from serving.routes.streams import PATH
 from serving.testing import client_of
 
+NOBODY = 1_025
+"""A port that no Redis listens on: newest forecasts come from the log."""
+
 
 @pytest.fixture(scope="module")
 def settings(home, tmp_path_factory):
     """The home's settings, with a forecast log and keys of their own."""
-    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("openapi")})
+    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("openapi"), "redis_port": NOBODY})
 
 
 @pytest.fixture(scope="module")
