@@ -1,0 +1,215 @@
+"""What can be looked up, against the tables it comes from; what cannot be is refused, never made up."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES
+from feature_repo.online import OnlineReader
+from lake.store import Lake
+from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
+from lake.universe import SYMBOLS
+from serving.api import FeatureSchemaAnswer, PredictAnswer, StoredForecast
+from serving.app import build_app
+from serving.champions import Champions
+from serving.draining import drain
+from serving.forecast_log import Entry, ForecastLog
+from serving.log_files import log_paths
+from serving.log_reading import LogReader
+from serving.predictor import Predictor, Question
+from serving.testing import client_of
+
+PUBLIC = "/api/v1/public"
+NOBODY = 1_025
+"""A port that no Redis listens on."""
+
+
+@pytest.fixture
+def settings(home, tmp_path):
+    """The home's settings, with a lake of forecasts, a log and keys of their own, and no cache."""
+    return home.settings.model_copy(update={"home": tmp_path, "redis_port": NOBODY})
+
+
+@pytest.fixture(scope="module")
+def parts(home):
+    return OnlineReader(home.settings), Champions(home.settings)
+
+
+@pytest.fixture
+def predictor(home, settings, parts):
+    made = Predictor(*parts, ForecastLog.open(settings), LogReader(settings), home.clock)
+    yield made
+    made.log.close()
+
+
+@pytest.fixture
+def client(predictor):
+    return client_of(build_app(predictor))
+
+
+class Without:
+    """The real online store with some rows taken out or changed on the way."""
+
+    def __init__(self, reader, view=None, change=lambda _: None):
+        self._reader, self._view, self._change = reader, view, change
+
+    def symbols(self):
+        return self._reader.symbols()
+
+    def row(self, view, name):
+        row = self._reader.row(view, name)
+        return self._change(row) if view == self._view else row
+
+
+def test_features_are_those_of_the_table_at_the_last_close(client, home):
+    said = client.get(f"{PUBLIC}/features/latest/KO").json()
+    rows = home.lake.read_as_of(FEATURES_TECHNICAL, home.clock.now())
+    row = rows.filter(rows["symbol"] == "KO").sort("event_time").row(-1, named=True)
+    assert said["features"] == {name: row[name] for name in said["features"]}
+    assert set(said["features"]) == {feature.name for feature in GROUPS[0]}
+    assert (said["is_expired"], said["is_degraded"]) == (False, False)
+
+
+def test_what_is_not_known_is_null(predictor, parts):
+    def spoil(row):
+        return dataclasses.replace(row, values=row.values | {"return_1d": math.nan, "return_5d": None})
+
+    client = client_of(build_app(Predictor(Without(parts[0], "technical", spoil), *parts_of(predictor))))
+    said = client.get(f"{PUBLIC}/features/latest/KO").json()["features"]
+    assert (said["return_1d"], said["return_5d"]) == (None, None)
+    assert said["return_20d"] is not None
+
+
+def parts_of(predictor):
+    return predictor.champions, predictor.log, predictor.logged, predictor.clock
+
+
+def test_the_regime_is_that_of_the_table(client, home):
+    said = client.get(f"{PUBLIC}/regime/KO").json()
+    row = home.lake.read_as_of(REGIMES, home.clock.now()).sort("event_time").row(-1, named=True)
+    shared = set(said) & set(row) - {"known_time"}
+    assert {name: said[name] for name in shared} == {name: row[name] for name in shared}
+    assert {"regime", "volatility_state", "trend_state", "volatility", "trend_gap"} <= shared
+
+
+def test_the_strategy_is_that_of_the_table(client, home, weights):
+    said = client.get(f"{PUBLIC}/strategy/KO").json()
+    rows = home.lake.read_as_of(STRATEGY_ASSIGNMENTS, home.clock.now())
+    row = rows.filter(rows["symbol"] == "KO").row(-1, named=True)
+    assert {part["name"]: part["weight"] for part in said["strategies"]} == weights
+    assert {name: said[name] for name in ("regime", "selected_strategy", "confidence")} == {
+        name: row[name] for name in ("regime", "selected_strategy", "confidence")
+    }
+    assert {part["name"]: part["model"] for part in said["strategies"]}["buy_and_hold"] == "naive"
+
+
+def test_every_feature_is_declared_with_unit_formula_and_look_back(client):
+    said = FeatureSchemaAnswer.model_validate(client.get(f"{PUBLIC}/features/schema").json())
+    declared = {feature.name: feature for group in GROUPS for feature in group}
+    shown = {feature.name: feature for table in said.tables for feature in table.features}
+    assert shown.keys() == declared.keys()
+    for name, feature in declared.items():
+        found = shown[name]
+        assert (found.unit, found.formula, found.lookback_sessions) == (feature.unit, feature.formula, feature.lookback)
+    assert [name for name, found in shown.items() if found.is_model_input] == list(MODEL_FEATURES)
+    assert [table.table for table in said.tables if table.is_online] == ["features_technical"]
+
+
+@pytest.mark.parametrize("route", ["features/latest", "regime", "strategy", "predictions/latest"])
+def test_an_unknown_symbol_is_404_with_the_nearest_and_an_odd_one_is_no_surprise(client, route):
+    answer = client.get(f"{PUBLIC}/{route}/APPL")
+    assert answer.status_code == 404
+    assert answer.json()["nearest"][0] == "AAPL"
+    assert answer.json()["type"] == "/problems/unknown-symbol"
+    for odd in ("aapl", "%F0%9F%8D%8E", "A" * 33, "%00", "..%2F", "KO%0A"):
+        assert client.get(f"{PUBLIC}/{route}/{odd}").status_code in {404, 422}
+
+
+@pytest.mark.parametrize(
+    ("route", "view", "said"),
+    [
+        ("features/latest", "technical", "KO has no features yet"),
+        ("strategy", "strategy", "No strategy has been selected for KO yet"),
+        ("regime", "regime", "regime is not known yet"),
+    ],
+)
+def test_what_is_known_and_not_ready_is_409(predictor, parts, route, view, said):
+    client = client_of(build_app(Predictor(Without(parts[0], view), *parts_of(predictor))))
+    answer = client.get(f"{PUBLIC}/{route}/KO")
+    assert answer.status_code == 409
+    assert said in answer.json()["detail"]
+
+
+def test_the_newest_forecast_is_the_last_one_stored(client, predictor):
+    answer = client.get(f"{PUBLIC}/predictions/latest/KO")
+    assert answer.status_code == 409
+    assert "No forecast of KO over 1 sessions is stored yet" in answer.json()["detail"]
+    for horizon in (1, 5):
+        for _ in range(3):
+            last = predictor.predict(["KO", "GE"], horizon).texts[0]
+        assert client.get(f"{PUBLIC}/predictions/latest/KO?horizon_sessions={horizon}").text == last
+    assert (
+        client.get(f"{PUBLIC}/predictions/latest/KO?horizon_sessions=2").json()["type"] == "/problems/unknown-horizon"
+    )
+    for odd in ("0", "x", "1.5", "-1", "253", ""):
+        assert client.get(f"{PUBLIC}/predictions/latest/KO?horizon_sessions={odd}").status_code == 422
+
+
+def test_of_a_forecast_that_only_the_table_holds_it_says_what_that_holds(client, predictor, settings):
+    answers = [PredictAnswer.model_validate_json(text) for text in predictor.predict(["KO", "GE"], 5).texts]
+    (shadow,) = predictor.compute([Question(["KO"], 5, kind="shadow")])
+    predictor.log.record(shadow.entries).result(5)
+    drain(Lake.open(settings), settings)
+    predictor.log.close()
+    gone = build_app(
+        Predictor(
+            predictor.online,
+            predictor.champions,
+            ForecastLog(settings.home / "x"),
+            LogReader(settings.model_copy(update={"home": settings.home / "elsewhere"})),
+            predictor.clock,
+        )
+    )
+    gone.state.latest.lake = Lake.open(settings)
+    client = client_of(gone, settings)
+    for answer in answers:
+        for path in (answer.prediction_id, f"latest/{answer.symbol}?horizon_sessions=5"):
+            found = client.get(f"{PUBLIC}/predictions/{path}")
+            assert found.headers["x-answered-by"] == "table"
+            stored = StoredForecast.model_validate(found.json())
+            said = answer.prediction
+            assert (stored.prediction_id, stored.kind) == (answer.prediction_id, "served")
+            assert (stored.p10, stored.p50, stored.p90) == (said.p10, said.p50, said.p90)
+            assert stored.target_price == said.target_price
+            assert stored.feature_hash == answer.data.feature_hash
+    hidden = shadow.entries[0].row["forecast_id"]
+    assert client.get(f"{PUBLIC}/predictions/{hidden}").status_code == 404
+
+
+def test_a_challengers_forecast_cannot_be_looked_up(client, predictor):
+    (shadow,) = predictor.compute([Question(["KO"], 1, kind="shadow")])
+    predictor.log.record(shadow.entries).result(5)
+    hidden = shadow.entries[0].row["forecast_id"]
+    assert client.get(f"{PUBLIC}/predictions/{hidden}").status_code == 404
+
+
+def test_an_id_that_is_none_asks_neither_log_nor_table(client, predictor, monkeypatch):
+    monkeypatch.setattr(predictor.logged, "get", None)
+    for odd in ("none", "latest", "x" * 36, "0" * 500, "%00", "-" * 36):
+        assert client.get(f"{PUBLIC}/predictions/{odd}").status_code == 404
+
+
+def test_every_symbol_can_be_looked_up(client):
+    for symbol in SYMBOLS:
+        for route in ("features/latest", "regime", "strategy"):
+            assert client.get(f"{PUBLIC}/{route}/{symbol}").status_code == 200
+
+
+def test_an_entry_is_answered_byte_for_byte(client, predictor):
+    text = json.dumps({"odd": "é 字"}, ensure_ascii=False)
+    row = dict(predictor.predict(["KO"], 1).entries[0].row) | {"forecast_id": "0" * 32}
+    predictor.log.record([Entry(row, text)]).result(5)
+    assert client.get(f"{PUBLIC}/predictions/{'0' * 32}").text == text
+    assert log_paths(predictor.logged.configured)
