@@ -86,8 +86,12 @@ def calibrate(
         One per row. A row without one, or a horizon that it does not know, stays as it is.
     """
     # Rows of one read share one object, so it is looked into once, and by identity.
-    distinct = {id(one): _factors(one, tuple(horizons)) for one in calibrations}
-    factors = np.array([distinct[id(one)] for one in calibrations])  # [row, horizon, side]
+    distinct = {id(one): one for one in calibrations}
+    asked = tuple(horizons)
+    if len(distinct) == 1:
+        return widened(quantiles, _factors(next(iter(distinct.values())), asked))
+    known = {key: _factors(one, asked) for key, one in distinct.items()}
+    factors = np.array([known[id(one)] for one in calibrations])  # [row, horizon, side]
     return widened(quantiles, factors.reshape(*quantiles.shape[:2], 2))
 
 
@@ -115,11 +119,12 @@ def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") ->
     factors
         ``[..., side]``: of the lower and of the upper part; above 0. A factor of 1 changes no bit.
     """
-    p10, p50, p90 = np.moveaxis(quantiles, -1, 0)
-    lower, upper = factors[..., 0], factors[..., 1]
-    low = np.where(lower == 1.0, p10, p50 - lower * (p50 - p10))
-    high = np.where(upper == 1.0, p90, p50 + upper * (p90 - p50))
-    return np.stack([low, p50, high], axis=-1)
+    said: NDArray[np.float64] = quantiles.copy()
+    p50 = quantiles[..., 1]
+    for place, side, sign in ((0, 0, -1.0), (2, 1, 1.0)):
+        half, factor = np.abs(quantiles[..., place] - p50), factors[..., side]
+        np.copyto(said[..., place], p50 + sign * factor * half, where=factor != 1.0)
+    return said
 
 
 def confidence(p10: float, p50: float, p90: float, *, trust: float = 1.0) -> float:
@@ -143,12 +148,11 @@ def trust_of(calibration: Calibration | None, horizon: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
-    if calibration is None:
-        return ((1.0, 1.0),) * len(horizons)
-    sides = zip(calibration.lower, calibration.upper, strict=True)
-    known = dict(zip(calibration.horizons, sides, strict=True))
-    return tuple(known.get(horizon, (1.0, 1.0)) for horizon in horizons)
+def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> "NDArray[np.float64]":
+    """Factors ``[horizon, side]``, not to be written to; 1 where nothing is known."""
+    sides = () if calibration is None else zip(calibration.lower, calibration.upper, strict=True)
+    known = dict(zip(() if calibration is None else calibration.horizons, sides, strict=True))
+    return np.array([known.get(horizon, (1.0, 1.0)) for horizon in horizons])
 
 
 @lru_cache(maxsize=64)
