@@ -1,11 +1,8 @@
-"""What every request passes through: a bound on its size, and its measurement."""
+"""What every request passes through: bounds on its size and on the time that its body takes."""
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING
-
-from prometheus_client import Counter, Histogram
 
 from serving import problem_kinds, problems
 
@@ -24,16 +21,6 @@ HEAD_BYTES = 32_768
 """Largest path and headers together; a token in one takes about a kilobyte."""
 CLOSE = {"connection": "close"}
 
-REQUESTS = Counter("quantlake_requests", "Requests by route and status", ["route", "status"])
-SECONDS = Histogram(
-    "quantlake_request_seconds",
-    "Time from the request's arrival to its answer",
-    ["route"],
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
-)
-FORECASTS = Counter("quantlake_forecasts", "Forecasts given, by what computed them", ["model"])
-
-
 class LimitBody:
     """Refuse what is too large with 413 or 431, and what takes too long to come with 408.
 
@@ -43,12 +30,17 @@ class LimitBody:
     ----------
     app
         Application behind it; it gets the whole body as one message.
+
+    Attributes
+    ----------
     seconds
         Longest time for a body, from the first to the last byte.
     """
 
-    def __init__(self, app: "ASGIApp", seconds: float = BODY_SECONDS) -> None:
-        self._app, self._seconds = app, seconds
+    seconds = BODY_SECONDS
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Read the body up to the bound and hand it on."""
@@ -62,10 +54,10 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 body = await _body(scope, receive)
         except TimeoutError:
-            await _too_slow(scope, self._seconds)(scope, receive, send)
+            await _too_slow(scope, self.seconds)(scope, receive, send)
             return
         if body is None:
             return
@@ -100,45 +92,6 @@ async def _body(scope: "Scope", receive: "Receive") -> bytes | None:
             parts.append(part)
         size, has_more = size + len(part), message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-class Measure:
-    """Count requests and their time by route template, so that identifiers in paths make no new series.
-
-    Parameters
-    ----------
-    app
-        Application behind it.
-    """
-
-    def __init__(self, app: "ASGIApp") -> None:
-        self._app = app
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass the request on and note what came of it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status, is_started = time.perf_counter(), 500, False
-
-        async def note(message: "Message") -> None:
-            nonlocal status, is_started
-            if message["type"] == "http.response.start":
-                status, is_started = message["status"], True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note)
-        except Exception:
-            # The framework has answered already, and raises what it could not handle for whoever watches over it.
-            logger.exception("unforeseen error at %s", scope["path"])
-            if not is_started:
-                detail = "The request could not be answered."
-                await problems.respond(problem_kinds.INTERNAL, detail, scope)(scope, receive, note)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            REQUESTS.labels(route, str(status)).inc()
-            SECONDS.labels(route).observe(time.perf_counter() - started)
 
 
 def announced_length(scope: "Scope") -> int:
