@@ -5,7 +5,18 @@ from importlib import import_module
 
 from benchmarks.report import write_results
 
-TOPICS = ("technical", "alpha158", "update", "point_in_time", "online", "storage", "spark", "serving", "calibration")
+TOPICS = (
+    "technical",
+    "alpha158",
+    "update",
+    "point_in_time",
+    "online",
+    "storage",
+    "spark",
+    "serving",
+    "calibration",
+    "streams",
+)
 """Modules of this folder; each has a function `measure` that returns a `Topic`."""
 
 
