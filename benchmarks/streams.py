@@ -49,7 +49,7 @@ def measure(configured: Settings | None = None) -> Topic:
     ]
     notes = (
         f"cache: p50 {_at(cached, 50):.1f} ms; table: p50 {_at(stored, 50):.1f} ms of {SESSIONS * A_SESSION:,} rows",
-        f"{len(delays):,} of {CONNECTIONS * UPDATES:,} updates delivered, from the making of the forecast to the client",
+        f"{len(delays):,} of {CONNECTIONS * UPDATES:,} updates delivered, from the forecast to the client",
         f"delivery: p50 {_at(delays, 50):.0f} ms, p95 {_at(delays, 95):.0f} ms, slowest {max(delays):.0f} ms",
         f"memory of the service {before:.0f} MiB, {while_open:.0f} MiB with the connections open",
     )
