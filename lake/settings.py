@@ -11,6 +11,8 @@ from lake.errors import ConfigError
 
 Provider = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
+AccessLog = Literal["problems", "all", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 UNUSABLE = "%[]*?"
 """Characters of a path that the Delta writer or a file pattern would read as something else."""
@@ -65,6 +67,16 @@ class Settings(BaseSettings):
     )
     canary_alpha: float = Field(
         default=0.05, gt=0, lt=1, description="largest probability of rolling back a canary within the margin"
+    )
+    log_level: LogLevel = Field(default="info", description="least level of what the service logs")
+    access_log: AccessLog = Field(
+        default="problems", description="requests that get a line in the log: with an error or slow, all, or none"
+    )
+    slow_ms: int = Field(default=250, ge=1, description="from when on a request counts as slow in the log")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="where spans go, e.g. http://127.0.0.1:4318; none are made when unset",
     )
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")

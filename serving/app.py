@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
-from serving import middleware, openapi, problems
+from lake.settings import Settings
+from serving import arrival, middleware, openapi, problems
 from serving.access.checks import Access
 from serving.access.guard import Guard
 from serving.batching import Batcher
@@ -22,19 +23,29 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from serving.predictor import Predictor
+    from serving.tracing import Tracing
 
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
 ROUTES = (forecasts, lookups, operators, receipts, status, streams, tokens, problem_pages)
 
 
-def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] | None" = None) -> FastAPI:
+def build_app(
+    predictor: "Predictor | None" = None,
+    origins: "Mapping[str, Any] | None" = None,
+    configured: "Settings | None" = None,
+    tracing: "Tracing | None" = None,
+) -> FastAPI:
     """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
 
     Parameters
     ----------
     origins
         Which web pages may ask, see `serving.access.exposure.origins`; none by default.
+    configured
+        Say which requests are logged; the usual ones by default.
+    tracing
+        Where spans go; nowhere by default.
     """
     app = FastAPIOffline(
         title="quantlake",
@@ -46,20 +57,24 @@ def build_app(predictor: "Predictor | None" = None, origins: "Mapping[str, Any] 
     openapi.install(app)
     for topic in ROUTES:
         topic.add_routes(app)
-    app.middleware_stack = _front(app, origins or {})
+    app.middleware_stack = _front(app, origins or {}, configured or Settings(), tracing)
     if predictor is not None:
         put_in_service(app, predictor)
     return app
 
 
-def _front(app: FastAPI, origins: "Mapping[str, Any]") -> "ASGIApp":
+def _front(
+    app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
+) -> "ASGIApp":
     """What every request passes through, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.
     """
     framework = app.build_middleware_stack()
     behind: ASGIApp = Guard(middleware.LimitBody(forecasts.Quick(app, framework)))
-    return middleware.Measure(CORSMiddleware(behind, **origins) if origins else behind)
+    behind = CORSMiddleware(behind, **origins) if origins else behind
+    measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
+    return arrival.Correlate(measured if tracing is None else tracing.wrap(measured))
 
 
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:

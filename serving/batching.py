@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
+from serving import metrics
 from serving.predictor import LOG_SECONDS, Answers, Question
+from serving.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -111,19 +113,26 @@ class Batcher:
 
     def _answer(self, batch: Sequence[Waiting]) -> None:
         outcomes: list[Outcome]
+        watch, questions = Stopwatch(), [question for question, _ in batch]
+        watch.lap("wait", min(question.asked_at for question in questions))
         try:
-            outcomes = self._predictor.compute([question for question, _ in batch])
+            outcomes = self._predictor.compute(questions, watch)
             entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
             _deliver_all(batch, [error] * len(batch))
             return
         if not entries:
             _deliver_all(batch, outcomes)
+            watch.tell(questions)
             return
+        composed = time.perf_counter()
 
         def tell(done: "Future[None]") -> None:
             failed = done.exception()
+            watch.lap("log", composed)
             _deliver_all(batch, [failed if failed and isinstance(given, Answers) else given for given in outcomes])
+            metrics.observe_batch(watch, len(entries))
+            watch.tell(questions)
 
         self._predictor.log.record(entries).add_done_callback(tell)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lake.clock import SystemClock
 from lake.errors import ModelError, NotReadyError, QuantlakeError
+from serving import metrics
 from serving.deployment.candidates import Loaded, load_candidate
 from serving.deployment.record import read_deployment, serving_file
 from serving.deployment.refusals import Refusal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 LOOK_SECONDS = 0.5
+DIGEST_LETTERS = 12
+"""Of a digest in the metrics, enough to tell versions apart."""
 FIRST_SECONDS = 60.0
 """Longest wait for the first set, while the process starts."""
 
@@ -188,6 +191,7 @@ class Champions:
         fresh = LoadedModels(champions, tuple(challengers))
         if not fresh.is_same(before):
             self._loaded = fresh
+            _count_exchange(before, fresh)
             logger.info("models in service: %s", {name: one.bundle.version for name, one in champions.items()})
 
     def _load(self, name: str, release: "Release", refusals: list[Refusal]) -> Loaded | None:
@@ -207,6 +211,7 @@ class Champions:
                 refused_by="service",
             )
             refusals.append(refusal)
+            metrics.MODEL_REFUSALS.labels(name).inc()
             logger.error("version %s of %s is refused: %s", release.version, name, reason)  # noqa: TRY400 - said
             return None
 
@@ -223,6 +228,18 @@ class Champions:
         """Files of refused versions: when one is mended, it is tried again."""
         folders = [self.configured.models / refusal.model / refusal.version for refusal in self.refusals]
         return [_file_stamp(path) for folder in folders for path in (folder, *sorted(folder.glob("*")))]
+
+
+def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
+    """Let the metrics say which versions are in service, and that those of before are not unless they still are."""
+    metrics.MODEL_EXCHANGES.inc()
+    for models, is_in_service in ((before, 0), (now, 1)):
+        if models is None:
+            continue
+        named = [("champion", name, one.bundle) for name, one in models.champions.items()]
+        named += [(one.said.mode, one.said.model, one.loaded.bundle) for one in models.challengers]
+        for role, name, bundle in named:
+            metrics.MODEL_INFO.labels(name, bundle.version, bundle.digest[:DIGEST_LETTERS], role).set(is_in_service)
 
 
 def _file_stamp(path: "Path") -> tuple[int, int, int] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lake.errors import LogError
+from serving import metrics
 from serving.log_files import open_log, take_slot
 
 if TYPE_CHECKING:
@@ -127,10 +128,10 @@ class ForecastLog:
 
     def _tell(self, groups: Sequence[Group]) -> None:
         written = [entry for entries, _, done in groups if done.exception() is None for entry in entries]
-        if self.on_commit is None or not written:
-            return
         try:
-            self.on_commit(written)
+            metrics.count_logged(written)
+            if self.on_commit is not None and written:
+                self.on_commit(written)
         except Exception:
             logger.exception("what follows a logged forecast failed; the forecasts stand")
 

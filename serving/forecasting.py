@@ -1,6 +1,7 @@
 """From rows to quantiles: the engines of the models that the strategies in force stand for, and their blend."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from serving.champions import LoadedModels, OnTrial
     from serving.rows import Row
+    from serving.stopwatch import Lap
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -42,11 +44,14 @@ class Forecasts:
     shadows
         By place of the row, what is logged and never answered: what a challenger says in the shadow of the champion,
         or the champion where a canary answers.
+    laps
+        By model, when its engine was called and when it was done.
     """
 
     quantiles: "NDArray[np.float64]"
     members: list[list[Member]]
     shadows: dict[int, list[Said]] = field(default_factory=dict)
+    laps: "dict[str, Lap]" = field(default_factory=dict)
 
 
 def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
@@ -70,11 +75,11 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
             f"{', '.join(models.engines)}. Promote it, or let the selection run again."
         )
     weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
-    predictions = {name: models.engines[name].predict(x) for name in names}
+    predictions, laps = _predict(models, names, x)
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
     quantiles = blend(predictions, weights)
     members = [_members(row, champions) for row in per_row]
-    said = Forecasts(quantiles.copy(), list(members))
+    said = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
         places = _places(challenger, rows, per_row)
         challenged = _challenge(challenger, places, x, predictions, weights) if len(places) else None
@@ -98,6 +103,18 @@ def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> di
             model = strategy_named(name).model
             total[model] = total.get(model, 0.0) + weight
     return dict(sorted(total.items()))
+
+
+def _predict(
+    models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]"
+) -> "tuple[dict[str, NDArray[np.float32]], dict[str, Lap]]":
+    """Call each engine once; what it says, and when it was called."""
+    predictions, laps = {}, {}
+    for name in names:
+        started = time.perf_counter()
+        predictions[name] = models.engines[name].predict(x)
+        laps[name] = started, time.perf_counter()
+    return predictions, laps
 
 
 def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:

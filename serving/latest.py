@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from feature_repo.breaker import Breaker
@@ -22,6 +21,7 @@ from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import PROJECT
 from feature_repo.redis_server import connect, redis_url
 from lake.store import Lake
+from serving import metrics
 from serving.log_files import log_paths, open_log
 from serving.stored_forecasts import newest_in_lake
 
@@ -45,10 +45,6 @@ CHECK_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 GATHER_SECONDS = 0.05
 WRITE_SECONDS = 2.0
-
-LOOKED_UP = Counter("quantlake_latest", "Newest forecasts looked up, by what answered", ["source"])
-WRITTEN = Counter("quantlake_latest_written", "Newest forecasts handed to the cache")
-FAILED = Counter("quantlake_latest_write_failures", "Times the cache could not be written; it is tried again")
 
 KEEP_NEWEST = f"""
 for n, key in ipairs(KEYS) do
@@ -133,7 +129,7 @@ class LatestForecasts:
         found = self._cached(key) if waiting is None else Newest(waiting[DIGITS:].decode(), "cache")
         found = found or self._logged_newest(key) or self._stored(key)
         if found is not None:
-            LOOKED_UP.labels(found.source).inc()
+            metrics.LATEST.labels(found.source).inc()
         return found
 
     def heal(self) -> None:
@@ -196,10 +192,10 @@ class LatestForecasts:
                 self.heal()
             self._write_all(client)
         except (RedisError, OSError):
-            FAILED.inc()
+            metrics.LATEST_FAILURES.inc()
             return RETRY_SECONDS
         except Exception:
-            FAILED.inc()
+            metrics.LATEST_FAILURES.inc()
             logger.exception("the newest forecasts could not be handed to Redis; it is tried again")
         return CHECK_SECONDS
 
@@ -212,7 +208,7 @@ class LatestForecasts:
             keys = [*map(key_of, chunk), self._mark_key]
             client.eval(KEEP_NEWEST, len(keys), *keys, *chunk.values(), mark)
             self._mark = mark
-            WRITTEN.inc(len(chunk))
+            metrics.LATEST_WRITTEN.inc(len(chunk))
             with self._lock:
                 for key, value in chunk.items():
                     if self._pending.get(key) is value:

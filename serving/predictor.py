@@ -1,7 +1,7 @@
 """From questions to composed forecasts: read online, compute, blend, compose. Knows nothing of HTTP."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
+from serving import metrics
 from serving.answers import compose, log_row
 from serving.calibration import calibrate_forecasts
 from serving.champions import Champions
@@ -18,6 +19,7 @@ from serving.forecasting import Forecasts, Said, forecast
 from serving.log_reading import LogReader
 from serving.receipts.writing import receipt_text
 from serving.rows import require_known, split_ready
+from serving.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +65,10 @@ class Question:
         ``time.perf_counter()`` when it came; the latency that is logged counts from there.
     key_id
         API key it was asked with; empty where nobody from outside asked.
+    correlation_id
+        Id of the request, as `serving.arrival` takes or makes it; it stands in the receipts.
+    follow
+        Told how long each stage took once the answers are out; spans are made of it.
     """
 
     symbols: Sequence[str]
@@ -70,6 +76,8 @@ class Question:
     kind: str = "served"
     asked_at: float = field(default_factory=time.perf_counter)
     key_id: str = ""
+    correlation_id: str = ""
+    follow: Callable[[Stopwatch], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,16 +178,23 @@ class Predictor:
         LogError
             If the forecasts cannot be logged; they are not given then.
         """
-        (answers,) = self.compute([question])
+        watch = Stopwatch()
+        (answers,) = self.compute([question], watch)
         if isinstance(answers, QuantlakeError):
             raise answers
+        composed = time.perf_counter()
         try:
             self.log.record(answers.to_log).result(LOG_SECONDS)
         except TimeoutError as error:
             raise LogError(f"The forecast log did not take the forecasts within {LOG_SECONDS:.0f} s.") from error
+        watch.lap("log", composed)
+        metrics.observe_batch(watch, len(answers.to_log))
+        watch.tell([question])
         return answers
 
-    def compute(self, questions: Sequence[Question]) -> list[Answers | QuantlakeError]:
+    def compute(
+        self, questions: Sequence[Question], watch: Stopwatch | None = None
+    ) -> list[Answers | QuantlakeError]:
         """Answer questions together, with one online read and one engine call per model; nothing is logged yet.
 
         Returns
@@ -187,20 +202,23 @@ class Predictor:
         list
             For each question its answers, or why it has none; what is wrong with one does not touch the others.
         """
+        watch = watch or Stopwatch()
         try:
             models = self.champions.current()
-            computed = self._compute(list(dict.fromkeys(s for question in questions for s in question.symbols)), models)
+            symbols = list(dict.fromkeys(s for question in questions for s in question.symbols))
+            computed = self._compute(symbols, models, watch)
         except ModelError as error:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
         except QuantlakeError as error:
             return [error] * len(questions)
-        made_at, now = SystemClock().now(), self.clock.now()
+        computed_at, made_at, now = time.perf_counter(), SystemClock().now(), self.clock.now()
         answers: list[Answers | QuantlakeError] = []
         for question in questions:
             try:
                 answers.append(self._answer(question, computed, models, made_at, now))
             except QuantlakeError as error:
                 answers.append(error)
+        watch.lap("compose", computed_at)
         return answers
 
     def require_ready(self) -> None:
@@ -218,11 +236,17 @@ class Predictor:
         ready = set(self.online.symbols())
         return {symbol: symbol in ready for symbol in sorted(ready | set(SYMBOLS))}
 
-    def _compute(self, symbols: Sequence[str], models: "LoadedModels") -> _Computed:
+    def _compute(self, symbols: Sequence[str], models: "LoadedModels", watch: Stopwatch) -> _Computed:
+        started = time.perf_counter()
         batch = self.online.read(symbols)
+        started = watch.lap("read", started)
         rows, unavailable = split_ready(batch)
         said = forecast(rows, models) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
         said = calibrate_forecasts(said, models.horizons, [row.calibration for row in rows])
+        watch.engines = said.laps
+        watch.lap("compute", started)
+        if rows and rows[0].degraded:
+            metrics.count_degraded(rows[0].degraded, len(rows))
         placed = {row.symbol: (place, row) for place, row in enumerate(rows)}
         return _Computed(placed, dict(unavailable), frozenset(batch.missing), said)
 
@@ -268,4 +292,5 @@ def _entry(moment: _Moment, row: "Row", said: Said, kind: str) -> Entry:
     text = answer.model_dump_json()
     logged = log_row(answer, now) | {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
     asker = "" if kind == "shadow" else question.key_id
-    return Entry(logged, text, receipt_text(row, logged, text, said.members, models), asker)
+    receipt = receipt_text(row, logged, text, said.members, models, question.correlation_id)
+    return Entry(logged, text, receipt, asker)

@@ -86,6 +86,8 @@ def document(
     nearest
         Names close to one that does not exist.
     """
+    if "state" in scope:
+        scope["state"]["problem"] = kind.slug  # for whoever counts and logs what came of the request
     return Problem(
         type=kind.type,
         title=kind.title,
@@ -218,5 +220,5 @@ def _plain(request: "Request", error: Exception) -> ProblemResponse:
 
 
 def _unforeseen(request: "Request", error: Exception) -> ProblemResponse:
-    logger.error("unforeseen error at %s", request.url.path, exc_info=error)
+    logger.error("unforeseen error", exc_info=error)
     return respond(kinds.INTERNAL, "The request could not be answered.", request.scope)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 import bentoml
 
 from lake.settings import settings
-from serving import connections
+from serving import connections, json_logs
 from serving.access.exposure import origins, require_safe_address
 from serving.app import build_app, put_in_service
 from serving.batching import Batcher
 from serving.launch import keep_out_training
 from serving.predictor import Predictor
+from serving.tracing import Tracing
+from serving.watching import Watcher
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 configured = settings()
 require_safe_address(configured)
 connections.use()
-app = build_app(origins=origins(configured))
+tracing = Tracing.of(configured)
+app = build_app(origins=origins(configured), configured=configured, tracing=tracing)
 
 
 class AnswerFirst:
@@ -64,17 +67,22 @@ class ForecastService:
 
     def __init__(self) -> None:
         keep_out_training()
+        json_logs.install(configured)
         self.predictor = Predictor.open(configured)
         batcher = Batcher(self.predictor, rows=configured.batch_rows, queue_ms=configured.queue_ms)
         put_in_service(app, self.predictor, batcher)
         app.state.latest.start(self.predictor.log)
+        self.watcher = Watcher(self.predictor, configured).start()
 
     @bentoml.on_shutdown
     def close(self) -> None:
         """Answer what waits, and write what is queued in the forecast log."""
+        self.watcher.close()
         app.state.batcher.close()
         self.predictor.close()
         app.state.latest.close()
+        if tracing is not None:
+            tracing.close()
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

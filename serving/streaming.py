@@ -10,8 +10,7 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge
-
+from serving import metrics
 from serving.log_reading import Tail
 
 if TYPE_CHECKING:
@@ -31,15 +30,6 @@ CONNECTIONS = 2_000
 AT_A_TIME = 64
 """Updates handed out before other work of the process gets its turn."""
 HIDDEN = "shadow"
-
-LISTENING = Gauge("quantlake_stream_connections", "Open connections", multiprocess_mode="livesum")
-UPDATES = Counter("quantlake_stream_updates", "Updates put into the queue of a connection")
-DROPPED = Counter("quantlake_stream_dropped", "Connections dropped because they were too slow")
-SECONDS = Gauge(
-    "quantlake_stream_delay_seconds",
-    "From a forecast's making to its sending, the last one",
-    multiprocess_mode="livemax",
-)
 
 
 class Subscriber:
@@ -69,7 +59,7 @@ class Subscriber:
         if len(self._queue) >= self.limit:
             self._queue.clear()
             self._slow.set()
-            DROPPED.inc()
+            metrics.STREAM_DROPPED.inc()
             return
         self._queue.append(text)
         self._ready.set()
@@ -123,14 +113,14 @@ class Hub:
         """Add a connection, which has subscribed to nothing yet."""
         subscriber = Subscriber(self._queue_messages)
         self._open.add(subscriber)
-        LISTENING.inc()
+        metrics.STREAMS.inc()
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a connection."""
         self.unsubscribe(subscriber, set(subscriber.symbols))
         self._open.discard(subscriber)
-        LISTENING.dec()
+        metrics.STREAMS.dec()
 
     async def subscribe(self, subscriber: Subscriber, symbols: "Iterable[str]") -> None:
         """Let a connection hear of symbols: of every forecast that is stored after this returns."""
@@ -192,6 +182,6 @@ class Hub:
                 handed += 1
                 if handed % AT_A_TIME == 0:
                     await asyncio.sleep(0)
-        UPDATES.inc(handed)
+        metrics.STREAM_UPDATES.inc(handed)
         if handed:
-            SECONDS.set(time.time() - news[-1].made_at.timestamp())
+            metrics.STREAM_DELAY_SECONDS.set(time.time() - news[-1].made_at.timestamp())

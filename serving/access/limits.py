@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from feature_repo.breaker import Breaker
 from feature_repo.redis_server import redis_url
 from lake.settings import Settings
+from serving import metrics
 from serving.access.callers import REQUESTS_AN_HOUR, Caller
 
 PREFIX = "quantlake:limits"
@@ -82,6 +83,11 @@ class Limiter:
         item = self._items.get(caller.tier)
         if item is None:
             return FREE_TO_ASK
+        verdict = await self._count(caller, item)
+        metrics.LIMITED.labels("refused" if verdict.counted == "none" else verdict.counted).inc()
+        return verdict
+
+    async def _count(self, caller: Caller, item: RateLimitItemPerHour) -> Verdict:
         self._open()
         if self._breaker.may_try():
             try:

@@ -101,6 +101,8 @@ class Receipt(_Part):
         Of this receipt.
     forecast_id
         Forecast it belongs to; one beginning with ``replay:`` for all that a model replayed together.
+    correlation_id
+        Of the request that asked for it, also in the service's log; empty where nobody from outside asked.
     row
         SHA-256 of the row in `forecasts`, see `serving.receipts.seals`; empty for those replayed together.
     answer
@@ -123,6 +125,7 @@ class Receipt(_Part):
 
     format: Literal[1] = 1
     forecast_id: str
+    correlation_id: str = ""
     row: str = ""
     answer: str = ""
     window_known_time: datetime | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
 """Tables behind a forecast beside those its window was made from."""
 
-OWN = {"format", "forecast_id", "row", "answer", "window_known_time"}
+OWN = {"format", "forecast_id", "correlation_id", "row", "answer", "window_known_time"}
 """What is a forecast's own."""
 MOST_TEXTS = 256
 
@@ -36,7 +36,12 @@ def tables_read(served: "Served") -> dict[str, int]:
 
 
 def receipt_text(
-    row: "Row", logged: "Mapping[str, Any]", answer: str, members: "Sequence[Member]", models: "LoadedModels"
+    row: "Row",
+    logged: "Mapping[str, Any]",
+    answer: str,
+    members: "Sequence[Member]",
+    models: "LoadedModels",
+    correlation_id: str = "",
 ) -> str:
     """Compose the receipt of one forecast, sealed, as JSON.
 
@@ -52,6 +57,8 @@ def receipt_text(
         Models that took part.
     models
         The set they were taken from.
+    correlation_id
+        Of the request, letters, digits and hyphens alone.
     """
     key = (
         row.served.source,
@@ -70,7 +77,7 @@ def receipt_text(
         shared = _texts[key] = _shared(row, members, models)
     known = row.known_time.isoformat()
     return sealed(
-        f'{{"format":1,"forecast_id":"{logged["forecast_id"]}","row":"{row_digest(logged)}",'
+        f'{{"format":1,"forecast_id":"{logged["forecast_id"]}","correlation_id":"{correlation_id}","row":"{row_digest(logged)}",'
         f'"answer":"{digest_of(answer)}","window_known_time":"{known}",{shared}}}'
     )
 

@@ -14,6 +14,8 @@ from serving.predictor import Answers, Question
 from serving.strict_json import oddity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from serving.access.callers import Caller
@@ -30,16 +32,13 @@ def add_routes(app: FastAPI) -> None:
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        answers = await _forecast(
-            request, Question([body.symbol], body.horizon_sessions, key_id=_key_id(request.scope))
-        )
+        answers = await _forecast(request, _question(request.scope, [body.symbol], body.horizon_sessions))
         return Response(answers.texts[0], media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        question = Question(body.symbols, body.horizon_sessions, key_id=_key_id(request.scope))
-        answers = await _forecast(request, question)
+        answers = await _forecast(request, _question(request.scope, body.symbols, body.horizon_sessions))
         unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
         said = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
         return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{said}}}', media_type=JSON)
@@ -82,11 +81,12 @@ class Quick:
         scope["route"] = self._described
         batcher: Batcher = self._app.state.batcher
         try:
-            answer = (await batcher.ask(question)).texts[0]
+            answers = await batcher.ask(question)
         except QuantlakeError as error:
             await problems.respond_to(Request(scope), error)(scope, receive, send)
             return
-        body = answer.encode()
+        scope["state"]["answers"] = answers
+        body = answers.texts[0].encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -102,13 +102,20 @@ def _well_formed(scope: "Scope", message: "Message") -> Question | None:
         body = api.PredictRequest.model_validate_json(content)
     except ValidationError:
         return None
-    return Question([body.symbol], body.horizon_sessions, key_id=_key_id(scope))
+    return _question(scope, [body.symbol], body.horizon_sessions)
 
 
-def _key_id(scope: "Scope") -> str:
-    """Id of the key that a request was let in with."""
-    caller: Caller | None = scope.get("state", {}).get("caller")
-    return "" if caller is None else caller.key_id
+def _question(scope: "Scope", symbols: "Sequence[str]", horizon: int) -> Question:
+    """What is asked, with who asks: the key that the request was let in with, and the request's own id."""
+    state = scope.get("state", {})
+    caller: Caller | None = state.get("caller")
+    return Question(
+        symbols,
+        horizon,
+        key_id="" if caller is None else caller.key_id,
+        correlation_id=state.get("correlation_id", ""),
+        follow=state.get("follow"),
+    )
 
 
 async def _forecast(request: Request, question: Question) -> Answers:
@@ -116,5 +123,8 @@ async def _forecast(request: Request, question: Question) -> Answers:
     state = request.app.state
     batcher: Batcher = state.batcher
     if len(question.symbols) <= LARGE_ROWS:
-        return await batcher.ask(question)
-    return await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)
+        answers = await batcher.ask(question)
+    else:
+        answers = await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)
+    request.state.answers = answers
+    return answers

@@ -1,14 +1,14 @@
 """Routes that say how the service stands."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, values
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.universe import INSTRUMENTS
 from serving import api
 from serving.deployment.refusals import read_refusals
+from serving.metrics import exposition
 from serving.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:
@@ -45,9 +45,10 @@ def add_routes(app: FastAPI) -> None:
         return api.Health(status="ready")
 
     @app.get("/metrics", tags=["status"], response_class=Response)
-    def metrics() -> Response:
+    def metrics(request: Request) -> Response:
         """Return counters and timings of all workers in Prometheus' text form."""
-        return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
+        configured = request.app.state.predictor.logged.configured
+        return Response(exposition(configured), media_type=CONTENT_TYPE_LATEST)
 
 
 def status_of(predictor: "Predictor") -> api.StatusAnswer:
@@ -82,12 +83,3 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
 def _refusals(predictor: "Predictor") -> "list[Refusal]":
     """What this worker refused, then what the process that follows the registry did."""
     return [*predictor.champions.refusals, *read_refusals(predictor.champions.configured)]
-
-
-def _registry() -> Any:
-    """Metrics of this process, or of all workers when they were started with a folder to share them in."""
-    if values.ValueClass is values.MutexValue:
-        return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry

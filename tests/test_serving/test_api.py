@@ -394,7 +394,7 @@ def test_metrics_count_by_route_template(client):
     for missing in ("a", "b", "c"):
         client.get(f"/api/v1/public/predictions/{missing}")
     text = client.get("/metrics").text
-    lines = [x for x in text.splitlines() if x.startswith("quantlake_requests_total{") and 'status="404"' in x]
+    lines = [x for x in text.splitlines() if x.startswith("quantlake_request_seconds_count{") and 'status="404"' in x]
     assert sum("predictions" in line for line in lines) == 1
     assert any('route="/api/v1/public/predictions/{prediction_id}"' in line for line in lines)
 

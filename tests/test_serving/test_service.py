@@ -119,7 +119,7 @@ def test_metrics_of_the_workers_are_counted_together(running):
     def asked():
         lines = running.get("/metrics").text.splitlines()
         return sum(
-            float(x.rsplit(" ", 1)[1]) for x in lines if x.startswith("quantlake_requests_total{") and PREDICT in x
+            float(x.rsplit(" ", 1)[1]) for x in lines if x.startswith("quantlake_request_seconds_count{") and PREDICT in x
         )
 
     before = asked()

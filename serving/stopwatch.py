@@ -1,0 +1,42 @@
+"""When each stage of a micro-batch began and ended: noted once, read by the metrics and by the spans."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serving.predictor import Question
+
+Lap = tuple[float, float]
+"""Start and end, of ``time.perf_counter()``."""
+
+
+@dataclass
+class Stopwatch:
+    """Laps of one batch.
+
+    Parameters
+    ----------
+    stages
+        By stage, in their order.
+    engines
+        By model: its call, within the stage ``compute``.
+    """
+
+    stages: dict[str, Lap] = field(default_factory=dict)
+    engines: Mapping[str, Lap] = field(default_factory=dict)
+
+    def lap(self, stage: str, start: float) -> float:
+        """Note a stage that ends now; returns now."""
+        now = time.perf_counter()
+        self.stages[stage] = start, now
+        return now
+
+    def tell(self, questions: "Sequence[Question]") -> None:
+        """Show the laps to whoever follows one of the questions."""
+        for question in questions:
+            if question.follow is not None:
+                question.follow(self)
