@@ -63,9 +63,7 @@ def build_app(
     return app
 
 
-def _front(
-    app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
-) -> "ASGIApp":
+def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None") -> "ASGIApp":
     """What every request passes through, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.

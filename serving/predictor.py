@@ -192,9 +192,7 @@ class Predictor:
         watch.tell([question])
         return answers
 
-    def compute(
-        self, questions: Sequence[Question], watch: Stopwatch | None = None
-    ) -> list[Answers | QuantlakeError]:
+    def compute(self, questions: Sequence[Question], watch: Stopwatch | None = None) -> list[Answers | QuantlakeError]:
         """Answer questions together, with one online read and one engine call per model; nothing is logged yet.
 
         Returns
