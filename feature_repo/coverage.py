@@ -12,6 +12,7 @@ import polars as pl
 from feature_repo.catalog import GROUPS, feature_of, group_of
 from feature_repo.spec import Feature, FeatureGroup
 from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
+from lake.merging import newest_known
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -107,12 +108,9 @@ def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> li
             return []
         recent = stored.filter(pl.col("event_time") > last - RECENT)
         rows = recent.select("symbol", "event_time", "known_time", feature.name).collect()
-    shown = rows.sort("symbol", "event_time", "known_time").unique(
-        ["symbol", "event_time"], keep="last", maintain_order=True
-    )
     return [
         Newest(str(key[0]), part["event_time"][-1], tuple(part[feature.name].tail(SHOWN_SESSIONS)))
-        for key, part in list(shown.group_by("symbol", maintain_order=True))[:symbols]
+        for key, part in list(newest_known(rows).group_by("symbol", maintain_order=True))[:symbols]
     ]
 
 

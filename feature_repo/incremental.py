@@ -18,10 +18,11 @@ from feature_repo.compute import BAR_COLUMNS
 from feature_repo.held_tails import BAR_TAIL, Place, Tail, ranges, tail_of
 from feature_repo.panel import compute_group
 from feature_repo.spec import Feature, FeatureGroup
+from lake.merging import newest_known
 from lake.stamps import Seen
 from lake.store import Lake
 from lake.tables import BARS
-from lake.tails import KEY, newest_known
+from lake.tails import KEY
 from lake.universe import MARKET
 
 if TYPE_CHECKING:

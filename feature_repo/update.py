@@ -21,12 +21,13 @@ from feature_repo.windows import FORECAST_V1, WindowSpec, build_windows, window_
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.files import YEAR
+from lake.merging import newest_known
 from lake.report import Report
 from lake.spec import TableSpec
 from lake.stamps import Seen, new_rows, read_stamp, write_stamp
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
-from lake.tails import KEY, newest_known
+from lake.tails import KEY
 from lake.universe import MARKET
 from lake.years import known_in
 

@@ -14,6 +14,7 @@ import polars as pl
 from lake import delta_log, snapshots
 from lake.durable import flush
 from lake.files import data_files
+from lake.merging import newest_known
 from lake.pins import hold_pins, pins_in_use
 from lake.report import Report
 from lake.spec import TableSpec
@@ -154,10 +155,7 @@ class Difference:
 def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Difference:
     """Compare the rows in force, the newest known of each key, in two versions of a table."""
     key = list(spec.key)
-    old, new = (
-        lake.read(spec, version=version).sort("known_time", maintain_order=True).unique(key, keep="last")
-        for version in (before, after)
-    )
+    old, new = (newest_known(lake.read(spec, version=version), key) for version in (before, after))
     same = new.join(old, on=spec.names, how="semi", nulls_equal=True)
     fresh = new.join(same, on=key, how="anti", nulls_equal=True).sort(key)
     changed = fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key)

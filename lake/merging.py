@@ -1,4 +1,4 @@
-"""Which rows of a batch say something a table does not know yet. Pure functions."""
+"""Which rows of a batch say something a table does not know yet, and which of several rows counts. Pure functions."""
 
 from collections.abc import Sequence
 
@@ -56,6 +56,14 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
     if clash.height:
         raise ConflictError(_contradiction(spec, rows, clash))
     return judged.filter("is_new", ~pl.col("same_key") | (pl.col("differs") & ~pl.col("same_fact"))).select(spec.names)
+
+
+def newest_known(rows: pl.DataFrame, key: Sequence[str] = ("symbol", "event_time")) -> pl.DataFrame:
+    """Return the newest known row of each key, sorted by the key; of rows known at once the one that stands last."""
+    ordered = rows.sort(*key, "known_time", maintain_order=True)
+    is_replaced = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key)
+    is_last = pl.int_range(pl.len()) == pl.len() - 1
+    return ordered.filter(~is_replaced | is_last)
 
 
 def _repeats(name: str) -> pl.Expr:

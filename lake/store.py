@@ -21,7 +21,7 @@ from lake.delta_schema import HOOKS, declare, delta_schema, partitions, require_
 from lake.durable import alone, flush
 from lake.errors import DamagedTableError
 from lake.files import DataFile, joinable, removals, write_files
-from lake.merging import find_news
+from lake.merging import find_news, newest_known
 from lake.report import Report
 from lake.settings import Settings, settings
 from lake.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
@@ -120,10 +120,7 @@ class Lake:
         """
         known = pl.col("known_time") <= require_utc(at)
         rows = self.read(spec, where=known if where is None else known & where, version=version)
-        if not spec.restates:
-            return rows.sort(spec.key)
-        last = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in spec.key)
-        return rows.sort([*spec.key, "known_time"]).filter(last | (pl.int_range(pl.len()) == pl.len() - 1))
+        return newest_known(rows, spec.key) if spec.restates else rows.sort(spec.key)
 
     def changes(self, spec: TableSpec, since_version: int, until_version: int | None = None) -> pl.DataFrame | None:
         """The rows that were added after one version, read from their own files only.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lake.merging import newest_known
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -58,14 +59,6 @@ def rows_around(
     parts = [part for part in (first.filter(is_near), first.filter(~is_near)) if part.height]
     found = [_around(rows, part, count) for part in parts]
     return found[0] if len(found) == 1 else pl.concat(found).sort("symbol", "event_time")
-
-
-def newest_known(rows: pl.DataFrame, key: Sequence[str] = ("symbol", "event_time")) -> pl.DataFrame:
-    """Return the newest known row of each key, sorted by the key."""
-    ordered = rows.sort(*key, "known_time", maintain_order=True)
-    is_replaced = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key)
-    is_last = pl.int_range(pl.len()) == pl.len() - 1
-    return ordered.filter(~is_replaced | is_last)
 
 
 def cut_around(rows: pl.DataFrame, first: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from feature_repo.windows import FORECAST_V1, Windows, WindowSpec, build_windows
 from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
+from lake.merging import newest_known
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
@@ -168,8 +169,7 @@ class Reading:
         known = self.features.filter(
             pl.col("known_time") <= session, pl.col("event_time").is_between(session - LOOKBACK, session)
         )
-        newest = known.sort("known_time").unique(["symbol", "event_time"], keep="last", maintain_order=True)
-        return build_windows(newest, self.spec, at=[session])
+        return build_windows(newest_known(known), self.spec, at=[session])
 
     def _moments(self, gathered: Sequence[Windows]) -> Moments:
         values = np.concatenate([windows.values for windows in gathered])
@@ -188,8 +188,7 @@ class Reading:
 def _at_own_close(rows: pl.DataFrame) -> pl.DataFrame:
     """Keep what was known of each row at the very close it is stamped with."""
     key = [name for name in ("symbol", "event_time") if name in rows.columns]
-    known = rows.filter(pl.col("known_time") <= pl.col("event_time"))
-    return known.sort("known_time").unique(key, keep="last", maintain_order=True)
+    return newest_known(rows.filter(pl.col("known_time") <= pl.col("event_time")), key)
 
 
 def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int) -> dict[str, list[datetime]]:
