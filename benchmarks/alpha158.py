@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.report import RATIO, Topic
+from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.rivals.environments import QLIB, Answer, Unavailable, ask
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog.alpha158 import ALPHA158
@@ -60,7 +60,7 @@ def measure(
         f"Qlib's own clock, on {PROCESSES} processes; the start of the interpreter and its imports are not counted",
         f"ours: {symbols / ours:,.0f} symbols a second; {cold:.1f} s the first time in this process",
     )
-    return Topic("Alpha158", text, RATIO, (_row(answers, ours),), notes)
+    return Topic("Alpha158", text, RATIO, (_figure(answers, ours).to_row(),), notes)
 
 
 def ask_qlib(bars: pl.DataFrame, environments: Path) -> Answer | Unavailable:
@@ -108,13 +108,10 @@ def _market(symbols: int, sessions: int) -> pl.DataFrame:
     return bars.select("symbol", "event_time", "known_time", *rounded)
 
 
-def _row(answers: list[Answer | Unavailable], ours: float) -> tuple[str, ...]:
+def _figure(answers: list[Answer | Unavailable], ours: float) -> Figure:
     seconds = [answer.seconds for answer in answers if isinstance(answer, Answer)]
     if not seconds:
         reason = next((answer.reason for answer in answers if isinstance(answer, Unavailable)), "not asked")
-        return f"P4, beside {QLIB.name}", reason, f"{ours:.2f} s", "", f">= {MUST} / {AIM}", "not measured"
-    rival = float(np.median(seconds))
-    ratio = rival / ours
-    met = "aim" if ratio >= AIM else "must" if ratio >= MUST else "no"
+        return Figure(f"P4, beside {QLIB.name}", reason, ours, MUST, AIM, is_speed_up=True, unit="s")
     what = f"P4, beside {QLIB.name} ({QLIB.versions})"
-    return what, f"{rival:.2f} s", f"{ours:.2f} s", f"{ratio:.1f}", f">= {MUST} / {AIM}", met
+    return Figure(what, float(np.median(seconds)), ours, MUST, AIM, is_speed_up=True, unit="s")

@@ -4,7 +4,6 @@ import logging
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
@@ -15,8 +14,8 @@ import numpy as np
 import polars as pl
 from redis import Redis
 
-from benchmarks.report import RATIO, Topic
-from benchmarks.timing import interleave, medians
+from benchmarks.report import RATIO, Figure, Topic
+from benchmarks.timing import interleave, milliseconds
 from feature_repo.generations import Rows, publish, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_rows import newest_rows
@@ -32,33 +31,6 @@ VIEW = FEATURES[0]
 COLUMNS = [name for name, _ in VIEW.layout.columns]
 HEADER_BYTES = 40
 PORT = 6431
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Seconds of a rival and of ours, and what is asked of their ratio.
-
-    Parameters
-    ----------
-    is_speed_up
-        Whether the ratio is rival / ours, of which more is better; else it is ours / rival.
-    """
-
-    what: str
-    rival: float
-    ours: float
-    must: float
-    aim: float | None = None
-    is_speed_up: bool = False
-
-    def to_row(self) -> tuple[str, ...]:
-        """A line of the table."""
-        ratio = self.rival / self.ours if self.is_speed_up else self.ours / self.rival
-        keeps = [ratio >= goal if self.is_speed_up else ratio <= goal for goal in (self.must, self.aim) if goal]
-        sign = ">=" if self.is_speed_up else "<="
-        goal = f"{sign} {self.must:g}" + (f" / {self.aim:g}" if self.aim else "")
-        met = "no" if not keeps[0] else "aim" if self.aim and keeps[1] else "must" if self.aim else "yes"
-        return self.what, f"{self.rival * 1e3:.2f} ms", f"{self.ours * 1e3:.2f} ms", f"{ratio:.2f}", goal, met
 
 
 def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100, port: int = PORT) -> Topic:
@@ -125,8 +97,8 @@ def writes(
     cold = interleave({"cold": stock.materialize}, 1)["cold"][0]
     for warm in (pipeline, ours, ours_from_table):
         warm()
-    bare = medians(interleave({"raw": pipeline, "ours": ours, "table": ours_from_table}, repetitions))
-    feast = medians(interleave({"feast": stock.materialize, "table": ours_from_table}, max(5, repetitions // 2)))
+    bare = milliseconds(interleave({"raw": pipeline, "ours": ours, "table": ours_from_table}, repetitions))
+    feast = milliseconds(interleave({"feast": stock.materialize, "table": ours_from_table}, max(5, repetitions // 2)))
     size = f"write {len(names):,} x {len(COLUMNS)}"
     return [
         Figure(f"P8 {size}: packed pipeline of SETs", bare["raw"], bare["ours"], 5, 2),
@@ -153,8 +125,8 @@ def reads(
         require_same(frame[:count], rivals)
         turns = max(repetitions, calls * repetitions // max(1, count // 8))
         fast = {name: rivals[name] for name in ("raw", "ours")}
-        near = medians(interleave(fast, turns))
-        far = medians(interleave({"feast": rivals["feast"], "ours": rivals["ours"]}, max(5, turns // 20)))
+        near = milliseconds(interleave(fast, turns))
+        far = milliseconds(interleave({"feast": rivals["feast"], "ours": rivals["ours"]}, max(5, turns // 20)))
         what = f"read {count:,} x {len(COLUMNS)}"
         figures.append(Figure(f"P7 {what}: raw MGET", near["raw"], near["ours"], 2, 1.5))
         at_least = 5 if count >= 128 else 1  # the goal is for 128
@@ -172,7 +144,7 @@ def forecasts(client: Redis, reader: OnlineReader, names: list[str], repetitions
         rivals: dict[str, Callable[[], Any]] = {"raw": partial(client.mget, keys), "ours": partial(reader.read, asked)}
         for warm in rivals.values():
             warm()
-        found = medians(interleave(rivals, turns))
+        found = milliseconds(interleave(rivals, turns))
         what = f"P7 read forecast_v1 of {count:,}: raw MGET, not decoded"
         figures.append(Figure(what, found["raw"], found["ours"], 2, 1.5))
     return figures

@@ -24,8 +24,10 @@ class Figure:
 
     Parameters
     ----------
+    rival, ours
+        In the unit; or, in words, why there is no such figure.
     must, aim
-        Bounds of the ratio.
+        Bounds of the ratio; none where nothing is asked of it.
     more_is_better
         Whether the ratio is to be at least `must`, and not at most.
     is_speed_up
@@ -35,33 +37,51 @@ class Figure:
     """
 
     what: str
-    rival: float
-    ours: float
-    must: float
+    rival: float | str
+    ours: float | str
+    must: float | None = None
     aim: float | None = None
     more_is_better: bool = False
     is_speed_up: bool = False
     unit: str = "ms"
 
     @property
-    def ratio(self) -> float:
-        """What the goal is about."""
+    def ratio(self) -> float | None:
+        """What the goal is about; None where a figure is missing."""
+        if isinstance(self.rival, str) or isinstance(self.ours, str):
+            return None
         return self.rival / self.ours if self.is_speed_up else self.ours / self.rival
+
+    @property
+    def goal(self) -> str:
+        """What is asked of the ratio, in signs."""
+        if self.must is None:
+            return ""
+        return f"{'>=' if self._has_more else '<='} {self.must:g}" + (f" / {self.aim:g}" if self.aim else "")
+
+    @property
+    def met(self) -> str:
+        """Which of the bounds the ratio keeps."""
+        if self.ratio is None:
+            return "not measured"
+        if self.must is None:
+            return ""
+        if self.aim and self._keeps(self.aim):
+            return "aim"
+        return "no" if not self._keeps(self.must) else "must" if self.aim else "yes"
+
+    @property
+    def _has_more(self) -> bool:
+        return self.more_is_better or self.is_speed_up
+
+    def _keeps(self, bound: float) -> bool:
+        ratio = self.ratio or 0.0
+        return ratio >= bound if self._has_more else ratio <= bound
 
     def to_row(self) -> tuple[str, ...]:
         """A line of a table with the header `RATIO`."""
-        has_more = self.more_is_better or self.is_speed_up
-        keeps = [self.ratio >= goal if has_more else self.ratio <= goal for goal in (self.must, self.aim) if goal]
-        goal = f"{'>=' if has_more else '<='} {self.must:g}" + (f" / {self.aim:g}" if self.aim else "")
-        met = "no" if not keeps[0] else "aim" if self.aim and keeps[1] else "must" if self.aim else "yes"
-        return (
-            self.what,
-            f"{self.rival:.2f} {self.unit}",
-            f"{self.ours:.2f} {self.unit}",
-            f"{self.ratio:.2f}",
-            goal,
-            met,
-        )
+        said = (each if isinstance(each, str) else f"{each:.2f} {self.unit}" for each in (self.rival, self.ours))
+        return self.what, *said, "" if self.ratio is None else f"{self.ratio:.2f}", self.goal, self.met
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
 """The store beside bare files: a day upserted, many commits scanned, half a year read, a delivery ingested."""
 
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from deltalake import write_deltalake
 
-from benchmarks.report import RATIO, Topic
-from benchmarks.timing import interleave, medians
+from benchmarks.report import RATIO, Figure, Topic
+from benchmarks.timing import interleave, medians, milliseconds
 from lake.clock import FixedClock
 from lake.files import YEAR
 from lake.ingest import ingest_bars, refine_to_lake
@@ -21,24 +19,6 @@ from lake.tables import BARS, QUARANTINE, RAW_BARS
 from lake.testing import RowSource, as_received, plant_bad_rows, tiny_market
 
 HALF_A_YEAR = 126
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Seconds of a rival and of ours, and how many times the rival's ours may be."""
-
-    what: str
-    rival: float
-    ours: float
-    must: float
-    aim: float
-
-    def to_row(self) -> tuple[str, ...]:
-        """As a row of the page."""
-        ratio = self.ours / self.rival
-        met = "aim" if ratio <= self.aim else "must" if ratio <= self.must else "no"
-        goal = f"<= {self.must:g} / {self.aim:g}"
-        return self.what, f"{self.rival * 1e3:.1f} ms", f"{self.ours * 1e3:.1f} ms", f"{ratio:.2f}", goal, met
 
 
 def measure(*, symbols: int = 5_000, sessions: int = 500, commits: int = 60, delivery: int = 60) -> Topic:
@@ -90,11 +70,11 @@ def _upsert(lake: Lake, bulk: list[pl.DataFrame], days: list[pl.DataFrame], fold
         ):
             seconds[name].append(_timed(act))
     assert lake.report(BARS).rows == sum(rows.height for rows in (*bulk, *days))
-    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    middle = milliseconds(seconds)
     figure = Figure(
         "P16 upsert of one day / bare Delta append, nothing flushed", middle["append"], middle["merge"], 3, 2
     )
-    return figure, f"the same day merged once more, adding nothing: {middle['again'] * 1e3:.1f} ms"
+    return figure, f"the same day merged once more, adding nothing: {middle['again']:.1f} ms"
 
 
 def _scan(lake: Lake, market: pl.DataFrame, folder: Path) -> list[Figure]:
@@ -105,7 +85,7 @@ def _scan(lake: Lake, market: pl.DataFrame, folder: Path) -> list[Figure]:
 
     def compared(what: str) -> Figure:
         assert lake.read(BARS).sort(order).equals(pl.read_parquet(single).sort(order))
-        middle = medians(interleave({"one": lambda: pl.read_parquet(single), "lake": lambda: lake.read(BARS)}))
+        middle = milliseconds(interleave({"one": lambda: pl.read_parquet(single), "lake": lambda: lake.read(BARS)}))
         return Figure(what, middle["one"], middle["lake"], 3, 1.5)
 
     many = compared(f"P16 scan of {len(lake.files(BARS))} files / one compacted file")
@@ -131,9 +111,9 @@ def _half_year(lake: Lake, days: list[pl.DataFrame]) -> tuple[Figure, str]:
     order = [*BARS.key, "known_time"]
     assert ours().sort(order).equals(plain().sort(order))
     assert as_of().equals(plain().sort(order))
-    middle = medians(interleave({"plain": plain, "ours": ours, "as of": as_of}))
+    middle = milliseconds(interleave({"plain": plain, "ours": ours, "as of": as_of}))
     figure = Figure("P17 six months read / scan of the same files", middle["plain"], middle["ours"], 2, 1.5)
-    return figure, f"the six months as known at a time, sorted by key: {middle['as of'] * 1e3:.0f} ms"
+    return figure, f"the six months as known at a time, sorted by key: {middle['as of']:.0f} ms"
 
 
 def _ingest(bars: pl.DataFrame, folder: Path) -> tuple[Figure, list[str]]:
@@ -158,11 +138,11 @@ def _ingest(bars: pl.DataFrame, folder: Path) -> tuple[Figure, list[str]]:
     lake = Lake(folder / "ingested")
     counts = [lake.report(spec).rows for spec in (RAW_BARS, BARS, QUARANTINE)]
     assert counts == [planted.rows.height, bars.height, planted.expected.height]
-    middle = medians(interleave({"bare": bare, "ours": ours}))
+    middle = milliseconds(interleave({"bare": bare, "ours": ours}))
     figure = Figure(
         "P18 delivery validated, told apart, stored / bare write_parquet", middle["bare"], middle["ours"], 6, 4
     )
-    told = ", ".join(f"{name} {statistics.median(values):.2f} s" for name, values in stages.items())
+    told = ", ".join(f"{name} {each:.2f} s" for name, each in medians(stages).items())
     return figure, [f"the delivery: {counts[0]:,} raw rows, {counts[1]:,} bars, {counts[2]} refused; {told}"]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.report import RATIO, Topic
+from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.rivals import polars_technical, talib_technical
 from benchmarks.rivals.environments import QLIB, Answer, Unavailable, ask
 from benchmarks.timing import interleave, medians
@@ -87,18 +87,27 @@ def measure(
     middle = medians(interleave(rivals, repetitions))
     asked = [answer] if isinstance(answer, Unavailable) else [qlib() for _ in range(repetitions)]
     peak = peak_bytes(bars)
-    rows = (
-        _faster("P1, beside Polars expressions `.over` the symbol", middle["polars"], middle["ours"], 3, 5),
-        _qlib_row(asked, middle["ours"]),
-        _faster("beside a loop over TA-Lib, on one core", middle["talib"], middle["ours"], None, None),
-        _within("P3, beside the first touch of the same bytes", middle["touch"], middle["ours"], 6, 3.5),
-        _memory(bars.estimated_size() + written, peak),
+    seconds, size = middle["ours"], (bars.estimated_size() + written) / 1e6
+    figures = (
+        Figure(
+            "P1, beside Polars expressions `.over` the symbol",
+            middle["polars"],
+            seconds,
+            3,
+            5,
+            is_speed_up=True,
+            unit="s",
+        ),
+        _qlib_figure(asked, seconds),
+        Figure("beside a loop over TA-Lib, on one core", middle["talib"], seconds, is_speed_up=True, unit="s"),
+        Figure("P3, beside the first touch of the same bytes", middle["touch"], seconds, 6, 3.5, unit="s"),
+        Figure("P3, peak memory beside bytes in and out", size, "" if peak is None else peak / 1e6, 2.5, unit="MB"),
     )
     text = (
         f"The {len(TECHNICAL.features)} features of the technical group, {symbols:,} symbols of {sessions:,} sessions; "
         f"the middle of {repetitions} repetitions, in turn."
     )
-    return Topic("Technical features", text, RATIO, rows, _notes())
+    return Topic("Technical features", text, RATIO, tuple(figure.to_row() for figure in figures), _notes())
 
 
 def _notes() -> tuple[str, ...]:
@@ -198,32 +207,12 @@ def _memory_of_process(name: str) -> int:
     return 1024 * int(status.partition(f"{name}:")[2].split()[0])
 
 
-def _faster(what: str, rival: float, ours: float, must: float | None, aim: float | None) -> tuple[str, ...]:
-    ratio = rival / ours
-    met = "" if must is None else "aim" if aim and ratio >= aim else "must" if ratio >= must else "no"
-    return what, f"{rival:.2f} s", f"{ours:.2f} s", f"{ratio:.1f}", "" if must is None else f">= {must} / {aim}", met
-
-
-def _within(what: str, floor: float, ours: float, must: float, aim: float) -> tuple[str, ...]:
-    ratio = ours / floor
-    met = "aim" if ratio <= aim else "must" if ratio <= must else "no"
-    return what, f"{floor:.2f} s", f"{ours:.2f} s", f"{ratio:.1f}", f"<= {must} / {aim}", met
-
-
-def _qlib_row(asked: list[Answer | Unavailable], ours: float) -> tuple[str, ...]:
+def _qlib_figure(asked: list[Answer | Unavailable], ours: float) -> Figure:
     what, times = f"P1, beside {QLIB.name}", [answer.seconds for answer in asked if isinstance(answer, Answer)]
     if not times:
         reasons = [answer.reason for answer in asked if isinstance(answer, Unavailable)]
-        return what, reasons[0], f"{ours:.2f} s", "", ">= 12 / 50", "not measured"
-    return _faster(f"{what} ({QLIB.versions})", float(np.median(times)), ours, 12, 50)
-
-
-def _memory(bytes_in_and_out: int, peak: int | None) -> tuple[str, ...]:
-    what, size = "P3, peak memory beside bytes in and out", f"{bytes_in_and_out / 1e6:,.0f} MB"
-    if peak is None:
-        return what, size, "", "", "<= 2.5", "not measured"
-    ratio = peak / bytes_in_and_out
-    return what, size, f"{peak / 1e6:,.0f} MB", f"{ratio:.2f}", "<= 2.5", "yes" if ratio <= 2.5 else "no"
+        return Figure(what, reasons[0], ours, 12, 50, is_speed_up=True, unit="s")
+    return Figure(f"{what} ({QLIB.versions})", float(np.median(times)), ours, 12, 50, is_speed_up=True, unit="s")
 
 
 if __name__ == "__main__":

@@ -26,3 +26,8 @@ def interleave(rivals: Mapping[str, Callable[[], Any]], repetitions: int = 5) ->
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
     """Middle time of each rival."""
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def milliseconds(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    """Middle time of each rival in milliseconds."""
+    return {name: 1e3 * middle for name, middle in medians(seconds).items()}

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from benchmarks.report import RATIO, Topic
+from benchmarks.report import RATIO, Figure, Topic
 from dagster_project import daily
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.held_tails import BAR_TAIL
@@ -41,7 +41,7 @@ def measure(
 ) -> Topic:
     """Measure both in scratch folders that are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="quantlake-update-") as folder:
-        features, note = measure_features(Path(folder) / "features", symbols, history, sessions)
+        one_more, note = measure_features(Path(folder) / "features", symbols, history, sessions)
         served, stages = measure_update(Path(folder) / "served", symbols, sessions, served_history)
     text = (
         f"{symbols:,} symbols. Features: one more session over {history:,} sessions beside computing and storing all "
@@ -49,10 +49,11 @@ def measure(
         f"{', '.join(daily.SAMPLE_MODELS)}, Delta and Redis, beside the same computations and writes without checks, "
         f"stamps and logs. Medians of {sessions - 1}, interleaved."
     )
-    return Topic("One more session", text, RATIO, (*features, *served), (note, *stages))
+    rows = tuple(figure.to_row() for figure in (one_more, *served))
+    return Topic("One more session", text, RATIO, rows, (note, *stages))
 
 
-def measure_features(folder: Path, symbols: int, history: int, sessions: int) -> tuple[list[tuple[str, ...]], str]:
+def measure_features(folder: Path, symbols: int, history: int, sessions: int) -> tuple[Figure, str]:
     """P5: the features of one more session, beside a full computation of the same table; both stored."""
     source = GeneratedMarket.ending(symbols, history)
     lake, days = Lake(folder / "updated"), next_closes(DEMO_START, sessions)
@@ -66,8 +67,11 @@ def measure_features(folder: Path, symbols: int, history: int, sessions: int) ->
         theirs.append(timed(partial(_whole, lake, folder / f"whole{number}", day)))
     _require_same(lake, Lake(folder / f"whole{sessions - 1}"), days[-1])
     whole, one = median(theirs[1:]), median(ours[1:])
-    row = ("P5 features of one more session", f"{whole:.2f} s", f"{one:.3f} s", *ratio(one / whole, 1 / 5, 1 / 10))
-    return [row], f"P5: the first update of the process took {ours[0]:.2f} s; both tables agree to 1e-9, nulls included"
+    figure = Figure("P5 features of one more session", whole, one, 1 / 5, 1 / 10, unit="s")
+    return (
+        figure,
+        f"P5: the first update of the process took {ours[0]:.2f} s; both tables agree to 1e-9, nulls included",
+    )
 
 
 def _whole(lake: Lake, folder: Path, day: datetime) -> None:
@@ -85,7 +89,7 @@ def _require_same(ours: Lake, theirs: Lake, day: datetime) -> None:
     assert_frame_equal(updated.select(differences), whole.select(differences), rel_tol=1e-9, abs_tol=1e-9 * PRICE)
 
 
-def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> tuple[list[tuple[str, ...]], list[str]]:
+def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> tuple[list[Figure], list[str]]:
     """P15: an update until it is served, beside its bare stages on the rows of the same session."""
     settings = daily.scratch_settings(folder)
     runs, bare = [], []
@@ -97,9 +101,9 @@ def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> t
     floors = {name: median(one[name] for one in bare[1:]) for name in bare[0]}
     whole, floor = median(map(daily.seconds_until_served, runs[1:])), sum(floors.values())
     together = median(map(daily.seconds_together, runs[1:]))
-    rows: list[tuple[str, ...]] = [
-        ("P15 update until it is served", "2 s", f"{whole:.2f} s", *ratio(whole, 2.0, 1.2)),
-        ("P15 the same beside its bare stages", f"{floor:.2f} s", f"{whole:.2f} s", *ratio(whole / floor, 1.3, 1.3)),
+    figures = [
+        Figure("P15 update until it is served / 2 s", 2.0, whole, 1.0, 0.6, unit="s"),
+        Figure("P15 the same beside its bare stages", floor, whole, 1.3, 1.3, unit="s"),
     ]
     told = daily.median_seconds(runs[1:])
     notes = [
@@ -108,7 +112,7 @@ def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> t
         f"first update of the process until it is served: {daily.seconds_until_served(runs[0]):.2f} s",
         f"with the feature groups that no model in service reads, and the labels: {together:.2f} s",
     ]
-    return rows, notes
+    return figures, notes
 
 
 def bare_stages(market: daily.Market, folder: Path, day: datetime) -> dict[str, float]:
@@ -153,12 +157,6 @@ def _set(market: daily.Market, x: np.ndarray) -> None:
             pipe.set(f"bare:{number}", window[:, : x.shape[2] // 2].tobytes())
         pipe.execute()
         client.delete(*(f"bare:{number}" for number in range(len(x))))
-
-
-def ratio(found: float, must: float, aim: float) -> tuple[str, str, str]:
-    """A figure beside its goals, smaller being better."""
-    met = "aim" if found <= aim else "must" if found <= must else "no"
-    return f"{found:.2f}", f"{must:.2g} / {aim:.2g}", met
 
 
 def timed(work: Callable[[], object]) -> float:

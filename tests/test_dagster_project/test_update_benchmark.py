@@ -6,9 +6,9 @@ from benchmarks.update import measure_features
 
 
 def test_one_more_session_is_measured_and_compared(tmp_path) -> None:
-    rows, note = measure_features(tmp_path, symbols=4, history=30, sessions=2)
-    assert [row[0] for row in rows] == ["P5 features of one more session"]
-    assert len(rows[0]) == 6
+    figure, note = measure_features(tmp_path, symbols=4, history=30, sessions=2)
+    assert figure.what == "P5 features of one more session"
+    assert len(figure.to_row()) == 6
     assert "agree to 1e-9" in note
 
 

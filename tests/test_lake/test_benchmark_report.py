@@ -1,0 +1,26 @@
+"""A figure beside its rival's says its ratio, what is asked of it, and whether that is met."""
+
+import pytest
+
+from benchmarks.report import RATIO, Figure
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        (Figure("slower", 2.0, 5.0, 3, 2), ("2.00 ms", "5.00 ms", "2.50", "<= 3 / 2", "must")),
+        (Figure("aim", 2.0, 4.0, 3, 2), ("2.00 ms", "4.00 ms", "2.00", "<= 3 / 2", "aim")),
+        (Figure("too slow", 2.0, 7.0, 3, unit="s"), ("2.00 s", "7.00 s", "3.50", "<= 3", "no")),
+        (Figure("faster", 6.0, 2.0, 3, is_speed_up=True), ("6.00 ms", "2.00 ms", "3.00", ">= 3", "yes")),
+        (
+            Figure("throughput", 4.0, 2.0, 0.5, 0.75, more_is_better=True, unit="/s"),
+            ("4.00 /s", "2.00 /s", "0.50", ">= 0.5 / 0.75", "must"),
+        ),
+        (Figure("beside", 2.0, 4.0), ("2.00 ms", "4.00 ms", "2.00", "", "")),
+        (Figure("absent", "no network", 4.0, 3, 2), ("no network", "4.00 ms", "", "<= 3 / 2", "not measured")),
+    ],
+    ids=lambda value: value.what if isinstance(value, Figure) else "",
+)
+def test_a_figure_says_its_ratio_and_what_it_meets(figure: Figure, said: tuple[str, ...]) -> None:
+    assert figure.to_row() == (figure.what, *said)
+    assert len(figure.to_row()) == len(RATIO)
