@@ -67,9 +67,10 @@ def _plain(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def _lake() -> Any:
+    from lake.settings import settings
     from lake.store import Lake
 
-    return Lake.open()
+    return Lake.open(settings())
 
 
 def _say(text: str) -> None:
