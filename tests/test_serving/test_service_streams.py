@@ -1,0 +1,58 @@
+"""Updates from the service as a user starts it, with two worker processes: each tells of what the other has stored."""
+
+import json
+import signal
+import time
+from contextlib import ExitStack
+
+import pytest
+import websockets
+from websockets.sync.client import connect
+
+from dagster_project.servers import forecast_service, free_port
+from serving.client import Client
+from serving.routes.streams import PATH
+from serving.testing import headers_of
+
+CONNECTIONS, FORECASTS = 12, 8
+WAIT_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def settings(home):
+    return home.settings.model_copy(update={"port": free_port(), "workers": 2})
+
+
+def hear(stream):
+    return json.loads(stream.recv(timeout=WAIT_SECONDS))
+
+
+def test_whichever_worker_answers_every_connection_hears_of_it_once_and_is_told_of_the_end(home, settings):
+    with forecast_service(settings) as (address, process), ExitStack() as opened:
+        at = f"ws{address.removeprefix('http')}{PATH}"
+        streams = [
+            opened.enter_context(
+                connect(at, additional_headers=headers_of(settings), close_timeout=1, ping_interval=None)
+            )
+            for _ in range(CONNECTIONS)
+        ]
+        for stream in streams:
+            stream.send(json.dumps({"action": "subscribe", "symbols": ["AAPL"]}))
+            assert hear(stream)["symbols"] == 1
+        made = []
+        for _ in range(FORECASTS):
+            with Client.local(settings) as client:  # a new connection each time, so that both workers are asked
+                made.append(client.predict("AAPL", 5).prediction_id)
+        for stream in streams:
+            heard = [hear(stream)["prediction"]["prediction_id"] for _ in made]
+            assert heard == made
+            stream.send('{"action": "ping"}')
+            assert hear(stream)["event"] == "acknowledged"  # and nothing was told twice
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        for stream in streams:
+            with pytest.raises(websockets.ConnectionClosed) as ended:
+                hear(stream)
+            assert ended.value.rcvd.code == 1012
+        process.wait(WAIT_SECONDS)
+        assert time.monotonic() - asked < WAIT_SECONDS
