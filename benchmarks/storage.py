@@ -2,15 +2,13 @@
 
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 from deltalake import write_deltalake
 
 from benchmarks.report import RATIO, Figure, Topic
-from benchmarks.timing import interleave, medians, milliseconds
+from benchmarks.timing import interleave, medians, milliseconds, timed
 from lake.clock import FixedClock
 from lake.files import YEAR
 from lake.ingest import ingest_bars, refine_to_lake
@@ -68,7 +66,7 @@ def _upsert(lake: Lake, bulk: list[pl.DataFrame], days: list[pl.DataFrame], fold
             ("merge", lambda: lake.merge(BARS, rows)),  # noqa: B023
             ("again", lambda: lake.merge(BARS, rows)),  # noqa: B023
         ):
-            seconds[name].append(_timed(act))
+            seconds[name].append(timed(act))
     assert lake.report(BARS).rows == sum(rows.height for rows in (*bulk, *days))
     middle = milliseconds(seconds)
     figure = Figure(
@@ -128,8 +126,8 @@ def _ingest(bars: pl.DataFrame, folder: Path) -> tuple[Figure, list[str]]:
 
     def ours() -> None:
         lake = fresh()
-        stages["append"].append(_timed(lambda: ingest_bars(lake, RowSource(planted.rows), clock)))
-        stages["refine"].append(_timed(lambda: refine_to_lake(lake, clock)))
+        stages["append"].append(timed(lambda: ingest_bars(lake, RowSource(planted.rows), clock)))
+        stages["refine"].append(timed(lambda: refine_to_lake(lake, clock)))
 
     def bare() -> None:
         planted.rows.write_parquet(folder / "bare.parquet")
@@ -144,9 +142,3 @@ def _ingest(bars: pl.DataFrame, folder: Path) -> tuple[Figure, list[str]]:
     )
     told = ", ".join(f"{name} {each:.2f} s" for name, each in medians(stages).items())
     return figure, [f"the delivery: {counts[0]:,} raw rows, {counts[1]:,} bars, {counts[2]} refused; {told}"]
-
-
-def _timed(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return time.perf_counter() - started

@@ -6,6 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that a piece of work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
 def interleave(rivals: Mapping[str, Callable[[], Any]], repetitions: int = 5) -> dict[str, list[float]]:
     """Run the rivals in turn, so that a busy neighbour meets all of them.
 
@@ -17,9 +24,7 @@ def interleave(rivals: Mapping[str, Callable[[], Any]], repetitions: int = 5) ->
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in range(repetitions):
         for name, run in rivals.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(timed(run))
     return seconds
 
 

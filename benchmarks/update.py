@@ -1,8 +1,6 @@
 """One more session: the features beside a full computation (P5), and the whole update beside its bare stages (P15)."""
 
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from benchmarks.report import RATIO, Figure, Topic
+from benchmarks.timing import timed
 from dagster_project import daily
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.held_tails import BAR_TAIL
@@ -157,10 +156,3 @@ def _set(market: daily.Market, x: np.ndarray) -> None:
             pipe.set(f"bare:{number}", window[:, : x.shape[2] // 2].tobytes())
         pipe.execute()
         client.delete(*(f"bare:{number}" for number in range(len(x))))
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that a piece of work takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
