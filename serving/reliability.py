@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from lake.errors import NotReadyError
 from lake.tables import FORECASTS, OUTCOMES
 from serving.calibration import COVERAGE_TARGET, confidence
 from training.metrics import t_value
@@ -102,9 +103,16 @@ def confidence_reliability(lived: "Lived", *, first_session: int = 0) -> Reliabi
     ----------
     first_session
         Sessions before this place are left out. So are forecasts of exactly zero, which have no direction.
+
+    Raises
+    ------
+    NotReadyError
+        If no forecast with a direction has an outcome yet.
     """
     panel = lived.panel
     judged = ~np.isnan(panel.realised) & (panel.session >= first_session) & (panel.quantiles[:, 1] != 0)
+    if not judged.any():
+        raise NotReadyError("No forecast with a direction has an outcome yet. Let the market advance by a session.")
     trust = lived.tracked.trust[panel.session]
     said = np.array(
         [

@@ -201,3 +201,5 @@ def test_the_confidence_of_lived_sessions_is_judged_by_their_direction(lived: La
     hit_rate = (joined["p50"].sign() == joined["forward_return"].sign()).mean()
     assert found.base_rate_brier == pytest.approx(hit_rate * (1 - hit_rate))
     assert found.table["confidence"].is_between(0.5, 1.0).all()
+    with pytest.raises(NotReadyError, match="No forecast with a direction has an outcome yet"):
+        confidence_reliability(one, first_session=24)
