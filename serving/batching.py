@@ -118,10 +118,11 @@ class Batcher:
         try:
             outcomes = self._predictor.compute(questions, watch)
             entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
+            logged = self._predictor.log.record(entries) if entries else None
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
             _deliver_all(batch, [error] * len(batch))
             return
-        if not entries:
+        if logged is None:
             _deliver_all(batch, outcomes)
             watch.tell(questions)
             return
@@ -134,7 +135,7 @@ class Batcher:
             metrics.observe_batch(watch, len(entries))
             watch.tell(questions)
 
-        self._predictor.log.record(entries).add_done_callback(tell)
+        logged.add_done_callback(tell)
 
 
 def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseException]) -> None:

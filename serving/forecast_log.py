@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import LogError
 from serving import metrics
-from serving.log_files import open_log, take_slot
+from serving.log_files import NEWEST_VERSION, open_log, take_slot
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 GROUP_ENTRIES = 256
 INSERT = "INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?)"
 ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"
+
+PROBE = f"PRAGMA user_version = {NEWEST_VERSION}"
+"""Writes what is there already."""
+PROBE_SECONDS = 10.0
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -102,6 +106,16 @@ class ForecastLog:
         self._queue.put((entries, values, done))
         return done
 
+    def require_writable(self) -> None:
+        """Write something that leaves no trace; it fails with `LogError` where a forecast would now.
+
+        A log that could not be written for a while is found to be in order again by this, or by the next forecast.
+        """
+        try:
+            self.record([]).result(PROBE_SECONDS)
+        except TimeoutError as error:
+            raise LogError(f"The forecast log was not written to within {PROBE_SECONDS:.0f} s.") from error
+
     def close(self) -> None:
         """Write what is queued and stop."""
         self._queue.put(None)
@@ -139,6 +153,9 @@ class ForecastLog:
 def _commit(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
     try:
         with connection:
+            if not all(values for _, values, _ in groups):
+                connection.execute("BEGIN")
+                connection.execute(PROBE)
             connection.executemany(INSERT, [row for _, values, _ in groups for row in values])
             connection.executemany(ASKED, [pair for entries, *_ in groups for pair in _asked(entries)])
     except sqlite3.Error as error:

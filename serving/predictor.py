@@ -220,7 +220,7 @@ class Predictor:
         return answers
 
     def require_ready(self) -> None:
-        """Raise what would stop a forecast: no model, no online store, no features, an engine that refuses."""
+        """Raise what would stop a forecast: no model, no online store, no features, an engine that refuses, no log."""
         self.champions.current()
         symbols = self.online.symbols()
         if not symbols:
@@ -228,6 +228,7 @@ class Predictor:
         (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
         if isinstance(answers, QuantlakeError):
             raise answers
+        self.log.require_writable()
 
     def symbols(self) -> dict[str, bool]:
         """Every symbol that can be asked for, and whether it has a model input now."""

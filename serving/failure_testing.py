@@ -1,0 +1,147 @@
+"""For tests: clients that keep asking a service while something is broken, and what each of them was told."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+PREDICT = "/api/v1/public/predict"
+PATIENCE_SECONDS = 60.0
+CLIENT_SECONDS = 30.0
+NUMBERS = ("p10", "p50", "p90", "target_price", "reference_price", "confidence")
+
+Question = tuple[str, int]
+
+
+class Told(NamedTuple):
+    """What a client was told.
+
+    Parameters
+    ----------
+    began, ended
+        When it asked and had the answer in full, as ``time.monotonic()``.
+    status
+        Of the answer; 0 where the connection broke.
+    said
+        The answer.
+    """
+
+    began: float
+    ended: float
+    status: int
+    said: Mapping[str, Any]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether the answer says that something stands in for the online store."""
+        return bool(self.said["data"]["is_degraded"]) and bool(self.said["data"]["degraded_because"])
+
+
+def numbers_of(answer: Mapping[str, Any]) -> tuple[object, ...]:
+    """Part of an answer that must be the same whoever gave the values it was computed from."""
+    prediction = answer["prediction"]
+    return (*(prediction[name] for name in NUMBERS), answer["data"]["feature_hash"], answer["model"]["digest"])
+
+
+@dataclass
+class Clients:
+    """Threads that ask one question after the other until the block ends, each over a connection of its own.
+
+    Parameters
+    ----------
+    address
+        Host and port of the service.
+    headers
+        Of each request.
+    questions
+        Asked in turn.
+    count, pause_seconds
+        How many ask, and how long each rests after an answer.
+    expected
+        The right numbers by question; without them any count as right.
+    """
+
+    address: tuple[str, int]
+    headers: Mapping[str, str]
+    questions: Sequence[Question]
+    count: int = 4
+    pause_seconds: float = 0.005
+    expected: Mapping[Question, tuple[object, ...]] | None = None
+    told: list[Told] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(self.count)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def since(self, began: float) -> list[Told]:
+        """What was told to those who asked from an instant on."""
+        return [one for one in list(self.told) if one.began >= began]
+
+    def wait_for(self, more: int, since: float) -> list[Told]:
+        """Wait until so many who asked from an instant on have been told something, and return that."""
+        until(lambda: len(self.since(since)) >= more or bool(self.wrong))
+        return self.since(since)
+
+    def _ask(self, number: int) -> None:
+        at, connection = number, None
+        while not self.over.is_set():
+            question = self.questions[at % len(self.questions)]
+            at += self.count
+            began = time.monotonic()
+            try:
+                connection = connection or _connected(self.address)
+                status, said = ask(connection, question, self.headers)
+            except (OSError, http.client.HTTPException, ValueError):
+                if connection is not None:
+                    connection.close()
+                connection, status, said = None, 0, {}
+            self.told.append(Told(began, time.monotonic(), status, said))
+            if status == http.client.OK and self.expected is not None and numbers_of(said) != self.expected[question]:
+                self.wrong.append(f"{question}: {numbers_of(said)}, not {self.expected[question]}")
+            self.over.wait(self.pause_seconds if status else max(self.pause_seconds, 0.01))
+        if connection is not None:
+            connection.close()
+
+
+def ask(
+    connection: http.client.HTTPConnection, question: Question, headers: Mapping[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """Ask one question and read the answer to its end."""
+    body = json.dumps({"symbol": question[0], "horizon_sessions": question[1]})
+    connection.request("POST", PREDICT, body, {"content-type": "application/json", **headers})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def _connected(address: tuple[str, int]) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(*address, timeout=CLIENT_SECONDS)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def until(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> float:
+    """Wait for something that must come, and return how long it took."""
+    began, pause = time.monotonic(), threading.Event()
+    while not is_so():
+        assert time.monotonic() < began + seconds, "it did not come to be"
+        pause.wait(0.005)
+    return time.monotonic() - began
