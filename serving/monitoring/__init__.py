@@ -1,0 +1,1 @@
+"""What an operator's tools read: a Grafana dashboard, alert rules, how Prometheus scrapes, and the page about them."""
