@@ -246,12 +246,12 @@ def _by_known_time(works: Sequence[Work]) -> Iterable[tuple[datetime, list[Work]
 def _blame(past: Past, spec: "TableSpec", work: Work, said: str) -> None:
     """Name the files that hold what a forecast was read from."""
     row = work.case.row
-    is_mine = pl.col("event_time") <= row["event_time"]
+    is_mine = pl.lit(value=True)
     if "symbol" in spec.names:
         is_mine &= pl.col("symbol") == row["symbol"]
     if spec in (MODEL_WINDOWS, BARS):
         is_mine &= pl.col("event_time") == row["event_time"]
     if spec is FEATURES_TECHNICAL:
-        is_mine &= pl.col("event_time") > row["event_time"] - WINDOW_SPAN
+        is_mine &= pl.col("event_time").is_between(row["event_time"] - WINDOW_SPAN, row["event_time"])
     for file in past.suspects(spec, is_mine) or [f"{spec.name}@{past.tables[spec.name]}"]:
         work.said.add(Finding("parquet file", file, said))
