@@ -23,6 +23,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
+from serving.api.receipts import ReceiptAnswer
 from serving.refusals import RefusedError, refusal
 
 if TYPE_CHECKING:
@@ -140,10 +141,9 @@ class Client:
         """Return an earlier forecast."""
         return self._read(STORED, self._ask("GET", f"/predictions/{_part(prediction_id)}"))
 
-    def receipt(self, prediction_id: str) -> dict[str, Any]:
+    def receipt(self, prediction_id: str) -> ReceiptAnswer:
         """Return what an earlier forecast was made from."""
-        found: dict[str, Any] = self._ask("GET", f"/predictions/{_part(prediction_id)}/receipt").json()
-        return found
+        return self._typed(ReceiptAnswer, "GET", f"/predictions/{_part(prediction_id)}/receipt")
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parent / "examples.json"
-PUBLIC = "/api/v1/public"
+PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
 KEPT_ENTRIES = 2
 """Entries kept of a long list, and of a long mapping twice as many: an example is to be read."""
 LONG = 6
@@ -66,14 +66,19 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question("the newest", "GET", f"{PUBLIC}/predictions/latest/{{symbol}}", ONE | {"horizon_sessions": 1}),
     Question("an earlier one", "GET", f"{PUBLIC}/predictions/{{prediction_id}}", {"prediction_id": LAST_ID}),
+    Question("its receipt", "GET", f"{PUBLIC}/predictions/{{prediction_id}}/receipt", {"prediction_id": LAST_ID}),
     Question("symbols", "GET", f"{PUBLIC}/symbols", {}),
     Question("declared features", "GET", f"{PUBLIC}/features/schema", {}),
     Question("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
     Question("regime", "GET", f"{PUBLIC}/regime/{{symbol}}", ONE),
     Question("strategy", "GET", f"{PUBLIC}/strategy/{{symbol}}", ONE),
     Question("models", "GET", f"{PUBLIC}/models/status", {}),
+    Question("models, looked at anew", "POST", f"{INTERNAL}/reload", {}),
+    Question("how fast they are", "POST", f"{INTERNAL}/benchmark", {}, {"seconds": 0.1, "windows": 1}),
+    Question("keys of tokens", "GET", "/.well-known/jwks.json", {}),
     Question("health", "GET", "/healthz", {}),
     Question("readiness", "GET", "/readyz", {}),
+    Question("kinds of problems", "GET", "/problems", {}),
     Question("a kind of problem", "GET", "/problems/{slug}", {"slug": "unknown-symbol"}),
     Question("a name that does not exist", "GET", f"{PUBLIC}/regime/{{symbol}}", {"symbol": "APPL"}),
 )
@@ -128,6 +133,7 @@ def main() -> None:
             answer = client.request(method, path, json=body)
             return answer.status_code, answer.headers, answer.json()
 
+        client.post(f"{PUBLIC}/token").raise_for_status()  # there are no keys of tokens before the first one
         found = [asdict(example) | {"answer": shortened(example.answer)} for example in ask_all(ask)]
     FILE.write_text(f"{json.dumps(found, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
 

@@ -58,6 +58,7 @@ def test_a_forecast_comes_typed_and_can_be_looked_up(client):
     assert (answer.symbol, answer.prediction.horizon_sessions) == ("AAPL", 5)
     assert client.prediction(answer.prediction_id) == answer
     assert client.latest("AAPL", 5) == answer
+    assert client.receipt(answer.prediction_id).prediction_id == answer.prediction_id
 
 
 def test_a_batch_comes_typed(client):
