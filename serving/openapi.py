@@ -43,6 +43,12 @@ FURTHER: dict[str, tuple[int, ...]] = {
 }
 """Statuses that follow neither from a key, nor from a body, nor from a name in the path."""
 
+RETRY: Schema = {
+    "Retry-After": {
+        "description": "seconds after which asking again makes sense; a 503 that would last has none",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
 NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", prediction_id="0" * 32)
 """What stands for the names in paths, where an occurrence of a problem is made up to show what one looks like."""
 
@@ -111,7 +117,8 @@ def _problem(status: int, path: str) -> Schema:
         for kind in kinds
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": shown}
-    return {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
+    said: Schema = {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
+    return said | ({"headers": RETRY} if any(kind.retry_seconds for kind in kinds) else {})
 
 
 @cache

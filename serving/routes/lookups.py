@@ -30,6 +30,10 @@ ANSWERED_BY = "x-answered-by"
 IDENTIFIER = re.compile(r"[0-9a-f][0-9a-f-]{30,34}[0-9a-f]")
 """What every id looks like; for anything else neither log nor lake is asked."""
 
+FOUND: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {ANSWERED_BY: {"description": "where it was", "schema": {"enum": ["cache", "log", "table"]}}}}
+}
+
 AskedSymbol = Annotated[Symbol, Path(description="instrument, as in /symbols", examples=["AAPL"])]
 
 
@@ -44,6 +48,7 @@ def _add_forecasts(app: FastAPI) -> None:
     @app.get(
         f"{PREFIX}/predictions/latest/{{symbol}}",
         response_model=api.PredictAnswer | api.StoredForecast,
+        responses=FOUND,
         tags=["forecasts"],
     )
     def latest(
@@ -59,6 +64,7 @@ def _add_forecasts(app: FastAPI) -> None:
     @app.get(
         f"{PREFIX}/predictions/{{prediction_id}}",
         response_model=api.PredictAnswer | api.StoredForecast,
+        responses=FOUND,
         tags=["forecasts"],
     )
     def look_up(prediction_id: str, request: Request) -> Response:
