@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from benchmarks.report import RATIO, Figure, Topic
-from benchmarks.rivals.environments import QLIB, Answer, Unavailable, ask
+from benchmarks.report import RATIO, Topic
+from benchmarks.rivals.environments import Answer, Unavailable
+from benchmarks.rivals.qlib_rival import PROCESSES, beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog.alpha158 import ALPHA158
 from feature_repo.panel import compute_group
@@ -19,10 +19,8 @@ from lake.testing import tiny_market
 
 SYMBOLS, SESSIONS = 100, 1_000
 MUST, AIM = 6, 30
-PROCESSES = 2
 TOLERANCE, RESIDUE = 2e-4, 1e-8
 """Qlib combines prices in float32, and its running sums leave a residue where a value should be zero."""
-QLIB_SCRIPT = Path(__file__).parent / "rivals" / "qlib_expressions.py"
 FIELDS = ("open", "high", "low", "close", "volume")
 
 
@@ -51,6 +49,7 @@ def measure(
             "ours": lambda: compute_group(pl.read_parquet(path), ALPHA158),
         }
         ours = medians(interleave(rivals, repetitions))["ours"]
+    figure = beside_qlib("P4", answers, ours, MUST, AIM)
     text = (
         f"The {len(ALPHA158.features)} features, {symbols:,} symbols of {sessions:,} sessions, from bars in a file to "
         f"values in memory; the middle of {repetitions} repetitions, in turn."
@@ -60,18 +59,13 @@ def measure(
         f"Qlib's own clock, on {PROCESSES} processes; the start of the interpreter and its imports are not counted",
         f"ours: {symbols / ours:,.0f} symbols a second; {cold:.1f} s the first time in this process",
     )
-    return Topic("Alpha158", text, RATIO, (_figure(answers, ours).to_row(),), notes)
+    return Topic("Alpha158", text, RATIO, (figure.to_row(),), notes)
 
 
 def ask_qlib(bars: pl.DataFrame, environments: Path) -> Answer | Unavailable:
     """Let Qlib compute Alpha158; its values are [feature, symbol, session], in the order of the group."""
-    symbols = bars["symbol"].unique(maintain_order=True).to_list()
-    shape = (len(symbols), bars.height // len(symbols))
-    panel: dict[str, npt.ArrayLike] = {name: bars[name].to_numpy().reshape(shape) for name in FIELDS}
-    panel["vwap"] = bars.select(pl.mean_horizontal("high", "low", "close")).to_numpy().reshape(shape)
-    days = bars["event_time"].unique().sort().dt.date().cast(pl.String).to_list()
-    asked = {"symbols": symbols, "sessions": days, "expressions": "Alpha158", "processes": PROCESSES}
-    return ask(QLIB, QLIB_SCRIPT, {**panel, **asked}, environments)
+    typical = pl.mean_horizontal("high", "low", "close")
+    return evaluate(bars.with_columns(vwap=typical), "Alpha158", environments)
 
 
 def compare(ours: pl.DataFrame, answer: Answer | Unavailable) -> str:
@@ -106,12 +100,3 @@ def _market(symbols: int, sessions: int) -> pl.DataFrame:
     bars = tiny_market(symbols, sessions, seed=158)
     rounded = [pl.col(name).cast(pl.Float32).cast(pl.Float64) for name in FIELDS]
     return bars.select("symbol", "event_time", "known_time", *rounded)
-
-
-def _figure(answers: list[Answer | Unavailable], ours: float) -> Figure:
-    seconds = [answer.seconds for answer in answers if isinstance(answer, Answer)]
-    if not seconds:
-        reason = next((answer.reason for answer in answers if isinstance(answer, Unavailable)), "not asked")
-        return Figure(f"P4, beside {QLIB.name}", reason, ours, MUST, AIM, is_speed_up=True, unit="s")
-    what = f"P4, beside {QLIB.name} ({QLIB.versions})"
-    return Figure(what, float(np.median(seconds)), ours, MUST, AIM, is_speed_up=True, unit="s")

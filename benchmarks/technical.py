@@ -15,7 +15,8 @@ import polars as pl
 
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.rivals import polars_technical, talib_technical
-from benchmarks.rivals.environments import QLIB, Answer, Unavailable, ask
+from benchmarks.rivals.environments import Answer, Unavailable
+from benchmarks.rivals.qlib_rival import beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog import TECHNICAL
 from feature_repo.panel import compute_technical
@@ -24,7 +25,6 @@ from lake.testing import tiny_market
 from lake.universe import MARKET
 
 SYMBOLS, SESSIONS = 800, 3_300
-QLIB_SCRIPT = Path(__file__).parent / "rivals" / "qlib_expressions.py"
 NEEDED = (
     "symbol",
     "event_time",
@@ -98,7 +98,7 @@ def measure(
             is_speed_up=True,
             unit="s",
         ),
-        _qlib_figure(asked, seconds),
+        beside_qlib("P1", asked, seconds, 12, 50),
         Figure("beside a loop over TA-Lib, on one core", middle["talib"], seconds, is_speed_up=True, unit="s"),
         Figure("P3, beside the first touch of the same bytes", middle["touch"], seconds, 6, 3.5, unit="s"),
         Figure("P3, peak memory beside bytes in and out", size, "" if peak is None else peak / 1e6, 2.5, unit="MB"),
@@ -122,17 +122,10 @@ def _notes() -> tuple[str, ...]:
 
 def ask_qlib(bars: pl.DataFrame, environments: Path) -> Answer | Unavailable:
     """Let Qlib evaluate `EXPRESSIONS`; its values are [expression, symbol, session]."""
-    market = bars.filter(pl.col("symbol") == MARKET)
-    own = bars.filter(pl.col("symbol") != MARKET)
-    symbols = own["symbol"].unique(maintain_order=True).to_list()
-    shape = (len(symbols), market.height)
-    panel: dict[str, npt.ArrayLike] = {
-        name: own[name].to_numpy().reshape(shape) for name in ("high", "low", "close", "volume")
-    }
-    panel |= {"open": panel["close"], "vwap": np.broadcast_to(market["close"].to_numpy(), shape)}
-    days = market["event_time"].dt.date().cast(pl.String).to_list()
-    asked = {"symbols": symbols, "sessions": days, "expressions": list(EXPRESSIONS.values()), "processes": 2}
-    return ask(QLIB, QLIB_SCRIPT, {**panel, **asked}, environments)
+    is_market = pl.col("symbol") == MARKET
+    index = bars.filter(is_market).select("event_time", vwap="close")
+    own = bars.filter(~is_market).with_columns(open="close").join(index, on="event_time", maintain_order="left")
+    return evaluate(own, list(EXPRESSIONS.values()), environments)
 
 
 def compare(ours: pl.DataFrame, bars: pl.DataFrame, answer: Answer | Unavailable) -> None:
@@ -205,14 +198,6 @@ def _print_peak(path: str) -> None:
 def _memory_of_process(name: str) -> int:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(status.partition(f"{name}:")[2].split()[0])
-
-
-def _qlib_figure(asked: list[Answer | Unavailable], ours: float) -> Figure:
-    what, times = f"P1, beside {QLIB.name}", [answer.seconds for answer in asked if isinstance(answer, Answer)]
-    if not times:
-        reasons = [answer.reason for answer in asked if isinstance(answer, Unavailable)]
-        return Figure(what, reasons[0], ours, 12, 50, is_speed_up=True, unit="s")
-    return Figure(f"{what} ({QLIB.versions})", float(np.median(times)), ours, 12, 50, is_speed_up=True, unit="s")
 
 
 if __name__ == "__main__":

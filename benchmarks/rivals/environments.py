@@ -56,9 +56,6 @@ class Unavailable:
     reason: str
 
 
-QLIB = Rival("qlib", ("pyqlib==0.9.7", "numpy==2.4.6", "pandas==3.1.1"))
-
-
 def ask(rival: Rival, script: Path, inputs: Mapping[str, npt.ArrayLike], environments: Path) -> Answer | Unavailable:
     """Run a script in the environment of a rival.
 
