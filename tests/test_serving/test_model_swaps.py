@@ -40,7 +40,7 @@ from serving.testing import headers_of
 
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
 RATE = 200
-CLIENTS = 8
+CLIENTS = 32
 START_SECONDS, WAIT_SECONDS = 90, 30
 
 
@@ -51,6 +51,11 @@ class Asked:
     answers: list = field(default_factory=list)
     failures: list = field(default_factory=list)
     seconds: list = field(default_factory=list)
+    lasted: float = 0.0
+
+    @property
+    def per_second(self):
+        return (len(self.answers) + len(self.failures)) / self.lasted
 
 
 @contextmanager
@@ -126,6 +131,7 @@ def asking(client, settings, rate=RATE):
         stop.set()
         for thread in threads:
             thread.join()
+        asked.lasted = time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +284,7 @@ def test_twenty_swaps_and_five_roll_backs_under_two_hundred_requests_a_second(
     wrong = mistakes(swappable, asked.answers, engines)
     figures = {
         "requests": len(asked.answers) + len(asked.failures),
+        "per_second": round(asked.per_second, 1),
         "failed": len(asked.failures),
         "swaps": swaps,
         "rolled_back": rolled_back,
@@ -290,6 +297,7 @@ def test_twenty_swaps_and_five_roll_backs_under_two_hundred_requests_a_second(
     print(json.dumps(figures))  # noqa: T201 - the figures of the run
     assert (rolled_back, refused, asked.failures, wrong) == (5, 4, [], [])
     assert max(taken) < 5
+    assert asked.per_second > 0.9 * RATE, "the machine is too busy for this measure"
 
 
 def try_one(client, model, version, asked):

@@ -1,0 +1,344 @@
+"""What a challenger sees, what it may answer, and what is written down of it."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from feature_repo.online import OnlineReader
+from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNameError
+from lake.store import Lake
+from lake.tables import AUDIT, FORECASTS, PROMOTIONS
+from lake.universe import SYMBOLS
+from serving.app import build_app
+from serving.champions import Champions, OnTrial
+from serving.deployment.candidates import Loaded
+from serving.deployment.moves import Office, promote, put_on_trial, roll_back
+from serving.deployment.record import Challenger, Deployment, read_deployment, write_deployment
+from serving.deployment.shares import is_within
+from serving.draining import as_rows
+from serving.forecast_log import ForecastLog
+from serving.forecasting import forecast
+from serving.log_reading import LogReader
+from serving.predictor import Predictor, Question
+from serving.rows import split_ready
+from serving.runtime.onnx import OnnxEngine
+from serving.testing import client_of
+
+SINCE = datetime(2013, 1, 1, tzinfo=UTC)
+PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
+
+
+@pytest.fixture(scope="module")
+def champions(home):
+    return Champions(home.settings).current()
+
+
+@pytest.fixture(scope="module")
+def rows(home):
+    reader = OnlineReader(home.settings)
+    found, _ = split_ready(reader.read(SYMBOLS))
+    reader.close()
+    return found
+
+
+@pytest.fixture
+def trial(champions, variant):
+    """Champions with versions on trial: ``trial(("lstm", "canary", 0.5), ...)``."""
+
+    def on(*wanted):
+        challengers = []
+        for model, mode, share in wanted:
+            bundle = replace(variant(model, 1), version="8")
+            said = Challenger(model=model, version="8", digest=bundle.digest, mode=mode, share=share, since=SINCE)
+            challengers.append(OnTrial(said, Loaded(bundle, OnnxEngine(bundle))))
+        return replace(champions, challengers=tuple(challengers))
+
+    return on
+
+
+def part(members, model):
+    return next(member for member in members if member.name == model)
+
+
+def test_a_share_is_stable_nested_and_about_as_large_as_said():
+    names = [f"S{number}" for number in range(4_000)]
+    for share in (0.05, 0.2, 0.5, 1.0):
+        within = {name for name in names if is_within("lstm", "4", name, share)}
+        assert abs(len(within) / len(names) - share) < 0.03
+        assert within <= {name for name in names if is_within("lstm", "4", name, min(1.0, share * 1.5))}
+    other = {name for name in names if is_within("lstm", "5", name, 0.2)}
+    mine = {name for name in names if is_within("lstm", "4", name, 0.2)}
+    assert len(mine & other) < 0.1 * len(names)
+    # printf 'lstm 4 AAPL' | sha256sum begins with these digits
+    begins = int("19dbabede45cc023", 16) / 16**16
+    assert is_within("lstm", "4", "AAPL", begins + 1e-9)
+    assert not is_within("lstm", "4", "AAPL", begins - 1e-9)
+
+
+def test_in_the_shadow_a_challenger_changes_no_bit_of_an_answer(champions, rows, trial):
+    plain, shadowed = forecast(rows, champions), forecast(rows, trial(("lstm", "shadow", 0.5)))
+    assert np.array_equal(plain.quantiles, shadowed.quantiles)
+    assert plain.members == shadowed.members
+    assert plain.shadows == {}
+    within = [place for place, row in enumerate(rows) if is_within("lstm", "8", row.symbol, 0.5)]
+    assert sorted(shadowed.shadows) == within
+    assert 0 < len(within) < len(rows)
+    for place in within:
+        (said,) = shadowed.shadows[place]
+        assert part(said.members, "lstm").version == "8"
+        assert part(said.members, "ridge") == part(plain.members[place], "ridge")
+        assert not np.array_equal(said.quantiles, plain.quantiles[place])
+
+
+def test_a_canary_answers_for_its_symbols_and_the_champion_is_its_shadow(champions, rows, trial):
+    plain, shadowed = forecast(rows, champions), forecast(rows, trial(("lstm", "shadow", 0.5)))
+    canary = forecast(rows, trial(("lstm", "canary", 0.5)))
+    assert canary.shadows.keys() == shadowed.shadows.keys()
+    for place in range(len(rows)):
+        if place not in canary.shadows:
+            assert np.array_equal(canary.quantiles[place], plain.quantiles[place])
+            assert canary.members[place] == plain.members[place]
+            continue
+        assert np.array_equal(canary.quantiles[place], shadowed.shadows[place][0].quantiles)
+        assert part(canary.members[place], "lstm").version == "8"
+        (said,) = canary.shadows[place]
+        assert np.array_equal(said.quantiles, plain.quantiles[place])
+        assert said.members == plain.members[place]
+
+
+def test_the_shadow_of_one_model_knows_nothing_of_the_canary_of_another(champions, rows, trial):
+    alone = forecast(rows, trial(("ridge", "shadow", 1.0)))
+    for order in (
+        (("lstm", "canary", 1.0), ("ridge", "shadow", 1.0)),
+        (("ridge", "shadow", 1.0), ("lstm", "canary", 1.0)),
+    ):
+        both = forecast(rows, trial(*order))
+        for place in range(len(rows)):
+            by_rest = {part(said.members, "ridge").version: said for said in both.shadows[place]}
+            assert np.array_equal(by_rest["8"].quantiles, alone.shadows[place][0].quantiles)
+            assert part(by_rest["8"].members, "lstm").version == "1"
+            assert part(both.members[place], "lstm").version == "8"
+            assert part(both.members[place], "ridge").version == "1"
+
+
+def test_a_symbol_whose_strategies_do_not_read_the_model_takes_no_part(champions, rows, trial):
+    other = [replace(row, strategies=["ridge"], weights=[1.0]) for row in rows]
+    said = forecast(other, trial(("lstm", "canary", 1.0)))
+    assert said.shadows == {}
+    assert np.array_equal(said.quantiles, forecast(other, champions).quantiles)
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, mode, caplog):
+    models = trial(("lstm", mode, 1.0))
+
+    @dataclass(frozen=True)
+    class Failing:
+        bundle: object
+
+        @property
+        def engine(self):
+            return self
+
+        def predict(self, _):
+            raise EngineError("no forecast today")
+
+    ill = replace(
+        models, challengers=(OnTrial(models.challengers[0].said, Failing(models.challengers[0].loaded.bundle)),)
+    )
+    said = forecast(rows, ill)
+    assert said.shadows == {}
+    assert np.array_equal(said.quantiles, forecast(rows, champions).quantiles)
+    assert "its champion answers" in caplog.text
+
+
+@pytest.fixture
+def apart(home, tmp_path, exports, variant, put):
+    """A service in this process over models of its own: two versions of `lstm`, a third one only placed."""
+    settings = home.settings.model_copy(update={"home": tmp_path / "home"})
+    for bundle in exports.values():
+        put(settings, bundle, "1")
+    put(settings, variant("lstm", 1), "2")
+    put(settings, variant("lstm", 2), "3", is_champion=False)
+    online, log = OnlineReader.open(home.settings), ForecastLog.open(settings)
+    predictor = Predictor(online, Champions(settings).watch(), log, LogReader(settings), home.clock)
+    yield predictor
+    predictor.close()
+
+
+@pytest.fixture
+def client(apart):
+    return client_of(build_app(apart))
+
+
+@pytest.fixture
+def office(apart):
+    settings = apart.champions.configured
+    return Office(lake=Lake.open(settings), configured=settings, clock=apart.clock, who="test")
+
+
+def logged(predictor):
+    paths = predictor.champions.configured.home.glob("forecast_log*.sqlite")
+    import sqlite3
+
+    texts = [row for path in paths for (row,) in sqlite3.connect(path).execute("SELECT row FROM forecasts")]
+    return as_rows(texts)
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_what_is_not_answered_is_logged_and_found_by_nobody(apart, client, office, mode):
+    put_on_trial(office, "lstm", "3", mode, 1.0)
+    apart.champions.look()
+    answer = client.post(f"{PUBLIC}/predict", json={"symbol": "AAPL", "horizon_sessions": 1}).json()
+    rows = {row["kind"]: row for row in logged(apart).to_dicts()}
+    assert set(rows) == {"served", "shadow"}
+    assert rows["served"]["forecast_id"] == answer["prediction_id"]
+    assert ("lstm-3" in rows["served"]["model_version"]) == (mode == "canary")
+    assert ("lstm-3" in rows["shadow"]["model_version"]) == (mode == "shadow")
+    assert rows["served"]["model_digest"] != rows["shadow"]["model_digest"]
+    hidden = rows["shadow"]["forecast_id"]
+    assert client.get(f"{PUBLIC}/predictions/{hidden}").status_code == 404
+    assert client.get(f"{PUBLIC}/predictions/{hidden}/receipt").status_code == 404
+    newest = client.get(f"{PUBLIC}/predictions/latest/AAPL").json()
+    assert hidden not in json.dumps(newest)
+    assert apart.logged.newest("AAPL", 1).forecast_id == answer["prediction_id"]
+
+
+def test_without_a_trial_nothing_else_is_logged(apart):
+    apart.predict(SYMBOLS[:5], 1)
+    assert logged(apart)["kind"].unique().to_list() == ["served"]
+
+
+def test_scheduled_forecasts_take_part_like_any_other(apart, office):
+    put_on_trial(office, "lstm", "3", "canary", 1.0)
+    apart.champions.look()
+    apart.answer(Question(SYMBOLS[:5], 1, kind="scheduled"))
+    assert logged(apart)["kind"].value_counts().sort("kind").rows() == [("scheduled", 5), ("shadow", 5)]
+    assert logged(apart).schema == FORECASTS.schema
+
+
+def test_operators_move_models_over_http_and_every_move_is_written_down(apart, client, office):
+    body = {"model": "lstm", "version": "3", "share": 0.5}
+    for mode in ("shadow", "canary"):
+        move = client.post(f"{INTERNAL}/{mode}", json=body).json()
+        assert (move["alias"], move["version"]) == (mode, "3")
+        (trial,) = client.get(f"{PUBLIC}/models/status").json()["challengers"]
+        assert (trial["mode"], trial["share"], trial["digest"]) == (mode, 0.5, move["digest"])
+    assert client.post(f"{INTERNAL}/rollback", json={"model": "lstm"}).json()["alias"] == "canary"
+    assert client.get(f"{PUBLIC}/models/status").json()["challengers"] == []
+    back = client.post(f"{INTERNAL}/rollback", json={"model": "lstm"}).json()
+    assert (back["alias"], back["previous"], back["version"]) == ("champion", "2", "1")
+    assert apart.champions.current().bundles["lstm"].version == "1"
+    moves = office.lake.read(PROMOTIONS).sort("event_time").select("alias", "model_version", "previous_version").rows()
+    assert moves == [("shadow", "3", None), ("canary", "3", "3"), ("canary", "2", "3"), ("champion", "1", "2")]
+    said = office.lake.read(AUDIT).sort("sequence").filter(result="done")["what"].to_list()
+    assert [what for what in said if what.startswith("model.")] == [
+        "model.shadow", "model.canary", "model.rollback", "model.rollback",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status", "slug"),
+    [
+        ("canary", {"model": "nope", "version": "1", "share": 0.5}, 404, "unknown-model"),
+        ("canary", {"model": "lstm", "version": "77", "share": 0.5}, 404, "unknown-model"),
+        ("canary", {"model": "lstm", "version": "2", "share": 0.5}, 409, "not-ready"),
+        ("canary", {"model": "lstm", "version": "4", "share": 0.5}, 409, "model-refused"),
+        ("canary", {"model": "lstm", "version": "3", "share": 0}, 422, "invalid-request"),
+        ("canary", {"model": "lstm", "version": "3", "share": 1.5}, 422, "invalid-request"),
+        ("shadow", {"model": "lstm", "version": "3"}, 422, "invalid-request"),
+        ("rollback", {"model": "nope"}, 404, "unknown-model"),
+        ("rollback", {"model": "ridge"}, 409, "not-ready"),
+        ("benchmark", {"seconds": 3600}, 422, "invalid-request"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(apart, client, variant, put, route, body, status, slug):
+    settings = apart.champions.configured
+    put(settings, variant("lstm", 3), "4", is_champion=False)
+    (settings.models / "lstm" / "4" / "model.onnx").write_bytes(b"x")
+    before = read_deployment(settings)
+    answer = client.post(f"{INTERNAL}/{route}", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
+    assert read_deployment(settings) == before
+
+
+def test_a_reload_takes_up_what_was_written_and_tries_again(apart, client, variant, put):
+    put(apart.champions.configured, variant("ridge", 1), "2")
+    status = client.post(f"{INTERNAL}/reload").json()
+    assert {one["name"]: one["version"] for one in status["models"]} == {"lstm": "2", "naive": "1", "ridge": "2"}
+
+
+def test_a_benchmark_times_every_engine_on_real_windows(apart, client, office):
+    put_on_trial(office, "lstm", "3", "shadow", 1.0)
+    apart.champions.look()
+    engines = client.post(f"{INTERNAL}/benchmark", json={"seconds": 0.2, "windows": 16}).json()["engines"]
+    assert [(one["model"], one["role"]) for one in engines] == [
+        ("lstm", "champion"), ("naive", "champion"), ("ridge", "champion"), ("lstm", "shadow"),
+    ]  # fmt: skip
+    for one in engines:
+        assert one["windows"] == 16
+        assert one["calls"] >= 3
+        assert 0 < one["median_ms"] <= one["p95_ms"]
+        assert one["windows_per_second"] == pytest.approx(16 / one["median_ms"] * 1e3)
+
+
+def test_moves_are_refused_where_they_make_no_sense(office):
+    with pytest.raises(NotReadyError, match="in service already"):
+        promote(office, "lstm", "2")
+    with pytest.raises(NotReadyError, match="the champion is 2"):
+        put_on_trial(office, "lstm", "2", "shadow", 1.0)
+    with pytest.raises(UnknownNameError, match="no model 'nope'"):
+        roll_back(office, "nope")
+    with pytest.raises(NotReadyError, match="not on trial any more"):
+        roll_back(office, "lstm", only="3")
+
+
+def test_roll_backs_lead_back_step_by_step(office):
+    promote(office, "lstm", "3")
+    assert read_deployment(office.configured).former["lstm"] == ("1", "2")
+    assert [roll_back(office, "lstm").version for _ in range(2)] == ["2", "1"]
+    with pytest.raises(NotReadyError, match="no champion came before version 1"):
+        roll_back(office, "lstm")
+
+
+def test_a_roll_back_to_files_that_were_harmed_is_refused(office):
+    (office.configured.models / "lstm" / "1" / "model.onnx").write_bytes(b"x")
+    with pytest.raises(RefusedModelError, match="altered after export"):
+        roll_back(office, "lstm")
+    assert read_deployment(office.configured).versions["lstm"] == "2"
+
+
+def test_a_promoted_challenger_is_no_challenger_any_more_and_there_is_one_canary(office, variant, put):
+    put(office.configured, variant("ridge", 1), "2", is_champion=False)
+    put_on_trial(office, "lstm", "3", "canary", 0.5)
+    put_on_trial(office, "ridge", "2", "canary", 0.5)
+    assert [one.model for one in read_deployment(office.configured).challengers] == ["ridge"]
+    put_on_trial(office, "lstm", "3", "shadow", 0.5)
+    promote(office, "lstm", "3")
+    assert [one.model for one in read_deployment(office.configured).challengers] == ["ridge"]
+
+
+@pytest.mark.parametrize(
+    "challengers",
+    [
+        [("lstm", "shadow"), ("lstm", "canary")],
+        [("lstm", "canary"), ("ridge", "canary")],
+    ],
+)
+def test_a_deployment_that_makes_no_sense_cannot_be_written(challengers):
+    since = SINCE - timedelta(days=1)
+    made = [
+        Challenger(model=model, version="2", digest="0" * 64, mode=mode, share=0.5, since=since)
+        for model, mode in challengers
+    ]
+    with pytest.raises(ValueError, match=r"two challengers|two canaries"):
+        Deployment(challengers=tuple(made))
+
+
+def test_a_deployment_is_read_as_it_was_written(office):
+    before = read_deployment(office.configured)
+    write_deployment(office.configured, before)
+    assert read_deployment(office.configured) == before
