@@ -13,6 +13,9 @@ import polars as pl
 
 from feature_repo import incremental
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
+from feature_repo.engines import FeatureEngine, open_engine
+from feature_repo.engines.local import LocalEngine
+from feature_repo.engines.sessions import SparkOptions
 from feature_repo.held_tails import Place, tail_of
 from feature_repo.labels import HORIZONS, compute_labels
 from feature_repo.regimes import RECIPE, compute_regimes
@@ -32,7 +35,6 @@ from lake.universe import MARKET
 from lake.years import known_in
 
 if TYPE_CHECKING:
-    from feature_repo.engines import FeatureEngine
     from lake.settings import Settings
 
 
@@ -47,7 +49,7 @@ def update_group(
     group: FeatureGroup,
     years: Collection[int] = (),
     *,
-    engine: "FeatureEngine | None" = None,
+    engine: FeatureEngine | None = None,
     values_at_once: int = incremental.VALUES_AT_ONCE,
 ) -> Report:
     """Compute a feature group from the bars known at the market's now, and store what is new in it.
@@ -71,10 +73,9 @@ def update_group(
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         read = step.read[BARS.name]
-        if changed is None and engine is not None:
-            return engine.compute(lake, group, read.now, version=read.version)
         if changed is None:
-            return incremental.compute_whole(lake, group, read, values_at_once=values_at_once)
+            at_work = engine or LocalEngine(values_at_once)
+            return at_work.compute(lake, group, read.now, version=read.version)
         first = incremental.touched_from(lake, changed, read)
         return incremental.recompute(lake, group, first, read, values_at_once=values_at_once)
 
@@ -85,11 +86,6 @@ def update_group_where_set(
     configured: "Settings", lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()
 ) -> Report:
     """Bring a feature group up to the market's now on the engine that the settings name; see `update_group`."""
-    if configured.feature_engine == "local":
-        return update_group(lake, clock, group, years)
-    from feature_repo.engines import open_engine
-    from feature_repo.engines.sessions import SparkOptions
-
     with open_engine(configured.feature_engine, SparkOptions.of(configured)) as engine:
         return update_group(lake, clock, group, years, engine=engine)
 

@@ -1,10 +1,9 @@
 """Where features are computed: in this process, or on any Spark. The functions and the commit rules are the same.
 
-One setting chooses the engine of a run (`open_engine`); `store_whole` stores what it gives.
+One setting chooses the engine of a run (`open_engine`); `feature_repo.update.update_group` stores what it gives.
 """
 
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal, Protocol, get_args
@@ -16,9 +15,7 @@ from feature_repo.engines.sessions import SparkOptions, open_session
 from feature_repo.engines.spark import SparkEngine
 from feature_repo.spec import FeatureGroup
 from lake.errors import ConfigError
-from lake.report import Report
 from lake.store import Lake
-from lake.years import known_in
 
 EngineName = Literal["local", "sail", "connect", "jvm"]
 """In process; an in-process Spark; a Spark by URL; a Spark in a Java process of its own."""
@@ -73,27 +70,3 @@ def open_engine(name: EngineName = "local", options: SparkOptions | None = None)
     options = options or SparkOptions()
     with open_session(name, options) as session:
         yield SparkEngine(session, buckets=options.buckets)
-
-
-def store_whole(
-    engine: FeatureEngine, lake: Lake, group: FeatureGroup, at: datetime, *, years: Collection[int] = ()
-) -> Report:
-    """Compute a whole group and store what is new in it.
-
-    Each part is one durable commit, so a run that was cut off has stored some of them; the next run computes again,
-    finds those rows in the table and adds the others. Running it twice adds nothing.
-
-    Parameters
-    ----------
-    at
-        Only bars known at this instant are used.
-    years
-        Store rows that became known in these years only; none named means all.
-    """
-    started, added = time.perf_counter(), 0
-    for rows in engine.compute(lake, group, at):
-        added += lake.merge(group.table, rows.filter(known_in(years))).added
-    if not lake.exists(group.table):
-        lake.merge(group.table, group.table.empty())
-    report = lake.report(group.table, added=added, started=started)
-    return report if added else report.having(reason="what was computed is already stored")

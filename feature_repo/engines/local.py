@@ -32,13 +32,8 @@ class LocalEngine:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of a group by runs of symbols; see `FeatureEngine.compute`."""
         version = lake.version(BARS) if version is None else version
-        frames = compute_whole(lake, group, Seen(version, at), values_at_once=self.values_at_once)
-        while True:
-            try:
-                rows = next(frames)
-            except StopIteration:
-                return
-            except Exception as error:
-                bars = lake.read_as_of(BARS, at, version=version)
-                raise FeatureError(explain(bars, group, error)) from error
-            yield rows
+        try:
+            yield from compute_whole(lake, group, Seen(version, at), values_at_once=self.values_at_once)
+        except Exception as error:
+            bars = lake.read_as_of(BARS, at, version=version)
+            raise FeatureError(explain(bars, group, error)) from error

@@ -1,7 +1,7 @@
 """Spark computes what this process computes, bit for bit, and stores it by the same rules."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import GROUPS, TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
-from feature_repo.engines import SparkEngine, store_whole
+from feature_repo.engines import FeatureEngine, SparkEngine
 from feature_repo.engines.failures import FeatureError
 from feature_repo.engines.local import LocalEngine
 from feature_repo.engines.sessions import Session, open_session
 from feature_repo.spec import Feature, FeatureGroup
-from feature_repo.update import update_technical
+from feature_repo.update import update_group, update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
+from lake.report import Report
 from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
@@ -152,23 +153,29 @@ def test_frames_are_small_and_share_no_key(sail: Session, small_lake: Lake) -> N
     assert_frame_equal(together.sort(KEY), local(small_lake), check_exact=True)
 
 
+def computed_whole(engine: FeatureEngine, lake: Lake, years: Sequence[int] = ()) -> Report:
+    """Update the group as if it had never been: without a stamp everything is computed again."""
+    shutil.rmtree(lake.root / ".stamps", ignore_errors=True)
+    return update_group(lake, FixedClock(DEMO_START), TECHNICAL, years, engine=engine)
+
+
 def test_what_spark_computed_is_stored_once_and_as_this_process_stores_it(
     sail: Session, own_lake: Lake, tmp_path: Path
 ) -> None:
     other = Lake(shutil.copytree(own_lake.root, tmp_path / "other"))
     update_technical(other, FixedClock(DEMO_START))
-    first = store_whole(SparkEngine(sail), own_lake, TECHNICAL, DEMO_START)
+    first = computed_whole(SparkEngine(sail), own_lake)
     assert first.added == first.rows == other.report(TECHNICAL.table).rows
     assert_frame_equal(
         own_lake.read(TECHNICAL.table).sort(KEY), other.read(TECHNICAL.table).sort(KEY), check_exact=True
     )
-    again = store_whole(SparkEngine(sail, buckets=2), own_lake, TECHNICAL, DEMO_START)
+    again = computed_whole(SparkEngine(sail, buckets=2), own_lake)
     assert (again.added, again.version) == (0, first.version)
-    assert store_whole(SparkEngine(sail), other, TECHNICAL, DEMO_START).added == 0
+    assert computed_whole(SparkEngine(sail), other).added == 0
 
 
 def test_only_the_years_asked_for_are_stored(sail: Session, own_lake: Lake) -> None:
-    report = store_whole(SparkEngine(sail), own_lake, TECHNICAL, DEMO_START, years=[2011])
+    report = computed_whole(SparkEngine(sail), own_lake, years=[2011])
     assert report.first is not None
     assert report.last is not None
     assert (report.first.year, report.last.year) == (2011, 2011)
@@ -183,7 +190,7 @@ def test_a_run_that_was_cut_off_is_completed_by_the_next(sail: Session, own_lake
     assert not left.exists()
     left.mkdir()
     (left / "2011-of-a-killed-run.parquet").write_bytes(b"half a file")
-    report = store_whole(engine, own_lake, TECHNICAL, DEMO_START)
+    report = computed_whole(engine, own_lake)
     assert report.added == report.rows - part.rows
     assert_frame_equal(own_lake.read(table).sort(KEY), local(own_lake), check_exact=True)
     assert not left.exists()

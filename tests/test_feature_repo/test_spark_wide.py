@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,12 +13,14 @@ from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
-from feature_repo.engines import SparkEngine, store_whole
+from feature_repo.engines import FeatureEngine, SparkEngine
 from feature_repo.engines.failures import FeatureError
 from feature_repo.engines.local import LocalEngine
 from feature_repo.engines.sessions import Session, SparkOptions, open_session
 from feature_repo.spec import Feature, FeatureGroup
-from lake.clock import DEMO_START
+from feature_repo.update import update_group
+from lake.clock import DEMO_START, FixedClock
+from lake.report import Report
 from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
@@ -57,6 +59,12 @@ def whole(frames: Iterator[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(list(frames)).sort(KEY)
 
 
+def computed_whole(engine: FeatureEngine, lake: Lake, years: Sequence[int] = ()) -> Report:
+    """Update the group as if it had never been: without a stamp everything is computed again."""
+    shutil.rmtree(lake.root / ".stamps", ignore_errors=True)
+    return update_group(lake, FixedClock(DEMO_START), TECHNICAL, years, engine=engine)
+
+
 def test_five_thousand_symbols_get_the_same_numbers_on_sail(wide_lake: Lake) -> None:
     here = whole(LocalEngine().compute(wide_lake, TECHNICAL, DEMO_START))
     with open_session("sail") as session:
@@ -73,7 +81,7 @@ def test_five_thousand_symbols_get_the_same_numbers_in_a_jvm(jvm: Session, wide_
 
 def test_the_sample_market_gets_the_same_numbers_in_a_jvm(jvm: Session, packaged_lake_copy: Lake) -> None:
     here = whole(LocalEngine().compute(packaged_lake_copy, TECHNICAL, DEMO_START))
-    report = store_whole(SparkEngine(jvm), packaged_lake_copy, TECHNICAL, DEMO_START)
+    report = computed_whole(SparkEngine(jvm), packaged_lake_copy)
     assert report.added == here.height
     assert_frame_equal(packaged_lake_copy.read(TECHNICAL.table).sort(KEY), here, check_exact=True)
 
@@ -112,9 +120,9 @@ with open_engine("sail") as engine:
     stored = lake.report(TECHNICAL.table).rows
     assert stored
     with open_session("sail") as session:
-        report = store_whole(SparkEngine(session), lake, TECHNICAL, DEMO_START)
+        report = computed_whole(SparkEngine(session), lake)
         assert report.added == report.rows - stored > 0
-        assert store_whole(SparkEngine(session), lake, TECHNICAL, DEMO_START).added == 0
+        assert computed_whole(SparkEngine(session), lake).added == 0
     assert not left.exists()
     here = whole(LocalEngine().compute(lake, TECHNICAL, DEMO_START))
     assert_frame_equal(lake.read(TECHNICAL.table).sort(KEY), here, check_exact=True)
