@@ -1,7 +1,6 @@
 """Stored forecasts with their receipts, from the lake and from the log; and whether anyone edited them since."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 AT_ONCE = 500
+QUERY = "SELECT sequence, forecast_id, row, answer, receipt FROM forecasts WHERE forecast_id IN "
 REPLAY = "replay"
 LAKE = "lake"
 
@@ -78,69 +78,60 @@ class _Logged:
     receipt: str
 
 
-def cases(
-    lake: "Lake",
-    configured: "Settings",
-    ids: Sequence[str] | None = None,
-    *,
-    where: pl.Expr | None = None,
-    newest: int | None = None,
-) -> list[Case]:
-    """Return stored forecasts, those that wait in the log among them.
+def identities(
+    lake: "Lake", configured: "Settings", *, where: pl.Expr | None = None, newest: int | None = None
+) -> list[str]:
+    """Ids of stored forecasts in the order of their sessions, those that wait in the log among them.
 
     Parameters
     ----------
-    ids
-        Which; all by default.
     where
-        Further condition on the rows of `forecasts`.
+        Condition on the rows of `forecasts`.
     newest
         Only so many, those made last.
     """
-    rows = _stored(lake, ids, where)
+    names = ["forecast_id", "event_time", "made_at"]
+    waiting = as_rows([text for path in log_paths(configured) for text in _waiting(path)]).lazy()
+    rows = pl.concat([lake.scan(FORECASTS), waiting]) if lake.exists(FORECASTS) else waiting
+    found = (rows if where is None else rows.filter(where)).select(names).unique("forecast_id")
+    if newest is not None:
+        found = found.sort("made_at", "forecast_id", descending=True).head(newest)
+    return found.sort("event_time", "forecast_id").collect()["forecast_id"].to_list()
+
+
+def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case]:
+    """Return forecasts by their ids, with their receipts; an id that is not stored is left out."""
+    rows = FORECASTS.empty()
+    if lake.exists(FORECASTS):
+        rows = lake.scan(FORECASTS).filter(pl.col("forecast_id").is_in(list(ids))).collect()
     logged = _logged(log_paths(configured), ids)
     stored = set(rows["forecast_id"])
     waiting = as_rows([one.row for forecast_id, one in logged.items() if forecast_id not in stored])
-    kept = pl.concat([rows.with_columns(pl.lit(LAKE).alias("source")), _waiting(waiting, logged, where)])
-    if newest is not None:
-        kept = kept.sort("made_at", "forecast_id", descending=True).head(newest)
-    receipts = _receipts(lake, kept)
-    return [_case(row, receipts, logged) for row in kept.iter_rows(named=True)]
+    where = pl.Series("source", [logged[one].where for one in waiting["forecast_id"]], dtype=pl.String)
+    found = pl.concat([rows.with_columns(pl.lit(LAKE).alias("source")), waiting.with_columns(where)])
+    receipts = _receipts(lake, found)
+    return [_case(row, receipts, logged) for row in found.iter_rows(named=True)]
 
 
-def _stored(lake: "Lake", ids: Sequence[str] | None, where: pl.Expr | None) -> pl.DataFrame:
-    if not lake.exists(FORECASTS):
-        return FORECASTS.empty()
-    wanted = [] if ids is None else [pl.col("forecast_id").is_in(list(ids))]
-    wanted += [] if where is None else [where]
-    return lake.scan(FORECASTS).filter(*wanted).collect() if wanted else lake.read(FORECASTS)
+def _waiting(path: "Path") -> list[str]:
+    """Rows in a file of the log that are not marked as being in the lake."""
+    with closing(open_log(path)) as connection:
+        return [text for (text,) in connection.execute("SELECT row FROM forecasts WHERE is_in_lake = 0")]
 
 
-def _logged(paths: "Iterable[Path]", ids: Sequence[str] | None) -> dict[str, _Logged]:
+def _logged(paths: "Iterable[Path]", ids: Sequence[str]) -> dict[str, _Logged]:
+    parts = [list(ids[at : at + AT_ONCE]) for at in range(0, len(ids), AT_ONCE)]
     found: dict[str, _Logged] = {}
     for path in paths:
         with closing(open_log(path)) as connection:
-            for sequence, forecast_id, *texts in _log_rows(connection, ids):
-                found[forecast_id] = _Logged(f"{path.name}, sequence {sequence}", *texts)
+            for part in parts:
+                for sequence, forecast_id, *texts in connection.execute(QUERY + _marks(part), part):
+                    found[forecast_id] = _Logged(f"{path.name}, sequence {sequence}", *texts)
     return found
 
 
-def _log_rows(connection: sqlite3.Connection, ids: Sequence[str] | None) -> Iterable[tuple[Any, ...]]:
-    query = "SELECT sequence, forecast_id, row, answer, receipt FROM forecasts"
-    if ids is None:
-        return connection.execute(query).fetchall()
-    parts = [list(ids[at : at + AT_ONCE]) for at in range(0, len(ids), AT_ONCE)]
-    marks = (",".join("?" * len(part)) for part in parts)
-    return [
-        row
-        for part, mark in zip(parts, marks, strict=True)
-        for row in connection.execute(f"{query} WHERE forecast_id IN ({mark})", part)
-    ]
-
-
-def _waiting(rows: pl.DataFrame, logged: dict[str, _Logged], where: pl.Expr | None) -> pl.DataFrame:
-    named = rows.with_columns(pl.Series("source", [logged[one].where for one in rows["forecast_id"]], dtype=pl.String))
-    return named if where is None else named.filter(where)
+def _marks(values: Sequence[str]) -> str:
+    return f"({','.join('?' * len(values))})"
 
 
 def _receipts(lake: "Lake", rows: pl.DataFrame) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from serving.receipts.cases import Case, cases
+from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Finding, Replayed
 from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-5
 """Largest difference that another engine or processor may make, as a fraction of price."""
+AT_ONCE = 20_000
+"""Forecasts held in memory at a time."""
 ON_A_PROCESSOR = EngineSettings(device="cpu", provider="CPUExecutionProvider", threads=1)
 """What computes where nothing was written down about it."""
 
@@ -38,7 +40,7 @@ def replay(
     Parameters
     ----------
     ids
-        Which; all by default. One that is not stored is not among the results.
+        Which; by default all that the other parameters let through. One that is not stored is not among the results.
     since
         Only those whose last known session closed then or later.
     newest
@@ -50,7 +52,10 @@ def replay(
         One per forecast, with everything that is not as it was.
     """
     where = None if since is None else pl.col("event_time") >= since
-    return replay_cases(lake, configured, cases(lake, configured, ids, where=where, newest=newest))
+    wanted = identities(lake, configured, where=where, newest=newest) if ids is None else list(ids)
+    shelf = Shelf(configured)
+    parts = (wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE))
+    return [one for part in parts for one in replay_cases(lake, shelf, cases(lake, configured, part))]
 
 
 def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
@@ -63,16 +68,16 @@ def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int
     size
         How many are drawn.
     """
-    found = sorted(
-        cases(lake, configured, newest=among),
-        key=lambda case: hashlib.sha256(f"{seed} {case.forecast_id}".encode()).digest(),
-    )
-    return replay_cases(lake, configured, found[:size])
+
+    def lot(forecast_id: str) -> bytes:
+        return hashlib.sha256(f"{seed} {forecast_id}".encode()).digest()
+
+    return replay(lake, configured, sorted(identities(lake, configured, newest=among), key=lot)[:size])
 
 
-def replay_cases(lake: "Lake", configured: "Settings", found: Sequence[Case]) -> list[Replayed]:
+def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Replayed]:
     """Make these forecasts again, those that read the same versions together."""
-    shelf, works, replayed = Shelf(configured), list[Work](), list[Replayed]()
+    works, replayed = list[Work](), list[Replayed]()
     for case in found:
         row = case.row
         said = Replayed(case.forecast_id, row["kind"], row["symbol"], row["event_time"])

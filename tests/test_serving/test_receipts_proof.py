@@ -34,7 +34,7 @@ from serving.draining import drain
 from serving.predictor import Predictor
 from serving.receipts import testing as at_home
 from serving.receipts.asking import receipt_of
-from serving.receipts.cases import Case, cases
+from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import counts
 from serving.receipts.verify import replay, replay_sample
@@ -315,7 +315,8 @@ def stored(
     home: at_home.Home, kind: str, *, symbol: str | None = None, model: str | None = None, waits: bool = False
 ) -> Case:
     """One stored forecast of a kind, not of the symbol that is used to hold others against."""
-    found = cases(home.lake, home.settings, where=pl.col("kind") == kind)
+    is_mine = pl.col("kind") == kind
+    found = cases(home.lake, home.settings, identities(home.lake, home.settings, where=is_mine))
     return next(
         case
         for case in sorted(found, key=lambda case: case.forecast_id)
