@@ -7,7 +7,7 @@ import polars as pl
 
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
-from serving.figures import BandFigures, Figures, ModelFigures, write_figures
+from serving.figures import BandFigures, Figures, ModelFigures, read_figures, write_figures
 from serving.reliability import MATURED_KINDS, coverage_by_regime
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 SESSIONS = 60
+DECIMALS = 9
+"""Sums of many numbers differ in their last bits from run to run; a figure that has not changed is not written."""
 KINDS = (*MATURED_KINDS, "replay")
 """A model is judged by what it said, whether anybody was told or it was replayed; a band by what was answered."""
 
@@ -28,20 +30,22 @@ def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Repo
     Returns
     -------
     Report
-        Of `outcomes`; ``details`` say how many forecasts stand behind the figures.
+        Of the figures; ``details`` say how many forecasts stand behind them. Skipped when they are what they were.
     """
     started = time.perf_counter()
     errors, coverage = model_errors(lake, clock), coverage_by_regime(lake, clock, sessions=SESSIONS)
+    bands = coverage.select(BandFigures.model_fields.keys())
     figures = Figures(
         models=tuple(ModelFigures(**row) for row in errors.iter_rows(named=True)),
-        bands=tuple(
-            BandFigures(**row) for row in coverage.select(BandFigures.model_fields.keys()).iter_rows(named=True)
-        ),
+        bands=tuple(BandFigures(**row) for row in bands.iter_rows(named=True)),
     )
-    write_figures(configured, figures)
     judged, answered = (sum(part.forecasts for part in parts) for parts in (figures.models, figures.bands))
-    said = lake.report(OUTCOMES) if lake.exists(OUTCOMES) else Report(name=OUTCOMES.name)
-    return said.having(seconds=time.perf_counter() - started, judged=judged, answered=answered)
+    is_new = figures != read_figures(configured)
+    if is_new:
+        write_figures(configured, figures)
+    said = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
+    said = said.having(seconds=time.perf_counter() - started, judged=judged, answered=answered)
+    return said if is_new else said.having(reason="no figure has changed")
 
 
 def model_errors(
@@ -69,8 +73,8 @@ def model_errors(
         .group_by("model", "horizon_sessions")
         .agg(
             pl.len().alias("forecasts"),
-            pl.col("error").abs().mean().alias("mean_absolute_error"),
-            pl.col("pinball_loss").mean(),
+            pl.col("error").abs().mean().round(DECIMALS).alias("mean_absolute_error"),
+            pl.col("pinball_loss").mean().round(DECIMALS),
         )
     )
     return figures.sort("model", "horizon_sessions").select(columns).collect()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from serving.stopwatch import Lap, Stopwatch
 
 SERVICE = "quantlake"
+NAMELESS = "unknown_service"
+"""What the SDK calls a service that the environment gives no name."""
 CARRIERS = (b"traceparent", b"tracestate")
 
 
@@ -59,8 +61,10 @@ class Tracing:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        # What the environment says about the resource comes first; the name is the one it falls back on.
-        provider = TracerProvider(resource=Resource({SERVICE_NAME: SERVICE}).merge(Resource.create()))
+        resource = Resource.create()
+        if str(resource.attributes[SERVICE_NAME]).startswith(NAMELESS):
+            resource = resource.merge(Resource({SERVICE_NAME: SERVICE}))
+        provider = TracerProvider(resource=resource)
         exporter = OTLPSpanExporter(f"{configured.otlp_endpoint.rstrip('/')}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)

@@ -16,6 +16,14 @@ def outcomes(platform: Platform) -> dg.MaterializeResult:
     return materialized(mature(platform.lake, platform.clock))
 
 
+@dg.asset(group_name=GROUP, deps=[outcomes], kinds={"polars"})
+def live_figures(platform: Platform) -> dg.MaterializeResult:
+    """How good the forecasts of late were, for the dashboard of whoever operates the service."""
+    from serving.matured import update_figures
+
+    return materialized(update_figures(platform.lake, platform.settings, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels", "regimes"], kinds={"polars", "delta"})
 def strategy_returns(platform: Platform) -> dg.MaterializeResult:
     """What each strategy of the pool earned on paper, net of cost."""
