@@ -5,21 +5,24 @@ import json
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 import websockets
 from websockets.sync.client import connect
 
 from feature_repo.online import OnlineReader
+from lake.settings import Settings
+from serving import streaming
 from serving.api import Acknowledged, PredictionUpdate, Refused
 from serving.app import build_app
 from serving.champions import Champions
 from serving.forecast_log import Entry, ForecastLog
-from serving.log_reading import LogReader
+from serving.log_reading import LogReader, Tail
 from serving.predictor import Predictor, Question
 from serving.routes import streams
 from serving.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
-from serving.streaming import Hub, Subscriber
+from serving.streaming import LOOK_SECONDS, Hub, Subscriber
 from serving.testing import token_of
 
 WAIT_SECONDS = 20.0
@@ -223,6 +226,50 @@ def test_a_hub_that_everyone_left_lets_go_of_the_log(away):
         assert (len(hub), hub._following, hub._by_symbol) == (0, None, {})
 
     asyncio.run(listen())
+
+
+class Forgetful(Tail):
+    """A reader of the log that does not remember how far it has read."""
+
+    def read(self):
+        found = super().read()
+        self._changed.clear()
+        self._read_up_to = dict.fromkeys(self._read_up_to, 0)
+        return found
+
+
+@pytest.mark.parametrize(("tail", "times"), [(Tail, 1), (Forgetful, 3)])
+def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, times):
+    """The second is the mutant of the tests of order and number."""
+    monkeypatch.setattr(streaming, "Tail", tail)
+    settings = Settings(home=tmp_path)
+    said = {"forecast_id": "a", "symbol": "KO", "horizon_sessions": 1, "kind": "served", "made_at": datetime.now(UTC)}
+    heard = []
+
+    async def listen(log):
+        enough = asyncio.Event()
+
+        async def hear(text):
+            heard.append(text)
+            if len(heard) >= times:
+                enough.set()
+
+        hub = Hub(settings)
+        subscriber = hub.join()
+        await hub.subscribe(subscriber, ["KO"])
+        sending = asyncio.create_task(subscriber.send_all(hear))
+        await asyncio.wrap_future(log.record([Entry(said, "{}")]))
+        await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
+        await asyncio.sleep(3 * LOOK_SECONDS)  # time for one more that must not come
+        sending.cancel()
+        following = hub._following
+        hub.leave(subscriber)
+        await following
+
+    log = ForecastLog.open(settings)
+    asyncio.run(listen(log))
+    log.close()
+    assert len(heard) == 1 if tail is Tail else len(heard) >= times
 
 
 def test_a_queue_without_a_bound_would_wait_for_the_slow():
