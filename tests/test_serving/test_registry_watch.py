@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from mlflow import MlflowClient
+from typer.testing import CliRunner
 
+from dagster_project.commands import models
 from lake.clock import FixedClock
 from lake.errors import NotReadyError, UnknownNameError
 from lake.settings import Settings
+from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import AUDIT, PROMOTIONS
 from serving import promotion
@@ -333,3 +336,37 @@ def test_promotion_and_follower_at_once_leave_one_story(settings, client, office
     assert in_service(settings).version == alias(client) == "3"
     assert office.lake.read(PROMOTIONS).height == 5
     assert promotion.ALIAS == "champion"
+
+
+def test_the_commands_move_models_with_their_alias_and_say_so(settings, client, monkeypatch):
+    monkeypatch.setenv("QUANTLAKE_HOME", str(settings.home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.tracking_uri)
+    monkeypatch.setenv("COLUMNS", "200")
+    read_settings.cache_clear()
+
+    def say(*words):
+        done = CliRunner().invoke(models.app, words)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    try:
+        assert "The champion of ridge is version 2 (before: 1), file" in say("promote", "ridge", "2")
+        assert alias(client) == "2"
+        assert "version 3 for 25% of the symbols" in say("canary", "ridge", "3", "--share", "0.25")
+        shown = say("status")
+        assert "canary" in shown
+        assert "evidence worse" in shown
+        found = json.loads(say("status", "--json"))
+        assert [one["version"] for one in found["champions"]] == ["2"]
+        assert found["challengers"][0] | {"since": "", "digest": ""} == {
+            "model": "ridge", "version": "3", "digest": "", "mode": "canary", "share": 0.25, "since": "",
+            "sessions": 0, "excess_loss": 0.0, "evidence_worse": 1.0, "evidence_better": 1.0,
+        }  # fmt: skip
+        assert "The canary of ridge, version 3, is over; version 2 answers." in say("rollback", "ridge")
+        assert "The champion of ridge is version 1 (before: 2)" in say("rollback", "ridge")
+        assert alias(client) == "1"
+        assert "version 2 for 100% of the symbols" in say("shadow", "ridge", "2")
+        wrong = CliRunner().invoke(models.app, ["promote", "ridge", "99"])
+        assert isinstance(wrong.exception, UnknownNameError)
+    finally:
+        read_settings.cache_clear()
