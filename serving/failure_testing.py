@@ -2,11 +2,16 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 PREDICT = "/api/v1/public/predict"
@@ -119,6 +124,70 @@ class Clients:
             self.over.wait(self.pause_seconds if status else max(self.pause_seconds, 0.01))
         if connection is not None:
             connection.close()
+
+
+class Lives:
+    """A worker that can be ended and started again within a second or two, on a port that outlives it.
+
+    Parameters
+    ----------
+    script
+        Program that forks a worker for each line it reads.
+    environment
+        Of the worker, with its settings.
+    prefix
+        Command that the program is an argument of.
+    """
+
+    def __init__(self, script: Path, environment: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._door.getsockname()
+        number = self._door.fileno()
+        self._process = subprocess.Popen(
+            [*prefix, sys.executable, str(script), str(number)],
+            env=dict(environment),
+            pass_fds=[number],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.pid = 0
+
+    def __enter__(self) -> Self:
+        self._line()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pid:
+            self.end(signal.SIGKILL)
+        self._process.communicate()
+        self._door.close()
+
+    def start(self, how: str = "start") -> int:
+        """Start a worker and return its process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{how}\n")
+        self._process.stdin.flush()
+        self.pid = int(self._line())
+        return self.pid
+
+    def end(self, how: signal.Signals) -> int:
+        """Send the worker a signal, and return its exit code; minus the signal if that ended it."""
+        os.kill(self.pid, how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the worker's end and return its exit code."""
+        self.pid = 0
+        return int(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        while (line := self._process.stdout.readline()).startswith("{"):
+            pass  # a line of the worker's log
+        assert line.endswith("\n"), "the program ended"
+        return line
 
 
 def ask(

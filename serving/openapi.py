@@ -26,14 +26,17 @@ SECURITY: Schema = {
     },
 }
 FIRST_ERROR = 400
-ALWAYS = (500,)
+ALWAYS = (431, 500)
 WITH_KEY = (401, 403, 429, 503)
 """What whoever needs a key may meet: not known, not allowed, too many, and nobody to count."""
-WITH_BODY = (413, 415, 422)
+WITH_BODY = (408, 413, 415, 422)
 WITH_NAME = (404, 422)
 FURTHER: dict[str, tuple[int, ...]] = {
     "/readyz": (409, 503),
     "/problems/{slug}": (404,),
+    "/api/v1/internal/models/canary": (404, 409),
+    "/api/v1/internal/models/rollback": (404, 409),
+    "/api/v1/internal/models/shadow": (404, 409),
     "/api/v1/public/predict": (404, 409),
     "/api/v1/public/predict/batch": (404, 409),
     "/api/v1/public/predictions/latest/{symbol}": (409,),

@@ -1,0 +1,189 @@
+"""The service ended at any moment under load: what a client was given is in the log once, and in the table once."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lake.store import Lake
+from lake.tables import FORECASTS
+from lake.universe import SYMBOLS
+from serving.draining import drain
+from serving.failure_testing import Clients, Lives, until
+from serving.launch import serve_command, serve_environment
+from serving.log_files import log_path
+from serving.log_reading import LogReader
+from serving.testing import headers_of
+
+SCRIPT = Path(__file__).parent / "quick_service.py"
+QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]
+OTHERS = shutil.ignore_patterns("redis", "forecast_log*", "bentoml")
+ASKING = 8
+SEED = 20_121_231
+
+
+@pytest.fixture
+def own(home, tmp_path):
+    """A copy of the home with a log of its own; the Redis is the shared one."""
+    folder = shutil.copytree(home.settings.home, tmp_path / "home", ignore=OTHERS)
+    # A machine that is busy must not make it turn requests away: what is looked at here is another thing.
+    return home.settings.model_copy(update={"home": folder, "queue_ms": 20_000})
+
+
+@pytest.fixture
+def already(own):
+    """How many forecasts the table of the home holds before the test."""
+    lake = Lake.open(own)
+    return lake.read(FORECASTS).height if lake.exists(FORECASTS) else 0
+
+
+@contextmanager
+def clients_of(settings, address, **given):
+    asking = Clients(address, headers_of(settings), QUESTIONS, count=ASKING, pause_seconds=0.0, **given)
+    with asking as clients:
+        yield clients
+
+
+def given_ids(clients):
+    return [one.said["prediction_id"] for one in clients.told if one.status == 200]
+
+
+def lost_or_doubled(settings, already, ids):
+    """Which of the answers that clients hold are not exactly once in the log, and in the table after the drain."""
+    lake, log = Lake.open(settings), LogReader(settings)
+    while not drain(lake, settings).skipped:
+        pass
+    stored = lake.read(FORECASTS)["forecast_id"].to_list()
+    assert len(set(ids)) == len(ids)
+    assert len(stored) == len(set(stored)) == already + log.count()
+    return sorted(set(ids) - set(stored))
+
+
+def kill_under_load(settings, lives, kills, how="start"):
+    """Start and kill it so many times while clients ask; each life answers a while, and ends in the middle of it."""
+    seeded = random.Random(SEED)
+    with clients_of(settings, lives.address) as clients:
+        for _ in range(kills):
+            began = time.monotonic()
+            lives.start(how)
+            until(lambda began=began: sum(one.status == 200 for one in clients.since(began)) >= ASKING)
+            threading.Event().wait(seeded.uniform(0.0, 0.2))
+            assert lives.end(signal.SIGKILL) == -signal.SIGKILL
+    return clients
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_each_answer_that_a_client_holds_has_one_row_after_kills_at_load(own, already, kills, record_property):
+    with Lives(SCRIPT, serve_environment(own)) as lives:
+        clients = kill_under_load(own, lives, kills)
+    ids = given_ids(clients)
+    assert len(ids) >= kills * ASKING
+    assert {one.status for one in clients.told} <= {0, 200}
+    assert any(one.status == 0 for one in clients.told), "no kill met a request"
+    assert lost_or_doubled(own, already, ids) == []
+    record_property("answers", len(ids))
+
+
+def test_a_log_that_says_it_is_written_before_it_is_loses_answers(own, already):
+    """The mutant."""
+    with Lives(SCRIPT, serve_environment(own)) as lives:
+        clients = kill_under_load(own, lives, 1, "start early")
+    assert lost_or_doubled(own, already, given_ids(clients))
+
+
+@contextmanager
+def log_held(settings):
+    """Nobody can write to the log: whatever is asked now stays under way."""
+    with closing(sqlite3.connect(log_path(settings), isolation_level=None, timeout=5)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def ask_at_once(settings, address, while_under_way):
+    """Let every client ask once, do something when all of them wait, and return what they were told."""
+    with clients_of(settings, address) as clients:
+        until(lambda: sum(one.status == 200 for one in clients.told) >= 2 * ASKING)
+        with log_held(settings):
+            held_at = time.monotonic()
+            until(lambda: time.monotonic() - held_at > 0.5)
+            before = len(clients.told)
+            while_under_way()
+            threading.Event().wait(0.5)
+            assert len(clients.told) == before, "somebody was answered without a row"
+            clients.over.set()
+    return clients.told[before:], clients
+
+
+def test_sigterm_answers_what_is_under_way(own, already):
+    """For a worker alone: it ends by the signal, after the last answer."""
+    with Lives(SCRIPT, serve_environment(own)) as lives:
+        pid = lives.start()
+        under_way, clients = ask_at_once(own, lives.address, lambda: os.kill(pid, signal.SIGTERM))
+        assert lives.ended() in {0, -signal.SIGTERM}
+    assert [one.status for one in under_way] == [200] * ASKING
+    assert lost_or_doubled(own, already, given_ids(clients)) == []
+
+
+def test_sigterm_drains_through_the_supervisor_under_load(own, already):
+    """What is under way is answered, nobody new is let in, it ends with 0, and nothing is lost."""
+    address = own.host, own.port
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(serve_command(own), env=serve_environment(own), **quiet)
+    family = []
+    try:
+        with clients_of(own, address) as first:
+            until(lambda: any(one.status == 200 for one in first.told), 90)
+        family = psutil.Process(process.pid).children(recursive=True)
+        under_way, clients = ask_at_once(own, address, process.terminate)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        left = [child for child in family if child.is_running()]
+        for child in left:
+            child.kill()
+    assert left == []
+    assert [one.status for one in under_way] == [200] * ASKING
+    assert lost_or_doubled(own, already, given_ids(first) + given_ids(clients)) == []
+    with clients_of(own, address) as late:
+        late.wait_for(ASKING, 0)
+    assert {one.status for one in late.told} == {0}
+
+
+def test_with_two_workers_a_kill_is_over_within_a_second(own, already):
+    """The other one answers at once, while the supervisor starts the next."""
+    two = own.model_copy(update={"workers": 2})
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(serve_command(two), env=serve_environment(two), **quiet)
+    family = []
+    try:
+        with clients_of(two, (two.host, two.port)) as clients:
+            until(lambda: len({c.pid for c in psutil.Process(process.pid).children(recursive=True)}) >= 2, 90)
+            until(lambda: log_path(two, 1).exists() and LogReader(two).count() > 0, 90)
+            family = psutil.Process(process.pid).children(recursive=True)
+            settled = time.monotonic()
+            until(lambda: sum(one.status == 200 for one in clients.since(settled)) >= 20 * ASKING)
+            killed = time.monotonic()
+            family[0].kill()
+            clients.wait_for(20 * ASKING, killed)
+        later = [one.status for one in clients.since(killed + 1.0)]
+        broken = [one for one in clients.since(settled) if one.status != 200]
+    finally:
+        process.terminate()
+        process.wait(30)
+        for child in family:
+            if child.is_running():
+                child.kill()
+    assert set(later) <= {200}
+    assert all(one.status == 0 and one.began <= killed + 1.0 for one in broken)
+    assert lost_or_doubled(two, already, given_ids(clients)) == []
