@@ -4,6 +4,7 @@ import json
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dagster_project.commands.console import console
@@ -52,8 +53,8 @@ def show(
     for column in ("row", "time", "who", "what", "result", "details"):
         table.add_column(column)
     for row in found:
-        said = ", ".join(f"{name} {value}" for name, value in row["details"].items() if value is not None)
-        table.add_row(str(row["row"]), row["time"], row["who"], row["what"], row["result"], said)
+        said = ", ".join(f"{name} {_short(value)}" for name, value in row["details"].items() if value not in (None, ""))
+        table.add_row(str(row["row"]), row["time"], escape(row["who"]), row["what"], row["result"], escape(said))
     console().print(table)
 
 
@@ -64,6 +65,14 @@ def _plain(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {"row": row["sequence"], "time": time, "who": who, "details": details} | {
         name: row[name] for name in ("what", "result")
     }
+
+
+def _short(value: Any) -> str:
+    """A value as a table shows it; a pair is what a setting was and what it is."""
+    if isinstance(value, list) and len(value) == 2:  # noqa: PLR2004 - before and after
+        before, after = value
+        return f"{after}" if before is None else f"{before} -> {after}"
+    return str(value)
 
 
 def _lake() -> Any:

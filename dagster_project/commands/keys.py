@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dagster_project.commands.console import console
@@ -61,7 +62,7 @@ def list_keys(*, as_json: AsJson = False) -> None:
     for column in columns:
         table.add_column(column.replace("_", " "))
     for one in found:
-        table.add_row(*(str(one[column] or "") for column in columns))
+        table.add_row(*(escape(str(one[column] or "")) for column in columns))
     console().print(table)
 
 

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -206,24 +208,57 @@ def test_in_process_nobody_gets_what_is_not_theirs(predictor, shown, say):
     assert 500 not in statuses
 
 
-def test_nobody_gets_what_is_not_theirs_from_the_running_service(home, say):
-    settings = home.settings
-    shown = all_shown(settings)
-    with forecast_service(settings) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
+@pytest.fixture(scope="module")
+def running(home):
+    """The service as a user starts it, and a client without a key."""
+    patient = home.settings.model_copy(update={"limit_timeout_ms": 2_000})
+    with forecast_service(patient) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
+        yield client
 
-        def ask(rule, one, body):
-            if rule.method != WEBSOCKET:
-                return client.request(rule.method, path_of(rule), headers=one.headers, json=body).status_code
-            opened = [opens(f"ws{address.removeprefix('http')}{rule.path}", one.headers)]
-            if one.token is not None:
-                opened.append(opens(f"ws{address.removeprefix('http')}{rule.path}?token={one.token}", {}))
-            assert len(set(opened)) == 1, "a token in the address opens what it opens in a header"
-            return opened[0]
 
-        statuses, wrong = judge(ask, shown, is_here=True)
+def test_nobody_gets_what_is_not_theirs_from_the_running_service(home, running, say):
+    shown, streams = all_shown(home.settings), f"ws://{running.base_url.netloc.decode()}"
+
+    def ask(rule, one, body):
+        if rule.method != WEBSOCKET:
+            return running.request(rule.method, path_of(rule), headers=one.headers, json=body).status_code
+        opened = [opens(f"{streams}{rule.path}", one.headers)]
+        if one.token is not None:
+            opened.append(opens(f"{streams}{rule.path}?token={one.token}", {}))
+        assert len(set(opened)) == 1, "a token in the address opens what it opens in a header"
+        return opened[0]
+
+    statuses, wrong = judge(ask, shown, is_here=True)
     say(f"\nover HTTP: {sum(statuses.values())} requests, {dict(sorted(statuses.items()))}, {len(wrong)} unexpected")
     assert wrong == []
     assert not any(status >= 500 for status in statuses)
+
+
+def test_a_free_key_gets_its_hundred_answers_and_then_a_reason(home, running):
+    _, text = keys.create(home.settings, "free", "read", "free", by="tests")
+    answers = [running.get("/api/v1/public/symbols", headers=bearer(text)) for _ in range(102)]
+    assert [answer.status_code for answer in answers] == [200] * 100 + [429] * 2
+    assert [int(answer.headers["ratelimit-remaining"]) for answer in answers] == [*range(99, -1, -1), 0, 0]
+    last = answers[-1]
+    assert 3_000 < int(last.headers["retry-after"]) <= 3_600
+    assert last.headers["content-type"] == "application/problem+json"
+    assert last.json()["type"] == "/problems/too-many-requests"
+
+
+def test_without_redis_operators_are_refused_and_readers_are_told(home, running):
+    made = {role: keys.create(home.settings, role, role, "standard", by="tests")[1] for role in ("read", "operator")}
+    made["local"] = keys.local_key(home.settings)
+    pid = int((home.settings.redis / "redis.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        said = {name: running.get("/api/v1/public/models/status", headers=bearer(text)) for name, text in made.items()}
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert {name: answer.status_code for name, answer in said.items()} == {"read": 200, "operator": 503, "local": 200}
+    assert said["read"].headers["ratelimit-scope"] == "local"
+    assert said["operator"].json()["type"] == "/problems/limiter-not-available"
+    assert said["operator"].headers["retry-after"] == "1"
+    assert said["local"].headers["ratelimit-limit"] == "unlimited"
 
 
 def opens(address, headers):
