@@ -254,11 +254,12 @@ def _instant(value: object) -> str:
 
 
 def _harmless(value: object) -> str | None:
-    """A setting as text, without what stands before the @ of an address."""
+    """A setting as text; of an address only the scheme, the server and the path, since all else may hold a secret."""
     if value is None:
         return None
     text = str(value)
-    parts = urlsplit(text)
-    if "://" not in text or "@" not in parts.netloc:
+    if "://" not in text:
         return text
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}", query="").geturl()
+    parts = urlsplit(text)
+    user, at, server = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'***@' if user or at else ''}{server}{parts.path.partition(';')[0]}"

@@ -227,10 +227,20 @@ def test_the_configuration_is_written_down_when_it_changes(lake, tmp_path):
     assert len(rows_of(lake)) == 3
 
 
-def test_a_password_in_an_address_is_never_written_down(lake, tmp_path):
-    url = "rediss://user:open-sesame@cache.example:6379/0"
-    audit.note_configuration(lake, Settings(home=tmp_path, redis_url=url), who="tests")
-    assert "rediss://***@cache.example:6379/0" in rows_of(lake)[0]["details"]
+@pytest.mark.parametrize(
+    ("name", "address", "said"),
+    [
+        ("redis_url", "rediss://user:open-sesame@cache.example:6379/0", "rediss://***@cache.example:6379/0"),
+        ("redis_url", "redis://:open-sesame@cache.example:6379/0", "redis://***@cache.example:6379/0"),
+        ("redis_url", "redis://cache.example:6379/0?password=open-sesame", "redis://cache.example:6379/0"),
+        ("spark_remote", "sc://spark.example:443/;token=open-sesame;use_ssl=true", "sc://spark.example:443/"),
+        ("mlflow_tracking_uri", "postgresql://u:open-sesame@db.example/mlflow", "postgresql://***@db.example/mlflow"),
+        ("mlflow_tracking_uri", "sqlite:///runs/mlflow.db", "sqlite:///runs/mlflow.db"),
+    ],
+)
+def test_a_secret_in_an_address_is_never_written_down(lake, tmp_path, name, address, said):
+    changed = audit.note_configuration(lake, Settings(home=tmp_path, **{name: address}), who="tests")
+    assert changed[name] == [None, said]
     assert not any(b"open-sesame" in path.read_bytes() for path in lake.root.rglob("*") if path.is_file())
 
 
