@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from feature_repo import held_tails, incremental, update
 from feature_repo.catalog import TECHNICAL
+from feature_repo.engines import local
 from feature_repo.labels import compute_labels
 from feature_repo.panel import compute_group
 from feature_repo.spec import FeatureGroup
@@ -308,13 +309,13 @@ def test_chunks_of_symbols_change_nothing(tmp_path: Path) -> None:
 
 def test_another_recipe_computes_everything_again(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    whole = incremental.compute_whole
+    whole = local.compute_whole
 
     def told(*arguments: object, **options: object) -> object:
         calls.append("whole")
         return whole(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(incremental, "compute_whole", told)
+    monkeypatch.setattr(local, "compute_whole", told)
     run(computed, SESSIONS[-2])
     assert calls == []
     path = computed.root / ".stamps" / f"{TABLE.name}.json"
