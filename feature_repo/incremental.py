@@ -7,16 +7,15 @@ index. Symbols with unknown values among these bars are read whole, because a re
 remembers longer.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from feature_repo.compute import BAR_COLUMNS
 from feature_repo.held_tails import BAR_TAIL, Place, Tail, ranges, tail_of
-from feature_repo.panel import compute_group
+from feature_repo.panel import bar_columns, compute_group
 from feature_repo.spec import Feature, FeatureGroup
 from lake.merging import newest_known
 from lake.stamps import Seen
@@ -115,7 +114,7 @@ def _compute_tails(
     size = end - at
     parts = []
     for reach, features in by_reach.items():
-        columns = _columns(features)
+        columns = bar_columns(features)
         bars = tail.around(first, reach, columns)
         panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
         computed = compute_group(panel, features, market=market)
@@ -131,7 +130,7 @@ def _compute_tails(
 def _compute_from_the_start(
     lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Seen
 ) -> pl.DataFrame:
-    columns = _columns(group)
+    columns = bar_columns(group)
     own = _known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
     rows = compute_group(pl.concat([newest_known(own), index.select(columns)]), group)
     rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
@@ -146,7 +145,7 @@ def compute_whole(
     own = _known_bars(lake, read).filter(pl.col("symbol") != market)
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
-    names = _columns(group)
+    names = bar_columns(group)
     for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
         low, high = chunk["symbol"][0], chunk["symbol"][-1]
         rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
@@ -155,7 +154,7 @@ def compute_whole(
 
 def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
-    gaps = [name for name in _columns(group) if name not in KEY and tail.rows[name].null_count()]
+    gaps = [name for name in bar_columns(group) if name not in KEY and tail.rows[name].null_count()]
     if not gaps:
         return pl.Series("symbol", [], dtype=pl.String)
     bars = tail.around(first, group.warm_up, ["symbol", *gaps])
@@ -193,8 +192,3 @@ def _known_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
 
 def _known_bars(lake: Lake, read: Seen) -> pl.LazyFrame:
     return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)
-
-
-def _columns(features: Iterable[Feature]) -> list[str]:
-    asked = {name for feature in features for name in feature.inputs}
-    return [name for name in BARS.names if name in KEY or name in asked & set(BAR_COLUMNS) or name == "close"]

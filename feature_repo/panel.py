@@ -21,6 +21,7 @@ from feature_repo.compute.volatility import annualised_volatility
 from feature_repo.spec import Feature
 from lake import calendars
 from lake.spec import INSTANT
+from lake.tables import BARS
 from lake.universe import MARKET
 
 ROWS_AT_ONCE = 100_000
@@ -72,6 +73,13 @@ class Place:
         if not self.context.times.size:
             return np.full(self.last.size, np.nan)
         return np.where(self.is_there, self.context.columns[name][self.last], np.nan)
+
+
+def bar_columns(features: Iterable[Feature]) -> list[str]:
+    """Columns of the bars that some features need: key, times, their inputs, and the close, which tells the index."""
+    asked = {name for feature in features for name in feature.inputs} & {*BAR_COLUMNS}
+    asked |= {"symbol", "event_time", "known_time", "close"}
+    return [name for name in BARS.names if name in asked]
 
 
 def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: str = MARKET) -> pl.DataFrame:

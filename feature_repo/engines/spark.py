@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from feature_repo.compute import BAR_COLUMNS
 from feature_repo.engines.sessions import Session, explain_missing_delta
 from feature_repo.engines.worker import STAGED, Task, compute_bucket
+from feature_repo.panel import bar_columns
 from feature_repo.spec import FeatureGroup
 from lake.clock import require_utc
 from lake.errors import FeatureError, NotReadyError
@@ -68,7 +68,7 @@ class SparkEngine:
         rows = lake.scan(BARS, version=version).select(pl.len()).collect().item()
         if not rows:
             return pl.DataFrame(schema={"path": pl.String, "year": pl.Int32, "rows": pl.Int64})
-        market = lake.read_as_of(BARS, at, where=pl.col("symbol") == MARKET, version=version).select(_columns(group))
+        market = lake.read_as_of(BARS, at, where=pl.col("symbol") == MARKET, version=version).select(bar_columns(group))
         task = Task.of(group, market, folder)
 
         def compute(bucket: pa.Table) -> pa.Table:
@@ -77,7 +77,7 @@ class SparkEngine:
         buckets = self.buckets or max(FEWEST, -(-rows // ROWS_PER_BUCKET))
         try:
             bucketed = self._bars(lake, at, version).selectExpr(
-                *_columns(group), f"pmod(hash(symbol), {buckets}) AS bucket"
+                *bar_columns(group), f"pmod(hash(symbol), {buckets}) AS bucket"
             )
             answer: Any = pl.from_arrow(bucketed.groupBy("bucket").applyInArrow(compute, STAGED).toArrow())
         except Exception as error:
@@ -115,12 +115,6 @@ class SparkEngine:
             f"Spark ({self.session.kind}) did not compute the features '{group.name}': {first} Its own log says more; "
             "QUANTLAKE_FEATURE_ENGINE=local computes the same in this process."
         )
-
-
-def _columns(group: FeatureGroup) -> list[str]:
-    """Columns of the bars that a group needs; the index is told by its close."""
-    read = {name for feature in group for name in feature.inputs if name in BAR_COLUMNS}
-    return ["symbol", "event_time", "known_time", *sorted(read | {"close"})]
 
 
 @contextmanager
