@@ -18,8 +18,9 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
 from feature_repo.delta_source import DeltaSource
 from feature_repo.locations import store_settings
-from feature_repo.point_in_time import newest_known, point_in_time_join
+from feature_repo.point_in_time import point_in_time_join
 from lake.errors import ConfigError
+from lake.merging import newest_event
 from lake.spec import INSTANT
 from lake.store import Lake
 
@@ -155,7 +156,7 @@ class DeltaOfflineStore(OfflineStore):
         columns = [*join_key_columns, *feature_name_columns, timestamp_field, created_timestamp_column or "known_time"]
 
         def compute() -> pl.DataFrame:
-            newest = newest_known(_known(config, data_source, columns, end_date), join_key_columns)
+            newest = newest_event(_known(config, data_source, columns, end_date), join_key_columns)
             if start_date > end_date:
                 return newest
             return newest.filter(pl.max_horizontal("event_time", "known_time") >= start_date)

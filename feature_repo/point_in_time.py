@@ -62,13 +62,6 @@ def point_in_time_join(
     return pl.concat([spine, values], how="horizontal")
 
 
-def newest_known(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Keep one row per key: the newest event, and of its restatements the newest known."""
-    times = rows.select(*keys, EVENT, KNOWN, pl.lit(0).alias(ALL)).with_row_index(PLACE)
-    newest = times.sort(EVENT, KNOWN, maintain_order=True).unique([*keys, ALL], keep="last", maintain_order=True)
-    return rows.select(pl.all().gather(newest[PLACE]))
-
-
 def _newest_usable(asked: pl.DataFrame, times: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Place and event of each question's answer; null where there is none.
 

@@ -60,10 +60,22 @@ def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.
 
 def newest_known(rows: pl.DataFrame, key: Sequence[str] = ("symbol", "event_time")) -> pl.DataFrame:
     """Return the newest known row of each key, sorted by the key; of rows known at once the one that stands last."""
-    ordered = rows.sort(*key, "known_time", maintain_order=True)
-    is_replaced = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key)
+    return _last_of_each(rows, key, ["known_time"])
+
+
+def newest_event(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Return one row per key, sorted by the key: the newest event, and of its restatements the newest known.
+
+    Without a key all rows are about the same.
+    """
+    return _last_of_each(rows, key, ["event_time", "known_time"])
+
+
+def _last_of_each(rows: pl.DataFrame, key: Sequence[str], times: Sequence[str]) -> pl.DataFrame:
+    ordered = rows.sort(*key, *times, maintain_order=True)
+    same_key = [pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key]
     is_last = pl.int_range(pl.len()) == pl.len() - 1
-    return ordered.filter(~is_replaced | is_last)
+    return ordered.filter(~pl.all_horizontal(pl.lit(value=True), *same_key) | is_last)
 
 
 def _repeats(name: str) -> pl.Expr:

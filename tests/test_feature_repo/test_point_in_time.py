@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo import point_in_time
-from feature_repo.point_in_time import newest_known, point_in_time_join
+from feature_repo.point_in_time import point_in_time_join
+from lake.merging import newest_event
 from lake.spec import INSTANT
 
 START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
@@ -67,13 +68,13 @@ def test_the_join_answers_like_the_oracle(
 
 @settings(max_examples=200)
 @given(rows_of)
-def test_the_newest_known_is_the_greatest_of_event_and_known(rows: list[tuple[str, int, int]]) -> None:
+def test_the_newest_event_is_the_greatest_of_event_and_known(rows: list[tuple[str, int, int]]) -> None:
     features = feature_rows(rows)
     expected = {
         key: max((r for r in features.rows() if r[0] == key), key=lambda r: (r[1], r[2]))[3]
         for key in features["key"].unique()
     }
-    assert dict(newest_known(features, ["key"]).select("key", "value").rows()) == expected
+    assert dict(newest_event(features, ["key"]).select("key", "value").rows()) == expected
 
 
 RESTATED = [("A", 0, 0), ("A", 4, 0), ("A", 4, 6)]
