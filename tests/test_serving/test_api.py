@@ -371,25 +371,6 @@ def test_an_unforeseen_error_shows_no_traceback(home, predictor):
     assert "secret" not in answer.text
 
 
-def test_status_names_the_models_and_their_proofs(client, exports, home):
-    status = client.get("/api/v1/public/models/status").json()
-    assert {m["name"]: m["digest"] for m in status["models"]} == {n: e.digest for n, e in exports.items()}
-    assert all(m["parity_max_absolute_difference"] <= 1e-5 and m["horizons"] == [1, 5] for m in status["models"])
-    assert status["problem"] is None
-    assert datetime.fromisoformat(status["market_now"]) == home.clock.now()
-
-
-def test_every_symbol_is_listed(client):
-    listed = client.get("/api/v1/public/symbols").json()["symbols"]
-    assert {entry["symbol"] for entry in listed} == set(SYMBOLS)
-    assert all(entry["has_model_input"] for entry in listed)
-
-
-def test_it_is_alive_and_ready(client):
-    assert client.get("/healthz").json() == {"status": "alive"}
-    assert client.get("/readyz").json() == {"status": "ready"}
-
-
 def test_metrics_count_by_route_template(client):
     for missing in ("a", "b", "c"):
         client.get(f"/api/v1/public/predictions/{missing}")
@@ -397,13 +378,6 @@ def test_metrics_count_by_route_template(client):
     lines = [x for x in text.splitlines() if x.startswith("quantlake_request_seconds_count{") and 'status="404"' in x]
     assert sum("predictions" in line for line in lines) == 1
     assert any('route="/api/v1/public/predictions/{prediction_id}"' in line for line in lines)
-
-
-def test_the_schema_names_every_route_and_refusal(client):
-    paths = client.get("/openapi.json").json()["paths"]
-    assert {PREDICT, BATCH, "/api/v1/public/predictions/{prediction_id}", "/api/v1/public/models/status"} <= set(paths)
-    assert {"/api/v1/public/symbols", "/healthz", "/readyz", "/metrics"} <= set(paths)
-    assert {"200", "404", "409", "422", "503"} <= set(paths[PREDICT]["post"]["responses"])
 
 
 def test_a_forecast_grows_stale_when_the_market_moves_on(home, reader, predictor):

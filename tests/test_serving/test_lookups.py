@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from datetime import datetime
 
 import pytest
 
@@ -213,3 +214,22 @@ def test_an_entry_is_answered_byte_for_byte(client, predictor):
     predictor.log.record([Entry(row, text)]).result(5)
     assert client.get(f"{PUBLIC}/predictions/{'0' * 32}").text == text
     assert log_paths(predictor.logged.configured)
+
+
+def test_status_names_the_models_and_their_proofs(client, exports, home):
+    status = client.get("/api/v1/public/models/status").json()
+    assert {m["name"]: m["digest"] for m in status["models"]} == {n: e.digest for n, e in exports.items()}
+    assert all(m["parity_max_absolute_difference"] <= 1e-5 and m["horizons"] == [1, 5] for m in status["models"])
+    assert status["problem"] is None
+    assert datetime.fromisoformat(status["market_now"]) == home.clock.now()
+
+
+def test_every_symbol_is_listed(client):
+    listed = client.get("/api/v1/public/symbols").json()["symbols"]
+    assert {entry["symbol"] for entry in listed} == set(SYMBOLS)
+    assert all(entry["has_model_input"] for entry in listed)
+
+
+def test_it_is_alive_and_ready(client):
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}

@@ -13,7 +13,7 @@ from serving.access.policy import RULES
 from serving.app import build_app
 from serving.champions import Champions
 from serving.document import PAGE, api_page
-from serving.examples import QUESTIONS, ask_all, examples, shortened
+from serving.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
 from serving.forecast_log import ForecastLog
 from serving.log_reading import LogReader
 from serving.predictor import Predictor
@@ -85,6 +85,18 @@ def test_every_route_states_what_can_happen_with_a_problem_document(schema):
                 for example in answer["content"][MEDIA_TYPE]["examples"].values():
                     validate(schema, answer["content"][MEDIA_TYPE], example["value"])
                     assert example["value"]["status"] == int(status)
+
+
+def test_the_schema_names_every_route_and_refusal(schema):
+    paths = schema["paths"]
+    assert {
+        f"{PUBLIC}/predict",
+        f"{PUBLIC}/predict/batch",
+        "/api/v1/public/predictions/{prediction_id}",
+        "/api/v1/public/models/status",
+    } <= set(paths)
+    assert {"/api/v1/public/symbols", "/healthz", "/readyz", "/metrics"} <= set(paths)
+    assert {"200", "404", "409", "422", "503"} <= set(paths[f"{PUBLIC}/predict"]["post"]["responses"])
 
 
 def test_it_says_how_to_show_a_key(schema):
