@@ -69,6 +69,8 @@ format: setup ## rewrite the files in the house format
 docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
+	@$(BIN)/python -m serving.monitoring.document
+	@$(BIN)/python -m serving.monitoring.board
 	@$(BIN)/python -m serving.document
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md

@@ -108,7 +108,7 @@ class Measure:
 
     def _note(self, scope: "Scope", status: int, seconds: float) -> None:
         route = route_of(scope)
-        metrics.request_timer(route, status).observe(seconds)
+        metrics.observe(metrics.timer(metrics.REQUEST_SECONDS, route, str(status)), seconds)
         if status >= FIRST_ERROR:
             metrics.PROBLEMS.labels(scope["state"].get("problem", "other"), str(status)).inc()
         is_worth_it = status >= FIRST_ERROR or seconds >= self._slow_seconds

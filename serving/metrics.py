@@ -6,7 +6,10 @@ into files of a common folder, and whichever answers a scrape adds them up.
 """
 
 import os
+import threading
+from bisect import bisect_left
 from collections import Counter as Tally
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,9 +90,23 @@ def _gauge(name: str, meaning: str, *labels: str, mode: Mode) -> Gauge:
     return Gauge(name, meaning, labels, multiprocess_mode=mode)
 
 
-def _histogram(name: str, meaning: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+class ManyAtOnce(Histogram):
+    """A histogram that can take many observations with one write for each bucket they fall into.
+
+    ``prometheus_client`` takes them one at a time, each with two writes into a shared file; its buckets are for
+    subclasses alone.
+    """
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Observe several amounts."""
+        self._sum.inc(sum(amounts))
+        for place, number in Tally(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(number)
+
+
+def _histogram(name: str, meaning: str, *labels: str, buckets: Sequence[float]) -> ManyAtOnce:
     METRICS.append(Metric(name, "histogram", meaning, labels))
-    return Histogram(name, meaning, labels, buckets=buckets)
+    return ManyAtOnce(name, meaning, labels, buckets=buckets)
 
 
 REQUEST_SECONDS = _histogram(
@@ -201,20 +218,34 @@ COVERAGE = _gauge(
 )
 
 
-@cache
-def request_timer(route: str, status: int) -> Any:
-    """Return what times one route and status; looked up once, since the look-up costs more than the observation."""
-    return REQUEST_SECONDS.labels(route, str(status))
+MOST_WAITING = 20_000
+"""Observations that may wait; a process that nobody lets flush does it itself."""
+_waiting: "deque[tuple[ManyAtOnce, float]]" = deque()
+_flushing = threading.Lock()
 
 
 @cache
-def _stage_timer(stage: str) -> Any:
-    return STAGE_SECONDS.labels(stage)
+def timer(metric: ManyAtOnce, *labels: str) -> ManyAtOnce:
+    """Return the part of a histogram for some labels; looked up once, since that costs more than all else here."""
+    return metric.labels(*labels)
 
 
-@cache
-def _engine_timer(model: str) -> Any:
-    return ENGINE_SECONDS.labels(model)
+def observe(part: ManyAtOnce, amount: float) -> None:
+    """Let an observation wait to be written."""
+    _waiting.append((part, amount))
+    if len(_waiting) >= MOST_WAITING:
+        flush()
+
+
+def flush() -> None:
+    """Write what waits."""
+    amounts: defaultdict[ManyAtOnce, list[float]] = defaultdict(list)
+    with _flushing:
+        for _ in range(len(_waiting)):
+            part, amount = _waiting.popleft()
+            amounts[part].append(amount)
+        for part, together in amounts.items():
+            part.observe_all(together)
 
 
 @cache
@@ -224,11 +255,11 @@ def _forecast_counter(model: str, strategy: str, kind: str) -> Any:
 
 def observe_batch(watch: "Stopwatch", rows: int) -> None:
     """Note what a micro-batch took, after its answers have gone out."""
-    BATCH_ROWS.observe(rows)
+    observe(BATCH_ROWS, rows)
     for stage, (start, end) in watch.stages.items():
-        _stage_timer(stage).observe(end - start)
+        observe(timer(STAGE_SECONDS, stage), end - start)
     for model, (start, end) in watch.engines.items():
-        _engine_timer(model).observe(end - start)
+        observe(timer(ENGINE_SECONDS, model), end - start)
 
 
 def count_logged(entries: "Sequence[Entry]") -> None:
@@ -245,6 +276,7 @@ def count_degraded(reason: str, rows: int) -> None:
 
 def exposition(configured: "Settings") -> bytes:
     """Return our numbers in Prometheus' text form, those of all workers added up."""
+    flush()
     forget_dead_workers(configured)
     return generate_latest(_Ours())
 

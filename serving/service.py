@@ -3,10 +3,12 @@
 Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import bentoml
 
+from lake.errors import QuantlakeError
 from lake.settings import settings
 from serving import connections, json_logs
 from serving.access.exposure import origins, require_safe_address
@@ -71,6 +73,8 @@ class ForecastService:
         self.predictor = Predictor.open(configured)
         batcher = Batcher(self.predictor, rows=configured.batch_rows, queue_ms=configured.queue_ms)
         put_in_service(app, self.predictor, batcher)
+        with suppress(QuantlakeError):  # the first forecast builds a calendar and more; no client is to wait for that
+            self.predictor.require_ready()
         app.state.latest.start(self.predictor.log)
         self.watcher = Watcher(self.predictor, configured).start()
 

@@ -1,10 +1,12 @@
 """A thread that looks, every few seconds, at what no request says: age of the features, readiness, what waits.
 
-Every worker has one; the worker that holds the first file of the forecast log looks for all of them.
+Every worker has one, which also writes down what was measured; the worker that holds the first file of the forecast log
+looks for all of them.
 """
 
 import logging
 import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 LOOK_SECONDS = 15.0
+FLUSH_SECONDS = 0.1
+"""How long what was measured waits to be written."""
 SYMBOLS_LOOKED_AT = 50
 WAITING = "SELECT count(*) FROM forecasts WHERE is_in_lake = 0"
 
@@ -54,6 +58,7 @@ class Watcher:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
+        metrics.flush()
         metrics.WORKERS.set(0)
 
     def look(self) -> None:
@@ -65,10 +70,12 @@ class Watcher:
                 logger.exception("what an operator is shown could not be looked at; it is tried again")
 
     def _run(self) -> None:
-        is_first = self._predictor.log.path.name == FILE
-        while is_first:
-            self.look()
-            is_first = not self._ended.wait(LOOK_SECONDS)
+        looks, look_at = self._predictor.log.path.name == FILE, 0.0
+        while not self._ended.wait(FLUSH_SECONDS):
+            metrics.flush()
+            if looks and time.monotonic() >= look_at:
+                self.look()
+                look_at = time.monotonic() + LOOK_SECONDS
 
     def _look_at_features(self) -> None:
         try:

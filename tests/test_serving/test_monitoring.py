@@ -15,6 +15,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from pydantic import BaseModel, ConfigDict
 
+from serving import metrics
 from serving.access.policy import RULES
 from serving.metrics import METRICS, PREFIX
 from serving.monitoring import board
@@ -239,3 +240,30 @@ def test_the_page_shows_the_metrics_as_they_are_declared():
     page = PAGE.read_text()
     assert page == page_with_table(page), "python -m serving.monitoring.document writes it anew"
     assert all(f"`{metric.name}`" in page for metric in METRICS)
+
+
+def test_many_observations_at_once_are_the_same_as_one_by_one():
+    amounts = [0.0001, 0.0002, 0.00020001, 0.5, 1.0, 7.0, 0.0]
+    one, many = (
+        metrics.ManyAtOnce("quantlake_probe", "for a test", buckets=metrics.FAST, registry=None) for _ in range(2)
+    )
+    for amount in amounts:
+        one.observe(amount)
+    many.observe_all(amounts)
+
+    def counted(metric):
+        return [(s.name, s.labels, s.value) for s in metric.collect()[0].samples if not s.name.endswith("_created")]
+
+    assert counted(many) == counted(one)
+
+
+def test_what_waits_is_written_whoever_forgets_to(monkeypatch):
+    monkeypatch.setattr(metrics, "MOST_WAITING", 3)
+    part = metrics.timer(metrics.STAGE_SECONDS, "wait")
+    metrics.flush()
+    before = part._sum.get()
+    for _ in range(2):
+        metrics.observe(part, 1.0)
+    assert part._sum.get() == before
+    metrics.observe(part, 1.0)
+    assert part._sum.get() == before + 3
