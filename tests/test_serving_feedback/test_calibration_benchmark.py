@@ -76,10 +76,8 @@ def test_coverage_over_time_is_drawn(lived: Lived, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_walking_forward_over_the_packaged_market_gives_every_row(tmp_path: Path) -> None:
-    from training.config import load
-
-    small = load("test")
-    splits = small.splits.model_copy(update={"test_years": calibration.YEARS, "test_stride_sessions": 1})
-    experiment = small.model_copy(update={"train_until": calibration.LAST, "splits": splits})
+    every_year = calibration.every_year()
+    short = every_year.optimisation.model_copy(update={"epochs": 1, "epoch_windows": 1_024})
+    experiment = every_year.model_copy(update={"optimisation": short})
     topic = calibration.measure(experiment, tmp_path / "calibration.png")
     assert len(topic.rows) == 2 * (4 + 4 + 3)
