@@ -1,0 +1,214 @@
+"""What an operator sees of two real workers: numbers added up, one JSON object a line, and no secret in any."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.access.keys import local_key
+from serving.figures import BandFigures, Figures, ModelFigures, write_figures
+from serving.launch import serve_command, serve_environment
+from serving.metrics import METRICS, PREFIX
+from serving.testing import headers_of, token_of
+
+PREDICT = "/api/v1/public/predict"
+SECONDS = 120.0
+WORKERS = 2
+FIGURES = Figures(
+    models=(
+        ModelFigures(model="lstm", horizon_sessions=5, forecasts=900, mean_absolute_error=0.02, pinball_loss=0.008),
+    ),
+    bands=(BandFigures(regime="calm_up", horizon_sessions=5, forecasts=900, coverage=0.79),),
+)
+
+
+class Running:
+    """Two workers, and what they wrote."""
+
+    def __init__(self, settings, process, log):
+        self.settings, self.process, self.log = settings, process, log
+        self.address = f"http://{settings.host}:{settings.port}"
+
+    def get(self, path, **options):
+        return httpx.get(f"{self.address}{path}", timeout=20, **options)
+
+    def ask(self, **headers):
+        """One forecast over a connection of its own, so that both workers get some."""
+        body = {"symbol": "AAPL", "horizon_sessions": 1}
+        return httpx.post(
+            f"{self.address}{PREDICT}", json=body, headers=headers_of(self.settings) | headers, timeout=30
+        )
+
+    def series(self):
+        """Every series of a scrape, by name and labels."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    def total(self, name, **labels):
+        wanted = set(labels.items())
+        return sum(value for (series, said), value in self.series().items() if series == name and wanted <= set(said))
+
+    def until(self, what, is_so):
+        """Wait for a value; it fails with the last one."""
+        deadline = time.monotonic() + SECONDS
+        while not is_so(found := what()):
+            assert time.monotonic() < deadline, f"still {found}"
+            time.sleep(0.1)
+        return found
+
+    def workers(self):
+        """Processes that listen for requests, the one that starts them left out."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in family if "worker.service" in " ".join(child.cmdline())]
+
+    def lines(self):
+        return self.log.read_text().splitlines()
+
+
+@contextmanager
+def started(settings, log):
+    command, environment = serve_command(settings), serve_environment(settings)
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
+        running = Running(settings, process, log)
+        try:
+            running.until(lambda: _is_ready(running), bool)
+            yield running
+        finally:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for child in family:
+                if child.is_running():
+                    child.kill()
+
+
+def _is_ready(running):
+    try:
+        return running.get("/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def running(home, tmp_path_factory):
+    settings = home.settings.model_copy(
+        update={"port": free_port(), "workers": WORKERS, "access_log": "all", "slow_ms": 60_000}
+    )
+    write_figures(settings, FIGURES)
+    with started(settings, tmp_path_factory.mktemp("operations") / "endpoint.log") as running:
+        running.until(lambda: running.total("quantlake_workers"), lambda found: found == WORKERS)
+        yield running
+
+
+def asked(running):
+    return running.total("quantlake_request_seconds_count", route=PREDICT, status="200")
+
+
+def test_requests_of_both_workers_are_counted_together_each_once(running):
+    before = asked(running)
+    logged = running.total("quantlake_forecasts_total", kind="served")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: running.ask(), range(60)))
+    assert {answer.status_code for answer in answers} == {200}
+    # Counted behind the answers, within a moment.
+    counted = running.until(lambda: asked(running), lambda found: found >= before + 60)
+    assert counted == before + 60
+    running.until(lambda: running.total("quantlake_forecasts_total", kind="served"), lambda found: found == logged + 60)
+    assert running.total("quantlake_stage_seconds_count", stage="log") > 0
+
+
+def test_a_scrape_holds_what_is_declared_and_nothing_of_the_libraries(running):
+    running.ask()
+    running.until(lambda: running.total("quantlake_ready"), lambda found: found == 1)
+    names = {name for name, _ in running.series()}
+    declared = {series for metric in METRICS for series in metric.series}
+    assert {name for name in names if not name.startswith(PREFIX)} == set()
+    assert {name.removesuffix("_created") for name in names} <= declared | {metric.name for metric in METRICS}
+    told = {
+        "quantlake_workers", "quantlake_ready", "quantlake_model_info", "quantlake_features_age_sessions",
+        "quantlake_log_waiting_rows", "quantlake_forecasts_total", "quantlake_batch_rows_count",
+        "quantlake_engine_seconds_count", "quantlake_stage_seconds_bucket", "quantlake_matured_forecasts",
+    }  # fmt: skip
+    assert told <= names
+    stages = {dict(labels)["stage"] for name, labels in running.series() if name == "quantlake_stage_seconds_count"}
+    assert stages == {"wait", "read", "compute", "compose", "log"}
+
+
+def test_models_in_service_and_figures_of_the_last_session_are_shown_once(running):
+    running.until(lambda: running.total("quantlake_band_coverage_ratio"), lambda found: found == 0.79)
+    assert running.total("quantlake_forecast_absolute_error_ratio", model="lstm", horizon_sessions="5") == 0.02
+    models = {
+        dict(labels)["model"]: value
+        for (name, labels), value in running.series().items()
+        if name == "quantlake_model_info"
+    }
+    assert {model for model, value in models.items() if value == 1} == {"lstm", "naive", "ridge"}
+
+
+def test_no_label_holds_what_a_client_chose(running):
+    for symbol in ("AAPL", "NOPE"):
+        httpx.post(f"{running.address}{PREDICT}", json={"symbol": symbol}, headers=headers_of(running.settings))
+        running.get(f"/api/v1/public/regime/{symbol}?x=HIDDENHERE", headers=headers_of(running.settings))
+        running.get(f"/nowhere/{symbol}/HIDDENHERE")
+    text = running.get("/metrics").text
+    assert not [word for word in ("AAPL", "NOPE", "HIDDENHERE", "nowhere") if word in text]
+
+
+def test_a_worker_that_was_killed_is_counted_no_longer_and_what_it_counted_stays(running):
+    before = running.until(lambda: asked(running), lambda found: found == asked(running) > 0)
+    victim = running.workers()[0]
+    victim.kill()
+    running.until(lambda: _scraped(running), lambda found: found == WORKERS)
+    running.until(lambda: len(running.workers()), lambda found: found == WORKERS)
+    running.until(lambda: _scraped(running), lambda found: found == WORKERS)
+    assert asked(running) == before
+
+
+def _scraped(running):
+    try:
+        return running.total("quantlake_workers")
+    except httpx.HTTPError:
+        return None
+
+
+def test_every_line_is_json_and_follows_its_request(running):
+    answer = running.ask(**{"x-correlation-id": "followed-1"})
+    assert answer.headers["x-correlation-id"] == "followed-1"
+    said = running.until(lambda: [x for x in running.lines() if "followed-1" in x], bool)
+    (line,) = map(json.loads, said)
+    assert line["forecast_ids"] == [answer.json()["prediction_id"]]
+    assert all(isinstance(json.loads(line), dict) for line in running.lines())
+
+
+def test_no_secret_is_in_the_whole_output_of_the_service(running):
+    key, token = local_key(running.settings), token_of(running.settings)
+    running.get(f"/{key}", headers={"authorization": f"Bearer {token}", "x-correlation-id": key})
+    running.get(f"/api/v1/public/symbols?token={token}")
+    running.ask(**{"user-agent": key})
+    text = running.log.read_text()
+    assert len(text.splitlines()) > 5
+    assert key.rpartition("_")[2] not in text
+    assert token.rpartition(".")[2] not in text
