@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; anything else was said by whoever logged."""
-SECRET = re.compile(rf"\b{PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{8,}")
+SECRET = re.compile(rf"\b{PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{{8,}}")
 """Keys and tokens, cut short or whole. Nothing of ours logs one; a message of a library could."""
 HIDDEN = "[secret]"
 FOLLOWED = ("bentoml", "uvicorn", "uvicorn.error", "uvicorn.access", "circus")
