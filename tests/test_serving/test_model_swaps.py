@@ -18,14 +18,12 @@ import pytest
 
 from feature_repo.online import OnlineReader
 from feature_repo.windows import to_model_input
-from lake.durable import write_durably
 from lake.universe import SYMBOLS
 from serving.blend import Member, blend, name_blend
 from serving.bundles import PARITY_FILE
 from serving.calibration import calibrate
 from serving.deployment.placing import place
 from serving.deployment.record import (
-    SERVING_FILE,
     Release,
     deployment_or_none,
     moving,
@@ -135,20 +133,27 @@ def asking(client, settings, rate=RATE):
 
 
 @pytest.fixture(scope="module")
-def swappable(home):
-    """The home on another port; its deployment is put back afterwards."""
-    before = (home.settings.models / SERVING_FILE).read_text()
+def apart(home):
+    """The home on another port."""
     port = home.settings.port + 7 if home.settings.port < 65_000 else home.settings.port - 700
-    yield home.settings.model_copy(update={"port": port})
-    write_durably(home.settings.models / SERVING_FILE, before)
-    for folder in home.settings.models.glob("*/9*"):
-        shutil.rmtree(folder)
+    return home.settings.model_copy(update={"port": port})
 
 
 @pytest.fixture(scope="module")
-def client(swappable):
-    with serving(swappable) as running:
+def client(apart):
+    with serving(apart) as running:
         yield running
+
+
+@pytest.fixture
+def swappable(apart, client):
+    """The home whose deployment is put back afterwards, and the service with it."""
+    before = read_deployment(apart)
+    yield apart
+    write_deployment(apart, before)
+    until(lambda: (served(client), served(client, "lstm")) == (before.versions["ridge"], before.versions["lstm"]))
+    for folder in apart.models.glob("*/9*"):
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
