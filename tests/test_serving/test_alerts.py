@@ -1,0 +1,162 @@
+"""Every alert, evaluated by a real Prometheus on scraped numbers: silent while all is well, heard when it is not."""
+
+import http.server
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving import metrics
+from serving.monitoring import board
+
+FOLDER = Path(board.__file__).parent
+SECONDS = 90.0
+LATER = 15.0
+"""Seconds after a change until what Prometheus says counts."""
+
+pytestmark = pytest.mark.slow
+
+
+def well():
+    """One more second in which all is well."""
+    for _ in range(1_000):
+        metrics.observe(metrics.timer(metrics.REQUEST_SECONDS, "/api/v1/public/predict", "200"), 0.003)
+    metrics.READY.set(1)
+    metrics.FEATURES_AGE_SESSIONS.set(0)
+    metrics.LOG_WAITING.set(10)
+    metrics.COVERAGE.labels("calm_up", "5").set(0.8)
+    metrics.LIMITED.labels("shared").inc()
+    for quiet in (
+        metrics.PROBLEMS.labels("overloaded", "503"),
+        metrics.PROBLEMS.labels("no-model", "503"),
+        metrics.DEGRADED.labels("refused"),
+        metrics.LIMITED.labels("local"),
+        metrics.MODEL_REFUSALS.labels("lstm"),
+    ):
+        quiet.inc(0)
+
+
+def ill():
+    """One more second in which nothing is."""
+    for status, seconds in (("200", 0.6), ("500", 0.1), ("503", 0.1)):
+        for _ in range(100):
+            metrics.observe(metrics.timer(metrics.REQUEST_SECONDS, "/api/v1/public/predict", status), seconds)
+    metrics.READY.set(0)
+    metrics.FEATURES_AGE_SESSIONS.set(3)
+    metrics.LOG_WAITING.set(2_000_000)
+    metrics.COVERAGE.labels("calm_up", "5").set(0.6)
+    metrics.PROBLEMS.labels("overloaded", "503").inc(100)
+    metrics.PROBLEMS.labels("no-model", "503").inc(1)
+    metrics.DEGRADED.labels("refused").inc(1)
+    metrics.LIMITED.labels("local").inc(1)
+    metrics.MODEL_REFUSALS.labels("lstm").inc(1)
+    metrics.STREAM_DROPPED.inc(5)
+
+
+@contextmanager
+def scraped(settings):
+    """A server of the real exposition; gives its port and what happens in the second before each scrape."""
+    state = {"second": well}
+
+    class Metrics(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            state["second"]()
+            body = metrics.exposition(settings)
+            self.send_response(200)
+            self.send_header("content-type", "text/plain; version=0.0.4")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *said):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port, state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def prometheus(folder, target):
+    """Prometheus with our files, everything at once: every second, and no alert waits. Gives a way to ask it."""
+    rules = yaml.safe_load((FOLDER / "alerts.yaml").read_text())
+    for group in rules["groups"]:
+        group["interval"] = "1s"
+        for rule in group["rules"]:
+            rule.pop("for", None)
+    configured = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
+    configured["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    configured["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
+    (folder / "alerts.yaml").write_text(yaml.safe_dump(rules))
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(configured))
+    port = free_port()
+    command = [
+        shutil.which("prometheus"),
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        yield lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10))["data"]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def firing(ask):
+    """Alerts by name: whether they fire; every rule must have been evaluated without an error."""
+    rules = [rule for group in ask("/api/v1/rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    return {rule["name"]: rule["state"] == "firing" for rule in rules}
+
+
+def until(ask, is_so):
+    deadline, found = time.monotonic() + SECONDS, None
+    while time.monotonic() < deadline:
+        try:
+            found = firing(ask)
+        except (OSError, AssertionError) as error:
+            found = error
+        else:
+            if is_so(found):
+                return found
+        time.sleep(0.5)
+    raise AssertionError(found)
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
+def test_every_alert_is_silent_while_all_is_well_and_fires_when_it_is_not(settings, tmp_path):
+    with scraped(settings) as (port, state), prometheus(tmp_path, port) as ask:
+        until(ask, lambda found: not any(found.values()))
+        begun = time.monotonic()
+        while time.monotonic() < begun + LATER:
+            assert not any(firing(ask).values())
+            time.sleep(1)
+        state["second"] = ill
+        names = set(firing(ask))
+        found = until(ask, lambda found: sum(found.values()) == len(names) - 1)
+        assert {name for name, fires in found.items() if not fires} == {"QuantlakeDown"}
+        state["second"] = None  # the service answers no scrape any more
+        until(ask, lambda found: found["QuantlakeDown"])
