@@ -144,14 +144,14 @@ class Deployment(BaseModel):
     def promoted(self, model: str, release: Release) -> "Deployment":
         """Return this with a version in service, the one before remembered, and no trial of that same version."""
         before = self.champions.get(model)
-        former = self.former.get(model, ())
+        former = [one for one in self.former.get(model, ()) if one != release.version]
         if before is not None and before.version != release.version:
-            former = (*(one for one in former if one != before.version), before.version)[-KEPT_FORMER:]
+            former = [*(one for one in former if one != before.version), before.version]
         kept = tuple(c for c in self.challengers if (c.model, c.version) != (model, release.version))
         return self.knowing(model, release).model_copy(
             update={
                 "champions": self.champions | {model: release},
-                "former": self.former | {model: former},
+                "former": self.former | {model: tuple(former[-KEPT_FORMER:])},
                 "challengers": kept,
             }
         )

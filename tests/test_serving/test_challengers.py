@@ -16,7 +16,7 @@ from serving.app import build_app
 from serving.champions import Champions, OnTrial
 from serving.deployment.candidates import Loaded
 from serving.deployment.moves import Office, promote, put_on_trial, roll_back
-from serving.deployment.record import Challenger, Deployment, read_deployment, write_deployment
+from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
 from serving.draining import as_rows
 from serving.forecast_log import ForecastLog
@@ -342,3 +342,10 @@ def test_a_deployment_is_read_as_it_was_written(office):
     before = read_deployment(office.configured)
     write_deployment(office.configured, before)
     assert read_deployment(office.configured) == before
+
+
+def test_a_version_is_never_its_own_way_back():
+    deployment = Deployment()
+    for version in ("1", "2", "3", "1", "3"):
+        deployment = deployment.promoted("lstm", Release(version=version, digest=version * 64))
+    assert (deployment.versions["lstm"], deployment.former["lstm"]) == ("3", ("2", "1"))
