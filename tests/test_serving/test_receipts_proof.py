@@ -24,12 +24,14 @@ from dagster_project.resources import Platform
 from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
 from feature_repo.windows import window_hash
 from lake import maintenance
+from lake.clock import SystemClock
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.api.receipts import CodeRead, ReceiptAnswer
 from serving.app import build_app
+from serving.deployment.record import Challenger, read_deployment, write_deployment
 from serving.draining import drain
 from serving.predictor import Predictor
 from serving.receipts import testing as at_home
@@ -107,6 +109,24 @@ def test_what_waits_in_the_log_survives_a_vacuum_that_does_not_drain(mine: at_ho
     maintenance.keep_house(mine.lake, SPECS, keep=timedelta(0))
     waiting = [one for one in replay(mine.lake, mine.settings) if one.kind == "scheduled"]
     assert counts(waiting) == {"equal": 300, "close": 0, "differs": 0, "unknown": 0}
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_what_challengers_said_comes_out_equal_too(mine: at_home.Home, variant: Any, put: Any, mode: Any) -> None:
+    bundle = variant("ridge", 1)
+    put(mine.settings, bundle, "2", is_champion=False)
+    trial = Challenger(
+        model="ridge", version="2", digest=bundle.digest, mode=mode, share=1.0, since=SystemClock().now()
+    )
+    write_deployment(mine.settings, read_deployment(mine.settings).on_trial(trial))
+    made = at_home.serve(mine, 20, seed=9)
+    found = replay(mine.lake, mine.settings, newest=made)
+    assert counts(found)["equal"] == made
+    digests = {
+        kind: {use.digest for use in stored(mine, kind, newest=made).receipt.models} for kind in ("served", "shadow")
+    }
+    assert bundle.digest in digests["shadow" if mode == "shadow" else "served"]
+    assert bundle.digest not in digests["served" if mode == "shadow" else "shadow"]
 
 
 def test_the_same_seed_draws_the_same_forecasts(said: at_home.Home) -> None:
@@ -312,11 +332,18 @@ def test_the_nightly_sample_blocks_on_a_difference(mine: at_home.Home, monkeypat
 
 
 def stored(
-    home: at_home.Home, kind: str, *, symbol: str | None = None, model: str | None = None, waits: bool = False
+    home: at_home.Home,
+    kind: str,
+    *,
+    symbol: str | None = None,
+    model: str | None = None,
+    waits: bool = False,
+    newest: int | None = None,
 ) -> Case:
     """One stored forecast of a kind, not of the symbol that is used to hold others against."""
-    is_mine = pl.col("kind") == kind
-    found = cases(home.lake, home.settings, identities(home.lake, home.settings, where=is_mine))
+    where = pl.col("kind") == kind if newest is None else None
+    ids = identities(home.lake, home.settings, where=where, newest=newest)
+    found = [case for case in cases(home.lake, home.settings, ids) if case.row["kind"] == kind]
     return next(
         case
         for case in sorted(found, key=lambda case: case.forecast_id)
