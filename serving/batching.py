@@ -24,11 +24,47 @@ if TYPE_CHECKING:
 
 LARGE_ROWS = 128
 """A question for more symbols than this is computed on its own, beside the batches of small ones."""
-SMOOTHING = 0.2
-"""Weight of the newest batch in how long the next ones are expected to take."""
+WINDOW_SECONDS = 0.05
+SMOOTHING = 0.5
+"""Weight of the newest window in how fast the next questions are expected to be answered."""
 
 Outcome = Answers | QuantlakeError
 Waiting = tuple[Question, "asyncio.Future[Answers]"]
+
+
+class Pace:
+    """How many forecasts are under way, and how fast they have been answered while there was no rest.
+
+    It counts from question to answer, so it sees whatever they wait for: engine, disk, or the event loop itself.
+    """
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._each_seconds, self._since, self._answered = 0.0, 0.0, 0
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long those under way will take."""
+        return self.under_way * self._each_seconds
+
+    def begin(self, rows: int) -> None:
+        """Count a question."""
+        if not self.under_way:
+            self._since, self._answered = time.perf_counter(), 0
+        self.under_way += rows
+
+    def end(self, rows: int) -> None:
+        """Count its answer, or its failure."""
+        self.under_way -= rows
+        self._answered += rows
+        now = time.perf_counter()
+        each = (now - self._since) / self._answered
+        if not self.under_way:
+            # It had time to rest, so together they may be quicker than this, and are not slower.
+            self._each_seconds = min(self._each_seconds or each, each)
+        elif now - self._since >= WINDOW_SECONDS:
+            self._each_seconds += SMOOTHING * (each - self._each_seconds) if self._each_seconds else each
+            self._since, self._answered = now, 0
 
 
 class Batcher:
@@ -41,23 +77,23 @@ class Batcher:
     rows
         Most forecasts of one batch; one engine call on more falls out of the processor's cache.
     queue_ms
-        How long a question may be expected to wait; one that would wait longer is refused at once.
+        How long a question may be expected to wait; one that would wait longer is refused at once, unless less than
+        half a batch is under way: then it is in the next batch, and nothing is gained by asking again.
     """
 
     def __init__(self, predictor: "Predictor", *, rows: int = 128, queue_ms: float = 250.0) -> None:
         self._predictor, self._rows, self._queue_seconds = predictor, rows, queue_ms / 1e3
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._batch_seconds = 0.0
+        self._pace = Pace()
         self._thread: threading.Thread | None = None
 
     @property
     def expected_seconds(self) -> float:
-        """How long a question that comes now will wait for its answer, by what the last batches took.
+        """How long a question that comes now will wait for its answer, by how fast the last ones were answered.
 
-        Zero when none waits: the next one is always taken, so that what has become quick again is found out.
+        Zero when none is under way: the next one is always taken, so that what has become quick again is found out.
         """
-        waiting = self._waiting.qsize()
-        return (1 + waiting // self._rows) * self._batch_seconds if waiting else 0.0
+        return self._pace.expected_seconds
 
     async def ask(self, question: Question) -> Answers:
         """Return the answers, all of them on disk; for the errors see `Predictor.predict`.
@@ -67,20 +103,23 @@ class Batcher:
         OverloadedError
             If it would wait for longer than is allowed.
         """
-        if self.expected_seconds > self._queue_seconds:
+        if self._pace.under_way >= self._rows // 2 and self.expected_seconds > self._queue_seconds:
             raise OverloadedError(
-                f"{self._waiting.qsize()} questions wait already, about {self.expected_seconds * 1e3:.0f} ms; at most "
+                f"{self._pace.under_way} forecasts are under way, about {self.expected_seconds * 1e3:.0f} ms; at most "
                 f"{self._queue_seconds * 1e3:.0f} ms are allowed. Ask again a little later."
             )
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="forecasts", daemon=True)
             self._thread.start()
         answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        self._pace.begin(len(question.symbols))
         self._waiting.put((question, answers))
         try:
             return await asyncio.wait_for(answers, LOG_SECONDS)
         except TimeoutError as error:
             raise LogError(f"No forecast could be computed and logged within {LOG_SECONDS:.0f} s.") from error
+        finally:
+            self._pace.end(len(question.symbols))
 
     def close(self) -> None:
         """Compute what waits, then end the thread."""
@@ -91,9 +130,7 @@ class Batcher:
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
             batch, is_last = self._gather(first)
-            started = time.perf_counter()
             self._answer(batch)
-            self._batch_seconds += SMOOTHING * (time.perf_counter() - started - self._batch_seconds)
             if is_last:
                 return
 
