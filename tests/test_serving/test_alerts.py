@@ -36,7 +36,7 @@ def well():
     metrics.LIMITED.labels("shared").inc()
     for quiet in (
         metrics.PROBLEMS.labels("overloaded", "503"),
-        metrics.PROBLEMS.labels("no-model", "503"),
+        metrics.PROBLEMS.labels("model-not-available", "503"),
         metrics.DEGRADED.labels("refused"),
         metrics.LIMITED.labels("local"),
         metrics.MODEL_REFUSALS.labels("lstm"),
@@ -54,7 +54,7 @@ def ill():
     metrics.LOG_WAITING.set(2_000_000)
     metrics.COVERAGE.labels("calm_up", "5").set(0.6)
     metrics.PROBLEMS.labels("overloaded", "503").inc(100)
-    metrics.PROBLEMS.labels("no-model", "503").inc(1)
+    metrics.PROBLEMS.labels("model-not-available", "503").inc(1)
     metrics.DEGRADED.labels("refused").inc(1)
     metrics.LIMITED.labels("local").inc(1)
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)

@@ -225,6 +225,12 @@ def test_the_page_says_what_to_do_about_every_alert():
     assert {rule["alert"] for rule in alerts()} <= sections
 
 
+def test_the_page_names_the_problems_behind_an_alert_as_they_are():
+    section = PAGE.read_text().partition("### QuantlakeUnavailable")[2].partition("###")[0]
+    kinds = {kind.slug for kind in KINDS if kind.status == 503}
+    assert set(re.findall(r"`([a-z-]+)`", section)) == kinds - {"overloaded", "not-available"}
+
+
 @pytest.mark.parametrize(
     ("kind", "path"), [("rules", ALERTS), ("config", SCRAPE)], ids=["alert rules", "scrape configuration"]
 )
