@@ -70,8 +70,7 @@ class Running:
 
     def workers(self):
         """Processes that listen for requests, the one that starts them left out."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in family if "worker.service" in " ".join(child.cmdline())]
+        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_worker(child)]
 
     def lines(self):
         return self.log.read_text().splitlines()
@@ -181,10 +180,17 @@ def test_a_worker_that_was_killed_is_counted_no_longer_and_what_it_counted_stays
     before = running.until(lambda: asked(running), lambda found: found == asked(running) > 0)
     victim = running.workers()[0]
     victim.kill()
-    running.until(lambda: _scraped(running), lambda found: found == WORKERS)
+    running.until(lambda: _is_worker(victim), lambda found: not found)
     running.until(lambda: len(running.workers()), lambda found: found == WORKERS)
     running.until(lambda: _scraped(running), lambda found: found == WORKERS)
     assert asked(running) == before
+
+
+def _is_worker(process):
+    try:
+        return "worker.service" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended, and waits to be noticed
+        return False
 
 
 def _scraped(running):
