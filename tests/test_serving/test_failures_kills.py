@@ -124,6 +124,7 @@ def ask_at_once(settings, address, while_under_way):
     return clients.told[before:], clients
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_is_under_way(own, already):
     """For a worker alone: it ends by the signal, after the last answer."""
     with Lives(SCRIPT, serve_environment(own)) as lives:
@@ -160,6 +161,7 @@ def test_sigterm_drains_through_the_supervisor_under_load(own, already):
     assert {one.status for one in late.told} == {0}
 
 
+@pytest.mark.slow
 def test_with_two_workers_a_kill_is_over_within_a_second(own, already):
     """The other one answers at once, while the supervisor starts the next."""
     two = own.model_copy(update={"workers": 2})
