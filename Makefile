@@ -80,7 +80,7 @@ constraints.txt: ; # made by `make lock`
 
 .PHONY: lock
 lock: ## resolve constraints.txt anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --extra sample --extra notebooks --extra dev --extra spark $(FIND_LINKS) --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra sample --extra notebooks --extra dev --extra spark --extra otel $(FIND_LINKS) --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
 	@sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' constraints.txt
 
 clean: ## remove everything generated, the lake included

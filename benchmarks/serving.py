@@ -1,4 +1,4 @@
-"""The endpoint under load, beside the bare engine call, an application without framework, and itself without batching."""
+"""The endpoint under load, beside the bare engine call, a bare application, and itself without batching."""
 
 import asyncio
 import os
@@ -55,51 +55,37 @@ def measure(configured: Settings | None = None) -> Topic:
         full = _together({"ours": ours, "raw": raw, "unbatched": unbatched}, requests)
         open_connections = [_open(ours, requests, rate) for rate in RATES]
         batching = asyncio.run(_batching_alone(configured))
-    loop, scoring = _scoring(models, rows)
     figures = [
         Figure("P9 served p95, one client / bare engine call", lone["bare"], lone["ours"], 3.0, 2.2),
-        Figure(
-            f"P10 throughput, {CLIENTS} clients / raw ASGI around the same call",
-            full["raw"].rate,
-            full["ours"].rate,
-            0.5,
-            0.75,
-            more_is_better=True,
-            unit="/s",
-        ),
-        *(
-            Figure(
-                f"P11 p95 at {rate * 60:,.0f}/min over {CONNECTIONS} connections / 10 ms",
-                10.0,
-                result.percentile(95),
-                1.0,
-            )
-            for rate, result in zip(RATES, open_connections, strict=True)
-        ),
-        Figure("P12 batching, lone client: added / 0.1 ms", 0.1, max(batching, 1e-3), 1.0),
-        Figure(
-            f"P12 throughput, {CLIENTS} clients: batching / none",
-            full["unbatched"].rate,
-            full["ours"].rate,
-            1.5,
-            2.0,
-            more_is_better=True,
-            unit="/s",
-        ),
-        Figure(f"P14 scoring {SCORED:,} windows / bare chunked engine loop", loop, scoring, 1.3, 1.1),
+        _throughput("raw ASGI around the same call", full["raw"], full["ours"], "P10", 0.5, 0.75),
+        *(_deadline(rate, result) for rate, result in zip(RATES, open_connections, strict=True)),
+        Figure("P12 batching, added for a lone client / 0.1 ms", 0.1, batching, 1.0),
+        _throughput("itself without batching", full["unbatched"], full["ours"], "P12", 1.5, 2.0),
+        Figure(f"P14 scoring {SCORED:,} windows / bare chunked engine loop", *_scoring(models, rows), 1.3, 1.1),
     ]
-    notes = [
-        f"models of the blend: {', '.join(models.engines)}; workers: {configured.workers}; every request carries a key, is "
-        "measured, and is in the forecast log, flushed to disk, before it is answered",
+    said = {f"{name}, {CLIENTS} clients": result for name, result in full.items()}
+    said |= {
+        f"{rate:.0f} requests a second over {CONNECTIONS} connections": result
+        for rate, result in zip(RATES, open_connections, strict=True)
+    }
+    notes = (
+        f"models of the blend: {', '.join(models.engines)}; processes that answer: {configured.workers}",
+        "every request carries a key, is measured, and is in the forecast log, flushed to disk, before it is answered",
         f"one client: p50 {lone['p50']:.2f} ms",
-        *(f"{name}, {CLIENTS} clients: {_said(result)}" for name, result in full.items()),
-        *(
-            f"{rate:.0f} requests a second over {CONNECTIONS} connections: {_said(result)}"
-            for rate, result in zip(RATES, open_connections, strict=True)
-        ),
-    ]
+        *(f"{name}: {_said(result)}" for name, result in said.items()),
+    )
     text = f"Rivals and ours in {TURNS} turns of {SECONDS:.0f} s each; the clients share the machine with the service."
-    return Topic("Serving", text, RATIO, tuple(figure.to_row() for figure in figures), tuple(notes))
+    return Topic("Serving", text, RATIO, tuple(figure.to_row() for figure in figures), notes)
+
+
+def _throughput(rival: str, theirs: Result, ours: Result, number: str, must: float, aim: float) -> Figure:
+    what = f"{number} throughput, {CLIENTS} clients / {rival}"
+    return Figure(what, theirs.rate, ours.rate, must, aim, more_is_better=True, unit="/s")
+
+
+def _deadline(rate: float, result: Result) -> Figure:
+    what = f"P11 p95 at {rate * 60:,.0f}/min over {CONNECTIONS} connections / 10 ms"
+    return Figure(what, 10.0, result.percentile(95), 1.0)
 
 
 @contextmanager

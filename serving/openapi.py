@@ -44,9 +44,6 @@ FURTHER: dict[str, tuple[int, ...]] = {
     "/api/v1/public/regime/{symbol}": (409,),
     "/api/v1/public/strategy/{symbol}": (409,),
     "/api/v1/internal/models/benchmark": (409,),
-    "/api/v1/internal/models/shadow": (404, 409),
-    "/api/v1/internal/models/canary": (404, 409),
-    "/api/v1/internal/models/rollback": (404, 409),
 }
 """Statuses that follow neither from a key, nor from a body, nor from a name in the path."""
 

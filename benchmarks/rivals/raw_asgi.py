@@ -1,7 +1,7 @@
 """The floor of an endpoint: an application without framework that parses, calls the engines and answers.
 
-``python -m benchmarks.rivals.raw_asgi PORT``: uvicorn on the loopback address, until it is ended. Nothing is read online,
-authorised, measured or logged, and every question is answered from the same window.
+``python -m benchmarks.rivals.raw_asgi PORT``: uvicorn on the loopback address, until it is ended. Nothing is read
+online, authorised, measured or logged, and every question is answered from the same window.
 """
 
 import json

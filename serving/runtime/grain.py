@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 GRAINS = (1, 2, 4, 8, 16)
 """Grains that are tried, the finest first; each divides a chunk."""
+ALONE = 0
+"""Grain of a model whose bits depend on where in a batch a window stands: it is given one window at a time."""
 PROBE_WINDOWS = 16
 CALM_VOLATILITY = 0.25
 
@@ -40,7 +42,7 @@ def probe_windows(signature: "Signature", count: int) -> "NDArray[np.float32]":
 
 
 def measure_grain(run: "Run", signature: "Signature") -> int:
-    """Return the smallest grain whose multiples all give a window the same bits, wherever it stands.
+    """Return the smallest grain whose multiples all give a window the same bits, wherever it stands; else `ALONE`.
 
     Parameters
     ----------
@@ -50,14 +52,16 @@ def measure_grain(run: "Run", signature: "Signature") -> int:
     Raises
     ------
     EngineError
-        If no grain does.
+        If a window does not have the same bits twice even alone.
     """
     x = probe_windows(signature, PROBE_WINDOWS)
     for grain in GRAINS:
         if _is_steady(run, x, grain):
             return grain
+    if _are_same(_one_by_one(run, x), _one_by_one(run, x)):
+        return ALONE
     raise EngineError(
-        f"Model '{signature.name}' answers with other bits in every batch on this processor, so no forecast of it "
+        f"Model '{signature.name}' does not answer twice with the same bits on this processor, so no forecast of it "
         "could be recomputed. Export and promote it again, or set QUANTLAKE_ENGINE_THREADS=1."
     )
 
@@ -66,6 +70,10 @@ def fill_up(x: "NDArray[np.float32]", grain: int) -> "NDArray[np.float32]":
     """Repeat the last window until the batch is a multiple of the grain."""
     surplus = -len(x) % grain
     return x if not surplus else np.concatenate([x, np.repeat(x[-1:], surplus, axis=0)])
+
+
+def _one_by_one(run: "Run", x: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    return np.concatenate([run(window[None]) for window in x])
 
 
 def _is_steady(run: "Run", x: "NDArray[np.float32]", grain: int) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.runtime.base import CHUNK_WINDOWS, require_input, require_output
-from serving.runtime.grain import fill_up, measure_grain
+from serving.runtime.grain import ALONE, fill_up, measure_grain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,8 @@ class OnnxEngine:
     ----------
     grain
         Batches are filled up to a multiple of it, so that on a processor the answer for a window has the same bits in
-        whatever batch it is computed. On other devices it is 1, and the last bits may depend on the batch.
+        whatever batch it is computed; `ALONE` where only a batch of one has it. On other devices it is 1, and the last
+        bits may depend on the batch.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class OnnxEngine:
         require_input(x, self.signature)
         if not len(x):
             return np.empty((0, len(self.signature.horizons), len(self.signature.quantiles)), np.float32)
-        filled = fill_up(x, self.grain)
-        chunks = [self._run(filled[start : start + CHUNK_WINDOWS]) for start in range(0, len(filled), CHUNK_WINDOWS)]
+        filled, step = (x, 1) if self.grain == ALONE else (fill_up(x, self.grain), CHUNK_WINDOWS)
+        chunks = [self._run(filled[start : start + step]) for start in range(0, len(filled), step)]
         y = (chunks[0] if len(chunks) == 1 else np.concatenate(chunks))[: len(x)]
         require_output(y, self.signature, len(x))
         return y

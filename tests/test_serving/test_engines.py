@@ -14,9 +14,10 @@ from lake.settings import Settings
 from serving.export import export_model
 from serving.runtime import load_engine, tensorrt
 from serving.runtime.base import require_output
-from serving.runtime.grain import measure_grain
+from serving.runtime.grain import ALONE, measure_grain
 from serving.runtime.onnx import OnnxEngine
 from training.models import InputSpec, OutputSpec, build_network
+from training.models.trees import fit_trees
 from training.scaling import fit_scaler
 
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
@@ -118,9 +119,34 @@ def test_a_file_with_unsteady_bits_is_filled_up_to_its_grain(exports, networks, 
     assert not all((found == expected[: len(found)]).all() for found in bare)
 
 
+def test_a_model_whose_bits_depend_on_the_place_is_given_one_window_at_a_time(exports, inputs):
+    engine = OnnxEngine(exports["ridge"])
+    run = engine._run
+
+    def by_place(x):
+        places = np.arange(len(x), dtype=np.float32)[:, None, None]
+        return run(x) + places * np.float32(1e-6)
+
+    assert measure_grain(by_place, engine.signature) == ALONE
+    expected = engine.predict(inputs[:5])
+    engine._run, engine.grain = by_place, ALONE
+    assert (engine.predict(inputs[:5]) == expected).all()
+    assert not (by_place(inputs[:5]) == expected).all()
+
+
+def test_trees_of_any_number_have_the_same_bits_in_every_batch(inputs, tmp_path):
+    spec, outputs = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions), OutputSpec()
+    y = np.random.default_rng(5).normal(0, 0.02, (len(inputs), 2)).astype(np.float32)
+    network = fit_trees(
+        build_network("lightgbm", spec, outputs, fit_scaler(inputs)), inputs, y, rounds=5, rows_per_leaf=20
+    )
+    bundle = export_model(network, "lightgbm", FORECAST_V1, {}, inputs, tmp_path / "trees", train_until=TRAIN_UNTIL)
+    assert OnnxEngine(bundle).grain == 1
+
+
 def test_an_engine_that_is_never_steady_is_refused(exports, inputs):
     random = np.random.default_rng(0)
-    with pytest.raises(EngineError, match="other bits in every batch"):
+    with pytest.raises(EngineError, match="does not answer twice with the same bits"):
         measure_grain(lambda x: random.standard_normal((len(x), 2, 3)).astype(np.float32), exports["lstm"].signature)
 
 
