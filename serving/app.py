@@ -15,6 +15,7 @@ from serving.batching import Batcher
 from serving.latest import LatestForecasts
 from serving.routes import forecasts, lookups, operators, receipts, status, streams, tokens
 from serving.routes import problems as problem_pages
+from serving.shedding import Shed
 from serving.streaming import Hub
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", t
     behind: ASGIApp = Guard(middleware.LimitBody(forecasts.Quick(app, framework)))
     behind = CORSMiddleware(behind, **origins) if origins else behind
     measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
-    return arrival.Correlate(measured if tracing is None else tracing.wrap(measured))
+    return Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))
 
 
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:

@@ -95,6 +95,11 @@ class Batcher:
         """
         return self._pace.expected_seconds
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a question that comes now is refused."""
+        return self._pace.under_way >= self._rows // 2 and self.expected_seconds > self._queue_seconds
+
     async def ask(self, question: Question) -> Answers:
         """Return the answers, all of them on disk; for the errors see `Predictor.predict`.
 
@@ -103,7 +108,7 @@ class Batcher:
         OverloadedError
             If it would wait for longer than is allowed.
         """
-        if self._pace.under_way >= self._rows // 2 and self.expected_seconds > self._queue_seconds:
+        if self.is_full:
             raise OverloadedError(
                 f"{self._pace.under_way} forecasts are under way, about {self.expected_seconds * 1e3:.0f} ms; at most "
                 f"{self._queue_seconds * 1e3:.0f} ms are allowed. Ask again a little later."
