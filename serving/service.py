@@ -3,6 +3,7 @@
 Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
 """
 
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +29,8 @@ require_safe_address(configured)
 connections.use()
 tracing = Tracing.of(configured)
 app = build_app(origins=origins(configured), configured=configured, tracing=tracing)
+SWITCH_SECONDS = 0.0005
+"""Longest wait of the event loop for the thread that computes; Python's own is ten times that, for each turn."""
 
 
 class AnswerFirst:
@@ -69,6 +72,7 @@ class ForecastService:
 
     def __init__(self) -> None:
         keep_out_training()
+        sys.setswitchinterval(SWITCH_SECONDS)
         json_logs.install(configured)
         self.predictor = Predictor.open(configured)
         batcher = Batcher(self.predictor, rows=configured.batch_rows, queue_ms=configured.queue_ms)
