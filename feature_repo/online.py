@@ -17,7 +17,7 @@ import numpy.typing as npt
 from feature_repo.generations import Generation
 from feature_repo.online_calibration import HeldCalibration, calibration_in_force
 from feature_repo.online_source import Fetched, OnlineSource, Part, Source
-from feature_repo.online_views import CALIBRATION, REGIME, STRATEGY, VIEWS, OnlineView, view_named, window_view
+from feature_repo.online_views import CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.snapshot import Snapshot
 from feature_repo.windows import FORECAST_V1, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
@@ -310,7 +310,7 @@ class OnlineReader:
     ) -> list[tuple[str, ...]]:
         """Names of the expired views behind each symbol."""
         views, parts = (self._window, STRATEGY, REGIME), fetched.parts[:3]
-        oldest = [_oldest(view, now) for view in views]
+        oldest = [_oldest(view.ttl, now) for view in views]
         if not any(part.held and part.event.min() < at for part, at in zip(parts, oldest, strict=True)):
             return [()] * len(found)
         windows, strategies, regimes = (part.event < at for part, at in zip(parts, oldest, strict=True))
@@ -347,7 +347,7 @@ class OnlineReader:
             values=asked.layout.floats(part.held, floats, part.words),
             as_of=[_instant(at) for at in part.event.tolist()],
             known_time=[_instant(at) for at in part.known.tolist()],
-            is_expired=(part.event < _oldest(asked, served.now)).tolist(),
+            is_expired=(part.event < _oldest(asked.ttl, served.now)).tolist(),
             served=served,
         )
 
@@ -364,7 +364,7 @@ class OnlineReader:
             values=dict(zip(columns, asked.layout.reader(columns)(part.held[0]), strict=True)),
             as_of=_instant(event),
             known_time=_instant(int(part.known[0])),
-            is_expired=event < _oldest(asked, served.now),
+            is_expired=event < _oldest(asked.ttl, served.now),
             served=served,
         )
 
@@ -377,9 +377,9 @@ class OnlineReader:
 
 
 @lru_cache(maxsize=64)
-def _oldest(view: OnlineView, now: datetime) -> int:
+def _oldest(ttl: timedelta, now: datetime) -> int:
     """Event time before which a row has outlived what the view allows."""
-    return (now - view.ttl - EPOCH) // MICROSECOND
+    return (now - ttl - EPOCH) // MICROSECOND
 
 
 @lru_cache(maxsize=16_384)

@@ -116,14 +116,15 @@ class Batcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="forecasts", daemon=True)
             self._thread.start()
-        answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answers: asyncio.Future[Answers] = loop.create_future()
+        patience = loop.call_later(LOG_SECONDS, _give_up, answers)
         self._pace.begin(len(question.symbols))
         self._waiting.put((question, answers))
         try:
-            return await asyncio.wait_for(answers, LOG_SECONDS)
-        except TimeoutError as error:
-            raise LogError(f"No forecast could be computed and logged within {LOG_SECONDS:.0f} s.") from error
+            return await answers
         finally:
+            patience.cancel()
             self._pace.end(len(question.symbols))
 
     def close(self) -> None:
@@ -178,6 +179,11 @@ class Batcher:
             watch.tell(questions)
 
         logged.add_done_callback(tell)
+
+
+def _give_up(answers: "asyncio.Future[Answers]") -> None:
+    if not answers.done():
+        answers.set_exception(LogError(f"No forecast could be computed and logged within {LOG_SECONDS:.0f} s."))
 
 
 def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseException]) -> None:

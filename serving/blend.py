@@ -59,17 +59,16 @@ def blend(
             f"The strategy weights name {', '.join(missing)}, for which there is no prediction. Predictions exist for "
             f"{', '.join(sorted(predictions))}. Promote the missing models, or select again without them."
         )
-    total = np.asarray(sum(np.asarray(weight, np.float64) for weight in weights.values()))
-    if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or any(
-        np.any(np.asarray(weight) < 0) for weight in weights.values()
-    ):
+    shares = np.broadcast_arrays(*(np.asarray(weight, np.float64) for weight in weights.values()))
+    given = dict(zip(weights, shares, strict=True))
+    total = np.asarray(sum(shares))
+    if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or any((share < 0).any() for share in shares):
         raise ModelError(f"Strategy weights have to be positive and sum to one; found {dict(weights)}. Select again.")
-    parts = [
-        np.asarray(weights[name], np.float64).reshape(-1, 1, 1) * prediction.astype(np.float64)
-        for name, prediction in predictions.items()
-        if name in weights
-    ]
-    answer: NDArray[np.float64] = np.sum(parts, axis=0) / total.reshape(-1, 1, 1)
+    names = [name for name in predictions if name in given]
+    weighted = np.stack([given[name] for name in names]).reshape(len(names), -1, 1, 1)
+    quantiles = np.stack([predictions[name] for name in names]).astype(np.float64)  # [model, batch, horizon, quantile]
+    answer: NDArray[np.float64] = (weighted * quantiles).sum(axis=0)
+    answer /= total.reshape(-1, 1, 1)
     return answer
 
 
