@@ -21,6 +21,7 @@ HEAD_BYTES = 32_768
 """Largest path and headers together; a token in one takes about a kilobyte."""
 CLOSE = {"connection": "close"}
 
+
 class LimitBody:
     """Refuse what is too large with 413 or 431, and what takes too long to come with 408.
 
