@@ -60,7 +60,8 @@ import json
 
 from websockets.sync.client import connect
 
-with connect("ws://127.0.0.1:3000{PATH}", additional_headers={{"X-API-Key": "ql_..."}}, compression=None) as stream:
+headers = {{"X-API-Key": "ql_..."}}
+with connect("ws://127.0.0.1:3000{PATH}", additional_headers=headers, compression=None) as stream:
     stream.send(json.dumps({{"action": "subscribe", "symbols": ["AAPL", "IBM"]}}))
     for text in stream:
         said = json.loads(text)
