@@ -5,11 +5,13 @@ the bound on what may wait is one of time, not of number.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from serving.predictor import Predictor
+
+logger = logging.getLogger("quantlake.serving")
 
 LARGE_ROWS = 128
 """A question for more symbols than this is computed on its own, beside the batches of small ones."""
@@ -113,7 +117,7 @@ class Batcher:
                 f"{self._pace.under_way} forecasts are under way, about {self.expected_seconds * 1e3:.0f} ms; at most "
                 f"{self._queue_seconds * 1e3:.0f} ms are allowed. Ask again a little later."
             )
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="forecasts", daemon=True)
             self._thread.start()
         loop = asyncio.get_running_loop()
@@ -136,7 +140,12 @@ class Batcher:
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
             batch, is_last = self._gather(first)
-            self._answer(batch)
+            try:
+                self._answer(batch)
+            except Exception as error:
+                # Those who come after are answered whatever happened here, and those who wait are told.
+                logger.exception("a batch of %s questions could not be answered", len(batch))
+                _deliver_all(batch, [error] * len(batch))
             if is_last:
                 return
 
@@ -155,16 +164,11 @@ class Batcher:
         return batch, False
 
     def _answer(self, batch: Sequence[Waiting]) -> None:
-        outcomes: list[Outcome]
         watch, questions = Stopwatch(), [question for question, _ in batch]
         watch.lap("wait", min(question.asked_at for question in questions))
-        try:
-            outcomes = self._predictor.compute(questions, watch)
-            entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
-            logged = self._predictor.log.record(entries) if entries else None
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
-            _deliver_all(batch, [error] * len(batch))
-            return
+        outcomes = self._predictor.compute(questions, watch)
+        entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
+        logged = self._predictor.log.record(entries) if entries else None
         if logged is None:
             _deliver_all(batch, outcomes)
             watch.tell(questions)
@@ -192,7 +196,7 @@ def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseExce
     for (_, answers), outcome in zip(batch, outcomes, strict=True):
         by_loop[answers.get_loop()].append((answers, outcome))
     for loop, mine in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # a loop that is closed has nobody left who waits
             loop.call_soon_threadsafe(_deliver, mine)
 
 

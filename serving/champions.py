@@ -173,6 +173,9 @@ class Champions:
 
     def _exchange(self, deployment: "Deployment") -> None:
         """Load what is new, keep what is not, and exchange the set in one assignment."""
+        if not deployment.champions:
+            self._loaded, self.refusals = None, ()
+            return
         before = self._loaded
         refusals: list[Refusal] = []
         champions: dict[str, Loaded] = {}

@@ -1,5 +1,6 @@
 """From questions to composed forecasts: read online, compute, blend, compose. Knows nothing of HTTP."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from lake.clock import ReplayClock, SystemClock
-from lake.errors import LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
+from lake.errors import EngineError, LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving import metrics
 from serving.answers import compose, log_row
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from serving.champions import LoadedModels
     from serving.rows import Row
+
+logger = logging.getLogger("quantlake.serving")
 
 LOG_SECONDS = 10.0
 
@@ -205,7 +208,7 @@ class Predictor:
             models = self.champions.current()
             symbols = list(dict.fromkeys(s for question in questions for s in question.symbols))
             computed = self._compute(symbols, models, watch)
-        except ModelError as error:
+        except (ModelError, UnknownNameError) as error:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
         except QuantlakeError as error:
             return [error] * len(questions)
@@ -216,6 +219,9 @@ class Predictor:
                 answers.append(self._answer(question, computed, models, made_at, now))
             except QuantlakeError as error:
                 answers.append(error)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                logger.exception("the forecast of %s does not hold together", ", ".join(question.symbols[:5]))
+                answers.append(EngineError(f"The forecast does not hold together, so it is not given: {error}"))
         watch.lap("compose", computed_at)
         return answers
 

@@ -12,6 +12,7 @@ from lake.settings import Settings
 from lake.universe import SYMBOLS
 from serving.batching import Batcher
 from serving.champions import Champions
+from serving.deployment.record import Deployment, write_deployment
 from serving.forecast_log import ForecastLog
 from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
@@ -196,3 +197,57 @@ def test_states_without_forecast_are_told_as_they_are(predictor, gate, reader):
     predictor.online = gate
     with pytest.raises(UnknownNameError):
         asyncio.run(Batcher(predictor).ask(Question(["NOPE"], 1)))
+
+
+def test_whatever_happens_beside_an_answer_the_next_question_is_answered(predictor):
+    batcher = Batcher(predictor)
+
+    def stumble(_):
+        raise RuntimeError("no collector")
+
+    async def ask():
+        first = await asyncio.gather(batcher.ask(Question(["NOPE"], 1, follow=stumble)), return_exceptions=True)
+        return first, await batcher.ask(Question(["AAPL"], 1))
+
+    (unknown,), answered = asyncio.run(ask())
+    assert isinstance(unknown, UnknownNameError)
+    assert len(answered.entries) == 1
+
+
+def test_a_strategy_that_is_not_declared_fails_its_own_symbol_alone(predictor, reader):
+    class Renamed(Gate):
+        def read(self, symbols):
+            batch = super().read(symbols)
+            strategies = [
+                ["forgotten"] if s == "KO" else names for s, names in zip(batch.symbols, batch.strategies, strict=True)
+            ]
+            weights = [[1.0] if s == "KO" else each for s, each in zip(batch.symbols, batch.weights, strict=True)]
+            return dataclasses.replace(batch, strategies=strategies, weights=weights)
+
+    renamed = Renamed(reader)
+    predictor.online = renamed
+    outcomes = ask_together(Batcher(predictor), renamed, [Question([s], 1) for s in ("AAPL", "KO", "GE")])
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Answers", "UnknownNameError", "Answers"]
+
+
+def test_a_forecast_that_does_not_hold_together_is_not_given_and_touches_nobody_else(predictor, reader):
+    class Worthless(Gate):
+        def read(self, symbols):
+            batch = super().read(symbols)
+            prices = [
+                -1.0 if s == "KO" else price for s, price in zip(batch.symbols, batch.reference_price, strict=True)
+            ]
+            return dataclasses.replace(batch, reference_price=prices)
+
+    worthless = Worthless(reader)
+    predictor.online = worthless
+    outcomes = ask_together(Batcher(predictor), worthless, [Question([s], 1) for s in ("AAPL", "KO", "GE")])
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Answers", "EngineError", "Answers"]
+    assert predictor.logged.count() == 3
+
+
+def test_a_deployment_without_a_champion_is_no_service_and_says_so(tmp_path):
+    settings = Settings(home=tmp_path)
+    write_deployment(settings, Deployment(champions={}))
+    with pytest.raises(ModelError, match="No model is in service"):
+        Champions(settings).current()
