@@ -7,6 +7,7 @@ processes cannot put an old one over a new one.
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,11 +23,13 @@ from feature_repo.generations import PROJECT
 from feature_repo.redis_server import connect, redis_url
 from lake.store import Lake
 from serving import metrics
-from serving.log_files import log_paths, open_log
+from serving.log_files import LAST, OpenLogs
 from serving.stored_forecasts import newest_in_lake
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
+    from sqlite3 import Connection
 
     from lake.settings import Settings
     from serving.forecast_log import Entry, ForecastLog
@@ -45,6 +48,8 @@ CHECK_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 GATHER_SECONDS = 0.05
 WRITE_SECONDS = 2.0
+OTHERS_SECONDS = 5.0
+"""How often the files of other processes are looked at: one may have ended before Redis took what it had logged."""
 
 KEEP_NEWEST = f"""
 for n, key in ipairs(KEYS) do
@@ -56,11 +61,14 @@ end
 """
 """Values of every key but the last begin with microseconds since 1970; the last key takes the writer's mark."""
 
-NEWEST_LOGGED = """
+_NEWEST = """
 SELECT symbol, horizon_sessions, json_extract(row, '$.made_at'), answer FROM forecasts WHERE sequence IN (
-    SELECT max(sequence) FROM forecasts WHERE kind <> 'shadow' GROUP BY symbol, horizon_sessions
+    SELECT max(sequence) FROM forecasts {} kind <> 'shadow' GROUP BY symbol, horizon_sessions
 )
 """
+NEWEST_LOGGED = _NEWEST.format("WHERE")
+NEWEST_SINCE = _NEWEST.format("NOT INDEXED WHERE sequence > ? AND")
+"""The index is for the whole file; of what is new the forecasts themselves are read."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +102,15 @@ class LatestForecasts:
         self._writer: threading.Thread | None = None
         self._mark_key = f"{{{PROJECT}}}#latest"
         self._mark: bytes | None = b"never written"
+        self._own: Path | None = None
+        self._files = OpenLogs(configured)
+        self._read_up_to: dict[Path, int] = {}
+        self._others_at = 0.0
 
     def start(self, log: "ForecastLog") -> None:
         """Keep Redis up to date with what this process logs, in a thread of its own, until `close`."""
         log.on_commit = self.note
+        self._own = log.path
         self._mark_key = f"{{{PROJECT}}}#latest:{log.path.name}"
         self._writer = threading.Thread(target=self._run, name="latest-forecasts", daemon=True)
         self._writer.start()
@@ -134,10 +147,30 @@ class LatestForecasts:
 
     def heal(self) -> None:
         """Hand the newest forecast of every symbol and horizon in the log to Redis: it lost some, or never had them."""
-        for path in log_paths(self._configured):
-            with closing(open_log(path)) as connection:
-                for symbol, horizon, made_at, answer in connection.execute(NEWEST_LOGGED):
-                    self._put((symbol, horizon), packed(made_at, answer))
+        self._read_up_to.clear()
+        for path, connection in self._files.current().items():
+            self._gather(path, connection)
+
+    def _take_over(self) -> None:
+        """Let wait what other processes have logged since the last look; what Redis has of it changes nothing there."""
+        if (now := time.monotonic()) < self._others_at:
+            return
+        self._others_at = now + OTHERS_SECONDS
+        for path, connection in self._files.current().items():
+            if path != self._own:
+                self._gather(path, connection)
+
+    def _gather(self, path: "Path", connection: "Connection") -> None:
+        """Let the newest forecasts of a file wait, as far as they were not looked at before."""
+        last = connection.execute(LAST).fetchone()[0]
+        since = self._read_up_to.get(path, 0)
+        if since == last:
+            return
+        is_known = 0 < since < last  # a file that was made anew begins anew
+        query, bound = (NEWEST_SINCE, (since,)) if is_known else (NEWEST_LOGGED, ())
+        for symbol, horizon, made_at, answer in connection.execute(query, bound):
+            self._put((symbol, horizon), packed(made_at, answer))
+        self._read_up_to[path] = last
 
     def _cached(self, key: Key) -> Newest | None:
         if not self._breaker.may_try():
@@ -183,6 +216,7 @@ class LatestForecasts:
                 self._wake.clear()
                 is_last = self._ended.wait(GATHER_SECONDS)  # what is logged meanwhile goes with it
             self._tend(client)
+        self._files.close()
 
     def _tend(self, client: Any) -> float:
         """Write what waits, and everything if Redis is not as this process left it; how long to rest then."""
@@ -190,6 +224,7 @@ class LatestForecasts:
             if client.get(self._mark_key) != self._mark:
                 self._mark = None
                 self.heal()
+            self._take_over()
             self._write_all(client)
         except (RedisError, OSError):
             metrics.LATEST_FAILURES.inc()

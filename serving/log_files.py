@@ -1,7 +1,8 @@
 """The files of the forecast log: one SQLite file for each process that answers, and how they are opened."""
 
+import os
 import sqlite3
-from itertools import takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ FILE = "forecast_log.sqlite"
 BUSY_SECONDS = 10.0
 SLOTS = 64
 """Most processes that may write at a time."""
+NAMES = (FILE, *(f"forecast_log.{slot}.sqlite" for slot in range(1, SLOTS)))
+"""Of the files, in the order of their slots."""
+LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'forecasts'"
+"""The last sequence number that was given out in a file; answered without a look at its forecasts."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS forecasts (
@@ -47,12 +52,25 @@ NEWEST_VERSION = 3
 
 def log_path(configured: "Settings", slot: int = 0) -> Path:
     """File of one writing process."""
-    return configured.home / (FILE if slot == 0 else f"forecast_log.{slot}.sqlite")
+    return configured.home / NAMES[slot]
 
 
 def log_paths(configured: "Settings") -> list[Path]:
-    """Every file that there is; they are made in the order of their slots and stay."""
-    return list(takewhile(Path.exists, (log_path(configured, slot) for slot in range(SLOTS))))
+    """Every file that there is, in the order of their slots, also where one of them was taken away."""
+    try:
+        present = set(os.listdir(configured.home))  # noqa: PTH208 - names are enough, and cheap
+    except FileNotFoundError:
+        return []
+    return [configured.home / name for name in NAMES if name in present]
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies at a path: another one, or none, after it was moved or removed."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def take_slot(configured: "Settings") -> tuple[Path, FileLock]:
@@ -101,3 +119,33 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 def _version(connection: sqlite3.Connection) -> int:
     number: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return number
+
+
+class OpenLogs:
+    """Connections to every file of the log, held open. For one thread.
+
+    Parameters
+    ----------
+    configured
+        Say in which home.
+    """
+
+    def __init__(self, configured: "Settings") -> None:
+        self._configured = configured
+        self._held: dict[Path, tuple[tuple[int, int] | None, sqlite3.Connection]] = {}
+
+    def current(self) -> Mapping[Path, sqlite3.Connection]:
+        """Return a connection to every file there is now; that to a file which was moved or removed is closed."""
+        present = {path: identity(path) for path in log_paths(self._configured)}
+        for path in [path for path, (held, _) in self._held.items() if present.get(path) != held]:
+            self._held.pop(path)[1].close()
+        for path, found in present.items():
+            if path not in self._held:
+                self._held[path] = found, open_log(path)
+        return {path: connection for path, (_, connection) in self._held.items()}
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for _, connection in self._held.values():
+            connection.close()
+        self._held.clear()

@@ -12,6 +12,7 @@ from feature_repo.redis_server import redis_url, running_redis
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
+from serving import latest as latest_forecasts
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog
 from serving.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
@@ -180,3 +181,19 @@ def test_what_redis_did_not_take_is_answered_from_memory_until_it_does(away, log
 def test_a_lake_without_forecasts_is_no_error(settings, log, redis):
     assert not Lake.open(settings).exists(FORECASTS)
     assert LatestForecasts(settings, LogReader(settings)).newest("AAPL", 1) is None
+
+
+def test_what_another_process_logged_and_could_not_hand_over_is_handed_over_for_it(
+    latest, log, redis, settings, away, monkeypatch
+):
+    monkeypatch.setattr(latest_forecasts, "OTHERS_SECONDS", 0.1)
+    log.record([entry(1)]).result(5)
+    until(lambda: cached(redis) == 1)
+    other = ForecastLog.open(settings)
+    ending = LatestForecasts(away, LogReader(settings))
+    ending.start(other)
+    other.record([entry(2), entry(3, kind="shadow")]).result(5)
+    ending.close()
+    other.close()
+    until(lambda: cached(redis) == 2)
+    assert number_of(latest.newest("AAPL", 1)) == 2
