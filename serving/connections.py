@@ -1,7 +1,9 @@
 """How long and how large the head of a request may be, and what a client hears that speaks no HTTP.
 
 uvicorn bounds neither: a client that sends a header a minute, or headers without end, would keep its connection and
-what it sent in memory for as long as it likes. An application cannot help: it is asked once the head is complete.
+what it sent in memory for as long as it likes. An application cannot help: it is asked once the head is complete, and
+no longer once it has answered. Nor does uvicorn bound what follows a body, or the time of a client that sends what is
+no request: a byte now and then would keep the connection.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._is_in_head, self._head_size = False, 0
+        self._has_begun, self._size_beside = False, 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -42,17 +45,51 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._is_in_head, self._head_size = True, 0
+        self._has_begun, self._size_beside = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the head; what comes after a body in chunks looks the same, and nobody reads it."""
+        if self._is_in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End it."""
         self._end_head()
+        self._size_beside = 0
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._size_beside = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of this one; a head that has begun has a time of its own."""
+        super().on_response_complete()
+        if self._is_in_head:
+            self._unset_keepalive_if_required()
+
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request; a head that came as one part, as nearly all do, costs nothing."""
+        """Take a part of a request; a head that came as one part, as nearly all do, costs nothing.
+
+        Where a request is waited for, only the beginning of one ends the wait.
+        """
+        wait, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        self._has_begun = False
+        self._size_beside += len(data)
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        if wait is not None and self._has_begun:
+            wait.cancel()
+        elif wait is not None:
+            self.timeout_keep_alive_task = wait
+        if self.transport.is_closing():
             return
+        if self._is_in_head:
+            self._bound_head(data)
+        elif self._size_beside > HEAD_BYTES:
+            self.transport.close()  # neither head nor body, so it is part of no question
+
+    def _bound_head(self, data: bytes) -> None:
         self._head_size += len(data)
         if self._head_size > HEAD_BYTES:
             detail = f"The path and the headers together are larger than {HEAD_BYTES} bytes."

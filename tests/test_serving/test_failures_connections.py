@@ -35,9 +35,9 @@ class Hasty(BoundedProtocol):
 
 
 @contextmanager
-def listening(app, protocol):
+def listening(app, protocol, **named):
     with socket.create_server(("127.0.0.1", 0)) as door:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **named))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -282,3 +282,90 @@ def test_a_question_before_a_broken_one_is_still_answered(address, key):
     answer = say(address, whole(key) + b"\0\0\0\r\n\r\n")
     assert statuses(answer)[0] == 200
     assert all(400 <= status < 500 for status in statuses(answer)[1:])
+
+
+IDLE_SECONDS = 1
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def reading(scope, receive, send):
+    """Take the whole question, and say how many headers it has by then."""
+    while (await receive()).get("more_body"):
+        pass
+    await reply(send, 200, b"%d" % len(scope["headers"]))
+
+
+async def refusing(scope, receive, send):
+    """Answer without reading the question."""
+    await reply(send, 401, b"no")
+
+
+async def reply(send, status, body):
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_closed_within(connection, seconds, drip):
+    """Send a little again and again, and see how long the server takes it."""
+    deadline = time.monotonic() + seconds
+    connection.settimeout(0.1)
+    while time.monotonic() < deadline:
+        try:
+            connection.sendall(drip)
+            if connection.recv(1_000) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("protocol", "headers"), [(Hasty, b"2"), ("httptools", b"502")])
+def test_what_follows_a_body_is_not_kept(protocol, headers):
+    """uvicorn's own protocol, the mutant, keeps all of it."""
+    with (
+        listening(reading, protocol) as there,
+        closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
+    ):
+        connection.sendall(CHUNKED + b"1\r\nx\r\n0\r\n" + b"x: y\r\n" * 500 + b"\r\n")
+        assert connection.recv(1_000).rpartition(b"\r\n")[2] == headers
+
+
+@pytest.mark.parametrize("answered", [reading, refusing])
+@pytest.mark.parametrize("endless", [b"x: " + b"y" * 1_000 + b"\r\n", b"y" * 1_000], ids=["many", "one"])
+def test_what_follows_a_body_without_end_ends_the_connection(answered, endless):
+    with listening(answered, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
+        connection.sendall(CHUNKED + b"0\r\nx: ")
+        assert is_closed_within(connection, 3, endless * 40)
+
+
+@pytest.mark.parametrize(
+    ("begun", "drip"),
+    [(b"", b"\r\n"), (b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9999\r\n\r\n", b"x"), (CHUNKED, b"1\r\nx\r\n")],
+    ids=["no request", "a body that is not wanted", "chunks that are not wanted"],
+)
+def test_dripping_does_not_prolong_a_connection(begun, drip):
+    with (
+        listening(refusing, Hasty, timeout_keep_alive=IDLE_SECONDS) as there,
+        closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
+    ):
+        connection.sendall(begun)
+        assert is_closed_within(connection, 5 * IDLE_SECONDS, drip)
+
+
+def test_without_the_bounds_dripping_prolongs_a_connection():
+    with (
+        listening(refusing, "httptools", timeout_keep_alive=IDLE_SECONDS) as there,
+        closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
+    ):
+        assert not is_closed_within(connection, 2 * IDLE_SECONDS, b"\r\n")
+
+
+def test_a_refused_question_may_be_finished_and_another_one_asked():
+    with listening(refusing, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
+        for _ in range(3):
+            connection.sendall(b"\r\nPOST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n")
+            assert statuses(connection.recv(1_000)) == [401]
+            connection.sendall(b"abc")
