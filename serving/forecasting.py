@@ -12,6 +12,7 @@ from feature_repo.windows import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.blend import Member, blend
 from serving.deployment.shares import is_within
+from serving.memory import Memory
 from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ class Forecasts:
     laps: "dict[str, Lap]" = field(default_factory=dict)
 
 
-def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
+def forecast(rows: "Sequence[Row]", models: "LoadedModels", memory: Memory | None = None) -> Forecasts:
     """Blend the forecasts of the models that the rows' strategies stand for, and let challengers take their part.
 
     A challenger stands in for the champion of its name, with the same weight, in the rows whose symbol is within its
     share. One that fails is left out: its champion answers.
+
+    Parameters
+    ----------
+    memory
+        What the models have said lately; without one every engine is asked.
 
     Raises
     ------
@@ -75,14 +81,15 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
             f"{', '.join(models.engines)}. Promote it, or let the selection run again."
         )
     weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
-    predictions, laps = _predict(models, names, x)
+    memory = memory or Memory(0)
+    predictions, laps = _predict(models, names, x, memory)
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
     quantiles = blend(predictions, weights)
     members = [_members(row, champions) for row in per_row]
     said = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
         places = _places(challenger, rows, per_row)
-        challenged = _challenge(challenger, places, x, predictions, weights) if len(places) else None
+        challenged = _challenge(challenger, places, x, predictions, weights, memory) if len(places) else None
         if challenged is None:
             continue
         standing_in = champions | {challenger.said.model: _part(challenger)}
@@ -106,13 +113,13 @@ def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> di
 
 
 def _predict(
-    models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]"
+    models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]", memory: Memory
 ) -> "tuple[dict[str, NDArray[np.float32]], dict[str, Lap]]":
-    """Call each engine once; what it says, and when it was called."""
+    """Ask each engine once; what it says, and when it was asked."""
     predictions, laps = {}, {}
     for name in names:
         started = time.perf_counter()
-        predictions[name] = models.engines[name].predict(x)
+        predictions[name] = memory.predict(models.engines[name], x)
         laps[name] = started, time.perf_counter()
     return predictions, laps
 
@@ -133,11 +140,12 @@ def _challenge(
     x: "NDArray[np.float32]",
     predictions: "Mapping[str, NDArray[np.float32]]",
     weights: "Mapping[str, NDArray[np.float64]]",
+    memory: Memory,
 ) -> "NDArray[np.float64] | None":
     """Blend these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
     model = challenger.said.model
     try:
-        own = challenger.loaded.engine.predict(x[places])
+        own = memory.predict(challenger.loaded.engine, x[places])
     except EngineError:
         logger.exception("version %s of %s on trial fails; its champion answers", challenger.said.version, model)
         return None

@@ -18,6 +18,7 @@ from serving.champions import Champions
 from serving.forecast_log import Entry, ForecastLog
 from serving.forecasting import Forecasts, Said, forecast
 from serving.log_reading import LogReader
+from serving.memory import Memory
 from serving.receipts.writing import receipt_text
 from serving.rows import require_known, split_ready
 from serving.stopwatch import Stopwatch
@@ -133,11 +134,20 @@ class Predictor:
         Forecast log of all processes, read from.
     clock
         Market clock, against which the age of the features is counted.
+    memory
+        What the models have said lately; without one every question is computed anew.
     """
 
     def __init__(
-        self, online: OnlineSource, champions: Champions, log: ForecastLog, logged: LogReader, clock: "Clock"
+        self,
+        online: OnlineSource,
+        champions: Champions,
+        log: ForecastLog,
+        logged: LogReader,
+        clock: "Clock",
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory
         self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
 
     @classmethod
@@ -151,6 +161,7 @@ class Predictor:
             ForecastLog.open(configured),
             LogReader(configured),
             ReplayClock(configured.home / "clock.json"),
+            Memory(configured.remembered_windows),
         )
 
     def close(self) -> None:
@@ -246,7 +257,7 @@ class Predictor:
         batch = self.online.read(symbols)
         started = watch.lap("read", started)
         rows, unavailable = split_ready(batch)
-        said = forecast(rows, models) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
+        said = forecast(rows, models, self._memory) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
         said = calibrate_forecasts(said, models.horizons, [row.calibration for row in rows])
         watch.engines = said.laps
         watch.lap("compute", started)
