@@ -68,6 +68,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._is_in_head:
             self._unset_keepalive_if_required()
+        elif self.timeout_keep_alive_task is not None and self.cycle.more_body:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request; a head that came as one part, as nearly all do, costs nothing.

@@ -363,6 +363,14 @@ def test_without_the_bounds_dripping_prolongs_a_connection():
         assert not is_closed_within(connection, 2 * IDLE_SECONDS, b"\r\n")
 
 
+def test_what_is_left_of_a_refused_question_may_not_take_as_long_as_the_next_one():
+    with listening(refusing, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
+        began = time.monotonic()
+        connection.sendall(CHUNKED)
+        assert is_closed_within(connection, 4, b"1\r\nx\r\n"), "an idle connection is kept for five seconds"
+        assert time.monotonic() - began >= BOUND_SECONDS * 0.9
+
+
 def test_a_refused_question_may_be_finished_and_another_one_asked():
     with listening(refusing, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
         for _ in range(3):
