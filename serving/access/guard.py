@@ -2,11 +2,13 @@
 
 import ipaddress
 import logging
+import math
+import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from lake.errors import QuantlakeError
 from serving import problem_kinds as kinds
@@ -33,6 +35,10 @@ REFUSED = 1008
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 
 
+FORBIDDEN_SECONDS = 60.0
+"""Of a key that asks for what it may not, one attempt in so many seconds is in the audit trail; all are in the log."""
+
+
 class Refusal(NamedTuple):
     """Why a request does not get through."""
 
@@ -57,6 +63,8 @@ class Guard:
 
     def __init__(self, app: "ASGIApp", policy: Policy | None = None) -> None:
         self._app, self._policy = app, policy or Policy()
+        self._writers = CapacityLimiter(1)  # rows are written one after the other anyway
+        self._forbidden_at: dict[str, float] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Judge a request, and pass it on or answer it."""
@@ -77,9 +85,9 @@ class Guard:
         caller, headers, refusal = await _judge(access, rule, scope)
         if caller is not None and access is not None:
             state["caller"] = caller
-            if rule.needs == "operator":
+            if rule.needs == "operator" and self._is_for_the_trail(caller, rule, refusal):
                 write = partial(access.record, caller, rule.method, rule.path)
-                send = _Recording(write, scope, receive, send).send
+                send = _Recording(write, self._writers, scope, receive, send).send
         if refusal is not None:
             await _refuse(refusal, headers, scope, receive, send)
         elif caller is not None and access is not None and scope["type"] == "websocket":
@@ -87,6 +95,23 @@ class Guard:
             await self._app(_without_token(scope), stream.receive, stream.send)
         else:
             await self._app(scope, receive, _adding(headers, send))
+
+    def _is_for_the_trail(self, caller: "Caller", rule: Rule, refusal: Refusal | None) -> bool:
+        """Whether what came of a request to a route of operators is written down for ever.
+
+        What is done is, always. What is refused is the caller's to repeat, so a limit leaves no row, and a role that
+        does not reach leaves one now and then.
+        """
+        if refusal is None:
+            return True
+        logger.warning("%s %s is refused to %s: %s", rule.method, rule.path, caller.who, refusal.kind.title)
+        now = time.monotonic()
+        if refusal.kind is not kinds.FORBIDDEN:
+            return False
+        if now - self._forbidden_at.get(caller.key_id, -math.inf) < FORBIDDEN_SECONDS:
+            return False
+        self._forbidden_at[caller.key_id] = now
+        return True
 
     def _not_declared(self, scope: "Scope") -> Refusal:
         methods = [] if scope["type"] == "websocket" else self._policy.methods(scope["path"])
@@ -172,15 +197,23 @@ def _adding(headers: Headers, send: "Send") -> "Send":
 class _Recording:
     """Send an answer once it is written down: nobody is told of something that the audit trail does not know."""
 
-    def __init__(self, write: "Callable[[int], None]", scope: "Scope", receive: "Receive", send: "Send") -> None:
-        self._write, self._scope, self._receive, self._send = write, scope, receive, send
+    def __init__(
+        self,
+        write: "Callable[[int], None]",
+        writers: CapacityLimiter,
+        scope: "Scope",
+        receive: "Receive",
+        send: "Send",
+    ) -> None:
+        self._write, self._writers = write, writers
+        self._scope, self._receive, self._send = scope, receive, send
         self._is_unknown = False
 
     async def send(self, message: "Message") -> None:
         """Write it down before its first part, and say so in its place if that fails."""
         if message["type"] in STARTS:
             try:
-                await to_thread.run_sync(self._write, message.get("status", 101))
+                await to_thread.run_sync(self._write, message.get("status", 101), limiter=self._writers)
             except (QuantlakeError, OSError) as error:
                 logger.error("the audit trail cannot be written: %s", error)  # noqa: TRY400 - one sentence says it all
                 self._is_unknown = True

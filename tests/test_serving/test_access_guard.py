@@ -198,7 +198,8 @@ def test_a_key_in_an_address_is_never_taken(client, texts):
     assert client.get(f"/read/a?api_key={texts['read'][1]}").status_code == 401
 
 
-def test_what_operators_do_is_in_the_audit_trail(client, home, texts):
+def test_what_operators_do_is_in_the_audit_trail(access, home, texts):
+    client = TestClient(build(access), raise_server_exceptions=False)
     before = Lake.open(home).version(AUDIT)
     client.post("/operate", headers=bearer(texts["operator"][1]))
     client.post("/operate", headers=bearer(texts["read"][1]))
@@ -210,6 +211,22 @@ def test_what_operators_do_is_in_the_audit_trail(client, home, texts):
         (texts["read"][0].who, "operator.request", "403"),
     ]
     assert json.loads(rows[0]["details"]) == {"method": "POST", "path": "/operate", "role": "operator", "via": "key"}
+
+
+def test_asking_for_what_one_may_not_does_not_fill_the_trail(home, monkeypatch):
+    keyed = {tier: bearer(keys.create(home, tier, "read", tier, by="tests")[1]) for tier in ("unlimited", "free")}
+    before = Lake.open(home).version(AUDIT)
+
+    def refusals(tier, times):
+        statuses = [client.post("/operate", headers=keyed[tier]).status_code for _ in range(times)]
+        return set(statuses), Lake.open(home).version(AUDIT) - before
+
+    with TestClient(build(Access(home)), raise_server_exceptions=False) as client:
+        assert refusals("unlimited", 20) == ({403}, 1)
+        assert refusals("free", 120) == ({403, 429}, 2)
+        monkeypatch.setattr("serving.access.guard.FORBIDDEN_SECONDS", 0.0)
+        assert refusals("free", 3) == ({429}, 2)
+        assert refusals("unlimited", 1) == ({403}, 3)
 
 
 def test_nobody_is_told_of_what_the_trail_does_not_know(access, texts, monkeypatch):
