@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import LogError
 from serving import metrics
 from serving.log_files import NEWEST_VERSION, open_log, take_slot
+from serving.log_keeping import KeptFile
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -124,7 +125,7 @@ class ForecastLog:
             self._lock.__exit__(None, None, None)
 
     def _write(self) -> None:
-        with closing(open_log(self.path)) as connection:
+        with closing(KeptFile(self.path)) as file:
             is_last = False
             while not is_last and (first := self._queue.get()) is not None:
                 groups = [first]
@@ -137,7 +138,7 @@ class ForecastLog:
                         is_last = True
                     else:
                         groups.append(following)
-                _commit(connection, groups)
+                _commit(file, groups)
                 self._tell(groups)
 
     def _tell(self, groups: Sequence[Group]) -> None:
@@ -150,15 +151,15 @@ class ForecastLog:
             logger.exception("what follows a logged forecast failed; the forecasts stand")
 
 
-def _commit(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
+def _commit(file: KeptFile, groups: Sequence[Group]) -> None:
     try:
-        with connection:
+        with file.connection() as connection:
             if not all(values for _, values, _ in groups):
                 connection.execute("BEGIN")
                 connection.execute(PROBE)
             connection.executemany(INSERT, [row for _, values, _ in groups for row in values])
             connection.executemany(ASKED, [pair for entries, *_ in groups for pair in _asked(entries)])
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         problem = LogError(
             f"The forecast log cannot be written: {error}. No answer was sent. Check the disk under QUANTLAKE_HOME."
         )

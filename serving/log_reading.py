@@ -4,13 +4,13 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.log_files import log_paths, open_log
+from serving.log_files import LAST, OpenLogs
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -80,12 +80,11 @@ class LogReader:
     def _everywhere(self, where: str, *values: object) -> Iterator[Stored | None]:
         return (_one(*opened, where, *values) for opened in self._connections().items())
 
-    def _connections(self) -> dict[Path, sqlite3.Connection]:
-        held: dict[Path, sqlite3.Connection] = self._mine.__dict__.setdefault("connections", {})
-        for path in log_paths(self.configured):
-            if path not in held:
-                held[path] = open_log(path)
-        return held
+    def _connections(self) -> Mapping[Path, sqlite3.Connection]:
+        if not hasattr(self._mine, "files"):
+            self._mine.files = OpenLogs(self.configured)
+        files: OpenLogs = self._mine.files
+        return files.current()
 
 
 class Tail:
@@ -98,7 +97,7 @@ class Tail:
     """
 
     def __init__(self, configured: "Settings") -> None:
-        self._configured = configured
+        self._logs = OpenLogs(configured)
         self._files: dict[Path, sqlite3.Connection] = {}
         self._read_up_to: dict[Path, int] = {}
         self._changed: dict[Path, int] = {}
@@ -106,38 +105,48 @@ class Tail:
         self._look(are_new=False)
 
     def read(self) -> list[Stored]:
-        """Return the news, in the order in which it was made."""
+        """Return the news, in the order in which it was made; if one file cannot be read, no file counts as read."""
         self._look(are_new=True)
-        news = [stored for path in self._files for stored in self._news(path)]
+        looked = [(path, *self._news(path, connection)) for path, connection in self._files.items()]
+        for path, version, found in looked:
+            if found:
+                self._read_up_to[path] = found[-1].sequence
+            if len(found) < TAIL_ROWS:
+                self._changed[path] = version
+        news = [stored for *_, found in looked for stored in found]
         return news if len(self._files) == 1 else sorted(news, key=lambda stored: stored.made_at)
 
     def close(self) -> None:
         """Let go of the files."""
-        for connection in self._files.values():
-            connection.close()
+        self._logs.close()
 
     def _look(self, *, are_new: bool) -> None:
+        """Find the files there are; one that was moved, removed or made anew is another file from now on."""
         if (now := time.monotonic()) < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        for path in log_paths(self._configured):
+        current = self._logs.current()
+        self._files = {path: held for path, held in self._files.items() if current.get(path) is held}
+        for path, connection in current.items():
             if path not in self._files:
-                self._files[path] = connection = open_log(path)
-                last = connection.execute("SELECT coalesce(max(sequence), 0) FROM forecasts").fetchone()[0]
-                self._read_up_to[path] = 0 if are_new else last
+                self._begin(path, connection, are_new=are_new)
 
-    def _news(self, path: Path) -> list[Stored]:
-        connection = self._files[path]
+    def _begin(self, path: Path, connection: sqlite3.Connection, *, are_new: bool) -> None:
+        """Follow a file; one that takes the place of another counts on where that one ended, unless it began anew."""
+        last = connection.execute(LAST).fetchone()[0]
+        read = self._read_up_to.get(path, 0)
+        goes_on = read if read <= last else 0
+        self._read_up_to[path] = goes_on if are_new else last
+        self._changed.pop(path, None)
+        self._files[path] = connection
+
+    def _news(self, path: Path, connection: sqlite3.Connection) -> tuple[int, list[Stored]]:
+        """What a file holds that was not read, and its state when it was asked."""
         # Changes with every commit of another connection, and costs less than a question.
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._changed.get(path):
-            return []
-        news = _rows(path, connection, "sequence > ? ORDER BY sequence", self._read_up_to[path])
-        if news:
-            self._read_up_to[path] = news[-1].sequence
-        if len(news) < TAIL_ROWS:
-            self._changed[path] = version
-        return news
+            return version, []
+        return version, _rows(path, connection, "sequence > ? ORDER BY sequence", self._read_up_to[path])
 
 
 def _one(path: Path, connection: sqlite3.Connection, where: str, *values: object) -> Stored | None:

@@ -14,10 +14,10 @@ from lake.errors import ConflictError, LogError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving import draining, forecast_log
+from serving import draining, forecast_log, log_reading
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog, _to_json
-from serving.log_files import SCHEMA, log_path, open_log
+from serving.log_files import SCHEMA, log_path, log_paths, open_log
 from serving.log_reading import LogReader, Tail
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -175,6 +175,110 @@ def test_a_tail_gives_what_is_new_once_and_in_order(settings):
     assert [stored.forecast_id for stored in tail.read()] == [one["forecast_id"] for one in said]
     assert tail.read() == []
     tail.close()
+
+
+def test_a_tail_that_fails_at_one_file_loses_nothing_of_the_others(settings, monkeypatch):
+    first, second = ForecastLog.open(settings), ForecastLog.open(settings)
+    tail = Tail(settings)
+    for log, name in ((first, "a"), (second, "b")):
+        log.record([Entry(row(name), "{}")]).result(5)
+    rows = log_reading._rows
+
+    def fail(path, *given, **more):
+        if path == second.path:
+            raise sqlite3.OperationalError("disk I/O error")
+        return rows(path, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_reading, "_rows", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            tail.read()
+    assert {stored.forecast_id for stored in tail.read()} == {"a", "b"}
+    assert tail.read() == []
+    tail.close()
+    first.close()
+    second.close()
+
+
+def test_a_tail_that_cannot_begin_with_a_file_begins_with_it_later(settings, monkeypatch):
+    first = ForecastLog.open(settings)
+    tail = Tail(settings)
+    monkeypatch.setattr(log_reading, "LOOK_SECONDS", 0.0)
+    tail._look_at = 0.0
+    second = ForecastLog.open(settings)
+    second.record([Entry(row("a"), "{}")]).result(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(log_reading, "LAST", "SELECT seq FROM nowhere")
+        with pytest.raises(sqlite3.OperationalError):
+            tail.read()
+    assert [stored.forecast_id for stored in tail.read()] == ["a"]
+    tail.close()
+    first.close()
+    second.close()
+
+
+def take_away(path, names):
+    for suffix in names:
+        moved = path.with_name(f"{path.name}{suffix}")
+        if moved.exists():
+            moved.rename(path.with_name(f"old_{path.name}{suffix}"))
+
+
+@pytest.mark.parametrize("names", [("", "-wal", "-shm"), ("",)], ids=["whole", "alone"])
+def test_a_log_that_is_moved_while_it_is_written_begins_anew_and_loses_nothing(settings, log, logged, names):
+    lake, tail = Lake.open(settings), Tail(settings)
+    said = [row(str(number)) for number in range(4)]
+    log.record([Entry(said[0], "{}")]).result(5)
+    drain(lake, settings)
+    log.record([Entry(said[1], "{}", key_id="somebody")]).result(5)
+    assert len(tail.read()) == logged.count() == 2
+    take_away(log.path, names)
+    log.record([Entry(said[2], "{}")]).result(5)
+    log.require_writable()
+    assert log.path.exists()
+    assert [logged.get(one["forecast_id"]) is not None for one in said] == [False, True, True, False]
+    log.record([Entry(said[3], "{}")]).result(5)
+    tail._look_at = 0.0
+    assert [stored.forecast_id for stored in tail.read()] == ["2", "3"], "once, and what waited was heard before"
+    with closing(open_log(log.path)) as connection:
+        assert connection.execute("SELECT forecast_id, key_id FROM requests").fetchall() == [("1", "somebody")]
+    with closing(open_log(log.path.with_name(f"old_{log.path.name}"))) as left:
+        assert left.execute("SELECT count(*) FROM forecasts").fetchone() == (2,)
+    drain(lake, settings)
+    assert sorted(lake.read(FORECASTS)["forecast_id"]) == ["0", "1", "2", "3"]
+    tail.close()
+
+
+def test_what_was_written_before_a_log_was_removed_is_there_after_it_closed(settings, logged):
+    log = ForecastLog.open(settings)
+    log.record([Entry(row("a"), "{}")]).result(5)
+    for path in settings.home.glob(f"{log.path.name}*"):
+        path.unlink()
+    log.close()
+    assert logged.get("a") is not None
+
+
+def test_a_log_that_cannot_begin_anew_says_so_and_goes_on(settings, log, logged):
+    log.record([Entry(row("a"), "{}")]).result(5)
+    take_away(log.path, ("", "-wal", "-shm"))
+    log.path.mkdir()
+    for _ in range(2):
+        with pytest.raises(LogError, match="No answer was sent"):
+            log.record([Entry(row("b"), "{}")]).result(5)
+    log.path.rmdir()
+    log.record([Entry(row("b"), "{}")]).result(5)
+    assert logged.get("a") is not None
+    assert logged.get("b") is not None
+
+
+def test_a_file_that_is_missing_hides_none_of_the_others(settings, logged):
+    first, second = ForecastLog.open(settings), ForecastLog.open(settings)
+    second.record([Entry(row("a"), "{}")]).result(5)
+    first.close()
+    first.path.unlink()
+    assert log_paths(settings) == [second.path]
+    assert logged.get("a") is not None
+    second.close()
 
 
 def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, logged):
