@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 FILE = "forecast_log.sqlite"
+OWNER_ONLY = 0o600
 BUSY_SECONDS = 10.0
 SLOTS = 64
 """Most processes that may write at a time."""
@@ -96,15 +98,26 @@ def take_slot(configured: "Settings") -> tuple[Path, FileLock]:
 def open_log(path: Path) -> sqlite3.Connection:
     """Open a file in write-ahead mode; it is made, or brought up to date, if it is not there or older.
 
+    It says who asked for what, so it is its owner's alone, and so are the files that SQLite puts beside it.
     With ``synchronous=FULL`` a commit returns when its rows would survive a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    _make_private(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     if _version(connection) < NEWEST_VERSION:
         _bring_up_to_date(connection)
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Take a file from others; SQLite makes those beside it with the same rights, except where they are older."""
+    for suffix in ("", "-wal", "-shm"):
+        beside = path.with_name(f"{path.name}{suffix}")
+        with suppress(FileNotFoundError):
+            if beside.stat().st_mode & 0o777 != OWNER_ONLY:
+                beside.chmod(OWNER_ONLY)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -279,6 +280,22 @@ def test_a_file_that_is_missing_hides_none_of_the_others(settings, logged):
     assert log_paths(settings) == [second.path]
     assert logged.get("a") is not None
     second.close()
+
+
+def test_only_the_owner_may_read_the_log_also_one_that_was_open_to_others(settings):
+    def modes():
+        return {path.name: path.stat().st_mode & 0o777 for path in settings.home.glob("*.sqlite*")}
+
+    before = os.umask(0o022)
+    log = ForecastLog.open(settings)
+    log.record([Entry(row(), "{}")]).result(5)
+    assert modes() == {f"forecast_log.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
+    for path in settings.home.glob("*.sqlite*"):
+        path.chmod(0o644)
+    assert LogReader(settings).count() == 1
+    assert set(modes().values()) == {0o600}
+    log.close()
+    os.umask(before)
 
 
 def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, logged):
