@@ -66,10 +66,10 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / LOCK):
         drain(lake, settings)
-        made, unavailable = _forecast(predictor)
+        made, shadows, unavailable = _forecast(predictor)
         fresh = _unknown(lake, made)
         if fresh:
-            _log(predictor, settings, fresh)
+            _log(predictor, settings, [*fresh, *_beside(fresh, shadows)])
             drain(lake, settings)
             say(f"{len(fresh):,} forecasts stored, for {len({entry.row['symbol'] for entry in fresh}):,} symbols")
     times = [entry.row["event_time"] for entry in made]
@@ -88,23 +88,31 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     return replace(report, skipped=True).having(reason=reason)
 
 
-def _forecast(predictor: Predictor) -> "tuple[list[Entry], dict[str, str]]":
-    """Forecasts of everything, and why the other symbols have none."""
+def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str, str]]":
+    """Forecasts of everything, those of challengers beside them, and why the other symbols have none."""
     symbols = predictor.online.symbols()
     if not symbols:
-        return [], {}
+        return [], [], {}
     horizons = predictor.champions.current().horizons
     made: list[Entry] = []
+    shadows: list[Entry] = []
     unavailable: dict[str, str] = {}
     for answers in predictor.compute([Question(symbols, horizon, KIND) for horizon in horizons]):
         if isinstance(answers, Answers):
             made += answers.entries
+            shadows += answers.shadows
             unavailable |= dict(answers.unavailable)
         elif isinstance(answers, NotReadyError):
             unavailable |= dict.fromkeys(symbols, str(answers))
         else:
             raise answers
-    return made, unavailable
+    return made, shadows, unavailable
+
+
+def _beside(fresh: "list[Entry]", shadows: "list[Entry]") -> "list[Entry]":
+    """Challengers' forecasts of what is stored now; those of what was stored before are there already."""
+    wanted = {(entry.row["symbol"], entry.row["horizon_sessions"]) for entry in fresh}
+    return [entry for entry in shadows if (entry.row["symbol"], entry.row["horizon_sessions"]) in wanted]
 
 
 def _unknown(lake: "Lake", made: "list[Entry]") -> "list[Entry]":

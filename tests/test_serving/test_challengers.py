@@ -25,6 +25,7 @@ from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
+from serving.scheduled import schedule
 from serving.testing import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
@@ -210,6 +211,19 @@ def test_what_is_not_answered_is_logged_and_found_by_nobody(apart, client, offic
 def test_without_a_trial_nothing_else_is_logged(apart):
     apart.predict(SYMBOLS[:5], 1)
     assert logged(apart)["kind"].unique().to_list() == ["served"]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_scheduled_forecasts_gather_evidence_once(apart, office, mode):
+    settings = apart.champions.configured
+    put_on_trial(office, "lstm", "3", mode, 1.0)
+    apart.champions.look()
+    report = schedule(office.lake, settings, apart, lambda _: None)
+    assert schedule(office.lake, settings, apart, lambda _: None).skipped
+    stored = office.lake.read(FORECASTS)
+    by_kind = {kind: stored.filter(kind=kind).select("symbol", "horizon_sessions") for kind in ("scheduled", "shadow")}
+    assert report.added == by_kind["scheduled"].height
+    assert sorted(by_kind["shadow"].rows()) == sorted(by_kind["scheduled"].rows())
 
 
 def test_scheduled_forecasts_take_part_like_any_other(apart, office):
