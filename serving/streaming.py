@@ -24,7 +24,9 @@ logger = logging.getLogger("quantlake.serving")
 LOOK_SECONDS = 0.05
 """How often the log is looked at while anybody listens; a look at an unchanged file costs microseconds."""
 QUEUE_MESSAGES = 1_024
-"""Most updates that may wait for one connection."""
+"""Most updates that may wait for one connection to a few symbols."""
+UPDATES_PER_SYMBOL = 4
+"""Of many symbols as many may wait: after each session every horizon of every symbol comes at once."""
 CONNECTIONS = 2_000
 """Most connections of one process."""
 AT_A_TIME = 64
@@ -37,15 +39,20 @@ class Subscriber:
 
     Parameters
     ----------
-    limit
-        Most updates that may wait.
+    least
+        So many updates may wait, whatever the number of symbols.
     """
 
-    def __init__(self, limit: int = QUEUE_MESSAGES) -> None:
+    def __init__(self, least: int = QUEUE_MESSAGES) -> None:
         self.symbols: set[str] = set()
-        self.limit = limit
+        self._least = least
         self._queue: deque[str] = deque()
         self._ready, self._slow = asyncio.Event(), asyncio.Event()
+
+    @property
+    def limit(self) -> int:
+        """Most updates that may wait."""
+        return max(self._least, UPDATES_PER_SYMBOL * len(self.symbols))
 
     @property
     def is_slow(self) -> bool:

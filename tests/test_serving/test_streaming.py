@@ -285,5 +285,16 @@ def test_a_queue_without_a_bound_would_wait_for_the_slow():
     assert not asyncio.run(fill(10**9))
 
 
+def test_who_listens_to_every_symbol_is_not_slow_when_all_of_them_come_at_once():
+    async def burst(count):
+        subscriber = Subscriber()
+        subscriber.symbols = {str(number) for number in range(count)}
+        for number in range(3 * count):
+            subscriber.put(str(number))
+        return subscriber.is_slow
+
+    assert not asyncio.run(burst(5_000))
+
+
 def test_the_bound_on_messages_lets_the_largest_subscription_through():
     assert len(json.dumps({"action": "unsubscribe", "symbols": ["A" * 32] * 5_000})) < streams.MESSAGE_BYTES
