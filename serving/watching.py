@@ -1,7 +1,6 @@
 """A thread that looks, every few seconds, at what no request says: age of the features, readiness, what waits.
 
-Every worker has one, which also writes down what was measured; the worker that holds the first file of the forecast log
-looks for all of them.
+Every worker has one, which also writes down what was measured; one of the workers that run looks for all of them.
 """
 
 import logging
@@ -10,11 +9,13 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
+from filelock import FileLock, Timeout
+
 from lake.errors import QuantlakeError
 from serving import metrics
 from serving.answers import age_sessions
 from serving.figures import Figures, figures_path, read_figures, show
-from serving.log_files import FILE, log_paths, open_log
+from serving.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("quantlake.serving")
 
+LOCK = "watcher.lock"
+"""Held by the worker that looks, as long as it runs; tried by the others all the time."""
 LOOK_SECONDS = 15.0
 FLUSH_SECONDS = 0.1
 """How long what was measured waits to be written."""
@@ -44,6 +47,8 @@ class Watcher:
         self._predictor, self._configured = predictor, configured
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._lock = FileLock(configured.home / LOCK, thread_local=False)
+        self._look_at = self._complain_at = 0.0
         self._shown: tuple[int, int] | None = None
         self._is_ready: bool | None = None
 
@@ -70,12 +75,24 @@ class Watcher:
                 logger.exception("what an operator is shown could not be looked at; it is tried again")
 
     def _run(self) -> None:
-        looks, look_at = self._predictor.log.path.name == FILE, 0.0
         while not self._ended.wait(FLUSH_SECONDS):
-            metrics.flush()
-            if looks and time.monotonic() >= look_at:
-                self.look()
-                look_at = time.monotonic() + LOOK_SECONDS
+            for part in (metrics.flush, self._look_when_due):
+                try:
+                    part()
+                except Exception:
+                    self._complain()
+        self._lock.release(force=True)
+
+    def _look_when_due(self) -> None:
+        if time.monotonic() >= self._look_at and _holds(self._lock):
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self.look()
+
+    def _complain(self) -> None:
+        """Say what failed, and not again at once: it is tried many times a second."""
+        if time.monotonic() >= self._complain_at:
+            self._complain_at = time.monotonic() + LOOK_SECONDS
+            logger.exception("what was measured could not be written down; it is tried again")
 
     def _look_at_features(self) -> None:
         try:
@@ -109,3 +126,13 @@ class Watcher:
         if stamp != self._shown:
             show(read_figures(self._configured) or Figures())
             self._shown = stamp
+
+
+def _holds(lock: FileLock) -> bool:
+    """Whether this worker is the one that looks; the first to ask is, until it ends."""
+    try:
+        if not lock.is_locked:
+            lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True

@@ -13,11 +13,14 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lake.settings import Settings
+from serving import metrics, watching
 from serving.access.keys import local_key
 from serving.figures import BandFigures, Figures, ModelFigures, write_figures
 from serving.launch import serve_command, serve_environment
 from serving.metrics import METRICS, PREFIX
 from serving.testing import headers_of, token_of
+from serving.watching import Watcher
 
 PREDICT = "/api/v1/public/predict"
 SECONDS = 120.0
@@ -218,3 +221,60 @@ def test_no_secret_is_in_the_whole_output_of_the_service(running):
     assert len(text.splitlines()) > 5
     assert key.rpartition("_")[2] not in text
     assert token.rpartition(".")[2] not in text
+
+
+@pytest.fixture
+def watch(tmp_path, monkeypatch):
+    """Start watchers of one home that note when they look: ``watch(name)``."""
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "FLUSH_SECONDS", 0.02)
+    looked, started = [], []
+
+    class Noting(Watcher):
+        name = ""
+
+        def look(self):
+            looked.append(self.name)
+
+    def start(name):
+        made = Noting(None, Settings(home=tmp_path))
+        made.name = name
+        started.append(made)
+        return made.start()
+
+    start.looked = looked
+    yield start
+    for one in started:
+        one.close()
+
+
+def looks_of(looked, name):
+    deadline = time.monotonic() + 20
+    looked.clear()
+    while looked.count(name) < 3:
+        assert time.monotonic() < deadline, f"{name} did not look"
+        time.sleep(0.01)
+    return set(looked)
+
+
+def test_one_worker_looks_at_a_time_and_another_goes_on_when_it_ends(watch):
+    first = watch("first")
+    assert looks_of(watch.looked, "first") == {"first"}
+    watch("second")
+    assert looks_of(watch.looked, "first") == {"first"}
+    first.close()
+    assert looks_of(watch.looked, "second") == {"second"}
+
+
+def test_a_measurement_that_cannot_be_written_does_not_end_the_looking(watch, monkeypatch, caplog):
+    flush, failures = metrics.flush, iter(range(3))
+
+    def fail():
+        if next(failures, None) is not None:
+            raise OSError("no space")
+        flush()
+
+    monkeypatch.setattr(metrics, "flush", fail)
+    watch("only")
+    assert looks_of(watch.looked, "only") == {"only"}
+    assert "could not be written down" in caplog.text
