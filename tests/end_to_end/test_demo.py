@@ -1,5 +1,7 @@
 """The promise of the README: two commands, from market data to a served forecast and a re-selected strategy."""
 
+from contextlib import closing
+
 import polars as pl
 import pytest
 from rich.console import Console
@@ -8,6 +10,7 @@ from dagster_project import summaries, verbs
 from lake.clock import DEMO_START, ReplayClock
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, RAW_BARS, SELECTIONS
+from lake.universe import SYMBOLS
 
 pytestmark = pytest.mark.filterwarnings("default")  # third-party libraries meet each other here; ours are tested apart
 
@@ -49,10 +52,11 @@ def test_each_matured_forecast_has_exactly_one_outcome(demo_home):
 
 
 def test_served_forecasts_reached_the_log(demo_home):
-    from serving.log_reading import LogReader
+    from serving.log_files import log_path, open_log
 
-    with demo_home as configured:
-        assert LogReader(configured).count() == 3
+    with demo_home as configured, closing(open_log(log_path(configured))) as log:
+        kinds = dict(log.execute("SELECT kind, count(*) FROM forecasts GROUP BY kind").fetchall())
+    assert kinds == {"served": 3, "scheduled": 2 * len(SYMBOLS)}
 
 
 def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):

@@ -63,7 +63,7 @@ def lost_or_doubled(settings, already, ids):
     lake, log = Lake.open(settings), LogReader(settings)
     while not drain(lake, settings).skipped:
         pass
-    stored = lake.read(FORECASTS)["forecast_id"].to_list()
+    stored = lake.read(FORECASTS)["forecast_id"].to_list() if lake.exists(FORECASTS) else []
     assert len(set(ids)) == len(ids)
     assert len(stored) == len(set(stored)) == already + log.count()
     return sorted(set(ids) - set(stored))

@@ -340,7 +340,7 @@ def stored(
     waits: bool = False,
     newest: int | None = None,
 ) -> Case:
-    """One stored forecast of a kind, not of the symbol that is used to hold others against."""
+    """One stored forecast of a kind that the ridge model had a part in, not of the symbol others are held against."""
     where = pl.col("kind") == kind if newest is None else None
     ids = identities(home.lake, home.settings, where=where, newest=newest)
     found = [case for case in cases(home.lake, home.settings, ids) if case.row["kind"] == kind]
@@ -350,6 +350,7 @@ def stored(
         if (case.row["symbol"] == symbol if symbol else case.row["symbol"] not in {"KO", at_home.DELISTED})
         and (model is None or case.row["model_name"] == model)
         and (case.source != "lake") >= waits
+        and (kind == "replay" or case.receipt is None or "ridge" in {use.name for use in case.receipt.models})
     )
 
 

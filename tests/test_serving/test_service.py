@@ -179,9 +179,14 @@ def test_a_promotion_is_taken_up_without_a_failed_request(running, home):
             write_durably(serving, json.dumps(versions))
             while len(answers) < seen + 20:
                 time.sleep(0.01)
-            status = running.get("/api/v1/public/models/status").json()
-            assert {m["name"]: m["version"] for m in status["models"]} == all_models
-            assert (status["problem"] is None) == (versions == all_models)
+            deadline = time.monotonic() + 10
+            while True:
+                status = running.get("/api/v1/public/models/status").json()
+                assert {m["name"]: m["version"] for m in status["models"]} == all_models
+                if (status["problem"] is None) == (versions == all_models):
+                    break
+                assert time.monotonic() < deadline, status["problem"]
+                time.sleep(0.05)
     finally:
         stop.set()
         asking.join()
@@ -232,7 +237,7 @@ LOOK = """
 import json, sys
 from serving.service import ForecastService
 service = ForecastService.inner()
-answers = service.predictor.predict(["AAPL"], 1).answers
+answers = service.predictor.predict(["AAPL"], 1).texts
 service.predictor.close()
 print(json.dumps([name for name in {names!r} if sys.modules.get(name) is not None]))
 print(answers[0])

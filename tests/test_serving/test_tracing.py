@@ -67,7 +67,8 @@ def traced(predictor, address, *requests):
     tracing = Tracing.of(Settings(otlp_endpoint=address))
     client = client_of(build_app(predictor, tracing=tracing))
     answers = [client.request(method, path, **options) for method, path, options in requests]
-    client.app.state.batcher.close()  # the spans of a batch are made behind its answers
+    client.app.state.batcher.close()  # the spans of a batch are made behind its answers, by who writes the log
+    client.app.state.predictor.log.require_writable()
     tracing.close()
     return answers
 
