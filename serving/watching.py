@@ -79,8 +79,8 @@ class Watcher:
             for part in (metrics.flush, self._look_when_due):
                 try:
                     part()
-                except Exception:
-                    self._complain()
+                except Exception as error:
+                    self._complain(error)
         self._lock.release(force=True)
 
     def _look_when_due(self) -> None:
@@ -88,11 +88,11 @@ class Watcher:
             self._look_at = time.monotonic() + LOOK_SECONDS
             self.look()
 
-    def _complain(self) -> None:
+    def _complain(self, error: Exception) -> None:
         """Say what failed, and not again at once: it is tried many times a second."""
         if time.monotonic() >= self._complain_at:
             self._complain_at = time.monotonic() + LOOK_SECONDS
-            logger.exception("what was measured could not be written down; it is tried again")
+            logger.error("what was measured could not be written down; it is tried again", exc_info=error)
 
     def _look_at_features(self) -> None:
         try:
