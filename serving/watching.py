@@ -79,8 +79,9 @@ class Watcher:
             for part in (metrics.flush, self._look_when_due):
                 try:
                     part()
-                except Exception as error:
-                    self._complain(error)
+                except Exception:
+                    if self._may_complain():
+                        logger.exception("what was measured could not be written down; it is tried again")
         self._lock.release(force=True)
 
     def _look_when_due(self) -> None:
@@ -88,11 +89,12 @@ class Watcher:
             self._look_at = time.monotonic() + LOOK_SECONDS
             self.look()
 
-    def _complain(self, error: Exception) -> None:
-        """Say what failed, and not again at once: it is tried many times a second."""
-        if time.monotonic() >= self._complain_at:
+    def _may_complain(self) -> bool:
+        """Whether it is time to say what failed: it is tried many times a second."""
+        is_time = time.monotonic() >= self._complain_at
+        if is_time:
             self._complain_at = time.monotonic() + LOOK_SECONDS
-            logger.error("what was measured could not be written down; it is tried again", exc_info=error)
+        return is_time
 
     def _look_at_features(self) -> None:
         try:
