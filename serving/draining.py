@@ -1,6 +1,7 @@
 """From the forecast log to the lake: every logged forecast in `forecasts`, its receipt in `receipts`, exactly once."""
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,15 +12,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lake.errors import ConfigError
 from lake.report import Report
 from lake.spec import INSTANT
 from lake.tables import FORECASTS, RECEIPTS
+from serving.access.user_data import forget_unknown
 from serving.log_files import log_paths, open_log
 from serving.receipts.seals import opened
 
 if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.store import Lake
+
+logger = logging.getLogger("quantlake.serving")
 
 DRAIN_ROWS = 20_000
 INSTANTS = tuple(name for name, dtype in FORECASTS.schema.items() if dtype == INSTANT)
@@ -30,7 +35,8 @@ def drain(lake: "Lake", configured: "Settings") -> Report:
     """Bring every logged forecast into the table `forecasts`, and its receipt into `receipts`, exactly once.
 
     Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
-    marked; the next drain merges them again, finds them equal to what is stored, and adds nothing.
+    marked; the next drain merges them again, finds them equal to what is stored, and adds nothing. Who asked for a
+    forecast is forgotten here too where the key was deleted meanwhile.
 
     Returns
     -------
@@ -40,12 +46,21 @@ def drain(lake: "Lake", configured: "Settings") -> Report:
     started = time.perf_counter()
     paths = log_paths(configured)
     drained = [_drain_file(lake, path) for path in paths]
+    _forget(configured)
     read, added = (sum(counts) for counts in zip(*drained, strict=True)) if drained else (0, 0)
     if not read:
         reason = NOTHING_WAITS if paths else NO_LOG
         seconds = time.perf_counter() - started
         return Report(name=FORECASTS.name, seconds=seconds, skipped=True, details={"reason": reason})
     return lake.report(FORECASTS, added=added, started=started).having(answers=read)
+
+
+def _forget(configured: "Settings") -> None:
+    """Forget who asked where the key was deleted; forecasts are in the lake whether or not the keys can be read."""
+    try:
+        forget_unknown(configured)
+    except ConfigError:
+        logger.exception("who asked with a deleted key could not be forgotten; the next drain tries again")
 
 
 def _drain_file(lake: "Lake", path: Path) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from serving.access.watched import LOOK_SECONDS
 from serving.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lake.settings import Settings
@@ -28,6 +29,14 @@ ASKED_WITH = """
 SELECT r.forecast_id, f.symbol, f.horizon_sessions, json_extract(f.row, '$.made_at')
 FROM requests AS r LEFT JOIN forecasts AS f USING (forecast_id) WHERE r.key_id = ? ORDER BY f.sequence
 """
+ASKERS = """
+WITH RECURSIVE askers(key_id) AS (
+    SELECT min(key_id) FROM requests
+    UNION ALL
+    SELECT (SELECT min(key_id) FROM requests WHERE key_id > askers.key_id) FROM askers WHERE key_id IS NOT NULL
+) SELECT key_id FROM askers WHERE key_id IS NOT NULL
+"""
+"""Each key once; a step in the index for each, however many forecasts it asked for."""
 COLUMNS = ("forecast_id", "symbol", "horizon_sessions", "made_at")
 
 
@@ -81,8 +90,9 @@ def delete(settings: "Settings", key_id: str, *, by: str) -> Deleted:
     key = keys.find(settings, key_id)
     keys.revoke(settings, key.id, by=by)
     time.sleep(SETTLE_SECONDS)
-    deleted = sum(_forget_requests(path, key.id) for path in log_paths(settings))
+    deleted = sum(_forget_requests(path, [key.id]) for path in log_paths(settings))
     keys.forget(settings, key.id, by=by)
+    deleted += forget_unknown(settings)
     return Deleted(deleted, len(audit.about(Lake.open(settings), key.who)))
 
 
@@ -91,14 +101,31 @@ def _asked_with(path: "Path", key_id: str) -> list[dict[str, Any]]:
         return [dict(zip(COLUMNS, row, strict=True)) for row in connection.execute(ASKED_WITH, (key_id,))]
 
 
-def _forget_requests(path: "Path", key_id: str) -> int:
+def forget_unknown(settings: "Settings") -> int:
+    """Delete who asked where the key is gone: what was under way when it was deleted may have been logged since."""
+    held = {path: _askers(path) for path in log_paths(settings)}
+    # Read after the log, so that a key which was made meanwhile is known. Without the file nothing is known.
+    known = (
+        {key.id for key in keys.listing(settings)} if keys.keys_path(settings).exists() else set().union(*held.values())
+    )
+    return sum(_forget_requests(path, sorted(ids - known)) for path, ids in held.items() if ids - known)
+
+
+def _askers(path: "Path") -> set[str]:
+    with closing(open_log(path)) as connection:
+        return {key_id for (key_id,) in connection.execute(ASKERS)}
+
+
+def _forget_requests(path: "Path", key_ids: "Sequence[str]") -> int:
     """Delete rows so that their bytes are gone from the file too."""
     with closing(open_log(path)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         with connection:
-            deleted = connection.execute("DELETE FROM requests WHERE key_id = ?", (key_id,)).rowcount
+            before = connection.total_changes
+            connection.executemany("DELETE FROM requests WHERE key_id = ?", [(key_id,) for key_id in key_ids])
+            deleted = connection.total_changes - before
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return int(deleted)
+    return deleted
 
 
 def _text(value: Any) -> Any:

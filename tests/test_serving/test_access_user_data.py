@@ -1,6 +1,7 @@
 """What is stored about the holder of a key can be handed over, and deleted without a trace that leads back."""
 
 import json
+import uuid
 
 import pytest
 
@@ -11,9 +12,10 @@ from serving import audit
 from serving.access import keys, user_data
 from serving.app import build_app
 from serving.champions import Champions
-from serving.forecast_log import ForecastLog
+from serving.draining import drain
+from serving.forecast_log import Entry, ForecastLog
 from serving.log_reading import LogReader
-from serving.predictor import Predictor
+from serving.predictor import Predictor, Question
 from serving.testing import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
@@ -104,3 +106,46 @@ def test_what_an_older_home_logged_is_asked_for_by_nobody(own):
     key, _ = keys.create(own, NAME, "predict", "unlimited", by="tests")
     assert user_data.export(own, key.id, by="tests")["forecasts"] == []
     assert user_data.delete(own, key.id, by="tests").forecasts == 0
+
+
+@pytest.fixture
+def log(own):
+    opened = ForecastLog.open(own)
+    yield opened
+    opened.close()
+
+
+def asked_late(log, template, key_id):
+    row = template.row | {"forecast_id": uuid.uuid4().hex}
+    log.record([Entry(row, template.answer, template.receipt, key_id)]).result(5)
+
+
+@pytest.fixture
+def template(client):
+    (answers,) = client.app.state.predictor.compute([Question(["AAPL"], 1)])
+    return answers.entries[0]
+
+
+@pytest.mark.parametrize("by", ["drain", "deletion"])
+def test_what_was_under_way_when_a_key_was_deleted_is_forgotten_too(own, log, template, by):
+    gone, kept, other = (keys.create(own, name, "predict", "unlimited", by="tests")[0] for name in ("a", "b", "c"))
+    for key in (gone, kept):
+        asked_late(log, template, key.id)
+    assert user_data.delete(own, gone.id, by="tests").forecasts == 1
+    asked_late(log, template, gone.id)
+    if by == "drain":
+        assert drain(Lake.open(own), own).details["answers"] == 3
+    else:
+        assert user_data.delete(own, other.id, by="tests").forecasts == 1
+    assert not any(gone.id.encode() in content for content in bytes_of(own).values())
+    assert len(user_data.export(own, kept.id, by="tests")["forecasts"]) == 1
+
+
+def test_without_the_file_of_the_keys_nobody_is_taken_for_deleted(own, log, template):
+    key, _ = keys.create(own, "a", "predict", "unlimited", by="tests")
+    asked_late(log, template, key.id)
+    held = keys.keys_path(own)
+    away = held.rename(held.with_suffix(".away"))
+    assert user_data.forget_unknown(own) == 0
+    away.rename(held)
+    assert len(user_data.export(own, key.id, by="tests")["forecasts"]) == 1
