@@ -6,7 +6,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
-from lake.errors import QuantlakeError
+from lake.errors import OverloadedError, QuantlakeError
 from serving import api, problems
 from serving import problem_kinds as kinds
 from serving.batching import LARGE_ROWS, Batcher
@@ -16,6 +16,7 @@ from serving.strict_json import oddity_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.datastructures import State
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from serving.access.callers import Caller
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"
 JSON = "application/json"
+LARGE_WAITING = 4
+"""Large questions that may wait for those being computed; more are refused."""
 MEMBERS = len(api.PredictRequest.model_fields)
 
 
 def add_routes(app: FastAPI) -> None:
     """Add them to an application."""
+    app.state.large_under_way = 0
 
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
@@ -119,12 +123,32 @@ def _question(scope: "Scope", symbols: "Sequence[str]", horizon: int) -> Questio
 
 
 async def _forecast(request: Request, question: Question) -> Answers:
-    """Small questions are computed with others that wait; a large one on its own, while they go on."""
+    """Small questions are computed with others that wait; a large one on its own, while they go on.
+
+    Raises
+    ------
+    OverloadedError
+        If it would wait for too many others.
+    """
     state = request.app.state
     batcher: Batcher = state.batcher
     if len(question.symbols) <= LARGE_ROWS:
         answers = await batcher.ask(question)
     else:
-        answers = await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)
+        answers = await _forecast_large(state, question)
     request.state.answers = answers
     return answers
+
+
+async def _forecast_large(state: "State", question: Question) -> Answers:
+    most = state.large_questions.total_tokens + LARGE_WAITING
+    if state.large_under_way >= most:
+        raise OverloadedError(
+            f"{state.large_under_way} questions for more than {LARGE_ROWS} symbols are under way; at most {most:g} may "
+            f"be. Ask again a little later, or for at most {LARGE_ROWS} symbols at a time."
+        )
+    state.large_under_way += 1
+    try:
+        return await to_thread.run_sync(state.predictor.answer, question, limiter=state.large_questions)
+    finally:
+        state.large_under_way -= 1

@@ -1,7 +1,11 @@
 """Routes that say how the service stands."""
 
+import asyncio
+import math
+import time
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -15,9 +19,13 @@ if TYPE_CHECKING:
     from serving.deployment.refusals import Refusal
     from serving.predictor import Predictor
 
+READINESS_SECONDS = 0.25
+"""How long what was found out about readiness is told to whoever asks."""
+
 
 def add_routes(app: FastAPI) -> None:
     """Add them to an application."""
+    readiness = _Readiness()
 
     @app.get(f"{PREFIX}/models/status", tags=["status"])
     def models_status(request: Request) -> api.StatusAnswer:
@@ -39,9 +47,9 @@ def add_routes(app: FastAPI) -> None:
         return api.Health(status="alive")
 
     @app.get("/readyz", tags=["status"])
-    def readyz(request: Request) -> api.Health:
+    async def readyz(request: Request) -> api.Health:
         """Say whether a forecast could be made now: models loaded, features there, engines that answer."""
-        request.app.state.predictor.require_ready()
+        await readiness.require(request.app.state.predictor)
         return api.Health(status="ready")
 
     @app.get("/metrics", tags=["status"], response_class=Response)
@@ -49,6 +57,30 @@ def add_routes(app: FastAPI) -> None:
         """Return counters and timings of all workers in Prometheus' text form."""
         configured = request.app.state.predictor.logged.configured
         return Response(exposition(configured), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Readiness:
+    """Whether a forecast can be made, found out by making one: once for all who ask at about the same time.
+
+    Everybody may ask, so asking must not cost a forecast each.
+    """
+
+    def __init__(self) -> None:
+        self._found: asyncio.Task[None] | None = None
+        self._until = -math.inf
+
+    async def require(self, predictor: "Predictor") -> None:
+        """Raise what would stop a forecast, see `Predictor.require_ready`; at most a quarter of a second old."""
+        if self._found is None or (self._found.done() and time.monotonic() >= self._until):
+            self._found = asyncio.create_task(to_thread.run_sync(predictor.require_ready))
+            self._found.add_done_callback(self._note)
+        await asyncio.shield(self._found)
+
+    def _note(self, found: "asyncio.Task[None]") -> None:
+        """Let it count from now on; a failure that nobody waited for is no failure of the loop."""
+        self._until = time.monotonic() + READINESS_SECONDS
+        if not found.cancelled():
+            found.exception()
 
 
 def status_of(predictor: "Predictor") -> api.StatusAnswer:

@@ -4,18 +4,23 @@ import asyncio
 import dataclasses
 import threading
 
+import httpx
 import pytest
 
 from feature_repo.online import OnlineReader
 from lake.errors import LogError, ModelError, NotReadyError, OverloadedError, UnknownNameError
 from lake.settings import Settings
 from lake.universe import SYMBOLS
-from serving.batching import Batcher
+from serving.app import LARGE_QUESTIONS, build_app
+from serving.batching import LARGE_ROWS, Batcher
 from serving.champions import Champions
 from serving.deployment.record import Deployment, write_deployment
 from serving.forecast_log import ForecastLog
 from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
+from serving.routes.forecasts import LARGE_WAITING
+from serving.routes.status import READINESS_SECONDS
+from serving.testing import headers_of
 
 
 class Gate:
@@ -251,3 +256,62 @@ def test_a_deployment_without_a_champion_is_no_service_and_says_so(tmp_path):
     write_deployment(settings, Deployment(champions={}))
     with pytest.raises(ModelError, match="No model is in service"):
         Champions(settings).current()
+
+
+def asking(predictor):
+    """Return a client of the whole application, in the loop that runs."""
+    app = httpx.ASGITransport(build_app(predictor), raise_app_exceptions=False)
+    return httpx.AsyncClient(
+        transport=app, base_url="http://here", timeout=30, headers=headers_of(predictor.logged.configured)
+    )
+
+
+async def until_true(is_so):
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - told by another thread
+            await asyncio.sleep(0.001)
+
+
+def test_large_questions_that_would_wait_for_too_many_others_are_refused(predictor, gate):
+    body = {"symbols": [f"NO{n}" for n in range(LARGE_ROWS + 1)], "horizon_sessions": 1}
+    taken = LARGE_QUESTIONS + LARGE_WAITING
+
+    async def run():
+        async with asking(predictor) as client:
+            gate.is_open.clear()
+            asked = [asyncio.create_task(client.post("/api/v1/public/predict/batch", json=body)) for _ in range(20)]
+            await until_true(lambda: sum(one.done() for one in asked) == len(asked) - taken)
+            refused = [one.result() for one in asked if one.done()]
+            gate.is_open.set()
+            return refused, [one.status_code for one in await asyncio.gather(*asked)]
+
+    refused, statuses = asyncio.run(run())
+    assert {(one.status_code, one.json()["type"]) for one in refused} == {(503, "/problems/overloaded")}
+    assert all(one.headers["retry-after"] for one in refused)
+    assert sorted(statuses) == [404] * taken + [503] * (20 - taken), "whoever was taken is answered"
+
+
+def test_whoever_asks_at_the_same_time_whether_it_is_ready_shares_one_forecast(predictor, gate, monkeypatch):
+    async def ready(client, times):
+        return {one.status_code for one in await asyncio.gather(*(client.get("/readyz") for _ in range(times)))}
+
+    async def run():
+        async with asking(predictor) as client:
+            gate.is_open.clear()
+            asked = asyncio.create_task(ready(client, 50))
+            await until_asked(gate)
+            gate.is_open.set()
+            assert await asked == {200}
+            assert await ready(client, 10) == {200}
+            assert len(gate.asked) == 1
+            await asyncio.sleep(READINESS_SECONDS)
+            assert await ready(client, 10) == {200}
+            assert len(gate.asked) == 2
+            monkeypatch.setattr(gate, "symbols", list)
+            await asyncio.sleep(READINESS_SECONDS)
+            assert await ready(client, 10) == {409}
+            monkeypatch.undo()
+            await asyncio.sleep(READINESS_SECONDS)
+            assert await ready(client, 10) == {200}
+
+    asyncio.run(run())
