@@ -30,7 +30,8 @@ from serving.runtime import load_engines
 if TYPE_CHECKING:
     from lake.settings import Settings
 
-BESIDE = shutil.ignore_patterns("redis", "mlflow", "forecast_log*", "online.json", "clock.json", "logs")
+SAID = ("forecast_log*", "forecasts", "receipts")
+BESIDE = shutil.ignore_patterns("redis", "mlflow", *SAID, "online.json", "clock.json", "logs")
 STRATEGIES = ("naive", "buy_and_hold", "ridge", "lstm")
 DELISTED = "AAPL"
 

@@ -171,7 +171,7 @@ def test_a_parquet_file_that_cannot_be_read_is_named(mine: at_home.Home) -> None
 
 @pytest.mark.parametrize("kind", ["served", "replay"])
 def test_one_altered_model_file_is_named(mine: at_home.Home, kind: str) -> None:
-    one = stored(mine, kind, model="ridge" if kind == "replay" else None)
+    one = stored(mine, kind, member="ridge")
     folder = mine.settings.models / "ridge" / "1"
     content = bytearray((folder / "model.onnx").read_bytes())
     content[-100] ^= 1
@@ -180,7 +180,7 @@ def test_one_altered_model_file_is_named(mine: at_home.Home, kind: str) -> None:
 
 
 def test_a_model_that_was_exchanged_with_its_signature_is_named(mine: at_home.Home) -> None:
-    one, folder = stored(mine, "served"), mine.settings.models / "ridge" / "1"
+    one, folder = stored(mine, "served", member="ridge"), mine.settings.models / "ridge" / "1"
     shutil.rmtree(folder)
     shutil.copytree(mine.settings.models / "naive" / "1", folder)
     assert faults(mine, one) == {("model file", str(folder))}
@@ -281,7 +281,7 @@ def test_the_command_says_what_differs_and_ends_with_one(mine: at_home.Home, mon
     app = typer.Typer()
     app.command()(replay_command)
     try:
-        one = stored(mine, "served")
+        one = stored(mine, "served", member="ridge")
         said = CliRunner().invoke(app, [one.forecast_id], catch_exceptions=False)
         assert said.exit_code == 0, said.output
         assert "equal" in said.output
@@ -337,10 +337,11 @@ def stored(
     *,
     symbol: str | None = None,
     model: str | None = None,
+    member: str | None = None,
     waits: bool = False,
     newest: int | None = None,
 ) -> Case:
-    """One stored forecast of a kind that the ridge model had a part in, not of the symbol others are held against."""
+    """One stored forecast of a kind, not of the symbol that others are held against."""
     where = pl.col("kind") == kind if newest is None else None
     ids = identities(home.lake, home.settings, where=where, newest=newest)
     found = [case for case in cases(home.lake, home.settings, ids) if case.row["kind"] == kind]
@@ -350,7 +351,7 @@ def stored(
         if (case.row["symbol"] == symbol if symbol else case.row["symbol"] not in {"KO", at_home.DELISTED})
         and (model is None or case.row["model_name"] == model)
         and (case.source != "lake") >= waits
-        and (kind == "replay" or case.receipt is None or "ridge" in {use.name for use in case.receipt.models})
+        and (member is None or member in {use.name for use in case.receipt.models})
     )
 
 
