@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ from lake.tables import FORECASTS
 from serving import draining, forecast_log, log_reading
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog, _to_json
-from serving.log_files import SCHEMA, log_path, log_paths, open_log
+from serving.log_files import SCHEMA, log_path, open_log
 from serving.log_reading import LogReader, Tail
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -216,86 +215,6 @@ def test_a_tail_that_cannot_begin_with_a_file_begins_with_it_later(settings, mon
     tail.close()
     first.close()
     second.close()
-
-
-def take_away(path, names):
-    for suffix in names:
-        moved = path.with_name(f"{path.name}{suffix}")
-        if moved.exists():
-            moved.rename(path.with_name(f"old_{path.name}{suffix}"))
-
-
-@pytest.mark.parametrize("names", [("", "-wal", "-shm"), ("",)], ids=["whole", "alone"])
-def test_a_log_that_is_moved_while_it_is_written_begins_anew_and_loses_nothing(settings, log, logged, names):
-    lake, tail = Lake.open(settings), Tail(settings)
-    said = [row(str(number)) for number in range(4)]
-    log.record([Entry(said[0], "{}")]).result(5)
-    drain(lake, settings)
-    log.record([Entry(said[1], "{}", key_id="somebody")]).result(5)
-    assert len(tail.read()) == logged.count() == 2
-    take_away(log.path, names)
-    log.record([Entry(said[2], "{}")]).result(5)
-    log.require_writable()
-    assert log.path.exists()
-    assert [logged.get(one["forecast_id"]) is not None for one in said] == [False, True, True, False]
-    log.record([Entry(said[3], "{}")]).result(5)
-    tail._look_at = 0.0
-    assert [stored.forecast_id for stored in tail.read()] == ["2", "3"], "once, and what waited was heard before"
-    with closing(open_log(log.path)) as connection:
-        assert connection.execute("SELECT forecast_id, key_id FROM requests").fetchall() == [("1", "somebody")]
-    with closing(open_log(log.path.with_name(f"old_{log.path.name}"))) as left:
-        assert left.execute("SELECT count(*) FROM forecasts").fetchone() == (2,)
-    drain(lake, settings)
-    assert sorted(lake.read(FORECASTS)["forecast_id"]) == ["0", "1", "2", "3"]
-    tail.close()
-
-
-def test_what_was_written_before_a_log_was_removed_is_there_after_it_closed(settings, logged):
-    log = ForecastLog.open(settings)
-    log.record([Entry(row("a"), "{}")]).result(5)
-    for path in settings.home.glob(f"{log.path.name}*"):
-        path.unlink()
-    log.close()
-    assert logged.get("a") is not None
-
-
-def test_a_log_that_cannot_begin_anew_says_so_and_goes_on(settings, log, logged):
-    log.record([Entry(row("a"), "{}")]).result(5)
-    take_away(log.path, ("", "-wal", "-shm"))
-    log.path.mkdir()
-    for _ in range(2):
-        with pytest.raises(LogError, match="No answer was sent"):
-            log.record([Entry(row("b"), "{}")]).result(5)
-    log.path.rmdir()
-    log.record([Entry(row("b"), "{}")]).result(5)
-    assert logged.get("a") is not None
-    assert logged.get("b") is not None
-
-
-def test_a_file_that_is_missing_hides_none_of_the_others(settings, logged):
-    first, second = ForecastLog.open(settings), ForecastLog.open(settings)
-    second.record([Entry(row("a"), "{}")]).result(5)
-    first.close()
-    first.path.unlink()
-    assert log_paths(settings) == [second.path]
-    assert logged.get("a") is not None
-    second.close()
-
-
-def test_only_the_owner_may_read_the_log_also_one_that_was_open_to_others(settings):
-    def modes():
-        return {path.name: path.stat().st_mode & 0o777 for path in settings.home.glob("*.sqlite*")}
-
-    before = os.umask(0o022)
-    log = ForecastLog.open(settings)
-    log.record([Entry(row(), "{}")]).result(5)
-    assert modes() == {f"forecast_log.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
-    for path in settings.home.glob("*.sqlite*"):
-        path.chmod(0o644)
-    assert LogReader(settings).count() == 1
-    assert set(modes().values()) == {0o600}
-    log.close()
-    os.umask(before)
 
 
 def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, logged):
