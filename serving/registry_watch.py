@@ -59,12 +59,12 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
             follower = follower or RegistryFollower(office)
             for sentence in follower.look():
                 logger.info("%s", sentence)
-            said = ""
+            seen, said = stamps, ""
         except Exception as error:  # noqa: BLE001 - a registry that is away comes back; the service does not need it
             if str(error) != said:
                 logger.warning("the registry cannot be followed: %s", error)
-            said = str(error)
-        seen, looked_at = stamps, time.monotonic()
+            seen, said = None, str(error)
+        looked_at = time.monotonic()
 
 
 def registry_stamps(configured: "Settings") -> object:

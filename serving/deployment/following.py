@@ -38,14 +38,27 @@ class RegistryFollower:
         self._refused: dict[str, tuple[str, float]] = {}
 
     def look(self) -> list[str]:
-        """Compare once; return what was done, in sentences."""
-        said: list[str] = []
+        """Compare once; return what was done, in sentences.
+
+        A model that cannot be brought in line keeps no other waiting.
+
+        Raises
+        ------
+        Exception
+            That of the first such model, once all were looked at.
+        """
+        said, failed = list[str](), list[Exception]()
         aliases = self._registry.aliases()
         deployment = deployment_or_none(self._office.configured)
         for model, version in sorted(aliases.items()):
             if not _is_in_line(deployment, model, version) and not self._was_refused(model, version):
-                with moving(self._office.configured):
-                    said += self._bring_in_line(model)
+                try:
+                    with moving(self._office.configured):
+                        said += self._bring_in_line(model)
+                except Exception as error:  # noqa: BLE001 - it is raised below
+                    failed.append(error)
+        if failed:
+            raise failed[0]
         return said
 
     def _bring_in_line(self, model: str) -> "Iterator[str]":

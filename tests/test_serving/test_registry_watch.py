@@ -370,3 +370,24 @@ def test_the_commands_move_models_with_their_alias_and_say_so(settings, client, 
         assert isinstance(wrong.exception, UnknownNameError)
     finally:
         read_settings.cache_clear()
+
+
+def test_a_failure_is_tried_again_at_once_and_keeps_no_other_model_waiting(settings, client, monkeypatch):
+    """A database that is locked for a moment changes nothing that could be seen, and is free a moment later."""
+    client.create_registered_model("aardvark")
+    client.create_model_version("aardvark", "nowhere")
+    for model, version in (("aardvark", "1"), ("ridge", "2")):
+        client.set_registered_model_alias(model, "champion", version)
+    tried, bring = [], RegistryFollower._bring_in_line
+
+    def fails_for_one(follower, model):
+        if model != "aardvark":
+            return bring(follower, model)
+        tried.append(time.monotonic())
+        raise OSError("database is locked")
+
+    monkeypatch.setattr(RegistryFollower, "_bring_in_line", fails_for_one)
+    monkeypatch.setattr("serving.registry_watch.LOOK_SECONDS", 0.05)
+    follow(settings, lambda wait: time.sleep(wait) or len(tried) == 3)
+    assert tried[2] - tried[1] < WITHIN_SECONDS
+    assert in_service(settings).version == "2"
