@@ -1,10 +1,12 @@
 """The disk under the forecast log is full: nothing is answered that is not written, and it ends by itself."""
 
 import errno
+import os
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import closing
 from http.client import HTTPConnection
@@ -19,6 +21,7 @@ from serving.forecast_log import ForecastLog
 from serving.launch import serve_environment
 from serving.log_files import log_path, open_log
 from serving.log_reading import LogReader
+from serving.metrics import shared_folder
 from serving.testing import headers_of
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
@@ -32,6 +35,7 @@ mount -t tmpfs -o size={megabytes}m none {there}
 for name in tables models; do mkdir {there}/$name; mount --bind {home}/$name {there}/$name; done
 cp {home}/*.json {there}/
 cp -r {home}/access {there}/
+mkdir -p {numbers}
 exec "$@"
 """
 
@@ -68,14 +72,14 @@ def go_through_it(own, lives, fill, empty, written):
         refused = clients.wait_for(20, full)
         assert {one.status for one in refused} == {503}
         assert {one.said["type"] for one in refused} == {"/problems/forecast-log-not-available"}
-        assert readiness(lives.address) == 503
+        until(lambda: readiness(lives.address) == 503, BACK_SECONDS)
         empty()
         emptied = time.monotonic()
         until(lambda: any(one.status == 200 for one in clients.since(emptied)))
         back = min(one.ended for one in clients.since(emptied) if one.status == 200)
         assert back - emptied <= BACK_SECONDS
         assert {one.status for one in clients.wait_for(20, back)} == {200}
-        assert readiness(lives.address) == 200
+        until(lambda: readiness(lives.address) == 200, BACK_SECONDS)
     ids = [one.said["prediction_id"] for one in clients.told if one.status == 200]
     assert len(set(ids)) == len(ids)
     assert set(ids) <= written()
@@ -117,9 +121,11 @@ def test_a_volume_without_room_is_503_until_there_is_room(own, tmp_path):
     there = tmp_path / "volume"
     there.mkdir()
     prepare = tmp_path / "volume.sh"
-    prepare.write_text(VOLUME.format(megabytes=12, there=there, home=own.home))
     small = own.model_copy(update={"home": there})
-    with Lives(SCRIPT, serve_environment(small), [*OWN_NAMESPACE, "sh", str(prepare)]) as lives:
+    numbers = shared_folder(small)
+    prepare.write_text(VOLUME.format(megabytes=20, there=there, home=own.home, numbers=numbers))
+    environment = serve_environment(small) | {"PROMETHEUS_MULTIPROC_DIR": str(numbers)}
+    with Lives(SCRIPT, environment, [*OWN_NAMESPACE, "sh", str(prepare)]) as lives:
         seen = Path(f"/proc/{lives.start()}/root") / there.relative_to("/")
         other = seen / "other"
 
@@ -136,6 +142,42 @@ def test_a_volume_without_room_is_503_until_there_is_room(own, tmp_path):
 
         go_through_it(own, lives, fill, other.unlink, written)
         assert lives.end(signal.SIGTERM) in {0, -signal.SIGTERM}
+
+
+COUNTING = """
+import sys
+from prometheus_client import mmap_dict, values
+from serving import metrics
+if sys.argv[2] == "sparse":
+    values.MmapedDict = mmap_dict.MmapedDict
+    values.ValueClass = values.MultiProcessValue(lambda: 1)
+with open(sys.argv[1] + "/other", "wb", buffering=0) as other:
+    try:
+        while True:
+            other.write(bytes(4_096))
+    except OSError:
+        print("full", flush=True)
+for number in range(600):
+    metrics.PROBLEMS.labels(f"problem-{number}", "503").inc()
+print("counted")
+"""
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs user namespaces, in which anyone may mount")
+@pytest.mark.parametrize(
+    ("how", "end", "said"), [("reserved", 0, "full\ncounted\n"), ("sparse", -signal.SIGBUS, "full\n")]
+)
+def test_counting_on_a_volume_without_room_ends_no_worker(tmp_path, how, end, said):
+    """The mutant maps files with holes."""
+    mount = f'mount -t tmpfs -o size=8m none {tmp_path} && exec "$@"'
+    counted = subprocess.run(
+        [*OWN_NAMESPACE, "sh", "-c", mount, "sh", sys.executable, "-c", COUNTING, str(tmp_path), how],
+        env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (counted.returncode, counted.stdout) == (end, said), counted.stderr
 
 
 def test_asking_whether_the_log_can_be_written_leaves_no_row(settings):
