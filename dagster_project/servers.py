@@ -1,9 +1,12 @@
 """The verbs that keep something running until Ctrl-C: the endpoint, the Dagster UI, MLflow, Jupyter."""
 
 import json
+import os
 import secrets
 import socket
 import ssl
+import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +17,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from dagster_project.home import prepare_home
-from dagster_project.processes import child, executable, heed_signals, wait_for_interrupt, wait_until_up
+from dagster_project.processes import GRACE_SECONDS, child, executable, heed_signals, wait_for_interrupt, wait_until_up
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
-    import subprocess
-
     from rich.console import Console
 
     from lake.settings import Settings
@@ -28,6 +29,10 @@ ROOT = Path(__file__).parent.parent
 UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 10
+FOLLOWERS = 6
+"""How often the process that follows the registry is started at most while the service runs."""
+REST_SECONDS = 1.0
+"""How long after its end it is started again."""
 
 
 @contextmanager
@@ -58,7 +63,11 @@ def serve(settings: "Settings", console: "Console") -> None:
     heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
     audit.note_configuration(Lake.open(settings), settings, who=audit.console())
-    with running_redis(settings), forecast_service(settings) as (address, process), _following_registry(settings):
+    with (
+        running_redis(settings),
+        forecast_service(settings) as (address, process),
+        _following_registry(settings, console),
+    ):
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
         console.print(f"  {_curl(settings, address, local_key(settings))}\n", highlight=False, markup=False)
         if missing := _not_ready(address, trusting(settings)):
@@ -67,13 +76,47 @@ def serve(settings: "Settings", console: "Console") -> None:
 
 
 @contextmanager
-def _following_registry(settings: "Settings") -> Iterator[None]:
-    """Let a process take up what happens in the model registry while the block lasts."""
+def _following_registry(settings: "Settings", console: "Console") -> Iterator[None]:
+    """Let a process take up what happens in the model registry while the block lasts, another one if it ends early."""
+    over = threading.Event()
+    keeper = threading.Thread(target=_keep_following, args=(settings, console, over), name="registry")
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def _keep_following(settings: "Settings", console: "Console", over: threading.Event) -> None:
+    """Start the process that follows the registry, again where it ends, and end it when it is over."""
     from serving.launch import follow_registry_command, serve_environment
 
     log = settings.home / "logs" / "registry.log"
-    with child(follow_registry_command(), serve_environment(settings), log):
-        yield
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for start in range(1, FOLLOWERS + 1):
+        with log.open("ab") as output:
+            environment = {**os.environ, **serve_environment(settings)}
+            process = subprocess.Popen(
+                follow_registry_command(), env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        while process.poll() is None and not over.wait(REST_SECONDS):
+            pass
+        if over.is_set():
+            _end(process)
+            return
+        what = "It is started again." if start < FOLLOWERS else "Moved aliases are not taken up any more; start anew."
+        said = f"The process that follows the model registry ended with {process.returncode}, see {log}. {what}"
+        console.print(f"[yellow]{escape(said)}[/yellow]", highlight=False)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _curl(settings: "Settings", address: str, key: str) -> str:

@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from dagster_project import servers
 from dagster_project.home import prepare_home
 from dagster_project.processes import ENDING, child, heed_signals, wait_until_up
 from dagster_project.servers import free_port
 from lake.errors import NotReadyError
+from lake.settings import Settings
 
 PARENT = """
 import subprocess, sys, time
@@ -95,3 +98,36 @@ def test_home_has_telemetry_off(settings, monkeypatch):
     environment = prepare_home(settings)
     assert environment["DAGSTER_TELEMETRY_ENABLED"] == "false"
     assert "telemetry:\n  enabled: false" in (settings.dagster / "dagster.yaml").read_text()
+
+
+FOLLOWER = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(float(sys.argv[2]))"
+
+
+@pytest.mark.parametrize("seconds", [600, 0])
+def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_path: Path, monkeypatch, seconds):
+    started, console, began = tmp_path / "started", Console(record=True, width=500), time.monotonic()
+    command = [sys.executable, "-c", FOLLOWER, str(started), str(seconds)]
+    monkeypatch.setattr("serving.launch.follow_registry_command", lambda: command)
+    monkeypatch.setattr(servers, "REST_SECONDS", 0.01)
+
+    def wait_for(starts: int) -> list[int]:
+        deadline = time.monotonic() + 30
+        while len(pids := started.read_text().split() if started.exists() else []) < starts:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return [int(pid) for pid in pids]
+
+    with servers._following_registry(Settings(home=tmp_path), console):
+        if seconds:
+            os.kill(wait_for(1)[-1], signal.SIGKILL)
+            pids = wait_for(2)
+        else:
+            pids = wait_for(servers.FOLLOWERS)
+            while "not taken up any more" not in console.export_text(clear=False):
+                assert time.monotonic() < began + 30
+                time.sleep(0.01)
+    assert not any(_is_running(pid) for pid in pids)
+    assert len(started.read_text().split()) == (2 if seconds else servers.FOLLOWERS)
+    assert "ended with -9" in (said := console.export_text()) or not seconds
+    assert said.count("started again") == (1 if seconds else servers.FOLLOWERS - 1)
+    assert ("not taken up any more" in said) == (not seconds)
