@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from dagster_project.commands.replay import replay as replay_command
-from dagster_project.replay_checks import CHECK, replayed_forecasts
+from dagster_project.replay_checks import CHECK, _without_receipt, replayed_forecasts
 from dagster_project.resources import Platform
 from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
 from feature_repo.windows import window_hash
@@ -38,7 +38,7 @@ from serving.receipts import testing as at_home
 from serving.receipts.asking import receipt_of
 from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
-from serving.receipts.findings import counts
+from serving.receipts.findings import Replayed, counts
 from serving.receipts.verify import replay, replay_sample
 from serving.testing import client_of
 
@@ -329,6 +329,16 @@ def test_the_nightly_sample_blocks_on_a_difference(mine: at_home.Home, monkeypat
     (check,) = bad.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == (CHECK, False)
     assert not bad.asset_materializations_for_node("learned")
+
+
+def test_a_served_forecast_without_a_receipt_is_a_fault_once_receipts_are_written(mine: at_home.Home) -> None:
+    first = mine.lake.scan(RECEIPTS).select(pl.col("known_time").min()).collect().item()
+    before, after = first - timedelta(days=1), first + timedelta(days=1)
+    later, earlier = Replayed("a", "served", "KO", after), Replayed("b", "served", "KO", before)
+    lived = Replayed("c", "replay", "KO", after)
+    equal = Replayed("d", "served", "KO", after, difference=0.0)
+    (fault,) = _without_receipt(mine.lake, [later, earlier, lived, equal])
+    assert fault.startswith("forecast a: it has no receipt")
 
 
 def stored(
