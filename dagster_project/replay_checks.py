@@ -1,17 +1,10 @@
 """Forecasts made again from the tables as they stood: while one of a sample differs, nothing is learned from them."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from dagster_project.reports import metadata_of
 from dagster_project.resources import Platform
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lake.store import Lake
-    from serving.receipts.findings import Replayed
 
 CHECK = "forecasts_replay_equal"
 AMONG, SAMPLE = 5_000, 200
@@ -33,12 +26,12 @@ def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     from lake.report import Report
     from serving.receipts.cases import identities
     from serving.receipts.findings import counts
-    from serving.receipts.verify import replay_sample
+    from serving.receipts.verify import replay_sample, without_receipt
 
     seed = platform.clock.now().isoformat()
     found = replay_sample(platform.lake, platform.settings, among=AMONG, size=SAMPLE, seed=seed)
     faults = sorted({str(fault) for one in found if one.verdict == "differs" for fault in one.faults})
-    faults += _without_receipt(platform.lake, found)
+    faults += without_receipt(platform.lake, found)
     is_none = not identities(platform.lake, platform.settings, newest=1)
     if not found and not is_none:
         faults.append("forecasts are stored, and none of them could be drawn")
@@ -52,14 +45,3 @@ def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     )
     report = Report("replayed_forecasts", rows=len(found)).having(seed=seed, verdicts=verdicts)
     return dg.MaterializeResult(metadata=metadata_of(report), check_results=[passed])
-
-
-def _without_receipt(lake: "Lake", found: "Sequence[Replayed]") -> list[str]:
-    """Served forecasts that cannot be made again, of sessions since receipts are written."""
-    import polars as pl
-
-    from lake.tables import RECEIPTS
-
-    first = lake.scan(RECEIPTS).select(pl.col("known_time").min()).collect().item() if lake.exists(RECEIPTS) else None
-    lost = [one for one in found if first and one.kind != "replay" and one.verdict == "unknown" and one.as_of > first]
-    return [f"forecast {one.forecast_id}: it has no receipt, though receipts are written since {first}" for one in lost]

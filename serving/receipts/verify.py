@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lake.tables import RECEIPTS
 from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Finding, Replayed
@@ -73,6 +74,13 @@ def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int
         return hashlib.sha256(f"{seed} {forecast_id}".encode()).digest()
 
     return replay(lake, configured, sorted(identities(lake, configured, newest=among), key=lot)[:size])
+
+
+def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
+    """Served forecasts that cannot be made again, of sessions since receipts are written; a sentence for each."""
+    first = lake.scan(RECEIPTS).select(pl.col("known_time").min()).collect().item() if lake.exists(RECEIPTS) else None
+    lost = [one for one in found if first and one.kind != "replay" and one.verdict == "unknown" and one.as_of > first]
+    return [f"forecast {one.forecast_id}: it has no receipt, though receipts are written since {first}" for one in lost]
 
 
 def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Replayed]:

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from dagster_project.commands.replay import replay as replay_command
-from dagster_project.replay_checks import CHECK, _without_receipt, replayed_forecasts
+from dagster_project.replay_checks import CHECK, replayed_forecasts
 from dagster_project.resources import Platform
 from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
 from feature_repo.windows import window_hash
@@ -39,7 +39,7 @@ from serving.receipts.asking import receipt_of
 from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Replayed, counts
-from serving.receipts.verify import replay, replay_sample
+from serving.receipts.verify import replay, replay_sample, without_receipt
 from serving.testing import client_of
 
 
@@ -337,7 +337,7 @@ def test_a_served_forecast_without_a_receipt_is_a_fault_once_receipts_are_writte
     later, earlier = Replayed("a", "served", "KO", after), Replayed("b", "served", "KO", before)
     lived = Replayed("c", "replay", "KO", after)
     equal = Replayed("d", "served", "KO", after, difference=0.0)
-    (fault,) = _without_receipt(mine.lake, [later, earlier, lived, equal])
+    (fault,) = without_receipt(mine.lake, [later, earlier, lived, equal])
     assert fault.startswith("forecast a: it has no receipt")
 
 
