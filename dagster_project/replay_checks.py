@@ -5,7 +5,6 @@ import dagster as dg
 from dagster_project.reports import metadata_of
 from dagster_project.resources import Platform
 
-
 CHECK = "forecasts_replay_equal"
 AMONG, SAMPLE = 5_000, 200
 """How many of the newest forecasts are drawn from, and how many are drawn."""
