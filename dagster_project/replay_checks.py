@@ -6,8 +6,6 @@ from dagster_project.reports import metadata_of
 from dagster_project.resources import Platform
 
 CHECK = "forecasts_replay_equal"
-AMONG, SAMPLE = 5_000, 200
-"""How many of the newest forecasts are drawn from, and how many are drawn."""
 
 
 @dg.asset(
@@ -22,25 +20,14 @@ AMONG, SAMPLE = 5_000, 200
 )
 def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     """A seeded sample of the newest forecasts, made again and compared with what is stored."""
-    from lake.report import Report
-    from serving.receipts.cases import identities
-    from serving.receipts.findings import counts
-    from serving.receipts.verify import replay_sample, without_receipt
+    from serving.receipts.nightly import judge_sample
 
-    seed = platform.clock.now().isoformat()
-    found = replay_sample(platform.lake, platform.settings, among=AMONG, size=SAMPLE, seed=seed)
-    faults = sorted({str(fault) for one in found if one.verdict == "differs" for fault in one.faults})
-    faults += without_receipt(platform.lake, found)
-    is_none = not identities(platform.lake, platform.settings, newest=1)
-    if not found and not is_none:
-        faults.append("forecasts are stored, and none of them could be drawn")
-    said = "There is no forecast yet." if is_none else f"{len(found)} forecasts were made again."
-    verdicts = {str(verdict): count for verdict, count in counts(found).items()}
+    report = judge_sample(platform.lake, platform.settings, platform.clock)
+    said = report.details
     passed = dg.AssetCheckResult(
         check_name=CHECK,
-        passed=not verdicts["differs"] and not faults,
-        description=said,
-        metadata={"verdicts": dg.MetadataValue.json(verdicts), "faults": dg.MetadataValue.json(faults)},
+        passed=not said["faults"],
+        description=said["said"],
+        metadata={name: dg.MetadataValue.json(said[name]) for name in ("verdicts", "faults")},
     )
-    report = Report("replayed_forecasts", rows=len(found)).having(seed=seed, verdicts=verdicts)
     return dg.MaterializeResult(metadata=metadata_of(report), check_results=[passed])
