@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -65,7 +66,8 @@ def serving(settings):
     address = f"http://{settings.host}:{settings.port}"
     try:
         with httpx.Client(base_url=address, headers=headers_of(settings), timeout=30) as client:
-            until(lambda: _is_ready(client), START_SECONDS)
+            until(lambda: process.poll() is not None or _is_ready(client), START_SECONDS)
+            assert process.poll() is None, "the service ended before it was ready"
             yield client
     finally:
         family = psutil.Process(process.pid).children(recursive=True)
@@ -134,8 +136,10 @@ def asking(client, settings, rate=RATE):
 
 @pytest.fixture(scope="module")
 def apart(home):
-    """The home on another port."""
-    port = home.settings.port + 7 if home.settings.port < 65_000 else home.settings.port - 700
+    """The home on another port, one that nobody has, not even as the near end of a connection."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
     return home.settings.model_copy(update={"port": port})
 
 
