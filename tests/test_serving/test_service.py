@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -197,9 +198,9 @@ def test_a_promotion_is_taken_up_without_a_failed_request(running, home):
 
 def test_every_answer_reaches_the_lake_once_even_when_the_service_is_killed(home):
     """kill -9 under load, then start again: each 200 answer that a client holds has one row in log and table."""
-    settings = home.settings.model_copy(
-        update={"port": home.settings.port + 1 if home.settings.port < 65_535 else 20_000}
-    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = home.settings.model_copy(update={"port": int(probe.getsockname()[1])})
     held: list[str] = []
     with started(settings) as (process, address):
         stop = threading.Event()
