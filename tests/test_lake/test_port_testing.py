@@ -1,0 +1,48 @@
+import fcntl
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from lake import port_testing
+from lake.errors import ConfigError
+from lake.port_testing import FIRST, LAST, free_port
+
+ASK = (
+    "from lake import port_testing; port_testing._candidates = lambda: iter({ports!r}); print(port_testing.free_port())"
+)
+
+
+def let_go(*ports):
+    for port in ports:
+        fcntl.lockf(port_testing._claims(), fcntl.LOCK_UN, 1, port)
+
+
+def test_no_port_is_given_twice():
+    ports = [free_port() for _ in range(20)]
+    assert len(set(ports)) == 20
+    assert all(FIRST <= port < LAST for port in ports)
+
+
+def test_another_process_is_given_another_one():
+    mine, other = free_port(), free_port()
+    let_go(other)
+    said = subprocess.run(
+        [sys.executable, "-c", ASK.format(ports=[mine, other])], capture_output=True, text=True, check=True
+    )
+    assert int(said.stdout) == other
+
+
+def test_where_somebody_listens_is_passed_over(monkeypatch):
+    taken, other = free_port(), free_port()
+    let_go(taken, other)
+    monkeypatch.setattr(port_testing, "_candidates", lambda: iter([taken, other]))
+    with socket.create_server(("127.0.0.1", taken)):
+        assert free_port() == other
+
+
+def test_when_none_is_left_it_says_so(monkeypatch):
+    monkeypatch.setattr(port_testing, "_candidates", lambda: iter([]))
+    with pytest.raises(ConfigError, match="No port between"):
+        free_port()
