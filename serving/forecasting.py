@@ -81,7 +81,7 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels", memory: Memory | Non
             f"{', '.join(models.engines)}. Promote it, or let the selection run again."
         )
     weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
-    memory = memory or Memory(0)
+    memory = Memory(0) if memory is None else memory  # one that is still empty is to be filled
     predictions, laps = _predict(models, names, x, memory)
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
     quantiles = blend(predictions, weights)

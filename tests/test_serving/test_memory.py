@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from feature_repo.online import OnlineReader
 from lake.errors import EngineError
+from serving.champions import Champions
+from serving.forecasting import forecast
 from serving.memory import Memory
+from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
 
 
@@ -75,3 +79,20 @@ def test_what_was_refused_is_refused_again(engine, inputs):
             memory.predict(engine, x)
     with pytest.raises(EngineError, match="takes float32"):
         memory.predict(engine, inputs[:1].reshape(1, inputs.shape[2], inputs.shape[1]))
+
+
+def test_an_empty_memory_is_filled_by_the_first_forecast_and_no_engine_is_asked_by_the_second(home, monkeypatch):
+    reader, memory = OnlineReader(home.settings), Memory(100)
+    rows, _ = split_ready(reader.read(["AAPL", "MSFT"]))
+    reader.close()
+    models = Champions(home.settings).current()
+    first = forecast(rows, models, memory)
+    assert len(memory) == sum(len(members) for members in first.members)
+
+    def fail(self, x):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(OnnxEngine, "predict", fail)
+    second = forecast(rows, models, memory)
+    assert np.array_equal(first.quantiles, second.quantiles)
+    assert first.members == second.members
