@@ -2,17 +2,19 @@
 
 import os
 import shutil
-import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.packaged import PackagedMarket
@@ -70,27 +72,64 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def packaged_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a maker of folders that are made once for all workers of a run: ``made_once(name, make)``.
+
+    ``make`` gets the folder to fill. It is for reading alone, since another worker may read it too.
+    """
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        made, begun = run / "made-once" / name, run / "made-once" / f"{name}.begun"
+        made.parent.mkdir(exist_ok=True)
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                shutil.rmtree(begun, ignore_errors=True)
+                begun.mkdir()
+                make(begun)
+                begun.rename(made)
+        return made
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def packaged_lake(made_once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """Return the real market as known at the close of 2012-12-31. To read only: a test that writes takes the copy."""
-    market = Lake(tmp_path_factory.mktemp("packaged") / "tables")
-    clock = FixedClock(DEMO_START)
+    yield from _lake_to_read(made_once("packaged", _ingest_packaged), tmp_path_factory.mktemp("packaged") / "tables")
+
+
+@pytest.fixture(scope="session")
+def featured_lake(
+    made_once: Callable[..., Path], packaged_lake: Lake, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lake]:
+    """Return the real market with every feature table made. To read only."""
+
+    def make(folder: Path) -> None:
+        lake = Lake(Path(shutil.copytree(packaged_lake.root, folder, dirs_exist_ok=True)))
+        for update in (update_technical, update_labels, update_regimes, update_windows):
+            update(lake, FixedClock(DEMO_START))
+
+    yield from _lake_to_read(made_once("featured", make), tmp_path_factory.mktemp("featured") / "tables")
+
+
+def _ingest_packaged(folder: Path) -> None:
+    market, clock = Lake(folder), FixedClock(DEMO_START)
     ingest_bars(market, PackagedMarket(), clock)
     refine_to_lake(market, clock)
-    before = market.versions((RAW_BARS, BARS, ACTIONS))
-    folders = sorted(market.root.iterdir())
-    yield market
-    assert market.versions((RAW_BARS, BARS, ACTIONS)) == before, "a test wrote to packaged_lake"
-    assert sorted(market.root.iterdir()) == folders, "a test made a table in packaged_lake; take packaged_lake_copy"
+
+
+def _lake_to_read(source: Path, folder: Path) -> Iterator[Lake]:
+    """Give a copy of a lake, and see at the end that nobody has written to it."""
+    lake = Lake(Path(shutil.copytree(source, folder)))
+    before, folders = lake.versions((RAW_BARS, BARS, ACTIONS)), sorted(lake.root.iterdir())
+    yield lake
+    assert lake.versions((RAW_BARS, BARS, ACTIONS)) == before, f"a test wrote to {folder}; take a copy"
+    assert sorted(lake.root.iterdir()) == folders, f"a test made a table in {folder}; take a copy"
 
 
 @pytest.fixture
 def packaged_lake_copy(packaged_lake: Lake, tmp_path: Path) -> Lake:
     """Return a copy of the packaged market that a test may write to."""
     return Lake(shutil.copytree(packaged_lake.root, tmp_path / "packaged" / "tables"))
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dagster_project.servers import free_port
+from lake.port_testing import free_port
 from lake.settings import Settings, settings
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.servers import free_port
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS

@@ -12,8 +12,8 @@ from rich.console import Console
 from dagster_project import servers
 from dagster_project.home import prepare_home
 from dagster_project.processes import ENDING, child, heed_signals, wait_until_up
-from dagster_project.servers import free_port
 from lake.errors import NotReadyError
+from lake.port_testing import free_port
 from lake.settings import Settings
 
 PARENT = """

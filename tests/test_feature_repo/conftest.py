@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from feature_repo.panel import compute_technical
-from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
-from lake.clock import DEMO_START, FixedClock
+from lake.clock import DEMO_START
 from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
@@ -25,15 +24,6 @@ def real_features(real_bars: pl.DataFrame) -> pl.DataFrame:
     return compute_technical(real_bars)
 
 
-@pytest.fixture(scope="session")
-def featured_lake(tmp_path_factory: pytest.TempPathFactory, real_bars: pl.DataFrame) -> Lake:
-    """Return the real market with every feature table made. To read only."""
-    lake = Lake(tmp_path_factory.mktemp("featured") / "tables")
-    lake.merge(BARS, real_bars)
-    update_all(lake)
-    return lake
-
-
 @pytest.fixture
 def small_market() -> Callable[..., pl.DataFrame]:
     """Return a maker of bars for two symbols and the index."""
@@ -42,12 +32,6 @@ def small_market() -> Callable[..., pl.DataFrame]:
         return tiny_market([*symbols, MARKET], sessions, seed)
 
     return make
-
-
-def update_all(lake: Lake, clock: FixedClock | None = None) -> None:
-    clock = clock or FixedClock(DEMO_START)
-    for update in (update_technical, update_labels, update_regimes, update_windows):
-        update(lake, clock)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A materialisation is seen whole or not at all, and nothing newer is ever replaced by something older."""
 
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +29,7 @@ from feature_repo.generations import (
 from feature_repo.packing import Layout
 from feature_repo.redis_server import running_redis
 from lake.errors import OnlineStoreError
+from lake.port_testing import free_port
 from lake.settings import Settings
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -51,12 +51,6 @@ def client(server: str) -> Iterator[Redis]:
     with Redis.from_url(server) as opened:
         opened.flushall()
         yield opened
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def rows(names: list[str], mark: float, at: datetime = AT, known: datetime = AT, view: str = "one") -> Rows:

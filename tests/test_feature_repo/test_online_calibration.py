@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from socket import socket
 
 import polars as pl
 import pytest
@@ -14,6 +13,7 @@ from feature_repo.online_views import CALIBRATION
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS
@@ -33,12 +33,9 @@ HELD = HeldCalibration(
 
 @pytest.fixture
 def home(settings: Settings) -> Iterator[Settings]:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     settings.feast.mkdir(parents=True)
     (settings.feast / "registry.db").touch()
-    home = settings.model_copy(update={"redis_port": port, "redis_url": None, "online_timeout_ms": 20_000})
+    home = settings.model_copy(update={"redis_port": free_port(), "redis_url": None, "online_timeout_ms": 20_000})
     with running_redis(home):
         yield home
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from feature_repo.retrieval import materialize
 from feature_repo.snapshot import Snapshot
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 
@@ -38,10 +38,7 @@ CLOCK = FixedClock(close_of(3))
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a Redis that the whole file shares."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = Settings(home=tmp_path_factory.mktemp("server"), redis_port=port)
+    shared = Settings(home=tmp_path_factory.mktemp("server"), redis_port=free_port())
     with running_redis(shared):
         yield shared
 

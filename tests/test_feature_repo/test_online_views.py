@@ -24,6 +24,7 @@ from feature_repo.retrieval import feature_store, materialize, online
 from feature_repo.windows import FORECAST_V1
 from lake.clock import ReplayClock
 from lake.errors import SchemaError, UnknownNameError
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import STRATEGY_ASSIGNMENTS
@@ -34,12 +35,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from socket import socket
-
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Settings(home=tmp_path_factory.mktemp("server"), redis_port=port)
+    server = Settings(home=tmp_path_factory.mktemp("server"), redis_port=free_port())
     with running_redis(server):
         yield embedded_url(server)
 

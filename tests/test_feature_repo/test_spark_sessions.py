@@ -16,6 +16,7 @@ from feature_repo.engines import FeatureEngine, SparkOptions, open_engine
 from feature_repo.engines.sessions import delta_coordinates, open_session
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, NotReadyError
+from lake.port_testing import free_port
 from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
@@ -54,9 +55,7 @@ def test_one_name_chooses_the_engine(market: Lake) -> None:
 @pytest.fixture
 def server() -> Iterator[str]:
     """Return the address of a Spark Connect server in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "pysail", "spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"RUST_LOG": "info"})
     try:

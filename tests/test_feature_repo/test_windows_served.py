@@ -1,6 +1,5 @@
 """The window that is served is the window that models are trained on, bit for bit, through the real stores."""
 
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from feature_repo.retrieval import OnlineBatch, OnlineReader, materialize, train
 from feature_repo.update import update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, Windows, build_windows, window_hash
 from lake.clock import DEMO_START, FixedClock
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS
@@ -30,10 +30,7 @@ NEEDED = FORECAST_V1.sessions + 20
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a home whose embedded Redis runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    settings = Settings(home=tmp_path_factory.mktemp("served"), redis_port=port)
+    settings = Settings(home=tmp_path_factory.mktemp("served"), redis_port=free_port())
     with running_redis(settings):
         yield settings
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -21,42 +21,33 @@ import uvicorn
 from fastapi import FastAPI
 
 from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.online import OnlineReader
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.update import update_regimes, update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, build_windows, to_model_input
-from lake.clock import ReplayClock
-from lake.ingest import ingest_bars, refine_to_lake
+from lake.port_testing import free_port
 from lake.settings import Settings
-from lake.sources.packaged import PackagedMarket
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.champions import Champions
 from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, write_deployment
 from serving.export import export_model
+from serving.forecast_log import ForecastLog
+from serving.log_reading import LogReader
+from serving.predictor import OnlineSource, Predictor
 from serving.promotion import register_and_promote
+from serving.receipts.testing import Home
+from serving.service_testing import copied_home
 from training.models import InputSpec, OutputSpec, build_network
 from training.scaling import fit_scaler
 
 START_SECONDS = 20.0
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
+NOBODY = 1_025
+"""A port that no Redis listens on."""
 WEIGHTS = {"naive": 0.1, "buy_and_hold": 0.2, "ridge": 0.3, "lstm": 0.4}
-
-
-@dataclass(frozen=True)
-class Home:
-    """Everything a service needs, as values."""
-
-    settings: Settings
-    lake: Lake
-    clock: ReplayClock
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -83,7 +74,7 @@ def served() -> Callable[[FastAPI], AbstractContextManager[str]]:
 
 
 @pytest.fixture(scope="session")
-def market(tmp_path_factory) -> Home:
+def market(featured_lake: Lake, tmp_path_factory) -> Home:
     """The real market up to the end of 2012, with features, regimes and today's windows."""
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
@@ -92,12 +83,8 @@ def market(tmp_path_factory) -> Home:
         redis_url=None,
         online_timeout_ms=8_000,
     )
-    home = Home(settings, Lake.open(settings), ReplayClock(settings.home / "clock.json"))
-    ingest_bars(home.lake, PackagedMarket(), home.clock)
-    refine_to_lake(home.lake, home.clock)
-    for update in (update_technical, update_regimes, update_windows):
-        update(home.lake, home.clock)
-    return home
+    shutil.copytree(featured_lake.root, settings.tables)
+    return Home.at(settings)
 
 
 @pytest.fixture(scope="session")
@@ -126,13 +113,17 @@ def networks(inputs: np.ndarray) -> dict:
 
 
 @pytest.fixture(scope="session")
-def exports(networks: dict, inputs: np.ndarray, market: Home, tmp_path_factory) -> dict[str, Bundle]:
-    versions = {FEATURES_TECHNICAL.name: market.lake.version(FEATURES_TECHNICAL)}
-    root: Path = tmp_path_factory.mktemp("exports")
-    return {
-        name: export_model(network, name, FORECAST_V1, versions, inputs, root / name, train_until=TRAIN_UNTIL)
-        for name, network in networks.items()
-    }
+def exports(made_once, market: Home, request, tmp_path_factory) -> dict[str, Bundle]:
+    """Their bundles, with proofs that this machine computes the same from them."""
+
+    def make(folder: Path) -> None:
+        networks, inputs = request.getfixturevalue("networks"), request.getfixturevalue("inputs")
+        versions = {FEATURES_TECHNICAL.name: market.lake.version(FEATURES_TECHNICAL)}
+        for name, network in networks.items():
+            export_model(network, name, FORECAST_V1, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
+
+    root = shutil.copytree(made_once("exports", make), tmp_path_factory.mktemp("exports") / "bundles")
+    return {name: Bundle.load(root / name) for name in ("naive", "ridge", "lstm")}
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +135,40 @@ def home(market: Home, exports: dict[str, Bundle]) -> Iterator[Home]:
     with running_redis(market.settings):
         materialize(market.lake, market.settings, market.clock.now())
         yield market
+
+
+@pytest.fixture(scope="session")
+def copy_home(home: Home) -> Callable[..., Home]:
+    """Copy the home, for a service of its own or to be spoilt: ``copy_home(folder, **settings)``."""
+    return lambda folder, **changes: Home.at(copied_home(home.settings, folder, **changes))
+
+
+@pytest.fixture(scope="session")
+def predicting(home: Home) -> Callable[..., AbstractContextManager[Predictor]]:
+    """Open a predictor of the home while a block lasts, with the forecast log of other settings."""
+
+    @contextmanager
+    def opened(
+        own: Settings, online: OnlineSource | None = None, champions: Champions | None = None
+    ) -> Iterator[Predictor]:
+        online, champions = online or OnlineReader(home.settings), champions or Champions(home.settings)
+        made = Predictor(online, champions, ForecastLog.open(own), LogReader(own), home.clock)
+        yield made
+        made.close()
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def aside(home: Home, tmp_path_factory) -> Settings:
+    """The home's settings with a folder of its own for log and keys, and no Redis: newest forecasts are in the log."""
+    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("aside"), "redis_port": NOBODY})
+
+
+@pytest.fixture(scope="module")
+def predictor_aside(predicting, aside: Settings) -> Iterator[Predictor]:
+    with predicting(aside) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Beyond this machine the endpoint listens only with keys and TLS; pages of other origins ask only when they may."""
 
 import ipaddress
-import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -100,8 +99,8 @@ def test_programs_of_this_machine_know_where_to_ask(tmp_path, pem):
     assert trusting(Settings(home=tmp_path, **pem)).verify_mode is ssl.CERT_REQUIRED
 
 
-def test_it_is_served_over_tls_with_a_certificate_of_its_own(home, pem):
-    settings = home.settings.model_copy(update={**pem, "port": free_port()})
+def test_it_is_served_over_tls_with_a_certificate_of_its_own(copy_home, pem, tmp_path):
+    settings = copy_home(tmp_path / "home", **pem).settings
     with forecast_service(settings) as (address, _), Client.local(settings) as client:
         assert address.startswith("https://")
         assert client.predict("AAPL").symbol == "AAPL"
@@ -141,9 +140,3 @@ def preflight(client, page):
 def test_what_is_no_origin_is_refused(page):
     with pytest.raises(ConfigError, match="scheme, host and port"):
         origins(Settings(cors_origins=f"{PAGE},{page}"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import socket
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from feature_repo.redis_server import connect, embedded_url, running_redis
+from lake.port_testing import free_port
 from lake.settings import Settings
 from serving.access.callers import Caller
 from serving.access.limits import NOT_COUNTED, UNLIMITED, Limiter
@@ -51,10 +51,9 @@ def said(verdict):
 @pytest.fixture(scope="module")
 def with_redis(tmp_path_factory):
     """Settings of a home whose Redis runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("limits") / "home", redis_port=port, limit_timeout_ms=PATIENT_MS)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("limits") / "home", redis_port=free_port(), limit_timeout_ms=PATIENT_MS
+    )
     with running_redis(settings):
         yield settings
 

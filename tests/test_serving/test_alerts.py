@@ -3,7 +3,6 @@
 import http.server
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lake.port_testing import free_port
 from serving import metrics
 from serving.monitoring import board
 
@@ -88,12 +88,6 @@ def scraped(settings):
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

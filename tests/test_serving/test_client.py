@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from feature_repo.online import OnlineReader
 from lake.errors import (
     ModelError,
     NotReadyError,
@@ -20,35 +19,14 @@ from lake.universe import MARKET, SYMBOLS
 from serving import api, problem_kinds
 from serving.access.keys import local_key
 from serving.app import build_app
-from serving.champions import Champions
 from serving.client import MOST_WAIT_SECONDS, Client, RefusedError
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 from serving.problems import document
 from serving.refusals import REFUSALS, refusal
 
-NOBODY = 1_025
-"""A port that no Redis listens on: newest forecasts come from the log."""
-
 
 @pytest.fixture(scope="module")
-def settings(home, tmp_path_factory):
-    """The home's settings, with a forecast log of its own."""
-    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("client"), "redis_port": NOBODY})
-
-
-@pytest.fixture(scope="module")
-def predictor(home, settings):
-    log = ForecastLog.open(settings)
-    made = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(settings), home.clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def client(predictor, served, settings):
-    with served(build_app(predictor)) as address, Client(address, local_key(settings)) as made:
+def client(predictor_aside, served, aside):
+    with served(build_app(predictor_aside)) as address, Client(address, local_key(aside)) as made:
         yield made
 
 
@@ -101,8 +79,8 @@ def test_an_unknown_symbol_is_the_same_error_as_in_the_platform(client):
     assert "GET /api/v1/public/symbols" in str(refused.value)
 
 
-def test_without_a_key_it_is_refused(predictor, served):
-    with served(build_app(predictor)) as address, Client(address) as unknown:
+def test_without_a_key_it_is_refused(predictor_aside, served):
+    with served(build_app(predictor_aside)) as address, Client(address) as unknown:
         with pytest.raises(RefusedError, match="no key") as refused:
             unknown.predict("AAPL")
         assert refused.value.problem.status == 401

@@ -2,17 +2,14 @@
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lake.store import Lake
@@ -20,31 +17,23 @@ from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
 from serving.draining import drain
 from serving.failure_testing import Clients, Lives, until
-from serving.launch import serve_command, serve_environment
+from serving.launch import serve_environment
 from serving.log_files import log_path
 from serving.log_reading import LogReader
+from serving.service_testing import running_service
 from serving.testing import headers_of
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]
-OTHERS = shutil.ignore_patterns("redis", "forecast_log*", "bentoml")
 ASKING = 8
 SEED = 20_121_231
 
 
 @pytest.fixture
-def own(home, tmp_path):
-    """A copy of the home with a log of its own; the Redis is the shared one."""
-    folder = shutil.copytree(home.settings.home, tmp_path / "home", ignore=OTHERS)
+def own(copy_home, tmp_path):
+    """A home of its own; the Redis is the shared one."""
     # A machine that is busy must not make it turn requests away: what is looked at here is another thing.
-    return home.settings.model_copy(update={"home": folder, "queue_ms": 20_000})
-
-
-@pytest.fixture
-def already(own):
-    """How many forecasts the table of the home holds before the test."""
-    lake = Lake.open(own)
-    return lake.read(FORECASTS).height if lake.exists(FORECASTS) else 0
+    return copy_home(tmp_path / "home", queue_ms=20_000).settings
 
 
 @contextmanager
@@ -58,14 +47,14 @@ def given_ids(clients):
     return [one.said["prediction_id"] for one in clients.told if one.status == 200]
 
 
-def lost_or_doubled(settings, already, ids):
+def lost_or_doubled(settings, ids):
     """Which of the answers that clients hold are not exactly once in the log, and in the table after the drain."""
     lake, log = Lake.open(settings), LogReader(settings)
     while not drain(lake, settings).skipped:
         pass
     stored = lake.read(FORECASTS)["forecast_id"].to_list() if lake.exists(FORECASTS) else []
     assert len(set(ids)) == len(ids)
-    assert len(stored) == len(set(stored)) == already + log.count()
+    assert len(stored) == len(set(stored)) == log.count()
     return sorted(set(ids) - set(stored))
 
 
@@ -83,22 +72,22 @@ def kill_under_load(settings, lives, kills, how="start"):
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
-def test_each_answer_that_a_client_holds_has_one_row_after_kills_at_load(own, already, kills):
+def test_each_answer_that_a_client_holds_has_one_row_after_kills_at_load(own, kills):
     with Lives(SCRIPT, serve_environment(own)) as lives:
         clients = kill_under_load(own, lives, kills)
     ids = given_ids(clients)
     assert len(ids) >= kills * ASKING
     assert {one.status for one in clients.told} <= {0, 200}
     assert any(one.status == 0 for one in clients.told), "no kill met a request"
-    assert lost_or_doubled(own, already, ids) == []
+    assert lost_or_doubled(own, ids) == []
     sys.stdout.write(f"{kills} kills, {len(ids)} answers held, none lost, none twice\n")
 
 
-def test_a_log_that_says_it_is_written_before_it_is_loses_answers(own, already):
+def test_a_log_that_says_it_is_written_before_it_is_loses_answers(own):
     """The mutant."""
     with Lives(SCRIPT, serve_environment(own)) as lives:
         clients = kill_under_load(own, lives, 1, "start early")
-    assert lost_or_doubled(own, already, given_ids(clients))
+    assert lost_or_doubled(own, given_ids(clients))
 
 
 @contextmanager
@@ -126,67 +115,43 @@ def ask_at_once(settings, address, while_under_way):
 
 
 @pytest.mark.slow
-def test_sigterm_answers_what_is_under_way(own, already):
+def test_sigterm_answers_what_is_under_way(own):
     """For a worker alone: it ends by the signal, after the last answer."""
     with Lives(SCRIPT, serve_environment(own)) as lives:
         pid = lives.start()
         under_way, clients = ask_at_once(own, lives.address, lambda: os.kill(pid, signal.SIGTERM))
         assert lives.ended() in {0, -signal.SIGTERM}
     assert [one.status for one in under_way] == [200] * ASKING
-    assert lost_or_doubled(own, already, given_ids(clients)) == []
+    assert lost_or_doubled(own, given_ids(clients)) == []
 
 
-def test_sigterm_drains_through_the_supervisor_under_load(own, already):
+def test_sigterm_drains_through_the_supervisor_under_load(own):
     """What is under way is answered, nobody new is let in, it ends with 0, and nothing is lost."""
-    address = own.host, own.port
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(serve_command(own), env=serve_environment(own), **quiet)
-    family = []
-    try:
-        with clients_of(own, address) as first:
-            until(lambda: any(one.status == 200 for one in first.told), 90)
-        family = psutil.Process(process.pid).children(recursive=True)
-        under_way, clients = ask_at_once(own, address, process.terminate)
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        left = [child for child in family if child.is_running()]
-        for child in left:
-            child.kill()
-    assert left == []
+    with running_service(own) as service:
+        under_way, clients = ask_at_once(own, service.at, service.process.terminate)
+        assert service.process.wait(30) == 0
+        assert service.left() == []
     assert [one.status for one in under_way] == [200] * ASKING
-    assert lost_or_doubled(own, already, given_ids(first) + given_ids(clients)) == []
-    with clients_of(own, address) as late:
+    assert lost_or_doubled(own, given_ids(clients)) == []
+    with clients_of(own, service.at) as late:
         late.wait_for(ASKING, 0)
     assert {one.status for one in late.told} == {0}
 
 
 @pytest.mark.slow
-def test_with_two_workers_a_kill_is_over_within_a_second(own, already):
+def test_with_two_workers_a_kill_is_over_within_a_second(own):
     """The other one answers at once, while the supervisor starts the next."""
     two = own.model_copy(update={"workers": 2})
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(serve_command(two), env=serve_environment(two), **quiet)
-    family = []
-    try:
-        with clients_of(two, (two.host, two.port)) as clients:
-            until(lambda: len({c.pid for c in psutil.Process(process.pid).children(recursive=True)}) >= 2, 90)
-            until(lambda: log_path(two, 1).exists() and LogReader(two).count() > 0, 90)
-            family = psutil.Process(process.pid).children(recursive=True)
-            settled = time.monotonic()
-            until(lambda: sum(one.status == 200 for one in clients.since(settled)) >= 20 * ASKING)
-            killed = time.monotonic()
-            family[0].kill()
-            clients.wait_for(20 * ASKING, killed)
+    with running_service(two) as service, clients_of(two, service.at) as clients:
+        until(lambda: log_path(two, 1).exists() and LogReader(two).count() > 0, 90)
+        settled = time.monotonic()
+        until(lambda: sum(one.status == 200 for one in clients.since(settled)) >= 20 * ASKING)
+        killed = time.monotonic()
+        service.workers()[0].kill()
+        clients.wait_for(20 * ASKING, killed)
         later = [one.status for one in clients.since(killed + 1.0)]
         broken = [one for one in clients.since(settled) if one.status != 200]
-    finally:
-        process.terminate()
-        process.wait(30)
-        for child in family:
-            if child.is_running():
-                child.kill()
+        clients.over.set()
     assert set(later) <= {200}
     assert all(one.status == 0 and one.began <= killed + 1.0 for one in broken)
-    assert lost_or_doubled(two, already, given_ids(clients)) == []
+    assert lost_or_doubled(two, given_ids(clients)) == []

@@ -47,12 +47,11 @@ def can_mount():
 
 
 @pytest.fixture
-def own(home, tmp_path):
-    """A copy of the home with a log of its own; the Redis is the shared one."""
-    others = shutil.ignore_patterns("redis", "forecast_log*", "bentoml")
-    folder = shutil.copytree(home.settings.home, tmp_path / "home", ignore=others)
-    headers_of(home.settings.model_copy(update={"home": folder}))  # makes the key
-    return home.settings.model_copy(update={"home": folder, "queue_ms": 20_000})
+def own(copy_home, tmp_path):
+    """A home of its own, with its key made; the Redis is the shared one."""
+    settings = copy_home(tmp_path / "home", queue_ms=20_000).settings
+    headers_of(settings)
+    return settings
 
 
 def readiness(address):

@@ -1,22 +1,19 @@
 """Four times the load that can be borne: the excess is turned away at once, and what is taken stays quick."""
 
 import asyncio
-import http.client
 import json
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 
 import numpy as np
-import psutil
 import pytest
 
 from lake.universe import SYMBOLS
 from serving.api import Problem
-from serving.failure_testing import PREDICT, until
-from serving.launch import serve_command, serve_environment
+from serving.failure_testing import PREDICT
+from serving.service_testing import running_service
 from serving.testing import headers_of
 
 BORNE, SECONDS = 64, 5.0
@@ -24,30 +21,9 @@ HEAD_END = b"\r\n\r\n"
 
 
 @pytest.fixture
-def address(home):
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(serve_command(home.settings), env=serve_environment(home.settings), **quiet)
-    try:
-        until(lambda: is_ready(home.settings), 90)
-        yield home.settings.host, home.settings.port
-    finally:
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
-        process.wait(30)
-        for child in family:
-            if child.is_running():
-                child.kill()
-
-
-def is_ready(settings):
-    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
+def service(copy_home, tmp_path):
+    with running_service(copy_home(tmp_path / "home").settings) as service:
+        yield service
 
 
 def question(symbol, headers):
@@ -87,12 +63,12 @@ def p99(told):
 
 
 @pytest.mark.slow
-def test_at_four_times_the_load_the_excess_is_turned_away_and_the_rest_stays_quick(address, home):
-    requests = [question(symbol, headers_of(home.settings)) for symbol in SYMBOLS]
-    asyncio.run(load(address, requests, BORNE))
-    borne, refused = asyncio.run(load(address, requests, BORNE))
+def test_at_four_times_the_load_the_excess_is_turned_away_and_the_rest_stays_quick(service):
+    requests = [question(symbol, headers_of(service.settings)) for symbol in SYMBOLS]
+    asyncio.run(load(service.at, requests, BORNE))
+    borne, refused = asyncio.run(load(service.at, requests, BORNE))
     assert refused == []
-    told, refused = asyncio.run(load(address, requests, 4 * BORNE))
+    told, refused = asyncio.run(load(service.at, requests, 4 * BORNE))
     statuses = Counter(status for status, _ in told)
     sys.stdout.write(f"{statuses}, p99 {p99(told) * 1e3:.0f} ms, {p99(borne) * 1e3:.0f} ms when borne\n")
     assert set(statuses) == {200, 503}
@@ -101,6 +77,6 @@ def test_at_four_times_the_load_the_excess_is_turned_away_and_the_rest_stays_qui
         assert fields["content-type"] == "application/problem+json"
         assert Problem.model_validate_json(body).type == "/problems/overloaded"
     threading.Event().wait(1.0)
-    after, refused = asyncio.run(load(address, requests, BORNE // 2))
+    after, refused = asyncio.run(load(service.at, requests, BORNE // 2))
     assert refused == []
     assert {status for status, _ in after} == {200}

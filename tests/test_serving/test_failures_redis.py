@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -21,6 +18,7 @@ from feature_repo.online import OnlineReader
 from feature_repo.online_testing import Proxy
 from feature_repo.redis_server import PID_FILE, embedded_url, running_redis
 from feature_repo.retrieval import materialize
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.universe import SYMBOLS
@@ -28,27 +26,22 @@ from serving.app import build_app
 from serving.champions import Champions
 from serving.failure_testing import Clients, numbers_of, until
 from serving.forecast_log import ForecastLog
-from serving.launch import serve_command, serve_environment
 from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
+from serving.service_testing import copied_home, running_service
 from serving.testing import headers_of
 
 QUESTIONS = [(symbol, horizon) for symbol in SYMBOLS[:10] for horizon in (1, 5)]
 P99_SECONDS, BACK_SECONDS = 0.25, 1.0
 ANSWERS = 80
-OTHERS = shutil.ignore_patterns("redis", "forecast_log*", "bentoml", "online.json")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def own(home, tmp_path_factory):
     """A home of its own beside the shared one, with the default deadlines, whose Redis does not run."""
-    folder = shutil.copytree(home.settings.home, tmp_path_factory.mktemp("broken") / "home", ignore=OTHERS)
-    return Settings(home=folder, port=free_port(), redis_port=free_port(), redis_url=None)
+    copied = copied_home(home.settings, tmp_path_factory.mktemp("broken") / "home", redis_port=free_port())
+    (copied.home / "online.json").unlink()
+    return Settings(home=copied.home, port=copied.port, redis_port=copied.redis_port, redis_url=None)
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +63,8 @@ def app_answer(predictor, question):
 @pytest.fixture(scope="module")
 def service(own):
     """The service as users start it, on a home whose Redis does not run yet."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(serve_command(own), env=serve_environment(own), **quiet)
-    family = []
-    try:
-        until(lambda: readiness(own) == 200, 90)
-        family = psutil.Process(process.pid).children(recursive=True)
-        yield own.host, own.port
-    finally:
-        process.terminate()
-        process.wait(30)
-        for child in family:
-            if child.is_running():
-                child.kill()
+    with running_service(own) as service:
+        yield service.at
 
 
 def readiness(settings):

@@ -1,7 +1,6 @@
 """The newest stored forecast: from Redis, log and table, never an older one, and never lost when Redis is."""
 
 import json
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +8,7 @@ import pytest
 from redis import Redis
 
 from feature_repo.redis_server import redis_url, running_redis
+from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
@@ -58,12 +58,6 @@ def redis(url):
 def away(settings):
     """Settings whose Redis does not run."""
     return settings.model_copy(update={"redis_url": None, "redis_port": free_port()})
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

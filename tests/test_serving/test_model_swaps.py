@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -14,7 +13,6 @@ from itertools import count, cycle
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
 from feature_repo.online import OnlineReader
@@ -31,16 +29,17 @@ from serving.deployment.record import (
     read_deployment,
     write_deployment,
 )
-from serving.launch import follow_registry_command, serve_command, serve_environment
+from serving.launch import follow_registry_command, serve_environment
 from serving.promotion import register_and_promote
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
+from serving.service_testing import running_service
 from serving.testing import headers_of
 
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
 RATE = 200
 CLIENTS = 32
-START_SECONDS, WAIT_SECONDS = 90, 30
+WAIT_SECONDS = 30
 
 
 @dataclass
@@ -55,37 +54,6 @@ class Asked:
     @property
     def per_second(self):
         return (len(self.answers) + len(self.failures)) / self.lasted
-
-
-@contextmanager
-def serving(settings):
-    """The real service on its port, with one client that may do everything."""
-    process = subprocess.Popen(
-        serve_command(settings), env=serve_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://{settings.host}:{settings.port}"
-    try:
-        with httpx.Client(base_url=address, headers=headers_of(settings), timeout=30) as client:
-            until(lambda: process.poll() is not None or _is_ready(client), START_SECONDS)
-            assert process.poll() is None, "the service ended before it was ready"
-            yield client
-    finally:
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        for child in family:
-            if child.is_running():
-                child.kill()
-
-
-def _is_ready(client):
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def until(is_so, seconds=WAIT_SECONDS):
@@ -135,18 +103,19 @@ def asking(client, settings, rate=RATE):
 
 
 @pytest.fixture(scope="module")
-def apart(home):
-    """The home on another port, one that nobody has, not even as the near end of a connection."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    return home.settings.model_copy(update={"port": port})
+def apart(copy_home, tmp_path_factory):
+    """Settings of a home of its own."""
+    return copy_home(tmp_path_factory.mktemp("swaps") / "home").settings
 
 
 @pytest.fixture(scope="module")
 def client(apart):
-    with serving(apart) as running:
-        yield running
+    """A client of the real service that may do everything."""
+    with (
+        running_service(apart) as service,
+        httpx.Client(base_url=service.address, headers=headers_of(apart), timeout=30) as client,
+    ):
+        yield client
 
 
 @pytest.fixture

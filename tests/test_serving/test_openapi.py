@@ -7,42 +7,20 @@ from contextlib import suppress
 import pytest
 from jsonschema import Draft202012Validator
 
-from feature_repo.online import OnlineReader
 from serving.access.keys import local_key
 from serving.access.policy import RULES
 from serving.app import build_app
-from serving.champions import Champions
 from serving.document import PAGE, api_page
 from serving.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 from serving.problem_kinds import KINDS
 from serving.problems import MEDIA_TYPE
 from serving.routes.streams import PATH
 from serving.testing import client_of
 
-NOBODY = 1_025
-"""A port that no Redis listens on: newest forecasts come from the log."""
-
 
 @pytest.fixture(scope="module")
-def settings(home, tmp_path_factory):
-    """The home's settings, with a forecast log and keys of their own."""
-    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("openapi"), "redis_port": NOBODY})
-
-
-@pytest.fixture(scope="module")
-def predictor(home, settings):
-    log = ForecastLog.open(settings)
-    made = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(settings), home.clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def app(predictor):
-    return build_app(predictor)
+def app(predictor_aside):
+    return build_app(predictor_aside)
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +141,9 @@ class Heard(Exception):  # noqa: N818 - no error: the example has shown what it 
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["client", "stream"])
-def test_the_programs_of_the_page_run(app, predictor, settings, served, place):
+def test_the_programs_of_the_page_run(app, predictor_aside, aside, served, place):
     program = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[place]
-    predictor.predict(["IBM"], 1)
+    predictor_aside.predict(["IBM"], 1)
     printed = []
 
     def say(*values):
@@ -174,11 +152,11 @@ def test_the_programs_of_the_page_run(app, predictor, settings, served, place):
             raise Heard
 
     def hear_something(*_):
-        predictor.predict(["AAPL"], 1)
+        predictor_aside.predict(["AAPL"], 1)
 
     with served(app) as address:
         where = address.removeprefix("http://")
-        program = program.replace("127.0.0.1:3000", where).replace("ql_...", local_key(settings))
+        program = program.replace("127.0.0.1:3000", where).replace("ql_...", local_key(aside))
         program = program.replace('        if said["event"]', '        hear()\n        if said["event"]')
         with suppress(Heard):
             exec(program, {"print": say, "hear": hear_something})

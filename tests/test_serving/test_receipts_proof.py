@@ -2,9 +2,9 @@
 
 import json
 import shutil
-import socket
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from feature_repo.windows import window_hash
 from lake import maintenance
 from lake.clock import SystemClock
 from lake.errors import ConfigError, UnknownNameError
+from lake.port_testing import free_port
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -62,12 +63,6 @@ def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
 def mine(said: at_home.Home, tmp_path: Path) -> at_home.Home:
     """The same home again, to be spoilt."""
     return at_home.copied(said.settings, tmp_path / "home")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def delete(table: Path) -> None:
@@ -149,7 +144,8 @@ def test_a_damaged_table_is_named_with_the_file_that_is_gone(mine: at_home.Home,
     "table", [FEATURES_TECHNICAL, MODEL_WINDOWS, BARS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS]
 )
 def test_one_altered_parquet_file_is_named(mine: at_home.Home, table: TableSpec) -> None:
-    one, others = stored(mine, "served"), stored(mine, "served", symbol="KO")
+    one = stored(mine, "served")
+    others = stored(mine, "served", symbol="KO", tables=one.tables)
     before = mine.lake.files(table, one.tables[table.name])
     assert faults(mine, one) == set()
     spoilt = [file for file in before if spoil(file, table, one)]
@@ -350,6 +346,7 @@ def stored(
     member: str | None = None,
     waits: bool = False,
     newest: int | None = None,
+    tables: Mapping[str, int] | None = None,
 ) -> Case:
     """One stored forecast of a kind, not of the symbol that others are held against."""
     where = pl.col("kind") == kind if newest is None else None
@@ -359,6 +356,7 @@ def stored(
         case
         for case in sorted(found, key=lambda case: case.forecast_id)
         if (case.row["symbol"] == symbol if symbol else case.row["symbol"] not in {"KO", at_home.DELISTED})
+        and (tables is None or case.tables == tables)
         and (model is None or case.row["model_name"] == model)
         and (case.source != "lake") >= waits
         and (member is None or member in {use.name for use in case.receipt.models})

@@ -2,15 +2,12 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
 import psutil
@@ -25,45 +22,16 @@ from serving.deployment.record import SERVING_FILE
 from serving.draining import drain
 from serving.launch import KEPT_OUT, serve_command, serve_environment
 from serving.log_reading import LogReader
+from serving.service_testing import running_service
 from serving.testing import headers_of
 
 PREDICT = "/api/v1/public/predict"
-START_SECONDS = 90
 
 
-@contextmanager
-def started(settings):
-    """Start the service, wait until it is ready, and end it with everything it started."""
-    process = subprocess.Popen(
-        serve_command(settings), env=serve_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://{settings.host}:{settings.port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(address):
-            assert process.poll() is None, "the service ended before it was ready"
-            assert time.monotonic() < deadline, "the service was not ready in time"
-            time.sleep(0.05)
-        yield process, address
-    finally:
-        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for child in family[1:]:
-            if child.is_running():
-                child.kill()
-
-
-def _is_ready(address):
-    try:
-        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
+@pytest.fixture(scope="module")
+def mine(copy_home, tmp_path_factory):
+    """A home of its own."""
+    return copy_home(tmp_path_factory.mktemp("service") / "home")
 
 
 def ask(client, symbol="AAPL", horizon=1):
@@ -76,28 +44,28 @@ def client_at(address, settings, **options):
 
 
 @pytest.fixture(scope="module")
-def running(home):
-    with started(home.settings) as (_, address), client_at(address, home.settings) as client:
+def running(mine):
+    with running_service(mine.settings) as service, client_at(service.address, mine.settings) as client:
         yield client
 
 
-def count(home):
-    return LogReader(home.settings).count()
+def count(mine):
+    return LogReader(mine.settings).count()
 
 
-def test_a_forecast_over_http_is_logged_before_it_is_sent(running, home):
-    before = count(home)
+def test_a_forecast_over_http_is_logged_before_it_is_sent(running, mine):
+    before = count(mine)
     answer = ask(running)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert count(home) == before + 1
+    assert count(mine) == before + 1
     said = answer.json()
     assert running.get(f"/api/v1/public/predictions/{said['prediction_id']}").content == answer.content
 
 
-def test_it_listens_on_loopback_only(running, home):
+def test_it_listens_on_loopback_only(running, mine):
     listening = {
-        c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == home.settings.port
+        c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == mine.settings.port
     }
     assert listening == {"127.0.0.1"}
 
@@ -127,17 +95,17 @@ def test_metrics_of_the_workers_are_counted_together(running):
     assert asked() == before + 2
 
 
-def test_thirty_two_clients_at_once_get_one_logged_answer_each(running, home):
-    before = count(home)
+def test_thirty_two_clients_at_once_get_one_logged_answer_each(running, mine):
+    before = count(mine)
     limits = httpx.Limits(max_connections=32)
-    with ThreadPoolExecutor(32) as pool, client_at(running.base_url, home.settings, limits=limits) as client:
+    with ThreadPoolExecutor(32) as pool, client_at(running.base_url, mine.settings, limits=limits) as client:
         bodies = [{"symbol": SYMBOLS[i % len(SYMBOLS)], "horizon_sessions": 1} for i in range(320)]
         answers = list(pool.map(lambda body: client.post(PREDICT, json=body), bodies))
     assert {answer.status_code for answer in answers} == {200}
     ids = {answer.json()["prediction_id"] for answer in answers}
     assert len(ids) == 320
-    assert count(home) == before + 320
-    log = LogReader(home.settings)
+    assert count(mine) == before + 320
+    log = LogReader(mine.settings)
     assert all(log.get(answer.json()["prediction_id"]).answer == answer.text for answer in answers)
 
 
@@ -160,14 +128,14 @@ def test_an_odd_body_over_http_is_a_4xx(running, body):
     assert answer.json()["detail"]
 
 
-def test_a_promotion_is_taken_up_without_a_failed_request(running, home):
+def test_a_promotion_is_taken_up_without_a_failed_request(running, mine):
     """Another set is put in service and taken out again while clients ask; every answer names the set that made it."""
-    serving = home.settings.models / SERVING_FILE
-    all_models = champion_versions(home.settings)
+    serving = mine.settings.models / SERVING_FILE
+    all_models = champion_versions(mine.settings)
     stop, answers = threading.Event(), []
 
     def keep_asking():
-        with client_at(running.base_url, home.settings) as client:
+        with client_at(running.base_url, mine.settings) as client:
             while not stop.is_set():
                 answers.append(client.post(PREDICT, json={"symbol": "GE", "horizon_sessions": 1}))
 
@@ -196,17 +164,15 @@ def test_a_promotion_is_taken_up_without_a_failed_request(running, home):
     assert {answer.json()["model"]["version"] for answer in answers} == {"lstm-1+naive-1+ridge-1"}
 
 
-def test_every_answer_reaches_the_lake_once_even_when_the_service_is_killed(home):
+def test_every_answer_reaches_the_lake_once_even_when_the_service_is_killed(copy_home, tmp_path):
     """kill -9 under load, then start again: each 200 answer that a client holds has one row in log and table."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings = home.settings.model_copy(update={"port": int(probe.getsockname()[1])})
+    own = copy_home(tmp_path / "home")
     held: list[str] = []
-    with started(settings) as (process, address):
+    with running_service(own.settings) as service:
         stop = threading.Event()
 
         def keep_asking():
-            with client_at(address, settings) as client:
+            with client_at(service.address, own.settings) as client:
                 while not stop.is_set():
                     try:
                         answer = client.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5})
@@ -220,18 +186,16 @@ def test_every_answer_reaches_the_lake_once_even_when_the_service_is_killed(home
             thread.start()
         while len(held) < 100:
             time.sleep(0.01)
-        for victim in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            victim.kill()
-        process.wait()
+        service.kill()
         stop.set()
         for thread in asking:
             thread.join()
-    drain(home.lake, settings)
-    drain(home.lake, settings)
-    stored = home.lake.read(FORECASTS)["forecast_id"]
+    drain(own.lake, own.settings)
+    drain(own.lake, own.settings)
+    stored = own.lake.read(FORECASTS)["forecast_id"]
     assert set(held) <= set(stored)
     assert stored.is_unique().all()
-    assert len(stored) == count(home)
+    assert len(stored) == count(own)
 
 
 LOOK = """
@@ -245,10 +209,10 @@ print(answers[0])
 """
 
 
-def test_the_service_process_loads_no_training_library(home):
+def test_the_service_process_loads_no_training_library(mine):
     done = subprocess.run(
         [sys.executable, "-c", LOOK.format(names=KEPT_OUT)],
-        env=serve_environment(home.settings),
+        env=serve_environment(mine.settings),
         capture_output=True,
         text=True,
         check=True,
@@ -259,10 +223,10 @@ def test_the_service_process_loads_no_training_library(home):
     assert json.loads(answer)["symbol"] == "AAPL"
 
 
-def test_importing_the_service_keeps_nothing_out_of_this_process(home):
+def test_importing_the_service_keeps_nothing_out_of_this_process(mine):
     code = f"import serving.service, sys; print([n for n in {KEPT_OUT!r} if n in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=serve_environment(home.settings), capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=serve_environment(mine.settings), capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
 

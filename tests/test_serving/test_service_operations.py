@@ -1,15 +1,10 @@
 """What an operator sees of two real workers: numbers added up, one JSON object a line, and no secret in any."""
 
 import json
-import signal
-import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,8 +12,8 @@ from lake.settings import Settings
 from serving import metrics, watching
 from serving.access.keys import local_key
 from serving.figures import BandFigures, Figures, ModelFigures, write_figures
-from serving.launch import serve_command, serve_environment
 from serving.metrics import METRICS, PREFIX
+from serving.service_testing import is_worker, running_service
 from serving.testing import headers_of, token_of
 from serving.watching import Watcher
 
@@ -36,9 +31,9 @@ FIGURES = Figures(
 class Running:
     """Two workers, and what they wrote."""
 
-    def __init__(self, settings, process, log):
-        self.settings, self.process, self.log = settings, process, log
-        self.address = f"http://{settings.host}:{settings.port}"
+    def __init__(self, service):
+        self.service, self.settings, self.address = service, service.settings, service.address
+        self.answered = []
 
     def get(self, path, **options):
         return httpx.get(f"{self.address}{path}", timeout=20, **options)
@@ -46,9 +41,11 @@ class Running:
     def ask(self, **headers):
         """One forecast over a connection of its own, so that both workers get some."""
         body = {"symbol": "AAPL", "horizon_sessions": 1}
-        return httpx.post(
+        answer = httpx.post(
             f"{self.address}{PREDICT}", json=body, headers=headers_of(self.settings) | headers, timeout=30
         )
+        self.answered += [answer] if answer.status_code == 200 else []
+        return answer
 
     def series(self):
         """Every series of a scrape, by name and labels."""
@@ -71,56 +68,17 @@ class Running:
             time.sleep(0.1)
         return found
 
-    def workers(self):
-        """Processes that listen for requests, the one that starts them left out."""
-        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_worker(child)]
-
     def lines(self):
-        return self.log.read_text().splitlines()
-
-
-@contextmanager
-def started(settings, log):
-    command, environment = serve_command(settings), serve_environment(settings)
-    with log.open("wb") as written:
-        process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
-        running = Running(settings, process, log)
-        try:
-            running.until(lambda: _is_ready(running), bool)
-            yield running
-        finally:
-            family = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            for child in family:
-                if child.is_running():
-                    child.kill()
-
-
-def _is_ready(running):
-    try:
-        return running.get("/readyz").status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return self.service.log.read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
-def running(home, tmp_path_factory):
-    settings = home.settings.model_copy(
-        update={"port": free_port(), "workers": WORKERS, "access_log": "all", "slow_ms": 60_000}
-    )
-    write_figures(settings, FIGURES)
-    with started(settings, tmp_path_factory.mktemp("operations") / "endpoint.log") as running:
+def running(copy_home, tmp_path_factory):
+    changes = {"workers": WORKERS, "access_log": "all", "slow_ms": 60_000}
+    own = copy_home(tmp_path_factory.mktemp("operations") / "home", **changes)
+    write_figures(own.settings, FIGURES)
+    with running_service(own.settings) as service:
+        running = Running(service)
         running.until(lambda: running.total("quantlake_workers"), lambda found: found == WORKERS)
         yield running
 
@@ -180,20 +138,15 @@ def test_no_label_holds_what_a_client_chose(running):
 
 
 def test_a_worker_that_was_killed_is_counted_no_longer_and_what_it_counted_stays(running):
-    before = running.until(lambda: asked(running), lambda found: found == asked(running) > 0)
-    victim = running.workers()[0]
+    assert {running.ask().status_code for _ in range(4 * WORKERS)} == {200}
+    before = len(running.answered)
+    running.until(lambda: asked(running), lambda found: found == before)  # counted behind the answers
+    victim = running.service.workers()[0]
     victim.kill()
-    running.until(lambda: _is_worker(victim), lambda found: not found)
-    running.until(lambda: len(running.workers()), lambda found: found == WORKERS)
+    running.until(lambda: is_worker(victim), lambda found: not found)
+    running.until(lambda: len(running.service.workers()), lambda found: found == WORKERS)
     running.until(lambda: _scraped(running), lambda found: found == WORKERS)
     assert asked(running) == before
-
-
-def _is_worker(process):
-    try:
-        return "worker.service" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # it has ended, and waits to be noticed
-        return False
 
 
 def _scraped(running):
@@ -217,7 +170,7 @@ def test_no_secret_is_in_the_whole_output_of_the_service(running):
     running.get(f"/{key}", headers={"authorization": f"Bearer {token}", "x-correlation-id": key})
     running.get(f"/api/v1/public/symbols?token={token}")
     running.ask(**{"user-agent": key})
-    text = running.log.read_text()
+    text = running.service.log.read_text()
     assert len(text.splitlines()) > 5
     assert key.rpartition("_")[2] not in text
     assert token.rpartition(".")[2] not in text

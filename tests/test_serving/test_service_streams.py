@@ -9,7 +9,7 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from dagster_project.servers import forecast_service, free_port
+from dagster_project.servers import forecast_service
 from serving.client import Client
 from serving.routes.streams import PATH
 from serving.testing import headers_of
@@ -19,8 +19,8 @@ WAIT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
-def settings(home):
-    return home.settings.model_copy(update={"port": free_port(), "workers": 2})
+def settings(copy_home, tmp_path_factory):
+    return copy_home(tmp_path_factory.mktemp("streams") / "home", workers=2).settings
 
 
 def hear(stream):
