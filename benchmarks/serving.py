@@ -44,7 +44,7 @@ def measure(configured: Settings | None = None) -> Topic:
     """
     remembering = configured or settings()
     port = remembering.port
-    configured = remembering.model_copy(update={"port": port + 1, "remembered_windows": 0})
+    configured = remembering.model_copy(update={"port": port + 1, "remembered_symbols": 0})
     alone = configured.model_copy(update={"port": port + 2, "batch_rows": 1})
     raw = f"http://127.0.0.1:{port + 3}"
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def measure(configured: Settings | None = None) -> Topic:
     notes = (
         f"models of the blend: {', '.join(models.engines)}; processes that answer: {configured.workers}",
         "every request carries a key, is measured, and is in the forecast log, flushed to disk, before it is answered",
-        "all is computed anew (QUANTLAKE_REMEMBERED_WINDOWS=0) but where P11 says nothing else: that is as by default",
+        "all is computed anew (QUANTLAKE_REMEMBERED_SYMBOLS=0) but where P11 says nothing else: that is as by default",
         f"one client: p50 {lone['p50']:.2f} ms",
         *(f"{name}: {_said(result)}" for name, result in said.items()),
     )

@@ -108,6 +108,8 @@ class OnlineBatch:
     expired
         Views whose value has outlived what the view allows: ``window_…``, ``strategy``, ``regime``. Such a value is
         there to be looked at and must not be served as fresh; nothing is expired where the tuple is empty.
+    packed
+        The bytes that the window and the strategy were unpacked from: those that are the same say the same.
     served
         Who answered, and when.
     """
@@ -127,6 +129,7 @@ class OnlineBatch:
     missing: list[str]
     known_time: list[datetime]
     expired: list[tuple[str, ...]]
+    packed: list[tuple[bytes, bytes]]
     served: Served
 
     def __len__(self) -> int:
@@ -290,6 +293,7 @@ class OnlineReader:
             missing=[] if kept is None else [symbol for n, symbol in enumerate(symbols) if n not in kept],
             known_time=[_instant(known[place]) for place in places],
             expired=self._expired(fetched, found, places, served.now),
+            packed=[(windows.held[place], value or b"") for place, value in zip(places, in_force, strict=True)],
             served=served,
         )
 

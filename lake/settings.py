@@ -55,8 +55,10 @@ class Settings(BaseSettings):
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
     workers: int = Field(default=1, ge=1, le=64, description="processes that answer, at most one per core")
     batch_rows: int = Field(default=128, ge=1, le=4_096, description="most forecasts computed by one engine call")
-    remembered_windows: int = Field(
-        default=50_000, ge=0, description="answers of models kept by their window; 0 to compute every one anew"
+    remembered_symbols: int = Field(
+        default=5_000,
+        ge=0,
+        description="symbols whose forecast is kept until something behind it changes; 0 to compute every one anew",
     )
     queue_ms: int = Field(default=100, ge=1, description="longest a question may be expected to wait for its turn")
     online_timeout_ms: int = Field(default=50, ge=1, description="longest wait for the online store")

@@ -1,7 +1,6 @@
 """From quantiles to what is answered and what is logged."""
 
 import json
-import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ def compose(
     quantiles: "NDArray[np.float64]",
     parts: "Sequence[Member]",
     *,
+    prediction_id: str,
     horizon: int,
     made_at: "datetime",
     now: "datetime",
@@ -33,7 +33,7 @@ def compose(
     p10, p50, p90 = (float(value) for value in quantiles)
     age = age_sessions(row.as_of, now)
     return api.PredictAnswer(
-        prediction_id=str(uuid.uuid4()),
+        prediction_id=prediction_id,
         symbol=row.symbol,
         as_of=row.as_of,
         made_at=made_at,

@@ -21,11 +21,14 @@ from serving.streaming import Hub
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastapi.telemetry import TelemetryConfig
     from starlette.types import ASGIApp
 
     from serving.predictor import Predictor
     from serving.tracing import Tracing
 
+NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Of the framework: spans and numbers are `serving.tracing`'s and `serving.metrics`', and it asks for each request."""
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
 ROUTES = (forecasts, lookups, operators, receipts, status, streams, tokens, problem_pages)
@@ -52,6 +55,7 @@ def build_app(
         title="quantlake",
         description="Forecasts of daily returns, each with the data and the models that made it.",
         version="1",
+        telemetry=NO_TELEMETRY,
     )
     app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
     problems.install(app)

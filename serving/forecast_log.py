@@ -48,12 +48,15 @@ class Entry:
         What it was made from, as JSON.
     key_id
         API key it was asked with; kept beside the forecast, where it can be deleted; empty where nobody asked.
+    row_text
+        The row as `row_as_json` writes it, for who has it already.
     """
 
     row: Mapping[str, Any]
     answer: str
     receipt: str = ""
     key_id: str = ""
+    row_text: str = ""
 
 
 Values = tuple[str, str, str, str]
@@ -176,10 +179,11 @@ def _asked(entries: Sequence[Entry]) -> list[tuple[str, str]]:
 
 
 def _as_values(entry: Entry) -> Values:
-    return entry.row["forecast_id"], _to_json(entry.row), entry.answer, entry.receipt
+    return entry.row["forecast_id"], entry.row_text or row_as_json(entry.row), entry.answer, entry.receipt
 
 
-def _to_json(values: Mapping[str, Any]) -> str:
+def row_as_json(values: Mapping[str, Any]) -> str:
+    """Row of `forecasts`, or a part of one, as the log keeps it; a number that is not finite is a `ValueError`."""
     return json.dumps(values, allow_nan=False, default=_instant_to_text, separators=(",", ":"))
 
 

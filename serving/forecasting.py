@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from feature_repo.windows import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.blend import Member, blend
 from serving.deployment.shares import is_within
-from serving.memory import Memory
 from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
@@ -54,17 +53,35 @@ class Forecasts:
     shadows: dict[int, list[Said]] = field(default_factory=dict)
     laps: "dict[str, Lap]" = field(default_factory=dict)
 
+    def of_row(self, place: int) -> "RowForecast":
+        """Return what is said of one row."""
+        return RowForecast(Said(self.quantiles[place], self.members[place]), self.shadows.get(place, ()))
 
-def forecast(rows: "Sequence[Row]", models: "LoadedModels", memory: Memory | None = None) -> Forecasts:
+
+@dataclass
+class RowForecast:
+    """All that is said of one row, over every horizon.
+
+    Parameters
+    ----------
+    said
+        What is answered.
+    shadows
+        What is logged with it.
+    drafts
+        What was written down of it already, see `serving.drafts`.
+    """
+
+    said: Said
+    shadows: Sequence[Said] = ()
+    drafts: dict[Any, Any] = field(default_factory=dict)
+
+
+def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
     """Blend the forecasts of the models that the rows' strategies stand for, and let challengers take their part.
 
     A challenger stands in for the champion of its name, with the same weight, in the rows whose symbol is within its
     share. One that fails is left out: its champion answers.
-
-    Parameters
-    ----------
-    memory
-        What the models have said lately; without one every engine is asked.
 
     Raises
     ------
@@ -81,15 +98,14 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels", memory: Memory | Non
             f"{', '.join(models.engines)}. Promote it, or let the selection run again."
         )
     weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
-    memory = Memory(0) if memory is None else memory  # one that is still empty is to be filled
-    predictions, laps = _predict(models, names, x, memory)
+    predictions, laps = _predict(models, names, x)
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
     quantiles = blend(predictions, weights)
     members = [_members(row, champions) for row in per_row]
     said = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
         places = _places(challenger, rows, per_row)
-        challenged = _challenge(challenger, places, x, predictions, weights, memory) if len(places) else None
+        challenged = _challenge(challenger, places, x, predictions, weights) if len(places) else None
         if challenged is None:
             continue
         standing_in = champions | {challenger.said.model: _part(challenger)}
@@ -113,13 +129,13 @@ def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> di
 
 
 def _predict(
-    models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]", memory: Memory
+    models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]"
 ) -> "tuple[dict[str, NDArray[np.float32]], dict[str, Lap]]":
     """Ask each engine once; what it says, and when it was asked."""
     predictions, laps = {}, {}
     for name in names:
         started = time.perf_counter()
-        predictions[name] = memory.predict(models.engines[name], x)
+        predictions[name] = models.engines[name].predict(x)
         laps[name] = started, time.perf_counter()
     return predictions, laps
 
@@ -140,12 +156,11 @@ def _challenge(
     x: "NDArray[np.float32]",
     predictions: "Mapping[str, NDArray[np.float32]]",
     weights: "Mapping[str, NDArray[np.float64]]",
-    memory: Memory,
 ) -> "NDArray[np.float64] | None":
     """Blend these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
     model = challenger.said.model
     try:
-        own = memory.predict(challenger.loaded.engine, x[places])
+        own = challenger.loaded.engine.predict(x[places])
     except EngineError:
         logger.exception("version %s of %s on trial fails; its champion answers", challenger.said.version, model)
         return None

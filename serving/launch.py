@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from serving.access.exposure import require_safe_address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lake.settings import Settings
 
 TARGET = "serving.service:ForecastService"
@@ -33,6 +35,11 @@ def serve_command(configured: "Settings") -> list[str]:
     return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *_tls(configured), *patience, *QUIET]
 
 
+def bentoml_home(configured: "Settings") -> "Path":
+    """Folder of BentoML's own, one for each address: at its start it empties a part that running workers write to."""
+    return configured.home / "bentoml" / str(configured.port)
+
+
 def follow_registry_command() -> list[str]:
     """Return the command of the process that brings the registry's alias and the service in line.
 
@@ -52,7 +59,7 @@ def serve_environment(configured: "Settings") -> dict[str, str]:
         os.environ
         | given
         | {
-            "BENTOML_HOME": str(configured.home / "bentoml"),
+            "BENTOML_HOME": str(bentoml_home(configured)),
             "BENTOML_DO_NOT_TRACK": "true",
             "OMP_NUM_THREADS": str(configured.engine_threads),
         }

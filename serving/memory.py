@@ -1,69 +1,65 @@
-"""What models have said lately: the same model says the same of the same window, so it need not be asked again.
+"""What has been forecast lately: the same models say the same of the same rows, so it need not be worked out again.
 
-Windows change once a session, and requests come all day. What is kept is found by the digest of the model and the bytes
-of the window, never by symbol or time, so a swap, a restatement or a new session cannot bring back an old answer.
+Rows change once a session, and requests come all day. A forecast is kept with the very bytes that it was made from and
+the set of models that made it, never by time, so a swap, a restatement or a new session cannot bring back an old one.
 """
 
-import hashlib
 import threading
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    from serving.runtime.base import Engine
+    from serving.calibration import Calibration
+    from serving.champions import LoadedModels
+    from serving.forecasting import RowForecast
+    from serving.rows import Row
 
-Key = tuple[str, tuple[int, ...], bytes]
+
+class _Origin(NamedTuple):
+    """Everything that the numbers of a forecast come from."""
+
+    packed: tuple[bytes, bytes]
+    regime: str
+    calibration: "Calibration | None"
 
 
 class Memory:
-    """The latest answers of engines. Safe for threads.
+    """The latest forecast of each symbol. Safe for threads.
 
     Parameters
     ----------
-    windows
-        Answers kept, of all models together, about 300 bytes each; the oldest go first. 0 keeps none.
+    symbols
+        How many are kept, with about 10 KiB each; those that were new first go first. 0 keeps none.
     """
 
-    def __init__(self, windows: int) -> None:
-        self._most = windows
-        self._said: dict[Key, NDArray[np.float32]] = {}
+    def __init__(self, symbols: int) -> None:
+        self._most = symbols
+        self._kept: dict[str, tuple[_Origin, LoadedModels, RowForecast]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many answers are kept."""
-        return len(self._said)
+        """How many forecasts are kept."""
+        return len(self._kept)
 
-    def predict(self, engine: "Engine", x: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Return what an engine says of windows, and ask it only for those it has not been asked for.
+    def recall(self, row: "Row", models: "LoadedModels") -> "RowForecast | None":
+        """Return the forecast that these models have made of this very row, None if they have not."""
+        origin, made_by, forecast = self._kept.get(row.symbol, _NOTHING)
+        return forecast if made_by is models and origin == _origin(row) else None
 
-        The bits are those that the engine would give: they do not depend on the batch, see `serving.runtime.grain`.
-        For the parameters and the errors see `serving.runtime.base.Engine.predict`; an error is not remembered.
-        """
-        if not self._most or x.dtype != np.float32:
-            return engine.predict(x)
-        keys = [(engine.digest, x.shape[1:], _identity(window)) for window in x]
-        known = [self._said.get(key) for key in keys]
-        asked = [place for place, answer in enumerate(known) if answer is None]
-        if len(asked) == len(x):
-            fresh = engine.predict(x)
-            self._keep(keys, fresh)
-            return fresh
-        if asked:
-            fresh = engine.predict(x[asked])
-            self._keep([keys[place] for place in asked], fresh)
-            for place, answer in zip(asked, fresh, strict=True):
-                known[place] = answer
-        return np.stack([answer for answer in known if answer is not None])
-
-    def _keep(self, keys: list[Key], answers: "NDArray[np.float32]") -> None:
+    def keep(self, rows: "Sequence[Row]", models: "LoadedModels", forecasts: "Sequence[RowForecast]") -> None:
+        """Keep what these models say of rows, in the place of what was kept of their symbols."""
+        if not self._most:
+            return
         with self._lock:
-            self._said.update(zip(keys, answers, strict=True))
-            while len(self._said) > self._most:
-                del self._said[next(iter(self._said))]
+            for row, forecast in zip(rows, forecasts, strict=True):
+                self._kept[row.symbol] = _origin(row), models, forecast
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
 
 
-def _identity(window: "NDArray[np.float32]") -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(window).tobytes(), digest_size=16).digest()
+_NOTHING = None, None, None
+
+
+def _origin(row: "Row") -> _Origin:
+    return _Origin(row.packed, row.regime, row.calibration)

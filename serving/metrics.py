@@ -19,6 +19,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from serving.launch import bentoml_home
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -312,7 +314,7 @@ def forget_dead_workers(configured: "Settings") -> None:
 
 def shared_folder(configured: "Settings") -> "Path":
     """Folder that BentoML empties at the start and lets the workers share their numbers in."""
-    return configured.home / "bentoml" / "prometheus_multiproc_dir"
+    return bentoml_home(configured) / "prometheus_multiproc_dir"
 
 
 class _Ours:

@@ -4,28 +4,23 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving import metrics
-from serving.answers import compose, log_row
 from serving.calibration import calibrate_forecasts
 from serving.champions import Champions
+from serving.drafts import Drafts, Moment
 from serving.forecast_log import Entry, ForecastLog
-from serving.forecasting import Forecasts, Said, forecast
+from serving.forecasting import RowForecast, forecast
 from serving.log_reading import LogReader
 from serving.memory import Memory
-from serving.receipts.writing import receipt_text
 from serving.rows import require_known, split_ready
 from serving.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from feature_repo.online import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
@@ -111,12 +106,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Computed:
-    """Every row that several questions need, with its quantiles and its models."""
+    """Every row that several questions need, with what is said of it."""
 
-    rows: "Mapping[str, tuple[int, Row]]"
+    rows: "Mapping[str, tuple[Row, RowForecast]]"
     unavailable: Mapping[str, str]
     missing: frozenset[str]
-    said: Forecasts
 
 
 class Predictor:
@@ -135,7 +129,7 @@ class Predictor:
     clock
         Market clock, against which the age of the features is counted.
     memory
-        What the models have said lately; without one every question is computed anew.
+        What has been forecast lately; without one every question is computed anew.
     """
 
     def __init__(
@@ -147,7 +141,7 @@ class Predictor:
         clock: "Clock",
         memory: Memory | None = None,
     ) -> None:
-        self._memory = memory
+        self._memory = Memory(0) if memory is None else memory
         self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
 
     @classmethod
@@ -161,7 +155,7 @@ class Predictor:
             ForecastLog.open(configured),
             LogReader(configured),
             ReplayClock(configured.home / "clock.json"),
-            Memory(configured.remembered_windows),
+            Memory(configured.remembered_symbols),
         )
 
     def close(self) -> None:
@@ -223,11 +217,11 @@ class Predictor:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
         except QuantlakeError as error:
             return [error] * len(questions)
-        computed_at, made_at, now = time.perf_counter(), SystemClock().now(), self.clock.now()
+        computed_at, moment = time.perf_counter(), Moment(SystemClock().now(), self.clock.now())
         answers: list[Answers | QuantlakeError] = []
         for question in questions:
             try:
-                answers.append(self._answer(question, computed, models, made_at, now))
+                answers.append(self._answer(question, computed, models, moment))
             except QuantlakeError as error:
                 answers.append(error)
             except (ValueError, TypeError, ArithmeticError) as error:
@@ -257,56 +251,40 @@ class Predictor:
         batch = self.online.read(symbols)
         started = watch.lap("read", started)
         rows, unavailable = split_ready(batch)
-        said = forecast(rows, models, self._memory) if rows else Forecasts(np.empty((0, len(models.horizons), 3)), [])
-        said = calibrate_forecasts(said, models.horizons, [row.calibration for row in rows])
-        watch.engines = said.laps
+        forecasts = self._forecast(rows, models, watch)
         watch.lap("compute", started)
         if rows and rows[0].degraded:
             metrics.count_degraded(rows[0].degraded, len(rows))
-        placed = {row.symbol: (place, row) for place, row in enumerate(rows)}
-        return _Computed(placed, dict(unavailable), frozenset(batch.missing), said)
+        placed = {row.symbol: (row, said) for row, said in zip(rows, forecasts, strict=True)}
+        return _Computed(placed, dict(unavailable), frozenset(batch.missing))
 
-    def _answer(
-        self, question: Question, computed: _Computed, models: "LoadedModels", made_at: "datetime", now: "datetime"
-    ) -> Answers:
+    def _forecast(self, rows: "Sequence[Row]", models: "LoadedModels", watch: Stopwatch) -> list[RowForecast]:
+        """What is remembered of rows, and what the models say of the others."""
+        remembered = [self._memory.recall(row, models) for row in rows]
+        new = [row for row, known in zip(rows, remembered, strict=True) if known is None]
+        if not new:
+            return [known for known in remembered if known is not None]
+        said = calibrate_forecasts(forecast(new, models), models.horizons, [row.calibration for row in new])
+        watch.engines = said.laps
+        fresh = [said.of_row(place) for place in range(len(new))]
+        self._memory.keep(new, models, fresh)
+        following = iter(fresh)
+        return [next(following) if known is None else known for known in remembered]
+
+    def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: Moment) -> Answers:
         if question.horizon not in models.horizons:
             raise UnknownNameError("horizon", str(question.horizon), [str(known) for known in models.horizons])
         if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
             require_known(missing, list(self.symbols()))
-        horizon = models.horizons.index(question.horizon)
         entries, unavailable, shadows = [], [], []
-        said = computed.said
         for symbol in question.symbols:
             if symbol not in computed.rows:
                 unavailable.append((symbol, computed.unavailable[symbol]))
                 continue
-            place, row = computed.rows[symbol]
-            answered = Said(said.quantiles[place], said.members[place])
-            moment = _Moment(question, models, horizon, made_at, now)
-            entries.append(_entry(moment, row, answered, question.kind))
-            shadows += [_entry(moment, row, other, "shadow") for other in said.shadows.get(place, ())]
+            row, said = computed.rows[symbol]
+            drafts = Drafts.of(said, row, models, question.horizon, moment.now)
+            entries.append(drafts.answered.filled(question, moment, question.kind))
+            shadows += [draft.filled(question, moment, "shadow") for draft in drafts.shadows]
         if not entries:
             raise NotReadyError(unavailable[0][1])
         return Answers(entries, unavailable, shadows)
-
-
-class _Moment(NamedTuple):
-    """What the forecasts of one question have in common."""
-
-    question: Question
-    models: "LoadedModels"
-    horizon: int
-    made_at: "datetime"
-    now: "datetime"
-
-
-def _entry(moment: _Moment, row: "Row", said: Said, kind: str) -> Entry:
-    """Compose one forecast as it is answered and as it is logged, with its receipt."""
-    question, models, horizon, made_at, now = moment
-    quantiles = said.quantiles[horizon]
-    answer = compose(row, quantiles, said.members, horizon=question.horizon, made_at=made_at, now=now)
-    text = answer.model_dump_json()
-    logged = log_row(answer, now) | {"latency_ms": (time.perf_counter() - question.asked_at) * 1e3, "kind": kind}
-    asker = "" if kind == "shadow" else question.key_id
-    receipt = receipt_text(row, logged, text, said.members, models, question.correlation_id)
-    return Entry(logged, text, receipt, asker)

@@ -37,6 +37,7 @@ class Row:
     served: "Served"
     degraded: str = ""
     calibration: Calibration | None = None
+    packed: tuple[bytes, bytes] = (b"", b"")
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
@@ -82,6 +83,7 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     served=batch.served,
                     degraded=batch.served.reason,
                     calibration=calibration,
+                    packed=batch.packed[i],
                 )
             )
     return rows, unavailable

@@ -35,30 +35,39 @@ def tables_read(served: "Served") -> dict[str, int]:
     return {name: versions[name] for name in ONLINE_TABLES if name in versions}
 
 
-def receipt_text(
-    row: "Row",
-    logged: "Mapping[str, Any]",
-    answer: str,
-    members: "Sequence[Member]",
-    models: "LoadedModels",
-    correlation_id: str = "",
-) -> str:
+def receipt_text(shared: str, known: str, logged: "Mapping[str, Any]", answer: str, correlation_id: str = "") -> str:
     """Compose the receipt of one forecast, sealed, as JSON.
+
+    Parameters
+    ----------
+    shared
+        What it has in common with others, see `shared_part`.
+    known
+        When its window was known.
+    logged
+        Its row in `forecasts`, complete.
+    answer
+        The answer as it will be sent.
+    correlation_id
+        Of the request, letters, digits and hyphens alone.
+    """
+    return sealed(
+        f'{{"format":1,"forecast_id":"{logged["forecast_id"]}","correlation_id":"{correlation_id}",'
+        f'"row":"{row_digest(logged)}","answer":"{digest_of(answer)}","window_known_time":"{known}",{shared}}}'
+    )
+
+
+def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
+    """Return everything in a receipt but what is the forecast's own, as the inside of a JSON object.
 
     Parameters
     ----------
     row
         What it was made from.
-    logged
-        Its row in `forecasts`, complete.
-    answer
-        The answer as it will be sent.
     members
         Models that took part.
     models
         The set they were taken from.
-    correlation_id
-        Of the request, letters, digits and hyphens alone.
     """
     key = (
         row.served.source,
@@ -75,11 +84,7 @@ def receipt_text(
         if len(_texts) >= MOST_TEXTS:
             _texts.clear()
         shared = _texts[key] = _shared(row, members, models)
-    known = row.known_time.isoformat()
-    return sealed(
-        f'{{"format":1,"forecast_id":"{logged["forecast_id"]}","correlation_id":"{correlation_id}","row":"{row_digest(logged)}",'
-        f'"answer":"{digest_of(answer)}","window_known_time":"{known}",{shared}}}'
-    )
+    return shared
 
 
 def batch_receipt(engine: "Engine", made_at: "datetime", tables: "Mapping[str, int]") -> Receipt:
@@ -102,7 +107,6 @@ def batch_id(digest: str, made_at: "datetime") -> str:
 
 
 def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
-    """Everything but what is the forecast's own, as the inside of a JSON object."""
     said = row.served.generation
     whole = Receipt(
         forecast_id="",

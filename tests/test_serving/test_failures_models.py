@@ -8,7 +8,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.online import OnlineReader
 from feature_repo.windows import to_model_input
 from lake.errors import EngineError, ModelError
 from lake.settings import Settings
@@ -18,30 +17,24 @@ from serving.batching import Batcher
 from serving.bundles import Bundle
 from serving.champions import Champions
 from serving.failure_testing import until
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Answers, Predictor, Question
+from serving.predictor import Answers, Question
 from serving.runtime.onnx import OnnxEngine
 from serving.testing import client_of
 
 PREDICT = "/api/v1/public/predict"
 UNLUCKY = "AAPL"
-OTHERS = shutil.ignore_patterns("redis", "forecast_log*", "bentoml")
 
 
 @pytest.fixture
-def own(home, tmp_path):
-    folder = shutil.copytree(home.settings.home, tmp_path / "home", ignore=OTHERS)
-    return home.settings.model_copy(update={"home": folder})
+def own(copy_home, tmp_path):
+    """A home of its own, whose models may be spoilt."""
+    return copy_home(tmp_path / "home").settings
 
 
 @pytest.fixture
-def predictor(home, own, tmp_path):
-    aside = Settings(home=tmp_path / "aside")
-    logs = ForecastLog.open(aside), LogReader(aside)
-    made = Predictor(OnlineReader(home.settings), Champions(own), *logs, home.clock)
-    yield made
-    made.close()
+def predictor(predicting, own, tmp_path):
+    with predicting(Settings(home=tmp_path / "aside"), champions=Champions(own)) as made:
+        yield made
 
 
 def dividing_by_zero(graph, at, value):
@@ -127,7 +120,7 @@ def test_a_row_that_cannot_be_written_ends_nothing_but_the_question(predictor, m
     client = client_of(build_app(predictor))
     body = {"symbol": "IBM", "horizon_sessions": 1}
     with monkeypatch.context() as patch:
-        patch.setattr("serving.forecast_log._to_json", lambda _: [].index(1))
+        patch.setattr("serving.forecast_log._as_values", lambda _: [].index(1))
         assert client.post(PREDICT, json=body).status_code == 500
     assert client.post(PREDICT, json=body).status_code == 200
 

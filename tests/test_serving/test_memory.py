@@ -1,98 +1,99 @@
-"""What is remembered is what the engine would say, to the last bit, and nothing else."""
+"""What is remembered of a row is what the models say of that very row, and nothing else."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 
 from feature_repo.online import OnlineReader
-from lake.errors import EngineError
 from serving.champions import Champions
 from serving.forecasting import forecast
 from serving.memory import Memory
+from serving.predictor import Predictor
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
 
 
-class Counting:
-    """A real engine that counts the windows it is asked for."""
+@pytest.fixture(scope="module")
+def models(home):
+    return Champions(home.settings).current()
 
-    def __init__(self, bundle):
-        self._engine, self.asked = OnnxEngine(bundle), []
-        self.digest = self._engine.digest
 
-    def predict(self, x):
-        self.asked.append(len(x))
-        return self._engine.predict(x)
+@pytest.fixture(scope="module")
+def rows(home):
+    reader = OnlineReader(home.settings)
+    found, _ = split_ready(reader.read(reader.symbols()))
+    reader.close()
+    return found
 
 
 @pytest.fixture
-def engine(exports):
-    return Counting(exports["lstm"])
+def keeping(rows, models):
+    """A memory that knows the first five rows: ``memory, forecasts``."""
+    memory, said = Memory(5), forecast(rows[:5], models)
+    forecasts = [said.of_row(place) for place in range(5)]
+    memory.keep(rows[:5], models, forecasts)
+    return memory, forecasts
 
 
-def test_only_windows_that_are_new_are_computed_and_every_bit_is_the_engines(engine, exports, inputs):
-    memory, bare = Memory(1_000), OnnxEngine(exports["lstm"])
-    random = np.random.default_rng(7)
-    for _ in range(30):
-        x = inputs[random.integers(0, 60, random.integers(1, 40))]
-        assert (memory.predict(engine, x) == bare.predict(x)).all()
-    assert len(memory) <= 60
-    assert sum(engine.asked) < 200
+def test_a_row_that_was_forecast_is_remembered_with_its_own_forecast(keeping, rows, models):
+    memory, forecasts = keeping
+    assert [memory.recall(row, models) for row in rows[:5]] == forecasts
+    assert all(memory.recall(replace(row), models) is known for row, known in zip(rows[:5], forecasts, strict=True))
+    assert memory.recall(rows[5], models) is None
 
 
-def test_a_window_that_differs_in_one_bit_is_another(engine, inputs):
-    memory = Memory(10)
-    x = inputs[:1].copy()
-    memory.predict(engine, x)
-    x[0, 3, 2] = np.nextafter(x[0, 3, 2], np.float32(9))
-    memory.predict(engine, x)
-    assert engine.asked == [1, 1]
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("byte", [40, -9])
+def test_one_bit_of_window_or_strategy_makes_it_another_row(keeping, rows, models, place, byte):
+    memory, _ = keeping
+    changed = [bytearray(part) for part in rows[0].packed]
+    changed[place][byte] ^= 1
+    assert memory.recall(replace(rows[0], packed=tuple(map(bytes, changed))), models) is None
 
 
-def test_models_do_not_remember_for_each_other(exports, inputs):
-    memory, engines = Memory(10), [Counting(exports[name]) for name in ("lstm", "ridge")]
-    first, second = (memory.predict(each, inputs[:1]) for each in engines)
-    assert (first != second).any()
-    assert [each.asked for each in engines] == [[1], [1]]
+def test_another_regime_or_calibration_is_another_row_and_an_equal_set_of_models_another_set(keeping, rows, models):
+    memory, _ = keeping
+    assert memory.recall(replace(rows[0], regime="another"), models) is None
+    corrected = rows[0].calibration
+    other = None if corrected is not None else "any"
+    assert memory.recall(replace(rows[0], calibration=other), models) is None
+    assert memory.recall(rows[0], replace(models)) is None
 
 
-def test_it_keeps_no_more_than_it_may(engine, inputs):
-    memory = Memory(5)
-    memory.predict(engine, inputs[:20])
+def test_it_keeps_no_more_than_it_may_and_the_newest_of_each_symbol(keeping, rows, models):
+    memory, forecasts = keeping
+    memory.keep(rows[4:7], models, forecasts[:3])
     assert len(memory) == 5
-    memory.predict(engine, inputs[15:20])
-    assert engine.asked == [20]
+    assert [memory.recall(row, models) is None for row in rows[:7]] == [True, True, False, False, False, False, False]
+    assert memory.recall(rows[4], models) is forecasts[0]
+    nothing = Memory(0)
+    nothing.keep(rows[:5], models, forecasts)
+    assert len(nothing) == 0
 
 
-def test_a_memory_of_nothing_asks_every_time(engine, inputs):
-    memory = Memory(0)
-    memory.predict(engine, inputs[:2])
-    memory.predict(engine, inputs[:2])
-    assert engine.asked == [2, 2]
+@pytest.fixture
+def predictors(home):
+    """One that remembers, and one that does not."""
+    made = [Predictor.open(home.settings.model_copy(update={"remembered_symbols": kept})) for kept in (100, 0)]
+    yield made
+    for each in made:
+        each.close()
 
 
-def test_what_was_refused_is_refused_again(engine, inputs):
-    memory = Memory(10)
-    x = inputs[:2].copy()
-    x[1, 0, 0] = np.inf
-    for _ in range(2):
-        with pytest.raises(EngineError):
-            memory.predict(engine, x)
-    with pytest.raises(EngineError, match="takes float32"):
-        memory.predict(engine, inputs[:1].reshape(1, inputs.shape[2], inputs.shape[1]))
+def test_engines_are_asked_once_for_a_row_and_what_is_said_is_the_same_to_the_last_bit(predictors, monkeypatch):
+    asked, said = [], []
+    compute = OnnxEngine.predict
 
+    def counting(self, x):
+        asked.append(len(x))
+        return compute(self, x)
 
-def test_an_empty_memory_is_filled_by_the_first_forecast_and_no_engine_is_asked_by_the_second(home, monkeypatch):
-    reader, memory = OnlineReader(home.settings), Memory(100)
-    rows, _ = split_ready(reader.read(["AAPL", "MSFT"]))
-    reader.close()
-    models = Champions(home.settings).current()
-    first = forecast(rows, models, memory)
-    assert len(memory) == sum(len(members) for members in first.members)
-
-    def fail(self, x):
-        raise AssertionError("asked again")
-
-    monkeypatch.setattr(OnnxEngine, "predict", fail)
-    second = forecast(rows, models, memory)
-    assert np.array_equal(first.quantiles, second.quantiles)
-    assert first.members == second.members
+    monkeypatch.setattr(OnnxEngine, "predict", counting)
+    symbols = predictors[0].online.symbols()
+    for predictor in predictors:
+        for part in (symbols[:4], symbols[2:6], symbols[:6]):
+            entries = predictor.predict(part, 5).entries
+            said.append([[entry.row[name] for name in ("symbol", "p10", "p50", "p90")] for entry in entries])
+    models = len(predictors[0].champions.current().engines)
+    assert asked == [4] * models + [2] * models + [4] * models * 2 + [6] * models
+    assert said[:3] == said[3:]
