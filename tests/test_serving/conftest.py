@@ -159,6 +159,20 @@ def predicting(home: Home) -> Callable[..., AbstractContextManager[Predictor]]:
     return opened
 
 
+@pytest.fixture
+def log(settings: Settings) -> Iterator[ForecastLog]:
+    """The forecast log of an empty home, to write to."""
+    opened = ForecastLog.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def logged(settings: Settings) -> LogReader:
+    """The forecast log of an empty home, to read from."""
+    return LogReader(settings)
+
+
 @pytest.fixture(scope="module")
 def aside(home: Home, tmp_path_factory) -> Settings:
     """The home's settings with a folder of its own for log and keys, and no Redis: newest forecasts are in the log."""

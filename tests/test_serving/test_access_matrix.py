@@ -24,17 +24,12 @@ from starlette.testclient import WebSocketDenialResponse
 from websockets.sync.client import connect
 
 from dagster_project.servers import forecast_service
-from feature_repo.online import OnlineReader
 from lake.settings import Settings
 from serving.access import keyring, keys, signing, tokens
 from serving.access.callers import ROLES, Caller
 from serving.access.guard import Guard
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
 from serving.app import build_app
-from serving.champions import Champions
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},
@@ -182,11 +177,9 @@ def apart(home, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def predictor(home, apart):
-    log = ForecastLog.open(apart)
-    made = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(apart), home.clock)
-    yield made
-    made.close()
+def predictor(predicting, apart):
+    with predicting(apart) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -209,15 +202,20 @@ def test_in_process_nobody_gets_what_is_not_theirs(predictor, shown, say):
 
 
 @pytest.fixture(scope="module")
-def running(home):
+def mine(copy_home, tmp_path_factory):
+    """Settings of a home whose service runs; the Redis is the shared one."""
+    return copy_home(tmp_path_factory.mktemp("guarded") / "home", limit_timeout_ms=2_000).settings
+
+
+@pytest.fixture(scope="module")
+def running(mine):
     """The service as a user starts it, and a client without a key."""
-    patient = home.settings.model_copy(update={"limit_timeout_ms": 2_000})
-    with forecast_service(patient) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
+    with forecast_service(mine) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
         yield client
 
 
-def test_nobody_gets_what_is_not_theirs_from_the_running_service(home, running, say):
-    shown, streams = all_shown(home.settings), f"ws://{running.base_url.netloc.decode()}"
+def test_nobody_gets_what_is_not_theirs_from_the_running_service(mine, running, say):
+    shown, streams = all_shown(mine), f"ws://{running.base_url.netloc.decode()}"
 
     def ask(rule, one, body):
         if rule.method != WEBSOCKET:
@@ -234,8 +232,8 @@ def test_nobody_gets_what_is_not_theirs_from_the_running_service(home, running, 
     assert not any(status >= 500 for status in statuses)
 
 
-def test_a_free_key_gets_its_hundred_answers_and_then_a_reason(home, running):
-    _, text = keys.create(home.settings, "free", "read", "free", by="tests")
+def test_a_free_key_gets_its_hundred_answers_and_then_a_reason(mine, running):
+    _, text = keys.create(mine, "free", "read", "free", by="tests")
     answers = [running.get("/api/v1/public/symbols", headers=bearer(text)) for _ in range(102)]
     assert [answer.status_code for answer in answers] == [200] * 100 + [429] * 2
     assert [int(answer.headers["ratelimit-remaining"]) for answer in answers] == [*range(99, -1, -1), 0, 0]
@@ -245,9 +243,9 @@ def test_a_free_key_gets_its_hundred_answers_and_then_a_reason(home, running):
     assert last.json()["type"] == "/problems/too-many-requests"
 
 
-def test_without_redis_operators_are_refused_and_readers_are_told(home, running):
-    made = {role: keys.create(home.settings, role, role, "standard", by="tests")[1] for role in ("read", "operator")}
-    made["local"] = keys.local_key(home.settings)
+def test_without_redis_operators_are_refused_and_readers_are_told(home, mine, running):
+    made = {role: keys.create(mine, role, role, "standard", by="tests")[1] for role in ("read", "operator")}
+    made["local"] = keys.local_key(mine)
     pid = int((home.settings.redis / "redis.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -5,17 +5,15 @@ import uuid
 
 import pytest
 
-from feature_repo.online import OnlineReader
 from lake.errors import UnknownNameError
 from lake.store import Lake
 from serving import audit
 from serving.access import keys, user_data
 from serving.app import build_app
-from serving.champions import Champions
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog
 from serving.log_reading import LogReader
-from serving.predictor import Predictor, Question
+from serving.predictor import Question
 from serving.testing import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
@@ -29,12 +27,9 @@ def own(home, tmp_path):
 
 
 @pytest.fixture
-def client(home, own):
-    predictor = Predictor(
-        OnlineReader(home.settings), Champions(home.settings), ForecastLog.open(own), LogReader(own), home.clock
-    )
-    yield client_of(build_app(predictor))
-    predictor.close()
+def client(predicting, own):
+    with predicting(own) as predictor:
+        yield client_of(build_app(predictor))
 
 
 def asked_by(client, text):

@@ -6,14 +6,9 @@ from collections import Counter
 
 import pytest
 
-from feature_repo.online import OnlineReader
 from lake.settings import Settings
 from serving.api import Problem
 from serving.app import build_app
-from serving.champions import Champions
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 from serving.testing import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
@@ -151,12 +146,9 @@ def odd_bodies():
 
 
 @pytest.fixture(scope="module")
-def predictor(home, tmp_path_factory):
-    own = Settings(home=tmp_path_factory.mktemp("odd"))
-    log = ForecastLog.open(own)
-    made = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(own), home.clock)
-    yield made
-    made.close()
+def predictor(predicting, tmp_path_factory):
+    with predicting(Settings(home=tmp_path_factory.mktemp("odd"))) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

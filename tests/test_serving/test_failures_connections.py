@@ -10,16 +10,11 @@ import httpx
 import pytest
 import uvicorn
 
-from feature_repo.online import OnlineReader
 from lake.settings import Settings
 from serving.api import Problem
 from serving.app import build_app
-from serving.champions import Champions
 from serving.connections import BoundedProtocol
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
 from serving.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
-from serving.predictor import Predictor
 from serving.testing import headers_of
 
 PREDICT = "/api/v1/public/predict"
@@ -50,14 +45,13 @@ def listening(app, protocol, **named):
 
 
 @pytest.fixture(scope="module")
-def app(home, tmp_path_factory):
-    own = Settings(home=tmp_path_factory.mktemp("connections"))
-    log = ForecastLog.open(own)
-    predictor = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(own), home.clock)
-    with pytest.MonkeyPatch.context() as patch:
+def app(predicting, tmp_path_factory):
+    with (
+        predicting(Settings(home=tmp_path_factory.mktemp("connections"))) as predictor,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(LimitBody, "seconds", BOUND_SECONDS)
         yield build_app(predictor)
-    predictor.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Requests drawn from the endpoint's own description: no 5xx, and no answer that the description does not state."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,6 @@ import pytest
 from feature_repo.online import OnlineReader
 from serving.app import build_app
 from serving.champions import Champions
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 from serving.testing import headers_of
 
 CHECKS = (
@@ -23,24 +19,19 @@ CHECKS = (
 WITH_KEY = (*CHECKS, "negative_data_rejection", "ignored_auth")
 FEW = ("--phases", "fuzzing", "--max-examples", "5"), 100
 MANY = ("--phases", "examples,coverage,fuzzing", "--max-examples", "25"), 1_000
-OTHERS = shutil.ignore_patterns("redis", "forecast_log*", "bentoml")
 
 
 @pytest.fixture(scope="module")
-def settings_of_copy(home, tmp_path_factory):
+def settings_of_copy(copy_home, tmp_path_factory):
     """A copy of the home: operators' requests change which models are in service."""
-    folder = shutil.copytree(home.settings.home, tmp_path_factory.mktemp("described") / "home", ignore=OTHERS)
-    return home.settings.model_copy(update={"home": folder})
+    return copy_home(tmp_path_factory.mktemp("described") / "home").settings
 
 
 @pytest.fixture(scope="module")
-def address(settings_of_copy, home, served):
-    settings = settings_of_copy
-    logs = ForecastLog.open(settings), LogReader(settings)
-    predictor = Predictor(OnlineReader(settings), Champions(settings), *logs, home.clock)
-    with served(build_app(predictor)) as url:
+def address(settings_of_copy, predicting, served):
+    parts = OnlineReader(settings_of_copy), Champions(settings_of_copy)
+    with predicting(settings_of_copy, *parts) as predictor, served(build_app(predictor)) as url:
         yield url
-    predictor.close()
 
 
 @pytest.mark.parametrize(("options", "cases"), [FEW, pytest.param(*MANY, marks=pytest.mark.slow)], ids=["few", "many"])

@@ -6,67 +6,22 @@ import sys
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from lake.errors import ConflictError, LogError
-from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
 from serving import draining, forecast_log, log_reading
 from serving.draining import drain
-from serving.forecast_log import Entry, ForecastLog, _to_json
+from serving.forecast_log import Entry, ForecastLog
 from serving.log_files import SCHEMA, log_path, open_log
 from serving.log_reading import LogReader, Tail
-
-CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
-
-
-def row(forecast_id=None, **change):
-    return {
-        "forecast_id": forecast_id or str(uuid.uuid4()),
-        "kind": "served",
-        "symbol": "AAPL",
-        "event_time": CLOSE,
-        "known_time": CLOSE,
-        "made_at": datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC),
-        "horizon_sessions": 1,
-        "p10": -0.1 - 1e-17,
-        "p50": 1 / 3,
-        "p90": 0.30000000000000004,
-        "reference_price": 532.1729,
-        "model_name": "lstm",
-        "model_version": "1",
-        "model_digest": "ab" * 32,
-        "strategy": "lstm",
-        "regime": "low_volatility_uptrend",
-        "feature_table_versions": "{}",
-        "feature_hash": "cd" * 32,
-        "latency_ms": 1.25,
-        "degraded": False,
-    } | change
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(home=tmp_path)
-
-
-@pytest.fixture
-def log(settings):
-    opened = ForecastLog.open(settings)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def logged(settings):
-    return LogReader(settings)
+from serving.log_testing import forecast_row
 
 
 def test_an_answer_comes_back_byte_for_byte(log, logged):
-    said = row()
+    said = forecast_row()
     text = '{"prediction_id": "é",  "p50":0.1}'
     log.record([Entry(said, text)]).result(5)
     assert logged.get(said["forecast_id"]).answer == text
@@ -74,7 +29,7 @@ def test_an_answer_comes_back_byte_for_byte(log, logged):
 
 
 def test_an_answer_is_on_disk_when_its_future_is_done(log):
-    said = row()
+    said = forecast_row()
     log.record([Entry(said, "{}")]).result(5)
     with closing(sqlite3.connect(log.path)) as other:
         assert other.execute("SELECT count(*) FROM forecasts").fetchone() == (1,)
@@ -82,7 +37,7 @@ def test_an_answer_is_on_disk_when_its_future_is_done(log):
 
 def test_what_is_queued_is_written_before_it_closes(settings):
     log = ForecastLog.open(settings)
-    futures = [log.record([Entry(row(), "{}")]) for _ in range(500)]
+    futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(500)]
     log.close()
     assert all(future.done() for future in futures)
     assert LogReader(settings).count() == 500
@@ -95,7 +50,7 @@ def test_answers_that_wait_share_a_commit(settings, monkeypatch):
     log = ForecastLog.open(settings)
     with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        futures = [log.record([Entry(row(), "{}")]) for _ in range(50)]
+        futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(50)]
         other.execute("COMMIT")
     for future in futures:
         future.result(10)
@@ -111,30 +66,30 @@ def test_it_flushes_to_disk_on_every_commit(log):
 
 
 def test_a_log_that_cannot_be_written_says_so_and_goes_on(log, logged):
-    said = row()
+    said = forecast_row()
     log.record([Entry(said, "{}")]).result(5)
     with pytest.raises(LogError, match="No answer was sent"):
         log.record([Entry(said, "{}")]).result(5)
-    log.record([Entry(row(), "{}")]).result(5)
+    log.record([Entry(forecast_row(), "{}")]).result(5)
     assert logged.count() == 2
 
 
 def test_what_is_no_number_never_reaches_the_log(log, logged):
     with pytest.raises(ValueError, match="JSON compliant"):
-        log.record([Entry(row(p50=float("nan")), "{}")])
+        log.record([Entry(forecast_row(p50=float("nan")), "{}")])
     assert logged.count() == 0
 
 
 def test_a_caller_that_gives_up_does_not_stop_the_writer(log, logged):
-    log.record([Entry(row(), "{}")]).cancel()
-    log.record([Entry(row(), "{}")]).result(5)
+    log.record([Entry(forecast_row(), "{}")]).cancel()
+    log.record([Entry(forecast_row(), "{}")]).result(5)
     assert logged.count() == 2
 
 
 def test_each_process_that_writes_has_a_file_of_its_own_and_a_reader_sees_them_all(settings, logged):
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
     assert {first.path, second.path} == {log_path(settings, 0), log_path(settings, 1)}
-    futures = [log.record([Entry(row(), "{}")]) for _ in range(100) for log in (first, second)]
+    futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(100) for log in (first, second)]
     for future in futures:
         future.result(20)
     assert logged.count() == 200
@@ -156,7 +111,7 @@ def test_the_newest_forecast_is_the_last_made_in_any_file_and_never_a_challenger
     ids = [str(uuid.uuid4()) for _ in made]
     kinds = ["served", "scheduled", "served", "shadow"]
     for log, n in ((first, 0), (second, 2), (first, 1), (second, 3)):
-        log.record([Entry(row(ids[n], made_at=made[n], kind=kinds[n]), "{}")]).result(5)
+        log.record([Entry(forecast_row(ids[n], made_at=made[n], kind=kinds[n]), "{}")]).result(5)
     assert logged.newest("AAPL", 1).forecast_id == ids[2]
     assert logged.newest("AAPL", 5) is None
     first.close()
@@ -165,10 +120,10 @@ def test_the_newest_forecast_is_the_last_made_in_any_file_and_never_a_challenger
 
 def test_a_tail_gives_what_is_new_once_and_in_order(settings):
     old = ForecastLog.open(settings)
-    old.record([Entry(row(), "{}")]).result(5)
+    old.record([Entry(forecast_row(), "{}")]).result(5)
     tail = Tail(settings)
     assert tail.read() == []
-    said = [row() for _ in range(50)]
+    said = [forecast_row() for _ in range(50)]
     for one in said:
         old.record([Entry(one, "{}")])
     old.close()
@@ -181,7 +136,7 @@ def test_a_tail_that_fails_at_one_file_loses_nothing_of_the_others(settings, mon
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
     tail = Tail(settings)
     for log, name in ((first, "a"), (second, "b")):
-        log.record([Entry(row(name), "{}")]).result(5)
+        log.record([Entry(forecast_row(name), "{}")]).result(5)
     rows = log_reading._rows
 
     def fail(path, *given, **more):
@@ -206,7 +161,7 @@ def test_a_tail_that_cannot_begin_with_a_file_begins_with_it_later(settings, mon
     monkeypatch.setattr(log_reading, "LOOK_SECONDS", 0.0)
     tail._look_at = 0.0
     second = ForecastLog.open(settings)
-    second.record([Entry(row("a"), "{}")]).result(5)
+    second.record([Entry(forecast_row("a"), "{}")]).result(5)
     with monkeypatch.context() as patch:
         patch.setattr(log_reading, "LAST", "SELECT seq FROM nowhere")
         with pytest.raises(sqlite3.OperationalError):
@@ -225,7 +180,7 @@ def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, lo
         raise RuntimeError("no cache")
 
     log = ForecastLog.open(settings, tell)
-    said = [row() for _ in range(20)]
+    said = [forecast_row() for _ in range(20)]
     for one in said:
         log.record([Entry(one, "{}")]).result(5)
     log.close()
@@ -234,13 +189,14 @@ def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, lo
 
 
 def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(settings, logged):
-    said = row()
+    said = forecast_row()
+    settings.home.mkdir()
     with closing(sqlite3.connect(log_path(settings))) as old, old:
         old.executescript(SCHEMA)
-        values = (said["forecast_id"], _to_json(said), "{}")
+        values = (said["forecast_id"], json.dumps(said, default=datetime.isoformat), "{}")
         old.execute("INSERT INTO forecasts (forecast_id, row, answer) VALUES (?, ?, ?)", values)
     log = ForecastLog.open(settings)
-    log.record([Entry(row(horizon_sessions=5), "{}", '{"receipt": 1}')]).result(5)
+    log.record([Entry(forecast_row(horizon_sessions=5), "{}", '{"receipt": 1}')]).result(5)
     log.close()
     assert logged.newest("AAPL", 1).forecast_id == said["forecast_id"]
     assert logged.newest("AAPL", 5).receipt == '{"receipt": 1}'
@@ -248,7 +204,7 @@ def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(setti
 
 def test_draining_brings_every_answer_into_the_lake_once(log, settings):
     lake = Lake.open(settings)
-    said = [row(), row(horizon_sessions=5, latency_ms=None)]
+    said = [forecast_row(), forecast_row(horizon_sessions=5, latency_ms=None)]
     log.record([Entry(one, "{}") for one in said]).result(5)
     report = drain(lake, settings)
     assert (report.added, report.skipped) == (2, False)
@@ -256,7 +212,7 @@ def test_draining_brings_every_answer_into_the_lake_once(log, settings):
     again = drain(lake, settings)
     assert again.skipped
     assert again.details["reason"] == "every answer is in the lake already"
-    log.record([Entry(row(), "{}")]).result(5)
+    log.record([Entry(forecast_row(), "{}")]).result(5)
     assert drain(lake, settings).added == 1
     assert lake.read(FORECASTS).height == 3
 
@@ -268,7 +224,7 @@ def test_draining_before_the_service_ever_answered_is_no_error(settings):
 
 def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, monkeypatch):
     lake = Lake.open(settings)
-    log.record([Entry(row(), "{}") for _ in range(20)]).result(5)
+    log.record([Entry(forecast_row(), "{}") for _ in range(20)]).result(5)
 
     def die(*_):
         raise KeyboardInterrupt
@@ -285,7 +241,7 @@ def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, mo
 
 def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
     lake = Lake.open(settings)
-    said = row()
+    said = forecast_row()
     log.record([Entry(said, "{}")]).result(5)
     drain(lake, settings)
     with closing(sqlite3.connect(log.path)) as other, other:
@@ -296,21 +252,21 @@ def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
 
 
 WRITER = """
-import sys, uuid
-sys.path.insert(0, {folder!r})
-from test_forecast_log import row
+import sys
 from pathlib import Path
 from serving.forecast_log import Entry, ForecastLog
+from serving.log_testing import forecast_row
 log = ForecastLog(Path({path!r}))
 while True:
-    said = [row() for _ in range(3)]
+    said = [forecast_row() for _ in range(3)]
     log.record([Entry(one, "{{}}") for one in said]).result(10)
     sys.stdout.write("".join(r["forecast_id"] + "\\n" for r in said)); sys.stdout.flush()
 """
 
 
 def test_every_acknowledged_answer_survives_kill_9_and_is_drained_once(settings):
-    code = WRITER.format(path=str(log_path(settings)), folder=Path(__file__).parent.as_posix())
+    settings.home.mkdir()
+    code = WRITER.format(path=str(log_path(settings)))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     told = [process.stdout.readline().strip() for _ in range(300)]
     process.send_signal(signal.SIGKILL)

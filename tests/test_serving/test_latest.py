@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from redis import Redis
@@ -17,21 +17,14 @@ from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog
 from serving.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
 from serving.log_reading import LogReader
+from serving.log_testing import MADE_AT, forecast_row
 
-CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
-FIRST = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 WAIT_SECONDS = 20.0
 
 
 def entry(number=0, symbol="AAPL", kind="served", horizon=1):
-    made_at = FIRST + timedelta(microseconds=number)
-    row = {
-        "forecast_id": f"{number:032x}", "kind": kind, "symbol": symbol, "event_time": CLOSE, "known_time": CLOSE,
-        "made_at": made_at, "horizon_sessions": horizon, "p10": -0.1, "p50": 0.01, "p90": 0.1,
-        "reference_price": 100.0, "model_name": "lstm", "model_version": "1", "model_digest": "ab" * 32,
-        "strategy": "lstm", "regime": "low_volatility_uptrend", "feature_table_versions": '{"features_technical": 3}',
-        "feature_hash": "cd" * 32, "latency_ms": 1.25, "degraded": False,
-    }  # fmt: skip
+    made_at = MADE_AT + timedelta(microseconds=number)
+    row = forecast_row(f"{number:032x}", symbol=symbol, kind=kind, made_at=made_at, horizon_sessions=horizon)
     return Entry(row, json.dumps({"symbol": symbol, "number": number}))
 
 
@@ -58,13 +51,6 @@ def redis(url):
 def away(settings):
     """Settings whose Redis does not run."""
     return settings.model_copy(update={"redis_url": None, "redis_port": free_port()})
-
-
-@pytest.fixture
-def log(settings):
-    opened = ForecastLog.open(settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -137,7 +123,7 @@ def test_what_redis_loses_comes_back(latest, log, redis):
 
 def test_what_a_killed_process_did_not_hand_over_is_handed_over_by_the_next(settings, log, redis):
     log.record([entry(1)]).result(5)
-    redis.set(key_of(("AAPL", 1)), packed(FIRST, '{"number": 0}'))
+    redis.set(key_of(("AAPL", 1)), packed(MADE_AT, '{"number": 0}'))
     after = LatestForecasts(settings, LogReader(settings))
     after.start(log)
     until(lambda: cached(redis) == 1)

@@ -2,47 +2,17 @@
 
 import os
 from contextlib import closing
-from datetime import UTC, datetime
 
 import pytest
 
 from lake.errors import LogError
-from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog
 from serving.log_files import log_paths, open_log
 from serving.log_reading import LogReader, Tail
-
-CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
-
-
-def row(forecast_id="a"):
-    return {
-        "forecast_id": forecast_id, "kind": "served", "symbol": "AAPL", "event_time": CLOSE, "known_time": CLOSE,
-        "made_at": datetime(2026, 11, 21, 12, tzinfo=UTC), "horizon_sessions": 1, "p10": -0.1, "p50": 0.01, "p90": 0.1,
-        "reference_price": 100.0, "model_name": "lstm", "model_version": "1", "model_digest": "ab" * 32,
-        "strategy": "lstm", "regime": "low_volatility_uptrend", "feature_table_versions": "{}",
-        "feature_hash": "cd" * 32, "latency_ms": 1.25, "degraded": False,
-    }  # fmt: skip
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(home=tmp_path)
-
-
-@pytest.fixture
-def log(settings):
-    opened = ForecastLog.open(settings)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def logged(settings):
-    return LogReader(settings)
+from serving.log_testing import forecast_row
 
 
 def take_away(path, names):
@@ -55,7 +25,7 @@ def take_away(path, names):
 @pytest.mark.parametrize("names", [("", "-wal", "-shm"), ("",)], ids=["whole", "alone"])
 def test_a_log_that_is_moved_while_it_is_written_begins_anew_and_loses_nothing(settings, log, logged, names):
     lake, tail = Lake.open(settings), Tail(settings)
-    said = [row(str(number)) for number in range(4)]
+    said = [forecast_row(str(number)) for number in range(4)]
     log.record([Entry(said[0], "{}")]).result(5)
     drain(lake, settings)
     log.record([Entry(said[1], "{}", key_id="somebody")]).result(5)
@@ -79,7 +49,7 @@ def test_a_log_that_is_moved_while_it_is_written_begins_anew_and_loses_nothing(s
 
 def test_what_was_written_before_a_log_was_removed_is_there_after_it_closed(settings, logged):
     log = ForecastLog.open(settings)
-    log.record([Entry(row("a"), "{}")]).result(5)
+    log.record([Entry(forecast_row("a"), "{}")]).result(5)
     for path in settings.home.glob(f"{log.path.name}*"):
         path.unlink()
     log.close()
@@ -87,21 +57,21 @@ def test_what_was_written_before_a_log_was_removed_is_there_after_it_closed(sett
 
 
 def test_a_log_that_cannot_begin_anew_says_so_and_goes_on(settings, log, logged):
-    log.record([Entry(row("a"), "{}")]).result(5)
+    log.record([Entry(forecast_row("a"), "{}")]).result(5)
     take_away(log.path, ("", "-wal", "-shm"))
     log.path.mkdir()
     for _ in range(2):
         with pytest.raises(LogError, match="No answer was sent"):
-            log.record([Entry(row("b"), "{}")]).result(5)
+            log.record([Entry(forecast_row("b"), "{}")]).result(5)
     log.path.rmdir()
-    log.record([Entry(row("b"), "{}")]).result(5)
+    log.record([Entry(forecast_row("b"), "{}")]).result(5)
     assert logged.get("a") is not None
     assert logged.get("b") is not None
 
 
 def test_a_file_that_is_missing_hides_none_of_the_others(settings, logged):
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
-    second.record([Entry(row("a"), "{}")]).result(5)
+    second.record([Entry(forecast_row("a"), "{}")]).result(5)
     first.close()
     first.path.unlink()
     assert log_paths(settings) == [second.path]
@@ -115,7 +85,7 @@ def test_only_the_owner_may_read_the_log_also_one_that_was_open_to_others(settin
 
     before = os.umask(0o022)
     log = ForecastLog.open(settings)
-    log.record([Entry(row(), "{}")]).result(5)
+    log.record([Entry(forecast_row(), "{}")]).result(5)
     assert modes() == {f"forecast_log.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
     for path in settings.home.glob("*.sqlite*"):
         path.chmod(0o644)

@@ -11,15 +11,13 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from feature_repo.online import OnlineReader
 from lake.settings import Settings
 from serving import streaming
 from serving.api import Acknowledged, PredictionUpdate, Refused
 from serving.app import build_app
-from serving.champions import Champions
 from serving.forecast_log import Entry, ForecastLog
-from serving.log_reading import LogReader, Tail
-from serving.predictor import Predictor, Question
+from serving.log_reading import Tail
+from serving.predictor import Question
 from serving.routes import streams
 from serving.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.streaming import LOOK_SECONDS, Hub, Subscriber
@@ -36,11 +34,9 @@ def away(home, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def predictor(home, away):
-    log = ForecastLog.open(away)
-    made = Predictor(OnlineReader(home.settings), Champions(home.settings), log, LogReader(away), home.clock)
-    yield made
-    made.close()
+def predictor(predicting, away):
+    with predicting(away) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,9 @@ from contextlib import contextmanager
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from feature_repo.online import OnlineReader
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.app import build_app
-from serving.champions import Champions
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
-from serving.predictor import Predictor
 from serving.testing import client_of
 from serving.tracing import Tracing
 
@@ -55,12 +50,9 @@ def receiver():
 
 
 @pytest.fixture(scope="module")
-def predictor(home, tmp_path_factory):
-    own = Settings(home=tmp_path_factory.mktemp("traced"))
-    reader = OnlineReader(home.settings)
-    made = Predictor(reader, Champions(home.settings), ForecastLog.open(own), LogReader(own), home.clock)
-    yield made
-    made.close()
+def predictor(predicting, tmp_path_factory):
+    with predicting(Settings(home=tmp_path_factory.mktemp("traced"))) as made:
+        yield made
 
 
 def traced(predictor, address, *requests):
