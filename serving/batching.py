@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
 from serving import metrics
-from serving.predictor import LOG_SECONDS, Answers, Question
+from serving.predictor import Answers, Question
 from serving.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from serving.predictor import Predictor
 
 logger = logging.getLogger("quantlake.serving")
 
 LARGE_ROWS = 128
 """A question for more symbols than this is computed on its own, beside the batches of small ones."""
+PATIENCE_SECONDS = 10.0
+"""When a question is given up that should have been answered long ago: something hangs."""
 WINDOW_SECONDS = 0.05
 SMOOTHING = 0.5
 """Weight of the newest window in how fast the next questions are expected to be answered."""
@@ -122,7 +122,7 @@ class Batcher:
             self._thread.start()
         loop = asyncio.get_running_loop()
         answers: asyncio.Future[Answers] = loop.create_future()
-        patience = loop.call_later(LOG_SECONDS, _give_up, answers)
+        patience = loop.call_later(PATIENCE_SECONDS, _give_up, answers)
         self._pace.begin(len(question.symbols))
         self._waiting.put((question, answers))
         try:
@@ -166,28 +166,24 @@ class Batcher:
     def _answer(self, batch: Sequence[Waiting]) -> None:
         watch, questions = Stopwatch(), [question for question, _ in batch]
         watch.lap("wait", min(question.asked_at for question in questions))
-        outcomes = self._predictor.compute(questions, watch)
+        outcomes: Sequence[Outcome] = self._predictor.compute(questions, watch)
         entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
-        logged = self._predictor.log.record(entries) if entries else None
-        if logged is None:
-            _deliver_all(batch, outcomes)
-            watch.tell(questions)
-            return
-        composed = time.perf_counter()
-
-        def tell(done: "Future[None]") -> None:
-            failed = done.exception()
+        if entries:
+            composed = time.perf_counter()
+            try:
+                self._predictor.log.write(entries)
+            except LogError as error:
+                outcomes = [error if isinstance(given, Answers) else given for given in outcomes]
             watch.lap("log", composed)
-            _deliver_all(batch, [failed if failed and isinstance(given, Answers) else given for given in outcomes])
+        _deliver_all(batch, outcomes)
+        if entries:
             metrics.observe_batch(watch, len(entries))
-            watch.tell(questions)
-
-        logged.add_done_callback(tell)
+        watch.tell(questions)
 
 
 def _give_up(answers: "asyncio.Future[Answers]") -> None:
     if not answers.done():
-        answers.set_exception(LogError(f"No forecast could be computed and logged within {LOG_SECONDS:.0f} s."))
+        answers.set_exception(LogError(f"No forecast could be computed and logged within {PATIENCE_SECONDS:.0f} s."))
 
 
 def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseException]) -> None:

@@ -2,12 +2,10 @@
 
 import json
 import logging
-import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import LogError
 from serving import metrics
-from serving.log_files import NEWEST_VERSION, open_log, take_slot
+from serving.log_files import NEWEST_VERSION, take_slot
 from serving.log_keeping import KeptFile
 
 if TYPE_CHECKING:
@@ -23,13 +21,14 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
-GROUP_ENTRIES = 256
 INSERT = "INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?)"
 ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"
 
 PROBE = f"PRAGMA user_version = {NEWEST_VERSION}"
 """Writes what is there already."""
-PROBE_SECONDS = 10.0
+TURN_SECONDS = 10.0
+"""Longest wait of a thread for the others that write."""
+ADVICE = "No answer was sent. Check the disk under QUANTLAKE_HOME."
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -60,14 +59,13 @@ class Entry:
 
 
 Values = tuple[str, str, str, str]
-Group = tuple[Sequence[Entry], list[Values], "Future[None]"]
 
 
 class ForecastLog:
-    """Answers of one process, written to a SQLite file of its own.
+    """Answers of one process, written to a SQLite file of its own. Safe for threads, which write one after the other.
 
-    One thread writes. While it waits for the disk, further answers queue up and share the next commit (group commit),
-    so throughput does not end at one disk flush per answer.
+    Whoever composes forecasts writes them too: what arrives while a batch waits for the disk is the next batch, so
+    throughput does not end at one disk flush per answer.
 
     Parameters
     ----------
@@ -87,10 +85,8 @@ class ForecastLog:
     ) -> None:
         self.path, self.on_commit = path, on_commit
         self._lock = lock
-        open_log(path).close()
-        self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="forecast-log", daemon=True)
-        self._writer.start()
+        self._file: KeptFile | None = KeptFile(path)
+        self._turn = threading.Lock()
 
     @classmethod
     def open(cls, configured: "Settings", on_commit: Callable[[Sequence[Entry]], None] | None = None) -> "ForecastLog":
@@ -98,54 +94,50 @@ class ForecastLog:
         path, lock = take_slot(configured)
         return cls(path, lock, on_commit)
 
-    def record(self, entries: Sequence[Entry]) -> "Future[None]":
-        """Queue forecasts to be written together; the future is done when they are on disk.
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write forecasts together; they are on disk when it returns.
 
-        It fails with `LogError` if they could not be written; none of them is there then. A number that is not finite
-        is a `ValueError` at once.
+        Raises
+        ------
+        LogError
+            If they could not be written, or not in time; none of them is there then.
+        ValueError
+            If a number is not finite.
         """
         values = [_as_values(entry) for entry in entries]
-        done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # from here on a caller that gives up cannot break the writer
-        self._queue.put((entries, values, done))
-        return done
+        asked = [(entry.row["forecast_id"], entry.key_id) for entry in entries if entry.key_id]
+        with self._in_turn() as file:
+            _commit(file, values, asked)
+            self._tell(entries)
 
     def require_writable(self) -> None:
         """Write something that leaves no trace; it fails with `LogError` where a forecast would now.
 
         A log that could not be written for a while is found to be in order again by this, or by the next forecast.
         """
-        try:
-            self.record([]).result(PROBE_SECONDS)
-        except TimeoutError as error:
-            raise LogError(f"The forecast log was not written to within {PROBE_SECONDS:.0f} s.") from error
+        with self._in_turn() as file:
+            _commit(file, [], [])
 
     def close(self) -> None:
-        """Write what is queued and stop."""
-        self._queue.put(None)
-        self._writer.join()
+        """Let go of the file; what is written afterwards is refused."""
+        with self._in_turn() as file:
+            self._file = None
+            file.close()
         if self._lock is not None:
             self._lock.__exit__(None, None, None)
 
-    def _write(self) -> None:
-        with closing(KeptFile(self.path)) as file:
-            is_last = False
-            while not is_last and (first := self._queue.get()) is not None:
-                groups = [first]
-                while len(groups) < GROUP_ENTRIES and not is_last:
-                    try:
-                        following = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    if following is None:
-                        is_last = True
-                    else:
-                        groups.append(following)
-                _commit(file, groups)
-                self._tell(groups)
+    @contextmanager
+    def _in_turn(self) -> Iterator[KeptFile]:
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise LogError(f"The forecast log took nothing for {TURN_SECONDS:.0f} s. {ADVICE}")
+        try:
+            if self._file is None:
+                raise LogError(f"The forecast log is closed: this process ends. {ADVICE}")
+            yield self._file
+        finally:
+            self._turn.release()
 
-    def _tell(self, groups: Sequence[Group]) -> None:
-        written = [entry for entries, _, done in groups if done.exception() is None for entry in entries]
+    def _tell(self, written: Sequence[Entry]) -> None:
         try:
             metrics.count_logged(written)
             if self.on_commit is not None and written:
@@ -154,28 +146,16 @@ class ForecastLog:
             logger.exception("what follows a logged forecast failed; the forecasts stand")
 
 
-def _commit(file: KeptFile, groups: Sequence[Group]) -> None:
+def _commit(file: KeptFile, values: Sequence[Values], asked: Sequence[tuple[str, str]]) -> None:
     try:
         with file.connection() as connection:
-            if not all(values for _, values, _ in groups):
+            if not values:
                 connection.execute("BEGIN")
                 connection.execute(PROBE)
-            connection.executemany(INSERT, [row for _, values, _ in groups for row in values])
-            connection.executemany(ASKED, [pair for entries, *_ in groups for pair in _asked(entries)])
+            connection.executemany(INSERT, values)
+            connection.executemany(ASKED, asked)
     except (sqlite3.Error, OSError) as error:
-        problem = LogError(
-            f"The forecast log cannot be written: {error}. No answer was sent. Check the disk under QUANTLAKE_HOME."
-        )
-        for *_, done in groups:
-            done.set_exception(problem)
-        return
-    for *_, done in groups:
-        done.set_result(None)
-
-
-def _asked(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """Forecast and key of those that somebody asked for."""
-    return [(entry.row["forecast_id"], entry.key_id) for entry in entries if entry.key_id]
+        raise LogError(f"The forecast log cannot be written: {error}. {ADVICE}") from error
 
 
 def _as_values(entry: Entry) -> Values:

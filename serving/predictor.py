@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from lake.clock import ReplayClock, SystemClock
-from lake.errors import EngineError, LogError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
+from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving import metrics
 from serving.calibration import calibrate_forecasts
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from serving.rows import Row
 
 logger = logging.getLogger("quantlake.serving")
-
-LOG_SECONDS = 10.0
 
 
 class OnlineSource(Protocol):
@@ -191,10 +189,7 @@ class Predictor:
         if isinstance(answers, QuantlakeError):
             raise answers
         composed = time.perf_counter()
-        try:
-            self.log.record(answers.to_log).result(LOG_SECONDS)
-        except TimeoutError as error:
-            raise LogError(f"The forecast log did not take the forecasts within {LOG_SECONDS:.0f} s.") from error
+        self.log.write(answers.to_log)
         watch.lap("log", composed)
         metrics.observe_batch(watch, len(answers.to_log))
         watch.tell([question])

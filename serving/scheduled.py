@@ -16,7 +16,7 @@ from lake.report import Report
 from lake.tables import FORECASTS
 from serving.draining import drain
 from serving.latest import LatestForecasts
-from serving.predictor import LOG_SECONDS, Answers, Predictor, Question
+from serving.predictor import Answers, Predictor, Question
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -135,6 +135,6 @@ def _log(predictor: Predictor, settings: "Settings", entries: "list[Entry]") -> 
     latest = LatestForecasts(settings, predictor.logged)
     latest.start(predictor.log)
     try:
-        predictor.log.record(entries).result(LOG_SECONDS)
+        predictor.log.write(entries)
     finally:
         latest.close()

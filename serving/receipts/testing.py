@@ -91,7 +91,7 @@ def _ask(predictor: Predictor, count: int, random: np.random.Generator, kind: st
         horizons = [int(random.choice([1, 5])) for _ in mine]
         answers = predictor.compute([Question([s], h, kind=kind) for s, h in zip(mine, horizons, strict=True)])
         entries = [entry for given in answers if isinstance(given, Answers) for entry in given.to_log]
-        predictor.log.record(entries).result(10)
+        predictor.log.write(entries)
         made += len(entries)
     return made
 

@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 import threading
-from concurrent.futures import Future
 
 NEEDED = (
     "serving.service", "lake.store", "pandas", "exchange_calendars", "onnxruntime", "onnx.external_data_helper",
@@ -25,15 +24,12 @@ def work(door: socket.socket, *, is_early: bool) -> None:
     from serving import forecast_log, service
 
     if is_early:
-        record = forecast_log.ForecastLog.record
+        write = forecast_log.ForecastLog.write
 
-        def early(self: forecast_log.ForecastLog, entries: list) -> Future:
-            threading.Timer(0.3, record, (self, entries)).start()
-            said: Future = Future()
-            said.set_result(None)
-            return said
+        def early(self: forecast_log.ForecastLog, entries: list) -> None:
+            threading.Timer(0.3, write, (self, entries)).start()
 
-        forecast_log.ForecastLog.record = early
+        forecast_log.ForecastLog.write = early
     inner = service.ForecastService.inner()
     server = uvicorn.Server(uvicorn.Config(service.app, log_level="critical", timeout_graceful_shutdown=10))
     server.run(sockets=[door])

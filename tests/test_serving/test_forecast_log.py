@@ -3,7 +3,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ import pytest
 from lake.errors import ConflictError, LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving import draining, forecast_log, log_reading
+from serving import draining, forecast_log, log_files, log_reading
 from serving.draining import drain
 from serving.forecast_log import Entry, ForecastLog
 from serving.log_files import SCHEMA, log_path, open_log
@@ -23,40 +25,69 @@ from serving.log_testing import forecast_row
 def test_an_answer_comes_back_byte_for_byte(log, logged):
     said = forecast_row()
     text = '{"prediction_id": "é",  "p50":0.1}'
-    log.record([Entry(said, text)]).result(5)
+    log.write([Entry(said, text)])
     assert logged.get(said["forecast_id"]).answer == text
     assert logged.get("another") is None
 
 
-def test_an_answer_is_on_disk_when_its_future_is_done(log):
+def test_an_answer_is_on_disk_when_it_is_written(log):
     said = forecast_row()
-    log.record([Entry(said, "{}")]).result(5)
+    log.write([Entry(said, "{}")])
     with closing(sqlite3.connect(log.path)) as other:
         assert other.execute("SELECT count(*) FROM forecasts").fetchone() == (1,)
 
 
-def test_what_is_queued_is_written_before_it_closes(settings):
-    log = ForecastLog.open(settings)
-    futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(500)]
-    log.close()
-    assert all(future.done() for future in futures)
-    assert LogReader(settings).count() == 500
+def test_what_many_threads_write_is_there_once_and_together(log, logged):
+    said = [[forecast_row() for _ in range(5)] for _ in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda rows: log.write([Entry(row, "{}") for row in rows]), said))
+    with closing(sqlite3.connect(log.path)) as other:
+        stored = [name for (name,) in other.execute("SELECT forecast_id FROM forecasts ORDER BY sequence")]
+    together = {tuple(row["forecast_id"] for row in rows) for rows in said}
+    assert {tuple(stored[at : at + 5]) for at in range(0, 200, 5)} == together
+    assert logged.count() == 200
 
 
-def test_answers_that_wait_share_a_commit(settings, monkeypatch):
-    commits = []
-    commit = forecast_log._commit
-    monkeypatch.setattr(forecast_log, "_commit", lambda *given: (commits.append(len(given[1])), commit(*given)))
+def test_a_thread_waits_for_another_process_and_not_for_ever(settings, monkeypatch):
+    monkeypatch.setattr(log_files, "BUSY_SECONDS", 0.05)
     log = ForecastLog.open(settings)
     with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(50)]
+        with pytest.raises(LogError, match="locked"):
+            log.write([Entry(forecast_row(), "{}")])
         other.execute("COMMIT")
-    for future in futures:
-        future.result(10)
+    log.write([Entry(forecast_row(), "{}")])
+    assert LogReader(settings).count() == 1
     log.close()
-    assert sum(commits) == 50
-    assert len(commits) < 50
+
+
+def test_a_thread_waits_for_another_thread_and_not_for_ever(log, logged, monkeypatch):
+    monkeypatch.setattr(forecast_log, "TURN_SECONDS", 0.05)
+    is_told, may_go_on = threading.Event(), threading.Event()
+
+    def hang(_):
+        is_told.set()
+        may_go_on.wait(20)
+
+    log.on_commit = hang
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(log.write, [Entry(forecast_row(), "{}")])
+        is_told.wait(20)
+        for write in (lambda: log.write([Entry(forecast_row(), "{}")]), log.require_writable):
+            with pytest.raises(LogError, match="took nothing"):
+                write()
+        may_go_on.set()
+        first.result(20)
+    log.write([Entry(forecast_row(), "{}")])
+    assert logged.count() == 2
+
+
+def test_a_log_that_is_closed_says_so(settings):
+    log = ForecastLog.open(settings)
+    log.close()
+    for write in (lambda: log.write([Entry(forecast_row(), "{}")]), log.require_writable):
+        with pytest.raises(LogError, match="closed"):
+            write()
 
 
 def test_it_flushes_to_disk_on_every_commit(log):
@@ -67,31 +98,25 @@ def test_it_flushes_to_disk_on_every_commit(log):
 
 def test_a_log_that_cannot_be_written_says_so_and_goes_on(log, logged):
     said = forecast_row()
-    log.record([Entry(said, "{}")]).result(5)
+    log.write([Entry(said, "{}")])
     with pytest.raises(LogError, match="No answer was sent"):
-        log.record([Entry(said, "{}")]).result(5)
-    log.record([Entry(forecast_row(), "{}")]).result(5)
+        log.write([Entry(said, "{}")])
+    log.write([Entry(forecast_row(), "{}")])
     assert logged.count() == 2
 
 
 def test_what_is_no_number_never_reaches_the_log(log, logged):
     with pytest.raises(ValueError, match="JSON compliant"):
-        log.record([Entry(forecast_row(p50=float("nan")), "{}")])
+        log.write([Entry(forecast_row(p50=float("nan")), "{}")])
     assert logged.count() == 0
-
-
-def test_a_caller_that_gives_up_does_not_stop_the_writer(log, logged):
-    log.record([Entry(forecast_row(), "{}")]).cancel()
-    log.record([Entry(forecast_row(), "{}")]).result(5)
-    assert logged.count() == 2
 
 
 def test_each_process_that_writes_has_a_file_of_its_own_and_a_reader_sees_them_all(settings, logged):
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
     assert {first.path, second.path} == {log_path(settings, 0), log_path(settings, 1)}
-    futures = [log.record([Entry(forecast_row(), "{}")]) for _ in range(100) for log in (first, second)]
-    for future in futures:
-        future.result(20)
+    for _ in range(100):
+        for log in (first, second):
+            log.write([Entry(forecast_row(), "{}")])
     assert logged.count() == 200
     first.close()
     second.close()
@@ -111,7 +136,7 @@ def test_the_newest_forecast_is_the_last_made_in_any_file_and_never_a_challenger
     ids = [str(uuid.uuid4()) for _ in made]
     kinds = ["served", "scheduled", "served", "shadow"]
     for log, n in ((first, 0), (second, 2), (first, 1), (second, 3)):
-        log.record([Entry(forecast_row(ids[n], made_at=made[n], kind=kinds[n]), "{}")]).result(5)
+        log.write([Entry(forecast_row(ids[n], made_at=made[n], kind=kinds[n]), "{}")])
     assert logged.newest("AAPL", 1).forecast_id == ids[2]
     assert logged.newest("AAPL", 5) is None
     first.close()
@@ -120,12 +145,12 @@ def test_the_newest_forecast_is_the_last_made_in_any_file_and_never_a_challenger
 
 def test_a_tail_gives_what_is_new_once_and_in_order(settings):
     old = ForecastLog.open(settings)
-    old.record([Entry(forecast_row(), "{}")]).result(5)
+    old.write([Entry(forecast_row(), "{}")])
     tail = Tail(settings)
     assert tail.read() == []
     said = [forecast_row() for _ in range(50)]
     for one in said:
-        old.record([Entry(one, "{}")])
+        old.write([Entry(one, "{}")])
     old.close()
     assert [stored.forecast_id for stored in tail.read()] == [one["forecast_id"] for one in said]
     assert tail.read() == []
@@ -136,7 +161,7 @@ def test_a_tail_that_fails_at_one_file_loses_nothing_of_the_others(settings, mon
     first, second = ForecastLog.open(settings), ForecastLog.open(settings)
     tail = Tail(settings)
     for log, name in ((first, "a"), (second, "b")):
-        log.record([Entry(forecast_row(name), "{}")]).result(5)
+        log.write([Entry(forecast_row(name), "{}")])
     rows = log_reading._rows
 
     def fail(path, *given, **more):
@@ -161,7 +186,7 @@ def test_a_tail_that_cannot_begin_with_a_file_begins_with_it_later(settings, mon
     monkeypatch.setattr(log_reading, "LOOK_SECONDS", 0.0)
     tail._look_at = 0.0
     second = ForecastLog.open(settings)
-    second.record([Entry(forecast_row("a"), "{}")]).result(5)
+    second.write([Entry(forecast_row("a"), "{}")])
     with monkeypatch.context() as patch:
         patch.setattr(log_reading, "LAST", "SELECT seq FROM nowhere")
         with pytest.raises(sqlite3.OperationalError):
@@ -182,7 +207,7 @@ def test_what_follows_a_commit_is_told_in_order_and_cannot_break_it(settings, lo
     log = ForecastLog.open(settings, tell)
     said = [forecast_row() for _ in range(20)]
     for one in said:
-        log.record([Entry(one, "{}")]).result(5)
+        log.write([Entry(one, "{}")])
     log.close()
     assert told == [one["forecast_id"] for one in said]
     assert logged.count() == 20
@@ -196,7 +221,7 @@ def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(setti
         values = (said["forecast_id"], json.dumps(said, default=datetime.isoformat), "{}")
         old.execute("INSERT INTO forecasts (forecast_id, row, answer) VALUES (?, ?, ?)", values)
     log = ForecastLog.open(settings)
-    log.record([Entry(forecast_row(horizon_sessions=5), "{}", '{"receipt": 1}')]).result(5)
+    log.write([Entry(forecast_row(horizon_sessions=5), "{}", '{"receipt": 1}')])
     log.close()
     assert logged.newest("AAPL", 1).forecast_id == said["forecast_id"]
     assert logged.newest("AAPL", 5).receipt == '{"receipt": 1}'
@@ -205,14 +230,14 @@ def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(setti
 def test_draining_brings_every_answer_into_the_lake_once(log, settings):
     lake = Lake.open(settings)
     said = [forecast_row(), forecast_row(horizon_sessions=5, latency_ms=None)]
-    log.record([Entry(one, "{}") for one in said]).result(5)
+    log.write([Entry(one, "{}") for one in said])
     report = drain(lake, settings)
     assert (report.added, report.skipped) == (2, False)
     assert sorted(lake.read(FORECASTS).to_dicts(), key=lambda r: r["horizon_sessions"]) == said
     again = drain(lake, settings)
     assert again.skipped
     assert again.details["reason"] == "every answer is in the lake already"
-    log.record([Entry(forecast_row(), "{}")]).result(5)
+    log.write([Entry(forecast_row(), "{}")])
     assert drain(lake, settings).added == 1
     assert lake.read(FORECASTS).height == 3
 
@@ -224,7 +249,7 @@ def test_draining_before_the_service_ever_answered_is_no_error(settings):
 
 def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, monkeypatch):
     lake = Lake.open(settings)
-    log.record([Entry(forecast_row(), "{}") for _ in range(20)]).result(5)
+    log.write([Entry(forecast_row(), "{}") for _ in range(20)])
 
     def die(*_):
         raise KeyboardInterrupt
@@ -242,7 +267,7 @@ def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, mo
 def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
     lake = Lake.open(settings)
     said = forecast_row()
-    log.record([Entry(said, "{}")]).result(5)
+    log.write([Entry(said, "{}")])
     drain(lake, settings)
     with closing(sqlite3.connect(log.path)) as other, other:
         changed = json.loads(other.execute("SELECT row FROM forecasts").fetchone()[0]) | {"p50": 0.0}
@@ -259,7 +284,7 @@ from serving.log_testing import forecast_row
 log = ForecastLog(Path({path!r}))
 while True:
     said = [forecast_row() for _ in range(3)]
-    log.record([Entry(one, "{{}}") for one in said]).result(10)
+    log.write([Entry(one, "{{}}") for one in said])
     sys.stdout.write("".join(r["forecast_id"] + "\\n" for r in said)); sys.stdout.flush()
 """
 

@@ -78,16 +78,16 @@ def cached(redis, symbol="AAPL", horizon=1):
 
 
 def test_what_is_logged_reaches_redis_and_is_answered_from_there(latest, log, redis):
-    log.record([entry(1), entry(2, "KO"), entry(3, horizon=5)]).result(5)
+    log.write([entry(1), entry(2, "KO"), entry(3, horizon=5)])
     until(lambda: cached(redis) == 1 and cached(redis, "KO") == 2 and cached(redis, "AAPL", 5) == 3)
     found = latest.newest("AAPL", 1)
     assert (number_of(found), found.source) == (1, "cache")
 
 
 def test_an_older_forecast_never_takes_the_place_of_a_newer_one(latest, log, redis):
-    log.record([entry(5)]).result(5)
+    log.write([entry(5)])
     until(lambda: cached(redis) == 5)
-    log.record([entry(4), entry(6, "KO")]).result(5)
+    log.write([entry(4), entry(6, "KO")])
     until(lambda: cached(redis, "KO") == 6)
     assert cached(redis) == 5
 
@@ -106,7 +106,7 @@ def test_without_the_comparison_an_older_forecast_would_win(redis):
 
 
 def test_a_challengers_forecast_is_never_answered(latest, log, redis, settings):
-    log.record([entry(1), entry(2, kind="shadow"), entry(3, "KO", kind="shadow")]).result(5)
+    log.write([entry(1), entry(2, kind="shadow"), entry(3, "KO", kind="shadow")])
     until(lambda: cached(redis) == 1)
     assert number_of(latest.newest("AAPL", 1)) == 1
     assert latest.newest("KO", 1) is None
@@ -115,14 +115,14 @@ def test_a_challengers_forecast_is_never_answered(latest, log, redis, settings):
 
 
 def test_what_redis_loses_comes_back(latest, log, redis):
-    log.record([entry(n, symbol) for n, symbol in enumerate(("AAPL", "KO", "GE"))]).result(5)
+    log.write([entry(n, symbol) for n, symbol in enumerate(("AAPL", "KO", "GE"))])
     until(lambda: cached(redis, "GE") == 2)
     redis.flushall()
     until(lambda: [cached(redis, symbol) for symbol in ("AAPL", "KO", "GE")] == [0, 1, 2])
 
 
 def test_what_a_killed_process_did_not_hand_over_is_handed_over_by_the_next(settings, log, redis):
-    log.record([entry(1)]).result(5)
+    log.write([entry(1)])
     redis.set(key_of(("AAPL", 1)), packed(MADE_AT, '{"number": 0}'))
     after = LatestForecasts(settings, LogReader(settings))
     after.start(log)
@@ -132,7 +132,7 @@ def test_what_a_killed_process_did_not_hand_over_is_handed_over_by_the_next(sett
 
 def test_without_redis_the_log_answers_and_without_the_log_the_table(away, settings, log):
     without = LatestForecasts(away, LogReader(away))
-    log.record([entry(1), entry(2), entry(3, "KO", kind="scheduled")]).result(5)
+    log.write([entry(1), entry(2), entry(3, "KO", kind="scheduled")])
     found = without.newest("AAPL", 1)
     assert (number_of(found), found.source) == (2, "log")
     drain(Lake.open(settings), settings)
@@ -150,7 +150,7 @@ def test_without_redis_the_log_answers_and_without_the_log_the_table(away, setti
 def test_what_redis_did_not_take_is_answered_from_memory_until_it_does(away, log):
     waiting = LatestForecasts(away, LogReader(away))
     waiting.start(log)
-    log.record([entry(1)]).result(5)
+    log.write([entry(1)])
     until(lambda: waiting.newest("AAPL", 1) is not None)
     with running_redis(away), Redis.from_url(redis_url(away)) as client:
         until(lambda: cached(client) == 1)
@@ -167,12 +167,12 @@ def test_what_another_process_logged_and_could_not_hand_over_is_handed_over_for_
     latest, log, redis, settings, away, monkeypatch
 ):
     monkeypatch.setattr(latest_forecasts, "OTHERS_SECONDS", 0.1)
-    log.record([entry(1)]).result(5)
+    log.write([entry(1)])
     until(lambda: cached(redis) == 1)
     other = ForecastLog.open(settings)
     ending = LatestForecasts(away, LogReader(settings))
     ending.start(other)
-    other.record([entry(2), entry(3, kind="shadow")]).result(5)
+    other.write([entry(2), entry(3, kind="shadow")])
     ending.close()
     other.close()
     until(lambda: cached(redis) == 2)

@@ -161,7 +161,7 @@ def test_the_newest_forecast_is_the_last_one_stored(client, predictor):
 def test_of_a_forecast_that_only_the_table_holds_it_says_what_that_holds(client, predictor, settings):
     answers = [PredictAnswer.model_validate_json(text) for text in predictor.predict(["KO", "GE"], 5).texts]
     (shadow,) = predictor.compute([Question(["KO"], 5, kind="shadow")])
-    predictor.log.record(shadow.entries).result(5)
+    predictor.log.write(shadow.entries)
     drain(Lake.open(settings), settings)
     predictor.log.close()
     gone = build_app(
@@ -191,7 +191,7 @@ def test_of_a_forecast_that_only_the_table_holds_it_says_what_that_holds(client,
 
 def test_a_challengers_forecast_cannot_be_looked_up(client, predictor):
     (shadow,) = predictor.compute([Question(["KO"], 1, kind="shadow")])
-    predictor.log.record(shadow.entries).result(5)
+    predictor.log.write(shadow.entries)
     hidden = shadow.entries[0].row["forecast_id"]
     assert client.get(f"{PUBLIC}/predictions/{hidden}").status_code == 404
 
@@ -211,7 +211,7 @@ def test_every_symbol_can_be_looked_up(client):
 def test_an_entry_is_answered_byte_for_byte(client, predictor):
     text = json.dumps({"odd": "é 字"}, ensure_ascii=False)
     row = dict(predictor.predict(["KO"], 1).entries[0].row) | {"forecast_id": "0" * 32}
-    predictor.log.record([Entry(row, text)]).result(5)
+    predictor.log.write([Entry(row, text)])
     assert client.get(f"{PUBLIC}/predictions/{'0' * 32}").text == text
     assert log_paths(predictor.logged.configured)
 

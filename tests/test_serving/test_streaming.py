@@ -105,7 +105,7 @@ def test_updates_come_in_the_order_in_which_they_were_stored_each_once(address, 
         writers = [
             threading.Thread(
                 target=lambda s=symbol: [
-                    predictor.log.record(entries(template, s, [number])).result(5) for number in range(1, 101)
+                    predictor.log.write(entries(template, s, [number])) for number in range(1, 101)
                 ]
             )
             for symbol in ("AAPL", "KO")
@@ -126,7 +126,7 @@ def test_forecasts_of_another_process_are_heard_of_too(address, away, template):
     with connect(address) as client:
         say(client, "subscribe", "XOM")
         other = ForecastLog.open(away)
-        other.record(entries(template, "XOM", [1, 2], kind="scheduled")).result(5)
+        other.write(entries(template, "XOM", [1, 2], kind="scheduled"))
         assert [hear(client)["prediction"]["prediction"]["horizon_sessions"] for _ in range(2)] == [1, 2]
         other.close()
 
@@ -136,7 +136,7 @@ def test_whoever_gives_up_a_symbol_or_is_a_challenger_is_not_heard(address, pred
         assert say(client, "subscribe", "AAPL", "KO")["symbols"] == 2
         assert say(client, "unsubscribe", "AAPL")["symbols"] == 1
         shadow = entries(template, "KO", [7], kind="shadow")
-        predictor.log.record([*entries(template, "AAPL", [8]), *shadow, *entries(template, "KO", [9])]).result(5)
+        predictor.log.write([*entries(template, "AAPL", [8]), *shadow, *entries(template, "KO", [9])])
         assert hear(client)["prediction"]["prediction"]["horizon_sessions"] == 9
         assert say(client, "ping")["symbols"] == 1
 
@@ -186,7 +186,7 @@ def test_the_slow_are_dropped_with_a_reason_and_the_others_go_on(predictor, temp
             say(slow, "subscribe", "AAPL")
             heard = 0
             while not slow_is_gone(app):
-                predictor.log.record(entries(template, "AAPL", [1] * 100)).result(5)
+                predictor.log.write(entries(template, "AAPL", [1] * 100))
                 heard += len([hear(quick) for _ in range(100)])
                 assert heard < 100_000
             with pytest.raises(websockets.ConnectionClosed) as ended:
@@ -254,7 +254,7 @@ def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, ti
         subscriber = hub.join()
         await hub.subscribe(subscriber, ["KO"])
         sending = asyncio.create_task(subscriber.send_all(hear))
-        await asyncio.wrap_future(log.record([Entry(said, "{}")]))
+        log.write([Entry(said, "{}")])
         await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
         await asyncio.sleep(3 * LOOK_SECONDS)  # time for one more that must not come
         sending.cancel()
