@@ -75,20 +75,20 @@ def settings(tmp_path: Path) -> Settings:
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Return a maker of folders that are made once for all workers of a run: ``made_once(name, make)``.
 
-    ``make`` gets the folder to fill. It is for reading alone, since another worker may read it too.
+    ``make`` gets the folder to fill, where it stays. It is for reading alone: another worker may read it too.
     """
     base = tmp_path_factory.getbasetemp()
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def once(name: str, make: Callable[[Path], object]) -> Path:
-        made, begun = run / "made-once" / name, run / "made-once" / f"{name}.begun"
+        made, is_whole = run / "made-once" / name, run / "made-once" / f"{name}.whole"
         made.parent.mkdir(exist_ok=True)
         with FileLock(f"{made}.lock"):
-            if not made.exists():
-                shutil.rmtree(begun, ignore_errors=True)
-                begun.mkdir()
-                make(begun)
-                begun.rename(made)
+            if not is_whole.exists():
+                shutil.rmtree(made, ignore_errors=True)
+                made.mkdir()
+                make(made)
+                is_whole.touch()
         return made
 
     return once

@@ -25,6 +25,7 @@ from feature_repo.online import OnlineReader
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from feature_repo.windows import FORECAST_V1, build_windows, to_model_input
+from lake.clock import DEMO_START
 from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
@@ -74,23 +75,9 @@ def served() -> Callable[[FastAPI], AbstractContextManager[str]]:
 
 
 @pytest.fixture(scope="session")
-def market(featured_lake: Lake, tmp_path_factory) -> Home:
-    """The real market up to the end of 2012, with features, regimes and today's windows."""
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        redis_port=free_port(),
-        port=free_port(),
-        redis_url=None,
-        online_timeout_ms=8_000,
-    )
-    shutil.copytree(featured_lake.root, settings.tables)
-    return Home.at(settings)
-
-
-@pytest.fixture(scope="session")
-def inputs(market: Home) -> np.ndarray:
+def inputs(featured_lake: Lake) -> np.ndarray:
     """1,200 real model inputs, evenly drawn from the whole panel."""
-    features = market.lake.read_as_of(FEATURES_TECHNICAL, market.clock.now())
+    features = featured_lake.read_as_of(FEATURES_TECHNICAL, DEMO_START)
     values = build_windows(features, FORECAST_V1).values
     return to_model_input(values[np.linspace(0, len(values) - 1, 1_200).astype(int)])
 
@@ -113,12 +100,12 @@ def networks(inputs: np.ndarray) -> dict:
 
 
 @pytest.fixture(scope="session")
-def exports(made_once, market: Home, request, tmp_path_factory) -> dict[str, Bundle]:
+def exports(made_once, featured_lake: Lake, request, tmp_path_factory) -> dict[str, Bundle]:
     """Their bundles, with proofs that this machine computes the same from them."""
 
     def make(folder: Path) -> None:
         networks, inputs = request.getfixturevalue("networks"), request.getfixturevalue("inputs")
-        versions = {FEATURES_TECHNICAL.name: market.lake.version(FEATURES_TECHNICAL)}
+        versions = {FEATURES_TECHNICAL.name: featured_lake.version(FEATURES_TECHNICAL)}
         for name, network in networks.items():
             export_model(network, name, FORECAST_V1, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
 
@@ -127,14 +114,21 @@ def exports(made_once, market: Home, request, tmp_path_factory) -> dict[str, Bun
 
 
 @pytest.fixture(scope="session")
-def home(market: Home, exports: dict[str, Bundle]) -> Iterator[Home]:
-    """The market with models in service, strategies assigned, and a Redis that holds today's values."""
-    for bundle in exports.values():
-        register_and_promote(bundle, market.lake, market.settings, clock=market.clock)
-    market.lake.merge(STRATEGY_ASSIGNMENTS, assignments(market, WEIGHTS))
-    with running_redis(market.settings):
-        materialize(market.lake, market.settings, market.clock.now())
-        yield market
+def home(made_once, featured_lake: Lake, exports: dict[str, Bundle], tmp_path_factory) -> Iterator[Home]:
+    """The real market up to the end of 2012, models in service, strategies, and a Redis that holds today's values."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(featured_lake.root, (made := Home.at(Settings(home=folder))).settings.tables)
+        for bundle in exports.values():
+            register_and_promote(bundle, made.lake, made.settings, clock=made.clock)
+        made.lake.merge(STRATEGY_ASSIGNMENTS, assignments(made, WEIGHTS))
+
+    folder = shutil.copytree(made_once("home", make), tmp_path_factory.mktemp("shared") / "home")
+    settings = Settings(home=folder, redis_port=free_port(), port=free_port(), redis_url=None, online_timeout_ms=8_000)
+    mine = Home.at(settings)
+    with running_redis(settings):
+        materialize(mine.lake, settings, mine.clock.now())
+        yield mine
 
 
 @pytest.fixture(scope="session")

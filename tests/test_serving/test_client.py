@@ -194,8 +194,8 @@ def test_a_stranger_is_called_one(status, body):
         client.predict("AAPL")
 
 
-def test_nobody_is_called_so(market):
-    with Client(f"http://127.0.0.1:{market.settings.port}") as client:
+def test_nobody_is_called_so(home):
+    with Client(f"http://127.0.0.1:{home.settings.port}") as client:
         with pytest.raises(NotReadyError, match="Start it with `make serve`"):
             client.predict("AAPL")
         with pytest.raises(NotReadyError, match="Start it with `make serve`"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,15 +85,16 @@ def engines(closes: list[datetime]) -> dict[str, RuleEngine]:
 
 
 @pytest.fixture(scope="session")
-def made_market(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def made_market(made_once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return the small market; to read only."""
-    market = Lake(tmp_path_factory.mktemp("feedback") / "tables")
-    market.merge(BARS, tiny_market([*SYMBOLS, MARKET], sessions=700, seed=5))
-    clock = FixedClock(DEMO_START)
-    update_technical(market, clock)
-    update_labels(market, clock)
-    update_regimes(market, clock)
-    return market
+
+    def make(folder: Path) -> None:
+        lake, clock = Lake(folder), FixedClock(DEMO_START)
+        lake.merge(BARS, tiny_market([*SYMBOLS, MARKET], sessions=700, seed=5))
+        for update in (update_technical, update_labels, update_regimes):
+            update(lake, clock)
+
+    return Lake(Path(shutil.copytree(made_once("feedback", make), tmp_path_factory.mktemp("feedback") / "tables")))
 
 
 @pytest.fixture
@@ -104,6 +106,4 @@ def market(made_market: Lake, tmp_path: Path, copy_lake: Callable[[Lake, Path], 
 @pytest.fixture(scope="session")
 def copy_lake() -> Callable[[Lake, Path], Lake]:
     """Return a function that copies a lake to a folder."""
-    import shutil
-
     return lambda source, target: Lake(Path(shutil.copytree(source.root, target)))
