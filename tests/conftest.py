@@ -5,13 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
 from lake.port_testing import free_port
@@ -28,12 +28,22 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("quantlake")
 
 
-ONE_WORKER = {"end_to_end", "test_serving"}
-"""Folders whose session fixtures take longer than most of their tests."""
+ONE_WORKER = {
+    "end to end": ("test_demo", "test_notebooks"),
+    "services": (
+        "test_service", "test_failures_", "test_model_swaps", "test_registry_watch", "test_access_exposure",
+        "test_access_matrix",
+    ),
+}  # fmt: skip
+"""Files by how their names begin that one worker runs, one after the other: the first share a fixture that takes
+longer than their tests; the others put real services under load, and two such loads would be measured together."""
+FIRST = (*ONE_WORKER, "test_receipts_proof.py")
+"""What takes longest is begun first, so that no worker is left alone with it at the end."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep tests, and the processes they start, away from the user's lake and from services outside."""
+    config.option.loadscopereorder = False  # xdist's own order is by number of tests, ours by how long they take
     for name in [name for name in os.environ if name.startswith("QUANTLAKE_")]:
         del os.environ[name]
     for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
@@ -53,10 +63,29 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let two workers share the tests by file, and by folder where a costly fixture serves the whole folder."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_WORKER else item.path.name))
+    items.sort(key=lambda item: FIRST.index(group) if (group := _group_of(item.path.name)) in FIRST else len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let workers share the tests by file, but for those that belong together.
+
+    The marks that xdist has for it do nothing beside pytest 9.2, which keeps the id of a test elsewhere than xdist 3.8
+    writes the group to: every test went to whichever worker was free, and each made the fixtures of every file.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid.partition("::")[0].rpartition("/")[2])
+
+    return ByGroup(config, log)
+
+
+def _group_of(file: str) -> str:
+    return next((group for group, names in ONE_WORKER.items() if file.startswith(names)), file)
 
 
 @pytest.fixture
@@ -105,6 +134,7 @@ def featured_lake(
     made_once: Callable[..., Path], packaged_lake: Lake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lake]:
     """Return the real market with every feature table made. To read only."""
+    from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
 
     def make(folder: Path) -> None:
         lake = Lake(Path(shutil.copytree(packaged_lake.root, folder, dirs_exist_ok=True)))
@@ -123,10 +153,14 @@ def _ingest_packaged(folder: Path) -> None:
 def _lake_to_read(source: Path, folder: Path) -> Iterator[Lake]:
     """Give a copy of a lake, and see at the end that nobody has written to it."""
     lake = Lake(Path(shutil.copytree(source, folder)))
-    before, folders = lake.versions((RAW_BARS, BARS, ACTIONS)), sorted(lake.root.iterdir())
+    before, folders = lake.versions((RAW_BARS, BARS, ACTIONS)), _tables(lake)
     yield lake
     assert lake.versions((RAW_BARS, BARS, ACTIONS)) == before, f"a test wrote to {folder}; take a copy"
-    assert sorted(lake.root.iterdir()) == folders, f"a test made a table in {folder}; take a copy"
+    assert _tables(lake) == folders, f"a test made a table in {folder}; take a copy"
+
+
+def _tables(lake: Lake) -> list[str]:
+    return sorted(path.name for path in lake.root.iterdir() if not path.name.startswith("."))
 
 
 @pytest.fixture

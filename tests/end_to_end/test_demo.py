@@ -83,18 +83,27 @@ def test_runs_are_in_the_dagster_ui(demo_home):
     assert bars.asset_materialization.metadata["dagster/row_count"].value > 79_000
 
 
-def test_day_by_day_equals_one_jump(demo_home, tmp_path):
+@pytest.fixture(scope="module")
+def next_day(demo_output, tmp_path_factory):
+    """The home one session later, and what was said on the way."""
+    home = demo_output[0].copy(tmp_path_factory.mktemp("next") / "data")
+    console = Console(record=True, width=200)
+    with home as configured:
+        verbs.advance(configured, console, sessions=1)
+    return home, console.export_text()
+
+
+def test_day_by_day_equals_one_jump(demo_home, next_day, tmp_path):
     from feature_repo.catalog import FEATURES_TECHNICAL
 
     found = {}
-    for name, steps in {"days": (1, 1, 1), "jump": (3,)}.items():
-        home = demo_home.copy(tmp_path / name)
+    for name, start, sessions in (("days", next_day[0], 1), ("jump", demo_home, 2)):
+        home = start.copy(tmp_path / name)
         with home as configured:
-            for sessions in steps:
-                verbs.advance(configured, Console(width=200, quiet=True), sessions=sessions)
+            verbs.advance(configured, Console(width=200, quiet=True), sessions=sessions)
             lake = Lake.open(configured)
             found[name] = {spec.name: lake.read(spec) for spec in (FEATURES_TECHNICAL, FORECASTS, OUTCOMES, SELECTIONS)}
-            assert ReplayClock(configured.home / "clock.json").now().date().isoformat() == "2013-01-04"
+            assert ReplayClock(configured.home / "clock.json").now().date().isoformat() == "2013-01-03"
     days, jump = found["days"], found["jump"]
     key = ["symbol", "event_time"]
     features = days["features_technical"].join(jump["features_technical"], on=key, how="full", suffix="_jump")
@@ -118,15 +127,12 @@ def test_day_by_day_equals_one_jump(demo_home, tmp_path):
     assert (weights[0] - weights[1]).abs().max() <= 1e-6
 
 
-def test_advance_shows_what_came_of_yesterdays_forecasts(demo_home, tmp_path):
-    home = demo_home.copy(tmp_path / "data")
-    console = Console(record=True, width=200)
+def test_advance_shows_what_came_of_yesterdays_forecasts(next_day):
+    home, said = next_day
     with home as configured:
-        verbs.advance(configured, console, sessions=1)
         matured = summaries.rows(
             configured, "select count(*) from outcomes where event_time = timestamptz '2013-01-02 21:00:00+00'"
         )
-    said = console.export_text()
     assert "from the close of 2012-12-31 to the close of 2013-01-02" in said
     assert "Forecasts and what came" in said
     assert "Strategy weights now" in said
