@@ -120,6 +120,8 @@ class ForecastLog:
 
     def close(self) -> None:
         """Let go of the file; what is written afterwards is refused."""
+        if self._file is None:
+            return
         with self._in_turn() as file:
             self._file = None
             file.close()

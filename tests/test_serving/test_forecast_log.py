@@ -88,6 +88,7 @@ def test_a_log_that_is_closed_says_so(settings):
     for write in (lambda: log.write([Entry(forecast_row(), "{}")]), log.require_writable):
         with pytest.raises(LogError, match="closed"):
             write()
+    log.close()
 
 
 def test_it_flushes_to_disk_on_every_commit(log):
