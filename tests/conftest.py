@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "BENTOML_DO_NOT_TRACK": "true",
         "DO_NOT_TRACK": "1",
         "MPLBACKEND": "agg",
+        "OMP_NUM_THREADS": "1",  # workers that each take every core wait for one another most of the time
     }
     read_settings.cache_clear()
 

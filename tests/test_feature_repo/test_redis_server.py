@@ -8,6 +8,7 @@ import sys
 import pytest
 from redis import Redis
 
+from feature_repo import redis_server
 from feature_repo.redis_server import connect, embedded_url, redis_url, running_redis
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -86,9 +87,10 @@ def test_a_port_that_belongs_to_another_home_is_refused_with_the_way_out(setting
         assert is_up(settings)
 
 
-def test_a_port_that_is_no_redis_is_refused(settings: Settings) -> None:
+def test_a_port_that_is_no_redis_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
+    monkeypatch.setattr(redis_server, "START_SECONDS", 1.0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", settings.redis_port))
         with pytest.raises(OnlineStoreError, match=r"did not come up .*QUANTLAKE_REDIS_PORT"), running_redis(settings):
