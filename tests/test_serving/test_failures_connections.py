@@ -254,7 +254,7 @@ def test_headers_without_measure_are_refused(address, key, flood):
     parts = {
         "many": [head(key, length=len(GOOD), more=b"".join(b"x-%d: y\r\n" % n for n in range(5_000))) + GOOD],
         "large": [head(key, length=len(GOOD), more=b"x: " + b"y" * (HEAD_BYTES + 1) + b"\r\n") + GOOD],
-        "path": [head(key, length=len(GOOD), path=b"/" + b"a" * (HEAD_BYTES + 1)) + GOOD],
+        "path": [whole(key, path=b"/" + b"a" * (HEAD_BYTES + 1), more=b"connection: close\r\n")],
         "without end": [head(key)[:-2], *[b"x: " + b"y" * 1_000 + b"\r\n"] * 2_000],
     }[flood]
     answer = say(address, *parts)
