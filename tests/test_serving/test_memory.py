@@ -10,7 +10,6 @@ from serving.forecasting import forecast
 from serving.memory import Memory
 from serving.predictor import Predictor
 from serving.rows import split_ready
-from serving.runtime.onnx import OnnxEngine
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +79,18 @@ def predictors(home):
         each.close()
 
 
-def test_engines_are_asked_once_for_a_row_and_what_is_said_is_the_same_to_the_last_bit(predictors, monkeypatch):
+def test_models_are_asked_once_for_a_row_and_what_is_said_is_the_same_to_the_last_bit(predictors, monkeypatch):
     asked, said = [], []
-    compute = OnnxEngine.predict
 
-    def counting(self, x):
-        asked.append(len(x))
-        return compute(self, x)
+    def counting(rows, models):
+        asked.append([row.symbol for row in rows])
+        return forecast(rows, models)
 
-    monkeypatch.setattr(OnnxEngine, "predict", counting)
+    monkeypatch.setattr("serving.predictor.forecast", counting)
     symbols = predictors[0].online.symbols()
     for predictor in predictors:
         for part in (symbols[:4], symbols[2:6], symbols[:6]):
             entries = predictor.predict(part, 5).entries
             said.append([[entry.row[name] for name in ("symbol", "p10", "p50", "p90")] for entry in entries])
-    models = len(predictors[0].champions.current().engines)
-    assert asked == [4] * models + [2] * models + [4] * models * 2 + [6] * models
+    assert asked == [symbols[:4], symbols[4:6], symbols[:4], symbols[2:6], symbols[:6]]
     assert said[:3] == said[3:]
