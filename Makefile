@@ -71,7 +71,7 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document
 	@$(BIN)/python -m serving.monitoring.board
-	@$(BIN)/python -m serving.document
+	@$(BIN)/python -m serving.http.document
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks

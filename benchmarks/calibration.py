@@ -21,12 +21,12 @@ from lake.sources.packaged import LAST, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
 from serving.calibration import COVERAGE_TARGET, widened
-from serving.calibration_picture import draw
-from serving.calibrations import QUANTILES, Lived, live
-from serving.conformal import TAIL, track
+from serving.feedback.calibration_picture import draw
+from serving.feedback.calibrations import QUANTILES, Lived, live
+from serving.feedback.conformal import TAIL, track
+from serving.feedback.reliability import Reliability, confidence_reliability
+from serving.feedback.selection import KNOWN_REGIMES
 from serving.forecasting import model_weights
-from serving.reliability import Reliability, confidence_reliability
-from serving.selection import KNOWN_REGIMES
 from serving.strategies import STRATEGIES, STRATEGY_NAMES
 from training.config import Experiment, load
 from training.dataset import build_window_set

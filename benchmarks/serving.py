@@ -20,7 +20,7 @@ from lake.errors import NotReadyError
 from lake.settings import Settings, settings
 from serving.access.keys import local_key
 from serving.batching import Batcher
-from serving.champions import Champions, LoadedModels
+from serving.deployment.champions import Champions, LoadedModels
 from serving.forecasting import forecast
 from serving.launch import serve_command, serve_environment
 from serving.predictor import Predictor, Question

@@ -21,7 +21,7 @@ from lake.store import Lake
 from lake.tables import FORECASTS
 from serving.access.keys import local_key
 from serving.routes.streams import PATH
-from serving.stored_forecasts import newest_in_lake
+from serving.stored.stored_forecasts import newest_in_lake
 
 PUBLIC = "/api/v1/public"
 LOOK_UPS, CONNECTIONS, UPDATES, SECONDS_APART = 1_000, 1_000, 30, 1.0

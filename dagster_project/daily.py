@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.sources.base import BarSource
     from lake.store import Lake
-    from serving.champions import Champions
+    from serving.deployment.champions import Champions
 
 HISTORY_SESSIONS = 300
 """Sessions that a generated market has lived through before the first one that is measured."""
@@ -54,7 +54,7 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
         The lake, its source and the models in service. What stays loaded between two updates is the models alone, and
         they are exchanged when a promotion says so.
     forecast_sessions
-        How many sessions a model that never forecast is to live through; see `serving.replay`.
+        How many sessions a model that never forecast is to live through; see `serving.feedback.replay`.
 
     Yields
     ------
@@ -72,7 +72,7 @@ def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str
     from feature_repo.retrieval import materialize
     from feature_repo.update import update_group, update_labels, update_regimes, update_windows
     from lake.ingest import ingest_bars, refine_to_lake
-    from serving.scoring import score_newest
+    from serving.feedback.scoring import score_newest
 
     lake = market.lake
     yield "raw_bars", lambda: ingest_bars(lake, market.source, clock)
@@ -91,7 +91,7 @@ def users_market(settings: "Settings") -> Market:
     """The lake of these settings, with the packaged market as its source."""
     from lake.sources.packaged import PackagedMarket
     from lake.store import Lake
-    from serving.champions import Champions
+    from serving.deployment.champions import Champions
 
     return Market(Lake.open(settings), settings, PackagedMarket(), Champions(settings))
 
@@ -115,8 +115,8 @@ def generated_market(
     from lake.ingest import ingest_bars, refine_to_lake
     from lake.store import Lake
     from lake.testing import GeneratedMarket
-    from serving.champions import Champions
-    from serving.sample_models import put_sample_models_in_service
+    from serving.deployment.champions import Champions
+    from serving.models.sample_models import put_sample_models_in_service
 
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)
     source = GeneratedMarket.ending(symbols, history, seed)

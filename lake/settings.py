@@ -1,5 +1,6 @@
 """The only reader of the environment: every setting, its default and its unit."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -53,7 +54,12 @@ class Settings(BaseSettings):
     engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
-    workers: int = Field(default=1, ge=1, le=64, description="processes that answer, at most one per core")
+    workers: int = Field(
+        default_factory=lambda: min(2, os.cpu_count() or 1),
+        ge=1,
+        le=64,
+        description="processes that answer, at most one per core; two by default, so that one can be missed",
+    )
     batch_rows: int = Field(default=128, ge=1, le=4_096, description="most forecasts computed by one engine call")
     remembered_symbols: int = Field(
         default=5_000,

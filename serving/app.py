@@ -8,14 +8,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from lake.settings import Settings
-from serving import arrival, middleware, openapi, problems
 from serving.access.checks import Access
 from serving.access.guard import Guard
 from serving.batching import Batcher
-from serving.latest import LatestForecasts
+from serving.http import arrival, middleware, openapi, problems
+from serving.http.shedding import Shed
 from serving.routes import forecasts, lookups, operators, receipts, status, streams, tokens
 from serving.routes import problems as problem_pages
-from serving.shedding import Shed
+from serving.stored.latest import LatestForecasts
 from serving.streaming import Hub
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from starlette.types import ASGIApp
 
+    from serving.monitoring.tracing import Tracing
     from serving.predictor import Predictor
-    from serving.tracing import Tracing
 
 NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""Of the framework: spans and numbers are `serving.tracing`'s and `serving.metrics`', and it asks for each request."""
+"""Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
 ROUTES = (forecasts, lookups, operators, receipts, status, streams, tokens, problem_pages)

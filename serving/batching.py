@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
-from serving import metrics
+from serving.monitoring import metrics
+from serving.monitoring.stopwatch import Stopwatch
 from serving.predictor import Answers, Question
-from serving.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from serving.predictor import Predictor

@@ -1,6 +1,6 @@
 """What a forecast is corrected by before it is answered: factors of its band, and trust in its own probability.
 
-Pure and small: the request path uses it. Where the numbers come from is `serving.conformal`.
+Pure and small: the request path uses it. Where the numbers come from is `serving.feedback.conformal`.
 """
 
 from collections.abc import Sequence

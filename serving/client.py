@@ -24,7 +24,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api.receipts import ReceiptAnswer
-from serving.refusals import RefusedError, refusal
+from serving.http.refusals import RefusedError, refusal
 
 if TYPE_CHECKING:
     import ssl

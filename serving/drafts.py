@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from serving.answers import compose, log_row
-from serving.forecast_log import Entry, row_as_json
 from serving.receipts.writing import receipt_text, shared_part
+from serving.stored.forecast_log import Entry, row_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.champions import LoadedModels
+    from serving.deployment.champions import LoadedModels
     from serving.forecasting import RowForecast, Said
     from serving.predictor import Question
     from serving.rows import Row

@@ -17,9 +17,9 @@ from serving.strategies import strategy_named
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.champions import LoadedModels, OnTrial
+    from serving.deployment.champions import LoadedModels, OnTrial
+    from serving.monitoring.stopwatch import Lap
     from serving.rows import Row
-    from serving.stopwatch import Lap
 
 logger = logging.getLogger("quantlake.serving")
 

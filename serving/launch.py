@@ -45,7 +45,7 @@ def follow_registry_command() -> list[str]:
 
     Run it with `serve_environment`, beside the service, until it is ended; it ends by itself when this process does.
     """
-    return [sys.executable, "-m", "serving.registry_watch", str(os.getpid())]
+    return [sys.executable, "-m", "serving.deployment.registry_watch", str(os.getpid())]
 
 
 def serve_environment(configured: "Settings") -> dict[str, str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.calibration import Calibration
-    from serving.champions import LoadedModels
+    from serving.deployment.champions import LoadedModels
     from serving.forecasting import RowForecast
     from serving.rows import Row
 

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Protocol
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
-from serving import metrics
 from serving.calibration import calibrate_forecasts
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.drafts import Drafts, Moment
-from serving.forecast_log import Entry, ForecastLog
 from serving.forecasting import RowForecast, forecast
-from serving.log_reading import LogReader
 from serving.memory import Memory
+from serving.monitoring import metrics
+from serving.monitoring.stopwatch import Stopwatch
 from serving.rows import require_known, split_ready
-from serving.stopwatch import Stopwatch
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.log_reading import LogReader
 
 if TYPE_CHECKING:
     from feature_repo.online import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
-    from serving.champions import LoadedModels
+    from serving.deployment.champions import LoadedModels
     from serving.rows import Row
 
 logger = logging.getLogger("quantlake.serving")
@@ -63,7 +63,7 @@ class Question:
     key_id
         API key it was asked with; empty where nobody from outside asked.
     correlation_id
-        Id of the request, as `serving.arrival` takes or makes it; it stands in the receipts.
+        Id of the request, as `serving.http.arrival` takes or makes it; it stands in the receipts.
     follow
         Told how long each stage took once the answers are out; spans are made of it.
     """

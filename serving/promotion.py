@@ -16,11 +16,11 @@ import polars as pl
 from lake.errors import ModelError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
-from serving.bundles import Bundle
 from serving.deployment.moves import CHAMPION, Move, Office, write_down
 from serving.deployment.placing import FILES, place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import lift_refusal
+from serving.models.bundles import Bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

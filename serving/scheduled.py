@@ -14,14 +14,14 @@ from filelock import FileLock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.tables import FORECASTS
-from serving.draining import drain
-from serving.latest import LatestForecasts
 from serving.predictor import Answers, Predictor, Question
+from serving.stored.draining import drain
+from serving.stored.latest import LatestForecasts
 
 if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.forecast_log import Entry
+    from serving.stored.forecast_log import Entry
 
 Say = Callable[[str], None]
 

@@ -11,14 +11,15 @@ import bentoml
 
 from lake.errors import QuantlakeError
 from lake.settings import settings
-from serving import connections, json_logs
 from serving.access.exposure import origins, require_safe_address
 from serving.app import build_app, put_in_service
 from serving.batching import Batcher
+from serving.http import connections
 from serving.launch import keep_out_training
+from serving.monitoring import json_logs
+from serving.monitoring.tracing import Tracing
+from serving.monitoring.watching import Watcher
 from serving.predictor import Predictor
-from serving.tracing import Tracing
-from serving.watching import Watcher
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -19,11 +19,11 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
-from serving.bundles import PARITY_WINDOWS, Bundle
-from serving.draining import drain
+from serving.feedback.replay import replay_forecasts
+from serving.models.bundles import PARITY_WINDOWS, Bundle
 from serving.promotion import register_and_promote
-from serving.replay import replay_forecasts
 from serving.runtime import load_engines
+from serving.stored.draining import drain
 
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ def _exported(folder: Path) -> Bundle | None:
 
 
 def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
-    from serving.export import export_model
+    from serving.models.export import export_model
     from training.fit import load_fitted
 
     return export_model(

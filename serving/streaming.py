@@ -10,14 +10,14 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from serving import metrics
-from serving.log_reading import Tail
+from serving.monitoring import metrics
+from serving.stored.log_reading import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from lake.settings import Settings
-    from serving.log_reading import Stored
+    from serving.stored.log_reading import Stored
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     os.environ |= {
         "QUANTLAKE_HOME": tempfile.mkdtemp(prefix="quantlake-tests-"),
+        "QUANTLAKE_WORKERS": "1",
         "DAGSTER_TELEMETRY_ENABLED": "false",
         "BENTOML_DO_NOT_TRACK": "true",
         "DO_NOT_TRACK": "1",

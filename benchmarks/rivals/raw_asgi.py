@@ -13,7 +13,7 @@ import uvicorn
 from feature_repo.online import OnlineReader
 from feature_repo.windows import to_model_input
 from lake.settings import settings
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.forecasting import model_weights
 from serving.rows import split_ready
 

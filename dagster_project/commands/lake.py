@@ -142,7 +142,7 @@ def vacuum(
     """
     from lake import maintenance
     from lake.settings import settings
-    from serving.draining import drain
+    from serving.stored.draining import drain
 
     if keep_days < KEPT_DAYS and not (yes or dry_run or as_json):
         typer.confirm(

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlencode
 from anyio import CapacityLimiter, to_thread
 
 from lake.errors import QuantlakeError
-from serving import problem_kinds as kinds
-from serving import problems
 from serving.access.keys import PREFIX
 from serving.access.limits import NOTHING_ALLOWED, UNLIMITED, Headers
 from serving.access.policy import WEBSOCKET, Policy, Rule
 from serving.access.streams import Stream
+from serving.http import problem_kinds as kinds
+from serving.http import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from serving.access.callers import Caller
     from serving.access.checks import Access
-    from serving.problem_kinds import Kind
+    from serving.http.problem_kinds import Kind
 
 logger = logging.getLogger("quantlake.access")
 

@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 from feature_repo.breaker import Breaker
 from feature_repo.redis_server import redis_url
 from lake.settings import Settings
-from serving import metrics
 from serving.access.callers import REQUESTS_AN_HOUR, Caller
+from serving.monitoring import metrics
 
 PREFIX = "quantlake:limits"
 Counted = Literal["shared", "local", "none"]

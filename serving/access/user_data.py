@@ -15,7 +15,7 @@ from lake.store import Lake
 from serving import audit
 from serving.access import keys
 from serving.access.watched import LOOK_SECONDS
-from serving.log_files import log_paths, open_log
+from serving.stored.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

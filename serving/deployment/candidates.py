@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 from feature_repo.windows import FORECAST_V1, HORIZONS, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
-from serving.bundles import load_release
+from serving.models.bundles import load_release
 from serving.runtime import load_engine
 from serving.runtime.warming import warm
 
 if TYPE_CHECKING:
     from feature_repo.windows import WindowSpec
     from lake.settings import Settings
-    from serving.bundles import Bundle
     from serving.deployment.record import Release
+    from serving.models.bundles import Bundle
     from serving.runtime.base import Engine
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lake.durable import flush
 from lake.errors import ConfigError
-from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

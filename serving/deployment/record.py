@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from lake.durable import alone, write_durably
 from lake.errors import ModelError, NotReadyError, UnknownNameError
-from serving.signature import Sha256
+from serving.models.signature import Sha256
 
 if TYPE_CHECKING:
     from pathlib import Path

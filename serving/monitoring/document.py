@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from serving.metrics import METRICS, Metric
+from serving.monitoring.metrics import METRICS, Metric
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 BEGIN, END = "<!-- metrics: generated -->\n", "<!-- end of metrics -->\n"

@@ -11,7 +11,7 @@ from feature_repo.windows import FORECAST_V1
 from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
-from serving.bundles import Bundle
+from serving.models.bundles import Bundle
 from serving.receipts.cases import Case, cases
 from serving.receipts.past import UNREADABLE, Past, UnreadablePastError
 

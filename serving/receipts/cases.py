@@ -11,12 +11,12 @@ import polars as pl
 
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
-from serving.draining import INSTANTS, as_rows
-from serving.log_files import log_paths, open_log
 from serving.receipts.findings import Finding
 from serving.receipts.receipt import Receipt
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id
+from serving.stored.draining import INSTANTS, as_rows
+from serving.stored.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
     from pathlib import Path

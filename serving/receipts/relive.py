@@ -11,10 +11,10 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
+from serving.feedback.replay import VERSIONED, Moments, Reading, forecast_id
 from serving.receipts.findings import Finding
 from serving.receipts.past import UNREADABLE, suspects, why_unreadable
 from serving.receipts.recompute import WINDOW_SPAN, Work, compare_quantiles
-from serving.replay import VERSIONED, Moments, Reading, forecast_id
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec

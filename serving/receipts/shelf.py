@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lake.errors import ModelError
-from serving.bundles import Bundle
+from serving.models.bundles import Bundle
 from serving.receipts.findings import Finding
 from serving.runtime import load_engine
 from serving.runtime.onnx import PROVIDERS, OnnxEngine

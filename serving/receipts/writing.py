@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from feature_repo.online import Served
     from serving.blend import Member
-    from serving.champions import LoadedModels
+    from serving.deployment.champions import LoadedModels
     from serving.rows import Row
     from serving.runtime.base import Engine
 

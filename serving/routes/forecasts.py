@@ -7,11 +7,12 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from lake.errors import OverloadedError, QuantlakeError
-from serving import api, problems
-from serving import problem_kinds as kinds
+from serving import api
 from serving.batching import LARGE_ROWS, Batcher
+from serving.http import problem_kinds as kinds
+from serving.http import problems
+from serving.http.strict_json import oddity_of
 from serving.predictor import Answers, Question
-from serving.strict_json import oddity_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,14 +16,14 @@ from serving import api
 from serving.api import Horizon, Symbol
 from serving.routes.forecasts import JSON, PREFIX
 from serving.rows import require_known
-from serving.stored_forecasts import in_lake
+from serving.stored.stored_forecasts import in_lake
 from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from feature_repo.online import OnlineReader, ViewRow
     from feature_repo.spec import Feature
-    from serving.latest import LatestForecasts
     from serving.predictor import Predictor
+    from serving.stored.latest import LatestForecasts
 
 ANSWERED_BY = "x-answered-by"
 """Header that says where a stored forecast was found: ``cache``, ``log`` or ``table``."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.champions import LoadedModels
+    from serving.deployment.champions import LoadedModels
     from serving.deployment.record import Mode
     from serving.predictor import Predictor
     from serving.runtime.base import Engine

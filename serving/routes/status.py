@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lake.universe import INSTRUMENTS
 from serving import api
 from serving.deployment.refusals import read_refusals
-from serving.metrics import exposition
+from serving.monitoring.metrics import exposition
 from serving.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:

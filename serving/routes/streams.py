@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from lake.errors import QuantlakeError
-from serving import api, problem_kinds, problems
+from serving import api
+from serving.http import problem_kinds, problems
 from serving.rows import require_known
 
 if TYPE_CHECKING:

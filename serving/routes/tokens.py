@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 
-from serving import problem_kinds, problems
 from serving.access.signing import TOKEN_SECONDS
 from serving.api.access import KeySet, TokenAnswer
+from serving.http import problem_kinds, problems
 
 if TYPE_CHECKING:
     from serving.access.callers import Caller

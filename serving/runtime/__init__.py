@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from serving.bundles import load_champions
+from serving.models.bundles import load_champions
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.bundles import Bundle
+    from serving.models.bundles import Bundle
     from serving.runtime.base import Engine
 
 

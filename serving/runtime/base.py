@@ -9,7 +9,7 @@ from lake.errors import EngineError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.signature import Signature
+    from serving.models.signature import Signature
 
 CHUNK_WINDOWS = 128
 """Windows per engine pass: one pass over thousands falls out of the processor's cache and takes twice as long."""

@@ -1,7 +1,7 @@
 """How many windows an engine has to be given at a time so that the bits of an answer do not depend on the batch.
 
-What is exported since `serving.batch_bits` needs one. A file of before may need two or four, and another processor
-may have other habits; so it is measured when an engine is loaded, and never assumed.
+What is exported since `serving.models.batch_bits` needs one. A file of before may need two or four, and another
+processor may have other habits; so it is measured when an engine is loaded, and never assumed.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.signature import Signature
+    from serving.models.signature import Signature
 
     Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lake.settings import Precision, Settings
-    from serving.bundles import Export
+    from serving.models.bundles import Export
 
 PROVIDER = "TensorrtExecutionProvider"
 TOLERANCE: "dict[Precision, float]" = {"fp32": 1e-4, "fp16": 2e-3}

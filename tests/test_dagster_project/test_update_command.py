@@ -19,8 +19,8 @@ from lake.ingest import ingest_bars, refine_to_lake
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
 from lake.testing import GeneratedMarket
-from serving.replay import replay_forecasts
-from serving.scoring import score_newest
+from serving.feedback.replay import replay_forecasts
+from serving.feedback.scoring import score_newest
 
 SYMBOLS, SESSIONS = 60, 3
 DAYS = next_closes(DEMO_START, SESSIONS)

@@ -71,3 +71,10 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = settings()
     monkeypatch.setenv("QUANTLAKE_PORT", "4000")
     assert settings() is first
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 2), (None, 1)])
+def test_where_there_are_two_cores_two_workers_answer(monkeypatch, cores, workers):
+    monkeypatch.delenv("QUANTLAKE_WORKERS")
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert Settings().workers == workers

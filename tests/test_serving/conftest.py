@@ -30,17 +30,17 @@ from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, write_deployment
-from serving.export import export_model
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
+from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.models.export import export_model
 from serving.predictor import OnlineSource, Predictor
 from serving.promotion import register_and_promote
-from serving.receipts.testing import Home
-from serving.service_testing import copied_home
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.receipts import Home
+from serving.testing.services import copied_home
 from training.models import InputSpec, OutputSpec, build_network
 from training.scaling import fit_scaler
 

@@ -21,7 +21,8 @@ def work(door: socket.socket, *, is_early: bool) -> None:
     """One life of a worker, on a port that outlives it."""
     import uvicorn
 
-    from serving import forecast_log, service
+    from serving import service
+    from serving.stored import forecast_log
 
     if is_early:
         write = forecast_log.ForecastLog.write

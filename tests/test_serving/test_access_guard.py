@@ -13,12 +13,12 @@ from starlette.websockets import WebSocketDisconnect
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import AUDIT
-from serving import problems
 from serving.access import keys
 from serving.access.checks import Access
 from serving.access.guard import Guard
 from serving.access.policy import Policy, Rule
 from serving.access.streams import ENDED
+from serving.http import problems
 from serving.routes import tokens
 
 RULES = Policy(

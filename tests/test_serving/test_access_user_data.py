@@ -10,11 +10,11 @@ from lake.store import Lake
 from serving import audit
 from serving.access import keys, user_data
 from serving.app import build_app
-from serving.draining import drain
-from serving.forecast_log import Entry, ForecastLog
-from serving.log_reading import LogReader
 from serving.predictor import Question
-from serving.testing import client_of
+from serving.stored.draining import drain
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 NAME = "Ada Lovelace, desk 7"

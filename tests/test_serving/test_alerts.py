@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from lake.port_testing import free_port
-from serving import metrics
-from serving.monitoring import board
+from serving.monitoring import board, metrics
 
 FOLDER = Path(board.__file__).parent
 SECONDS = 90.0

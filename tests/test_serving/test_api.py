@@ -19,15 +19,15 @@ from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.app import build_app
 from serving.blend import sign_probability
-from serving.champions import Champions
-from serving.draining import as_rows, unread
-from serving.forecast_log import ForecastLog
-from serving.log_files import open_log
-from serving.log_reading import LogReader
-from serving.middleware import BODY_BYTES
+from serving.deployment.champions import Champions
+from serving.http.middleware import BODY_BYTES
 from serving.predictor import Predictor
 from serving.runtime import load_engines
-from serving.testing import client_of
+from serving.stored.draining import as_rows, unread
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_files import open_log
+from serving.stored.log_reading import LogReader
+from serving.testing.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 

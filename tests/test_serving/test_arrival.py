@@ -18,14 +18,14 @@ from lake.tables import RECEIPTS
 from serving.access.keys import create, local_key
 from serving.api import DISCLAIMER
 from serving.app import build_app
-from serving.arrival import Measure, correlation_id
-from serving.champions import Champions
-from serving.draining import drain
-from serving.forecast_log import ForecastLog
-from serving.json_logs import HIDDEN, JsonLines
-from serving.log_reading import LogReader
+from serving.deployment.champions import Champions
+from serving.http.arrival import Measure, correlation_id
+from serving.monitoring.json_logs import HIDDEN, JsonLines
 from serving.predictor import Predictor
-from serving.testing import client_of, headers_of, token_of
+from serving.stored.draining import drain
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.door import client_of, headers_of, token_of
 
 PREDICT = "/api/v1/public/predict"
 BODY = {"symbol": "AAPL", "horizon_sessions": 1}
@@ -253,7 +253,7 @@ def test_the_formatter_hides_what_a_library_would_let_slip(settings):
 
 
 def test_without_the_formatter_s_care_the_same_would_be_seen(settings, monkeypatch):
-    monkeypatch.setattr("serving.json_logs.SECRET", re.compile("nothing like that"))
+    monkeypatch.setattr("serving.monitoring.json_logs.SECRET", re.compile("nothing like that"))
     key = local_key(settings)
     with lines() as written:
         logging.getLogger("library").warning("called with %s", key)

@@ -13,14 +13,14 @@ from lake.settings import Settings
 from lake.universe import SYMBOLS
 from serving.app import LARGE_QUESTIONS, build_app
 from serving.batching import LARGE_ROWS, Batcher
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.deployment.record import Deployment, write_deployment
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
 from serving.routes.forecasts import LARGE_WAITING
 from serving.routes.status import READINESS_SECONDS
-from serving.testing import headers_of
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.door import headers_of
 
 
 class Gate:
@@ -145,7 +145,7 @@ def test_nothing_is_answered_that_could_not_be_logged(predictor):
     full = Settings(home=predictor.log.path.parent / "full")
     log = ForecastLog.open(full)
     predictor.log = log
-    from serving.log_files import open_log
+    from serving.stored.log_files import open_log
 
     with open_log(log.path) as breaking:
         breaking.execute("DROP TABLE forecasts")

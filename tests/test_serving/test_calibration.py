@@ -14,11 +14,11 @@ from feature_repo.online import OnlineReader
 from feature_repo.online_calibration import HeldCalibration
 from serving.blend import sign_probability
 from serving.calibration import COVERAGE_TARGET, Calibration, calibrate, calibrate_forecasts, confidence, trust_of
-from serving.champions import Champions
-from serving.forecast_log import ForecastLog
+from serving.deployment.champions import Champions
 from serving.forecasting import Forecasts, Said
-from serving.log_reading import LogReader
 from serving.predictor import Predictor
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 REGIME = "low_volatility_uptrend"

@@ -13,20 +13,20 @@ from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
 from serving.app import build_app
-from serving.champions import Champions, OnTrial
 from serving.deployment.candidates import Loaded
+from serving.deployment.champions import Champions, OnTrial
 from serving.deployment.moves import Office, promote, put_on_trial, roll_back
 from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
-from serving.draining import as_rows
-from serving.forecast_log import ForecastLog
 from serving.forecasting import forecast
-from serving.log_reading import LogReader
 from serving.predictor import Predictor, Question
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
 from serving.scheduled import schedule
-from serving.testing import client_of
+from serving.stored.draining import as_rows
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.door import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"

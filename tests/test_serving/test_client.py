@@ -16,12 +16,13 @@ from lake.errors import (
     UnknownNameError,
 )
 from lake.universe import MARKET, SYMBOLS
-from serving import api, problem_kinds
+from serving import api
 from serving.access.keys import local_key
 from serving.app import build_app
 from serving.client import MOST_WAIT_SECONDS, Client, RefusedError
-from serving.problems import document
-from serving.refusals import REFUSALS, refusal
+from serving.http import problem_kinds
+from serving.http.problems import document
+from serving.http.refusals import REFUSALS, refusal
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from feature_repo.online import OnlineReader
 from serving.answers import compose, log_row
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.drafts import Draft, Drafts, Moment
-from serving.forecast_log import row_as_json
 from serving.forecasting import forecast
 from serving.predictor import Question
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.rows import split_ready
+from serving.stored.forecast_log import row_as_json
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 

@@ -10,8 +10,8 @@ import torch
 
 from feature_repo.windows import FORECAST_V1
 from lake.errors import ModelError, ParityError
-from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, Parity, refuse_external_data
-from serving.export import export_model, prove_parity
+from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, Parity, refuse_external_data
+from serving.models.export import export_model, prove_parity
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 

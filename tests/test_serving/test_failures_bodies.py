@@ -9,7 +9,7 @@ import pytest
 from lake.settings import Settings
 from serving.api import Problem
 from serving.app import build_app
-from serving.testing import client_of
+from serving.testing.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 JSON = "application/json"

@@ -13,9 +13,9 @@ import uvicorn
 from lake.settings import Settings
 from serving.api import Problem
 from serving.app import build_app
-from serving.connections import BoundedProtocol
-from serving.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
-from serving.testing import headers_of
+from serving.http.connections import BoundedProtocol
+from serving.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
+from serving.testing.door import headers_of
 
 PREDICT = "/api/v1/public/predict"
 PATH = PREDICT.encode()

@@ -14,12 +14,12 @@ from lake.settings import Settings
 from lake.universe import SYMBOLS
 from serving.app import build_app
 from serving.batching import Batcher
-from serving.bundles import Bundle
-from serving.champions import Champions
-from serving.failure_testing import until
+from serving.deployment.champions import Champions
+from serving.models.bundles import Bundle
 from serving.predictor import Answers, Question
 from serving.runtime.onnx import OnnxEngine
-from serving.testing import client_of
+from serving.testing.door import client_of
+from serving.testing.failures import until
 
 PREDICT = "/api/v1/public/predict"
 UNLUCKY = "AAPL"
@@ -120,7 +120,7 @@ def test_a_row_that_cannot_be_written_ends_nothing_but_the_question(predictor, m
     client = client_of(build_app(predictor))
     body = {"symbol": "IBM", "horizon_sessions": 1}
     with monkeypatch.context() as patch:
-        patch.setattr("serving.forecast_log._as_values", lambda _: [].index(1))
+        patch.setattr("serving.stored.forecast_log._as_values", lambda _: [].index(1))
         assert client.post(PREDICT, json=body).status_code == 500
     assert client.post(PREDICT, json=body).status_code == 200
 

@@ -23,13 +23,13 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.universe import SYMBOLS
 from serving.app import build_app
-from serving.champions import Champions
-from serving.failure_testing import Clients, numbers_of, until
-from serving.forecast_log import ForecastLog
-from serving.log_reading import LogReader
+from serving.deployment.champions import Champions
 from serving.predictor import Predictor, Question
-from serving.service_testing import copied_home, running_service
-from serving.testing import headers_of
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.log_reading import LogReader
+from serving.testing.door import headers_of
+from serving.testing.failures import Clients, numbers_of, until
+from serving.testing.services import copied_home, running_service
 
 QUESTIONS = [(symbol, horizon) for symbol in SYMBOLS[:10] for horizon in (1, 5)]
 P99_SECONDS, BACK_SECONDS = 0.25, 1.0

@@ -9,8 +9,8 @@ import pytest
 
 from feature_repo.online import OnlineReader
 from serving.app import build_app
-from serving.champions import Champions
-from serving.testing import headers_of
+from serving.deployment.champions import Champions
+from serving.testing.door import headers_of
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",

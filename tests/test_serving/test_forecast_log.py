@@ -14,12 +14,12 @@ import pytest
 from lake.errors import ConflictError, LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving import draining, forecast_log, log_files, log_reading
-from serving.draining import drain
-from serving.forecast_log import Entry, ForecastLog
-from serving.log_files import SCHEMA, log_path, open_log
-from serving.log_reading import LogReader, Tail
-from serving.log_testing import forecast_row
+from serving.stored import draining, forecast_log, log_files, log_reading
+from serving.stored.draining import drain
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.log_files import SCHEMA, log_path, open_log
+from serving.stored.log_reading import LogReader, Tail
+from serving.testing.log import forecast_row
 
 
 def test_an_answer_comes_back_byte_for_byte(log, logged):
@@ -280,8 +280,8 @@ def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
 WRITER = """
 import sys
 from pathlib import Path
-from serving.forecast_log import Entry, ForecastLog
-from serving.log_testing import forecast_row
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.testing.log import forecast_row
 log = ForecastLog(Path({path!r}))
 while True:
     said = [forecast_row() for _ in range(3)]

@@ -12,12 +12,12 @@ from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving import latest as latest_forecasts
-from serving.draining import drain
-from serving.forecast_log import Entry, ForecastLog
-from serving.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
-from serving.log_reading import LogReader
-from serving.log_testing import MADE_AT, forecast_row
+from serving.stored import latest as latest_forecasts
+from serving.stored.draining import drain
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
+from serving.stored.log_reading import LogReader
+from serving.testing.log import MADE_AT, forecast_row
 
 WAIT_SECONDS = 20.0
 

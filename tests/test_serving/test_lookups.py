@@ -14,13 +14,13 @@ from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import FeatureSchemaAnswer, PredictAnswer, StoredForecast
 from serving.app import build_app
-from serving.champions import Champions
-from serving.draining import drain
-from serving.forecast_log import Entry, ForecastLog
-from serving.log_files import log_paths
-from serving.log_reading import LogReader
+from serving.deployment.champions import Champions
 from serving.predictor import Predictor, Question
-from serving.testing import client_of
+from serving.stored.draining import drain
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.log_files import log_paths
+from serving.stored.log_reading import LogReader
+from serving.testing.door import client_of
 
 PUBLIC = "/api/v1/public"
 NOBODY = 1_025

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from feature_repo.online import OnlineReader
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.forecasting import forecast
 from serving.memory import Memory
 from serving.predictor import Predictor

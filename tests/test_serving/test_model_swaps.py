@@ -19,7 +19,6 @@ from feature_repo.online import OnlineReader
 from feature_repo.windows import to_model_input
 from lake.universe import SYMBOLS
 from serving.blend import Member, blend, name_blend
-from serving.bundles import PARITY_FILE
 from serving.calibration import calibrate
 from serving.deployment.placing import place
 from serving.deployment.record import (
@@ -30,11 +29,12 @@ from serving.deployment.record import (
     write_deployment,
 )
 from serving.launch import follow_registry_command, serve_environment
+from serving.models.bundles import PARITY_FILE
 from serving.promotion import register_and_promote
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
-from serving.service_testing import running_service
-from serving.testing import headers_of
+from serving.testing.door import headers_of
+from serving.testing.services import running_service
 
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
 RATE = 200

@@ -15,12 +15,11 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from pydantic import BaseModel, ConfigDict
 
-from serving import metrics
 from serving.access.policy import RULES
-from serving.metrics import METRICS, PREFIX
-from serving.monitoring import board
+from serving.http.problem_kinds import KINDS
+from serving.monitoring import board, metrics
 from serving.monitoring.document import page_with_table
-from serving.problem_kinds import KINDS
+from serving.monitoring.metrics import METRICS, PREFIX
 
 FOLDER = Path(board.__file__).parent
 ALERTS, SCRAPE = FOLDER / "alerts.yaml", FOLDER / "prometheus.yaml"

@@ -10,12 +10,12 @@ from jsonschema import Draft202012Validator
 from serving.access.keys import local_key
 from serving.access.policy import RULES
 from serving.app import build_app
-from serving.document import PAGE, api_page
-from serving.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
-from serving.problem_kinds import KINDS
-from serving.problems import MEDIA_TYPE
+from serving.http.document import PAGE, api_page
+from serving.http.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
+from serving.http.problem_kinds import KINDS
+from serving.http.problems import MEDIA_TYPE
 from serving.routes.streams import PATH
-from serving.testing import client_of
+from serving.testing.door import client_of
 
 
 @pytest.fixture(scope="module")

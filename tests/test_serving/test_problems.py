@@ -7,7 +7,7 @@ import pytest
 from lake.settings import Settings
 from serving.app import build_app
 from serving.routes.forecasts import PREFIX
-from serving.testing import client_of
+from serving.testing.door import client_of
 
 PREDICT, BATCH = f"{PREFIX}/predict", f"{PREFIX}/predict/batch"
 

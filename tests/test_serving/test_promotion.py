@@ -16,11 +16,11 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import PROMOTIONS
 from serving import promotion
-from serving.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.deployment.record import SERVING_FILE
+from serving.models.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
+from serving.models.signature import Signature
 from serving.promotion import register_and_promote
-from serving.signature import Signature
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 

@@ -33,7 +33,6 @@ from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, 
 from serving.api.receipts import CodeRead, ReceiptAnswer
 from serving.app import build_app
 from serving.deployment.record import Challenger, read_deployment, write_deployment
-from serving.draining import drain
 from serving.predictor import Predictor
 from serving.receipts import testing as at_home
 from serving.receipts.asking import receipt_of
@@ -41,7 +40,8 @@ from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Replayed, counts
 from serving.receipts.verify import replay, replay_sample, without_receipt
-from serving.testing import client_of
+from serving.stored.draining import drain
+from serving.testing.door import client_of
 
 
 @pytest.fixture(scope="module")

@@ -23,15 +23,15 @@ from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import AUDIT, PROMOTIONS
 from serving import promotion
-from serving.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
-from serving.champions import Champions
+from serving.deployment.champions import Champions
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office, promote, roll_back
 from serving.deployment.record import SERVING_FILE, read_deployment
 from serving.deployment.refusals import read_refusals
+from serving.deployment.registry_watch import follow, registry_stamps
 from serving.launch import follow_registry_command, serve_environment
+from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
 from serving.promotion import fetch, register, register_and_promote
-from serving.registry_watch import follow, registry_stamps
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 WITHIN_SECONDS = 5.0
@@ -387,7 +387,7 @@ def test_a_failure_is_tried_again_at_once_and_keeps_no_other_model_waiting(setti
         raise OSError("database is locked")
 
     monkeypatch.setattr(RegistryFollower, "_bring_in_line", fails_for_one)
-    monkeypatch.setattr("serving.registry_watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("serving.deployment.registry_watch.LOOK_SECONDS", 0.05)
     follow(settings, lambda wait: time.sleep(wait) or len(tried) == 3)
     assert tried[2] - tried[1] < WITHIN_SECONDS
     assert in_service(settings).version == "2"

@@ -12,12 +12,12 @@ from lake.store import Lake
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
 from serving import scheduled
-from serving.champions import Champions
-from serving.forecast_log import ForecastLog
-from serving.latest import LatestForecasts
-from serving.log_reading import LogReader, Tail
+from serving.deployment.champions import Champions
 from serving.predictor import Predictor
 from serving.scheduled import schedule, store_scheduled
+from serving.stored.forecast_log import ForecastLog
+from serving.stored.latest import LatestForecasts
+from serving.stored.log_reading import LogReader, Tail
 
 HORIZONS = (1, 5)
 

@@ -17,13 +17,13 @@ from lake.durable import write_durably
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.bundles import champion_versions
 from serving.deployment.record import SERVING_FILE
-from serving.draining import drain
 from serving.launch import KEPT_OUT, serve_command, serve_environment
-from serving.log_reading import LogReader
-from serving.service_testing import running_service
-from serving.testing import headers_of
+from serving.models.bundles import champion_versions
+from serving.stored.draining import drain
+from serving.stored.log_reading import LogReader
+from serving.testing.door import headers_of
+from serving.testing.services import running_service
 
 PREDICT = "/api/v1/public/predict"
 

@@ -9,13 +9,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lake.settings import Settings
-from serving import metrics, watching
 from serving.access.keys import local_key
-from serving.figures import BandFigures, Figures, ModelFigures, write_figures
-from serving.metrics import METRICS, PREFIX
-from serving.service_testing import is_worker, running_service
-from serving.testing import headers_of, token_of
-from serving.watching import Watcher
+from serving.feedback.figures import BandFigures, Figures, ModelFigures, write_figures
+from serving.monitoring import metrics, watching
+from serving.monitoring.metrics import METRICS, PREFIX
+from serving.monitoring.watching import Watcher
+from serving.testing.door import headers_of, token_of
+from serving.testing.services import is_worker, running_service
 
 PREDICT = "/api/v1/public/predict"
 SECONDS = 120.0

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from dagster_project.servers import forecast_service
 from serving.client import Client
 from serving.routes.streams import PATH
-from serving.testing import headers_of
+from serving.testing.door import headers_of
 
 CONNECTIONS, FORECASTS = 12, 8
 WAIT_SECONDS = 30.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from feature_repo.windows import FORECAST_V1
 from lake.errors import ModelError
-from serving.signature import Signature
+from serving.models.signature import Signature
 
 GIVEN = {
     "name": "lstm",

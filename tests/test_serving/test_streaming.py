@@ -15,13 +15,13 @@ from lake.settings import Settings
 from serving import streaming
 from serving.api import Acknowledged, PredictionUpdate, Refused
 from serving.app import build_app
-from serving.forecast_log import Entry, ForecastLog
-from serving.log_reading import Tail
 from serving.predictor import Question
 from serving.routes import streams
 from serving.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
+from serving.stored.forecast_log import Entry, ForecastLog
+from serving.stored.log_reading import Tail
 from serving.streaming import LOOK_SECONDS, Hub, Subscriber
-from serving.testing import token_of
+from serving.testing.door import token_of
 
 WAIT_SECONDS = 20.0
 IN_TIME_SECONDS = 0.5

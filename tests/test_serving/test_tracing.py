@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.app import build_app
-from serving.testing import client_of
-from serving.tracing import Tracing
+from serving.monitoring.tracing import Tracing
+from serving.testing.door import client_of
 
 PREDICT = "/api/v1/public/predict"
 STAGES = ["wait", "read", "compute", "compose", "log"]

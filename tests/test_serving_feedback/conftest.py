@@ -19,7 +19,7 @@ from lake.store import Lake
 from lake.tables import BARS
 from lake.testing import tiny_market
 from lake.universe import MARKET
-from serving.signature import Signature
+from serving.models.signature import Signature
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 LIVED = 30

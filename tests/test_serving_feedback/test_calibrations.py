@@ -13,14 +13,14 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
-from serving import calibrations
 from serving.blend import blend
-from serving.calibrations import blend_replayed, coverage_of, live, live_through, update_calibrations
+from serving.feedback import calibrations
+from serving.feedback.calibrations import blend_replayed, coverage_of, live, live_through, update_calibrations
+from serving.feedback.outcomes import known_labels, mature, update_strategy_returns
+from serving.feedback.reliability import confidence_reliability, coverage_by_regime, reliability
+from serving.feedback.replay import replay_forecasts
+from serving.feedback.selection import KNOWN_REGIMES, update_selections
 from serving.forecasting import model_weights
-from serving.outcomes import known_labels, mature, update_strategy_returns
-from serving.reliability import confidence_reliability, coverage_by_regime, reliability
-from serving.replay import replay_forecasts
-from serving.selection import KNOWN_REGIMES, update_selections
 
 NOW = FixedClock(DEMO_START)
 LISTS = ("lower", "upper", "trust", "sessions")

@@ -7,7 +7,7 @@ import pytest
 
 from lake.errors import ConfigError
 from serving.calibration import calibrate, widened
-from serving.conformal import TAIL, Panel, Tracked, TrackingRule, track
+from serving.feedback.conformal import TAIL, Panel, Tracked, TrackingRule, track
 
 SYMBOLS = 20
 CLOSES = [datetime(2005, 1, 3, 21, tzinfo=UTC) + timedelta(days=n) for n in range(1_500)]

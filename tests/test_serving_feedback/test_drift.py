@@ -19,9 +19,9 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
-from serving.drift_report import write_report
-from serving.drift_statistics import adjust, compare_with_blocks, session_scores
+from serving.feedback.drift import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
+from serving.feedback.drift_report import write_report
+from serving.feedback.drift_statistics import adjust, compare_with_blocks, session_scores
 
 REFERENCE_SESSIONS = 2800
 SYMBOLS = 25
@@ -171,7 +171,7 @@ def test_drift_of_the_market_is_judged_and_shown_by_evidently(
 ) -> None:
     from dataclasses import replace
 
-    import serving.drift as room
+    import serving.feedback.drift as room
 
     monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
     lake = copy_lake(made_market, tmp_path / "drift" / "tables")
@@ -197,7 +197,7 @@ def test_no_window_spans_the_sessions_that_are_left_out(
 ) -> None:
     from dataclasses import replace
 
-    import serving.drift as room
+    import serving.feedback.drift as room
 
     def look(values):
         seen.extend(window_hash(window) for window in values)

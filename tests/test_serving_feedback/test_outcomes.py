@@ -13,8 +13,8 @@ from lake.clock import DEMO_START, FixedClock
 from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, STRATEGY_RETURNS
-from serving.outcomes import known_labels, mature, outcomes_of, update_strategy_returns
-from serving.replay import replay_forecasts
+from serving.feedback.outcomes import known_labels, mature, outcomes_of, update_strategy_returns
+from serving.feedback.replay import replay_forecasts
 from serving.strategies import STRATEGY_NAMES
 
 

@@ -15,11 +15,11 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
 from lake.universe import SYMBOLS
-from serving.assignments import update_assignments
-from serving.comparison import TWINS, compare, shuffled
-from serving.outcomes import update_strategy_returns
-from serving.replay import replay_forecasts
-from serving.selection import (
+from serving.feedback.assignments import update_assignments
+from serving.feedback.comparison import TWINS, compare, shuffled
+from serving.feedback.outcomes import update_strategy_returns
+from serving.feedback.replay import replay_forecasts
+from serving.feedback.selection import (
     KNOWN_REGIMES,
     PaperReturns,
     Selection,

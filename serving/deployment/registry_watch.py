@@ -1,0 +1,101 @@
+"""A small process beside the service that follows the registry's alias.
+
+It is started as ``python -m serving.deployment.registry_watch PARENT``.
+
+The service itself must not load MLflow. This process does: about once a second it looks whether the registry or the
+deployment changed, and brings the two in line (`serving.deployment.following.RegistryFollower`).
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lake.clock import ReplayClock
+from lake.settings import settings
+from lake.store import Lake
+from serving.deployment.following import RegistryFollower
+from serving.deployment.moves import Office
+from serving.deployment.record import serving_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lake.settings import Settings
+
+LOOK_SECONDS = 1.0
+LONGEST_SECONDS = 15.0
+"""Longest time between two looks where nothing seems to have changed."""
+SQLITE = "sqlite:///"
+
+logger = logging.getLogger("quantlake.registry")
+
+
+def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
+    """Look again and again until it is over.
+
+    Parameters
+    ----------
+    is_over
+        Waits so many seconds and says whether to stop.
+    """
+    office = Office(
+        lake=Lake.open(configured),
+        configured=configured,
+        clock=ReplayClock(configured.home / "clock.json"),
+        who="registry",
+    )
+    follower: RegistryFollower | None = None
+    seen: object = None
+    looked_at = -LONGEST_SECONDS
+    said = ""
+    while not is_over(LOOK_SECONDS):
+        stamps = registry_stamps(configured)
+        if stamps is not None and stamps == seen and time.monotonic() - looked_at < LONGEST_SECONDS:
+            continue
+        try:
+            follower = follower or RegistryFollower(office)
+            for sentence in follower.look():
+                logger.info("%s", sentence)
+            seen, said = stamps, ""
+        except Exception as error:  # noqa: BLE001 - a registry that is away comes back; the service does not need it
+            if str(error) != said:
+                logger.warning("the registry cannot be followed: %s", error)
+            seen, said = None, str(error)
+        looked_at = time.monotonic()
+
+
+def registry_stamps(configured: "Settings") -> object:
+    """What changes with a registry in a file of this machine, and with the deployment; None for any other registry."""
+    if not configured.tracking_uri.startswith(SQLITE):
+        return None
+    database = configured.tracking_uri.removeprefix(SQLITE)
+    return [_stamp(path) for path in (Path(database), Path(f"{database}-wal"), serving_file(configured))]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def main() -> None:
+    """Follow the registry until SIGTERM or SIGINT, or until the process that started this one is gone.
+
+    The number of that process is the only argument, because it may be gone before this one has loaded its libraries.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    stop, parent = threading.Event(), int(sys.argv[1])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    follow(settings(), lambda seconds: stop.wait(seconds) or os.getppid() != parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What every request passes through, what it is told when it is refused, and how the endpoint is described."""

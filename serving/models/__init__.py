@@ -1,0 +1,1 @@
+"""Trained models as files: exported with a proof, signed, checked before use."""

@@ -1,0 +1,57 @@
+"""Logs of the service: one JSON object a line, each with its time, and the id of the request where there is one.
+
+The lines go to standard error, which `quantlake serve` keeps in ``logs/endpoint.log``.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from serving.access.keys import PREFIX
+from serving.http.arrival import current
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+"""What every record has; anything else was said by whoever logged."""
+SECRET = re.compile(rf"\b{PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{{8,}}")
+"""Keys and tokens, cut short or whole. Nothing of ours logs one; a message of a library could."""
+HIDDEN = "[secret]"
+FOLLOWED = ("bentoml", "uvicorn", "uvicorn.error", "uvicorn.access", "circus")
+"""Loggers with handlers of their own, which would write another form beside ours."""
+
+
+class JsonLines(logging.Formatter):
+    """One record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line: time, level, logger, event, what was said with it, and the traceback of an error."""
+        said: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if correlation_id := current.get():
+            said["correlation_id"] = correlation_id
+        said |= {name: value for name, value in vars(record).items() if name not in STANDARD}
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return SECRET.sub(HIDDEN, json.dumps(said, default=str, separators=(",", ":")))
+
+
+def install(configured: "Settings") -> None:
+    """Let every logger of this process write such lines to standard error, from the settings' level on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("quantlake").setLevel(configured.log_level.upper())
+    for name in FOLLOWED:
+        followed = logging.getLogger(name)
+        followed.handlers.clear()
+        followed.propagate = True

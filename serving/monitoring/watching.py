@@ -1,0 +1,140 @@
+"""A thread that looks, every few seconds, at what no request says: age of the features, readiness, what waits.
+
+Every worker has one, which also writes down what was measured; one of the workers that run looks for all of them.
+"""
+
+import logging
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Self
+
+from filelock import FileLock, Timeout
+
+from lake.errors import QuantlakeError
+from serving.answers import age_sessions
+from serving.feedback.figures import Figures, figures_path, read_figures, show
+from serving.monitoring import metrics
+from serving.stored.log_files import log_paths, open_log
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from serving.predictor import Predictor
+
+logger = logging.getLogger("quantlake.serving")
+
+LOCK = "watcher.lock"
+"""Held by the worker that looks, as long as it runs; tried by the others all the time."""
+LOOK_SECONDS = 15.0
+FLUSH_SECONDS = 0.1
+"""How long what was measured waits to be written."""
+SYMBOLS_LOOKED_AT = 50
+WAITING = "SELECT count(*) FROM forecasts WHERE is_in_lake = 0"
+
+
+class Watcher:
+    """Keeps the gauges up to date that no request moves.
+
+    Parameters
+    ----------
+    predictor
+        What is watched.
+    configured
+        Say where the log and the figures are.
+    """
+
+    def __init__(self, predictor: "Predictor", configured: "Settings") -> None:
+        self._predictor, self._configured = predictor, configured
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._lock = FileLock(configured.home / LOCK, thread_local=False)
+        self._look_at = self._complain_at = 0.0
+        self._shown: tuple[int, int] | None = None
+        self._is_ready: bool | None = None
+
+    def start(self) -> Self:
+        """Count this worker, and begin to look."""
+        metrics.WORKERS.set(1)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        metrics.flush()
+        metrics.WORKERS.set(0)
+
+    def look(self) -> None:
+        """Look at everything once."""
+        for part in (self._look_at_features, self._look_at_log, self._look_at_figures):
+            try:
+                part()
+            except Exception:
+                logger.exception("what an operator is shown could not be looked at; it is tried again")
+
+    def _run(self) -> None:
+        while not self._ended.wait(FLUSH_SECONDS):
+            for part in (metrics.flush, self._look_when_due):
+                try:
+                    part()
+                except Exception:
+                    if self._may_complain():
+                        logger.exception("what was measured could not be written down; it is tried again")
+        self._lock.release(force=True)
+
+    def _look_when_due(self) -> None:
+        if time.monotonic() >= self._look_at and _holds(self._lock):
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self.look()
+
+    def _may_complain(self) -> bool:
+        """Whether it is time to say what failed: it is tried many times a second."""
+        is_time = time.monotonic() >= self._complain_at
+        if is_time:
+            self._complain_at = time.monotonic() + LOOK_SECONDS
+        return is_time
+
+    def _look_at_features(self) -> None:
+        try:
+            self._predictor.require_ready()
+            batch = self._predictor.online.read(self._predictor.online.symbols()[:SYMBOLS_LOOKED_AT])
+        except QuantlakeError as error:
+            if self._is_ready is not False:
+                logger.warning("no forecast can be made", extra={"reason": str(error)})
+            self._is_ready = False
+            metrics.READY.set(0)
+            return
+        self._is_ready = True
+        metrics.READY.set(1)
+        newest, now = max(batch.as_of), self._predictor.clock.now()
+        metrics.FEATURES_AGE_SECONDS.set((now - newest).total_seconds())
+        metrics.FEATURES_AGE_SESSIONS.set(age_sessions(newest, now))
+
+    def _look_at_log(self) -> None:
+        waiting = 0
+        for path in log_paths(self._configured):
+            with closing(open_log(path)) as connection:
+                waiting += connection.execute(WAITING).fetchone()[0]
+        metrics.LOG_WAITING.set(waiting)
+
+    def _look_at_figures(self) -> None:
+        try:
+            status = figures_path(self._configured).stat()
+        except FileNotFoundError:
+            return
+        stamp = status.st_mtime_ns, status.st_ino
+        if stamp != self._shown:
+            show(read_figures(self._configured) or Figures())
+            self._shown = stamp
+
+
+def _holds(lock: FileLock) -> bool:
+    """Whether this worker is the one that looks; the first to ask is, until it ends."""
+    try:
+        if not lock.is_locked:
+            lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
