@@ -20,6 +20,12 @@ UNUSABLE = "%[]*?"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
+def _cores() -> int:
+    """Cores that this process may use; where the system does not say, those of the machine."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """What can be set from outside, frozen; each name is read from ``QUANTLAKE_<NAME>`` (a few have a usual name).
 
@@ -55,7 +61,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
     workers: int = Field(
-        default_factory=lambda: min(2, os.cpu_count() or 1),
+        default_factory=lambda: min(2, _cores()),
         ge=1,
         le=64,
         description="processes that answer, at most one per core; two by default, so that one can be missed",

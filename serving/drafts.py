@@ -26,7 +26,8 @@ BLANK_ID, BLANK_AT = "blank", datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = ('"prediction_id":"blank"', '"made_at":"1970-01-01T00:00:00Z"')
 """As an answer that is filled with them says it; a quotation mark within a text of ours is escaped."""
 OWN = ("forecast_id", "kind", "made_at", "latency_ms")
-MOST = 64
+MOST = 8
+"""Drafts of one forecast that are kept; the reason why Redis does not answer is part of them, and names times."""
 
 
 class Moment(NamedTuple):

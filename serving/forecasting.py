@@ -46,12 +46,15 @@ class Forecasts:
         or the champion where a canary answers.
     laps
         By model, when its engine was called and when it was done.
+    incomplete
+        Places of rows that a challenger should have taken part in, and failed.
     """
 
     quantiles: "NDArray[np.float64]"
     members: list[list[Member]]
     shadows: dict[int, list[Said]] = field(default_factory=dict)
     laps: "dict[str, Lap]" = field(default_factory=dict)
+    incomplete: set[int] = field(default_factory=set)
 
     def of_row(self, place: int) -> "RowForecast":
         """Return what is said of one row."""
@@ -107,6 +110,7 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
         places = _places(challenger, rows, per_row)
         challenged = _challenge(challenger, places, x, predictions, weights) if len(places) else None
         if challenged is None:
+            said.incomplete.update(places)
             continue
         standing_in = champions | {challenger.said.model: _part(challenger)}
         for place, numbers in zip(places, challenged, strict=True):

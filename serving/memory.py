@@ -25,7 +25,7 @@ class _Origin(NamedTuple):
 
 
 class Memory:
-    """The latest forecast of each symbol. Safe for threads.
+    """The latest forecast of each symbol by the models in service. Safe for threads.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ class Memory:
 
     def __init__(self, symbols: int) -> None:
         self._most = symbols
-        self._kept: dict[str, tuple[_Origin, LoadedModels, RowForecast]] = {}
+        self._models: LoadedModels | None = None
+        self._kept: dict[str, tuple[_Origin, RowForecast]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -44,21 +45,30 @@ class Memory:
 
     def recall(self, row: "Row", models: "LoadedModels") -> "RowForecast | None":
         """Return the forecast that these models have made of this very row, None if they have not."""
-        origin, made_by, forecast = self._kept.get(row.symbol, _NOTHING)
-        return forecast if made_by is models and origin == _origin(row) else None
+        with self._lock:
+            origin, forecast = self._kept.get(row.symbol, _NOTHING)
+            return forecast if self._models is models and origin == _origin(row) else None
 
     def keep(self, rows: "Sequence[Row]", models: "LoadedModels", forecasts: "Sequence[RowForecast]") -> None:
-        """Keep what these models say of rows, in the place of what was kept of their symbols."""
+        """Keep what these models say of rows. What others have said is let go, and so are they."""
         if not self._most:
             return
         with self._lock:
+            if self._models is not models:
+                self._kept.clear()
+                self._models = models
             for row, forecast in zip(rows, forecasts, strict=True):
-                self._kept[row.symbol] = _origin(row), models, forecast
+                self._kept[row.symbol] = _origin(row), forecast
             while len(self._kept) > self._most:
                 del self._kept[next(iter(self._kept))]
 
+    def forget(self, symbol: str) -> None:
+        """Let the next forecast of a symbol be worked out anew."""
+        with self._lock:
+            self._kept.pop(symbol, None)
 
-_NOTHING = None, None, None
+
+_NOTHING = None, None
 
 
 def _origin(row: "Row") -> _Origin:

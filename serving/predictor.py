@@ -157,7 +157,7 @@ class Predictor:
         )
 
     def close(self) -> None:
-        """Write what is queued, let go of the log, and end what the reader of the online store runs."""
+        """Let go of the log and the models, and end what the reader of the online store runs."""
         try:
             self.log.close()
         finally:
@@ -231,6 +231,7 @@ class Predictor:
         symbols = self.online.symbols()
         if not symbols:
             raise NotReadyError("The online store holds no symbol yet. Materialise the features with `make demo`.")
+        self._memory.forget(symbols[0])  # so that the engines are asked
         (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
         if isinstance(answers, QuantlakeError):
             raise answers
@@ -262,7 +263,8 @@ class Predictor:
         said = calibrate_forecasts(forecast(new, models), models.horizons, [row.calibration for row in new])
         watch.engines = said.laps
         fresh = [said.of_row(place) for place in range(len(new))]
-        self._memory.keep(new, models, fresh)
+        whole = [place for place in range(len(new)) if place not in said.incomplete]
+        self._memory.keep([new[place] for place in whole], models, [fresh[place] for place in whole])
         following = iter(fresh)
         return [next(following) if known is None else known for known in remembered]
 

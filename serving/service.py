@@ -4,7 +4,7 @@ Start it with ``make serve``, or with the command of `serving.launch.serve_comma
 """
 
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, cast
 
 import bentoml
@@ -85,13 +85,12 @@ class ForecastService:
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Answer what waits, and write what is queued in the forecast log."""
-        self.watcher.close()
-        app.state.batcher.close()
-        self.predictor.close()
-        app.state.latest.close()
-        if tracing is not None:
-            tracing.close()
+        """Answer what waits, and hand over what was logged; whatever fails, the rest is done."""
+        with ExitStack() as ending:
+            if tracing is not None:
+                ending.callback(tracing.close)
+            for part in (app.state.latest, self.predictor, app.state.batcher, self.watcher):  # the last one first
+                ending.callback(part.close)
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

@@ -74,7 +74,7 @@ class ForecastLog:
     lock
         Keeps other processes from the file; let go by `close`.
     on_commit
-        Told what has been written, in order, by the thread that wrote it. What it raises is logged and changes nothing.
+        Told what has been written by the thread that wrote it. What it raises is logged and changes nothing.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class ForecastLog:
         LogError
             If they could not be written, or not in time; none of them is there then.
         ValueError
-            If a number is not finite.
+            If a number is not finite; an entry that brings its `row_text` was looked at when that was made.
         """
         values = [_as_values(entry) for entry in entries]
         asked = [(entry.row["forecast_id"], entry.key_id) for entry in entries if entry.key_id]
         with self._in_turn() as file:
             _commit(file, values, asked)
-            self._tell(entries)
+        self._tell(entries)
 
     def require_writable(self) -> None:
         """Write something that leaves no trace; it fails with `LogError` where a forecast would now.
@@ -119,14 +119,16 @@ class ForecastLog:
             _commit(file, [], [])
 
     def close(self) -> None:
-        """Let go of the file; what is written afterwards is refused."""
-        if self._file is None:
-            return
-        with self._in_turn() as file:
-            self._file = None
-            file.close()
-        if self._lock is not None:
-            self._lock.__exit__(None, None, None)
+        """Let go of the file when its turn comes; what is written afterwards is refused."""
+        try:
+            with self._turn:
+                file, self._file = self._file, None
+                if file is not None:
+                    file.close()
+        finally:
+            if self._lock is not None:
+                self._lock.__exit__(None, None, None)
+                self._lock = None
 
     @contextmanager
     def _in_turn(self) -> Iterator[KeptFile]:

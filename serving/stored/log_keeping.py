@@ -23,7 +23,7 @@ logger = logging.getLogger("quantlake.serving")
 
 
 class KeptFile:
-    """A connection to whatever file lies at a path. For one thread.
+    """A connection to whatever file lies at a path. For one thread at a time.
 
     Parameters
     ----------

@@ -73,8 +73,11 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings() is first
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 2), (None, 1)])
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 2)])
 def test_where_there_are_two_cores_two_workers_answer(monkeypatch, cores, workers):
     monkeypatch.delenv("QUANTLAKE_WORKERS")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert Settings().workers == workers
+    monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert Settings().workers == workers

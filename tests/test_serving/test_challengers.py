@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from feature_repo.online import OnlineReader
-from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNameError
+from lake.errors import EngineError, ModelError, NotReadyError, RefusedModelError, UnknownNameError
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
@@ -19,6 +19,7 @@ from serving.deployment.moves import Office, promote, put_on_trial, roll_back
 from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
 from serving.forecasting import forecast
+from serving.memory import Memory
 from serving.predictor import Predictor, Question
 from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
@@ -154,6 +155,63 @@ def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, m
     assert said.shadows == {}
     assert np.array_equal(said.quantiles, forecast(rows, champions).quantiles)
     assert "its champion answers" in caplog.text
+
+
+def test_a_challenger_that_failed_is_asked_again_although_forecasts_are_remembered(home, trial, tmp_path):
+    models = trial(("lstm", "shadow", 1.0))
+    (challenger,) = models.challengers
+    asked = []
+
+    @dataclass(frozen=True)
+    class FailingOnce:
+        bundle: object
+        real: object
+
+        @property
+        def engine(self):
+            return self
+
+        def predict(self, x):
+            asked.append(len(x))
+            if len(asked) == 1:
+                raise EngineError("no forecast at first")
+            return self.real.predict(x)
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+    loaded = challenger.loaded
+    ill = replace(models, challengers=(OnTrial(challenger.said, FailingOnce(loaded.bundle, loaded.engine)),))
+    settings = home.settings.model_copy(update={"home": tmp_path / "home"})
+    log = ForecastLog.open(settings)
+    predictor = Predictor(
+        OnlineReader(home.settings), Champions(home.settings), log, LogReader(settings), home.clock, Memory(100)
+    )
+    predictor.champions.current = lambda: ill
+    answers = [predictor.predict(SYMBOLS[:3], 1) for _ in range(3)]
+    assert [len(answer.shadows) for answer in answers] == [0, 3, 3]
+    assert asked == [3, 3]
+    predictor.close()
+
+
+def test_looking_again_reaches_every_process_that_follows_the_deployment(home, tmp_path, exports, put, monkeypatch):
+    settings = home.settings.model_copy(update={"home": tmp_path / "home"})
+    for bundle in exports.values():
+        put(settings, bundle, "1")
+
+    def fail(*_):
+        raise EngineError("no memory left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.deployment.champions.load_candidate", fail)
+        workers = [Champions(settings) for _ in range(2)]
+        for worker in workers:
+            with pytest.raises(ModelError):
+                worker.current()
+    with pytest.raises(ModelError):
+        workers[1].current()
+    workers[0].look()
+    assert workers[1].current().engines.keys() == exports.keys()
 
 
 @pytest.fixture

@@ -63,16 +63,18 @@ def test_a_thread_waits_for_another_process_and_not_for_ever(settings, monkeypat
 
 def test_a_thread_waits_for_another_thread_and_not_for_ever(log, logged, monkeypatch):
     monkeypatch.setattr(forecast_log, "TURN_SECONDS", 0.05)
-    is_told, may_go_on = threading.Event(), threading.Event()
+    is_at_work, may_go_on = threading.Event(), threading.Event()
+    commit = forecast_log._commit
 
-    def hang(_):
-        is_told.set()
+    def hang(*given):
+        is_at_work.set()
         may_go_on.wait(20)
+        commit(*given)
 
-    log.on_commit = hang
+    monkeypatch.setattr(forecast_log, "_commit", hang)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(log.write, [Entry(forecast_row(), "{}")])
-        is_told.wait(20)
+        is_at_work.wait(20)
         for write in (lambda: log.write([Entry(forecast_row(), "{}")]), log.require_writable):
             with pytest.raises(LogError, match="took nothing"):
                 write()

@@ -1,5 +1,7 @@
 """What is remembered of a row is what the models say of that very row, and nothing else."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -57,6 +59,26 @@ def test_another_regime_or_calibration_is_another_row_and_an_equal_set_of_models
     other = None if corrected is not None else "any"
     assert memory.recall(replace(rows[0], calibration=other), models) is None
     assert memory.recall(rows[0], replace(models)) is None
+
+
+def test_models_that_went_out_of_service_are_let_go_with_all_they_said(keeping, rows, models):
+    memory, forecasts = keeping
+    following = replace(models)
+    gone = weakref.ref(following)
+    memory.keep(rows[:1], following, forecasts[:1])
+    assert len(memory) == 1
+    assert memory.recall(rows[1], models) is None
+    memory.keep(rows[1:2], models, forecasts[1:2])
+    del following
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_is_forgotten_is_worked_out_anew(keeping, rows, models):
+    memory, forecasts = keeping
+    memory.forget(rows[0].symbol)
+    memory.forget("never known")
+    assert [memory.recall(row, models) for row in rows[:2]] == [None, forecasts[1]]
 
 
 def test_it_keeps_no_more_than_it_may_and_the_newest_of_each_symbol(keeping, rows, models):
