@@ -169,7 +169,7 @@ def test_a_version_that_is_not_there_is_refused_until_it_is(serving, put, varian
     while serving.current().engines["ridge"].version != "2":
         assert time.monotonic() < deadline, "the mended version was not taken up"
         time.sleep(0.01)
-    assert serving.http.refusals == ()
+    assert serving.refusals == ()
     assert serving.problem is None
 
 
@@ -189,7 +189,7 @@ def test_one_bad_version_does_not_hold_up_a_good_one(serving, put, variant, expo
     put(serving.configured, exports["naive"], "1")
     deploy(serving, Release(version="9", digest="0" * 64))
     deadline = time.monotonic() + WAIT_SECONDS
-    while "naive" not in serving.current().engines or not serving.http.refusals:
+    while "naive" not in serving.current().engines or not serving.refusals:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert {name: b.version for name, b in serving.current().bundles.items()} == {"naive": "1", "ridge": "1"}
