@@ -34,13 +34,13 @@ from serving.api.receipts import CodeRead, ReceiptAnswer
 from serving.app import build_app
 from serving.deployment.record import Challenger, read_deployment, write_deployment
 from serving.predictor import Predictor
-from serving.receipts import testing as at_home
 from serving.receipts.asking import receipt_of
 from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Replayed, counts
 from serving.receipts.verify import replay, replay_sample, without_receipt
 from serving.stored.draining import drain
+from serving.testing import receipts as at_home
 from serving.testing.door import client_of
 
 
