@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from feature_repo.windows import FORECAST_V1
-from lake.errors import ModelError, RefusedModelError
+from lake.errors import EngineError, ModelError, RefusedModelError
 from lake.settings import Settings
 from serving.deployment import candidates
 from serving.deployment.candidates import require_candidate
@@ -212,3 +212,23 @@ def test_without_the_warming_a_model_that_answers_nonsense_would_be_in_service(
     release = Release(version="2", digest=json.loads((folder / SIGNATURE_FILE).read_text())["digest"])
     loaded = require_candidate(serving.configured, "ridge", release)
     assert np.isnan(loaded.engine._run(probe_windows(loaded.bundle.signature, 1))).all()
+
+
+def test_looking_again_reaches_every_process_that_follows_the_deployment(home, tmp_path, exports, put, monkeypatch):
+    settings = home.settings.model_copy(update={"home": tmp_path / "home"})
+    for bundle in exports.values():
+        put(settings, bundle, "1")
+
+    def fail(*_):
+        raise EngineError("no memory left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.deployment.champions.load_candidate", fail)
+        workers = [Champions(settings) for _ in range(2)]
+        for worker in workers:
+            with pytest.raises(ModelError):
+                worker.current()
+    with pytest.raises(ModelError):
+        workers[1].current()
+    workers[0].look()
+    assert workers[1].current().engines.keys() == exports.keys()

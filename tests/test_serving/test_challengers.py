@@ -1,14 +1,14 @@
 """What a challenger sees, what it may answer, and what is written down of it."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from feature_repo.online import OnlineReader
-from lake.errors import EngineError, ModelError, NotReadyError, RefusedModelError, UnknownNameError
+from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNameError
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
@@ -59,6 +59,22 @@ def trial(champions, variant):
         return replace(champions, challengers=tuple(challengers))
 
     return on
+
+
+class Failing:
+    """A loaded model whose engine fails the first times it is asked."""
+
+    def __init__(self, loaded, times=1_000):
+        self.bundle, self.engine, self._real, self._times, self.asked = loaded.bundle, self, loaded.engine, times, []
+
+    def predict(self, x):
+        self.asked.append(len(x))
+        if len(self.asked) <= self._times:
+            raise EngineError("no forecast today")
+        return self._real.predict(x)
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
 
 
 def part(members, model):
@@ -137,20 +153,7 @@ def test_a_symbol_whose_strategies_do_not_read_the_model_takes_no_part(champions
 def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, mode, caplog):
     models = trial(("lstm", mode, 1.0))
 
-    @dataclass(frozen=True)
-    class Failing:
-        bundle: object
-
-        @property
-        def engine(self):
-            return self
-
-        def predict(self, _):
-            raise EngineError("no forecast today")
-
-    ill = replace(
-        models, challengers=(OnTrial(models.challengers[0].said, Failing(models.challengers[0].loaded.bundle)),)
-    )
+    ill = replace(models, challengers=(OnTrial(models.challengers[0].said, Failing(models.challengers[0].loaded)),))
     said = forecast(rows, ill)
     assert said.shadows == {}
     assert np.array_equal(said.quantiles, forecast(rows, champions).quantiles)
@@ -160,28 +163,8 @@ def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, m
 def test_a_challenger_that_failed_is_asked_again_although_forecasts_are_remembered(home, trial, tmp_path):
     models = trial(("lstm", "shadow", 1.0))
     (challenger,) = models.challengers
-    asked = []
-
-    @dataclass(frozen=True)
-    class FailingOnce:
-        bundle: object
-        real: object
-
-        @property
-        def engine(self):
-            return self
-
-        def predict(self, x):
-            asked.append(len(x))
-            if len(asked) == 1:
-                raise EngineError("no forecast at first")
-            return self.real.predict(x)
-
-        def __getattr__(self, name):
-            return getattr(self.real, name)
-
-    loaded = challenger.loaded
-    ill = replace(models, challengers=(OnTrial(challenger.said, FailingOnce(loaded.bundle, loaded.engine)),))
+    failing = Failing(challenger.loaded, times=1)
+    ill = replace(models, challengers=(OnTrial(challenger.said, failing),))
     settings = home.settings.model_copy(update={"home": tmp_path / "home"})
     log = ForecastLog.open(settings)
     predictor = Predictor(
@@ -190,28 +173,8 @@ def test_a_challenger_that_failed_is_asked_again_although_forecasts_are_remember
     predictor.champions.current = lambda: ill
     answers = [predictor.predict(SYMBOLS[:3], 1) for _ in range(3)]
     assert [len(answer.shadows) for answer in answers] == [0, 3, 3]
-    assert asked == [3, 3]
+    assert failing.asked == [3, 3]
     predictor.close()
-
-
-def test_looking_again_reaches_every_process_that_follows_the_deployment(home, tmp_path, exports, put, monkeypatch):
-    settings = home.settings.model_copy(update={"home": tmp_path / "home"})
-    for bundle in exports.values():
-        put(settings, bundle, "1")
-
-    def fail(*_):
-        raise EngineError("no memory left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("serving.deployment.champions.load_candidate", fail)
-        workers = [Champions(settings) for _ in range(2)]
-        for worker in workers:
-            with pytest.raises(ModelError):
-                worker.current()
-    with pytest.raises(ModelError):
-        workers[1].current()
-    workers[0].look()
-    assert workers[1].current().engines.keys() == exports.keys()
 
 
 @pytest.fixture
