@@ -30,13 +30,15 @@ from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.deployment.champions import Champions
+from lake.universe import SYMBOLS
+from serving.deployment.champions import Champions, LoadedModels
 from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, write_deployment
 from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 from serving.models.export import export_model
 from serving.predictor import OnlineSource, Predictor
 from serving.promotion import register_and_promote
+from serving.rows import Row, split_ready
 from serving.stored.forecast_log import ForecastLog
 from serving.stored.log_reading import LogReader
 from serving.testing.receipts import Home
@@ -177,6 +179,21 @@ def aside(home: Home, tmp_path_factory) -> Settings:
 def predictor_aside(predicting, aside: Settings) -> Iterator[Predictor]:
     with predicting(aside) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def champions(home: Home) -> LoadedModels:
+    """The models in service."""
+    return Champions(home.settings).current()
+
+
+@pytest.fixture(scope="module")
+def rows(home: Home) -> list[Row]:
+    """What each symbol's forecast is made from now."""
+    reader = OnlineReader(home.settings)
+    found, _ = split_ready(reader.read(SYMBOLS))
+    reader.close()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,6 @@ from serving.deployment.shares import is_within
 from serving.forecasting import forecast
 from serving.memory import Memory
 from serving.predictor import Predictor, Question
-from serving.rows import split_ready
 from serving.runtime.onnx import OnnxEngine
 from serving.scheduled import schedule
 from serving.stored.draining import as_rows
@@ -31,19 +30,6 @@ from serving.testing.door import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
-
-
-@pytest.fixture(scope="module")
-def champions(home):
-    return Champions(home.settings).current()
-
-
-@pytest.fixture(scope="module")
-def rows(home):
-    reader = OnlineReader(home.settings)
-    found, _ = split_ready(reader.read(SYMBOLS))
-    reader.close()
-    return found
 
 
 @pytest.fixture
