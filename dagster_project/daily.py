@@ -98,10 +98,9 @@ def users_market(settings: "Settings") -> Market:
 
 def scratch_settings(home: "Path", **changes: Any) -> "Settings":
     """Settings of a scratch home: nothing of the user's, not even a server, is written to."""
-    from dagster_project.servers import free_port
     from lake.settings import settings
 
-    apart = {"home": home, "redis_port": free_port(), "redis_url": None, "mlflow_tracking_uri": None}
+    apart = {"home": home, "redis_url": None, "mlflow_tracking_uri": None}
     return settings().model_copy(update=apart | changes)
 
 

@@ -17,6 +17,8 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.exceptions import ConnectionError  # noqa: A004 - redis-py's, which is not the built-in one
 from redis.retry import Retry
 
+from feature_repo.redis_server import credentials_of
+
 _of_thread = threading.local()
 
 
@@ -47,7 +49,8 @@ class TimedClient:
         self._idle: deque[Any] = deque()
         options: Any = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py leaves it without types
         kind = _TIMED[options.pop("connection_class", Connection)]
-        limits = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+        limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+        limits["credential_provider"] = credentials_of(url)
         self._connect = partial(kind, **limits, retry=Retry(NoBackoff(), 0), **options)
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 
 from feature_repo.online_views import OnlineView
 from feature_repo.packing import EVENT, KNOWN, Layout, Words, instants
+from feature_repo.seals import OnlineKey
 from lake.errors import OnlineStoreError
 
 PROJECT = "quantlake"
@@ -160,6 +161,7 @@ def generation_key(project: str = PROJECT) -> str:
 def publish(
     client: Redis,
     rows: Sequence[Rows],
+    key: OnlineKey,
     *,
     until: datetime | None = None,
     versions: Mapping[str, int] | None = None,
@@ -173,6 +175,8 @@ def publish(
 
     Parameters
     ----------
+    key
+        Seals what is written. What the server holds without its seal counts as not there.
     until, versions
         What the rows were taken from, kept with the generation; see `Generation`.
     expected
@@ -189,7 +193,7 @@ def publish(
     try:
         for _ in range(ATTEMPTS):
             try:
-                return _attempt(client, rows, until, versions, expected, project)
+                return _attempt(client, rows, key, until, versions, expected, project)
             except WatchError:
                 continue
     except OutOfMemoryError as error:
@@ -211,6 +215,7 @@ def publish(
 def _attempt(
     client: Redis,
     rows: Sequence[Rows],
+    key: OnlineKey,
     until: datetime | None,
     versions: Mapping[str, int] | None,
     expected: int | None,
@@ -220,7 +225,8 @@ def _attempt(
     with client.pipeline(transaction=True) as opened:
         pipe: Any = opened  # redis-py leaves `watch` and `multi` without types
         pipe.watch(generation_key(project))
-        held = pipe.mget([generation_key(project), *indexes])
+        names = [generation_key(project), *indexes]
+        held = [key.content(name, value) for name, value in zip(names, pipe.mget(names), strict=True)]
         last = NUMBER.unpack_from(held[0])[0] if held[0] else 0
         if expected is not None and last != expected:
             raise OvertakenError(
@@ -233,15 +239,14 @@ def _attempt(
             versions=None if versions is None else dict(versions),
             layouts={batch.view: batch.layout.fingerprint.hex() for batch in rows},
         )
-        values: dict[str, bytes] = {generation_key(project): said.to_bytes()}
-        for batch, key, raw in zip(rows, indexes, held[1:], strict=True):
+        values = {generation_key(project): key.seal(generation_key(project), said.to_bytes())}
+        for batch, index_name, raw in zip(rows, indexes, held[1:], strict=True):
             index, fresh = Index.from_bytes(raw).merged(batch)
             whole = len(fresh) == len(batch.names)
             packed = batch.layout.pack(batch.frame if whole else batch.frame[fresh], said.number)
             names = batch.names if whole else [batch.names[n] for n in fresh]
-            prefix = row_key(batch.view, "", project)
-            values |= dict(zip([prefix + name for name in names], packed, strict=True))
-            values[key] = index.to_bytes()
+            values |= sealed_rows(key, batch.view, names, packed, project)
+            values[index_name] = key.seal(index_name, index.to_bytes())
         pipe.multi()
         pipe.mset(values)
         pipe.execute()
@@ -257,20 +262,34 @@ def _require_distinct(rows: Sequence[Rows]) -> None:
             )
 
 
-def read_generation(client: Redis, project: str = PROJECT) -> Generation | None:
-    """What the last commit said; None while there was none, or when the server lost it."""
-    raw: Any = client.get(generation_key(project))
+def sealed_rows(
+    key: OnlineKey, view: str, names: Iterable[str], packed: Iterable[bytes], project: str = PROJECT
+) -> dict[str, bytes]:
+    """Packed rows as they are stored, by the key of each."""
+    prefix = row_key(view, "", project)
+    stored = ((prefix + name, value) for name, value in zip(names, packed, strict=True))
+    return {name: key.seal_row(name, value) for name, value in stored}
+
+
+def read_sealed(client: Redis, key: OnlineKey, name: str) -> bytes | None:
+    """Return what was sealed and stored under a name; None for what is not there, of another type, or not ours."""
+    (raw,) = cast("list[bytes | None]", client.mget([name]))  # unlike GET it takes another type for nothing
+    return key.content(name, raw)
+
+
+def read_generation(client: Redis, key: OnlineKey, project: str = PROJECT) -> Generation | None:
+    """What the last commit said; None while there was none, or when the server lost it or has it without its seal."""
+    raw = read_sealed(client, key, generation_key(project))
     return Generation.from_bytes(raw) if raw else None
 
 
-def read_index(client: Redis, view: str, project: str = PROJECT) -> Index:
-    """Entities of a view and the times of their rows."""
-    raw: Any = client.get(index_key(view, project))
-    return Index.from_bytes(raw)
+def read_index(client: Redis, key: OnlineKey, view: str, project: str = PROJECT) -> Index:
+    """Entities of a view and the times of their rows; none where the index has not its seal."""
+    return Index.from_bytes(read_sealed(client, key, index_key(view, project)))
 
 
-def remove(client: Redis, views: Iterable[str], project: str = PROJECT) -> None:
+def remove(client: Redis, key: OnlineKey, views: Iterable[str], project: str = PROJECT) -> None:
     """Take whole views out of the store."""
     for view in views:
-        keys = [row_key(view, name, project) for name in read_index(client, view, project).names]
+        keys = [row_key(view, name, project) for name in read_index(client, key, view, project).names]
         client.delete(*keys, index_key(view, project))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from feature_repo.seals import key_path
 from lake.settings import Settings, settings
 
 REPO = Path(__file__).parent
@@ -54,7 +55,9 @@ def repo_config(
     content = yaml.safe_load((REPO / "feature_store.yaml").read_text(encoding="utf-8"))
     content["registry"]["path"] = str(configured.feast.absolute() / content["registry"]["path"])
     content["offline_store"] |= {"tables": str(tables or configured.tables), "versions": dict(versions or {})}
-    content["online_store"] |= {"url": url, "clock": str(configured.home / "clock.json")} | (
-        {"timeout_ms": timeout_ms} if timeout_ms else {}
-    )
+    content["online_store"] |= {
+        "url": url,
+        "clock": str(configured.home / "clock.json"),
+        "key": str(key_path(configured)),
+    } | ({"timeout_ms": timeout_ms} if timeout_ms else {})
     return RepoConfig(**content, repo_path=REPO)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from feature_repo.generations import Generation
 from feature_repo.online_calibration import HeldCalibration, calibration_in_force
+from feature_repo.online_repair import Notice
 from feature_repo.online_source import Fetched, OnlineSource, Part, Source
 from feature_repo.online_views import CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.snapshot import Snapshot
@@ -224,6 +225,8 @@ class OnlineReader:
         Stands in for Redis; None, the default, to raise instead. `OnlineReader.open` makes one.
     clock
         Says the market's now; by default the replay clock of the settings.
+    notice
+        Told of values that do not verify, and of repairs.
     """
 
     def __init__(
@@ -233,11 +236,12 @@ class OnlineReader:
         *,
         snapshot: Snapshot | None = None,
         clock: Clock | None = None,
+        notice: Notice | None = None,
     ) -> None:
         self._spec = spec
         self._window = window_view(spec)
         self._clock = clock or ReplayClock(settings.home / "clock.json")
-        self._source = OnlineSource(settings, snapshot)
+        self._source = OnlineSource(settings, snapshot, notice)
         self._now, self._ask_clock_at = EPOCH, 0.0
         self._read_window = self._window.layout.reader(WINDOW_COLUMNS)
         self._read_strategy = STRATEGY.layout.reader(STRATEGY_COLUMNS)
@@ -248,10 +252,17 @@ class OnlineReader:
         }
 
     @classmethod
-    def open(cls, settings: Settings, spec: WindowSpec = FORECAST_V1, clock: Clock | None = None) -> "OnlineReader":
+    def open(
+        cls,
+        settings: Settings,
+        spec: WindowSpec = FORECAST_V1,
+        clock: Clock | None = None,
+        notice: Notice | None = None,
+    ) -> "OnlineReader":
         """Return a reader whose snapshot is loaded and kept fresh by a thread; `close` ends it."""
         views = {view.name: view for view in (*VIEWS, window_view(spec))}
-        return cls(settings, spec, snapshot=Snapshot(settings, list(views.values()), clock).start(), clock=clock)
+        snapshot = Snapshot(settings, list(views.values()), clock).start()
+        return cls(settings, spec, snapshot=snapshot, clock=clock, notice=notice)
 
     def close(self) -> None:
         """End the snapshot's thread and the connections."""

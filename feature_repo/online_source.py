@@ -1,10 +1,8 @@
 """Where packed rows come from: Redis within a deadline, or else the snapshot in memory. It always says which."""
 
-import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -12,17 +10,18 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.breaker import Breaker
 from feature_repo.deadlines import TimedClient, deadline
-from feature_repo.generations import Generation, Index, generation_key, index_key, row_key
+from feature_repo.generations import Generation, generation_key, index_key, row_key
+from feature_repo.online_repair import Notice, Repairer, Unnoticed
+from feature_repo.online_verification import Asked, UnusableError, Values, Verification
 from feature_repo.online_views import OnlineView
 from feature_repo.packing import Words
-from feature_repo.redis_server import redis_url
+from feature_repo.redis_server import Places, redis_url
+from feature_repo.seals import OnlineKey
 from feature_repo.snapshot import Loaded, Snapshot
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.settings import Settings
 
 Source = Literal["redis", "snapshot"]
-Values = list[bytes | None]
-Asked = Sequence[tuple[OnlineView, Sequence[str]]]
 SYMBOLS_PER_DEADLINE = 500
 """A read of more takes longer in proportion, and so may wait longer."""
 
@@ -78,10 +77,6 @@ class Fetched:
     generation: Generation
 
 
-class _Unusable(Exception):  # noqa: N818 - no error: a reason to ask the snapshot
-    """Redis answered, and its answer must not be served."""
-
-
 class OnlineSource:
     """Packed rows of the views. Safe for threads.
 
@@ -90,11 +85,15 @@ class OnlineSource:
     settings
         Say where Redis is and, in `online_timeout_ms`, how long a read of up to 500 symbols may take.
     snapshot
-        Answers when Redis does not; None to refuse instead.
+        Answers when Redis does not, and repairs what Redis holds; None to refuse instead.
+    notice
+        Told of values that do not verify, and of repairs.
     """
 
-    def __init__(self, settings: Settings, snapshot: Snapshot | None = None) -> None:
-        self._settings, self._snapshot = settings, snapshot
+    def __init__(self, settings: Settings, snapshot: Snapshot | None = None, notice: Notice | None = None) -> None:
+        self._settings, self._snapshot, self._notice = settings, snapshot, notice or Unnoticed()
+        self._verification = Verification(lambda: OnlineKey.of(settings))
+        self._repairer = Repairer(settings, snapshot, self._notice) if snapshot else None
         self._client = TimedClient(redis_url(settings), settings.online_timeout_ms / 1e3)
         self._breaker = Breaker()
         self._prefixes: dict[str, str] = {}
@@ -117,11 +116,10 @@ class OnlineSource:
         loaded = self._snapshot.loaded if self._snapshot else None
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            self._require_current(raw[0], loaded)
-            said = _parsed(raw[0])
+            said = self._verification.require(keys, raw, asked, loaded)
             parts = self._parts(raw, keys, asked, loaded)
-        except (_Unusable, OnlineStoreError) as problem:
-            stand_in = self._loaded(problem)
+        except (UnusableError, OnlineStoreError) as problem:
+            stand_in = self._stand_in(problem)
             kept = [None, *map(stand_in.values.get, keys[1:])]
             return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.said)
         return Fetched(parts, "redis", "", said)
@@ -132,13 +130,15 @@ class OnlineSource:
         loaded = self._snapshot.loaded if self._snapshot else None
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            self._require_current(raw[0], loaded)
-        except (_Unusable, OnlineStoreError) as problem:
-            return sorted(self._loaded(problem).names.get(view.name, []))
-        return sorted(Index.from_bytes(raw[1]).names)
+            index = self._verification.require_index(keys[1], raw, view, loaded)
+        except (UnusableError, OnlineStoreError) as problem:
+            return sorted(self._stand_in(problem).names.get(view.name, []))
+        return sorted(index.names)
 
     def close(self) -> None:
-        """End the snapshot's thread and the connections."""
+        """End the threads of snapshot and repair, and the connections."""
+        if self._repairer:
+            self._repairer.close()
         if self._snapshot:
             self._snapshot.close()
         self._client.close()
@@ -160,15 +160,6 @@ class OnlineSource:
         self._breaker.succeeded()
         return raw
 
-    @staticmethod
-    def _require_current(generation: bytes | None, loaded: Loaded | None) -> None:
-        """Refuse an empty server, and one that came back from an old copy of itself."""
-        if generation is None:
-            raise _Unusable("Redis is empty: it has lost what was materialised, or nothing has been yet")
-        newest = loaded.generation.number if loaded and loaded.generation else 0
-        if _parsed(generation).number < newest:
-            raise _Unusable("Redis has fallen back behind the last materialisation")
-
     def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
         """Part one flat answer by view, and refuse rows of other columns and gaps that what is loaded does not have."""
         parts, at = [], 1
@@ -180,7 +171,7 @@ class OnlineSource:
                 self._require_missing(view, gaps, loaded)
             words = view.layout.checked(held)
             if words is None:
-                raise _Unusable(f"Redis holds rows of view '{view.name}' in another layout")
+                raise UnusableError(f"Redis holds rows of view '{view.name}' in another layout")
             parts.append(Part(values, held, words))
             at += len(names)
         return parts
@@ -188,10 +179,15 @@ class OnlineSource:
     @staticmethod
     def _require_missing(view: OnlineView, keys: Sequence[str], loaded: Loaded) -> None:
         if any(key in loaded.values for key in keys):
-            raise _Unusable(f"Redis lacks a row of view '{view.name}' that the tables have")
+            raise UnusableError(f"Redis lacks a row of view '{view.name}' that the tables have")
 
-    def _loaded(self, problem: Exception) -> Loaded:
-        """What the snapshot holds, or the problem if there is none to stand in."""
+    def _stand_in(self, problem: Exception) -> Loaded:
+        """What the snapshot holds, or the problem if there is none to stand in; what Redis holds wrong is repaired."""
+        if isinstance(problem, UnusableError):
+            for view, count in problem.views.items():
+                self._notice.unverified(view, count)
+            if self._repairer:
+                self._repairer.request(problem.keys)
         loaded = self._snapshot.loaded if self._snapshot else None
         if loaded is not None:
             return loaded
@@ -205,7 +201,7 @@ class OnlineSource:
     def _refusal(self, problem: Exception, seconds: float) -> OnlineStoreError:
         limit, spent = self._settings.online_timeout_ms, f"{seconds * 1e3:.0f} ms"
         reason = str(problem).rstrip(".")
-        if _is_of(problem, ConnectionRefusedError):
+        if _is_of(problem, (ConnectionRefusedError, FileNotFoundError)):
             what = f"refused the connection: no server runs there ({reason})"
         elif _is_of(problem, TimeoutError) or _is_of(problem, RedisTimeoutError):
             what = f"did not answer within {limit} ms, given up after {spent}: {reason}"
@@ -214,23 +210,14 @@ class OnlineSource:
         return self._advice(what)
 
     def _advice(self, what: str) -> OnlineStoreError:
-        where = "REDIS_URL" if self._settings.redis_url else f"port {self._settings.redis_port}"
+        where = "REDIS_URL" if self._settings.redis_url else str(Places.of(self._settings).socket)
         return OnlineStoreError(
             f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
             "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
         )
 
 
-@lru_cache(maxsize=4)
-def _parsed(raw: bytes) -> Generation:
-    """What a generation says of itself, parsed once for all the reads that are answered from it."""
-    try:
-        return Generation.from_bytes(raw)
-    except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise _Unusable("Redis holds a generation in another layout") from error
-
-
-def _is_of(problem: BaseException | None, kind: type[BaseException]) -> bool:
+def _is_of(problem: BaseException | None, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
     """Whether an error, or one that it came from, is of a kind."""
     while problem is not None and not isinstance(problem, kind):
         problem = problem.__cause__ or problem.__context__

@@ -26,6 +26,7 @@ from feature_repo.generations import Rows, publish, read_index, remove, row_key
 from feature_repo.locations import store_settings
 from feature_repo.packing import EVENT, HEADER, KNOWN, NARROW, WIDE, Layout
 from feature_repo.redis_server import connect, running_redis
+from feature_repo.seals import OnlineKey
 from lake.clock import ReplayClock
 from lake.errors import SchemaError
 
@@ -63,6 +64,8 @@ class EmbeddedRedisOnlineStoreConfig(FeastConfigBaseModel):
     """Address of a running server; when unset that of the settings, where the embedded one is started if need be."""
     timeout_ms: int = 10_000
     """Longest wait for a connection and for each answer."""
+    key: str | None = None
+    """File with the key of the seals, see `feature_repo.seals`; that of the settings when unset."""
     clock: str | None = None
     """File with the market's now, against which a view's ttl counts; that of the settings when unset."""
 
@@ -90,7 +93,8 @@ class EmbeddedRedisOnlineStore(OnlineStore):
             layout = layout_of(table)
             newest = {entity_name(config, row[0]): row for row in sorted(data, key=_age)}
             frame = _frame(layout, list(newest.values()))
-            publish(self._connected(config), [Rows(table.name, layout, list(newest), frame)], project=config.project)
+            rows = Rows(table.name, layout, list(newest), frame)
+            publish(self._connected(config), [rows], _key(config), project=config.project)
         if progress:
             progress(len(data))
 
@@ -101,15 +105,20 @@ class EmbeddedRedisOnlineStore(OnlineStore):
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
     ) -> list[Read]:
-        """Read with one MGET; without values where there is no row, and with its time alone where it is expired."""
+        """Read with one MGET; with its time alone where a row is expired.
+
+        A row that was not sealed for its key, or was changed since, reads as one that is not there.
+        """
         if not entity_keys:
             return []
         layout, names = layout_of(table), requested_features or [feature.name for feature in table.features]
         prefix = row_key(table.name, "", config.project)
-        found: Any = self._connected(config).mget([prefix + entity_name(config, key) for key in entity_keys])
+        stored, key = [prefix + entity_name(config, entity) for entity in entity_keys], _key(config)
+        found: Any = self._connected(config).mget(stored)
+        whole = [value if key.accepts(name, value) else None for name, value in zip(stored, found, strict=True)]
         getters = {name: _message_getter(table, layout, name) for name in names}
         oldest = self._now(config) - table.ttl if table.ttl else datetime.min.replace(tzinfo=UTC)
-        return [_read(layout, value, getters, oldest) for value in found]
+        return [_read(layout, value, getters, oldest) for value in whole]
 
     def update(
         self,
@@ -122,15 +131,16 @@ class EmbeddedRedisOnlineStore(OnlineStore):
     ) -> None:
         """Remove the rows of views that are no longer declared."""
         if tables_to_delete:
-            remove(self._connected(config), [table.name for table in tables_to_delete], config.project)
+            names = [table.name for table in tables_to_delete]
+            remove(self._connected(config), _key(config), names, config.project)
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:  # noqa: ARG002 - Feast's signature
         """Remove the rows of these views."""
-        remove(self._connected(config), [table.name for table in tables], config.project)
+        remove(self._connected(config), _key(config), [table.name for table in tables], config.project)
 
     def entities(self, config: RepoConfig, table: FeatureView) -> list[str]:
         """Return the keys, as text, of all entities that have a row of this view."""
-        return sorted(read_index(self._connected(config), table.name, config.project).names)
+        return sorted(read_index(self._connected(config), _key(config), table.name, config.project).names)
 
     def _connected(self, config: RepoConfig) -> Redis:
         if self._client is None:
@@ -236,6 +246,11 @@ def _read(layout: Layout, packed: bytes | None, getters: dict[str, Callable[[byt
     if event < oldest:
         return event, None
     return event, {name: get(packed) for name, get in getters.items()}
+
+
+def _key(config: RepoConfig) -> OnlineKey:
+    said = config.online_store.key
+    return OnlineKey.read(Path(said)) if said else OnlineKey.of(store_settings())
 
 
 _process_end = ExitStack()

@@ -1,18 +1,32 @@
 """For tests: a market whose served values say which materialisation they are of, and a proxy that hinders a server."""
 
+import secrets
+import shutil
+import signal
 import socket
+import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from pathlib import Path
+from typing import Self, cast
 
 import numpy as np
 import polars as pl
+from redis import Redis
+from redis.exceptions import RedisError
 
 from feature_repo.online import OnlineBatch, OnlineReader
+from feature_repo.redis_server import Places, connect
+from feature_repo.redis_server.binary import server_binary
 from feature_repo.windows import FORECAST_V1, window_hash
+from lake.durable import write_durably
+from lake.port_testing import free_port
+from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
@@ -78,24 +92,24 @@ def what_is_wrong(batch: OnlineBatch, asked: list[str], generations: set[int]) -
 
 
 class Proxy:
-    """A loopback port before another one, whose answers can be late, or come one byte at a time.
+    """A socket before that of an embedded server, whose answers can be late, or come one byte at a time.
 
     Parameters
     ----------
-    port
-        Of the server behind it.
+    settings
+        Of the server behind it, which may be started later, and again.
     """
 
-    def __init__(self, port: int) -> None:
-        self._behind, self._over = ("127.0.0.1", port), threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+    def __init__(self, settings: Settings) -> None:
+        places = Places.of(settings)
+        self._behind, self._over = str(places.socket), threading.Event()
+        self._folder = Path(tempfile.mkdtemp())
+        (self._folder / places.password.name).symlink_to(places.password)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._folder / places.socket.name))
+        self._listener.listen(128)
+        self.url = f"unix://{self._folder / places.socket.name}?db=0"
         self.late_seconds, self.byte_seconds = 0.0, 0.0
-
-    @property
-    def url(self) -> str:
-        """Address for a Redis client."""
-        return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._listen, daemon=True).start()
@@ -104,6 +118,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._listener.close()
+        shutil.rmtree(self._folder)
 
     def _listen(self) -> None:
         while not self._over.is_set():
@@ -111,10 +126,12 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            server = socket.socket(socket.AF_UNIX)
             try:
-                server = socket.create_connection(self._behind)
+                server.connect(self._behind)
             except OSError:
                 client.close()
+                server.close()
                 continue
             threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
@@ -133,6 +150,46 @@ class Proxy:
                         target.sendall(content)
             except OSError:
                 pass
+
+
+@contextmanager
+def external_redis(folder: Path) -> Iterator[str]:
+    """Yield the address of a server of a test's or benchmark's own, that takes every command, while a block lasts.
+
+    Parameters
+    ----------
+    folder
+        Of its configuration; it keeps nothing else.
+    """
+    password, port = secrets.token_hex(16), free_port()
+    config, url = folder / "external.conf", f"redis://:{password}@127.0.0.1:{port}/0"
+    options = (
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ''\ndir '{folder}'\nenable-debug-command local\n"
+    )
+    write_durably(config, options, mode=0o600)
+    process = subprocess.Popen([server_binary(), config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _answers(url))
+        yield url
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    with connect(url, 1.0) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+
+
+def emptied(client: Redis) -> None:
+    """Take everything out of a server at once, with commands that any user of it has."""
+    keys = cast("list[bytes]", [*client.scan_iter(count=1_000)])
+    if keys:
+        client.delete(*keys)
 
 
 def until(is_so: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""One row of a view as one value: a header, a cell of eight bytes per narrow column, then what has no fixed length.
+"""One row of a view as one value: a header, a cell of eight bytes per narrow column, what has no fixed length, a seal.
 
 All numbers are little-endian. See `docs/online.md` for the layout byte by byte. A value
 holds no code: it is bytes with a fingerprint of the columns it was written with, and only a reader of the same columns
@@ -10,16 +10,17 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_repo.seals import SEAL_BYTES
 from lake.errors import SchemaError
 
-MAGIC = b"QLR1"
+MAGIC = b"QLR2"
 HEADER = struct.Struct("<4sI8sqqq")
 """Magic, length of the whole value, fingerprint, event time, known time, generation; times in microseconds, UTC."""
 HEADER_FIELDS = np.dtype(
@@ -116,11 +117,11 @@ class Layout:
 
     @cached_property
     def tail_at(self) -> int:
-        """Where the wide columns begin; the length of a value that has none."""
+        """Where the wide columns begin, or the seal of a value that has none."""
         return self.lengths_at + padded(4 * len(self.wide))
 
     def accepts(self, value: bytes | None) -> bool:
-        """Whether a value was written with these columns, and is whole."""
+        """Whether a value was written with these columns and has its length; who wrote it is said by its seal."""
         return value is not None and self.checked([value]) is not None
 
     def checked(self, values: Sequence[bytes]) -> Words | None:
@@ -131,7 +132,7 @@ class Layout:
         """
         count, words = len(values), HEADER.size // CELL
         if not self.wide:
-            flat, words = b"".join(values), self.tail_at // CELL
+            flat, words = b"".join(values), (self.tail_at + SEAL_BYTES) // CELL
         else:
             flat = b"".join([value[: HEADER.size] for value in values])
         if len(flat) != count * words * CELL:
@@ -142,7 +143,7 @@ class Layout:
         return table if is_ours.all() else None
 
     def pack(self, frame: pl.DataFrame, generation: int) -> list[bytes]:
-        """Pack every row of a frame.
+        """Pack every row of a frame; the last `SEAL_BYTES` of each value are zero until it is sealed.
 
         Parameters
         ----------
@@ -159,7 +160,8 @@ class Layout:
         rows = frame.height
         if not rows:
             return []
-        block = np.zeros((rows, self.tail_at), dtype=np.uint8)  # [row, byte]
+        width = self.tail_at if self.wide else self.tail_at + SEAL_BYTES
+        block = np.zeros((rows, width), dtype=np.uint8)  # [row, byte]
         for n, (name, kind) in enumerate(self.narrow):
             begin = HEADER.size + CELL * n
             block[:, begin : begin + CELL] = _as_bytes(_cells(frame[name], kind))
@@ -170,14 +172,15 @@ class Layout:
         pieces = [_pieces(frame[name], kind) for name, kind in self.wide]
         lengths = np.array([[len(piece) for piece in column] for column in pieces], dtype="<u4").reshape(-1, rows).T
         block[:, self.lengths_at : self.lengths_at + 4 * len(self.wide)] = _as_bytes(lengths)
-        whole = self.tail_at + ((lengths.astype(np.int64) + 7) // 8 * 8).sum(axis=1)
+        whole = self.tail_at + ((lengths.astype(np.int64) + 7) // 8 * 8).sum(axis=1) + SEAL_BYTES
         block[:, : HEADER.size] = _as_bytes(self._headers(frame, whole, generation))
-        raw, width = block.tobytes(), self.tail_at
+        raw = block.tobytes()
         heads = [raw[at : at + width] for at in range(0, rows * width, width)]
         if not pieces:
             return heads
         filled = ([piece + b"\0" * (-len(piece) % CELL) for piece in column] for column in pieces)
-        return [b"".join(parts) for parts in zip(heads, *filled, strict=True)]
+        room = repeat(bytes(SEAL_BYTES), rows)
+        return [b"".join(parts) for parts in zip(heads, *filled, room, strict=True)]
 
     def reader(self, names: Sequence[str]) -> Callable[[bytes], list[Any]]:
         """Return a function from a value that `accepts` to what Python calls some of its columns; None for a null.

@@ -17,6 +17,7 @@ from feature_repo.online_rows import newest_rows
 from feature_repo.online_views import VIEWS, OnlineView
 from feature_repo.packing import EVENT, HEADER_FIELDS, KNOWN, NUMBERS
 from feature_repo.redis_server import connect, redis_url
+from feature_repo.seals import OnlineKey
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.report import Report
 from lake.settings import Settings
@@ -117,12 +118,13 @@ def compare_stores(lake: Lake, settings: Settings, views: Sequence[OnlineView] =
     DamagedTableError
         If a file of a table cannot be read.
     """
+    key = OnlineKey.of(settings)
     try:
         with connect(redis_url(settings), READ_SECONDS) as server:
             for _ in range(ATTEMPTS):
-                filled = _filled(server)
-                report = _compare(lake, server, filled, views)
-                if _filled(server).number == filled.number:
+                filled = _filled(server, key)
+                report = _compare(lake, server, key, filled, views)
+                if _filled(server, key).number == filled.number:
                     return report
     except RedisError as error:
         raise OnlineStoreError(
@@ -143,10 +145,11 @@ def withdraw(settings: Settings, views: Sequence[OnlineView] = VIEWS) -> None:
     OnlineStoreError
         If writers leave no gap; nothing is withdrawn then.
     """
+    key = OnlineKey.of(settings)
     with connect(redis_url(settings), READ_SECONDS) as server:
         for _ in range(WITHDRAWALS):
             try:
-                _withdraw(server, views)
+                _withdraw(server, key, views)
             except WatchError:
                 continue
             return
@@ -156,22 +159,22 @@ def withdraw(settings: Settings, views: Sequence[OnlineView] = VIEWS) -> None:
     )
 
 
-def _withdraw(server: Redis, views: Sequence[OnlineView]) -> None:
+def _withdraw(server: Redis, key: OnlineKey, views: Sequence[OnlineView]) -> None:
     """Delete rows, indexes and the generation in one transaction, void if another commit came between."""
     with server.pipeline(transaction=True) as opened:
         pipe: Any = opened  # redis-py leaves `watch` and `multi` without types
         pipe.watch(generation_key())
         keys = [generation_key()]
         for view in views:
-            keys += [index_key(view.name), *(row_key(view.name, name) for name in _names(server, view))]
+            keys += [index_key(view.name), *(row_key(view.name, name) for name in _names(server, key, view))]
         pipe.multi()
         for first in range(0, len(keys), AT_ONCE):
             pipe.delete(*keys[first : first + AT_ONCE])
         pipe.execute()
 
 
-def _filled(server: Redis) -> Generation:
-    filled = read_generation(server)
+def _filled(server: Redis, key: OnlineKey) -> Generation:
+    filled = read_generation(server, key)
     if filled is None or filled.until is None or filled.versions is None:
         raise NotReadyError(
             "The online store does not say what it was filled from, so there is nothing to compare with. Materialise "
@@ -180,7 +183,9 @@ def _filled(server: Redis) -> Generation:
     return filled
 
 
-def _compare(lake: Lake, server: Redis, filled: Generation, views: Sequence[OnlineView]) -> ParityReport:
+def _compare(
+    lake: Lake, server: Redis, key: OnlineKey, filled: Generation, views: Sequence[OnlineView]
+) -> ParityReport:
     assert filled.until is not None, "told by _filled"
     assert filled.versions is not None, "told by _filled"
     rows, values = {}, {}
@@ -188,27 +193,31 @@ def _compare(lake: Lake, server: Redis, filled: Generation, views: Sequence[Onli
     for view in views:
         with readable(view.table):
             offline = newest_rows(lake, view, filled.until, filled.versions.get(view.table.name))
-        names = sorted({*offline[view.entity], *_names(server, view)})
-        online = _online_values(server, view, names)
+        names = sorted({*offline[view.entity], *_names(server, key, view)})
+        online = _online_values(server, key, view, names)
         rows[view.name], values[view.name] = len(names), len(names) * len(online)
         differences += _differences(view, names, _offline_values(view, offline, names), online)
     return ParityReport(filled.until, filled.versions, rows, values, tuple(differences))
 
 
-def _names(server: Redis, view: OnlineView) -> set[str]:
+def _names(server: Redis, key: OnlineKey, view: OnlineView) -> set[str]:
     """Entities of a view in Redis: those of its index, and any key of a row that the index does not know."""
     prefix = row_key(view.name, "").encode()
     keys = server.scan_iter(match=prefix + b"*", count=AT_ONCE)
-    return {*read_index(server, view.name).names, *(key.removeprefix(prefix).decode() for key in keys)}
+    return {*read_index(server, key, view.name).names, *(one.removeprefix(prefix).decode() for one in keys)}
 
 
-def _online_values(server: Redis, view: OnlineView, names: Sequence[str]) -> Columns:
-    """Every feature and both times of each entity as Redis has them; None where there is no row, or one not whole."""
+def _online_values(server: Redis, key: OnlineKey, view: OnlineView, names: Sequence[str]) -> Columns:
+    """Every feature and both times of each entity as Redis has them; None for no row, or one that does not verify."""
     raw: list[bytes | None] = []
     for first in range(0, len(names), AT_ONCE):
         some: Any = server.mget([row_key(view.name, name) for name in names[first : first + AT_ONCE]])
         raw += some
-    held = [value if view.layout.accepts(value) else None for value in raw]
+    stored = [row_key(view.name, name) for name in names]
+    held = [
+        value if view.layout.accepts(value) and key.accepts(name, value) else None
+        for name, value in zip(stored, raw, strict=True)
+    ]
     headers = [None if value is None else np.frombuffer(value, HEADER_FIELDS, 1)[0] for value in held]
     found: Columns = {
         EVENT: [None if header is None else int(header["event"]) for header in headers],

@@ -17,9 +17,11 @@ from feature_repo.generations import (
     read_index,
 )
 from feature_repo.online import OnlineBatch, OnlineReader
+from feature_repo.online_repair import is_whole
 from feature_repo.online_views import VIEWS, WINDOW
 from feature_repo.redis_server import connect, running_redis
 from feature_repo.registry import apply, feature_store
+from feature_repo.seals import OnlineKey
 from feature_repo.snapshot import remember
 from feature_repo.training_frames import TrainingFrame, training_frame
 from feature_repo.windows import FORECAST_V1, WindowSpec
@@ -63,7 +65,8 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     """Put the newest values known at an instant into the online store, starting the embedded Redis if none runs.
 
     Everything becomes visible at once: a reader sees all of it, or what was there before. Only rows that the server
-    may lack are read from the lake; a server that lost everything is filled from the beginning.
+    may lack are read from the lake; a server that lost everything, or holds anything that does not verify, is filled
+    from the beginning.
 
     Parameters
     ----------
@@ -82,46 +85,48 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
         If Redis does not take the rows; it then holds what it held before.
     """
     started, until = time.perf_counter(), require_utc(until)
+    key = OnlineKey.of(settings)
     with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
-        held, is_done = _filled(lake, settings, server, until)
+        held, is_done = _filled(lake, settings, server, key, until)
         remember(settings, held)
-        symbols = len(read_index(server, WINDOW.name).names)
+        symbols = len(read_index(server, key, WINDOW.name).names)
     report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=held.until, skipped=is_done)
     report = report.having(seconds=time.perf_counter() - started, table_versions=held.versions)
     return report.having(reason="the server already holds these table versions") if is_done else report
 
 
-def _filled(lake: Lake, settings: Settings, server: Redis, until: datetime) -> tuple[Generation, bool]:
+def _filled(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:
     """Fill the server, and begin anew with what it holds by then if it lost or got rows meanwhile."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _fill(lake, settings, server, until)
+            return _fill(lake, settings, server, key, until)
         except OvertakenError:
             if attempt == ATTEMPTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _fill(lake: Lake, settings: Settings, server: Redis, until: datetime) -> tuple[Generation, bool]:
+def _fill(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:
     """Write what the server lacks; return what it holds then, and whether it held that already."""
     from feature_repo.online_rows import rows_since
 
     tables = {view.table.name: view.table for view in VIEWS}
     versions = lake.versions([table for table in tables.values() if lake.exists(table)])
     layouts = {view.name: view.layout.fingerprint.hex() for view in VIEWS}
-    held = read_generation(server)
+    held = read_generation(server, key)
+    is_sound = held is not None and is_whole(server, key, held.number)
     if held is not None and held.until is not None:
         until = max(until, held.until)
-    if held is not None and (held.until, held.versions, held.layouts) == (until, versions, layouts):
+    if held is not None and is_sound and (held.until, held.versions, held.layouts) == (until, versions, layouts):
         return held, True
     if not (settings.feast / "registry.db").exists():
         apply(settings)
     rows = []
     for view in VIEWS:
-        last = held if held is not None and held.layouts.get(view.name) == layouts[view.name] else None
+        last = held if held is not None and is_sound and held.layouts.get(view.name) == layouts[view.name] else None
         rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
     # Before anyone can be answered from them: a forecast may wait in the log for longer than a vacuum spares them.
     hold(lake, HOLDER, [versions, *((held.versions,) if held is not None and held.versions else ())])
     # Rows that go on from a generation are too few for a server that has lost it.
     expected = 0 if held is None else held.number
-    return publish(server, rows, until=until, versions=versions, expected=expected), False
+    return publish(server, rows, key, until=until, versions=versions, expected=expected), False

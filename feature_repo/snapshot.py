@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.generations import Generation, row_key
+from feature_repo.generations import Generation, Index, index_key, sealed_rows
 from feature_repo.online_views import OnlineView
+from feature_repo.packing import EVENT, KNOWN, instants
+from feature_repo.seals import OnlineKey
 from lake.clock import Clock, ReplayClock
 from lake.durable import write_durably
 from lake.settings import Settings
@@ -25,10 +27,14 @@ FIRST_LOAD_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Loaded:
-    """Packed rows, by the key they have in Redis, and what they were read from.
+    """Packed and sealed rows, by the key they have in Redis, and what they were read from.
 
     Parameters
     ----------
+    names
+        Entities that have a row, by view.
+    indexes
+        The same with their times, sealed, by the key they have in Redis.
     generation
         The one whose rows these are; None if they are the tables' newest.
     said
@@ -37,6 +43,7 @@ class Loaded:
 
     values: dict[str, bytes] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
+    indexes: dict[str, bytes] = field(default_factory=dict)
     generation: Generation | None = None
     said: Generation = field(default_factory=lambda: Generation(0))
 
@@ -53,12 +60,12 @@ def remember(settings: Settings, said: Generation) -> None:
 
 
 def recall(settings: Settings) -> Generation | None:
-    """What the last materialisation of this home said; None before the first."""
+    """What the last materialisation of this home said; None before the first, and where the file is damaged."""
     try:
         said = json.loads(generation_path(settings).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return Generation(said["number"], datetime.fromisoformat(said["until"]), said["versions"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return Generation(said["number"], datetime.fromisoformat(said["until"]), said["versions"])
 
 
 class Snapshot:
@@ -133,10 +140,11 @@ class Snapshot:
         """Load unless just this is loaded; what cannot be loaded leaves no mark and is tried again."""
         versions = self._versions(lake) if said is None else {}
         until = self._clock.now() if said is None else said.until
-        stamp = (said.number if said else None, until, sorted(versions.items()))
+        key = OnlineKey.of(self._settings)
+        stamp = (said.number if said else None, until, sorted(versions.items()), key)
         if stamp == self._stamp:
             return False
-        self._loaded, self._stamp = self._load(lake, said), stamp
+        self._loaded, self._stamp = self._load(lake, said, key), stamp
         return True
 
     def _versions(self, lake: "Lake") -> dict[str, int]:
@@ -144,7 +152,7 @@ class Snapshot:
             [table for table in {v.table.name: v.table for v in self._views}.values() if lake.exists(table)]
         )
 
-    def _load(self, lake: "Lake", said: Generation | None) -> Loaded:
+    def _load(self, lake: "Lake", said: Generation | None, key: OnlineKey) -> Loaded:
         from feature_repo.online_rows import newest_rows
 
         versions = self._versions(lake) if said is None else said.versions or {}
@@ -152,9 +160,12 @@ class Snapshot:
         at = time.time_ns() // 1_000 if said is None else said.number
         values: dict[str, bytes] = {}
         names: dict[str, list[str]] = {}
+        indexes: dict[str, bytes] = {}
         for view in self._views:
             rows = newest_rows(lake, view, until, versions.get(view.table.name))
             names[view.name] = rows[view.entity].to_list()
-            keys = [row_key(view.name, name) for name in names[view.name]]
-            values |= dict(zip(keys, view.layout.pack(rows, at), strict=True))
-        return Loaded(values, names, said, said or Generation(at, until, versions))
+            values |= sealed_rows(key, view.name, names[view.name], view.layout.pack(rows, at))
+            index = Index(names[view.name], instants(rows[EVENT]), instants(rows[KNOWN]))
+            indexes[index_key(view.name)] = key.seal(index_key(view.name), index.to_bytes())
+        layouts = {view.name: view.layout.fingerprint.hex() for view in self._views}
+        return Loaded(values, names, indexes, said, Generation(at, until, versions, layouts))

@@ -38,7 +38,6 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None, validation_alias="REDIS_URL", description="external Redis; the embedded one when unset"
     )
-    redis_port: int = Field(default=6390, ge=1024, le=65535, description="loopback port of the embedded Redis")
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
     )
@@ -110,7 +109,7 @@ class Settings(BaseSettings):
 
     @property
     def redis(self) -> Path:
-        """Folder of the embedded Redis: its snapshot, log and process id."""
+        """Folder of the embedded Redis: its socket, password, snapshot and log."""
         return self.home / "redis"
 
     @property

@@ -148,7 +148,7 @@ class Predictor:
         from feature_repo.online import OnlineReader
 
         return cls(
-            OnlineReader.open(configured),
+            OnlineReader.open(configured, notice=metrics.OnlineNotice()),
             Champions(configured).watch(),
             ForecastLog.open(configured),
             LogReader(configured),

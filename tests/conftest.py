@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.packaged import PackagedMarket
@@ -98,8 +97,8 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Return settings with a home of their own and a free port for the embedded Redis, however busy the machine is."""
-    return Settings(home=tmp_path / "home", redis_port=free_port(), online_timeout_ms=8_000)
+    """Return settings with a home of their own, for a busy machine."""
+    return Settings(home=tmp_path / "home", online_timeout_ms=8_000)
 
 
 @pytest.fixture(scope="session")

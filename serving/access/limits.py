@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from feature_repo.breaker import Breaker
-from feature_repo.redis_server import redis_url
+from feature_repo.redis_server import credentials_of, redis_url
 from lake.settings import Settings
 from serving.access.callers import REQUESTS_AN_HOUR, Caller
 from serving.monitoring import metrics
@@ -115,6 +115,7 @@ class Limiter:
             return
         self._pool = ConnectionPool.from_url(
             self._url,
+            credential_provider=credentials_of(self._url),
             socket_timeout=self._seconds,
             socket_connect_timeout=self._seconds,
             retry=Retry(NoBackoff(), 0),

@@ -48,6 +48,7 @@ REASONS = {
     "failed after": "failed",
     "left alone": "left_alone",
     "Redis is empty": "empty",
+    "does not verify": "unverified",
 }
 """What the online store's reasons are counted under; the texts name ports and times."""
 
@@ -165,8 +166,20 @@ FORECASTS = _counter(
 )
 DEGRADED = _counter(
     "quantlake_degraded_forecasts",
-    "Forecasts read from the copy in memory, by what Redis does: refused, timeout, failed, left_alone, empty, unusable",
+    "Forecasts read from the copy in memory, by what Redis does: refused, timeout, failed, left_alone, empty, "
+    "unverified, unusable",
     "reason",
+)
+ONLINE_UNVERIFIED = _counter(
+    "quantlake_online_unverified",
+    "Values of the online store that are not what was stored last under their key, each time one was read, by view",
+    "view",
+)
+ONLINE_REPAIRS = _counter("quantlake_online_repairs", "Times the online store was filled again from the tables")
+REDIS_RESTARTS = _gauge(
+    "quantlake_redis_restarts",
+    "How often the embedded server of this home was started again after it had died; looked at every 15 s",
+    mode="mostrecent",
 )
 LATEST = _counter("quantlake_latest", "Newest forecasts looked up, by what answered: cache, log or table", "source")
 LATEST_WRITTEN = _counter("quantlake_latest_written", "Newest forecasts handed to the cache")
@@ -295,6 +308,18 @@ def count_logged(entries: "Sequence[Entry]") -> None:
 def count_degraded(reason: str, rows: int) -> None:
     """Count forecasts that the copy in memory stood in for, by the reason that the online store gives."""
     DEGRADED.labels(next((short for said, short in REASONS.items() if said in reason), "unusable")).inc(rows)
+
+
+class OnlineNotice:
+    """Counts what readers of the online store notice, see `feature_repo.online_repair.Notice`."""
+
+    def unverified(self, view: str, count: int) -> None:
+        """Count values that did not verify."""
+        ONLINE_UNVERIFIED.labels(view).inc(count)
+
+    def repaired(self) -> None:
+        """Count a repair."""
+        ONLINE_REPAIRS.inc()
 
 
 def exposition(configured: "Settings") -> bytes:

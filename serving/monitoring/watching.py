@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
+from feature_repo.redis_server import restarts
 from lake.errors import QuantlakeError
 from serving.answers import age_sessions
 from serving.feedback.figures import Figures, figures_path, read_figures, show
@@ -68,7 +69,7 @@ class Watcher:
 
     def look(self) -> None:
         """Look at everything once."""
-        for part in (self._look_at_features, self._look_at_log, self._look_at_figures):
+        for part in (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures):
             try:
                 part()
             except Exception:
@@ -118,6 +119,9 @@ class Watcher:
             with closing(open_log(path)) as connection:
                 waiting += connection.execute(WAITING).fetchone()[0]
         metrics.LOG_WAITING.set(waiting)
+
+    def _look_at_redis(self) -> None:
+        metrics.REDIS_RESTARTS.set(restarts(self._configured))
 
     def _look_at_figures(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """The newest stored forecast of each symbol and horizon: from Redis, and where it does not say, from log and table.
 
 Redis is a copy and never the truth: it is filled behind the forecast log, nothing waits for it, and it heals itself.
+A value that is not sealed for its key, or older than one that this process has seen there, counts as not there.
 A forecast takes the place of another only if it was made later, which the server checks, so that writers of several
 processes cannot put an old one over a new one.
 """
@@ -21,6 +22,7 @@ from feature_repo.breaker import Breaker
 from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import PROJECT
 from feature_repo.redis_server import connect, redis_url
+from feature_repo.seals import OnlineKey
 from lake.store import Lake
 from serving.monitoring import metrics
 from serving.stored.log_files import LAST, OpenLogs
@@ -40,7 +42,7 @@ logger = logging.getLogger("quantlake.serving")
 Source = Literal["cache", "log", "table"]
 Key = tuple[str, int]
 
-VERSION = 1
+VERSION = 2
 """Of what a value holds; another version has other keys, so that no process reads what it does not understand."""
 DIGITS = 17
 CHUNK = 500
@@ -53,13 +55,19 @@ OTHERS_SECONDS = 5.0
 
 KEEP_NEWEST = f"""
 for n, key in ipairs(KEYS) do
-    local held = redis.call('GETRANGE', key, 0, {DIGITS - 1})
-    if n == #KEYS or held == '' or tonumber(held) < tonumber(string.sub(ARGV[n], 1, {DIGITS})) then
+    local held = redis.pcall('GETRANGE', key, 0, {DIGITS - 1})
+    local at = type(held) == 'string' and tonumber(held)
+    if n == #KEYS or not at or at < tonumber(string.sub(ARGV[n], 1, {DIGITS})) then
         redis.call('SET', key, ARGV[n])
     end
 end
 """
-"""Values of every key but the last begin with microseconds since 1970; the last key takes the writer's mark."""
+"""Values of every key but the last begin with microseconds since 1970; the last key takes the writer's mark.
+
+What holds no such number, or no text at all, gives way.
+"""
+DROP = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+"""Removes a value that does not verify, and no other that has taken its place since."""
 
 _NEWEST = """
 SELECT symbol, horizon_sessions, json_extract(row, '$.made_at'), answer FROM forecasts WHERE sequence IN (
@@ -97,6 +105,9 @@ class LatestForecasts:
         self._reader = TimedClient(redis_url(configured), self._timeout)
         self._breaker = Breaker()
         self._pending: dict[Key, bytes] = {}
+        self._seen: dict[Key, int] = {}
+        self._strange: dict[str, bytes] = {}
+        self._secret: OnlineKey | None = None
         self._lock = threading.Lock()
         self._wake, self._ended = threading.Event(), threading.Event()
         self._writer: threading.Thread | None = None
@@ -177,12 +188,31 @@ class LatestForecasts:
             return None
         try:
             with deadline(self._timeout):
-                (held,) = self._reader.mget([key_of(key)])
+                (held,) = self._reader.mget([name := key_of(key)])
         except (RedisError, OSError):
             self._breaker.failed()
             return None
         self._breaker.succeeded()
-        return None if held is None else Newest(held[DIGITS:].decode(), "cache")
+        return None if held is None else self._verified(key, name, held)
+
+    def _verified(self, key: Key, name: str, held: bytes) -> Newest | None:
+        """What Redis holds, unless it was not sealed for this key, or is older than what this process has seen."""
+        content = self._sealing().content(name, held)
+        if content is None:
+            content = self._sealing(anew=True).content(name, held)
+        if content is None or int(content[:DIGITS]) < self._seen.get(key, 0):
+            metrics.ONLINE_UNVERIFIED.labels("latest").inc()
+            if self._writer is not None:
+                self._strange[name] = held
+            return None
+        self._seen[key] = int(content[:DIGITS])
+        return Newest(content[DIGITS:].decode(), "cache")
+
+    def _sealing(self, *, anew: bool = False) -> OnlineKey:
+        """The key of the seals, read again where something does not verify: it may have been replaced."""
+        if self._secret is None or anew:
+            self._secret = OnlineKey.of(self._configured)
+        return self._secret
 
     def _logged_newest(self, key: Key) -> Newest | None:
         found = self._logged.newest(*key)
@@ -201,6 +231,7 @@ class LatestForecasts:
 
     def _put(self, key: Key, value: bytes) -> None:
         """Let a value wait to be written, unless a later one waits already; without a writer nothing is kept."""
+        self._seen[key] = max(int(value[:DIGITS]), self._seen.get(key, 0))
         if self._writer is None:
             return
         with self._lock:
@@ -221,7 +252,7 @@ class LatestForecasts:
     def _tend(self, client: Any) -> float:
         """Write what waits, and everything if Redis is not as this process left it; how long to rest then."""
         try:
-            if client.get(self._mark_key) != self._mark:
+            if client.mget([self._mark_key]) != [self._mark]:  # unlike GET it takes another type for nothing
                 self._mark = None
                 self.heal()
             self._take_over()
@@ -236,12 +267,17 @@ class LatestForecasts:
 
     def _write_all(self, client: Any) -> None:
         """Write what waits, a chunk at a time; each stays until Redis has it."""
+        while self._strange:
+            name, value = self._strange.popitem()
+            client.eval(DROP, 1, name, value)
         with self._lock:
             waiting = dict(self._pending)
+        secret = self._sealing()
         for chunk in _chunks(waiting) if waiting or self._mark is None else ():
             mark = uuid.uuid4().hex.encode()
             keys = [*map(key_of, chunk), self._mark_key]
-            client.eval(KEEP_NEWEST, len(keys), *keys, *chunk.values(), mark)
+            sealed = [secret.seal(name, value) for name, value in zip(keys, chunk.values(), strict=False)]
+            client.eval(KEEP_NEWEST, len(keys), *keys, *sealed, mark)
             self._mark = mark
             metrics.LATEST_WRITTEN.inc(len(chunk))
             with self._lock:
@@ -257,7 +293,7 @@ def key_of(key: Key) -> str:
 
 
 def packed(made_at: "datetime | str", answer: str) -> bytes:
-    """Value in Redis: when it was made, in microseconds since 1970, then the answer."""
+    """When it was made, in microseconds since 1970, then the answer; in Redis it is followed by its seal."""
     from datetime import datetime
 
     at = datetime.fromisoformat(made_at) if isinstance(made_at, str) else made_at

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import SPECS
-from feature_repo.redis_server import running_redis
+from feature_repo.redis_server import redis_url, running_redis
 from feature_repo.retrieval import materialize
 from feature_repo.update import update_regimes, update_technical, update_windows
 from lake import calendars
@@ -54,7 +54,7 @@ def copied(settings: "Settings", folder: Path, *, port: int | None = None) -> Ho
     """Copy a home; with a port of its own for Redis, what was said in it is left behind."""
     left = shutil.ignore_patterns("redis") if port is None else BESIDE
     shutil.copytree(settings.home, folder, ignore=left)
-    moved = {"home": folder} | ({} if port is None else {"redis_port": port})
+    moved = {"home": folder, "redis_url": redis_url(settings) if port is None else None}
     return Home.at(settings.model_copy(update=moved))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 
+from feature_repo.redis_server import redis_url
 from lake.port_testing import free_port
 from serving.launch import serve_command, serve_environment
 
@@ -38,7 +39,9 @@ def copied_home(settings: "Settings", folder: Path, **changes: Any) -> "Settings
         Settings that differ, beside the home and the port.
     """
     shutil.copytree(settings.home, folder, ignore=NOT_SHARED)
-    return settings.model_copy(update={"home": folder, "port": free_port(), **changes})
+    return settings.model_copy(
+        update={"home": folder, "port": free_port(), "redis_url": redis_url(settings), **changes}
+    )
 
 
 @dataclass

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lake.port_testing import free_port
 from lake.settings import Settings, settings
 
 
@@ -16,7 +15,6 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
 
     def __enter__(self) -> Settings:
         self._before = {name: os.environ.get(name) for name in self._environment}
@@ -37,7 +35,6 @@ class Home:
         return {
             "QUANTLAKE_HOME": str(self.folder),
             "QUANTLAKE_EXPERIMENT": "test",
-            "QUANTLAKE_REDIS_PORT": str(self.port),
             "DAGSTER_HOME": str(self.folder / "dagster"),
         }
 

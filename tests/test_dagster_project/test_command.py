@@ -1,7 +1,6 @@
 """The command as a person meets it: every mistake is one sentence, never a traceback."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.redis_server import Places
+from feature_repo.redis_server.process import peer_pid
 from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
@@ -99,8 +100,7 @@ def environments() -> list[tuple[str, str]]:
 
 
 def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_path: Path):
-    redis_port = free_port()
-    ports = {"QUANTLAKE_PORT": str(free_port()), "QUANTLAKE_REDIS_PORT": str(redis_port)}
+    ports = {"QUANTLAKE_PORT": str(free_port())}
     process = subprocess.Popen(
         [sys.executable, "-c", "from dagster_project.cli import main; main()", "serve"],
         env=os.environ | {"QUANTLAKE_HOME": str(tmp_path)} | ports,
@@ -114,6 +114,5 @@ def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_pa
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", redis_port)) != 0
+    assert peer_pid(Places.of(Settings(home=tmp_path)).socket) is None
     assert not [pid for pid, environment in environments() if str(tmp_path) in environment]

@@ -24,7 +24,6 @@ from lake.universe import MARKET
 def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
     """A home with technical features, which the environment names."""
     monkeypatch.setenv("QUANTLAKE_HOME", str(settings.home))
-    monkeypatch.setenv("QUANTLAKE_REDIS_PORT", str(settings.redis_port))
     read_settings.cache_clear()
     lake = Lake(settings.tables)
     lake.merge(BARS, tiny_market(["AAA", "BBB", MARKET], 60, 7))

@@ -15,7 +15,9 @@ from redis import Redis
 
 from feature_repo.generations import Rows, publish
 from feature_repo.packing import Layout
+from feature_repo.seals import OnlineKey
 
+KEY = OnlineKey(bytes(range(32)))
 LAYOUT = Layout((("mark", "f8"), ("text", "str")))
 
 
@@ -53,7 +55,7 @@ def write(url: str, how: str, step: int) -> None:
     client.ping()
     DyingSocket.step = step
     for part in [batches] if how == "whole" else [[each] for each in batches]:
-        publish(client, part)
+        publish(client, part, KEY)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from lake.universe import SYMBOLS
 
 
 def feast(settings: Settings, *arguments: str) -> subprocess.Popen:
-    home = {"QUANTLAKE_HOME": str(settings.home), "QUANTLAKE_REDIS_PORT": str(settings.redis_port)}
+    home = {"QUANTLAKE_HOME": str(settings.home)}
     return subprocess.Popen(
         [str(Path(sys.executable).parent / "feast"), *arguments],
         cwd=REPO,

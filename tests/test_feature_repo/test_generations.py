@@ -20,16 +20,16 @@ from feature_repo.generations import (
     Index,
     Rows,
     generation_key,
-    publish,
     read_generation,
     read_index,
     remove,
     row_key,
 )
+from feature_repo.online_testing import external_redis
 from feature_repo.packing import Layout
-from feature_repo.redis_server import running_redis
+from feature_repo.redis_server import connect, running_redis
+from feature_repo.seals import OnlineKey
 from lake.errors import OnlineStoreError
-from lake.port_testing import free_port
 from lake.settings import Settings
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -37,12 +37,16 @@ HOUR = timedelta(hours=1)
 LAYOUT = Layout((("mark", "f8"), ("text", "str")))
 MARK = LAYOUT.getter("mark")
 WRITER = Path(__file__).parent / "killed_writer.py"
+KEY = OnlineKey(bytes(range(32)))
+
+
+def publish(client: Redis, rows: list[Rows], **said: Any) -> Generation:
+    return generations.publish(client, rows, KEY, **said)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(home=tmp_path_factory.mktemp("generations"), redis_port=free_port())
-    with running_redis(settings) as url:
+    with external_redis(tmp_path_factory.mktemp("generations")) as url:
         yield url
 
 
@@ -118,7 +122,7 @@ def overtaken(client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_writer_that_is_overtaken_looks_again(client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     overtaken(client, monkeypatch)
     assert (mark_of(client, "A"), mark_of(client, "B")) == (2.0, 1.0)
-    assert read_index(client, "one").names == ["A", "B"]
+    assert read_index(client, KEY, "one").names == ["A", "B"]
 
 
 def test_without_the_servers_watch_the_older_row_would_win(client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +143,7 @@ def test_writers_that_leave_no_gap_are_said(client: Redis, monkeypatch: pytest.M
     merged = Index.merged
 
     def always_overtaken(index: Index, batch: Rows) -> tuple[Index, list[int]]:
-        client.set(generation_key(), Generation(1).to_bytes())
+        client.set(generation_key(), KEY.seal(generation_key(), Generation(1).to_bytes()))
         return merged(index, batch)
 
     monkeypatch.setattr(Index, "merged", always_overtaken)
@@ -150,10 +154,10 @@ def test_writers_that_leave_no_gap_are_said(client: Redis, monkeypatch: pytest.M
 
 def test_generations_only_grow_and_say_what_they_were_made_from(client: Redis) -> None:
     ahead = Generation(2**60)
-    client.set(generation_key(), ahead.to_bytes())
+    client.set(generation_key(), KEY.seal(generation_key(), ahead.to_bytes()))
     said = publish(client, [rows(["A"], 1.0)], until=AT, versions={"bars": 3})
     assert said.number == ahead.number + 1
-    assert read_generation(client) == said
+    assert read_generation(client, KEY) == said
     assert (said.until, said.versions, said.layouts) == (AT, {"bars": 3}, {"one": LAYOUT.fingerprint.hex()})
 
 
@@ -164,9 +168,9 @@ def test_an_entity_named_twice_is_refused(client: Redis) -> None:
 
 def test_a_view_is_removed_with_all_its_rows_and_no_other(client: Redis) -> None:
     publish(client, [rows(["A", "B*"], 1.0), rows(["A"], 2.0, view="other")])
-    remove(client, ["one"])
+    remove(client, KEY, ["one"])
     assert (mark_of(client, "A"), mark_of(client, "B*"), mark_of(client, "A", "other")) == (None, None, 2.0)
-    assert read_index(client, "one").names == []
+    assert read_index(client, KEY, "one").names == []
 
 
 def test_a_full_server_keeps_what_it_has_and_says_so(client: Redis) -> None:
@@ -180,7 +184,7 @@ def test_a_full_server_keeps_what_it_has_and_says_so(client: Redis) -> None:
 
 def test_a_server_that_goes_away_is_said(settings: Settings) -> None:
     with running_redis(settings) as url:
-        away = Redis.from_url(url, socket_timeout=1)
+        away = connect(url, 1.0)
     with pytest.raises(OnlineStoreError, match=r"was not written.*Run it again"):
         publish(away, [rows(["A"], 1.0)])
 

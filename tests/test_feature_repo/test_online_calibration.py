@@ -13,7 +13,6 @@ from feature_repo.online_views import CALIBRATION
 from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS
@@ -35,7 +34,7 @@ HELD = HeldCalibration(
 def home(settings: Settings) -> Iterator[Settings]:
     settings.feast.mkdir(parents=True)
     (settings.feast / "registry.db").touch()
-    home = settings.model_copy(update={"redis_port": free_port(), "redis_url": None, "online_timeout_ms": 20_000})
+    home = settings.model_copy(update={"redis_url": None, "online_timeout_ms": 20_000})
     with running_redis(home):
         yield home
 
@@ -69,7 +68,7 @@ def test_the_snapshot_has_it_as_well(home: Settings) -> None:
     reader = OnlineReader.open(home, clock=FixedClock(at))
     try:
         reader._source._client.close()
-        nowhere = home.model_copy(update={"redis_port": 1024})
+        nowhere = home.model_copy(update={"redis_url": "redis://127.0.0.1:1024/0"})
         reader._source._client = OnlineReader(nowhere)._source._client
         batch = reader.read(SYMBOLS)
     finally:

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from redis import Redis
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.delta_source import KNOWN_TIME_US
 from feature_repo.online import OnlineBatch
 from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
-from feature_repo.redis_server import running_redis
+from feature_repo.online_testing import emptied
+from feature_repo.redis_server import connect, running_redis
 from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
+from feature_repo.seals import SEAL_BYTES
 from feature_repo.update import update_regimes, update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, WindowSpec, window_hash
 from lake.clock import DEMO_START, FixedClock
@@ -193,17 +194,17 @@ def test_after_a_restatement_online_equals_offline_again(small_lake: Lake, setti
 
 def packed_rows(url: str) -> dict[bytes, bytes]:
     """Every packed row, without the generation that wrote it."""
-    with Redis.from_url(url) as server:
+    with connect(url, 20.0) as server:
         keys = sorted(key for key in server.scan_iter() if b"#" not in key)
-        return {key: value[:32] + value[40:] for key, value in zip(keys, server.mget(keys), strict=True)}
+        return {key: value[:32] + value[40:-SEAL_BYTES] for key, value in zip(keys, server.mget(keys), strict=True)}
 
 
 def test_feast_materialises_the_same_bytes_as_we_do(small_lake: Lake, settings: Settings, redis: str) -> None:
     assign(small_lake, DEMO_START, ["AAA"])
     materialize(small_lake, settings, DEMO_START)
     ours = packed_rows(redis)
-    with Redis.from_url(redis) as server:
-        server.flushall()
+    with connect(redis, 20.0) as server:
+        emptied(server)
     store = feature_store(settings, url=redis, tables=small_lake.root)
     store.materialize(datetime(1990, 1, 1, tzinfo=UTC), DEMO_START)
     assert packed_rows(redis) == ours
@@ -253,8 +254,8 @@ def test_what_is_served_says_its_versions_and_keeps_them_readable(
 
 def test_a_server_that_lost_everything_is_filled_again(small_lake: Lake, settings: Settings, redis: str) -> None:
     materialize(small_lake, settings, DEMO_START)
-    with Redis.from_url(redis) as server:
-        server.flushall()
+    with connect(redis, 20.0) as server:
+        emptied(server)
     with pytest.raises(NotReadyError):
         OnlineReader(settings).symbols()
     assert not materialize(small_lake, settings, DEMO_START).skipped

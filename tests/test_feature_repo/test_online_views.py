@@ -16,15 +16,15 @@ from feature_repo.generations import Generation, read_generation, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_rows import newest_rows
 from feature_repo.online_store import KINDS, entity_keys, entity_name, layout_of
-from feature_repo.online_testing import AT, DAY, SYMBOLS, close_of, store_generation
+from feature_repo.online_testing import AT, DAY, SYMBOLS, close_of, emptied, store_generation
 from feature_repo.online_views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
 from feature_repo.packing import kind_of
-from feature_repo.redis_server import embedded_url, running_redis
+from feature_repo.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import feature_store, materialize, online
+from feature_repo.seals import OnlineKey
 from feature_repo.windows import FORECAST_V1
 from lake.clock import ReplayClock
 from lake.errors import SchemaError, UnknownNameError
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import STRATEGY_ASSIGNMENTS
@@ -35,7 +35,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = Settings(home=tmp_path_factory.mktemp("server"), redis_port=free_port())
+    server = Settings(home=tmp_path_factory.mktemp("server"))
     with running_redis(server):
         yield embedded_url(server)
 
@@ -49,8 +49,8 @@ def home(settings: Settings, url: str) -> Settings:
 
 @pytest.fixture
 def redis(url: str) -> Iterator[Redis]:
-    with Redis.from_url(url) as client:
-        client.flushall()
+    with connect(url, 20.0) as client:
+        emptied(client)
         yield client
 
 
@@ -95,7 +95,7 @@ def differences(home: Settings, redis: Redis) -> int:
         expected = newest_rows(lake, STRATEGY, until, lake.version(STRATEGY_ASSIGNMENTS))
         found = online_marks(redis, expected["symbol"].to_list())
         different += sum(a != b for a, b in zip(found, expected["confidence"].to_list(), strict=True))
-    assert read_generation(redis).until == until
+    assert read_generation(redis, OnlineKey.of(home)).until == until
     return different
 
 
@@ -146,7 +146,7 @@ def test_a_later_materialisation_is_not_taken_back_by_an_earlier_one(home: Setti
     store_generation(lake, 0)
     materialize(lake, home, store_generation(lake, 1))
     assert materialize(lake, home, close_of(0)).skipped
-    assert read_generation(redis).until == close_of(1)
+    assert read_generation(redis, OnlineKey.of(home)).until == close_of(1)
 
 
 def test_symbols_can_be_asked_for_in_one_line(home: Settings, redis: Redis) -> None:

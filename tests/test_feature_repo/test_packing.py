@@ -154,12 +154,12 @@ def test_the_layout_is_the_documented_one_byte_by_byte() -> None:
     layout = Layout((("close", "f8"), ("name", "str")))
     at = EPOCH + timedelta(seconds=1)
     (packed,) = layout.pack(frame_of(layout, [{"event_time": at, "known_time": at, "close": None, "name": "KO"}]), 7)
-    header = b"QLR1" + struct.pack("<I", 72) + layout.fingerprint + struct.pack("<qqq", 1_000_000, 1_000_000, 7)
+    header = b"QLR2" + struct.pack("<I", 88) + layout.fingerprint + struct.pack("<qqq", 1_000_000, 1_000_000, 7)
     nulls, lengths, tail = b"\x01" + b"\0" * 7, struct.pack("<I", 2) + b"\0" * 4, b"KO" + b"\0" * 6
     assert packed[:40] == header
     assert len(header) == HEADER.size == 40
     assert np.isnan(np.frombuffer(packed, "<f8", 1, 40)).all()
-    assert packed[48:] == nulls + lengths + tail
+    assert packed[48:] == nulls + lengths + tail + bytes(16)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from feature_repo.packing import HEADER_FIELDS
 from feature_repo.parity import Difference, compare_stores, withdraw
 from feature_repo.redis_server import connect, running_redis
 from feature_repo.retrieval import OnlineReader, materialize
+from feature_repo.seals import OnlineKey
 from feature_repo.update import update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
@@ -36,12 +37,12 @@ def filled(make_lake: Callable, small_market: Callable, settings: Settings) -> I
         yield lake, server
 
 
-def tamper(server: Redis, symbol: str, feature: str) -> None:
-    """Turn the last bit of one number of the technical view."""
+def tamper(server: Redis, settings: Settings, symbol: str, feature: str) -> None:
+    """Turn the last bit of one number of the technical view, as a writer would that packs it wrong and seals it."""
     key = row_key(TECHNICAL.name, symbol)
     value = bytearray(server.get(key))
     value[HEADER_FIELDS.itemsize + 8 * COLUMNS.index(feature)] ^= 1
-    server.set(key, bytes(value))
+    server.set(key, OnlineKey.of(settings).seal_row(key, bytes(value)))
 
 
 def differing(lake: Lake, settings: Settings) -> dict[tuple[str, str], Difference]:
@@ -62,7 +63,7 @@ def test_what_was_just_materialised_differs_nowhere(filled, settings: Settings) 
 def test_one_bit_of_one_value_is_named_with_its_symbol_and_feature(filled, settings: Settings) -> None:
     """The mutant: a check that cannot see one bit sees nothing."""
     lake, server = filled
-    tamper(server, "BBB", "rsi_14")
+    tamper(server, settings, "BBB", "rsi_14")
     (said,) = compare_stores(lake, settings).differences
     assert (said.view, said.feature, said.mismatch, said.missing, said.extra) == ("technical", "rsi_14", 1, 0, 0)
     right = lake.read_as_of(FEATURES_TECHNICAL, DEMO_START, where=pl.col("symbol") == "BBB")["rsi_14"][-1]
@@ -73,7 +74,8 @@ def test_one_bit_of_one_value_is_named_with_its_symbol_and_feature(filled, setti
 def test_a_row_that_is_gone_is_missing_and_one_that_was_never_known_is_extra(filled, settings: Settings) -> None:
     lake, server = filled
     server.delete(row_key(TECHNICAL.name, "AAA"))
-    server.set(row_key(WINDOW.name, "GHOST"), server.get(row_key(WINDOW.name, "BBB")))
+    ghost, another = row_key(WINDOW.name, "GHOST"), server.get(row_key(WINDOW.name, "BBB"))
+    server.set(ghost, OnlineKey.of(settings).seal_row(ghost, another))
     found = differing(lake, settings)
     assert {name for view, name in found if view == "technical"} == {"event_time", "known_time", *COLUMNS}
     assert all(one.missing == 1 for one in found.values() if one.view == "technical")
@@ -107,7 +109,7 @@ def test_a_table_that_went_on_since_makes_no_difference(filled, settings: Settin
 
 def test_what_is_withdrawn_is_not_served_and_comes_back_right(filled, settings: Settings) -> None:
     lake, server = filled
-    tamper(server, "AAA", "macd")
+    tamper(server, settings, "AAA", "macd")
     server.set(row_key(WINDOW.name, "GHOST"), b"x")
     withdraw(settings)
     assert server.dbsize() == 0

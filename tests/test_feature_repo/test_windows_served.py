@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from feature_repo import update
-from feature_repo.redis_server import connect, running_redis
+from feature_repo.online_testing import emptied
+from feature_repo.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import OnlineBatch, OnlineReader, materialize, training_frame
 from feature_repo.update import update_technical, update_windows
 from feature_repo.windows import FORECAST_V1, Windows, build_windows, window_hash
 from lake.clock import DEMO_START, FixedClock
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS
@@ -30,7 +30,7 @@ NEEDED = FORECAST_V1.sessions + 20
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a home whose embedded Redis runs."""
-    settings = Settings(home=tmp_path_factory.mktemp("served"), redis_port=free_port())
+    settings = Settings(home=tmp_path_factory.mktemp("served"))
     with running_redis(settings):
         yield settings
 
@@ -72,8 +72,8 @@ def served_and_trained(settings: Settings, root: Path, bars: pl.DataFrame):
     lake.merge(BARS, bars)
     update_technical(lake, NOW)
     update_windows(lake, NOW)
-    with connect(f"redis://127.0.0.1:{settings.redis_port}/0", 5.0) as server:
-        server.flushall()
+    with connect(embedded_url(settings), 5.0) as server:
+        emptied(server)
     materialize(lake, settings, DEMO_START)
     batch = OnlineReader(settings, clock=NOW).read(sorted(bars["symbol"].unique()))
     return batch, windows_by_symbol(training_frame(lake, settings, clock=NOW).frame)

@@ -48,8 +48,8 @@ from training.scaling import fit_scaler
 
 START_SECONDS = 20.0
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
-NOBODY = 1_025
-"""A port that no Redis listens on."""
+NOBODY = "redis://127.0.0.1:1025/0"
+"""An address that no Redis listens on."""
 WEIGHTS = {"naive": 0.1, "buy_and_hold": 0.2, "ridge": 0.3, "lstm": 0.4}
 
 
@@ -126,7 +126,7 @@ def home(made_once, featured_lake: Lake, exports: dict[str, Bundle], tmp_path_fa
         made.lake.merge(STRATEGY_ASSIGNMENTS, assignments(made, WEIGHTS))
 
     folder = shutil.copytree(made_once("home", make), tmp_path_factory.mktemp("shared") / "home")
-    settings = Settings(home=folder, redis_port=free_port(), port=free_port(), redis_url=None, online_timeout_ms=8_000)
+    settings = Settings(home=folder, port=free_port(), redis_url=None, online_timeout_ms=8_000)
     mine = Home.at(settings)
     with running_redis(settings):
         materialize(mine.lake, settings, mine.clock.now())
@@ -172,7 +172,7 @@ def logged(settings: Settings) -> LogReader:
 @pytest.fixture(scope="module")
 def aside(home: Home, tmp_path_factory) -> Settings:
     """The home's settings with a folder of its own for log and keys, and no Redis: newest forecasts are in the log."""
-    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("aside"), "redis_port": NOBODY})
+    return home.settings.model_copy(update={"home": tmp_path_factory.mktemp("aside"), "redis_url": NOBODY})
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from feature_repo.online_testing import emptied
 from feature_repo.redis_server import connect, embedded_url, running_redis
-from lake.port_testing import free_port
 from lake.settings import Settings
 from serving.access.callers import Caller
 from serving.access.limits import NOT_COUNTED, UNLIMITED, Limiter
@@ -51,9 +51,7 @@ def said(verdict):
 @pytest.fixture(scope="module")
 def with_redis(tmp_path_factory):
     """Settings of a home whose Redis runs."""
-    settings = Settings(
-        home=tmp_path_factory.mktemp("limits") / "home", redis_port=free_port(), limit_timeout_ms=PATIENT_MS
-    )
+    settings = Settings(home=tmp_path_factory.mktemp("limits") / "home", limit_timeout_ms=PATIENT_MS)
     with running_redis(settings):
         yield settings
 
@@ -169,8 +167,7 @@ def test_an_emptied_redis_counts_from_nothing(with_redis):
     who = caller(name="emptied")
     assert not asked(with_redis, who, 101)[-1].is_allowed
     with connect(embedded_url(with_redis), 5) as client:
-        client.flushdb()
-        client.script_flush()
+        emptied(client)
     assert asked(with_redis, who)[0].is_allowed
 
 

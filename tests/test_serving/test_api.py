@@ -233,7 +233,7 @@ def test_what_cannot_be_computed_is_503_with_the_reason(home, reader, predictor,
 
 
 def test_without_the_online_store_it_says_how_to_start_it(home, predictor):
-    away = OnlineReader(home.settings.model_copy(update={"redis_port": 1024 + 1}))
+    away = OnlineReader(home.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1025/0"}))
     client = client_of(build_app(Predictor(away, predictor.champions, predictor.log, predictor.logged, home.clock)))
     for answer in (ask(client), client.get("/readyz"), client.get("/api/v1/public/symbols")):
         assert answer.status_code == 503

@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from feature_repo.online import OnlineReader
+from feature_repo.redis_server import redis_url
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import RECEIPTS
@@ -39,7 +40,7 @@ def reader(home):
 
 @pytest.fixture
 def predictor(home, reader, tmp_path):
-    own = Settings(home=tmp_path, redis_port=home.settings.redis_port)
+    own = Settings(home=tmp_path, redis_url=redis_url(home.settings))
     made = Predictor(reader, Champions(home.settings), ForecastLog.open(own), LogReader(own), home.clock)
     yield made
     made.close()

@@ -12,13 +12,11 @@ from http.client import HTTPConnection
 import numpy as np
 import psutil
 import pytest
-from redis import Redis
 
 from feature_repo.online import OnlineReader
-from feature_repo.online_testing import Proxy
-from feature_repo.redis_server import PID_FILE, embedded_url, running_redis
+from feature_repo.online_testing import Proxy, emptied
+from feature_repo.redis_server import Places, connect, embedded_url, running_redis
 from feature_repo.retrieval import materialize
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.universe import SYMBOLS
@@ -39,9 +37,9 @@ ANSWERS = 80
 @pytest.fixture(scope="module")
 def own(home, tmp_path_factory):
     """A home of its own beside the shared one, with the default deadlines, whose Redis does not run."""
-    copied = copied_home(home.settings, tmp_path_factory.mktemp("broken") / "home", redis_port=free_port())
+    copied = copied_home(home.settings, tmp_path_factory.mktemp("broken") / "home")
     (copied.home / "online.json").unlink()
-    return Settings(home=copied.home, port=copied.port, redis_port=copied.redis_port, redis_url=None)
+    return Settings(home=copied.home, port=copied.port, redis_url=None)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +89,7 @@ def fill(own, home):
 
 
 def redis_pid(own):
-    return int((own.redis / PID_FILE).read_text())
+    return int(Places.of(own).pid.read_text())
 
 
 @contextmanager
@@ -161,9 +159,9 @@ def test_paused_redis(service, own, home, expected):
 
 
 def test_emptied_redis(service, own, home, expected):
-    with redis_filled(own, home), asked(service, own, expected) as clients, Redis.from_url(embedded_url(own)) as redis:
+    with redis_filled(own, home), asked(service, own, expected) as clients, connect(embedded_url(own), 20.0) as redis:
         is_back(clients, time.monotonic())
-        redis.flushall()
+        emptied(redis)
         stands_in(clients, time.monotonic())
         fill(own, home)
         is_back(clients, time.monotonic())
@@ -183,7 +181,7 @@ def test_killed_redis(service, own, home, expected):
 def test_slow_redis(own, home, expected, served, tmp_path):
     """Behind a proxy that is late: the deadline holds, and the tables answer."""
     aside = Settings(home=tmp_path)
-    with redis_filled(own, home), Proxy(own.redis_port) as proxy:
+    with redis_filled(own, home), Proxy(own) as proxy:
         reader = OnlineReader.open(own.model_copy(update={"redis_url": proxy.url}))
         predictor = Predictor(reader, Champions(own), ForecastLog.open(aside), LogReader(aside), home.clock)
         with served(build_app(predictor)) as url:

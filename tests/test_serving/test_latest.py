@@ -5,10 +5,10 @@ import time
 from datetime import timedelta
 
 import pytest
-from redis import Redis
 
-from feature_repo.redis_server import redis_url, running_redis
-from lake.port_testing import free_port
+from feature_repo.online_testing import emptied
+from feature_repo.redis_server import connect, redis_url, running_redis
+from feature_repo.seals import SEAL_BYTES, OnlineKey
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
@@ -30,7 +30,7 @@ def entry(number=0, symbol="AAPL", kind="served", horizon=1):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    server = Settings(home=tmp_path_factory.mktemp("server"), redis_port=free_port())
+    server = Settings(home=tmp_path_factory.mktemp("server"))
     with running_redis(server) as address:
         yield address
 
@@ -42,15 +42,15 @@ def settings(tmp_path, url):
 
 @pytest.fixture
 def redis(url):
-    with Redis.from_url(url) as client:
-        client.flushall()
+    with connect(url, 20.0) as client:
+        emptied(client)
         yield client
 
 
 @pytest.fixture
 def away(settings):
     """Settings whose Redis does not run."""
-    return settings.model_copy(update={"redis_url": None, "redis_port": free_port()})
+    return settings.model_copy(update={"redis_url": None})
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def number_of(found):
 
 def cached(redis, symbol="AAPL", horizon=1):
     held = redis.get(key_of((symbol, horizon)))
-    return None if held is None else json.loads(held[17:])["number"]
+    return None if held is None else json.loads(held[17:-SEAL_BYTES])["number"]
 
 
 def test_what_is_logged_reaches_redis_and_is_answered_from_there(latest, log, redis):
@@ -95,13 +95,13 @@ def test_an_older_forecast_never_takes_the_place_of_a_newer_one(latest, log, red
 def test_without_the_comparison_an_older_forecast_would_win(redis):
     """The mutant of the test above: the same writes, the guard taken out of the script."""
     keys = [key_of(("AAPL", 1)), "mark"]
-    unguarded = KEEP_NEWEST.replace("tonumber(held) < ", "tonumber(held) ~= ")
+    unguarded = KEEP_NEWEST.replace("at < ", "at ~= ")
     assert unguarded != KEEP_NEWEST
     for script, left in ((KEEP_NEWEST, 5), (unguarded, 4)):
         redis.delete(*keys)
         for number in (5, 4):
             made = entry(number)
-            redis.eval(script, 2, *keys, packed(made.row["made_at"], made.answer), b"mark")
+            redis.eval(script, 2, *keys, packed(made.row["made_at"], made.answer) + bytes(SEAL_BYTES), b"mark")
         assert cached(redis) == left
 
 
@@ -117,13 +117,14 @@ def test_a_challengers_forecast_is_never_answered(latest, log, redis, settings):
 def test_what_redis_loses_comes_back(latest, log, redis):
     log.write([entry(n, symbol) for n, symbol in enumerate(("AAPL", "KO", "GE"))])
     until(lambda: cached(redis, "GE") == 2)
-    redis.flushall()
+    emptied(redis)
     until(lambda: [cached(redis, symbol) for symbol in ("AAPL", "KO", "GE")] == [0, 1, 2])
 
 
 def test_what_a_killed_process_did_not_hand_over_is_handed_over_by_the_next(settings, log, redis):
     log.write([entry(1)])
-    redis.set(key_of(("AAPL", 1)), packed(MADE_AT, '{"number": 0}'))
+    name = key_of(("AAPL", 1))
+    redis.set(name, OnlineKey.of(settings).seal(name, packed(MADE_AT, '{"number": 0}')))
     after = LatestForecasts(settings, LogReader(settings))
     after.start(log)
     until(lambda: cached(redis) == 1)
@@ -152,7 +153,7 @@ def test_what_redis_did_not_take_is_answered_from_memory_until_it_does(away, log
     waiting.start(log)
     log.write([entry(1)])
     until(lambda: waiting.newest("AAPL", 1) is not None)
-    with running_redis(away), Redis.from_url(redis_url(away)) as client:
+    with running_redis(away), connect(redis_url(away), 20.0) as client:
         until(lambda: cached(client) == 1)
         assert waiting.newest("AAPL", 1).source == "cache"
     waiting.close()

@@ -23,14 +23,14 @@ from serving.stored.log_reading import LogReader
 from serving.testing.door import client_of
 
 PUBLIC = "/api/v1/public"
-NOBODY = 1_025
+NOBODY = "redis://127.0.0.1:1025/0"
 """A port that no Redis listens on."""
 
 
 @pytest.fixture
 def settings(home, tmp_path):
     """The home's settings, with a lake of forecasts, a log and keys of their own, and no cache."""
-    return home.settings.model_copy(update={"home": tmp_path, "redis_port": NOBODY})
+    return home.settings.model_copy(update={"home": tmp_path, "redis_url": NOBODY})
 
 
 @pytest.fixture(scope="module")

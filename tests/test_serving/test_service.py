@@ -232,10 +232,9 @@ def test_importing_the_service_keeps_nothing_out_of_this_process(mine):
 
 
 def test_its_environment_carries_the_settings_and_no_telemetry(tmp_path):
-    settings = Settings(home=tmp_path, port=4567, redis_port=4568, engine_threads=2, redis_url="redis://127.0.0.1:1/0")
+    settings = Settings(home=tmp_path, port=4567, engine_threads=2, redis_url="redis://127.0.0.1:1/0")
     environment = serve_environment(settings)
     assert environment["QUANTLAKE_HOME"] == str(tmp_path)
-    assert environment["QUANTLAKE_REDIS_PORT"] == "4568"
     assert environment["REDIS_URL"] == "redis://127.0.0.1:1/0"
     assert environment["BENTOML_DO_NOT_TRACK"] == "true"
     assert (
