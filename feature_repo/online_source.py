@@ -37,7 +37,7 @@ class Part:
     held
         Those that are there.
     words
-        Headers of these, see `feature_repo.packing.Layout.checked`.
+        Headers of these, see `feature_repo.packing.Layout.words`.
     """
 
     values: Values
@@ -161,7 +161,7 @@ class OnlineSource:
         return raw
 
     def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
-        """Part one flat answer by view, and refuse rows of other columns and gaps that what is loaded does not have."""
+        """Part one flat answer by view, and refuse gaps that what is loaded does not have."""
         parts, at = [], 1
         for view, names in asked:
             values = raw[at : at + len(names)]
@@ -169,10 +169,7 @@ class OnlineSource:
             if loaded and len(held) < len(values):
                 gaps = [key for key, value in zip(keys[at:], values, strict=False) if value is None]
                 self._require_missing(view, gaps, loaded)
-            words = view.layout.checked(held)
-            if words is None:
-                raise UnusableError(f"Redis holds rows of view '{view.name}' in another layout")
-            parts.append(Part(values, held, words))
+            parts.append(Part(values, held, view.layout.words(held)))
             at += len(names)
         return parts
 

@@ -113,6 +113,8 @@ class Verification:
                 if value is None or last.values.get(name) == value:
                     continue
                 if _is_current(key, name, value, view, last):
+                    if not view.layout.accepts(value):
+                        raise UnusableError(f"Redis holds rows of view '{view.name}' in another layout")
                     last.remember(name, value)
                 else:
                     bad.append(name)
