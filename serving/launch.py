@@ -4,8 +4,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from serving.access.exposure import require_safe_address
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,6 +24,7 @@ def serve_command(configured: "Settings") -> list[str]:
         If other machines could reach the address and keys or TLS are not there, or the hosts that it is to answer to
         cannot be used.
     """
+    from serving.access.exposure import require_safe_address
     from serving.access.hosts import Hosts
 
     require_safe_address(configured)

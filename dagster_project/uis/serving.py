@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 LOOPBACK = "127.0.0.1"
-DRAIN_SECONDS = 3
+DRAIN_SECONDS = 1
 
 
 def serve(app: "ASGIApp", settings: "Settings", port: int, secret: str) -> None:

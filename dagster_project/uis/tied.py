@@ -8,7 +8,7 @@ import sys
 
 from serving.supervision.lifeline import end_with_parent
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.0
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from dagster_project.home import prepare_home
 from dagster_project.processes import child, heed_signals
 from dagster_project.servers import LOOPBACK, running_server, until_interrupt
 from dagster_project.uis.credentials import VARIABLE, api_key, key_file, link_secret
+from dagster_project.uis.kernel import write_spec
 from dagster_project.uis.private_folder import socket_folder
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ def lab(settings: "Settings", console: "Console", port: int = LAB_PORT) -> None:
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
     # Other hosts are refused, and kernels are asked over unix sockets: whoever reaches a kernel's port runs code.
     command += ["--ServerApp.allow_remote_access=False", "--KernelManager.transport=ipc"]
+    write_spec(specs := settings.home / "run" / "jupyter")
     token = secrets.token_urlsafe(24)
     home = {
         "QUANTLAKE_HOME": str(settings.home),
         "JUPYTER_TOKEN": token,  # in the environment: arguments are visible to every user
         "JUPYTER_RUNTIME_DIR": str(socket_folder(settings)),
+        "JUPYTER_PATH": str(specs),
     }
     with running_server("jupyter", command, home, settings, port, "/lab") as (address, process):
         console.print(f"Jupyter is at [bold]{address}/lab?token={token}[/bold].")

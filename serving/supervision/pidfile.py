@@ -52,7 +52,8 @@ class Process:
         """Whether that very process runs; False for another process with the same id, and for a zombie."""
         with suppress(psutil.Error):
             found = psutil.Process(self.pid)
-            return abs(found.create_time() - self.started) < SAME_SECONDS and found.status() != psutil.STATUS_ZOMBIE
+            is_same = bool(abs(found.create_time() - self.started) < SAME_SECONDS)
+            return is_same and bool(found.status() != psutil.STATUS_ZOMBIE)
         return False
 
 

@@ -15,7 +15,7 @@ from lake.errors import ConfigError
 if TYPE_CHECKING:
     from lake.settings import Settings
 
-FREE_SECONDS = 5.0
+FREE_SECONDS = 3.0
 """How long a start waits for the sockets of workers that are about to end."""
 LOOK_SECONDS = 0.05
 

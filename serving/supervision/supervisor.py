@@ -22,6 +22,7 @@ from serving.supervision.worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from lake.settings import Settings
 
@@ -70,9 +71,12 @@ class Supervisor:
     ----------
     configured
         Address and number of workers.
+    command
+        Starts a worker, with the number of its socket as a further argument.
     """
 
     configured: "Settings"
+    command: "Sequence[str]" = (sys.executable, "-m", "serving.supervision.worker")
     slots: list[Slot] = field(default_factory=list)
     _has_listened: bool = False
 
@@ -103,7 +107,7 @@ class Supervisor:
         slot.socket = slot.socket or sockets.bound(self.configured)
         number = slot.socket.fileno()
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers_folder(self.configured))}
-        command = [sys.executable, "-m", "serving.supervision.worker", str(number)]
+        command = [*self.command, str(number)]
         slot.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **tied(environment, number))
         slot.started = time.monotonic()
 

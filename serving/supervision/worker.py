@@ -6,12 +6,8 @@ connection waits for its start.
 
 import socket
 import sys
-from typing import TYPE_CHECKING
 
 from serving.supervision.lifeline import end_with_parent
-
-if TYPE_CHECKING:
-    from lake.settings import Settings
 
 BACKLOG = 2_048
 IDLE_SECONDS, DRAIN_SECONDS = 75, 10
@@ -27,26 +23,21 @@ def main() -> None:
     from lake.settings import settings
     from serving.service import ForecastService
 
+    configured = settings()
     config = uvicorn.Config(
-        ForecastService.to_asgi(is_main=True),
+        ForecastService.to_asgi(is_main=True),  # type: ignore[attr-defined]  # the decorator made a service of the class
         backlog=BACKLOG,
         log_config=None,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        **_tls(settings()),
+        ssl_certfile=configured.tls_certificate,
+        ssl_keyfile=configured.tls_key,
     )
     server = uvicorn.Server(config)
     server.run(sockets=[inherited])
     if not server.started:
         sys.exit("The worker could not start; what it met is above.")
-
-
-def _tls(configured: "Settings") -> dict[str, str]:
-    """Options that make it speak TLS, where there is a certificate."""
-    if configured.tls_certificate is None:
-        return {}
-    return {"ssl_certfile": str(configured.tls_certificate), "ssl_keyfile": str(configured.tls_key)}
 
 
 if __name__ == "__main__":
