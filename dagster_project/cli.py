@@ -90,25 +90,25 @@ def serve() -> None:
 @app.command()
 def ui() -> None:
     """Show the Dagster UI on 127.0.0.1:3001, with schedules, sensors and backfills."""
-    from dagster_project import servers
+    from dagster_project.uis import verbs
 
-    servers.ui(settings(), console)
+    verbs.ui(settings(), console)
 
 
 @app.command()
 def mlflow() -> None:
     """Show MLflow's tracking UI on 127.0.0.1:5000."""
-    from dagster_project import servers
+    from dagster_project.uis import verbs
 
-    servers.mlflow(settings(), console)
+    verbs.mlflow(settings(), console)
 
 
 @app.command()
 def lab() -> None:
     """Open Jupyter with the notebooks on 127.0.0.1:8888."""
-    from dagster_project import servers
+    from dagster_project.uis import verbs
 
-    servers.lab(settings(), console)
+    verbs.lab(settings(), console)
 
 
 app.command()(update.update)

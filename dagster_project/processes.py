@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lake.errors import NotReadyError
+from serving.supervision.lifeline import tied
 
 GRACE_SECONDS = 20.0
+LOOK_SECONDS = 0.2
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a verb to stop."""
 
@@ -28,7 +30,8 @@ def executable(name: str) -> str:
 def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a session of its own while the block lasts, and end everything it started after it.
 
-    Its output goes to `log`, so that the terminal stays readable.
+    Its output goes to `log`, so that the terminal stays readable. It can notice the end of this process, see
+    `serving.supervision.lifeline`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     process = None
@@ -37,10 +40,10 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
             with _signals_held_back():
                 process = subprocess.Popen(
                     list(command),
-                    env={**os.environ, **environment},
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    **tied({**os.environ, **environment}),
                 )
             yield process
         finally:
@@ -109,13 +112,15 @@ def heed_signals() -> None:
         signal.signal(number, leave)
 
 
-def wait_for_interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Wait until Ctrl-C, SIGTERM or the end of the process; leave quietly in each case."""
+def wait_for_interrupt(*processes: subprocess.Popen[bytes]) -> int | None:
+    """Wait until Ctrl-C, SIGTERM or the end of a process; return the exit code of the process that ended, if any."""
     heed_signals()
     try:
-        process.wait()
+        while all(process.poll() is None for process in processes):
+            time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
-        return
+        return None
+    return next(process.returncode for process in processes if process.returncode is not None)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,34 +1,31 @@
-"""The verbs that keep something running until Ctrl-C: the endpoint, the Dagster UI, MLflow, Jupyter."""
+"""The endpoint as a verb that runs until Ctrl-C, and what all such verbs share; the web UIs are in `uis.verbs`."""
 
 import json
-import os
-import secrets
 import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from dagster_project.home import prepare_home
-from dagster_project.processes import GRACE_SECONDS, child, executable, heed_signals, wait_for_interrupt, wait_until_up
-from lake.errors import ConfigError
+from dagster_project.processes import GRACE_SECONDS, child, heed_signals, wait_for_interrupt, wait_until_up
+from lake.errors import ConfigError, NotReadyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lake.settings import Settings
 
-ROOT = Path(__file__).parent.parent
-UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 10
+FREE_SECONDS = 3.0
+"""How long a start waits for its port."""
 FOLLOWERS = 6
 """How often the process that follows the registry is started at most while the service runs."""
 REST_SECONDS = 1.0
@@ -48,7 +45,9 @@ def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Po
     local_key(settings)
     command, environment = serve_command(settings), serve_environment(settings)
     address, trusted = local_address(settings), trusting(settings)
-    with _server("endpoint", command, environment, settings, settings.port, "/readyz", address, trusted) as running:
+    with running_server(
+        "endpoint", command, environment, settings, settings.port, "/readyz", address, trusted
+    ) as running:
         yield running
 
 
@@ -72,7 +71,7 @@ def serve(settings: "Settings", console: "Console") -> None:
         console.print(f"  {_curl(settings, address, local_key(settings))}\n", highlight=False, markup=False)
         if missing := _not_ready(address, trusting(settings)):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
-        _until_interrupt(console, process)
+        until_interrupt(console, process)
 
 
 @contextmanager
@@ -91,14 +90,18 @@ def _following_registry(settings: "Settings", console: "Console") -> Iterator[No
 def _keep_following(settings: "Settings", console: "Console", over: threading.Event) -> None:
     """Start the process that follows the registry, again where it ends, and end it when it is over."""
     from serving.launch import follow_registry_command, serve_environment
+    from serving.supervision.lifeline import tied
 
     log = settings.home / "logs" / "registry.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     for start in range(1, FOLLOWERS + 1):
         with log.open("ab") as output:
-            environment = {**os.environ, **serve_environment(settings)}
             process = subprocess.Popen(
-                follow_registry_command(), env=environment, stdout=output, stderr=output, start_new_session=True
+                follow_registry_command(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **tied(serve_environment(settings)),
             )
         while process.poll() is None and not over.wait(REST_SECONDS):
             pass
@@ -136,45 +139,6 @@ def _not_ready(address: str, trusted: ssl.SSLContext | None) -> str:
         return f"{json.load(error)['detail']}"
 
 
-def ui(settings: "Settings", console: "Console") -> None:
-    """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
-    from feature_repo.redis_server import running_redis
-
-    heed_signals()
-    console.print("Starting the Dagster UI ...")
-    home = prepare_home(settings)
-    command = [executable("dagster"), "dev", "-h", LOOPBACK, "-p", str(UI_PORT), "-w", str(ROOT / "workspace.yaml")]
-    with running_redis(settings), _server("ui", command, home, settings, UI_PORT, "/server_info") as (address, process):
-        console.print(f"The Dagster UI is at [bold]{address}[/bold].")
-        _until_interrupt(console, process)
-
-
-def mlflow(settings: "Settings", console: "Console") -> None:
-    """Show MLflow's tracking UI until Ctrl-C."""
-    heed_signals()
-    console.print("Starting MLflow ...")
-    command = [executable("mlflow"), "server", "--host", LOOPBACK, "--port", str(MLFLOW_PORT), "--workers", "1"]
-    command += ["--backend-store-uri", settings.tracking_uri]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    safe = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with _server("mlflow", command, quiet | safe, settings, MLFLOW_PORT, "/health") as (address, process):
-        console.print(f"MLflow is at [bold]{address}[/bold].")
-        _until_interrupt(console, process)
-
-
-def lab(settings: "Settings", console: "Console") -> None:
-    """Open Jupyter on the notebooks until Ctrl-C."""
-    heed_signals()
-    console.print("Starting Jupyter ...")
-    command = [executable("jupyter"), "lab", "--no-browser", f"--ip={LOOPBACK}", f"--port={LAB_PORT}", "--allow-root"]
-    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
-    token = secrets.token_urlsafe(24)
-    home = {"QUANTLAKE_HOME": str(settings.home), "JUPYTER_TOKEN": token}
-    with _server("jupyter", command, home, settings, LAB_PORT, "/lab") as (address, process):
-        console.print(f"Jupyter is at [bold]{address}/lab?token={token}[/bold].")
-        _until_interrupt(console, process)
-
-
 def free_port() -> int:
     """A port of the loopback address that nothing listens on."""
     with socket.socket() as probe:
@@ -184,7 +148,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _server(
+def running_server(
     name: str,
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -194,11 +158,23 @@ def _server(
     at: str = "",
     trusted: ssl.SSLContext | None = None,
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    with socket.socket() as probe:
-        if probe.connect_ex((LOOPBACK, port)) == 0:
-            raise ConfigError(
-                f"Something already listens on {LOOPBACK}:{port}. Stop it first; two servers cannot share it."
-            )
+    """Run a server while the block lasts, from when it answers on; gives its address and process.
+
+    Parameters
+    ----------
+    name
+        Of its log file.
+    ready
+        Path that is asked until there is an answer, of whatever status.
+    at, trusted
+        Its address where that is not plain HTTP on loopback, and what its certificate is checked with.
+
+    Raises
+    ------
+    ConfigError
+        If something listens on its port already.
+    """
+    _require_free(port)
     log = settings.home / "logs" / f"{name}.log"
     address = at or f"http://{LOOPBACK}:{port}"
     with child(command, environment, log) as process:
@@ -206,7 +182,32 @@ def _server(
         yield address, process
 
 
-def _until_interrupt(console: "Console", process: "subprocess.Popen[bytes]") -> None:
+def _require_free(port: int) -> None:
+    """Refuse a port that something listens on; a server of ours that was killed takes a second or two to be gone."""
+    deadline = time.monotonic() + FREE_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)):
+                return
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"Something already listens on {LOOPBACK}:{port}. Stop it first; two servers cannot share it."
+            )
+        time.sleep(0.05)
+
+
+def until_interrupt(console: "Console", *processes: "subprocess.Popen[bytes]") -> None:
+    """Wait for Ctrl-C or SIGTERM.
+
+    Raises
+    ------
+    NotReadyError
+        If one of the processes ends by itself.
+    """
     console.print("Ctrl-C stops it, with everything it started.")
-    wait_for_interrupt(process)
+    if (ended := wait_for_interrupt(*processes)) is not None:
+        raise NotReadyError(
+            f"The server ended by itself with {ended}. Its log is the newest file in the folder `logs` of "
+            "QUANTLAKE_HOME; start it again with the same command."
+        )
     console.print("\nStopping ...")

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         default="",
         description="web pages that may ask, e.g. https://desk.example, with commas between; none when empty",
     )
+    allowed_hosts: str = Field(
+        default="",
+        description="further hosts that the service answers to, e.g. forecasts.example, with commas between; "
+        "loopback, `host` and the certificate's names always count",
+    )
     canary_margin: float = Field(
         default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
     )

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from lake.settings import Settings
 from serving.access.checks import Access
 from serving.access.guard import Guard
+from serving.access.hosts import HostCheck, Hosts
 from serving.batching import Batcher
 from serving.http import arrival, middleware, openapi, problems
 from serving.http.shedding import Shed
@@ -77,7 +78,8 @@ def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", t
     behind: ASGIApp = Guard(middleware.LimitBody(forecasts.Quick(app, framework)))
     behind = CORSMiddleware(behind, **origins) if origins else behind
     measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
-    return Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))
+    shed = Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))
+    return HostCheck(shed, Hosts.of(configured), configured.access_log, configured.slow_ms)
 
 
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:

@@ -4,19 +4,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from serving.access.exposure import require_safe_address
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lake.settings import Settings
 
-TARGET = "serving.service:ForecastService"
 KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
 """What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
-QUIET = ("--do-not-track", "--quiet")
-IDLE_SECONDS, DRAIN_SECONDS = 75, 10
-"""How long an idle connection is kept open, and how long a stop waits for requests under way."""
 
 
 def serve_command(configured: "Settings") -> list[str]:
@@ -27,17 +21,25 @@ def serve_command(configured: "Settings") -> list[str]:
     Raises
     ------
     ConfigError
-        If other machines could reach the address and keys or TLS are not there.
+        If other machines could reach the address and keys or TLS are not there, or the hosts that it is to answer to
+        cannot be used.
     """
+    from serving.access.exposure import require_safe_address
+    from serving.access.hosts import Hosts
+
     require_safe_address(configured)
-    address = ["--host", configured.host, "--port", str(configured.port)]
-    patience = ["--timeout-keep-alive", str(IDLE_SECONDS), "--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
-    return [sys.executable, "-m", "bentoml", "serve", TARGET, *address, *_tls(configured), *patience, *QUIET]
+    Hosts.of(configured)  # refuses names that cannot be used
+    return [sys.executable, "-m", "serving.supervision"]
 
 
 def bentoml_home(configured: "Settings") -> "Path":
-    """Folder of BentoML's own, one for each address: at its start it empties a part that running workers write to."""
+    """Folder of BentoML's own, one for each port: the supervisor empties a part of it that running workers write to."""
     return configured.home / "bentoml" / str(configured.port)
+
+
+def numbers_folder(configured: "Settings") -> "Path":
+    """Folder in which the workers of one endpoint share their metrics; the supervisor empties it at its start."""
+    return bentoml_home(configured) / "prometheus_multiproc_dir"
 
 
 def follow_registry_command() -> list[str]:
@@ -74,11 +76,3 @@ def keep_out_training() -> None:
     """
     for name in KEPT_OUT:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-
-
-def _tls(configured: "Settings") -> list[str]:
-    """The options that make it speak TLS, where there is a certificate."""
-    if configured.tls_certificate is None:
-        return []
-    files = {"--ssl-certfile": configured.tls_certificate, "--ssl-keyfile": configured.tls_key}
-    return [text for option, path in files.items() for text in (option, str(path))]

@@ -21,6 +21,7 @@ from lake.store import Lake
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office
 from serving.deployment.record import serving_file
+from serving.supervision.lifeline import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,7 @@ def main() -> None:
 
     The number of that process is the only argument, because it may be gone before this one has loaded its libraries.
     """
+    end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     stop, parent = threading.Event(), int(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -134,6 +134,14 @@ NOT_JSON = Kind(
     "The body was not announced as JSON, so it was not read as such.",
     "Send the header 'content-type: application/json'.",
 )
+WRONG_HOST = Kind(
+    "wrong-host",
+    421,
+    "Wrong host",
+    "The header `Host` names another host than this endpoint, or is missing, so the request was not meant for it: a "
+    "page of a stranger can lead a browser here under a name of its own.",
+    "Ask under a name that the detail lists. Behind a proxy, name the host in QUANTLAKE_ALLOWED_HOSTS and start anew.",
+)
 HEAD_TOO_LARGE = Kind(
     "head-too-large",
     431,
@@ -246,6 +254,7 @@ KINDS: tuple[Kind, ...] = (
     MODEL_REFUSED,
     TOO_LARGE,
     NOT_JSON,
+    WRONG_HOST,
     HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,
@@ -273,6 +282,6 @@ def kind_named(slug: str) -> Kind:
 def kind_of_status(status: int) -> Kind:
     """Return the kind for a status of which nothing else is known."""
     by_status = {400: BAD_REQUEST, 401: UNAUTHENTICATED, 403: FORBIDDEN, 404: UNKNOWN_ROUTE, 405: WRONG_METHOD}
-    by_status |= {408: TOO_SLOW, 431: HEAD_TOO_LARGE}
+    by_status |= {408: TOO_SLOW, 421: WRONG_HOST, 431: HEAD_TOO_LARGE}
     by_status |= {413: TOO_LARGE, 415: NOT_JSON, 422: INVALID, 429: TOO_MANY_REQUESTS}
     return by_status.get(status, BAD_REQUEST if status < 500 else INTERNAL)  # noqa: PLR2004 - where server errors begin

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from serving.launch import bentoml_home
+from serving.launch import numbers_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -338,8 +338,8 @@ def forget_dead_workers(configured: "Settings") -> None:
 
 
 def shared_folder(configured: "Settings") -> "Path":
-    """Folder that BentoML empties at the start and lets the workers share their numbers in."""
-    return bentoml_home(configured) / "prometheus_multiproc_dir"
+    """Folder in which the workers share their numbers."""
+    return numbers_folder(configured)
 
 
 class _Ours:

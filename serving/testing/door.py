@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
+LOCAL = "http://127.0.0.1"
+"""Address under which tests ask an application in their own process: it refuses names that are not its own."""
+
 
 def headers_of(settings: "Settings") -> dict[str, str]:
     """Headers that show the local key of a home, which is made if need be."""
@@ -41,4 +44,4 @@ def client_of(app: "FastAPI", settings: "Settings | None" = None) -> "TestClient
     home = settings or app.state.predictor.logged.configured
     if settings is not None:
         app.state.access = Access(settings)
-    return TestClient(app, raise_server_exceptions=False, headers=headers_of(home))
+    return TestClient(app, LOCAL, raise_server_exceptions=False, headers=headers_of(home))

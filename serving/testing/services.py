@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 START_SECONDS, STOP_SECONDS = 120.0, 30.0
 LOOK_SECONDS, ANSWER_SECONDS = 0.02, 10.0
 LAST_LINES = 5
-NOT_SHARED = shutil.ignore_patterns("redis", "forecast_log*", "forecasts", "receipts", "bentoml", "logs", "*.lock")
+NOT_SHARED = shutil.ignore_patterns(
+    "redis", "forecast_log*", "forecasts", "receipts", "bentoml", "logs", "run", "*.lock"
+)
 
 
 def copied_home(settings: "Settings", folder: Path, **changes: Any) -> "Settings":
     """Copy a home without what was said in it, for a service of its own; the Redis is the shared one.
 
-    Two services must not share a home: BentoML deletes the numbers of the first when the second starts.
+    Two services must not share a home and a port.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ class Service:
 def is_worker(process: "psutil.Process") -> bool:
     """Whether a process answers requests, and is not the one that starts others."""
     try:
-        return "worker.service" in " ".join(process.cmdline())
+        return "serving.supervision.worker" in " ".join(process.cmdline())
     except psutil.Error:  # it has ended, and waits to be noticed
         return False
 

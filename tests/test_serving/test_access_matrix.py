@@ -154,7 +154,7 @@ def path_of(rule: Rule) -> str:
 
 def in_process(app) -> Ask:
     """Ask an application as if from another machine."""
-    client = TestClient(app, raise_server_exceptions=False, client=("192.0.2.7", 5))
+    client = TestClient(app, "http://127.0.0.1", raise_server_exceptions=False, client=("192.0.2.7", 5))
 
     def ask(rule, shown, body):
         if rule.method != WEBSOCKET:

@@ -8,7 +8,7 @@ from serving.app import build_app
 
 
 def test_the_documentation_page_loads_everything_from_this_service():
-    client = TestClient(build_app())
+    client = TestClient(build_app(), "http://127.0.0.1")
     page = client.get("/docs").text
     assert "swagger" in page
     assert not re.findall(r"""(?:src|href)=["']https?://""", page)

@@ -197,7 +197,7 @@ def test_which_requests_get_a_line_is_a_setting(access_log, slow_ms, expected):
         await measured(scope, receive, send)
 
     async def ask():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://here") as asking:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://127.0.0.1") as asking:
             for status in (200, 404):
                 await asking.get(f"/{status}")
 

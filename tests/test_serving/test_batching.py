@@ -262,7 +262,7 @@ def asking(predictor):
     """Return a client of the whole application, in the loop that runs."""
     app = httpx.ASGITransport(build_app(predictor), raise_app_exceptions=False)
     return httpx.AsyncClient(
-        transport=app, base_url="http://here", timeout=30, headers=headers_of(predictor.logged.configured)
+        transport=app, base_url="http://127.0.0.1", timeout=30, headers=headers_of(predictor.logged.configured)
     )
 
 

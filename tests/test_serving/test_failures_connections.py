@@ -68,7 +68,7 @@ def key(app):
 
 def head(key, *, method=b"POST", path=PATH, length=None, more=b""):
     announced = b"content-length: %d\r\n" % length if length is not None else b""
-    line = method + b" " + path + b" HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+    line = method + b" " + path + b" HTTP/1.1\r\nhost: [::1]\r\ncontent-type: application/json\r\n"
     return line + key + announced + more + b"\r\n"
 
 
@@ -120,12 +120,12 @@ def test_the_good_question_is_answered_over_a_plain_socket(address, key):
 NO_HTTP = [
     b"\r\n\r\n\r\nx\r\n\r\n", b"hello\r\n\r\n", b"GET\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 400,
-    b"GET / HTTP/9.9\r\nhost: a\r\n\r\n", b"GET / HTTP/1.1\r\nhost a\r\n\r\n", b"GET / HTTP/1.1\r\n: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n", b"G\0T / HTTP/1.1\r\nhost: a\r\n\r\n", b"\0" * 200,
-    b"GET /\xff\xfe HTTP/1.1\r\nhost: a\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n",
+    b"GET / HTTP/9.9\r\nhost: [::1]\r\n\r\n", b"GET / HTTP/1.1\r\nhost a\r\n\r\n", b"GET / HTTP/1.1\r\n: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nhost: [::1]\r\n folded: b\r\n\r\n", b"G\0T / HTTP/1.1\r\nhost: [::1]\r\n\r\n", b"\0" * 200,
+    b"GET /\xff\xfe HTTP/1.1\r\nhost: [::1]\r\n\r\n", b"GET / HTTP/1.1\r\nhost: [::1]\r\nx: a\0b\r\n\r\n",
     b"*1\r\n$4\r\nPING\r\n\r\n",
-    b"GET http://[ HTTP/1.1\r\nhost: a\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n",
+    b"GET http://[ HTTP/1.1\r\nhost: [::1]\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\nhost: [::1]\r\n\r\n",
 ]  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def test_a_question_before_a_broken_one_is_still_answered(address, key):
 
 
 IDLE_SECONDS = 1
-CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 async def reading(scope, receive, send):
@@ -337,7 +337,11 @@ def test_what_follows_a_body_without_end_ends_the_connection(answered, endless):
 
 @pytest.mark.parametrize(
     ("begun", "drip"),
-    [(b"", b"\r\n"), (b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9999\r\n\r\n", b"x"), (CHUNKED, b"1\r\nx\r\n")],
+    [
+        (b"", b"\r\n"),
+        (b"POST / HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 9999\r\n\r\n", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+    ],
     ids=["no request", "a body that is not wanted", "chunks that are not wanted"],
 )
 def test_dripping_does_not_prolong_a_connection(begun, drip):
@@ -368,6 +372,6 @@ def test_what_is_left_of_a_refused_question_may_not_take_as_long_as_the_next_one
 def test_a_refused_question_may_be_finished_and_another_one_asked():
     with listening(refusing, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
         for _ in range(3):
-            connection.sendall(b"\r\nPOST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n")
+            connection.sendall(b"\r\nPOST / HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 3\r\n\r\n")
             assert statuses(connection.recv(1_000)) == [401]
             connection.sendall(b"abc")

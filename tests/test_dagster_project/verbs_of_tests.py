@@ -1,0 +1,33 @@
+"""A verb on ports of a test, as a process: ``verbs_of_tests.py serve|demo|ui|mlflow|lab PORT``.
+
+``demo`` is the part of the demo that listens: Redis, and the service on a port of its own, without the minutes of
+training in front.
+"""
+
+import signal
+import sys
+
+from dagster_project import servers
+from dagster_project.commands.console import console
+from lake.settings import settings
+
+
+def main() -> None:
+    verb, port = sys.argv[1], int(sys.argv[2])
+    configured, said = settings(), console(soft_wrap=True)
+    if verb == "serve":
+        servers.serve(configured, said)
+    elif verb == "demo":
+        from feature_repo.redis_server import running_redis
+
+        with running_redis(configured), servers.forecast_service(configured):
+            said.print("Ctrl-C")
+            signal.sigwait([signal.SIGINT, signal.SIGTERM])
+    else:
+        from dagster_project.uis import verbs
+
+        getattr(verbs, verb)(configured, said, port)
+
+
+if __name__ == "__main__":
+    main()
