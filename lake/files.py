@@ -1,5 +1,6 @@
 """Data files of a table: written, measured and on disk before any commit names them; and which of them to join."""
 
+import io
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import RemoveAction
 
+from lake.digests import digest_of, remember
 from lake.durable import flush
 from lake.spec import TableSpec
 
@@ -43,7 +45,10 @@ class DataFile:
 
 
 def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataFile]:
-    """Write rows as one file, or as one per year, and flush them; no reader sees them before a commit names them."""
+    """Write rows as one file, or as one per year, and flush them; no reader sees them before a commit names them.
+
+    Each file is encoded in memory, so that the digest in its name is that of the bytes meant, not of those on disk.
+    """
     if rows.is_empty():
         return []
     if not spec.by_year:
@@ -53,15 +58,19 @@ def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataF
 
 
 def _write(folder: Path, spec: TableSpec, rows: pl.DataFrame, year: int | None) -> DataFile:
-    name = f"part-{uuid.uuid4()}.parquet"
+    rows = rows.sort([column for column in ORDER if column in spec.names])
+    encoded = io.BytesIO()
+    rows.write_parquet(encoded, compression="zstd", compression_level=1)
+    content = encoded.getbuffer()
+    name = f"part-{uuid.uuid4()}.{digest_of(content)}.parquet"
     path = folder / name if year is None else folder / f"{YEAR}={year}" / name
     if not path.parent.exists():
         path.parent.mkdir()
         flush(folder)
-    rows = rows.sort([column for column in ORDER if column in spec.names])
-    rows.write_parquet(path, compression="zstd", compression_level=1)
+    path.write_bytes(content)
     flush(path)
     flush(path.parent)
+    remember(path)
     return DataFile(
         path=path.relative_to(folder).as_posix(),
         size_bytes=path.stat().st_size,
