@@ -45,6 +45,7 @@ class StoredTable:
     key: tuple[str, ...]
     restates: bool
     files: tuple[str, ...]
+    sizes: tuple[int, ...]
     schema: pa.Schema
 
 
@@ -184,13 +185,14 @@ def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
 
 def describe(table: Any, folder: Path) -> StoredTable:
     """What a table says of itself."""
-    properties = table.metadata().configuration
+    properties, files = table.metadata().configuration, read(folder, table).files
     return StoredTable(
         name=folder.name,
         version=int(table.version()),
         key=tuple(json.loads(properties.get(KEY, "[]"))),
         restates=bool(json.loads(properties.get(RESTATES, "false"))),
-        files=tuple(read(folder, table).paths),
+        files=tuple(files["path"]),
+        sizes=tuple(files["size_bytes"]),
         schema=pa.schema(table.schema().to_arrow()),
     )
 
