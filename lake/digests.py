@@ -15,7 +15,8 @@ from lake.errors import DamagedTableError
 
 HEX = 32
 """Hexadecimal digits kept of a SHA-256: 128 bits, more than any accidental change can match."""
-_NAMED = re.compile(rf"\.([0-9a-f]{{{HEX}}})\.parquet$")
+NAMED_DIGEST = rf"\.([0-9a-f]{{{HEX}}})\.parquet$"
+"""Pattern of a file's name that carries a digest."""
 _THREADS = min(4, os.cpu_count() or 1)
 
 Identity = tuple[int, int, int]
@@ -41,7 +42,7 @@ def digest_of_file(path: str | Path) -> str:
 
 def named_digest(path: str | Path) -> str | None:
     """Digest that a file's name carries; None for a file written before names carried one."""
-    found = _NAMED.search(str(path))
+    found = re.search(NAMED_DIGEST, str(path))
     return found.group(1) if found else None
 
 

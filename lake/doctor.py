@@ -15,7 +15,7 @@ from lake.digests import altered, named_digest
 from lake.durable import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
 from lake.files import data_files
-from lake.pins import pins_in_use
+from lake.pins import InUse, pins_in_use
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -57,7 +57,7 @@ class _Plan(NamedTuple):
     newest: int
 
 
-def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True) -> list[Finding]:
+def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse | None = None) -> list[Finding]:
     """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
 
     Each data file is there, has the size its commit says, begins and ends as Parquet does, and has the digest that its
@@ -67,9 +67,11 @@ def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True) -> list[Findin
     ----------
     is_deep
         Hash every data file, at about a gigabyte a second; otherwise only sizes and ends are looked at.
+    in_use
+        What `lake.pins.pins_in_use` says, for a caller that looks at many tables.
     """
     _require(lake, spec)
-    log = _examine_log(lake.path(spec), _newest_in_use(lake, spec))
+    log = _examine_log(lake.path(spec), _newest_in_use(lake, spec, in_use))
     intent = delta_log.unfinished(lake.path(spec))
     cut_off = [Finding("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
     try:
@@ -118,9 +120,9 @@ def undigested(lake: Lake, spec: TableSpec) -> int:
     return sum(named_digest(path) is None for path in lake.contents(spec).paths)
 
 
-def _newest_in_use(lake: Lake, spec: TableSpec) -> int:
+def _newest_in_use(lake: Lake, spec: TableSpec, in_use: InUse | None = None) -> int:
     """Newest version that a row, a holder or the ledger of commits names: the log must reach at least that far."""
-    named = pins_in_use(lake, unsure=[]).get(spec.name, {})
+    named = (pins_in_use(lake, unsure=[]) if in_use is None else in_use).get(spec.name, {})
     return max([*named, commits.read(lake.path(spec)).newest], default=-1)
 
 

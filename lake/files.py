@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import RemoveAction
 
-from lake.digests import digest_of, remember
+from lake.digests import NAMED_DIGEST, digest_of, remember
 from lake.durable import flush
 from lake.spec import TableSpec
 
@@ -126,6 +126,19 @@ def joinable(files: pl.DataFrame, *, at_least: int, target_bytes: int) -> list[p
     full = (pl.col("size_bytes").cum_sum() // target_bytes).over("year")
     groups = small.filter(pl.len().over("year") >= at_least).with_columns(full.alias("bin"))
     return [group for group in groups.partition_by("year", "bin", maintain_order=True) if group.height > 1]
+
+
+def without_digest(files: pl.DataFrame, *, target_bytes: int) -> list[pl.DataFrame]:
+    """Return groups of the files whose name carries no digest, each to be written anew as one file.
+
+    Parameters
+    ----------
+    files, target_bytes
+        As for `joinable`.
+    """
+    old = files.filter(~pl.col("name").str.contains(NAMED_DIGEST)).sort("year", "first", "path")
+    full = (pl.col("size_bytes").cum_sum() // target_bytes).over("year")
+    return old.with_columns(full.alias("bin")).partition_by("year", "bin", maintain_order=True) if old.height else []
 
 
 def removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:
