@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.commands import audit, features, keys, leaks, models, replay, update, user_data
+from dagster_project.commands import audit, doctor, features, keys, leaks, models, replay, update, user_data
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from lake.errors import QuantlakeError
@@ -114,6 +114,7 @@ def lab() -> None:
 app.command()(update.update)
 app.command()(leaks.leaks)
 app.command()(replay.replay)
+app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
 app.add_typer(models.app, name="models")

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake import delta_log, snapshots
+from lake import commits, delta_log, snapshots
 from lake.delta_log import DAMAGED
+from lake.digests import altered, named_digest
 from lake.durable import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
 from lake.files import data_files
-from lake.pins import pins_in_use
+from lake.pins import InUse, pins_in_use
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -56,18 +57,25 @@ class _Plan(NamedTuple):
     newest: int
 
 
-def examine(lake: Lake, spec: TableSpec) -> list[Finding]:
+def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse | None = None) -> list[Finding]:
     """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
 
-    Each data file is there, has the size its commit says, and begins and ends as Parquet does. What a disk changed
-    inside a file is found only when it is read. Data files behind a damaged checkpoint are looked at by `repair`.
+    Each data file is there, has the size its commit says, begins and ends as Parquet does, and has the digest that its
+    name carries. Data files behind a damaged checkpoint are looked at by `repair`.
+
+    Parameters
+    ----------
+    is_deep
+        Hash every data file, at about a gigabyte a second; otherwise only sizes and ends are looked at.
+    in_use
+        What `lake.pins.pins_in_use` says, for a caller that looks at many tables.
     """
     _require(lake, spec)
-    log = _examine_log(lake.path(spec), _newest_in_use(lake, spec))
+    log = _examine_log(lake.path(spec), _newest_in_use(lake, spec, in_use))
     intent = delta_log.unfinished(lake.path(spec))
     cut_off = [Finding("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
     try:
-        damaged = _examine_data(lake, spec, log.last) if log.last >= 0 else []
+        damaged = _examine_data(lake, spec, log.last, is_deep=is_deep) if log.last >= 0 else []
     except (DamagedTableError, NotReadyError):  # a damaged checkpoint is in the way
         damaged = []
     return [*cut_off * intent.exists(), *log.findings, *(finding for finding, _ in damaged)]
@@ -107,9 +115,15 @@ def _require(lake: Lake, spec: TableSpec) -> None:
         lake.version(spec)  # raises, and says how to make the table
 
 
-def _newest_in_use(lake: Lake, spec: TableSpec) -> int:
-    """Newest version that a row or a holder names: the log must reach at least that far."""
-    return max(pins_in_use(lake, unsure=[]).get(spec.name, {}), default=-1)
+def undigested(lake: Lake, spec: TableSpec) -> int:
+    """Number of data files of the newest version whose name carries no digest: a changed bit in them goes unnoticed."""
+    return sum(named_digest(path) is None for path in lake.contents(spec).paths)
+
+
+def _newest_in_use(lake: Lake, spec: TableSpec, in_use: InUse | None = None) -> int:
+    """Newest version that a row, a holder or the ledger of commits names: the log must reach at least that far."""
+    named = (pins_in_use(lake, unsure=[]) if in_use is None else in_use).get(spec.name, {})
+    return max([*named, commits.read(lake.path(spec)).newest], default=-1)
 
 
 def _examine_log(folder: Path, in_use: int) -> _Log:
@@ -118,10 +132,15 @@ def _examine_log(folder: Path, in_use: int) -> _Log:
         stray = data_files(folder)
         meaning = f"no log names the {sum(_rows(file) for file in stray)} rows of {len(stray)} data files"
         return _Log([Finding("missing log", folder / "_delta_log", meaning)], -1, -1)
-    bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version))}
+    ledger = commits.read(folder)
+    changed = {file.name for file in commits.altered(folder, ledger)}
+    bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version, changed))}
     findings = [Finding(kind, delta_log.entry(folder, v), "its commit cannot be read") for v, kind in bad.items()]
-    torn = {v for v in sums if any(_fault_of_parquet(file) for file in _sums(folder, v))}
+    torn = {v for v in sums if any(_fault_of_parquet(file) or file.name in changed for file in _sums(folder, v))}
     findings += [Finding("torn checkpoint", _sums(folder, v)[0], "the log before it may be gone") for v in sorted(torn)]
+    if ledger.damaged_lines:
+        meaning = f"{ledger.damaged_lines} of its lines cannot be read, so changes of that much of the log go unnoticed"
+        findings.append(Finding("damaged ledger of commits", folder / commits.FILE, meaning))
     good = {version for version in entries if version not in bad}
     starts = sorted({0} & good | {version for version in sums if version not in torn})
     reach = {start: _reach(start, good) for start in starts}
@@ -134,7 +153,7 @@ def _examine_log(folder: Path, in_use: int) -> _Log:
         if v not in entries
     ]
     if in_use > newest:
-        meaning = f"version {in_use} is in use, but the log ends with version {newest}"
+        meaning = f"version {in_use} was committed, but the log ends with version {newest}"
         findings.append(Finding("missing log entry", delta_log.entry(folder, newest + 1), meaning))
     return _Log([*findings, *_examine_pointer(folder, set(sums) - torn)], first, last)
 
@@ -145,12 +164,14 @@ def _reach(start: int, good: set[int]) -> int:
     return start
 
 
-def _fault_of_entry(folder: Path, version: int) -> str | None:
+def _fault_of_entry(folder: Path, version: int, changed: set[str]) -> str | None:
     try:
         done = delta_log.actions(folder, version)
     except ValueError:
         return "torn log entry" if delta_log.entry(folder, version).stat().st_size else "empty log entry"
-    return None if done and all(isinstance(action, dict) for action in done) else "empty log entry"
+    if not done or not all(isinstance(action, dict) for action in done):
+        return "empty log entry"
+    return "altered log entry" if delta_log.entry(folder, version).name in changed else None
 
 
 def _examine_pointer(folder: Path, good_sums: set[int]) -> Iterator[Finding]:
@@ -183,15 +204,18 @@ def _fault_of_parquet(file: Path, size: int | None = None) -> str | None:
     return None if is_whole else "torn"
 
 
-def _examine_data(lake: Lake, spec: TableSpec, version: int) -> list[tuple[Finding, pl.DataFrame]]:
+def _examine_data(
+    lake: Lake, spec: TableSpec, version: int, *, is_deep: bool = True
+) -> list[tuple[Finding, pl.DataFrame]]:
     """Damaged data files of a version, each with its row of the log."""
     found = []
     folder = lake.path(spec)
     files = snapshots.read(folder, snapshots.opened(folder, version, even_gone=True)).files
+    changed = {path for path, _ in altered(files["path"], anew=True)} if is_deep else set[Path]()
     for number, (path, size, rows, first, last) in enumerate(
         files.select("path", "size_bytes", "rows", "first", "last").iter_rows()
     ):
-        if fault := _fault_of_parquet(Path(path), size):
+        if fault := _fault_of_parquet(Path(path), size) or ("altered" if Path(path) in changed else None):
             span = f", of {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
             many = "an unknown number of" if rows is None else rows
             found.append((Finding(f"{fault} data file", Path(path), f"it held {many} rows{span}"), files[number]))
@@ -231,6 +255,7 @@ def _repair_log(lake: Lake, spec: TableSpec, log: _Log, plan: _Plan) -> list[str
         _move(folder, _unnamed(folder, store, log.first), store)
         lost = _told(lake, spec, plan)
         lake.mark_repaired(spec, plan.last, plan.newest)
+    commits.rewrite(folder, log.first)
     intent.unlink()
     flush(intent.parent)
     return lost
@@ -285,7 +310,7 @@ def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataF
         if file in delta_log.added_files(folder, done):
             sources = delta_log.removed_files(folder, done)
             is_same = not any(action["add"]["dataChange"] for action in done if "add" in action)
-            if not is_same or not sources or any(_fault_of_parquet(source) for source in sources):
+            if not is_same or not sources or any(_fault_of_parquet(source) for source in sources) or altered(sources):
                 return None
             return pl.read_parquet(sources, schema=spec.schema, glob=False, hive_partitioning=False)
     return None

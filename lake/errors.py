@@ -8,6 +8,7 @@
     ├── SchemaError          a frame does not fit its table
     ├── TableNotFoundError   a table has no rows yet
     ├── DamagedTableError    a table's log or files are torn, empty or missing
+    ├── DamagedFileError     another file of the home is not what was written
     ├── ConflictError        a row contradicts one that is already stored
     ├── DataQualityError     a table fails its expectations
     ├── FeatureError         a feature cannot be computed
@@ -52,6 +53,10 @@ class TableNotFoundError(QuantlakeError):
 
 class DamagedTableError(QuantlakeError):
     """A table's log or data files are torn, empty or missing."""
+
+
+class DamagedFileError(QuantlakeError):
+    """A file of the home other than a table's is torn, empty, or not what was written."""
 
 
 class ConflictError(QuantlakeError):

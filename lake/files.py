@@ -1,5 +1,6 @@
 """Data files of a table: written, measured and on disk before any commit names them; and which of them to join."""
 
+import io
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import RemoveAction
 
+from lake.digests import NAMED_DIGEST, digest_of, remember
 from lake.durable import flush
 from lake.spec import TableSpec
 
@@ -43,7 +45,10 @@ class DataFile:
 
 
 def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataFile]:
-    """Write rows as one file, or as one per year, and flush them; no reader sees them before a commit names them."""
+    """Write rows as one file, or as one per year, and flush them; no reader sees them before a commit names them.
+
+    Each file is encoded in memory, so that the digest in its name is that of the bytes meant, not of those on disk.
+    """
     if rows.is_empty():
         return []
     if not spec.by_year:
@@ -53,15 +58,19 @@ def write_files(folder: Path, spec: TableSpec, rows: pl.DataFrame) -> list[DataF
 
 
 def _write(folder: Path, spec: TableSpec, rows: pl.DataFrame, year: int | None) -> DataFile:
-    name = f"part-{uuid.uuid4()}.parquet"
+    rows = rows.sort([column for column in ORDER if column in spec.names])
+    encoded = io.BytesIO()
+    rows.write_parquet(encoded, compression="zstd", compression_level=1)
+    content = encoded.getbuffer()
+    name = f"part-{uuid.uuid4()}.{digest_of(content)}.parquet"
     path = folder / name if year is None else folder / f"{YEAR}={year}" / name
     if not path.parent.exists():
         path.parent.mkdir()
         flush(folder)
-    rows = rows.sort([column for column in ORDER if column in spec.names])
-    rows.write_parquet(path, compression="zstd", compression_level=1)
+    path.write_bytes(content)
     flush(path)
     flush(path.parent)
+    remember(path)
     return DataFile(
         path=path.relative_to(folder).as_posix(),
         size_bytes=path.stat().st_size,
@@ -117,6 +126,19 @@ def joinable(files: pl.DataFrame, *, at_least: int, target_bytes: int) -> list[p
     full = (pl.col("size_bytes").cum_sum() // target_bytes).over("year")
     groups = small.filter(pl.len().over("year") >= at_least).with_columns(full.alias("bin"))
     return [group for group in groups.partition_by("year", "bin", maintain_order=True) if group.height > 1]
+
+
+def without_digest(files: pl.DataFrame, *, target_bytes: int) -> list[pl.DataFrame]:
+    """Return groups of the files whose name carries no digest, each to be written anew as one file.
+
+    Parameters
+    ----------
+    files, target_bytes
+        As for `joinable`.
+    """
+    old = files.filter(~pl.col("name").str.contains(NAMED_DIGEST)).sort("year", "first", "path")
+    full = (pl.col("size_bytes").cum_sum() // target_bytes).over("year")
+    return old.with_columns(full.alias("bin")).partition_by("year", "bin", maintain_order=True) if old.height else []
 
 
 def removals(files: pl.DataFrame, *, is_loss: bool) -> list[RemoveAction]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lake import delta_log, snapshots
+from lake import commits, delta_log, snapshots
 from lake.durable import flush
 from lake.files import data_files
 from lake.merging import newest_known
@@ -76,6 +76,8 @@ def clean_log(
         if surplus:  # raises where the checkpoint cannot be read: then nothing is deleted
             snapshots.read(folder, snapshots.opened(folder, max(sums), even_gone=True))
         _delete([] if is_trial else surplus)
+        if surplus and not is_trial:
+            commits.rewrite(folder, max(sums))
     report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
     return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
 

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lake import delta_log
+from lake import commits, delta_log
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.files import YEAR
 from lake.spec import INSTANT
@@ -45,6 +45,7 @@ class StoredTable:
     key: tuple[str, ...]
     restates: bool
     files: tuple[str, ...]
+    sizes: tuple[int, ...]
     schema: pa.Schema
 
 
@@ -93,6 +94,8 @@ class Handle:
         self._oldest: Path | None = None
         self.durable: int | None = None
         """Newest version that this process has put on disk itself."""
+        self._whole: tuple[int, Any] | None = None
+        """Newest version whose log was compared with the ledger, and the snapshot that was."""
 
     def snapshot(self) -> Snapshot:
         """The newest version, read from the log only where there is something new."""
@@ -101,6 +104,23 @@ class Handle:
                 self._refresh()
             assert self._snapshot is not None
             return self._snapshot
+
+    def require_whole(self) -> Snapshot:
+        """The newest version, its log compared with the ledger once.
+
+        Raises
+        ------
+        DamagedTableError
+            If the log ends before the newest commit that is known, or one of its files changed.
+        """
+        with self._lock:
+            snapshot = self.snapshot()
+            if self._whole is None or self._whole[1] is not snapshot:
+                is_further = self._whole is not None and self._whole[0] < snapshot.version
+                since = self._whole[0] if self._whole is not None and is_further else None
+                commits.require_whole(self._folder, since, snapshot.version)
+                self._whole = snapshot.version, snapshot
+            return snapshot
 
     @contextmanager
     def table(self) -> Iterator[Any]:
@@ -165,13 +185,14 @@ def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
 
 def describe(table: Any, folder: Path) -> StoredTable:
     """What a table says of itself."""
-    properties = table.metadata().configuration
+    properties, files = table.metadata().configuration, read(folder, table).files
     return StoredTable(
         name=folder.name,
         version=int(table.version()),
         key=tuple(json.loads(properties.get(KEY, "[]"))),
         restates=bool(json.loads(properties.get(RESTATES, "false"))),
-        files=tuple(read(folder, table).paths),
+        files=tuple(files["path"]),
+        sizes=tuple(files["size_bytes"]),
         schema=pa.schema(table.schema().to_arrow()),
     )
 

@@ -1,10 +1,16 @@
 """A DuckDB connection in which every table of the lake is a view, as it stands or as it was known at an instant."""
 
+import re
 from collections import deque
+from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+from lake import commits, snapshots
 from lake.clock import require_utc
+from lake.digests import require_intact
+from lake.errors import DamagedTableError, NotReadyError
 from lake.files import YEAR
 from lake.snapshots import StoredTable
 from lake.store import Lake
@@ -14,13 +20,69 @@ if TYPE_CHECKING:
 
 _HELD: deque["duckdb.DuckDBPyConnection"] = deque(maxlen=16)
 """DuckDB closes a connection with the last reference to it, even under a query: `connect().sql(...)` would be dead."""
+ASKING = frozenset({"sql", "query", "execute", "table", "view", "from_query"})
+"""Methods of a connection whose first argument names tables."""
+WORD = re.compile(r"\w+")
 
 
-def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.DuckDBPyConnection":
+class LakeConnection:
+    """A DuckDB connection that looks at the tables of a query before it runs.
+
+    Everything a `duckdb.DuckDBPyConnection` has is here. A query that names a damaged table raises `DamagedTableError`
+    with the table, the file and the remedy; the other tables are not affected by it.
+    """
+
+    def __init__(
+        self, connection: "duckdb.DuckDBPyConnection", tables: dict[str, StoredTable], damaged: dict[str, str]
+    ) -> None:
+        self._connection, self._tables, self._damaged = connection, tables, damaged
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._connection, name)
+        if name not in ASKING:
+            return found
+
+        def ask(query: Any, *arguments: Any, **options: Any) -> Any:
+            self._require_intact(query)
+            return found(query, *arguments, **options)
+
+        return ask
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def _require_intact(self, query: Any) -> None:
+        for name in self._named(query):
+            if name in self._damaged:
+                raise DamagedTableError(self._damaged[name])
+            table = self._tables[name]
+            if fault := _missing(table):
+                raise DamagedTableError(fault)
+            require_intact(name, table.files)
+
+    def _named(self, query: Any) -> Collection[str]:
+        """Tables of the lake that a query names; where DuckDB's parser cannot tell, those whose name is in its text."""
+        import duckdb
+
+        if not isinstance(query, str):
+            return []
+        try:
+            parsed = [self._connection.get_table_names(one.query) for one in self._connection.extract_statements(query)]
+        except duckdb.Error:  # e.g. a statement that is none: DuckDB says so itself
+            parsed = [set()]
+        words = {word.lower() for names in parsed for word in names or WORD.findall(query)}
+        return sorted(words & {*self._tables, *self._damaged})
+
+
+def connect(at: datetime | None = None, lake: Lake | None = None) -> LakeConnection:
     """Return a connection with one view per table.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
-    commits. A table without a row yet is an empty view. Times are shown in UTC.
+    commits. A table without a row yet is an empty view; a damaged one is none, and a query that names it says what is
+    wrong. Each file is verified once per process, before the first query that reads it. Times are shown in UTC.
 
     Parameters
     ----------
@@ -29,6 +91,11 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
         stored row, restated ones beside those they replace.
     lake
         Lake to read, by default the one the environment names.
+
+    Raises
+    ------
+    DamagedTableError
+        By a query over a damaged table, naming the file and the command that repairs it.
 
     Examples
     --------
@@ -46,14 +113,54 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> "duckdb.Duc
 
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     connection.execute("SET TimeZone = 'UTC'")
-    for table in (lake or Lake.open()).stored():
-        if table.files:
-            connection.execute(f'CREATE VIEW "{table.name}" AS {_select(table, at)}')
-        else:
-            columns = [name for name in table.schema.names if name != YEAR]
-            connection.register(table.name, table.schema.empty_table().select(columns))
+    tables, damaged = dict[str, StoredTable](), dict[str, str]()
+    for folder in (lake or Lake.open()).folders():
+        try:
+            tables[folder.name] = table = _described(folder)
+            if fault := _missing(table):
+                damaged[folder.name] = fault
+            else:
+                _make_view(connection, table, at)
+        except (DamagedTableError, NotReadyError) as error:
+            damaged[folder.name] = str(error)
+        except duckdb.Error as error:
+            damaged[folder.name] = (
+                f"Table '{folder.name}' is damaged: {str(error).splitlines()[0]}. `quantlake lake doctor "
+                f"{folder.name}` names the file, `quantlake lake repair {folder.name}` goes back to the last good rows."
+            )
     _HELD.append(connection)
-    return connection
+    return LakeConnection(connection, tables, damaged)
+
+
+def _described(folder: Path) -> StoredTable:
+    opened = snapshots.opened(folder)
+    table = snapshots.describe(opened, folder)
+    commits.require_whole(folder, None, table.version)
+    return table
+
+
+def _missing(table: StoredTable) -> str | None:
+    """What is wrong with the files of a table, where one is not there or not of the size its log says."""
+    for path, size in zip(table.files, table.sizes, strict=True):
+        try:
+            found: int | None = Path(path).stat().st_size
+        except FileNotFoundError:
+            found = None
+        if found != size:
+            what = "is missing" if found is None else f"has {found:,} bytes, its log says {size:,}"
+            return (
+                f"Table '{table.name}' is damaged: {path} {what}. `quantlake lake repair {table.name}` takes it out, "
+                "and says what is lost."
+            )
+    return None
+
+
+def _make_view(connection: "duckdb.DuckDBPyConnection", table: StoredTable, at: datetime | None) -> None:
+    if table.files:
+        connection.execute(f'CREATE VIEW "{table.name}" AS {_select(table, at)}')
+    else:
+        columns = [name for name in table.schema.names if name != YEAR]
+        connection.register(table.name, table.schema.empty_table().select(columns))
 
 
 def _select(table: StoredTable, at: datetime | None) -> str:

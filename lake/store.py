@@ -15,12 +15,13 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
-from lake import delta_log, snapshots
+from lake import commits, delta_log, snapshots
 from lake.clock import require_utc
 from lake.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
+from lake.digests import require_intact
 from lake.durable import alone, flush
 from lake.errors import DamagedTableError
-from lake.files import DataFile, joinable, removals, write_files
+from lake.files import DataFile, joinable, removals, without_digest, write_files
 from lake.merging import find_news, newest_known
 from lake.report import Report
 from lake.settings import Settings, settings
@@ -44,9 +45,13 @@ class Lake:
     ----------
     root
         Folder with one Delta table per name.
+    verifies
+        Whether the bytes of a data file are verified before its rows are read. Only who compares all that was read
+        with a record of its own, as the replay of forecasts does, turns it off: it then says which rows changed.
     """
 
     root: Path
+    verifies: bool = True
 
     @classmethod
     def open(cls, configured: Settings | None = None) -> "Lake":
@@ -63,20 +68,25 @@ class Lake:
 
     def version(self, spec: TableSpec) -> int:
         """Version of the newest commit."""
-        return self._handle(spec).snapshot().version
+        return self._newest(spec).version
 
     def versions(self, specs: Sequence[TableSpec]) -> dict[str, int]:
         """Versions of several tables, by name: what a training run or a forecast records about its data."""
         return {spec.name: self.version(spec) for spec in specs}
 
     def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
-        """Parquet files that make up one version of the table, by default the newest."""
-        return self.contents(spec, version).paths
+        """Parquet files that make up one version of the table, by default the newest; their bytes are verified."""
+        paths = self.contents(spec, version).paths
+        self._require_intact(spec, paths)
+        return paths
 
     def contents(self, spec: TableSpec, version: int | None = None) -> Snapshot:
-        """The files of one version, by default the newest, with what the log says is in them."""
+        """The files of one version, by default the newest, with what the log says is in them.
+
+        Their bytes are not looked at; `files`, and all that reads rows, verifies them.
+        """
         if version is None:
-            return self._handle(spec).snapshot()
+            return self._newest(spec)
         return snapshots.read(self.path(spec), snapshots.opened(self.path(spec), version))
 
     def folders(self) -> list[Path]:
@@ -90,7 +100,7 @@ class Lake:
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
-        return _scan(spec, self.files(spec, version))
+        return self._scan(spec, self.contents(spec, version).paths)
 
     def read(self, spec: TableSpec, *, where: pl.Expr | None = None, version: int | None = None) -> pl.DataFrame:
         """Every stored row, restated ones beside those they replace."""
@@ -146,7 +156,7 @@ class Lake:
         files = delta_log.files_of_new_rows(self.path(spec), since_version, until)
         if files is None:
             return None
-        return _scan(spec, [str(file) for file in files]).collect()
+        return self._scan(spec, [str(file) for file in files]).collect()
 
     def append(self, spec: TableSpec, frame: pl.DataFrame, *, batch_id: str) -> Report:
         """Add rows as they were received, once per batch.
@@ -183,7 +193,14 @@ class Lake:
         report = self.report(spec, added=fresh.height, started=started)
         return report if fresh.height else report.having(reason="every row is already stored")
 
-    def compact(self, spec: TableSpec, *, at_least: int = MANY_FILES, target_bytes: int = TARGET_BYTES) -> Report:
+    def compact(
+        self,
+        spec: TableSpec,
+        *,
+        at_least: int = MANY_FILES,
+        target_bytes: int = TARGET_BYTES,
+        is_for_digests: bool = False,
+    ) -> Report:
         """Join small files, year by year; the rows stay the same, and so does every version before.
 
         The joined files stay on disk until `lake.maintenance.vacuum` finds that no version in use names them.
@@ -194,16 +211,24 @@ class Lake:
             Years with fewer small files than this are left alone.
         target_bytes
             About how large a joined file becomes; files of that size are not touched again.
+        is_for_digests
+            Write the files anew whose name carries no digest, however many and large, and no others.
         """
         started = time.perf_counter()
         self.version(spec)  # raises where there is no such table; holding it for writing would make it
         with self.writing(spec) as handle:
-            groups = joinable(handle.snapshot().files, at_least=at_least, target_bytes=target_bytes)
+            files = handle.snapshot().files
+            groups = (
+                without_digest(files, target_bytes=target_bytes)
+                if is_for_digests
+                else joinable(files, at_least=at_least, target_bytes=target_bytes)
+            )
             for group in groups:
-                self._rewrite(spec, handle, group, _scan(spec, group["path"].to_list()).collect())
+                self._rewrite(spec, handle, group, self._scan(spec, group["path"].to_list()).collect())
         joined = sum(group.height for group in groups)
         report = self.report(spec, started=started).having(files_joined=joined, files_written=len(groups))
-        return report if groups else report.having(reason=f"no year has {at_least} small files")
+        reason = "every file has a digest" if is_for_digests else f"no year has {at_least} small files"
+        return report if groups else report.having(reason=reason)
 
     def checkpoint(self, spec: TableSpec) -> None:
         """Sum up the log so far in one durable file, so that opening the table needs no entry before it."""
@@ -240,8 +265,8 @@ class Lake:
 
     def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
         """Rows, version, and first and last event time of a table as it stands."""
-        snapshot = self._handle(spec).snapshot()
-        rows, first, last = snapshot.extent() or snapshots.count(_scan(spec, snapshot.paths))
+        snapshot = self._newest(spec)
+        rows, first, last = snapshot.extent() or snapshots.count(self._scan(spec, snapshot.paths))
         return Report(
             name=spec.name,
             rows=rows,
@@ -268,6 +293,7 @@ class Lake:
                 )
             if not self.exists(spec):
                 self._create(spec)
+            self._newest(spec)  # a log that lost its end would give a version number away twice
             yield self._held(spec)
 
     def _held(self, spec: TableSpec) -> Handle:
@@ -280,10 +306,11 @@ class Lake:
 
     def _sharing_keys(self, spec: TableSpec, snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
         if "event_time" not in spec.key or not rows.height:
-            stored = _scan(spec, snapshot.paths)
+            stored = self._scan(spec, snapshot.paths)
         else:
             first, last = rows.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).row(0)
-            stored = _scan(spec, snapshot.between(first, last)).filter(pl.col("event_time").is_between(first, last))
+            is_near = pl.col("event_time").is_between(first, last)
+            stored = self._scan(spec, snapshot.between(first, last)).filter(is_near)
         return stored.join(rows.lazy().select(spec.key), on=list(spec.key), how="semi", nulls_equal=True).collect()
 
     def _create(self, spec: TableSpec) -> None:
@@ -345,13 +372,22 @@ class Lake:
             for path in [*written, *sorted(folders, reverse=True)]:
                 if path.exists():
                     flush(path)
+            commits.note(self.path(spec), version)
             handle.durable = version
+
+    def _newest(self, spec: TableSpec) -> Snapshot:
+        """The newest version, once its log was compared with what is known to be committed."""
+        return self._handle(spec).require_whole()
 
     def _handle(self, spec: TableSpec) -> Handle:
         return snapshots.handle(self.path(spec), lambda: snapshots.opened(self.path(spec)))
 
+    def _scan(self, spec: TableSpec, files: list[str]) -> pl.LazyFrame:
+        if not files:
+            return spec.empty().lazy()
+        self._require_intact(spec, files)
+        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
 
-def _scan(spec: TableSpec, files: list[str]) -> pl.LazyFrame:
-    if not files:
-        return spec.empty().lazy()
-    return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
+    def _require_intact(self, spec: TableSpec, files: list[str]) -> None:
+        if self.verifies:
+            require_intact(spec.name, files)

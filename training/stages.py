@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lake.clock import FixedClock, ReplayClock
+from lake.digests import digest_of_file
+from lake.digests import forget as forget_verified
 from lake.durable import write_durably
-from lake.errors import NotReadyError
+from lake.errors import DamagedFileError, NotReadyError
 from lake.pins import pin
 from lake.report import Report
 from lake.settings import Settings
@@ -157,6 +159,7 @@ def load_windows(lake: Lake, settings: Settings, experiment: Experiment) -> Wind
 def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
     from feature_repo.retrieval import training_frame
 
+    forget_verified()  # a bit that flipped since this process read a file must not be learnt from
     say("retrieving the training frame through Feast's point-in-time join")
     end = work.experiment.knowledge_end
     retrieved = training_frame(work.lake, work.settings, clock=FixedClock(end))
@@ -172,6 +175,7 @@ def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
         "rows": frame.height,
         "labels": labels.height,
         "versions": versions,
+        "digests": {name: digest_of_file(work.folder / name) for name in (FRAME, TARGETS)},
         "train_until": end.isoformat(),
         "experiment": work.experiment.model_dump(mode="json"),
     }
@@ -258,10 +262,22 @@ def _fit(work: Workspace, say: Say) -> dict[str, Any]:
 
 
 def _windows(work: Workspace) -> WindowSet:
-    work.read(TRAINING_SET)
+    _require_intact(work)
     frame, labels = (pl.read_parquet(work.folder / name) for name in (FRAME, TARGETS))
     first: datetime = frame.select(pl.col("event_time").min()).item()
     return build_window_set(frame, labels, at=sessions_of(work.experiment, first))
+
+
+def _require_intact(work: Workspace) -> None:
+    """Refuse a training set whose files are not those that were retrieved; one without digests is older than they."""
+    for name, digest in work.read(TRAINING_SET).get("digests", {}).items():
+        found = digest_of_file(work.folder / name)
+        if found != digest:
+            raise DamagedFileError(
+                f"The training set {work.folder / name} changed since it was written: its digest is {found}, expected "
+                f"{digest}. Nothing was learnt from it. Delete the folder {work.folder}, and train again with "
+                "`make demo`."
+            )
 
 
 def _parameters(work: Workspace) -> dict[str, dict[str, Any]]:

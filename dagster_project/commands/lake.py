@@ -32,7 +32,7 @@ KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version t
 
 @app.command()
 def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
-    """Name every torn, missing or empty file of a table; the exit code is 1 if there is one."""
+    """Name every torn, missing, empty or altered file of a table; the exit code is 1 if there is one."""
     from lake.doctor import examine
     from lake.errors import NotReadyError
 
@@ -121,10 +121,14 @@ def compact(
     table: AnyTable = None,
     *,
     at_least: Annotated[int, typer.Option(min=2, help="Small files a year must have to be worth it.")] = 16,
+    digests: Annotated[
+        bool, typer.Option("--digests", help="Write only the files anew whose name carries no digest.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Join the small files of a table; rows and versions stay as they are."""
-    _reports([_lake().compact(spec, at_least=at_least) for spec in _specs(table)], as_json=as_json)
+    done = [_lake().compact(spec, at_least=at_least, is_for_digests=digests) for spec in _specs(table)]
+    _reports(done, as_json=as_json)
 
 
 @app.command()

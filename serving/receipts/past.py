@@ -13,6 +13,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online_rows import newest_rows
 from feature_repo.online_views import REGIME, STRATEGY
 from feature_repo.windows import FORECAST_V1, Windows, build_windows
+from lake.digests import altered
 from lake.errors import NotReadyError, QuantlakeError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
 from serving.receipts.findings import Finding
@@ -144,8 +145,8 @@ def suspects(lake: "Lake", spec: "TableSpec", version: int, where: pl.Expr) -> l
         for path, size in files.select("path", "size_bytes").iter_rows()
         if pl.scan_parquet(path, hive_partitioning=False).filter(where).head(1).collect().height
     ]
-    altered = [path for path, size in holding if Path(path).stat().st_size != size]
-    return altered or [path for path, _ in holding]
+    changed = [path for path, size in holding if Path(path).stat().st_size != size or altered([path], anew=True)]
+    return changed or [path for path, _ in holding]
 
 
 def _fault_of(path: Path, size: int) -> str:
@@ -153,6 +154,8 @@ def _fault_of(path: Path, size: int) -> str:
         return "it is missing, so what was read from it cannot be read again"
     if path.stat().st_size != size:
         return f"it has {path.stat().st_size:,} bytes, the log says {size:,}: it was altered"
+    if altered([path], anew=True):
+        return "its bytes are not those whose digest is in its name: it was altered"
     try:
         pl.read_parquet(path, hive_partitioning=False)
     except UNREADABLE as error:

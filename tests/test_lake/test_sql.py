@@ -1,5 +1,8 @@
 """SQL over the lake: every table a view, also as of a time."""
 
+import math
+import struct
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from lake import delta_log
 from lake.clock import DEMO_START
+from lake.errors import DamagedTableError
 from lake.sql import connect
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, MODEL_WINDOWS, QUARANTINE, RAW_BARS
@@ -86,6 +91,92 @@ def test_a_folder_with_a_quote_in_its_name_is_read(tmp_path: Path) -> None:
 def test_times_are_in_utc(lake: Lake) -> None:
     lake.merge(BARS, GOOD)
     assert connect(lake=lake).sql("select max(event_time)::varchar from bars").fetchone() == ("2012-12-31 21:00:00+00",)
+
+
+NAMINGS = (
+    "select sum(close) from bars",
+    "from BARS",
+    'select * from memory.main."bars"',
+    "with all_bars as (from bars) select count(*) from all_bars",
+    "select 1; from bars",
+    "pivot bars on symbol using max(close)",
+    "describe bars",
+    "bars",
+)
+
+
+def harm_log(folder: Path) -> Path:
+    entry = delta_log.entry(folder, 1)
+    entry.write_bytes(entry.read_bytes()[:40])
+    return entry
+
+
+def harm_newest_entry(folder: Path) -> Path:
+    entry = delta_log.entry(folder, delta_log.versions(folder)[-1])
+    entry.unlink()
+    return entry
+
+
+def harm_bit(folder: Path) -> Path:
+    file = next(folder.rglob("part-*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 8
+    file.write_bytes(content)
+    return file
+
+
+def harm_end(folder: Path) -> Path:
+    file = next(folder.rglob("part-*.parquet"))
+    file.write_bytes(file.read_bytes()[:-50])
+    return file
+
+
+def harm_by_removing(folder: Path) -> Path:
+    file = next(folder.rglob("part-*.parquet"))
+    file.unlink()
+    return file
+
+
+EARLY = [(harm, False) for harm in (harm_log, harm_newest_entry, harm_bit, harm_end, harm_by_removing)]
+LATE = [(harm, True) for harm in (harm_bit, harm_end, harm_by_removing)]
+"""Harm done after the connection was made, which reads the version of then."""
+
+
+@pytest.mark.parametrize(("harm", "is_late"), EARLY + LATE)
+def test_a_damaged_table_is_named_with_its_file_and_stops_no_other(
+    lake: Lake, harm: Callable[[Path], Path], *, is_late: bool
+) -> None:
+    lake.merge(BARS, GOOD.head(6))
+    lake.merge(BARS, GOOD.tail(6))
+    lake.merge(QUARANTINE, QUARANTINE.empty())
+    connection = connect(lake=lake)
+    file = harm(lake.path(BARS))
+    if not is_late:
+        connection = connect(lake=lake)
+    for query in NAMINGS:
+        ask = connection.table if query == "bars" else connection.sql
+        with pytest.raises(DamagedTableError, match=r"^Table 'bars' .*`quantlake lake repair bars`") as raised:
+            ask(query)
+        assert file.name in str(raised.value) or harm is harm_log
+    assert connection.sql("select count(*) from quarantine").fetchone() == (0,)
+
+
+def test_a_flipped_bit_no_one_verifies_changes_the_sum_of_closes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The case of a stranger: the sum of all closes was 5.6e270, and the doctor called the table whole."""
+    closes = [100.0 + math.sqrt(number) for number in range(12)]
+    lake.merge(BARS, GOOD.with_columns(close=pl.Series(closes)))
+    file = Path(lake.files(BARS)[0])
+    content = bytearray(file.read_bytes())
+    mantissa = struct.pack("<d", closes[7])[:6]
+    place = content.rindex(mantissa, 0, content.index(b"PAR1", 4)) if mantissa in content else -1
+    assert place > 0
+    content[place + 7] ^= 0x38
+    file.write_bytes(content)
+    query = "select sum(close) from bars"
+    with pytest.raises(DamagedTableError, match="changed since they were written"):
+        connect(lake=lake).sql(query)
+    monkeypatch.setattr("lake.sql.require_intact", lambda *_: None)
+    assert connect(lake=lake).sql(query).fetchone() != (sum(closes),)
 
 
 def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:

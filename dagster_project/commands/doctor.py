@@ -1,0 +1,102 @@
+"""`quantlake doctor`: is everything under the home what was written there, and what to do where it is not."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dagster_project.commands.console import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dagster_project.health import Examined, Finding
+
+INDENT = "  "
+
+
+def doctor(
+    *,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte: hash data and model files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")] = False,
+    set_aside: Annotated[
+        Path | None, typer.Option("--set-aside", help="Move this damaged file into .damaged under the home.")
+    ] = None,
+) -> None:
+    """Look at everything under the home, and name each damage with its file, what it means and the next command.
+
+    Tables, forecast log, registry, models, Redis snapshot, market clock, keys, Dagster's files, permissions. Nothing
+    is changed, except by --set-aside, which deletes nothing either. The exit code is 1 if something is wrong.
+    """
+    from dagster_project.health import examine
+    from dagster_project.health import set_aside as move
+    from lake.errors import NotReadyError
+    from lake.settings import settings
+
+    configured = settings()
+    if not configured.home.is_dir():
+        raise NotReadyError(f"There is no home {configured.home} yet. Run `make demo` first, or set QUANTLAKE_HOME.")
+    if set_aside is not None:
+        _say([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
+        return
+    done = examine(configured, is_deep=deep)
+    findings = [finding for one in done for finding in one.findings]
+    if as_json:
+        console().print_json(json.dumps([_plain(one) for one in done]))
+    else:
+        _say(line for finding in findings for line in _lines(finding, configured.home))
+        _say(_summary(done, findings, configured.home))
+    if findings:
+        raise typer.Exit(1)
+
+
+def _lines(finding: "Finding", home: Path) -> "Iterable[str]":
+    """A finding within the width of the terminal; path and command stay in one piece, so that they can be copied."""
+    path = finding.path.relative_to(home) if home in finding.path.parents else finding.path
+    yield str(path)
+    text = f"{finding.kind}: {finding.meaning.rstrip('.')}."
+    yield from textwrap.wrap(
+        text,
+        console().width,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield f"{INDENT}$ {finding.remedy}"
+    yield ""
+
+
+def _summary(done: "list[Examined]", findings: "list[Finding]", home: Path) -> "Iterable[str]":
+    seconds = sum(one.seconds for one in done)
+    names = ", ".join(f"{one.name} ({len(one.findings)})" if one.findings else one.name for one in done)
+    yield from textwrap.wrap(f"Looked at {names}; {seconds:.1f} s.", console().width)
+    if findings:
+        what = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
+        yield f"{what} wrong in {home}."
+    else:
+        yield f"Everything in {home} is whole."
+
+
+def _plain(one: "Examined") -> dict[str, object]:
+    return {
+        "check": one.name,
+        "seconds": round(one.seconds, 3),
+        "findings": [
+            {
+                "kind": finding.kind,
+                "path": str(finding.path),
+                "meaning": finding.meaning,
+                "remedy": finding.remedy,
+                "is_damage": finding.is_damage,
+            }
+            for finding in one.findings
+        ],
+    }
+
+
+def _say(lines: "Iterable[str]") -> None:
+    for line in lines:
+        console(soft_wrap=True).print(line, markup=False, highlight=False)
