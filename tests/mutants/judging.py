@@ -118,9 +118,7 @@ def _package(mutant: Mutant) -> str:
 
 def as_page(verdicts: Iterable[Verdict]) -> str:
     """Write the verdicts as a Markdown page; without figures of time, so that it changes when they do."""
-    rows = [
-        f"| {one.mutant.guarantee} | `{one.mutant.name}` in `{one.mutant.file}` | `{one.by}` |" for one in verdicts
-    ]
+    rows = [f"| {one.mutant.guarantee} | `{one.mutant.name}` in `{one.mutant.file}` | `{one.by}` |" for one in verdicts]
     return "\n".join(
         [
             "# Mutants",

@@ -28,7 +28,9 @@ def main() -> int:
     asked = _arguments()
     chosen = tuple(mutant for mutant in MUTANTS if asked.pattern in f"{mutant.name} {mutant.file} {mutant.guarantee}")
     if not chosen:
-        return _refuse(f"no mutant has '{asked.pattern}' in its name, file or guarantee; --list shows all {len(MUTANTS)}")
+        return _refuse(
+            f"no mutant has '{asked.pattern}' in its name, file or guarantee; --list shows all {len(MUTANTS)}"
+        )
     if asked.check or asked.list:
         return _check() if asked.check else _list(chosen)
     started = time.perf_counter()
@@ -46,7 +48,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.partition("\n")[0])
-    parser.add_argument("-k", dest="pattern", default="", help="only mutants with this in their name, file or guarantee")
+    parser.add_argument(
+        "-k", dest="pattern", default="", help="only mutants with this in their name, file or guarantee"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
     parser.add_argument("--check", action="store_true", help="check that every edit and test is there, and run nothing")
@@ -56,7 +60,10 @@ def _arguments() -> argparse.Namespace:
 
 def _say(verdict: Verdict) -> None:
     by = verdict.by.partition("\n")[0]
-    print(f"{verdict.state:8} {verdict.seconds:5.1f} s  {verdict.mutant.name}  ({verdict.mutant.file})\n{by:>10}", flush=True)
+    print(
+        f"{verdict.state:8} {verdict.seconds:5.1f} s  {verdict.mutant.name}  ({verdict.mutant.file})\n{by:>10}",
+        flush=True,
+    )
 
 
 def _list(mutants: tuple[Mutant, ...]) -> int:

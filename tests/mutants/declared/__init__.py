@@ -2,6 +2,13 @@
 
 from mutant import Mutant
 
-from declared import feedback, forecasts, storage
+from declared import access, features, feedback, forecasts, models, storage
 
-MUTANTS: tuple[Mutant, ...] = (*storage.MUTANTS, *forecasts.MUTANTS, *feedback.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *storage.MUTANTS,
+    *features.MUTANTS,
+    *models.MUTANTS,
+    *forecasts.MUTANTS,
+    *feedback.MUTANTS,
+    *access.MUTANTS,
+)
