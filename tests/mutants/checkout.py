@@ -18,6 +18,8 @@ from mutant import Mutant
 
 NOT_COPIED = shutil.ignore_patterns(".*", "data", "build", "dist", "*.egg-info")
 PLUGIN = Path(__file__).parent / "plugin"
+UNUSED = tuple(part for name in ("faker", "schemathesis", "typeguard", "valkey") for part in ("-p", f"no:{name}"))
+"""Plugins that no test here asks for, and that take longer to import than most tests to run."""
 INHERITED = ("PYTEST_", "QUANTLAKE_", "MUTANT_")
 """Variables with these beginnings are about the process that started the runner."""
 
@@ -72,6 +74,7 @@ class Checkout:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder = folder.resolve()
+        self._running: subprocess.Popen[str] | None = None
         shutil.copytree(root, self.folder, ignore=NOT_COPIED)
         for cache in self.folder.glob("*/*/__pycache__/kernels-*/*_*"):
             source = cache.parents[2]
@@ -103,33 +106,40 @@ class Checkout:
             inherited = {name: value for name, value in os.environ.items() if not name.startswith(INHERITED)}
             command = [
                 sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutant_outcomes",
-                "-m", "not slow and not gpu", "--rootdir", str(self.folder), "--basetemp", f"{aside}/tests",
+                *UNUSED, "-m", "not slow and not gpu", "--rootdir", str(self.folder), "--basetemp", f"{aside}/tests",
                 *options, *tests,
             ]  # fmt: skip
-            code, output = _run(command, self.folder, inherited | own, limit_seconds)
+            code, output = self._wait_for(command, inherited | own, limit_seconds)
             lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
         written = [json.loads(line) for line in lines]
         place = next((line["place"] for line in written if "place" in line), "")
         return TestRun(code, place, tuple(Outcome(**line) for line in written if "test" in line), output)
 
+    def end(self) -> None:
+        """Kill what runs, with every process it started."""
+        if self._running is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
+
+    def _wait_for(
+        self, command: list[str], environment: dict[str, str], limit_seconds: float
+    ) -> tuple[int | None, str]:
+        """Run a command as the leader of a group; its exit code, None past the limit, and the end of its output."""
+        with subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            self._running = process
+            try:
+                output, _ = process.communicate(timeout=limit_seconds)
+                return process.returncode, output[-2_000:]
+            except subprocess.TimeoutExpired:
+                return None, ""
+            finally:
+                self.end()
+                self._running = None
+
 
 def _numba_folder(source: Path) -> str:
     """Name that numba gives the cached code of the sources of a folder."""
     return f"{source.name}_{hashlib.sha1(str(source).encode(), usedforsecurity=False).hexdigest()}"
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str], limit_seconds: float) -> tuple[int | None, str]:
-    """Run a command as the leader of a group that ends with it."""
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            output, _ = process.communicate(timeout=limit_seconds)
-            code: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            code, output = None, ""
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    return code, output[-2_000:]

@@ -47,9 +47,10 @@ def judge_all(
     heard
         Called with each verdict as it is reached.
     """
+    every = [Checkout(root, folder / f"copy-{number}") for number in range(jobs)]
     copies: SimpleQueue[Checkout] = SimpleQueue()
-    for number in range(jobs):
-        copies.put(Checkout(root, folder / f"copy-{number}"))
+    for made in every:
+        copies.put(made)
     without = _without_mutant(mutants, copies, jobs)
 
     def one(mutant: Mutant) -> Verdict:
@@ -65,7 +66,13 @@ def judge_all(
         return verdict
 
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, mutants))
+        try:
+            return list(pool.map(one, mutants))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for made in every:
+                made.end()
+            raise
 
 
 def _without_mutant(mutants: Sequence[Mutant], copies: "SimpleQueue[Checkout]", jobs: int) -> TestRun:
@@ -82,6 +89,10 @@ def _judge(mutant: Mutant, copy: Checkout, without: TestRun) -> tuple[State, str
         return "broken", reason
     with copy.mutated(mutant):
         run = copy.run(mutant.tests, _package(mutant), LIMIT_SECONDS, "-x")
+    return _answer_of(run, copy, mutant)
+
+
+def _answer_of(run: TestRun, copy: Checkout, mutant: Mutant) -> tuple[State, str]:
     if not run.place.startswith(f"{copy.folder}/"):
         return "broken", f"the tests imported '{run.place}', not the copy in {copy.folder}: {run.output}"
     failed = [one for one in run.outcomes if one.outcome == "failed"]
@@ -123,8 +134,8 @@ def as_page(verdicts: Iterable[Verdict]) -> str:
         [
             "# Mutants",
             "",
-            "Written by `make mutants`, not by hand. Each row is a guarantee of the platform. A mutant takes it away by",
-            "one small edit in a copy of the code, and the test beside it fails. `tests/mutants/declared` has the edits.",
+            "Written by `make mutants`, not by hand. Each row is a guarantee of the platform. A mutant takes it away",
+            "by an edit in a copy of the code, and the test beside it fails; `tests/mutants/declared` has the edits.",
             "",
             f"{len(rows)} mutants, all killed by tests of `make test`.",
             "",

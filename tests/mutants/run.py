@@ -1,14 +1,16 @@
 """Run declared mutants against the tests that must notice; see `make mutants`.
 
-Tools such as mutmut and cosmic-ray were looked at and not taken. They generate every small edit of whole files, which is
-thousands of runs here, most of them of edits that change nothing of importance, and their score is a share to be argued
-about. What is wanted is the opposite: few edits, each chosen because it takes away a guarantee that is named, each
-with the cheapest test that must notice, and none may live. That needs a list and a loop, not a generator.
+Tools such as mutmut and cosmic-ray were looked at and not taken. They generate every small edit of whole files, which
+is thousands of runs here, most of them of edits that change nothing of importance, and their score is a share to be
+argued about. What is wanted is the opposite: few edits, each chosen because it takes away a guarantee that is named,
+each with the cheapest test that must notice, and none may live. That needs a list and a loop, not a generator.
 
 A mutant is ``killed`` if a test fails, ``survived`` if all pass, and ``broken`` if nothing can be said: its old text is
 gone, its tests do not run or fail without it, the failure is an import error or one of a fixture. The exit code is 1
 unless every mutant is killed. Only tests that `make test` runs count, so none that is marked slow.
 """
+
+# ruff: noqa: T201 - a command prints
 
 import argparse
 import sys
@@ -28,9 +30,7 @@ def main() -> int:
     asked = _arguments()
     chosen = tuple(mutant for mutant in MUTANTS if asked.pattern in f"{mutant.name} {mutant.file} {mutant.guarantee}")
     if not chosen:
-        return _refuse(
-            f"no mutant has '{asked.pattern}' in its name, file or guarantee; --list shows all {len(MUTANTS)}"
-        )
+        return _refuse(f"no mutant has '{asked.pattern}' in its name, file or guarantee; --list shows {len(MUTANTS)}")
     if asked.check or asked.list:
         return _check() if asked.check else _list(chosen)
     started = time.perf_counter()
@@ -48,9 +48,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "-k", dest="pattern", default="", help="only mutants with this in their name, file or guarantee"
-    )
+    parser.add_argument("-k", dest="pattern", default="", help="only those with this in name, file or guarantee")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
     parser.add_argument("--check", action="store_true", help="check that every edit and test is there, and run nothing")
@@ -59,11 +57,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _say(verdict: Verdict) -> None:
-    by = verdict.by.partition("\n")[0]
-    print(
-        f"{verdict.state:8} {verdict.seconds:5.1f} s  {verdict.mutant.name}  ({verdict.mutant.file})\n{by:>10}",
-        flush=True,
-    )
+    mutant, by = verdict.mutant, verdict.by.partition("\n")[0]
+    by = f"by {by}" if verdict.state == "killed" else by
+    print(f"{verdict.state:8} {verdict.seconds:5.1f} s  {mutant.name}  ({mutant.file})", flush=True)
+    print(f"{'':19}{mutant.guarantee}\n{'':19}{by}", flush=True)
 
 
 def _list(mutants: tuple[Mutant, ...]) -> int:

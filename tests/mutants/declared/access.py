@@ -101,8 +101,8 @@ MUTANTS = (
         "token-outlives-its-key",
         "A token opens nothing once its key is revoked.",
         "serving/access/tokens.py",
-        "            return None\n        return Caller(key_id, holder.role,",
-        '            return Caller(key_id, "read", "free", key_id, "token", ends)\n        return Caller(key_id, holder.role,',
+        "            return None\n        return Caller(key_id, h",
+        '            return Caller(key_id, "read", "free", "", "token", ends)\n        return Caller(key_id, h',
         (f"{TOKENS}::test_a_token_ends_with_its_key",),
     ),
     Mutant(

@@ -101,8 +101,8 @@ MUTANTS = (
         "selection-review-sees-all-returns",
         "A review learns from sessions that were settled before it.",
         "serving/feedback/selection.py",
-        "        seen = np.array(self.returns.regime[: self.settled])\n        net = self.returns.net[: self.settled]\n",
-        "        seen = np.array(self.returns.regime)\n        net = self.returns.net\n",
+        "regime[: self.settled])\n        net = self.returns.net[: self.settled]\n",
+        "regime)\n        net = self.returns.net\n",
         (f"{SELECTION}::test_cutting_off_or_changing_the_future_changes_nothing_earlier",),
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""How models are fitted and exported: no split looks ahead, no scaler has seen the test, no file is loaded unchecked."""
+"""How models are fitted and exported: no split looks ahead, no scaler has seen the test, no file goes unchecked."""
 
 from mutant import Mutant
 
