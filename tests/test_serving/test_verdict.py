@@ -144,6 +144,20 @@ def test_losses_are_paired_on_symbol_and_session_and_on_one_cause(settings, lake
     assert pairs["champion"].to_list() == pytest.approx([0.5, 0.2])
 
 
+def test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first(settings, lake):
+    challenger = on_trial(settings)
+    store(
+        lake,
+        [
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-2", 7.0),
+            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.5, copy=1),
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-1", 0.25, copy=1),
+        ],
+    )
+    pairs = paired_losses(lake, NOW, challenger)
+    assert (pairs["challenger"].to_list(), pairs["champion"].to_list()) == ([0.5], [0.25])
+
+
 def test_forecasts_from_before_the_trial_are_no_evidence(settings, lake):
     """The same version was on trial before: what it said then was judged then."""
     challenger = on_trial(settings, since=START + timedelta(days=37))

@@ -135,7 +135,7 @@ MUTANTS = (
         "serving/deployment/verdict.py",
         'keys = ["symbol", "event_time", "rest"]',
         'keys = ["symbol", "event_time"]',
-        (f"{VERDICT}::test_losses_are_paired_on_symbol_and_session_and_on_one_cause",),
+        (f"{VERDICT}::test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first",),
     ),
     Mutant(
         "drift-of-independent-sessions",

@@ -84,12 +84,12 @@ MUTANTS = (
         ("tests/test_serving/test_forecast_log.py::test_it_flushes_to_disk_on_every_commit",),
     ),
     Mutant(
-        "drain-reads-twice",
-        "A forecast that was drained is not read again.",
+        "drain-doubles",
+        "A forecast that is drained twice is in the table once.",
         "serving/stored/draining.py",
-        "SET is_in_lake = 1",
-        "SET is_in_lake = 2 * is_in_lake",
-        ("tests/test_serving/test_forecast_log.py::test_draining_brings_every_answer_into_the_lake_once",),
+        "lake.merge(FORECASTS, rows).added",
+        "lake.append(FORECASTS, rows, batch_id=str(time.time_ns())).added",
+        ("tests/test_serving/test_forecast_log.py::test_a_drain_killed_between_merge_and_mark_doubles_nothing",),
     ),
     Mutant(
         "body-with-a-key-twice",

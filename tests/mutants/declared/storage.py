@@ -113,7 +113,7 @@ MUTANTS = (
         "lake/durable.py",
         "        os.fsync(file.fileno())\n    fresh.replace(path)",
         "    fresh.replace(path)",
-        ("tests/test_lake/test_durability.py",),
+        ("tests/test_lake/test_small_files.py",),
     ),
     Mutant(
         "vacuum-ignores-pins",

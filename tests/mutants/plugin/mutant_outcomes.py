@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 FILE = "MUTANT_OUTCOMES"
 """Environment variable with the path to write to."""
@@ -18,6 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
     spec = importlib.util.find_spec(os.environ[PACKAGE])
     _write(config, {"place": spec.origin if spec and spec.origin else ""})
     config.pluginmanager.register(Outcomes(config), "mutant-outcomes")
+    # That an example fails is all that is asked; looking for the smallest one takes many times as long.
+    settings.register_profile("mutants", settings(), phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("mutants")
 
 
 class Outcomes:
