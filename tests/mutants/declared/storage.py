@@ -12,6 +12,14 @@ MUTANTS = (
         ("tests/test_lake/test_ingest.py::test_a_named_year_is_read_up_to_now_and_no_further",),
     ),
     Mutant(
+        "ingest-mixes-sources",
+        "How far one source was read says nothing about another.",
+        "lake/ingest.py",
+        'ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
+        'ours = pl.col("known_time") <= until',
+        ("tests/test_lake/test_ingest.py::test_what_one_source_delivered_hides_nothing_of_another",),
+    ),
+    Mutant(
         "ingest-forgets-its-stamp",
         "Each raw row is judged once; a stamp of other rules is not trusted.",
         "lake/stamps.py",
