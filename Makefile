@@ -8,7 +8,7 @@ FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 export DAGSTER_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo advance update leaks serve ui mlflow lab test test-slow check format docs bench clean
+.PHONY: help setup demo advance update leaks serve ui mlflow lab test test-slow mutants check format docs bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ test: setup ## all tests but the slow ones, on two cores
 
 test-slow: setup ## the slow and wide variants
 	@$(BIN)/pytest -m slow
+
+mutants: setup ## guarantees taken away one at a time: a test must notice each
+	@$(BIN)/python tests/mutants/run.py --page docs/mutants.md
 
 check: setup ## formatting, lint, types, import law, sizes
 	@$(BIN)/ruff format --check .

@@ -63,6 +63,26 @@ def test_nothing_later_than_now_is_read(lake: Lake) -> None:
     assert lake.report(BARS).last == SESSIONS[5]
 
 
+def test_what_one_source_delivered_hides_nothing_of_another(lake: Lake) -> None:
+    early, late = SESSIONS[3], SESSIONS[8]
+    ahead = RowSource(RAW.filter(pl.col("symbol") == "AAA"), name="ahead")
+    behind = RowSource(RAW.filter(pl.col("symbol") == "BBB"), name="behind")
+    ingest_bars(lake, behind, FixedClock(early))
+    ingest_bars(lake, ahead, FixedClock(late))
+    assert ingest_bars(lake, behind, FixedClock(late)).added == 5
+    stored = lake.read(RAW_BARS).group_by("source").len().sort("source")
+    assert stored.rows() == [("ahead", 9), ("behind", 9)]
+
+
+def test_a_named_year_is_read_up_to_now_and_no_further(lake: Lake) -> None:
+    source, now = RowSource(RAW), FixedClock(SESSIONS[5])
+    year = SESSIONS[5].year
+    assert ingest_bars(lake, source, now, years=[year]).added == 2 * 6
+    assert lake.report(RAW_BARS).last == SESSIONS[5], "bars of later sessions of the year were read"
+    assert ingest_bars(lake, source, now, years=[year, year + 1]).skipped
+    assert ingest_bars(lake, source, FixedClock(SESSIONS[6]), years=[year]).added == 2
+
+
 @hypothesis_settings(max_examples=8)
 @given(days=st.lists(st.sampled_from(SESSIONS), unique=True, max_size=5).map(sorted))
 def test_at_any_pace_the_bars_are_the_same(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -82,11 +82,12 @@ def test_a_key_made_later_opens_at_once(settings):
 
 def test_a_key_ends_when_it_was_said_to(settings):
     ends = datetime.now(UTC) + timedelta(seconds=0.3)
-    _, text = make(settings, expires_at=ends)
+    key, text = make(settings, expires_at=ends)
     ring = KeyRing(settings)
     assert ring.find(text) is not None
     wait_until(lambda: ring.find(text) is None)
     assert datetime.now(UTC) >= ends
+    assert ring.of_id(key.id) is None
 
 
 def test_revoking_twice_keeps_the_first_time(settings):

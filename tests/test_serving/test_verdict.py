@@ -89,10 +89,8 @@ def lake(settings):
     return Lake.open(settings)
 
 
-def on_trial(settings, mode="canary", share=0.5):
-    challenger = Challenger(
-        model="lstm", version="4", digest=DIGEST["4"], mode=mode, share=share, since=START - timedelta(days=1)
-    )
+def on_trial(settings, mode="canary", share=0.5, since=START - timedelta(days=1)):
+    challenger = Challenger(model="lstm", version="4", digest=DIGEST["4"], mode=mode, share=share, since=since)
     champions = {"lstm": Release(version="3", digest=DIGEST["3"]), "ridge": Release(version="1")}
     write_deployment(settings, Deployment(champions=champions, challengers=(challenger,), registered={"lstm": DIGEST}))
     return challenger
@@ -144,6 +142,32 @@ def test_losses_are_paired_on_symbol_and_session_and_on_one_cause(settings, lake
     assert pairs["symbols"].to_list() == [2, 1]
     assert pairs["challenger"].to_list() == pytest.approx([0.6, 0.1])
     assert pairs["champion"].to_list() == pytest.approx([0.5, 0.2])
+
+
+def test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first(settings, lake):
+    challenger = on_trial(settings)
+    store(
+        lake,
+        [
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-2", 7.0),
+            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.5, copy=1),
+            say(lake, 0, "A", "shadow", "lstm-3+ridge-1", 0.25, copy=1),
+        ],
+    )
+    pairs = paired_losses(lake, NOW, challenger)
+    assert (pairs["challenger"].to_list(), pairs["champion"].to_list()) == ([0.5], [0.25])
+
+
+def test_forecasts_from_before_the_trial_are_no_evidence(settings, lake):
+    """The same version was on trial before: what it said then was judged then."""
+    challenger = on_trial(settings, since=START + timedelta(days=37))
+    canary_says(lake, 1.4, 40)
+    pairs = paired_losses(lake, NOW, challenger)
+    assert pairs["event_time"].to_list() == [START + timedelta(days=day) for day in (37, 38, 39)]
+    report = roll_back_canary(lake, settings, NOW)
+    assert report.details["verdicts"][0]["sessions"] == 3
+    assert report.details["rolled_back"] == [], "taken back by losses from before its trial"
+    assert read_deployment(settings).challengers
 
 
 def test_a_challenger_in_the_shadow_is_judged_and_never_taken_back(settings, lake):

@@ -97,6 +97,24 @@ def test_a_restatement_is_not_used_before_it_was_known(market: Lake, engines, cl
     assert said.filter(event_time=later)["p50"].item() == pytest.approx(replay(market, engines, later), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "other"), [(BARS, "close_unadjusted", 1_000.0), (REGIMES, "regime", "restated")]
+)
+def test_a_bar_or_regime_restated_later_is_no_reference_of_an_earlier_session(
+    market: Lake, engines, closes, table, column, other
+) -> None:
+    session, later = closes[-4], closes[-2]
+    where = (pl.col("event_time") == session) & (pl.col("symbol") == "AAA" if table is BARS else pl.lit(value=True))
+    before = market.read(table, where=where)
+    restated = {column: pl.lit(other), "known_time": pl.lit(later).cast(before.schema["known_time"])}
+    market.merge(table, before.with_columns(**restated))
+    assert market.read_as_of(table, later, where=where)[column].to_list() == [other]
+    replay_forecasts(market, {"ridge": engines["ridge"]}, NOW, sessions=6)
+    said = replayed(market).filter(symbol="AAA", event_time=session)
+    name = "reference_price" if table is BARS else column
+    assert said[name].to_list() == before[column].to_list() * len(HORIZONS), "a later correction was used"
+
+
 def replay(lake: Lake, engines, at: datetime) -> float:
     """Median for AAA at a close, from the table as of that close."""
     windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, at).filter(symbol="AAA"), FORECAST_V1, at=[at])
