@@ -1,8 +1,9 @@
 """What was drained, on the audit chain: a forecast whose row and receipt are replaced together later is found by it.
 
-Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes from
-the log to the lake leaves a file with one line per forecast, ordered by id: the id, and a digest of row and receipt. The
-SHA-256 of that file stands in a row of the audit trail, which cannot be changed without breaking the chain of hashes.
+Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes
+from the log to the lake leaves a file with one line per forecast, ordered by id: the id, and a digest of row and
+receipt. The SHA-256 of that file stands in a row of the audit trail, which cannot be changed without breaking the chain
+of hashes.
 """
 
 import hashlib
