@@ -54,7 +54,7 @@ def compose(
         strategy=_strategy(row.selected_strategy, tuple(row.strategies), tuple(row.weights), row.confidence),
         model=_model(tuple(parts)),
         data=api.Data(
-            feature_table_versions=row.table_versions,
+            feature_table_versions=dict(sorted(row.table_versions.items())),
             feature_hash=row.feature_hash,
             age_sessions=age,
             is_stale=age > 0,

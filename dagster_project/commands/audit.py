@@ -16,19 +16,26 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program i
 
 @app.command()
 def verify(*, as_json: AsJson = False) -> None:
-    """Hold every row to the hash of the one before; the exit code is 1 if one was edited, deleted or reordered."""
+    """Check the hash of every row, and every drained forecast; the exit code is 1 if anything was changed since."""
     from serving import audit
+    from serving.receipts import drain_digest
 
     lake = _lake()
-    findings = audit.verify(lake)
+    findings, altered = audit.verify(lake), drain_digest.verify(lake)
     if as_json:
-        console().print_json(json.dumps([{"row": one.sequence, "meaning": one.meaning} for one in findings]))
-    elif findings:
+        rows: list[dict[str, Any]] = [{"row": one.sequence, "meaning": one.meaning} for one in findings]
+        rows += [{"row": None, "where": one.where, "meaning": one.said} for one in altered]
+        console().print_json(json.dumps(rows))
+    elif findings or altered:
         for one in findings:
             _say(f"Row {one.sequence} {one.meaning}.")
+        for other in altered:
+            _say(f"{other.where}: {other.said}.")
     else:
+        forecasts = sum(batch.count for batch in drain_digest.batches(lake))
         _say(f"All {audit.length(lake)} rows are there, in order, as they were written.")
-    if findings:
+        _say(f"All {forecasts:,} drained forecasts are as they were drained.")
+    if findings or altered:
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ COMMANDS = (
     # transactions
     *("multi", "exec", "discard", "watch", "unwatch"),
     # counts of requests, and the scripts that take them; a script may call no other commands than these
-    *("eval", "evalsha", "script|load", "incrby", "lindex", "lpush", "ltrim", "lrange", "expire", "ttl"),
+    *("eval", "evalsha", "script|load", "zadd", "zcard", "zrange", "zremrangebyscore", "zscore", "expire", "ttl"),
     # the connection itself, and what the server says of itself
     *("ping", "hello", "select", "client|setinfo", "client|setname", "client|id", "info"),
 )

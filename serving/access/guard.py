@@ -169,7 +169,7 @@ def _who_is_it(shown: list[str]) -> Refusal:
 
 def _not_now(seconds: int, counted: str) -> Refusal:
     if counted == "none":
-        detail = "Requests of operators are counted in Redis or refused, and Redis does not answer."
+        detail = "The request could not be counted, so it is not let through."
         return Refusal(kinds.NO_LIMITER, detail, {})
     detail = f"The key has had all the answers of an hour; the next one is in {seconds} seconds."
     return Refusal(kinds.TOO_MANY_REQUESTS, detail, {"retry-after": str(seconds)})

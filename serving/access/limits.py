@@ -1,19 +1,21 @@
-"""How often a key may ask: counted in Redis over the last hour, to the request, or in this process without it.
+"""How often a key may ask: at most so many accepted requests in any sixty minutes, for all workers together.
 
-The window moves with the clock (a log of times, no buckets), so a key of a hundred an hour gets a hundred answers in
-any hour one may choose. Counting is the package ``limits``'; the deadline and what happens without Redis are ours.
+Each request is counted twice. The ledger of the home (`serving.access.ledger`) is exact for every worker of this home
+and does not depend on Redis; Redis adds what other homes with the same keys have accepted. A request is accepted only
+if both agree, or, while Redis does not answer in time, if the ledger has room beside what Redis knew last. What Redis
+missed is sent with the next request of the key, under the same ids, so a hit whose answer came too late counts once.
 """
 
 import asyncio
+import logging
 import math
+import secrets
 import time
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from limits import RateLimitItemPerHour
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -22,9 +24,28 @@ from feature_repo.breaker import Breaker
 from feature_repo.redis_server import credentials_of, redis_url
 from lake.settings import Settings
 from serving.access.callers import REQUESTS_AN_HOUR, Caller
+from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken
 from serving.monitoring import metrics
 
+logger = logging.getLogger("quantlake.access")
+
 PREFIX = "quantlake:limits"
+SCRIPT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+for i = 5, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], ARGV[i + 1], ARGV[i])
+end
+local allowed = 0
+if redis.call('ZSCORE', KEYS[1], ARGV[3]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[2]) then
+  redis.call('ZADD', KEYS[1], ARGV[4], ARGV[3])
+  allowed = 1
+end
+redis.call('EXPIRE', KEYS[1], 3600)
+local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {allowed, redis.call('ZCARD', KEYS[1]), oldest[2] or ARGV[4]}
+"""
+"""Arguments: beginning of the window, limit, id and time of this hit, then ids and times of those that were missed."""
+ID_BITS = 63
 Counted = Literal["shared", "local", "none"]
 Headers = list[tuple[bytes, bytes]]
 UNLIMITED: Headers = [
@@ -44,7 +65,7 @@ class Verdict:
     is_allowed
         Whether it may go on.
     counted
-        Where it was counted: in Redis for all workers, in this one alone, or nowhere.
+        Where it was counted: in Redis for all homes, in the ledger of this home alone, or nowhere.
     headers
         What the answer says about it.
     retry_seconds
@@ -59,7 +80,15 @@ class Verdict:
 
 FREE_TO_ASK = Verdict(is_allowed=True, counted="none", headers=UNLIMITED)
 NOT_COUNTED = Verdict(is_allowed=False, counted="none", headers=[*NOTHING_ALLOWED, (b"ratelimit-scope", b"none")])
-"""Redis is away, and the caller may do what nobody should do uncounted."""
+"""Redis is away, and the caller may do what nobody should do uncounted; or the ledger cannot be written."""
+
+
+class _Shared(NamedTuple):
+    """What Redis says about one request: whether there was room, accepted ones of the hour, and the oldest's time."""
+
+    is_allowed: bool
+    used: int
+    oldest: float
 
 
 class Limiter:
@@ -68,45 +97,89 @@ class Limiter:
     Parameters
     ----------
     settings
-        Say where Redis is and, in `limit_timeout_ms`, how long a request may wait for it.
+        Say where Redis and the ledger are and, in `limit_timeout_ms`, how long a request may wait for either.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._url, self._seconds = redis_url(settings), settings.limit_timeout_ms / 1e3
         self._breaker = Breaker()
-        self._items = {tier: RateLimitItemPerHour(n) for tier, n in REQUESTS_AN_HOUR.items() if n is not None}
+        self._ledger = Ledger(settings)
+        self._missed: dict[str, dict[int, float]] = defaultdict(dict)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: Any = None
 
     async def count(self, caller: Caller) -> Verdict:
         """Count one request and say whether it may go on; never slower than the deadline by more than a blink."""
-        item = self._items.get(caller.tier)
-        if item is None:
+        limit = REQUESTS_AN_HOUR[caller.tier]
+        if limit is None:
             return FREE_TO_ASK
-        verdict = await self._count(caller, item)
+        verdict = await self._count(caller, limit)
         metrics.LIMITED.labels("refused" if verdict.counted == "none" else verdict.counted).inc()
         return verdict
 
-    async def _count(self, caller: Caller, item: RateLimitItemPerHour) -> Verdict:
-        self._open()
-        if self._breaker.may_try():
-            try:
-                async with asyncio.timeout(self._seconds):
-                    verdict = await _hit(self._shared, item, caller.who, "shared")
-            except (RedisError, OSError):  # a TimeoutError is an OSError
-                self._breaker.failed()
-            else:
-                self._breaker.succeeded()
-                return verdict
-        if caller.role == "operator":
-            return NOT_COUNTED
-        return await _hit(self._local, item, caller.who, "local")
-
     async def close(self) -> None:
         """End the connections."""
+        self._ledger.close()
         if self._loop is not None:
             await self._pool.aclose()
             self._loop = None
+
+    async def _count(self, caller: Caller, limit: int) -> Verdict:
+        who, hit, now = caller.who, secrets.randbits(ID_BITS), time.time()
+        try:
+            taken = self._ledger.take(who, hit, limit, now)
+        except LedgerError as error:
+            logger.warning("a request cannot be counted in the ledger of the home, so it is refused: %s", error)
+            return NOT_COUNTED
+        if not taken.is_allowed:
+            return _verdict(limit, limit, taken.oldest, "local" if self._breaker.is_open else "shared")
+        shared = await self._ask_redis(who, hit, limit, now)
+        if shared is not None:
+            return self._with_redis(who, hit, limit, taken, shared)
+        return self._without_redis(caller, hit, limit, taken, now)
+
+    def _with_redis(self, who: str, hit: int, limit: int, taken: Taken, shared: _Shared) -> Verdict:
+        """Accept what Redis accepts too, and keep in mind what it counted of other homes."""
+        if not shared.is_allowed:
+            self._ledger.withdraw(hit)
+        if shared.used > taken.used or taken.elsewhere:
+            self._ledger.learn(who, shared.used, time.time())
+        used = max(shared.used, taken.used) if shared.is_allowed else limit
+        return _verdict(limit, used, shared.oldest, "shared", is_allowed=shared.is_allowed)
+
+    def _without_redis(self, caller: Caller, hit: int, limit: int, taken: Taken, now: float) -> Verdict:
+        """Accept what the ledger has room for beside what Redis knew last; operators need Redis."""
+        used = taken.used + taken.elsewhere
+        if caller.role == "operator" or used > limit:
+            self._ledger.withdraw(hit)
+            return NOT_COUNTED if caller.role == "operator" else _verdict(limit, limit, taken.oldest, "local")
+        self._missed[caller.who][hit] = now
+        return _verdict(limit, used, taken.oldest, "local", is_allowed=True)
+
+    async def _ask_redis(self, who: str, hit: int, limit: int, now: float) -> _Shared | None:
+        """Count in Redis; None where it does not answer in time, whether or not it counted."""
+        self._open()
+        if not self._breaker.may_try():
+            return None
+        missed = {one: at for one, at in self._missed.get(who, {}).items() if at > now - WINDOW_SECONDS}
+        backlog = [value for one, at in missed.items() for value in (one, repr(at))]
+        try:
+            async with asyncio.timeout(self._seconds):
+                arguments = (repr(now - WINDOW_SECONDS), limit, hit, repr(now), *backlog)
+                is_allowed, used, oldest = await self._script(keys=[f"{PREFIX}:hits:{who}"], args=arguments)
+        except (RedisError, OSError):  # a TimeoutError is an OSError
+            self._breaker.failed()
+            return None
+        self._breaker.succeeded()
+        self._forget(who, missed, now)
+        return _Shared(bool(is_allowed), int(used), float(oldest))
+
+    def _forget(self, who: str, sent: dict[int, float], now: float) -> None:
+        """Drop what Redis has now, and what no hour holds any more."""
+        kept = self._missed.pop(who, {})
+        kept = {hit: at for hit, at in kept.items() if hit not in sent and at > now - WINDOW_SECONDS}
+        if kept:
+            self._missed[who] = kept
 
     def _open(self) -> None:
         """Connect; connections belong to the loop they were opened in."""
@@ -120,23 +193,15 @@ class Limiter:
             socket_connect_timeout=self._seconds,
             retry=Retry(NoBackoff(), 0),
         )
-        storage = RedisStorage(
-            "async+redis://", implementation="redispy", key_prefix=PREFIX, connection_pool=self._pool
-        )
-        self._shared = MovingWindowRateLimiter(storage)
-        self._local = MovingWindowRateLimiter(MemoryStorage())
+        self._script = Redis(connection_pool=self._pool).register_script(SCRIPT)
         self._loop = loop
 
 
-async def _hit(
-    limiter: MovingWindowRateLimiter, item: RateLimitItemPerHour, who: str, counted: Literal["shared", "local"]
-) -> Verdict:
-    is_allowed = await limiter.hit(item, who)
-    reset, remaining = await limiter.get_window_stats(item, who)
-    seconds = max(1, math.ceil(reset - time.time()))
+def _verdict(limit: int, used: int, oldest: float, counted: Counted, *, is_allowed: bool = False) -> Verdict:
+    seconds = max(1, math.ceil(oldest + WINDOW_SECONDS - time.time()))
     headers = [
-        (b"ratelimit-limit", b"%d" % item.amount),
-        (b"ratelimit-remaining", b"%d" % max(0, remaining)),
+        (b"ratelimit-limit", b"%d" % limit),
+        (b"ratelimit-remaining", b"%d" % max(0, limit - used)),
         (b"ratelimit-reset", b"%d" % seconds),
         (b"ratelimit-scope", counted.encode()),
     ]

@@ -223,8 +223,8 @@ NO_LIMITER = Kind(
     "limiter-not-available",
     503,
     "Limiter not available",
-    "Redis does not answer, so requests cannot be counted, and those of operators are not let through uncounted.",
-    "Start Redis, or use a key of the tier 'unlimited', which is not counted.",
+    "The request cannot be counted: operators need Redis, which does not answer, or the ledger cannot be written.",
+    "Start Redis and check the disk under QUANTLAKE_HOME, or use a key of the tier 'unlimited', which is not counted.",
     1,
 )
 NO_SELECTION = Kind(

@@ -188,8 +188,8 @@ LATEST_FAILURES = _counter(
 )
 LIMITED = _counter(
     "quantlake_limited_requests",
-    "Requests of keys with a limit, by where they were counted: shared (Redis), local (one worker, Redis is away), "
-    "refused (operators while Redis is away)",
+    "Requests of keys with a limit, by where they were counted: shared (home and Redis), local (home alone, Redis is "
+    "away), refused (operators while Redis is away, and all while the home's ledger cannot be written)",
     "counted",
 )
 STREAMS = _gauge("quantlake_stream_connections", "Open WebSockets", mode="livesum")

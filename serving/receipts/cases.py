@@ -44,12 +44,18 @@ class Case:
         What it was made from; None where nothing was written, or what was written cannot be read.
     findings
         What was edited since.
+    content
+        The receipt as it is stored, without its seal.
+    answer
+        The answer as the log holds it; None where the log does not hold the forecast any more.
     """
 
     row: dict[str, Any]
     source: str
     receipt: Receipt | None = None
     findings: list[Finding] = field(default_factory=list)
+    content: str = ""
+    answer: str | None = None
 
     @property
     def forecast_id(self) -> str:
@@ -147,6 +153,7 @@ def _receipts(lake: "Lake", rows: pl.DataFrame) -> dict[str, tuple[str, str]]:
 def _case(row: dict[str, Any], receipts: dict[str, tuple[str, str]], logged: dict[str, _Logged]) -> Case:
     case = Case(row, row.pop("source"))
     mine = logged.get(case.forecast_id)
+    case.answer = None if mine is None else mine.answer
     stored = receipts.get(_receipt_id(row))
     if stored is None and mine is not None and mine.receipt:
         try:
@@ -165,6 +172,7 @@ def _receipt_id(row: dict[str, Any]) -> str:
 
 def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
     """Take a receipt apart, and note what no longer belongs to its seal."""
+    case.content = content
     if not is_intact(content, seal):
         said = "it was altered after it was sealed, so what it says is not what the forecast was made from"
         case.findings.append(Finding("receipt", case.forecast_id, said))

@@ -16,6 +16,7 @@ Part = Literal[
     "engine",
     "code",
     "forecast",
+    "drain",
 ]
 Verdict = Literal["equal", "close", "differs", "unknown"]
 TELLING: frozenset[Part] = frozenset({"code", "engine"})

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.tables import RECEIPTS
-from serving.receipts.cases import Case, cases, identities
+from serving.receipts import drain_digest
+from serving.receipts.answered import compare_answer
+from serving.receipts.cases import LAKE, Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Finding, Replayed
 from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
@@ -97,6 +99,7 @@ def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
 def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Replayed]:
     """Make these forecasts again, those that read the same versions together."""
     works, replayed = list[Work](), list[Replayed]()
+    _judge_drains(lake, found)
     for case in found:
         row = case.row
         said = Replayed(case.forecast_id, row["kind"], row["symbol"], row["event_time"])
@@ -109,8 +112,20 @@ def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Repl
         _judge_engine(said, receipt, is_told=case.receipt is not None)
         works.append(Work(case, receipt, said))
     relive(lake, shelf, [work for work in works if work.case.is_replay])
-    recompute(lake, shelf, [work for work in works if not work.case.is_replay])
+    served = [work for work in works if not work.case.is_replay]
+    recompute(lake, shelf, served)
+    for work in served:
+        compare_answer(work, is_same_code=work.receipt.code.sources == running_code().sources)
     return replayed
+
+
+def _judge_drains(lake: "Lake", found: Sequence[Case]) -> None:
+    """Hold forecasts of the lake to what the audit trail says of their drain."""
+    drained = [case for case in found if case.source == LAKE and not case.is_replay]
+    wrong = drain_digest.judge(lake, [(case.row, case.content, case.answer is not None) for case in drained])
+    for case in drained:
+        if case.forecast_id in wrong:
+            case.findings.append(wrong[case.forecast_id])
 
 
 def _judge_engine(said: Replayed, receipt: Receipt, *, is_told: bool) -> None:

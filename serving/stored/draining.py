@@ -17,6 +17,7 @@ from lake.report import Report
 from lake.spec import INSTANT
 from lake.tables import FORECASTS, RECEIPTS
 from serving.access.user_data import forget_unknown
+from serving.receipts import drain_digest
 from serving.receipts.seals import opened
 from serving.stored.log_files import log_paths, open_log
 
@@ -69,8 +70,10 @@ def _drain_file(lake: "Lake", path: Path) -> tuple[int, int]:
     with closing(open_log(path)) as connection:
         while waiting := unread(connection, DRAIN_ROWS):
             rows = as_rows([row for _, row, _ in waiting])
-            lake.merge(RECEIPTS, as_receipts(rows, [receipt for *_, receipt in waiting]))
+            receipts = as_receipts(rows, [receipt for *_, receipt in waiting])
+            lake.merge(RECEIPTS, receipts)
             added += lake.merge(FORECASTS, rows).added
+            drain_digest.record(lake, rows, receipts)
             mark_read(connection, [sequence for sequence, *_ in waiting])
             read += len(waiting)
     return read, added

@@ -163,12 +163,13 @@ def test_it_is_counted_in_redis_again_within_a_second_of_its_return(with_redis):
     assert run(hasty, ask) < 1.0
 
 
-def test_an_emptied_redis_counts_from_nothing(with_redis):
+def test_a_redis_that_was_emptied_gives_no_second_hour(with_redis):
     who = caller(name="emptied")
     assert not asked(with_redis, who, 101)[-1].is_allowed
     with connect(embedded_url(with_redis), 5) as client:
         emptied(client)
-    assert asked(with_redis, who)[0].is_allowed
+    assert not asked(with_redis, who)[0].is_allowed
+    assert asked(with_redis, caller(name="after"))[0].counted == "shared"
 
 
 def test_redis_knows_pseudonyms_and_forgets_them_in_an_hour(with_redis):

@@ -1,0 +1,189 @@
+"""What was drained, on the audit chain: a forecast whose row and receipt are replaced together later is found by it.
+
+Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes
+from the log to the lake leaves a file with one line per forecast, ordered by id: the id, and a digest of row and
+receipt. The SHA-256 of that file stands in a row of the audit trail, which cannot be changed without breaking the chain
+of hashes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake.durable import write_durably
+from lake.tables import AUDIT, FORECASTS, RECEIPTS
+from serving import audit
+from serving.receipts.findings import Finding
+from serving.receipts.seals import digest_of, row_digest
+
+if TYPE_CHECKING:
+    from lake.store import Lake
+
+FOLDER = ".drained"
+WHAT, WHO = "forecasts.drain", "drain"
+DIGITS = 32
+"""Hexadecimal digits of a line's digest: 128 bits, of which nobody finds a second text."""
+NAME_DIGITS = 32
+AT_ONCE = 50_000
+SHOWN = 20
+"""Forecasts that are named one by one when the whole lake is verified."""
+REPLACED = "row and receipt are not those that were drained, though they may fit each other: both were replaced"
+NEVER = "it was never drained from the log of a service: it was inserted"
+GONE = "it was drained and is not in the lake any more: it was deleted"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the audit trail says of one drained batch.
+
+    Parameters
+    ----------
+    sequence
+        Row of the audit trail.
+    drained_at
+        When.
+    count, digest
+        How many forecasts, and the SHA-256 of the file of their lines.
+    path
+        That file.
+    """
+
+    sequence: int
+    drained_at: datetime
+    count: int
+    digest: str
+    path: Path
+
+    def lines(self) -> "dict[str, str] | Finding":
+        """Digest by forecast, or what is wrong with the file."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except OSError as error:
+            return Finding(
+                "drain", str(self.path), f"row {self.sequence} of the audit trail names it: {error.strerror}"
+            )
+        if digest_of(text) != self.digest:
+            said = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
+            return Finding("drain", str(self.path), said)
+        return {name: digest for digest, _, name in (line.partition(" ") for line in text.splitlines())}
+
+
+def record(lake: "Lake", rows: pl.DataFrame, receipts: pl.DataFrame) -> str:
+    """Write down which forecasts were drained; to be called after both were merged and before the log is marked.
+
+    A batch that was written down is not written down again. A process that is killed after the merge and before this
+    leaves a batch that the next drain brings again, perhaps with more forecasts in it: then it is written down; and
+    one that is killed before the log is marked may leave forecasts that stand in two batches, which changes nothing.
+
+    Parameters
+    ----------
+    rows, receipts
+        The batch as rows of `forecasts` and of `receipts`.
+
+    Returns
+    -------
+    str
+        Digest of the batch; empty where it holds no forecast.
+    """
+    if not rows.height:
+        return ""
+    lines = _lines(rows, dict(receipts.select("forecast_id", "content").iter_rows()))
+    text = "".join(f"{lines[name]} {name}\n" for name in sorted(lines))
+    digest = digest_of(text)
+    if any(batch.digest == digest for batch in batches(lake)):
+        return digest
+    write_durably(_path(lake, digest), text, mode=0o600)
+    audit.record(lake, who=WHO, what=WHAT, details={"forecasts": len(lines), "digest": digest})
+    return digest
+
+
+def batches(lake: "Lake") -> list[Batch]:
+    """Every batch that the audit trail knows, the oldest first."""
+    if not lake.exists(AUDIT):
+        return []
+    found = lake.read(AUDIT, where=pl.col("what") == WHAT).sort("sequence")
+    said = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
+    return [
+        Batch(row["sequence"], row["event_time"], one["forecasts"], one["digest"], _path(lake, one["digest"]))
+        for row, one in said
+    ]
+
+
+def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -> dict[str, Finding]:
+    """Hold stored forecasts to what was drained; what is wrong, by forecast.
+
+    A forecast that stands in no batch is a fault only where it was made after batches began to be written down, and
+    the log does not hold it: of a drain that was cut off, the next one writes the batch down.
+
+    Parameters
+    ----------
+    stored
+        Of each forecast of the lake that was not replayed: its row, its receipt without the seal, and whether the log
+        still holds it.
+    """
+    known = batches(lake)
+    missing = {row["forecast_id"]: (row, content, is_logged) for row, content, is_logged in stored}
+    found = dict[str, Finding]()
+    for batch in reversed(known):
+        if not missing:
+            break
+        lines = batch.lines()
+        if isinstance(lines, Finding):
+            continue  # `verify` names the file
+        for name in missing.keys() & lines.keys():
+            row, content, _ = missing.pop(name)
+            if _line(row, content) != lines[name]:
+                found[name] = Finding("drain", name, REPLACED)
+    for name, (row, _, is_logged) in missing.items():
+        if known and not is_logged and row["made_at"] > known[0].drained_at:
+            found[name] = Finding("drain", name, NEVER)
+    return found
+
+
+def verify(lake: "Lake") -> list[Finding]:
+    """Compute the digest of every drained batch again from the tables; an empty list says that all is as it was."""
+    found = list[Finding]()
+    for batch in batches(lake):
+        lines = batch.lines()
+        if isinstance(lines, Finding):
+            found.append(lines)
+            continue
+        wrong = [one for part in _parts(list(lines)) for one in _differing(lake, part, lines)]
+        found += wrong[:SHOWN]
+        if len(wrong) > SHOWN:
+            more = f"{len(wrong) - SHOWN} more forecasts of it are not as they were drained"
+            found.append(Finding("drain", str(batch.path), more))
+    return found
+
+
+def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> Iterator[Finding]:
+    is_mine = pl.col("forecast_id").is_in(list(names))
+    rows = lake.scan(FORECASTS).filter(is_mine).collect() if lake.exists(FORECASTS) else FORECASTS.empty()
+    receipts = lake.scan(RECEIPTS).filter(is_mine).collect() if lake.exists(RECEIPTS) else RECEIPTS.empty()
+    now = _lines(rows, dict(receipts.select("forecast_id", "content").iter_rows()))
+    for name in names:
+        if now.get(name) != lines[name]:
+            yield Finding("drain", name, REPLACED if name in now else GONE)
+
+
+def _lines(rows: pl.DataFrame, contents: Mapping[str, str]) -> dict[str, str]:
+    return {row["forecast_id"]: _line(row, contents.get(row["forecast_id"], "")) for row in rows.iter_rows(named=True)}
+
+
+def _line(row: Mapping[str, Any], content: str) -> str:
+    """Digest of a row and its receipt, which holds the digest of the answer."""
+    return hashlib.sha256(f"{row_digest(row)} {digest_of(content)}".encode()).hexdigest()[:DIGITS]
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
+
+
+def _path(lake: "Lake", digest: str) -> Path:
+    return lake.root / FOLDER / f"{digest[:NAME_DIGITS]}.txt"
