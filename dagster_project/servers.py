@@ -151,10 +151,15 @@ def ui(settings: "Settings", console: "Console") -> None:
 
 def mlflow(settings: "Settings", console: "Console") -> None:
     """Show MLflow's tracking UI until Ctrl-C."""
+    from training.artifact_addresses import artifact_root, localize
+
     heed_signals()
+    localize(settings)
     console.print("Starting MLflow ...")
     command = [executable("mlflow"), "server", "--host", LOOPBACK, "--port", str(MLFLOW_PORT), "--workers", "1"]
     command += ["--backend-store-uri", settings.tracking_uri]
+    if settings.mlflow_tracking_uri is None:
+        command += ["--default-artifact-root", artifact_root(settings)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     safe = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with _server("mlflow", command, quiet | safe, settings, MLFLOW_PORT, "/health") as (address, process):
