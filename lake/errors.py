@@ -8,6 +8,7 @@
     ├── SchemaError          a frame does not fit its table
     ├── TableNotFoundError   a table has no rows yet
     ├── DamagedTableError    a table's log or files are torn, empty or missing
+    ├── BackupError          a backup cannot be made, is damaged, or cannot be restored there
     ├── ConflictError        a row contradicts one that is already stored
     ├── DataQualityError     a table fails its expectations
     ├── FeatureError         a feature cannot be computed
@@ -52,6 +53,10 @@ class TableNotFoundError(QuantlakeError):
 
 class DamagedTableError(QuantlakeError):
     """A table's log or data files are torn, empty or missing."""
+
+
+class BackupError(QuantlakeError):
+    """A backup cannot be made, is damaged, or cannot be restored where it was asked for."""
 
 
 class ConflictError(QuantlakeError):
