@@ -8,9 +8,11 @@ from dagster_project.assets.training import GROUP as TRAINING
 from dagster_project.partitions import recent_years
 from dagster_project.resources import Platform
 
+NO_BACKUPS = "QUANTLAKE_BACKUPS is not set, so it is not known where backups go."
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
-MAINTENANCE = dg.AssetSelection.assets("table_maintenance")
+MAINTENANCE = dg.AssetSelection.assets("table_maintenance", "backup_drill")
+DRILL = dg.AssetSelection.assets("backup_drill")
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all() - MAINTENANCE,
@@ -25,7 +27,12 @@ daily_update = dg.define_asset_job(
     description="One more session: bars, features, forecasts, outcomes, selection. Trains nothing.",
 )
 weekly_maintenance = dg.define_asset_job(
-    "weekly_maintenance", selection=MAINTENANCE, description="Compaction, clean-up of logs, vacuum."
+    "weekly_maintenance", selection=MAINTENANCE - DRILL, description="Compaction, clean-up of logs, vacuum."
+)
+weekly_backup_drill = dg.define_asset_job(
+    "weekly_backup_drill",
+    selection=DRILL,
+    description="A backup into QUANTLAKE_BACKUPS, restored into a scratch folder and looked at as a whole.",
 )
 nightly_replay = dg.define_asset_job(
     "nightly_replay",
@@ -34,6 +41,12 @@ nightly_replay = dg.define_asset_job(
 )
 in_the_night = dg.ScheduleDefinition(name="in_the_night", job=nightly_replay, cron_schedule="0 2 * * *")
 on_sunday = dg.ScheduleDefinition(name="on_sunday", job=weekly_maintenance, cron_schedule="0 12 * * 0")
+
+
+@dg.schedule(job=weekly_backup_drill, cron_schedule="0 15 * * 0")
+def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
+    """On Sundays, after the house-keeping, where a folder of backups is set."""
+    return dg.RunRequest() if platform.settings.backups is not None else dg.SkipReason(NO_BACKUPS)
 
 
 @dg.schedule(job=daily_update, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")

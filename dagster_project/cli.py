@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.commands import audit, doctor, features, keys, leaks, models, replay, update, user_data
+from dagster_project.commands import audit, backup, doctor, features, keys, leaks, models, replay, update, user_data
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
+from dagster_project.commands.taking_turns import taking_turn
 from lake.errors import QuantlakeError
 from lake.settings import settings
 
@@ -29,7 +30,8 @@ def demo() -> None:
     """Run the whole asset graph on the packaged real market and show what came of it."""
     from dagster_project import verbs
 
-    verbs.demo(settings(), console)
+    with taking_turn("demo"):
+        verbs.demo(settings(), console)
 
 
 @app.command()
@@ -37,7 +39,8 @@ def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market se
     """Let the next market sessions close, run the daily job, and show what changed."""
     from dagster_project import verbs
 
-    verbs.advance(settings(), console, sessions=sessions)
+    with taking_turn("advance"):
+        verbs.advance(settings(), console, sessions=sessions)
 
 
 @app.command()
@@ -117,6 +120,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
+app.add_typer(backup.app, name="backup")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

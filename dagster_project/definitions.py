@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project import parity_checks, replay_checks
-from dagster_project.assets import features, feedback, lake, maintenance, serving, sources, training, trials
+from dagster_project.assets import backups, features, feedback, lake, maintenance, serving, sources, training, trials
 from dagster_project.automation import (
     after_the_close,
     daily_update,
@@ -12,6 +12,8 @@ from dagster_project.automation import (
     new_raw_batches,
     nightly_replay,
     on_sunday,
+    sunday_drill,
+    weekly_backup_drill,
     weekly_maintenance,
 )
 from dagster_project.checks import CAUSAL, few_rows_refused, table_checks
@@ -21,11 +23,23 @@ from dagster_project.resources import Platform
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [sources, lake, features, training, serving, feedback, trials, parity_checks, replay_checks, maintenance]
+        [
+            sources,
+            lake,
+            features,
+            training,
+            serving,
+            feedback,
+            trials,
+            parity_checks,
+            replay_checks,
+            maintenance,
+            backups,
+        ]
     ),
     asset_checks=[*table_checks(), *leak_checks(CAUSAL), few_rows_refused],
-    jobs=[everything, daily_update, nightly_replay, weekly_maintenance],
-    schedules=[after_the_close, in_the_night, on_sunday],
+    jobs=[everything, daily_update, nightly_replay, weekly_maintenance, weekly_backup_drill],
+    schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
     sensors=[new_raw_batches],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger},

@@ -9,6 +9,7 @@
     ├── TableNotFoundError   a table has no rows yet
     ├── DamagedTableError    a table's log or files are torn, empty or missing
     ├── DamagedFileError     another file of the home is not what was written
+    ├── BackupError          a backup cannot be made, is damaged, or cannot be restored there
     ├── ConflictError        a row contradicts one that is already stored
     ├── DataQualityError     a table fails its expectations
     ├── FeatureError         a feature cannot be computed
@@ -57,6 +58,10 @@ class DamagedTableError(QuantlakeError):
 
 class DamagedFileError(QuantlakeError):
     """A file of the home other than a table's is torn, empty, or not what was written."""
+
+
+class BackupError(QuantlakeError):
+    """A backup cannot be made, is damaged, or cannot be restored where it was asked for."""
 
 
 class ConflictError(QuantlakeError):

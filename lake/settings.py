@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUANTLAKE_", frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Field(default=Path("data"), description="folder of everything generated")
+    backups: Path | None = Field(
+        default=None, description="folder of the backups, outside the home; the weekly drill does nothing when unset"
+    )
     redis_url: str | None = Field(
         default=None, validation_alias="REDIS_URL", description="external Redis; the embedded one when unset"
     )

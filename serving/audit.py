@@ -108,6 +108,11 @@ def verify(lake: "Lake") -> list[Finding]:
     return list(_findings(rows.sort("sequence", "row_hash").to_dicts(), head))
 
 
+def held(lake: "Lake") -> "AbstractContextManager[None]":
+    """Let nobody write to the trail meanwhile: its table and the file with its newest row then agree."""
+    return _alone(lake)
+
+
 def newest(lake: "Lake", rows: int, what: str = "") -> list[Row]:
     """The newest rows whose topic begins with a text, the oldest of them first."""
     if not lake.exists(AUDIT):

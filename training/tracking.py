@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import ConfigError
 from lake.settings import Settings
+from training.artifact_addresses import artifact_root, localize
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,7 +114,10 @@ class Tracker:
 
 
 def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]":
-    """Return a client of the tracking store and the id of an experiment in it, made the first time; say nothing."""
+    """Return a client of the tracking store and the id of an experiment in it, made the first time; say nothing.
+
+    The artefact addresses of a local store are those of this home afterwards, wherever the home was before.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     from mlflow import MlflowClient
@@ -123,13 +127,17 @@ def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]
     is_local = settings.mlflow_tracking_uri is None
     if is_local:
         settings.mlflow.mkdir(parents=True, exist_ok=True)
-    place = (settings.mlflow / "artifacts").as_uri() if is_local else None
+        localize(settings)
+    place = artifact_root(settings) if is_local else None
     with warnings.catch_warnings():
         # MLflow 3.17 maps its tables in a way that SQLAlchemy means to drop; both versions are pinned.
         warnings.filterwarnings("ignore", message=".*noload.*")
         client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
         found = client.get_experiment_by_name(experiment)
-    return client, str(found.experiment_id if found else client.create_experiment(experiment, artifact_location=place))
+    made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place)
+    if not found:
+        localize(settings)  # a store made just now has an experiment of MLflow's own
+    return client, str(made)
 
 
 def _text(value: Any) -> str:

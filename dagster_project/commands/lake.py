@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from dagster_project.commands.console import console
+from dagster_project.commands.taking_turns import taking_turn
 
 if TYPE_CHECKING:
     from lake.report import Report
@@ -58,7 +59,8 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
     from lake import doctor as surgery
 
     spec = _specs(table)[0]
-    done = surgery.repair(_lake(), spec)
+    with taking_turn("lake repair"):
+        done = surgery.repair(_lake(), spec)
     value = asdict(done) | {"table": spec.name}
     if as_json:
         console().print_json(json.dumps(value, default=str))
@@ -127,7 +129,8 @@ def compact(
     as_json: AsJson = False,
 ) -> None:
     """Join the small files of a table; rows and versions stay as they are."""
-    done = [_lake().compact(spec, at_least=at_least, is_for_digests=digests) for spec in _specs(table)]
+    with taking_turn("lake compact"):
+        done = [_lake().compact(spec, at_least=at_least, is_for_digests=digests) for spec in _specs(table)]
     _reports(done, as_json=as_json)
 
 
@@ -144,27 +147,35 @@ def vacuum(
 
     Below 30 days it asks first, unless --yes is given; a program, with --json, is not asked.
     """
-    from lake import maintenance
-    from lake.settings import settings
-    from serving.stored.draining import drain
-
     if keep_days < KEPT_DAYS and not (yes or dry_run or as_json):
         typer.confirm(
             f"Versions older than {keep_days:g} days that nobody pinned can then never be read again. Go on?",
             abort=True,
         )
-    if not dry_run:
-        drain(_lake(), settings())  # forecasts that wait in the log name versions too
-    keep, done, specs = timedelta(days=keep_days), [], _specs(table)
-    for spec in specs:
-        log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=dry_run)
-        files = maintenance.vacuum(_lake(), spec, keep=keep, is_trial=dry_run)
-        done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
+    specs = _specs(table)
+    with taking_turn("lake vacuum"):
+        done = _vacuum(specs, timedelta(days=keep_days), is_trial=dry_run)
     changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
     if dry_run and not as_json:
         _say("Nothing is deleted; this is what would be.")
     nothing = f"House-keeping: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
     _reports(done if as_json else changed, nothing, as_json=as_json)
+
+
+def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, is_trial: bool) -> "list[Report]":
+    """Clean the log of each table, then its files; the reports say what went."""
+    from lake import maintenance
+    from lake.settings import settings
+    from serving.stored.draining import drain
+
+    if not is_trial:
+        drain(_lake(), settings())  # forecasts that wait in the log name versions too
+    done = []
+    for spec in specs:
+        log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=is_trial)
+        files = maintenance.vacuum(_lake(), spec, keep=keep, is_trial=is_trial)
+        done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
+    return done
 
 
 def _compared(spec: "TableSpec", old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Table:

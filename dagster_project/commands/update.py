@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dagster_project.commands.taking_turns import taking_turn
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def update(
 
     if symbols:
         _generated(symbols, sessions, history, console)
-    else:
+        return
+    with taking_turn("update"):
         _users(console)
 
 

@@ -30,6 +30,9 @@ def main(settings: "Settings", port: int, secret: str) -> None:
     from mlflow.server import constants as names
     from mlflow.server import handlers
 
+    from training.artifact_addresses import localize
+
+    localize(settings)
     os.environ.update(
         {
             names.BACKEND_STORE_URI_ENV_VAR: settings.tracking_uri,

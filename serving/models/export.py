@@ -26,6 +26,7 @@ from serving.models.bundles import (
     Parity,
     refuse_external_data,
 )
+from serving.models.origins import without_origins
 from serving.models.signature import Signature
 from serving.runtime.onnx import OnnxEngine
 
@@ -186,7 +187,7 @@ def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -
     if program is None:
         raise ParityError("torch exported nothing: the network has no graph.")
     program.save(str(path), external_data=False)
-    content = with_steady_bits(path.read_bytes())
+    content = without_origins(with_steady_bits(path.read_bytes()))
     path.write_bytes(content)
     return content
 

@@ -193,12 +193,29 @@ STANDING = (
         },
     ),
 )
+BACKUPS = (
+    Panel(
+        "Age of the newest backup",
+        "Since the newest whole backup was begun; nothing where there is none.",
+        "s",
+        {"backup": "time() - (max(quantlake_backup_timestamp_seconds) > 0)"},
+        "stat",
+    ),
+    Panel(
+        "Age of the last drill",
+        "Since a backup was last restored and found whole; nothing where none ever was.",
+        "s",
+        {"drill": "time() - (max(quantlake_backup_drill_timestamp_seconds) > 0)"},
+        "stat",
+    ),
+)
 SECTIONS = {
     "Now": NOW,
     "Requests": REQUESTS,
     "Forecasts": FORECASTS,
     "What came of them": TRUTH,
     "Models and subscribers": STANDING,
+    "Backups": BACKUPS,
 }
 
 

@@ -224,6 +224,19 @@ FEATURES_AGE_SESSIONS = _gauge(
     mode="mostrecent",
 )
 LOG_WAITING = _gauge("quantlake_log_waiting_rows", "Forecasts on disk that are not in the lake yet", mode="mostrecent")
+BACKUPS_CONFIGURED = _gauge(
+    "quantlake_backups_configured", "1 where QUANTLAKE_BACKUPS names a folder, 0 where not", mode="mostrecent"
+)
+BACKED_UP = _gauge(
+    "quantlake_backup_timestamp_seconds",
+    "When the newest whole backup was begun, seconds since 1970; 0 for never",
+    mode="mostrecent",
+)
+DRILLED = _gauge(
+    "quantlake_backup_drill_timestamp_seconds",
+    "When a backup was last restored and found whole, seconds since 1970; 0 for never",
+    mode="mostrecent",
+)
 MATURED = _gauge(
     "quantlake_matured_forecasts",
     "Forecasts of the last 60 sessions whose outcome is known, by model and horizon",

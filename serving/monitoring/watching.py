@@ -16,6 +16,7 @@ from lake.errors import QuantlakeError
 from serving.answers import age_sessions
 from serving.feedback.figures import Figures, figures_path, read_figures, show
 from serving.monitoring import metrics
+from serving.monitoring.backup_state import show_state
 from serving.stored.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Watcher:
 
     def look(self) -> None:
         """Look at everything once."""
-        for part in (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures):
+        parts = (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures)
+        for part in (*parts, self._look_at_backups):
             try:
                 part()
             except Exception:
@@ -132,6 +134,9 @@ class Watcher:
         if stamp != self._shown:
             show(read_figures(self._configured) or Figures())
             self._shown = stamp
+
+    def _look_at_backups(self) -> None:
+        show_state(self._configured)
 
 
 def _holds(lock: FileLock) -> bool:

@@ -33,6 +33,8 @@ def well():
     metrics.LOG_WAITING.set(10)
     metrics.COVERAGE.labels("calm_up", "5").set(0.8)
     metrics.LIMITED.labels("shared").inc()
+    metrics.BACKUPS_CONFIGURED.set(1)
+    metrics.DRILLED.set(time.time() - 7 * 86_400)
     for quiet in (
         metrics.PROBLEMS.labels("overloaded", "503"),
         metrics.PROBLEMS.labels("model-not-available", "503"),
@@ -58,6 +60,7 @@ def ill():
     metrics.LIMITED.labels("local").inc(1)
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)
     metrics.STREAM_DROPPED.inc(5)
+    metrics.DRILLED.set(time.time() - 10 * 86_400)
 
 
 @contextmanager

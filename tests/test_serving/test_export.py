@@ -2,6 +2,8 @@ import copy
 import json
 import shutil
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,8 +12,18 @@ import torch
 
 from feature_repo.windows import FORECAST_V1
 from lake.errors import ModelError, ParityError
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, Parity, refuse_external_data
-from serving.models.export import export_model, prove_parity
+from serving.models.bundles import (
+    MODEL_FILE,
+    PARITY_FILE,
+    SIGNATURE_FILE,
+    Bundle,
+    Export,
+    Parity,
+    refuse_external_data,
+)
+from serving.models.export import _to_onnx, export_model, prove_parity
+from serving.models.origins import without_origins
+from serving.runtime.onnx import OnnxEngine
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 
@@ -138,3 +150,26 @@ def test_a_proof_cannot_claim_nan(exports):
     said = exports["lstm"].parity.model_dump()
     with pytest.raises(ValueError, match="finite"):
         Parity(**said | {"max_absolute_difference": np.nan})
+
+
+def test_the_file_does_not_say_on_which_machine_it_was_made_and_answers_with_the_same_bits(
+    exports, networks, inputs, tmp_path, monkeypatch
+):
+    noted = {}
+
+    def note(content: bytes) -> bytes:
+        noted["before"] = content
+        return without_origins(content)
+
+    monkeypatch.setattr("serving.models.export.without_origins", note)
+    content = _to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
+    paths = [str(Path(torch.__file__).parents[1]).encode(), str(Path(__file__).parents[2]).encode()]
+    assert any(path in noted["before"] for path in paths), "the exporter notes nothing that would have to be removed"
+    assert not any(path in content for path in paths)
+    assert b"stack_trace" not in content
+    signature = exports["lstm"].signature
+    before, after = (
+        OnnxEngine(Export(signature=signature.model_copy(update={"digest": sha256(one).hexdigest()}), content=one))
+        for one in (noted["before"], content)
+    )
+    assert before.predict(inputs[:200]).tobytes() == after.predict(inputs[:200]).tobytes()

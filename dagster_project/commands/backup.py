@@ -1,0 +1,192 @@
+"""Verbs of `quantlake backup`: take one of a running platform, list, verify, restore, let older ones go."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dagster_project.commands.console import console
+from dagster_project.commands.taking_turns import taking_turn
+from lake.settings import settings
+
+if TYPE_CHECKING:
+    from lake.backup import Listed, Manifest
+
+app = typer.Typer(help="Back up a running platform, verify and restore.", no_args_is_help=True)
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+KIBI = 1024
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+To = Annotated[Path | None, typer.Option("--to", help="Folder of the backups; QUANTLAKE_BACKUPS when left out.")]
+Where = Annotated[Path | None, typer.Option("--from", help="Folder of the backups; QUANTLAKE_BACKUPS when left out.")]
+BackupId = Annotated[str | None, typer.Argument(help="Id as `quantlake backup list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
+
+
+@app.command()
+def create(
+    *,
+    to: To = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Afterwards keep only so many of this home's backups.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read and store every file again, unchanged ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Back up this home as one consistent point while the service answers; jobs wait, or are waited for.
+
+    A backup holds the API keys: its folder and files are for their owner alone.
+    """
+    from lake import backup as store
+    from serving import backups
+    from serving.audit import console as who
+
+    root = backups.folder_of(settings(), to)
+    with taking_turn("backup create"):
+        started = datetime.now(UTC)
+        made = backups.create(settings(), root, who=who(), full=full)
+        seconds = (datetime.now(UTC) - started).total_seconds()
+    gone, _ = store.prune(root, keep) if keep else ([], 0)
+    own = next(one.own_bytes for one in store.listing(root)[0] if one.backup.id == made.id)
+    if as_json:
+        console().print_json(json.dumps(_plain(made) | {"own_bytes": own, "seconds": seconds, "pruned": gone}))
+        return
+    _say(
+        f"Backup {made.id}: {len(made.files):,} files, {_size(made.size)}, {_size(own)} of it new, in {seconds:.1f} s; "
+        f"writers were held off for {made.point_seconds:.2f} s."
+    )
+    if gone:
+        _say(f"Deleted: {', '.join(gone)}.")
+    _say(f"It is in {root}, and holds the API keys. Prove it: quantlake backup verify {made.id}")
+
+
+@app.command("list")
+def list_backups(*, where: Where = None, as_json: AsJson = False) -> None:
+    """Show each backup: its age, what it takes on disk, own and shared, and what it holds."""
+    from lake import backup as store
+    from serving.backups import folder_of
+
+    root = folder_of(settings(), where)
+    listed, damaged = store.listing(root)
+    if as_json:
+        values = [_plain(one.backup) | {"own_bytes": one.own_bytes, "shared_bytes": one.shared_bytes} for one in listed]
+        console().print_json(json.dumps({"backups": values, "damaged": damaged}))
+    elif listed:
+        console().print(_table(listed))
+    elif not damaged:
+        _say(f"There is no backup in {root}. Make one: quantlake backup create --to {root}")
+    for sentence in () if as_json else damaged:
+        _say(sentence)
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson = False) -> None:
+    """Read every file of one backup, or of all of them, again; exit code 1 and the file's name if one is damaged."""
+    from lake import backup as store
+    from serving.backups import folder_of
+
+    root = folder_of(settings(), where)
+    found, damaged = store.read_all(root) if backup_id is None else ([store.read(root, backup_id)], [])
+    faults = [*damaged, *map(str, store.verify(root, found))]
+    if as_json:
+        console().print_json(json.dumps({"backups": [one.id for one in found], "faults": faults}))
+    else:
+        for fault in faults:
+            _say(fault)
+        files = len({digest for one in found for digest in one.contents})
+        whole = f"{files:,} contents of {len(found)} backups are whole."
+        _say(whole if not faults else f"{len(faults)} are not. `quantlake backup create --full` stores them again.")
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def restore(
+    backup_id: BackupId = None,
+    *,
+    into: Annotated[Path, typer.Option("--into", help="Folder of the new home; it must not exist, or be empty.")],
+    where: Where = None,
+) -> None:
+    """Lay a backup out as a new home, by default the newest; a damaged one is refused before anything is written."""
+    from lake import backup as store
+    from lake.errors import BackupError
+    from serving import backups
+    from serving.audit import console as who
+
+    root = backups.folder_of(settings(), where)
+    chosen = store.newest(root) if backup_id is None else store.read(root, backup_id)
+    if chosen is None:
+        raise BackupError(f"There is no backup in {root} that can be read. `quantlake backup list` says what there is.")
+    target = into.expanduser().absolute()
+    backups.restore(settings(), root, chosen, target, who=who())
+    _say(f"Backup {chosen.id} of {chosen.home} is in {target}: {len(chosen.files):,} files, {_size(chosen.size)}.")
+    _say("Next, in this order:")
+    for step in ("quantlake lake doctor", "quantlake replay --all", "quantlake advance"):
+        _say(f"  QUANTLAKE_HOME={target} {step}")
+    _say(
+        "The online store is empty until `advance` or `update` has filled it; until then answers come from the tables."
+    )
+    _say(f"Two services must not answer for one home: stop the one on {chosen.home} first if it runs.")
+
+
+@app.command()
+def prune(
+    *,
+    keep: Annotated[int, typer.Option(min=1, help="How many backups of each home stay, the newest.")],
+    where: Where = None,
+) -> None:
+    """Delete all but the newest backups, and the contents that no other one needs."""
+    from lake import backup as store
+    from serving.backups import folder_of
+
+    root = folder_of(settings(), where)
+    gone, freed = store.prune(root, keep)
+    _say(f"{len(gone)} backups deleted, {_size(freed)} freed." if gone or freed else "Nothing was left to delete.")
+
+
+def _table(listed: "list[Listed]") -> Table:
+    table = Table(title="Backups", title_justify="left", title_style="bold", header_style="", show_edge=False)
+    for column in ("id", "age", "own", "shared", "home", "holds"):
+        table.add_column(column, overflow="fold")
+    for one in listed:
+        made = one.backup
+        table.add_row(
+            made.id, _age(made.created_at), _size(one.own_bytes), _size(one.shared_bytes), made.home, _holds(made)
+        )
+    return table
+
+
+def _holds(made: "Manifest") -> str:
+    """Tables, logs of forecasts, versions of models."""
+    versions = {file.path.rpartition("/")[0] for file in made.files if file.path.startswith("models/")}
+    models = len([one for one in versions if one.count("/") == 2 and "/exports/" not in f"{one}/"])  # noqa: PLR2004
+    logs = sum(file.path.startswith("forecast_log") for file in made.files)
+    return f"{len(made.tables)} tables, {logs} forecast logs, {models} model versions, {len(made.files):,} files"
+
+
+def _plain(made: "Manifest") -> dict[str, Any]:
+    said = made.model_dump(mode="json", exclude={"files", "seal", "format"})
+    return said | {"files": len(made.files), "bytes": made.size}
+
+
+def _age(at: datetime) -> str:
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    unit, name = next(((unit, name) for unit, name in ((DAY, "d"), (HOUR, "h")) if seconds >= unit), (MINUTE, "min"))
+    return f"{seconds / unit:.0f} {name}"
+
+
+def _size(number: float) -> str:
+    for unit in UNITS:
+        if number < KIBI or unit == UNITS[-1]:
+            break
+        number /= KIBI
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def _say(sentence: str) -> None:
+    console().print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""What of a home is backed up, and what is not and why."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+LEFT_OUT = {
+    "redis": "the online store is filled again from the tables",
+    "bentoml": "temporary files of the endpoint's processes",
+    "logs": "what processes of this machine wrote for people",
+    "generated": "the made-up market of `quantlake update --symbols`",
+    "backups.json": "when this home was last backed up",
+    "job.json": "who is at work in this home",
+}
+"""Names at the top of a home, with the reason."""
+PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restoring")
+"""Files of any folder that belong to a process; what SQLite keeps beside a database is in the copy of the database."""
+LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training/*")
+"""Files that are never changed once something refers to them: they may be copied after the consistent point."""
+LOGS = "forecast_log*.sqlite"
+"""Copied first: a forecast that leaves the log meanwhile is in the tables, which are copied after it."""
+TABLES, LOG_FOLDER = "tables", "_delta_log"
+SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One regular file of a home.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    name
+        Its path within the home, with slashes.
+    """
+
+    path: Path
+    name: str
+
+    @property
+    def is_later(self) -> bool:
+        """Whether it may be copied after the consistent point."""
+        return any(fnmatch(self.name, pattern) for pattern in LATER)
+
+    @property
+    def is_log(self) -> bool:
+        """Whether it is a file of the forecast log."""
+        return fnmatch(self.name, LOGS)
+
+
+def walk(home: Path) -> Iterator[Found]:
+    """Every regular file that is backed up, except those of tables; links are followed, so their content is kept."""
+    yield from _walk(home, home, set())
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file is an SQLite database, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def table_folders(home: Path) -> list[Path]:
+    """Folders of the Delta tables, by name; their files are what the log names."""
+    return sorted(log.parent for log in (home / TABLES).glob(f"*/{LOG_FOLDER}"))
+
+
+def _walk(home: Path, folder: Path, above: set[tuple[int, int]]) -> Iterator[Found]:
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:  # a link back up
+        return
+    is_table = folder.parent == home / TABLES and (folder / LOG_FOLDER).is_dir()
+    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names are enough
+        path = folder / name
+        is_out = (folder == home and name in LEFT_OUT) or any(fnmatch(name, pattern) for pattern in PASSING)
+        if is_out or (is_table and not name.startswith(".")):  # of a table only what a repair took away
+            continue
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:  # a temporary file that went, or a link to nowhere
+            continue
+        if stat.S_ISDIR(mode):
+            yield from _walk(home, path, {*above, here})
+        elif stat.S_ISREG(mode):
+            yield Found(path, path.relative_to(home).as_posix())

@@ -1,0 +1,58 @@
+"""When a home was last backed up and its backup last proved, in a small file that the service shows as metrics."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lake.durable import write_durably
+from serving.monitoring import metrics
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+FILE = "backups.json"
+
+
+class BackupState(BaseModel):
+    """What is known of the backups of a home; None where there was none yet.
+
+    Parameters
+    ----------
+    backed_up_at
+        When the newest whole backup was begun.
+    drilled_at
+        When a backup was last restored and found whole.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backed_up_at: datetime | None = None
+    drilled_at: datetime | None = None
+
+
+def read_state(configured: "Settings") -> BackupState:
+    """Return what the file says; nothing where there is none, or none of this version."""
+    try:
+        return BackupState.model_validate_json(state_path(configured).read_bytes())
+    except (OSError, ValidationError):
+        return BackupState()
+
+
+def note(configured: "Settings", **times: datetime) -> None:
+    """Write down one of the times, and leave the other as it is."""
+    write_durably(state_path(configured), read_state(configured).model_copy(update=times).model_dump_json())
+
+
+def show_state(configured: "Settings") -> None:
+    """Let the metrics say it; 0 stands for never."""
+    state = read_state(configured)
+    metrics.BACKUPS_CONFIGURED.set(configured.backups is not None)
+    for gauge, at in ((metrics.BACKED_UP, state.backed_up_at), (metrics.DRILLED, state.drilled_at)):
+        gauge.set(0 if at is None else at.timestamp())
+
+
+def state_path(configured: "Settings") -> Path:
+    """Where the file lies; it is no part of a backup, because a restored home has none of its own yet."""
+    return configured.home / FILE
