@@ -79,7 +79,7 @@ def _drain_file(lake: "Lake", path: Path) -> tuple[int, int]:
 def unread(connection: sqlite3.Connection, limit: int) -> list[tuple[int, str, str]]:
     """Sequence number, row and receipt of the oldest forecasts that are not marked as being in the lake."""
     return connection.execute(
-        "SELECT sequence, row, receipt FROM forecasts WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
+        "SELECT sequence, row, receipt FROM logged WHERE is_in_lake = 0 ORDER BY sequence LIMIT ?", (limit,)
     ).fetchall()
 
 

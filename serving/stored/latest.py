@@ -62,8 +62,8 @@ end
 """Values of every key but the last begin with microseconds since 1970; the last key takes the writer's mark."""
 
 _NEWEST = """
-SELECT symbol, horizon_sessions, json_extract(row, '$.made_at'), answer FROM forecasts WHERE sequence IN (
-    SELECT max(sequence) FROM forecasts {} kind <> 'shadow' GROUP BY symbol, horizon_sessions
+SELECT symbol, horizon_sessions, made_at, answer FROM logged WHERE made_at IS NOT NULL AND sequence IN (
+    SELECT max(sequence) FROM forecasts {} kind <> 'shadow' AND is_in_lake <> 2 GROUP BY symbol, horizon_sessions
 )
 """
 NEWEST_LOGGED = _NEWEST.format("WHERE")

@@ -12,7 +12,7 @@ from serving.stored.log_files import LAST, identity, open_log
 
 WAITING = """
 SELECT f.sequence, f.forecast_id, f.row, f.answer, f.receipt, r.key_id
-FROM forecasts AS f LEFT JOIN requests AS r USING (forecast_id) WHERE f.is_in_lake = 0 ORDER BY f.sequence
+FROM logged AS f LEFT JOIN requests AS r USING (forecast_id) WHERE f.is_in_lake = 0 ORDER BY f.sequence
 """
 CARRY = "INSERT OR IGNORE INTO forecasts (sequence, forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?, ?)"
 CARRY_ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.stored.log_files import LAST, OpenLogs
+from serving.stored.log_files import LAST, SET_APART, OpenLogs
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 """How often a tail looks for files of processes that have begun to write."""
 TAIL_ROWS = 10_000
-ANSWERABLE = "kind <> 'shadow'"
+ANSWERABLE = f"kind <> 'shadow' AND is_in_lake <> {SET_APART}"
 COLUMNS = "sequence, forecast_id, symbol, horizon_sessions, kind, row, answer, receipt"
 
 
@@ -65,7 +65,7 @@ class LogReader:
 
     def get(self, forecast_id: str) -> Stored | None:
         """Return one forecast of any kind, or None when there is none of that id."""
-        return next(filter(None, self._everywhere("forecast_id = ?", forecast_id)), None)
+        return next(filter(None, self._everywhere(f"forecast_id = ? AND is_in_lake <> {SET_APART}", forecast_id)), None)
 
     def newest(self, symbol: str, horizon: int) -> Stored | None:
         """Return the last logged forecast of a symbol, those of a challenger left out."""
@@ -158,5 +158,5 @@ def _rows(
     path: Path, connection: sqlite3.Connection, where: str, *values: object, limit: int = TAIL_ROWS
 ) -> list[Stored]:
     """Forecasts of one file; the conditions are those of this module, values are bound."""
-    query = f"SELECT {COLUMNS} FROM forecasts WHERE {where} LIMIT {limit}"  # noqa: S608 - fixed texts of this module
+    query = f"SELECT {COLUMNS} FROM logged WHERE {where} LIMIT {limit}"  # noqa: S608 - fixed texts of this module
     return [Stored(path.name, *row) for row in connection.execute(query, values).fetchall()]
