@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.commands import audit, features, keys, leaks, models, replay, update, user_data
+from dagster_project.commands import audit, features, forecasts, keys, leaks, models, replay, update, user_data
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from lake.errors import QuantlakeError
@@ -116,6 +116,7 @@ app.command()(leaks.leaks)
 app.command()(replay.replay)
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
+app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         default="",
         description="web pages that may ask, e.g. https://desk.example, with commas between; none when empty",
     )
+    log_retention_hours: float = Field(
+        default=24,
+        ge=0,
+        le=8_760,
+        description="hours after which a forecast that is in the lake leaves the forecast log (docs/forecast-log.md)",
+    )
     canary_margin: float = Field(
         default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
     )

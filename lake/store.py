@@ -17,6 +17,7 @@ from deltalake.transaction import AddAction
 
 from lake import delta_log, snapshots
 from lake.clock import require_utc
+from lake.decisions import FORECAST_DECISIONS
 from lake.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
 from lake.durable import alone, flush
 from lake.errors import DamagedTableError
@@ -26,6 +27,7 @@ from lake.report import Report
 from lake.settings import Settings, settings
 from lake.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
 from lake.spec import TableSpec
+from lake.withdrawals import no_decisions, standing
 
 CLEAN_UP = "delta.enableExpiredLogCleanup"
 """Property, off in every table: Delta's own clean-up knows of no version in use; `lake.maintenance` does it."""
@@ -89,8 +91,18 @@ class Lake:
         return [snapshots.describe(snapshots.opened(folder), folder) for folder in self.folders()]
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
-        """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
+        """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns.
+
+        Rows of forecasts that were withdrawn are left out; `scan_all` has them.
+        """
+        return standing(spec, self.scan_all(spec, version=version), self._decisions)
+
+    def scan_all(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
+        """Every stored row as `scan` gives it, those of withdrawn forecasts among them."""
         return _scan(spec, self.files(spec, version))
+
+    def _decisions(self) -> pl.LazyFrame:
+        return self.scan_all(FORECAST_DECISIONS) if self.exists(FORECAST_DECISIONS) else no_decisions()
 
     def read(self, spec: TableSpec, *, where: pl.Expr | None = None, version: int | None = None) -> pl.DataFrame:
         """Every stored row, restated ones beside those they replace."""

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 AT_ONCE = 500
-QUERY = f"""
-SELECT sequence, forecast_id, row, answer, receipt FROM logged WHERE is_in_lake <> {SET_APART} AND forecast_id IN """
+QUERY = (
+    f"SELECT sequence, forecast_id, row, answer, receipt FROM logged WHERE is_in_lake <> {SET_APART} "  # noqa: S608 - a number of ours
+    "AND forecast_id IN "
+)
 REPLAY = "replay"
 LAKE = "lake"
 

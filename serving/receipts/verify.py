@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.tables import RECEIPTS
+from lake.withdrawals import unverified
 from serving.receipts.cases import Case, cases, identities
 from serving.receipts.code import running_code
 from serving.receipts.findings import Finding, Replayed
@@ -62,6 +63,8 @@ def replay(
 def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
     """Make some of the newest forecasts again; the same seed draws the same ones.
 
+    Forecasts that a person released from quarantine unverified are not drawn: they prove nothing, and are known to.
+
     Parameters
     ----------
     among
@@ -73,7 +76,9 @@ def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int
     def lot(forecast_id: str) -> bytes:
         return hashlib.sha256(f"{seed} {forecast_id}".encode()).digest()
 
-    return replay(lake, configured, sorted(identities(lake, configured, newest=among), key=lot)[:size])
+    flagged = unverified(lake)
+    drawn = [one for one in identities(lake, configured, newest=among) if one not in flagged]
+    return replay(lake, configured, sorted(drawn, key=lot)[:size])
 
 
 def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:

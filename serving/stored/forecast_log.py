@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import LogError
 from serving.monitoring import metrics
+from serving.stored.damage import is_damage, set_aside_damaged
 from serving.stored.log_files import NEWEST_VERSION, take_slot
 from serving.stored.log_keeping import KeptFile
 from serving.stored.log_parts import INSERT, KEEP, Parted, parted
@@ -88,6 +89,7 @@ class ForecastLog:
     @classmethod
     def open(cls, configured: "Settings", on_commit: Callable[[Sequence[Entry]], None] | None = None) -> "ForecastLog":
         """Open a file that no other process writes to."""
+        set_aside_damaged(configured)
         path, lock = take_slot(configured)
         return cls(path, lock, on_commit)
 
@@ -151,16 +153,29 @@ class ForecastLog:
 def _commit(
     file: KeptFile, values: Sequence[Parted], asked: Sequence[tuple[str, str]], parts: Mapping[bytes, str]
 ) -> None:
+    """Write together; where the file turns out to be damaged a new one begins, and takes the rows."""
     try:
-        with file.connection() as connection:
-            if not values:
-                connection.execute("BEGIN")
-                connection.execute(PROBE)
-            connection.executemany(KEEP, parts.items())
-            connection.executemany(INSERT, values)
-            connection.executemany(ASKED, asked)
+        try:
+            _put(file, values, asked, parts)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            file.give_up(error)
+            _put(file, values, asked, parts)
     except (sqlite3.Error, OSError) as error:
         raise LogError(f"The forecast log cannot be written: {error}. {ADVICE}") from error
+
+
+def _put(
+    file: KeptFile, values: Sequence[Parted], asked: Sequence[tuple[str, str]], parts: Mapping[bytes, str]
+) -> None:
+    with file.connection() as connection:
+        if not values:
+            connection.execute("BEGIN")
+            connection.execute(PROBE)
+        connection.executemany(KEEP, parts.items())
+        connection.executemany(INSERT, values)
+        connection.executemany(ASKED, asked)
 
 
 def _as_values(entry: Entry, parts: dict[bytes, str]) -> Parted:

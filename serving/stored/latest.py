@@ -23,7 +23,8 @@ from feature_repo.generations import PROJECT
 from feature_repo.redis_server import connect, redis_url
 from lake.store import Lake
 from serving.monitoring import metrics
-from serving.stored.log_files import LAST, OpenLogs
+from serving.stored.log_files import LAST
+from serving.stored.open_logs import OpenLogs
 from serving.stored.stored_forecasts import newest_in_lake
 
 if TYPE_CHECKING:

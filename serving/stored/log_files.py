@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,12 +58,18 @@ FOURTH = ";\n".join(
         "ALTER TABLE forecasts ADD COLUMN receipt_part INTEGER",
         *(
             f"ALTER TABLE forecasts ADD COLUMN {_OF_ROW.format(name, kind)}"
-            for name, kind in (("symbol", "TEXT"), ("horizon_sessions", "INTEGER"), ("kind", "TEXT"), ("made_at", "TEXT"))
+            for name, kind in (
+                ("symbol", "TEXT"),
+                ("horizon_sessions", "INTEGER"),
+                ("kind", "TEXT"),
+                ("made_at", "TEXT"),
+            )
         ),
         "CREATE INDEX newest ON forecasts (symbol, horizon_sessions, sequence) WHERE kind <> 'shadow'",
         "CREATE TABLE parts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content TEXT NOT NULL)",
         "CREATE INDEX parts_of_answers ON forecasts (answer_part) WHERE answer_part IS NOT NULL",
         "CREATE INDEX parts_of_receipts ON forecasts (receipt_part) WHERE receipt_part IS NOT NULL",
+        "CREATE INDEX requests_about ON requests (forecast_id)",
         WHOLE,
         "PRAGMA user_version = 4",
         "",
@@ -90,6 +95,12 @@ def log_paths(configured: "Settings") -> list[Path]:
     except FileNotFoundError:
         return []
     return [configured.home / name for name in NAMES if name in present]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file of the log with its write-ahead log."""
+    beside = (path, path.with_name(f"{path.name}-wal"))
+    return sum(one.stat().st_size for one in beside if one.exists())
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -130,7 +141,7 @@ def open_log(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
-        connection.text_factory = _as_text
+        connection.text_factory = as_text
         _make_private(path)
         # Both only count in a file that nothing was written to yet.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -145,7 +156,7 @@ def open_log(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _as_text(stored: bytes) -> str:
+def as_text(stored: bytes) -> str:
     """Text of a column; a byte that is no UTF-8 is kept as a lone surrogate, so that one row cannot hide the others."""
     return stored.decode("utf-8", "surrogateescape")
 
@@ -171,33 +182,3 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 def _version(connection: sqlite3.Connection) -> int:
     number: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return number
-
-
-class OpenLogs:
-    """Connections to every file of the log, held open. For one thread.
-
-    Parameters
-    ----------
-    configured
-        Say in which home.
-    """
-
-    def __init__(self, configured: "Settings") -> None:
-        self._configured = configured
-        self._held: dict[Path, tuple[tuple[int, int] | None, sqlite3.Connection]] = {}
-
-    def current(self) -> Mapping[Path, sqlite3.Connection]:
-        """Return a connection to every file there is now; that to a file which was moved or removed is closed."""
-        present = {path: identity(path) for path in log_paths(self._configured)}
-        for path in [path for path, (held, _) in self._held.items() if present.get(path) != held]:
-            self._held.pop(path)[1].close()
-        for path, found in present.items():
-            if path not in self._held:
-                self._held[path] = found, open_log(path)
-        return {path: connection for path, (_, connection) in self._held.items()}
-
-    def close(self) -> None:
-        """Let go of the files."""
-        for _, connection in self._held.values():
-            connection.close()
-        self._held.clear()

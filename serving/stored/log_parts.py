@@ -1,7 +1,7 @@
 """What the answers and the receipts of many forecasts have in common, stored once in each file of the log.
 
-An answer differs from others of the same row in its id and its instant; a receipt in its first entries and its seal. The
-rest, nine tenths of both, is one row of the table `parts`, found by its SHA-256. The view `logged` puts every text
+An answer differs from others of the same row in its id and its instant; a receipt in its first entries and its seal.
+The rest, nine tenths of both, is one row of the table `parts`, found by its SHA-256. The view `logged` puts every text
 together again, byte for byte, so a reader sees whole answers and receipts.
 """
 
@@ -28,15 +28,14 @@ CREATE VIEW logged AS SELECT sequence, forecast_id, row, is_in_lake, symbol, hor
         substr(receipt, 1, length(receipt) - {TAIL})
         || (SELECT content FROM parts WHERE id = receipt_part) || substr(receipt, -{TAIL})
     END AS receipt
-FROM forecasts"""
+FROM forecasts"""  # noqa: S608 - numbers of this module
 """The forecasts of a file with their whole answers and receipts; null where a part is missing."""
 
 KEEP = "INSERT OR IGNORE INTO parts (digest, content) VALUES (?, ?)"
-_ID_OF = "(SELECT id FROM parts WHERE digest = ?)"
-INSERT = (
-    "INSERT INTO forecasts (forecast_id, row, answer, receipt, answer_part, receipt_part) "
-    f"VALUES (?, ?, ?, ?, {_ID_OF}, {_ID_OF})"
-)
+INSERT = """
+INSERT INTO forecasts (forecast_id, row, answer, receipt, answer_part, receipt_part) VALUES (
+    ?, ?, ?, ?, (SELECT id FROM parts WHERE digest = ?), (SELECT id FROM parts WHERE digest = ?)
+)"""
 FORGET = """
 DELETE FROM parts WHERE id IN (
     SELECT id FROM parts AS p WHERE NOT EXISTS (SELECT 1 FROM forecasts WHERE answer_part = p.id)
