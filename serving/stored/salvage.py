@@ -11,8 +11,10 @@ from serving.stored.verifying import Logged
 
 MOST_QUERIES = 20_000
 """Of a file of which nothing can be read every question fails; so many, a few seconds' worth, are asked."""
-WHOLE = "SELECT sequence, forecast_id, row, answer, receipt, is_in_lake FROM {} WHERE sequence BETWEEN ? AND ?"
-BARE = "SELECT sequence, forecast_id, row, NULL, NULL, is_in_lake FROM forecasts WHERE sequence BETWEEN ? AND ?"
+RANGE = "SELECT sequence, forecast_id, row, answer, receipt, is_in_lake FROM {} WHERE sequence BETWEEN ? AND ?"
+ONE = "SELECT sequence, forecast_id, row, answer, receipt, is_in_lake FROM {} WHERE sequence = ?"
+"""A range is left by a look at the row after it, which may lie on a page that is damaged."""
+BARE = "SELECT sequence, forecast_id, row, NULL, NULL, is_in_lake FROM forecasts WHERE sequence = ?"
 ENDS = ("SELECT min(sequence) FROM forecasts", "SELECT max(sequence) FROM forecasts")
 LAST = "SELECT max(seq) FROM sqlite_sequence"
 VIEW = "SELECT count(*) FROM sqlite_master WHERE name = 'logged'"
@@ -43,9 +45,11 @@ def salvage(path: Path) -> Salvaged:
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             connection.text_factory = as_text
+            # Lets SQLite read the pages that are there of a file that is shorter than its header says.
+            connection.execute("PRAGMA writable_schema = ON")
             first, last = _extent(connection)
             table = "logged" if _first(connection, VIEW) else "forecasts"
-            for row in _walk(connection, WHOLE.format(table), first, last, found):
+            for row in _walk(connection, table, first, last, found):
                 found.rows.append(row)
     except sqlite3.DatabaseError:
         found.is_complete = False
@@ -68,8 +72,8 @@ def _first(connection: sqlite3.Connection, query: str) -> int | None:
     return value
 
 
-def _walk(connection: sqlite3.Connection, query: str, first: int, last: int, found: Salvaged) -> Iterator[Logged]:
-    """Read a range, and where that fails its halves; a single number that fails is asked for without its parts."""
+def _walk(connection: sqlite3.Connection, table: str, first: int, last: int, found: Salvaged) -> Iterator[Logged]:
+    """Read a range, and where that fails its halves, down to single numbers."""
     ranges, left = [(first, last)] if last >= first else [], MOST_QUERIES
     found.is_complete = bool(ranges)
     while ranges:
@@ -80,25 +84,28 @@ def _walk(connection: sqlite3.Connection, query: str, first: int, last: int, fou
             found.is_complete = False
             return
         try:
-            rows = _read(connection, query, low, high)
+            rows = _read(connection, RANGE.format(table), low, high)
         except sqlite3.DatabaseError:
             middle = (low + high) // 2
             if low < high:
                 ranges += [(low, middle), (middle + 1, high)]
                 continue
-            rows = _alone(connection, low)
+            rows = _alone(connection, table, low)
             if not rows:
                 found.unreadable.append((low, high))
         yield from rows
 
 
-def _alone(connection: sqlite3.Connection, sequence: int) -> list[Logged]:
-    try:
-        return _read(connection, BARE, sequence, sequence)
-    except sqlite3.DatabaseError:
-        return []
+def _alone(connection: sqlite3.Connection, table: str, sequence: int) -> list[Logged]:
+    """One forecast, without what it shares with others where that cannot be read."""
+    for query in (ONE.format(table), BARE):
+        try:
+            return _read(connection, query, sequence)
+        except sqlite3.DatabaseError:
+            continue
+    return []
 
 
-def _read(connection: sqlite3.Connection, query: str, low: int, high: int) -> list[Logged]:
-    rows = connection.execute(query, (low, high)).fetchall()
+def _read(connection: sqlite3.Connection, query: str, *bound: int) -> list[Logged]:
+    rows = connection.execute(query, bound).fetchall()
     return [Logged(*row[:-1]) for row in rows if row[-1] != SET_APART]

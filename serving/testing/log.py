@@ -80,12 +80,18 @@ def sealed_entry(forecast_id: str | None = None, *, key_id: str = "", session: s
     return Entry(row, text, receipt_text(inside, known, row, text, uuid.uuid4().hex), key_id)
 
 
-def flip_bit(path: Path, forecast_id: str, name: str, *, bit: int = 3) -> None:
-    """Flip one bit of a number's first digit in a row of a log file that nobody has open, on the disk itself."""
+def flip_bit(path: Path, forecast_id: str, name: str, *, bit: int = 3, at: int = 0) -> None:
+    """Flip one bit of a value in a row of a log file that nobody has open, on the disk itself.
+
+    Parameters
+    ----------
+    at
+        In which letter of the value as JSON has it, by default the first.
+    """
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     content = bytearray(path.read_bytes())
     row = content.index(b'{"forecast_id":"' + forecast_id.encode())
-    at = content.index(f'"{name}":'.encode(), row) + len(name) + 3
-    content[at] ^= 1 << bit
+    value = content.index(f'"{name}":'.encode(), row) + len(name) + 3
+    content[value + at] ^= 1 << bit
     path.write_bytes(content)
