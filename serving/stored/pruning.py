@@ -40,8 +40,9 @@ PAGES_AT_ONCE = 200
 """Pages given back to the file system in one transaction."""
 PAUSE_SECONDS = 0.002
 """Between two transactions, so that a writer that waits gets its turn."""
-PATIENCE_SECONDS = 0.5
-"""Longest wait for the writer; what is left is done by the next prune."""
+PATIENCE_MS, HASTE_MS = 10_000, 50
+"""Longest wait for a writer, which costs it nothing; and for readers while the write-ahead log is cut off, during which
+no writer goes on. What is left is done by the next prune."""
 WORTH_IT = 0.2
 """Share of free pages from which a file of an older version, which cannot give back single pages, is rewritten."""
 
@@ -136,7 +137,7 @@ class _Nothing:
 
 def _prune_file(lake: "Lake", path: Path, before: datetime, done: Pruned) -> None:
     with closing(open_log(path)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {round(PATIENCE_SECONDS * 1e3)}")
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
         last = 0
         while found := [_Row(*row) for row in connection.execute(NEXT, (last, LOOKED_UP))]:
             last = found[-1].sequence
@@ -229,6 +230,7 @@ def _give_back(connection: sqlite3.Connection, path: Path) -> None:
         time.sleep(PAUSE_SECONDS)
     if not can_shrink:
         _rewrite(connection, path)
+    connection.execute(f"PRAGMA busy_timeout = {HASTE_MS}")
     for mode in ("PASSIVE", "TRUNCATE"):  # the first does the work, and no writer waits for it
         connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
