@@ -1,8 +1,8 @@
 """Disk over thirty days of forecasts: a real log, drained and pruned every day, and the lake beside it.
 
 The days are simulated: each forecast carries the instants of its simulated day, and the prune is told that day's time.
-Rows have the size of real ones. Bytes a forecast are measured at this scale and multiplied for a million a day; the notes
-say so.
+Rows have the size of real ones. Bytes a forecast are measured at this scale and multiplied for a million a day; the
+notes say so.
 """
 
 import shutil
