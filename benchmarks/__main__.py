@@ -16,6 +16,7 @@ TOPICS = (
     "serving",
     "calibration",
     "streams",
+    "retention",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`."""
 

@@ -8,7 +8,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.commands import audit, backup, doctor, features, keys, leaks, models, replay, update, user_data
+from dagster_project.commands import (
+    audit,
+    backup,
+    doctor,
+    features,
+    forecasts,
+    keys,
+    leaks,
+    models,
+    replay,
+    update,
+    user_data,
+)
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from dagster_project.commands.taking_turns import taking_turn
@@ -121,6 +133,7 @@ app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
 app.add_typer(backup.app, name="backup")
+app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

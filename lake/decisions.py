@@ -39,6 +39,7 @@ FORECASTS = TableSpec(
     key=("forecast_id",),
     restates=False,
     by_year=True,
+    withdrawable=True,
     ordered=(CAUSAL, ("p10", "p50"), ("p50", "p90")),
     columns=(
         Column("forecast_id", TEXT, "", "identifier given in the answer"),
@@ -80,6 +81,25 @@ RECEIPTS = TableSpec(
     ),
 )
 
+FORECAST_DECISIONS = TableSpec(
+    name="forecast_decisions",
+    layer="decisions",
+    meaning=(
+        "What a person decided about a forecast: withdrawn ones are left out of every read of forecasts and outcomes, "
+        "unverified ones were released from quarantine and are never replayed as proven (docs/forecast-log.md)."
+    ),
+    key=("forecast_id", "decision"),
+    restates=False,
+    columns=(
+        Column("forecast_id", TEXT, "", "forecast it is about"),
+        Column("decision", TEXT, "", "what was decided", allowed=("withdrawn", "unverified")),
+        Column("event_time", INSTANT, "UTC", "wall-clock time of the decision"),
+        Column("known_time", INSTANT, "UTC", "the same"),
+        Column("reason", TEXT, "", "why, in the words of who decided"),
+        Column("who", TEXT, "", "who decided"),
+    ),
+)
+
 OUTCOMES = TableSpec(
     name="outcomes",
     tolerance=RECOMPUTED,
@@ -88,6 +108,7 @@ OUTCOMES = TableSpec(
     key=("forecast_id",),
     restates=False,
     by_year=True,
+    withdrawable=True,
     columns=(
         Column("forecast_id", TEXT, "", "forecast it belongs to"),
         Column("event_time", INSTANT, "UTC", "close of the session in which the horizon ended"),

@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         description="further hosts that the service answers to, e.g. forecasts.example, with commas between; "
         "loopback, `host` and the certificate's names always count",
     )
+    log_retention_hours: float = Field(
+        default=24,
+        ge=0,
+        le=8_760,
+        description="hours after which a forecast that is in the lake leaves the forecast log (docs/forecast-log.md)",
+    )
     canary_margin: float = Field(
         default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
     )

@@ -60,6 +60,8 @@ class TableSpec:
     tolerance
         Relative difference below which a number computed again is the same number: the order of a sum may change its
         last digits from one processor or library version to the next.
+    withdrawable
+        Rows of a `forecast_id` that was withdrawn, see `lake.withdrawals`, are left out of every read.
     ordered
         Pairs of columns (smaller or equal, larger) that stand in this order in each row where both are known.
     """
@@ -72,6 +74,7 @@ class TableSpec:
     restates: bool = True
     by_year: bool = False
     tolerance: float = 0.0
+    withdrawable: bool = False
     ordered: tuple[tuple[str, str], ...] = (("event_time", "known_time"),)
 
     @property

@@ -27,6 +27,7 @@ from lake.report import Report
 from lake.settings import Settings, settings
 from lake.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
 from lake.spec import TableSpec
+from lake.withdrawals import standing
 
 CLEAN_UP = "delta.enableExpiredLogCleanup"
 """Property, off in every table: Delta's own clean-up knows of no version in use; `lake.maintenance` does it."""
@@ -99,7 +100,14 @@ class Lake:
         return [snapshots.describe(snapshots.opened(folder), folder) for folder in self.folders()]
 
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
-        """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns."""
+        """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns.
+
+        Rows of forecasts that were withdrawn are left out; `scan_all` has them.
+        """
+        return standing(self, spec, self.scan_all(spec, version=version))
+
+    def scan_all(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
+        """Every stored row as `scan` gives it, those of withdrawn forecasts among them."""
         return self._scan(spec, self.contents(spec, version).paths)
 
     def read(self, spec: TableSpec, *, where: pl.Expr | None = None, version: int | None = None) -> pl.DataFrame:

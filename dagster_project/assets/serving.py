@@ -31,3 +31,11 @@ def scheduled_forecasts(context: dg.AssetExecutionContext, platform: Platform) -
     from serving.scheduled import store_scheduled
 
     return materialized(store_scheduled(platform.lake, platform.settings, context.log.info))
+
+
+@dg.asset(group_name=GROUP, deps=[scheduled_forecasts], kinds={"sqlite"})
+def forecast_log(platform: Platform) -> dg.MaterializeResult:
+    """The log that answers are written to, without what is in the lake for longer than the retention."""
+    from serving.stored.pruning import prune
+
+    return materialized(prune(platform.lake, platform.settings))

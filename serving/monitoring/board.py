@@ -136,7 +136,19 @@ FORECASTS = (
         "Waiting for the lake",
         "Forecasts on disk that are not in the tables yet.",
         "none",
-        {"rows": "max(quantlake_log_waiting_rows)"},
+        {"rows": "max(quantlake_log_waiting_rows)", "in quarantine": "max(quantlake_log_quarantined_rows)"},
+    ),
+    Panel(
+        "Oldest forecast not in the lake",
+        "Age of the oldest forecast that waits for the drain.",
+        "s",
+        {"age": "max(quantlake_log_oldest_waiting_seconds)"},
+    ),
+    Panel(
+        "Size of the forecast log",
+        "Its files with their write-ahead logs; pruned rows are reused or given back.",
+        "bytes",
+        {"bytes": "max(quantlake_log_bytes)"},
     ),
     Panel(
         "Requests with a limit",

@@ -237,6 +237,24 @@ DRILLED = _gauge(
     "When a backup was last restored and found whole, seconds since 1970; 0 for never",
     mode="mostrecent",
 )
+LOG_OLDEST_SECONDS = _gauge(
+    "quantlake_log_oldest_waiting_seconds",
+    "Age of the oldest forecast that is not in the lake yet; 0 where none waits",
+    mode="mostrecent",
+)
+LOG_BYTES = _gauge(
+    "quantlake_log_bytes", "Size of the forecast log's files, write-ahead logs included", mode="mostrecent"
+)
+LOG_QUARANTINED = _gauge(
+    "quantlake_log_quarantined_rows",
+    "Forecasts that did not verify and wait for a decision: `quantlake forecasts quarantine list`",
+    mode="mostrecent",
+)
+LOG_DAMAGED = _gauge(
+    "quantlake_log_damaged_files",
+    "Damaged files of the forecast log that were moved aside and not salvaged yet",
+    mode="mostrecent",
+)
 MATURED = _gauge(
     "quantlake_matured_forecasts",
     "Forecasts of the last 60 sessions whose outcome is known, by model and horizon",

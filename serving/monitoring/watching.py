@@ -6,18 +6,19 @@ Every worker has one, which also writes down what was measured; one of the worke
 import logging
 import threading
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
 from feature_repo.redis_server import restarts
 from lake.errors import QuantlakeError
+from lake.store import Lake
 from serving.answers import age_sessions
 from serving.feedback.figures import Figures, figures_path, read_figures, show
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_state
-from serving.stored.log_files import log_paths, open_log
+from serving.stored.log_figures import look_at_log
+from serving.stored.pruning import prune
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -31,7 +32,8 @@ LOOK_SECONDS = 15.0
 FLUSH_SECONDS = 0.1
 """How long what was measured waits to be written."""
 SYMBOLS_LOOKED_AT = 50
-WAITING = "SELECT count(*) FROM forecasts WHERE is_in_lake = 0"
+FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 300.0, 3_600.0
+"""When the log is pruned for the first time after the start, and how long after that again."""
 
 
 class Watcher:
@@ -51,6 +53,8 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._lock = FileLock(configured.home / LOCK, thread_local=False)
         self._look_at = self._complain_at = 0.0
+        self._prune_at = time.monotonic() + FIRST_PRUNE_SECONDS
+        self._pruning: threading.Thread | None = None
         self._shown: tuple[int, int] | None = None
         self._is_ready: bool | None = None
 
@@ -79,7 +83,7 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._ended.wait(FLUSH_SECONDS):
-            for part in (metrics.flush, self._look_when_due):
+            for part in (metrics.flush, self._look_when_due, self._prune_when_due):
                 try:
                     part()
                 except Exception:
@@ -116,11 +120,26 @@ class Watcher:
         metrics.FEATURES_AGE_SESSIONS.set(age_sessions(newest, now))
 
     def _look_at_log(self) -> None:
-        waiting = 0
-        for path in log_paths(self._configured):
-            with closing(open_log(path)) as connection:
-                waiting += connection.execute(WAITING).fetchone()[0]
-        metrics.LOG_WAITING.set(waiting)
+        found = look_at_log(self._configured)
+        metrics.LOG_WAITING.set(found.waiting)
+        metrics.LOG_OLDEST_SECONDS.set(found.oldest_seconds)
+        metrics.LOG_BYTES.set(found.bytes)
+        metrics.LOG_QUARANTINED.set(found.quarantined)
+        metrics.LOG_DAMAGED.set(found.damaged)
+
+    def _prune_when_due(self) -> None:
+        """Keep the log small, in a thread that nothing waits for, also where the daily job does not run."""
+        is_busy = self._pruning is not None and self._pruning.is_alive()
+        if self._lock.is_locked and not is_busy and time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_SECONDS
+            self._pruning = threading.Thread(target=self._prune, name="prune", daemon=True)
+            self._pruning.start()
+
+    def _prune(self) -> None:
+        try:
+            prune(Lake.open(self._configured), self._configured)
+        except Exception:
+            logger.exception("the forecast log could not be pruned; it is tried again")
 
     def _look_at_redis(self) -> None:
         metrics.REDIS_RESTARTS.set(restarts(self._configured))

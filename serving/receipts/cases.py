@@ -16,7 +16,7 @@ from serving.receipts.receipt import Receipt
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id
 from serving.stored.draining import INSTANTS, as_rows
-from serving.stored.log_files import log_paths, open_log
+from serving.stored.log_files import SET_APART, log_paths, open_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 AT_ONCE = 500
-QUERY = "SELECT sequence, forecast_id, row, answer, receipt FROM forecasts WHERE forecast_id IN "
+QUERY = (
+    f"SELECT sequence, forecast_id, row, answer, receipt FROM logged WHERE is_in_lake <> {SET_APART} "  # noqa: S608 - a number of ours
+    "AND forecast_id IN "
+)
 REPLAY = "replay"
 LAKE = "lake"
 

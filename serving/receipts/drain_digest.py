@@ -164,8 +164,8 @@ def verify(lake: "Lake") -> list[Finding]:
 
 def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> Iterator[Finding]:
     is_mine = pl.col("forecast_id").is_in(list(names))
-    rows = lake.scan(FORECASTS).filter(is_mine).collect() if lake.exists(FORECASTS) else FORECASTS.empty()
-    receipts = lake.scan(RECEIPTS).filter(is_mine).collect() if lake.exists(RECEIPTS) else RECEIPTS.empty()
+    rows = lake.scan_all(FORECASTS).filter(is_mine).collect() if lake.exists(FORECASTS) else FORECASTS.empty()
+    receipts = lake.scan_all(RECEIPTS).filter(is_mine).collect() if lake.exists(RECEIPTS) else RECEIPTS.empty()
     now = _lines(rows, dict(receipts.select("forecast_id", "content").iter_rows()))
     for name in names:
         if now.get(name) != lines[name]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.tables import RECEIPTS
+from lake.withdrawals import unverified
 from serving.receipts import drain_digest
 from serving.receipts.answered import compare_answer
 from serving.receipts.cases import LAKE, Case, cases, identities
@@ -66,6 +67,8 @@ def replay(
 def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
     """Make some of the newest forecasts again; the same seed draws the same ones.
 
+    Forecasts that a person released from quarantine unverified are not drawn: they prove nothing, and are known to.
+
     Parameters
     ----------
     among
@@ -77,8 +80,9 @@ def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int
     def lot(forecast_id: str) -> bytes:
         return hashlib.sha256(f"{seed} {forecast_id}".encode()).digest()
 
-    drawn = sorted(identities(_as_it_lies(lake), configured, newest=among), key=lot)[:size]
-    return replay(lake, configured, drawn)
+    flagged = unverified(lake)
+    drawn = [one for one in identities(_as_it_lies(lake), configured, newest=among) if one not in flagged]
+    return replay(lake, configured, sorted(drawn, key=lot)[:size])
 
 
 def _as_it_lies(lake: "Lake") -> "Lake":

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import LogError
 from serving.monitoring import metrics
+from serving.stored.damage import is_damage, set_aside_damaged
 from serving.stored.log_files import NEWEST_VERSION, take_slot
 from serving.stored.log_keeping import KeptFile
+from serving.stored.log_parts import INSERT, KEEP, Parted, parted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lake.settings import Settings
 
-INSERT = "INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?)"
 ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"
 
 PROBE = f"PRAGMA user_version = {NEWEST_VERSION}"
@@ -58,9 +59,6 @@ class Entry:
     row_text: str = ""
 
 
-Values = tuple[str, str, str, str]
-
-
 class ForecastLog:
     """Answers of one process, written to a SQLite file of its own. Safe for threads, which write one after the other.
 
@@ -91,6 +89,7 @@ class ForecastLog:
     @classmethod
     def open(cls, configured: "Settings", on_commit: Callable[[Sequence[Entry]], None] | None = None) -> "ForecastLog":
         """Open a file that no other process writes to."""
+        set_aside_damaged(configured)
         path, lock = take_slot(configured)
         return cls(path, lock, on_commit)
 
@@ -104,10 +103,11 @@ class ForecastLog:
         ValueError
             If a number is not finite; an entry that brings its `row_text` was looked at when that was made.
         """
-        values = [_as_values(entry) for entry in entries]
+        parts: dict[bytes, str] = {}
+        values = [_as_values(entry, parts) for entry in entries]
         asked = [(entry.row["forecast_id"], entry.key_id) for entry in entries if entry.key_id]
         with self._in_turn() as file:
-            _commit(file, values, asked)
+            _commit(file, values, asked, parts)
         self._tell(entries)
 
     def require_writable(self) -> None:
@@ -116,7 +116,7 @@ class ForecastLog:
         A log that could not be written for a while is found to be in order again by this, or by the next forecast.
         """
         with self._in_turn() as file:
-            _commit(file, [], [])
+            _commit(file, [], [], {})
 
     def close(self) -> None:
         """Let go of the file when its turn comes; what is written afterwards is refused."""
@@ -150,20 +150,37 @@ class ForecastLog:
             logger.exception("what follows a logged forecast failed; the forecasts stand")
 
 
-def _commit(file: KeptFile, values: Sequence[Values], asked: Sequence[tuple[str, str]]) -> None:
+def _commit(
+    file: KeptFile, values: Sequence[Parted], asked: Sequence[tuple[str, str]], parts: Mapping[bytes, str]
+) -> None:
+    """Write together; where the file turns out to be damaged a new one begins, and takes the rows."""
     try:
-        with file.connection() as connection:
-            if not values:
-                connection.execute("BEGIN")
-                connection.execute(PROBE)
-            connection.executemany(INSERT, values)
-            connection.executemany(ASKED, asked)
+        try:
+            _put(file, values, asked, parts)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            file.give_up(error)
+            _put(file, values, asked, parts)
     except (sqlite3.Error, OSError) as error:
         raise LogError(f"The forecast log cannot be written: {error}. {ADVICE}") from error
 
 
-def _as_values(entry: Entry) -> Values:
-    return entry.row["forecast_id"], entry.row_text or row_as_json(entry.row), entry.answer, entry.receipt
+def _put(
+    file: KeptFile, values: Sequence[Parted], asked: Sequence[tuple[str, str]], parts: Mapping[bytes, str]
+) -> None:
+    with file.connection() as connection:
+        if not values:
+            connection.execute("BEGIN")
+            connection.execute(PROBE)
+        connection.executemany(KEEP, parts.items())
+        connection.executemany(INSERT, values)
+        connection.executemany(ASKED, asked)
+
+
+def _as_values(entry: Entry, parts: dict[bytes, str]) -> Parted:
+    row = entry.row_text or row_as_json(entry.row)
+    return parted(entry.row["forecast_id"], row, entry.answer, entry.receipt, parts)
 
 
 def row_as_json(values: Mapping[str, Any]) -> str:

@@ -25,7 +25,8 @@ from feature_repo.redis_server import connect, redis_url
 from feature_repo.seals import OnlineKey
 from lake.store import Lake
 from serving.monitoring import metrics
-from serving.stored.log_files import LAST, OpenLogs
+from serving.stored.log_files import LAST
+from serving.stored.open_logs import OpenLogs
 from serving.stored.stored_forecasts import newest_in_lake
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ DROP = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]
 """Removes a value that does not verify, and no other that has taken its place since."""
 
 _NEWEST = """
-SELECT symbol, horizon_sessions, json_extract(row, '$.made_at'), answer FROM forecasts WHERE sequence IN (
-    SELECT max(sequence) FROM forecasts {} kind <> 'shadow' GROUP BY symbol, horizon_sessions
+SELECT symbol, horizon_sessions, made_at, answer FROM logged WHERE made_at IS NOT NULL AND sequence IN (
+    SELECT max(sequence) FROM forecasts {} kind <> 'shadow' AND is_in_lake <> 2 GROUP BY symbol, horizon_sessions
 )
 """
 NEWEST_LOGGED = _NEWEST.format("WHERE")

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from lake.errors import ConfigError
+from serving.stored.log_parts import WHOLE
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -49,7 +49,38 @@ CREATE INDEX IF NOT EXISTS requests_of ON requests (key_id);
 PRAGMA user_version = 3;
 """
 """Which key a forecast was asked with, apart from it, so that it can be deleted (`serving.access.user_data`)."""
-NEWEST_VERSION = 3
+_OF_ROW = "{0} {1} AS (CASE WHEN json_valid(row) THEN json_extract(row, '$.{0}') END)"
+FOURTH = ";\n".join(
+    (
+        "DROP INDEX newest",
+        *(f"ALTER TABLE forecasts DROP COLUMN {name}" for name in ("symbol", "horizon_sessions", "kind")),
+        "ALTER TABLE forecasts ADD COLUMN answer_part INTEGER",
+        "ALTER TABLE forecasts ADD COLUMN receipt_part INTEGER",
+        *(
+            f"ALTER TABLE forecasts ADD COLUMN {_OF_ROW.format(name, kind)}"
+            for name, kind in (
+                ("symbol", "TEXT"),
+                ("horizon_sessions", "INTEGER"),
+                ("kind", "TEXT"),
+                ("made_at", "TEXT"),
+            )
+        ),
+        "CREATE INDEX newest ON forecasts (symbol, horizon_sessions, sequence) WHERE kind <> 'shadow'",
+        "CREATE TABLE parts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content TEXT NOT NULL)",
+        "CREATE INDEX parts_of_answers ON forecasts (answer_part) WHERE answer_part IS NOT NULL",
+        "CREATE INDEX parts_of_receipts ON forecasts (receipt_part) WHERE receipt_part IS NOT NULL",
+        "CREATE INDEX requests_about ON requests (forecast_id)",
+        WHOLE,
+        "PRAGMA user_version = 4",
+        "",
+    )
+)
+"""What answers and receipts share is stored once (`log_parts`), and a row that is no JSON any more can be deleted."""
+NEWEST_VERSION = 4
+WAITING, IN_LAKE, SET_APART = 0, 1, 2
+"""Values of `is_in_lake`: not drained yet; in the lake; in quarantine or withdrawn, and never answered again."""
+PAGE_BYTES = 8_192
+"""Five forecasts lie on a page; of SQLite's own 4,096 bytes two would, and a third of the page be lost."""
 
 
 def log_path(configured: "Settings", slot: int = 0) -> Path:
@@ -64,6 +95,12 @@ def log_paths(configured: "Settings") -> list[Path]:
     except FileNotFoundError:
         return []
     return [configured.home / name for name in NAMES if name in present]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file of the log with its write-ahead log."""
+    beside = (path, path.with_name(f"{path.name}-wal"))
+    return sum(one.stat().st_size for one in beside if one.exists())
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -103,12 +140,25 @@ def open_log(path: Path) -> sqlite3.Connection:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-    _make_private(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    if _version(connection) < NEWEST_VERSION:
-        _bring_up_to_date(connection)
+    try:
+        connection.text_factory = as_text
+        _make_private(path)
+        # Both only count in a file that nothing was written to yet.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if _version(connection) < NEWEST_VERSION:
+            _bring_up_to_date(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def as_text(stored: bytes) -> str:
+    """Text of a column; a byte that is no UTF-8 is kept as a lone surrogate, so that one row cannot hide the others."""
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _make_private(path: Path) -> None:
@@ -123,8 +173,8 @@ def _make_private(path: Path) -> None:
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     found = _version(connection)  # another process may have been quicker
-    missing = [*([SCHEMA + SECOND] if found < 2 else []), *([THIRD] if found < NEWEST_VERSION else [])]  # noqa: PLR2004
-    for statement in ";\n".join(missing).split(";\n"):
+    steps = ((2, SCHEMA + SECOND), (3, THIRD), (NEWEST_VERSION, FOURTH))
+    for statement in ";\n".join(step for version, step in steps if found < version).split(";\n"):
         connection.execute(statement)
     connection.commit()
 
@@ -132,33 +182,3 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 def _version(connection: sqlite3.Connection) -> int:
     number: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return number
-
-
-class OpenLogs:
-    """Connections to every file of the log, held open. For one thread.
-
-    Parameters
-    ----------
-    configured
-        Say in which home.
-    """
-
-    def __init__(self, configured: "Settings") -> None:
-        self._configured = configured
-        self._held: dict[Path, tuple[tuple[int, int] | None, sqlite3.Connection]] = {}
-
-    def current(self) -> Mapping[Path, sqlite3.Connection]:
-        """Return a connection to every file there is now; that to a file which was moved or removed is closed."""
-        present = {path: identity(path) for path in log_paths(self._configured)}
-        for path in [path for path, (held, _) in self._held.items() if present.get(path) != held]:
-            self._held.pop(path)[1].close()
-        for path, found in present.items():
-            if path not in self._held:
-                self._held[path] = found, open_log(path)
-        return {path: connection for path, (_, connection) in self._held.items()}
-
-    def close(self) -> None:
-        """Let go of the files."""
-        for _, connection in self._held.values():
-            connection.close()
-        self._held.clear()

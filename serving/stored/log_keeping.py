@@ -5,14 +5,16 @@ SQLite goes on writing to a file that has no name any more, so what it takes the
 
 import logging
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 
+from serving.stored.damage import is_damage, moved_from, set_aside
 from serving.stored.log_files import LAST, identity, open_log
 
 WAITING = """
 SELECT f.sequence, f.forecast_id, f.row, f.answer, f.receipt, r.key_id
-FROM forecasts AS f LEFT JOIN requests AS r USING (forecast_id) WHERE f.is_in_lake = 0 ORDER BY f.sequence
+FROM logged AS f LEFT JOIN requests AS r USING (forecast_id) WHERE f.is_in_lake = 0 ORDER BY f.sequence
 """
 CARRY = "INSERT OR IGNORE INTO forecasts (sequence, forecast_id, row, answer, receipt) VALUES (?, ?, ?, ?, ?)"
 CARRY_ASKED = "INSERT INTO requests (forecast_id, key_id) VALUES (?, ?)"
@@ -35,8 +37,9 @@ class KeptFile:
         self._path = path
         self._carried: list[Waiting] = []
         self._last = 0
-        self._connection: sqlite3.Connection | None = open_log(path)
-        self._identity = identity(path)
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self.connection()
 
     def connection(self) -> sqlite3.Connection:
         """Return a connection to the file at the path; what waited for the lake in one that left it is in it too.
@@ -52,6 +55,10 @@ class KeptFile:
             self._leave(self._connection)
             self._connection = None
         return self._begin()
+
+    def give_up(self, error: sqlite3.DatabaseError) -> None:
+        """Move a file aside that SQLite found damaged; what waits in it and can be read is carried to the next one."""
+        set_aside(self._path, f"is damaged: {error}", self._identity or identity(self._path))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -74,18 +81,40 @@ class KeptFile:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         connection.close()
 
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file at the path; one that is damaged is moved aside first."""
+        which = identity(self._path)
+        try:
+            return open_log(self._path)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            set_aside(self._path, f"is damaged: {error}", which)
+            return open_log(self._path)
+
     def _begin(self) -> sqlite3.Connection:
         if identity(self._path) is None:
             # What SQLite shares between processes about the file that left must not be taken for the new one's.
             self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
-        connection = open_log(self._path)
+        connection = self._opened()
+        last = max(self._last, _after_damage(self._path))
         try:
-            _carry(connection, self._carried, self._last)
+            if self._carried or last:
+                _carry(connection, self._carried, last)
         except BaseException:
             connection.close()
             raise
         self._connection, self._identity, self._carried = connection, identity(self._path), []
         return connection
+
+
+def _after_damage(path: Path) -> int:
+    """A sequence number that no damaged file moved away from a path can have reached; 0 where there is none.
+
+    How far such a file had counted cannot always be read of it. A millisecond writes less than one forecast in the
+    long run, so the clock, in milliseconds, has counted further.
+    """
+    return time.time_ns() // 1_000_000 if moved_from(path) else 0
 
 
 def _carry(connection: sqlite3.Connection, waiting: list[Waiting], last: int) -> None:

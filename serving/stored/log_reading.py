@@ -4,13 +4,14 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.stored.log_files import LAST, OpenLogs
+from serving.stored.log_files import LAST, SET_APART
+from serving.stored.open_logs import OpenLogs
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 """How often a tail looks for files of processes that have begun to write."""
 TAIL_ROWS = 10_000
-ANSWERABLE = "kind <> 'shadow'"
+ANSWERABLE = f"kind <> 'shadow' AND is_in_lake <> {SET_APART}"
 COLUMNS = "sequence, forecast_id, symbol, horizon_sessions, kind, row, answer, receipt"
 
 
@@ -65,7 +66,7 @@ class LogReader:
 
     def get(self, forecast_id: str) -> Stored | None:
         """Return one forecast of any kind, or None when there is none of that id."""
-        return next(filter(None, self._everywhere("forecast_id = ?", forecast_id)), None)
+        return next(filter(None, self._everywhere(f"forecast_id = ? AND is_in_lake <> {SET_APART}", forecast_id)), None)
 
     def newest(self, symbol: str, horizon: int) -> Stored | None:
         """Return the last logged forecast of a symbol, those of a challenger left out."""
@@ -75,16 +76,21 @@ class LogReader:
 
     def count(self) -> int:
         """How many forecasts the log holds."""
-        return sum(c.execute("SELECT count(*) FROM forecasts").fetchone()[0] for c in self._connections().values())
+        return sum(c.execute("SELECT count(*) FROM forecasts").fetchone()[0] for c in self._logs().current().values())
 
     def _everywhere(self, where: str, *values: object) -> Iterator[Stored | None]:
-        return (_one(*opened, where, *values) for opened in self._connections().items())
+        logs = self._logs()
+        for path, connection in logs.current().items():
+            try:
+                yield _one(path, connection, where, *values)
+            except sqlite3.DatabaseError as error:
+                logs.lose(path, error)
 
-    def _connections(self) -> Mapping[Path, sqlite3.Connection]:
+    def _logs(self) -> OpenLogs:
         if not hasattr(self._mine, "files"):
             self._mine.files = OpenLogs(self.configured)
         files: OpenLogs = self._mine.files
-        return files.current()
+        return files
 
 
 class Tail:
@@ -107,7 +113,7 @@ class Tail:
     def read(self) -> list[Stored]:
         """Return the news, in the order in which it was made; if one file cannot be read, no file counts as read."""
         self._look(are_new=True)
-        looked = [(path, *self._news(path, connection)) for path, connection in self._files.items()]
+        looked = list(self._looked())
         for path, version, found in looked:
             if found:
                 self._read_up_to[path] = found[-1].sequence
@@ -119,6 +125,15 @@ class Tail:
     def close(self) -> None:
         """Let go of the files."""
         self._logs.close()
+
+    def _looked(self) -> Iterator[tuple[Path, int, list[Stored]]]:
+        """Each file with its state and its news; one that is damaged is moved aside and followed no longer."""
+        for path, connection in list(self._files.items()):
+            try:
+                yield path, *self._news(path, connection)
+            except sqlite3.DatabaseError as error:
+                self._logs.lose(path, error)
+                del self._files[path]
 
     def _look(self, *, are_new: bool) -> None:
         """Find the files there are; one that was moved, removed or made anew is another file from now on."""
@@ -158,5 +173,5 @@ def _rows(
     path: Path, connection: sqlite3.Connection, where: str, *values: object, limit: int = TAIL_ROWS
 ) -> list[Stored]:
     """Forecasts of one file; the conditions are those of this module, values are bound."""
-    query = f"SELECT {COLUMNS} FROM forecasts WHERE {where} LIMIT {limit}"  # noqa: S608 - fixed texts of this module
+    query = f"SELECT {COLUMNS} FROM logged WHERE {where} LIMIT {limit}"  # noqa: S608 - fixed texts of this module
     return [Stored(path.name, *row) for row in connection.execute(query, values).fetchall()]

@@ -69,7 +69,7 @@ def ask(client, symbol="AAPL", horizon=1):
 
 
 def logged(predictor):
-    return as_rows([row for _, row, _ in unread(open_log(predictor.log.path), 10_000)])
+    return as_rows([one.row for one in unread(open_log(predictor.log.path), 10_000)])
 
 
 def test_a_forecast_has_exactly_the_promised_parts(client):

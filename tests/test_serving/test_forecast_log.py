@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 
-from lake.errors import ConflictError, LogError
+from lake.errors import LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.stored import draining, forecast_log, log_files, log_reading
+from serving.stored import draining, forecast_log, log_files, log_reading, quarantine
 from serving.stored.draining import drain
 from serving.stored.forecast_log import Entry, ForecastLog
 from serving.stored.log_files import SCHEMA, log_path, open_log
@@ -258,7 +259,7 @@ def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(draining, "mark_read", die)
+        patch.setattr(draining, "mark", die)
         with pytest.raises(KeyboardInterrupt):
             drain(lake, settings)
     assert lake.read(FORECASTS).height == 20
@@ -267,7 +268,7 @@ def test_a_drain_killed_between_merge_and_mark_doubles_nothing(log, settings, mo
     assert drain(lake, settings).skipped
 
 
-def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
+def test_an_answer_changed_after_the_fact_is_put_in_quarantine_and_stops_no_other(log, settings):
     lake = Lake.open(settings)
     said = forecast_row()
     log.write([Entry(said, "{}")])
@@ -275,8 +276,12 @@ def test_an_answer_changed_after_the_fact_is_a_conflict(log, settings):
     with closing(sqlite3.connect(log.path)) as other, other:
         changed = json.loads(other.execute("SELECT row FROM forecasts").fetchone()[0]) | {"p50": 0.0}
         other.execute("UPDATE forecasts SET row = ?, is_in_lake = 0", (json.dumps(changed),))
-    with pytest.raises(ConflictError, match="p50"):
-        drain(lake, settings)
+    log.write([Entry(forecast_row("another"), "{}")])
+    report = drain(lake, settings)
+    assert (report.added, report.details["quarantined"]) == (1, 1)
+    assert lake.read(FORECASTS).filter(pl.col("forecast_id") == said["forecast_id"])["p50"].to_list() == [said["p50"]]
+    (held,) = quarantine.listing(settings)
+    assert "another row of the same forecast_id" in held.reason
 
 
 WRITER = """

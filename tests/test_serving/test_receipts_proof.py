@@ -221,7 +221,7 @@ def test_an_altered_row_of_the_lake_is_named(mine: at_home.Home, table: TableSpe
 def test_a_forecast_of_before_there_were_receipts_is_unknown_and_says_so(mine: at_home.Home) -> None:
     one = stored(mine, "scheduled", waits=True)
     with closing(sqlite3.connect(mine.settings.home / "forecast_log.sqlite")) as log, log:
-        log.execute("UPDATE forecasts SET receipt = '' WHERE forecast_id = ?", (one.forecast_id,))
+        log.execute("UPDATE forecasts SET receipt = '', receipt_part = NULL WHERE forecast_id = ?", (one.forecast_id,))
     (found,) = replay(mine.lake, mine.settings, [one.forecast_id])
     assert (found.verdict, found.faults) == ("unknown", [])
     asked = receipt_of(mine.lake, mine.settings, one.forecast_id)

@@ -1,0 +1,173 @@
+"""Verbs of `quantlake forecasts`: drain the log, keep it small, and decide about forecasts that do not verify."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dagster_project.commands.console import console
+
+if TYPE_CHECKING:
+    from lake.report import Report
+    from lake.settings import Settings
+    from lake.store import Lake
+    from serving.stored.quarantine import Entry
+
+app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
+held = typer.Typer(help="Forecasts that did not verify: list, show, release, withdraw.", no_args_is_help=True)
+app.add_typer(held, name="quarantine")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")]
+Number = Annotated[
+    int, typer.Argument(help="Number of the forecast, as `quantlake forecasts quarantine list` shows it.")
+]
+Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
+
+
+@app.command()
+def drain() -> None:
+    """Bring what waits in the forecast log into the lake, and salvage damaged log files."""
+    from serving.stored.draining import drain as bring_in
+
+    report = bring_in(*_home())
+    said = report.details.get("reason") or (
+        f"{report.details['answers']:,} forecasts waited, {report.added:,} are new in the lake, "
+        f"{report.details['quarantined']:,} are in quarantine."
+    )
+    _tell(report, said)
+
+
+@app.command()
+def prune() -> None:
+    """Delete from the forecast log what is in the lake for longer than QUANTLAKE_LOG_RETENTION_HOURS."""
+    from serving.stored.pruning import prune as make_small
+
+    report = make_small(*_home())
+    before, after = (report.details[f"bytes_{when}"] / 1e6 for when in ("before", "after"))
+    again = report.details["waiting_again"]
+    wait = f" {again:,} are not in the lake and wait for the next drain." if again else ""
+    _tell(report, f"{report.rows:,} forecasts left the log: {before:,.1f} MB before, {after:,.1f} MB now.{wait}")
+
+
+@app.command()
+def withdraw(
+    forecast_id: Annotated[str, typer.Argument(help="Id of a forecast that is in the lake.")], *, reason: Reason
+) -> None:
+    """Take a forecast that reached the lake out of outcomes, selection and all else that is computed."""
+    from serving.audit import console as who
+    from serving.stored import decisions
+
+    decisions.withdraw(*_home(), forecast_id, by=who(), reason=reason)
+    _say(f"Forecast {forecast_id} is withdrawn: it stays in the tables, and nothing is computed from it any more.")
+
+
+@app.command("decisions")
+def show_decisions(*, as_json: AsJson = False) -> None:
+    """List the forecasts that were withdrawn, or released without a seal that fits."""
+    from serving.stored import decisions
+
+    found = [vars(one) | {"at": f"{one.at:%Y-%m-%d %H:%M:%S}"} for one in decisions.listing(_home()[0])]
+    if as_json:
+        console().print_json(json.dumps(found))
+        return
+    _table(f"{len(found)} decisions", ("forecast_id", "decision", "at", "who", "reason"), found)
+
+
+@held.command("list")
+def show_list(
+    *, everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False, as_json: AsJson = False
+) -> None:
+    """List the forecasts that wait for a decision."""
+    from serving.stored import quarantine
+
+    found = [_plain(one) for one in quarantine.listing(_home()[1], None if everything else "waiting")]
+    if as_json:
+        console().print_json(json.dumps(found))
+        return
+    _table(f"{len(found)} forecasts in quarantine", ("id", "file", "sequence", "forecast_id", "state", "reason"), found)
+
+
+@held.command()
+def show(number: Number) -> None:
+    """Show one with its texts as they were found, as JSON."""
+    from serving.stored import quarantine
+    from serving.stored.verifying import verify
+
+    entry = quarantine.find(_home()[1], number)
+    texts = {name: _shown(getattr(entry.logged, name)) for name in ("row", "answer", "receipt")}
+    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify(entry.logged).fault} | texts))
+
+
+@held.command()
+def release(
+    number: Number,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although it does not verify; it is flagged for good.")
+    ] = False,
+    reason: Reason = "",
+) -> None:
+    """Verify one again and bring it into the lake; with --force and a reason also if it does not fit its seal."""
+    from serving.audit import console as who
+    from serving.stored import decisions
+
+    done = decisions.release(*_home(), number, by=who(), reason=reason, force=force)
+    how = "it verifies" if done.is_verified else "unverified, and flagged as such: no replay counts it as proven"
+    _say(f"Forecast {done.forecast_id} is in the lake: {how}.")
+
+
+@held.command("withdraw")
+def close(number: Number, *, reason: Reason) -> None:
+    """Decide that one never comes into the lake; its bytes stay in the quarantine."""
+    from serving.audit import console as who
+    from serving.stored import decisions
+
+    decisions.close(*_home(), number, by=who(), reason=reason)
+    _say(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")
+
+
+def _home() -> "tuple[Lake, Settings]":
+    from lake.settings import settings
+    from lake.store import Lake
+
+    return Lake.open(settings()), settings()
+
+
+def _plain(entry: "Entry") -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "file": entry.file,
+        "sequence": entry.logged.sequence,
+        "forecast_id": _shown(entry.logged.forecast_id),
+        "state": entry.state,
+        "reason": entry.reason,
+        "found_at": entry.found_at.isoformat(),
+        "decided_at": entry.decided_at and entry.decided_at.isoformat(),
+        "decided_by": entry.decided_by,
+        "note": entry.note,
+    }
+
+
+def _shown(text: str | None) -> str | None:
+    """A text with bytes that are no UTF-8 written as escapes."""
+    return None if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(escape(str(row[column] if row[column] is not None else "")) for column in columns))
+    console().print(table)
+
+
+def _tell(report: "Report", said: str) -> None:
+    for sentence in (said, *report.warnings):
+        _say(sentence)
+
+
+def _say(text: str) -> None:
+    console(soft_wrap=True).print(text, highlight=False, markup=False)
