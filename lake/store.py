@@ -102,7 +102,7 @@ class Lake:
     def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns.
 
-        Rows of forecasts that were withdrawn are left out; `scan_all` has them.
+        Forecasts that were withdrawn are left out; `scan_all` has them.
         """
         return standing(self, spec, self.scan_all(spec, version=version))
 
