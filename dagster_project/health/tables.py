@@ -15,7 +15,6 @@ def tables(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
     """Look at every table; data files are hashed where that takes about a second, or where it is asked."""
     from feature_repo.catalog import SPECS
     from lake import doctor
-    from lake.errors import QuantlakeError
     from lake.files import data_files
     from lake.pins import pins_in_use
     from lake.store import Lake
@@ -86,7 +85,6 @@ def pins(configured: Settings) -> list[Finding]:
 
 def audit_trail(configured: Settings) -> list[Finding]:
     """Hold each row of the audit trail to the hash of the one before."""
-    from lake.errors import QuantlakeError
     from lake.store import Lake
     from lake.tables import AUDIT
     from serving import audit

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from dagster_project import health
 from dagster_project.cli import app, main
 from dagster_project.commands.doctor import damage_behind
+from dagster_project.health.online import checksum
 from lake import commits, delta_log
 from lake import settings as settings_module
 from lake.clock import DEMO_START, ReplayClock
@@ -280,6 +281,16 @@ def test_what_is_set_aside_is_kept_and_noted_and_nothing_else_is_moved(home: Pat
             say("doctor", "--set-aside", str(path))
     with pytest.raises(NotReadyError, match="There is no"):
         say("doctor", "--set-aside", str(log))
+
+
+def test_the_checksum_of_a_snapshot_is_the_one_that_redis_writes(home: Path) -> None:
+    assert checksum(b"123456789") == 0xE9C6D914C4B8D9CA  # as in the source of Redis, src/crc64.c
+    snapshot = home / "redis" / "snapshot.rdb"
+    body = SNAPSHOT[:-8]
+    snapshot.write_bytes(body + checksum(body).to_bytes(8, "little"))
+    assert findings(code=0) == []
+    flip(snapshot, 12)
+    assert [one["kind"] for one in findings()] == ["damaged Redis snapshot"]
 
 
 def test_a_log_that_a_process_writes_to_is_not_moved(home: Path) -> None:
