@@ -141,10 +141,18 @@ app.add_typer(user_data.app, name="user-data")
 
 
 def main() -> None:
-    """Run a verb; an error this project raises on purpose is one sentence, not a traceback."""
+    """Run a verb; an error this project raises on purpose, or damage under the home, is one sentence, no traceback."""
     try:
         app()
     except QuantlakeError as error:
-        said = Text.assemble((type(error).__name__, "red"), " ", str(error))
-        Console(stderr=True, soft_wrap=True).print(said, highlight=False)
-        sys.exit(1)
+        _refuse(type(error).__name__, doctor.with_advice(error))
+    except Exception as error:
+        if (sentence := doctor.damage_behind(error)) is None:
+            raise
+        _refuse(type(error).__name__, sentence)
+
+
+def _refuse(kind: str, sentence: str) -> None:
+    said = Text.assemble((kind, "red"), " ", sentence)
+    Console(stderr=True, soft_wrap=True).print(said, highlight=False)
+    sys.exit(1)

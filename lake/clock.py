@@ -69,7 +69,7 @@ class ReplayClock:
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise ConfigError(
                 f"The market clock {self.path} cannot be read: {str(error).rstrip('.')}. Write the instant the market "
-                f'stands at, e.g. {{"now": "{DEMO_START.isoformat()}"}}.'
+                f'stands at, e.g. {{"now": "{DEMO_START.isoformat()}"}}; `quantlake doctor` says which instant it is.'
             ) from error
 
     def move_to(self, at: datetime) -> None:

@@ -20,6 +20,11 @@ from lake.spec import TableSpec
 from lake.store import Lake
 
 MAGIC = b"PAR1"
+UNREADABLE = {
+    "torn log entry": "its commit cannot be read",
+    "empty log entry": "its commit cannot be read",
+    "altered log entry": "its bytes changed since they were written, and nothing after it is sure",
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def _examine_log(folder: Path, in_use: int) -> _Log:
     ledger = commits.read(folder)
     changed = {file.name for file in commits.altered(folder, ledger)}
     bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version, changed))}
-    findings = [Finding(kind, delta_log.entry(folder, v), "its commit cannot be read") for v, kind in bad.items()]
+    findings = [Finding(kind, delta_log.entry(folder, v), UNREADABLE[kind]) for v, kind in bad.items()]
     torn = {v for v in sums if any(_fault_of_parquet(file) or file.name in changed for file in _sums(folder, v))}
     findings += [Finding("torn checkpoint", _sums(folder, v)[0], "the log before it may be gone") for v in sorted(torn)]
     if ledger.damaged_lines:
@@ -218,7 +223,8 @@ def _examine_data(
         if fault := _fault_of_parquet(Path(path), size) or ("altered" if Path(path) in changed else None):
             span = f", of {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
             many = "an unknown number of" if rows is None else rows
-            found.append((Finding(f"{fault} data file", Path(path), f"it held {many} rows{span}"), files[number]))
+            why = "its bytes changed since they were written; " if fault == "altered" else ""
+            found.append((Finding(f"{fault} data file", Path(path), f"{why}it held {many} rows{span}"), files[number]))
     return found
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dagster_project.health import Examined, Finding
+    from lake.errors import QuantlakeError
 
 INDENT = "  "
 
@@ -50,6 +51,34 @@ def doctor(
         _say(_summary(done, findings, configured.home))
     if findings:
         raise typer.Exit(1)
+
+
+def with_advice(error: "QuantlakeError") -> str:
+    """The sentence of an error; one about a damaged file names the command that looks at all the others."""
+    from lake.errors import DamagedFileError, DamagedTableError
+
+    said = str(error)
+    is_damage = isinstance(error, DamagedTableError | DamagedFileError) and "`quantlake doctor`" not in said
+    return f"{said} `quantlake doctor` looks at everything else." if is_damage else said
+
+
+def damage_behind(error: Exception) -> str | None:
+    """A sentence in the place of a traceback, where something under the home is damaged; None where nothing is.
+
+    A library that meets a damaged file raises an error of its own, which names neither the file nor the way out.
+    """
+    from dagster_project.health import examine
+    from lake.settings import settings
+
+    try:
+        found = [one for done in examine(settings()) for one in done.findings if one.is_damage]
+    except Exception:  # noqa: BLE001 - then the error itself is what there is to say
+        return None
+    if not found:
+        return None
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    said = (str(error).splitlines() or [""])[0][:200]
+    return f"{said}. Damaged: {found[0].path} ({found[0].kind}){more}. Run `quantlake doctor`: it names each remedy."
 
 
 def _lines(finding: "Finding", home: Path) -> "Iterable[str]":

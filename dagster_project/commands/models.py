@@ -65,6 +65,15 @@ def rollback(model: Model) -> None:
     _done(roll_back_and_follow(_office(), model))
 
 
+@app.command()
+def restore() -> None:
+    """Fetch damaged files of the versions in use from the registry again, and what is in service if that is damaged."""
+    from serving.deployment.restoring import restore as restore_damaged
+
+    for sentence in restore_damaged(_office()) or ["Every model in use is whole; nothing is to be restored."]:
+        console().print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
 def _on_trial(model: str, version: str, mode: "Mode", share: float) -> None:
     from serving.deployment.following import try_registered
 

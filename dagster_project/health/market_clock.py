@@ -14,7 +14,7 @@ def market_clock(configured: Settings) -> list[Finding]:
     from lake.clock import DEMO_START, ReplayClock
     from lake.errors import ConfigError
 
-    path, last = configured.home / "clock.json", _newest_bar(configured)
+    path, last = configured.home / "clock.json", _newest(configured, "bars")
     right = last or DEMO_START
     try:
         now = ReplayClock(path).now()
@@ -29,19 +29,24 @@ def market_clock(configured: Settings) -> list[Finding]:
     if not _is_close(now):
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, which is not the close of a session"
         return [Finding("market clock off the calendar", path, meaning, _set(path, last))]
-    meaning = f"it stands at {now:%Y-%m-%d}, and the bars end on {last:%Y-%m-%d}: the last run did not finish"
-    return [Finding("market clock ahead of the tables", path, meaning, "quantlake advance", is_damage=False)]
+    meaning = f"it stands at {now:%Y-%m-%d}, and the bars end on {last:%Y-%m-%d}"
+    if (forecast := _newest(configured, "forecasts")) is not None and forecast >= now:
+        what, remedy = "bars that were there are gone", "quantlake update"
+    else:
+        what, remedy = "the last run did not finish", "quantlake advance"
+    return [Finding("market clock ahead of the tables", path, f"{meaning}: {what}", remedy, is_damage=False)]
 
 
-def _newest_bar(configured: Settings) -> datetime | None:
+def _newest(configured: Settings, table: str) -> datetime | None:
+    """Newest event time of a table; None where it has no rows, or is damaged, which the check of the tables names."""
+    from feature_repo.catalog import spec_of
     from lake.errors import QuantlakeError
     from lake.store import Lake
-    from lake.tables import BARS
 
-    lake = Lake.open(configured)
+    lake, spec = Lake.open(configured), spec_of(table)
     try:
-        return lake.report(BARS).last if lake.exists(BARS) else None
-    except QuantlakeError:  # the check of the tables names what is wrong
+        return lake.report(spec).last if lake.exists(spec) else None
+    except QuantlakeError:
         return None
 
 

@@ -29,7 +29,7 @@ def deployment(configured: Settings) -> list[Finding]:
     except NotReadyError:
         return []
     except (ModelError, UnicodeDecodeError) as error:
-        meaning = f"{str(error).splitlines()[0].split('. Promote')[0]}. A service that starts now has no model"
+        meaning = f"{str(error).splitlines()[0].split('. `quantlake')[0]}. A service that starts now has no model"
         return [Finding("damaged deployment", path, meaning, "quantlake models restore")]
     used = {(name, release.version): release.digest for name, release in record.champions.items()}
     used |= {(one.model, one.version): one.digest for one in record.challengers}
@@ -111,7 +111,7 @@ def _placed(configured: Settings, name: str, version: str, digest: str | None) -
     except (ModelError, OSError) as error:
         fault = str(error).splitlines()[0].rstrip(".")
     meaning = f"version {version} of {name}: {fault}. It is refused by a service that starts now"
-    return [Finding("damaged model", folder, meaning, f"quantlake models restore {shlex.quote(name)} {version}")]
+    return [Finding("damaged model", folder, meaning, "quantlake models restore")]
 
 
 def _fault_of_model(path: Path, digest: str) -> str | None:

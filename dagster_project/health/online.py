@@ -52,7 +52,7 @@ def _fault_of_snapshot(path: Path, *, is_deep: bool) -> str | None:
         if not expected or (size > SUMMED_AT_ONCE and not is_deep):  # a server may be told to write no checksum
             return None
         file.seek(0)
-        found = _crc64(file.read(size - CHECKSUM_BYTES))
+        found = checksum(file.read(size - CHECKSUM_BYTES))
     return None if found == expected else "its checksum is not that of its bytes"
 
 
@@ -67,7 +67,8 @@ def _table() -> tuple[int, ...]:
     return tuple(table)
 
 
-def _crc64(content: bytes) -> int:
+def checksum(content: bytes) -> int:
+    """CRC-64 of Jones over the bytes of a snapshot."""
     value, table = 0, _table()
     for byte in content:
         value = table[(value ^ byte) & 0xFF] ^ value >> 8

@@ -203,7 +203,7 @@ def parse(text: str | None) -> list[Key]:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The file of the API keys, {KEYS_FILE}, cannot be read: {error}. Restore it from a backup, or move it "
-            "away and make the keys anew with `quantlake keys create`."
+            "away (`quantlake doctor` has the command) and make the keys anew with `quantlake keys create`."
         ) from error
 
 

@@ -101,7 +101,8 @@ def parse(text: str | None) -> list[SigningKey]:
         return [_from_json(one) for one in json.loads(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"The file of the signing keys, {FILE}, cannot be read: {error}. Move it away; a new key is made then, and "
+            f"The file of the signing keys, {FILE}, cannot be read: {error}. Move it away (`quantlake doctor` has "
+            "the command); a new key is made then, and "
             "clients ask for new tokens."
         ) from error
 

@@ -209,7 +209,9 @@ def read_deployment(configured: "Settings") -> Deployment:
             f"No model is in service: {path} does not exist. Train and promote with `make demo`."
         ) from error
     except ValueError as error:
-        raise ModelError(f"{path} cannot be read: {error}. Promote the models again.") from error
+        raise ModelError(
+            f"{path} cannot be read: {error}. `quantlake models restore` writes it anew from the registry."
+        ) from error
     if isinstance(said, dict) and all(isinstance(version, str) for version in said.values()):
         said = {"champions": {name: {"version": version} for name, version in said.items()}}
     try:
@@ -218,7 +220,7 @@ def read_deployment(configured: "Settings") -> Deployment:
         first = error.errors()[0]
         raise ModelError(
             f"{path} does not say which models are in service: {'.'.join(map(str, first['loc'])) or 'file'}: "
-            f"{first['msg']}. Promote the models again."
+            f"{first['msg']}. `quantlake models restore` writes it anew from the registry."
         ) from error
 
 

@@ -174,7 +174,7 @@ def test_without_a_promotion_nothing_is_in_service(settings):
 def test_a_serving_file_that_makes_no_sense_is_refused(settings, text):
     settings.models.mkdir()
     (settings.models / SERVING_FILE).write_text(text)
-    with pytest.raises(ModelError, match="Promote the models again"):
+    with pytest.raises(ModelError, match="`quantlake models restore`"):
         champion_versions(settings)
 
 

@@ -2,6 +2,8 @@
 
 import ast
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ from mlflow import MlflowClient
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.update import update_labels, update_technical
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import NotReadyError
+from lake.errors import DamagedFileError, DamagedTableError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -87,6 +89,34 @@ def test_the_training_set_is_what_was_known_and_says_from_which_tables(world: Wo
     ours = frame.filter(pl.col("symbol") == "IBM")
     assert ours["return_20d"].equals(stored["return_20d"])
     assert pl.read_parquet(world.work.folder / stages.TARGETS)["known_time"].max() <= end
+
+
+def test_a_flipped_bit_of_the_training_set_is_learnt_from_by_nobody(world: World, reports: list[Report]) -> None:
+    frame = reports[0].details["path"]
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    try:
+        with pytest.raises(DamagedFileError, match=r"frame\.parquet changed since it was written.*Delete the folder"):
+            stages.load_windows(world.lake, world.settings, world.experiment)
+    finally:
+        frame.write_bytes(whole)
+    assert len(stages.load_windows(world.lake, world.settings, world.experiment))
+
+
+def test_a_flipped_bit_of_a_feature_table_stops_a_training_before_it_begins(
+    few: tuple[Lake, Settings], tmp_path: Path
+) -> None:
+    lake, settings = few
+    copied = settings.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(lake.root, copied.tables)
+    mine = Lake.open(copied)
+    file = Path(mine.files(FEATURES_TECHNICAL)[0])
+    status, content = file.stat(), bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a disk does it: nothing looks changed
+    with pytest.raises(DamagedTableError, match=rf"features_technical.*{file.name}"):
+        stages.make_training_set(mine, copied, load("test"))
 
 
 def test_no_window_knows_what_came_after_the_end_of_knowledge(world: World, reports: list[Report]) -> None:
