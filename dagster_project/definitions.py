@@ -20,6 +20,7 @@ from dagster_project.checks import CAUSAL, few_rows_refused, table_checks
 from dagster_project.leak_checks import leak_checks
 from dagster_project.progress import progress_logger
 from dagster_project.resources import Platform
+from dagster_project.turn_executor import turn_taking_executor
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
@@ -43,6 +44,5 @@ defs = dg.Definitions(
     sensors=[new_raw_batches],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger},
-    # One process: a process per step would pay the slow imports of the libraries each time.
-    executor=dg.in_process_executor,
+    executor=turn_taking_executor,
 )

@@ -126,7 +126,7 @@ def restore(
     backups.restore(settings(), root, chosen, target, who=who())
     _say(f"Backup {chosen.id} of {chosen.home} is in {target}: {len(chosen.files):,} files, {_size(chosen.size)}.")
     _say("Next, in this order:")
-    for step in ("quantlake lake doctor", "quantlake replay --all", "quantlake advance"):
+    for step in ("quantlake doctor", "quantlake replay --all", "quantlake advance"):
         _say(f"  QUANTLAKE_HOME={target} {step}")
     _say(
         "The online store is empty until `advance` or `update` has filled it; until then answers come from the tables."

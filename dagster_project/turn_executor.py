@@ -1,0 +1,32 @@
+"""Runs started by Dagster take their turn like the commands: one at a time computes in a home."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from lake.settings import settings
+from lake.turns import turn
+
+
+class _TurnTaking(dg.Executor):
+    """Executes a whole run while it holds the home, with the executor it wraps."""
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> Any:
+        return self._inner.retries
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        with turn(settings().home, f"run {plan_context.job_name}", plan_context.log.info):
+            yield from self._inner.execute(plan_context, execution_plan)
+
+
+@dg.executor(name="one_process_in_its_turn", config_schema=dg.in_process_executor.config_schema)
+def turn_taking_executor(context: dg.InitExecutorContext) -> dg.Executor:
+    """One process, because a process per step would pay the slow imports each time; it waits for the job at work."""
+    make = dg.in_process_executor.executor_creation_fn
+    assert make is not None
+    return _TurnTaking(make(context))

@@ -1,0 +1,52 @@
+"""A restored home in a process of its own: everything in it looked at and made again, and then life goes on in it.
+
+``restored_life.py HOME KEY BUNDLE [as-it-was]`` prints what came of it as JSON. With the last word, MLflow's addresses
+are left as they were backed up: the mutant that must be noticed.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Do what an operator does in a home: check, replay, let in, register a model, let a session pass, drain."""
+    from dagster_project import daily
+    from feature_repo.redis_server import running_redis
+    from lake import calendars
+    from lake.clock import ReplayClock
+    from lake.settings import settings
+    from lake.store import Lake
+    from serving import audit, backups, promotion
+    from serving.access.keyring import KeyRing
+    from serving.models.bundles import Bundle
+    from serving.receipts.findings import counts
+    from serving.receipts.verify import replay
+    from serving.stored.draining import drain
+
+    key, bundle = sys.argv[2], Path(sys.argv[3])
+    if sys.argv[4:] == ["as-it-was"]:
+        from training import tracking
+
+        tracking.localize = lambda _: 0
+    configured = settings()
+    assert configured.home == Path(sys.argv[1])
+    lake, clock = Lake.open(configured), ReplayClock(configured.home / "clock.json")
+    said = {"faults": backups.faults(configured, seed="restored")}
+    asked = [one for one in replay(lake, configured) if one.kind == "served"]
+    said["replayed"] = {str(verdict): count for verdict, count in counts(asked).items()}
+    caller = KeyRing(configured).find(key)
+    said["role"] = caller and caller.role
+    said["audit"] = [str(one) for one in audit.verify(lake)]
+    said["registered"] = promotion.register(Bundle.load(bundle), configured)
+    said["drained"] = drain(lake, configured).added
+    clock.move_to(calendars.next_closes(clock.now(), 1)[0])
+    with running_redis(configured):
+        stages = list(daily.update(daily.users_market(configured), clock, forecast_sessions=1))
+    said["added"] = {stage.name: stage.report.added for stage in stages}
+    said["faults after"] = backups.faults(configured, seed="later")
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+if __name__ == "__main__":
+    main()
