@@ -114,6 +114,8 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
     which = identity(path)
     try:
         with closing(open_log(path)) as connection:
+            # Marks need no flush of their own: rows whose mark a loss of power undoes are merged again, adding nothing.
+            connection.execute("PRAGMA synchronous = NORMAL")
             while waiting := unread(connection, DRAIN_ROWS):
                 refused = set(store(lake, configured, path.name, waiting, done))
                 mark(connection, [row.sequence for row in waiting if row.sequence not in refused], IN_LAKE)
@@ -143,7 +145,7 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
         "is_complete": found.is_complete,
     }
     write_durably(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(told, indent=1), mode=0o600)
-    lost = "" if found.is_complete and not found.unreadable else " Some of it cannot be read."
+    lost = "" if found.is_complete and not found.unreadable else " The rest of it cannot be read."
     done.warnings.append(
         f"{told['read']:,} forecasts were read of the damaged log file {path.name}, {told['new_in_lake']:,} of them "
         f"new to the lake.{lost} {path.name}{damage.DONE} has the details; both can be kept or deleted."

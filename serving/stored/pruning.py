@@ -7,7 +7,8 @@ there, as after a repair or a restore of the lake, is marked as waiting again, a
 import logging
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,10 +37,10 @@ LOOKED_UP = 50_000
 """Forecasts that the lake is asked for at a time."""
 DELETED_AT_ONCE = 200
 """Rows deleted in one transaction: a few milliseconds, in which the service cannot write."""
-PAGES_AT_ONCE = 200
+PAGES_AT_ONCE = 50
 """Pages given back to the file system in one transaction."""
-PAUSE_SECONDS = 0.002
-"""Between two transactions, so that a writer that waits gets its turn."""
+REST = 2.0
+"""Pause after a transaction, as a multiple of its own time, so that a writer that waits gets its turn."""
 PATIENCE_MS, HASTE_MS = 10_000, 50
 """Longest wait for a writer, which costs it nothing; and for readers while the write-ahead log is cut off, during which
 no writer goes on. What is left is done by the next prune."""
@@ -138,6 +139,8 @@ class _Nothing:
 def _prune_file(lake: "Lake", path: Path, before: datetime, done: Pruned) -> None:
     with closing(open_log(path)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+        # No flush while the writer waits: a deletion that a loss of power undoes is done again by the next prune.
+        connection.execute("PRAGMA synchronous = NORMAL")
         last = 0
         while found := [_Row(*row) for row in connection.execute(NEXT, (last, LOOKED_UP))]:
             last = found[-1].sequence
@@ -180,14 +183,22 @@ def _delete(connection: sqlite3.Connection, rows: "Sequence[_Row]") -> int:
     for at in range(0, len(rows), DELETED_AT_ONCE):
         part = rows[at : at + DELETED_AT_ONCE]
         try:
-            _delete_part(connection, part)
+            with _resting():
+                _delete_part(connection, part)
             deleted += len(part)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             deleted += sum(_delete_or_set_apart(connection, row) for row in part)
-        time.sleep(PAUSE_SECONDS)
     return deleted
+
+
+@contextmanager
+def _resting() -> Iterator[None]:
+    """Pause after a transaction for longer than it took."""
+    started = time.perf_counter()
+    yield
+    time.sleep(REST * (time.perf_counter() - started))
 
 
 def _delete_part(connection: sqlite3.Connection, rows: "Sequence[_Row]") -> None:
@@ -214,9 +225,8 @@ def _forget_parts(connection: sqlite3.Connection) -> None:
     """Delete what no forecast shares any more."""
     deleted = True
     while deleted:
-        with connection:
+        with _resting(), connection:
             deleted = connection.execute(FORGET, (DELETED_AT_ONCE,)).rowcount > 0
-        time.sleep(PAUSE_SECONDS)
 
 
 def _give_back(connection: sqlite3.Connection, path: Path) -> None:
@@ -224,10 +234,10 @@ def _give_back(connection: sqlite3.Connection, path: Path) -> None:
     can_shrink = connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 0
     while can_shrink and connection.execute("PRAGMA freelist_count").fetchone()[0]:
         before = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+        with _resting():
+            connection.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
         if connection.execute("PRAGMA page_count").fetchone()[0] == before:
             break
-        time.sleep(PAUSE_SECONDS)
     if not can_shrink:
         _rewrite(connection, path)
     connection.execute(f"PRAGMA busy_timeout = {HASTE_MS}")
