@@ -57,6 +57,16 @@ def test_a_regime_names_volatility_and_trend_as_computed_by_hand(real_bars: pl.D
         assert row["known_time"] == times[t]
 
 
+def test_a_restated_bar_makes_all_regimes_from_it_on_known_later(small_market) -> None:
+    bars = small_market(240)
+    times = bars["event_time"].unique().sort().to_list()
+    restated, later = times[215], times[220] + timedelta(hours=3)
+    is_it = (pl.col("symbol") == MARKET) & (pl.col("event_time") == restated)
+    bars = bars.with_columns(pl.when(is_it).then(pl.lit(later)).otherwise("known_time").alias("known_time"))
+    known = dict(compute_regimes(bars).select("event_time", "known_time").iter_rows())
+    assert [known[at] for at in times[210:225]] == [*times[210:215], *[later] * 6, *times[221:225]]
+
+
 def test_the_autumn_of_2008_was_a_high_volatility_downtrend(real_bars: pl.DataFrame) -> None:
     autumn = compute_regimes(real_bars).filter(
         pl.col("event_time").dt.year() == 2008, pl.col("event_time").dt.month().is_in([10, 11])

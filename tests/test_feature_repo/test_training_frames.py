@@ -56,6 +56,14 @@ def test_a_pinned_frame_keeps_its_bytes(made: Lake, settings: Settings) -> None:
     assert_frame_equal(after.frame, before.frame, check_exact=True)
 
 
+def test_a_session_that_is_known_later_is_not_asked_for_yet(made: Lake, settings: Settings) -> None:
+    late = made.read_as_of(FEATURES_TECHNICAL, DEMO_START).filter(
+        pl.col("symbol") == "AAA", pl.col("event_time") == DEMO_START
+    )
+    made.merge(FEATURES_TECHNICAL, late.with_columns(pl.lit("NEW").alias("symbol"), pl.col("known_time") + HOUR))
+    assert "NEW" not in training_frame(made, settings, clock=NOW).frame["symbol"]
+
+
 def test_what_nobody_pinned_cannot_be_read_after_the_vacuum(made: Lake, settings: Settings) -> None:
     """The mutant: without the pin the same steps make the old versions unreadable."""
     restate(made, 2)

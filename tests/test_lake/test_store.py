@@ -106,6 +106,13 @@ def test_a_version_that_arrives_late_is_seen_between_its_neighbours(lake: Lake) 
     assert [known(lake.read_as_of(FACTS, day(n)))["A", day(0)] for n in (3, 4, 8, 9)] == [1.0, 2.0, 2.0, 3.0]
 
 
+def test_a_late_version_counts_from_its_time_though_it_says_what_came_after(lake: Lake) -> None:
+    lake.merge(FACTS, facts([("A", 0, 0, 1.0), ("A", 0, 9, 3.0)]))
+    assert lake.merge(FACTS, facts([("A", 0, 4, 3.0)])).added == 1
+    assert [known(lake.read_as_of(FACTS, day(n)))["A", day(0)] for n in (3, 4, 9)] == [1.0, 3.0, 3.0]
+    assert lake.merge(FACTS, facts([("A", 0, 2, 1.0)])).skipped, "it repeats what was known just before"
+
+
 @pytest.mark.parametrize("split", [True, False])
 def test_rows_that_contradict_each_other_are_refused(lake: Lake, split: bool) -> None:
     lake.merge(FACTS, facts([("A", 0, 0, 1.0)] if split else []))

@@ -65,6 +65,22 @@ MUTANTS = (
         ("tests/test_serving/test_access_keys.py::test_a_key_opens_until_it_is_revoked",),
     ),
     Mutant(
+        "key-never-ends",
+        "A key opens nothing after its end.",
+        "serving/access/keyring.py",
+        "if caller is None or time.time() >= caller.expires_at:",
+        "if caller is None:",
+        ("tests/test_serving/test_access_keys.py::test_a_key_ends_when_it_was_said_to",),
+    ),
+    Mutant(
+        "two-keys-guessed",
+        "Of two different keys in one request neither counts.",
+        "serving/access/guard.py",
+        "if access is not None and len(shown) == 1 else None",
+        "if access is not None and shown else None",
+        (f"{GUARD}::test_the_same_key_in_both_headers_is_one_key_and_two_keys_are_none",),
+    ),
+    Mutant(
         "token-signature-unchecked",
         "A token opens something only with a signature of this service's keys.",
         "serving/access/tokens.py",

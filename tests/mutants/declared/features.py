@@ -2,6 +2,8 @@
 
 from mutant import Mutant
 
+LABELS = "tests/test_feature_repo/test_labels_and_regimes.py"
+
 MUTANTS = (
     Mutant(
         "join-sees-the-future",
@@ -33,7 +35,23 @@ MUTANTS = (
         "feature_repo/labels.py",
         'pl.max_horizontal(later["event_time"], *known).alias("known_time")',
         'pl.col("known_time")',
-        ("tests/test_feature_repo/test_labels_and_regimes.py::test_a_restated_bar_makes_its_labels_known_later",),
+        (f"{LABELS}::test_a_restated_bar_makes_its_labels_known_later",),
+    ),
+    Mutant(
+        "regime-known-too-early",
+        "A regime is known no earlier than every bar up to its close.",
+        "feature_repo/regimes.py",
+        'latest.with_columns(pl.col("known_time").cum_max())',
+        "latest",
+        (f"{LABELS}::test_a_restated_bar_makes_all_regimes_from_it_on_known_later",),
+    ),
+    Mutant(
+        "training-frame-sees-the-future",
+        "A training frame asks for sessions that are known by now.",
+        "feature_repo/training_frames.py",
+        'filter(pl.col("event_time") <= now, pl.col("known_time") <= now)',
+        'filter(pl.col("event_time") <= now)',
+        ("tests/test_feature_repo/test_training_frames.py::test_a_session_that_is_known_later_is_not_asked_for_yet",),
     ),
     Mutant(
         "window-without-scale",

@@ -44,6 +44,14 @@ MUTANTS = (
         ("tests/test_lake/test_store.py::test_merging_twice_equals_merging_once",),
     ),
     Mutant(
+        "merge-compares-in-order-of-arrival",
+        "A version that arrives late is compared with what was known just before it.",
+        "lake/merging.py",
+        'sort([*key, "known_time", "is_new"] if spec.restates',
+        'sort([*key, "is_new", "known_time"] if spec.restates',
+        ("tests/test_lake/test_store.py::test_a_late_version_counts_from_its_time_though_it_says_what_came_after",),
+    ),
+    Mutant(
         "merge-takes-contradictions",
         "Rows of one key that contradict each other at one known time are refused.",
         "lake/merging.py",
