@@ -9,7 +9,7 @@ import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.delta_source import KNOWN_TIME_US
-from feature_repo.online import OnlineBatch
+from feature_repo.online_answers import OnlineBatch
 from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
 from feature_repo.online_testing import emptied
 from feature_repo.redis_server import connect, running_redis

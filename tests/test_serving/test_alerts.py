@@ -32,11 +32,13 @@ def well():
     metrics.FEATURES_AGE_SESSIONS.set(0)
     metrics.LOG_WAITING.set(10)
     metrics.COVERAGE.labels("calm_up", "5").set(0.8)
+    metrics.REDIS_RESTARTS.set(0)
     metrics.LIMITED.labels("shared").inc()
     for quiet in (
         metrics.PROBLEMS.labels("overloaded", "503"),
         metrics.PROBLEMS.labels("model-not-available", "503"),
         metrics.DEGRADED.labels("refused"),
+        metrics.ONLINE_UNVERIFIED.labels("strategy"),
         metrics.LIMITED.labels("local"),
         metrics.MODEL_REFUSALS.labels("lstm"),
     ):
@@ -55,6 +57,8 @@ def ill():
     metrics.PROBLEMS.labels("overloaded", "503").inc(100)
     metrics.PROBLEMS.labels("model-not-available", "503").inc(1)
     metrics.DEGRADED.labels("refused").inc(1)
+    metrics.ONLINE_UNVERIFIED.labels("strategy").inc(1)
+    metrics.REDIS_RESTARTS.inc(5)
     metrics.LIMITED.labels("local").inc(1)
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)
     metrics.STREAM_DROPPED.inc(5)
