@@ -9,6 +9,7 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import polars as pl
@@ -19,8 +20,10 @@ from benchmarks.timing import interleave, milliseconds
 from feature_repo.generations import Rows, publish, row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_rows import newest_rows
+from feature_repo.online_testing import external_redis
 from feature_repo.online_views import FEATURES, WINDOW, OnlineView
-from feature_repo.redis_server import connect, running_redis
+from feature_repo.redis_server import connect
+from feature_repo.seals import OnlineKey
 from feature_repo.windows import FORECAST_V1
 from lake.clock import FixedClock
 from lake.settings import Settings
@@ -30,10 +33,9 @@ AT = datetime(2026, 1, 30, 21, tzinfo=UTC)
 VIEW = FEATURES[0]
 COLUMNS = [name for name, _ in VIEW.layout.columns]
 HEADER_BYTES = 40
-PORT = 6431
 
 
-def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100, port: int = PORT) -> Topic:
+def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100) -> Topic:
     """Fill a Redis of its own with each store's rows, and read and write them in turn.
 
     Parameters
@@ -45,14 +47,15 @@ def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100, port: 
     calls
         Reads of one symbol for each of these turns, each rival after the other; fewer of many symbols.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder), redis_port=port, redis_url=None, online_timeout_ms=60_000)
+    with tempfile.TemporaryDirectory() as name, external_redis(Path(name)) as url, connect(url, 60) as client:
+        # Feast's store speaks TCP alone, and a rival is met on the same server.
+        folder = Path(name)
+        settings = Settings(home=folder, redis_url=url, online_timeout_ms=60_000)
         frame, lake = market(symbols), Lake.open(settings)
         lake.merge(VIEW.table, frame)
-        with running_redis(settings) as url, connect(url, 60) as client:
-            stock = StockFeast(Path(folder), port, frame)
-            figures, cold = writes(client, stock, lake, frame, repetitions)
-            figures += reads(settings, client, stock, frame, repetitions, calls)
+        stock = StockFeast(folder, url, frame)
+        figures, cold = writes(client, stock, lake, OnlineKey.of(settings), frame, repetitions)
+        figures += reads(settings, client, stock, frame, repetitions, calls)
     text = (
         f"{symbols:,} symbols x {len(COLUMNS)} features in one local Redis; medians of at least {repetitions} turns, "
         "one call of each rival after the other, answers compared first. Raw Redis is redis-py with the same packed "
@@ -76,7 +79,7 @@ def market(symbols: int) -> pl.DataFrame:
 
 
 def writes(
-    client: Redis, stock: "StockFeast", lake: Lake, frame: pl.DataFrame, repetitions: int
+    client: Redis, stock: "StockFeast", lake: Lake, key: OnlineKey, frame: pl.DataFrame, repetitions: int
 ) -> tuple[list[Figure], float]:
     """P8: a frame of rows beside a pipeline of packed SETs, and from the table beside `feast materialize`."""
     version = lake.version(VIEW.table)
@@ -88,10 +91,10 @@ def writes(
         pipe.execute()
 
     def ours() -> None:
-        publish(client, [Rows.of(VIEW, frame)])
+        publish(client, [Rows.of(VIEW, frame)], key)
 
     def ours_from_table() -> None:
-        publish(client, [Rows.of(VIEW, newest_rows(lake, VIEW, AT, version))])
+        publish(client, [Rows.of(VIEW, newest_rows(lake, VIEW, AT, version))], key)
 
     names, packed = frame["symbol"].to_list(), VIEW.layout.pack(frame, 1)
     cold = interleave({"cold": stock.materialize}, 1)["cold"][0]
@@ -131,12 +134,12 @@ def reads(
         figures.append(Figure(f"P7 {what}: raw MGET", near["raw"], near["ours"], 2, 1.5))
         at_least = 5 if count >= 128 else 1  # the goal is for 128
         figures.append(Figure(f"P7 {what}: Feast's store", far["feast"], far["ours"], at_least, is_speed_up=True))
+    publish(client, [Rows.of(WINDOW, windows(WINDOW, frame["symbol"].to_list()))], OnlineKey.of(settings))
     return figures + forecasts(client, reader, frame["symbol"].to_list(), repetitions, calls)
 
 
 def forecasts(client: Redis, reader: OnlineReader, names: list[str], repetitions: int, calls: int) -> list[Figure]:
     """What one forecast request reads: window, strategy and regime with one MGET."""
-    publish(client, [Rows.of(WINDOW, windows(WINDOW, names))])
     figures = []
     for count in (1, 128, len(names)):
         asked, turns = names[:count], max(repetitions, calls * repetitions // max(1, count // 4))
@@ -186,14 +189,15 @@ class StockFeast:
     ----------
     folder
         For the file and the registry.
-    port
+    url
         Of the Redis.
     """
 
-    def __init__(self, folder: Path, port: int, frame: pl.DataFrame) -> None:
+    def __init__(self, folder: Path, url: str, frame: pl.DataFrame) -> None:
         from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
         from feast.types import Float64
 
+        at = urlparse(url)
         logging.getLogger("feast").setLevel(logging.ERROR)
         frame.write_parquet(folder / "rows.parquet")
         source = FileSource(
@@ -209,7 +213,7 @@ class StockFeast:
                 provider="local",
                 registry=str(folder / "stock.db"),
                 offline_store={"type": "dask"},
-                online_store={"type": "redis", "connection_string": f"127.0.0.1:{port}"},
+                online_store={"type": "redis", "connection_string": f"127.0.0.1:{at.port},password={at.password}"},
                 entity_key_serialization_version=3,
             )
         )

@@ -20,7 +20,8 @@ import polars as pl
 from redis import Redis
 from redis.exceptions import RedisError
 
-from feature_repo.online import OnlineBatch, OnlineReader
+from feature_repo.online import OnlineReader
+from feature_repo.online_answers import OnlineBatch
 from feature_repo.redis_server import Places, connect
 from feature_repo.redis_server.binary import server_binary
 from feature_repo.windows import FORECAST_V1, window_hash

@@ -16,7 +16,8 @@ from feature_repo.generations import (
     read_generation,
     read_index,
 )
-from feature_repo.online import OnlineBatch, OnlineReader
+from feature_repo.online import OnlineReader
+from feature_repo.online_answers import OnlineBatch
 from feature_repo.online_repair import is_whole
 from feature_repo.online_views import VIEWS, WINDOW
 from feature_repo.redis_server import connect, running_redis

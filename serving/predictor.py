@@ -21,7 +21,7 @@ from serving.stored.forecast_log import Entry, ForecastLog
 from serving.stored.log_reading import LogReader
 
 if TYPE_CHECKING:
-    from feature_repo.online import OnlineBatch
+    from feature_repo.online_answers import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
     from serving.deployment.champions import LoadedModels

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from feature_repo.online import OnlineBatch, Served
+    from feature_repo.online_answers import OnlineBatch, Served
     from feature_repo.windows import FloatArray
 
 

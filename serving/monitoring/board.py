@@ -127,6 +127,16 @@ FORECASTS = (
         {"{{reason}}": _rate("quantlake_degraded_forecasts_total", "reason")},
     ),
     Panel(
+        "Online store mended",
+        "Values that did not verify a second, by view; times it was filled again; restarts of the embedded server.",
+        "none",
+        {
+            "unverified {{view}}": _rate("quantlake_online_unverified_total", "view"),
+            "repairs": "sum(increase(quantlake_online_repairs_total[5m]))",
+            "restarts": "max(quantlake_redis_restarts)",
+        },
+    ),
+    Panel(
         "Hit rate of the newest forecasts",
         "Share of predictions/latest that the cache answered.",
         "percentunit",

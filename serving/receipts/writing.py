@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from feature_repo.online import Served
+    from feature_repo.online_answers import Served
     from serving.blend import Member
     from serving.deployment.champions import LoadedModels
     from serving.rows import Row

@@ -20,7 +20,8 @@ from serving.stored.stored_forecasts import in_lake
 from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
-    from feature_repo.online import OnlineReader, ViewRow
+    from feature_repo.online import OnlineReader
+    from feature_repo.online_answers import ViewRow
     from feature_repo.spec import Feature
     from serving.predictor import Predictor
     from serving.stored.latest import LatestForecasts

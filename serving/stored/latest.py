@@ -23,6 +23,7 @@ from feature_repo.deadlines import TimedClient, deadline
 from feature_repo.generations import PROJECT
 from feature_repo.redis_server import connect, redis_url
 from feature_repo.seals import OnlineKey
+from lake.errors import OnlineStoreError
 from lake.store import Lake
 from serving.monitoring import metrics
 from serving.stored.log_files import LAST
@@ -198,9 +199,10 @@ class LatestForecasts:
 
     def _verified(self, key: Key, name: str, held: bytes) -> Newest | None:
         """What Redis holds, unless it was not sealed for this key, or is older than what this process has seen."""
-        content = self._sealing().content(name, held)
-        if content is None:
-            content = self._sealing(anew=True).content(name, held)
+        try:
+            content = self._sealing().content(name, held) or self._sealing(anew=True).content(name, held)
+        except OnlineStoreError:  # the key file is damaged, which whoever reads the online store says
+            content = None
         if content is None or int(content[:DIGITS]) < self._seen.get(key, 0):
             metrics.ONLINE_UNVERIFIED.labels("latest").inc()
             if self._writer is not None:
@@ -258,7 +260,7 @@ class LatestForecasts:
                 self.heal()
             self._take_over()
             self._write_all(client)
-        except (RedisError, OSError):
+        except (RedisError, OSError, OnlineStoreError):
             metrics.LATEST_FAILURES.inc()
             return RETRY_SECONDS
         except Exception:

@@ -9,7 +9,8 @@ import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.delta_source import KNOWN_TIME_US
-from feature_repo.online import OnlineBatch
+from feature_repo.generations import row_key
+from feature_repo.online_answers import OnlineBatch
 from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
 from feature_repo.online_testing import emptied
 from feature_repo.redis_server import connect, running_redis
@@ -211,6 +212,18 @@ def test_feast_materialises_the_same_bytes_as_we_do(small_lake: Lake, settings: 
     restate(small_lake, DEMO_START + HOUR)
     store.materialize(datetime(1990, 1, 1, tzinfo=UTC), DEMO_START + HOUR)
     assert_same_as_offline(OnlineReader(settings).read(["AAA", "BBB"]), small_lake, DEMO_START + HOUR)
+
+
+def test_feast_reads_what_does_not_verify_as_not_found(small_lake: Lake, settings: Settings, redis: str) -> None:
+    materialize(small_lake, settings, DEMO_START)
+    store = feature_store(settings, url=redis)
+    asked = ["technical:rsi_14"], [{"symbol": "AAA"}, {"symbol": "BBB"}]
+    right = store.get_online_features(*asked).to_dict()["rsi_14"]
+    assert None not in right
+    with connect(redis, 20.0) as server:
+        one, other = row_key("technical", "AAA"), row_key("technical", "BBB")
+        server.set(one, server.get(other))
+    assert store.get_online_features(*asked).to_dict()["rsi_14"] == [None, right[1]]
 
 
 def test_an_older_value_never_replaces_a_newer_one(small_lake: Lake, settings: Settings, redis: str) -> None:

@@ -36,6 +36,7 @@ def well():
     metrics.LOG_QUARANTINED.set(0)
     metrics.LOG_DAMAGED.set(0)
     metrics.COVERAGE.labels("calm_up", "5").set(0.8)
+    metrics.REDIS_RESTARTS.set(0)
     metrics.LIMITED.labels("shared").inc()
     metrics.BACKUPS_CONFIGURED.set(1)
     metrics.DRILLED.set(time.time() - 7 * 86_400)
@@ -43,6 +44,7 @@ def well():
         metrics.PROBLEMS.labels("overloaded", "503"),
         metrics.PROBLEMS.labels("model-not-available", "503"),
         metrics.DEGRADED.labels("refused"),
+        metrics.ONLINE_UNVERIFIED.labels("strategy"),
         metrics.LIMITED.labels("local"),
         metrics.MODEL_REFUSALS.labels("lstm"),
     ):
@@ -65,6 +67,8 @@ def ill():
     metrics.PROBLEMS.labels("overloaded", "503").inc(100)
     metrics.PROBLEMS.labels("model-not-available", "503").inc(1)
     metrics.DEGRADED.labels("refused").inc(1)
+    metrics.ONLINE_UNVERIFIED.labels("strategy").inc(1)
+    metrics.REDIS_RESTARTS.inc(5)
     metrics.LIMITED.labels("local").inc(1)
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)
     metrics.STREAM_DROPPED.inc(5)

@@ -9,13 +9,15 @@ import time
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 
+import httpx
 import numpy as np
-import psutil
 import pytest
 
+from feature_repo.generations import row_key
 from feature_repo.online import OnlineReader
 from feature_repo.online_testing import Proxy, emptied
-from feature_repo.redis_server import Places, connect, embedded_url, running_redis
+from feature_repo.online_views import WINDOW
+from feature_repo.redis_server import Places, connect, embedded_url, restarts, running_redis
 from feature_repo.retrieval import materialize
 from lake.settings import Settings
 from lake.store import Lake
@@ -140,6 +142,16 @@ def is_back(clients, since):
     assert np.mean([one.is_flagged for one in settled]) < 0.1
 
 
+def is_mended(clients, since):
+    """Some answers after an instant are degraded, and then, without anybody's doing, none is any more."""
+    until(lambda: any(one.is_flagged for one in clients.since(since)))
+    flagged = min(one.ended for one in clients.since(since) if one.is_flagged)
+    until(lambda: any(not one.is_flagged for one in clients.since(flagged)))
+    first = min(one.ended for one in clients.since(flagged) if not one.is_flagged)
+    settled = clients.wait_for(ANSWERS, first)
+    assert np.mean([one.is_flagged for one in settled[-ANSWERS // 2 :]]) < 0.2
+
+
 def test_started_without_redis_it_answers_from_the_tables_and_is_back_when_redis_is(service, own, home, expected):
     with asked(service, own, expected) as clients, ExitStack() as stack:
         stands_in(clients, clients.told[0].began)
@@ -161,21 +173,34 @@ def test_paused_redis(service, own, home, expected):
 def test_emptied_redis(service, own, home, expected):
     with redis_filled(own, home), asked(service, own, expected) as clients, connect(embedded_url(own), 20.0) as redis:
         is_back(clients, time.monotonic())
+        since = time.monotonic()
         emptied(redis)
-        stands_in(clients, time.monotonic())
-        fill(own, home)
-        is_back(clients, time.monotonic())
+        is_mended(clients, since)
 
 
 def test_killed_redis(service, own, home, expected):
     with redis_filled(own, home), asked(service, own, expected) as clients:
         is_back(clients, time.monotonic())
-        pid = redis_pid(own)
+        pid, before, since = redis_pid(own), restarts(own), time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-        stands_in(clients, time.monotonic())
-        with redis_filled(own, home):
-            is_back(clients, time.monotonic())
+        is_mended(clients, since)
+        assert restarts(own) == before + 1
+        assert redis_pid(own) != pid
+
+
+def test_damaged_redis(service, own, home, expected):
+    """Two symbols exchanged, a value of another type, a bit: right answers all the while, and mended by itself."""
+    one, other, third = (row_key(WINDOW.name, symbol) for symbol in SYMBOLS[:3])
+    with redis_filled(own, home), asked(service, own, expected) as clients, connect(embedded_url(own), 20.0) as redis:
+        is_back(clients, time.monotonic())
+        since, held = time.monotonic(), redis.mget([one, other, third])
+        redis.delete(third)
+        redis.lpush(third, "no window")
+        redis.mset({one: held[1], other: held[0]})
+        is_mended(clients, since)
+        assert None not in redis.mget([one, other, third])
+    counted = httpx.get(f"http://{own.host}:{own.port}/metrics", headers=headers_of(own), timeout=10).text
+    assert f'quantlake_online_unverified_total{{view="{WINDOW.name}"}}' in counted
 
 
 def test_slow_redis(own, home, expected, served, tmp_path):

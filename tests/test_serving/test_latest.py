@@ -12,6 +12,7 @@ from feature_repo.seals import SEAL_BYTES, OnlineKey
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
+from serving.monitoring import metrics
 from serving.stored import latest as latest_forecasts
 from serving.stored.draining import drain
 from serving.stored.forecast_log import Entry, ForecastLog
@@ -178,3 +179,59 @@ def test_what_another_process_logged_and_could_not_hand_over_is_handed_over_for_
     other.close()
     until(lambda: cached(redis) == 2)
     assert number_of(latest.newest("AAPL", 1)) == 2
+
+
+def flipped(raw, at):
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+
+
+SPOILT = {
+    "another symbol's": lambda _, other: other,
+    "a bit of the answer": lambda held, _: flipped(held, 30),
+    "a bit of the seal": lambda held, _: flipped(held, len(held) - 1),
+    "cut": lambda held, _: held[:40],
+    "empty": lambda *_: b"",
+    "garbage": lambda *_: b"\xff" * 200,
+    "made in the far future": lambda held, _: b"9" * 17 + held[17:],
+    "a text": lambda *_: b"no number here",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_value_that_does_not_verify_is_no_answer_and_is_written_again(latest, log, redis, how):
+    log.write([entry(1), entry(2, "KO")])
+    until(lambda: cached(redis) == 1 and cached(redis, "KO") == 2 and not latest._pending)
+    name = key_of(("AAPL", 1))
+    good = redis.get(name)
+    before = metrics.ONLINE_UNVERIFIED.labels("latest")._value.get()
+    redis.set(name, SPOILT[how](good, redis.get(key_of(("KO", 1)))))
+    found = latest.newest("AAPL", 1)
+    assert (number_of(found), found.source) == (1, "log")
+    assert metrics.ONLINE_UNVERIFIED.labels("latest")._value.get() == before + 1
+    until(lambda: redis.get(name) == good)
+    log.write([entry(5)])
+    until(lambda: cached(redis) == 5)
+
+
+def test_an_older_answer_that_is_put_back_is_no_answer(latest, log, redis):
+    log.write([entry(1)])
+    until(lambda: cached(redis) == 1)
+    old = redis.get(key_of(("AAPL", 1)))
+    log.write([entry(2)])
+    until(lambda: cached(redis) == 2 and not latest._pending)
+    assert number_of(latest.newest("AAPL", 1)) == 2
+    redis.set(key_of(("AAPL", 1)), old)
+    assert number_of(latest.newest("AAPL", 1)) == 2
+    until(lambda: cached(redis) == 2)
+
+
+def test_values_and_marks_of_another_type_give_way(latest, log, redis):
+    log.write([entry(1)])
+    until(lambda: cached(redis) == 1 and not latest._pending)
+    for name in (key_of(("AAPL", 1)), latest._mark_key):
+        redis.delete(name)
+        redis.lpush(name, "a list")
+    assert number_of(latest.newest("AAPL", 1)) == 1
+    until(lambda: redis.type(key_of(("AAPL", 1))) == b"string" and cached(redis) == 1)
+    log.write([entry(2)])
+    until(lambda: cached(redis) == 2)
