@@ -50,6 +50,10 @@ def user(stranger):
     return stranger
 
 
+def cookie_of(user):
+    return {"cookie": "; ".join(f"{name}={value}" for name, value in user.cookies.items())}
+
+
 @pytest.mark.parametrize("path", ["/", "/graphql", "/server_info", "/static/a.js", "/?token="])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "HEAD"])
 def test_nothing_passes_without_a_login(stranger, method, path):
@@ -135,13 +139,16 @@ def test_a_query_in_a_link_is_not_run(user):
 
 def test_the_own_page_may_ask(user):
     assert user.post("/graphql", headers={"origin": HERE, "sec-fetch-site": "same-origin"}).text == "data"
-    with user.websocket_connect("/graphql", headers=OURS | {"origin": HERE}) as websocket:
+    with user.websocket_connect("/graphql", headers=OURS | cookie_of(user) | {"origin": HERE}) as websocket:
         assert websocket.receive_text() == "data"
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://evil.example"}, {"host": "evil.example", "origin": HERE}])
 def test_a_websocket_of_another_page_is_refused(user, headers):
-    with pytest.raises(WebSocketDenialResponse) as refused, user.websocket_connect("/graphql", headers=OURS | headers):
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        user.websocket_connect("/graphql", headers=OURS | cookie_of(user) | headers),
+    ):
         pass
     assert refused.value.status_code in {403, 421}
 
