@@ -31,7 +31,7 @@ ADDRESSES: dict[Place, str] = {
     "mlflow": f"tcp 127.0.0.1:{MLFLOW_PORT}",
     "lab": f"tcp 127.0.0.1:{LAB_PORT}",
     "any port": "tcp 127.0.0.1, a port that the system chooses",
-    "redis": "unix, in `<home>/redis`, or `/tmp/quantlake-<uid>` for a home with a long path",
+    "redis": "unix, in `<home>/redis`, or `quantlake-<uid>` in the temporary folder for a home with a long path",
     "sockets": "unix, in `<home>/run/s`, or `quantlake-<uid>-<digest>` in TMPDIR for a home with a long path",
 }
 

@@ -1,4 +1,4 @@
-"""The BentoML service: it starts, supervises and stops the workers; every route is in `serving.app`.
+"""The BentoML service: it starts and stops what a worker holds; every route is in `serving.app`.
 
 Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
 """

@@ -52,10 +52,10 @@ class Gate:
 
     app: "ASGIApp"
     port: int
-    link_token: str
-    api_key: str
+    link_token: str = field(repr=False)
+    api_key: str = field(repr=False)
     where: str
-    _session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    _session: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _is_link_used: bool = False
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:

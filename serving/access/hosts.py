@@ -25,6 +25,8 @@ HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?)(?::([0
 """A host as a client sends it, in lower case: name or address, and a port."""
 NAME = re.compile(rf"(?:\*\.)?{HOST.pattern}")
 SHOWN = 100
+USUAL = 64
+"""Values of the header that are recognised without being read again; there are few."""
 POLICY_VIOLATION = 1008
 """Code with which a WebSocket is closed whose server cannot send an answer instead."""
 
@@ -42,6 +44,7 @@ class Hosts:
     def __init__(self, names: "list[str]") -> None:
         self.names = tuple(dict.fromkeys(name.lower() for name in names))
         self._known = frozenset(self.names)
+        self._usual: set[bytes] = set()
 
     @classmethod
     def of(cls, configured: "Settings") -> "Hosts":
@@ -71,7 +74,14 @@ class Hosts:
 
     def allow(self, host: bytes) -> bool:
         """Whether the value of a ``Host`` header names this endpoint."""
-        text = host.decode("latin-1").lower()
+        if host in self._usual:
+            return True
+        is_allowed = self._judge(host.decode("latin-1").lower())
+        if is_allowed and len(self._usual) < USUAL:
+            self._usual.add(host)
+        return is_allowed
+
+    def _judge(self, text: str) -> bool:
         if text in self._known:
             return True
         found = HOST.fullmatch(text)

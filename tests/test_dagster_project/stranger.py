@@ -1,7 +1,7 @@
 """What another user of this machine gets from a list of sockets; run as that user, standard library alone.
 
 Reads JSON, ``[[kind, address, port, [[method, path], ...]], ...]``, and writes what came of each: the name of an error
-or, for HTTP without credentials, the status of each request.
+or, for HTTP without credentials, the status of each request, ``login`` where it is led to one.
 """
 
 import http.client
@@ -26,9 +26,9 @@ def ask(address, port, method, path):
     connection = http.client.HTTPConnection(address, port, timeout=30)
     headers = {"content-type": "application/json", "origin": f"http://{address}:{port}"}
     connection.request(method, path, b"{}" if method == "POST" else None, headers)
-    status = connection.getresponse().status
+    answer = connection.getresponse()
     connection.close()
-    return status
+    return "login" if (answer.getheader("location") or "").startswith("/login") else answer.status
 
 
 json.dump([reach(*each) for each in json.load(sys.stdin)], sys.stdout)

@@ -27,7 +27,7 @@ MARK = "QUANTLAKE_TEST_MARK"
 NOBODY = 65_534
 START_SECONDS = 180.0
 PARAMETER = re.compile(r"\{[^}]+\}")
-REFUSED = {401, 403}
+REFUSED = {401, 403, "login"}
 ASKED = {
     "endpoint": [
         (rule.method, PARAMETER.sub("AAPL", rule.path))
