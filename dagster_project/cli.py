@@ -11,7 +11,8 @@ from rich.text import Text
 from dagster_project.commands import audit, features, keys, leaks, models, replay, update, user_data
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
-from lake.errors import QuantlakeError
+from lake.errors import ConfigError, QuantlakeError
+from lake.private import close_home, close_new_files
 from lake.settings import settings
 
 app = typer.Typer(
@@ -22,6 +23,17 @@ app = typer.Typer(
     add_completion=False,
 )
 console = console_of(soft_wrap=True)
+
+
+@app.callback()
+def close_to_others() -> None:
+    """Close a home that other users of this machine may enter, before a verb reads or writes it."""
+    try:
+        home = settings().home
+    except ConfigError:
+        return  # the verb says it, and `--help` is answered all the same
+    if said := close_home(home):
+        Console(stderr=True, soft_wrap=True).print(said, highlight=False, markup=False)
 
 
 @app.command()
@@ -123,7 +135,11 @@ app.add_typer(user_data.app, name="user-data")
 
 
 def main() -> None:
-    """Run a verb; an error this project raises on purpose is one sentence, not a traceback."""
+    """Run a verb; an error this project raises on purpose is one sentence, not a traceback.
+
+    What the verb and everything that it starts writes is closed to other users of the machine.
+    """
+    close_new_files()
     try:
         app()
     except QuantlakeError as error:

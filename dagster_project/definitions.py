@@ -18,6 +18,9 @@ from dagster_project.checks import CAUSAL, few_rows_refused, table_checks
 from dagster_project.leak_checks import leak_checks
 from dagster_project.progress import progress_logger
 from dagster_project.resources import Platform
+from lake.private import close_new_files
+
+close_new_files()  # also where Dagster is started without the `quantlake` command
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(

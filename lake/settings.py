@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         default="",
         description="web pages that may ask, e.g. https://desk.example, with commas between; none when empty",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses or networks of proxies whose X-Forwarded-For is believed, with commas between; none "
+        "when empty",
+    )
     canary_margin: float = Field(
         default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
     )

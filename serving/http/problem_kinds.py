@@ -134,6 +134,14 @@ NOT_JSON = Kind(
     "The body was not announced as JSON, so it was not read as such.",
     "Send the header 'content-type: application/json'.",
 )
+ENCODED = Kind(
+    "encoded-body",
+    415,
+    "Body encoded",
+    "The body was sent with a `Content-Encoding`, e.g. gzip, and only plain bodies are read: what a small body unpacks "
+    "to has no bound.",
+    "Send the body as it is, without the header 'content-encoding'.",
+)
 HEAD_TOO_LARGE = Kind(
     "head-too-large",
     431,
@@ -246,6 +254,7 @@ KINDS: tuple[Kind, ...] = (
     MODEL_REFUSED,
     TOO_LARGE,
     NOT_JSON,
+    ENCODED,
     HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,
