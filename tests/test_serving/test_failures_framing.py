@@ -17,7 +17,6 @@ from serving.http.connections import BoundedProtocol
 from serving.http.middleware import LimitBody
 from serving.testing.door import headers_of
 
-
 PATH = b"/api/v1/public/predict"
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'
 PATIENCE_SECONDS = 20.0
