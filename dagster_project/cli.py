@@ -24,7 +24,8 @@ from dagster_project.commands import (
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from dagster_project.commands.taking_turns import taking_turn
-from lake.errors import QuantlakeError
+from lake.errors import ConfigError, QuantlakeError
+from lake.private import close_home, close_new_files
 from lake.settings import settings
 
 app = typer.Typer(
@@ -35,6 +36,17 @@ app = typer.Typer(
     add_completion=False,
 )
 console = console_of(soft_wrap=True)
+
+
+@app.callback()
+def close_to_others() -> None:
+    """Close a home that other users of this machine may enter, before a verb reads or writes it."""
+    try:
+        home = settings().home
+    except ConfigError:
+        return  # the verb says it, and `--help` is answered all the same
+    if said := close_home(home):
+        Console(stderr=True, soft_wrap=True).print(said, highlight=False, markup=False)
 
 
 @app.command()
@@ -141,7 +153,11 @@ app.add_typer(user_data.app, name="user-data")
 
 
 def main() -> None:
-    """Run a verb; an error this project raises on purpose, or damage under the home, is one sentence, no traceback."""
+    """Run a verb; an error this project raises on purpose, or damage under the home, is one sentence, no traceback.
+
+    What the verb and everything that it starts writes is closed to other users of the machine.
+    """
+    close_new_files()
     try:
         app()
     except QuantlakeError as error:

@@ -21,6 +21,9 @@ from dagster_project.leak_checks import leak_checks
 from dagster_project.progress import progress_logger
 from dagster_project.resources import Platform
 from dagster_project.turn_executor import turn_taking_executor
+from lake.private import close_new_files
+
+close_new_files()  # also where Dagster is started without the `quantlake` command
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(

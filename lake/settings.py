@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         le=8_760,
         description="hours after which a forecast that is in the lake leaves the forecast log (docs/forecast-log.md)",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses or networks of proxies whose X-Forwarded-For is believed, with commas between; none "
+        "when empty",
+    )
     canary_margin: float = Field(
         default=0.02, ge=0, le=1, description="relative excess loss that a canary may show before it is rolled back"
     )

@@ -75,7 +75,8 @@ def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", t
     They take longer than all of ours together, and a well-formed question needs none of them.
     """
     framework = app.build_middleware_stack()
-    behind: ASGIApp = Guard(middleware.LimitBody(forecasts.Quick(app, framework)))
+    quick = middleware.AnswerHead(forecasts.Quick(app, framework))
+    behind: ASGIApp = Guard(middleware.LimitBody(quick))
     behind = CORSMiddleware(behind, **origins) if origins else behind
     measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
     shed = Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))

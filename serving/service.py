@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 import bentoml
 
 from lake.errors import QuantlakeError
+from lake.private import close_new_files
 from lake.settings import settings
-from serving.access.exposure import origins, require_safe_address
+from serving.access.exposure import origins, require_safe_address, trusted_proxies
 from serving.app import build_app, put_in_service
 from serving.batching import Batcher
 from serving.http import connections
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+close_new_files()
 configured = settings()
 require_safe_address(configured)
-connections.use()
+connections.use(trusted_proxies(configured))
 tracing = Tracing.of(configured)
 app = build_app(origins=origins(configured), configured=configured, tracing=tracing)
 SWITCH_SECONDS = 0.0005

@@ -27,9 +27,10 @@ def require_safe_address(configured: "Settings") -> None:
     Raises
     ------
     ConfigError
-        Naming everything that is missing, or what is wrong with the certificate.
+        Naming everything that is missing, or what is wrong with the certificate or with a proxy's address.
     """
     require_certificate(configured)
+    trusted_proxies(configured)
     if is_loopback(configured.host):
         return
     missing = [
@@ -128,6 +129,27 @@ def origins(configured: "Settings") -> dict[str, list[str]]:
         "allow_headers": HEADERS_A_PAGE_SENDS,
         "expose_headers": HEADERS_A_PAGE_READS,
     }
+
+
+def trusted_proxies(configured: "Settings") -> str:
+    """Return the proxies that may say who asks, as the server takes them; empty when none may.
+
+    Raises
+    ------
+    ConfigError
+        If an entry is neither an address nor a network.
+    """
+    given = [entry.strip() for entry in configured.trusted_proxies.split(",") if entry.strip()]
+    for entry in given:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            raise ConfigError(
+                f"QUANTLAKE_TRUSTED_PROXIES holds {entry!r}. Write the address or network of each proxy, with commas "
+                "between, e.g. 127.0.0.1 or 10.0.0.0/24; nothing stands for all, because whoever is trusted can say "
+                "that anybody asks."
+            ) from error
+    return ",".join(given)
 
 
 def _has_keys(configured: "Settings") -> bool:

@@ -96,10 +96,10 @@ class Policy:
         return None
 
     def methods(self, path: str) -> list[str]:
-        """Methods of HTTP that are declared for a path, sorted."""
+        """Methods of HTTP that a path takes, sorted; HEAD where GET is declared."""
         plain = {method for method, known in self._plain if known == path}
         found = plain | {rule.method for rule, pattern in self._patterns if pattern.fullmatch(path)}
-        return sorted(found - {WEBSOCKET})
+        return sorted((found | ({"HEAD"} if "GET" in found else set())) - {WEBSOCKET})
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.clock import ReplayClock
+from lake.private import close_new_files
 from lake.settings import settings
 from lake.store import Lake
 from serving.deployment.following import RegistryFollower
@@ -92,6 +93,7 @@ def main() -> None:
     The number of that process is the only argument, because it may be gone before this one has loaded its libraries.
     """
     end_with_parent()
+    close_new_files()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     stop, parent = threading.Event(), int(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):

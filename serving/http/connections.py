@@ -7,13 +7,14 @@ no request: a byte now and then would keep the connection.
 """
 
 import asyncio
+import os
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.http import problem_kinds as kinds
 from serving.http import problems
-from serving.http.middleware import HEAD_BYTES
+from serving.http.middleware import HEAD_BYTES, MALFORMED
 
 HEAD_SECONDS = 10.0
 """Longest time for a head, from its first to its last byte."""
@@ -101,8 +102,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
 
     def send_400_response(self, msg: str) -> None:
-        """Say that what came is no HTTP."""
-        self._refuse(kinds.BAD_REQUEST, msg)
+        """Say that what came is no HTTP; in the middle of a body, whoever reads the body says so, at once."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body:
+            self._refuse(kinds.BAD_REQUEST, msg)
+            return
+        self._end_head()
+        cycle.scope["state"][MALFORMED] = msg
+        cycle.more_body = cycle.keep_alive = False
+        cycle.message_event.set()
 
     def _too_slow(self) -> None:
         detail = f"The headers were not there in full after {self.head_seconds:g} seconds."
@@ -128,8 +136,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def use() -> None:
-    """Let every server that uvicorn starts from now on in this process use it, unless it is told to use another."""
+def use(trusted_proxies: str = "") -> None:
+    """Let every server that uvicorn starts from now on in this process use it, unless it is told to use another.
+
+    Parameters
+    ----------
+    trusted_proxies
+        Addresses and networks, with commas between, whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+        Nobody's by default; uvicorn's own default believes every program of this machine.
+    """
     from uvicorn.config import HTTP_PROTOCOLS
 
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
+    os.environ["FORWARDED_ALLOW_IPS"] = trusted_proxies  # the one way to tell a server that others configure

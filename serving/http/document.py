@@ -29,7 +29,8 @@ Who asks shows an API key (`X-API-Key: KEY` or `Authorization: Bearer KEY`), or 
 [access.md](access.md). `make serve` prints a command with the key of this machine.
 
 Instants are UTC. Returns are fractions, so 0.01 is one per cent. Null is not known. Types are strict: `"1"` is no
-number. What is wrong with a request is said in a [problem document](#problems).
+number. What is wrong with a request is said in a [problem document](#problems). Bodies are sent as they are, without a
+`Content-Encoding`. HEAD is answered wherever GET is, under the same rules, without the body.
 
 ## From Python
 

@@ -17,9 +17,14 @@ BODY_BYTES = 262_144
 DISCARDED_BYTES = 8_388_608
 """A body that is too large is read, and forgotten, up to here: a client that still sends does not read its answer."""
 BODY_SECONDS = 10.0
+SHOWN = 80
 HEAD_BYTES = 32_768
 """Largest path and headers together; a token in one takes about a kilobyte."""
 CLOSE = {"connection": "close"}
+MALFORMED = "malformed_body"
+"""Entry of a request's state that says what is wrong with the framing of its body, e.g. the size of a chunk."""
+PLAIN = {b"", b"identity"}
+"""Encodings of a body that is sent as it is."""
 
 
 class LimitBody:
@@ -62,8 +67,8 @@ class LimitBody:
             return
         if body is None:
             return
-        if len(body) > BODY_BYTES:
-            await _too_large(scope)(scope, receive, send)
+        if (refusal := _refusal_of(scope, body)) is not None:
+            await refusal(scope, receive, send)
             return
         is_given = False
 
@@ -75,6 +80,30 @@ class LimitBody:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
+
+
+class AnswerHead:
+    """Answer HEAD as GET, without the body: a route that is read can be looked at.
+
+    Parameters
+    ----------
+    app
+        Application behind it; it sees a GET.
+    """
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Ask as GET, and send the head."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: "Message") -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
 async def _body(scope: "Scope", receive: "Receive") -> bytes | None:
@@ -107,6 +136,32 @@ def head_bytes(scope: "Scope") -> int:
     """Size of a request's path and headers."""
     fields = sum(len(name) + len(value) for name, value in scope["headers"])
     return fields + len(scope["path"]) + len(scope["query_string"])
+
+
+def _refusal_of(scope: "Scope", body: bytes) -> "Response | None":
+    """What is wrong with a body whatever it says; None for one that may be looked at."""
+    if (wrong := scope.get("state", {}).get(MALFORMED)) is not None:
+        detail = f"The body is not framed as HTTP asks for, e.g. the size of a chunk is no number: {wrong}"
+        return problems.respond(problem_kinds.BAD_REQUEST, detail, scope, headers=CLOSE)
+    if body and (encodings := _encodings(scope)):
+        return _encoded(scope, encodings)
+    return _too_large(scope) if len(body) > BODY_BYTES else None
+
+
+def _encodings(scope: "Scope") -> list[str]:
+    """Encodings that a body was sent with, in the order in which they were applied; none for a plain body."""
+    named = [
+        part.strip().lower()
+        for name, value in scope["headers"]
+        if name == b"content-encoding"
+        for part in value.split(b",")
+    ]
+    return [name.decode("latin-1") for name in named if name not in PLAIN]
+
+
+def _encoded(scope: "Scope", encodings: list[str]) -> "Response":
+    detail = f"The body is encoded with {', '.join(encodings)[:SHOWN]!r}, and only plain bodies are read."
+    return problems.respond(problem_kinds.ENCODED, detail, scope, headers={"accept-encoding": "identity"})
 
 
 def _waits_to_be_asked(scope: "Scope") -> bool:

@@ -142,6 +142,14 @@ WRONG_HOST = Kind(
     "page of a stranger can lead a browser here under a name of its own.",
     "Ask under a name that the detail lists. Behind a proxy, name the host in QUANTLAKE_ALLOWED_HOSTS and start anew.",
 )
+ENCODED = Kind(
+    "encoded-body",
+    415,
+    "Body encoded",
+    "The body was sent with a `Content-Encoding`, e.g. gzip, and only plain bodies are read: what a small body unpacks "
+    "to has no bound.",
+    "Send the body as it is, without the header 'content-encoding'.",
+)
 HEAD_TOO_LARGE = Kind(
     "head-too-large",
     431,
@@ -255,6 +263,7 @@ KINDS: tuple[Kind, ...] = (
     TOO_LARGE,
     NOT_JSON,
     WRONG_HOST,
+    ENCODED,
     HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,

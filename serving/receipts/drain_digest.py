@@ -1,12 +1,11 @@
 """What was drained, on the audit chain: a forecast whose row and receipt are replaced together later is found by it.
 
 Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes
-from the log to the lake leaves a file with one line per forecast, ordered by id: the id, and a digest of row and
-receipt. The SHA-256 of that file stands in a row of the audit trail, which cannot be changed without breaking the chain
-of hashes.
+from the log to the lake leaves a file with one line per forecast, ordered by id: a digest of the receipt, which holds
+those of row and answer, and the id. The SHA-256 of that file stands in a row of the audit trail, which cannot be
+changed without breaking the chain of hashes.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +92,9 @@ def record(lake: "Lake", rows: pl.DataFrame, receipts: pl.DataFrame) -> str:
     """
     if not rows.height:
         return ""
-    lines = _lines(rows, dict(receipts.select("forecast_id", "content").iter_rows()))
+    lines = {name: _digest(content) for name, content in receipts.select("forecast_id", "content").iter_rows()}
+    bare = rows.join(receipts, on="forecast_id", how="anti")
+    lines |= {row["forecast_id"]: _digest(row_digest(row)) for row in bare.iter_rows(named=True)}
     text = "".join(f"{lines[name]} {name}\n" for name in sorted(lines))
     digest = digest_of(text)
     if any(batch.digest == digest for batch in batches(lake)):
@@ -138,7 +139,7 @@ def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -
             continue  # `verify` names the file
         for name in missing.keys() & lines.keys():
             row, content, _ = missing.pop(name)
-            if _line(row, content) != lines[name]:
+            if not _is_as_drained(row, content, lines[name]):
                 found[name] = Finding("drain", name, REPLACED)
     for name, (row, _, is_logged) in missing.items():
         if known and not is_logged and row["made_at"] > known[0].drained_at:
@@ -166,19 +167,25 @@ def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> 
     is_mine = pl.col("forecast_id").is_in(list(names))
     rows = lake.scan_all(FORECASTS).filter(is_mine).collect() if lake.exists(FORECASTS) else FORECASTS.empty()
     receipts = lake.scan_all(RECEIPTS).filter(is_mine).collect() if lake.exists(RECEIPTS) else RECEIPTS.empty()
-    now = _lines(rows, dict(receipts.select("forecast_id", "content").iter_rows()))
-    for name in names:
-        if now.get(name) != lines[name]:
-            yield Finding("drain", name, REPLACED if name in now else GONE)
+    contents = dict(receipts.select("forecast_id", "content").iter_rows())
+    gone = set(names)
+    for row in rows.iter_rows(named=True):
+        name = row["forecast_id"]
+        gone.discard(name)
+        if not _is_as_drained(row, contents.get(name, ""), lines[name]):
+            yield Finding("drain", name, REPLACED)
+    yield from (Finding("drain", name, GONE) for name in sorted(gone))
 
 
-def _lines(rows: pl.DataFrame, contents: Mapping[str, str]) -> dict[str, str]:
-    return {row["forecast_id"]: _line(row, contents.get(row["forecast_id"], "")) for row in rows.iter_rows(named=True)}
+def _digest(text: str) -> str:
+    """Digest of a receipt, which holds those of its row and of its answer; of the row where there is no receipt."""
+    return digest_of(text)[:DIGITS]
 
 
-def _line(row: Mapping[str, Any], content: str) -> str:
-    """Digest of a row and its receipt, which holds the digest of the answer."""
-    return hashlib.sha256(f"{row_digest(row)} {digest_of(content)}".encode()).hexdigest()[:DIGITS]
+def _is_as_drained(row: Mapping[str, Any], content: str, line: str) -> bool:
+    if not content:
+        return _digest(row_digest(row)) == line
+    return _digest(content) == line and f'"row":"{row_digest(row)}"' in content
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:

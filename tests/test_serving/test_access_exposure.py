@@ -16,7 +16,7 @@ from dagster_project.servers import forecast_service
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import keys
-from serving.access.exposure import local_address, origins, require_safe_address, trusting
+from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
 from serving.app import build_app
 from serving.client import Client
 from serving.launch import serve_command
@@ -54,6 +54,16 @@ def test_without_keys_and_tls_only_this_machine_is_served(tmp_path, host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "127.8.8.8"])
 def test_this_machine_needs_neither(tmp_path, host):
     require_safe_address(Settings(home=tmp_path, host=host))
+
+
+@pytest.mark.parametrize("given", ["*", "proxy.example", "10.0.0.1/8", "127.0.0.1;10.0.0.1"])
+def test_a_proxy_is_an_address_or_a_network(tmp_path, given):
+    with pytest.raises(ConfigError, match="QUANTLAKE_TRUSTED_PROXIES holds"):
+        serve_command(Settings(home=tmp_path, trusted_proxies=given))
+    good = Settings(home=tmp_path, trusted_proxies=" 127.0.0.1, 10.0.0.0/24 ,::1,")
+    require_safe_address(good)
+    assert trusted_proxies(good) == "127.0.0.1,10.0.0.0/24,::1"
+    assert trusted_proxies(Settings(home=tmp_path)) == ""
 
 
 def test_each_part_that_is_missing_is_named(tmp_path, pem):

@@ -22,9 +22,13 @@ from serving.stored.forecast_log import Entry
 from serving.testing.log import forecast_row
 
 
+def as_json(values):
+    return json.dumps(values, separators=(",", ":"))
+
+
 def entry(**changes):
     row = forecast_row(**changes)
-    content = json.dumps({"forecast_id": row["forecast_id"], "row": row_digest(row), "answer": "0" * 64})
+    content = as_json({"forecast_id": row["forecast_id"], "row": row_digest(row), "answer": "0" * 64})
     return Entry(row, "{}", sealed(content))
 
 
@@ -54,7 +58,7 @@ def replace(lake, forecast_id, **changes):
     """Replace a row and its receipt together, so that they fit each other."""
     (row,) = lake.scan(FORECASTS).filter(pl.col("forecast_id") == forecast_id).collect().to_dicts()
     row |= changes
-    content = json.dumps({"forecast_id": forecast_id, "row": row_digest(row), "answer": "1" * 64})
+    content = as_json({"forecast_id": forecast_id, "row": row_digest(row), "answer": "1" * 64})
     sealed_as = drain_digest.digest_of(content)
     is_mine = pl.col("forecast_id") == forecast_id
     rewrite(
@@ -109,6 +113,11 @@ def test_a_receipt_replaced_alone_is_named(lake, drained):
     """With a seal of its own: another answer is said to have been sent."""
     replace(lake, drained[0])
     assert found(lake) == {(drained[0], REPLACED)}
+
+
+def test_a_row_replaced_alone_is_named(lake, drained):
+    rewrite(lake, FORECASTS, lambda rows: rows.with_columns(pl.col("latency_ms") + 1e-9))
+    assert found(lake) == {(one, REPLACED) for one in drained}
 
 
 def test_deleted_and_inserted_forecasts_are_named(lake, drained):
