@@ -24,7 +24,7 @@ class _TurnTaking(dg.Executor):
             yield from self._inner.execute(plan_context, execution_plan)
 
 
-@dg.executor(name="one_process_in_its_turn", config_schema=dg.in_process_executor.config_schema)
+@dg.executor(name="one_process_in_its_turn", config_schema=dg.in_process_executor.config_schema.as_field())
 def turn_taking_executor(context: dg.InitExecutorContext) -> dg.Executor:
     """One process, because a process per step would pay the slow imports each time; it waits for the job at work."""
     make = dg.in_process_executor.executor_creation_fn

@@ -77,8 +77,7 @@ class Lake:
 
     def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
         """Parquet files that make up one version of the table, by default the newest; their bytes are verified."""
-        paths = self.contents(spec, version).paths
-        self._require_intact(spec, paths)
+        self._require_intact(spec, paths := self.contents(spec, version).paths)
         return paths
 
     def contents(self, spec: TableSpec, version: int | None = None) -> Snapshot:

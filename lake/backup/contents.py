@@ -14,6 +14,7 @@ LEFT_OUT = {
     "generated": "the made-up market of `quantlake update --symbols`",
     "backups.json": "when this home was last backed up",
     "job.json": "who is at work in this home",
+    "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""
 PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restoring")
