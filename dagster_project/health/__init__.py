@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dagster_project.health import access, databases, leftovers, market_clock, models, online, tables
+from dagster_project.health import (
+    access,
+    backups,
+    databases,
+    forecast_log,
+    leftovers,
+    market_clock,
+    models,
+    online,
+    tables,
+)
 from dagster_project.health.aside import set_aside
 from dagster_project.health.finding import Check, Finding
 from lake.settings import Settings
@@ -20,16 +30,18 @@ CHECKS: tuple[Check, ...] = (
     Check("pins", tables.pins),
     Check("audit trail", tables.audit_trail),
     Check("market clock", market_clock.market_clock),
-    Check("forecast log", databases.forecast_log, partial(databases.forecast_log, is_deep=True)),
+    Check("forecast log", forecast_log.files, partial(forecast_log.files, is_deep=True)),
+    Check("quarantine", forecast_log.quarantined),
     Check("registry", databases.registry, partial(databases.registry, is_deep=True)),
     Check("models", models.deployment, models.every_version),
     Check("training", models.training),
-    Check("Redis snapshot", online.redis_snapshot, partial(online.redis_snapshot, is_deep=True)),
+    Check("Redis", online.redis_files),
     Check("online store", online.generation),
     Check("keys", access.key_files),
     Check("permissions", access.permissions),
     Check("Dagster", databases.dagster, partial(databases.dagster, is_deep=True)),
     Check("leftovers", leftovers.leftovers),
+    Check("backups", backups.backups),
 )
 
 

@@ -1,26 +1,10 @@
-"""The databases: forecast log, registry, Dagster's runs and schedules."""
+"""The databases: registry, Dagster's runs and schedules."""
 
 from pathlib import Path
 
 from dagster_project.health.finding import Finding, set_aside
 from dagster_project.health.sqlite import fault_of_sqlite
 from lake.settings import Settings
-
-
-def forecast_log(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
-    """Look at the forecast log of each process that answers."""
-    from serving.stored.log_files import log_paths
-
-    return [
-        Finding(
-            "damaged forecast log",
-            path,
-            f"{fault}. Forecasts in it that are not in the table 'forecasts' yet cannot be read",
-            set_aside(path),
-        )
-        for path in log_paths(configured)
-        if (fault := fault_of_sqlite(path, is_deep=is_deep))
-    ]
 
 
 def registry(configured: Settings, *, is_deep: bool = False) -> list[Finding]:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from dagster_project import health
 from dagster_project.cli import app, main
 from dagster_project.commands.doctor import damage_behind
-from dagster_project.health.online import checksum
+from feature_repo.redis_server import connect, running_redis
 from lake import commits, delta_log
 from lake import settings as settings_module
 from lake.clock import DEMO_START, ReplayClock
@@ -33,10 +33,11 @@ from lake.tables import BARS, QUARANTINE, RAW_BARS
 from lake.testing import as_received, tiny_market
 from serving import audit
 from serving.access import keys, signing
+from serving.stored import quarantine
 from serving.stored.log_files import open_log, take_slot
+from serving.stored.verifying import Logged
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=6, seed=5)
-SNAPSHOT = b"REDIS0009\xfa\x09redis-ver\x066.2.14\xff" + bytes.fromhex("0000000000000000")
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with closing(sqlite3.connect(home / name)) as database, database:
             database.execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT)")
             database.executemany("INSERT INTO runs (name) VALUES (?)", [(f"run {n}" * 40,) for n in range(200)])
-    (home / "redis").mkdir(mode=0o700)
-    (home / "redis" / "snapshot.rdb").write_bytes(SNAPSHOT)
+    with running_redis(configured) as url, connect(url, 10) as client:
+        client.set("{quantlake}:any:AAA", b"a value of the online store" * 40)  # the last user saves it
     (home / "online.json").write_text('{"number": 1, "until": "2012-12-31 21:00:00+00:00", "versions": {}}')
     (home / "models").mkdir()
     return home
@@ -283,14 +284,27 @@ def test_what_is_set_aside_is_kept_and_noted_and_nothing_else_is_moved(home: Pat
         say("doctor", "--set-aside", str(log))
 
 
-def test_the_checksum_of_a_snapshot_is_the_one_that_redis_writes(home: Path) -> None:
-    assert checksum(b"123456789") == 0xE9C6D914C4B8D9CA  # as in the source of Redis, src/crc64.c
+def test_a_flipped_bit_of_the_snapshot_is_found_by_its_checksum(home: Path) -> None:
     snapshot = home / "redis" / "snapshot.rdb"
-    body = SNAPSHOT[:-8]
-    snapshot.write_bytes(body + checksum(body).to_bytes(8, "little"))
-    assert findings(code=0) == []
-    flip(snapshot, 12)
+    flip(snapshot, snapshot.stat().st_size // 2)
     assert [one["kind"] for one in findings()] == ["damaged Redis snapshot"]
+
+
+def test_quarantined_forecasts_and_an_old_backup_are_things_to_look_after(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTLAKE_BACKUPS", str(tmp_path / "backups"))
+    settings_module.settings.cache_clear()
+    configured = Settings(home=home)
+    quarantine.put(configured, "forecast_log.sqlite", [(Logged(1, "a", "{", "", ""), "is no JSON")])
+    found = findings(code=0)
+    assert [(one["kind"], one["remedy"]) for one in found] == [
+        ("quarantined forecasts", "quantlake forecasts quarantine list"),
+        ("old backup", "quantlake backup create"),
+    ]
+    assert {one["is_damage"] for one in found} == {False}
+    run_remedy("quantlake backup create")
+    assert [one["kind"] for one in findings(code=0)] == ["quarantined forecasts"]
 
 
 def test_a_log_that_a_process_writes_to_is_not_moved(home: Path) -> None:
