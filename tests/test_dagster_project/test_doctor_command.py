@@ -297,14 +297,14 @@ def test_quarantined_forecasts_and_an_old_backup_are_things_to_look_after(
     settings_module.settings.cache_clear()
     configured = Settings(home=home)
     quarantine.put(configured, "forecast_log.sqlite", [(Logged(1, "a", "{", "", ""), "is no JSON")])
-    found = findings(code=0)
+    found = findings()
     assert [(one["kind"], one["remedy"]) for one in found] == [
         ("quarantined forecasts", "quantlake forecasts quarantine list"),
         ("old backup", "quantlake backup create"),
     ]
     assert {one["is_damage"] for one in found} == {False}
     run_remedy("quantlake backup create")
-    assert [one["kind"] for one in findings(code=0)] == ["quarantined forecasts"]
+    assert [one["kind"] for one in findings()] == ["quarantined forecasts"]
 
 
 def test_a_log_that_a_process_writes_to_is_not_moved(home: Path) -> None:
