@@ -50,7 +50,7 @@ def folder_of(configured: "Settings", given: Path | None = None) -> Path:
     found = given or configured.backups
     if found is None:
         raise ConfigError(
-            "Where the backups are is not known. Name the folder, `quantlake backup create --to /mnt/backups`, or set "
+            "Where the backups are is not known. Name the folder, `quantlake backup create --to FOLDER`, or set "
             "QUANTLAKE_BACKUPS."
         )
     return found.expanduser().absolute()
