@@ -54,7 +54,8 @@ def demo() -> None:
     """Run the whole asset graph on the packaged real market and show what came of it."""
     from dagster_project import verbs
 
-    with taking_turn("demo"):
+    verbs.require_experiment(settings())
+    with taking_turn("demo", makes_home=True):
         verbs.demo(settings(), console)
 
 

@@ -24,9 +24,15 @@ class _TurnTaking(dg.Executor):
             yield from self._inner.execute(plan_context, execution_plan)
 
 
-@dg.executor(name="one_process_in_its_turn", config_schema=dg.in_process_executor.config_schema.as_field())
-def turn_taking_executor(context: dg.InitExecutorContext) -> dg.Executor:
-    """One process, because a process per step would pay the slow imports each time; it waits for the job at work."""
+def _make(context: dg.InitExecutorContext) -> dg.Executor:
     make = dg.in_process_executor.executor_creation_fn
     assert make is not None
     return _TurnTaking(make(context))
+
+
+turn_taking_executor = dg.ExecutorDefinition(
+    name="one_process_in_its_turn",
+    config_schema=dg.in_process_executor.config_schema.as_field(),
+    executor_creation_fn=_make,
+    description="One process, because one for each step would pay the slow imports each time; waits for its turn.",
+)

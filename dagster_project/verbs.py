@@ -34,9 +34,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     from dagster_project.running import run_job
     from feature_repo.redis_server import running_redis
     from serving.client import Client
-    from training.config import load
 
-    load(settings.experiment)  # an unknown experiment is said at once, not after the stages before the training
     started = time.perf_counter()
     now = ReplayClock(settings.home / "clock.json").now()
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
@@ -55,6 +53,19 @@ def demo(settings: "Settings", console: "Console") -> None:
     console.print(
         f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {_peak_gib():.1f} GiB.\n{LOOK_FURTHER}"
     )
+
+
+def require_experiment(settings: "Settings") -> None:
+    """Refuse an experiment that there is none of at once, before anything is made.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    """
+    from training.config import load
+
+    load(settings.experiment)
 
 
 def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:

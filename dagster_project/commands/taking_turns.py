@@ -1,6 +1,6 @@
 """One command at a time in a home, for the verbs that compute or clean up."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
@@ -8,7 +8,16 @@ from lake.settings import settings
 from lake.turns import turn
 
 
-def taking_turn(verb: str) -> AbstractContextManager[None]:
-    """Let a verb, e.g. ``advance``, wait for the job that is at work in this home; who that is goes to stderr."""
+def taking_turn(verb: str, *, makes_home: bool = False) -> AbstractContextManager[None]:
+    """Let a verb, e.g. ``advance``, wait for the job that is at work in this home; who that is goes to stderr.
+
+    Parameters
+    ----------
+    makes_home
+        Whether the verb begins a home where there is none; any other then has nothing to hold, and makes nothing.
+    """
+    home = settings().home
+    if not (makes_home or home.exists()):
+        return nullcontext()
     errors = Console(stderr=True, soft_wrap=True)
-    return turn(settings().home, f"quantlake {verb}", lambda said: errors.print(said, markup=False, highlight=False))
+    return turn(home, f"quantlake {verb}", lambda said: errors.print(said, markup=False, highlight=False))

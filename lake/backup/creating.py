@@ -47,11 +47,17 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
     """
     home, root = home.absolute(), root.absolute()
     _require_apart(home, root)
-    root.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
-    with writing(root):
-        blobs = Blobs(root)
-        blobs.prepare()
-        return _Backup(home, root, blobs, full=full).take(held)
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        with writing(root):
+            blobs = Blobs(root)
+            blobs.prepare()
+            return _Backup(home, root, blobs, full=full).take(held)
+    except OSError as error:
+        raise BackupError(
+            f"The backup of {home} into {root} was not made: {error}. Nothing new is listed; see to the file that is "
+            "named, its rights or the room on its disk, and run the backup again."
+        ) from error
 
 
 def writing(root: Path) -> AbstractContextManager[None]:

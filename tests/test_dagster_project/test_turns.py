@@ -74,6 +74,7 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
     settings.cache_clear()
     held: list[str] = []
+    (tmp_path / "home").mkdir()
 
     def note(*_: object, **__: object) -> None:
         held.append((tmp_path / "home" / HOLDER).read_text())

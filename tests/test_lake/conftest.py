@@ -1,4 +1,4 @@
-"""A small home with a file of every kind, for the tests of backups."""
+"""A small home with every kind of file, for the tests of backups."""
 
 import shutil
 import sqlite3
@@ -16,8 +16,8 @@ from lake.testing import tiny_market
 PRIVATE = 0o600
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def small_home_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with every kind of file."""
     home = tmp_path_factory.mktemp("template") / "home"
     lake, market = Lake(home / "tables"), tiny_market(["AAPL", "IBM"], sessions=40, seed=5)
@@ -53,10 +53,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(template, tmp_path / "home"))
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "backups"
+def small_home(small_home_template: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copytree(small_home_template, tmp_path / "home"))

@@ -54,6 +54,16 @@ except Exception as error:
 """
 
 
+@pytest.fixture
+def home(small_home: Path) -> Path:
+    return small_home
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -205,7 +205,7 @@ def live(variant: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[dic
         (tmp_path / "cwd").mkdir(exist_ok=True)
         environment = {
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
             "QUANTLAKE_HOME": str(new.home),
             "QUANTLAKE_REDIS_PORT": str(free_port()),
         }

@@ -1,4 +1,4 @@
-"""Backups of a home that is written to meanwhile: one point, and no forecast in neither log nor table."""
+"""A home that is written to while it is backed up comes back as one point."""
 
 import sqlite3
 import threading
@@ -18,6 +18,16 @@ from lake.tables import BARS
 from lake.testing import tiny_market
 
 MARKET = tiny_market(["AAPL", "IBM"], sessions=40, seed=5)
+
+
+@pytest.fixture
+def home(small_home: Path) -> Path:
+    return small_home
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
 
 
 def facts(database: Path) -> list[int]:
