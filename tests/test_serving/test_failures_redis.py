@@ -145,11 +145,8 @@ def is_back(clients, since):
 def is_mended(clients, since):
     """Some answers after an instant are degraded, and then, without anybody's doing, none is any more."""
     until(lambda: any(one.is_flagged for one in clients.since(since)))
-    flagged = min(one.ended for one in clients.since(since) if one.is_flagged)
-    until(lambda: any(not one.is_flagged for one in clients.since(flagged)))
-    first = min(one.ended for one in clients.since(flagged) if not one.is_flagged)
-    settled = clients.wait_for(ANSWERS, first)
-    assert np.mean([one.is_flagged for one in settled[-ANSWERS // 2 :]]) < 0.2
+    # A machine that is busy lets a healthy server miss its deadline now and then; such an answer is flagged, and right.
+    until(lambda: np.mean([one.is_flagged for one in clients.since(since)[-ANSWERS:]]) < 0.1)
 
 
 def test_started_without_redis_it_answers_from_the_tables_and_is_back_when_redis_is(service, own, home, expected):
@@ -195,7 +192,7 @@ def test_damaged_redis(service, own, home, expected):
         is_back(clients, time.monotonic())
         since, held = time.monotonic(), redis.mget([one, other, third])
         redis.delete(third)
-        redis.lpush(third, "no window")
+        redis.zadd(third, {"no window": 1.0})
         redis.mset({one: held[1], other: held[0]})
         is_mended(clients, since)
         assert None not in redis.mget([one, other, third])

@@ -230,7 +230,7 @@ def test_values_and_marks_of_another_type_give_way(latest, log, redis):
     until(lambda: cached(redis) == 1 and not latest._pending)
     for name in (key_of(("AAPL", 1)), latest._mark_key):
         redis.delete(name)
-        redis.lpush(name, "a list")
+        redis.zadd(name, {"no text": 1.0})
     assert number_of(latest.newest("AAPL", 1)) == 1
     until(lambda: redis.type(key_of(("AAPL", 1))) == b"string" and cached(redis) == 1)
     log.write([entry(2)])

@@ -26,7 +26,6 @@ from feature_repo.windows import window_hash
 from lake import maintenance
 from lake.clock import SystemClock
 from lake.errors import ConfigError, UnknownNameError
-from lake.port_testing import free_port
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -47,7 +46,7 @@ from serving.testing.door import client_of
 @pytest.fixture(scope="module")
 def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
     """1,000 forecasts of two generations, a part of them drained, and ten sessions replayed; then the market moves."""
-    mine = at_home.copied(home.settings, tmp_path_factory.mktemp("receipts") / "home", port=free_port())
+    mine = at_home.copied(home.settings, tmp_path_factory.mktemp("receipts") / "home", with_forecasts=False)
     at_home.assign(mine, (0.1, 0.2, 0.3, 0.4))
     assert at_home.serve(mine, 400, seed=1) == 400
     assert drain(mine.lake, mine.settings).added == 400
