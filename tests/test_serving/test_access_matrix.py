@@ -160,7 +160,7 @@ def in_process(app) -> Ask:
         if rule.method != WEBSOCKET:
             return client.request(rule.method, path_of(rule), headers=shown.headers, json=body).status_code
         try:
-            with client.websocket_connect(path_of(rule), headers=shown.headers):
+            with client.websocket_connect(f"ws://127.0.0.1{path_of(rule)}", headers=shown.headers):
                 return PASSED
         except WebSocketDenialResponse as refused:
             return refused.status_code
