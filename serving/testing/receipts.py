@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import SPECS
-from feature_repo.redis_server import redis_url, running_redis
+from feature_repo.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from feature_repo.update import update_regimes, update_technical, update_windows
 from lake import calendars
@@ -51,11 +51,10 @@ class Home:
 
 
 def copied(settings: "Settings", folder: Path, *, port: int | None = None) -> Home:
-    """Copy a home; with a port of its own for Redis, what was said in it is left behind."""
+    """Copy a home, which starts a Redis of its own; with a port, what was said in it is left behind."""
     left = shutil.ignore_patterns("redis") if port is None else BESIDE
     shutil.copytree(settings.home, folder, ignore=left)
-    moved = {"home": folder, "redis_url": redis_url(settings) if port is None else None}
-    return Home.at(settings.model_copy(update=moved))
+    return Home.at(settings.model_copy(update={"home": folder, "redis_url": None}))
 
 
 def assign(home: Home, weights: Sequence[float]) -> None:

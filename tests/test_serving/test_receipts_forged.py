@@ -56,7 +56,7 @@ def waiting(home):
 def forge(home, forecast_id, change):
     """Change an answer in the log, and make its digest and the receipt's seal anew."""
     with closing(sqlite3.connect(home.settings.home / LOG)) as log, log:
-        query = "SELECT answer, receipt FROM forecasts WHERE forecast_id = ?"
+        query = "SELECT answer, receipt FROM logged WHERE forecast_id = ?"
         answer, receipt = log.execute(query, (forecast_id,)).fetchone()
         forged = json.loads(answer)
         change(forged)
@@ -64,7 +64,8 @@ def forge(home, forecast_id, change):
         content = json.loads(receipt) | {"answer": digest_of(text)}
         content.pop("seal")
         said = (text, sealed(json.dumps(content, separators=(",", ":"))), forecast_id)
-        log.execute("UPDATE forecasts SET answer = ?, receipt = ? WHERE forecast_id = ?", said)
+        whole = "answer = ?, answer_part = NULL, receipt = ?, receipt_part = NULL"
+        log.execute(f"UPDATE forecasts SET {whole} WHERE forecast_id = ?", said)
 
 
 def faults(home, forecast_id):
