@@ -222,8 +222,9 @@ def test_what_redis_missed_is_counted_there_once_it_is_back(with_redis):
 def test_what_other_homes_used_is_where_counting_starts_when_redis_goes(with_redis, tmp_path):
     """Sixty answers in one home leave forty to the other, also when Redis is gone."""
     who = caller("homes")
-    other = with_redis.model_copy(update={"home": tmp_path / "other", "limit_timeout_ms": 5_000})
     patient = with_redis.model_copy(update={"limit_timeout_ms": 5_000})
+    shared = embedded_url(with_redis)
+    other = patient.model_copy(update={"home": tmp_path / "other", "redis_url": shared})
 
     async def ask():
         here, there = Limiter(patient), Limiter(other)
