@@ -33,7 +33,7 @@ VOLUME = """
 set -e
 mount -t tmpfs -o size={megabytes}m none {there}
 for name in tables models; do mkdir {there}/$name; mount --bind {home}/$name {there}/$name; done
-cp {home}/*.json {there}/
+cp {home}/*.json {home}/online.key {there}/
 cp -r {home}/access {there}/
 mkdir -p {numbers}
 exec "$@"

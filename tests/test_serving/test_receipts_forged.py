@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from lake import digests
-from lake.port_testing import free_port
 from lake.tables import FORECASTS, RECEIPTS
 from serving.receipts import drain_digest, verify
 from serving.receipts.answered import compare_answer, derive
@@ -27,7 +26,7 @@ LOG = "forecast_log.sqlite"
 @pytest.fixture(scope="module")
 def mine(home, tmp_path_factory):
     """Twelve forecasts that were drained, and twelve that wait in the log."""
-    made = at_home.copied(home.settings, tmp_path_factory.mktemp("forged") / "home", port=free_port())
+    made = at_home.copied(home.settings, tmp_path_factory.mktemp("forged") / "home", with_forecasts=False)
     at_home.assign(made, (0.1, 0.2, 0.3, 0.4))
     at_home.serve(made, 12, seed=1)
     drain(made.lake, made.settings)
