@@ -152,7 +152,7 @@ def prune(
 def _table(listed: "list[Listed]") -> Table:
     table = Table(title="Backups", title_justify="left", title_style="bold", header_style="", show_edge=False)
     for column in ("id", "age", "own", "shared", "home", "holds"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "id")  # the id is what other commands want whole
     for one in listed:
         made = one.backup
         table.add_row(
