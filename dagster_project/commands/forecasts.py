@@ -23,6 +23,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program i
 Number = Annotated[
     int, typer.Argument(help="Number of the forecast, as `quantlake forecasts quarantine list` shows it.")
 ]
+IDS = ("id", "forecast_id")
+"""Columns that other commands want whole."""
 Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
@@ -86,7 +88,7 @@ def show_list(
     if as_json:
         console().print_json(json.dumps(found))
         return
-    _table(f"{len(found)} forecasts in quarantine", ("id", "file", "sequence", "forecast_id", "state", "reason"), found)
+    _table(f"{len(found)} forecasts in quarantine", ("id", "forecast_id", "state", "reason"), found)
 
 
 @held.command()
@@ -158,7 +160,7 @@ def _shown(text: str | None) -> str | None:
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     table = Table(title=title)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold", no_wrap=column in IDS)
     for row in rows:
         table.add_row(*(escape(str(row[column] if row[column] is not None else "")) for column in columns))
     console().print(table)

@@ -174,7 +174,7 @@ def test_a_row_that_cannot_be_parsed_is_never_released_but_closed(settings: Any,
         decisions.release(damaged, settings, 1, by=BY)
     with pytest.raises(UnknownNameError):
         decisions.close(damaged, settings, 7, by=BY, reason="")
-    assert [row["what"] for row in audit.newest(damaged, 9, "forecast")] == ["forecast.withdraw"]
+    assert [row["what"] for row in audit.newest(damaged, 9, "forecast.")] == ["forecast.withdraw"]
 
 
 def test_a_row_that_fits_the_table_but_not_its_seal_is_released_by_force_and_flagged(settings: Any, lake: Lake) -> None:
@@ -222,7 +222,8 @@ def test_the_commands_list_show_release_and_withdraw(
 
     (listed,) = json.loads(say("quarantine", "list", "--json").stdout)
     assert (listed["forecast_id"], listed["sequence"]) == ("b", 2)
-    assert "forecast_log.sqlite" in say("quarantine", "list").stdout
+    assert listed["file"] == "forecast_log.sqlite"
+    assert " b " in say("quarantine", "list").stdout
     assert '"p50":8.' in json.loads(say("quarantine", "show", "1").stdout)["row"]
     assert isinstance(say("quarantine", "release", "1").exception, SchemaError)
     assert "never comes into the lake" in say("quarantine", "withdraw", "1", "--reason", "flip").stdout

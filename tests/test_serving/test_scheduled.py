@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from feature_repo.online import OnlineReader
+from feature_repo.redis_server import redis_url
 from lake import calendars
 from lake.clock import FixedClock
 from lake.store import Lake
@@ -25,7 +26,7 @@ HORIZONS = (1, 5)
 @pytest.fixture
 def settings(home, tmp_path):
     """The home's Redis and models, with a lake of forecasts and a log of their own."""
-    return home.settings.model_copy(update={"home": tmp_path})
+    return home.settings.model_copy(update={"home": tmp_path, "redis_url": redis_url(home.settings)})
 
 
 @pytest.fixture(scope="module")
