@@ -46,7 +46,7 @@ def test_in_hours():
 """
 SETTINGS = """
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib --strict-markers"
+addopts = "--import-mode=importlib --strict-markers -p no:hypothesispytest -p no:anyio"  # take longer than the tests
 markers = ["slow: hours", "gpu: none here"]
 """
 

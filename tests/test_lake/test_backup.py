@@ -210,6 +210,15 @@ def test_a_path_that_leaves_the_home_is_refused(home: Path, root: Path, path: st
         backup.read(root, made.id)
 
 
+def test_a_path_that_leaves_the_home_is_refused_though_it_is_sealed(home: Path, root: Path) -> None:
+    """Whoever writes the manifest makes its seal, too."""
+    made = backup.create(home, root)
+    files = (made.files[0].model_copy(update={"path": "../outside"}), *made.files[1:])
+    manifest.write(root, made.model_copy(update={"files": files}).sealed())
+    with pytest.raises(BackupError, match="a path outside the home"):
+        backup.read(root, made.id)
+
+
 @pytest.mark.parametrize("name", ["../backups/x", "nothing"])
 def test_an_unknown_backup_is_said(home: Path, root: Path, name: str) -> None:
     backup.create(home, root)

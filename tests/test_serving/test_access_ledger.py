@@ -291,6 +291,18 @@ def test_a_ledger_that_was_deleted_while_it_is_open_is_made_again(tmp_path):
     other.close()
 
 
+def test_the_ledger_has_room_for_the_limit_in_any_hour(tmp_path):
+    """Judged by itself: beside it Redis, where it is there, would refuse the same requests."""
+    ledger, began = Ledger(alone(tmp_path)), 1_000.0
+    taken = [ledger.take("key:hour", number, 5, began + number) for number in range(6)]
+    assert [one.is_allowed for one in taken] == [True] * 5 + [False]
+    assert [one.used for one in taken] == [1, 2, 3, 4, 5, 5]
+    assert not ledger.take("key:hour", 6, 5, began + WINDOW_SECONDS - 1).is_allowed
+    assert ledger.take("key:hour", 7, 5, began + WINDOW_SECONDS).is_allowed, "the first is an hour old"
+    assert not ledger.take("key:hour", 8, 5, began + WINDOW_SECONDS).is_allowed
+    ledger.close()
+
+
 def test_the_ledger_is_its_owner_s_and_forgets_after_an_hour(tmp_path):
     settings = alone(tmp_path)
     ledger = Ledger(settings)

@@ -2,13 +2,17 @@
 
 from mutant import Mutant
 
-from declared import access, features, feedback, forecasts, models, storage
+from declared import access, doors, drained, features, feedback, forecasts, homes, models, online, storage
 
 MUTANTS: tuple[Mutant, ...] = (
     *storage.MUTANTS,
     *features.MUTANTS,
+    *online.MUTANTS,
     *models.MUTANTS,
     *forecasts.MUTANTS,
+    *drained.MUTANTS,
     *feedback.MUTANTS,
     *access.MUTANTS,
+    *doors.MUTANTS,
+    *homes.MUTANTS,
 )

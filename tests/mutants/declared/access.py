@@ -6,6 +6,8 @@ GUARD = "tests/test_serving/test_access_guard.py"
 TOKENS = "tests/test_serving/test_access_tokens.py"
 EXPOSURE = "tests/test_serving/test_access_exposure.py"
 AUDIT = "tests/test_serving/test_audit.py"
+LIMITS = "tests/test_serving/test_access_limits.py"
+LEDGER = "tests/test_serving/test_access_ledger.py"
 
 MUTANTS = (
     Mutant(
@@ -149,17 +151,41 @@ MUTANTS = (
         "limit-never-refuses",
         "A key of a hundred requests an hour gets a hundred answers.",
         "serving/access/limits.py",
-        "is_allowed = await limiter.hit(item, who)",
-        "is_allowed = await limiter.hit(item, who) or True",
-        ("tests/test_serving/test_access_limits.py::test_a_key_of_a_hundred_gets_a_hundred_answers_in_an_hour",),
+        "limit = REQUESTS_AN_HOUR[caller.tier]",
+        "limit = None",
+        (f"{LIMITS}::test_a_key_of_a_hundred_gets_a_hundred_answers_in_an_hour",),
     ),
     Mutant(
         "operator-uncounted",
         "Requests of operators are counted in Redis or refused.",
         "serving/access/limits.py",
-        'if caller.role == "operator":',
-        "if False:",
-        ("tests/test_serving/test_access_limits.py::test_without_redis_operators_are_refused",),
+        'if caller.role == "operator" or used > limit:',
+        "if used > limit:",
+        (f"{LIMITS}::test_without_redis_operators_are_refused",),
+    ),
+    Mutant(
+        "limit-of-each-home",
+        "Homes with the same keys share the limit of a key.",
+        "serving/access/limits.py",
+        '"shared", is_allowed=shared.is_allowed)',
+        '"shared", is_allowed=True)',
+        (f"{LEDGER}::test_a_damaged_ledger_is_moved_aside_and_redis_still_holds_the_bound",),
+    ),
+    Mutant(
+        "ledger-takes-one-more",
+        "The ledger of a home accepts as many requests as the limit, and not one more.",
+        "serving/access/ledger.py",
+        "if used >= limit:",
+        "if used > limit:",
+        (f"{LEDGER}::test_the_ledger_has_room_for_the_limit_in_any_hour",),
+    ),
+    Mutant(
+        "ledger-of-a-shorter-hour",
+        "A request counts in the ledger for a whole hour.",
+        "serving/access/ledger.py",
+        "execute(query, (who, now - WINDOW_SECONDS)).fetchone()",
+        "execute(query, (who, now - WINDOW_SECONDS / 2)).fetchone()",
+        (f"{LEDGER}::test_the_ledger_has_room_for_the_limit_in_any_hour",),
     ),
     Mutant(
         "audit-edit-unnoticed",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 
 FILE = "MUTANT_OUTCOMES"
 """Environment variable with the path to write to."""
@@ -19,7 +18,14 @@ def pytest_configure(config: pytest.Config) -> None:
     spec = importlib.util.find_spec(os.environ[PACKAGE])
     _write(config, {"place": spec.origin if spec and spec.origin else ""})
     config.pluginmanager.register(Outcomes(config), "mutant-outcomes")
-    # That an example fails is all that is asked; looking for the smallest one takes many times as long.
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        _look_for_any_example()
+
+
+def _look_for_any_example() -> None:
+    """That an example fails is all that is asked; looking for the smallest one takes many times as long."""
+    from hypothesis import Phase, settings
+
     settings.register_profile("mutants", settings(), phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
 
