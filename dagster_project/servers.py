@@ -172,13 +172,16 @@ def running_server(
     Raises
     ------
     ConfigError
-        If something listens on its port already.
+        If something listens on its port already, or another user took it while the server was starting.
     """
+    from serving.supervision.sockets import require_own
+
     _require_free(port)
     log = settings.home / "logs" / f"{name}.log"
     address = at or f"http://{LOOPBACK}:{port}"
     with child(command, environment, log) as process:
         wait_until_up(f"{address}{ready}", process, log, trusting=trusted)
+        require_own(address)
         yield address, process
 
 

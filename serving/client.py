@@ -92,11 +92,19 @@ class Client:
 
     @classmethod
     def local(cls, settings: "Settings", **options: Any) -> "Client":
-        """Return a client of the service of these settings, with the key that the programs of its home use."""
+        """Return a client of the service of these settings, with the key that the programs of its home use.
+
+        Raises
+        ------
+        ConfigError
+            If another user listens at the service's address: the key is not sent to them.
+        """
         from serving.access.exposure import local_address, trusting
         from serving.access.keys import local_key
+        from serving.supervision.sockets import require_own
 
-        return cls(local_address(settings), local_key(settings), trusted=trusting(settings), **options)
+        require_own(address := local_address(settings))
+        return cls(address, local_key(settings), trusted=trusting(settings), **options)
 
     def __enter__(self) -> "Self":
         """The client itself."""

@@ -35,7 +35,7 @@ def key_files(configured: Settings) -> list[Finding]:
         try:
             parse(path.read_text(encoding="utf-8"))
         except Exception as error:  # noqa: BLE001 - whatever garbage makes a parser raise, the file is damaged
-            said = str(error).splitlines()[0][:120].rstrip(".")
+            said = str(error).splitlines()[0][:200].rstrip(".")
             found.append(Finding(kind, path, f"it cannot be read ({said}); {meaning}", set_aside(path)))
     return found
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ BUSY_SECONDS = 120.0
 TRIES = 3
 TEMPORARY = ".new-"
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+OTHERS_WRITE = 0o022
+STORE, MANIFESTS, LOCK = "store", "backups", ".writing.lock"
+"""All that a folder of backups holds."""
 
 
 class Blobs:
@@ -28,12 +32,23 @@ class Blobs:
     """
 
     def __init__(self, root: Path) -> None:
-        self.folder = root / "store"
+        self.folder = root / STORE
 
     def prepare(self) -> None:
-        """Make the folders, and remove what a killed writer left. The caller holds the folder of backups alone."""
-        for folder in (self.folder.parent, self.folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        """Make the folders, and remove what a killed writer left. The caller holds the folder of backups alone.
+
+        Raises
+        ------
+        BackupError
+            If another user could put something in the place of a backup.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        _require_own(self.folder.parent)
+        for folder in (self.folder, self.folder.with_name(MANIFESTS)):
+            folder.mkdir(exist_ok=True, mode=OWNER_ONLY_FOLDER)
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise BackupError(_not_ours(folder, found, self.folder.parent))
             folder.chmod(OWNER_ONLY_FOLDER)
         for left in self.folder.glob(f"{TEMPORARY}*"):
             left.unlink()
@@ -130,6 +145,27 @@ class Blobs:
             flush(self.folder)
         fresh.replace(place)
         flush(place.parent)
+
+
+def _require_own(root: Path) -> None:
+    """Close a folder that holds backups and nothing else; any other keeps its rights, and others may not write to it.
+
+    It may be a folder of somebody's whole work, or of the whole machine.
+    """
+    found = root.stat()
+    is_own = found.st_uid == os.geteuid()
+    if is_own and {path.name for path in root.iterdir()} <= {STORE, MANIFESTS, LOCK}:
+        root.chmod(OWNER_ONLY_FOLDER)
+    elif not is_own or found.st_mode & OTHERS_WRITE:
+        raise BackupError(_not_ours(root, found, root))
+
+
+def _not_ours(folder: Path, found: os.stat_result, root: Path) -> str:
+    return (
+        f"{folder} belongs to user {found.st_uid} with mode {found.st_mode & 0o7777:o}, expected a folder of user "
+        f"{os.geteuid()} that nobody else may write to: backups hold the API keys. Choose a folder that does not exist "
+        f"yet, e.g. --to {root / 'quantlake'}."
+    )
 
 
 def digest_of(path: Path) -> tuple[str, int]:

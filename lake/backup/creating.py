@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from lake import delta_log, snapshots
 from lake.backup import manifest as manifests
-from lake.backup.blobs import OWNER_ONLY_FOLDER, Blobs
+from lake.backup.blobs import LOCK, OWNER_ONLY_FOLDER, Blobs
 from lake.backup.contents import LOG_FOLDER, TABLES, Found, is_sqlite, table_folders, walk
 from lake.backup.manifest import File, Manifest
 from lake.durable import alone
@@ -62,7 +62,7 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
 
 def writing(root: Path) -> AbstractContextManager[None]:
     """Let nobody else add to, or take from, a folder of backups meanwhile."""
-    return alone(root / ".writing.lock", f"The folder of backups {root}")
+    return alone(root / LOCK, f"The folder of backups {root}")
 
 
 class _Backup:

@@ -8,10 +8,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lake.backup.blobs import MANIFESTS as FOLDER
 from lake.durable import write_durably
 from lake.errors import BackupError, UnknownNameError
 
-FOLDER = "backups"
 FORMAT = 1
 OWNER_ONLY = 0o600
 SHA256 = r"^[0-9a-f]{64}$"

@@ -17,6 +17,7 @@ from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id
 from serving.stored.draining import INSTANTS, as_rows
 from serving.stored.log_files import SET_APART, log_paths, open_log
+from serving.stored.verifying import Logged, require_fitting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,10 +82,16 @@ class Case:
 class _Logged:
     """What one file of the log holds of a forecast."""
 
-    where: str
+    file: str
+    sequence: int
     row: str
     answer: str
     receipt: str
+
+    @property
+    def where(self) -> str:
+        """Its place, for findings."""
+        return f"{self.file}, sequence {self.sequence}"
 
 
 def identities(
@@ -115,7 +122,13 @@ def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case
         rows = lake.scan(FORECASTS).filter(pl.col("forecast_id").is_in(list(ids))).collect()
     logged = _logged(log_paths(configured), ids)
     stored = set(rows["forecast_id"])
-    waiting = as_rows([one.row for forecast_id, one in logged.items() if forecast_id not in stored])
+    waiting = as_rows(
+        [
+            require_fitting(Logged(one.sequence, forecast_id, one.row, None, None), one.file)
+            for forecast_id, one in logged.items()
+            if forecast_id not in stored
+        ]
+    )
     where = pl.Series("source", [logged[one].where for one in waiting["forecast_id"]], dtype=pl.String)
     found = pl.concat([rows.with_columns(pl.lit(LAKE).alias("source")), waiting.with_columns(where)])
     receipts = _receipts(lake, found)
@@ -124,8 +137,10 @@ def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case
 
 def _waiting(path: "Path") -> list[str]:
     """Rows in a file of the log that are not marked as being in the lake."""
+    query = "SELECT sequence, forecast_id, row FROM forecasts WHERE is_in_lake = 0"
     with closing(open_log(path)) as connection:
-        return [text for (text,) in connection.execute("SELECT row FROM forecasts WHERE is_in_lake = 0")]
+        rows = connection.execute(query)
+        return [require_fitting(Logged(at, named, text, None, None), path.name) for at, named, text in rows]
 
 
 def _logged(paths: "Iterable[Path]", ids: Sequence[str]) -> dict[str, _Logged]:
@@ -135,7 +150,7 @@ def _logged(paths: "Iterable[Path]", ids: Sequence[str]) -> dict[str, _Logged]:
         with closing(open_log(path)) as connection:
             for part in parts:
                 for sequence, forecast_id, *texts in connection.execute(QUERY + _marks(part), part):
-                    found[forecast_id] = _Logged(f"{path.name}, sequence {sequence}", *texts)
+                    found[forecast_id] = _Logged(path.name, sequence, *texts)
     return found
 
 
@@ -194,13 +209,16 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
         )
     if logged is None:
         return
-    if case.source == LAKE and row_digest(_parsed(logged.row)) != case.receipt.row:
+    if case.source == LAKE and _digest_of_row(logged.row) != case.receipt.row:
         case.findings.append(Finding("log row", logged.where, "it is not the row that was sealed when it was made"))
     if digest_of(logged.answer) != case.receipt.answer:
         case.findings.append(Finding("answer", logged.where, "it is not the answer that was sent"))
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    """A logged row with its instants."""
-    row: dict[str, Any] = json.loads(text)
-    return row | {name: datetime.fromisoformat(row[name]) for name in INSTANTS}
+def _digest_of_row(text: str) -> str:
+    """Digest of a logged row; empty for one that a damage of the disk made unreadable."""
+    try:
+        row: dict[str, Any] = json.loads(text)
+        return row_digest(row | {name: datetime.fromisoformat(row[name]) for name in INSTANTS})
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -61,6 +61,23 @@ def verify(logged: Logged) -> Verdict:
     return Verdict(row, (content, seal), _fault_of_receipt(logged, row, content, seal))
 
 
+def require_fitting(logged: Logged, file: str) -> str:
+    """Return the row's text if it fits the table.
+
+    Raises
+    ------
+    SchemaError
+        If it does not, as after a damage of the disk; it names file and place.
+    """
+    row, fault = _row_of(logged)
+    if row is None or logged.row is None:
+        raise SchemaError(
+            f"A forecast that waits in {file}, sequence {logged.sequence}, cannot be read: {fault}. "
+            "`quantlake forecasts drain` puts it into the quarantine and the others into the lake; then try again."
+        )
+    return logged.row
+
+
 def _row_of(logged: Logged) -> tuple[dict[str, Any] | None, str]:
     row, fault = _parsed(logged)
     if row is None:

@@ -6,9 +6,13 @@ addresses. Linux lets only sockets of the same user share an address in that way
 """
 
 import ipaddress
+import os
 import socket
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lake.errors import ConfigError
 
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 FREE_SECONDS = 3.0
 """How long a start waits for the sockets of workers that are about to end."""
 LOOK_SECONDS = 0.05
+LISTENING = "0A"
+"""State of a listening socket in the kernel's tables."""
+TABLES = ("tcp", "tcp6")
 
 
 def require_free(configured: "Settings") -> None:
@@ -43,6 +50,54 @@ def require_free(configured: "Settings") -> None:
             else:
                 return
         time.sleep(LOOK_SECONDS)
+
+
+def require_own(address: str) -> None:
+    """Refuse an address of this machine at which another user listens; nothing is sent to it.
+
+    Whoever listens at a port first hears the keys of all who take it for the service. Only Linux says whose a socket
+    is; elsewhere nothing is refused here.
+
+    Raises
+    ------
+    ConfigError
+        If a socket of another user listens there.
+    """
+    parts = urlsplit(address)
+    own = os.geteuid()
+    for user in _listeners(parts.hostname or "", parts.port or 0):
+        if user != own:
+            raise ConfigError(
+                f"What listens at {parts.hostname}:{parts.port} belongs to user {user}, not to user {own} who runs "
+                "this; no key was sent to it. `ss -ltnp` as root names it. Have it stopped, or set QUANTLAKE_PORT to "
+                "another port."
+            )
+
+
+def _listeners(host: str, port: int) -> list[int]:
+    """Users whose sockets listen at an address or at every address, as far as the kernel says it."""
+    try:
+        places = {_in_table(one) for one in (host, "0.0.0.0", "::")}  # noqa: S104 - compared, not bound
+    except ValueError:
+        return []
+    users = []
+    for table in TABLES:
+        try:
+            rows = Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for local, state, user in ((row[1], row[3], row[7]) for row in map(str.split, rows)):
+            place, _, number = local.partition(":")
+            if state == LISTENING and int(number, 16) == port and place in places:
+                users.append(int(user))
+    return users
+
+
+def _in_table(host: str) -> str:
+    """An address as the kernel's tables have it: each 32 bits as a number of this machine, in hexadecimal digits."""
+    packed = ipaddress.ip_address(host).packed
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
 
 
 def bound(configured: "Settings") -> socket.socket:

@@ -99,6 +99,41 @@ def test_a_restored_home_holds_what_the_home_held(home: Path, root: Path, tmp_pa
     after.merge(BARS, MARKET)
 
 
+def test_a_folder_that_holds_more_than_backups_keeps_its_rights(home: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "of somebody else").touch()
+    shared.chmod(0o755)
+    backup.create(home, shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert {stat.S_IMODE((shared / name).stat().st_mode) for name in ("store", "backups")} == {0o700}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_no_backup_goes_where_others_may_put_folders(mode: int, home: Path, tmp_path: Path) -> None:
+    """Whoever makes ``store`` first there would own the API keys of the backup."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "of somebody else").touch()
+    shared.chmod(mode)
+    with pytest.raises(BackupError, match=f"mode {mode:o}.*--to .*shared/quantlake"):
+        backup.create(home, shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == mode
+    assert not (shared / "store").exists()
+    backup.create(home, shared / "quantlake")
+
+
+@pytest.mark.parametrize("name", ["store", "backups"])
+def test_no_backup_goes_through_a_link(name: str, home: Path, root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    root.mkdir()
+    (root / name).symlink_to(elsewhere)
+    with pytest.raises(BackupError, match=name):
+        backup.create(home, root)
+    assert not any(elsewhere.iterdir())
+
+
 def test_modes_and_times_come_back_and_nobody_else_can_read_a_backup(home: Path, root: Path, tmp_path: Path) -> None:
     made = backup.create(home, root)
     new = backup.restore(root, made, tmp_path / "new")

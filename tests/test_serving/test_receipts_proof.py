@@ -25,7 +25,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
 from feature_repo.windows import window_hash
 from lake import maintenance
 from lake.clock import SystemClock
-from lake.errors import ConfigError, UnknownNameError
+from lake.errors import ConfigError, SchemaError, UnknownNameError
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -191,6 +191,15 @@ def test_one_altered_row_of_the_log_is_named(mine: at_home.Home, column: str) ->
         changed = json.loads(found[1]) | {column: values.get(column, "naive")}
         log.execute("UPDATE forecasts SET row = ? WHERE sequence = ?", (json.dumps(changed), found[0]))
     assert ("log row", f"forecast_log.sqlite, sequence {found[0]}") in faults(mine, one)
+
+
+@pytest.mark.parametrize(("old", "new", "every"), [('"p50"', '"p5O"', True), ("{", "", True), ("{", "", False)])
+def test_a_waiting_row_that_cannot_be_read_is_named(mine: at_home.Home, old: str, new: str, *, every: bool) -> None:
+    one = stored(mine, "scheduled", waits=True)
+    with closing(sqlite3.connect(mine.settings.home / "forecast_log.sqlite")) as log, log:
+        log.execute("UPDATE forecasts SET row = replace(row, ?, ?) WHERE forecast_id = ?", (old, new, one.forecast_id))
+    with pytest.raises(SchemaError, match=r"forecast_log.sqlite, sequence \d+, .*quantlake forecasts drain"):
+        replay(mine.lake, mine.settings, None if every else [one.forecast_id])
 
 
 def test_an_altered_answer_in_the_log_is_named(mine: at_home.Home) -> None:
