@@ -1,5 +1,7 @@
 """Hold a backup to its digests, and lay it out as a home in another place: all of it or nothing."""
 
+import errno
+import hashlib
 import os
 import shutil
 from collections import defaultdict
@@ -111,8 +113,13 @@ def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
 
 def _write(stored: Path, target: Path, file: File) -> None:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    written = hashlib.sha256()
     with os.fdopen(descriptor, "wb") as copy, stored.open("rb") as content:
-        shutil.copyfileobj(content, copy, CHUNK)
+        while part := content.read(CHUNK):
+            written.update(part)
+            copy.write(part)
+        if written.hexdigest() != file.digest:  # verified a moment ago, so the disk, or somebody, changed it since
+            raise OSError(errno.EIO, "it changed after it was verified", str(stored))
         copy.flush()
         os.fchmod(copy.fileno(), file.mode)
         os.utime(copy.fileno(), ns=(file.mtime_ns, file.mtime_ns))

@@ -289,6 +289,16 @@ def test_a_flipped_bit_of_the_snapshot_is_found_by_its_checksum(home: Path) -> N
     assert [one["kind"] for one in findings()] == ["damaged Redis snapshot"]
 
 
+def test_a_damaged_row_that_waits_for_the_lake_is_found_when_looked_at_deeply(home: Path) -> None:
+    with closing(open_log(home / "forecast_log.sqlite")) as log, log:
+        log.execute("INSERT INTO forecasts (forecast_id, row, answer, receipt) VALUES ('a', '{', '{}', '')")
+    assert findings(code=0) == []
+    (one,) = findings("--deep")
+    assert (one["kind"], one["remedy"]) == ("damaged forecast", "quantlake forecasts drain")
+    run_remedy(one["remedy"])
+    assert [left["kind"] for left in findings("--deep")] == ["quarantined forecasts"]
+
+
 def test_quarantined_forecasts_and_an_old_backup_are_things_to_look_after(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
