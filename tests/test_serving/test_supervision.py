@@ -123,7 +123,9 @@ def test_connections_wait_for_the_next_worker_where_there_is_no_other(configured
     lone = configured.model_copy(update={"workers": 1})
     with started(lone) as process:
         (before,) = answering(lone, 1)
-        os.kill(before, signal.SIGKILL)
+        dead = psutil.Process(before)
+        dead.kill()
+        until(lambda: is_gone(dead))  # until then it may take a connection along
         with connected(lone) as connection:
             after = asked(connection)
         assert after != before
