@@ -117,7 +117,9 @@ def two_workers(settings, who, monkeypatch, seed, make=Limiter):
 @pytest.mark.parametrize("seed", range(2))
 def test_two_workers_accept_what_one_perfect_counter_would_while_redis_flaps(with_redis, monkeypatch, seed):
     accepted, expected, counted = two_workers(with_redis, caller(f"flapping-{seed}"), monkeypatch, seed)
-    assert min(counted["shared"], counted["local"]) > len(accepted) / 10, "both ways of counting were used"
+    assert min(counted["shared"], counted["local"]) > 10, (
+        "both ways of counting were used; how often each is up to the machine"
+    )
     assert busiest_hour(accepted) == FREE
     assert accepted == expected
 
