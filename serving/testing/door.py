@@ -1,14 +1,22 @@
 """For tests of what lies behind the door: the key of a home's own programs, and a client that shows it."""
 
-from typing import TYPE_CHECKING
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from serving.access.keys import local_key
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.testclient import TestClient
+    from starlette.types import ASGIApp
 
     from lake.settings import Settings
+
+START_SECONDS = 20.0
 
 LOCAL = "http://127.0.0.1"
 """Address under which tests ask an application in their own process: it refuses names that are not its own."""
@@ -45,3 +53,29 @@ def client_of(app: "FastAPI", settings: "Settings | None" = None) -> "TestClient
     if settings is not None:
         app.state.access = Access(settings)
     return TestClient(app, LOCAL, raise_server_exceptions=False, headers=headers_of(home))
+
+
+@contextmanager
+def listening(app: "ASGIApp", protocol: Any, **options: Any) -> Iterator[tuple[str, int]]:
+    """Serve an application by uvicorn with an HTTP protocol class, in a thread; gives host and port.
+
+    Parameters
+    ----------
+    protocol
+        Class, or the name of one that uvicorn knows.
+    options
+        Further options of `uvicorn.Config`.
+    """
+    import uvicorn
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **options))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield door.getsockname()
+        server.should_exit = True
+        thread.join()

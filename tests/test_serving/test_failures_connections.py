@@ -2,20 +2,18 @@
 
 import json
 import socket
-import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import httpx
 import pytest
-import uvicorn
 
 from lake.settings import Settings
 from serving.api import Problem
 from serving.app import build_app
 from serving.http.connections import BoundedProtocol
 from serving.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
-from serving.testing.door import headers_of
+from serving.testing.door import headers_of, listening
 
 PREDICT = "/api/v1/public/predict"
 PATH = PREDICT.encode()
@@ -27,21 +25,6 @@ class Hasty(BoundedProtocol):
     """Short of patience, so that a test need not have much."""
 
     head_seconds = BOUND_SECONDS
-
-
-@contextmanager
-def listening(app, protocol, **named):
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **named))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield door.getsockname()
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,9 @@
 
 import gzip
 import socket
-import threading
-import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
-import uvicorn
 
 from lake.settings import Settings
 from serving.api import Problem
@@ -15,26 +12,11 @@ from serving.app import build_app
 from serving.http import connections
 from serving.http.connections import BoundedProtocol
 from serving.http.middleware import LimitBody
-from serving.testing.door import headers_of
+from serving.testing.door import headers_of, listening
 
 PATH = b"/api/v1/public/predict"
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'
 PATIENCE_SECONDS = 20.0
-
-
-@contextmanager
-def listening(app):
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=BoundedProtocol))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield door.getsockname()
-        server.should_exit = True
-        thread.join()
 
 
 def head(key, *, method=b"POST", path=PATH, more=b""):
@@ -69,7 +51,7 @@ def app(predicting, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(app):
-    with listening(app) as found:
+    with listening(app, BoundedProtocol) as found:
         yield found
 
 
@@ -87,7 +69,7 @@ CHUNKS = b"transfer-encoding: chunked\r\n"
 )
 def test_a_malformed_chunk_is_400_at_once_and_not_408(app, key, sent):
     """The bound on bodies is far away here, so only a refusal at once comes in time."""
-    with pytest.MonkeyPatch.context() as patch, listening(app) as there:
+    with pytest.MonkeyPatch.context() as patch, listening(app, BoundedProtocol) as there:
         patch.setattr(LimitBody, "seconds", 10 * PATIENCE_SECONDS)
         answer = say(there, head(key, more=CHUNKS) + sent)
     assert statuses(answer) == [400]
@@ -143,7 +125,7 @@ def test_who_asks_is_believed_of_trusted_proxies_alone(app, key, monkeypatch, tr
     """`/metrics` is open on this machine: a proxy that says the client is elsewhere must be trusted to be heard."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     connections.use(trusted)
-    with listening(app) as there:
+    with listening(app, BoundedProtocol) as there:
         more = b"x-forwarded-for: 192.0.2.7\r\nconnection: close\r\n"
         answer = say(there, head(b"", method=b"GET", path=b"/metrics", more=more))
     assert statuses(answer) == [401 if trusted else 200]
