@@ -74,8 +74,8 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document
 	@$(BIN)/python -m serving.monitoring.board
-	@$(BIN)/python -m serving.http.document
-	@$(BIN)/python -m dagster_project.listeners
+	@$(BIN)/python -m serving.web.http.document
+	@$(BIN)/python -m dagster_project.commands.listeners
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks

@@ -13,9 +13,9 @@ from benchmarks.rivals.environments import Answer, Unavailable
 from benchmarks.rivals.qlib_rival import PROCESSES, beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog.alpha158 import ALPHA158
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
 from lake.settings import settings
-from lake.testing import tiny_market
+from lake.sources.generated import tiny_market
 
 SYMBOLS, SESSIONS = 100, 1_000
 MUST, AIM = 6, 30

@@ -11,8 +11,8 @@ import polars as pl
 
 from benchmarks.report import Topic
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.update import update_labels, update_regimes, update_technical
-from feature_repo.windows import HORIZONS
+from feature_repo.materialize.update import update_labels, update_regimes, update_technical
+from feature_repo.targets.windows import HORIZONS
 from lake.calendars import close_of
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
@@ -20,14 +20,14 @@ from lake.settings import Settings
 from lake.sources.packaged import LAST, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
-from serving.calibration import COVERAGE_TARGET, widened
-from serving.feedback.calibration_picture import draw
-from serving.feedback.calibrations import QUANTILES, Lived, live
-from serving.feedback.conformal import TAIL, track
-from serving.feedback.reliability import Reliability, confidence_reliability
-from serving.feedback.selection import KNOWN_REGIMES
-from serving.forecasting import model_weights
-from serving.strategies import STRATEGIES, STRATEGY_NAMES
+from serving.calibration.conformal import TAIL, track
+from serving.calibration.corrections import COVERAGE_TARGET, widened
+from serving.calibration.learning import QUANTILES, Lived, live
+from serving.calibration.picture import draw
+from serving.outcomes.reliability import Reliability, confidence_reliability
+from serving.predict.forecasting import model_weights
+from serving.strategies.pool import STRATEGIES, STRATEGY_NAMES
+from serving.strategies.selection import KNOWN_REGIMES
 from training.config import Experiment, load
 from training.dataset import build_window_set
 from training.evaluate import forecast_folds

@@ -17,17 +17,17 @@ from redis import Redis
 
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, milliseconds
-from feature_repo.generations import Rows, publish, row_key
-from feature_repo.online import OnlineReader
-from feature_repo.online_rows import newest_rows
-from feature_repo.online_testing import external_redis
-from feature_repo.online_views import FEATURES, WINDOW, OnlineView
-from feature_repo.redis_server import connect
-from feature_repo.seals import OnlineKey
-from feature_repo.windows import FORECAST_V1
+from feature_repo.online.generations import Rows, publish, row_key
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import connect
+from feature_repo.online.rows import newest_rows
+from feature_repo.online.seals import OnlineKey
+from feature_repo.online.views import FEATURES, WINDOW, OnlineView
+from feature_repo.targets.windows import FORECAST_V1
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
+from support.online import external_redis
 
 AT = datetime(2026, 1, 30, 21, tzinfo=UTC)
 VIEW = FEATURES[0]

@@ -18,15 +18,15 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.report import Topic
-from lake.maintenance import keep_house
+from lake.care.maintenance import keep_house
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_files import log_path, open_log
-from serving.stored.pruning import prune
-from serving.testing.log import sealed_entry
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_path, open_log
+from serving.forecast_log.pruning import prune
+from serving.forecast_log.writing import Entry, ForecastLog
+from support.log import sealed_entry
 
 DAILY = 1_000_000
 START = datetime(2026, 1, 1, tzinfo=UTC)

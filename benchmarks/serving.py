@@ -13,18 +13,18 @@ import numpy as np
 
 from benchmarks.load import Result, at_rate, in_turn, post
 from benchmarks.report import RATIO, Figure, Topic
-from feature_repo.online import OnlineReader
-from feature_repo.redis_server import running_redis
-from feature_repo.windows import to_model_input
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import running_redis
+from feature_repo.targets.windows import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
 from serving.access.keys import local_key
-from serving.batching import Batcher
 from serving.deployment.champions import Champions, LoadedModels
-from serving.forecasting import forecast
-from serving.launch import serve_command, serve_environment
-from serving.predictor import Predictor, Question
-from serving.rows import split_ready
+from serving.predict.batching import Batcher
+from serving.predict.forecasting import forecast
+from serving.predict.predictor import Predictor, Question
+from serving.predict.rows import split_ready
+from serving.supervision.launch import serve_command, serve_environment
 
 PREDICT = "/api/v1/public/predict"
 CLIENTS, CONNECTIONS, SECONDS, TURNS = 64, 500, 5.0, 4

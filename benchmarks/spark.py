@@ -17,11 +17,11 @@ from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog import TECHNICAL
 from feature_repo.engines import FeatureEngine, LocalEngine, SparkOptions, open_engine
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
 from lake.clock import DEMO_START
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from deltalake import write_deltalake
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, medians, milliseconds, timed
 from lake.clock import FixedClock
-from lake.files import YEAR
 from lake.ingest import ingest_bars, refine_to_lake
+from lake.sources.generated import RowSource, as_received, plant_bad_rows, tiny_market
 from lake.store import Lake
+from lake.store.files import YEAR
 from lake.tables import BARS, QUARANTINE, RAW_BARS
-from lake.testing import RowSource, as_received, plant_bad_rows, tiny_market
 
 HALF_A_YEAR = 126
 

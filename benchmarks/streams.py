@@ -15,13 +15,13 @@ import psutil
 
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.serving import started
-from feature_repo.redis_server import running_redis
+from feature_repo.online.redis_server import running_redis
 from lake.settings import Settings, settings
 from lake.store import Lake
 from lake.tables import FORECASTS
 from serving.access.keys import local_key
-from serving.routes.streams import PATH
-from serving.stored.stored_forecasts import newest_in_lake
+from serving.forecast_log.stored_forecasts import newest_in_lake
+from serving.web.routes.streams import PATH
 
 PUBLIC = "/api/v1/public"
 LOOK_UPS, CONNECTIONS, UPDATES, SECONDS_APART = 1_000, 1_000, 30, 1.0

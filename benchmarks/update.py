@@ -14,20 +14,20 @@ from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import timed
 from dagster_project import daily
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.held_tails import BAR_TAIL
-from feature_repo.incremental import compute_whole
-from feature_repo.panel import compute_group
-from feature_repo.redis_server import connect, redis_url, running_redis
-from feature_repo.update import update_group
-from feature_repo.windows import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.engines.panel import compute_group
+from feature_repo.materialize.incremental import compute_whole
+from feature_repo.materialize.recent_rows import BAR_TAIL
+from feature_repo.materialize.update import update_group
+from feature_repo.online.redis_server import connect, redis_url, running_redis
+from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.refine.bars import refine_bars
-from lake.stamps import Seen
+from lake.sources.generated import GeneratedMarket
 from lake.store import Lake
+from lake.store.look_back import rows_around
+from lake.store.watermarks import Seen
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
-from lake.tails import rows_around
-from lake.testing import GeneratedMarket
 
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
 """Symbols, sessions before the first update (five years), and updates, the first of which is cold."""

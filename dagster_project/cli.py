@@ -24,8 +24,8 @@ from dagster_project.commands import (
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from dagster_project.commands.taking_turns import taking_turn
+from lake.disk.private import close_home, close_new_files
 from lake.errors import ConfigError, QuantlakeError
-from lake.private import close_home, close_new_files
 from lake.settings import settings
 
 app = typer.Typer(
@@ -52,7 +52,7 @@ def close_to_others() -> None:
 @app.command()
 def demo() -> None:
     """Run the whole asset graph on the packaged real market and show what came of it."""
-    from dagster_project import verbs
+    from dagster_project.commands import verbs
 
     verbs.require_experiment(settings())
     with taking_turn("demo", makes_home=True):
@@ -62,7 +62,7 @@ def demo() -> None:
 @app.command()
 def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market sessions to let happen.")] = 1) -> None:
     """Let the next market sessions close, run the daily job, and show what changed."""
-    from dagster_project import verbs
+    from dagster_project.commands import verbs
 
     with taking_turn("advance"):
         verbs.advance(settings(), console, sessions=sessions)
@@ -71,7 +71,7 @@ def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market se
 @app.command()
 def summary() -> None:
     """Show tables, refused rows, the model table, the strategies in force and drift."""
-    from dagster_project import summaries, verbs
+    from dagster_project.commands import summaries, verbs
 
     verbs.require_lake(settings())
     summaries.show(settings(), console)
@@ -82,7 +82,7 @@ def sql(query: Annotated[str, typer.Argument(help="A DuckDB query; every table i
     """Ask the lake in SQL: quantlake sql "select * from bars limit 5"."""
     import duckdb
 
-    from dagster_project import verbs
+    from dagster_project.commands import verbs
     from lake.sql import connect
 
     verbs.require_lake(settings())
@@ -102,7 +102,7 @@ def predict(
     horizon: Annotated[int, typer.Option(help="Sessions ahead: 1 or 5.")] = 1,
 ) -> None:
     """Ask the running service for a forecast."""
-    from dagster_project import verbs
+    from dagster_project.commands import verbs
 
     console.print_json(json.dumps(verbs.ask(settings(), symbol, horizon)))
 
@@ -110,7 +110,7 @@ def predict(
 @app.command()
 def serve() -> None:
     """Serve forecasts on 127.0.0.1:3000, with the embedded Redis unless REDIS_URL is set."""
-    from dagster_project import servers
+    from dagster_project.commands import servers
 
     servers.serve(settings(), console)
 
@@ -118,7 +118,7 @@ def serve() -> None:
 @app.command()
 def ui() -> None:
     """Show the Dagster UI on 127.0.0.1:3001, with schedules, sensors and backfills."""
-    from dagster_project.uis import verbs
+    from dagster_project.commands.uis import verbs
 
     verbs.ui(settings(), console)
 
@@ -126,7 +126,7 @@ def ui() -> None:
 @app.command()
 def mlflow() -> None:
     """Show MLflow's tracking UI on 127.0.0.1:5000."""
-    from dagster_project.uis import verbs
+    from dagster_project.commands.uis import verbs
 
     verbs.mlflow(settings(), console)
 
@@ -134,7 +134,7 @@ def mlflow() -> None:
 @app.command()
 def lab() -> None:
     """Open Jupyter with the notebooks on 127.0.0.1:8888."""
-    from dagster_project.uis import verbs
+    from dagster_project.commands.uis import verbs
 
     verbs.lab(settings(), console)
 

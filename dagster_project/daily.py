@@ -54,7 +54,7 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
         The lake, its source and the models in service. What stays loaded between two updates is the models alone, and
         they are exchanged when a promotion says so.
     forecast_sessions
-        How many sessions a model that never forecast is to live through; see `serving.feedback.replay`.
+        How many sessions a model that never forecast is to live through; see `serving.backfill.walk_forward`.
 
     Yields
     ------
@@ -69,10 +69,10 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
 
 def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str, Callable[[], Report]]]":
     from feature_repo.catalog import GROUPS, TECHNICAL
+    from feature_repo.materialize.update import update_group, update_labels, update_regimes, update_windows
     from feature_repo.retrieval import materialize
-    from feature_repo.update import update_group, update_labels, update_regimes, update_windows
     from lake.ingest import ingest_bars, refine_to_lake
-    from serving.feedback.scoring import score_newest
+    from serving.backfill.scoring import score_newest
 
     lake = market.lake
     yield "raw_bars", lambda: ingest_bars(lake, market.source, clock)
@@ -109,13 +109,13 @@ def generated_market(
 ) -> Market:
     """Fill an empty home with a generated market and its models: everything up to the sessions to be measured."""
     from feature_repo.catalog import GROUPS
-    from feature_repo.update import update_group, update_labels
+    from feature_repo.materialize.update import update_group, update_labels
     from lake.clock import DEMO_START, FixedClock
     from lake.ingest import ingest_bars, refine_to_lake
+    from lake.sources.generated import GeneratedMarket
     from lake.store import Lake
-    from lake.testing import GeneratedMarket
     from serving.deployment.champions import Champions
-    from serving.models.sample_models import put_sample_models_in_service
+    from serving.engines.sample_models import put_sample_models_in_service
 
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)
     source = GeneratedMarket.ending(symbols, history, seed)

@@ -2,9 +2,13 @@
 
 import dagster as dg
 
-from dagster_project import parity_checks, replay_checks
 from dagster_project.assets import backups, features, feedback, lake, maintenance, serving, sources, training, trials
-from dagster_project.automation import (
+from dagster_project.checks import parity, replay
+from dagster_project.checks.leaks import leak_checks
+from dagster_project.checks.tables import CAUSAL, few_rows_refused, table_checks
+from dagster_project.commands.progress import progress_logger
+from dagster_project.resources import Platform
+from dagster_project.schedules import (
     after_the_close,
     daily_update,
     everything,
@@ -16,12 +20,8 @@ from dagster_project.automation import (
     weekly_backup_drill,
     weekly_maintenance,
 )
-from dagster_project.checks import CAUSAL, few_rows_refused, table_checks
-from dagster_project.leak_checks import leak_checks
-from dagster_project.progress import progress_logger
-from dagster_project.resources import Platform
 from dagster_project.turn_executor import turn_taking_executor
-from lake.private import close_new_files
+from lake.disk.private import close_new_files
 
 close_new_files()  # also where Dagster is started without the `quantlake` command
 
@@ -35,8 +35,8 @@ defs = dg.Definitions(
             serving,
             feedback,
             trials,
-            parity_checks,
-            replay_checks,
+            parity,
+            replay,
             maintenance,
             backups,
         ]

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from lake.disk.turns import turn
 from lake.settings import settings
-from lake.turns import turn
 
 
 class _TurnTaking(dg.Executor):

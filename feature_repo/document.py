@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from feature_repo.catalog import GROUPS, MODEL_FEATURES
-from feature_repo.labels import HORIZONS
-from feature_repo.locations import REPO
+from feature_repo.feast_store.locations import REPO
 from feature_repo.spec import Feature, FeatureGroup
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.labels import HORIZONS
+from feature_repo.targets.windows import FORECAST_V1
 
 PAGE = REPO.parent / "docs" / "features.md"
 

@@ -7,7 +7,10 @@ from functools import cache
 
 from redis import Redis
 
-from feature_repo.generations import (
+from feature_repo.feast_store.registry import apply, feature_store
+from feature_repo.feast_store.training_frames import TrainingFrame, training_frame
+from feature_repo.online.answers import OnlineBatch
+from feature_repo.online.generations import (
     ATTEMPTS,
     Generation,
     OvertakenError,
@@ -16,18 +19,15 @@ from feature_repo.generations import (
     read_generation,
     read_index,
 )
-from feature_repo.online import OnlineReader
-from feature_repo.online_answers import OnlineBatch
-from feature_repo.online_repair import is_whole
-from feature_repo.online_views import VIEWS, WINDOW
-from feature_repo.redis_server import connect, running_redis
-from feature_repo.registry import apply, feature_store
-from feature_repo.seals import OnlineKey
-from feature_repo.snapshot import remember
-from feature_repo.training_frames import TrainingFrame, training_frame
-from feature_repo.windows import FORECAST_V1, WindowSpec
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import connect, running_redis
+from feature_repo.online.repair import is_whole
+from feature_repo.online.seals import OnlineKey
+from feature_repo.online.snapshot import remember
+from feature_repo.online.views import VIEWS, WINDOW
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from lake.care.pins import hold
 from lake.clock import require_utc
-from lake.pins import hold
 from lake.report import Report
 from lake.settings import Settings
 from lake.settings import settings as read_settings
@@ -46,7 +46,7 @@ __all__ = [
 
 WRITE_SECONDS = 10.0
 HOLDER = "online"
-"""Keeps the table versions behind this generation and the one before readable; see `lake.pins`."""
+"""Keeps the table versions behind this generation and the one before readable; see `lake.care.pins`."""
 
 
 def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: Settings | None = None) -> OnlineBatch:
@@ -109,7 +109,7 @@ def _filled(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until
 
 def _fill(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:
     """Write what the server lacks; return what it holds then, and whether it held that already."""
-    from feature_repo.online_rows import rows_since
+    from feature_repo.online.rows import rows_since
 
     tables = {view.table.name: view.table for view in VIEWS}
     versions = lake.versions([table for table in tables.values() if lake.exists(table)])

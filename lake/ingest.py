@@ -16,11 +16,11 @@ from lake.refine.bars import judge, parse, refine_bars
 from lake.report import Report
 from lake.sources.base import BarSource
 from lake.spec import TableSpec
-from lake.stamps import Seen, new_rows, read_stamp, write_stamp
 from lake.store import Lake
+from lake.store.look_back import KEY, rows_around
+from lake.store.watermarks import Seen, new_rows, read_stamp, write_stamp
+from lake.store.years import known_in
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
-from lake.tails import KEY, rows_around
-from lake.years import known_in
 
 REFINED = (BARS, ACTIONS, QUARANTINE)
 STEP = "refine"
@@ -104,7 +104,7 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
     Parameters
     ----------
     years
-        Judge rows that became known in these years only (see `lake.years.known_in`); none named means all. Actions
+        Judge rows that became known in these years only (`lake.store.years.known_in`); none named means all. Actions
         follow from rows on both sides of a year's end, so all that follow are stored.
 
     Returns

@@ -61,7 +61,7 @@ class TableSpec:
         Relative difference below which a number computed again is the same number: the order of a sum may change its
         last digits from one processor or library version to the next.
     withdrawable
-        Rows of a `forecast_id` that was withdrawn, see `lake.withdrawals`, are left out of every read.
+        Rows of a `forecast_id` that was withdrawn, see `lake.store.withdrawals`, are left out of every read.
     ordered
         Pairs of columns (smaller or equal, larger) that stand in this order in each row where both are known.
     """

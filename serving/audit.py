@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from lake.durable import alone, write_durably
+from lake.disk.durable import alone, write_durably
 from lake.errors import ConflictError, DamagedTableError
 from lake.tables import AUDIT
 

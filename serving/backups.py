@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from feature_repo.catalog import SPECS
-from lake import backup as store
-from lake.doctor import examine
+from lake.care import backup as store
+from lake.care.doctor import examine
 from lake.errors import BackupError, ConfigError, QuantlakeError
 from lake.report import Report
 from lake.store import Lake
@@ -21,14 +21,14 @@ from lake.tables import FORECASTS
 from serving import audit
 from serving.access import keys
 from serving.deployment.record import deployment_or_none, moving
-from serving.models.bundles import Bundle
+from serving.engines.bundles import Bundle
+from serving.forecast_log.log_files import log_paths
 from serving.monitoring.backup_state import note
-from serving.receipts.verify import replay_sample
-from serving.stored.log_files import log_paths
+from serving.replay.verify import replay_sample
 from training.artifact_addresses import localize
 
 if TYPE_CHECKING:
-    from lake.backup import Manifest
+    from lake.care.backup import Manifest
     from lake.settings import Settings
 
 DRILL = "backup_drill"
@@ -59,8 +59,8 @@ def folder_of(configured: "Settings", given: Path | None = None) -> Path:
 def create(configured: "Settings", root: Path, *, who: str, full: bool = False) -> "Manifest":
     """Back up a home while its service answers, and write that down in its audit trail.
 
-    The caller has the turn (`lake.turns`): jobs and house-keeping wait. Registry, deployment and audit trail are held
-    for the moment in which they, the tables' logs and the small files are copied; forecasts are made and logged
+    The caller has the turn (`lake.disk.turns`): jobs and house-keeping wait. Registry, deployment and audit trail are
+    held for the moment in which they, the tables' logs and the small files are copied; forecasts are made and logged
     meanwhile.
     """
     made = store.create(configured.home, root, held=lambda: _agreeing(configured), full=full)
@@ -195,7 +195,7 @@ def _models_amiss(configured: "Settings") -> list[str]:
 
 
 def _not_in_registry(configured: "Settings", name: str, version: str, digest: str) -> list[str]:
-    from serving.promotion import Registry
+    from serving.deployment.registry import Registry
 
     registry = Registry(configured)
     if registry.tags(name, version)[0] != digest:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api.receipts import ReceiptAnswer
-from serving.http.refusals import RefusedError, refusal
+from serving.api.refusals import RefusedError, refusal
 
 if TYPE_CHECKING:
     import ssl
@@ -101,7 +101,7 @@ class Client:
         """
         from serving.access.exposure import local_address, trusting
         from serving.access.keys import local_key
-        from serving.supervision.sockets import require_own
+        from serving.processes.sockets import require_own
 
         require_own(address := local_address(settings))
         return cls(address, local_key(settings), trusted=trusting(settings), **options)

@@ -1,6 +1,6 @@
-"""The BentoML service: it starts and stops what a worker holds; every route is in `serving.app`.
+"""The BentoML service: it starts and stops what a worker holds; every route is in `serving.web.app`.
 
-Start it with ``make serve``, or with the command of `serving.launch.serve_command`.
+Start it with ``make serve``, or with the command of `serving.supervision.launch.serve_command`.
 """
 
 import sys
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, cast
 
 import bentoml
 
+from lake.disk.private import close_new_files
 from lake.errors import QuantlakeError
-from lake.private import close_new_files
 from lake.settings import settings
 from serving.access.exposure import origins, require_safe_address, trusted_proxies
-from serving.app import build_app, put_in_service
-from serving.batching import Batcher
-from serving.http import connections
-from serving.launch import keep_out_training
 from serving.monitoring import json_logs
 from serving.monitoring.tracing import Tracing
-from serving.monitoring.watching import Watcher
-from serving.predictor import Predictor
+from serving.predict.batching import Batcher
+from serving.predict.predictor import Predictor
+from serving.supervision.launch import keep_out_training
+from serving.web.app import build_app, put_in_service
+from serving.web.http import connections
+from serving.web.watching import Watcher
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

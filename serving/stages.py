@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
+from lake.care.pins import pin
 from lake.clock import Clock
 from lake.errors import ModelError
-from lake.pins import pin
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
-from serving.feedback.replay import replay_forecasts
-from serving.models.bundles import PARITY_WINDOWS, Bundle
-from serving.promotion import register_and_promote
-from serving.runtime import load_engines
-from serving.stored.draining import drain
+from serving.backfill.walk_forward import replay_forecasts
+from serving.deployment.registry import register_and_promote
+from serving.engines.bundles import PARITY_WINDOWS, Bundle
+from serving.engines.loading import load_engines
+from serving.forecast_log.draining import drain
 
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ def _exported(folder: Path) -> Bundle | None:
 
 
 def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
-    from serving.models.export import export_model
+    from serving.engines.export import export_model
     from training.fit import load_fitted
 
     return export_model(

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from feature_repo import windows
 from feature_repo.catalog import FEATURES_TECHNICAL
-from lake.durable import write_durably
+from feature_repo.targets import windows
+from lake.disk.durable import write_durably
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.spec import TableSpec

@@ -11,7 +11,7 @@ YEAR = math.sqrt(252)
 
 
 def compute(bars: pl.DataFrame) -> pl.DataFrame:
-    """Compute the technical features of every bar; columns and rows as of `feature_repo.panel.compute_technical`."""
+    """Compute the technical features of every bar as `feature_repo.engines.panel.compute_technical`."""
     market = bars.filter(pl.col("symbol") == MARKET).sort("event_time")
     context = market.select(
         "event_time",

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feature_repo.online import OnlineReader
-from feature_repo.windows import to_model_input
+from feature_repo.online.reader import OnlineReader
+from feature_repo.targets.windows import to_model_input
 from lake.settings import settings
 from serving.deployment.champions import Champions
-from serving.forecasting import model_weights
-from serving.rows import split_ready
+from serving.predict.forecasting import model_weights
+from serving.predict.rows import split_ready
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from serving.runtime.base import Engine
+    from serving.engines.base import Engine
 
 HEADERS = [(b"content-type", b"application/json")]
 

@@ -13,7 +13,7 @@ from dagster_project.commands.taking_turns import taking_turn
 from lake.settings import settings
 
 if TYPE_CHECKING:
-    from lake.backup import Listed, Manifest
+    from lake.care.backup import Listed, Manifest
 
 app = typer.Typer(help="Back up a running platform, verify and restore.", no_args_is_help=True)
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -40,7 +40,7 @@ def create(
 
     A backup holds the API keys: its folder and files are for their owner alone.
     """
-    from lake import backup as store
+    from lake.care import backup as store
     from serving import backups
     from serving.audit import console as who
 
@@ -66,7 +66,7 @@ def create(
 @app.command("list")
 def list_backups(*, where: Where = None, as_json: AsJson = False) -> None:
     """Show each backup: its age, what it takes on disk, own and shared, and what it holds."""
-    from lake import backup as store
+    from lake.care import backup as store
     from serving.backups import folder_of
 
     root = folder_of(settings(), where)
@@ -87,7 +87,7 @@ def list_backups(*, where: Where = None, as_json: AsJson = False) -> None:
 @app.command()
 def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson = False) -> None:
     """Read every file of one backup, or of all of them, again; exit code 1 and the file's name if one is damaged."""
-    from lake import backup as store
+    from lake.care import backup as store
     from serving.backups import folder_of
 
     root = folder_of(settings(), where)
@@ -113,7 +113,7 @@ def restore(
     where: Where = None,
 ) -> None:
     """Lay a backup out as a new home, by default the newest; a damaged one is refused before anything is written."""
-    from lake import backup as store
+    from lake.care import backup as store
     from lake.errors import BackupError
     from serving import backups
     from serving.audit import console as who
@@ -141,7 +141,7 @@ def prune(
     where: Where = None,
 ) -> None:
     """Delete all but the newest backups, and the contents that no other one needs."""
-    from lake import backup as store
+    from lake.care import backup as store
     from serving.backups import folder_of
 
     root = folder_of(settings(), where)

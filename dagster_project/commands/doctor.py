@@ -12,7 +12,7 @@ from dagster_project.commands.console import console
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dagster_project.health import Examined, Finding
+    from dagster_project.checks.health import Examined, Finding
     from lake.errors import QuantlakeError
 
 INDENT = "  "
@@ -31,8 +31,8 @@ def doctor(
     Tables, forecast log, registry, models, Redis snapshot, market clock, keys, Dagster's files, permissions. Nothing
     is changed, except by --set-aside, which deletes nothing either. The exit code is 1 if something is wrong.
     """
-    from dagster_project.health import examine
-    from dagster_project.health import set_aside as move
+    from dagster_project.checks.health import examine
+    from dagster_project.checks.health import set_aside as move
     from lake.errors import NotReadyError
     from lake.settings import settings
 
@@ -67,7 +67,7 @@ def damage_behind(error: Exception) -> str | None:
 
     A library that meets a damaged file raises an error of its own, which names neither the file nor the way out.
     """
-    from dagster_project.health import examine
+    from dagster_project.checks.health import examine
     from lake.settings import settings
 
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.report import Report
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.stored.quarantine import Entry
+    from serving.forecast_log.quarantine import Entry
 
 app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
 held = typer.Typer(help="Forecasts that did not verify: list, show, release, withdraw.", no_args_is_help=True)
@@ -31,7 +31,7 @@ Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 @app.command()
 def drain() -> None:
     """Bring what waits in the forecast log into the lake, and salvage damaged log files."""
-    from serving.stored.draining import drain as bring_in
+    from serving.forecast_log.draining import drain as bring_in
 
     report = bring_in(*_home())
     said = report.details.get("reason") or (
@@ -44,7 +44,7 @@ def drain() -> None:
 @app.command()
 def prune() -> None:
     """Delete from the forecast log what is in the lake for longer than QUANTLAKE_LOG_RETENTION_HOURS."""
-    from serving.stored.pruning import prune as make_small
+    from serving.forecast_log.pruning import prune as make_small
 
     report = make_small(*_home())
     before, after = (report.details[f"bytes_{when}"] / 1e6 for when in ("before", "after"))
@@ -59,7 +59,7 @@ def withdraw(
 ) -> None:
     """Take a forecast that reached the lake out of outcomes, selection and all else that is computed."""
     from serving.audit import console as who
-    from serving.stored import decisions
+    from serving.forecast_log import decisions
 
     decisions.withdraw(*_home(), forecast_id, by=who(), reason=reason)
     _say(f"Forecast {forecast_id} is withdrawn: it stays in the tables, and nothing is computed from it any more.")
@@ -68,7 +68,7 @@ def withdraw(
 @app.command("decisions")
 def show_decisions(*, as_json: AsJson = False) -> None:
     """List the forecasts that were withdrawn, or released without a seal that fits."""
-    from serving.stored import decisions
+    from serving.forecast_log import decisions
 
     found = [vars(one) | {"at": f"{one.at:%Y-%m-%d %H:%M:%S}"} for one in decisions.listing(_home()[0])]
     if as_json:
@@ -82,7 +82,7 @@ def show_list(
     *, everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False, as_json: AsJson = False
 ) -> None:
     """List the forecasts that wait for a decision."""
-    from serving.stored import quarantine
+    from serving.forecast_log import quarantine
 
     found = [_plain(one) for one in quarantine.listing(_home()[1], None if everything else "waiting")]
     if as_json:
@@ -94,8 +94,8 @@ def show_list(
 @held.command()
 def show(number: Number) -> None:
     """Show one with its texts as they were found, as JSON."""
-    from serving.stored import quarantine
-    from serving.stored.verifying import verify
+    from serving.forecast_log import quarantine
+    from serving.forecast_log.verifying import verify
 
     entry = quarantine.find(_home()[1], number)
     texts = {name: _shown(getattr(entry.logged, name)) for name in ("row", "answer", "receipt")}
@@ -113,7 +113,7 @@ def release(
 ) -> None:
     """Verify one again and bring it into the lake; with --force and a reason also if it does not fit its seal."""
     from serving.audit import console as who
-    from serving.stored import decisions
+    from serving.forecast_log import decisions
 
     done = decisions.release(*_home(), number, by=who(), reason=reason, force=force)
     how = "it verifies" if done.is_verified else "unverified, and flagged as such: no replay counts it as proven"
@@ -124,7 +124,7 @@ def release(
 def close(number: Number, *, reason: Reason) -> None:
     """Decide that one never comes into the lake; its bytes stay in the quarantine."""
     from serving.audit import console as who
-    from serving.stored import decisions
+    from serving.forecast_log import decisions
 
     decisions.close(*_home(), number, by=who(), reason=reason)
     _say(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")

@@ -22,7 +22,7 @@ app = typer.Typer(help="Tables: whole or not, their versions, what changed, hous
 MOST_ROWS = 20
 MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
-"""As `lake.maintenance.KEEP`, which costs an import that `--help` should not wait for."""
+"""As `lake.care.maintenance.KEEP`, which costs an import that `--help` should not wait for."""
 LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
 
 TableName = Annotated[str, typer.Argument(help="Name of a table, e.g. bars.")]
@@ -34,7 +34,7 @@ KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version t
 @app.command()
 def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
     """Name every torn, missing, empty or altered file of a table; the exit code is 1 if there is one."""
-    from lake.doctor import examine
+    from lake.care.doctor import examine
     from lake.errors import NotReadyError
 
     found = [(spec, examine(_lake(), spec)) for spec in _specs(table, even_without_log=True)]
@@ -56,7 +56,7 @@ def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
 @app.command()
 def repair(table: TableName, *, as_json: AsJson = False) -> None:
     """Go back to the last good version; damaged files are moved into .damaged, and what is lost is said."""
-    from lake import doctor as surgery
+    from lake.care import doctor as surgery
 
     spec = _specs(table)[0]
     with taking_turn("lake repair"):
@@ -78,7 +78,7 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
 @app.command()
 def versions(table: TableName, *, as_json: AsJson = False) -> None:
     """List the versions of a table, the newest first, and who uses them."""
-    from lake.maintenance import history
+    from lake.care.maintenance import history
 
     values = [
         asdict(commit)
@@ -100,7 +100,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show the rows added, removed and changed between two versions of a table: quantlake lake diff 3 7 bars."""
-    from lake.maintenance import difference
+    from lake.care.maintenance import difference
 
     spec = _specs(table)[0]
     found = difference(_lake(), spec, before, after)
@@ -164,9 +164,9 @@ def vacuum(
 
 def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, is_trial: bool) -> "list[Report]":
     """Clean the log of each table, then its files; the reports say what went."""
-    from lake import maintenance
+    from lake.care import maintenance
     from lake.settings import settings
-    from serving.stored.draining import drain
+    from serving.forecast_log.draining import drain
 
     if not is_trial:
         drain(_lake(), settings())  # forecasts that wait in the log name versions too
@@ -204,7 +204,7 @@ def _lake() -> "Lake":
 def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableSpec]":
     """The table of that name, or every table there is; where it is asked, those whose log is gone as well."""
     from feature_repo.catalog import SPECS, spec_of
-    from lake.files import data_files
+    from lake.store.files import data_files
 
     if table is not None:
         return [spec_of(table)]

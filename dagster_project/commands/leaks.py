@@ -22,7 +22,7 @@ def leaks(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object per column instead of the table.")] = False,
 ) -> None:
     """Look for look-ahead in every feature, label, regime, scaler and split, or in a file of your own."""
-    from dagster_project.leak_checks import every_subject
+    from dagster_project.checks.leaks import every_subject
     from feature_repo.leaks import as_values, check, self_test, subjects_of_file
 
     console = console_of(WIDTH)

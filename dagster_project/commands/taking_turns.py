@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
+from lake.disk.turns import turn
 from lake.settings import settings
-from lake.turns import turn
 
 
 def taking_turn(verb: str, *, makes_home: bool = False) -> AbstractContextManager[None]:

@@ -38,8 +38,8 @@ def update(
 
 def _users(console: "Console") -> None:
     from dagster_project import daily
-    from dagster_project.verbs import require_lake
-    from feature_repo.redis_server import running_redis
+    from dagster_project.commands.verbs import require_lake
+    from feature_repo.online.redis_server import running_redis
     from lake.clock import ReplayClock
 
     require_lake(settings())
@@ -58,7 +58,7 @@ def _users(console: "Console") -> None:
 
 def _generated(symbols: int, sessions: int, history: int, console: "Console") -> None:
     from dagster_project import daily
-    from feature_repo.redis_server import running_redis
+    from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
     shutil.rmtree(home, ignore_errors=True)

@@ -21,8 +21,8 @@ def export(
 ) -> None:
     """Hand over everything stored about a key, as JSON: its entry, its audit rows, the forecasts asked for with it."""
     from lake.settings import settings
-    from serving.access import user_data
     from serving.audit import console as who
+    from serving.forecast_log import user_data
 
     found = json.dumps(user_data.export(settings(), key, by=who()), indent=2)
     if to is None:
@@ -40,8 +40,8 @@ def delete(
 ) -> None:
     """Delete everything that leads to the holder of a key; forecasts and the audit trail stay, and name nobody."""
     from lake.settings import settings
-    from serving.access import user_data
     from serving.audit import console as who
+    from serving.forecast_log import user_data
 
     if not yes:
         typer.confirm("The key ends now, and which forecasts it asked for can never be told again. Go on?", abort=True)

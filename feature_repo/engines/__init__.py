@@ -1,6 +1,7 @@
 """Where features are computed: in this process, or on any Spark. The functions and the commit rules are the same.
 
-One setting chooses the engine of a run (`open_engine`); `feature_repo.update.update_group` stores what it gives.
+One setting chooses the engine of a run (`open_engine`); `feature_repo.materialize.update.update_group` stores what it
+gives.
 """
 
 from collections.abc import Iterator

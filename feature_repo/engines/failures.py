@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
 from lake.universe import MARKET

@@ -7,11 +7,11 @@ from datetime import datetime
 import polars as pl
 
 from feature_repo.engines.failures import explain
-from feature_repo.incremental import VALUES_AT_ONCE, compute_whole
+from feature_repo.materialize.incremental import VALUES_AT_ONCE, compute_whole
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
-from lake.stamps import Seen
 from lake.store import Lake
+from lake.store.watermarks import Seen
 from lake.tables import BARS
 
 

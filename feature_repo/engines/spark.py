@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from feature_repo.engines.panel import bar_columns
 from feature_repo.engines.sessions import Session, explain_missing_delta
 from feature_repo.engines.worker import STAGED, Task, compute_bucket
-from feature_repo.panel import bar_columns
 from feature_repo.spec import FeatureGroup
 from lake.clock import require_utc
 from lake.errors import FeatureError, NotReadyError

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.labels import compute_labels
 from feature_repo.leaks.subject import Subject
 from feature_repo.leaks.world import JUMP, World
+from feature_repo.targets.labels import compute_labels
 from lake.universe import MARKET
 
 KEY = ["symbol", "event_time"]

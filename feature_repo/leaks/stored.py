@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import GROUPS
-from feature_repo.labels import compute_labels
 from feature_repo.leaks import checker
 from feature_repo.leaks.comparing import Closeness, Leak, differences
 from feature_repo.leaks.report import Checked
 from feature_repo.leaks.subject import Subject
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, World
-from feature_repo.regimes import compute_regimes
+from feature_repo.regimes.daily import compute_regimes
+from feature_repo.targets.labels import compute_labels
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
 from lake.store import Lake

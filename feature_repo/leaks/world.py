@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lake.sources.generated import tiny_market
 from lake.spec import INSTANT
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 PRICES = ("open", "high", "low", "close")

@@ -12,7 +12,7 @@ from serving.access.tokens import TokenReader, issue
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.access.callers import Caller
+    from serving.api.callers import Caller
 
 
 class Access:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import keys
-from serving.access.callers import Caller
 from serving.access.watched import Watched
+from serving.api.callers import Caller
 
 logger = logging.getLogger("quantlake.access")
 

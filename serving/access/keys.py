@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.durable import alone, flush, write_durably
+from lake.disk.durable import alone, flush, write_durably
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
 from serving import audit
-from serving.access.callers import ROLES, TIERS, Caller, Role, Tier
+from serving.api.callers import ROLES, TIERS, Caller, Role, Tier
 
 FOLDER, KEYS_FILE, LOCAL_FILE, USE_FILE = "access", "keys.json", "local_key", "last_used.json"
 PREFIX = "ql"

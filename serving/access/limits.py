@@ -20,11 +20,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from feature_repo.breaker import Breaker
-from feature_repo.redis_server import credentials_of, redis_url
+from feature_repo.online.breaker import Breaker
+from feature_repo.online.redis_server import credentials_of, redis_url
 from lake.settings import Settings
-from serving.access.callers import REQUESTS_AN_HOUR, Caller
 from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken
+from serving.api.callers import REQUESTS_AN_HOUR, Caller
 from serving.monitoring import metrics
 
 logger = logging.getLogger("quantlake.access")

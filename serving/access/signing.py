@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from lake.durable import alone, write_durably
+from lake.disk.durable import alone, write_durably
 from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.store import Lake

@@ -14,10 +14,10 @@ from jwt.algorithms import RSAAlgorithm
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import signing
-from serving.access.callers import Caller
 from serving.access.keyring import KeyRing
 from serving.access.signing import TOKEN_SECONDS, SigningKey
 from serving.access.watched import Watched
+from serving.api.callers import Caller
 
 logger = logging.getLogger("quantlake.access")
 

@@ -18,7 +18,7 @@ class Watched(Generic[Value]):
     Parameters
     ----------
     path
-        File that is only ever replaced as a whole, as `lake.durable.write_durably` does.
+        File that is only ever replaced as a whole, as `lake.disk.durable.write_durably` does.
     parse
         Makes the value from the file's text, or from None while there is no file.
     """

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving.access.callers import Role, Tier
 from serving.api.base import Answer
+from serving.api.callers import Role, Tier
 
 
 class TokenAnswer(Answer):

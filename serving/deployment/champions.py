@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
     from serving.deployment.record import Challenger, Deployment, Release
-    from serving.models.bundles import Bundle
-    from serving.runtime.base import Engine
+    from serving.engines.base import Engine
+    from serving.engines.bundles import Bundle
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -49,7 +49,7 @@ class LoadedModels:
     champions
         Loaded model by name.
     challengers
-        Versions on trial; see `serving.forecasting`.
+        Versions on trial; see `serving.predict.forecasting`.
     """
 
     champions: "Mapping[str, Loaded]"

@@ -9,7 +9,7 @@ from serving.deployment.candidates import require_candidate
 from serving.deployment.moves import note, promote, put_on_trial, roll_back, write_down
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import Refusal, keep_refusal, lift_refusal
-from serving.promotion import Registry, fetch, fetch_files, promotion_of
+from serving.deployment.registry import Registry, fetch, fetch_files, promotion_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

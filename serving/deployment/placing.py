@@ -4,9 +4,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from lake.durable import flush
+from lake.disk.durable import flush
 from lake.errors import ConfigError
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

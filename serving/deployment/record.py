@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lake.durable import alone, write_durably
+from lake.disk.durable import alone, write_durably
 from lake.errors import ModelError, NotReadyError, UnknownNameError
-from serving.models.signature import Sha256
+from serving.engines.signature import Sha256
 
 if TYPE_CHECKING:
     from pathlib import Path

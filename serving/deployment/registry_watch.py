@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.clock import ReplayClock
-from lake.private import close_new_files
+from lake.disk.private import close_new_files
 from lake.settings import settings
 from lake.store import Lake
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office
 from serving.deployment.record import serving_file
-from serving.supervision.lifeline import end_with_parent
+from serving.processes.lifeline import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,13 +4,13 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lake.durable import flush
+from lake.disk.durable import flush
 from lake.errors import ModelError, NotReadyError
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import note
 from serving.deployment.record import Release, moving, read_deployment, serving_file
-from serving.models.bundles import Bundle
-from serving.promotion import Registry, fetch_files
+from serving.deployment.registry import Registry, fetch_files
+from serving.engines.bundles import Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

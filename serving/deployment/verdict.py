@@ -11,8 +11,8 @@ from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.deployment.moves import Office, roll_back
 from serving.deployment.record import deployment_or_none
-from serving.feedback.evidence import Evidence
-from serving.strategies import FORECAST_HORIZON
+from serving.evidence.posterior import Evidence
+from serving.strategies.pool import FORECAST_HORIZON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: floa
 
     Let ``d = 2 (c - b) / (c + b)`` for the mean pinball losses ``c`` of the challenger and ``b`` of the champion over
     the same symbols in one session. It lies within -2 and 2, and for two models that are exchangeable its mean is
-    exactly zero, as it is odd in the two. The bet's gain is ``d - margin``, see `serving.feedback.evidence.Evidence`:
+    exactly zero, as it is odd in the two. The bet's gain is ``d - margin``, see `serving.evidence.posterior.Evidence`:
     if the expected clipped gain of each session, given all before, is at most zero, the capital ever reaches
     ``1 / alpha`` with probability at most alpha, however often one looks. So a challenger that is not worse than the
     margin is rolled back in at most a share alpha of all worlds, and one may look every day.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from serving.access.keys import PREFIX
-from serving.http.arrival import current
+from serving.web.http.arrival import current
 
 if TYPE_CHECKING:
     from lake.settings import Settings

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from serving.launch import numbers_folder
+from serving.supervision.launch import numbers_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
     from lake.settings import Settings
+    from serving.forecast_log.writing import Entry
     from serving.monitoring.stopwatch import Stopwatch
-    from serving.stored.forecast_log import Entry
 
 Kind = Literal["counter", "gauge", "histogram"]
 Mode = Literal["livemax", "livesum", "mostrecent"]
@@ -342,7 +342,7 @@ def count_degraded(reason: str, rows: int) -> None:
 
 
 class OnlineNotice:
-    """Counts what readers of the online store notice, see `feature_repo.online_repair.Notice`."""
+    """Counts what readers of the online store notice, see `feature_repo.online.repair.Notice`."""
 
     def unverified(self, view: str, count: int) -> None:
         """Count values that did not verify."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.predictor import Question
+    from serving.predict.predictor import Question
 
 Lap = tuple[float, float]
 """Start and end, of ``time.perf_counter()``."""

@@ -9,7 +9,7 @@ from lake.errors import SchemaError
 from serving.receipts.code import Code
 
 if TYPE_CHECKING:
-    from serving.runtime.base import Engine
+    from serving.engines.base import Engine
 
 BATCH = "replay:"
 """What the id of a receipt begins with that stands for all forecasts a model replayed together."""
@@ -31,7 +31,7 @@ class EngineSettings(_Part):
     threads
         Threads inside one call.
     grain
-        Batches were filled up to a multiple of it; see `serving.runtime.grain`.
+        Batches were filled up to a multiple of it; see `serving.engines.grain`.
     """
 
     device: str

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from feature_repo.online_answers import Served
-    from serving.blend import Member
+    from feature_repo.online.answers import Served
     from serving.deployment.champions import LoadedModels
-    from serving.rows import Row
-    from serving.runtime.base import Engine
+    from serving.engines.base import Engine
+    from serving.forecasts.blend import Member
+    from serving.predict.rows import Row
 
 ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
 """Tables behind a forecast beside those its window was made from."""

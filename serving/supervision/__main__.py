@@ -6,8 +6,8 @@ from lake.errors import ConfigError
 from lake.settings import settings
 from serving.access.exposure import require_safe_address
 from serving.monitoring import json_logs
-from serving.supervision import pidfile
-from serving.supervision.lifeline import end_with_parent
+from serving.processes import pidfile
+from serving.processes.lifeline import end_with_parent
 from serving.supervision.supervisor import Supervisor
 
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serving.launch import numbers_folder
-from serving.supervision import sockets
-from serving.supervision.lifeline import tied
+from serving.processes import sockets
+from serving.processes.lifeline import tied
+from serving.supervision.launch import numbers_folder
 from serving.supervision.worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:

@@ -9,28 +9,28 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("lake", "feature_repo", "training", "serving", "dagster_project")
 LAWFUL = {
-    "lake/store.py": "import deltalake",
-    "lake/delta_schema.py": "import deltalake",
-    "lake/files.py": "import deltalake",
-    "lake/snapshots.py": "import deltalake",
+    "lake/store/delta.py": "import deltalake",
+    "lake/store/delta_schema.py": "import deltalake",
+    "lake/store/files.py": "import deltalake",
+    "lake/store/snapshots.py": "import deltalake",
     "feature_repo/retrieval.py": "import feast\nimport lake.store",
     "training/tracking.py": "import mlflow\nimport torch\nimport feature_repo.retrieval",
-    "serving/promotion.py": "import mlflow\nimport training.tracking",
-    "serving/predictor.py": "import feature_repo.retrieval",
-    "serving/service.py": "import serving.predictor",
-    "dagster_project/definitions.py": "import dagster\nimport serving.promotion\nimport lake.frames",
-    "dagster_project/uis/__init__.py": "",
-    "dagster_project/uis/mlflow_ui.py": "import mlflow",
+    "serving/deployment/registry.py": "import mlflow\nimport training.tracking",
+    "serving/predict/predictor.py": "import feature_repo.retrieval",
+    "serving/service.py": "import serving.predict.predictor",
+    "dagster_project/definitions.py": "import dagster\nimport serving.deployment.registry\nimport lake.frames",
+    "dagster_project/commands/uis/__init__.py": "",
+    "dagster_project/commands/uis/mlflow_ui.py": "import mlflow",
     "lake/frames.py": "import polars",
 }
 CRIMES = {
     "rooms": ("lake/frames.py", "import training.tracking"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
-    "feast": ("serving/predictor.py", "import feast"),
+    "feast": ("serving/predict/predictor.py", "import feast"),
     "mlflow": ("training/tuning.py", "import mlflow"),
     "dagster": ("training/tuning.py", "import dagster"),
     "thin-orchestration": ("dagster_project/definitions.py", "import polars"),
-    "light-service": ("serving/predictor.py", "import training.tracking"),
+    "light-service": ("serving/predict/predictor.py", "import training.tracking"),
 }
 
 

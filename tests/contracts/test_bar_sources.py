@@ -11,9 +11,9 @@ from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.sources.base import BarSource
+from lake.sources.generated import RowSource, as_received, tiny_market
 from lake.sources.packaged import PackagedMarket
 from lake.tables import RAW_BARS
-from lake.testing import RowSource, as_received, tiny_market
 
 
 @dataclass(frozen=True)

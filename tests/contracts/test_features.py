@@ -16,12 +16,12 @@ from feature_repo.compute import COLUMNS
 from feature_repo.compute.kernel import Bars, Kernel
 from feature_repo.compute.market import as_told
 from feature_repo.compute.rolling import seeded_mean
-from feature_repo.delta_source import value_type
 from feature_repo.document import features_page
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
+from feature_repo.feast_store.delta_source import value_type
 from feature_repo.spec import Feature, FeatureGroup
+from lake.sources.generated import tiny_market
 from lake.spec import TableSpec
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 TOLERANCE = 1e-9

@@ -46,7 +46,7 @@ class Home:
 @pytest.fixture(scope="session")
 def demo_output(tmp_path_factory) -> tuple[Home, str]:
     """The home that `quantlake demo` made, and what it printed."""
-    from dagster_project import verbs
+    from dagster_project.commands import verbs
 
     home = Home(tmp_path_factory.mktemp("demo") / "data")
     console = Console(record=True, width=200)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from dagster_project import summaries, verbs
+from dagster_project.commands import summaries, verbs
 from lake.clock import DEMO_START, ReplayClock
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, RAW_BARS, SELECTIONS
@@ -52,7 +52,7 @@ def test_each_matured_forecast_has_exactly_one_outcome(demo_home):
 
 
 def test_served_forecasts_reached_the_log(demo_home):
-    from serving.stored.log_files import log_path, open_log
+    from serving.forecast_log.log_files import log_path, open_log
 
     with demo_home as configured, closing(open_log(log_path(configured))) as log:
         kinds = dict(log.execute("SELECT kind, count(*) FROM forecasts GROUP BY kind").fetchall())

@@ -10,8 +10,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from dagster_project import servers
 from dagster_project.cli import app
+from dagster_project.commands import servers
 from lake.errors import UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake

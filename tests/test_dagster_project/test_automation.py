@@ -9,16 +9,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from dagster_project.assets.maintenance import table_maintenance
-from dagster_project.automation import after_the_close, new_raw_batches
 from dagster_project.definitions import defs
 from dagster_project.partitions import RANGE_END, RANGE_START
 from dagster_project.resources import Platform
+from dagster_project.schedules import after_the_close, new_raw_batches
 from lake.clock import DEMO_START
-from lake.durable import write_durably
+from lake.disk.durable import write_durably
 from lake.settings import settings as read_settings
+from lake.sources.generated import as_received, tiny_market
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from lake.testing import as_received, tiny_market
 from serving.deployment.record import SERVING_FILE
 
 MARKET = tiny_market(["AAPL", "^GSPC"], sessions=8, seed=5)

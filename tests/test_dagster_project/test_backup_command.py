@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_project.commands.backup import app
-from lake import backup
+from lake.care import backup
 from lake.errors import BackupError, ConfigError
 from lake.settings import settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 Ask = Callable[..., tuple[int, str]]
 

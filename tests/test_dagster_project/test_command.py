@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.redis_server import Places
-from feature_repo.redis_server.process import peer_pid
-from lake.port_testing import free_port
+from feature_repo.online.redis_server import Places
+from feature_repo.online.redis_server.process import peer_pid
 from lake.settings import Settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
+from support.ports import free_port
 
 
 def said(home: Path, *arguments: str, **environment: str) -> str:

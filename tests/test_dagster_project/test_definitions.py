@@ -58,7 +58,7 @@ def test_every_stage_is_a_group_and_flows_into_the_next():
 
 
 def test_failing_expectations_block_everything_downstream():
-    from dagster_project.checks import table_checks
+    from dagster_project.checks.tables import table_checks
 
     assert all(spec.blocking for check in table_checks() for spec in check.check_specs)
 

@@ -17,25 +17,24 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from dagster_project import health
+from dagster_project.checks import health
 from dagster_project.cli import app, main
 from dagster_project.commands.doctor import damage_behind
-from feature_repo.redis_server import connect, running_redis
-from lake import commits, delta_log
+from feature_repo.online.redis_server import connect, running_redis
 from lake import settings as settings_module
+from lake.care.pins import pin
 from lake.clock import DEMO_START, ReplayClock
-from lake.digests import named_digest
 from lake.errors import ConfigError, NotReadyError
-from lake.pins import pin
 from lake.settings import Settings
-from lake.store import Lake
+from lake.sources.generated import as_received, tiny_market
+from lake.store import Lake, commits, delta_log
+from lake.store.digests import named_digest
 from lake.tables import BARS, QUARANTINE, RAW_BARS
-from lake.testing import as_received, tiny_market
 from serving import audit
 from serving.access import keys, signing
-from serving.stored import quarantine
-from serving.stored.log_files import open_log, take_slot
-from serving.stored.verifying import Logged
+from serving.forecast_log import quarantine
+from serving.forecast_log.log_files import open_log, take_slot
+from serving.forecast_log.verifying import Logged
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=6, seed=5)
 
@@ -251,7 +250,7 @@ def test_the_words_fit_a_narrow_terminal(home: Path) -> None:
 
 def test_files_of_an_older_home_are_counted_and_written_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(home / "tables")
-    monkeypatch.setattr("lake.files.digest_of", lambda _: "before")
+    monkeypatch.setattr("lake.store.files.digest_of", lambda _: "before")
     lake.merge(BARS, MARKET.head(2).with_columns(volume=pl.lit(5.0), known_time=pl.lit(DEMO_START)))
     monkeypatch.undo()
     monkeypatch.setenv("QUANTLAKE_HOME", str(home))

@@ -8,15 +8,15 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.features import app
 from feature_repo.catalog import GROUPS
-from feature_repo.redis_server import running_redis
+from feature_repo.materialize.update import update_regimes, update_technical, update_windows
+from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.update import update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.settings import settings as read_settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 
@@ -79,8 +79,8 @@ def test_check_passes_on_what_was_just_made_and_compares_online(home: Lake, sett
     with running_redis(settings) as url:
         materialize(home, settings, DEMO_START)
         assert "agree in every bit" in said("check")
-        from feature_repo.generations import row_key
-        from feature_repo.redis_server import connect
+        from feature_repo.online.generations import row_key
+        from feature_repo.online.redis_server import connect
 
         with connect(url, 5.0) as server:
             server.delete(row_key("technical", "AAA"))

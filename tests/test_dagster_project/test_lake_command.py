@@ -11,12 +11,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from dagster_project.commands.lake import app
-from lake import delta_log
+from lake.care.pins import pin
 from lake.errors import UnknownNameError
-from lake.pins import pin
-from lake.store import Lake
+from lake.sources.generated import tiny_market
+from lake.store import Lake, delta_log
 from lake.tables import BARS, QUARANTINE
-from lake.testing import tiny_market
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=6, seed=5)
 SESSIONS = MARKET.partition_by("event_time")

@@ -7,13 +7,13 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from dagster_project.leak_checks import every_subject, leak_checks
+from dagster_project.checks.leaks import every_subject, leak_checks
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS
-from feature_repo.panel import compute_technical
+from feature_repo.engines.panel import compute_technical
 from lake.clock import FixedClock
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 import dagster as dg
 import pytest
 
-from dagster_project.parity_checks import CHECK, feature_parity
+from dagster_project.checks.parity import CHECK, feature_parity
 from dagster_project.resources import Platform
-from feature_repo import parity
-from feature_repo.parity import Difference, ParityReport
+from feature_repo.online import parity
+from feature_repo.online.parity import Difference, ParityReport
 from lake.clock import DEMO_START
 
 GOOD = ParityReport(DEMO_START, {"bars": 1}, {"technical": 2}, {"technical": 48}, ())

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lake.port_testing import free_port
-from lake.private import close_home
+from lake.disk.private import close_home
+from support.ports import free_port
 
 OPEN_UMASK = 0o022
 COMMAND = "from dagster_project.cli import main; main()"
@@ -24,12 +24,12 @@ try:
     main()
 except SystemExit as ended:
     assert not ended.code, ended.code
-from feature_repo.redis_server import running_redis
+from feature_repo.online.redis_server import running_redis
 from lake.settings import settings
 from lake.store import Lake
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.testing.log import forecast_row
+from serving.forecast_log.draining import drain
+from serving.forecast_log.writing import Entry, ForecastLog
+from support.log import forecast_row
 own = settings()
 log = ForecastLog.open(own)
 log.write([Entry(forecast_row(), "{}")])
@@ -38,7 +38,7 @@ log.close()
 with running_redis(own):
     pass
 if how != "short":
-    from dagster_project.home import prepare_home
+    from dagster_project.commands.dagster_home import prepare_home
     prepare_home(own)
 """
 

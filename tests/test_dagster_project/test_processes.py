@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dagster_project import servers
-from dagster_project.home import prepare_home
-from dagster_project.processes import ENDING, child, heed_signals, wait_until_up
+from dagster_project.commands import servers
+from dagster_project.commands.dagster_home import prepare_home
+from dagster_project.commands.processes import ENDING, child, heed_signals, wait_until_up
 from lake.errors import NotReadyError
-from lake.port_testing import free_port
 from lake.settings import Settings
+from support.ports import free_port
 
 PARENT = """
 import subprocess, sys, time
@@ -78,7 +78,8 @@ def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
 @pytest.mark.parametrize("processes", [4])
 def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, processes: int):
     code = (
-        "from pathlib import Path; from lake.settings import Settings; from dagster_project.home import prepare_home;"
+        "from pathlib import Path; from lake.settings import Settings;"
+        "from dagster_project.commands.dagster_home import prepare_home;"
         f"import os, dagster as dg; os.environ.update(prepare_home(Settings(home=Path({str(tmp_path)!r}))));"
         "i = dg.DagsterInstance.get(); print(len(i.get_run_records(limit=1)))"
     )
@@ -107,7 +108,7 @@ FOLLOWER = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\
 def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_path: Path, monkeypatch, seconds):
     started, console, began = tmp_path / "started", Console(record=True, width=500), time.monotonic()
     command = [sys.executable, "-c", FOLLOWER, str(started), str(seconds)]
-    monkeypatch.setattr("serving.launch.follow_registry_command", lambda: command)
+    monkeypatch.setattr("serving.supervision.launch.follow_registry_command", lambda: command)
     monkeypatch.setattr(servers, "REST_SECONDS", 0.01)
 
     def wait_for(starts: int) -> list[int]:

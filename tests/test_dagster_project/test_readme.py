@@ -11,11 +11,11 @@ import pytest
 import typer.main
 
 from dagster_project.cli import app
-from lake.decisions import FORECASTS
 from lake.settings import Settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
+from lake.tables.decisions import FORECASTS
 from serving.api import PredictAnswer
 
 ROOT = Path(__file__).parents[2]

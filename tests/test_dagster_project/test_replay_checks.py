@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.replay_checks import replayed_forecasts
+from dagster_project.checks.replay import replayed_forecasts
 from dagster_project.resources import Platform
 from lake.settings import settings as read_settings
 

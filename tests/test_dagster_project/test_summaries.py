@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from dagster_project import summaries
+from dagster_project.commands import summaries
 from dagster_project.commands.console import WIDTH
 from lake.settings import Settings
 from lake.store import Lake

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.processes import executable
+from dagster_project.commands.processes import executable
 
 HOLD = """
 import sys
 from pathlib import Path
-from lake.turns import turn
+from lake.disk.turns import turn
 with turn(Path(sys.argv[1]), "quantlake advance", print):
     print("at work", flush=True)
     sys.stdin.readline()
@@ -68,8 +68,8 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
     from typer.testing import CliRunner
 
     from dagster_project.cli import app
+    from lake.disk.turns import HOLDER
     from lake.settings import settings
-    from lake.turns import HOLDER
 
     monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
     settings.cache_clear()
@@ -80,7 +80,7 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
         held.append((tmp_path / "home" / HOLDER).read_text())
 
     for verb in ("demo", "advance"):
-        monkeypatch.setattr(f"dagster_project.verbs.{verb}", note)
+        monkeypatch.setattr(f"dagster_project.commands.verbs.{verb}", note)
     monkeypatch.setattr("dagster_project.commands.update._users", note)
     try:
         for verb in ("demo", "advance", "update"):

@@ -11,16 +11,16 @@ from rich.console import Console
 from dagster_project import daily
 from dagster_project.commands.update import timings
 from feature_repo.catalog import GROUPS
-from feature_repo.redis_server import running_redis
+from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
+from lake.sources.generated import GeneratedMarket
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
-from lake.testing import GeneratedMarket
-from serving.feedback.replay import replay_forecasts
-from serving.feedback.scoring import score_newest
+from serving.backfill.scoring import score_newest
+from serving.backfill.walk_forward import replay_forecasts
 
 SYMBOLS, SESSIONS = 60, 3
 DAYS = next_closes(DEMO_START, SESSIONS)

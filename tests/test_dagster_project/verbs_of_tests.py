@@ -7,7 +7,7 @@ training in front.
 import signal
 import sys
 
-from dagster_project import servers
+from dagster_project.commands import servers
 from dagster_project.commands.console import console
 from lake.settings import settings
 
@@ -18,13 +18,13 @@ def main() -> None:
     if verb == "serve":
         servers.serve(configured, said)
     elif verb == "demo":
-        from feature_repo.redis_server import running_redis
+        from feature_repo.online.redis_server import running_redis
 
         with running_redis(configured), servers.forecast_service(configured):
             said.print("Ctrl-C")
             signal.sigwait([signal.SIGINT, signal.SIGTERM])
     else:
-        from dagster_project.uis import verbs
+        from dagster_project.commands.uis import verbs
 
         getattr(verbs, verb)(configured, said, port)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from feature_repo.panel import compute_technical
+from feature_repo.engines.panel import compute_technical
 from lake.clock import DEMO_START
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 

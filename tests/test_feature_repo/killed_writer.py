@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import polars as pl
 from redis import Redis
 
-from feature_repo.generations import Rows, publish
-from feature_repo.packing import Layout
-from feature_repo.seals import OnlineKey
+from feature_repo.online.generations import Rows, publish
+from feature_repo.online.packing import Layout
+from feature_repo.online.seals import OnlineKey
 
 KEY = OnlineKey(bytes(range(32)))
 LAYOUT = Layout((("mark", "f8"), ("text", "str")))

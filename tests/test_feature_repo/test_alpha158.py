@@ -20,9 +20,9 @@ from hypothesis.extra.numpy import arrays
 from feature_repo.catalog.alpha158 import ALPHA158, WINDOWS
 from feature_repo.compute.alpha import counts, prices, ranks, regressions, windows
 from feature_repo.compute.kernel import Bars
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
 from feature_repo.spec import Feature
-from lake.testing import tiny_market
+from lake.sources.generated import tiny_market
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "alpha158.parquet"
 TOLERANCE, RESIDUE = 2e-4, 1e-8

@@ -11,7 +11,7 @@ from benchmarks import alpha158
 from benchmarks.rivals import environments
 from benchmarks.rivals.environments import Answer, Rival, Unavailable, ask
 from feature_repo.catalog.alpha158 import ALPHA158
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
 
 BARS = alpha158._market(2, 70)
 NO_QLIB = Unavailable("qlib could not be installed (pyqlib): no network")

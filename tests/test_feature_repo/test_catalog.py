@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from feature_repo import document
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES, SPECS, TECHNICAL, spec_of
 from feature_repo.compute.returns import simple_return
-from feature_repo.panel import compute_technical
+from feature_repo.engines.panel import compute_technical
 from feature_repo.spec import Feature
 from lake.errors import ConfigError, UnknownNameError
 from lake.tables import TABLES
@@ -96,7 +96,7 @@ def test_the_table_takes_what_is_computed(real_features: pl.DataFrame) -> None:
 def test_a_row_is_known_when_its_last_bar_was() -> None:
     from datetime import timedelta
 
-    from lake.testing import tiny_market
+    from lake.sources.generated import tiny_market
 
     bars = tiny_market(["AAA", MARKET], 10, 1).sort("symbol", "event_time")
     times = bars["event_time"].unique().sort().to_list()

@@ -14,7 +14,7 @@ from dagster_project.commands.console import WIDTH
 from dagster_project.commands.features import app
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
 from feature_repo.coverage import Newest, check_kept, coverage, declaration, listing, newest_values
-from feature_repo.update import update_technical
+from feature_repo.materialize.update import update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
 from lake.store import Lake
@@ -165,7 +165,7 @@ def test_the_self_test_of_the_leak_checks_is_announced_before_it_runs(monkeypatc
     def begun() -> None:
         raise NotReadyError("it has begun")
 
-    monkeypatch.setattr("dagster_project.leak_checks.every_subject", list)
+    monkeypatch.setattr("dagster_project.checks.leaks.every_subject", list)
     monkeypatch.setattr("feature_repo.leaks.self_test", begun)
     leak_app = typer.Typer()
     leak_app.command()(leaks.leaks)

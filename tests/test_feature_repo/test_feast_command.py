@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from feature_repo.locations import REPO, store_settings
-from feature_repo.redis_server import running_redis
+from feature_repo.feast_store.locations import REPO, store_settings
+from feature_repo.feast_store.services import SERVICES
+from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
-from feature_repo.services import SERVICES
 from lake.clock import DEMO_START
 from lake.settings import Settings
 from lake.store import Lake

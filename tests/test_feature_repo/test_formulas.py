@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import talib
 
-from feature_repo.panel import compute_technical
+from feature_repo.engines.panel import compute_technical
 from lake.universe import MARKET
 
 FULL = ("AAPL", "AMZN", "GOOG", "IBM", "META", "MSFT", "NVDA")

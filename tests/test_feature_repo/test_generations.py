@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 from redis.client import Pipeline
 
-from feature_repo import generations
-from feature_repo.generations import (
+from feature_repo.online import generations
+from feature_repo.online.generations import (
     Generation,
     Index,
     Rows,
@@ -25,12 +25,12 @@ from feature_repo.generations import (
     remove,
     row_key,
 )
-from feature_repo.online_testing import external_redis
-from feature_repo.packing import Layout
-from feature_repo.redis_server import connect, running_redis
-from feature_repo.seals import OnlineKey
+from feature_repo.online.packing import Layout
+from feature_repo.online.redis_server import connect, running_redis
+from feature_repo.online.seals import OnlineKey
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
+from support.online import external_redis
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,8 +9,8 @@ from scipy import stats
 
 from feature_repo.catalog.cross_asset import CROSS_ASSET, LONG, SHORT
 from feature_repo.compute import cross_asset
-from feature_repo.panel import compute_group
-from lake.testing import tiny_market
+from feature_repo.engines.panel import compute_group
+from lake.sources.generated import tiny_market
 from lake.universe import MARKET
 
 BARS = tiny_market(["AAA", MARKET], 320, seed=15)

@@ -7,8 +7,8 @@ import pytest
 
 from feature_repo.catalog.fractal import FRACTAL, LAGS
 from feature_repo.compute import fractal
-from feature_repo.panel import compute_group
-from lake.testing import tiny_market
+from feature_repo.engines.panel import compute_group
+from lake.sources.generated import tiny_market
 
 BARS = tiny_market(["AAA"], 300, seed=14)
 FEATURES = compute_group(BARS, FRACTAL)

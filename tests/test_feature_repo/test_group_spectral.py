@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from feature_repo.catalog.spectral import LEVELS, SESSIONS, SPECTRAL
 from feature_repo.compute import spectral
-from feature_repo.panel import compute_group
-from lake.testing import tiny_market
+from feature_repo.engines.panel import compute_group
+from lake.sources.generated import tiny_market
 
 BARS = tiny_market(["AAA"], 256, seed=13)
 FEATURES = compute_group(BARS, SPECTRAL)

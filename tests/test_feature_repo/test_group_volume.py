@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from feature_repo.catalog.volume import VOLUME
 from feature_repo.compute import on_balance
-from feature_repo.panel import compute_group
-from lake.testing import tiny_market
+from feature_repo.engines.panel import compute_group
+from lake.sources.generated import tiny_market
 
 BARS = tiny_market(["AAA"], 300, seed=11)
 FEATURES = compute_group(BARS, VOLUME)

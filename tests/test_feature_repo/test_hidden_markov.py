@@ -11,12 +11,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from feature_repo import hidden_markov
-from feature_repo.hidden_markov import HiddenMarkov, fit
-from feature_repo.regimes import HIDDEN, SHIFT_SESSIONS, compute_regimes
+from feature_repo.regimes import hidden_markov
+from feature_repo.regimes.daily import HIDDEN, SHIFT_SESSIONS, compute_regimes
+from feature_repo.regimes.hidden_markov import HiddenMarkov, fit
 from lake.errors import ConfigError
+from lake.sources.generated import tiny_market
 from lake.tables import REGIMES
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 CHAIN = HiddenMarkov((0.7, 0.3), ((0.9, 0.1), (0.2, 0.8)), (0.1, -0.2), (0.5, 2.0))

@@ -15,17 +15,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from feature_repo import held_tails, incremental, update
 from feature_repo.catalog import TECHNICAL
 from feature_repo.engines import local
-from feature_repo.labels import compute_labels
-from feature_repo.panel import compute_group
+from feature_repo.engines.panel import compute_group
+from feature_repo.materialize import incremental, recent_rows, update
+from feature_repo.materialize.update import update_group, update_labels, update_windows
 from feature_repo.spec import FeatureGroup
-from feature_repo.update import update_group, update_labels, update_windows
+from feature_repo.targets.labels import compute_labels
 from lake.clock import DEMO_START, FixedClock
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 SYMBOLS = ("AAA", "BBB", "CCC")
@@ -178,16 +178,16 @@ def test_guards_are_what_keeps_the_values_right(
 
 
 def hold_on_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_tails, "_carried", lambda held, *_: held.tail)
+    monkeypatch.setattr(recent_rows, "_carried", lambda held, *_: held.tail)
 
 
 def add_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    def added(tail: held_tails.Tail, fresh: pl.DataFrame, _: int) -> held_tails.Tail:
+    def added(tail: recent_rows.Tail, fresh: pl.DataFrame, _: int) -> recent_rows.Tail:
         return replace(
             tail, rows=tail.rows.vstack(fresh.select(tail.rows.columns).cast(dict(tail.rows.schema)).head(0))
         )
 
-    monkeypatch.setattr(held_tails.Tail, "followed_by", added)
+    monkeypatch.setattr(recent_rows.Tail, "followed_by", added)
 
 
 @pytest.mark.parametrize("mutate", [None, hold_on_to_what_was_read, add_without_looking])
@@ -211,15 +211,15 @@ def test_what_is_held_in_memory_is_what_is_stored(
 
 def test_bars_of_one_more_session_are_added_to_those_held(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
-    read = held_tails.Tail.read.__func__  # type: ignore[attr-defined]
+    read = recent_rows.Tail.read.__func__  # type: ignore[attr-defined]
 
-    def counting(cls: type, place: held_tails.Place, first: pl.DataFrame, count: int) -> held_tails.Tail:
+    def counting(cls: type, place: recent_rows.Place, first: pl.DataFrame, count: int) -> recent_rows.Tail:
         reads.append(count)
-        tail: held_tails.Tail = read(cls, place, first, count)
+        tail: recent_rows.Tail = read(cls, place, first, count)
         return tail
 
-    monkeypatch.setattr(held_tails.Tail, "read", classmethod(counting))
-    held_tails._held.clear()
+    monkeypatch.setattr(recent_rows.Tail, "read", classmethod(counting))
+    recent_rows._held.clear()
     restate(computed, "AAA", -4)
     for symbol in SYMBOLS[1:]:
         restate(computed, symbol, -3)

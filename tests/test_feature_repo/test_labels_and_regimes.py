@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.labels import HORIZONS, compute_labels
-from feature_repo.regimes import compute_regimes
+from feature_repo.regimes.daily import compute_regimes
+from feature_repo.targets.labels import HORIZONS, compute_labels
 from lake.tables import LABELS, REGIMES
 from lake.universe import MARKET
 

@@ -23,7 +23,7 @@ def test_a_stored_row_that_knows_the_next_bar_is_caught(make_lake, small_market)
     """The mutant: the table holds each session's next return under the name of its own."""
     bars = small_market(80)
     lake = make_lake(bars)
-    from feature_repo.panel import compute_technical
+    from feature_repo.engines.panel import compute_technical
 
     features = compute_technical(bars)
     lake.merge(FEATURES_TECHNICAL, features.with_columns(pl.col("return_1d").shift(-1).over("symbol")))

@@ -9,14 +9,14 @@ import pytest
 
 from feature_repo.catalog import GROUPS, TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
-from feature_repo.labels import compute_labels
+from feature_repo.engines.panel import compute_technical
 from feature_repo.leaks import Subject, World, as_values, check, find_leaks, require_causal, subjects
 from feature_repo.leaks.checker import replay
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, rescaled, restated, trial_world
-from feature_repo.panel import compute_technical
-from feature_repo.regimes import compute_regimes
+from feature_repo.regimes.daily import compute_regimes
 from feature_repo.spec import Feature, FeatureGroup
+from feature_repo.targets.labels import compute_labels
 from lake.errors import LookAheadError
 from lake.universe import MARKET
 

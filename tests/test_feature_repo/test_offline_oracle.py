@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from feature_repo import point_in_time
 from feature_repo.catalog import FEATURES_TECHNICAL, group_of
+from feature_repo.feast_store import point_in_time
 from feature_repo.retrieval import apply, feature_store
 from lake.settings import Settings
 from lake.spec import Column, TableSpec
@@ -195,7 +195,7 @@ def test_without_the_known_time_the_oracle_objects(world: World, monkeypatch: py
 
 
 def test_without_the_time_to_live_the_oracle_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from feature_repo import offline_store
+    from feature_repo.feast_store import offline_store
 
     join = offline_store.point_in_time_join
     monkeypatch.setattr(offline_store, "point_in_time_join", lambda *args, **kw: join(*args, **kw | {"ttl": None}))

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from feature_repo import offline_store
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES
-from feature_repo.delta_source import DeltaSource
+from feature_repo.feast_store import offline_store
+from feature_repo.feast_store.delta_source import DeltaSource
+from feature_repo.materialize.update import update_regimes, update_technical
 from feature_repo.retrieval import apply, feature_store, training_frame
-from feature_repo.update import update_regimes, update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.settings import Settings

@@ -29,8 +29,8 @@ from feast.types import Float64, Int64
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.definitions import OBJECTS
-from feature_repo.delta_source import DeltaSource
-from feature_repo.registry import feature_store
+from feature_repo.feast_store.delta_source import DeltaSource
+from feature_repo.feast_store.registry import feature_store
 from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.spec import TableSpec

@@ -6,17 +6,17 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from feature_repo.online import OnlineReader
-from feature_repo.online_calibration import HeldCalibration, calibration_in_force
-from feature_repo.online_testing import AT, DAY, SYMBOLS, store_generation
-from feature_repo.online_views import CALIBRATION
-from feature_repo.redis_server import running_redis
+from feature_repo.online.calibration import HeldCalibration, calibration_in_force
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import running_redis
+from feature_repo.online.views import CALIBRATION
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS
 from lake.universe import MARKET
+from support.online import AT, DAY, SYMBOLS, store_generation
 
 UPTREND, DOWNTREND = "low_volatility_uptrend", "low_volatility_downtrend"
 HELD = HeldCalibration(

@@ -10,29 +10,20 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from feature_repo import online_repair, online_verification
-from feature_repo.generations import Generation, generation_key, index_key, publish, read_generation, row_key
-from feature_repo.online import OnlineReader
-from feature_repo.online_repair import is_whole, refill
-from feature_repo.online_testing import (
-    AT,
-    SYMBOLS,
-    close_of,
-    emptied,
-    external_redis,
-    store_generation,
-    until,
-    what_is_wrong,
-)
-from feature_repo.online_views import REGIME, STRATEGY, VIEWS, WINDOW
-from feature_repo.parity import compare_stores
-from feature_repo.redis_server import connect
+from feature_repo.online import repair, verification
+from feature_repo.online.generations import Generation, generation_key, index_key, publish, read_generation, row_key
+from feature_repo.online.parity import compare_stores
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import connect
+from feature_repo.online.repair import is_whole, refill
+from feature_repo.online.seals import SEAL_BYTES, OnlineKey
+from feature_repo.online.snapshot import Snapshot, remember
+from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW
 from feature_repo.retrieval import materialize
-from feature_repo.seals import SEAL_BYTES, OnlineKey
-from feature_repo.snapshot import Snapshot, remember
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
+from support.online import AT, SYMBOLS, close_of, emptied, external_redis, store_generation, until, what_is_wrong
 
 CLOCK = FixedClock(close_of(1))
 ONE, OTHER = row_key(WINDOW.name, "S1"), row_key(WINDOW.name, "S2")
@@ -176,7 +167,7 @@ def filled(
 def store(filled: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     lake, settings, old, now = filled
     remember(settings, Generation.from_bytes(now[generation_key()][:-SEAL_BYTES]))
-    monkeypatch.setattr(online_repair, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(repair, "REST_SECONDS", 0.01)
     with connect(url, 20.0) as redis:
         emptied(redis)
         redis.mset(now)
@@ -247,7 +238,7 @@ def test_a_value_for_somebody_whom_the_tables_do_not_know_is_removed(store: Stor
 
 def test_without_the_check_of_the_seals_wrong_values_are_served(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant, kind by kind: each damage must show in an answer, or as an error, once nobody looks."""
-    monkeypatch.setattr(online_verification, "_is_current", lambda *_: True)
+    monkeypatch.setattr(verification, "_is_current", lambda *_: True)
     unseen = []
     for how in ("two windows exchanged", "the window of another", "a number of the window", "the value of yesterday"):
         before = store.redis.mget(WINDOWS)
@@ -260,7 +251,7 @@ def test_without_the_check_of_the_seals_wrong_values_are_served(store: Store, mo
 
 def test_without_the_tables_an_old_value_would_be_served(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant of the comparison: an old value has a good seal."""
-    monkeypatch.setattr(online_verification, "_is_of", lambda *_: False)
+    monkeypatch.setattr(verification, "_is_of", lambda *_: False)
     ROWS["the value of yesterday"](store)
     assert "windows of generations" in fault(store)
 
@@ -287,7 +278,7 @@ def test_a_repair_never_takes_the_place_of_a_later_materialisation(store: Store,
         return accepts(self, name, value)
 
     publish_once = [key]
-    monkeypatch.setattr(online_repair.OnlineKey, "content", overtaken)
+    monkeypatch.setattr(repair.OnlineKey, "content", overtaken)
     assert not refill(store.redis, key, loaded), "a commit came between its look and its write"
 
 

@@ -16,13 +16,24 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo import retrieval
-from feature_repo.breaker import Breaker
-from feature_repo.deadlines import TimedClient, deadline
-from feature_repo.generations import Generation, OvertakenError, publish, row_key
-from feature_repo.online import OnlineReader
-from feature_repo.online_repair import REST_SECONDS, Repairer
-from feature_repo.online_source import OnlineSource
-from feature_repo.online_testing import (
+from feature_repo.online.breaker import Breaker
+from feature_repo.online.deadlines import TimedClient, deadline
+from feature_repo.online.generations import Generation, OvertakenError, publish, row_key
+from feature_repo.online.parity import compare_stores
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import connect, embedded_url, restarts, running_redis
+from feature_repo.online.repair import REST_SECONDS, Repairer
+from feature_repo.online.seals import OnlineKey
+from feature_repo.online.snapshot import Snapshot
+from feature_repo.online.source import OnlineSource
+from feature_repo.online.verification import Verification
+from feature_repo.online.views import STRATEGY, VIEWS, WINDOW
+from feature_repo.retrieval import materialize
+from lake.clock import FixedClock
+from lake.errors import NotReadyError, OnlineStoreError
+from lake.settings import Settings
+from lake.store import Lake
+from support.online import (
     AT,
     DAY,
     SYMBOLS,
@@ -35,17 +46,6 @@ from feature_repo.online_testing import (
     until,
     what_is_wrong,
 )
-from feature_repo.online_verification import Verification
-from feature_repo.online_views import STRATEGY, VIEWS, WINDOW
-from feature_repo.parity import compare_stores
-from feature_repo.redis_server import connect, embedded_url, restarts, running_redis
-from feature_repo.retrieval import materialize
-from feature_repo.seals import OnlineKey
-from feature_repo.snapshot import Snapshot
-from lake.clock import FixedClock
-from lake.errors import NotReadyError, OnlineStoreError
-from lake.settings import Settings
-from lake.store import Lake
 
 CLOCK = FixedClock(close_of(3))
 

@@ -6,20 +6,21 @@ from typing import Any
 import polars as pl
 import pytest
 
-from feature_repo import online_rows, retrieval
-from feature_repo.breaker import Breaker
-from feature_repo.generations import Generation
-from feature_repo.online import OnlineReader
-from feature_repo.online_testing import AT, SYMBOLS, close_of, store_generation, what_is_wrong
-from feature_repo.online_views import VIEWS, WINDOW
-from feature_repo.redis_server import Places
+from feature_repo import retrieval
+from feature_repo.online import rows
+from feature_repo.online.breaker import Breaker
+from feature_repo.online.generations import Generation
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import Places
+from feature_repo.online.snapshot import Loaded, Snapshot, remember
+from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.retrieval import online
-from feature_repo.snapshot import Loaded, Snapshot, remember
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 from lake.store import Lake
+from support.online import AT, SYMBOLS, close_of, store_generation, what_is_wrong
 
 CLOCK = FixedClock(close_of(3))
 
@@ -82,14 +83,14 @@ def test_a_snapshot_that_could_not_be_loaded_is_tried_again(
     """A file that could not be opened for a moment must not leave the reader with other rows than were served."""
     said = materialized(market, settings)
     store_generation(market, 1)
-    honest, failures = online_rows.newest_rows, [OSError("too many open files")]
+    honest, failures = rows.newest_rows, [OSError("too many open files")]
 
     def failing(*arguments: Any) -> pl.DataFrame:
         if failures:
             raise failures.pop()
         return honest(*arguments)
 
-    monkeypatch.setattr(online_rows, "newest_rows", failing)
+    monkeypatch.setattr(rows, "newest_rows", failing)
     snapshot = Snapshot(settings, VIEWS, CLOCK)
     assert snapshot.refresh()
     assert snapshot.loaded.generation is None, "the newest tables stand in"

@@ -8,23 +8,23 @@ import polars as pl
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.delta_source import KNOWN_TIME_US
-from feature_repo.generations import row_key
-from feature_repo.online_answers import OnlineBatch
-from feature_repo.online_store import EmbeddedRedisOnlineStore, entity_keys
-from feature_repo.online_testing import emptied
-from feature_repo.redis_server import connect, running_redis
+from feature_repo.feast_store.delta_source import KNOWN_TIME_US
+from feature_repo.feast_store.online_store import EmbeddedRedisOnlineStore, entity_keys
+from feature_repo.materialize.update import update_regimes, update_technical, update_windows
+from feature_repo.online.answers import OnlineBatch
+from feature_repo.online.generations import row_key
+from feature_repo.online.redis_server import connect, running_redis
+from feature_repo.online.seals import SEAL_BYTES
 from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
-from feature_repo.seals import SEAL_BYTES
-from feature_repo.update import update_regimes, update_technical, update_windows
-from feature_repo.windows import FORECAST_V1, WindowSpec, window_hash
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec, window_hash
+from lake.care.pins import pins_in_use
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
-from lake.pins import pins_in_use
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET, SYMBOLS
+from support.online import emptied
 
 HOUR = timedelta(hours=1)
 

@@ -11,24 +11,25 @@ import polars as pl
 import pytest
 from redis import Redis
 
-from feature_repo import online_rows, retrieval
-from feature_repo.generations import Generation, read_generation, row_key
-from feature_repo.online import OnlineReader
-from feature_repo.online_rows import newest_rows
-from feature_repo.online_store import KINDS, entity_keys, entity_name, layout_of
-from feature_repo.online_testing import AT, DAY, SYMBOLS, close_of, emptied, store_generation
-from feature_repo.online_views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
-from feature_repo.packing import kind_of
-from feature_repo.redis_server import connect, embedded_url, running_redis
+from feature_repo import retrieval
+from feature_repo.feast_store.online_store import KINDS, entity_keys, entity_name, layout_of
+from feature_repo.online import rows
+from feature_repo.online.generations import Generation, read_generation, row_key
+from feature_repo.online.packing import kind_of
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import connect, embedded_url, running_redis
+from feature_repo.online.rows import newest_rows
+from feature_repo.online.seals import OnlineKey
+from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
 from feature_repo.retrieval import feature_store, materialize, online
-from feature_repo.seals import OnlineKey
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.clock import ReplayClock
 from lake.errors import SchemaError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
+from support.online import AT, DAY, SYMBOLS, close_of, emptied, store_generation
 
 HOUR = timedelta(hours=1)
 
@@ -55,7 +56,7 @@ def redis(url: str) -> Iterator[Redis]:
 
 
 def test_the_views_are_those_that_feast_is_told() -> None:
-    from feature_repo import views
+    from feature_repo.feast_store import views
 
     declared = {view.name: view for view in views.VIEWS if view.online}
     assert set(declared) == {view.name for view in VIEWS}
@@ -72,7 +73,7 @@ def test_an_unknown_view_is_named_with_the_nearest() -> None:
         view_named("strateg")
 
 
-@pytest.mark.parametrize("module", ["feature_repo.online", "feature_repo.retrieval", "feature_repo.online_rows"])
+@pytest.mark.parametrize("module", ["feature_repo.online", "feature_repo.retrieval", "feature_repo.online.rows"])
 def test_neither_reading_nor_writing_imports_feast(module: str) -> None:
     code = f"import sys, {module}; assert not {{'feast', 'torch', 'pandas', 'numba'}} & set(sys.modules), sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
@@ -108,7 +109,7 @@ def test_a_materialisation_of_what_is_new_leaves_what_a_full_one_would(
         fully.append(version is not None)
         return newest_rows(lake, view, until, version)
 
-    monkeypatch.setattr(online_rows, "newest_rows", watched)
+    monkeypatch.setattr(rows, "newest_rows", watched)
     assert differences(home, redis) == 0
     assert sum(fully) == 1, "every materialisation but the first reads only what is new"
 
@@ -124,9 +125,9 @@ def test_without_rows_that_were_stored_before_they_were_known_it_would_not(
         if last is None or version is None or view.table.name not in last.versions:
             return newest_rows(lake, view, until, version)
         added = view.narrow(lake.changes(view.table, last.versions[view.table.name], version).lazy())
-        return online_rows._newest(online_rows._as_known(added, until).collect(), view)
+        return rows._newest(rows._as_known(added, until).collect(), view)
 
-    monkeypatch.setattr(online_rows, "rows_since", added_only)
+    monkeypatch.setattr(rows, "rows_since", added_only)
     assert differences(home, redis) > 0
 
 

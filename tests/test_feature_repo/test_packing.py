@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.online_views import VIEWS, WINDOW
-from feature_repo.packing import HEADER, NARROW, WIDE, Layout, kind_of
-from feature_repo.windows import FORECAST_V1, window_hash
+from feature_repo.online.packing import HEADER, NARROW, WIDE, Layout, kind_of
+from feature_repo.online.views import VIEWS, WINDOW
+from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.errors import SchemaError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

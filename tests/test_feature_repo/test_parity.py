@@ -8,14 +8,14 @@ import pytest
 from redis import Redis
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.generations import generation_key, row_key
-from feature_repo.online_views import REGIME, VIEWS, WINDOW, view_named
-from feature_repo.packing import HEADER_FIELDS
-from feature_repo.parity import Difference, compare_stores, withdraw
-from feature_repo.redis_server import connect, running_redis
+from feature_repo.materialize.update import update_regimes, update_technical, update_windows
+from feature_repo.online.generations import generation_key, row_key
+from feature_repo.online.packing import HEADER_FIELDS
+from feature_repo.online.parity import Difference, compare_stores, withdraw
+from feature_repo.online.redis_server import connect, running_redis
+from feature_repo.online.seals import OnlineKey
+from feature_repo.online.views import REGIME, VIEWS, WINDOW, view_named
 from feature_repo.retrieval import OnlineReader, materialize
-from feature_repo.seals import OnlineKey
-from feature_repo.update import update_regimes, update_technical, update_windows
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.settings import Settings
@@ -84,7 +84,7 @@ def test_a_row_that_is_gone_is_missing_and_one_that_was_never_known_is_extra(fil
 
 
 def found_numbers() -> int:
-    from feature_repo.windows import FORECAST_V1
+    from feature_repo.targets.windows import FORECAST_V1
 
     return FORECAST_V1.shape[0] * FORECAST_V1.shape[1]
 
@@ -122,7 +122,7 @@ def test_what_is_withdrawn_is_not_served_and_comes_back_right(filled, settings: 
 
 def test_what_is_filled_during_a_withdrawal_goes_whole_or_stays_whole(filled, settings: Settings, monkeypatch) -> None:
     """A generation without its rows would be a server that says it is current and knows nobody."""
-    from feature_repo import parity
+    from feature_repo.online import parity
 
     lake, server = filled
     honest, fills = parity._names, [1, 2, 3]
@@ -140,7 +140,7 @@ def test_what_is_filled_during_a_withdrawal_goes_whole_or_stays_whole(filled, se
 
 
 def test_a_withdrawal_that_is_always_overtaken_leaves_everything(filled, settings: Settings, monkeypatch) -> None:
-    from feature_repo import parity
+    from feature_repo.online import parity
 
     lake, server = filled
     honest = parity._names
@@ -165,7 +165,7 @@ def test_without_a_materialisation_or_a_server_there_is_nothing_to_compare(lake:
 
 def test_a_store_that_is_filled_meanwhile_is_compared_again(filled, settings: Settings, monkeypatch) -> None:
     """The first comparison would meet half of the old and half of the new; its result is thrown away."""
-    from feature_repo import parity
+    from feature_repo.online import parity
 
     lake, server = filled
     honest, calls = parity._compare, []

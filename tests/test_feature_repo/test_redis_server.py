@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from feature_repo.online_testing import until
-from feature_repo.redis_server import (
+from feature_repo.online.redis_server import (
     Places,
     connect,
     embedded_url,
@@ -21,14 +20,15 @@ from feature_repo.redis_server import (
     restarts,
     running_redis,
 )
-from feature_repo.redis_server.binary import server_binary
-from feature_repo.redis_server.process import peer_pid
+from feature_repo.online.redis_server.binary import server_binary
+from feature_repo.online.redis_server.process import peer_pid
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
+from support.online import until
 
 IN = (
     "import sys; from pathlib import Path; from lake.settings import Settings;"
-    "from feature_repo.redis_server import connect, running_redis;"
+    "from feature_repo.online.redis_server import connect, running_redis;"
     "s = Settings(home=Path(sys.argv[1]));\n"
     "with running_redis(s) as url: print(connect(url, 20).info('server')['process_id'], flush=True); input()"
 )
@@ -108,7 +108,7 @@ def test_a_user_that_is_killed_no_longer_counts(settings: Settings) -> None:
 def test_a_server_that_dies_is_started_again_for_its_users_with_what_it_had_saved(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feature_repo.redis_server.configuration.SAVE_AFTER", (1, 1))
+    monkeypatch.setattr("feature_repo.online.redis_server.configuration.SAVE_AFTER", (1, 1))
     with running_redis(settings) as url, connect(url, 5.0) as client:
         for number in (1, 2):
             client.set("saved", number)
@@ -245,7 +245,7 @@ def test_the_first_server_on_the_path_that_is_new_enough_is_used_else_the_packag
 def test_without_any_server_it_is_said_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = fake(tmp_path, "redis-server", "Redis server v=6.2.14 sha=0:0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("feature_repo.redis_server.binary.find_spec", lambda _: None)
+    monkeypatch.setattr("feature_repo.online.redis_server.binary.find_spec", lambda _: None)
     with pytest.raises(OnlineStoreError, match=rf"version 7 or later.*{old} is of version 6\.2\.14.*REDIS_URL"):
         server_binary()
 

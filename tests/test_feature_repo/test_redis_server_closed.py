@@ -15,9 +15,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
-from feature_repo.redis_server import Places, connect, embedded_url, examine, places, running_redis
-from feature_repo.redis_server.process import peer_pid
-from feature_repo.seals import OnlineKey, key_path
+from feature_repo.online.redis_server import Places, connect, embedded_url, examine, places, running_redis
+from feature_repo.online.redis_server.process import peer_pid
+from feature_repo.online.seals import OnlineKey, key_path
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 

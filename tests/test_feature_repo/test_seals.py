@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_repo.seals import KEY_BYTES, SEAL_BYTES, OnlineKey
+from feature_repo.online.seals import KEY_BYTES, SEAL_BYTES, OnlineKey
 
 KEY = OnlineKey(bytes(range(KEY_BYTES)))
 NAME, CONTENT = "{quantlake}:windows:S1", b"a row of the online store"

@@ -16,14 +16,14 @@ from feature_repo.engines import FeatureEngine, SparkEngine
 from feature_repo.engines.failures import FeatureError
 from feature_repo.engines.local import LocalEngine
 from feature_repo.engines.sessions import Session, open_session
+from feature_repo.materialize.update import update_group, update_technical
 from feature_repo.spec import Feature, FeatureGroup
-from feature_repo.update import update_group, update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.report import Report
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
 
 pytest.importorskip("pysail", reason="pysail, the Spark of these tests, is not installed")

@@ -16,11 +16,11 @@ from feature_repo.engines import FeatureEngine, SparkOptions, open_engine
 from feature_repo.engines.sessions import delta_coordinates, open_session
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, NotReadyError
-from lake.port_testing import free_port
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
+from support.ports import free_port
 
 pytest.importorskip("pysail", reason="pysail, the Spark of these tests, is not installed")
 

@@ -8,13 +8,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES, group_of
+from feature_repo.feast_store.training_frames import digest_of
+from feature_repo.materialize.update import update_group, update_technical
 from feature_repo.retrieval import training_frame
-from feature_repo.training_frames import digest_of
-from feature_repo.update import update_group, update_technical
+from lake.care.maintenance import clean_log, vacuum
+from lake.care.pins import pin
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError, LookAheadError, SchemaError, UnknownNameError
-from lake.maintenance import clean_log, vacuum
-from lake.pins import pin
 from lake.settings import Settings
 from lake.store import Lake
 

@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.update import update_labels, update_regimes, update_technical, update_windows
-from feature_repo.windows import FORECAST_V1, window_hash
+from feature_repo.materialize.update import update_labels, update_regimes, update_technical, update_windows
+from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.ingest import ingest_bars, refine_to_lake

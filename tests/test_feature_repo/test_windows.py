@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.catalog import MODEL_FEATURES
-from feature_repo.windows import FORECAST_V1, SCALE, WindowSpec, build_windows, to_model_input, window_hash
+from feature_repo.targets.windows import FORECAST_V1, SCALE, WindowSpec, build_windows, to_model_input, window_hash
 from lake import calendars
 from lake.errors import ConfigError, UnknownNameError
 

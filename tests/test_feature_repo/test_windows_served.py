@@ -8,18 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo import update
-from feature_repo.online_testing import emptied
-from feature_repo.redis_server import connect, embedded_url, running_redis
+from feature_repo.materialize import update
+from feature_repo.materialize.update import update_technical, update_windows
+from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import OnlineBatch, OnlineReader, materialize, training_frame
-from feature_repo.update import update_technical, update_windows
-from feature_repo.windows import FORECAST_V1, Windows, build_windows, window_hash
+from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS
-from lake.testing import tiny_market
 from lake.universe import MARKET
+from support.online import emptied
 
 NOW = FixedClock(DEMO_START)
 SESSIONS = 120

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lake.backup.contents import LEFT_OUT
-from lake.pins import pin
+from lake.care.backup.contents import LEFT_OUT
+from lake.care.pins import pin
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 PRIVATE = 0o600
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from lake import backup
-from lake.backup import manifest
-from lake.backup.contents import LEFT_OUT
+from lake.care import backup
+from lake.care.backup import manifest
+from lake.care.backup.contents import LEFT_OUT
+from lake.care.pins import pins_in_use
 from lake.errors import BackupError, UnknownNameError
-from lake.pins import pins_in_use
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 MARKET = tiny_market(["AAPL", "IBM"], sessions=40, seed=5)
 PRIVATE = 0o600
@@ -31,8 +31,8 @@ CREATE = """
 import os, resource, signal, sys
 from pathlib import Path
 from lake import backup
-from lake.backup import manifest
-from lake.backup.blobs import Blobs
+from lake.care.backup import manifest
+from lake.care.backup.blobs import Blobs
 home, root, when, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

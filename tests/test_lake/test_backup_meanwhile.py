@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lake import backup
-from lake.backup import creating
-from lake.maintenance import keep_house
+from lake.care import backup
+from lake.care.backup import creating
+from lake.care.maintenance import keep_house
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 MARKET = tiny_market(["AAPL", "IBM"], sessions=40, seed=5)
 

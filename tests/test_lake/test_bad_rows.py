@@ -10,9 +10,9 @@ from lake.clock import DEMO_START, FixedClock
 from lake.ingest import refine_to_lake
 from lake.refine import bars as refining
 from lake.refine.bars import refine_bars, rules
+from lake.sources.generated import BAD_ROWS, BadRow, as_received, plant_bad_rows, tiny_market
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
-from lake.testing import BAD_ROWS, BadRow, as_received, plant_bad_rows, tiny_market
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=60, seed=11)
 RAW = as_received(MARKET)

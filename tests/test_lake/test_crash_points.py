@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake import maintenance
+from lake.care import maintenance
 from lake.store import Lake
 
 HERE = Path(__file__).parent / "crash"

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lake import commits, delta_log, digests, maintenance
-from lake.doctor import examine, repair, undigested
+from lake.care import maintenance
+from lake.care.doctor import examine, repair, undigested
 from lake.errors import DamagedTableError
-from lake.store import Lake
-from lake.testing import FACTS
+from lake.sources.generated import FACTS
+from lake.store import Lake, commits, delta_log, digests
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
 DAYS = 4
@@ -92,7 +92,7 @@ def test_a_store_that_does_not_verify_answers_with_the_flipped_bit(
         flip(file, (place + 5) * 8)
     with pytest.raises(DamagedTableError, match="changed since"):
         filled.read(FACTS)
-    monkeypatch.setattr("lake.store.require_intact", lambda *_: None)
+    monkeypatch.setattr("lake.store.delta.require_intact", lambda *_: None)
     assert filled.read(FACTS).shape == good.shape
     assert filled.read(FACTS)["value"].sum() != good["value"].sum()
 
@@ -139,7 +139,7 @@ def test_a_flipped_bit_of_a_compacted_file_costs_nothing(filled: Lake) -> None:
 def test_a_file_without_a_digest_in_its_name_is_read_counted_and_rewritten(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lake.files.digest_of", lambda _: "before")
+    monkeypatch.setattr("lake.store.files.digest_of", lambda _: "before")
     for day in range(DAYS):
         lake.append(FACTS, session(day), batch_id=f"day {day}")
     monkeypatch.undo()

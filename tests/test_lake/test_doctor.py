@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake import delta_log, durable
-from lake.doctor import DAMAGED, examine, repair
+from lake.care.doctor import DAMAGED, examine, repair
+from lake.care.maintenance import history, vacuum
+from lake.care.pins import pin, pins_in_use
+from lake.disk import durable
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
-from lake.maintenance import history, vacuum
-from lake.pins import pin, pins_in_use
-from lake.store import Lake
-from lake.testing import FACTS
+from lake.sources.generated import FACTS
+from lake.store import Lake, delta_log
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
 DAYS = 5
@@ -275,7 +275,7 @@ def test_a_damaged_file_of_the_newest_commit_is_repaired_by_a_process_that_never
 def test_every_mark_of_a_repair_is_on_disk(broken: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     newest, flushed = broken.version(FACTS), set[Path]()
     halve(entry(broken, newest - 2))
-    monkeypatch.setattr("lake.store.flush", flushed.add)
+    monkeypatch.setattr("lake.store.delta.flush", flushed.add)
     done = repair(broken, FACTS)
     assert {entry(broken, version) for version in range(newest - 2, done.version + 1)} <= flushed
 

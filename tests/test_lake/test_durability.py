@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from lake import files, snapshots, store
-from lake.durable import flush
-from lake.store import Lake
+from lake import store
+from lake.disk.durable import flush
+from lake.sources.generated import as_received, tiny_market
+from lake.store import Lake, files, snapshots
 from lake.tables import BARS, RAW_BARS
-from lake.testing import as_received, tiny_market
 
 BATCHES, SESSIONS = 12, 40
 WRITER = """
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from lake.testing import as_received, tiny_market
+from lake.sources.generated import as_received, tiny_market
 
 root, batches, sessions, offset = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 lake = Lake(root)

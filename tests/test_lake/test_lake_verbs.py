@@ -12,12 +12,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from dagster_project.commands.lake import app
-from lake import delta_log
+from lake.care.pins import pin
 from lake.errors import NotReadyError
-from lake.pins import pin
-from lake.store import Lake
+from lake.sources.generated import tiny_market
+from lake.store import Lake, delta_log
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 Say = Callable[..., Result]
 

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake import delta_log, maintenance, pins
+from lake.care import maintenance, pins
+from lake.care.maintenance import clean_log, difference, history, vacuum
+from lake.care.pins import hold, pin, pins_in_use, unpin
 from lake.errors import NotReadyError, TableNotFoundError
-from lake.maintenance import clean_log, difference, history, vacuum
-from lake.pins import hold, pin, pins_in_use, unpin
+from lake.sources.generated import FACTS
 from lake.spec import Column, TableSpec
-from lake.store import Lake
-from lake.testing import FACTS
+from lake.store import Lake, delta_log
 
 START = datetime(2020, 12, 1, 21, tzinfo=UTC)
 SAYINGS = TableSpec(

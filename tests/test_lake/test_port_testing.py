@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from lake import port_testing
 from lake.errors import ConfigError
-from lake.port_testing import FIRST, LAST, free_port
+from support import ports
+from support.ports import FIRST, LAST, free_port
 
 ASK = (
     "from lake import port_testing; port_testing._candidates = lambda: iter({ports!r}); print(port_testing.free_port())"
@@ -16,7 +16,7 @@ ASK = (
 
 def let_go(*ports):
     for port in ports:
-        fcntl.lockf(port_testing._claims(), fcntl.LOCK_UN, 1, port)
+        fcntl.lockf(ports._claims(), fcntl.LOCK_UN, 1, port)
 
 
 def test_no_port_is_given_twice():
@@ -37,12 +37,12 @@ def test_another_process_is_given_another_one():
 def test_where_somebody_listens_is_passed_over(monkeypatch):
     taken, other = free_port(), free_port()
     let_go(taken, other)
-    monkeypatch.setattr(port_testing, "_candidates", lambda: iter([taken, other]))
+    monkeypatch.setattr(ports, "_candidates", lambda: iter([taken, other]))
     with socket.create_server(("127.0.0.1", taken)):
         assert free_port() == other
 
 
 def test_when_none_is_left_it_says_so(monkeypatch):
-    monkeypatch.setattr(port_testing, "_candidates", lambda: iter([]))
+    monkeypatch.setattr(ports, "_candidates", lambda: iter([]))
     with pytest.raises(ConfigError, match="No port between"):
         free_port()

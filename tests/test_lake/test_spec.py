@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from lake.errors import SchemaError, UnknownNameError
+from lake.sources.generated import tiny_market
 from lake.spec import INSTANT, TableSpec
 from lake.tables import ACTIONS, BARS, TABLES
-from lake.testing import tiny_market
 
 GOOD = tiny_market(["AAA"], sessions=3, seed=1)
 

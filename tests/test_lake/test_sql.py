@@ -11,13 +11,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from lake import delta_log
 from lake.clock import DEMO_START
 from lake.errors import DamagedTableError
+from lake.sources.generated import tiny_market
 from lake.sql import connect
-from lake.store import Lake
+from lake.store import Lake, delta_log
 from lake.tables import ACTIONS, BARS, MODEL_WINDOWS, QUARANTINE, RAW_BARS
-from lake.testing import tiny_market
 
 LATER = DEMO_START + timedelta(days=1)
 GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)

@@ -14,14 +14,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lake import durable, snapshots
+from lake.disk import durable
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
-from lake.merging import find_news
 from lake.settings import Settings
+from lake.sources.generated import FACTS, as_received, tiny_market
 from lake.spec import Column, TableSpec
-from lake.store import Lake
+from lake.store import Lake, snapshots
+from lake.store.merge import find_news
 from lake.tables import BARS, RAW_BARS
-from lake.testing import FACTS, as_received, tiny_market
 
 START = datetime(2020, 1, 6, 21, tzinfo=UTC)
 VERDICTS = TableSpec(

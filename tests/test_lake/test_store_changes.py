@@ -8,11 +8,10 @@ import pytest
 from deltalake import CommitProperties, DeltaTable
 from polars.testing import assert_frame_equal
 
-from lake import delta_log
 from lake.errors import TableNotFoundError
-from lake.store import Lake
+from lake.sources.generated import tiny_market
+from lake.store import Lake, delta_log
 from lake.tables import BARS
-from lake.testing import tiny_market
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=260, seed=4)  # over the turn of a year
 SESSIONS = MARKET["event_time"].unique().sort()

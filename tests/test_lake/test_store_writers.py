@@ -12,11 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lake import durable, snapshots, store
+from lake import store
+from lake.disk import durable
 from lake.errors import NotReadyError
-from lake.merging import find_news
-from lake.store import Lake
-from lake.testing import FACTS
+from lake.sources.generated import FACTS
+from lake.store import Lake, snapshots
+from lake.store.merge import find_news
 
 WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)

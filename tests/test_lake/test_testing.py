@@ -11,8 +11,8 @@ from lake.calendars import closes
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.refine.bars import refine_bars
+from lake.sources.generated import as_received, plant_bad_rows, tiny_market
 from lake.tables import BARS
-from lake.testing import as_received, plant_bad_rows, tiny_market
 
 
 @hypothesis_settings(max_examples=20)

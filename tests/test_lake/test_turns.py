@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lake.turns import HOLDER, turn
+from lake.disk.turns import HOLDER, turn
 
 JOB = """
 import sys
 from pathlib import Path
-from lake.turns import turn
+from lake.disk.turns import turn
 home, name = Path(sys.argv[1]), sys.argv[2]
 with turn(home, name, lambda said: print(said, flush=True)):
     print("at work", flush=True)
@@ -30,7 +30,7 @@ NAMELESS = """
 import sys
 from pathlib import Path
 from filelock import FileLock
-from lake.turns import LOCK
+from lake.disk.turns import LOCK
 with FileLock(Path(sys.argv[1]) / LOCK):
     print("at work", flush=True)
     sys.stdin.readline()

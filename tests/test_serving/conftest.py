@@ -21,12 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online import OnlineReader
-from feature_repo.redis_server import running_redis
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.windows import FORECAST_V1, build_windows, to_model_input
+from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input
 from lake.clock import DEMO_START
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -34,15 +33,16 @@ from lake.universe import SYMBOLS
 from serving.deployment.champions import Champions, LoadedModels
 from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, write_deployment
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
-from serving.models.export import export_model
-from serving.predictor import OnlineSource, Predictor
-from serving.promotion import register_and_promote
-from serving.rows import Row, split_ready
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.receipts import Home
-from serving.testing.services import copied_home
+from serving.deployment.registry import register_and_promote
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines.export import export_model
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.predict.predictor import OnlineSource, Predictor
+from serving.predict.rows import Row, split_ready
+from support.ports import free_port
+from support.receipts import Home
+from support.services import copied_home
 from training.models import InputSpec, OutputSpec, build_network
 from training.scaling import fit_scaler
 

@@ -22,15 +22,15 @@ def work(door: socket.socket, *, is_early: bool) -> None:
     import uvicorn
 
     from serving import service
-    from serving.stored import forecast_log
+    from serving.forecast_log import writing
 
     if is_early:
-        write = forecast_log.ForecastLog.write
+        write = writing.ForecastLog.write
 
-        def early(self: forecast_log.ForecastLog, entries: list) -> None:
+        def early(self: writing.ForecastLog, entries: list) -> None:
             threading.Timer(0.3, write, (self, entries)).start()
 
-        forecast_log.ForecastLog.write = early
+        writing.ForecastLog.write = early
     inner = service.ForecastService.inner()
     server = uvicorn.Server(uvicorn.Config(service.app, log_level="critical", timeout_graceful_shutdown=10))
     server.run(sockets=[door])

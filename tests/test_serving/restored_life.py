@@ -12,17 +12,18 @@ from pathlib import Path
 def main() -> None:
     """Do what an operator does in a home: check, replay, let in, register a model, let a session pass, drain."""
     from dagster_project import daily
-    from feature_repo.redis_server import running_redis
+    from feature_repo.online.redis_server import running_redis
     from lake import calendars
     from lake.clock import ReplayClock
     from lake.settings import settings
     from lake.store import Lake
-    from serving import audit, backups, promotion
+    from serving import audit, backups
     from serving.access.keyring import KeyRing
-    from serving.models.bundles import Bundle
-    from serving.receipts.findings import counts
-    from serving.receipts.verify import replay
-    from serving.stored.draining import drain
+    from serving.deployment import registry
+    from serving.engines.bundles import Bundle
+    from serving.forecast_log.draining import drain
+    from serving.replay.findings import counts
+    from serving.replay.verify import replay
 
     key, bundle = sys.argv[2], Path(sys.argv[3])
     if sys.argv[4:] == ["as-it-was"]:
@@ -38,7 +39,7 @@ def main() -> None:
     caller = KeyRing(configured).find(key)
     said["role"] = caller and caller.role
     said["audit"] = [str(one) for one in audit.verify(lake)]
-    said["registered"] = promotion.register(Bundle.load(bundle), configured)
+    said["registered"] = registry.register(Bundle.load(bundle), configured)
     said["drained"] = drain(lake, configured).added
     clock.move_to(calendars.next_closes(clock.now(), 1)[0])
     with running_redis(configured):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-from serving.supervision.lifeline import end_with_parent, tied
+from serving.processes.lifeline import end_with_parent, tied
 
 THIS = (sys.executable, __file__)
 
@@ -37,7 +37,7 @@ def main() -> int:
         return subprocess.Popen([*THIS, "supervise"], start_new_session=True, **tied(os.environ)).wait()
     if what == "supervise":
         from lake.settings import settings
-        from serving.supervision import pidfile
+        from serving.processes import pidfile
         from serving.supervision.supervisor import Supervisor
 
         end_with_parent()

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from starlette.testclient import TestClient
 
-from dagster_project.servers import forecast_service
+from dagster_project.commands.servers import forecast_service
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import keys
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
-from serving.app import build_app
 from serving.client import Client
-from serving.launch import serve_command
-from serving.testing.door import LOCAL
+from serving.supervision.launch import serve_command
+from serving.web.app import build_app
+from support.door import LOCAL
 
 PAGE = "https://desk.example"
 

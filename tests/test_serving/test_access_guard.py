@@ -15,11 +15,11 @@ from lake.store import Lake
 from lake.tables import AUDIT
 from serving.access import keys
 from serving.access.checks import Access
-from serving.access.guard import Guard
 from serving.access.policy import Policy, Rule
-from serving.access.streams import ENDED
-from serving.http import problems
-from serving.routes import tokens
+from serving.web.http import problems
+from serving.web.http.authentication import Guard
+from serving.web.http.guarded_stream import ENDED
+from serving.web.routes import tokens
 
 RULES = Policy(
     [
@@ -224,7 +224,7 @@ def test_asking_for_what_one_may_not_does_not_fill_the_trail(home, monkeypatch):
     with TestClient(build(Access(home)), raise_server_exceptions=False) as client:
         assert refusals("unlimited", 20) == ({403}, 1)
         assert refusals("free", 120) == ({403, 429}, 2)
-        monkeypatch.setattr("serving.access.guard.FORBIDDEN_SECONDS", 0.0)
+        monkeypatch.setattr("serving.web.http.authentication.FORBIDDEN_SECONDS", 0.0)
         assert refusals("free", 3) == ({429}, 2)
         assert refusals("unlimited", 1) == ({403}, 3)
 

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.access.hosts import HostCheck, Hosts
-from serving.app import build_app
+from serving.web.app import build_app
+from serving.web.http.hosts import HostCheck, Hosts
 
 OURS = ["127.0.0.1:3000", "localhost", "LOCALHOST:3000", "[::1]:8080", "127.0.0.1"]
 STRANGERS = [

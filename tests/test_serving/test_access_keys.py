@@ -19,9 +19,9 @@ from lake.store import Lake
 from lake.tables import AUDIT
 from serving import audit
 from serving.access import keys
-from serving.access.callers import ROLES, Caller
 from serving.access.keyring import KeyRing
 from serving.access.watched import Watched
+from serving.api.callers import ROLES, Caller
 
 DEADLINE_SECONDS = 10
 

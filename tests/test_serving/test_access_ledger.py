@@ -12,15 +12,15 @@ from collections import Counter
 
 import pytest
 
-from feature_repo.breaker import Breaker
-from feature_repo.redis_server import connect, embedded_url, running_redis
-from lake.port_testing import free_port
+from feature_repo.online.breaker import Breaker
+from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
 from serving.access import ledger as ledgers
-from serving.access.callers import REQUESTS_AN_HOUR, Caller
 from serving.access.ledger import FILE, WINDOW_SECONDS, Ledger
 from serving.access.limits import NOT_COUNTED, Limiter
-from serving.launch import serve_environment
+from serving.api.callers import REQUESTS_AN_HOUR, Caller
+from serving.supervision.launch import serve_environment
+from support.ports import free_port
 
 HASTY_MS = 20
 FREE = REQUESTS_AN_HOUR["free"]
@@ -28,7 +28,7 @@ STANDARD = REQUESTS_AN_HOUR["standard"]
 WORKER = """
 import asyncio, sys
 from lake.settings import settings
-from serving.access.callers import Caller
+from serving.api.callers import Caller
 from serving.access.limits import Limiter
 
 async def main(times):

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from feature_repo.online_testing import emptied
-from feature_repo.redis_server import connect, embedded_url, running_redis
+from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
-from serving.access.callers import Caller
 from serving.access.limits import NOT_COUNTED, UNLIMITED, Limiter
+from serving.api.callers import Caller
+from support.online import emptied
 
 PATIENT_MS = 5_000
 """For tests where Redis is there and the machine may be busy."""

@@ -23,13 +23,13 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.testclient import WebSocketDenialResponse
 from websockets.sync.client import connect
 
-from dagster_project.servers import forecast_service
+from dagster_project.commands.servers import forecast_service
 from lake.settings import Settings
 from serving.access import keyring, keys, signing, tokens
-from serving.access.callers import ROLES, Caller
-from serving.access.guard import Guard
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
-from serving.app import build_app
+from serving.api.callers import ROLES, Caller
+from serving.web.app import build_app
+from serving.web.http.authentication import Guard
 
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from starlette.routing import Match, Mount, Route, WebSocketRoute
 
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
-from serving.app import build_app
+from serving.web.app import build_app
 
 POLICY = Policy()
 

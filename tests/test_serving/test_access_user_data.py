@@ -8,13 +8,14 @@ import pytest
 from lake.errors import UnknownNameError
 from lake.store import Lake
 from serving import audit
-from serving.access import keys, user_data
-from serving.app import build_app
-from serving.predictor import Question
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.door import client_of
+from serving.access import keys
+from serving.forecast_log import user_data
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import Entry, ForecastLog
+from serving.predict.predictor import Question
+from serving.web.app import build_app
+from support.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 NAME = "Ada Lovelace, desk 7"

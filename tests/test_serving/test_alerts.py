@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lake.port_testing import free_port
 from serving.monitoring import board, metrics
+from support.ports import free_port
 
 FOLDER = Path(board.__file__).parent
 SECONDS = 90.0

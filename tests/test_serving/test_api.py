@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from feature_repo.online import OnlineReader
-from feature_repo.windows import FORECAST_V1, to_model_input
+from feature_repo.online.reader import OnlineReader
+from feature_repo.targets.windows import FORECAST_V1, to_model_input
 from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
@@ -17,17 +17,17 @@ from lake.settings import Settings
 from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
-from serving.app import build_app
-from serving.blend import sign_probability
 from serving.deployment.champions import Champions
-from serving.http.middleware import BODY_BYTES
-from serving.predictor import Predictor
-from serving.runtime import load_engines
-from serving.stored.draining import as_rows, unread
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_files import open_log
-from serving.stored.log_reading import LogReader
-from serving.testing.door import client_of
+from serving.engines.loading import load_engines
+from serving.forecast_log.draining import as_rows, unread
+from serving.forecast_log.log_files import open_log
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.forecasts.blend import sign_probability
+from serving.predict.predictor import Predictor
+from serving.web.app import build_app
+from serving.web.http.middleware import BODY_BYTES
+from support.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 

@@ -4,7 +4,7 @@ import re
 
 from fastapi.testclient import TestClient
 
-from serving.app import build_app
+from serving.web.app import build_app
 
 
 def test_the_documentation_page_loads_everything_from_this_service():

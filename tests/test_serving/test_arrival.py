@@ -11,22 +11,22 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from feature_repo.online import OnlineReader
-from feature_repo.redis_server import redis_url
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import redis_url
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import RECEIPTS
 from serving.access.keys import create, local_key
 from serving.api import DISCLAIMER
-from serving.app import build_app
 from serving.deployment.champions import Champions
-from serving.http.arrival import Measure, correlation_id
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
 from serving.monitoring.json_logs import HIDDEN, JsonLines
-from serving.predictor import Predictor
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.door import client_of, headers_of, token_of
+from serving.predict.predictor import Predictor
+from serving.web.app import build_app
+from serving.web.http.arrival import Measure, correlation_id
+from support.door import client_of, headers_of, token_of
 
 PREDICT = "/api/v1/public/predict"
 BODY = {"symbol": "AAPL", "horizon_sessions": 1}

@@ -17,26 +17,26 @@ import dagster as dg
 import pytest
 
 from dagster_project.assets.backups import backup_drill
-from dagster_project.automation import sunday_drill
 from dagster_project.resources import Platform
-from lake import backup as store
+from dagster_project.schedules import sunday_drill
+from lake.care import backup as store
 from lake.errors import BackupError, ConfigError
-from lake.port_testing import free_port
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from serving import audit, backups
 from serving.access import keys
 from serving.deployment.record import serving_file
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_paths
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import read_state, show_state
-from serving.receipts.findings import counts
-from serving.receipts.verify import replay
-from serving.stored.draining import drain
-from serving.stored.log_files import log_paths
-from serving.testing import receipts as at_home
-from serving.testing.failures import PREDICT
-from serving.testing.receipts import Home
-from serving.testing.services import running_service
+from serving.replay.findings import counts
+from serving.replay.verify import replay
+from support import receipts as at_home
+from support.failures import PREDICT
+from support.ports import free_port
+from support.receipts import Home
+from support.services import running_service
 
 LIFE = Path(__file__).parent / "restored_life.py"
 FORECASTS = 60

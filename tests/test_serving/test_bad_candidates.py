@@ -10,15 +10,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import EngineError, ModelError, RefusedModelError
 from lake.settings import Settings
 from serving.deployment import candidates
 from serving.deployment.candidates import require_candidate
 from serving.deployment.champions import Champions
 from serving.deployment.record import Release, read_deployment, write_deployment
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
-from serving.runtime.grain import probe_windows
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
+from serving.engines.grain import probe_windows
 
 WAIT_SECONDS = 20
 

@@ -7,20 +7,20 @@ import threading
 import httpx
 import pytest
 
-from feature_repo.online import OnlineReader
+from feature_repo.online.reader import OnlineReader
 from lake.errors import LogError, ModelError, NotReadyError, OverloadedError, UnknownNameError
 from lake.settings import Settings
 from lake.universe import SYMBOLS
-from serving.app import LARGE_QUESTIONS, build_app
-from serving.batching import LARGE_ROWS, Batcher
 from serving.deployment.champions import Champions
 from serving.deployment.record import Deployment, write_deployment
-from serving.predictor import Predictor, Question
-from serving.routes.forecasts import LARGE_WAITING
-from serving.routes.status import READINESS_SECONDS
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.door import headers_of
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.predict.batching import LARGE_ROWS, Batcher
+from serving.predict.predictor import Predictor, Question
+from serving.web.app import LARGE_QUESTIONS, build_app
+from serving.web.routes.forecasts import LARGE_WAITING
+from serving.web.routes.status import READINESS_SECONDS
+from support.door import headers_of
 
 
 class Gate:
@@ -145,7 +145,7 @@ def test_nothing_is_answered_that_could_not_be_logged(predictor):
     full = Settings(home=predictor.log.path.parent / "full")
     log = ForecastLog.open(full)
     predictor.log = log
-    from serving.stored.log_files import open_log
+    from serving.forecast_log.log_files import open_log
 
     with open_log(log.path) as breaking:
         breaking.execute("DROP TABLE forecasts")

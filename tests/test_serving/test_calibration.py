@@ -10,15 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from feature_repo.online import OnlineReader
-from feature_repo.online_calibration import HeldCalibration
-from serving.blend import sign_probability
-from serving.calibration import COVERAGE_TARGET, Calibration, calibrate, calibrate_forecasts, confidence, trust_of
+from feature_repo.online.calibration import HeldCalibration
+from feature_repo.online.reader import OnlineReader
+from serving.calibration.corrections import (
+    COVERAGE_TARGET,
+    Calibration,
+    calibrate,
+    calibrate_forecasts,
+    confidence,
+    trust_of,
+)
 from serving.deployment.champions import Champions
-from serving.forecasting import Forecasts, Said
-from serving.predictor import Predictor
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.forecasts.blend import sign_probability
+from serving.predict.forecasting import Forecasts, Said
+from serving.predict.predictor import Predictor
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 REGIME = "low_volatility_uptrend"

@@ -7,26 +7,26 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from feature_repo.online import OnlineReader
+from feature_repo.online.reader import OnlineReader
 from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNameError
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
-from serving.app import build_app
 from serving.deployment.candidates import Loaded
 from serving.deployment.champions import Champions, OnTrial
 from serving.deployment.moves import Office, promote, put_on_trial, roll_back
 from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
-from serving.forecasting import forecast
-from serving.memory import Memory
-from serving.predictor import Predictor, Question
-from serving.runtime.onnx import OnnxEngine
-from serving.scheduled import schedule
-from serving.stored.draining import as_rows
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.door import client_of
+from serving.engines.onnx import OnnxEngine
+from serving.forecast_log.draining import as_rows
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.predict.forecast_cache import Memory
+from serving.predict.forecasting import forecast
+from serving.predict.predictor import Predictor, Question
+from serving.predict.scheduled import schedule
+from serving.web.app import build_app
+from support.door import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"

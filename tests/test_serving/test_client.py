@@ -18,11 +18,11 @@ from lake.errors import (
 from lake.universe import MARKET, SYMBOLS
 from serving import api
 from serving.access.keys import local_key
-from serving.app import build_app
+from serving.api.refusals import REFUSALS, refusal
 from serving.client import MOST_WAIT_SECONDS, Client, RefusedError
-from serving.http import problem_kinds
-from serving.http.problems import document
-from serving.http.refusals import REFUSALS, refusal
+from serving.web.app import build_app
+from serving.web.http import problem_kinds
+from serving.web.http.problems import document
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from serving.answers import compose, log_row
-from serving.drafts import Draft, Drafts, Moment
-from serving.forecasting import forecast
-from serving.predictor import Question
+from serving.forecast_log.writing import row_as_json
+from serving.predict.answers import compose, log_row
+from serving.predict.forecasting import forecast
+from serving.predict.predictor import Question
+from serving.predict.response_template import Draft, Drafts, Moment
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
-from serving.stored.forecast_log import row_as_json
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 

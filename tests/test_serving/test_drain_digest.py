@@ -9,18 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_project.commands.audit import app
-from lake import digests
 from lake.settings import settings as read_settings
-from lake.store import Lake
+from lake.store import Lake, digests
 from lake.tables import FORECASTS, RECEIPTS
 from serving import audit
+from serving.forecast_log import draining
+from serving.forecast_log.draining import drain
+from serving.forecast_log.writing import Entry
 from serving.receipts import drain_digest
 from serving.receipts.drain_digest import FOLDER, GONE, NEVER, REPLACED, WHAT, batches, judge, verify
 from serving.receipts.seals import digest_of, row_digest, sealed
-from serving.stored import draining
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry
-from serving.testing.log import forecast_row
+from support.log import forecast_row
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import pytest
 
 from lake.clock import DEMO_START
 from lake.errors import EngineError
-from serving.models.signature import Signature
-from serving.runtime.base import require_input, require_output
+from serving.engines.base import require_input, require_output
+from serving.engines.signature import Signature
 
 SIGNATURE = Signature(
     name="ridge",

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import EngineError
 from lake.settings import Settings
-from serving.models.export import export_model
-from serving.runtime import load_engine, tensorrt
-from serving.runtime.base import require_output
-from serving.runtime.grain import ALONE, measure_grain
-from serving.runtime.onnx import OnnxEngine
+from serving.engines import tensorrt
+from serving.engines.base import require_output
+from serving.engines.export import export_model
+from serving.engines.grain import ALONE, measure_grain
+from serving.engines.loading import load_engine
+from serving.engines.onnx import OnnxEngine
 from training.models import InputSpec, OutputSpec, build_network
 from training.models.trees import fit_trees
 from training.scaling import fit_scaler
@@ -108,7 +109,7 @@ def test_a_temporal_fusion_transformer_has_the_same_bits_in_every_batch(inputs, 
 
 
 def test_a_file_with_unsteady_bits_is_filled_up_to_its_grain(exports, networks, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.models.export.with_steady_bits", lambda content: content)
+    monkeypatch.setattr("serving.engines.export.with_steady_bits", lambda content: content)
     bundle = export_model(networks["lstm"], "lstm", FORECAST_V1, {}, inputs, tmp_path / "old", train_until=TRAIN_UNTIL)
     engine = OnnxEngine(bundle)
     assert engine.grain > 1

@@ -10,9 +10,9 @@ import onnx
 import pytest
 import torch
 
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import ModelError, ParityError
-from serving.models.bundles import (
+from serving.engines.bundles import (
     MODEL_FILE,
     PARITY_FILE,
     SIGNATURE_FILE,
@@ -21,9 +21,9 @@ from serving.models.bundles import (
     Parity,
     refuse_external_data,
 )
-from serving.models.export import _to_onnx, export_model, prove_parity
-from serving.models.origins import without_origins
-from serving.runtime.onnx import OnnxEngine
+from serving.engines.export import _to_onnx, export_model, prove_parity
+from serving.engines.onnx import OnnxEngine
+from serving.engines.origins import without_origins
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 
@@ -161,7 +161,7 @@ def test_the_file_does_not_say_on_which_machine_it_was_made_and_answers_with_the
         noted["before"] = content
         return without_origins(content)
 
-    monkeypatch.setattr("serving.models.export.without_origins", note)
+    monkeypatch.setattr("serving.engines.export.without_origins", note)
     content = _to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
     paths = [str(Path(torch.__file__).parents[1]).encode(), str(Path(__file__).parents[2]).encode()]
     assert any(path in noted["before"] for path in paths), "the exporter notes nothing that would have to be removed"

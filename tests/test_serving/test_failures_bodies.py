@@ -8,8 +8,8 @@ import pytest
 
 from lake.settings import Settings
 from serving.api import Problem
-from serving.app import build_app
-from serving.testing.door import client_of
+from serving.web.app import build_app
+from support.door import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 JSON = "application/json"
@@ -194,5 +194,5 @@ def test_what_is_only_written_in_another_way_is_answered(client):
 
 def test_without_the_check_a_key_that_is_there_twice_is_answered(client, monkeypatch):
     """The mutant."""
-    monkeypatch.setattr("serving.routes.forecasts.oddity_of", lambda _: "")
+    monkeypatch.setattr("serving.web.routes.forecasts.oddity_of", lambda _: "")
     assert ask(client, PREDICT, JSON, b'{"symbol":"AAPL","symbol":"IBM","horizon_sessions":1}').status_code == 200

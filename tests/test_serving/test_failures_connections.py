@@ -10,10 +10,10 @@ import pytest
 
 from lake.settings import Settings
 from serving.api import Problem
-from serving.app import build_app
-from serving.http.connections import BoundedProtocol
-from serving.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
-from serving.testing.door import headers_of, listening
+from serving.web.app import build_app
+from serving.web.http.connections import BoundedProtocol
+from serving.web.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
+from support.door import headers_of, listening
 
 PREDICT = "/api/v1/public/predict"
 PATH = PREDICT.encode()

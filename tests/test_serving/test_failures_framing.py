@@ -8,11 +8,11 @@ import pytest
 
 from lake.settings import Settings
 from serving.api import Problem
-from serving.app import build_app
-from serving.http import connections
-from serving.http.connections import BoundedProtocol
-from serving.http.middleware import LimitBody
-from serving.testing.door import headers_of, listening
+from serving.web.app import build_app
+from serving.web.http import connections
+from serving.web.http.connections import BoundedProtocol
+from serving.web.http.middleware import LimitBody
+from support.door import headers_of, listening
 
 PATH = b"/api/v1/public/predict"
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'

@@ -15,13 +15,13 @@ import pytest
 from lake.store import Lake
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.launch import serve_environment
-from serving.stored.draining import drain
-from serving.stored.log_files import log_path
-from serving.stored.log_reading import LogReader
-from serving.testing.door import headers_of
-from serving.testing.failures import Clients, Lives, until
-from serving.testing.services import running_service
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_path
+from serving.forecast_log.log_reading import LogReader
+from serving.supervision.launch import serve_environment
+from support.door import headers_of
+from support.failures import Clients, Lives, until
+from support.services import running_service
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]

@@ -16,13 +16,13 @@ import pytest
 
 from lake.errors import LogError
 from lake.universe import SYMBOLS
-from serving.launch import serve_environment
+from serving.forecast_log.log_files import log_path, open_log
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
 from serving.monitoring.metrics import shared_folder
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_files import log_path, open_log
-from serving.stored.log_reading import LogReader
-from serving.testing.door import headers_of
-from serving.testing.failures import Clients, Lives, until
+from serving.supervision.launch import serve_environment
+from support.door import headers_of
+from support.failures import Clients, Lives, until
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]
@@ -188,7 +188,7 @@ def test_asking_whether_the_log_can_be_written_leaves_no_row(settings):
 
 
 def test_a_log_that_cannot_be_written_says_so_before_a_forecast_needs_it(settings, monkeypatch):
-    monkeypatch.setattr("serving.stored.forecast_log.PROBE", "INSERT INTO nowhere VALUES (1)")
+    monkeypatch.setattr("serving.forecast_log.writing.PROBE", "INSERT INTO nowhere VALUES (1)")
     log = ForecastLog.open(settings)
     with pytest.raises(LogError, match="cannot be written"):
         log.require_writable()

@@ -8,18 +8,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.windows import to_model_input
+from feature_repo.targets.windows import to_model_input
 from lake.errors import EngineError, ModelError
 from lake.settings import Settings
 from lake.universe import SYMBOLS
-from serving.app import build_app
-from serving.batching import Batcher
 from serving.deployment.champions import Champions
-from serving.models.bundles import Bundle
-from serving.predictor import Answers, Question
-from serving.runtime.onnx import OnnxEngine
-from serving.testing.door import client_of
-from serving.testing.failures import until
+from serving.engines.bundles import Bundle
+from serving.engines.onnx import OnnxEngine
+from serving.predict.batching import Batcher
+from serving.predict.predictor import Answers, Question
+from serving.web.app import build_app
+from support.door import client_of
+from support.failures import until
 
 PREDICT = "/api/v1/public/predict"
 UNLUCKY = "AAPL"
@@ -120,7 +120,7 @@ def test_a_row_that_cannot_be_written_ends_nothing_but_the_question(predictor, m
     client = client_of(build_app(predictor))
     body = {"symbol": "IBM", "horizon_sessions": 1}
     with monkeypatch.context() as patch:
-        patch.setattr("serving.stored.forecast_log._as_values", lambda _: [].index(1))
+        patch.setattr("serving.forecast_log.writing._as_values", lambda _: [].index(1))
         assert client.post(PREDICT, json=body).status_code == 500
     assert client.post(PREDICT, json=body).status_code == 200
 

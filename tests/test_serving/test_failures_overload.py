@@ -12,9 +12,9 @@ import pytest
 
 from lake.universe import SYMBOLS
 from serving.api import Problem
-from serving.testing.door import headers_of
-from serving.testing.failures import PREDICT
-from serving.testing.services import running_service
+from support.door import headers_of
+from support.failures import PREDICT
+from support.services import running_service
 
 BORNE, SECONDS = 64, 5.0
 HEAD_END = b"\r\n\r\n"

@@ -13,23 +13,23 @@ import httpx
 import numpy as np
 import pytest
 
-from feature_repo.generations import row_key
-from feature_repo.online import OnlineReader
-from feature_repo.online_testing import Proxy, emptied
-from feature_repo.online_views import WINDOW
-from feature_repo.redis_server import Places, connect, embedded_url, restarts, running_redis
+from feature_repo.online.generations import row_key
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import Places, connect, embedded_url, restarts, running_redis
+from feature_repo.online.views import WINDOW
 from feature_repo.retrieval import materialize
 from lake.settings import Settings
 from lake.store import Lake
 from lake.universe import SYMBOLS
-from serving.app import build_app
 from serving.deployment.champions import Champions
-from serving.predictor import Predictor, Question
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_reading import LogReader
-from serving.testing.door import headers_of
-from serving.testing.failures import Clients, numbers_of, until
-from serving.testing.services import copied_home, running_service
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import ForecastLog
+from serving.predict.predictor import Predictor, Question
+from serving.web.app import build_app
+from support.door import headers_of
+from support.failures import Clients, numbers_of, until
+from support.online import Proxy, emptied
+from support.services import copied_home, running_service
 
 QUESTIONS = [(symbol, horizon) for symbol in SYMBOLS[:10] for horizon in (1, 5)]
 P99_SECONDS, BACK_SECONDS = 0.25, 1.0

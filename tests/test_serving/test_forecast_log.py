@@ -15,12 +15,12 @@ import pytest
 from lake.errors import LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.stored import draining, forecast_log, log_files, log_reading, quarantine
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_files import SCHEMA, log_path, open_log
-from serving.stored.log_reading import LogReader, Tail
-from serving.testing.log import forecast_row
+from serving.forecast_log import draining, log_files, log_reading, quarantine, writing
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import SCHEMA, log_path, open_log
+from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.writing import Entry, ForecastLog
+from support.log import forecast_row
 
 
 def test_an_answer_comes_back_byte_for_byte(log, logged):
@@ -63,16 +63,16 @@ def test_a_thread_waits_for_another_process_and_not_for_ever(settings, monkeypat
 
 
 def test_a_thread_waits_for_another_thread_and_not_for_ever(log, logged, monkeypatch):
-    monkeypatch.setattr(forecast_log, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(writing, "TURN_SECONDS", 0.05)
     is_at_work, may_go_on = threading.Event(), threading.Event()
-    commit = forecast_log._commit
+    commit = writing._commit
 
     def hang(*given):
         is_at_work.set()
         may_go_on.wait(20)
         commit(*given)
 
-    monkeypatch.setattr(forecast_log, "_commit", hang)
+    monkeypatch.setattr(writing, "_commit", hang)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(log.write, [Entry(forecast_row(), "{}")])
         is_at_work.wait(20)
@@ -287,8 +287,8 @@ def test_an_answer_changed_after_the_fact_is_put_in_quarantine_and_stops_no_othe
 WRITER = """
 import sys
 from pathlib import Path
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.testing.log import forecast_row
+from serving.forecast_log.writing import Entry, ForecastLog
+from support.log import forecast_row
 log = ForecastLog(Path({path!r}))
 while True:
     said = [forecast_row() for _ in range(3)]

@@ -6,19 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from feature_repo.online_testing import emptied
-from feature_repo.redis_server import connect, redis_url, running_redis
-from feature_repo.seals import SEAL_BYTES, OnlineKey
+from feature_repo.online.redis_server import connect, redis_url, running_redis
+from feature_repo.online.seals import SEAL_BYTES, OnlineKey
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
+from serving.forecast_log import latest as latest_forecasts
+from serving.forecast_log.draining import drain
+from serving.forecast_log.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import Entry, ForecastLog
 from serving.monitoring import metrics
-from serving.stored import latest as latest_forecasts
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
-from serving.stored.log_reading import LogReader
-from serving.testing.log import MADE_AT, forecast_row
+from support.log import MADE_AT, forecast_row
+from support.online import emptied
 
 WAIT_SECONDS = 20.0
 

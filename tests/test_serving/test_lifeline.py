@@ -7,7 +7,7 @@ import pytest
 
 CHILD = """
 import os, signal, sys
-from serving.supervision.lifeline import end_with_parent
+from serving.processes.lifeline import end_with_parent
 
 def told(*_):
     print("ended with its parent", flush=True)
@@ -22,7 +22,7 @@ while True:
 """
 PARENT = """
 import os, subprocess, sys
-from serving.supervision.lifeline import tied
+from serving.processes.lifeline import tied
 subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True, **tied(os.environ))
 sys.stdin.read()
 """

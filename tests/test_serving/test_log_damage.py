@@ -12,14 +12,14 @@ import pytest
 
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.stored import damage, quarantine
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_figures import look_at_log
-from serving.stored.log_files import log_path, open_log
-from serving.stored.log_reading import LogReader, Tail
-from serving.stored.salvage import salvage
-from serving.testing.log import sealed_entry
+from serving.forecast_log import damage, quarantine
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_figures import look_at_log
+from serving.forecast_log.log_files import log_path, open_log
+from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.salvage import salvage
+from serving.forecast_log.writing import ForecastLog
+from support.log import sealed_entry
 
 COUNT = 60
 
@@ -177,7 +177,7 @@ def test_a_salvage_that_was_cut_off_is_done_again_and_doubles_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("serving.stored.draining.write_durably", die)
+        patch.setattr("serving.forecast_log.draining.write_durably", die)
         with pytest.raises(KeyboardInterrupt):
             drain(lake, settings)
     once = lake.read(FORECASTS).height

@@ -8,11 +8,11 @@ import pytest
 from lake.errors import LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_files import log_paths, open_log
-from serving.stored.log_reading import LogReader, Tail
-from serving.testing.log import forecast_row
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_paths, open_log
+from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.writing import Entry, ForecastLog
+from support.log import forecast_row
 
 
 def take_away(path, names):

@@ -14,16 +14,15 @@ import pytest
 
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
-from serving.access import user_data
-from serving.stored import log_files, pruning
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.latest import LatestForecasts
-from serving.stored.log_figures import look_at_log
-from serving.stored.log_files import log_path, log_paths, open_log, size_of
-from serving.stored.log_reading import LogReader, Tail
-from serving.stored.pruning import prune
-from serving.testing.log import flip_bit, sealed_entry
+from serving.forecast_log import log_files, pruning, user_data
+from serving.forecast_log.draining import drain
+from serving.forecast_log.latest import LatestForecasts
+from serving.forecast_log.log_figures import look_at_log
+from serving.forecast_log.log_files import log_path, log_paths, open_log, size_of
+from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.pruning import prune
+from serving.forecast_log.writing import ForecastLog
+from support.log import flip_bit, sealed_entry
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OLD, NEW = NOW - timedelta(hours=25), NOW - timedelta(hours=1)
@@ -217,11 +216,11 @@ import sys
 from datetime import UTC, datetime
 from lake.settings import Settings
 from lake.store import Lake
-from serving.stored import draining, pruning
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.pruning import prune
-from serving.testing.log import sealed_entry
+from serving.forecast_log import draining, pruning
+from serving.forecast_log.draining import drain
+from serving.forecast_log.writing import ForecastLog
+from serving.forecast_log.pruning import prune
+from support.log import sealed_entry
 settings = Settings(home={home!r}, log_retention_hours=0)
 draining.MARKED_AT_ONCE, pruning.DELETED_AT_ONCE, pruning.PAGES_AT_ONCE = 3, 3, 2
 lake, log = Lake.open(settings), ForecastLog.open(settings)

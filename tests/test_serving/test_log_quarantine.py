@@ -13,17 +13,17 @@ from dagster_project.cli import app
 from dagster_project.commands import forecasts as commands
 from lake.errors import NotReadyError, SchemaError, UnknownNameError
 from lake.store import Lake
+from lake.store.withdrawals import unverified
 from lake.tables import FORECASTS, RECEIPTS
-from lake.withdrawals import unverified
 from serving import audit
-from serving.receipts.cases import cases, identities
-from serving.stored import decisions, draining, quarantine
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_files import log_path
-from serving.stored.log_reading import LogReader
-from serving.stored.verifying import Verdict, verify
-from serving.testing.log import flip_bit, sealed_entry
+from serving.forecast_log import decisions, draining, quarantine
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_path
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.verifying import Verdict, verify
+from serving.forecast_log.writing import ForecastLog
+from serving.replay.cases import cases, identities
+from support.log import flip_bit, sealed_entry
 
 BY = "console:test"
 

@@ -8,19 +8,19 @@ from datetime import datetime
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES
-from feature_repo.online import OnlineReader
+from feature_repo.online.reader import OnlineReader
 from lake.store import Lake
 from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import FeatureSchemaAnswer, PredictAnswer, StoredForecast
-from serving.app import build_app
 from serving.deployment.champions import Champions
-from serving.predictor import Predictor, Question
-from serving.stored.draining import drain
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_files import log_paths
-from serving.stored.log_reading import LogReader
-from serving.testing.door import client_of
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_paths
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import Entry, ForecastLog
+from serving.predict.predictor import Predictor, Question
+from serving.web.app import build_app
+from support.door import client_of
 
 PUBLIC = "/api/v1/public"
 NOBODY = "redis://127.0.0.1:1025/0"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from serving.forecasting import forecast
-from serving.memory import Memory
-from serving.predictor import Predictor
+from serving.predict.forecast_cache import Memory
+from serving.predict.forecasting import forecast
+from serving.predict.predictor import Predictor
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_models_are_asked_once_for_a_row_and_what_is_said_is_the_same_to_the_las
         asked.append([row.symbol for row in rows])
         return forecast(rows, champions)
 
-    monkeypatch.setattr("serving.predictor.forecast", counting)
+    monkeypatch.setattr("serving.predict.predictor.forecast", counting)
     symbols = predictors[0].online.symbols()
     for predictor in predictors:
         for part in (symbols[:4], symbols[2:6], symbols[:6]):

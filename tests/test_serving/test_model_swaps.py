@@ -15,11 +15,10 @@ import httpx
 import numpy as np
 import pytest
 
-from feature_repo.online import OnlineReader
-from feature_repo.windows import to_model_input
+from feature_repo.online.reader import OnlineReader
+from feature_repo.targets.windows import to_model_input
 from lake.universe import SYMBOLS
-from serving.blend import Member, blend, name_blend
-from serving.calibration import calibrate
+from serving.calibration.corrections import calibrate
 from serving.deployment.placing import place
 from serving.deployment.record import (
     Release,
@@ -28,13 +27,14 @@ from serving.deployment.record import (
     read_deployment,
     write_deployment,
 )
-from serving.launch import follow_registry_command, serve_environment
-from serving.models.bundles import PARITY_FILE
-from serving.promotion import register_and_promote
-from serving.rows import split_ready
-from serving.runtime.onnx import OnnxEngine
-from serving.testing.door import headers_of
-from serving.testing.services import running_service
+from serving.deployment.registry import register_and_promote
+from serving.engines.bundles import PARITY_FILE
+from serving.engines.onnx import OnnxEngine
+from serving.forecasts.blend import Member, blend, name_blend
+from serving.predict.rows import split_ready
+from serving.supervision.launch import follow_registry_command, serve_environment
+from support.door import headers_of
+from support.services import running_service
 
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
 RATE = 200

@@ -4,8 +4,8 @@ import threading
 from datetime import date
 
 from lake import calendars
-from serving.answers import age_sessions
-from serving.predictor import Predictor
+from serving.predict.answers import age_sessions
+from serving.predict.predictor import Predictor
 
 
 def test_age_counts_sessions_not_days():

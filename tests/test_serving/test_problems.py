@@ -5,9 +5,9 @@ import re
 import pytest
 
 from lake.settings import Settings
-from serving.app import build_app
-from serving.routes.forecasts import PREFIX
-from serving.testing.door import client_of
+from serving.web.app import build_app
+from serving.web.routes.forecasts import PREFIX
+from support.door import client_of
 
 PREDICT, BATCH = f"{PREFIX}/predict", f"{PREFIX}/predict/batch"
 

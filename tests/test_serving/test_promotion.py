@@ -15,12 +15,12 @@ from lake.errors import ConfigError, ModelError, NotReadyError, ParityError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import PROMOTIONS
-from serving import promotion
+from serving.deployment import registry as registry_module
 from serving.deployment.champions import Champions
 from serving.deployment.record import SERVING_FILE
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
-from serving.models.signature import Signature
-from serving.promotion import register_and_promote
+from serving.deployment.registry import register_and_promote
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
+from serving.engines.signature import Signature
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 
@@ -29,7 +29,7 @@ CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 def registry(tmp_path_factory):
     """One migrated tracking database: making one takes seconds, copying it none."""
     settings = Settings(home=tmp_path_factory.mktemp("registry"))
-    promotion.Registry(settings)
+    registry_module.Registry(settings)
     return settings.mlflow
 
 
@@ -57,7 +57,7 @@ def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path
 from lake.settings import Settings
-from serving.promotion import Registry
+from serving.deployment.registry import Registry
 Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
 """
     said = subprocess.run([sys.executable, "-W", "always", "-c", script], capture_output=True, check=True, text=True)
@@ -86,7 +86,7 @@ def test_the_registry_holds_file_signature_proof_and_alias(promote, settings, ex
     version = client.get_model_version_by_alias("ridge", "champion")
     assert version.tags["digest"] == exports["ridge"].digest
     assert {f.path for f in client.list_artifacts(version.run_id, "bundle")} >= {
-        f"bundle/{name}" for name in promotion.FILES
+        f"bundle/{name}" for name in registry_module.FILES
     }
     logged = client.download_artifacts(version.run_id, f"bundle/{MODEL_FILE}")
     assert Path(logged).read_bytes() == exports["ridge"].content
@@ -142,7 +142,7 @@ def test_an_interrupted_promotion_is_finished_by_the_next(promote, settings, exp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(promotion, step, die)
+        patch.setattr(registry_module, step, die)
         with pytest.raises(KeyboardInterrupt):
             promote(second)
     assert champion_versions(settings) == {"ridge": "1"}

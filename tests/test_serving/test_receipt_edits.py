@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from feature_repo.online_testing import AT, store_generation, window_of
-from feature_repo.windows import FORECAST_V1, window_hash
+from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.settings import Settings
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from lake.testing import tiny_market
 from lake.universe import MARKET
+from serving.forecast_log.writing import Entry, ForecastLog
 from serving.receipts.code import running_code
-from serving.receipts.findings import Replayed
 from serving.receipts.receipt import EngineSettings, ModelUse, Online, Receipt
 from serving.receipts.seals import digest_of, row_digest, sealed
-from serving.receipts.verify import replay
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.testing.log import forecast_row
+from serving.replay.findings import Replayed
+from serving.replay.verify import replay
+from support.log import forecast_row
+from support.online import AT, store_generation, window_of
 
 ANSWER = '{"p50": 0.1}'
 ENGINE = EngineSettings(device="cpu", provider="CPUExecutionProvider", threads=1)

@@ -7,18 +7,19 @@ from contextlib import closing
 import polars as pl
 import pytest
 
-from lake import digests
+from lake.store import digests
 from lake.tables import FORECASTS, RECEIPTS
-from serving.receipts import drain_digest, verify
-from serving.receipts.answered import compare_answer, derive
-from serving.receipts.cases import Case, cases, identities
-from serving.receipts.findings import Replayed
+from serving.forecast_log.draining import drain
+from serving.receipts import drain_digest
 from serving.receipts.receipt import Receipt
-from serving.receipts.recompute import Work
 from serving.receipts.seals import digest_of, row_digest, sealed
-from serving.receipts.verify import replay
-from serving.stored.draining import drain
-from serving.testing import receipts as at_home
+from serving.replay import verify
+from serving.replay.answered import compare_answer, derive
+from serving.replay.cases import Case, cases, identities
+from serving.replay.findings import Replayed
+from serving.replay.recompute import Work
+from serving.replay.verify import replay
+from support import receipts as at_home
 
 LOG = "forecast_log.sqlite"
 

@@ -18,29 +18,29 @@ import typer
 from deltalake import DeltaTable
 from typer.testing import CliRunner
 
+from dagster_project.checks.replay import CHECK, replayed_forecasts
 from dagster_project.commands.replay import replay as replay_command
-from dagster_project.replay_checks import CHECK, replayed_forecasts
 from dagster_project.resources import Platform
 from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
-from feature_repo.windows import window_hash
-from lake import maintenance
+from feature_repo.targets.windows import window_hash
+from lake.care import maintenance
 from lake.clock import SystemClock
 from lake.errors import ConfigError, SchemaError, UnknownNameError
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.api.receipts import CodeRead, ReceiptAnswer
-from serving.app import build_app
 from serving.deployment.record import Challenger, read_deployment, write_deployment
-from serving.predictor import Predictor
-from serving.receipts.asking import receipt_of
-from serving.receipts.cases import Case, cases, identities
+from serving.forecast_log.draining import drain
+from serving.predict.predictor import Predictor
 from serving.receipts.code import running_code
-from serving.receipts.findings import Replayed, counts
-from serving.receipts.verify import replay, replay_sample, without_receipt
-from serving.stored.draining import drain
-from serving.testing import receipts as at_home
-from serving.testing.door import client_of
+from serving.replay.cases import Case, cases, identities
+from serving.replay.findings import Replayed, counts
+from serving.replay.receipt_view import receipt_of
+from serving.replay.verify import replay, replay_sample, without_receipt
+from serving.web.app import build_app
+from support import receipts as at_home
+from support.door import client_of
 
 
 @pytest.fixture(scope="module")

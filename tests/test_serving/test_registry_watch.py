@@ -22,16 +22,16 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import AUDIT, PROMOTIONS
-from serving import promotion
+from serving.deployment import registry
 from serving.deployment.champions import Champions
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office, promote, roll_back
 from serving.deployment.record import SERVING_FILE, read_deployment
 from serving.deployment.refusals import read_refusals
+from serving.deployment.registry import fetch, register, register_and_promote
 from serving.deployment.registry_watch import follow, registry_stamps
-from serving.launch import follow_registry_command, serve_environment
-from serving.models.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
-from serving.promotion import fetch, register, register_and_promote
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
+from serving.supervision.launch import follow_registry_command, serve_environment
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 WITHIN_SECONDS = 5.0
@@ -293,7 +293,7 @@ def test_the_process_brings_an_alias_to_the_service_within_five_seconds(settings
 
 
 def test_the_process_ends_with_the_one_that_started_it(settings):
-    command = "from serving.launch import follow_registry_command as command"
+    command = "from serving.supervision.launch import follow_registry_command as command"
     code = f"import subprocess; {command}; print(subprocess.Popen(command(), stdout=2).pid)"
     started = subprocess.run(
         [sys.executable, "-c", code],
@@ -335,7 +335,7 @@ def test_promotion_and_follower_at_once_leave_one_story(settings, client, office
     assert said == []
     assert in_service(settings).version == alias(client) == "3"
     assert office.lake.read(PROMOTIONS).height == 5
-    assert promotion.ALIAS == "champion"
+    assert registry.ALIAS == "champion"
 
 
 def test_the_commands_move_models_with_their_alias_and_say_so(settings, client, monkeypatch):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.health import examine
+from dagster_project.checks.health import examine
 from lake.errors import ModelError
 from serving.deployment.moves import Office
 from serving.deployment.record import read_deployment, serving_file
+from serving.deployment.registry import Registry
 from serving.deployment.restoring import restore
-from serving.promotion import Registry
-from serving.testing.receipts import Home
+from support.receipts import Home
 
 
 @pytest.fixture

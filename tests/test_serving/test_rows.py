@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from feature_repo.online import OnlineBatch, OnlineReader
-from feature_repo.online_testing import AT, DAY, store_generation
-from feature_repo.online_views import WINDOW
-from feature_repo.redis_server import running_redis
+from feature_repo.online.reader import OnlineBatch, OnlineReader
+from feature_repo.online.redis_server import running_redis
+from feature_repo.online.views import WINDOW
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
-from serving.rows import split_ready
+from serving.predict.rows import split_ready
+from support.online import AT, DAY, store_generation
 
 ASKED = ["S0", "S1", "NOPE"]
 

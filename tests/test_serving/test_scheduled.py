@@ -5,20 +5,20 @@ import json
 import polars as pl
 import pytest
 
-from feature_repo.online import OnlineReader
-from feature_repo.redis_server import redis_url
+from feature_repo.online.reader import OnlineReader
+from feature_repo.online.redis_server import redis_url
 from lake import calendars
 from lake.clock import FixedClock
 from lake.store import Lake
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving import scheduled
 from serving.deployment.champions import Champions
-from serving.predictor import Predictor
-from serving.scheduled import schedule, store_scheduled
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.latest import LatestForecasts
-from serving.stored.log_reading import LogReader, Tail
+from serving.forecast_log.latest import LatestForecasts
+from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.writing import ForecastLog
+from serving.predict import scheduled
+from serving.predict.predictor import Predictor
+from serving.predict.scheduled import schedule, store_scheduled
 
 HORIZONS = (1, 5)
 

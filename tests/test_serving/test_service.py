@@ -13,17 +13,17 @@ import httpx
 import psutil
 import pytest
 
-from lake.durable import write_durably
+from lake.disk.durable import write_durably
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
 from serving.deployment.record import SERVING_FILE
-from serving.launch import KEPT_OUT, serve_command, serve_environment
-from serving.models.bundles import champion_versions
-from serving.stored.draining import drain
-from serving.stored.log_reading import LogReader
-from serving.testing.door import headers_of
-from serving.testing.services import running_service
+from serving.engines.bundles import champion_versions
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_reading import LogReader
+from serving.supervision.launch import KEPT_OUT, serve_command, serve_environment
+from support.door import headers_of
+from support.services import running_service
 
 PREDICT = "/api/v1/public/predict"
 

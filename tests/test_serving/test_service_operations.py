@@ -10,12 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lake.settings import Settings
 from serving.access.keys import local_key
-from serving.feedback.figures import BandFigures, Figures, ModelFigures, write_figures
-from serving.monitoring import metrics, watching
+from serving.monitoring import metrics
 from serving.monitoring.metrics import METRICS, PREFIX
-from serving.monitoring.watching import Watcher
-from serving.testing.door import headers_of, token_of
-from serving.testing.services import is_worker, running_service
+from serving.outcomes.figures import BandFigures, Figures, ModelFigures, write_figures
+from serving.web import watching
+from serving.web.watching import Watcher
+from support.door import headers_of, token_of
+from support.services import is_worker, running_service
 
 PREDICT = "/api/v1/public/predict"
 SECONDS = 120.0

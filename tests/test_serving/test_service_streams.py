@@ -9,10 +9,10 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from dagster_project.servers import forecast_service
+from dagster_project.commands.servers import forecast_service
 from serving.client import Client
-from serving.routes.streams import PATH
-from serving.testing.door import headers_of
+from serving.web.routes.streams import PATH
+from support.door import headers_of
 
 CONNECTIONS, FORECASTS = 12, 8
 WAIT_SECONDS = 30.0

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import ModelError
-from serving.models.signature import Signature
+from serving.engines.signature import Signature
 
 GIVEN = {
     "name": "lstm",

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from dagster_project.servers import running_server
+from dagster_project.commands.servers import running_server
 from lake.errors import ConfigError
-from lake.port_testing import free_port
 from lake.settings import Settings
 from serving.access.keys import local_key
 from serving.client import Client
-from serving.supervision.sockets import require_own
+from serving.processes.sockets import require_own
+from support.ports import free_port
 
 STRANGER = 65_534
 SQUAT = """

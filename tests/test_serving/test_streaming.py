@@ -12,16 +12,16 @@ import websockets
 from websockets.sync.client import connect
 
 from lake.settings import Settings
-from serving import streaming
 from serving.api import Acknowledged, PredictionUpdate, Refused
-from serving.app import build_app
-from serving.predictor import Question
-from serving.routes import streams
-from serving.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
-from serving.stored.forecast_log import Entry, ForecastLog
-from serving.stored.log_reading import Tail
-from serving.streaming import LOOK_SECONDS, Hub, Subscriber
-from serving.testing.door import token_of
+from serving.forecast_log.log_reading import Tail
+from serving.forecast_log.writing import Entry, ForecastLog
+from serving.predict.predictor import Question
+from serving.web import streaming
+from serving.web.app import build_app
+from serving.web.routes import streams
+from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
+from serving.web.streaming import LOOK_SECONDS, Hub, Subscriber
+from support.door import token_of
 
 WAIT_SECONDS = 20.0
 IN_TIME_SECONDS = 0.5

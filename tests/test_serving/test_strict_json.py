@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.http.strict_json import oddity_of
+from serving.web.http.strict_json import oddity_of
 
 
 @pytest.mark.parametrize(

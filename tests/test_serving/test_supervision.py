@@ -15,12 +15,12 @@ import psutil
 import pytest
 
 from lake.errors import ConfigError
-from lake.port_testing import free_port
 from lake.settings import Settings
-from serving.launch import serve_environment
-from serving.supervision import pidfile, sockets
-from serving.supervision.pidfile import Process
-from serving.testing.failures import until
+from serving.processes import pidfile, sockets
+from serving.processes.pidfile import Process
+from serving.supervision.launch import serve_environment
+from support.failures import until
+from support.ports import free_port
 
 SCRIPT = Path(__file__).parent / "supervised.py"
 WORKERS, CONNECTIONS = 2, 30

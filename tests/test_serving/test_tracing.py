@@ -10,9 +10,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.app import build_app
 from serving.monitoring.tracing import Tracing
-from serving.testing.door import client_of
+from serving.web.app import build_app
+from support.door import client_of
 
 PREDICT = "/api/v1/public/predict"
 STAGES = ["wait", "read", "compute", "compose", "log"]

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feature_repo.update import update_labels, update_regimes, update_technical
-from feature_repo.windows import FORECAST_V1, HORIZONS, QUANTILES
+from feature_repo.materialize.update import update_labels, update_regimes, update_technical
+from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
 from lake.calendars import session_closes
 from lake.clock import DEMO_START, FixedClock
+from lake.sources.generated import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
-from lake.testing import tiny_market
 from lake.universe import MARKET
-from serving.models.signature import Signature
+from serving.engines.signature import Signature
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 LIVED = 30

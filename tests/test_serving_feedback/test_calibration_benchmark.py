@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks import calibration
 from benchmarks.calibration import Judged, judged_ways, rolling_window, standard_error, topic_of
-from serving.feedback.calibration_picture import draw
-from serving.feedback.calibrations import Lived
-from serving.feedback.conformal import Panel, track
-from serving.feedback.selection import KNOWN_REGIMES
+from serving.calibration.conformal import Panel, track
+from serving.calibration.learning import Lived
+from serving.calibration.picture import draw
+from serving.strategies.selection import KNOWN_REGIMES
 
 SYMBOLS, CLOSES = 10, 900
 MEDIAN = 0.0003

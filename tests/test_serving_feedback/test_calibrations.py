@@ -13,14 +13,14 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
-from serving.blend import blend
-from serving.feedback import calibrations
-from serving.feedback.calibrations import blend_replayed, coverage_of, live, live_through, update_calibrations
-from serving.feedback.outcomes import known_labels, mature, update_strategy_returns
-from serving.feedback.reliability import confidence_reliability, coverage_by_regime, reliability
-from serving.feedback.replay import replay_forecasts
-from serving.feedback.selection import KNOWN_REGIMES, update_selections
-from serving.forecasting import model_weights
+from serving.backfill.walk_forward import replay_forecasts
+from serving.calibration import learning
+from serving.calibration.learning import blend_replayed, coverage_of, live, live_through, update_calibrations
+from serving.forecasts.blend import blend
+from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
+from serving.outcomes.reliability import confidence_reliability, coverage_by_regime, reliability
+from serving.predict.forecasting import model_weights
+from serving.strategies.selection import KNOWN_REGIMES, update_selections
 
 NOW = FixedClock(DEMO_START)
 LISTS = ("lower", "upper", "trust", "sessions")
@@ -98,12 +98,12 @@ def test_labels_taken_as_known_at_the_forecast_are_found_to_leak(
     def at_once(lake: Lake, clock: FixedClock) -> pl.DataFrame:
         return known_labels(lake, clock).with_columns(pl.col("event_time").alias("known_time"))
 
-    monkeypatch.setattr(calibrations, "known_labels", at_once)
+    monkeypatch.setattr(learning, "known_labels", at_once)
     assert later_outcomes_that_leak(lived, closes, tmp_path, copy_lake) > 0
 
 
 def test_what_is_calibrated_is_the_blend_that_the_strategies_in_force_stand_for(lived: Lake, closes) -> None:
-    """By `serving.blend` and `serving.forecasting`, which answer requests, and not by the code under test."""
+    """By `serving.forecasts.blend` and `serving.predict.forecasting`, not by the code under test."""
     forecasts, selections = lived.read(FORECASTS), lived.read(SELECTIONS)
     at = closes[-3]
     regime = forecasts.filter(event_time=at)["regime"][0]

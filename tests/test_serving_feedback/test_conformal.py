@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lake.errors import ConfigError
-from serving.calibration import calibrate, widened
-from serving.feedback.conformal import TAIL, Panel, Tracked, TrackingRule, track
+from serving.calibration.conformal import TAIL, Panel, Tracked, TrackingRule, track
+from serving.calibration.corrections import calibrate, widened
 
 SYMBOLS = 20
 CLOSES = [datetime(2005, 1, 3, 21, tzinfo=UTC) + timedelta(days=n) for n in range(1_500)]

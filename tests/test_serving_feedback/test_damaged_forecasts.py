@@ -11,21 +11,21 @@ from typer.testing import CliRunner
 
 from dagster_project.cli import app
 from dagster_project.commands import forecasts as commands
-from feature_repo.expectations import check_features
+from feature_repo.materialize.expectations import check_features
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES
-from serving.feedback.matured import model_errors
-from serving.feedback.outcomes import mature, update_strategy_returns
-from serving.feedback.performance import update_performance
-from serving.feedback.replay import replay_forecasts
-from serving.stored import draining
-from serving.stored.draining import drain
-from serving.stored.forecast_log import ForecastLog
-from serving.stored.log_files import log_path
-from serving.stored.verifying import verify
-from serving.testing.log import flip_bit, sealed_entry
+from serving.backfill.walk_forward import replay_forecasts
+from serving.forecast_log import draining
+from serving.forecast_log.draining import drain
+from serving.forecast_log.log_files import log_path
+from serving.forecast_log.verifying import verify
+from serving.forecast_log.writing import ForecastLog
+from serving.outcomes.maturing import mature, update_strategy_returns
+from serving.outcomes.performance import update_performance
+from serving.outcomes.recent import model_errors
+from support.log import flip_bit, sealed_entry
 
 CLOCK = FixedClock(DEMO_START)
 NAMES = ("good", "damaged", "other")

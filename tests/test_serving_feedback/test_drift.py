@@ -13,15 +13,15 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.windows import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.feedback.drift import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
-from serving.feedback.drift_report import write_report
-from serving.feedback.drift_statistics import adjust, compare_with_blocks, session_scores
+from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
+from serving.drift.report import write_report
+from serving.drift.statistics import adjust, compare_with_blocks, session_scores
 
 REFERENCE_SESSIONS = 2800
 SYMBOLS = 25
@@ -171,7 +171,7 @@ def test_drift_of_the_market_is_judged_and_shown_by_evidently(
 ) -> None:
     from dataclasses import replace
 
-    import serving.feedback.drift as room
+    import serving.drift.measure as room
 
     monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
     lake = copy_lake(made_market, tmp_path / "drift" / "tables")
@@ -197,7 +197,7 @@ def test_no_window_spans_the_sessions_that_are_left_out(
 ) -> None:
     from dataclasses import replace
 
-    import serving.feedback.drift as room
+    import serving.drift.measure as room
 
     def look(values):
         seen.extend(window_hash(window) for window in values)

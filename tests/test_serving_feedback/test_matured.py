@@ -9,11 +9,11 @@ from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES
-from serving.feedback.figures import figures_path, read_figures, show
-from serving.feedback.matured import model_errors, update_figures
-from serving.feedback.outcomes import mature
-from serving.feedback.replay import replay_forecasts
+from serving.backfill.walk_forward import replay_forecasts
 from serving.monitoring import metrics
+from serving.outcomes.figures import figures_path, read_figures, show
+from serving.outcomes.maturing import mature
+from serving.outcomes.recent import model_errors, update_figures
 
 NOW = FixedClock(DEMO_START)
 LIVED = 25

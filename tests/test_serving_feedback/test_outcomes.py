@@ -13,9 +13,9 @@ from lake.clock import DEMO_START, FixedClock
 from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, STRATEGY_RETURNS
-from serving.feedback.outcomes import known_labels, mature, outcomes_of, update_strategy_returns
-from serving.feedback.replay import replay_forecasts
-from serving.strategies import STRATEGY_NAMES
+from serving.backfill.walk_forward import replay_forecasts
+from serving.outcomes.maturing import known_labels, mature, outcomes_of, update_strategy_returns
+from serving.strategies.pool import STRATEGY_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PERFORMANCE, STRATEGY_RETURNS
-from serving.feedback.outcomes import mature, update_strategy_returns
-from serving.feedback.performance import drawdown_of, performance_of, sharpe_of, update_performance
-from serving.feedback.replay import replay_forecasts
+from serving.backfill.walk_forward import replay_forecasts
+from serving.outcomes.maturing import mature, update_strategy_returns
+from serving.outcomes.performance import drawdown_of, performance_of, sharpe_of, update_performance
 
 START = datetime(2012, 1, 3, 21, tzinfo=UTC)
 

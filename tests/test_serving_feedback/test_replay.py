@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.windows import FORECAST_V1, HORIZONS, build_windows, to_model_input, window_hash
+from feature_repo.targets.windows import FORECAST_V1, HORIZONS, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import LookAheadError
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, REGIMES
-from serving.feedback.replay import forecast_id, replay_forecasts
+from serving.backfill.walk_forward import forecast_id, replay_forecasts
 
 NOW = FixedClock(DEMO_START)
 KEY = ["symbol", "event_time", "horizon_sessions", "model_name"]

@@ -15,11 +15,11 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
 from lake.universe import SYMBOLS
-from serving.feedback.assignments import update_assignments
-from serving.feedback.comparison import TWINS, compare, shuffled
-from serving.feedback.outcomes import update_strategy_returns
-from serving.feedback.replay import replay_forecasts
-from serving.feedback.selection import (
+from serving.backfill.walk_forward import replay_forecasts
+from serving.outcomes.maturing import update_strategy_returns
+from serving.strategies.assignments import update_assignments
+from serving.strategies.comparison import TWINS, compare, shuffled
+from serving.strategies.selection import (
     KNOWN_REGIMES,
     PaperReturns,
     Selection,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lake.errors import ConflictError, UnknownNameError
 from lake.spec import INSTANT
-from serving.strategies import (
+from serving.strategies.pool import (
     COST_BPS,
     STRATEGIES,
     STRATEGY_NAMES,

@@ -13,7 +13,7 @@ MUTANTS = (
     Mutant(
         "guard-lets-strangers-in",
         "A request without a key in force gets no answer of a guarded route.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         "return None, NOTHING_ALLOWED, _who_is_it(shown)",
         "return None, NOTHING_ALLOWED, None",
         (f"{GUARD}::test_odd_credentials_are_refused",),
@@ -21,7 +21,7 @@ MUTANTS = (
     Mutant(
         "guard-serves-undeclared-routes",
         "A route that the policy does not declare is served to nobody.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         "await _refuse(self._not_declared(scope), NOTHING_ALLOWED, scope, receive, send)",
         "await self._app(scope, receive, send)",
         (f"{GUARD}::test_what_is_not_declared_is_served_to_nobody",),
@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(
         "guard-ignores-roles",
         "A key reaches what its role reaches and nothing else.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         "if not caller.may(rule.role):",
         "if False:",
         (f"{GUARD}::test_a_role_reaches_what_it_should",),
@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "guard-opens-local-routes",
         "A local route is open to this machine only.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         'or (rule.needs == "local" and _is_from_here(scope))',
         'or rule.needs == "local"',
         (f"{GUARD}::test_a_local_route_is_open_on_this_machine_only",),
@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "answer-before-the-trail",
         "Nobody is told of an operation that the audit trail does not hold.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         "self._is_unknown = True",
         "self._is_unknown = False",
         (f"{GUARD}::test_nobody_is_told_of_what_the_trail_does_not_know",),
@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "two-keys-guessed",
         "Of two different keys in one request neither counts.",
-        "serving/access/guard.py",
+        "serving/web/http/authentication.py",
         "if access is not None and len(shown) == 1 else None",
         "if access is not None and shown else None",
         (f"{GUARD}::test_the_same_key_in_both_headers_is_one_key_and_two_keys_are_none",),

@@ -12,7 +12,7 @@ MUTANTS = (
     Mutant(
         "drain-lets-damaged-rows-in",
         "A logged forecast that does not fit its seal never reaches the lake.",
-        "serving/stored/draining.py",
+        "serving/forecast_log/draining.py",
         "verdicts = [(row, verify(row)) for row in rows]",
         'verdicts = [(row, verify(row)._replace(fault="")) for row in rows]',
         (f"{QUARANTINE}::test_a_flipped_bit_on_the_disk_is_noticed_and_stops_no_other_row",),
@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         "drain-drops-refused-rows",
         "A logged forecast that is not let into the lake is kept in quarantine with the reason.",
-        "serving/stored/draining.py",
+        "serving/forecast_log/draining.py",
         "    quarantine.put(configured, file, refused)\n",
         "",
         (f"{QUARANTINE}::test_a_flipped_bit_on_the_disk_is_noticed_and_stops_no_other_row",),
@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         "drain-ignores-seal-of-row",
         "Every bit of a logged row is covered by the seal of its receipt.",
-        "serving/stored/verifying.py",
+        "serving/forecast_log/verifying.py",
         'if receipt["row"] != row_digest(row):',
         "if False:",
         (f"{QUARANTINE}::test_every_bit_of_row_answer_and_receipt_is_covered",),
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "prune-without-asking-the-lake",
         "A forecast leaves the log only where the lake holds it.",
-        "serving/stored/pruning.py",
+        "serving/forecast_log/pruning.py",
         "held = _held(lake, stored)",
         "held = {row.forecast_id for row in stored}",
         (f"{PRUNING}::test_a_row_that_the_lake_does_not_hold_waits_again_instead_of_being_deleted",),
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "prune-loses-receipts",
         "A forecast leaves the log only where the lake holds its receipt, too.",
-        "serving/stored/pruning.py",
+        "serving/forecast_log/pruning.py",
         "if row.forecast_id in forecasts and (row.forecast_id in receipts or not row.has_receipt)",
         "if row.forecast_id in forecasts",
         (f"{PRUNING}::test_a_row_that_the_lake_does_not_hold_waits_again_instead_of_being_deleted",),
@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "withdrawn-forecast-still-read",
         "A withdrawn forecast is part of no figure.",
-        "lake/withdrawals.py",
+        "lake/store/withdrawals.py",
         "if not spec.withdrawable or not lake.exists(FORECAST_DECISIONS):",
         "if True:",
         (f"{DAMAGED}::test_a_withdrawn_forecast_is_out_of_every_figure_also_after_its_outcome",),
@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         "drain-not-on-the-chain",
         "What was drained is written down on the audit chain.",
-        "serving/stored/draining.py",
+        "serving/forecast_log/draining.py",
         "    drain_digest.record(lake, rows, receipts)\n",
         "",
         (f"{DIGEST}::test_each_drain_leaves_a_row_on_the_audit_chain",),
@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant(
         "answer-not-derived",
         "A replay derives the answer from row and receipt, and names every field that differs.",
-        "serving/receipts/answered.py",
+        "serving/replay/answered.py",
         "    if not (isinstance(derived, dict) and isinstance(sent, dict)):\n        if derived != sent:",
         "    if not (isinstance(derived, dict) and isinstance(sent, dict)):\n        if not sent:",
         (f"{FORGED}::test_every_field_of_an_answer_is_compared",),

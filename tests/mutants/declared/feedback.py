@@ -12,7 +12,7 @@ MUTANTS = (
     Mutant(
         "replay-restated-reference",
         "A bar or regime that was restated later is no reference of an earlier replay.",
-        "serving/feedback/replay.py",
+        "serving/backfill/walk_forward.py",
         'rows.filter(pl.col("known_time") <= pl.col("event_time"))',
         "rows",
         (f"{REPLAY}::test_a_bar_or_regime_restated_later_is_no_reference_of_an_earlier_session",),
@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         "replay-restated-features",
         "A replay of a session uses features as they were known at its close.",
-        "serving/feedback/replay.py",
+        "serving/backfill/walk_forward.py",
         'pl.col("known_time") <= session, pl.col("event_time").is_between(session - LOOKBACK, session)',
         'pl.col("event_time").is_between(session - LOOKBACK, session)',
         (f"{REPLAY}::test_a_restatement_is_not_used_before_it_was_known",),
@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         "replay-by-a-model-that-knows",
         "A model never replays a session within what it was trained on.",
-        "serving/feedback/replay.py",
+        "serving/backfill/walk_forward.py",
         "if until >= first:",
         "if False:",
         (f"{REPLAY}::test_a_model_that_knows_the_answer_is_refused",),
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "outcome-too-early",
         "A forecast is judged only by a label that is known.",
-        "serving/feedback/outcomes.py",
+        "serving/outcomes/maturing.py",
         'known = lake.read(LABELS, where=pl.col("known_time") <= clock.now())',
         "known = lake.read(LABELS)",
         (f"{OUTCOMES}::test_each_matured_forecast_has_one_outcome_and_none_is_early",),
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "outcome-judged-twice",
         "A forecast has one outcome, by the label as it was first known.",
-        "serving/feedback/outcomes.py",
+        "serving/outcomes/maturing.py",
         'keep="first", maintain_order=True)',
         'keep="last", maintain_order=True)',
         (f"{OUTCOMES}::test_a_label_restated_later_changes_no_outcome",),
@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "calibration-sign",
         "A band that too many outcomes fall beyond is widened.",
-        "serving/feedback/conformal.py",
+        "serving/calibration/conformal.py",
         "moved = share * (beyond - TAIL)",
         "moved = share * (TAIL - beyond)",
         (f"{CONFORMAL}::test_each_tail_of_each_common_regime_holds_what_was_promised",),
@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         "calibration-level",
         "A tenth of outcomes fall beyond each side of a calibrated band.",
-        "serving/feedback/conformal.py",
+        "serving/calibration/conformal.py",
         "moved = share * (beyond - TAIL)",
         "moved = share * (beyond - 2 * TAIL)",
         (f"{CONFORMAL}::test_each_tail_of_each_common_regime_holds_what_was_promised",),
@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(
         "calibration-sees-the-future",
         "Calibration at a close learns from outcomes known by then.",
-        "serving/feedback/conformal.py",
+        "serving/calibration/conformal.py",
         'order = np.argsort(panel.known, kind="stable")\n    edges = np.searchsorted(panel.known[order],',
         'order = np.argsort(panel.session, kind="stable")\n    edges = np.searchsorted(panel.session[order],',
         (f"{CONFORMAL}::test_outcomes_that_were_not_known_yet_change_nothing",),
@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "evidence-without-threshold",
         "Learnt weights are in force only after evidence of 1 / alpha.",
-        "serving/feedback/selection.py",
+        "serving/strategies/selection.py",
         "self.is_proven = e_value >= (1.0 if self.is_proven else 1 / self.rule.alpha)",
         "self.is_proven = e_value >= 1.0",
         (f"{SELECTION}::test_on_noise_equal_weights_are_left_in_at_most_one_world_of_twenty",),
@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant(
         "evidence-unclipped",
         "A bet loses or wins at most its stake, however large a gain is.",
-        "serving/feedback/evidence.py",
+        "serving/evidence/posterior.py",
         "clipped = min(max(gain, -self._largest), self._largest) / self._largest",
         "clipped = min(max(gain, -self._largest), 2 * self._largest) / self._largest",
         ("tests/test_serving_feedback/test_evidence.py::test_the_bet_is_settled_as_worked_by_hand",),
@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant(
         "selection-sees-the-future",
         "A selection uses a return from the close at which it was known.",
-        "serving/feedback/selection.py",
+        "serving/strategies/selection.py",
         "while self.settled < before and self.returns.known[self.settled] <= close:",
         "while self.settled < before:",
         (f"{SELECTION}::test_a_return_that_is_known_late_is_used_late",),
@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "selection-review-sees-all-returns",
         "A review learns from sessions that were settled before it.",
-        "serving/feedback/selection.py",
+        "serving/strategies/selection.py",
         "regime[: self.settled])\n        net = self.returns.net[: self.settled]\n",
         "regime)\n        net = self.returns.net\n",
         (f"{SELECTION}::test_cutting_off_or_changing_the_future_changes_nothing_earlier",),
@@ -140,7 +140,7 @@ MUTANTS = (
     Mutant(
         "drift-of-independent-sessions",
         "Drift is not reported where sessions merely resemble their neighbours.",
-        "serving/feedback/drift_statistics.py",
+        "serving/drift/statistics.py",
         "ratio = _variance_of_mean(len(current), memory) / _variance_of_mean(block, memory)",
         "ratio = 1 / len(current)",
         ("tests/test_serving_feedback/test_drift.py::test_no_drift_raises_no_more_alarms_than_declared",),
@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "drift-uncorrected",
         "The chance of a false alarm is kept over all aspects of a report.",
-        "serving/feedback/drift_statistics.py",
+        "serving/drift/statistics.py",
         "np.asarray(p_values)[order] * remaining)",
         "np.asarray(p_values)[order])",
         ("tests/test_serving_feedback/test_drift.py::test_holm_is_as_in_the_textbook",),

@@ -6,7 +6,7 @@ MUTANTS = (
     Mutant(
         "expired-input-forecast",
         "A row past its time to live is no input of a forecast.",
-        "serving/rows.py",
+        "serving/predict/rows.py",
         "elif batch.expired[i]:",
         "elif False:",
         ("tests/test_serving/test_rows.py::test_a_row_past_its_time_to_live_is_no_input_of_a_forecast",),
@@ -14,7 +14,7 @@ MUTANTS = (
     Mutant(
         "model-given-nan",
         "A model is never given a number that is not finite.",
-        "serving/runtime/base.py",
+        "serving/engines/base.py",
         "if not np.isfinite(x).all():",
         "if False:",
         ("tests/test_serving/test_engine_checks.py::test_a_number_that_is_not_finite_never_reaches_a_model",),
@@ -22,7 +22,7 @@ MUTANTS = (
     Mutant(
         "answer-of-nan",
         "An answer with a number that is not finite is no forecast.",
-        "serving/runtime/base.py",
+        "serving/engines/base.py",
         "if not np.isfinite(y).all():",
         "if False:",
         ("tests/test_serving/test_engine_checks.py::test_an_answer_that_is_not_finite_is_no_forecast",),
@@ -30,7 +30,7 @@ MUTANTS = (
     Mutant(
         "quantiles-out-of-order",
         "An answer whose quantiles are out of order is no forecast.",
-        "serving/runtime/base.py",
+        "serving/engines/base.py",
         "if is_falling.any():",
         "if False:",
         ("tests/test_serving/test_engine_checks.py::test_quantiles_out_of_order_are_no_forecast",),
@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "blend-ignores-weights",
         "A blend weighs each model by the weight of its strategy.",
-        "serving/blend.py",
+        "serving/forecasts/blend.py",
         "np.stack([given[name] for name in names])",
         "np.stack([np.full_like(given[name], 1 / len(names)) for name in names])",
         ("tests/test_serving/test_blend.py::test_weights_may_differ_by_window",),
@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(
         "blend-leaves-models-out",
         "A model with a weight and no prediction is an error, never left out.",
-        "serving/blend.py",
+        "serving/forecasts/blend.py",
         "    if missing:\n",
         "    if False:\n",
         ("tests/test_serving/test_blend.py::test_a_weighted_model_without_a_prediction_is_not_left_out",),
@@ -54,7 +54,7 @@ MUTANTS = (
     Mutant(
         "blend-of-any-weights",
         "Weights that do not sum to one are refused.",
-        "serving/blend.py",
+        "serving/forecasts/blend.py",
         "if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or",
         "if",
         ("tests/test_serving/test_blend.py::test_weights_that_are_no_weights_are_refused",),
@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "band-narrowed-crosses-median",
         "Calibration keeps ordered quantiles ordered.",
-        "serving/calibration.py",
+        "serving/calibration/corrections.py",
         "p50 + sign * factor * half",
         "p50 - sign * factor * half",
         ("tests/test_serving/test_calibration.py::test_ordered_quantiles_stay_ordered_and_the_median_stays",),
@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "log-takes-nan",
         "A number that is not finite never reaches the forecast log.",
-        "serving/stored/forecast_log.py",
+        "serving/forecast_log/writing.py",
         "allow_nan=False",
         "allow_nan=True",
         ("tests/test_serving/test_forecast_log.py::test_what_is_no_number_never_reaches_the_log",),
@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(
         "log-not-on-disk",
         "A logged forecast is on disk before it is answered.",
-        "serving/stored/log_files.py",
+        "serving/forecast_log/log_files.py",
         '"PRAGMA synchronous = FULL"',
         '"PRAGMA synchronous = NORMAL"',
         ("tests/test_serving/test_forecast_log.py::test_it_flushes_to_disk_on_every_commit",),
@@ -86,7 +86,7 @@ MUTANTS = (
     Mutant(
         "drain-doubles",
         "A forecast that is drained twice is in the table once.",
-        "serving/stored/draining.py",
+        "serving/forecast_log/draining.py",
         "lake.merge(FORECASTS, rows).added",
         "lake.append(FORECASTS, rows, batch_id=str(time.time_ns())).added",
         ("tests/test_serving/test_forecast_log.py::test_a_drain_killed_between_merge_and_mark_doubles_nothing",),
@@ -94,7 +94,7 @@ MUTANTS = (
     Mutant(
         "body-with-a-key-twice",
         "A JSON body that holds a key twice is refused.",
-        "serving/http/strict_json.py",
+        "serving/web/http/strict_json.py",
         "if name in seen:",
         "if False:",
         ("tests/test_serving/test_strict_json.py::test_what_the_parser_would_let_pass_is_named",),
@@ -102,7 +102,7 @@ MUTANTS = (
     Mutant(
         "receipt-seal-unchecked",
         "A receipt that was altered after it was sealed is found.",
-        "serving/receipts/cases.py",
+        "serving/replay/cases.py",
         "if not is_intact(content, seal):",
         "if False:",
         ("tests/test_serving/test_receipt_edits.py",),
@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "receipt-row-unchecked",
         "A forecast row that was altered after it was sealed is found.",
-        "serving/receipts/cases.py",
+        "serving/replay/cases.py",
         "if row_digest(case.row) != case.receipt.row:",
         "if False:",
         ("tests/test_serving/test_receipt_edits.py",),
@@ -118,7 +118,7 @@ MUTANTS = (
     Mutant(
         "receipt-feature-hash-unchecked",
         "A replay holds the model input to the hash that was answered.",
-        "serving/receipts/recompute.py",
+        "serving/replay/recompute.py",
         'if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:',
         "if False:",
         ("tests/test_serving/test_receipt_edits.py",),

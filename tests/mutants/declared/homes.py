@@ -11,7 +11,7 @@ MUTANTS = (
     Mutant(
         "data-file-unverified",
         "Rows of a data file whose bytes changed since they were written are refused.",
-        "lake/digests.py",
+        "lake/store/digests.py",
         "    if wrong:\n        path, found",
         "    if False:\n        path, found",
         (f"{DIGESTS}::test_every_way_to_read_refuses_a_flipped_bit",),
@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant(
         "lost-commit-unnoticed",
         "A table whose log lost its newest entry is refused.",
-        "lake/snapshots.py",
+        "lake/store/snapshots.py",
         "commits.require_whole(self._folder, since, snapshot.version)",
         "pass",
         (f"{DIGESTS}::test_a_log_that_lost_its_newest_entry_is_refused_and_named",),
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "altered-log-unnoticed",
         "A table whose log was altered is refused.",
-        "lake/commits.py",
+        "lake/store/commits.py",
         "for file in altered(folder, known, range(first, version + 1)):",
         "for file in altered(folder, known, range(0)):",
         (f"{DIGESTS}::test_a_flipped_bit_of_the_log_is_refused_and_repaired",),
@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant(
         "turns-not-taken",
         "Two jobs are never at work in one home at once.",
-        "lake/turns.py",
+        "lake/disk/turns.py",
         "FileLock(home / LOCK, thread_local=False)",
         'FileLock(home / f"{os.getpid()}.{LOCK}", thread_local=False)',
         ("tests/test_lake/test_turns.py::test_the_second_says_who_is_at_work_and_takes_its_turn",),
@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant(
         "new-files-open-to-others",
         "Files and folders of a home are closed to other users when they are made.",
-        "lake/private.py",
+        "lake/disk/private.py",
         "os.umask(OTHERS)",
         "os.umask(0o022)",
         (f"{PRIVATE}::test_a_home_that_the_commands_make_is_closed",),
@@ -51,7 +51,7 @@ MUTANTS = (
     Mutant(
         "old-home-stays-open",
         "What other users may enter of a home that was made before is closed.",
-        "lake/private.py",
+        "lake/disk/private.py",
         "sum(_close(path, mine) for top in tops for path in _all(top))",
         "sum(_close(path, mine) for top in tops for path in _all(top)[:0])",
         (f"{PRIVATE}::test_an_old_home_is_closed_once_with_one_line",),
@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant(
         "restored-unverified",
         "A backup with an altered content is never restored.",
-        "lake/backup/restoring.py",
+        "lake/care/backup/restoring.py",
         'return "" if found == digest else',
         'return "" if found else',
         (f"{BACKUP}::test_a_damaged_content_is_named_and_nothing_is_restored",),
@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(
         "manifest-unsealed",
         "A backup whose manifest was edited is refused.",
-        "lake/backup/manifest.py",
+        "lake/care/backup/manifest.py",
         "if not manifest.is_sealed() or manifest.id != backup_id:",
         "if manifest.id != backup_id:",
         (f"{BACKUP}::test_an_edited_manifest_is_refused_and_the_others_are_still_listed",),
@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "backup-leaves-the-home",
         "No file of a backup is written outside the home that is restored.",
-        "lake/backup/manifest.py",
+        "lake/care/backup/manifest.py",
         'if not parts or PurePosixPath(path).is_absolute() or ".." in parts:',
         "if not parts:",
         (f"{BACKUP}::test_a_path_that_leaves_the_home_is_refused_though_it_is_sealed",),
@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "backup-copies-logs-last",
         "A forecast that is drained during a backup is in the backup's log or in its tables.",
-        "lake/backup/contents.py",
+        "lake/care/backup/contents.py",
         'LATER = ("dagster/*",',
         'LATER = ("forecast_log*.sqlite", "dagster/*",',
         ("tests/test_lake/test_backup_meanwhile.py::test_copying_tables_before_the_logs_would_lose_forecasts",),
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "doctor-passes-over-clocks",
         "The doctor names a damaged market clock with a remedy that ends it.",
-        "dagster_project/health/__init__.py",
+        "dagster_project/checks/health/__init__.py",
         '    Check("market clock", market_clock.market_clock),\n',
         "",
         (f"{DOCTOR}::test_several_damages_are_all_named_and_a_check_that_fails_stops_no_other",),

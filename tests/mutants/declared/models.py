@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "bundle-digest-unchecked",
         "A model file with another digest than its signature is never loaded.",
-        "serving/models/bundles.py",
+        "serving/engines/bundles.py",
         "if found != signature.digest:",
         "if False:",
         ("tests/test_serving/test_bundles.py::test_one_changed_byte_is_refused_before_the_file_is_parsed",),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "bundle-proof-unchecked",
         "A model whose proof of parity proves too little is never loaded.",
-        "serving/models/bundles.py",
+        "serving/engines/bundles.py",
         "        parity.require(signature)\n",
         "",
         ("tests/test_serving/test_bundles.py::test_a_proof_that_proves_too_little_is_refused_with_the_reason",),
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "bundle-exchanged-after-promotion",
         "A placed model with another digest than the registry's is never loaded.",
-        "serving/models/bundles.py",
+        "serving/engines/bundles.py",
         "if release.digest not in {None, bundle.digest}:",
         "if False:",
         ("tests/test_serving/test_bundles.py::test_a_placed_version_is_held_to_the_digest_of_the_registry",),

@@ -6,13 +6,13 @@ SEALS = "tests/test_feature_repo/test_seals.py"
 DAMAGE = "tests/test_feature_repo/test_online_damage.py"
 WRONG_VALUE = f"{DAMAGE}::test_a_value_that_is_not_what_was_stored_is_noticed_flagged_counted_and_mended"
 CLOSED = "tests/test_feature_repo/test_redis_server_closed.py"
-CONFIGURATION = "feature_repo/redis_server/configuration.py"
+CONFIGURATION = "feature_repo/online/redis_server/configuration.py"
 
 MUTANTS = (
     Mutant(
         "seal-accepts-anything",
         "A value of the online store whose seal does not fit it is not served.",
-        "feature_repo/seals.py",
+        "feature_repo/online/seals.py",
         "and compare_digest(self._seal(name, memoryview(value)[:-SEAL_BYTES]), value[-SEAL_BYTES:])",
         "and bool(self._seal(name, memoryview(value)[:-SEAL_BYTES]))",
         (f"{SEALS}::test_a_seal_fits_one_key_one_name_and_one_content",),
@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         "seal-fits-any-name",
         "A value of the online store in the place of another is not served.",
-        "feature_repo/seals.py",
+        "feature_repo/online/seals.py",
         'len(encoded).to_bytes(4, "little") + encoded, digest_size',
         'len(encoded[:0]).to_bytes(4, "little"), digest_size',
         (f"{SEALS}::test_a_seal_fits_one_key_one_name_and_one_content",),
@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         "online-replay-unchecked",
         "An older value of the online store, though sealed, is not served in the place of the newest.",
-        "feature_repo/online_verification.py",
+        "feature_repo/online/verification.py",
         "return loaded.generation is not None and loaded.generation.number == said.number",
         "return False",
         (f"{WRONG_VALUE}[the value of yesterday]",),
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "online-fallback-unchecked",
         "A server that came back from an old copy is not served.",
-        "feature_repo/online_verification.py",
+        "feature_repo/online/verification.py",
         "if loaded and loaded.generation and said.number < loaded.generation.number:",
         "if False:",
         (f"{DAMAGE}::test_what_is_lost_or_brought_back_is_noticed_flagged_and_mended[everything of yesterday]",),
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "online-never-repaired",
         "What a reader finds wrong in the online store is repaired from the tables.",
-        "feature_repo/online_source.py",
+        "feature_repo/online/source.py",
         "self._repairer.request(problem.keys)",
         "pass",
         (f"{DAMAGE}::test_a_value_for_somebody_whom_the_tables_do_not_know_is_removed",),
@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "online-key-open-to-others",
         "A key of the seals that other users may read is refused.",
-        "feature_repo/seals.py",
+        "feature_repo/online/seals.py",
         "if mode & 0o077:",
         "if False:",
         (f"{CLOSED}::test_a_key_file_that_is_no_secret_is_refused_and_named",),

@@ -22,7 +22,7 @@ MUTANTS = (
     Mutant(
         "ingest-forgets-its-stamp",
         "Each raw row is judged once; a stamp of other rules is not trusted.",
-        "lake/stamps.py",
+        "lake/store/watermarks.py",
         "if stamp.recipe != recipe or not all(",
         "if not all(",
         ("tests/test_lake/test_ingest_increments.py::test_a_stamp_that_cannot_be_trusted_costs_a_full_run",),
@@ -30,7 +30,7 @@ MUTANTS = (
     Mutant(
         "append-counts-twice",
         "A batch that is sent again adds nothing.",
-        "lake/store.py",
+        "lake/store/delta.py",
         "if is_stored:",
         "if False:",
         ("tests/test_lake/test_store.py::test_a_batch_counts_once",),
@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "merge-counts-twice",
         "Merging the same rows again adds nothing.",
-        "lake/store.py",
+        "lake/store/delta.py",
         "fresh = find_news(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)",
         "fresh = rows",
         ("tests/test_lake/test_store.py::test_merging_twice_equals_merging_once",),
@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(
         "merge-compares-in-order-of-arrival",
         "A version that arrives late is compared with what was known just before it.",
-        "lake/merging.py",
+        "lake/store/merge.py",
         'sort([*key, "known_time", "is_new"] if spec.restates',
         'sort([*key, "is_new", "known_time"] if spec.restates',
         ("tests/test_lake/test_store.py::test_a_late_version_counts_from_its_time_though_it_says_what_came_after",),
@@ -54,7 +54,7 @@ MUTANTS = (
     Mutant(
         "merge-takes-contradictions",
         "Rows of one key that contradict each other at one known time are refused.",
-        "lake/merging.py",
+        "lake/store/merge.py",
         "if clash.height:",
         "if False:",
         ("tests/test_lake/test_store.py::test_rows_that_contradict_each_other_are_refused",),
@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "read-as-of-sees-the-future",
         "A read as of an instant shows only rows known by then.",
-        "lake/store.py",
+        "lake/store/delta.py",
         'known = pl.col("known_time") <= require_utc(at)',
         "known = pl.lit(value=True)",
         ("tests/test_lake/test_store.py::test_reading_back_in_time_agrees_with_brute_force",),
@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "changes-count-compactions",
         "A compaction is no change: its rows are not read again as new.",
-        "lake/delta_log.py",
+        "lake/store/delta_log.py",
         'action for action in done if action.get("add", {}).get("dataChange")',
         'action for action in done if "add" in action',
         ("tests/test_lake/test_store_changes.py::test_a_compaction_adds_nothing_and_hides_nothing",),
@@ -118,7 +118,7 @@ MUTANTS = (
     Mutant(
         "commit-not-on-disk",
         "Log entry and folders are flushed to disk before a write reports success.",
-        "lake/store.py",
+        "lake/store/delta.py",
         "                    flush(path)\n",
         "                    pass\n",
         ("tests/test_lake/test_durability.py::test_every_file_and_folder_is_on_disk_before_success_is_said",),
@@ -126,7 +126,7 @@ MUTANTS = (
     Mutant(
         "small-file-not-on-disk",
         "A small file is flushed to disk before it takes the place of the old one.",
-        "lake/durable.py",
+        "lake/disk/durable.py",
         "        os.fsync(file.fileno())\n    fresh.replace(path)",
         "    fresh.replace(path)",
         ("tests/test_lake/test_small_files.py",),
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "vacuum-ignores-pins",
         "Vacuum keeps the files of table versions that a model or a forecast refers to.",
-        "lake/maintenance.py",
+        "lake/care/maintenance.py",
         "needed = _needed(folder, {*in_use, *_within(folder, cutoff)})",
         "needed = _needed(folder, {*_within(folder, cutoff)})",
         ("tests/test_lake/test_maintenance.py::test_after_forty_days_every_version_in_use_reads_the_same",),
@@ -142,7 +142,7 @@ MUTANTS = (
     Mutant(
         "log-clean-up-ignores-pins",
         "The clean-up of a log keeps the entries of versions in use.",
-        "lake/maintenance.py",
+        "lake/care/maintenance.py",
         "oldest = min({*in_use, *_within(folder, cutoff)} & {*delta_log.readable(folder)})",
         "oldest = min({*_within(folder, cutoff)} & {*delta_log.readable(folder)})",
         ("tests/test_lake/test_maintenance.py::test_after_forty_days_every_version_in_use_reads_the_same",),

@@ -17,10 +17,11 @@ from typing import Any
 
 import polars as pl
 
-from lake import files, maintenance, snapshots, store
+from lake import store
+from lake.care import maintenance
+from lake.sources.generated import FACTS
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.testing import FACTS
+from lake.store import Lake, files, snapshots
 
 TURN = datetime(2020, 12, 30, 21, tzinfo=UTC)  # so that two years, and so two files, are written
 

@@ -1,0 +1,53 @@
+"""The forecast log: files that SQLite cannot read, and forecasts that did not verify and wait for a decision."""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+
+from dagster_project.checks.health.finding import Finding
+from lake.settings import Settings
+
+MOST_ROWS = 1_000_000
+"""Waiting forecasts of one file that are verified: what a day at 1 M forecasts leaves."""
+DRAIN, LIST = "quantlake forecasts drain", "quantlake forecasts quarantine list"
+
+
+def files(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
+    """Look at the log of each process that answers, at the quarantine, and at damaged files that were moved aside."""
+    from serving.forecast_log.damage import LOOK_SECONDS, examine
+
+    looked = examine(configured, math.inf if is_deep else LOOK_SECONDS)
+    found = [Finding("damaged forecast log", path, f"it {what}. {remedy}", DRAIN) for path, what, remedy in looked]
+    return [*found, *_waiting(configured)] if is_deep and not found else found
+
+
+def _waiting(configured: Settings) -> Iterator[Finding]:
+    """Verify the forecasts that wait for the lake, as the next drain will; nothing is changed."""
+    from serving.forecast_log.draining import unread
+    from serving.forecast_log.log_files import log_paths, open_log
+    from serving.forecast_log.verifying import verify
+
+    for path in log_paths(configured):
+        with closing(open_log(path)) as connection:
+            faults = [
+                (row.sequence, verdict.fault) for row in unread(connection, MOST_ROWS) if (verdict := verify(row)).fault
+            ]
+        if faults:
+            sequence, fault = faults[0]
+            meaning = (
+                f"{len(faults)} forecasts that wait for the lake do not verify, the first with sequence {sequence}: "
+                f"{fault}. The next drain puts them into quarantine and lets the others in"
+            )
+            yield Finding("damaged forecast", path, meaning, DRAIN)
+
+
+def quarantined(configured: Settings) -> list[Finding]:
+    """Look at the forecasts that the drain did not let into the lake."""
+    from serving.forecast_log.quarantine import listing, quarantine_path
+
+    path = quarantine_path(configured)
+    waiting = len(listing(configured, "waiting")) if path.exists() else 0
+    if not waiting:
+        return []
+    meaning = f"{waiting} logged forecasts did not verify at the drain and wait for a decision; no other one waits"
+    return [Finding("quarantined forecasts", path, meaning, LIST, is_damage=False)]

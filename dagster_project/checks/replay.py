@@ -1,0 +1,33 @@
+"""Forecasts made again from the tables as they stood: while one of a sample differs, nothing is learned from them."""
+
+import dagster as dg
+
+from dagster_project.reports import metadata_of
+from dagster_project.resources import Platform
+
+CHECK = "forecasts_replay_equal"
+
+
+@dg.asset(
+    group_name="serving",
+    deps=["forecasts"],
+    kinds={"onnx", "delta"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            CHECK, asset="replayed_forecasts", blocking=True, description="Each of a sample comes out as it is stored."
+        )
+    ],
+)
+def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
+    """A seeded sample of the newest forecasts, made again and compared with what is stored."""
+    from serving.replay.nightly import judge_sample
+
+    report = judge_sample(platform.lake, platform.settings, platform.clock)
+    said = report.details
+    passed = dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not said["faults"],
+        description=said["said"],
+        metadata={name: dg.MetadataValue.json(said[name]) for name in ("verdicts", "faults")},
+    )
+    return dg.MaterializeResult(metadata=metadata_of(report), check_results=[passed])

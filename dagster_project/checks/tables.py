@@ -1,0 +1,53 @@
+"""Asset checks: a table that fails its expectations stops everything downstream of it."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from dagster_project.reports import plain
+from dagster_project.resources import Platform
+from feature_repo.catalog import GROUPS
+
+CAUSAL = (*(group.table.name for group in GROUPS), "labels", "regimes")
+"""Tables whose rows must follow from what was known then."""
+GATED = (
+    "raw_bars",
+    "bars",
+    "actions",
+    *CAUSAL,
+    "model_windows",
+    "forecasts",
+    "outcomes",
+)
+
+
+def _expectations_hold(table: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=table, name="expectations_hold", blocking=True, description=f"Suite derived from the spec of {table}."
+    )
+    def check(platform: Platform) -> dg.AssetCheckResult:
+        from feature_repo.catalog import spec_of
+        from feature_repo.materialize.expectations import check_features
+
+        findings = check_features(platform.lake, spec_of(table), platform.clock.now())
+        return dg.AssetCheckResult(
+            passed=findings.success, metadata={"findings": dg.MetadataValue.json(plain(findings.results))}
+        )
+
+    return check
+
+
+def table_checks(tables: Iterable[str] = GATED) -> list[dg.AssetChecksDefinition]:
+    """One blocking check per gated table."""
+    return [_expectations_hold(table) for table in tables]
+
+
+@dg.asset_check(asset="quarantine", description="Rows refused so far; they never block the good ones.")
+def few_rows_refused(platform: Platform) -> dg.AssetCheckResult:
+    """Warn when more than one raw row in a hundred was refused."""
+    from lake.tables import QUARANTINE, RAW_BARS
+
+    refused, raw = (platform.lake.report(spec).rows for spec in (QUARANTINE, RAW_BARS))
+    return dg.AssetCheckResult(
+        passed=refused <= raw / 100, severity=dg.AssetCheckSeverity.WARN, metadata={"refused": refused, "raw_rows": raw}
+    )

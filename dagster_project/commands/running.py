@@ -1,0 +1,46 @@
+"""Run the asset graph in this process, with progress on the terminal."""
+
+import os
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dagster_project.commands.dagster_home import prepare_home
+from lake.errors import QuantlakeError
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+
+class RunFailedError(QuantlakeError):
+    """A run of the asset graph did not finish; what failed was said while it ran."""
+
+
+def run_job(name: str, settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    """Run a job to its end and leave the run in the Dagster UI.
+
+    Parameters
+    ----------
+    name
+        ``everything`` or ``daily_update``.
+    tags
+        Years to run for, see `dagster_project.partitions`.
+
+    Raises
+    ------
+    RunFailedError
+        If a step or a blocking check failed; nothing downstream of it was made.
+    """
+    os.environ.update(prepare_home(settings))
+    from dagster_project.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(name).execute_in_process(
+            instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+        )
+    if not result.success:
+        raise RunFailedError(
+            f"The run '{name}' failed at the step marked above; nothing downstream of it was changed. "
+            f"See run {result.run_id} in the Dagster UI (make ui)."
+        )
+    return result

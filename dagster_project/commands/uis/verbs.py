@@ -1,0 +1,86 @@
+"""The web UIs as verbs that run until Ctrl-C: Dagster, MLflow, Jupyter."""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_project.commands.dagster_home import prepare_home
+from dagster_project.commands.processes import child, heed_signals
+from dagster_project.commands.servers import LOOPBACK, running_server, until_interrupt
+from dagster_project.commands.uis.credentials import VARIABLE, api_key, key_file, link_secret
+from dagster_project.commands.uis.kernel import write_spec
+from dagster_project.commands.uis.private_folder import socket_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lake.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
+TIED = (sys.executable, "-m", "dagster_project.commands.uis.tied")
+
+
+def ui(settings: "Settings", console: "Console", port: int = UI_PORT) -> None:
+    """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
+    from feature_repo.online.redis_server import running_redis
+
+    heed_signals()
+    console.print("Starting the Dagster UI ...")
+    # Code servers make their unix sockets in TMPDIR, where nobody else may reach them: they run what they are told.
+    home = prepare_home(settings) | {"TMPDIR": str(socket_folder(settings))}
+    secret = _secret(settings)
+    served = [sys.executable, "-m", "dagster_project.commands.uis.dagster_ui", str(port)]
+    daemon = [*TIED, "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
+    with (
+        running_redis(settings),
+        running_server("ui", served, home | {VARIABLE: secret}, settings, port, "/server_info") as (address, process),
+        child(daemon, home, settings.home / "logs" / "daemon.log") as beside,
+    ):
+        _show(console, "The Dagster UI", address, secret, settings)
+        until_interrupt(console, process, beside)
+
+
+def mlflow(settings: "Settings", console: "Console", port: int = MLFLOW_PORT) -> None:
+    """Show MLflow's tracking UI until Ctrl-C."""
+    heed_signals()
+    console.print("Starting MLflow ...")
+    secret = _secret(settings)
+    command = [sys.executable, "-m", "dagster_project.commands.uis.mlflow_ui", str(port)]
+    environment = {"QUANTLAKE_HOME": str(settings.home), VARIABLE: secret}
+    with running_server("mlflow", command, environment, settings, port, "/health") as (address, process):
+        _show(console, "MLflow", address, secret, settings)
+        until_interrupt(console, process)
+
+
+def lab(settings: "Settings", console: "Console", port: int = LAB_PORT) -> None:
+    """Open Jupyter on the notebooks until Ctrl-C."""
+    heed_signals()
+    console.print("Starting Jupyter ...")
+    command = [*TIED, "jupyterlab", "--no-browser", f"--ip={LOOPBACK}", f"--port={port}", "--allow-root"]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
+    # Other hosts are refused, and kernels are asked over unix sockets: whoever reaches a kernel's port runs code.
+    command += ["--ServerApp.allow_remote_access=False", "--KernelManager.transport=ipc"]
+    write_spec(specs := settings.home / "run" / "jupyter")
+    token = secrets.token_urlsafe(24)
+    home = {
+        "QUANTLAKE_HOME": str(settings.home),
+        "JUPYTER_TOKEN": token,  # in the environment: arguments are visible to every user
+        "JUPYTER_RUNTIME_DIR": str(socket_folder(settings)),
+        "JUPYTER_PATH": str(specs),
+    }
+    with running_server("jupyter", command, home, settings, port, "/lab") as (address, process):
+        console.print(f"Jupyter is at [bold]{address}/lab?token={token}[/bold].")
+        until_interrupt(console, process)
+
+
+def _secret(settings: "Settings") -> str:
+    """A new secret for the link; the key for programs is made beside it, or refused, before anything starts."""
+    api_key(settings)
+    return link_secret()
+
+
+def _show(console: "Console", name: str, address: str, secret: str, settings: "Settings") -> None:
+    console.print(f"{name} is at [bold]{address}/?token={secret}[/bold]. The link logs one browser in, once.")
+    console.print(f"Programs of yours send 'Authorization: Bearer KEY' with the key in {key_file(settings)}.")

@@ -1,0 +1,1 @@
+"""Feast over the lake: offline and online store, registry, views, services."""

@@ -1,0 +1,35 @@
+"""Feature services: one per model signature for a request, one for the training of that signature, one per group."""
+
+from feast import FeatureService
+
+from feature_repo.catalog import GROUPS
+from feature_repo.feast_store.views import calibration, features, regime, strategy, window
+from feature_repo.targets.windows import FORECAST_V1
+
+TRAINING = "_training"
+
+forecast_v1 = FeatureService(
+    name=FORECAST_V1.name,
+    features=[
+        window[["window", "reference_price", "feature_hash", "table_versions"]],
+        regime[["regime"]],
+        strategy[["selected_strategy", "strategies", "weights", "confidence"]],
+        calibration[["regimes", "horizons", "lower", "upper", "trust", "sessions"]],
+    ],
+    description="What one forecast request reads: model input, regime, and the strategy and calibration in force",
+)
+forecast_v1_training = FeatureService(
+    name=FORECAST_V1.name + TRAINING,
+    features=[features["technical"][list(FORECAST_V1.features)]],
+    description="What models of this signature are trained on, session by session",
+)
+groups_training = tuple(
+    FeatureService(
+        name=group.name + TRAINING,
+        features=[features[group.name][[feature.name for feature in group]]],
+        description=f"Every feature of the group '{group.name}', session by session",
+    )
+    for group in GROUPS
+)
+
+SERVICES = (forecast_v1, forecast_v1_training, *groups_training)

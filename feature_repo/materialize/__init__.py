@@ -1,0 +1,1 @@
+"""Feature tables brought up to date: only what changed is computed again."""

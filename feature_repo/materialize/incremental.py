@@ -1,0 +1,194 @@
+"""What an update of the features must compute again, and the bars it must read for that. Reads; writes nothing.
+
+A bar that is new, late or restated touches the rows of its symbol from its own close on; a bar of the index touches
+the rows of every symbol from its close on. Each row is computed from the bars of its symbol that its features reach
+back to (`FeatureGroup.warm_up`, after which a recursion has forgotten its start to a relative 1e-9) and from the whole
+index. Symbols with unknown values among these bars are read whole, because a recursion that passes values over
+remembers longer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from feature_repo.engines.panel import bar_columns, compute_group
+from feature_repo.materialize.recent_rows import BAR_TAIL, Place, Tail, ranges, tail_of
+from feature_repo.spec import Feature, FeatureGroup
+from lake.store import Lake
+from lake.store.look_back import KEY
+from lake.store.merge import newest_known
+from lake.store.watermarks import Seen
+from lake.tables import BARS
+from lake.universe import MARKET
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+NEARLY = 0.7
+"""Features that need this part of the bars of others are computed over the same ones."""
+STILL = 60
+"""Bars without a move after which a recursion has lost the digits of what moved before."""
+VALUES_AT_ONCE = 40_000_000
+"""Feature values held in memory at a time; more are computed in chunks of symbols."""
+
+
+def touched_from(lake: Lake, changed: pl.DataFrame, read: Seen, *, market: str = MARKET) -> pl.DataFrame:
+    """Return ``symbol, first``: the earliest close of each symbol whose features the changed bars touch.
+
+    Parameters
+    ----------
+    changed
+        Bars that are new or became known.
+    read
+        Version of `bars` and instant of the run.
+    """
+    first = changed.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+    index = first.filter(pl.col("symbol") == market)["first"]
+    own = first.filter(pl.col("symbol") != market)
+    if index.is_empty():
+        return own.sort("symbol")
+    since: datetime = index.item()
+    known = pl.col("known_time") <= read.now
+    rows = lake.scan(BARS, version=read.version).filter(
+        known, pl.col("event_time") >= since, pl.col("symbol") != market
+    )
+    moved = rows.group_by("symbol").agg(pl.col("event_time").min().alias("first")).collect()
+    return pl.concat([own, moved]).group_by("symbol").agg(pl.col("first").min()).sort("symbol")
+
+
+def recompute(
+    lake: Lake,
+    group: FeatureGroup,
+    first: pl.DataFrame,
+    read: Seen,
+    *,
+    market: str = MARKET,
+    values_at_once: int = VALUES_AT_ONCE,
+) -> Iterator[pl.DataFrame]:
+    """Compute the rows of a group from each symbol's instant on, in chunks of symbols.
+
+    Yields
+    ------
+    pl.DataFrame
+        In the columns of the group's table. `known_time` is the latest among all bars of the symbol and of the index
+        up to the row, those that were not read again included.
+    """
+    place = Place.of(lake, read)
+    index = _read_index(place, market)
+    known = _known_before(lake, first, read)
+    by_reach = _by_reach(group)
+    widest = max(len(BAR_TAIL) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
+    for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
+        tail = tail_of(place, chunk, group.warm_up)
+        partly = pl.concat([_partly_unknown(tail, chunk, group), _standing_still(tail, chunk, group)]).unique()
+        plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
+        rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
+        if partly.len():
+            rest = _compute_from_the_start(lake, chunk, partly, index, group, read)
+            rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)]).sort(
+                "symbol", "event_time"
+            )
+        rows = rows.join(known, on="symbol", how="left", maintain_order="left").with_columns(
+            pl.max_horizontal("known_time", "known_before").alias("known_time")
+        )
+        yield rows.select(group.table.names)
+
+
+def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
+    """Features of a group by how many bars they need: what looks back a week is not computed over two years."""
+    reaches: dict[int, list[Feature]] = {}
+    for feature in sorted(group.features, key=lambda feature: -feature.warm_up):
+        near = [reach for reach in reaches if feature.warm_up > NEARLY * reach]
+        reaches.setdefault(min(near, default=feature.warm_up), []).append(feature)
+    return reaches
+
+
+def _compute_tails(
+    tail: Tail, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
+) -> pl.DataFrame:
+    """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
+    start, at, end = tail.span(first)
+    size = end - at
+    parts = []
+    for reach, features in by_reach.items():
+        columns = bar_columns(features)
+        bars = tail.around(first, reach, columns)
+        panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
+        computed = compute_group(panel, features, market=market)
+        upto = np.cumsum(end - np.maximum(start, at - reach))
+        parts.append(computed[ranges(upto - size, upto)])
+    keys = parts[0].select("symbol", "event_time")
+    # The widest of them has seen the most bars, so it knows best when the row could be known.
+    known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
+    values = [part.drop(KEY) for part in parts]
+    return pl.concat([keys, known.alias("known_time").to_frame(), *values], how="horizontal")
+
+
+def _compute_from_the_start(
+    lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Seen
+) -> pl.DataFrame:
+    columns = bar_columns(group)
+    own = _known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
+    rows = compute_group(pl.concat([newest_known(own), index.select(columns)]), group)
+    rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
+    return rows.drop("first")
+
+
+def compute_whole(
+    lake: Lake, group: FeatureGroup, read: Seen, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
+) -> Iterator[pl.DataFrame]:
+    """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
+    index = _read_index(Place.of(lake, read), market)
+    own = _known_bars(lake, read).filter(pl.col("symbol") != market)
+    counts = own.group_by("symbol").len().sort("symbol").collect()
+    size = counts["len"].cum_sum() * len(group.features) // values_at_once
+    names = bar_columns(group)
+    for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
+        low, high = chunk["symbol"][0], chunk["symbol"][-1]
+        rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
+        yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=market)
+
+
+def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+    """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
+    gaps = [name for name in bar_columns(group) if name not in KEY and tail.rows[name].null_count()]
+    if not gaps:
+        return pl.Series("symbol", [], dtype=pl.String)
+    bars = tail.around(first, group.warm_up, ["symbol", *gaps])
+    nulls = bars.group_by("symbol").agg(pl.col(gaps).null_count(), pl.len().alias("rows"))
+    is_partly = pl.any_horizontal(pl.col(name).is_between(1, pl.col("rows") - 1) for name in gaps)
+    return nulls.filter(is_partly)["symbol"].cast(pl.String)
+
+
+def _standing_still(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+    """Symbols whose price stood still for `STILL` bars among those that a recursion reads.
+
+    A mean of gains and losses fades to nothing there but keeps their proportion, which only the whole history tells.
+    """
+    if all(feature.warm_up == feature.lookback for feature in group):
+        return pl.Series("symbol", [], dtype=pl.String)
+    bars = tail.around(first, group.warm_up, ["symbol", "close"])
+    symbol, close = bars["symbol"].to_physical().to_numpy(), bars["close"].to_numpy()
+    moves = np.cumsum(np.concatenate([[True], (np.diff(close) != 0) | (np.diff(symbol) != 0)]))
+    is_still = pl.Series(moves[STILL:] == moves[:-STILL], dtype=pl.Boolean)
+    return bars["symbol"][STILL:].filter(is_still).unique().cast(pl.String)
+
+
+@lru_cache(maxsize=1)
+def _read_index(place: Place, market: str) -> pl.DataFrame:
+    return newest_known(_known_bars(place.lake, place.read).filter(pl.col("symbol") == market).collect())
+
+
+def _known_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
+    """Latest known_time among each symbol's bars before its instant, where it is later than the instant itself."""
+    earliest: datetime | None = first.select(pl.col("first").min()).item()
+    late = _known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
+    told = late.select(KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
+    return told.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()
+
+
+def _known_bars(lake: Lake, read: Seen) -> pl.LazyFrame:
+    return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)

@@ -1,0 +1,197 @@
+"""The last rows of every symbol, held in memory between two updates for as long as they are provably the stored ones.
+
+What is held belongs to one commit of a table and one instant. It is carried to a later commit by the rows that the log
+says were added in between, and only if each of them is a further row at the end of a symbol's history; a restatement,
+a late row, a new symbol, a repaired or another table: all of these make the next update read the table again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_repo.compute import BAR_COLUMNS
+from lake.spec import INSTANT, TableSpec
+from lake.store import Lake
+from lake.store.look_back import KEY, rows_around
+from lake.store.watermarks import Seen, new_rows
+from lake.tables import BARS
+from lake.universe import MARKET
+
+HELD_VALUES = 50_000_000
+"""Most values that are held of one table: about 400 MB."""
+BAR_TAIL = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+"""Columns of bars that features read."""
+Rows = npt.NDArray[np.int64]
+SECONDS = 32
+"""Bits of a row's key that hold its time; the bits above hold the number of its symbol."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where rows were read: a table at a version and an instant, and the very commit file that the version is.
+
+    A folder that was emptied and filled again has other commits under the same numbers.
+    """
+
+    lake: Lake
+    table: TableSpec
+    columns: tuple[str, ...]
+    read: Seen
+    commit: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = BAR_TAIL) -> "Place":
+        """Describe what a run reads."""
+        entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
+        try:
+            stat = entry.stat()
+        except FileNotFoundError:
+            return cls(lake, table, columns, read, None)
+        return cls(lake, table, columns, read, (stat.st_ino, stat.st_mtime_ns))
+
+    @property
+    def slot(self) -> tuple[Path, str, tuple[str, ...]]:
+        """What one tail is held for."""
+        return self.lake.root, self.table.name, self.columns
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Rows of some symbols, sorted by symbol and time.
+
+    Parameters
+    ----------
+    symbols
+        Sorted names; `rows` holds them as numbers of this list, with the index last.
+    rows
+        One row per key, symbol, event_time and known_time among the columns.
+    is_whole
+        Per symbol, whether its history begins within the rows.
+    """
+
+    symbols: pl.Series
+    rows: pl.DataFrame
+    is_whole: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, place: Place, first: pl.DataFrame, count: int) -> "Tail":
+        """Read the rows of each symbol from its instant on, and up to `count` before it."""
+        read, names = place.read, place.columns
+        rows = rows_around(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
+        symbols = rows["symbol"].unique().sort()
+        tail = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
+        start, at, _ = tail.span(first)
+        return replace(tail, is_whole=at - start < count)
+
+    @cached_property
+    def keys(self) -> Rows:
+        """Symbol and time of each row as one ascending number."""
+        return _keys(self.rows)
+
+    def span(self, first: pl.DataFrame) -> tuple[Rows, Rows, Rows]:
+        """Row at which each symbol of `first` begins, at which its instant lies, and at which it ends."""
+        asked = first.sort("symbol").select(
+            pl.col("symbol").cast(names_of(self.symbols)), pl.col("first").alias("event_time")
+        )
+        at = _keys(asked)
+        codes = at >> SECONDS
+        ends = [np.searchsorted(self.keys, (codes + step) << SECONDS) for step in (0, 1)]
+        return ends[0], np.searchsorted(self.keys, at), ends[1]
+
+    def covers(self, first: pl.DataFrame, count: int) -> bool:
+        """Whether the rows reach far enough back for each of these symbols."""
+        if not first["symbol"].is_in(self.symbols.implode()).all():
+            return False
+        start, at, _ = self.span(first)
+        whole = self.is_whole[first.sort("symbol")["symbol"].cast(names_of(self.symbols)).to_physical().to_numpy()]
+        return bool(((at - start >= count) | whole).all())
+
+    def around(self, first: pl.DataFrame, count: int, columns: Sequence[str]) -> pl.DataFrame:
+        """Rows of each symbol from its instant on, and up to `count` before it."""
+        start, at, end = self.span(first)
+        return self.rows.select(columns)[ranges(np.maximum(start, at - count), end)]
+
+    def followed_by(self, fresh: pl.DataFrame, keep: int) -> "Tail | None":
+        """Return the tail with further rows, `keep` per symbol; None if they are anything else than further rows."""
+        fresh = fresh.filter(pl.col("symbol") != MARKET)
+        if not fresh["symbol"].is_in(self.symbols.implode()).all():
+            return None
+        added = fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(KEY)
+        keys = _keys(added)
+        codes = keys >> SECONDS
+        starts, ends = (np.searchsorted(self.keys, (np.arange(len(self.symbols)) + step) << SECONDS) for step in (0, 1))
+        if (np.diff(keys) <= 0).any() or (keys <= self.keys[ends[codes] - 1]).any():
+            return None
+        counts = ends - starts + np.bincount(codes, minlength=len(self.symbols))
+        order = np.insert(np.arange(len(self.keys)), ends[codes], len(self.keys) + np.arange(len(keys)))
+        upto = np.cumsum(counts)
+        kept = order[ranges(upto - np.minimum(counts, keep), upto)]
+        rows = pl.concat([self.rows, added])[kept]
+        return Tail(self.symbols, rows, self.is_whole & (counts <= keep))
+
+
+@dataclass(frozen=True)
+class _Held:
+    place: Place
+    count: int
+    tail: Tail
+
+
+_held: dict[tuple[Path, str, tuple[str, ...]], _Held] = {}
+"""Tails of one lake at most, each by what it is held for."""
+
+
+def tail_of(place: Place, first: pl.DataFrame, count: int) -> Tail:
+    """Return the rows of each symbol from its instant on and at least `count` before it, from memory if they are there.
+
+    Parameters
+    ----------
+    place
+        What to read.
+    first
+        ``symbol, first``: the instant of each symbol.
+    """
+    for slot in [slot for slot in _held if slot[0] != place.lake.root]:
+        del _held[slot]
+    held = _held.pop(place.slot, None)
+    tail = None if held is None else _carried(held, place, count)
+    if tail is None or not tail.covers(first, count):
+        tail = Tail.read(place, first, count)
+    if place.commit is not None and tail.rows.height * tail.rows.width <= HELD_VALUES:
+        _held[place.slot] = _Held(place, max(count, held.count if held else 0), tail)
+    return tail
+
+
+def _carried(held: _Held, place: Place, count: int) -> Tail | None:
+    """Return what is held as it stands at a place, or None where that is not sure."""
+    then = held.place
+    if place.commit is None or Place.of(then.lake, then.read, then.table, then.columns).commit != then.commit:
+        return None
+    if then.read == place.read:
+        return held.tail
+    fresh = new_rows(place.lake, place.table, then.read, place.read.now, until=place.read.version)
+    return None if fresh is None else held.tail.followed_by(fresh, max(count, held.count) + 1)
+
+
+def names_of(symbols: pl.Series) -> pl.Enum:
+    """Return symbols as numbers: sorted names, and the index behind all of them."""
+    return pl.Enum([*symbols.to_list(), MARKET])
+
+
+def _keys(rows: pl.DataFrame) -> Rows:
+    seconds: Any = rows["event_time"].cast(INSTANT).to_physical().to_numpy() // 1_000_000
+    keys: Rows = (rows["symbol"].to_physical().to_numpy().astype(np.int64) << SECONDS) + seconds
+    return keys
+
+
+def ranges(starts: Rows, ends: Rows) -> Rows:
+    """Return all numbers of some half-open ranges, one range after the other."""
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())

@@ -1,0 +1,1 @@
+"""The online store: packed values in Redis, their snapshot, verification and repair."""

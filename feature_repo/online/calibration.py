@@ -1,0 +1,52 @@
+"""The calibration in force, as the online store holds it: one row for the whole market."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from feature_repo.online.packing import HEADER
+from feature_repo.online.views import CALIBRATION
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COLUMNS = ("regimes", "horizons", "lower", "upper", "trust", "sessions")
+_read = CALIBRATION.layout.reader(COLUMNS)
+
+
+@dataclass(frozen=True)
+class HeldCalibration:
+    """One entry per regime and horizon; every tuple has that length.
+
+    Parameters
+    ----------
+    as_of
+        Close by which every outcome it was learned from was known.
+    regimes, horizons
+        What an entry is for.
+    lower, upper, trust, sessions
+        See the table `calibrations`.
+    """
+
+    as_of: datetime
+    regimes: tuple[str, ...]
+    horizons: tuple[int, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    trust: tuple[float, ...]
+    sessions: tuple[float, ...]
+
+
+@lru_cache(maxsize=8)
+def held_calibration(value: bytes) -> HeldCalibration:
+    """Unpack a row of the view; the same bytes are unpacked once."""
+    event_us = HEADER.unpack_from(value)[3]
+    regimes, *numbers = _read(value)
+    return HeldCalibration(
+        EPOCH + timedelta(microseconds=event_us), tuple(regimes), *(tuple(part.tolist()) for part in numbers)
+    )
+
+
+def calibration_in_force(rows: Sequence[bytes], now: datetime) -> HeldCalibration | None:
+    """Return what the view holds; None where it holds nothing, or something that has outlived what it allows."""
+    held = held_calibration(rows[0]) if rows else None
+    return None if held is None or held.as_of < now - CALIBRATION.ttl else held

@@ -1,0 +1,88 @@
+"""What the online store keeps, as plain values: which columns of which table, by which key, good for how long.
+
+The read path rests on this file instead of on the feature views, because importing Feast takes longer than starting the
+whole endpoint; a test holds the two to the same declaration.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+import polars as pl
+
+from feature_repo.catalog import GROUPS
+from feature_repo.online.packing import EVENT, KNOWN, Layout, kind_of
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from lake.errors import UnknownNameError
+from lake.spec import TableSpec
+from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+
+A_WEEK = timedelta(days=7)
+"""How old a value may be: an instrument that has not traded for a week has no current features."""
+A_QUARTER = timedelta(days=92)
+"""How old a strategy assignment or a calibration may be: what was learned stands until more is."""
+
+
+@dataclass(frozen=True)
+class OnlineView:
+    """One row per entity, the newest that was known when it was written.
+
+    Parameters
+    ----------
+    name
+        Also that of the Feast view.
+    table
+        Where the rows come from.
+    entity
+        Column that names whose row it is.
+    ttl
+        How old an event may be; an older one is served as expired.
+    signature
+        Value that the rows hold in the column of that name, which then is no feature.
+    """
+
+    name: str
+    table: TableSpec
+    entity: str
+    ttl: timedelta
+    signature: str | None = None
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Every column that is neither key nor time."""
+        left_out = {*self.table.key, EVENT, KNOWN}
+        columns = [column for column in self.table.columns if column.name not in left_out]
+        return Layout(tuple((column.name, kind_of(column.dtype)) for column in columns))
+
+    @property
+    def columns(self) -> list[str]:
+        """Entity, times and features: what a frame of rows needs."""
+        return [self.entity, EVENT, KNOWN, *(name for name, _ in self.layout.columns)]
+
+    def narrow(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Keep the rows and columns that belong to the view."""
+        if self.signature is not None:
+            rows = rows.filter(pl.col("signature") == self.signature)
+        return rows.select(self.columns)
+
+
+def window_view(spec: WindowSpec) -> OnlineView:
+    """View of the windows of one model signature."""
+    return OnlineView(f"window_{spec.name}", MODEL_WINDOWS, "symbol", A_WEEK, signature=spec.name)
+
+
+FEATURES = tuple(OnlineView(group.name, group.table, "symbol", A_WEEK) for group in GROUPS if group.is_online)
+REGIME = OnlineView("regime", REGIMES, "market", A_WEEK)
+WINDOW = window_view(FORECAST_V1)
+STRATEGY = OnlineView("strategy", STRATEGY_ASSIGNMENTS, "symbol", A_QUARTER)
+CALIBRATION = OnlineView("calibration", CALIBRATIONS, "market", A_QUARTER)
+
+VIEWS: tuple[OnlineView, ...] = (*FEATURES, REGIME, WINDOW, STRATEGY, CALIBRATION)
+
+
+def view_named(name: str) -> OnlineView:
+    """Return the view of that name; an unknown one raises `UnknownNameError` with the nearest names."""
+    for view in VIEWS:
+        if view.name == name:
+            return view
+    raise UnknownNameError("online view", name, [view.name for view in VIEWS])

@@ -1,0 +1,1 @@
+"""Market regimes at each close, by rule and by hidden Markov models."""

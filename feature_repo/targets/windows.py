@@ -1,0 +1,130 @@
+"""The input of a model: the last sessions of its features, per symbol, as one array."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_repo.catalog import MODEL_FEATURES
+from feature_repo.targets.labels import HORIZONS
+from lake.errors import ConfigError, UnknownNameError
+
+QUANTILES: tuple[float, ...] = (0.1, 0.5, 0.9)
+"""Quantiles of the return that every model forecasts."""
+SCALE = "volatility_20d"
+"""Feature that scales the targets; a window needs it at every session."""
+
+FloatArray = npt.NDArray[np.float32]
+
+__all__ = ["FORECAST_V1", "HORIZONS", "QUANTILES", "SCALE", "WindowSpec", "Windows", "build_windows", "to_model_input"]
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """Which features over how many sessions.
+
+    Parameters
+    ----------
+    name
+        Name of the model signature and of the Feast feature service.
+    features
+        In the order of the array's last axis; `SCALE` is one of them.
+    sessions
+        Length of the window.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    sessions: int
+
+    def __post_init__(self) -> None:
+        """Refuse a window that no model could use."""
+        if self.sessions < 1:
+            raise ConfigError(f"Window '{self.name}' spans {self.sessions} sessions; the smallest is 1.")
+        if SCALE not in self.features:
+            raise ConfigError(
+                f"Window '{self.name}' lacks '{SCALE}', by which forecasts are scaled. Add it to its features."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sessions and features of one window."""
+        return self.sessions, len(self.features)
+
+    @property
+    def scale_index(self) -> int:
+        """Position of `SCALE` on the feature axis."""
+        return self.features.index(SCALE)
+
+
+FORECAST_V1 = WindowSpec("forecast_v1", features=MODEL_FEATURES, sessions=30)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows and whose they are.
+
+    Parameters
+    ----------
+    keys
+        ``symbol, event_time`` of the last session, one row per window, sorted.
+    values
+        ``[window, session, feature]`` float32, oldest session first; NaN is not known.
+    """
+
+    keys: pl.DataFrame
+    values: FloatArray
+
+    def __len__(self) -> int:
+        """How many windows."""
+        return self.keys.height
+
+
+def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datetime] | None = None) -> Windows:
+    """Cut windows out of a feature table.
+
+    A window exists at (symbol, t) when the symbol has `spec.sessions` rows up to and with t and `SCALE` is known at
+    each of them. Other features may be NaN: a close-only symbol has no volume, a young one no long look-back.
+
+    Parameters
+    ----------
+    features
+        One row per (symbol, event_time) with the columns of the spec; null is not known.
+    at
+        Instants at which a window may end; all by default.
+    """
+    for name in spec.features:
+        if name not in features.columns:
+            raise UnknownNameError("feature", name, features.columns)
+    rows = features.sort("symbol", "event_time")
+    scale_run = pl.col(SCALE).is_not_null().cast(pl.Int32).rolling_sum(spec.sessions).over("symbol")
+    complete = (scale_run == spec.sessions).fill_null(value=False)
+    if at is not None:
+        complete &= pl.col("event_time").is_in(pl.Series(list(at), dtype=rows.schema["event_time"]).implode())
+    last = rows.select(complete.arg_true()).to_series()
+    matrix = rows.select(pl.col(spec.features).cast(pl.Float32).fill_null(float("nan"))).to_numpy()  # [row, feature]
+    offsets = np.arange(1 - spec.sessions, 1)
+    values = matrix[last.to_numpy()[:, None] + offsets[None, :]]  # [window, session, feature]
+    return Windows(rows[last].select("symbol", "event_time"), np.ascontiguousarray(values, dtype=np.float32))
+
+
+def to_model_input(values: FloatArray) -> FloatArray:
+    """Put values and what is known of them side by side, ``[n, session, feature] -> [n, session, 2 * feature]``.
+
+    The first half holds the values with 0 for NaN, the second half 1 where the value is known and 0 where not.
+    """
+    known = ~np.isnan(values)
+    return np.concatenate([np.where(known, values, 0), known], axis=-1, dtype=np.float32)
+
+
+def window_hash(values: FloatArray) -> str:
+    """SHA-256 of one window's little-endian float32 bytes, in hex: the identity of a model input.
+
+    Every NaN is written as the same one first, so that equal windows have equal hashes.
+    """
+    same = np.where(np.isnan(values), np.float32("nan"), values)
+    return hashlib.sha256(np.ascontiguousarray(same, dtype="<f4").tobytes()).hexdigest()

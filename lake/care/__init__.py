@@ -1,0 +1,1 @@
+"""Care of a lake: doctor, maintenance, pinned versions, backup and restore."""

@@ -1,0 +1,191 @@
+"""Contents of backed-up files, each stored once under its SHA-256, whichever backups name it."""
+
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from lake.disk.durable import flush
+from lake.errors import BackupError
+
+CHUNK = 1 << 20
+BUSY_SECONDS = 120.0
+TRIES = 3
+TEMPORARY = ".new-"
+OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+OTHERS_WRITE = 0o022
+STORE, MANIFESTS, LOCK = "store", "backups", ".writing.lock"
+"""All that a folder of backups holds."""
+
+
+class Blobs:
+    """The store of contents in a folder of backups.
+
+    Parameters
+    ----------
+    root
+        Folder of the backups; made, for its owner alone, where it does not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / STORE
+
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed writer left. The caller holds the folder of backups alone.
+
+        Raises
+        ------
+        BackupError
+            If another user could put something in the place of a backup.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        _require_own(self.folder.parent)
+        for folder in (self.folder, self.folder.with_name(MANIFESTS)):
+            folder.mkdir(exist_ok=True, mode=OWNER_ONLY_FOLDER)
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise BackupError(_not_ours(folder, found, self.folder.parent))
+            folder.chmod(OWNER_ONLY_FOLDER)
+        for left in self.folder.glob(f"{TEMPORARY}*"):
+            left.unlink()
+
+    def path(self, digest: str) -> Path:
+        """Where a content is, or would be."""
+        return self.folder / digest[:2] / digest
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether a content is there, as far as its size tells."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def put(self, source: Path, *, even_if_there: bool = False) -> tuple[str, int]:
+        """Store the content of a file; it is on disk when this returns.
+
+        Parameters
+        ----------
+        even_if_there
+            Write the content again where it is stored already, in place of one that a disk may have changed.
+
+        Returns
+        -------
+        tuple of str and int
+            Its SHA-256 in hex, and its size in bytes.
+
+        Raises
+        ------
+        BackupError
+            If the file is changed each time it is read, or the disk is full.
+        FileNotFoundError
+            If there is no such file any more.
+        """
+        for _ in range(TRIES):
+            digest, size = digest_of(source)
+            if not even_if_there and self.has(digest, size):
+                return digest, size
+            with self._fresh() as fresh:
+                if _copied(source, fresh) == digest:
+                    self._keep(fresh, digest)
+                    return digest, size
+        raise BackupError(
+            f"{source} was changed each of {TRIES} times it was read. Stop what writes it, and try again."
+        )
+
+    def put_database(self, source: Path) -> tuple[str, int]:
+        """Store an SQLite database as it stands after its last commit, whoever writes to it meanwhile."""
+        with self._fresh() as fresh:
+            address = f"file:{quote(str(source))}?mode=rw"
+            try:
+                with (
+                    closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as database,
+                    closing(sqlite3.connect(fresh)) as copy,
+                ):
+                    database.backup(copy)
+            except sqlite3.Error as error:
+                raise BackupError(
+                    f"{source} cannot be copied: {error}. Look at the free space of {self.folder} first; if there is "
+                    "enough, the database is damaged, and `quantlake doctor` names the remedy."
+                ) from error
+            flush(fresh)
+            digest, size = digest_of(fresh)
+            if not self.has(digest, size):
+                self._keep(fresh, digest)
+        return digest, size
+
+    def everything(self) -> Iterator[Path]:
+        """Every stored content."""
+        return (path for path in self.folder.glob("??/*") if path.is_file())
+
+    @contextmanager
+    def _fresh(self) -> Iterator[Path]:
+        """A temporary file that is gone afterwards, unless it was kept."""
+        fresh = self.folder / f"{TEMPORARY}{os.getpid()}"
+        try:
+            os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY_FILE))
+            yield fresh
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise BackupError(
+                f"The backup cannot be written to {self.folder}: {error}. What was backed up before is untouched; make "
+                "room, e.g. with `quantlake backup prune --keep 2`, and run the backup again: it goes on from here."
+            ) from error
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _keep(self, fresh: Path, digest: str) -> None:
+        place = self.path(digest)
+        if not place.parent.is_dir():
+            place.parent.mkdir(mode=OWNER_ONLY_FOLDER)
+            flush(self.folder)
+        fresh.replace(place)
+        flush(place.parent)
+
+
+def _require_own(root: Path) -> None:
+    """Close a folder that holds backups and nothing else; any other keeps its rights, and others may not write to it.
+
+    It may be a folder of somebody's whole work, or of the whole machine.
+    """
+    found = root.stat()
+    is_own = found.st_uid == os.geteuid()
+    if is_own and {path.name for path in root.iterdir()} <= {STORE, MANIFESTS, LOCK}:
+        root.chmod(OWNER_ONLY_FOLDER)
+    elif not is_own or found.st_mode & OTHERS_WRITE:
+        raise BackupError(_not_ours(root, found, root))
+
+
+def _not_ours(folder: Path, found: os.stat_result, root: Path) -> str:
+    return (
+        f"{folder} belongs to user {found.st_uid} with mode {found.st_mode & 0o7777:o}, expected a folder of user "
+        f"{os.geteuid()} that nobody else may write to: backups hold the API keys. Choose a folder that does not exist "
+        f"yet, e.g. --to {root / 'quantlake'}."
+    )
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """SHA-256 of a file in hex, and its size in bytes."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _copied(source: Path, fresh: Path) -> str:
+    """Copy a file durably; the SHA-256 of what was read."""
+    digest = hashlib.sha256()
+    with source.open("rb", buffering=0) as file, fresh.open("wb", buffering=0) as copy:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[copy.write(view) :]
+        os.fsync(copy.fileno())
+    return digest.hexdigest()

@@ -1,0 +1,180 @@
+"""What one backup holds, file by file: written last and as a whole, so what is listed is complete."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lake.care.backup.blobs import MANIFESTS as FOLDER
+from lake.disk.durable import write_durably
+from lake.errors import BackupError, UnknownNameError
+
+FORMAT = 1
+OWNER_ONLY = 0o600
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Part):
+    """One file of the home.
+
+    Parameters
+    ----------
+    path
+        Within the home, with slashes.
+    size
+        Bytes.
+    mode
+        Permission bits.
+    mtime_ns
+        When it was last changed, nanoseconds since 1970; the age of a table version is that of its log entry's file.
+    digest
+        SHA-256 of its content.
+    """
+
+    path: str
+    size: int = Field(ge=0)
+    mode: int = Field(ge=0, le=0o777)
+    mtime_ns: int
+    digest: str = Field(pattern=SHA256)
+
+    @field_validator("path")
+    @classmethod
+    def _within(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
+            raise ValueError("a path outside the home")
+        return path
+
+
+class Manifest(_Part):
+    """Everything about one backup.
+
+    Parameters
+    ----------
+    id
+        Its name: when it was made.
+    home
+        Folder that was backed up.
+    tables
+        Newest version of each table in it.
+    point_seconds
+        How long writers were held off to make everything agree.
+    seal
+        SHA-256 of all the rest.
+    """
+
+    format: int = FORMAT
+    id: str
+    created_at: datetime
+    home: str
+    tables: dict[str, int]
+    point_seconds: float
+    files: tuple[File, ...]
+    seal: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files, as a restored home takes them."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def contents(self) -> dict[str, int]:
+        """Size in bytes of each different content, by digest."""
+        return {file.digest: file.size for file in self.files}
+
+    def sealed(self) -> Self:
+        """Return this with its seal."""
+        return self.model_copy(update={"seal": self._digest()})
+
+    def is_sealed(self) -> bool:
+        """Whether it is as it was written."""
+        return self.seal == self._digest()
+
+    def _digest(self) -> str:
+        said = self.model_dump(mode="json", exclude={"seal"})
+        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def new_id(root: Path, now: datetime) -> str:
+    """Return a name that no backup in the folder has."""
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    taken = {path.stem for path in (root / FOLDER).glob("*.json")}
+    return next(
+        one for number in range(1, len(taken) + 2) if (one := name if number == 1 else f"{name}-{number}") not in taken
+    )
+
+
+def write(root: Path, manifest: Manifest) -> None:
+    """List a backup; everything it names is on disk already."""
+    (root / FOLDER).mkdir(exist_ok=True, mode=0o700)
+    write_durably(_file(root, manifest.id), manifest.model_dump_json(), mode=OWNER_ONLY)
+
+
+def remove(root: Path, backup_id: str) -> None:
+    """Take a backup off the list."""
+    _file(root, backup_id).unlink()
+
+
+def ids(root: Path) -> list[str]:
+    """Names of the backups in a folder, the oldest first, readable or not."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.json"))
+
+
+def read(root: Path, backup_id: str) -> Manifest:
+    """Read what a backup holds.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such backup.
+    BackupError
+        If its manifest is damaged.
+    """
+    path = _file(root, backup_id)
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UnknownNameError("backup", backup_id, ids(root)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise BackupError(f"{path} is damaged: {where}: {first['msg']}. {_OTHERS}") from error
+    if manifest.format != FORMAT:
+        raise BackupError(f"{path} has format {manifest.format}, and this release reads {FORMAT}. Use a newer one.")
+    if not manifest.is_sealed() or manifest.id != backup_id:
+        raise BackupError(f"{path} is damaged: it is not what its seal says was written. {_OTHERS}")
+    return manifest
+
+
+def read_all(root: Path) -> tuple[list[Manifest], list[str]]:
+    """Every backup of a folder that can be read, the oldest first; and what is wrong with the others."""
+    found: list[Manifest] = []
+    damaged: list[str] = []
+    for backup_id in ids(root):
+        try:
+            found.append(read(root, backup_id))
+        except BackupError as error:
+            damaged.append(str(error))
+    return found, damaged
+
+
+def newest(root: Path, home: Path | None = None) -> Manifest | None:
+    """Return the newest backup that can be read, of one home where it is given."""
+    found, _ = read_all(root)
+    return next((one for one in reversed(found) if home is None or one.home == str(home)), None)
+
+
+def _file(root: Path, backup_id: str) -> Path:
+    if PurePosixPath(backup_id).name != backup_id:
+        raise UnknownNameError("backup", backup_id, ids(root))
+    return root / FOLDER / f"{backup_id}.json"
+
+
+_OTHERS = "Take another backup: `quantlake backup list` shows them."

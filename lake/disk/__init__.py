@@ -1,0 +1,1 @@
+"""Small files on local disk: durable writes, file rights, one job at a time."""

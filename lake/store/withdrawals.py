@@ -1,0 +1,38 @@
+"""Forecasts that a person withdrew: append-only decisions that every read of forecasts and outcomes honours.
+
+The rows stay where they are, because nothing in the lake is ever changed; what is computed from a read never sees them.
+"""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from lake.spec import TableSpec
+from lake.tables.decisions import FORECAST_DECISIONS
+
+if TYPE_CHECKING:
+    from lake.store import Lake
+
+WITHDRAWN, UNVERIFIED = "withdrawn", "unverified"
+
+
+def standing(lake: "Lake", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out the rows of withdrawn forecasts; whenever they were withdrawn, because a wrong number never was right.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table; those of a table that is not `withdrawable` come back as they are.
+    """
+    if not spec.withdrawable or not lake.exists(FORECAST_DECISIONS):
+        return rows
+    decided = lake.scan_all(FORECAST_DECISIONS).filter(pl.col("decision") == WITHDRAWN)
+    ids = decided.select("forecast_id").collect()["forecast_id"]
+    return rows.filter(~pl.col("forecast_id").is_in(ids.implode())) if len(ids) else rows
+
+
+def unverified(lake: "Lake") -> set[str]:
+    """Ids of forecasts that were released from quarantine although they do not fit their seal."""
+    if not lake.exists(FORECAST_DECISIONS):
+        return set()
+    return set(lake.read(FORECAST_DECISIONS, where=pl.col("decision") == UNVERIFIED)["forecast_id"])

@@ -1,0 +1,1 @@
+"""Forecasts of past sessions, made with what was known at each close."""

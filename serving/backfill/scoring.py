@@ -1,0 +1,112 @@
+"""Forecasts of the session that has just closed, by every model in service, from the stored model inputs.
+
+They are the forecasts that `serving.backfill.walk_forward` would make for that session, row for row, without reading
+the features again. Where that cannot be vouched for, the replay makes them.
+"""
+
+import json
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec, to_model_input
+from lake.calendars import session_closes
+from lake.clock import Clock, SystemClock
+from lake.report import Report
+from lake.store import Lake
+from lake.tables import FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES
+from serving.backfill.walk_forward import (
+    LOOKBACK,
+    Moments,
+    forecast_rows,
+    receipts_of,
+    replay_forecasts,
+    require_no_look_ahead,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from serving.engines.base import Engine
+
+
+def score_newest(
+    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, spec: WindowSpec = FORECAST_V1, *, sessions: int = 250
+) -> Report:
+    """Forecast the newest session by every model that has not forecast it yet.
+
+    Parameters
+    ----------
+    engines
+        Loaded models by name.
+    sessions
+        How many sessions a model that has not forecast any is to live through; see `serving.backfill.walk_forward`.
+
+    Returns
+    -------
+    Report
+        Of `forecasts`; ``details["scored"]`` counts the new ones by model. Skipped when there was nothing to forecast.
+    """
+    started, now = time.perf_counter(), clock.now()
+    windows = _newest_windows(lake, now, spec)
+    session: datetime | None = windows["event_time"].max() if windows.height else None  # type: ignore[assignment]
+    waiting = None if session is None else _waiting(lake, engines, session, sessions)
+    if waiting is None or session is None or not _as_known_at_the_close(windows):
+        return replay_forecasts(lake, engines, clock, sessions, spec)
+    moments = _moments(lake, windows, session, spec)
+    if not waiting or not moments.keys.height:
+        return lake.report(FORECASTS, started=started).having(reason="every model has forecast the newest session")
+    for name in waiting:
+        require_no_look_ahead(engines[name], session)
+    made_at = SystemClock().now()
+    rows = pl.concat([forecast_rows(engines[name], moments, made_at) for name in waiting])
+    at_work = [engines[name] for name in waiting]
+    lake.merge(RECEIPTS, receipts_of(at_work, made_at, session, json.loads(moments.versions)))
+    report = lake.merge(FORECASTS, rows)
+    counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
+    return report.having(seconds=time.perf_counter() - started, scored=counts)
+
+
+def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:
+    """Every stored version of the inputs of the newest session that is known."""
+    if not lake.exists(MODEL_WINDOWS):
+        return MODEL_WINDOWS.empty()
+    known = (pl.col("known_time") <= now) & (pl.col("signature") == spec.name)
+    closes = session_closes(now - LOOKBACK, now)
+    for start in ([closes[-1]] if closes else []), []:
+        inside = known & (pl.col("event_time") >= start[0]) if start else known
+        rows = lake.read(MODEL_WINDOWS, where=inside)
+        if rows.height:
+            return rows.filter(pl.col("event_time") == pl.col("event_time").max())
+    return MODEL_WINDOWS.empty()
+
+
+def _as_known_at_the_close(windows: pl.DataFrame) -> bool:
+    """Whether the inputs are those that a replay would build: one per symbol, known at the close itself."""
+    return bool((windows["known_time"] <= windows["event_time"]).all()) and windows["symbol"].is_unique().all()
+
+
+def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, sessions: int) -> list[str] | None:
+    """Models that have the newest session, and no other, still to forecast; None if one has others as well."""
+    closes = session_closes(session - LOOKBACK, session)
+    done: set[tuple[str, datetime]] = set()
+    if lake.exists(FORECASTS):
+        mine = (pl.col("kind") == "replay") & (pl.col("event_time") >= closes[-2])
+        done = set(lake.scan(FORECASTS).filter(mine).select("model_name", "event_time").unique().collect().iter_rows())
+    names = [name for name in engines if (name, session) not in done]
+    is_next = all((name, closes[-2]) in done or sessions == 1 for name in names)
+    return names if is_next else None
+
+
+def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> Moments:
+    version = lake.version(REGIMES)
+    regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session, version=version)
+    keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")
+    values = keys["window"].list.explode().to_numpy().reshape(-1, *spec.shape).astype(np.float32, copy=False)
+    names = ["symbol", "event_time", "reference_price", "regime", "feature_hash"]
+    versions = json.loads(keys["table_versions"][0]) if keys.height else {}
+    read = json.dumps(versions | {REGIMES.name: version}, sort_keys=True)
+    return Moments(keys.select(names), to_model_input(values), read)

@@ -1,0 +1,269 @@
+"""Live through the last sessions again: what every model would have said at each close, knowing what was known."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.targets.windows import FORECAST_V1, Windows, WindowSpec, build_windows, to_model_input, window_hash
+from lake import calendars
+from lake.clock import Clock, SystemClock
+from lake.errors import LookAheadError
+from lake.report import Report
+from lake.store import Lake
+from lake.store.merge import newest_known
+from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
+from serving.receipts.seals import digest_of
+from serving.receipts.writing import batch_id, batch_receipt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from serving.engines.base import Engine
+
+BATCH_WINDOWS = 4096
+"""Windows held in memory at a time."""
+LOOKBACK = timedelta(days=365)
+"""How far back the rows of a window may lie: a symbol that did not trade for longer has none."""
+VERSIONED = (BARS, FEATURES_TECHNICAL, REGIMES)
+
+
+def replay_forecasts(
+    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int = 250, spec: WindowSpec = FORECAST_V1
+) -> Report:
+    """Forecast every session that has not been replayed yet, by every model, for each symbol and horizon.
+
+    At session `t` a row of a table counts only if its `known_time` is not later than `t`, restatements included. A
+    symbol without a complete window at `t`, or without a bar or a regime, has no forecast for `t`.
+
+    Parameters
+    ----------
+    engines
+        Loaded models by name.
+    sessions
+        How many sessions up to the market's now are lived through at first; later calls go on from there, so that no
+        session in between is left out.
+
+    Returns
+    -------
+    Report
+        Of `forecasts`; skipped when every model has replayed every session. ``details["replayed"]`` counts the new
+        forecasts by model.
+
+    Raises
+    ------
+    LookAheadError
+        If a model was trained on labels that end at or after a session it would forecast.
+    """
+    started = time.perf_counter()
+    pending = _pending(lake, engines, clock, sessions)
+    todo = sorted({at for waiting in pending.values() for at in waiting})
+    reading = Reading.of(lake, todo, spec) if todo else None
+    frames, made_at = [FORECASTS.empty()], SystemClock().now()
+    for moments in reading.batches() if reading else ():
+        for name, engine in engines.items():
+            mine = moments.at(pending[name])
+            if mine.keys.height:
+                require_no_look_ahead(engine, min(mine.keys["event_time"].to_list()))
+                frames.append(forecast_rows(engine, mine, made_at))
+    rows = pl.concat(frames)
+    if reading:
+        at_work = [engines[name] for name, waiting in pending.items() if waiting]
+        lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], reading.versions))
+    report = lake.merge(FORECASTS, rows)
+    counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
+    said = report.having(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
+    return said.having(reason="every model has replayed every session") if report.skipped else said
+
+
+def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
+    """Refuse to let a model forecast a session that lies within what it was trained on.
+
+    Raises
+    ------
+    LookAheadError
+        Naming the model, the end of its knowledge and the session.
+    """
+    until = engine.signature.train_until
+    if until >= first:
+        raise LookAheadError(
+            f"Model '{engine.signature.name}' knows the market up to {until.isoformat()} and was asked "
+            f"to replay {first.isoformat()}. That would flatter it: train it with an earlier train_until."
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Windows with what else is known at their sessions.
+
+    Parameters
+    ----------
+    keys
+        ``symbol``, ``event_time``, ``reference_price``, ``regime``, ``feature_hash``, one row per window.
+    inputs
+        ``[window, session, 2 * feature]`` float32.
+    versions
+        Table versions that were read, as JSON.
+    """
+
+    keys: pl.DataFrame
+    inputs: "NDArray[np.float32]"
+    versions: str
+
+    def at(self, sessions: Sequence[datetime]) -> "Moments":
+        """Keep the windows of these sessions."""
+        is_mine = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
+        return Moments(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The tables a replay needs, each read once at a recorded version."""
+
+    sessions: Sequence[datetime]
+    spec: WindowSpec
+    features: pl.DataFrame
+    prices: pl.DataFrame
+    regimes: pl.DataFrame
+    versions: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls, lake: Lake, sessions: Sequence[datetime], spec: WindowSpec, versions: Mapping[str, int] | None = None
+    ) -> "Reading":
+        """Read what these sessions need, by default from the newest versions."""
+        versions = lake.versions(VERSIONED) if versions is None else versions
+        is_session = pl.col("event_time").is_between(sessions[0], sessions[-1])
+        is_near = pl.col("event_time").is_between(sessions[0] - LOOKBACK, sessions[-1])
+        prices, regimes = (
+            _at_own_close(lake.read(table, where=is_session, version=versions[table.name])) for table in (BARS, REGIMES)
+        )
+        return cls(
+            sessions,
+            spec,
+            lake.read(FEATURES_TECHNICAL, where=is_near, version=versions[FEATURES_TECHNICAL.name]),
+            prices.select("symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")),
+            regimes.select("event_time", "regime"),
+            versions,
+        )
+
+    def batches(self) -> Iterator[Moments]:
+        """Windows of consecutive sessions, about `BATCH_WINDOWS` at a time."""
+        gathered: list[Windows] = []
+        for session in self.sessions:
+            gathered.append(self._windows(session))
+            if sum(map(len, gathered)) >= BATCH_WINDOWS:
+                yield self._moments(gathered)
+                gathered = []
+        if gathered:
+            yield self._moments(gathered)
+
+    def _windows(self, session: datetime) -> Windows:
+        known = self.features.filter(
+            pl.col("known_time") <= session, pl.col("event_time").is_between(session - LOOKBACK, session)
+        )
+        return build_windows(newest_known(known), self.spec, at=[session])
+
+    def _moments(self, gathered: Sequence[Windows]) -> Moments:
+        values = np.concatenate([windows.values for windows in gathered])
+        keys = pl.concat([windows.keys for windows in gathered]).with_row_index("window")
+        keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
+        keys = keys.join(self.regimes, on="event_time", how="inner", maintain_order="left")
+        values = values[keys["window"].to_numpy()]
+        hashes = pl.Series("feature_hash", [window_hash(window) for window in values], dtype=pl.String)
+        return Moments(
+            keys.drop("window").with_columns(hashes),
+            to_model_input(values),
+            json.dumps(dict(self.versions), sort_keys=True),
+        )
+
+
+def _at_own_close(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep what was known of each row at the very close it is stamped with."""
+    key = [name for name in ("symbol", "event_time") if name in rows.columns]
+    return newest_known(rows.filter(pl.col("known_time") <= pl.col("event_time")), key)
+
+
+def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int) -> dict[str, list[datetime]]:
+    """Sessions that each model has not replayed yet, from its first one on."""
+    now = clock.now()
+    recent = calendars.session_closes(now - timedelta(days=2 * sessions + 30), now)[-sessions:]
+    done: dict[str, set[datetime]] = {}
+    if lake.exists(FORECASTS):
+        replayed = lake.scan(FORECASTS).filter(pl.col("kind") == "replay").select("model_name", "event_time").unique()
+        for name, at in replayed.collect().iter_rows():
+            done.setdefault(name, set()).add(at)
+    pending = {}
+    for name in engines:
+        mine = done.get(name, set())
+        first = min([recent[0], *mine])
+        every = calendars.session_closes(first - timedelta(seconds=1), now)
+        pending[name] = [at for at in every if at not in mine]
+    return pending
+
+
+def receipts_of(
+    engines: "Iterable[Engine]", made_at: datetime, session: datetime, versions: Mapping[str, int]
+) -> pl.DataFrame:
+    """One receipt for all that each model forecasts at a moment, in the columns of `receipts`.
+
+    Parameters
+    ----------
+    session
+        The last one that is forecast.
+    versions
+        Table versions that were read.
+    """
+    rows = []
+    for engine in engines:
+        content = batch_receipt(engine, made_at, versions).model_dump_json()
+        rows.append((batch_id(engine.digest, made_at), session, session, content, digest_of(content)))
+    return pl.DataFrame(rows, schema=RECEIPTS.schema, orient="row")
+
+
+def forecast_rows(engine: "Engine", moments: Moments, made_at: datetime) -> pl.DataFrame:
+    """Let a model forecast every horizon from these windows, in the columns of `forecasts`."""
+    signature = engine.signature
+    quantiles = engine.predict(moments.inputs)  # [window, horizon, quantile]
+    frames = []
+    for position, horizon in enumerate(signature.horizons):
+        said = {
+            f"p{round(100 * probability)}": quantiles[:, position, column].astype(np.float64)
+            for column, probability in enumerate(signature.quantiles)
+        }
+        frames.append(
+            moments.keys.with_columns(pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"), **_series(said))
+        )
+    rows = pl.concat(frames)
+    identities = rows.select("symbol", "event_time", "horizon_sessions").iter_rows()
+    ids = [forecast_id(symbol, at, horizon, signature.name, engine.digest) for symbol, at, horizon in identities]
+    return rows.with_columns(
+        pl.Series("forecast_id", ids, dtype=pl.String),
+        pl.lit("replay").alias("kind"),
+        pl.col("event_time").alias("known_time"),
+        pl.lit(made_at).cast(FORECASTS.schema["made_at"]).alias("made_at"),
+        pl.lit(signature.name).alias("model_name"),
+        pl.lit(engine.version).alias("model_version"),
+        pl.lit(engine.digest).alias("model_digest"),
+        pl.lit(None, dtype=pl.String).alias("strategy"),
+        pl.lit(moments.versions).alias("feature_table_versions"),
+        pl.lit(None, dtype=pl.Float64).alias("latency_ms"),
+        pl.lit(value=False).alias("degraded"),
+    ).select(FORECASTS.names)
+
+
+def forecast_id(symbol: str, as_of: datetime, horizon: int, model: str, digest: str) -> str:
+    """Identity of a replayed forecast: the same model file asked the same thing has the same one."""
+    said = json.dumps(["replay", symbol, as_of.isoformat(), horizon, model, digest])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _series(columns: "Mapping[str, NDArray[np.float64]]") -> dict[str, pl.Series]:
+    return {name: pl.Series(name, values) for name, values in columns.items()}

@@ -1,0 +1,184 @@
+"""Learn, outcome by outcome, by how much a band has to be widened or narrowed so that it covers what it promises.
+
+Quantile tracking (Angelopoulos, Candes and Tibshirani 2023, "Conformal PID control for time series prediction", the
+proportional part), a form of adaptive conformal inference (Gibbs and Candes 2021): a factor grows when more outcomes
+than promised fell beyond its side of the band, and shrinks when fewer did. Whatever the market does, the share of
+outcomes beyond converges to what is promised; nothing needs to be exchangeable.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import ConfigError
+from serving.calibration.corrections import widened
+from serving.forecasts.blend import sign_probability
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+FloatArray = npt.NDArray[np.float64]
+
+TAIL = 0.1
+"""Share of outcomes promised below p10, and above p90."""
+FACTOR_LOGS = np.log(10.0)
+"""A factor stays within a tenth and ten."""
+MOST_TRUST = 2.0
+
+
+@dataclass(frozen=True)
+class TrackingRule:
+    """How fast is learned.
+
+    Parameters
+    ----------
+    shared_gain, shared_decay
+        The part of a factor that all regimes share moves by ``gain x n^-decay`` per session in its n-th session: far at
+        first, little later (Angelopoulos, Barber and Bates 2024, "Online conformal prediction with decaying step
+        sizes").
+    shared_floor
+        It never moves by less, so that a change of the market or of the models is followed.
+    regime_gain
+        Each regime's own part moves by this, from zero: a regime hardly seen has the factor that all share.
+    trust_deviation
+        How far from 1 the trust in the forecast's own probabilities is believed to lie before any outcome.
+    """
+
+    shared_gain: float = 0.5
+    shared_decay: float = 0.6
+    shared_floor: float = 0.02
+    regime_gain: float = 0.05
+    trust_deviation: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that cannot learn."""
+        if min(self.shared_gain, self.shared_floor, self.regime_gain) < 0 or self.trust_deviation <= 0:
+            raise ConfigError(
+                f"The rule of calibration has gains {self.shared_gain}, {self.shared_floor} and {self.regime_gain} and "
+                f"trust_deviation {self.trust_deviation}. Gains are at least 0, the deviation is above 0."
+            )
+
+    def shared_step(self, sessions: float) -> float:
+        """How far the shared part moves per unit of error after so many sessions."""
+        return max(self.shared_gain * float(max(sessions, 1.0) ** -self.shared_decay), self.shared_floor)
+
+
+class Panel(NamedTuple):
+    """Forecasts of one horizon and what came of them, in the order of their sessions.
+
+    Parameters
+    ----------
+    horizon
+        Sessions ahead.
+    closes
+        Closes of the sessions ``[session]``, ascending.
+    regime
+        Number of the regime at each close ``[session]``.
+    session
+        Place of the session of each forecast ``[row]``, ascending.
+    quantiles
+        p10, p50 and p90 ``[row, quantile]`` before calibration.
+    realised
+        What came ``[row]``; NaN while it is open.
+    known
+        Place of the first close at which the outcome was known ``[row]``; the number of sessions while it is open.
+    """
+
+    horizon: int
+    closes: "Sequence[datetime]"
+    regime: npt.NDArray[np.int64]
+    session: npt.NDArray[np.int64]
+    quantiles: FloatArray
+    realised: FloatArray
+    known: npt.NDArray[np.int64]
+
+
+class Tracked(NamedTuple):
+    """What was in force at each close, for a forecast made at it.
+
+    Parameters
+    ----------
+    factors
+        Factors of the lower and the upper part of the band ``[session, regime, side]``.
+    trust
+        Share of the distance of the forecast's own probability from a half that is believed ``[session]``.
+    seen
+        Sessions learned from, of each regime ``[session, regime]``; a session counts by the share of its outcomes.
+    """
+
+    factors: FloatArray
+    trust: FloatArray
+    seen: FloatArray
+
+
+def track(panel: Panel, regimes: int, rule: TrackingRule | None = None) -> Tracked:
+    """Live through the sessions; at each close the outcomes known by then are learned from, and no other.
+
+    The symbols of a session move together, so a session counts once: each of its n forecasts counts 1 / n.
+
+    Parameters
+    ----------
+    regimes
+        How many regimes there are.
+
+    Returns
+    -------
+    Tracked
+        Changing an outcome changes nothing in force before it was known.
+    """
+    walk = _Walk(panel, regimes, rule or TrackingRule())
+    order = np.argsort(panel.known, kind="stable")
+    edges = np.searchsorted(panel.known[order], np.arange(len(panel.closes) + 1))
+    for close, (begin, end) in enumerate(pairwise(edges)):
+        for rows in _by_session(order[begin:end], panel.session):
+            walk.learn(rows)
+        walk.put_in_force(close)
+    return walk.tracked
+
+
+class _Walk:
+    """Calibration on its way through the sessions."""
+
+    def __init__(self, panel: Panel, regimes: int, rule: TrackingRule) -> None:
+        sessions = len(panel.closes)
+        self.panel, self.rule = panel, rule
+        self.count = np.bincount(panel.session, minlength=sessions)
+        self.shared, self.own, self.learned = np.zeros(2), np.zeros((regimes, 2)), np.zeros(regimes)
+        # The variance of a hit is a quarter, and outcomes over h sessions overlap: h of them count as one.
+        self.told = self.needed = panel.horizon * 0.25 / rule.trust_deviation**2
+        self.tracked = Tracked(np.ones((sessions, regimes, 2)), np.ones(sessions), np.zeros((sessions, regimes)))
+
+    def learn(self, rows: npt.NDArray[np.int64]) -> None:
+        """Take in outcomes of one session."""
+        panel, session = self.panel, int(self.panel.session[rows[0]])
+        regime, share = int(panel.regime[session]), len(rows) / self.count[session]
+        said = widened(panel.quantiles[rows], self.tracked.factors[session, regime])
+        realised = panel.realised[rows]
+        beyond = np.array([(realised < said[:, 0]).mean(), (realised > said[:, 2]).mean()])
+        self.learned[regime] += share
+        moved = share * (beyond - TAIL)
+        self.shared = self.shared + self.rule.shared_step(self.learned.sum()) * moved
+        self.own[regime] += self.rule.regime_gain * moved
+        edge = np.array([sign_probability(*row) for row in said.tolist()]) - 0.5
+        is_hit = np.sign(realised) == np.sign(said[:, 1])
+        self.told += share * float((edge * (is_hit - 0.5)).mean())
+        self.needed += share * float((edge**2).mean())
+
+    def put_in_force(self, close: int) -> None:
+        """Keep what a forecast made at a close is corrected by."""
+        logs = np.clip(self.shared + self.own, -FACTOR_LOGS, FACTOR_LOGS)
+        self.tracked.factors[close] = np.exp(logs)
+        self.tracked.trust[close] = np.clip(self.told / self.needed, 0.0, MOST_TRUST)
+        self.tracked.seen[close] = self.learned
+
+
+def _by_session(rows: npt.NDArray[np.int64], session: npt.NDArray[np.int64]) -> "list[npt.NDArray[np.int64]]":
+    """Part rows by their session, in the order of time."""
+    if not len(rows):
+        return []
+    ordered = rows[np.argsort(session[rows], kind="stable")]
+    return np.split(ordered, np.flatnonzero(np.diff(session[ordered])) + 1)

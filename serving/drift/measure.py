@@ -1,0 +1,205 @@
+"""Drift of what models read and of what they say, against what they were trained on."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec, build_windows, to_model_input
+from lake.clock import Clock
+from lake.errors import NotReadyError
+from lake.report import Report
+from lake.store import Lake
+from lake.tables import DRIFT
+from serving.drift.report import ALPHA, write_report
+from serving.drift.statistics import METHOD, Shift, adjust, compare_with_blocks, session_scores
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from serving.engines.base import Engine
+
+CURRENT_SESSIONS = 250
+"""Sessions that are compared with the training period, the newest ones."""
+FEWEST_SESSIONS = 40
+"""Sessions after training before a comparison means anything."""
+BLOCK_SESSIONS = 125
+"""Length of the stretches of the training period that show how much it varied."""
+FORECAST_STRIDE = 10
+"""Forecasts of the training period are made for every so many sessions."""
+
+ASPECTS: tuple[Literal["level", "spread"], ...] = ("level", "spread")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One quantity to compare.
+
+    Parameters
+    ----------
+    name
+        Feature, or model and quantity of its forecast.
+    values
+        ``symbol``, ``event_time``, ``value``.
+    stride
+        Sessions from one value to the next.
+    """
+
+    name: str
+    values: pl.DataFrame
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one aspect of one subject, before correction."""
+
+    subject: str
+    aspect: str
+    shift: Shift
+
+
+def update_drift(
+    lake: Lake, settings: "Settings", clock: Clock, engines: "Mapping[str, Engine] | None" = None
+) -> Report:
+    """Judge the newest sessions against the training period, and write Evidently's report of it.
+
+    Parameters
+    ----------
+    engines
+        Models whose forecasts are compared, and whose training says where the reference ends; by default those in
+        service.
+
+    Returns
+    -------
+    Report
+        Of `drift`; skipped when the newest session has been judged, or when fewer than `FEWEST_SESSIONS` sessions have
+        passed since training. ``details`` hold the drifted subjects and the path of the HTML report.
+
+    Raises
+    ------
+    NotReadyError
+        If there is no model in service or no feature.
+    """
+    started = time.perf_counter()
+    engines = _engines_in_service(settings) if engines is None else engines
+    features = lake.read_as_of(FEATURES_TECHNICAL, clock.now())
+    if features.is_empty() or not engines:
+        raise NotReadyError("Drift needs features and a model in service. Run `make demo` first.")
+    until = min(engine.signature.train_until for engine in engines.values())
+    later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
+    reason = _reason_to_skip(lake, later)
+    if reason:
+        standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name)
+        return standing.having(seconds=time.perf_counter() - started, reason=reason)
+    recent = features.filter(
+        (pl.col("event_time") <= until) | (pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0])
+    )
+    subjects = [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]
+    findings = [finding for subject in subjects for finding in judge(subject, until)]
+    rows = drift_rows(findings, later[-1], clock.now())
+    page = _publish(subjects, rows, until, settings)
+    report = lake.merge(DRIFT, rows)
+    drifted = sorted(set(rows.filter("is_drifted")["subject"]))
+    return report.having(
+        seconds=time.perf_counter() - started, drifted=drifted, subjects=len(subjects), page=page, method=METHOD
+    )
+
+
+def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> Iterator[Subject]:
+    """Every feature that models read."""
+    for name in spec.features:
+        yield Subject(name, features.select("symbol", "event_time", pl.col(name).alias("value")))
+
+
+def forecast_subjects(
+    features: pl.DataFrame,
+    engines: "Mapping[str, Engine]",
+    spec: WindowSpec = FORECAST_V1,
+    at: pl.Series | None = None,
+) -> Iterator[Subject]:
+    """Median and width of the band of every model's forecast for its first horizon, every `FORECAST_STRIDE` sessions.
+
+    `features` have every session, for a window spans neighbouring ones; `at` are those to forecast, by default all.
+
+    Both periods are forecast by the same model file, so that what differs is the market. Within the training period a
+    flexible model may say more extreme things than after it: then its drift is a sign of overfitting.
+    """
+    sessions = (features["event_time"] if at is None else at).unique().sort()
+    # Counted from the newest session back, so that it is always among them.
+    windows = build_windows(features, spec, at=sessions.reverse().gather_every(FORECAST_STRIDE).to_list())
+    inputs = to_model_input(windows.values)
+    for name, engine in engines.items():
+        said = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
+        for quantity, values in (("median", said[:, said.shape[1] // 2]), ("band", said[:, -1] - said[:, 0])):
+            rows = windows.keys.with_columns(pl.Series("value", values))
+            yield Subject(f"{name} forecast {quantity}", rows, FORECAST_STRIDE)
+
+
+def judge(subject: Subject, until: datetime) -> Iterator[Finding]:
+    """Compare level and spread after `until` with the time up to it; an aspect that never moved has no finding."""
+    if subject.values.filter(pl.col("event_time") <= until)["value"].drop_nulls().is_empty():
+        return
+    scores = session_scores(subject.values, pl.col("event_time") <= until)
+    reference, current = scores.filter(pl.col("event_time") <= until), scores.filter(pl.col("event_time") > until)
+    for aspect in ASPECTS:
+        block = BLOCK_SESSIONS // subject.stride
+        shift = compare_with_blocks(reference[aspect].to_numpy(), current[aspect].to_numpy(), block)
+        if shift is not None:
+            yield Finding(subject.name, aspect, shift)
+
+
+def drift_rows(findings: list[Finding], session: datetime, now: datetime) -> pl.DataFrame:
+    """Findings as rows of `drift`, with p-values corrected for their number."""
+    adjusted = adjust([finding.shift.p_value for finding in findings])
+    rows = [
+        {
+            "subject": finding.subject,
+            "aspect": finding.aspect,
+            "event_time": session,
+            "known_time": now,
+            "statistic": finding.shift.statistic,
+            "p_value": finding.shift.p_value,
+            "adjusted_p_value": p_value,
+            "is_drifted": p_value < ALPHA,
+            "method": METHOD,
+        }
+        for finding, p_value in zip(findings, adjusted, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=DRIFT.schema)
+
+
+def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
+    from serving.engines.loading import load_engines
+
+    return load_engines(settings)
+
+
+def _reason_to_skip(lake: Lake, later: pl.Series) -> str:
+    if len(later) < FEWEST_SESSIONS:
+        return f"{len(later)} sessions have passed since training; {FEWEST_SESSIONS} are needed for a comparison"
+    if lake.exists(DRIFT) and lake.read(DRIFT)["event_time"].max() == later[-1]:
+        return "the newest session has been judged"
+    return ""
+
+
+def _publish(subjects: list[Subject], rows: pl.DataFrame, until: datetime, settings: "Settings") -> Path:
+    """Write the HTML report of every subject that was judged: its mean across symbols per session."""
+    verdicts = dict(rows.group_by("subject", maintain_order=True).agg(pl.col("adjusted_p_value").min()).iter_rows())
+    frames = [
+        subject.values.group_by("event_time").agg(pl.col("value").mean().alias(subject.name))
+        for subject in subjects
+        if subject.name in verdicts
+    ]
+    wide = frames[0]
+    for frame in frames[1:]:
+        wide = wide.join(frame, on="event_time", how="full", coalesce=True)
+    wide = wide.sort("event_time")
+    before, after = (
+        wide.filter(period).to_pandas() for period in (pl.col("event_time") <= until, pl.col("event_time") > until)
+    )
+    return write_report(before, after, verdicts, settings.reports / "drift.html")

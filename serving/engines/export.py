@@ -1,0 +1,201 @@
+"""From a trained network to one ONNX file with its signature and the proof that it computes the same."""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feature_repo.targets.windows import HORIZONS, QUANTILES
+from lake.disk.durable import write_durably
+from lake.errors import ParityError
+from serving.engines.batch_bits import with_steady_bits
+from serving.engines.bundles import (
+    MODEL_FILE,
+    PARITY_FILE,
+    PARITY_TOLERANCE,
+    PARITY_WINDOWS,
+    SIGNATURE_FILE,
+    Bundle,
+    Export,
+    Parity,
+    refuse_external_data,
+)
+from serving.engines.onnx import OnnxEngine
+from serving.engines.origins import without_origins
+from serving.engines.signature import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from feature_repo.targets.windows import WindowSpec
+
+BATCH_SIZES = {1: 128, 7: 448, 128: 1 << 30}
+"""Batch sizes to try, and how many windows in each: all of them in full chunks, a sample in small ones."""
+EXAMPLE_WINDOWS = 7
+SCALER = "standard scores from training rows only, computed inside the graph"
+
+
+def export_model(
+    network: "nn.Module",
+    name: str,
+    window_spec: "WindowSpec",
+    versions: "Mapping[str, int]",
+    windows: "NDArray[np.float32]",
+    folder: Path,
+    *,
+    train_until: "datetime",
+) -> Bundle:
+    """Export a network, prove the export, and return it as a bundle.
+
+    Parameters
+    ----------
+    network
+        Maps ``[batch, session, 2 * feature]`` to ``[batch, horizon, quantile]``; left in evaluation mode.
+    name
+        Model name, e.g. ``lstm``.
+    window_spec
+        How its windows are cut.
+    versions
+        Delta versions of the tables it was fitted on.
+    windows
+        At least 1,000 real model inputs, float32 ``[n, session, 2 * feature]``, as `to_model_input` gives them.
+    folder
+        Where the three files go; replaced if it exists.
+    train_until
+        Instant at which the last label it was fitted on was known.
+
+    Returns
+    -------
+    Bundle
+        Loaded back from the folder through every check.
+
+    Raises
+    ------
+    ParityError
+        If there are too few windows, or ONNX Runtime and torch differ by more than 1e-5 in any batch size.
+    """
+    if len(windows) < PARITY_WINDOWS:
+        raise ParityError(
+            f"Model '{name}' was to be proved on {len(windows)} windows; {PARITY_WINDOWS} real ones are required. "
+            "Pass more of the training frame's windows."
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    network.eval()
+    content = _to_onnx(network, windows[:EXAMPLE_WINDOWS], folder / MODEL_FILE)
+    refuse_external_data(content, name)
+    signature = Signature(
+        name=name,
+        window_spec=window_spec.name,
+        features=tuple(window_spec.features),
+        sessions=window_spec.sessions,
+        horizons=HORIZONS,
+        quantiles=QUANTILES,
+        scaler=SCALER,
+        table_versions=dict(versions),
+        train_until=train_until,
+        code_version=code_version(),
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+    parity = prove_parity(network, signature, content, windows)
+    write_durably(folder / SIGNATURE_FILE, signature.to_json())
+    write_durably(folder / PARITY_FILE, parity.model_dump_json(indent=2) + "\n")
+    return Bundle.load(folder)
+
+
+def prove_parity(network: "nn.Module", signature: Signature, content: bytes, windows: "NDArray[np.float32]") -> Parity:
+    """Compare torch with ONNX Runtime on real windows, in several batch sizes.
+
+    Raises
+    ------
+    ParityError
+        If the largest difference is above 1e-5, or a median changes its sign beyond it.
+    """
+    import onnxruntime
+    import torch
+
+    engine = OnnxEngine(Export(signature=signature, content=content))
+    expected = _torch_answers(network, windows)
+    differences = []
+    for batch, limit in BATCH_SIZES.items():
+        starts = range(0, min(limit, len(windows)), batch)
+        found = np.concatenate([engine.predict(windows[start : start + batch]) for start in starts])
+        differences.append(np.abs(found - expected[: len(found)]).max())
+    difference = float(np.max(differences))  # NaN if any is NaN, which no tolerance passes
+    middle = len(signature.quantiles) // 2
+    agreement = float((np.sign(found[..., middle]) == np.sign(expected[..., middle])).mean())
+    if not difference <= PARITY_TOLERANCE:
+        raise ParityError(
+            f"Model '{signature.name}' answers differently after export: up to {difference:.2e} of the price on "
+            f"{len(windows)} windows, {PARITY_TOLERANCE:.0e} is allowed. It was not exported; look for an operation "
+            "that ONNX rounds or orders differently."
+        )
+    return Parity(
+        windows=len(windows),
+        batch_sizes=tuple(BATCH_SIZES),
+        max_absolute_difference=difference,
+        sign_agreement=agreement,
+        digest=signature.digest,
+        engine=f"onnxruntime {onnxruntime.__version__}",
+        torch=str(torch.__version__),
+    )
+
+
+def code_version() -> str:
+    """Version of this project, with the commit when it runs from a checkout."""
+    number = version("quantlake")
+    git = shutil.which("git")
+    if git is None:
+        return number
+    asked = subprocess.run(
+        [git, "rev-parse", "--short=12", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{number}+{asked.stdout.strip()}" if asked.returncode == 0 else number
+
+
+def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -> bytes:
+    import torch
+
+    # The exporter warns about its own internals and about packages it could use; none of it concerns the network.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (torch.from_numpy(np.ascontiguousarray(example)),),
+            dynamo=True,
+            input_names=["window"],
+            output_names=["quantiles"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1 << 20)},),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ParityError("torch exported nothing: the network has no graph.")
+    program.save(str(path), external_data=False)
+    content = without_origins(with_steady_bits(path.read_bytes()))
+    path.write_bytes(content)
+    return content
+
+
+def _torch_answers(network: "nn.Module", windows: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    import torch
+
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(part)) for part in np.array_split(windows, max(1, len(windows) // 1_024))]
+        answers: NDArray[np.float32] = torch.cat(parts).numpy()
+    return answers

@@ -1,0 +1,24 @@
+"""The first forecasts of an engine: made before anyone waits for them, and the first chance to find it out."""
+
+from typing import TYPE_CHECKING
+
+from serving.engines.base import CHUNK_WINDOWS
+from serving.engines.grain import probe_windows
+
+if TYPE_CHECKING:
+    from serving.engines.base import Engine
+
+BATCHES = (1, 1, 7, CHUNK_WINDOWS, CHUNK_WINDOWS)
+
+
+def warm(engine: "Engine") -> None:
+    """Let an engine forecast in the sizes that requests come in, so that no request is its first.
+
+    Raises
+    ------
+    EngineError
+        If it fails, or answers with another shape, something not finite, or quantiles out of order.
+    """
+    made_up = probe_windows(engine.signature, CHUNK_WINDOWS)
+    for batch in BATCHES:
+        engine.predict(made_up[:batch])

@@ -1,0 +1,1 @@
+"""Statistical evidence: posteriors and sequential bets."""

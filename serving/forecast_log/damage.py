@@ -1,0 +1,157 @@
+"""Log files that SQLite cannot read: found at the start and at the drain, named, moved aside, and never deleted.
+
+A file is moved with those that SQLite keeps beside it, so what can be read of it still can be; `salvage` does that at
+the next drain. The process that writes to it begins a new file at the same path (`log_keeping`).
+"""
+
+import logging
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from lake.disk.durable import flush
+from serving.forecast_log.log_files import NAMES, identity, log_paths
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+logger = logging.getLogger("quantlake.serving")
+
+CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MAGIC = b"SQLite format 3\0"
+HEADER_BYTES = 100
+MARK = ".damaged-"
+DONE = ".salvaged.json"
+LOOK_SECONDS = 1.0
+"""Longest look at one file; the pages of a larger one that it does not reach are checked as they are read."""
+STEPS = 10_000
+"""Instructions of SQLite's machine between two looks at the clock."""
+BESIDE = ("-wal", "-shm", "")
+"""Moved in this order: a file that is begun anew must never find the write-ahead log of another beside it."""
+REMEDY = (
+    "It is moved aside by the next start of the service or the next drain (`quantlake forecasts drain`), which brings "
+    "what can be read of it into the lake; nothing is deleted."
+)
+LEFT = (
+    "`quantlake forecasts drain` brings what can be read of it into the lake; keep the file until its report is there."
+)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of SQLite says that the file itself is damaged, rather than locked, full or missing."""
+    return isinstance(error, sqlite3.DatabaseError) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CODES
+
+
+def fault_of(path: Path, seconds: float = LOOK_SECONDS) -> str:
+    """What is wrong with a file of the log, in a part of a sentence; empty where nothing was found in the time.
+
+    Parameters
+    ----------
+    seconds
+        Longest time to look for.
+    """
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size == 0:
+            return ""
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError:
+        return ""
+    wal = path.with_name(f"{path.name}-wal")
+    if not header.startswith(MAGIC):
+        return f"is no SQLite database: it begins with {header[:16]!r}"
+    page = int.from_bytes(header[16:18], "big")
+    expected = (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+    if size < expected and not (wal.exists() and wal.stat().st_size):
+        return f"is cut off: it has {size:,} of {expected:,} bytes"
+    return _checked(path, seconds)
+
+
+def examine(configured: "Settings", seconds: float = LOOK_SECONDS) -> list[tuple[Path, str, str]]:
+    """Look at every file of the log and at the quarantine: (file, what is wrong, remedy) for each that is damaged.
+
+    Files that were moved aside and are not salvaged yet are among them.
+    """
+    found = [(path, fault, REMEDY) for path in log_paths(configured) if (fault := fault_of(path, seconds))]
+    empty = "is empty (0 bytes), so what it held is gone, or no forecast was ever written to it"
+    found += [(path, empty, "Restore it from a backup if one was.") for path in log_paths(configured) if _is_void(path)]
+    quarantine = configured.home / "forecast_quarantine.sqlite"
+    if fault := fault_of(quarantine, seconds):
+        found.append((quarantine, fault, "Restore it from a backup, or move it away: the next drain begins a new one."))
+    return found + [(path, "was damaged and moved aside", LEFT) for path in moved_aside(configured)]
+
+
+def set_aside_damaged(configured: "Settings", seconds: float = LOOK_SECONDS) -> list[str]:
+    """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
+    said = []
+    for path in log_paths(configured):
+        which = identity(path)
+        if fault := fault_of(path, seconds):
+            said.append(set_aside(path, fault, which))
+    return [sentence for sentence in said if sentence]
+
+
+def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
+    """Move a damaged file and those beside it aside.
+
+    Parameters
+    ----------
+    which
+        Identity of the file that was found damaged; another one at its path is left alone.
+
+    Returns
+    -------
+    str
+        What to tell a person; empty where another process was quicker.
+    """
+    with FileLock(path.with_name("forecast_log.aside.lock")):
+        if which is None or identity(path) != which:
+            return ""
+        stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        aside = path.with_name(f"{path.name}{MARK}{stamp:%Y%m%dT%H%M%S%f}")
+        for suffix in BESIDE:
+            beside = path.with_name(f"{path.name}{suffix}")
+            if beside.exists():
+                beside.rename(aside.with_name(f"{aside.name}{suffix}"))
+        flush(path.parent)
+    said = f"The forecast log {path} {fault}. It was moved to {aside.name}, and a new file begins. {LEFT}"
+    logger.error(said, extra={"log_file": path.name, "moved_to": aside.name})
+    return said
+
+
+def moved_aside(configured: "Settings") -> list[Path]:
+    """Damaged files that were moved aside and not salvaged yet, the oldest first."""
+    found = [path for name in NAMES for path in configured.home.glob(f"{name}{MARK}*")]
+    return sorted(
+        path
+        for path in found
+        if not path.name.endswith(("-wal", "-shm", DONE)) and not path.with_name(f"{path.name}{DONE}").exists()
+    )
+
+
+def moved_from(path: Path) -> bool:
+    """Whether a damaged file was ever moved away from a path, and is still beside it."""
+    return next(path.parent.glob(f"{path.name}{MARK}*"), None) is not None
+
+
+def _is_void(path: Path) -> bool:
+    wal = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size == 0 and not (wal.exists() and wal.stat().st_size)
+
+
+def _checked(path: Path, seconds: float) -> str:
+    """What SQLite's own quick check says first."""
+    until = time.monotonic() + seconds
+    try:
+        with closing(sqlite3.connect(path, timeout=seconds)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return f"is damaged: {error}" if is_damage(error) else ""
+    return "" if said == "ok" else f"is damaged: {' '.join(str(said).split())}"

@@ -1,0 +1,132 @@
+"""What is stored about the holder of a key, and how it is deleted.
+
+A key's id stands in two places outside this folder's own: beside the forecasts that were asked for with it, in the
+forecast log, and as a pseudonym in the audit trail. The first is deleted; the second leads nowhere once the key's entry
+with its salt is gone, and the trail's hashes still hold.
+"""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from lake.store import Lake
+from serving import audit
+from serving.access import keys
+from serving.access.watched import LOOK_SECONDS
+from serving.forecast_log.log_files import log_paths, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lake.settings import Settings
+
+SETTLE_SECONDS = 3 * LOOK_SECONDS
+"""After this time no worker lets the key in any more, and what it had asked for is logged."""
+ASKED_WITH = """
+SELECT r.forecast_id, f.symbol, f.horizon_sessions, json_extract(f.row, '$.made_at')
+FROM requests AS r LEFT JOIN forecasts AS f USING (forecast_id) WHERE r.key_id = ? ORDER BY f.sequence
+"""
+ASKERS = """
+WITH RECURSIVE askers(key_id) AS (
+    SELECT min(key_id) FROM requests
+    UNION ALL
+    SELECT (SELECT min(key_id) FROM requests WHERE key_id > askers.key_id) FROM askers WHERE key_id IS NOT NULL
+) SELECT key_id FROM askers WHERE key_id IS NOT NULL
+"""
+"""Each key once; a step in the index for each, however many forecasts it asked for."""
+COLUMNS = ("forecast_id", "symbol", "horizon_sessions", "made_at")
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What was done.
+
+    Parameters
+    ----------
+    forecasts
+        Forecasts of which nobody can tell any more who asked for them.
+    audit_rows
+        Rows of the audit trail that go on under the pseudonym.
+    """
+
+    forecasts: int
+    audit_rows: int
+
+
+def export(settings: "Settings", key_id: str, *, by: str) -> dict[str, Any]:
+    """Everything that is stored about a key, as plain values; that it was handed over is in the audit trail.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such key.
+    """
+    key = keys.find(settings, key_id)
+    lake = Lake.open(settings)
+    audit.record(lake, who=by, what="user_data.export", details={"key": key.who})
+    entry = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "pseudonym": key.who}
+    times = {"created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
+    times["last_used_at"] = keys.last_used(settings).get(key.id)
+    return {
+        "key": entry | {name: _text(at) for name, at in times.items()},
+        "audit": [{name: _text(value) for name, value in row.items()} for row in audit.about(lake, key.who)],
+        "forecasts": [found for path in log_paths(settings) for found in _asked_with(path, key.id)],
+    }
+
+
+def delete(settings: "Settings", key_id: str, *, by: str) -> Deleted:
+    """Delete whatever leads from something stored to the holder of a key; the key ends with that.
+
+    The forecasts stay, without a word of who asked for them. Called again after it was cut off, it goes on.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such key.
+    """
+    key = keys.find(settings, key_id)
+    keys.revoke(settings, key.id, by=by)
+    time.sleep(SETTLE_SECONDS)
+    deleted = sum(_forget_requests(path, [key.id]) for path in log_paths(settings))
+    keys.forget(settings, key.id, by=by)
+    deleted += forget_unknown(settings)
+    return Deleted(deleted, len(audit.about(Lake.open(settings), key.who)))
+
+
+def _asked_with(path: "Path", key_id: str) -> list[dict[str, Any]]:
+    with closing(open_log(path)) as connection:
+        return [dict(zip(COLUMNS, row, strict=True)) for row in connection.execute(ASKED_WITH, (key_id,))]
+
+
+def forget_unknown(settings: "Settings") -> int:
+    """Delete who asked where the key is gone: what was under way when it was deleted may have been logged since."""
+    held = {path: _askers(path) for path in log_paths(settings)}
+    # Read after the log, so that a key which was made meanwhile is known. Without the file nothing is known.
+    known = (
+        {key.id for key in keys.listing(settings)} if keys.keys_path(settings).exists() else set().union(*held.values())
+    )
+    return sum(_forget_requests(path, sorted(ids - known)) for path, ids in held.items() if ids - known)
+
+
+def _askers(path: "Path") -> set[str]:
+    with closing(open_log(path)) as connection:
+        return {key_id for (key_id,) in connection.execute(ASKERS)}
+
+
+def _forget_requests(path: "Path", key_ids: "Sequence[str]") -> int:
+    """Delete rows so that their bytes are gone from the file too."""
+    with closing(open_log(path)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        with connection:
+            before = connection.total_changes
+            connection.executemany("DELETE FROM requests WHERE key_id = ?", [(key_id,) for key_id in key_ids])
+            deleted = connection.total_changes - before
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return deleted
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,1 @@
+"""The values a forecast is made of, and their arithmetic."""

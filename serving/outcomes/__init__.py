@@ -1,0 +1,1 @@
+"""What came of the forecasts: outcomes, performance, reliability."""

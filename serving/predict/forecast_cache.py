@@ -1,0 +1,75 @@
+"""What has been forecast lately: the same models say the same of the same rows, so it need not be worked out again.
+
+Rows change once a session, and requests come all day. A forecast is kept with the very bytes that it was made from and
+the set of models that made it, never by time, so a swap, a restatement or a new session cannot bring back an old one.
+"""
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serving.calibration.corrections import Calibration
+    from serving.deployment.champions import LoadedModels
+    from serving.predict.forecasting import RowForecast
+    from serving.predict.rows import Row
+
+
+class _Origin(NamedTuple):
+    """Everything that the numbers of a forecast come from."""
+
+    packed: tuple[bytes, bytes]
+    regime: str
+    calibration: "Calibration | None"
+
+
+class Memory:
+    """The latest forecast of each symbol by the models in service. Safe for threads.
+
+    Parameters
+    ----------
+    symbols
+        How many are kept, with about 10 KiB each; those that were new first go first. 0 keeps none.
+    """
+
+    def __init__(self, symbols: int) -> None:
+        self._most = symbols
+        self._models: LoadedModels | None = None
+        self._kept: dict[str, tuple[_Origin, RowForecast]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many forecasts are kept."""
+        return len(self._kept)
+
+    def recall(self, row: "Row", models: "LoadedModels") -> "RowForecast | None":
+        """Return the forecast that these models have made of this very row, None if they have not."""
+        with self._lock:
+            origin, forecast = self._kept.get(row.symbol, _NOTHING)
+            return forecast if self._models is models and origin == _origin(row) else None
+
+    def keep(self, rows: "Sequence[Row]", models: "LoadedModels", forecasts: "Sequence[RowForecast]") -> None:
+        """Keep what these models say of rows. What others have said is let go, and so are they."""
+        if not self._most:
+            return
+        with self._lock:
+            if self._models is not models:
+                self._kept.clear()
+                self._models = models
+            for row, forecast in zip(rows, forecasts, strict=True):
+                self._kept[row.symbol] = _origin(row), forecast
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+
+    def forget(self, symbol: str) -> None:
+        """Let the next forecast of a symbol be worked out anew."""
+        with self._lock:
+            self._kept.pop(symbol, None)
+
+
+_NOTHING = None, None
+
+
+def _origin(row: "Row") -> _Origin:
+    return _Origin(row.packed, row.regime, row.calibration)

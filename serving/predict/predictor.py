@@ -1,0 +1,287 @@
+"""From questions to composed forecasts: read online, compute, blend, compose. Knows nothing of HTTP."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from lake.clock import ReplayClock, SystemClock
+from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
+from lake.universe import SYMBOLS
+from serving.calibration.corrections import calibrate_forecasts
+from serving.deployment.champions import Champions
+from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log.writing import Entry, ForecastLog
+from serving.monitoring import metrics
+from serving.monitoring.stopwatch import Stopwatch
+from serving.predict.forecast_cache import Memory
+from serving.predict.forecasting import RowForecast, forecast
+from serving.predict.response_template import Drafts, Moment
+from serving.predict.rows import require_known, split_ready
+
+if TYPE_CHECKING:
+    from feature_repo.online.answers import OnlineBatch
+    from lake.clock import Clock
+    from lake.settings import Settings
+    from serving.deployment.champions import LoadedModels
+    from serving.predict.rows import Row
+
+logger = logging.getLogger("quantlake.serving")
+
+
+class OnlineSource(Protocol):
+    """Where the latest windows and strategy weights come from."""
+
+    def symbols(self) -> Sequence[str]:
+        """Symbols that have a model input."""
+        ...
+
+    def read(self, symbols: Sequence[str]) -> "OnlineBatch":
+        """Read the latest values of these symbols at once."""
+        ...
+
+    def close(self) -> None:
+        """End its threads and connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one request asks.
+
+    Parameters
+    ----------
+    symbols
+        Each once.
+    horizon
+        Sessions ahead.
+    kind
+        How its forecasts are named in the log.
+    asked_at
+        ``time.perf_counter()`` when it came; the latency that is logged counts from there.
+    key_id
+        API key it was asked with; empty where nobody from outside asked.
+    correlation_id
+        Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
+    follow
+        Told how long each stage took once the answers are out; spans are made of it.
+    """
+
+    symbols: Sequence[str]
+    horizon: int
+    kind: str = "served"
+    asked_at: float = field(default_factory=time.perf_counter)
+    key_id: str = ""
+    correlation_id: str = ""
+    follow: Callable[[Stopwatch], None] | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Forecasts to be logged and then sent, and the symbols that have none, with the reason.
+
+    Parameters
+    ----------
+    shadows
+        Forecasts to be logged with them and never sent; see `serving.predict.forecasting`.
+    """
+
+    entries: list[Entry]
+    unavailable: list[tuple[str, str]]
+    shadows: list[Entry] = field(default_factory=list)
+
+    @property
+    def to_log(self) -> list[Entry]:
+        """Everything to be logged before the answers are sent."""
+        return self.entries + self.shadows
+
+    @property
+    def texts(self) -> list[str]:
+        """The answers, as JSON."""
+        return [entry.answer for entry in self.entries]
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Every row that several questions need, with what is said of it."""
+
+    rows: "Mapping[str, tuple[Row, RowForecast]]"
+    unavailable: Mapping[str, str]
+    missing: frozenset[str]
+
+
+class Predictor:
+    """Forecasts for symbols.
+
+    Parameters
+    ----------
+    online
+        Reader of the online store.
+    champions
+        Models in service.
+    log
+        Forecast log, written to.
+    logged
+        Forecast log of all processes, read from.
+    clock
+        Market clock, against which the age of the features is counted.
+    memory
+        What has been forecast lately; without one every question is computed anew.
+    """
+
+    def __init__(
+        self,
+        online: OnlineSource,
+        champions: Champions,
+        log: ForecastLog,
+        logged: LogReader,
+        clock: "Clock",
+        memory: Memory | None = None,
+    ) -> None:
+        self._memory = Memory(0) if memory is None else memory
+        self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
+
+    @classmethod
+    def open(cls, configured: "Settings") -> "Predictor":
+        """Open everything the settings name. What is missing is reported by the first request that needs it."""
+        from feature_repo.online.reader import OnlineReader
+
+        return cls(
+            OnlineReader.open(configured, notice=metrics.OnlineNotice()),
+            Champions(configured).watch(),
+            ForecastLog.open(configured),
+            LogReader(configured),
+            ReplayClock(configured.home / "clock.json"),
+            Memory(configured.remembered_symbols),
+        )
+
+    def close(self) -> None:
+        """Let go of the log and the models, and end what the reader of the online store runs."""
+        try:
+            self.log.close()
+        finally:
+            self.champions.close()
+            self.online.close()
+
+    def predict(self, symbols: Sequence[str], horizon: int) -> Answers:
+        """Forecast symbols over one horizon and wait until the answers are on disk; see `answer`."""
+        return self.answer(Question(symbols, horizon))
+
+    def answer(self, question: Question) -> Answers:
+        """Answer one question and wait until the answers are on disk.
+
+        Raises
+        ------
+        UnknownNameError
+            For a symbol or a horizon that does not exist, with the nearest names.
+        NotReadyError
+            If none of the symbols can be forecast yet.
+        ModelError
+            If no model is in service, a weighted model is missing, or an engine refuses.
+        OnlineStoreError
+            If the online store does not answer.
+        LogError
+            If the forecasts cannot be logged; they are not given then.
+        """
+        watch = Stopwatch()
+        (answers,) = self.compute([question], watch)
+        if isinstance(answers, QuantlakeError):
+            raise answers
+        composed = time.perf_counter()
+        self.log.write(answers.to_log)
+        watch.lap("log", composed)
+        metrics.observe_batch(watch, len(answers.to_log))
+        watch.tell([question])
+        return answers
+
+    def compute(self, questions: Sequence[Question], watch: Stopwatch | None = None) -> list[Answers | QuantlakeError]:
+        """Answer questions together, with one online read and one engine call per model; nothing is logged yet.
+
+        Returns
+        -------
+        list
+            For each question its answers, or why it has none; what is wrong with one does not touch the others.
+        """
+        watch = watch or Stopwatch()
+        try:
+            models = self.champions.current()
+            symbols = list(dict.fromkeys(s for question in questions for s in question.symbols))
+            computed = self._compute(symbols, models, watch)
+        except (ModelError, UnknownNameError) as error:
+            return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
+        except QuantlakeError as error:
+            return [error] * len(questions)
+        computed_at, moment = time.perf_counter(), Moment(SystemClock().now(), self.clock.now())
+        answers: list[Answers | QuantlakeError] = []
+        for question in questions:
+            try:
+                answers.append(self._answer(question, computed, models, moment))
+            except QuantlakeError as error:
+                answers.append(error)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                logger.exception("the forecast of %s does not hold together", ", ".join(question.symbols[:5]))
+                answers.append(EngineError(f"The forecast does not hold together, so it is not given: {error}"))
+        watch.lap("compose", computed_at)
+        return answers
+
+    def require_ready(self) -> None:
+        """Raise what would stop a forecast: no model, no online store, no features, an engine that refuses, no log."""
+        self.champions.current()
+        symbols = self.online.symbols()
+        if not symbols:
+            raise NotReadyError("The online store holds no symbol yet. Materialise the features with `make demo`.")
+        self._memory.forget(symbols[0])  # so that the engines are asked
+        (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
+        if isinstance(answers, QuantlakeError):
+            raise answers
+        self.log.require_writable()
+
+    def symbols(self) -> dict[str, bool]:
+        """Every symbol that can be asked for, and whether it has a model input now."""
+        ready = set(self.online.symbols())
+        return {symbol: symbol in ready for symbol in sorted(ready | set(SYMBOLS))}
+
+    def _compute(self, symbols: Sequence[str], models: "LoadedModels", watch: Stopwatch) -> _Computed:
+        started = time.perf_counter()
+        batch = self.online.read(symbols)
+        started = watch.lap("read", started)
+        rows, unavailable = split_ready(batch)
+        forecasts = self._forecast(rows, models, watch)
+        watch.lap("compute", started)
+        if rows and rows[0].degraded:
+            metrics.count_degraded(rows[0].degraded, len(rows))
+        placed = {row.symbol: (row, said) for row, said in zip(rows, forecasts, strict=True)}
+        return _Computed(placed, dict(unavailable), frozenset(batch.missing))
+
+    def _forecast(self, rows: "Sequence[Row]", models: "LoadedModels", watch: Stopwatch) -> list[RowForecast]:
+        """What is remembered of rows, and what the models say of the others."""
+        remembered = [self._memory.recall(row, models) for row in rows]
+        new = [row for row, known in zip(rows, remembered, strict=True) if known is None]
+        if not new:
+            return [known for known in remembered if known is not None]
+        said = calibrate_forecasts(forecast(new, models), models.horizons, [row.calibration for row in new])
+        watch.engines = said.laps
+        fresh = [said.of_row(place) for place in range(len(new))]
+        whole = [place for place in range(len(new)) if place not in said.incomplete]
+        self._memory.keep([new[place] for place in whole], models, [fresh[place] for place in whole])
+        following = iter(fresh)
+        return [next(following) if known is None else known for known in remembered]
+
+    def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: Moment) -> Answers:
+        if question.horizon not in models.horizons:
+            raise UnknownNameError("horizon", str(question.horizon), [str(known) for known in models.horizons])
+        if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
+            require_known(missing, list(self.symbols()))
+        entries, unavailable, shadows = [], [], []
+        for symbol in question.symbols:
+            if symbol not in computed.rows:
+                unavailable.append((symbol, computed.unavailable[symbol]))
+                continue
+            row, said = computed.rows[symbol]
+            drafts = Drafts.of(said, row, models, question.horizon, moment.now)
+            entries.append(drafts.answered.filled(question, moment, question.kind))
+            shadows += [draft.filled(question, moment, "shadow") for draft in drafts.shadows]
+        if not entries:
+            raise NotReadyError(unavailable[0][1])
+        return Answers(entries, unavailable, shadows)

@@ -1,0 +1,89 @@
+"""What one symbol's forecast is made from: the rows of an online read, and the symbols that have none."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lake.errors import UnknownNameError
+from serving.calibration.corrections import Calibration
+from serving.receipts.writing import tables_read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from feature_repo.online.answers import OnlineBatch, Served
+    from feature_repo.targets.windows import FloatArray
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields.
+
+    `table_versions` names every table that was read on the way, those of the window as it was made from them.
+    """
+
+    symbol: str
+    as_of: "datetime"
+    window: "FloatArray"
+    reference_price: float
+    feature_hash: str
+    table_versions: dict[str, int]
+    regime: str
+    selected_strategy: str
+    strategies: list[str]
+    weights: list[float]
+    confidence: float
+    known_time: "datetime"
+    served: "Served"
+    degraded: str = ""
+    calibration: Calibration | None = None
+    packed: tuple[bytes, bytes] = (b"", b"")
+
+
+def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
+    """Refuse the first symbol that is none of ours."""
+    names = set(known)
+    for symbol in symbols:
+        if symbol not in names:
+            raise UnknownNameError("symbol", symbol, known)
+
+
+def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]:
+    """Part the symbols that can be forecast from those that cannot, with the reason for each of these."""
+    rows: list[Row] = []
+    unavailable = [
+        (symbol, f"{symbol} has no model input yet: it needs 30 sessions of features.") for symbol in batch.missing
+    ]
+    calibration = None if batch.regime is None else Calibration.of(batch.calibration, batch.regime)
+    tables = tables_read(batch.served)
+    for i, symbol in enumerate(batch.symbols):
+        selected, confidence = batch.selected_strategy[i], batch.confidence[i]
+        if selected is None or confidence is None or not batch.strategies[i]:
+            unavailable.append((symbol, f"No strategy has been selected for {symbol} yet."))
+        elif batch.regime is None:
+            unavailable.append((symbol, f"The market's regime is not known yet, so {symbol} has no forecast."))
+        elif batch.expired[i]:
+            old = ", ".join(batch.expired[i])
+            unavailable.append((symbol, f"{symbol} has no current values: {old} expired, last of {batch.as_of[i]}."))
+        else:
+            rows.append(
+                Row(
+                    symbol=symbol,
+                    as_of=batch.as_of[i],
+                    window=batch.window[i],
+                    reference_price=batch.reference_price[i],
+                    feature_hash=batch.feature_hash[i],
+                    table_versions=tables | batch.table_versions[i],
+                    regime=batch.regime,
+                    selected_strategy=selected,
+                    strategies=batch.strategies[i],
+                    weights=batch.weights[i],
+                    confidence=confidence,
+                    known_time=batch.known_time[i],
+                    served=batch.served,
+                    degraded=batch.served.reason,
+                    calibration=calibration,
+                    packed=batch.packed[i],
+                )
+            )
+    return rows, unavailable

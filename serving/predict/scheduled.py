@@ -1,0 +1,140 @@
+"""A forecast of every symbol and horizon after each materialisation, stored as the answers of the service are.
+
+So the newest forecast of a symbol is there without anyone asking, and those who listen hear of it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from filelock import FileLock
+
+from lake.errors import NotReadyError
+from lake.report import Report
+from lake.tables import FORECASTS
+from serving.forecast_log.draining import drain
+from serving.forecast_log.latest import LatestForecasts
+from serving.predict.predictor import Answers, Predictor, Question
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from lake.store import Lake
+    from serving.forecast_log.writing import Entry
+
+Say = Callable[[str], None]
+
+NAME, KIND = "scheduled_forecasts", "scheduled"
+LOCK = "scheduled.lock"
+DIGITS = 9
+"""Decimals by which two forecasts of a return are called the same."""
+
+
+def store_scheduled(lake: "Lake", settings: "Settings", say: Say) -> Report:
+    """Forecast every symbol over every horizon with what is online and in service, and store what is new.
+
+    Returns
+    -------
+    Report
+        Of the forecasts looked at; skipped when each of them was stored before. ``details["unavailable"]`` counts the
+        symbols that cannot be forecast yet.
+
+    Raises
+    ------
+    ModelError
+        If no model is in service, or an engine refuses.
+    OnlineStoreError
+        If nothing was ever materialised.
+    LogError
+        If the forecasts cannot be logged.
+    """
+    predictor = Predictor.open(settings)
+    try:
+        return schedule(lake, settings, predictor, say)
+    finally:
+        predictor.close()
+
+
+def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say) -> Report:
+    """Do the work of `store_scheduled` with a predictor that is open.
+
+    One process at a time does it, and what is in the log is brought to the lake before and after: so a run that was cut
+    off anywhere is finished by the next one, and nothing is stored twice.
+    """
+    started = time.perf_counter()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.home / LOCK):
+        drain(lake, settings)
+        made, shadows, unavailable = _forecast(predictor)
+        fresh = _unknown(lake, made)
+        if fresh:
+            _log(predictor, settings, [*fresh, *_beside(fresh, shadows)])
+            drain(lake, settings)
+            say(f"{len(fresh):,} forecasts stored, for {len({entry.row['symbol'] for entry in fresh}):,} symbols")
+    times = [entry.row["event_time"] for entry in made]
+    report = Report(
+        name=NAME,
+        rows=len(made),
+        added=len(fresh),
+        first=min(times, default=None),
+        last=max(times, default=None),
+        seconds=time.perf_counter() - started,
+        details={"unavailable": len(unavailable)},
+    )
+    if fresh:
+        return report
+    reason = "every symbol's forecast is stored already" if made else next(iter(unavailable.values()), "no symbol")
+    return replace(report, skipped=True).having(reason=reason)
+
+
+def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str, str]]":
+    """Forecasts of everything, those of challengers beside them, and why the other symbols have none."""
+    symbols = predictor.online.symbols()
+    if not symbols:
+        return [], [], {}
+    horizons = predictor.champions.current().horizons
+    made: list[Entry] = []
+    shadows: list[Entry] = []
+    unavailable: dict[str, str] = {}
+    for answers in predictor.compute([Question(symbols, horizon, KIND) for horizon in horizons]):
+        if isinstance(answers, Answers):
+            made += answers.entries
+            shadows += answers.shadows
+            unavailable |= dict(answers.unavailable)
+        elif isinstance(answers, NotReadyError):
+            unavailable |= dict.fromkeys(symbols, str(answers))
+        else:
+            raise answers
+    return made, shadows, unavailable
+
+
+def _beside(fresh: "list[Entry]", shadows: "list[Entry]") -> "list[Entry]":
+    """Challengers' forecasts of what is stored now; those of what was stored before are there already."""
+    wanted = {(entry.row["symbol"], entry.row["horizon_sessions"]) for entry in fresh}
+    return [entry for entry in shadows if (entry.row["symbol"], entry.row["horizon_sessions"]) in wanted]
+
+
+def _unknown(lake: "Lake", made: "list[Entry]") -> "list[Entry]":
+    """Those that the lake does not hold: of another session, or that say something else or of other models."""
+    if not made or not lake.exists(FORECASTS):
+        return made
+    sessions = pl.Series([entry.row["event_time"] for entry in made], dtype=FORECASTS.schema["event_time"]).unique()
+    held = lake.read(FORECASTS, where=(pl.col("kind") == KIND) & pl.col("event_time").is_in(sessions.implode()))
+    known = {_content(row) for row in held.iter_rows(named=True)}
+    return [entry for entry in made if _content(entry.row) not in known]
+
+
+def _content(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a forecast says, without when and under which id it was said."""
+    names = ("symbol", "horizon_sessions", "event_time", "model_digest", "strategy", "regime", "feature_hash")
+    return (*(row[name] for name in names), *(round(row[name], DIGITS) for name in ("p10", "p50", "p90")))
+
+
+def _log(predictor: Predictor, settings: "Settings", entries: "list[Entry]") -> None:
+    latest = LatestForecasts(settings, predictor.logged)
+    latest.start(predictor.log)
+    try:
+        predictor.log.write(entries)
+    finally:
+        latest.close()

@@ -1,0 +1,1 @@
+"""Processes and sockets of the endpoint: lifeline pipes, pid files, inherited sockets."""

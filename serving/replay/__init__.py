@@ -1,0 +1,1 @@
+"""Stored forecasts made again and compared."""

@@ -1,0 +1,51 @@
+"""The very models that forecast, loaded again by their digests."""
+
+from typing import TYPE_CHECKING
+
+from lake.errors import ModelError
+from serving.engines.bundles import Bundle
+from serving.engines.loading import load_engine
+from serving.engines.onnx import PROVIDERS, OnnxEngine
+from serving.replay.findings import Finding
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+    from serving.engines.base import Engine
+    from serving.receipts.receipt import ModelUse
+
+
+class Shelf:
+    """Engines by digest, each loaded once after its file was checked.
+
+    Parameters
+    ----------
+    configured
+        Says where the models lie, and which engine computes what was not computed on a processor.
+    """
+
+    def __init__(self, configured: "Settings") -> None:
+        self._configured = configured
+        self._loaded: dict[tuple[str, int], Engine | Finding] = {}
+
+    def take(self, use: "ModelUse") -> "Engine | Finding":
+        """Return the engine of a model that took part, or what is wrong with its file."""
+        key = (use.digest, use.engine.threads)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(use)
+        return self._loaded[key]
+
+    def _load(self, use: "ModelUse") -> "Engine | Finding":
+        folder = self._configured.models / use.name / use.version
+        try:
+            bundle = Bundle.load(folder, version=use.version)
+            if bundle.digest != use.digest:
+                return Finding(
+                    "model file",
+                    str(folder),
+                    f"it holds {bundle.digest[:12]}, but {use.digest[:12]} made the forecast: the files were exchanged",
+                )
+            if use.engine.is_exact:
+                return OnnxEngine(bundle, provider=PROVIDERS["cpu"], threads=max(use.engine.threads, 1))
+            return load_engine(bundle, self._configured)
+        except ModelError as error:
+            return Finding("model file", str(folder), str(error))

@@ -1,0 +1,201 @@
+"""The receipt of one forecast for whoever asks: what was written down, with the rows, values and decision behind it."""
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.targets.windows import FORECAST_V1
+from lake.errors import ModelError, UnknownNameError
+from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
+from serving.api import receipts as api
+from serving.engines.bundles import Bundle
+from serving.replay.as_of_tables import UNREADABLE, Past, UnreadablePastError
+from serving.replay.cases import Case, cases
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lake.settings import Settings
+    from lake.store import Lake
+    from serving.receipts.receipt import ModelUse
+
+SCALED = ("mean", "std")
+USES = {
+    FEATURES_TECHNICAL.name: (FORECAST_V1.sessions, "the model input was cut from them"),
+    BARS.name: (1, "the reference price"),
+    MODEL_WINDOWS.name: (1, "the model input"),
+    REGIMES.name: (1, "the regime of the market"),
+    STRATEGY_ASSIGNMENTS.name: (1, "the strategy in force"),
+    "calibrations": (1, "the correction of the band"),
+}
+
+
+def receipt_of(lake: "Lake", configured: "Settings", forecast_id: str) -> api.ReceiptAnswer:
+    """Return the receipt of a stored forecast of any kind, from the lake or from the log.
+
+    Raises
+    ------
+    UnknownNameError
+        If no forecast has that id.
+    """
+    found = cases(lake, configured, [forecast_id])
+    if not found:
+        raise UnknownNameError("prediction", forecast_id, [])
+    return _Asked(lake, configured, found[0]).answer()
+
+
+class _Asked:
+    """One receipt on its way to whoever asked."""
+
+    def __init__(self, lake: "Lake", configured: "Settings", case: Case) -> None:
+        self.lake, self.configured, self.case, self.receipt = lake, configured, case, case.receipt
+        self.tables = case.receipt.tables if case.receipt else case.tables
+        row = case.row
+        self.past = Past(lake, self.tables, [row["symbol"]], row["event_time"], row["event_time"])
+        self.not_known: list[str] = []
+        if case.receipt is None:
+            self.not_known.append(
+                "engine, code, calibration and the rows that were read: it was made before there were receipts"
+                if not case.findings
+                else "what the receipt said: it cannot be read"
+            )
+
+    def answer(self) -> api.ReceiptAnswer:
+        """Put it together."""
+        row, receipt = self.case.row, self.receipt
+        same = ("kind", "symbol", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price")
+        is_sealed = receipt is not None or bool(self.case.findings)
+        return api.ReceiptAnswer(
+            prediction_id=self.case.forecast_id,
+            as_of=row["event_time"],
+            stored_in=self.case.source,
+            table_versions=self.tables,
+            online=receipt.online.model_dump(mode="json") if receipt and receipt.online else None,
+            feature_vector=self._vector(),
+            rows=self._rows(),
+            strategy=self._strategy(),
+            models=[self._model(use) for use in receipt.models] if receipt else self._model_by_row(),
+            calibration=receipt.calibration if receipt else None,
+            code=api.CodeRead(**receipt.code.model_dump()) if receipt else None,
+            seal=api.Seal(
+                is_intact=not self.case.findings if is_sealed else None, altered=list(map(str, self.case.findings))
+            ),
+            not_known=self.not_known,
+            **{name: row[name] for name in same},
+        )
+
+    def _vector(self) -> api.FeatureVector:
+        row, known = self.case.row, self._known()
+        values: list[list[float | None]] | None = None
+        try:
+            values = _values(self.past, row["symbol"], row["event_time"], known) if known else None
+        except UnreadablePastError as error:
+            self.not_known.append(f"the values of the features: {error}")
+        return api.FeatureVector(
+            hash=row["feature_hash"], known_time=known, features=list(FORECAST_V1.features), values=values
+        )
+
+    def _known(self) -> datetime | None:
+        """When the model's input was known: a replayed one at its own close."""
+        if self.case.is_replay:
+            at: datetime = self.case.row["event_time"]
+            return at
+        return self.receipt.window_known_time if self.receipt else None
+
+    def _rows(self) -> list[api.RowRead]:
+        as_of, found = self.case.row["event_time"], []
+        for name, version in sorted(self.tables.items()):
+            count, meaning = USES.get(name, (1, "it was read on the way"))
+            first = as_of
+            if name == FEATURES_TECHNICAL.name and (sessions := self._sessions()):
+                first, count = sessions[0], len(sessions)
+            read = api.RowRead(table=name, version=version, rows=count, first=first, last=as_of, meaning=meaning)
+            found.append(read)
+        return found
+
+    def _sessions(self) -> "Sequence[datetime]":
+        """Sessions of the model's input; none where they cannot be read."""
+        try:
+            rows = self.past.features
+        except UnreadablePastError:
+            return []
+        found: list[datetime] = rows["event_time"].unique().sort().tail(FORECAST_V1.sessions).to_list()
+        return found
+
+    def _strategy(self) -> api.StrategyRead:
+        said, row = self.receipt.strategy if self.receipt else None, self.case.row
+        return api.StrategyRead(
+            regime=row["regime"],
+            selected_strategy=said.selected if said else row["strategy"],
+            weights=dict(zip(said.strategies, said.weights, strict=True)) if said else None,
+            confidence=said.confidence if said else None,
+            decision=None if self.case.is_replay else self._decision(),
+        )
+
+    def _decision(self) -> api.Decision | None:
+        """The newest decision for the regime that was known by then; decisions are never restated."""
+        is_mine = (pl.col("regime") == self.case.row["regime"]) & (pl.col("event_time") <= self.case.row["event_time"])
+        try:
+            found = self.lake.read(SELECTIONS, where=is_mine).sort("event_time").tail(1).to_dicts()
+        except UNREADABLE as error:
+            self.not_known.append(f"the decision behind the strategy: {error}")
+            return None
+        if not found:
+            self.not_known.append("the decision behind the strategy: the table of selections holds none of that time")
+            return None
+        names = ("reason", "e_value", "sessions")
+        return api.Decision(
+            decided_at=found[0]["event_time"],
+            probabilities=dict(zip(found[0]["strategies"], found[0]["probabilities"], strict=True)),
+            **{name: found[0][name] for name in names},
+        )
+
+    def _model(self, use: "ModelUse") -> api.ModelRead:
+        known: dict[str, Any] = {"trained_until": None, "trained_on": None, "scaler": None}
+        try:
+            bundle = Bundle.load(self.configured.models / use.name / use.version, version=use.version)
+        except ModelError as error:
+            self.not_known.append(f"the file of model {use.name}: {error}")
+        else:
+            signature = bundle.signature
+            if bundle.digest != use.digest:
+                self.not_known.append(f"the file of model {use.name}: another one lies in its place")
+            else:
+                known = {
+                    "trained_until": signature.train_until,
+                    "trained_on": signature.table_versions,
+                    "scaler": api.Scaler(said=signature.scaler, **_scaler(bundle)),
+                }
+        return api.ModelRead(**use.model_dump(exclude={"engine"}), **use.engine.model_dump(exclude={"grain"}), **known)
+
+    def _model_by_row(self) -> list[api.ModelRead]:
+        """What a row of before there were receipts says of its model."""
+        row = self.case.row
+        unknown: dict[str, Any] = {"device": "", "provider": "", "threads": 0}
+        unknown |= {"trained_until": None, "trained_on": None, "scaler": None}
+        names = {"name": row["model_name"], "version": row["model_version"], "digest": row["model_digest"]}
+        return [api.ModelRead(weight=1.0, **names, **unknown)]
+
+
+def _values(past: Past, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
+    cut = past.windows_known(known, [as_of])
+    for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows()):
+        if key == (symbol, as_of):
+            rows = cut.values[place].astype(float).tolist()
+            return [[None if math.isnan(value) else value for value in row] for row in rows]
+    return None
+
+
+def _scaler(bundle: Bundle) -> dict[str, list[float] | None]:
+    """Mean and deviation of each feature, as they stand in the model's own graph."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load_model_from_string(bundle.content).graph
+    held = {tensor.name: tensor for tensor in graph.initializer if tensor.name in SCALED}
+    if set(held) != set(SCALED):
+        return dict.fromkeys(SCALED)
+    return {name: numpy_helper.to_array(held[name]).astype(float).ravel().tolist() for name in SCALED}

@@ -1,0 +1,1 @@
+"""The pool of strategies and how they are selected."""

@@ -1,0 +1,355 @@
+"""Which strategies to follow in which regime: weights from what each of them earned, and proof before they are used.
+
+Every strategy of the pool is run on paper, so its net return is known whether it was followed or not: nothing has to
+be tried. Four steps (docs/selection.md says why):
+
+1. `serving.evidence.posterior.posterior`: per regime, what is known of each strategy's mean excess over the pool.
+2. `serving.evidence.posterior.probability_of_being_best`: weights, by seeded posterior draws.
+3. Reviews every few sessions, with a band within which weights are left as they are.
+4. `serving.evidence.posterior.Evidence`: an e-value on what the weights gained over equal weights, net of cost. Until
+   it crosses its threshold, the pool has equal weights.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from lake.clock import Clock
+from lake.errors import ConfigError, NotReadyError
+from lake.report import Report
+from lake.store import Lake
+from lake.tables import REGIMES, SELECTIONS, STRATEGY_RETURNS
+from serving.evidence.posterior import Evidence, FloatArray, Prior, posterior, probability_of_being_best
+from serving.strategies.pool import COST_BPS, EQUAL_WEIGHT, STRATEGY_NAMES
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+KNOWN_REGIMES: tuple[str, ...] = tuple(
+    f"{volatility}_{trend}"
+    for volatility, trend in product(REGIMES.column("volatility_state").allowed, REGIMES.column("trend_state").allowed)
+)
+"""Every regime there can be; decisions are made for all of them, seen or not."""
+
+
+@dataclass(frozen=True)
+class SelectionRule:
+    """Everything that decides a selection besides the returns.
+
+    Parameters
+    ----------
+    review_sessions
+        Weights are looked at every so many sessions, counted from the first return.
+    band
+        Weights stay as they are unless half the sum of absolute changes exceeds this.
+    alpha
+        Chance of ever leaving equal weights when no weights gain over them: the e-value must reach 1 / alpha.
+    draws, seed
+        Posterior draws per review and regime, and what they are drawn from.
+    prior
+        Belief about an excess before any session was seen.
+    largest_gain
+        Daily gain, as a fraction, beyond which the bets of the e-value are clipped.
+    cost_bps
+        Cost of moving from one strategy to another, per side.
+    """
+
+    review_sessions: int = 5
+    band: float = 0.1
+    alpha: float = 0.05
+    draws: int = 2000
+    seed: int = 20121231
+    prior: Prior = field(default_factory=Prior)
+    largest_gain: float = 0.02
+    cost_bps: float = COST_BPS
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that cannot select, or would prove something with nothing."""
+        if not 0 < self.alpha < 1 or self.review_sessions < 1 or self.largest_gain <= 0 or self.draws < 1:
+            raise ConfigError(
+                f"The selection rule has alpha {self.alpha}, review_sessions {self.review_sessions}, largest_gain "
+                f"{self.largest_gain} and draws {self.draws}. Alpha lies between 0 and 1, the others above 0."
+            )
+
+
+class PaperReturns(NamedTuple):
+    """What the pool earned, session by session.
+
+    `net` and `exposure` are ``[session, strategy]``; `regime` and `known` (when the returns were known) ``[session]``.
+    """
+
+    strategies: tuple[str, ...]
+    sessions: tuple[datetime, ...]
+    known: tuple[datetime, ...]
+    regime: tuple[str, ...]
+    net: FloatArray
+    exposure: FloatArray
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided for one regime at one review.
+
+    Parameters
+    ----------
+    session
+        Close at which it was decided, and from which it is in force.
+    weights, probabilities
+        Weights in force, and the posterior probabilities of being best, in the order of the pool.
+    e_value
+        Evidence against equal weights at that close.
+    seen
+        Sessions of this regime whose returns were known.
+    """
+
+    session: datetime
+    regime: str
+    selected: str
+    weights: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    e_value: float
+    seen: int
+    reason: str
+
+    @property
+    def confidence(self) -> float:
+        """Probability that a strategy drawn by these weights is the best; 1 / pool for equal weights."""
+        return float(np.dot(self.weights, self.probabilities))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Every decision, and what following them earned.
+
+    Parameters
+    ----------
+    decisions
+        By review and regime.
+    selected, ungated, equal
+        Net return per session ``[session]`` of the weights in force, of the posterior's weights without the proof, and
+        of equal weights; moving between strategies is paid for.
+    e_values
+        Evidence after each session.
+    """
+
+    decisions: tuple[Decision, ...]
+    selected: FloatArray
+    ungated: FloatArray
+    equal: FloatArray
+    e_values: FloatArray
+
+
+def select(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: Sequence[str]) -> Selection:
+    """Live through the returns and decide at each review, knowing what was known by then.
+
+    Parameters
+    ----------
+    returns
+        Paper returns of the pool; those of a session are used from the close at which they were known.
+    now
+        Last close; a decision is made at it if it is due.
+    regimes
+        Regimes to decide for, seen or not.
+
+    Returns
+    -------
+    Selection
+        Cutting the returns off at any close changes no earlier decision and no earlier return.
+    """
+    return _Walk(returns, rule, tuple(regimes)).to(now)
+
+
+def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
+    """Arrange rows of `strategy_returns` by session and strategy, in the pool's order.
+
+    Sessions in which not every strategy that has returns has one are left out, so that all are compared on the same
+    sessions.
+
+    Raises
+    ------
+    NotReadyError
+        If there is no such session.
+    """
+    names = tuple(name for name in STRATEGY_NAMES if name in set(rows["strategy"].unique()))
+    rows = rows.filter(pl.col("strategy").is_in(names))
+    order = pl.col("strategy").replace_strict(list(names), list(range(len(names))), return_dtype=pl.Int32)
+    whole = rows.filter(pl.len().over("event_time") == len(names)).sort("event_time", order)
+    if whole.is_empty():
+        raise NotReadyError(
+            "No session has a return of every strategy yet. Replay forecasts, then update strategy_returns."
+        )
+    shape = (-1, len(names))
+    sessions = whole.group_by("event_time", maintain_order=True).agg(
+        pl.col("known_time").max(), pl.col("regime").first()
+    )
+    return PaperReturns(
+        names,
+        tuple(sessions["event_time"].to_list()),
+        tuple(sessions["known_time"].to_list()),
+        tuple(sessions["regime"].to_list()),
+        whole["net_return"].to_numpy().reshape(shape),
+        whole["exposure"].to_numpy().reshape(shape),
+    )
+
+
+class _Walk:
+    """A selection on its way through the sessions: what it has learnt, and the proof so far."""
+
+    def __init__(self, returns: PaperReturns, rule: SelectionRule, regimes: tuple[str, ...]) -> None:
+        self.returns, self.rule = returns, rule
+        self.regimes = tuple(dict.fromkeys((*regimes, *returns.regime)))
+        size = len(returns.strategies)
+        self.equal = np.full(size, 1 / size)
+        self.learnt, self.best = (dict.fromkeys(self.regimes, self.equal) for _ in range(2))
+        self.seen = dict.fromkeys(self.regimes, 0)
+        self.evidence = Evidence(rule.largest_gain)
+        self.is_proven = False
+        self.decisions: list[Decision] = []
+        self.selected, self.ungated, self.e_values = (np.zeros(len(returns.sessions)) for _ in range(3))
+        self.settled = 0
+
+    def to(self, now: datetime) -> Selection:
+        """Go through every close up to now."""
+        sessions = self.returns.sessions
+        before = followed = self.equal
+        for position, close in enumerate((*sessions, now) if sessions[-1] < now else sessions):
+            self._settle(close, position)
+            if position % self.rule.review_sessions == 0:
+                self._review(close)
+            if position < len(sessions):
+                weights = self.learnt[self.returns.regime[position]]
+                in_force = weights if self.is_proven else self.equal
+                self.ungated[position] = self._earned(position, weights, before)
+                self.selected[position] = self._earned(position, in_force, followed)
+                before, followed = weights, in_force
+        self._settle(now, len(sessions))
+        equal = self.returns.net @ self.equal
+        return Selection(tuple(self.decisions), self.selected, self.ungated, equal, self.e_values)
+
+    def _settle(self, close: datetime, before: int) -> None:
+        """Take in the gains that are known by a close, of sessions before a position."""
+        while self.settled < before and self.returns.known[self.settled] <= close:
+            position = self.settled
+            self.evidence.settle(self.ungated[position] - self.returns.net[position] @ self.equal)
+            self.e_values[position] = self.evidence.e_value
+            self.settled += 1
+
+    def _review(self, close: datetime) -> None:
+        e_value = self.evidence.e_value
+        # Proven from 1 / alpha on, and until all that was won is lost again.
+        self.is_proven = e_value >= (1.0 if self.is_proven else 1 / self.rule.alpha)
+        seen = np.array(self.returns.regime[: self.settled])
+        net = self.returns.net[: self.settled]
+        excess = net - net.mean(axis=1, keepdims=True)
+        for index, regime in enumerate(self.regimes):
+            mine = excess[seen == regime]
+            if len(mine) > self.seen[regime]:
+                rng = np.random.default_rng([self.rule.seed, index, len(mine)])
+                self.best[regime] = probability_of_being_best(posterior(mine, self.rule.prior), self.rule.draws, rng)
+                self.seen[regime] = len(mine)
+            best = self.best[regime]
+            moved = 0.5 * np.abs(best - self.learnt[regime]).sum()
+            if moved > self.rule.band:
+                self.learnt[regime] = best
+            self.decisions.append(self._decision(close, regime, best, e_value, len(mine)))
+
+    def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> Decision:
+        names, needed = self.returns.strategies, 1 / self.rule.alpha
+        weights = self.learnt[regime] if self.is_proven else self.equal
+        leader = int(weights.argmax())
+        reason = (
+            f"Weights by the probability of being best in {seen} sessions of this regime, led by {names[leader]}: they "
+            f"gained over equal weights with evidence {e_value:.3g}."
+            if self.is_proven
+            else f"Equal weights: the evidence that other weights gain is {e_value:.3g}, and {needed:.3g} is needed."
+        )
+        selected = names[leader] if self.is_proven else EQUAL_WEIGHT
+        return Decision(close, regime, selected, tuple(weights), tuple(best), e_value, seen, reason)
+
+    def _earned(self, position: int, weights: FloatArray, before: FloatArray) -> float:
+        """Net return of weights over one session, what it costs to move to them included.
+
+        Moving costs at most the change of weight times what the strategy held: the sum over symbols of
+        ``|sum_s (w_s p_s - w'_s p'_s)|`` is at most ``sum_s w_s |p_s - p'_s| + |w_s - w'_s| |p'_s|``, and the first
+        part is in each strategy's own cost.
+        """
+        held = self.returns.exposure[position - 1] if position else np.zeros(len(weights))
+        moving = self.rule.cost_bps / 1e4 * np.abs(weights - before) @ held
+        return float(self.returns.net[position] @ weights - moving)
+
+
+def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: SelectionRule | None = None) -> Report:
+    """Append the decisions of every review up to the market's now, and show what following them would have earned.
+
+    The decisions are worked out from `strategy_returns` each time, so living through history day by day appends the
+    same rows as one jump.
+
+    Returns
+    -------
+    Report
+        Of `selections`; skipped when no review is due. ``details`` hold the weights in force now, the figures of
+        `serving.strategies.comparison.compare` and the path of its picture.
+
+    Raises
+    ------
+    NotReadyError
+        If no session of paper returns is known yet.
+    """
+    from serving.strategies.comparison import compare, draw
+
+    started = time.perf_counter()
+    rule = rule or SelectionRule()
+    returns = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()))
+    found = select(returns, clock.now(), rule, KNOWN_REGIMES)
+    rows = decision_rows(found.decisions, returns.strategies)
+    if lake.exists(SELECTIONS):
+        rows = rows.join(lake.read(SELECTIONS).select(SELECTIONS.key), on=list(SELECTIONS.key), how="anti")
+    report = lake.merge(SELECTIONS, rows)
+    if report.skipped:
+        return report.having(seconds=time.perf_counter() - started, reason="no review is due since the last one")
+    comparison = compare(returns, clock.now(), rule, KNOWN_REGIMES)
+    latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
+    return report.having(
+        seconds=time.perf_counter() - started,
+        decisions=[_shown(decision) for decision in latest],
+        comparison=comparison.figures,
+        picture=draw(comparison, settings.reports / "selection.png"),
+    )
+
+
+def decision_rows(decisions: Sequence[Decision], strategies: Sequence[str]) -> pl.DataFrame:
+    """Decisions as rows of `selections`."""
+    rows = [
+        {
+            "regime": decision.regime,
+            "event_time": decision.session,
+            "known_time": decision.session,
+            "selected_strategy": decision.selected,
+            "strategies": list(strategies),
+            "weights": list(decision.weights),
+            "probabilities": list(decision.probabilities),
+            "confidence": decision.confidence,
+            "e_value": decision.e_value,
+            "sessions": decision.seen,
+            "reason": decision.reason,
+        }
+        for decision in decisions
+    ]
+    return pl.DataFrame(rows, schema=SELECTIONS.schema)
+
+
+def _shown(decision: Decision) -> dict[str, object]:
+    return {
+        "regime": decision.regime,
+        "selected": decision.selected,
+        "confidence": decision.confidence,
+        "e_value": decision.e_value,
+        "sessions": decision.seen,
+        "reason": decision.reason,
+    }

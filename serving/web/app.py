@@ -1,0 +1,92 @@
+"""The application over a `Predictor`: its routes, and what every request passes through on the way to them."""
+
+from typing import TYPE_CHECKING, Any
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+
+from lake.settings import Settings
+from serving.access.checks import Access
+from serving.forecast_log.latest import LatestForecasts
+from serving.predict.batching import Batcher
+from serving.web.http import arrival, middleware, openapi, problems
+from serving.web.http.authentication import Guard
+from serving.web.http.hosts import HostCheck, Hosts
+from serving.web.http.shedding import Shed
+from serving.web.routes import forecasts, lookups, operators, receipts, status, streams, tokens
+from serving.web.routes import problems as problem_pages
+from serving.web.streaming import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi.telemetry import TelemetryConfig
+    from starlette.types import ASGIApp
+
+    from serving.monitoring.tracing import Tracing
+    from serving.predict.predictor import Predictor
+
+NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""
+LARGE_QUESTIONS = 2
+"""Large batches computed at a time, beside the small questions."""
+ROUTES = (forecasts, lookups, operators, receipts, status, streams, tokens, problem_pages)
+
+
+def build_app(
+    predictor: "Predictor | None" = None,
+    origins: "Mapping[str, Any] | None" = None,
+    configured: "Settings | None" = None,
+    tracing: "Tracing | None" = None,
+) -> FastAPI:
+    """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
+
+    Parameters
+    ----------
+    origins
+        Which web pages may ask, see `serving.access.exposure.origins`; none by default.
+    configured
+        Say which requests are logged; the usual ones by default.
+    tracing
+        Where spans go; nowhere by default.
+    """
+    app = FastAPIOffline(
+        title="quantlake",
+        description="Forecasts of daily returns, each with the data and the models that made it.",
+        version="1",
+        telemetry=NO_TELEMETRY,
+    )
+    app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
+    problems.install(app)
+    openapi.install(app)
+    for topic in ROUTES:
+        topic.add_routes(app)
+    app.middleware_stack = _front(app, origins or {}, configured or Settings(), tracing)
+    if predictor is not None:
+        put_in_service(app, predictor)
+    return app
+
+
+def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None") -> "ASGIApp":
+    """What every request passes through, outermost first, in front of the framework's own layers.
+
+    They take longer than all of ours together, and a well-formed question needs none of them.
+    """
+    framework = app.build_middleware_stack()
+    quick = middleware.AnswerHead(forecasts.Quick(app, framework))
+    behind: ASGIApp = Guard(middleware.LimitBody(quick))
+    behind = CORSMiddleware(behind, **origins) if origins else behind
+    measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
+    shed = Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))
+    return HostCheck(shed, Hosts.of(configured), configured.access_log, configured.slow_ms)
+
+
+def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
+    """Let an application answer by a predictor."""
+    app.state.predictor = predictor
+    app.state.access = Access(predictor.logged.configured)
+    app.state.batcher = batcher or Batcher(predictor)
+    app.state.hub = Hub(predictor.logged.configured)
+    app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)

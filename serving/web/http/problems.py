@@ -1,0 +1,224 @@
+"""From an error to what a client is told: a problem document (RFC 9457). Never a traceback."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lake.errors import (
+    EngineError,
+    LogError,
+    ModelError,
+    NotReadyError,
+    OnlineStoreError,
+    OverloadedError,
+    QuantlakeError,
+    RefusedModelError,
+    UnknownNameError,
+)
+from serving.api import Problem
+from serving.web.http import problem_kinds as kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.types import Scope
+
+    from serving.web.http.problem_kinds import Kind
+
+logger = logging.getLogger("quantlake.serving")
+
+MEDIA_TYPE = "application/problem+json"
+INSTANCE_LETTERS = 200
+RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
+    (RefusedModelError, kinds.MODEL_REFUSED),
+    (EngineError, kinds.ENGINE_REFUSED),
+    (ModelError, kinds.NO_MODEL),
+    (OnlineStoreError, kinds.NO_ONLINE_STORE),
+    (NotReadyError, kinds.NOT_READY),
+    (LogError, kinds.NO_LOG),
+    (OverloadedError, kinds.OVERLOADED),
+)
+"""Which kind of problem an error is; the first that fits counts."""
+UNKNOWN = {
+    "symbol": kinds.UNKNOWN_SYMBOL,
+    "prediction": kinds.UNKNOWN_PREDICTION,
+    "model": kinds.UNKNOWN_MODEL,
+    "model version": kinds.UNKNOWN_MODEL,
+    "problem": kinds.UNKNOWN_PROBLEM,
+    "horizon": kinds.UNKNOWN_HORIZON,
+}
+"""Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
+EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
+BATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"], "horizon_sessions": 1}'
+
+
+class ProblemResponse(Response):
+    """A problem document as an answer."""
+
+    media_type = MEDIA_TYPE
+
+
+def install(app: "FastAPI") -> None:
+    """Make every error of an application a problem document."""
+    app.add_exception_handler(QuantlakeError, respond_to)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def document(
+    kind: "Kind", detail: str, scope: "Mapping[str, Any]", *, hint: str = "", nearest: "Sequence[str]" = ()
+) -> Problem:
+    """Build a problem document.
+
+    Parameters
+    ----------
+    scope
+        ASGI scope of the request: its path, and the correlation id that `Correlation` left there.
+    hint
+        What to do, where the occurrence knows better than the kind.
+    nearest
+        Names close to one that does not exist.
+    """
+    if "state" in scope:
+        scope["state"]["problem"] = kind.slug  # for whoever counts and logs what came of the request
+    return Problem(
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=quote(scope["path"], safe="/:@^=,;+$!*'()")[:INSTANCE_LETTERS],
+        hint=hint or kind.hint,
+        correlation_id=str(scope.get("state", {}).get("correlation_id", "")),
+        nearest=list(nearest),
+    )
+
+
+def respond(
+    kind: "Kind",
+    detail: str,
+    scope: "Scope",
+    *,
+    hint: str = "",
+    nearest: "Sequence[str]" = (),
+    headers: "Mapping[str, str] | None" = None,
+) -> ProblemResponse:
+    """Build the answer that says what went wrong; usable as an ASGI application too. For the parameters see `document`.
+
+    Where asking again makes sense it carries ``Retry-After``, unless `headers` say it better.
+    """
+    said = document(kind, detail, scope, hint=hint, nearest=nearest)
+    retry = {} if kind.retry_seconds is None else {"retry-after": str(kind.retry_seconds)}
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    return ProblemResponse(said.model_dump_json(), kind.status, headers=retry | given)
+
+
+def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[int]" = ()) -> Problem:
+    """Say of an error of ours what kind of problem it is.
+
+    Parameters
+    ----------
+    horizons
+        Those that the models in service forecast, for the hint about one that they do not.
+    """
+    if isinstance(error, UnknownNameError):
+        return _unknown_name(error, scope, horizons)
+    for errors, kind in RULES:
+        if isinstance(error, errors):
+            return document(kind, str(error), scope)
+    logger.error("%s: %s", type(error).__name__, error)
+    return document(kinds.NOT_AVAILABLE, str(error), scope)
+
+
+def _unknown_name(error: UnknownNameError, scope: "Mapping[str, Any]", horizons: "Sequence[int]") -> Problem:
+    kind = UNKNOWN.get(error.kind)
+    if kind is None:
+        logger.error("a selected %s is not declared: %s", error.kind, error)
+        return document(kinds.NO_SELECTION, str(error), scope)
+    detail = f"There is no {error.kind} '{error.name}'." if error.kind == "prediction" else str(error)
+    if error.kind == "horizon":
+        hint = f"horizon_sessions is one of {', '.join(map(str, horizons))}." if horizons else ""
+        return document(kind, detail, scope, hint=hint)
+    return document(kind, detail, scope, nearest=error.nearest)
+
+
+def respond_to(request: "Request", error: Exception) -> ProblemResponse:
+    """Build the answer to a request that met an error of ours."""
+    assert isinstance(error, QuantlakeError)
+    is_horizon = isinstance(error, UnknownNameError) and error.kind == "horizon"
+    horizons = request.app.state.predictor.champions.current().horizons if is_horizon else ()
+    said = explain(error, request.scope, horizons)
+    seconds = kinds.kind_named(said.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
+    headers = None if seconds is None else {"retry-after": str(seconds)}
+    return ProblemResponse(said.model_dump_json(), said.status, headers=headers)
+
+
+def _invalid(request: "Request", error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    return invalid(error.errors(), request.scope)
+
+
+def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
+    """Say which rules a request breaks, of pydantic's list of errors; a body that is not announced as JSON is 415."""
+    example = BATCH_EXAMPLE if scope["path"].endswith("/batch") else EXAMPLE
+    if scope["method"] == "POST" and not is_json(scope):
+        return respond(
+            kinds.NOT_JSON,
+            "The body must be a JSON object, sent with the header 'content-type: application/json'",
+            scope,
+            hint=f"Send e.g. {example} as application/json; see /docs.",
+        )
+    said = rules(errors)
+    if scope["method"] != "POST":
+        return respond(kinds.INVALID, said, scope)
+    return respond(kinds.INVALID, said, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
+
+
+def is_json(scope: "Scope") -> bool:
+    """Whether a request announces its body as JSON."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            announced = value.split(b";")[0].strip().lower()
+            return bool(announced == b"application/json" or announced.endswith(b"+json"))
+    return False
+
+
+def rules(errors: "Sequence[Any]") -> str:
+    """Say which rules are broken and where, of pydantic's list of errors: the first five of them."""
+    return "; ".join(_rule(found) for found in errors[:5])
+
+
+def _rule(found: dict[str, Any]) -> str:
+    """The rule that was broken, and where."""
+    if found["type"] == "json_invalid":
+        at = f" at character {found['loc'][-1]}" if len(found["loc"]) > 1 else ""
+        return f"The body is not JSON: {found['ctx']['error']}{at}"
+    if found["loc"] == ("body",):
+        return "The body must be a JSON object, sent with the header 'content-type: application/json'"
+    return f"{_place(found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """Where in the request, as a client would write it; odd key names are kept short and printable."""
+    named = ".".join(str(part) for part in path if part not in {"body", "query", "path"})
+    return named.encode("ascii", "replace").decode()[:80] or "body"
+
+
+def _plain(request: "Request", error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    kind = kinds.kind_of_status(error.status_code)
+    detail = f"There is no route {request.method} {request.url.path[:80]}."
+    if kind not in {kinds.UNKNOWN_ROUTE, kinds.WRONG_METHOD}:
+        detail = str(error.detail)
+    return respond(kind, detail, request.scope, headers=error.headers)
+
+
+def _unforeseen(request: "Request", error: Exception) -> ProblemResponse:
+    logger.error("unforeseen error", exc_info=error)
+    return respond(kinds.INTERNAL, "The request could not be answered.", request.scope)

@@ -1,0 +1,117 @@
+"""Routes that say how the service stands."""
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from lake.universe import INSTRUMENTS
+from serving import api
+from serving.deployment.refusals import read_refusals
+from serving.monitoring.metrics import exposition
+from serving.web.routes.forecasts import PREFIX
+
+if TYPE_CHECKING:
+    from serving.deployment.refusals import Refusal
+    from serving.predict.predictor import Predictor
+
+READINESS_SECONDS = 0.25
+"""How long what was found out about readiness is told to whoever asks."""
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add them to an application."""
+    readiness = _Readiness()
+
+    @app.get(f"{PREFIX}/models/status", tags=["status"])
+    def models_status(request: Request) -> api.StatusAnswer:
+        """Return the models in service, where they compute, and why the newest promotion is not among them if so."""
+        return status_of(request.app.state.predictor)
+
+    @app.get(f"{PREFIX}/symbols", tags=["status"])
+    def symbols(request: Request) -> api.SymbolsAnswer:
+        """List every symbol that can be asked for."""
+        names = {instrument.symbol: instrument.name for instrument in INSTRUMENTS}
+        found = request.app.state.predictor.symbols().items()
+        return api.SymbolsAnswer(
+            symbols=[api.Instrument(symbol=s, name=names.get(s), has_model_input=ready) for s, ready in found]
+        )
+
+    @app.get("/healthz", tags=["status"])
+    async def healthz() -> api.Health:
+        """Say that the process answers."""
+        return api.Health(status="alive")
+
+    @app.get("/readyz", tags=["status"])
+    async def readyz(request: Request) -> api.Health:
+        """Say whether a forecast could be made now: models loaded, features there, engines that answer."""
+        await readiness.require(request.app.state.predictor)
+        return api.Health(status="ready")
+
+    @app.get("/metrics", tags=["status"], response_class=Response)
+    def metrics(request: Request) -> Response:
+        """Return counters and timings of all workers in Prometheus' text form."""
+        configured = request.app.state.predictor.logged.configured
+        return Response(exposition(configured), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Readiness:
+    """Whether a forecast can be made, found out by making one: once for all who ask at about the same time.
+
+    Everybody may ask, so asking must not cost a forecast each.
+    """
+
+    def __init__(self) -> None:
+        self._found: asyncio.Task[None] | None = None
+        self._until = -math.inf
+
+    async def require(self, predictor: "Predictor") -> None:
+        """Raise what would stop a forecast, see `Predictor.require_ready`; at most a quarter of a second old."""
+        if self._found is None or (self._found.done() and time.monotonic() >= self._until):
+            self._found = asyncio.create_task(to_thread.run_sync(predictor.require_ready))
+            self._found.add_done_callback(self._note)
+        await asyncio.shield(self._found)
+
+    def _note(self, found: "asyncio.Task[None]") -> None:
+        """Let it count from now on; a failure that nobody waited for is no failure of the loop."""
+        self._until = time.monotonic() + READINESS_SECONDS
+        if not found.cancelled():
+            found.exception()
+
+
+def status_of(predictor: "Predictor") -> api.StatusAnswer:
+    """Describe the models in service."""
+    models = predictor.champions.current()
+    return api.StatusAnswer(
+        market_now=predictor.clock.now(),
+        models=[
+            api.ModelStatus(
+                name=name,
+                version=bundle.version,
+                digest=bundle.digest,
+                signature=bundle.signature.fingerprint,
+                horizons=list(bundle.signature.horizons),
+                quantiles=list(bundle.signature.quantiles),
+                features=list(bundle.signature.features),
+                sessions=bundle.signature.sessions,
+                table_versions=bundle.signature.table_versions,
+                train_until=bundle.signature.train_until,
+                parity_windows=bundle.parity.windows,
+                parity_max_absolute_difference=bundle.parity.max_absolute_difference,
+                device=models.engines[name].device,
+            )
+            for name, bundle in models.bundles.items()
+        ],
+        problem=predictor.champions.problem,
+        challengers=[api.ChallengerStatus(**one.said.model_dump()) for one in models.challengers],
+        refused=[api.RefusalStatus(**one.model_dump()) for one in _refusals(predictor)],
+    )
+
+
+def _refusals(predictor: "Predictor") -> "list[Refusal]":
+    """What this worker refused, then what the process that follows the registry did."""
+    return [*predictor.champions.refusals, *read_refusals(predictor.champions.configured)]
