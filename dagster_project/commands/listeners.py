@@ -19,7 +19,7 @@ from lake.settings import Settings
 if TYPE_CHECKING:
     from dagster_project.commands.open_sockets import OpenSocket
 
-PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 BEGIN, END = "<!-- listeners: generated -->\n", "<!-- end of listeners -->\n"
 SHORT_FOLDER = Path(tempfile.gettempdir()) / f"quantlake-{os.geteuid()}"
 """Where Redis listens for a home whose path is too long for a unix socket."""

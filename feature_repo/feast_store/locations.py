@@ -7,7 +7,7 @@ from typing import Any
 from feature_repo.online.seals import key_path
 from lake.settings import Settings, settings
 
-REPO = Path(__file__).parent
+REPO = Path(__file__).parents[1]
 """Folder of `feature_store.yaml`, in which the `feast` command is run."""
 
 

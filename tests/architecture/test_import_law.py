@@ -49,7 +49,7 @@ def lint(folder: Path, contract: str) -> subprocess.CompletedProcess[str]:
 
 def write(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content + "\n", encoding="utf-8")
 
 

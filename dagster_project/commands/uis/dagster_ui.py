@@ -12,7 +12,7 @@ from dagster_project.commands.uis.serving import run, serve
 if TYPE_CHECKING:
     from lake.settings import Settings
 
-WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
+WORKSPACE = Path(__file__).parents[3] / "workspace.yaml"
 STATEMENT_MS, RECYCLE_SECONDS, OVERFLOW = 15_000, 3_600, 20
 """As dagster-webserver sets them by default."""
 

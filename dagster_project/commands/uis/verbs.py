@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
 TIED = (sys.executable, "-m", "dagster_project.commands.uis.tied")
 

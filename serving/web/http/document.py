@@ -13,7 +13,7 @@ from serving.web.http.problem_kinds import KINDS
 from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.web.streaming import CONNECTIONS, QUEUE_MESSAGES
 
-PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 
 HEAD = f"""\
 # The endpoint, for those who ask
