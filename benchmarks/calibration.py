@@ -21,10 +21,10 @@ from lake.sources.packaged import LAST, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
 from serving.calibration.conformal import TAIL, track
-from serving.calibration.corrections import COVERAGE_TARGET, widened
 from serving.calibration.learning import QUANTILES, Lived, live
 from serving.calibration.picture import draw
-from serving.outcomes.reliability import Reliability, confidence_reliability
+from serving.calibration.reliability import Reliability, confidence_reliability
+from serving.forecasts.corrections import COVERAGE_TARGET, widened
 from serving.predict.forecasting import model_weights
 from serving.strategies.pool import STRATEGIES, STRATEGY_NAMES
 from serving.strategies.selection import KNOWN_REGIMES

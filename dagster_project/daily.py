@@ -115,7 +115,7 @@ def generated_market(
     from lake.sources.generated import GeneratedMarket
     from lake.store import Lake
     from serving.deployment.champions import Champions
-    from serving.engines.sample_models import put_sample_models_in_service
+    from serving.deployment.sample_models import put_sample_models_in_service
 
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)
     source = GeneratedMarket.ending(symbols, history, seed)

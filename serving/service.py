@@ -17,7 +17,7 @@ from serving.monitoring import json_logs
 from serving.monitoring.tracing import Tracing
 from serving.predict.batching import Batcher
 from serving.predict.predictor import Predictor
-from serving.supervision.launch import keep_out_training
+from serving.processes.imports import keep_out_training
 from serving.web.app import build_app, put_in_service
 from serving.web.http import connections
 from serving.web.watching import Watcher

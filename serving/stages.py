@@ -21,8 +21,8 @@ from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
 from serving.backfill.walk_forward import replay_forecasts
 from serving.deployment.registry import register_and_promote
+from serving.deployment.releases import load_engines
 from serving.engines.bundles import PARITY_WINDOWS, Bundle
-from serving.engines.loading import load_engines
 from serving.forecast_log.draining import drain
 
 Say = Callable[[str], None]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from lake.store import Lake
 from serving import audit
 from serving.access.keyring import KeyRing
-from serving.access.keys import PREFIX
 from serving.access.limits import Limiter, Verdict
 from serving.access.tokens import TokenReader, issue
+from serving.api.callers import KEY_PREFIX
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -32,7 +32,7 @@ class Access:
 
     def find(self, shown: str) -> "Caller | None":
         """Return who shows a key or a token; None where it opens nothing."""
-        return self._ring.find(shown) if shown.startswith(f"{PREFIX}_") else self._tokens.find(shown)
+        return self._ring.find(shown) if shown.startswith(f"{KEY_PREFIX}_") else self._tokens.find(shown)
 
     def is_in_force(self, caller: "Caller") -> bool:
         """Whether what a caller once showed still opens anything."""

@@ -21,10 +21,9 @@ from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
 from serving import audit
-from serving.api.callers import ROLES, TIERS, Caller, Role, Tier
+from serving.api.callers import KEY_PREFIX, ROLES, TIERS, Caller, Role, Tier
 
 FOLDER, KEYS_FILE, LOCAL_FILE, USE_FILE = "access", "keys.json", "local_key", "last_used.json"
-PREFIX = "ql"
 SECRET_BYTES = 32
 NAME_LETTERS = 64
 OWNER_ONLY = 0o600
@@ -94,7 +93,7 @@ def create(
     """
     _require(name, role, tier, expires_at)
     key_id, secret = _letters(6), _letters(SECRET_BYTES)
-    text = f"{PREFIX}_{key_id}_{secret}"
+    text = f"{KEY_PREFIX}_{key_id}_{secret}"
     now = datetime.now(UTC)
     key = Key(key_id, name, role, tier, digest_of(text), _letters(16), now, expires_at)
     with _changing(settings) as keys:
@@ -215,7 +214,7 @@ def digest_of(text: str) -> str:
 def id_of(text: str) -> str | None:
     """Id within a key's text; None for anything else."""
     parts = text.split("_")
-    return parts[1] if len(parts) == 3 and parts[0] == PREFIX else None  # noqa: PLR2004 - ql, id, secret
+    return parts[1] if len(parts) == 3 and parts[0] == KEY_PREFIX else None  # noqa: PLR2004 - ql, id, secret
 
 
 def folder(settings: Settings) -> Path:

@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+KEY_PREFIX = "ql"
+"""First part of every API key; a token has none."""
+
 Role = Literal["read", "predict", "operator"]
 Tier = Literal["free", "standard", "unlimited"]
 ROLES: tuple[Role, ...] = get_args(Role)

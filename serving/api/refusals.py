@@ -11,7 +11,7 @@ from lake.errors import (
     UnknownNameError,
 )
 from serving.api import Problem
-from serving.web.http import problem_kinds as kinds
+from serving.api import problem_kinds as kinds
 
 
 class RefusedError(QuantlakeError):

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.errors import ConfigError
-from serving.calibration.corrections import widened
 from serving.forecasts.blend import sign_probability
+from serving.forecasts.corrections import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
-from serving.engines.bundles import load_release
+from serving.deployment.releases import load_release
 from serving.engines.loading import load_engine
 from serving.engines.warming import warm
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import ModelError
 from serving.deployment.record import read_deployment
 from serving.deployment.refusals import read_refusals
+from serving.deployment.releases import load_release
 from serving.deployment.verdict import verdict_on
-from serving.engines.bundles import load_release
 
 if TYPE_CHECKING:
     from serving.deployment.moves import Office

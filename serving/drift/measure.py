@@ -174,7 +174,7 @@ def drift_rows(findings: list[Finding], session: datetime, now: datetime) -> pl.
 
 
 def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
-    from serving.engines.loading import load_engines
+    from serving.deployment.releases import load_engines
 
     return load_engines(settings)
 

@@ -5,16 +5,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lake.errors import ModelError, ParityError
-from serving.deployment.record import Release, read_deployment
 from serving.engines.signature import Sha256, Signature
-
-if TYPE_CHECKING:
-    from lake.settings import Settings
 
 MODEL_FILE, SIGNATURE_FILE, PARITY_FILE = "model.onnx", "signature.json", "parity.json"
 LARGEST_BYTES = {MODEL_FILE: 1 << 30, SIGNATURE_FILE: 1 << 20, PARITY_FILE: 1 << 20}
@@ -162,49 +158,6 @@ def refuse_external_data(content: bytes, name: str) -> None:
                 f"Model '{name}' keeps tensor '{tensor.name}' outside its file, where no digest covers it. Export it "
                 "as one file."
             )
-
-
-def champion_versions(configured: "Settings") -> dict[str, str]:
-    """Version in service of each model, as promotion wrote it.
-
-    Raises
-    ------
-    NotReadyError
-        If nothing has been promoted yet.
-    ModelError
-        If the file cannot be read.
-    """
-    return read_deployment(configured).versions
-
-
-def load_champions(configured: "Settings") -> dict[str, Bundle]:
-    """Every model in service, checked, by name."""
-    champions = sorted(read_deployment(configured).champions.items())
-    return {name: load_release(configured, name, release) for name, release in champions}
-
-
-def load_release(configured: "Settings", name: str, release: Release) -> Bundle:
-    """Read and check a placed version of a model, against what the registry said of it as well.
-
-    Raises
-    ------
-    ModelError
-        If its files do not hold together, are another model's, or have another digest than the registry's.
-    ParityError
-        If its proof is missing or proves too little.
-    """
-    folder = configured.models / name / release.version
-    if folder.parent.is_symlink():
-        raise ModelError(f"{folder.parent} is a link. A served model is a plain file in a plain folder.")
-    bundle = Bundle.load(folder, version=release.version)
-    if bundle.name != name:
-        raise ModelError(f"{folder} holds model '{bundle.name}', not '{name}'. Promote '{name}' again.")
-    if release.digest not in {None, bundle.digest}:
-        raise ModelError(
-            f"Version {release.version} of '{name}' has digest {bundle.digest[:12]} in {folder}, but the registry gave "
-            f"{str(release.digest)[:12]}: the files were exchanged after promotion. Promote the model again."
-        )
-    return bundle
 
 
 def _read(folder: Path, name: str) -> bytes:

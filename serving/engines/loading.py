@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from serving.engines.bundles import load_champions
-
 if TYPE_CHECKING:
     from lake.settings import Settings
     from serving.engines.base import Engine
@@ -25,8 +23,3 @@ def load_engine(bundle: "Bundle", configured: "Settings") -> "Engine":
     from serving.engines.onnx import OnnxEngine
 
     return OnnxEngine.load(bundle, configured)
-
-
-def load_engines(configured: "Settings") -> "dict[str, Engine]":
-    """Load every model in service, by name."""
-    return {name: load_engine(bundle, configured) for name, bundle in load_champions(configured).items()}

@@ -143,7 +143,7 @@ class ForecastLog:
 
     def _tell(self, written: Sequence[Entry]) -> None:
         try:
-            metrics.count_logged(written)
+            metrics.count_logged(entry.row for entry in written)
             if self.on_commit is not None and written:
                 self.on_commit(written)
         except Exception:

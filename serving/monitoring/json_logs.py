@@ -10,15 +10,15 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from serving.access.keys import PREFIX
-from serving.web.http.arrival import current
+from serving.api.callers import KEY_PREFIX
+from serving.monitoring.request_context import current_correlation_id
 
 if TYPE_CHECKING:
     from lake.settings import Settings
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; anything else was said by whoever logged."""
-SECRET = re.compile(rf"\b{PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{{8,}}")
+SECRET = re.compile(rf"\b{KEY_PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{{8,}}")
 """Keys and tokens, cut short or whole. Nothing of ours logs one; a message of a library could."""
 HIDDEN = "[secret]"
 FOLLOWED = ("bentoml", "uvicorn", "uvicorn.error", "uvicorn.access", "circus")
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        if correlation_id := current.get():
+        if correlation_id := current_correlation_id.get():
             said["correlation_id"] = correlation_id
         said |= {name: value for name, value in vars(record).items() if name not in STANDARD}
         if record.exc_info:

@@ -10,7 +10,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,15 +19,12 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from serving.supervision.launch import numbers_folder
+from serving.processes.folders import metrics_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from prometheus_client.metrics_core import Metric as Family
 
     from lake.settings import Settings
-    from serving.forecast_log.writing import Entry
     from serving.monitoring.stopwatch import Stopwatch
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -329,9 +326,8 @@ def observe_batch(watch: "Stopwatch", rows: int) -> None:
         observe(timer(ENGINE_SECONDS, model), end - start)
 
 
-def count_logged(entries: "Sequence[Entry]") -> None:
-    """Count forecasts that are on disk."""
-    rows = (entry.row for entry in entries)
+def count_logged(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Count forecasts that are on disk, by the rows of `forecasts` that hold them."""
     for labels, number in Tally((row["model_name"], row["strategy"], row["kind"]) for row in rows).items():
         _forecast_counter(*labels).inc(number)
 
@@ -362,15 +358,10 @@ def exposition(configured: "Settings") -> bytes:
 
 def forget_dead_workers(configured: "Settings") -> None:
     """Let go of what workers that ended have said about themselves; what they counted stays."""
-    for path in shared_folder(configured).glob("gauge_live*_*.db"):
+    for path in metrics_folder(configured).glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
         if pid.isdigit() and not _is_running(int(pid)):
             mark_process_dead(pid, str(path.parent))  # type: ignore[no-untyped-call]
-
-
-def shared_folder(configured: "Settings") -> "Path":
-    """Folder in which the workers share their numbers."""
-    return numbers_folder(configured)
 
 
 class _Ours:

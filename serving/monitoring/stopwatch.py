@@ -1,17 +1,24 @@
 """When each stage of a micro-batch began and ended: noted once, read by the metrics and by the spans."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.predict.predictor import Question
-
 Lap = tuple[float, float]
 """Start and end, of ``time.perf_counter()``."""
+
+
+class Timed(Protocol):
+    """A question whose stages somebody may want to follow."""
+
+    @property
+    def follow(self) -> "Callable[[Stopwatch], None] | None":
+        """Called with the laps once the answers are out; None where nobody follows."""
+        ...
 
 
 @dataclass
@@ -35,7 +42,7 @@ class Stopwatch:
         self.stages[stage] = start, now
         return now
 
-    def tell(self, questions: "Sequence[Question]") -> None:
+    def tell(self, questions: "Sequence[Timed]") -> None:
         """Show the laps to whoever follows one of the questions."""
         for question in questions:
             if question.follow is not None:

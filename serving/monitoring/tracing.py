@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from lake.errors import ConfigError
-from serving.web.http.arrival import FIRST_FAULT, route_of
+from serving.monitoring.request_context import FIRST_FAULT, route_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

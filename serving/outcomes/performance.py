@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import polars as pl
 
 from lake.clock import Clock
@@ -11,13 +10,12 @@ from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PERFORMANCE, STRATEGY_RETURNS
-from serving.evidence.posterior import FloatArray
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGY_NAMES, strategy_named
+from serving.strategies.ratios import drawdown_of, sharpe_of
 
 ALL = "all"
 WINDOWS: dict[str, int | None] = {ALL: None, "60": 60, "250": 250}
 """Windows by name: how many sessions of the market are looked back on, None for all."""
-SESSIONS_PER_YEAR = 252
 
 
 def update_performance(lake: Lake, clock: Clock) -> Report:
@@ -80,19 +78,6 @@ def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
             named = {"strategy": strategy, "regime": regime, "window": window}
             rows.append({**named, **stamps, **_forecast_scores(own), **_return_scores(mine)})
     return pl.DataFrame(rows, schema=PERFORMANCE.schema).sort("strategy", "regime", "window")
-
-
-def sharpe_of(net: FloatArray) -> float | None:
-    """Mean over deviation of net session returns, per year; None for fewer than two sessions or no movement."""
-    if len(net) < 2 or np.ptp(net) == 0:  # noqa: PLR2004 - a deviation needs two
-        return None
-    return float(net.mean() / net.std(ddof=1) * np.sqrt(SESSIONS_PER_YEAR))
-
-
-def drawdown_of(net: FloatArray) -> float:
-    """Deepest fall of the compounded equity from its highest value so far, as a positive fraction; 0 without a fall."""
-    equity = np.concatenate([[1.0], np.cumprod(1 + net)])
-    return float((1 - equity / np.maximum.accumulate(equity)).max())
 
 
 def _groups(earned: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:

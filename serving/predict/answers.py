@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lake import calendars
 from serving import api
-from serving.calibration.corrections import COVERAGE_TARGET, confidence, trust_of
 from serving.forecasts.blend import Member, direction_of, name_blend
+from serving.forecasts.corrections import COVERAGE_TARGET, confidence, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serving.predict.rows import Row
+    from serving.forecasts.rows import Row
 
 
 def compose(

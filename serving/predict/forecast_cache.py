@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.calibration.corrections import Calibration
     from serving.deployment.champions import LoadedModels
+    from serving.forecasts.corrections import Calibration
+    from serving.forecasts.rows import Row
     from serving.predict.forecasting import RowForecast
-    from serving.predict.rows import Row
 
 
 class _Origin(NamedTuple):

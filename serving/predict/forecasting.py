@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.deployment.champions import LoadedModels, OnTrial
+    from serving.forecasts.rows import Row
     from serving.monitoring.stopwatch import Lap
-    from serving.predict.rows import Row
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
-from serving.calibration.corrections import calibrate_forecasts
 from serving.deployment.champions import Champions
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import Entry, ForecastLog
 from serving.monitoring import metrics
 from serving.monitoring.stopwatch import Stopwatch
+from serving.predict.calibrating import calibrate_forecasts
 from serving.predict.forecast_cache import Memory
 from serving.predict.forecasting import RowForecast, forecast
 from serving.predict.response_template import Drafts, Moment
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lake.clock import Clock
     from lake.settings import Settings
     from serving.deployment.champions import LoadedModels
-    from serving.predict.rows import Row
+    from serving.forecasts.rows import Row
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.deployment.champions import LoadedModels
+    from serving.forecasts.rows import Row
     from serving.predict.forecasting import RowForecast, Said
     from serving.predict.predictor import Question
-    from serving.predict.rows import Row
 
 BLANK_ID, BLANK_AT = "blank", datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = ('"prediction_id":"blank"', '"made_at":"1970-01-01T00:00:00Z"')

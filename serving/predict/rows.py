@@ -1,43 +1,16 @@
 """What one symbol's forecast is made from: the rows of an online read, and the symbols that have none."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lake.errors import UnknownNameError
-from serving.calibration.corrections import Calibration
+from serving.forecasts.corrections import Calibration
+from serving.forecasts.rows import Row
 from serving.receipts.writing import tables_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from feature_repo.online.answers import OnlineBatch, Served
-    from feature_repo.targets.windows import FloatArray
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields.
-
-    `table_versions` names every table that was read on the way, those of the window as it was made from them.
-    """
-
-    symbol: str
-    as_of: "datetime"
-    window: "FloatArray"
-    reference_price: float
-    feature_hash: str
-    table_versions: dict[str, int]
-    regime: str
-    selected_strategy: str
-    strategies: list[str]
-    weights: list[float]
-    confidence: float
-    known_time: "datetime"
-    served: "Served"
-    degraded: str = ""
-    calibration: Calibration | None = None
-    packed: tuple[bytes, bytes] = (b"", b"")
+    from feature_repo.online.answers import OnlineBatch
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:

@@ -18,8 +18,8 @@ import polars as pl
 from lake.disk.durable import write_durably
 from lake.tables import AUDIT, FORECASTS, RECEIPTS
 from serving import audit
+from serving.receipts.findings import Finding
 from serving.receipts.seals import digest_of, row_digest
-from serving.replay.findings import Finding
 
 if TYPE_CHECKING:
     from lake.store import Lake

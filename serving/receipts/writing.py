@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serving.deployment.champions import LoadedModels
     from serving.engines.base import Engine
     from serving.forecasts.blend import Member
-    from serving.predict.rows import Row
+    from serving.forecasts.rows import Row
 
 ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
 """Tables behind a forecast beside those its window was made from."""

@@ -12,8 +12,8 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
 from serving.backfill.walk_forward import VERSIONED, Moments, Reading, forecast_id
+from serving.receipts.findings import Finding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
-from serving.replay.findings import Finding
 from serving.replay.recompute import WINDOW_SPAN, Work, compare_quantiles
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log.draining import INSTANTS, as_rows
 from serving.forecast_log.log_files import SET_APART, log_paths, open_log
 from serving.forecast_log.verifying import Logged, require_fitting
+from serving.receipts.findings import Finding
 from serving.receipts.receipt import Receipt
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id
-from serving.replay.findings import Finding
 
 if TYPE_CHECKING:
     from pathlib import Path

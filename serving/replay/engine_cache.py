@@ -6,7 +6,7 @@ from lake.errors import ModelError
 from serving.engines.bundles import Bundle
 from serving.engines.loading import load_engine
 from serving.engines.onnx import PROVIDERS, OnnxEngine
-from serving.replay.findings import Finding
+from serving.receipts.findings import Finding
 
 if TYPE_CHECKING:
     from lake.settings import Settings

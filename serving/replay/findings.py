@@ -5,45 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Part = Literal[
-    "parquet file",
-    "table version",
-    "model file",
-    "log row",
-    "forecast row",
-    "receipt",
-    "answer",
-    "engine",
-    "code",
-    "forecast",
-    "drain",
-]
+from serving.receipts.findings import TELLING, Finding
+
 Verdict = Literal["equal", "close", "differs", "unknown"]
-TELLING: frozenset[Part] = frozenset({"code", "engine"})
-"""Parts that only explain: another engine or code is no fault as long as the numbers are the same."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was.
-
-    Parameters
-    ----------
-    part
-        What kind of thing.
-    where
-        Its path or name.
-    said
-        What is wrong with it, in a sentence.
-    """
-
-    part: Part
-    where: str
-    said: str
-
-    def __str__(self) -> str:
-        """Kind, place and sentence."""
-        return f"{self.part} {self.where}: {self.said}"
 
 
 @dataclass

@@ -14,11 +14,12 @@ from feature_repo.online.calibration import HeldCalibration
 from feature_repo.targets.windows import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.calibration.corrections import Calibration, calibrate
 from serving.forecasts.blend import Member, blend, name_blend
+from serving.forecasts.corrections import Calibration, calibrate
 from serving.predict.forecasting import model_weights
+from serving.receipts.findings import Finding
 from serving.replay.as_of_tables import Past, UnreadablePastError
-from serving.replay.findings import Finding, Replayed
+from serving.replay.findings import Replayed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,13 @@ from lake.store.withdrawals import unverified
 from lake.tables import RECEIPTS
 from serving.receipts import drain_digest
 from serving.receipts.code import running_code
+from serving.receipts.findings import Finding
 from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
 from serving.replay.answered import compare_answer
 from serving.replay.backfills import relive
 from serving.replay.cases import LAKE, Case, cases, identities
 from serving.replay.engine_cache import Shelf
-from serving.replay.findings import Finding, Replayed
+from serving.replay.findings import Replayed
 from serving.replay.recompute import Work, recompute
 
 if TYPE_CHECKING:

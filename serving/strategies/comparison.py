@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.evidence.posterior import FloatArray
-from serving.outcomes.performance import drawdown_of, sharpe_of
+from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.selection import PaperReturns, SelectionRule, select
 
 SELECTION = "selection"

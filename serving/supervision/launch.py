@@ -4,13 +4,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from serving.processes.folders import bentoml_home
+
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lake.settings import Settings
-
-KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
-"""What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
 
 
 def serve_command(configured: "Settings") -> list[str]:
@@ -30,16 +27,6 @@ def serve_command(configured: "Settings") -> list[str]:
     require_safe_address(configured)
     Hosts.of(configured)  # refuses names that cannot be used
     return [sys.executable, "-m", "serving.supervision"]
-
-
-def bentoml_home(configured: "Settings") -> "Path":
-    """Folder of BentoML's own, one for each port: the supervisor empties a part of it that running workers write to."""
-    return configured.home / "bentoml" / str(configured.port)
-
-
-def numbers_folder(configured: "Settings") -> "Path":
-    """Folder in which the workers of one endpoint share their metrics; the supervisor empties it at its start."""
-    return bentoml_home(configured) / "prometheus_multiproc_dir"
 
 
 def follow_registry_command() -> list[str]:
@@ -66,13 +53,3 @@ def serve_environment(configured: "Settings") -> dict[str, str]:
             "OMP_NUM_THREADS": str(configured.engine_threads),
         }
     )
-
-
-def keep_out_training() -> None:
-    """Make the training libraries unimportable in this process.
-
-    Feast imports torch wherever it is installed, and does without where it is not; a None in ``sys.modules`` is
-    Python's own way to say "not here" (https://docs.python.org/3/reference/import.html#the-module-cache).
-    """
-    for name in KEPT_OUT:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from serving.processes import sockets
+from serving.processes.folders import metrics_folder
 from serving.processes.lifeline import tied
-from serving.supervision.launch import numbers_folder
 from serving.supervision.worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Supervisor:
     def run(self) -> int:
         """Keep the workers running until SIGTERM or SIGINT, and return the exit code: 1 if none ever came up."""
         sockets.require_free(self.configured)
-        folder = numbers_folder(self.configured)
+        folder = metrics_folder(self.configured)
         shutil.rmtree(folder, ignore_errors=True)  # what workers of an earlier start have counted
         folder.mkdir(parents=True)
         self.slots = [Slot() for _ in range(self.configured.workers)]
@@ -106,7 +106,7 @@ class Supervisor:
     def _start(self, slot: Slot) -> None:
         slot.socket = slot.socket or sockets.bound(self.configured)
         number = slot.socket.fileno()
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers_folder(self.configured))}
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(self.configured))}
         command = [*self.command, str(number)]
         slot.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **tied(environment, number))
         slot.started = time.monotonic()

@@ -23,7 +23,7 @@ from lake.store import Lake
 from lake.tables import BARS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
 from serving.backfill.walk_forward import replay_forecasts
-from serving.engines.loading import load_engines
+from serving.deployment.releases import load_engines
 from serving.forecast_log.draining import drain
 from serving.predict.predictor import Answers, Predictor, Question
 

@@ -38,8 +38,9 @@ from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bun
 from serving.engines.export import export_model
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
+from serving.forecasts.rows import Row
 from serving.predict.predictor import OnlineSource, Predictor
-from serving.predict.rows import Row, split_ready
+from serving.predict.rows import split_ready
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home

@@ -18,7 +18,7 @@ from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.deployment.champions import Champions
-from serving.engines.loading import load_engines
+from serving.deployment.releases import load_engines
 from serving.forecast_log.draining import as_rows, unread
 from serving.forecast_log.log_files import open_log
 from serving.forecast_log.log_reading import LogReader

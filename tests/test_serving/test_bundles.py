@@ -12,7 +12,8 @@ from lake.clock import DEMO_START
 from lake.errors import ModelError, ParityError
 from lake.settings import Settings
 from serving.deployment.record import Release
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, PARITY_WINDOWS, SIGNATURE_FILE, Bundle, load_release
+from serving.deployment.releases import load_release
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, PARITY_WINDOWS, SIGNATURE_FILE, Bundle
 from serving.engines.signature import Signature
 
 

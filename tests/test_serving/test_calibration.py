@@ -12,18 +12,12 @@ from hypothesis.extra.numpy import arrays
 
 from feature_repo.online.calibration import HeldCalibration
 from feature_repo.online.reader import OnlineReader
-from serving.calibration.corrections import (
-    COVERAGE_TARGET,
-    Calibration,
-    calibrate,
-    calibrate_forecasts,
-    confidence,
-    trust_of,
-)
 from serving.deployment.champions import Champions
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
 from serving.forecasts.blend import sign_probability
+from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of
+from serving.predict.calibrating import calibrate_forecasts
 from serving.predict.forecasting import Forecasts, Said
 from serving.predict.predictor import Predictor
 

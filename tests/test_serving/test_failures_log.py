@@ -19,7 +19,7 @@ from lake.universe import SYMBOLS
 from serving.forecast_log.log_files import log_path, open_log
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.monitoring.metrics import shared_folder
+from serving.processes.folders import metrics_folder
 from serving.supervision.launch import serve_environment
 from support.door import headers_of
 from support.failures import Clients, Lives, until
@@ -121,7 +121,7 @@ def test_a_volume_without_room_is_503_until_there_is_room(own, tmp_path):
     there.mkdir()
     prepare = tmp_path / "volume.sh"
     small = own.model_copy(update={"home": there})
-    numbers = shared_folder(small)
+    numbers = metrics_folder(small)
     prepare.write_text(VOLUME.format(megabytes=20, there=there, home=own.home, numbers=numbers))
     environment = serve_environment(small) | {"PROMETHEUS_MULTIPROC_DIR": str(numbers)}
     with Lives(SCRIPT, environment, [*OWN_NAMESPACE, "sh", str(prepare)]) as lives:

@@ -18,7 +18,6 @@ import pytest
 from feature_repo.online.reader import OnlineReader
 from feature_repo.targets.windows import to_model_input
 from lake.universe import SYMBOLS
-from serving.calibration.corrections import calibrate
 from serving.deployment.placing import place
 from serving.deployment.record import (
     Release,
@@ -31,6 +30,7 @@ from serving.deployment.registry import register_and_promote
 from serving.engines.bundles import PARITY_FILE
 from serving.engines.onnx import OnnxEngine
 from serving.forecasts.blend import Member, blend, name_blend
+from serving.forecasts.corrections import calibrate
 from serving.predict.rows import split_ready
 from serving.supervision.launch import follow_registry_command, serve_environment
 from support.door import headers_of

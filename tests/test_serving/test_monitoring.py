@@ -16,10 +16,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from pydantic import BaseModel, ConfigDict
 
 from serving.access.policy import RULES
+from serving.api.problem_kinds import KINDS
 from serving.monitoring import board, metrics
 from serving.monitoring.document import page_with_table
 from serving.monitoring.metrics import METRICS, PREFIX
-from serving.web.http.problem_kinds import KINDS
 
 FOLDER = Path(board.__file__).parent
 ALERTS, SCRAPE = FOLDER / "alerts.yaml", FOLDER / "prometheus.yaml"

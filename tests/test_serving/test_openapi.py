@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator
 
 from serving.access.keys import local_key
 from serving.access.policy import RULES
+from serving.api.problem_kinds import KINDS
 from serving.web.app import build_app
 from serving.web.http.document import PAGE, api_page
 from serving.web.http.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
-from serving.web.http.problem_kinds import KINDS
 from serving.web.http.problems import MEDIA_TYPE
 from serving.web.routes.streams import PATH
 from support.door import client_of

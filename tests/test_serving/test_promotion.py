@@ -19,7 +19,8 @@ from serving.deployment import registry as registry_module
 from serving.deployment.champions import Champions
 from serving.deployment.record import SERVING_FILE
 from serving.deployment.registry import register_and_promote
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, Bundle, champion_versions, load_champions
+from serving.deployment.releases import champion_versions, load_champions
+from serving.engines.bundles import MODEL_FILE, PARITY_FILE, Bundle
 from serving.engines.signature import Signature
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))

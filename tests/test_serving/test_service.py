@@ -18,7 +18,7 @@ from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
 from serving.deployment.record import SERVING_FILE
-from serving.engines.bundles import champion_versions
+from serving.deployment.releases import champion_versions
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_reading import LogReader
 from serving.supervision.launch import KEPT_OUT, serve_command, serve_environment

@@ -16,9 +16,10 @@ from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
 from serving.backfill.walk_forward import replay_forecasts
 from serving.calibration import learning
 from serving.calibration.learning import blend_replayed, coverage_of, live, live_through, update_calibrations
+from serving.calibration.reliability import confidence_reliability, reliability
 from serving.forecasts.blend import blend
+from serving.outcomes.coverage import coverage_by_regime
 from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
-from serving.outcomes.reliability import confidence_reliability, coverage_by_regime, reliability
 from serving.predict.forecasting import model_weights
 from serving.strategies.selection import KNOWN_REGIMES, update_selections
 

@@ -7,7 +7,7 @@ import pytest
 
 from lake.errors import ConfigError
 from serving.calibration.conformal import TAIL, Panel, Tracked, TrackingRule, track
-from serving.calibration.corrections import calibrate, widened
+from serving.forecasts.corrections import calibrate, widened
 
 SYMBOLS = 20
 CLOSES = [datetime(2005, 1, 3, 21, tzinfo=UTC) + timedelta(days=n) for n in range(1_500)]

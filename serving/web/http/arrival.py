@@ -8,11 +8,12 @@ import logging
 import os
 import re
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from serving.api import problem_kinds
 from serving.monitoring import metrics
-from serving.web.http import problem_kinds, problems
+from serving.monitoring.request_context import FIRST_ERROR, FIRST_FAULT, current_correlation_id, route_of
+from serving.web.http import problems
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,11 +31,7 @@ TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 NO_TRACE = b"0" * 32
 ID_BYTES = 16
 STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
-FIRST_ERROR, FIRST_FAULT = 400, 500
 SHOWN_IDS = 5
-
-current: ContextVar[str] = ContextVar("correlation_id", default="")
-"""Id of the request that this task or thread works for; empty where it works for many or none."""
 
 
 class Correlate:
@@ -56,7 +53,7 @@ class Correlate:
             return
         said = correlation_id(scope)
         scope.setdefault("state", {})["correlation_id"] = said
-        current.set(said)
+        current_correlation_id.set(said)
         header = (HEADER, said.encode())
 
         async def sending(message: "Message") -> None:
@@ -126,11 +123,6 @@ def correlation_id(scope: "Scope") -> str:
         if name == b"traceparent" and (found := TRACE.fullmatch(value)) and found[1] != NO_TRACE:
             trace = found[1].decode()
     return trace or os.urandom(ID_BYTES).hex()
-
-
-def route_of(scope: "Scope") -> str:
-    """Route template of a request, ``other`` where there is none."""
-    return str(getattr(scope.get("route"), "path", "other"))
 
 
 def _log(scope: "Scope", route: str, status: int, seconds: float) -> None:

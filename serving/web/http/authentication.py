@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlencode
 from anyio import CapacityLimiter, to_thread
 
 from lake.errors import QuantlakeError
-from serving.access.keys import PREFIX
 from serving.access.limits import NOTHING_ALLOWED, UNLIMITED, Headers
 from serving.access.policy import WEBSOCKET, Policy, Rule
-from serving.web.http import problem_kinds as kinds
+from serving.api import problem_kinds as kinds
+from serving.api.callers import KEY_PREFIX
 from serving.web.http import problems
 from serving.web.http.guarded_stream import Stream
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from serving.access.checks import Access
     from serving.api.callers import Caller
-    from serving.web.http.problem_kinds import Kind
+    from serving.api.problem_kinds import Kind
 
 logger = logging.getLogger("quantlake.access")
 
@@ -151,7 +151,7 @@ def _shown(scope: "Scope") -> list[str]:
     if scope["type"] == "websocket" and not shown:
         # A browser cannot send headers with a WebSocket. A key has no place in an address: addresses are logged.
         given = [text for name, text in _query(scope) if name == TOKEN_FIELD]
-        shown = ["" if text.startswith(f"{PREFIX}_") else text for text in given]
+        shown = ["" if text.startswith(f"{KEY_PREFIX}_") else text for text in given]
     return list(dict.fromkeys(shown))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.web.http import problem_kinds as kinds
+from serving.api import problem_kinds as kinds
 from serving.web.http import problems
 from serving.web.http.middleware import HEAD_BYTES, MALFORMED
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from serving.access.policy import Policy
 from serving.api import DISCLAIMER
+from serving.api.problem_kinds import KINDS
 from serving.web.app import build_app
 from serving.web.http.examples import Example, examples
-from serving.web.http.problem_kinds import KINDS
 from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.web.streaming import CONNECTIONS, QUEUE_MESSAGES
 

@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lake.errors import ConfigError
+from serving.api import problem_kinds as kinds
 from serving.web.http import arrival, problems
-from serving.web.http import problem_kinds as kinds
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from serving.web.http import problem_kinds, problems
+from serving.api import problem_kinds
+from serving.web.http import problems
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from serving.access.policy import Policy, Rule
 from serving.api import Problem
+from serving.api.problem_kinds import KINDS, Kind
 from serving.web.http.examples import Example, examples
-from serving.web.http.problem_kinds import KINDS, Kind
 from serving.web.http.problems import MEDIA_TYPE, document
 
 if TYPE_CHECKING:

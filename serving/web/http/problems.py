@@ -20,7 +20,7 @@ from lake.errors import (
     UnknownNameError,
 )
 from serving.api import Problem
-from serving.web.http import problem_kinds as kinds
+from serving.api import problem_kinds as kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
-    from serving.web.http.problem_kinds import Kind
+    from serving.api.problem_kinds import Kind
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -8,8 +8,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from serving.api.problem_kinds import OVERLOADED
 from serving.monitoring import metrics
-from serving.web.http.problem_kinds import OVERLOADED
 from serving.web.http.problems import MEDIA_TYPE, document
 from serving.web.routes.forecasts import PREDICT
 

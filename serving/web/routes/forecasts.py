@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from lake.errors import OverloadedError, QuantlakeError
 from serving import api
+from serving.api import problem_kinds as kinds
 from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.predictor import Answers, Question
-from serving.web.http import problem_kinds as kinds
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from serving import api
-from serving.web.http.problem_kinds import KINDS, PREFIX, Kind, kind_named
+from serving.api.problem_kinds import KINDS, PREFIX, Kind, kind_named
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -11,8 +11,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from lake.errors import QuantlakeError
 from serving import api
+from serving.api import problem_kinds
 from serving.predict.rows import require_known
-from serving.web.http import problem_kinds, problems
+from serving.web.http import problems
 
 if TYPE_CHECKING:
     from serving.api import Problem

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request, Response
 
 from serving.access.signing import TOKEN_SECONDS
+from serving.api import problem_kinds
 from serving.api.access import KeySet, TokenAnswer
-from serving.web.http import problem_kinds, problems
+from serving.web.http import problems
 
 if TYPE_CHECKING:
     from serving.access.checks import Access

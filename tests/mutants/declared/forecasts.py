@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "band-narrowed-crosses-median",
         "Calibration keeps ordered quantiles ordered.",
-        "serving/calibration/corrections.py",
+        "serving/forecasts/corrections.py",
         "p50 + sign * factor * half",
         "p50 - sign * factor * half",
         ("tests/test_serving/test_calibration.py::test_ordered_quantiles_stay_ordered_and_the_median_stays",),

@@ -1,4 +1,4 @@
-"""Whether what was promised came true: confidence against hits, and bands against outcomes, once both are known."""
+"""Reliability of the stated confidence: how often a direction came true, against the probability given for it."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -6,22 +6,16 @@ import numpy as np
 import polars as pl
 
 from lake.errors import NotReadyError
-from lake.tables import FORECASTS, OUTCOMES
-from serving.calibration.corrections import COVERAGE_TARGET, confidence
+from serving.forecasts.corrections import confidence
 from training.metrics import t_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
-    from lake.clock import Clock
-    from lake.store import Lake
     from serving.calibration.learning import Lived
 
     Numbers = npt.NDArray[np.float64]
 
-MATURED_KINDS = ("served", "scheduled")
 BINS = 10
 TOO_FAR = 3.0
 """A t-value beyond which a confidence does not mean what it says."""
@@ -122,48 +116,6 @@ def confidence_reliability(lived: "Lived", *, first_session: int = 0) -> Reliabi
     )
     hits = (np.sign(panel.realised) == np.sign(panel.quantiles[:, 1]))[judged].astype(np.float64)
     return reliability(said, hits, panel.session[judged], panel.horizon)
-
-
-def coverage_by_regime(
-    lake: "Lake", clock: "Clock", *, sessions: int = 60, kinds: "Sequence[str]" = MATURED_KINDS
-) -> pl.DataFrame:
-    """Share of outcomes within the band that was answered, over the last sessions with an outcome.
-
-    Parameters
-    ----------
-    sessions
-        How many of the newest sessions with a matured forecast count, per horizon.
-    kinds
-        Kinds of `forecasts`.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``horizon_sessions``, ``regime``, ``sessions``, ``forecasts``, ``coverage``, ``excess`` (coverage minus its
-        target); empty while nothing has matured.
-    """
-    schema = {
-        "horizon_sessions": pl.Int32(),
-        "regime": pl.String(),
-        "sessions": pl.UInt32(),
-        "forecasts": pl.UInt32(),
-        "coverage": pl.Float64(),
-        "excess": pl.Float64(),
-    }
-    if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
-        return pl.DataFrame(schema=schema)
-    known = lake.scan(OUTCOMES).filter(pl.col("known_time") <= clock.now()).select("forecast_id", "is_covered")
-    said = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
-    matured = said.select("forecast_id", "event_time", "horizon_sessions", "regime").join(known, on="forecast_id")
-    age = pl.col("event_time").rank("dense", descending=True).over("horizon_sessions")
-    by_regime = matured.filter(age <= sessions).group_by("horizon_sessions", "regime")
-    figures = by_regime.agg(
-        pl.col("event_time").n_unique().alias("sessions"),
-        pl.len().alias("forecasts"),
-        pl.col("is_covered").mean().alias("coverage"),
-        (pl.col("is_covered").mean() - COVERAGE_TARGET).alias("excess"),
-    )
-    return figures.sort("horizon_sessions", "regime").select(pl.col(n).cast(t) for n, t in schema.items()).collect()
 
 
 def _error_by_sessions(hits: "Numbers", sessions: "npt.NDArray[np.int64]") -> float:
