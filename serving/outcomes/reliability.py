@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lake.clock import Clock
     from lake.store import Lake
-    from serving.calibration.learning import Lived
+    from serving.calibration.learning import WalkForwardSimulation
 
     Numbers = npt.NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def reliability(said: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int6
     )
 
 
-def confidence_reliability(lived: "Lived", *, first_session: int = 0) -> Reliability:
+def confidence_reliability(lived: "WalkForwardSimulation", *, first_session: int = 0) -> Reliability:
     """Compare the confidence that would have been answered with whether the direction came true.
 
     Parameters

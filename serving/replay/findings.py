@@ -24,7 +24,7 @@ TELLING: frozenset[Part] = frozenset({"code", "engine"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReplayFinding:
     """One thing that is not as it was.
 
     Parameters
@@ -72,11 +72,11 @@ class Replayed:
     difference: float | None = None
     tolerance: float = 0.0
     is_exact: bool = True
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ReplayFinding] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
-    def faults(self) -> list[Finding]:
+    def faults(self) -> list[ReplayFinding]:
         """Findings that are faults of their own."""
         return [finding for finding in self.findings if finding.part not in TELLING]
 
@@ -89,7 +89,7 @@ class Replayed:
             return "unknown"
         return "equal" if self.difference == 0 else "close"
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: ReplayFinding) -> None:
         """Note a finding, once."""
         if finding not in self.findings:
             self.findings.append(finding)

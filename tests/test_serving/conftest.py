@@ -38,7 +38,7 @@ from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bun
 from serving.engines.export import export_model
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.predict.predictor import OnlineSource, Predictor
+from serving.predict.predictor import OnlineValues, Predictor
 from serving.predict.rows import Row, split_ready
 from support.ports import free_port
 from support.receipts import Home
@@ -145,7 +145,7 @@ def predicting(home: Home) -> Callable[..., AbstractContextManager[Predictor]]:
 
     @contextmanager
     def opened(
-        own: Settings, online: OnlineSource | None = None, champions: Champions | None = None
+        own: Settings, online: OnlineValues | None = None, champions: Champions | None = None
     ) -> Iterator[Predictor]:
         online, champions = online or OnlineReader(home.settings), champions or Champions(home.settings)
         made = Predictor(online, champions, ForecastLog.open(own), LogReader(own), home.clock)
