@@ -21,7 +21,7 @@ from lake.sources.packaged import LAST, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
 from serving.calibration.conformal import TAIL, track
-from serving.calibration.learning import QUANTILES, Lived, live
+from serving.calibration.learning import QUANTILES, WalkForwardSimulation, simulate
 from serving.calibration.picture import draw
 from serving.calibration.reliability import Reliability, confidence_reliability
 from serving.forecasts.corrections import COVERAGE_TARGET, widened
@@ -100,7 +100,7 @@ def measure(experiment: Experiment | None = None, picture: Path = PICTURE) -> To
     return topic_of(lived)
 
 
-def topic_of(lived: Sequence[Lived]) -> Topic:
+def topic_of(lived: Sequence[WalkForwardSimulation]) -> Topic:
     """The figures: of every year, and of those after the choice."""
     first, later, last = CHOSEN_UNTIL - 4, CHOSEN_UNTIL + 1, LAST.year
     rows = [row for one in lived for row in regime_rows(one, first, last)]
@@ -123,7 +123,7 @@ def every_year() -> Experiment:
     return demo.model_copy(update={"name": "calibration", "train_until": LAST, "splits": splits})
 
 
-def walk_forward(folder: Path, experiment: Experiment) -> list[Lived]:
+def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimulation]:
     """Forecast every test year by models that were fitted before it, and calibrate the blend close by close."""
     lake, clock = Lake.open(Settings(home=folder)), FixedClock(close_of(LAST))
     ingest_bars(lake, PackagedMarket(), clock)
@@ -146,10 +146,10 @@ def walk_forward(folder: Path, experiment: Experiment) -> list[Lived]:
             parts.append(keys.with_columns(columns))
     blends = pl.concat(parts).group_by("symbol", "event_time", "horizon_sessions").agg(pl.col(QUANTILES).sum())
     blends = blends.join(regimes.select("event_time", "regime"), on="event_time")
-    return list(live(blends.sort("event_time", "symbol", "horizon_sessions"), labels))
+    return list(simulate(blends.sort("event_time", "symbol", "horizon_sessions"), labels))
 
 
-def horizon_rows(one: Lived, first: int, last: int) -> Iterator[tuple[str, ...]]:
+def horizon_rows(one: WalkForwardSimulation, first: int, last: int) -> Iterator[tuple[str, ...]]:
     """Coverage by regime, then how sharp and how good the bands of each way are."""
     yield from regime_rows(one, first, last)
     ways = judged_ways(one, first, last)
@@ -159,7 +159,7 @@ def horizon_rows(one: Lived, first: int, last: int) -> Iterator[tuple[str, ...]]
         yield (f"{first} to {last}, {one.panel.horizon} ahead, {name.replace('_', ' ')}, bp", sessions, *figures, "")
 
 
-def regime_rows(one: Lived, first: int, last: int) -> Iterator[tuple[str, ...]]:
+def regime_rows(one: WalkForwardSimulation, first: int, last: int) -> Iterator[tuple[str, ...]]:
     """Coverage of each way in each regime, with its standard error over sessions."""
     ways = judged_ways(one, first, last)
     for regime in KNOWN_REGIMES:
@@ -174,14 +174,14 @@ def regime_rows(one: Lived, first: int, last: int) -> Iterator[tuple[str, ...]]:
         yield (name, f"{sessions:,}", *said[:-1], f"{said[-1]} ± {error:.1%}", "yes" if is_met else "no")
 
 
-def judged_ways(one: Lived, first: int, last: int) -> list[Judged]:
+def judged_ways(one: WalkForwardSimulation, first: int, last: int) -> list[Judged]:
     """As the models say, by a rolling window, and as calibrated, over the sessions of some years."""
     ways = (one.panel.quantiles, rolling_window(one), one.calibrated())
     is_mine = one.rows["event_time"].dt.year().is_between(first, last).to_numpy() & ~np.isnan(one.panel.realised)
     return [Judged(one.rows.filter(is_mine), said[is_mine], one.panel.realised[is_mine]) for said in ways]
 
 
-def rolling_window(one: Lived) -> Numbers:
+def rolling_window(one: WalkForwardSimulation) -> Numbers:
     """Scale each side by the quantile of its scores over the last sessions with an outcome (Lei et al. 2018)."""
     panel = one.panel
     p10, p50, p90 = panel.quantiles.T
@@ -206,11 +206,11 @@ def standard_error(judged: Judged, horizon: int) -> float:
     return float(np.sqrt(max(variance, 0.0)) / len(apart))
 
 
-def narrowed_note(one: Lived, first: int, last: int) -> str:
+def narrowed_note(one: WalkForwardSimulation, first: int, last: int) -> str:
     """What calibration makes of bands that are wrong, in a sentence: the same ones, narrowed."""
     narrow = widened(one.panel.quantiles, np.full(2, NARROW))
     panel = one.panel._replace(quantiles=narrow)
-    ways = judged_ways(Lived(panel, track(panel, len(KNOWN_REGIMES)), one.rows), first, last)
+    ways = judged_ways(WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES)), one.rows), first, last)
     return (
         f"the same bands {one.panel.horizon} ahead, made {NARROW} times as wide before they are calibrated: "
         f"{ways[0].coverage:.1%} of the outcomes within, {ways[-1].coverage:.1%} after calibration; interval score "
@@ -218,7 +218,7 @@ def narrowed_note(one: Lived, first: int, last: int) -> str:
     )
 
 
-def reliability_note(one: Lived, first: int) -> str:
+def reliability_note(one: WalkForwardSimulation, first: int) -> str:
     """Confidence beside what came true, in a sentence."""
     place = next(n for n, at in enumerate(one.panel.closes) if at.year >= first)
     found: Reliability = confidence_reliability(one, first_session=place)

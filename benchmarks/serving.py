@@ -44,7 +44,7 @@ def measure(configured: Settings | None = None) -> Topic:
     """
     remembering = configured or settings()
     port = remembering.port
-    configured = remembering.model_copy(update={"port": port + 1, "remembered_symbols": 0})
+    configured = remembering.model_copy(update={"port": port + 1, "forecast_cache_symbols": 0})
     alone = configured.model_copy(update={"port": port + 2, "batch_rows": 1})
     raw = f"http://127.0.0.1:{port + 3}"
     with ExitStack() as stack:
@@ -79,7 +79,7 @@ def measure(configured: Settings | None = None) -> Topic:
     notes = (
         f"models of the blend: {', '.join(models.engines)}; processes that answer: {configured.workers}",
         "every request carries a key, is measured, and is in the forecast log, flushed to disk, before it is answered",
-        "computed anew: QUANTLAKE_REMEMBERED_SYMBOLS=0, as all of P10 and P12 is; P11 as by default unless it says so",
+        "computed anew: QUANTLAKE_FORECAST_CACHE_SYMBOLS=0, as all of P10 and P12; P11 as by default unless it says so",
         *(f"one client, {name}: p50 {p50:.2f}, p95 {p95:.2f} ms" for name, (p50, p95) in lone.items()),
         *(f"{name}: {_said(result)}" for name, result in said.items()),
     )

@@ -1,12 +1,13 @@
 """The only reader of the environment: every setting, its default and its unit."""
 
 import os
+import warnings
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lake.errors import ConfigError
 
@@ -18,6 +19,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 UNUSABLE = "%[]*?"
 """Characters of a path that the Delta writer or a file pattern would read as something else."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+FORMER_NAMES = {"QUANTLAKE_FORECAST_CACHE_SYMBOLS": "forecast_cache_symbols"}
+"""Setting by the variable that it was read from before it was renamed; read for one more release, with a warning."""
 
 
 def _cores() -> int:
@@ -69,7 +73,7 @@ class Settings(BaseSettings):
         description="processes that answer, at most one per core; two by default, so that one can be missed",
     )
     batch_rows: int = Field(default=128, ge=1, le=4_096, description="most forecasts computed by one engine call")
-    remembered_symbols: int = Field(
+    forecast_cache_symbols: int = Field(
         default=5_000,
         ge=0,
         description="symbols whose forecast is kept until something behind it changes; 0 to compute every one anew",
@@ -115,6 +119,18 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the environment by former names."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_former_names())
 
     @property
     def tables(self) -> Path:
@@ -181,6 +197,22 @@ def settings() -> Settings:
             f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."
         )
     return read.model_copy(update={"home": home})
+
+
+def _by_former_names() -> dict[str, Any]:
+    """Values under former names, where the present one is not set; a warning says the present one."""
+    found = {}
+    for former, name in FORMER_NAMES.items():
+        if former in os.environ and _variable((name,)) not in os.environ:
+            _warn_of_former_name(former, _variable((name,)))
+            found[name] = os.environ[former]
+    return found
+
+
+@cache
+def _warn_of_former_name(former: str, present: str) -> None:
+    """Warn once per process."""
+    warnings.warn(f"{former} is now called {present}; the old name works for one more release.", FutureWarning, 2)
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -20,7 +20,7 @@ from lake.store import Lake
 from lake.tables import FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES
 from serving.backfill.walk_forward import (
     LOOKBACK,
-    Moments,
+    WindowBatch,
     forecast_rows,
     receipts_of,
     replay_forecasts,
@@ -101,7 +101,7 @@ def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, ses
     return names if is_next else None
 
 
-def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> Moments:
+def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> WindowBatch:
     version = lake.version(REGIMES)
     regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session, version=version)
     keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")
@@ -109,4 +109,4 @@ def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowS
     names = ["symbol", "event_time", "reference_price", "regime", "feature_hash"]
     versions = json.loads(keys["table_versions"][0]) if keys.height else {}
     read = json.dumps(versions | {REGIMES.name: version}, sort_keys=True)
-    return Moments(keys.select(names), to_model_input(values), read)
+    return WindowBatch(keys.select(names), to_model_input(values), read)

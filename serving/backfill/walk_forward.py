@@ -65,7 +65,7 @@ def replay_forecasts(
     started = time.perf_counter()
     pending = _pending(lake, engines, clock, sessions)
     todo = sorted({at for waiting in pending.values() for at in waiting})
-    reading = Reading.of(lake, todo, spec) if todo else None
+    reading = WalkForwardTables.of(lake, todo, spec) if todo else None
     frames, made_at = [FORECASTS.empty()], SystemClock().now()
     for moments in reading.batches() if reading else ():
         for name, engine in engines.items():
@@ -100,7 +100,7 @@ def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
 
 
 @dataclass(frozen=True)
-class Moments:
+class WindowBatch:
     """Windows with what else is known at their sessions.
 
     Parameters
@@ -117,14 +117,14 @@ class Moments:
     inputs: "NDArray[np.float32]"
     versions: str
 
-    def at(self, sessions: Sequence[datetime]) -> "Moments":
+    def at(self, sessions: Sequence[datetime]) -> "WindowBatch":
         """Keep the windows of these sessions."""
         is_mine = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
-        return Moments(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
+        return WindowBatch(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
 
 
 @dataclass(frozen=True)
-class Reading:
+class WalkForwardTables:
     """The tables a replay needs, each read once at a recorded version."""
 
     sessions: Sequence[datetime]
@@ -137,7 +137,7 @@ class Reading:
     @classmethod
     def of(
         cls, lake: Lake, sessions: Sequence[datetime], spec: WindowSpec, versions: Mapping[str, int] | None = None
-    ) -> "Reading":
+    ) -> "WalkForwardTables":
         """Read what these sessions need, by default from the newest versions."""
         versions = lake.versions(VERSIONED) if versions is None else versions
         is_session = pl.col("event_time").is_between(sessions[0], sessions[-1])
@@ -154,7 +154,7 @@ class Reading:
             versions,
         )
 
-    def batches(self) -> Iterator[Moments]:
+    def batches(self) -> Iterator[WindowBatch]:
         """Windows of consecutive sessions, about `BATCH_WINDOWS` at a time."""
         gathered: list[Windows] = []
         for session in self.sessions:
@@ -171,14 +171,14 @@ class Reading:
         )
         return build_windows(newest_known(known), self.spec, at=[session])
 
-    def _moments(self, gathered: Sequence[Windows]) -> Moments:
+    def _moments(self, gathered: Sequence[Windows]) -> WindowBatch:
         values = np.concatenate([windows.values for windows in gathered])
         keys = pl.concat([windows.keys for windows in gathered]).with_row_index("window")
         keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
         keys = keys.join(self.regimes, on="event_time", how="inner", maintain_order="left")
         values = values[keys["window"].to_numpy()]
         hashes = pl.Series("feature_hash", [window_hash(window) for window in values], dtype=pl.String)
-        return Moments(
+        return WindowBatch(
             keys.drop("window").with_columns(hashes),
             to_model_input(values),
             json.dumps(dict(self.versions), sort_keys=True),
@@ -228,7 +228,7 @@ def receipts_of(
     return pl.DataFrame(rows, schema=RECEIPTS.schema, orient="row")
 
 
-def forecast_rows(engine: "Engine", moments: Moments, made_at: datetime) -> pl.DataFrame:
+def forecast_rows(engine: "Engine", moments: WindowBatch, made_at: datetime) -> pl.DataFrame:
     """Let a model forecast every horizon from these windows, in the columns of `forecasts`."""
     signature = engine.signature
     quantiles = engine.predict(moments.inputs)  # [window, horizon, quantile]

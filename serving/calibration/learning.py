@@ -32,7 +32,7 @@ KEY = ("symbol", "event_time", "horizon_sessions")
 
 
 @dataclass(frozen=True)
-class Lived:
+class WalkForwardSimulation:
     """One horizon, lived through: its panel, what was in force at each close, and the rows behind the panel.
 
     Parameters
@@ -77,7 +77,7 @@ def update_calibrations(
         If no forecast was replayed, or no strategy selected.
     """
     started = time.perf_counter()
-    lived = live_through(lake, clock, rule)
+    lived = simulate_walk_forward(lake, clock, rule)
     rows = calibration_rows(lived)
     if lake.exists(CALIBRATIONS):
         rows = rows.join(lake.read(CALIBRATIONS).select(CALIBRATIONS.key), on=list(CALIBRATIONS.key), how="anti")
@@ -88,7 +88,9 @@ def update_calibrations(
     return said if picture is None else said.having(picture=draw(lived, picture))
 
 
-def live_through(lake: Lake, clock: Clock, rule: TrackingRule | None = None) -> "Sequence[Lived]":
+def simulate_walk_forward(
+    lake: Lake, clock: Clock, rule: TrackingRule | None = None
+) -> "Sequence[WalkForwardSimulation]":
     """Live through every close with a replayed forecast; one value per horizon. For the errors see above."""
     now = clock.now()
     if not lake.exists(FORECASTS) or not lake.exists(SELECTIONS):
@@ -100,7 +102,7 @@ def live_through(lake: Lake, clock: Clock, rule: TrackingRule | None = None) -> 
         raise NotReadyError(
             "No close has a replayed forecast of every model that its strategies read. Replay them by `make demo`."
         )
-    return live(blends, known_labels(lake, clock), rule)
+    return simulate(blends, known_labels(lake, clock), rule)
 
 
 def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.DataFrame:
@@ -144,7 +146,9 @@ def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.Data
     return blends.filter(is_whole).drop("weight").sort("event_time", "symbol", "horizon_sessions")
 
 
-def live(blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None) -> "Sequence[Lived]":
+def simulate(
+    blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None
+) -> "Sequence[WalkForwardSimulation]":
     """Live through blended forecasts.
 
     Parameters
@@ -171,11 +175,13 @@ def live(blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None =
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
             known=_places(closes, rows["known"].fill_null(datetime.max.replace(tzinfo=closes[0].tzinfo))),
         )
-        found.append(Lived(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known")))
+        found.append(
+            WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))
+        )
     return found
 
 
-def calibration_rows(lived: "Sequence[Lived]") -> pl.DataFrame:
+def calibration_rows(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
     """One row of `calibrations` per close, with an entry per regime and horizon."""
     closes = lived[0].panel.closes
     entries = [(regime, one) for regime in range(len(KNOWN_REGIMES)) for one in lived]
@@ -197,7 +203,7 @@ def calibration_rows(lived: "Sequence[Lived]") -> pl.DataFrame:
     return pl.DataFrame(columns, schema=CALIBRATIONS.schema)
 
 
-def coverage_of(lived: "Sequence[Lived]") -> pl.DataFrame:
+def coverage_of(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
     """Share of outcomes within the band before and after calibration, by horizon and regime.
 
     Returns

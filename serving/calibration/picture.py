@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from serving.calibration.learning import Lived
+    from serving.calibration.learning import WalkForwardSimulation
 
 WINDOW_SESSIONS = 60
 BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#d62728", "#2ca02c"
 
 
-def draw(lived: "Sequence[Lived]", path: "Path") -> "Path":
+def draw(lived: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path":
     """Draw coverage over the last sessions, and the factors in force, as a PNG; return its path.
 
     Per horizon: above, the share of outcomes within p10..p90 over the last 60 sessions, before and after calibration;
@@ -39,7 +39,7 @@ def draw(lived: "Sequence[Lived]", path: "Path") -> "Path":
     return path
 
 
-def _draw_coverage(axes: "Axes", one: "Lived") -> None:
+def _draw_coverage(axes: "Axes", one: "WalkForwardSimulation") -> None:
     axes.axhspan(100 * COVERAGE_TARGET - 2, 100 * COVERAGE_TARGET + 2, color="#e8e8e8", label="78 to 82 %")
     for name, quantiles, colour in (
         ("as the models say", one.panel.quantiles, BEFORE),
@@ -52,7 +52,7 @@ def _draw_coverage(axes: "Axes", one: "Lived") -> None:
     axes.legend(loc="lower left", fontsize=8, ncols=3)
 
 
-def _draw_factors(axes: "Axes", one: "Lived") -> None:
+def _draw_factors(axes: "Axes", one: "WalkForwardSimulation") -> None:
     in_force = one.tracked.factors[np.arange(len(one.panel.closes)), one.panel.regime]  # [session, side]
     axes.axhline(1.0, color=BEFORE, linewidth=0.8)
     for side, (name, colour) in enumerate((("lower part", LOWER), ("upper part", UPPER))):
@@ -61,7 +61,7 @@ def _draw_factors(axes: "Axes", one: "Lived") -> None:
     axes.legend(loc="upper left", fontsize=8, ncols=2)
 
 
-def _rolling(one: "Lived", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+def _rolling(one: "WalkForwardSimulation", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
     """Mean over the last sessions of the share of each session's outcomes within the band."""
     panel = one.panel
     known = ~np.isnan(panel.realised)

@@ -12,7 +12,7 @@ from training.metrics import t_value
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from serving.calibration.learning import Lived
+    from serving.calibration.learning import WalkForwardSimulation
 
     Numbers = npt.NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def reliability(said: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int6
     )
 
 
-def confidence_reliability(lived: "Lived", *, first_session: int = 0) -> Reliability:
+def confidence_reliability(lived: "WalkForwardSimulation", *, first_session: int = 0) -> Reliability:
     """Compare the confidence that would have been answered with whether the direction came true.
 
     Parameters

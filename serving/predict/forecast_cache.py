@@ -24,7 +24,7 @@ class _Origin(NamedTuple):
     calibration: "Calibration | None"
 
 
-class Memory:
+class ForecastCache:
     """The latest forecast of each symbol by the models in service. Safe for threads.
 
     Parameters

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 
-class Said(NamedTuple):
+class BlendedForecast(NamedTuple):
     """Another forecast of a row, made beside the one that is answered: quantiles ``[horizon, quantile]`` and models."""
 
     quantiles: "NDArray[np.float64]"
@@ -52,13 +52,13 @@ class Forecasts:
 
     quantiles: "NDArray[np.float64]"
     members: list[list[Member]]
-    shadows: dict[int, list[Said]] = field(default_factory=dict)
+    shadows: dict[int, list[BlendedForecast]] = field(default_factory=dict)
     laps: "dict[str, Lap]" = field(default_factory=dict)
     incomplete: set[int] = field(default_factory=set)
 
     def of_row(self, place: int) -> "RowForecast":
         """Return what is said of one row."""
-        return RowForecast(Said(self.quantiles[place], self.members[place]), self.shadows.get(place, ()))
+        return RowForecast(BlendedForecast(self.quantiles[place], self.members[place]), self.shadows.get(place, ()))
 
 
 @dataclass
@@ -75,8 +75,8 @@ class RowForecast:
         What was written down of it already, see `serving.predict.response_template`.
     """
 
-    said: Said
-    shadows: Sequence[Said] = ()
+    said: BlendedForecast
+    shadows: Sequence[BlendedForecast] = ()
     drafts: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -114,10 +114,10 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
             continue
         standing_in = champions | {challenger.said.model: _part(challenger)}
         for place, numbers in zip(places, challenged, strict=True):
-            other = Said(numbers, _members(per_row[place], standing_in))
+            other = BlendedForecast(numbers, _members(per_row[place], standing_in))
             if challenger.said.mode == "canary":
                 said.quantiles[place], said.members[place] = other
-                other = Said(quantiles[place], members[place])
+                other = BlendedForecast(quantiles[place], members[place])
             said.shadows.setdefault(place, []).append(other)
     return said
 

@@ -15,9 +15,9 @@ from serving.forecast_log.writing import Entry, ForecastLog
 from serving.monitoring import metrics
 from serving.monitoring.stopwatch import Stopwatch
 from serving.predict.calibrating import calibrate_forecasts
-from serving.predict.forecast_cache import Memory
+from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import RowForecast, forecast
-from serving.predict.response_template import Drafts, Moment
+from serving.predict.response_template import AnswerTime, ResponseTemplates
 from serving.predict.rows import require_known, split_ready
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 
-class OnlineSource(Protocol):
+class OnlineValues(Protocol):
     """Where the latest windows and strategy weights come from."""
 
     def symbols(self) -> Sequence[str]:
@@ -132,14 +132,14 @@ class Predictor:
 
     def __init__(
         self,
-        online: OnlineSource,
+        online: OnlineValues,
         champions: Champions,
         log: ForecastLog,
         logged: LogReader,
         clock: "Clock",
-        memory: Memory | None = None,
+        memory: ForecastCache | None = None,
     ) -> None:
-        self._memory = Memory(0) if memory is None else memory
+        self._memory = ForecastCache(0) if memory is None else memory
         self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
 
     @classmethod
@@ -153,7 +153,7 @@ class Predictor:
             ForecastLog.open(configured),
             LogReader(configured),
             ReplayClock(configured.home / "clock.json"),
-            Memory(configured.remembered_symbols),
+            ForecastCache(configured.forecast_cache_symbols),
         )
 
     def close(self) -> None:
@@ -212,7 +212,7 @@ class Predictor:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
         except QuantlakeError as error:
             return [error] * len(questions)
-        computed_at, moment = time.perf_counter(), Moment(SystemClock().now(), self.clock.now())
+        computed_at, moment = time.perf_counter(), AnswerTime(SystemClock().now(), self.clock.now())
         answers: list[Answers | QuantlakeError] = []
         for question in questions:
             try:
@@ -268,7 +268,7 @@ class Predictor:
         following = iter(fresh)
         return [next(following) if known is None else known for known in remembered]
 
-    def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: Moment) -> Answers:
+    def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: AnswerTime) -> Answers:
         if question.horizon not in models.horizons:
             raise UnknownNameError("horizon", str(question.horizon), [str(known) for known in models.horizons])
         if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
@@ -279,7 +279,7 @@ class Predictor:
                 unavailable.append((symbol, computed.unavailable[symbol]))
                 continue
             row, said = computed.rows[symbol]
-            drafts = Drafts.of(said, row, models, question.horizon, moment.now)
+            drafts = ResponseTemplates.of(said, row, models, question.horizon, moment.now)
             entries.append(drafts.answered.filled(question, moment, question.kind))
             shadows += [draft.filled(question, moment, "shadow") for draft in drafts.shadows]
         if not entries:

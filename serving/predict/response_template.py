@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from serving.deployment.champions import LoadedModels
     from serving.forecasts.rows import Row
-    from serving.predict.forecasting import RowForecast, Said
+    from serving.predict.forecasting import BlendedForecast, RowForecast
     from serving.predict.predictor import Question
 
 BLANK_ID, BLANK_AT = "blank", datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,14 +30,14 @@ MOST = 8
 """Drafts of one forecast that are kept; the reason why Redis does not answer is part of them, and names times."""
 
 
-class Moment(NamedTuple):
+class AnswerTime(NamedTuple):
     """When the answers of a micro-batch are made, by the wall clock and in the market."""
 
     made_at: datetime
     now: datetime
 
 
-class Draft(NamedTuple):
+class ResponseTemplate(NamedTuple):
     """One forecast over one horizon.
 
     Parameters
@@ -61,7 +61,7 @@ class Draft(NamedTuple):
     known: str
 
     @classmethod
-    def of(cls, row: "Row", said: "Said", models: "LoadedModels", horizon: int, now: datetime) -> Self:
+    def of(cls, row: "Row", said: "BlendedForecast", models: "LoadedModels", horizon: int, now: datetime) -> Self:
         """Write down what the models say of a row.
 
         Raises
@@ -84,7 +84,7 @@ class Draft(NamedTuple):
             row.known_time.isoformat(),
         )
 
-    def filled(self, question: "Question", moment: Moment, kind: str) -> Entry:
+    def filled(self, question: "Question", moment: AnswerTime, kind: str) -> Entry:
         """Return the forecast as one answer to a question."""
         identifier, made_at = str(uuid.uuid4()), moment.made_at.isoformat()
         before, between, after = self.answer
@@ -101,21 +101,23 @@ class Draft(NamedTuple):
         )
 
 
-class Drafts(NamedTuple):
+class ResponseTemplates(NamedTuple):
     """What is answered of a row, and what is logged in its shadow."""
 
-    answered: Draft
-    shadows: "Sequence[Draft]"
+    answered: ResponseTemplate
+    shadows: "Sequence[ResponseTemplate]"
 
     @classmethod
     def of(cls, forecast: "RowForecast", row: "Row", models: "LoadedModels", horizon: int, now: datetime) -> Self:
-        """Return the drafts of a forecast, written down if they are asked for the first time; see `Draft.of`."""
+        """Return the templates of a forecast, made when they are first asked for; see `ResponseTemplate.of`."""
         # Of a row that is read again everything but this is known to be the same.
         key = horizon, now, row.degraded, row.served.source, row.served.generation.number
         held: Self | None = forecast.drafts.get(key)
         if held is None:
             if len(forecast.drafts) >= MOST:
                 forecast.drafts.clear()
-            written = [Draft.of(row, said, models, horizon, now) for said in (forecast.said, *forecast.shadows)]
+            written = [
+                ResponseTemplate.of(row, said, models, horizon, now) for said in (forecast.said, *forecast.shadows)
+            ]
             held = forecast.drafts[key] = cls(written[0], written[1:])
         return held

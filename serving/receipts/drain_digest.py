@@ -18,7 +18,7 @@ import polars as pl
 from lake.disk.durable import write_durably
 from lake.tables import AUDIT, FORECASTS, RECEIPTS
 from serving import audit
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 from serving.receipts.seals import digest_of, row_digest
 
 if TYPE_CHECKING:
@@ -59,17 +59,17 @@ class Batch:
     digest: str
     path: Path
 
-    def lines(self) -> "dict[str, str] | Finding":
+    def lines(self) -> "dict[str, str] | ReplayFinding":
         """Digest by forecast, or what is wrong with the file."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except OSError as error:
-            return Finding(
+            return ReplayFinding(
                 "drain", str(self.path), f"row {self.sequence} of the audit trail names it: {error.strerror}"
             )
         if digest_of(text) != self.digest:
             said = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
-            return Finding("drain", str(self.path), said)
+            return ReplayFinding("drain", str(self.path), said)
         return {name: digest for digest, _, name in (line.partition(" ") for line in text.splitlines())}
 
 
@@ -116,7 +116,7 @@ def batches(lake: "Lake") -> list[Batch]:
     ]
 
 
-def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -> dict[str, Finding]:
+def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -> dict[str, ReplayFinding]:
     """Hold stored forecasts to what was drained; what is wrong, by forecast.
 
     A forecast that stands in no batch is a fault only where it was made after batches began to be written down, and
@@ -130,40 +130,40 @@ def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -
     """
     known = batches(lake)
     missing = {row["forecast_id"]: (row, content, is_logged) for row, content, is_logged in stored}
-    found = dict[str, Finding]()
+    found = dict[str, ReplayFinding]()
     for batch in reversed(known):
         if not missing:
             break
         lines = batch.lines()
-        if isinstance(lines, Finding):
+        if isinstance(lines, ReplayFinding):
             continue  # `verify` names the file
         for name in missing.keys() & lines.keys():
             row, content, _ = missing.pop(name)
             if not _is_as_drained(row, content, lines[name]):
-                found[name] = Finding("drain", name, REPLACED)
+                found[name] = ReplayFinding("drain", name, REPLACED)
     for name, (row, _, is_logged) in missing.items():
         if known and not is_logged and row["made_at"] > known[0].drained_at:
-            found[name] = Finding("drain", name, NEVER)
+            found[name] = ReplayFinding("drain", name, NEVER)
     return found
 
 
-def verify(lake: "Lake") -> list[Finding]:
+def verify(lake: "Lake") -> list[ReplayFinding]:
     """Compute the digest of every drained batch again from the tables; an empty list says that all is as it was."""
-    found = list[Finding]()
+    found = list[ReplayFinding]()
     for batch in batches(lake):
         lines = batch.lines()
-        if isinstance(lines, Finding):
+        if isinstance(lines, ReplayFinding):
             found.append(lines)
             continue
         wrong = [one for part in _parts(list(lines)) for one in _differing(lake, part, lines)]
         found += wrong[:SHOWN]
         if len(wrong) > SHOWN:
             more = f"{len(wrong) - SHOWN} more forecasts of it are not as they were drained"
-            found.append(Finding("drain", str(batch.path), more))
+            found.append(ReplayFinding("drain", str(batch.path), more))
     return found
 
 
-def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> Iterator[Finding]:
+def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> Iterator[ReplayFinding]:
     is_mine = pl.col("forecast_id").is_in(list(names))
     rows = lake.scan_all(FORECASTS).filter(is_mine).collect() if lake.exists(FORECASTS) else FORECASTS.empty()
     receipts = lake.scan_all(RECEIPTS).filter(is_mine).collect() if lake.exists(RECEIPTS) else RECEIPTS.empty()
@@ -173,8 +173,8 @@ def _differing(lake: "Lake", names: Sequence[str], lines: Mapping[str, str]) -> 
         name = row["forecast_id"]
         gone.discard(name)
         if not _is_as_drained(row, contents.get(name, ""), lines[name]):
-            yield Finding("drain", name, REPLACED)
-    yield from (Finding("drain", name, GONE) for name in sorted(gone))
+            yield ReplayFinding("drain", name, REPLACED)
+    yield from (ReplayFinding("drain", name, GONE) for name in sorted(gone))
 
 
 def _digest(text: str) -> str:

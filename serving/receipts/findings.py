@@ -21,7 +21,7 @@ TELLING: frozenset[Part] = frozenset({"code", "engine"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReplayFinding:
     """One thing that is not as it was.
 
     Parameters

@@ -15,18 +15,18 @@ from serving.forecasts.blend import Member
 from serving.forecasts.corrections import Calibration
 from serving.forecasts.rows import Row
 from serving.predict.answers import compose
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 from serving.receipts.seals import digest_of
 from serving.replay.recompute import QUANTILES
 
 if TYPE_CHECKING:
     from serving import api
-    from serving.replay.recompute import Work
+    from serving.replay.recompute import ReplayJob
 
 COMPARED = "answer"
 
 
-def compare_answer(work: "Work", *, is_same_code: bool) -> None:
+def compare_answer(work: "ReplayJob", *, is_same_code: bool) -> None:
     """Note every field of the answer that does not follow from row and receipt.
 
     Parameters
@@ -47,7 +47,7 @@ def compare_answer(work: "Work", *, is_same_code: bool) -> None:
         work.said.compared.append(COMPARED)
         if digest_of(derive(work).model_dump_json()) != receipt.answer:
             said = "the answer that follows from row and receipt has another digest than the one that was sent"
-            work.said.add(Finding("answer", case.forecast_id, said))
+            work.said.add(ReplayFinding("answer", case.forecast_id, said))
         return
     try:
         sent = json.loads(case.answer)
@@ -57,10 +57,10 @@ def compare_answer(work: "Work", *, is_same_code: bool) -> None:
     derived = derive(work, _because(sent, is_degraded=case.row["degraded"]))
     for name, was, should in _differences(derived.model_dump(mode="json"), sent, is_same_code=is_same_code):
         said = f"{name} in it is {was!r}, and from row and receipt it follows to be {should!r}"
-        work.said.add(Finding("answer", case.forecast_id, said))
+        work.said.add(ReplayFinding("answer", case.forecast_id, said))
 
 
-def derive(work: "Work", because: str = "") -> "api.PredictAnswer":
+def derive(work: "ReplayJob", because: str = "") -> "api.PredictAnswer":
     """Return the answer as it follows from the row and the receipt of a forecast.
 
     Parameters

@@ -16,7 +16,7 @@ from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store.digests import altered
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec
@@ -27,16 +27,16 @@ LOOKBACK = timedelta(days=365)
 UNREADABLE = (QuantlakeError, pl.exceptions.PolarsError, OSError)
 
 
-class UnreadablePastError(Exception):
+class UnreadableTablesError(Exception):
     """A table cannot be read as it stood; says which part of it is to blame."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[ReplayFinding]) -> None:
         super().__init__("; ".join(map(str, findings)))
         self.findings = list(findings)
 
 
 @dataclass(frozen=True)
-class Past:
+class AsOfTables:
     """The tables behind forecasts that were read from the same versions.
 
     Parameters
@@ -115,26 +115,26 @@ class Past:
 
     def _attempt(self, spec: "TableSpec", read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         if spec.name not in self.tables:
-            raise UnreadablePastError([Finding("receipt", spec.name, "the version that was read is not known")])
+            raise UnreadableTablesError([ReplayFinding("receipt", spec.name, "the version that was read is not known")])
         try:
             return read()
         except UNREADABLE as error:
-            raise UnreadablePastError(why_unreadable(self.lake, spec, self.tables[spec.name], error)) from error
+            raise UnreadableTablesError(why_unreadable(self.lake, spec, self.tables[spec.name], error)) from error
 
 
-def why_unreadable(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[Finding]:
+def why_unreadable(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[ReplayFinding]:
     """Name the files that keep a version from being read, or else say what reading it says."""
     try:
         files = lake.contents(spec, version).files
     except NotReadyError as gone:
-        return [Finding("table version", f"{spec.name}@{version}", str(gone))]
+        return [ReplayFinding("table version", f"{spec.name}@{version}", str(gone))]
     except UNREADABLE as damaged:
-        return [Finding("table version", f"{spec.name}@{version}", str(damaged))]
+        return [ReplayFinding("table version", f"{spec.name}@{version}", str(damaged))]
     findings = []
     for path, size in files.select("path", "size_bytes").iter_rows():
         if said := _fault_of(Path(path), size):
-            findings.append(Finding("parquet file", path, said))
-    return findings or [Finding("table version", f"{spec.name}@{version}", str(error))]
+            findings.append(ReplayFinding("parquet file", path, said))
+    return findings or [ReplayFinding("table version", f"{spec.name}@{version}", str(error))]
 
 
 def suspects(lake: "Lake", spec: "TableSpec", version: int, where: pl.Expr) -> list[str]:

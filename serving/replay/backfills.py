@@ -11,23 +11,23 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
-from serving.backfill.walk_forward import VERSIONED, Moments, Reading, forecast_id
-from serving.receipts.findings import Finding
+from serving.backfill.walk_forward import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
+from serving.receipts.findings import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
-from serving.replay.recompute import WINDOW_SPAN, Work, compare_quantiles
+from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec
     from lake.store import Lake
     from serving.receipts.receipt import ModelUse
-    from serving.replay.engine_cache import Shelf
+    from serving.replay.engine_cache import EngineCache
 
 Key = tuple[str, datetime]
 
 
-def relive(lake: "Lake", shelf: "Shelf", works: Sequence[Work]) -> None:
+def recompute_backfills(lake: "Lake", shelf: "EngineCache", works: Sequence[ReplayJob]) -> None:
     """Make forecasts again that models replayed, and note in each what differs."""
-    groups: dict[tuple[tuple[str, int], ...], list[Work]] = defaultdict(list)
+    groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
     for work in works:
         groups[tuple(sorted(work.case.tables.items()))].append(work)
     for tables, mine in groups.items():
@@ -39,10 +39,10 @@ def relive(lake: "Lake", shelf: "Shelf", works: Sequence[Work]) -> None:
         _relive(lake, shelf, dict(tables), mine)
 
 
-def _relive(lake: "Lake", shelf: "Shelf", tables: dict[str, int], works: Sequence[Work]) -> None:
+def _relive(lake: "Lake", shelf: "EngineCache", tables: dict[str, int], works: Sequence[ReplayJob]) -> None:
     sessions = sorted({work.case.row["event_time"] for work in works})
     try:
-        reading = Reading.of(lake, sessions, FORECAST_V1, tables)
+        reading = WalkForwardTables.of(lake, sessions, FORECAST_V1, tables)
         moments = list(reading.batches())
     except UNREADABLE as error:
         found = [finding for spec in VERSIONED for finding in _why(lake, spec, tables[spec.name], error)]
@@ -62,9 +62,13 @@ def _relive(lake: "Lake", shelf: "Shelf", tables: dict[str, int], works: Sequenc
 
 
 def _compare(
-    lake: "Lake", shelf: "Shelf", tables: dict[str, int], moments: Moments, held: Sequence[tuple[Work, int]]
+    lake: "Lake",
+    shelf: "EngineCache",
+    tables: dict[str, int],
+    moments: WindowBatch,
+    held: Sequence[tuple[ReplayJob, int]],
 ) -> None:
-    by_model: dict[ModelUse, list[tuple[Work, int]]] = defaultdict(list)
+    by_model: dict[ModelUse, list[tuple[ReplayJob, int]]] = defaultdict(list)
     for work, place in held:
         row, found = work.case.row, moments.keys.row(place, named=True)
         work.said.compared += ["model input", "reference price", "regime", "identity"]
@@ -78,15 +82,17 @@ def _compare(
         use = work.receipt.models[0]
         if row["forecast_id"] != forecast_id(*_key(work), row["horizon_sessions"], row["model_name"], use.digest):
             said = "its id is not that of its symbol, session, horizon and model: one of these was altered"
-            work.said.add(Finding("forecast row", work.case.forecast_id, said))
+            work.said.add(ReplayFinding("forecast row", work.case.forecast_id, said))
         by_model[use].append((work, place))
     for use, mine in by_model.items():
         _forecast(shelf, use, moments, mine)
 
 
-def _forecast(shelf: "Shelf", use: "ModelUse", moments: Moments, works: Sequence[tuple[Work, int]]) -> None:
+def _forecast(
+    shelf: "EngineCache", use: "ModelUse", moments: WindowBatch, works: Sequence[tuple[ReplayJob, int]]
+) -> None:
     engine = shelf.take(use)
-    if isinstance(engine, Finding):
+    if isinstance(engine, ReplayFinding):
         for work, _ in works:
             work.said.add(engine)
         return
@@ -98,14 +104,14 @@ def _forecast(shelf: "Shelf", use: "ModelUse", moments: Moments, works: Sequence
         compare_quantiles(work, quantiles[at[place], horizons.index(work.case.row["horizon_sessions"])])
         if work.case.row["model_version"] != engine.version:
             said = f"it names version {work.case.row['model_version']}, the model is version {engine.version}"
-            work.said.add(Finding("forecast row", work.case.forecast_id, said))
+            work.said.add(ReplayFinding("forecast row", work.case.forecast_id, said))
 
 
-def _key(work: Work) -> Key:
+def _key(work: ReplayJob) -> Key:
     return work.case.row["symbol"], work.case.row["event_time"]
 
 
-def _why(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[Finding]:
+def _why(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[ReplayFinding]:
     """Files of one table that keep it from being read; none where it can be."""
     try:
         lake.read(spec, version=version)
@@ -114,7 +120,7 @@ def _why(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> lis
     return []
 
 
-def _blame(lake: "Lake", spec: "TableSpec", tables: dict[str, int], work: Work, said: str) -> None:
+def _blame(lake: "Lake", spec: "TableSpec", tables: dict[str, int], work: ReplayJob, said: str) -> None:
     row = work.case.row
     is_mine = pl.col("event_time").is_between(
         row["event_time"] - (WINDOW_SPAN if spec is FEATURES_TECHNICAL else WINDOW_SPAN * 0), row["event_time"]
@@ -122,4 +128,4 @@ def _blame(lake: "Lake", spec: "TableSpec", tables: dict[str, int], work: Work, 
     if "symbol" in spec.names:
         is_mine &= pl.col("symbol") == row["symbol"]
     for file in suspects(lake, spec, tables[spec.name], is_mine) or [f"{spec.name}@{tables[spec.name]}"]:
-        work.said.add(Finding("parquet file", file, said))
+        work.said.add(ReplayFinding("parquet file", file, said))

@@ -14,7 +14,7 @@ from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log.draining import INSTANTS, as_rows
 from serving.forecast_log.log_files import SET_APART, log_paths, open_log
 from serving.forecast_log.verifying import Logged, require_fitting
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 from serving.receipts.receipt import Receipt
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id
@@ -57,7 +57,7 @@ class Case:
     row: dict[str, Any]
     source: str
     receipt: Receipt | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ReplayFinding] = field(default_factory=list)
     content: str = ""
     answer: str | None = None
 
@@ -177,7 +177,7 @@ def _case(row: dict[str, Any], receipts: dict[str, tuple[str, str]], logged: dic
         try:
             stored = opened(mine.receipt)
         except SchemaError as error:
-            case.findings.append(Finding("receipt", mine.where, str(error)))
+            case.findings.append(ReplayFinding("receipt", mine.where, str(error)))
     if stored is not None:
         _open(case, *stored, mine)
     return case
@@ -193,11 +193,11 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
     case.content = content
     if not is_intact(content, seal):
         said = "it was altered after it was sealed, so what it says is not what the forecast was made from"
-        case.findings.append(Finding("receipt", case.forecast_id, said))
+        case.findings.append(ReplayFinding("receipt", case.forecast_id, said))
     try:
         case.receipt = Receipt.from_json(content)
     except SchemaError as error:
-        case.findings.append(Finding("receipt", case.forecast_id, str(error)))
+        case.findings.append(ReplayFinding("receipt", case.forecast_id, str(error)))
         return
     if case.is_replay:
         return
@@ -205,14 +205,18 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
         said = "it is not the row that was sealed when it was made"
         is_stored = case.source == LAKE
         case.findings.append(
-            Finding("forecast row", case.forecast_id, said) if is_stored else Finding("log row", case.source, said)
+            ReplayFinding("forecast row", case.forecast_id, said)
+            if is_stored
+            else ReplayFinding("log row", case.source, said)
         )
     if logged is None:
         return
     if case.source == LAKE and _digest_of_row(logged.row) != case.receipt.row:
-        case.findings.append(Finding("log row", logged.where, "it is not the row that was sealed when it was made"))
+        case.findings.append(
+            ReplayFinding("log row", logged.where, "it is not the row that was sealed when it was made")
+        )
     if digest_of(logged.answer) != case.receipt.answer:
-        case.findings.append(Finding("answer", logged.where, "it is not the answer that was sent"))
+        case.findings.append(ReplayFinding("answer", logged.where, "it is not the answer that was sent"))
 
 
 def _digest_of_row(text: str) -> str:

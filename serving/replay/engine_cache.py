@@ -6,7 +6,7 @@ from lake.errors import ModelError
 from serving.engines.bundles import Bundle
 from serving.engines.loading import load_engine
 from serving.engines.onnx import PROVIDERS, OnnxEngine
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from serving.receipts.receipt import ModelUse
 
 
-class Shelf:
+class EngineCache:
     """Engines by digest, each loaded once after its file was checked.
 
     Parameters
@@ -25,21 +25,21 @@ class Shelf:
 
     def __init__(self, configured: "Settings") -> None:
         self._configured = configured
-        self._loaded: dict[tuple[str, int], Engine | Finding] = {}
+        self._loaded: dict[tuple[str, int], Engine | ReplayFinding] = {}
 
-    def take(self, use: "ModelUse") -> "Engine | Finding":
+    def take(self, use: "ModelUse") -> "Engine | ReplayFinding":
         """Return the engine of a model that took part, or what is wrong with its file."""
         key = (use.digest, use.engine.threads)
         if key not in self._loaded:
             self._loaded[key] = self._load(use)
         return self._loaded[key]
 
-    def _load(self, use: "ModelUse") -> "Engine | Finding":
+    def _load(self, use: "ModelUse") -> "Engine | ReplayFinding":
         folder = self._configured.models / use.name / use.version
         try:
             bundle = Bundle.load(folder, version=use.version)
             if bundle.digest != use.digest:
-                return Finding(
+                return ReplayFinding(
                     "model file",
                     str(folder),
                     f"it holds {bundle.digest[:12]}, but {use.digest[:12]} made the forecast: the files were exchanged",
@@ -48,4 +48,4 @@ class Shelf:
                 return OnnxEngine(bundle, provider=PROVIDERS["cpu"], threads=max(use.engine.threads, 1))
             return load_engine(bundle, self._configured)
         except ModelError as error:
-            return Finding("model file", str(folder), str(error))
+            return ReplayFinding("model file", str(folder), str(error))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from serving.receipts.findings import TELLING, Finding
+from serving.receipts.findings import TELLING, ReplayFinding
 
 Verdict = Literal["equal", "close", "differs", "unknown"]
 
@@ -36,11 +36,11 @@ class Replayed:
     difference: float | None = None
     tolerance: float = 0.0
     is_exact: bool = True
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ReplayFinding] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
-    def faults(self) -> list[Finding]:
+    def faults(self) -> list[ReplayFinding]:
         """Findings that are faults of their own."""
         return [finding for finding in self.findings if finding.part not in TELLING]
 
@@ -53,7 +53,7 @@ class Replayed:
             return "unknown"
         return "equal" if self.difference == 0 else "close"
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: ReplayFinding) -> None:
         """Note a finding, once."""
         if finding not in self.findings:
             self.findings.append(finding)

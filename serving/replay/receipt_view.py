@@ -12,7 +12,7 @@ from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines.bundles import Bundle
-from serving.replay.as_of_tables import UNREADABLE, Past, UnreadablePastError
+from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError
 from serving.replay.cases import Case, cases
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def receipt_of(lake: "Lake", configured: "Settings", forecast_id: str) -> api.Re
     found = cases(lake, configured, [forecast_id])
     if not found:
         raise UnknownNameError("prediction", forecast_id, [])
-    return _Asked(lake, configured, found[0]).answer()
+    return _ReceiptView(lake, configured, found[0]).answer()
 
 
-class _Asked:
+class _ReceiptView:
     """One receipt on its way to whoever asked."""
 
     def __init__(self, lake: "Lake", configured: "Settings", case: Case) -> None:
         self.lake, self.configured, self.case, self.receipt = lake, configured, case, case.receipt
         self.tables = case.receipt.tables if case.receipt else case.tables
         row = case.row
-        self.past = Past(lake, self.tables, [row["symbol"]], row["event_time"], row["event_time"])
+        self.past = AsOfTables(lake, self.tables, [row["symbol"]], row["event_time"], row["event_time"])
         self.not_known: list[str] = []
         if case.receipt is None:
             self.not_known.append(
@@ -92,7 +92,7 @@ class _Asked:
         values: list[list[float | None]] | None = None
         try:
             values = _values(self.past, row["symbol"], row["event_time"], known) if known else None
-        except UnreadablePastError as error:
+        except UnreadableTablesError as error:
             self.not_known.append(f"the values of the features: {error}")
         return api.FeatureVector(
             hash=row["feature_hash"], known_time=known, features=list(FORECAST_V1.features), values=values
@@ -120,7 +120,7 @@ class _Asked:
         """Sessions of the model's input; none where they cannot be read."""
         try:
             rows = self.past.features
-        except UnreadablePastError:
+        except UnreadableTablesError:
             return []
         found: list[datetime] = rows["event_time"].unique().sort().tail(FORECAST_V1.sessions).to_list()
         return found
@@ -180,7 +180,7 @@ class _Asked:
         return [api.ModelRead(weight=1.0, **names, **unknown)]
 
 
-def _values(past: Past, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
+def _values(past: AsOfTables, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
     cut = past.windows_known(known, [as_of])
     for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows()):
         if key == (symbol, as_of):

@@ -17,8 +17,8 @@ from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASS
 from serving.forecasts.blend import Member, blend, name_blend
 from serving.forecasts.corrections import Calibration, calibrate
 from serving.predict.forecasting import model_weights
-from serving.receipts.findings import Finding
-from serving.replay.as_of_tables import Past, UnreadablePastError
+from serving.receipts.findings import ReplayFinding
+from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError
 from serving.replay.findings import Replayed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lake.store import Lake
     from serving.receipts.receipt import ModelUse, Receipt
     from serving.replay.cases import Case
-    from serving.replay.engine_cache import Shelf
+    from serving.replay.engine_cache import EngineCache
 
 QUANTILES = ("p10", "p50", "p90")
 WEIGHT_DIFFERENCE = 1e-12
@@ -37,7 +37,7 @@ WINDOW_SPAN = timedelta(days=2 * FORECAST_V1.sessions)
 
 
 @dataclass
-class Work:
+class ReplayJob:
     """One forecast on its way: what is stored, and what came of it so far."""
 
     case: "Case"
@@ -46,34 +46,34 @@ class Work:
     window: "NDArray[np.float32] | None" = None
 
 
-def recompute(lake: "Lake", shelf: "Shelf", works: Sequence[Work]) -> None:
+def recompute(lake: "Lake", shelf: "EngineCache", works: Sequence[ReplayJob]) -> None:
     """Make forecasts again that the service made, and note in each what differs."""
     for tables, mine in _grouped(works):
         past = _past(lake, dict(tables), mine)
         for step in (_take_windows, _compare_features, _compare_prices, _compare_decisions, _compare_calibrations):
             try:
                 step(past, mine)
-            except UnreadablePastError as error:
+            except UnreadableTablesError as error:
                 for work in mine:
                     for finding in error.findings:
                         work.said.add(finding)
     _forecast([work for work in works if work.window is not None], shelf)
 
 
-def _grouped(works: Sequence[Work]) -> Iterable[tuple[tuple[tuple[str, int], ...], list[Work]]]:
-    groups: dict[tuple[tuple[str, int], ...], list[Work]] = defaultdict(list)
+def _grouped(works: Sequence[ReplayJob]) -> Iterable[tuple[tuple[tuple[str, int], ...], list[ReplayJob]]]:
+    groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
     for work in works:
         groups[tuple(sorted(work.receipt.tables.items()))].append(work)
     return groups.items()
 
 
-def _past(lake: "Lake", tables: Mapping[str, int], works: Sequence[Work]) -> Past:
+def _past(lake: "Lake", tables: Mapping[str, int], works: Sequence[ReplayJob]) -> AsOfTables:
     sessions = [work.case.row["event_time"] for work in works]
     symbols = sorted({work.case.row["symbol"] for work in works})
-    return Past(lake, tables, symbols, min(sessions), max(sessions))
+    return AsOfTables(lake, tables, symbols, min(sessions), max(sessions))
 
 
-def _take_windows(past: Past, works: Sequence[Work]) -> None:
+def _take_windows(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
     """Find the model input of each forecast, and hold it against its own hash and the one that was answered."""
     names = ("symbol", "event_time", "known_time", "window", "feature_hash", "reference_price")
     held = {row[:3]: row[3:] for row in past.windows.select(names).iter_rows()}
@@ -93,7 +93,7 @@ def _take_windows(past: Past, works: Sequence[Work]) -> None:
         work.window = window
 
 
-def _compare_features(past: Past, works: Sequence[Work]) -> None:
+def _compare_features(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
     """Cut the windows again from the features, and compare hashes."""
     for known, mine in _by_known_time(works):
         cut = past.windows_known(known, sorted({work.case.row["event_time"] for work in mine}))
@@ -106,7 +106,7 @@ def _compare_features(past: Past, works: Sequence[Work]) -> None:
                 _blame(past, FEATURES_TECHNICAL, work, "the features in it are not those of the window")
 
 
-def _compare_prices(past: Past, works: Sequence[Work]) -> None:
+def _compare_prices(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
     for known, mine in _by_known_time(works):
         prices = past.prices_known(known)
         for work in mine:
@@ -116,9 +116,9 @@ def _compare_prices(past: Past, works: Sequence[Work]) -> None:
                 _blame(past, BARS, work, f"the close in it is {price}, not {row['reference_price']}")
 
 
-def _compare_decisions(past: Past, works: Sequence[Work]) -> None:
+def _compare_decisions(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
     """Compare regime, strategy and the models' weights with what the online store was filled with."""
-    groups: dict[datetime, list[Work]] = defaultdict(list)
+    groups: dict[datetime, list[ReplayJob]] = defaultdict(list)
     for work in works:
         if work.receipt.online is None or work.receipt.online.until is None:
             work.said.unknown.append("as of when the online store was filled")
@@ -133,7 +133,7 @@ def _compare_decisions(past: Past, works: Sequence[Work]) -> None:
             _compare_strategy(past, work, strategies.get(work.case.row["symbol"]))
 
 
-def _compare_strategy(past: Past, work: Work, stored: Mapping[str, Any] | None) -> None:
+def _compare_strategy(past: AsOfTables, work: ReplayJob, stored: Mapping[str, Any] | None) -> None:
     said = work.receipt.strategy
     if said is None:
         return
@@ -144,10 +144,12 @@ def _compare_strategy(past: Past, work: Work, stored: Mapping[str, Any] | None) 
     expected = model_weights(said.strategies, said.weights)
     weights = {use.name: use.weight for use in work.receipt.models}
     if expected.keys() != weights.keys() or any(abs(w - weights[n]) > WEIGHT_DIFFERENCE for n, w in expected.items()):
-        work.said.add(Finding("receipt", work.case.forecast_id, "the models' weights do not follow from the strategy"))
+        work.said.add(
+            ReplayFinding("receipt", work.case.forecast_id, "the models' weights do not follow from the strategy")
+        )
 
 
-def _compare_calibrations(past: Past, works: Sequence[Work]) -> None:
+def _compare_calibrations(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
     """Compare the correction that was applied with the one that was learned by then."""
     mine = [work for work in works if work.receipt.calibration is not None]
     held = {row["event_time"]: row for row in past.calibrations.iter_rows(named=True)} if mine else {}
@@ -164,14 +166,14 @@ def _held(row: Mapping[str, Any]) -> HeldCalibration:
     return HeldCalibration(row["event_time"], *lists)
 
 
-def _forecast(works: Sequence[Work], shelf: "Shelf") -> None:
+def _forecast(works: Sequence[ReplayJob], shelf: "EngineCache") -> None:
     """Compute every model on every window once, then blend, calibrate and compare each forecast."""
     if not works:
         return
     windows = {work.case.row["feature_hash"]: work.window for work in works}
     places = {name: place for place, name in enumerate(windows)}
     x = to_model_input(np.stack([window for window in windows.values() if window is not None]))
-    groups: dict[tuple[ModelUse, ...], list[Work]] = defaultdict(list)
+    groups: dict[tuple[ModelUse, ...], list[ReplayJob]] = defaultdict(list)
     for work in works:
         groups[work.receipt.models].append(work)
     computed: dict[str, NDArray[np.float32]] = {}
@@ -189,8 +191,8 @@ def _forecast(works: Sequence[Work], shelf: "Shelf") -> None:
 
 def _compute(
     uses: "Sequence[ModelUse]",
-    works: Sequence[Work],
-    shelf: "Shelf",
+    works: Sequence[ReplayJob],
+    shelf: "EngineCache",
     x: "NDArray[np.float32]",
     computed: "dict[str, NDArray[np.float32]]",
 ) -> tuple[int, ...] | None:
@@ -198,7 +200,7 @@ def _compute(
     horizons: tuple[int, ...] = ()
     for use in uses:
         engine = shelf.take(use)
-        if isinstance(engine, Finding):
+        if isinstance(engine, ReplayFinding):
             for work in works:
                 work.said.add(engine)
             return None
@@ -208,43 +210,43 @@ def _compute(
                 computed[use.digest] = engine.predict(x)
             except EngineError as error:
                 for work in works:
-                    work.said.add(Finding("engine", use.name, str(error)))
+                    work.said.add(ReplayFinding("engine", use.name, str(error)))
                 return None
     return horizons
 
 
-def compare_quantiles(work: Work, numbers: "Iterable[Any]") -> None:
+def compare_quantiles(work: ReplayJob, numbers: "Iterable[Any]") -> None:
     """Note by how much the quantiles differ."""
     stored = [work.case.row[name] for name in QUANTILES]
     work.said.difference = max(abs(float(now) - then) for now, then in zip(numbers, stored, strict=True))
     work.said.compared.append("quantiles")
     if work.said.difference > work.said.tolerance:
         again = ", ".join(f"{name} {float(n)!r}" for name, n in zip(QUANTILES, numbers, strict=True))
-        work.said.add(Finding("forecast", work.case.forecast_id, f"made again it is {again}, stored is {stored}"))
+        work.said.add(ReplayFinding("forecast", work.case.forecast_id, f"made again it is {again}, stored is {stored}"))
 
 
 def _correction(receipt: "Receipt") -> Calibration | None:
     return None if receipt.calibration is None else Calibration.from_dict(receipt.calibration)
 
 
-def _compare_names(work: Work, uses: "Sequence[ModelUse]") -> None:
+def _compare_names(work: ReplayJob, uses: "Sequence[ModelUse]") -> None:
     row, blended = work.case.row, name_blend([Member(u.name, u.version, u.digest, u.weight) for u in uses])
     work.said.compared.append("models")
     if (row["model_name"], row["model_version"], row["model_digest"]) != blended[:3]:
         work.said.add(
-            Finding("forecast row", work.case.forecast_id, "the models it names are not those of its receipt")
+            ReplayFinding("forecast row", work.case.forecast_id, "the models it names are not those of its receipt")
         )
 
 
-def _by_known_time(works: Sequence[Work]) -> Iterable[tuple[datetime, list[Work]]]:
-    groups: dict[datetime, list[Work]] = defaultdict(list)
+def _by_known_time(works: Sequence[ReplayJob]) -> Iterable[tuple[datetime, list[ReplayJob]]]:
+    groups: dict[datetime, list[ReplayJob]] = defaultdict(list)
     for work in works:
         if work.receipt.window_known_time is not None:
             groups[work.receipt.window_known_time].append(work)
     return groups.items()
 
 
-def _blame(past: Past, spec: "TableSpec", work: Work, said: str) -> None:
+def _blame(past: AsOfTables, spec: "TableSpec", work: ReplayJob, said: str) -> None:
     """Name the files that hold what a forecast was read from."""
     row = work.case.row
     is_mine = pl.lit(value=True)
@@ -255,4 +257,4 @@ def _blame(past: Past, spec: "TableSpec", work: Work, said: str) -> None:
     if spec is FEATURES_TECHNICAL:
         is_mine &= pl.col("event_time").is_between(row["event_time"] - WINDOW_SPAN, row["event_time"])
     for file in past.suspects(spec, is_mine) or [f"{spec.name}@{past.tables[spec.name]}"]:
-        work.said.add(Finding("parquet file", file, said))
+        work.said.add(ReplayFinding("parquet file", file, said))

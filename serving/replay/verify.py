@@ -12,14 +12,14 @@ from lake.store.withdrawals import unverified
 from lake.tables import RECEIPTS
 from serving.receipts import drain_digest
 from serving.receipts.code import running_code
-from serving.receipts.findings import Finding
+from serving.receipts.findings import ReplayFinding
 from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
 from serving.replay.answered import compare_answer
-from serving.replay.backfills import relive
+from serving.replay.backfills import recompute_backfills
 from serving.replay.cases import LAKE, Case, cases, identities
-from serving.replay.engine_cache import Shelf
+from serving.replay.engine_cache import EngineCache
 from serving.replay.findings import Replayed
-from serving.replay.recompute import Work, recompute
+from serving.replay.recompute import ReplayJob, recompute
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -60,7 +60,7 @@ def replay(
     lake = _as_it_lies(lake)
     where = None if since is None else pl.col("event_time") >= since
     wanted = identities(lake, configured, where=where, newest=newest) if ids is None else list(ids)
-    shelf = Shelf(configured)
+    shelf = EngineCache(configured)
     parts = (wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE))
     return [one for part in parts for one in replay_cases(lake, shelf, cases(lake, configured, part))]
 
@@ -101,9 +101,9 @@ def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
     return [f"forecast {one.forecast_id}: it has no receipt, though receipts are written since {first}" for one in lost]
 
 
-def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Replayed]:
+def replay_cases(lake: "Lake", shelf: EngineCache, found: Sequence[Case]) -> list[Replayed]:
     """Make these forecasts again, those that read the same versions together."""
-    works, replayed = list[Work](), list[Replayed]()
+    works, replayed = list[ReplayJob](), list[Replayed]()
     _judge_drains(lake, found)
     for case in found:
         row = case.row
@@ -115,8 +115,8 @@ def replay_cases(lake: "Lake", shelf: Shelf, found: Sequence[Case]) -> list[Repl
             said.unknown.append("its receipt: none was written when it was made, or it cannot be read")
             continue
         _judge_engine(said, receipt, is_told=case.receipt is not None)
-        works.append(Work(case, receipt, said))
-    relive(lake, shelf, [work for work in works if work.case.is_replay])
+        works.append(ReplayJob(case, receipt, said))
+    recompute_backfills(lake, shelf, [work for work in works if work.case.is_replay])
     served = [work for work in works if not work.case.is_replay]
     recompute(lake, shelf, served)
     for work in served:
@@ -140,14 +140,16 @@ def _judge_engine(said: Replayed, receipt: Receipt, *, is_told: bool) -> None:
         said.unknown.append("engine and code: they were not written down when it was made")
     elif (then.commit, then.sources) != (now.commit, now.sources):
         told = f"made by {then.version} ({then.commit[:12] or 'no commit'}), made again by {now.version}"
-        said.add(Finding("code", then.sources[:12], f"{told} ({now.commit[:12] or 'no commit'})"))
+        said.add(ReplayFinding("code", then.sources[:12], f"{told} ({now.commit[:12] or 'no commit'})"))
     is_same = (then.processor, then.onnxruntime, then.numpy) == (now.processor, now.onnxruntime, now.numpy)
     said.is_exact = is_told and is_same and all(use.engine.is_exact for use in receipt.models)
     said.tolerance = 0.0 if said.is_exact else TOLERANCE
     if is_told and not said.is_exact:
         devices = ", ".join(sorted({use.engine.device for use in receipt.models}))
         what = f"{devices} with ONNX Runtime {then.onnxruntime} on {then.processor}"
-        said.add(Finding("engine", devices, f"made by {what}, made again on {now.processor}: within {TOLERANCE:.0e}"))
+        said.add(
+            ReplayFinding("engine", devices, f"made by {what}, made again on {now.processor}: within {TOLERANCE:.0e}")
+        )
 
 
 def _of_old_replay(case: Case) -> Receipt:

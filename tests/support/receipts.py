@@ -95,7 +95,7 @@ def _ask(predictor: Predictor, count: int, random: np.random.Generator, kind: st
     return made
 
 
-def relive(home: Home, sessions: int) -> int:
+def backfill(home: Home, sessions: int) -> int:
     """Let every model live through the last sessions."""
     return int(replay_forecasts(home.lake, load_engines(home.settings), home.clock, sessions).added)
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from lake.errors import ConfigError
-from lake.settings import Settings, settings
+from lake.settings import FORMER_NAMES, Settings, _warn_of_former_name, settings
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +81,43 @@ def test_where_there_are_two_cores_two_workers_answer(monkeypatch, cores, worker
     monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert Settings().workers == workers
+
+
+@pytest.fixture
+def unwarned() -> Iterator[None]:
+    """A process that has not warned of a former name yet."""
+    _warn_of_former_name.cache_clear()
+    yield
+    _warn_of_former_name.cache_clear()
+
+
+@pytest.mark.usefixtures("unwarned")
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_a_former_name_is_read_and_the_present_one_said_once(
+    former: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = f"QUANTLAKE_{name.upper()}"
+    monkeypatch.delenv(present, raising=False)
+    monkeypatch.setenv(former, "17")
+    with pytest.warns(FutureWarning, match=rf"{former} is now called {present}; .* one more release") as warned:
+        values = [getattr(Settings(), name) for _ in range(2)]
+    assert values == [17, 17]
+    assert len(warned) == 1
+    assert getattr(Settings(**{name: 5}), name) == 5
+
+
+@pytest.mark.usefixtures("unwarned")
+def test_the_present_name_counts_where_both_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for former, name in FORMER_NAMES.items():
+        monkeypatch.setenv(former, "17")
+        monkeypatch.setenv(f"QUANTLAKE_{name.upper()}", "3")
+        assert getattr(Settings(), name) == 3
+
+
+@pytest.mark.usefixtures("unwarned")
+def test_a_wrong_value_under_a_former_name_says_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANTLAKE_FORECAST_CACHE_SYMBOLS", "many")
+    monkeypatch.delenv("QUANTLAKE_FORECAST_CACHE_SYMBOLS", raising=False)
+    with pytest.raises(ConfigError, match=r"QUANTLAKE_FORECAST_CACHE_SYMBOLS: .* got 'many'"):  # noqa: SIM117
+        with pytest.warns(FutureWarning, match="is now called"):
+            settings()

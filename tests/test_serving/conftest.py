@@ -39,7 +39,7 @@ from serving.engines.export import export_model
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
 from serving.forecasts.rows import Row
-from serving.predict.predictor import OnlineSource, Predictor
+from serving.predict.predictor import OnlineValues, Predictor
 from serving.predict.rows import split_ready
 from support.ports import free_port
 from support.receipts import Home
@@ -146,7 +146,7 @@ def predicting(home: Home) -> Callable[..., AbstractContextManager[Predictor]]:
 
     @contextmanager
     def opened(
-        own: Settings, online: OnlineSource | None = None, champions: Champions | None = None
+        own: Settings, online: OnlineValues | None = None, champions: Champions | None = None
     ) -> Iterator[Predictor]:
         online, champions = online or OnlineReader(home.settings), champions or Champions(home.settings)
         made = Predictor(online, champions, ForecastLog.open(own), LogReader(own), home.clock)

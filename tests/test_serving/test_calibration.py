@@ -18,7 +18,7 @@ from serving.forecast_log.writing import ForecastLog
 from serving.forecasts.blend import sign_probability
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of
 from serving.predict.calibrating import calibrate_forecasts
-from serving.predict.forecasting import Forecasts, Said
+from serving.predict.forecasting import BlendedForecast, Forecasts
 from serving.predict.predictor import Predictor
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_each_side_of_the_band_has_its_factor_by_horizon_in_whatever_order():
 
 def test_what_is_logged_in_the_shadow_is_corrected_like_what_is_answered():
     quantiles = np.array([[[-0.1, 0.0, 0.1]], [[-0.2, 0.0, 0.2]]])
-    said = Forecasts(quantiles.copy(), [[], []], {1: [Said(quantiles[1], [])]})
+    said = Forecasts(quantiles.copy(), [[], []], {1: [BlendedForecast(quantiles[1], [])]})
     calibrated = calibrate_forecasts(said, (1,), [None, IN_FORCE])
     assert np.array_equal(calibrated.shadows[1][0].quantiles, calibrated.quantiles[1])
     assert np.allclose(calibrated.quantiles, [[[-0.1, 0.0, 0.1]], [[-0.1, 0.0, 0.3]]])

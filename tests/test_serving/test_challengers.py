@@ -21,7 +21,7 @@ from serving.engines.onnx import OnnxEngine
 from serving.forecast_log.draining import as_rows
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.predict.forecast_cache import Memory
+from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import forecast
 from serving.predict.predictor import Predictor, Question
 from serving.predict.scheduled import schedule
@@ -154,7 +154,7 @@ def test_a_challenger_that_failed_is_asked_again_although_forecasts_are_remember
     settings = home.settings.model_copy(update={"home": tmp_path / "home"})
     log = ForecastLog.open(settings)
     predictor = Predictor(
-        OnlineReader(home.settings), Champions(home.settings), log, LogReader(settings), home.clock, Memory(100)
+        OnlineReader(home.settings), Champions(home.settings), log, LogReader(settings), home.clock, ForecastCache(100)
     )
     predictor.champions.current = lambda: ill
     answers = [predictor.predict(SYMBOLS[:3], 1) for _ in range(3)]

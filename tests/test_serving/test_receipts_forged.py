@@ -17,7 +17,7 @@ from serving.replay import verify
 from serving.replay.answered import compare_answer, derive
 from serving.replay.cases import Case, cases, identities
 from serving.replay.findings import Replayed
-from serving.replay.recompute import Work
+from serving.replay.recompute import ReplayJob
 from serving.replay.verify import replay
 from support import receipts as at_home
 
@@ -45,7 +45,9 @@ def renamed_files(monkeypatch):
 def work(mine):
     """One forecast with its answer."""
     (case,) = cases(mine.lake, mine.settings, waiting(mine)[-1:])
-    return Work(case, case.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"]))
+    return ReplayJob(
+        case, case.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"])
+    )
 
 
 def waiting(home):
@@ -131,7 +133,9 @@ def test_every_field_of_an_answer_is_compared(work):
 
 def findings(work, answer, *, is_same_code=True):
     case = Case(work.case.row, work.case.source, work.receipt, answer=answer)
-    mine = Work(case, work.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"]))
+    mine = ReplayJob(
+        case, work.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"])
+    )
     compare_answer(mine, is_same_code=is_same_code)
     return mine.said.findings
 
@@ -147,7 +151,7 @@ def test_an_answer_of_other_code_may_have_other_fields_and_no_other_values(work)
 
 def test_a_degraded_answer_keeps_its_own_words_and_nothing_else(work):
     row = work.case.row | {"degraded": True}
-    degraded = Work(Case(row, "log", work.receipt), work.receipt, work.said)
+    degraded = ReplayJob(Case(row, "log", work.receipt), work.receipt, work.said)
     answer = json.loads(derive(degraded, "Redis was slow").model_dump_json())
     degraded.case.answer = json.dumps(answer)
     compare_answer(degraded, is_same_code=True)
@@ -172,7 +176,7 @@ def test_the_derived_answer_has_the_digest_of_the_one_that_was_sent(mine):
     # Row, answer and receipt all fit each other here: only the audit chain knows.
     (case,) = cases(mine.lake, mine.settings, [replaced])
     row = case.row | {"made_at": case.row["made_at"].replace(year=2020)}
-    work = Work(Case(row, "lake", case.receipt), case.receipt, Replayed(replaced, "served", "", row["event_time"]))
+    work = ReplayJob(Case(row, "lake", case.receipt), case.receipt, Replayed(replaced, "served", "", row["event_time"]))
     overwrite(mine, FORECASTS, replaced, made_at=row["made_at"])
     reseal(mine, replaced, answer=digest_of(derive(work).model_dump_json()), row=row_digest(row))
     assert faults(mine, replaced) == [f"drain {replaced}: {drain_digest.REPLACED}"]

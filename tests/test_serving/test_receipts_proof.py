@@ -53,7 +53,7 @@ def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
     at_home.assign(mine, (0.25, 0.25, 0.0, 0.5))
     assert at_home.serve(mine, 300, seed=2) == 300
     assert at_home.serve(mine, 300, seed=3, kind="scheduled") == 300
-    assert at_home.relive(mine, 10) == 1_500
+    assert at_home.backfill(mine, 10) == 1_500
     at_home.move_on(mine, delete)
     return mine
 

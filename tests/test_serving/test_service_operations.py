@@ -76,7 +76,7 @@ class Running:
 @pytest.fixture(scope="module")
 def running(copy_home, tmp_path_factory):
     # Nothing is remembered, so that engines are asked, and measured, whatever was asked before.
-    changes = {"workers": WORKERS, "access_log": "all", "slow_ms": 60_000, "remembered_symbols": 0}
+    changes = {"workers": WORKERS, "access_log": "all", "slow_ms": 60_000, "forecast_cache_symbols": 0}
     own = copy_home(tmp_path_factory.mktemp("operations") / "home", **changes)
     write_figures(own.settings, FIGURES)
     with running_service(own.settings) as service:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import calibration
 from benchmarks.calibration import Judged, judged_ways, rolling_window, standard_error, topic_of
 from serving.calibration.conformal import Panel, track
-from serving.calibration.learning import Lived
+from serving.calibration.learning import WalkForwardSimulation
 from serving.calibration.picture import draw
 from serving.strategies.selection import KNOWN_REGIMES
 
@@ -19,7 +19,7 @@ MEDIAN = 0.0003
 
 
 @pytest.fixture(scope="module")
-def lived() -> Lived:
+def lived() -> WalkForwardSimulation:
     """Normal returns, of which the bands promise 80 % and hold far less."""
     random = np.random.default_rng(11)
     closes = [datetime(2008, 1, 2, 21, tzinfo=UTC) + timedelta(days=n) for n in range(CLOSES)]
@@ -31,7 +31,7 @@ def lived() -> Lived:
     panel = Panel(1, closes, regime, session, quantiles, realised, session + 1)
     names = np.array(KNOWN_REGIMES)[regime][session]
     rows = pl.DataFrame({"event_time": [closes[place] for place in session], "regime": names})
-    return Lived(panel, track(panel, len(KNOWN_REGIMES)), rows)
+    return WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES)), rows)
 
 
 def test_coverage_width_and_scores_are_those_of_the_definitions() -> None:
@@ -44,7 +44,7 @@ def test_coverage_width_and_scores_are_those_of_the_definitions() -> None:
     assert judged.pinball == pytest.approx(1e4 * (first + second) / 2)
 
 
-def test_the_rolling_window_knows_the_outcomes_up_to_its_close_and_no_later_one(lived: Lived) -> None:
+def test_the_rolling_window_knows_the_outcomes_up_to_its_close_and_no_later_one(lived: WalkForwardSimulation) -> None:
     said = rolling_window(lived)
     at = 500
     recent = (lived.panel.session < at) & (lived.panel.session >= at - 250)
@@ -54,7 +54,7 @@ def test_the_rolling_window_knows_the_outcomes_up_to_its_close_and_no_later_one(
     assert (rolling_window(lived)[:SYMBOLS, 0] == -0.009).all()
 
 
-def test_calibrated_bands_hold_what_is_promised_and_the_topic_says_so(lived: Lived) -> None:
+def test_calibrated_bands_hold_what_is_promised_and_the_topic_says_so(lived: WalkForwardSimulation) -> None:
     raw, rolling, ours = judged_ways(lived, 2009, 2013)
     assert raw.coverage < 0.7
     assert rolling.coverage == pytest.approx(0.8, abs=0.02)
@@ -65,12 +65,12 @@ def test_calibrated_bands_hold_what_is_promised_and_the_topic_says_so(lived: Liv
     assert any("stated" in note for note in topic.notes)
 
 
-def test_the_standard_error_of_independent_outcomes_is_the_binomial_one(lived: Lived) -> None:
+def test_the_standard_error_of_independent_outcomes_is_the_binomial_one(lived: WalkForwardSimulation) -> None:
     ours = judged_ways(lived, 2008, 2013)[-1]
     assert standard_error(ours, 1) == pytest.approx(np.sqrt(0.16 / len(ours.realised)), rel=0.2)
 
 
-def test_coverage_over_time_is_drawn(lived: Lived, tmp_path: Path) -> None:
+def test_coverage_over_time_is_drawn(lived: WalkForwardSimulation, tmp_path: Path) -> None:
     assert draw([lived, lived], tmp_path / "made" / "calibration.png").stat().st_size > 10_000
 
 

@@ -15,7 +15,13 @@ from lake.store import Lake
 from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
 from serving.backfill.walk_forward import replay_forecasts
 from serving.calibration import learning
-from serving.calibration.learning import blend_replayed, coverage_of, live, live_through, update_calibrations
+from serving.calibration.learning import (
+    blend_replayed,
+    coverage_of,
+    simulate,
+    simulate_walk_forward,
+    update_calibrations,
+)
 from serving.calibration.reliability import confidence_reliability, reliability
 from serving.forecasts.blend import blend
 from serving.outcomes.coverage import coverage_by_regime
@@ -129,13 +135,13 @@ def test_a_close_without_a_forecast_of_every_weighted_model_is_left_out(lived: L
 
 def test_nothing_to_calibrate_is_said(made_market: Lake, lived: Lake) -> None:
     with pytest.raises(NotReadyError, match="Nothing can be calibrated yet"):
-        live_through(made_market, NOW)
+        simulate_walk_forward(made_market, NOW)
     with pytest.raises(NotReadyError, match="No close has a replayed forecast"):
-        live_through(lived, FixedClock(DEMO_START.replace(year=2010)))
+        simulate_walk_forward(lived, FixedClock(DEMO_START.replace(year=2010)))
 
 
 def test_coverage_before_and_after_is_counted_by_regime_and_horizon(lived: Lake) -> None:
-    lives = live_through(lived, NOW)
+    lives = simulate_walk_forward(lived, NOW)
     figures = coverage_of(lives)
     one = lives[0]
     said, realised = one.calibrated(), one.panel.realised
@@ -196,7 +202,7 @@ def test_a_wrong_confidence_is_caught(wrong) -> None:
 def test_the_confidence_of_lived_sessions_is_judged_by_their_direction(lived: Lake) -> None:
     labels = known_labels(lived, NOW)
     blends = blend_replayed(lived.read(FORECASTS), lived.read(SELECTIONS))
-    (one, _) = live(blends, labels)
+    (one, _) = simulate(blends, labels)
     found = confidence_reliability(one)
     joined = blends.join(labels, on=["symbol", "event_time", "horizon_sessions"]).filter(horizon_sessions=1)
     hit_rate = (joined["p50"].sign() == joined["forward_return"].sign()).mean()

@@ -20,7 +20,7 @@ LONG = 6
 
 
 @dataclass(frozen=True)
-class Question:
+class ExampleRequest:
     """One question.
 
     Parameters
@@ -50,7 +50,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Example(Question):
+class Example(ExampleRequest):
     """A question with the answer it got."""
 
     status: int = 200
@@ -60,28 +60,28 @@ class Example(Question):
 
 LAST_ID = "{prediction_id}"
 ONE = {"symbol": "AAPL"}
-QUESTIONS: tuple[Question, ...] = (
-    Question("one forecast", "POST", f"{PUBLIC}/predict", {}, {"symbol": "AAPL", "horizon_sessions": 1}),
-    Question(
+QUESTIONS: tuple[ExampleRequest, ...] = (
+    ExampleRequest("one forecast", "POST", f"{PUBLIC}/predict", {}, {"symbol": "AAPL", "horizon_sessions": 1}),
+    ExampleRequest(
         "many at once", "POST", f"{PUBLIC}/predict/batch", {}, {"symbols": ["AAPL", "IBM"], "horizon_sessions": 5}
     ),
-    Question("the newest", "GET", f"{PUBLIC}/predictions/latest/{{symbol}}", ONE | {"horizon_sessions": 1}),
-    Question("an earlier one", "GET", f"{PUBLIC}/predictions/{{prediction_id}}", {"prediction_id": LAST_ID}),
-    Question("its receipt", "GET", f"{PUBLIC}/predictions/{{prediction_id}}/receipt", {"prediction_id": LAST_ID}),
-    Question("symbols", "GET", f"{PUBLIC}/symbols", {}),
-    Question("declared features", "GET", f"{PUBLIC}/features/schema", {}),
-    Question("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
-    Question("regime", "GET", f"{PUBLIC}/regime/{{symbol}}", ONE),
-    Question("strategy", "GET", f"{PUBLIC}/strategy/{{symbol}}", ONE),
-    Question("models", "GET", f"{PUBLIC}/models/status", {}),
-    Question("models, looked at anew", "POST", f"{INTERNAL}/reload", {}),
-    Question("how fast they are", "POST", f"{INTERNAL}/benchmark", {}, {"seconds": 0.1, "windows": 1}),
-    Question("keys of tokens", "GET", "/.well-known/jwks.json", {}),
-    Question("health", "GET", "/healthz", {}),
-    Question("readiness", "GET", "/readyz", {}),
-    Question("kinds of problems", "GET", "/problems", {}),
-    Question("a kind of problem", "GET", "/problems/{slug}", {"slug": "unknown-symbol"}),
-    Question("a name that does not exist", "GET", f"{PUBLIC}/regime/{{symbol}}", {"symbol": "APPL"}),
+    ExampleRequest("the newest", "GET", f"{PUBLIC}/predictions/latest/{{symbol}}", ONE | {"horizon_sessions": 1}),
+    ExampleRequest("an earlier one", "GET", f"{PUBLIC}/predictions/{{prediction_id}}", {"prediction_id": LAST_ID}),
+    ExampleRequest("its receipt", "GET", f"{PUBLIC}/predictions/{{prediction_id}}/receipt", {"prediction_id": LAST_ID}),
+    ExampleRequest("symbols", "GET", f"{PUBLIC}/symbols", {}),
+    ExampleRequest("declared features", "GET", f"{PUBLIC}/features/schema", {}),
+    ExampleRequest("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
+    ExampleRequest("regime", "GET", f"{PUBLIC}/regime/{{symbol}}", ONE),
+    ExampleRequest("strategy", "GET", f"{PUBLIC}/strategy/{{symbol}}", ONE),
+    ExampleRequest("models", "GET", f"{PUBLIC}/models/status", {}),
+    ExampleRequest("models, looked at anew", "POST", f"{INTERNAL}/reload", {}),
+    ExampleRequest("how fast they are", "POST", f"{INTERNAL}/benchmark", {}, {"seconds": 0.1, "windows": 1}),
+    ExampleRequest("keys of tokens", "GET", "/.well-known/jwks.json", {}),
+    ExampleRequest("health", "GET", "/healthz", {}),
+    ExampleRequest("readiness", "GET", "/readyz", {}),
+    ExampleRequest("kinds of problems", "GET", "/problems", {}),
+    ExampleRequest("a kind of problem", "GET", "/problems/{slug}", {"slug": "unknown-symbol"}),
+    ExampleRequest("a name that does not exist", "GET", f"{PUBLIC}/regime/{{symbol}}", {"symbol": "APPL"}),
 )
 
 Asks = Callable[[str, str, Any], tuple[int, Mapping[str, str], Any]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.predict.forecast_cache import Memory
+from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import forecast
 from serving.predict.predictor import Predictor
 
@@ -14,7 +14,7 @@ from serving.predict.predictor import Predictor
 @pytest.fixture
 def keeping(rows, champions):
     """A memory that knows the first five rows: ``memory, forecasts``."""
-    memory, said = Memory(5), forecast(rows[:5], champions)
+    memory, said = ForecastCache(5), forecast(rows[:5], champions)
     forecasts = [said.of_row(place) for place in range(5)]
     memory.keep(rows[:5], champions, forecasts)
     return memory, forecasts
@@ -79,7 +79,7 @@ def test_it_keeps_no_more_than_it_may_and_the_newest_of_each_symbol(keeping, row
         False,
     ]
     assert memory.recall(rows[4], champions) is forecasts[0]
-    nothing = Memory(0)
+    nothing = ForecastCache(0)
     nothing.keep(rows[:5], champions, forecasts)
     assert len(nothing) == 0
 
@@ -87,7 +87,7 @@ def test_it_keeps_no_more_than_it_may_and_the_newest_of_each_symbol(keeping, row
 @pytest.fixture
 def predictors(home):
     """One that remembers, and one that does not."""
-    made = [Predictor.open(home.settings.model_copy(update={"remembered_symbols": kept})) for kept in (100, 0)]
+    made = [Predictor.open(home.settings.model_copy(update={"forecast_cache_symbols": kept})) for kept in (100, 0)]
     yield made
     for each in made:
         each.close()

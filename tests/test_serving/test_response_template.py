@@ -12,7 +12,7 @@ from serving.forecast_log.writing import row_as_json
 from serving.predict.answers import compose, log_row
 from serving.predict.forecasting import forecast
 from serving.predict.predictor import Question
-from serving.predict.response_template import Draft, Drafts, Moment
+from serving.predict.response_template import AnswerTime, ResponseTemplate, ResponseTemplates
 from serving.receipts.seals import digest_of, is_intact, opened, row_digest
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -30,7 +30,7 @@ def test_every_letter_is_as_if_it_were_composed_anew(rows, champions, spoken, ma
     row, said = rows[place], spoken[place].said
     now = row.as_of + timedelta(days=4)
     question = Question([row.symbol], horizon, key_id="k", correlation_id="c")
-    entry = Draft.of(row, said, champions, horizon, now).filled(question, Moment(made_at, now), "served")
+    entry = ResponseTemplate.of(row, said, champions, horizon, now).filled(question, AnswerTime(made_at, now), "served")
     quantiles = said.quantiles[champions.horizons.index(horizon)]
     identifier = entry.row["forecast_id"]
     anew = compose(row, quantiles, said.members, prediction_id=identifier, horizon=horizon, made_at=made_at, now=now)
@@ -45,8 +45,8 @@ def test_every_letter_is_as_if_it_were_composed_anew(rows, champions, spoken, ma
 
 
 def test_each_answer_has_an_id_of_its_own(rows, champions, spoken):
-    draft = Draft.of(rows[0], spoken[0].said, champions, 1, rows[0].as_of)
-    moment = Moment(datetime(2013, 1, 2, tzinfo=UTC), rows[0].as_of)
+    draft = ResponseTemplate.of(rows[0], spoken[0].said, champions, 1, rows[0].as_of)
+    moment = AnswerTime(datetime(2013, 1, 2, tzinfo=UTC), rows[0].as_of)
     entries = [draft.filled(Question(["AAPL"], 1), moment, "served") for _ in range(100)]
     assert len({entry.row["forecast_id"] for entry in entries}) == 100
     assert all(entry.row["forecast_id"] in entry.answer for entry in entries)
@@ -54,16 +54,16 @@ def test_each_answer_has_an_id_of_its_own(rows, champions, spoken):
 
 def test_it_is_written_down_once_and_anew_when_the_market_moves_on(rows, champions, spoken):
     row, now = rows[0], rows[0].as_of
-    first = Drafts.of(spoken[0], row, champions, 1, now)
-    assert Drafts.of(spoken[0], row, champions, 1, now) is first
-    later = Drafts.of(spoken[0], row, champions, 1, now + timedelta(days=7))
+    first = ResponseTemplates.of(spoken[0], row, champions, 1, now)
+    assert ResponseTemplates.of(spoken[0], row, champions, 1, now) is first
+    later = ResponseTemplates.of(spoken[0], row, champions, 1, now + timedelta(days=7))
     assert '"is_stale":false' in first.answered.answer[2]
     assert '"is_stale":true' in later.answered.answer[2]
-    assert Drafts.of(spoken[0], row, champions, 5, now).answered.row["horizon_sessions"] == 5
+    assert ResponseTemplates.of(spoken[0], row, champions, 5, now).answered.row["horizon_sessions"] == 5
 
 
 def test_what_is_logged_in_the_shadow_is_nobodys(rows, champions, spoken):
-    draft = Draft.of(rows[0], spoken[0].said, champions, 1, rows[0].as_of)
-    moment = Moment(datetime(2013, 1, 2, tzinfo=UTC), rows[0].as_of)
+    draft = ResponseTemplate.of(rows[0], spoken[0].said, champions, 1, rows[0].as_of)
+    moment = AnswerTime(datetime(2013, 1, 2, tzinfo=UTC), rows[0].as_of)
     entry = draft.filled(Question(["AAPL"], 1, key_id="somebody"), moment, "shadow")
     assert (entry.key_id, entry.row["kind"], json.loads(entry.row_text)["kind"]) == ("", "shadow", "shadow")
