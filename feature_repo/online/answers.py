@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.online.calibration import HeldCalibration
+from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.generations import Generation
 from feature_repo.online.source import Source
 from feature_repo.targets.windows import FloatArray
@@ -104,7 +104,7 @@ class OnlineBatch:
     weights: list[list[float]]
     confidence: list[float | None]
     regime: str | None
-    calibration: HeldCalibration | None
+    calibration: OnlineCalibration | None
     missing: list[str]
     known_time: list[datetime]
     expired: list[tuple[str, ...]]

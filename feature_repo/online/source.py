@@ -8,15 +8,15 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.deadlines import TimedClient, deadline
 from feature_repo.online.generations import Generation, generation_key, index_key, row_key
 from feature_repo.online.packing import Words
-from feature_repo.online.redis_server import Places, redis_url
-from feature_repo.online.repair import Notice, Repairer, Unnoticed
+from feature_repo.online.redis_server import ServerPaths, redis_url
+from feature_repo.online.repair import NoObserver, Repairer, StoreObserver
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import Loaded, Snapshot
-from feature_repo.online.verification import Asked, UnusableError, Values, Verification
+from feature_repo.online.snapshot import LoadedSnapshot, OnlineSnapshot
+from feature_repo.online.verification import UnusableError, Values, Verification, ViewRequests
 from feature_repo.online.views import OnlineView
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.settings import Settings
@@ -27,7 +27,7 @@ SYMBOLS_PER_DEADLINE = 500
 
 
 @dataclass(frozen=True)
-class Part:
+class ViewPart:
     """Packed rows of one view.
 
     Parameters
@@ -71,13 +71,13 @@ class Fetched:
         What was said when these rows were written, or loaded by the snapshot.
     """
 
-    parts: list[Part]
+    parts: list[ViewPart]
     source: Source
     reason: str
     generation: Generation
 
 
-class OnlineSource:
+class PackedRowSource:
     """Packed rows of the views. Safe for threads.
 
     Parameters
@@ -90,15 +90,17 @@ class OnlineSource:
         Told of values that do not verify, and of repairs.
     """
 
-    def __init__(self, settings: Settings, snapshot: Snapshot | None = None, notice: Notice | None = None) -> None:
-        self._settings, self._snapshot, self._notice = settings, snapshot, notice or Unnoticed()
+    def __init__(
+        self, settings: Settings, snapshot: OnlineSnapshot | None = None, notice: StoreObserver | None = None
+    ) -> None:
+        self._settings, self._snapshot, self._notice = settings, snapshot, notice or NoObserver()
         self._verification = Verification(lambda: OnlineKey.of(settings))
         self._repairer = Repairer(settings, snapshot, self._notice) if snapshot else None
         self._client = TimedClient(redis_url(settings), settings.online_timeout_ms / 1e3)
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._prefixes: dict[str, str] = {}
 
-    def fetch(self, asked: Asked) -> Fetched:
+    def fetch(self, asked: ViewRequests) -> Fetched:
         """Read the rows of entities of several views with one question to one source.
 
         Raises
@@ -160,7 +162,9 @@ class OnlineSource:
         self._breaker.succeeded()
         return raw
 
-    def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
+    def _parts(
+        self, raw: Values, keys: Sequence[str], asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> list[ViewPart]:
         """Part one flat answer by view, and refuse gaps that what is loaded does not have."""
         parts, at = [], 1
         for view, names in asked:
@@ -169,16 +173,16 @@ class OnlineSource:
             if loaded and len(held) < len(values):
                 gaps = [key for key, value in zip(keys[at:], values, strict=False) if value is None]
                 self._require_missing(view, gaps, loaded)
-            parts.append(Part(values, held, view.layout.words(held)))
+            parts.append(ViewPart(values, held, view.layout.words(held)))
             at += len(names)
         return parts
 
     @staticmethod
-    def _require_missing(view: OnlineView, keys: Sequence[str], loaded: Loaded) -> None:
+    def _require_missing(view: OnlineView, keys: Sequence[str], loaded: LoadedSnapshot) -> None:
         if any(key in loaded.values for key in keys):
             raise UnusableError(f"Redis lacks a row of view '{view.name}' that the tables have")
 
-    def _stand_in(self, problem: Exception) -> Loaded:
+    def _stand_in(self, problem: Exception) -> LoadedSnapshot:
         """What the snapshot holds, or the problem if there is none to stand in; what Redis holds wrong is repaired."""
         if isinstance(problem, UnusableError):
             for view, count in problem.views.items():
@@ -207,7 +211,7 @@ class OnlineSource:
         return self._advice(what)
 
     def _advice(self, what: str) -> OnlineStoreError:
-        where = "REDIS_URL" if self._settings.redis_url else str(Places.of(self._settings).socket)
+        where = "REDIS_URL" if self._settings.redis_url else str(ServerPaths.of(self._settings).socket)
         return OnlineStoreError(
             f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
             "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."

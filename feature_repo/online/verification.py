@@ -11,11 +11,11 @@ from typing import Any
 from feature_repo.online.generations import Generation, Index, generation_key
 from feature_repo.online.packing import HEADER
 from feature_repo.online.seals import SEAL_BYTES, OnlineKey
-from feature_repo.online.snapshot import Loaded
+from feature_repo.online.snapshot import LoadedSnapshot
 from feature_repo.online.views import OnlineView
 
 Values = list[bytes | None]
-Asked = Sequence[tuple[OnlineView, Sequence[str]]]
+ViewRequests = Sequence[tuple[OnlineView, Sequence[str]]]
 REMEMBERED_BYTES = 64 * 2**20
 """Of verified values that the snapshot does not hold anyway; what is more is verified at each read."""
 GENERATION_AT = 32
@@ -44,7 +44,7 @@ class UnusableError(Exception):
 class _Verified:
     """Values that were verified against one generation and one state of the snapshot."""
 
-    loaded: Loaded | None
+    loaded: LoadedSnapshot | None
     said: Generation
     values: dict[str, bytes]
     room: int = REMEMBERED_BYTES
@@ -68,7 +68,9 @@ class Verification:
     key: Callable[[], OnlineKey]
     _last: _Verified = field(default_factory=lambda: _Verified(None, Generation(0), {}))
 
-    def require(self, keys: Sequence[str], raw: Values, asked: Asked, loaded: Loaded | None) -> Generation:
+    def require(
+        self, keys: Sequence[str], raw: Values, asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> Generation:
         """Return the generation of an answer whose every value may be served.
 
         Parameters
@@ -90,7 +92,7 @@ class Verification:
             return last.said
         return self._verify(keys, raw, asked, loaded)
 
-    def require_index(self, name: str, raw: Values, view: OnlineView, loaded: Loaded | None) -> Index:
+    def require_index(self, name: str, raw: Values, view: OnlineView, loaded: LoadedSnapshot | None) -> Index:
         """Return the index of a view that may be served; `raw` is the generation and the index. Errors as `require`."""
         key = self.key()
         _generation(key, raw[0], loaded)
@@ -102,7 +104,9 @@ class Verification:
             raise UnusableError(f"Redis lacks an entity of view '{view.name}' that the tables have")
         return index
 
-    def _verify(self, keys: Sequence[str], raw: Values, asked: Asked, loaded: Loaded | None) -> Generation:
+    def _verify(
+        self, keys: Sequence[str], raw: Values, asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> Generation:
         key = self.key()
         last = self._current(_generation(key, raw[0], loaded), raw[0], loaded)
         bad: list[str] = []
@@ -124,7 +128,7 @@ class Verification:
             raise UnusableError(f"Redis holds a value of view '{next(iter(views))}' that does not verify", views, bad)
         return last.said
 
-    def _current(self, said: Generation, raw: bytes | None, loaded: Loaded | None) -> _Verified:
+    def _current(self, said: Generation, raw: bytes | None, loaded: LoadedSnapshot | None) -> _Verified:
         """What is remembered of this generation and this state of the snapshot; anew where either is another."""
         last, name = self._last, generation_key()
         if last.loaded is loaded and last.values.get(name) == raw:
@@ -136,7 +140,7 @@ class Verification:
         return fresh
 
 
-def _generation(key: OnlineKey, raw: Any, loaded: Loaded | None) -> Generation:
+def _generation(key: OnlineKey, raw: Any, loaded: LoadedSnapshot | None) -> Generation:
     """Read a generation; refuse an empty server, another's words, and a server that came back from an old copy."""
     if raw is None:
         raise UnusableError("Redis is empty: it has lost what was materialised, or nothing has been yet")
@@ -149,7 +153,7 @@ def _generation(key: OnlineKey, raw: Any, loaded: Loaded | None) -> Generation:
     return said
 
 
-def _is_of(said: Generation, loaded: Loaded) -> bool:
+def _is_of(said: Generation, loaded: LoadedSnapshot) -> bool:
     """Whether the snapshot holds the rows of just this generation."""
     return loaded.generation is not None and loaded.generation.number == said.number
 

@@ -342,7 +342,7 @@ def count_degraded(reason: str, rows: int) -> None:
 
 
 class OnlineNotice:
-    """Counts what readers of the online store notice, see `feature_repo.online.repair.Notice`."""
+    """Counts what readers of the online store notice, see `feature_repo.online.repair.StoreObserver`."""
 
     def unverified(self, view: str, count: int) -> None:
         """Count values that did not verify."""

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from feature_repo.online.answers import OnlineBatch
 from feature_repo.online.reader import OnlineReader
-from feature_repo.online.redis_server import Places, connect
+from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.disk.durable import write_durably
@@ -102,7 +102,7 @@ class Proxy:
     """
 
     def __init__(self, settings: Settings) -> None:
-        places = Places.of(settings)
+        places = ServerPaths.of(settings)
         self._behind, self._over = str(places.socket), threading.Event()
         self._folder = Path(tempfile.mkdtemp())
         (self._folder / places.password.name).symlink_to(places.password)

@@ -17,7 +17,7 @@ from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect
 from feature_repo.online.repair import is_whole, refill
 from feature_repo.online.seals import SEAL_BYTES, OnlineKey
-from feature_repo.online.snapshot import Snapshot, remember
+from feature_repo.online.snapshot import OnlineSnapshot, write_last_generation
 from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
@@ -166,12 +166,12 @@ def filled(
 @pytest.fixture
 def store(filled: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     lake, settings, old, now = filled
-    remember(settings, Generation.from_bytes(now[generation_key()][:-SEAL_BYTES]))
+    write_last_generation(settings, Generation.from_bytes(now[generation_key()][:-SEAL_BYTES]))
     monkeypatch.setattr(repair, "REST_SECONDS", 0.01)
     with connect(url, 20.0) as redis:
         emptied(redis)
         redis.mset(now)
-        snapshot, noticed = Snapshot(settings, VIEWS, CLOCK), Noticed()
+        snapshot, noticed = OnlineSnapshot(settings, VIEWS, CLOCK), Noticed()
         snapshot.refresh()
         reader = OnlineReader(settings, snapshot=snapshot.start(), clock=CLOCK, notice=noticed)
         made = Store(lake, settings, redis, old, reader, noticed)

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo import retrieval
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.deadlines import TimedClient, deadline
 from feature_repo.online.generations import Generation, OvertakenError, publish, row_key
 from feature_repo.online.parity import compare_stores
@@ -24,8 +24,8 @@ from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect, embedded_url, restarts, running_redis
 from feature_repo.online.repair import REST_SECONDS, Repairer
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import Snapshot
-from feature_repo.online.source import OnlineSource
+from feature_repo.online.snapshot import OnlineSnapshot
+from feature_repo.online.source import PackedRowSource
 from feature_repo.online.verification import Verification
 from feature_repo.online.views import STRATEGY, VIEWS, WINDOW
 from feature_repo.retrieval import materialize
@@ -94,7 +94,7 @@ def patient(settings: Settings) -> Settings:
 @contextmanager
 def opened(settings: Settings) -> Iterator[OnlineReader]:
     """A reader whose snapshot is loaded."""
-    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    snapshot = OnlineSnapshot(settings, VIEWS, CLOCK)
     snapshot.refresh()
     reader = OnlineReader(settings, snapshot=snapshot.start(), clock=CLOCK)
     try:
@@ -120,18 +120,18 @@ def test_the_snapshot_has_the_bytes_that_redis_has(market: Lake, home: Settings,
     materialize(market, home, AT)
     store_generation(market, 1)
     held = {key.decode(): redis.get(key) for key in redis.scan_iter() if b"#" not in key}
-    snapshot = Snapshot(home, VIEWS, CLOCK)
+    snapshot = OnlineSnapshot(home, VIEWS, CLOCK)
     assert snapshot.refresh()
     assert not snapshot.refresh()
     assert snapshot.loaded.values == held, "the tables have gone on, what is served has not"
 
 
 def test_while_the_snapshot_loads_a_dead_server_is_said(home: Settings, alone: Settings) -> None:
-    reader = OnlineReader(alone, snapshot=Snapshot(alone, VIEWS, CLOCK), clock=CLOCK)
+    reader = OnlineReader(alone, snapshot=OnlineSnapshot(alone, VIEWS, CLOCK), clock=CLOCK)
     with pytest.raises(OnlineStoreError, match=r"refused the connection.*make serve"):
         reader.read(["S0"])
     with pytest.raises(OnlineStoreError, match=r"Redis is empty.*still loading.*Ask again"):
-        OnlineReader(patient(home), snapshot=Snapshot(home, VIEWS, CLOCK), clock=CLOCK).read(["S0"])
+        OnlineReader(patient(home), snapshot=OnlineSnapshot(home, VIEWS, CLOCK), clock=CLOCK).read(["S0"])
 
 
 def test_an_emptied_server_is_not_read_as_no_such_symbol(
@@ -146,7 +146,7 @@ def test_an_emptied_server_is_not_read_as_no_such_symbol(
         assert batch.source == "snapshot"
         assert "Redis is empty" in batch.served.reason
         # The mutant: without the two checks the same answer says that no symbol exists.
-        monkeypatch.setattr(OnlineSource, "_require_missing", lambda *_: None)
+        monkeypatch.setattr(PackedRowSource, "_require_missing", lambda *_: None)
         monkeypatch.setattr(Verification, "require", lambda *_: Generation(1))
         assert what_is_wrong(reader.read(SYMBOLS), list(SYMBOLS), {0}) != ""
 
@@ -289,7 +289,7 @@ def test_expired_values_say_so(market: Lake, home: Settings, redis: Redis) -> No
 
 def test_a_breaker_lets_one_caller_try_after_each_pause() -> None:
     now = [0.0]
-    breaker = Breaker(failures=3, pause_seconds=0.2, clock=lambda: now[0])
+    breaker = CircuitBreaker(failures=3, pause_seconds=0.2, clock=lambda: now[0])
     for _ in range(2):
         assert breaker.may_try()
         breaker.failed()
