@@ -210,7 +210,7 @@ class OnlineReader:
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
         said, read_at = fetched.generation, SystemClock().now()
-        return Served(fetched.source, fetched.reason, _instant(said.number), read_at, self._now, said)
+        return Served(fetched.source, fetched.degradation, _instant(said.number), read_at, self._now, said)
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.deadlines import TimedClient, deadline
+from feature_repo.online.degradation import Degradation, DegradationKind
 from feature_repo.online.generations import Generation, generation_key, index_key, row_key
 from feature_repo.online.packing import Words
 from feature_repo.online.redis_server import ServerPaths, redis_url
@@ -65,16 +66,24 @@ class Fetched:
         One per view asked for.
     source
         Who answered.
-    reason
-        Why Redis did not; empty when it did.
+    degradation
+        Why Redis did not; None when it did.
     generation
         What was said when these rows were written, or loaded by the snapshot.
     """
 
     parts: list[ViewPart]
     source: Source
-    reason: str
+    degradation: Degradation | None
     generation: Generation
+
+
+class UnreachableError(OnlineStoreError):
+    """Redis gave no answer within the deadline, or was not asked."""
+
+    def __init__(self, kind: DegradationKind, detail: str) -> None:
+        super().__init__(detail)
+        self.degradation = Degradation(kind, detail)
 
 
 class PackedRowSource:
@@ -123,8 +132,8 @@ class PackedRowSource:
         except (UnusableError, OnlineStoreError) as problem:
             stand_in = self._stand_in(problem)
             kept = [None, *map(stand_in.values.get, keys[1:])]
-            return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.said)
-        return Fetched(parts, "redis", "", said)
+            return Fetched(self._parts(kept, keys, asked, None), "snapshot", _degradation(problem), stand_in.said)
+        return Fetched(parts, "redis", None, said)
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""
@@ -148,7 +157,9 @@ class PackedRowSource:
     def _ask(self, question: Any, size: int) -> Any:
         """Ask Redis, unless it has failed again and again just now."""
         if not self._breaker.may_try():
-            raise self._advice("has failed again and again and is left alone for a moment")
+            raise self._unreachable(
+                DegradationKind.LEFT_ALONE, "has failed again and again and is left alone for a moment"
+            )
         started = time.monotonic()
         try:
             with deadline(self._settings.online_timeout_ms / 1e3 * max(1.0, size / SYMBOLS_PER_DEADLINE)):
@@ -180,7 +191,9 @@ class PackedRowSource:
     @staticmethod
     def _require_missing(view: OnlineView, keys: Sequence[str], loaded: LoadedSnapshot) -> None:
         if any(key in loaded.values for key in keys):
-            raise UnusableError(f"Redis lacks a row of view '{view.name}' that the tables have")
+            raise UnusableError(
+                DegradationKind.UNUSABLE, f"Redis lacks a row of view '{view.name}' that the tables have"
+            )
 
     def _stand_in(self, problem: Exception) -> LoadedSnapshot:
         """What the snapshot holds, or the problem if there is none to stand in; what Redis holds wrong is repaired."""
@@ -199,23 +212,31 @@ class PackedRowSource:
         state = self._snapshot.problem or "the snapshot of the tables is still loading"
         raise OnlineStoreError(f"{problem}, and nothing stands in for it: {state}. Ask again in a second.") from problem
 
-    def _refusal(self, problem: Exception, seconds: float) -> OnlineStoreError:
+    def _refusal(self, problem: Exception, seconds: float) -> "UnreachableError":
         limit, spent = self._settings.online_timeout_ms, f"{seconds * 1e3:.0f} ms"
         reason = str(problem).rstrip(".")
         if _is_of(problem, (ConnectionRefusedError, FileNotFoundError)):
-            what = f"refused the connection: no server runs there ({reason})"
+            kind, what = DegradationKind.REFUSED, f"refused the connection: no server runs there ({reason})"
         elif _is_of(problem, TimeoutError) or _is_of(problem, RedisTimeoutError):
-            what = f"did not answer within {limit} ms, given up after {spent}: {reason}"
+            kind, what = DegradationKind.TIMEOUT, f"did not answer within {limit} ms, given up after {spent}: {reason}"
         else:
-            what = f"failed after {spent}: {reason}"
-        return self._advice(what)
+            kind, what = DegradationKind.FAILED, f"failed after {spent}: {reason}"
+        return self._unreachable(kind, what)
 
-    def _advice(self, what: str) -> OnlineStoreError:
+    def _unreachable(self, kind: DegradationKind, what: str) -> "UnreachableError":
         where = "REDIS_URL" if self._settings.redis_url else str(ServerPaths.of(self._settings).socket)
-        return OnlineStoreError(
+        return UnreachableError(
+            kind,
             f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
-            "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
+            "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait.",
         )
+
+
+def _degradation(problem: UnusableError | OnlineStoreError) -> Degradation:
+    """Return why Redis did not answer; a key file that cannot be read leaves every answer unusable."""
+    if isinstance(problem, UnusableError | UnreachableError):
+        return problem.degradation
+    return Degradation(DegradationKind.UNUSABLE, str(problem))
 
 
 def _is_of(problem: BaseException | None, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:

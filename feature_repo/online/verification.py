@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from feature_repo.online.degradation import Degradation, DegradationKind
 from feature_repo.online.generations import Generation, Index, generation_key
 from feature_repo.online.packing import HEADER
 from feature_repo.online.seals import SEAL_BYTES, OnlineKey
@@ -16,6 +17,7 @@ from feature_repo.online.views import OnlineView
 
 Values = list[bytes | None]
 ViewRequests = Sequence[tuple[OnlineView, Sequence[str]]]
+UNVERIFIED, UNUSABLE = DegradationKind.UNVERIFIED, DegradationKind.UNUSABLE
 REMEMBERED_BYTES = 64 * 2**20
 """Of verified values that the snapshot does not hold anyway; what is more is verified at each read."""
 GENERATION_AT = 32
@@ -27,7 +29,9 @@ class UnusableError(Exception):
 
     Parameters
     ----------
-    reason
+    kind
+        What is wrong with it.
+    detail
         One sentence without a full stop.
     views
         How many values of each view did not verify.
@@ -35,8 +39,11 @@ class UnusableError(Exception):
         Keys in Redis of these values.
     """
 
-    def __init__(self, reason: str, views: dict[str, int] | None = None, keys: Sequence[str] = ()) -> None:
-        super().__init__(reason)
+    def __init__(
+        self, kind: DegradationKind, detail: str, views: dict[str, int] | None = None, keys: Sequence[str] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.degradation = Degradation(kind, detail)
         self.views, self.keys = views or {}, tuple(keys)
 
 
@@ -98,10 +105,11 @@ class Verification:
         _generation(key, raw[0], loaded)
         content = key.content(name, raw[1])
         if content is None and raw[1] is not None:
-            raise UnusableError(f"Redis holds an index of view '{view.name}' that does not verify", {view.name: 1})
+            detail = f"Redis holds an index of view '{view.name}' that does not verify"
+            raise UnusableError(UNVERIFIED, detail, {view.name: 1})
         index = Index.from_bytes(content)
         if loaded is not None and not set(loaded.names.get(view.name, ())) <= set(index.names):
-            raise UnusableError(f"Redis lacks an entity of view '{view.name}' that the tables have")
+            raise UnusableError(UNUSABLE, f"Redis lacks an entity of view '{view.name}' that the tables have")
         return index
 
     def _verify(
@@ -118,14 +126,15 @@ class Verification:
                     continue
                 if _is_current(key, name, value, view, last):
                     if not view.layout.accepts(value):
-                        raise UnusableError(f"Redis holds rows of view '{view.name}' in another layout")
+                        raise UnusableError(UNUSABLE, f"Redis holds rows of view '{view.name}' in another layout")
                     last.remember(name, value)
                 else:
                     bad.append(name)
                     views[view.name] = views.get(view.name, 0) + 1
             at += len(names)
         if bad:
-            raise UnusableError(f"Redis holds a value of view '{next(iter(views))}' that does not verify", views, bad)
+            detail = f"Redis holds a value of view '{next(iter(views))}' that does not verify"
+            raise UnusableError(UNVERIFIED, detail, views, bad)
         return last.said
 
     def _current(self, said: Generation, raw: bytes | None, loaded: LoadedSnapshot | None) -> _Verified:
@@ -143,13 +152,14 @@ class Verification:
 def _generation(key: OnlineKey, raw: Any, loaded: LoadedSnapshot | None) -> Generation:
     """Read a generation; refuse an empty server, another's words, and a server that came back from an old copy."""
     if raw is None:
-        raise UnusableError("Redis is empty: it has lost what was materialised, or nothing has been yet")
+        detail = "Redis is empty: it has lost what was materialised, or nothing has been yet"
+        raise UnusableError(DegradationKind.EMPTY, detail)
     content = key.content(generation_key(), raw)
     if content is None:
-        raise UnusableError("Redis holds a generation that does not verify", {"generation": 1})
+        raise UnusableError(UNVERIFIED, "Redis holds a generation that does not verify", {"generation": 1})
     said = _parsed(content)
     if loaded and loaded.generation and said.number < loaded.generation.number:
-        raise UnusableError("Redis has fallen back behind the last materialisation")
+        raise UnusableError(UNUSABLE, "Redis has fallen back behind the last materialisation")
     return said
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric as Family
 
+    from feature_repo.online.degradation import Degradation
     from lake.settings import Settings
     from serving.forecast_log.writing import Entry
     from serving.monitoring.stopwatch import Stopwatch
@@ -42,15 +43,6 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 FAST = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 WHOLE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 512, 5_000)
-REASONS = {
-    "refused the connection": "refused",
-    "did not answer": "timeout",
-    "failed after": "failed",
-    "left alone": "left_alone",
-    "Redis is empty": "empty",
-    "does not verify": "unverified",
-}
-"""What the online store's reasons are counted under; the texts name ports and times."""
 
 
 @dataclass(frozen=True)
@@ -336,9 +328,9 @@ def count_logged(entries: "Sequence[Entry]") -> None:
         _forecast_counter(*labels).inc(number)
 
 
-def count_degraded(reason: str, rows: int) -> None:
-    """Count forecasts that the copy in memory stood in for, by the reason that the online store gives."""
-    DEGRADED.labels(next((short for said, short in REASONS.items() if said in reason), "unusable")).inc(rows)
+def count_degraded(degradation: "Degradation", rows: int) -> None:
+    """Count forecasts that the copy in memory stood in for, by kind of degradation of the online store."""
+    DEGRADED.labels(degradation.kind.value).inc(rows)
 
 
 class OnlineNotice:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from feature_repo.online.answers import OnlineBatch, Served
+    from feature_repo.online.degradation import Degradation
     from feature_repo.targets.windows import FloatArray
 
 
@@ -35,7 +36,7 @@ class Row:
     confidence: float
     known_time: "datetime"
     served: "Served"
-    degraded: str = ""
+    degraded: "Degradation | None" = None
     calibration: Calibration | None = None
     packed: tuple[bytes, bytes] = (b"", b"")
 
@@ -81,7 +82,7 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     confidence=confidence,
                     known_time=batch.known_time[i],
                     served=batch.served,
-                    degraded=batch.served.reason,
+                    degraded=batch.served.degradation,
                     calibration=calibration,
                     packed=batch.packed[i],
                 )
