@@ -16,7 +16,7 @@ from dagster_project import daily
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.engines.panel import compute_group
 from feature_repo.materialize.incremental import compute_whole
-from feature_repo.materialize.recent_rows import BAR_TAIL
+from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS
 from feature_repo.materialize.update import update_group
 from feature_repo.online.redis_server import connect, redis_url, running_redis
 from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
@@ -120,8 +120,8 @@ def bare_stages(market: daily.Market, folder: Path, day: datetime) -> dict[str, 
     today = pl.col("event_time") == day
     raw, bars = (lake.read(spec, where=today) for spec in (RAW_BARS, BARS))
     first = bars.filter(pl.col("symbol") != "^GSPC").select("symbol", first="event_time")
-    index = lake.read(BARS, where=pl.col("symbol") == "^GSPC").select(BAR_TAIL)
-    tail = rows_around(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=BAR_TAIL)
+    index = lake.read(BARS, where=pl.col("symbol") == "^GSPC").select(RECENT_BAR_COLUMNS)
+    tail = rows_around(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=RECENT_BAR_COLUMNS)
     panel = pl.concat([tail, index]).sort("symbol", "event_time")
     features, windows, forecasts = (lake.read(s, where=today) for s in (FEATURES_TECHNICAL, MODEL_WINDOWS, FORECASTS))
     recent = rows_around(lake, FEATURES_TECHNICAL, first, FORECAST_V1.sessions - 1, now=day)

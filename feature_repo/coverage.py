@@ -30,7 +30,7 @@ BARS_OF_TEXT = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True)
-class Newest:
+class RecentValues:
     """The last values of a feature of one symbol.
 
     Parameters
@@ -57,7 +57,7 @@ class Newest:
 
 
 @dataclass(frozen=True)
-class Kept:
+class TableCheck:
     """What a table of features breaks of its declaration; nothing where `problems` is empty."""
 
     table: str
@@ -90,7 +90,7 @@ def declaration(name: str) -> dict[str, Any]:
     return {"group": group.name, "table": group.table.name, "online": group.is_online} | said
 
 
-def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> list[Newest]:
+def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> list[RecentValues]:
     """Values of a feature over the newest sessions, of some symbols in the order of their names.
 
     Raises
@@ -109,7 +109,7 @@ def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> li
         recent = stored.filter(pl.col("event_time") > last - RECENT)
         rows = recent.select("symbol", "event_time", "known_time", feature.name).collect()
     return [
-        Newest(str(key[0]), part["event_time"][-1], tuple(part[feature.name].tail(SHOWN_SESSIONS)))
+        RecentValues(str(key[0]), part["event_time"][-1], tuple(part[feature.name].tail(SHOWN_SESSIONS)))
         for key, part in list(newest_known(rows).group_by("symbol", maintain_order=True))[:symbols]
     ]
 
@@ -151,7 +151,7 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
     return found
 
 
-def check_kept(lake: Lake, now: datetime, group: str | None = None) -> list[Kept]:
+def check_stored_tables(lake: Lake, now: datetime, group: str | None = None) -> list[TableCheck]:
     """Hold the tables of features to what is declared: columns and types, bounds, finite values, known after the event.
 
     Raises
@@ -195,10 +195,10 @@ def _declared(name: str) -> tuple[FeatureGroup, Feature]:
         raise
 
 
-def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> Kept:
+def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> TableCheck:
     problems = list(_schema_problems(lake, group.table))
     if problems:
-        return Kept(group.table.name, 0, None, tuple(problems))
+        return TableCheck(group.table.name, 0, None, tuple(problems))
     breaks = {feature.name: _breaks(feature) for feature in group}
     asked = _stored(lake, group.table, now).select(
         pl.len().alias("__rows"),
@@ -209,7 +209,7 @@ def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> Kept:
     with readable(group.table):
         counts = asked.collect().row(0, named=True)
     rows, last = counts.pop("__rows"), counts.pop("__last")
-    return Kept(group.table.name, rows, last, tuple(_sentence(name, n) for name, n in counts.items() if n))
+    return TableCheck(group.table.name, rows, last, tuple(_sentence(name, n) for name, n in counts.items() if n))
 
 
 def _sentence(what: str, count: int) -> str:

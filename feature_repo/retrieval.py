@@ -23,7 +23,7 @@ from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect, running_redis
 from feature_repo.online.repair import is_whole
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import remember
+from feature_repo.online.snapshot import write_last_generation
 from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec
 from lake.care.pins import hold
@@ -89,7 +89,7 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     key = OnlineKey.of(settings)
     with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
         held, is_done = _filled(lake, settings, server, key, until)
-        remember(settings, held)
+        write_last_generation(settings, held)
         symbols = len(read_index(server, key, WINDOW.name).names)
     report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=held.until, skipped=is_done)
     report = report.having(seconds=time.perf_counter() - started, table_versions=held.versions)

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.engines.panel import compute_technical
-from feature_repo.leaks.subject import Subject
+from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.world import World
 from feature_repo.targets.labels import compute_labels
 from feature_repo.targets.windows import FORECAST_V1
@@ -27,10 +27,10 @@ BOUNDARY = "event_time"
 Scaled = Callable[[WindowSet, Split], WindowSet]
 
 
-def training_subjects() -> tuple[Subject, ...]:
+def training_subjects() -> tuple[LeakSubject, ...]:
     """Return the split and the scaler of training as subjects of the leak checks."""
     return (
-        Subject(
+        LeakSubject(
             "split",
             "champion_split",
             split_rows,
@@ -39,7 +39,7 @@ def training_subjects() -> tuple[Subject, ...]:
             SESSIONS,
             instants=_ends,
         ),
-        Subject("scaler", "fit_scaler", scaler_rows, ("feature", BOUNDARY), "event_time", SESSIONS, instants=_ends),
+        LeakSubject("scaler", "fit_scaler", scaler_rows, ("feature", BOUNDARY), "event_time", SESSIONS, instants=_ends),
     )
 
 

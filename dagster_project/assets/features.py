@@ -28,10 +28,10 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
         kinds={"numba", "delta"},
     )
     def features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-        from feature_repo.materialize.update import update_group_where_set
+        from feature_repo.materialize.update import update_group_as_configured
 
         years = years_of(context)
-        return materialized(update_group_where_set(platform.settings, platform.lake, platform.clock, group, years))
+        return materialized(update_group_as_configured(platform.settings, platform.lake, platform.clock, group, years))
 
     return features
 

@@ -8,10 +8,10 @@ import dagster as dg
 from dagster_project.resources import Platform
 
 if TYPE_CHECKING:
-    from feature_repo.leaks import Subject
+    from feature_repo.leaks import LeakSubject
 
 
-def every_subject() -> "tuple[Subject, ...]":
+def every_subject() -> "tuple[LeakSubject, ...]":
     """Return every registered feature, label and regime, and the split and the scaler of training."""
     from feature_repo.leaks import subjects
     from training.leak_subjects import training_subjects

@@ -12,7 +12,7 @@ from dagster_project.commands.console import console
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from feature_repo.coverage import Newest
+    from feature_repo.coverage import RecentValues
     from lake.store import Lake
 
 app = typer.Typer(help="Features: what is declared, newest values, coverage, contract.", no_args_is_help=True)
@@ -96,13 +96,13 @@ def coverage(
 @app.command()
 def check(group: Group = None, *, as_json: AsJson = False) -> None:
     """Hold the stored features to their declarations, and the online store to the lake; exit code 1 if one fails."""
-    from feature_repo.coverage import check_kept
+    from feature_repo.coverage import check_stored_tables
     from feature_repo.online.parity import compare_stores
     from lake.errors import NotReadyError, OnlineStoreError
     from lake.settings import settings
 
     lake, now = _lake_and_now()
-    kept = check_kept(lake, now, group)
+    kept = check_stored_tables(lake, now, group)
     parity, skipped = None, ""
     try:
         parity = compare_stores(lake, settings())
@@ -188,7 +188,7 @@ def _print_json(value: Any) -> None:
     console(soft_wrap=True).print_json(json.dumps(value, default=str))
 
 
-def _plain(one: "Newest | Any") -> dict[str, Any]:
+def _plain(one: "RecentValues | Any") -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(one)

@@ -10,7 +10,7 @@ from rich.console import Console
 from dagster_project.commands.console import console as console_of
 
 if TYPE_CHECKING:
-    from feature_repo.leaks import Checked
+    from feature_repo.leaks import LeakCheck
 
 WIDTH = 160
 """Columns of the table where neither a terminal nor COLUMNS says how many, as in a log file."""
@@ -47,7 +47,7 @@ def leaks(
         raise typer.Exit(1)
 
 
-def _show(console: Console, checked: "list[Checked]") -> None:
+def _show(console: Console, checked: "list[LeakCheck]") -> None:
     from feature_repo.leaks import as_table
 
     console.print(as_table(checked, "Look-ahead"))

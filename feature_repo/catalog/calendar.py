@@ -1,6 +1,6 @@
 """Where a session stands in its week and month, by the exchange's calendar."""
 
-from feature_repo.compute.market import as_told
+from feature_repo.compute.market import as_given
 from feature_repo.spec import Feature, FeatureGroup
 
 NO_SESSION = "where the bar closes at no session's close"
@@ -11,7 +11,7 @@ CALENDAR = FeatureGroup(
     features=(
         Feature(
             name="day_of_week",
-            function=as_told,
+            function=as_given,
             inputs=("weekday",),
             lookback=1,
             unit="1-5",
@@ -23,7 +23,7 @@ CALENDAR = FeatureGroup(
         ),
         Feature(
             name="sessions_to_month_end",
-            function=as_told,
+            function=as_given,
             inputs=("sessions_left_in_month",),
             lookback=1,
             unit="sessions",

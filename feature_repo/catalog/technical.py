@@ -6,7 +6,7 @@ adjusted price already knows later splits and dividends: models see only what is
 """
 
 from feature_repo.compute import momentum, volatility, volume
-from feature_repo.compute.market import MARKET_SESSIONS, as_told, market_beta
+from feature_repo.compute.market import MARKET_SESSIONS, as_given, market_beta
 from feature_repo.compute.returns import simple_return
 from feature_repo.spec import Feature, FeatureGroup
 
@@ -103,7 +103,7 @@ TECHNICAL = FeatureGroup(
         ),
         Feature(
             name="market_return",
-            function=as_told,
+            function=as_given,
             inputs=("market_return",),
             lookback=1,
             unit="fraction",
@@ -114,7 +114,7 @@ TECHNICAL = FeatureGroup(
         ),
         Feature(
             name="market_volatility",
-            function=as_told,
+            function=as_given,
             inputs=("market_volatility",),
             lookback=1,
             unit="per year",

@@ -11,7 +11,7 @@ MARKET_SESSIONS = 20
 
 
 @kernel
-def as_told(values: Bars) -> Bars:
+def as_given(values: Bars) -> Bars:
     """Return the values of a column as they are."""
     return values.copy()
 

@@ -44,16 +44,16 @@ class Context:
     times: Times
     columns: dict[str, Bars]
 
-    def at(self, times: Times) -> "Place":
+    def at(self, times: Times) -> "ContextRows":
         """Look up some times."""
         last = np.searchsorted(self.times, times, side="right") - 1
         if not self.times.size:
-            return Place(self, last, np.zeros(times.size, dtype=bool))
-        return Place(self, last, (last >= 0) & (self.times[last] == times))
+            return ContextRows(self, last, np.zeros(times.size, dtype=bool))
+        return ContextRows(self, last, (last >= 0) & (self.times[last] == times))
 
 
 @dataclass(frozen=True)
-class Place:
+class ContextRows:
     """Where some times stand in a context.
 
     Parameters

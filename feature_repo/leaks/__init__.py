@@ -2,19 +2,19 @@
 
 from feature_repo.leaks.checker import find_leaks, require_causal
 from feature_repo.leaks.comparing import Leak
-from feature_repo.leaks.report import Checked, as_table, as_values
+from feature_repo.leaks.report import LeakCheck, as_table, as_values
 from feature_repo.leaks.self_test import SelfTest, self_test
 from feature_repo.leaks.stored import check_stored
-from feature_repo.leaks.subject import Subject, check
+from feature_repo.leaks.subject import LeakSubject, check
 from feature_repo.leaks.subjects import subjects
 from feature_repo.leaks.user_files import subjects_of_file
 from feature_repo.leaks.world import World, trial_world
 
 __all__ = [
-    "Checked",
     "Leak",
+    "LeakCheck",
+    "LeakSubject",
     "SelfTest",
-    "Subject",
     "World",
     "as_table",
     "as_values",

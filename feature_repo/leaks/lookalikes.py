@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.leaks.planted import CLOSE, KEY, NOW_AND_THEN, NUMBER, RETURN, Planted, by_array, by_symbol
+from feature_repo.leaks.planted import CLOSE, KEY, NOW_AND_THEN, NUMBER, RETURN, PlantedLeak, by_array, by_symbol
 from feature_repo.leaks.world import World
 from lake.universe import MARKET
 
@@ -50,7 +50,7 @@ def _rank_of_the_day(world: World) -> pl.DataFrame:
     return returns.select(*KEY, (pl.col("r").rank() / pl.col("r").count()).over("event_time").alias("rank_of_the_day"))
 
 
-LOOKALIKES: tuple[Planted, ...] = (
+LOOKALIKES: tuple[PlantedLeak, ...] = (
     by_symbol(
         "long_ema", "close over a 200-bar exponential mean, which never quite forgets", CLOSE / CLOSE.ewm_mean(span=200)
     ),
@@ -77,8 +77,8 @@ LOOKALIKES: tuple[Planted, ...] = (
     by_symbol(
         "log_of_volume_plus_one", "nearly free of the scale, as in Alpha158", (pl.col("volume") + 1).log().diff()
     ),
-    Planted("released_macro", "a figure of the economy from its release on", _released_macro),
-    Planted("correlation_with_index", "over the last 60 returns", _correlation_with_index),
-    Planted("rank_of_the_day", "among all symbols at the same close", _rank_of_the_day),
+    PlantedLeak("released_macro", "a figure of the economy from its release on", _released_macro),
+    PlantedLeak("correlation_with_index", "over the last 60 returns", _correlation_with_index),
+    PlantedLeak("rank_of_the_day", "among all symbols at the same close", _rank_of_the_day),
 )
 """None of them may be flagged by any check."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.leaks.subject import Subject
+from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.world import JUMP, World
 from feature_repo.targets.labels import compute_labels
 from lake.universe import MARKET
@@ -25,7 +25,7 @@ NOW_AND_THEN = pl.when(NUMBER % 3 == 0).then(RETURN)
 
 
 @dataclass(frozen=True)
-class Planted:
+class PlantedLeak:
     """One leak, or one computation that looks like a leak and is none.
 
     Parameters
@@ -49,7 +49,7 @@ class Planted:
     is_alone: bool = False
 
 
-def as_subject(name: str, planted: Sequence[Planted]) -> Subject:
+def as_subject(name: str, planted: Sequence[PlantedLeak]) -> LeakSubject:
     """Return several of them as one subject with a column each: one replay serves all."""
 
     def compute(world: World) -> pl.DataFrame:
@@ -57,19 +57,19 @@ def as_subject(name: str, planted: Sequence[Planted]) -> Subject:
         return pl.concat([told[0], *(frame.drop(KEY) for frame in told[1:])], how="horizontal")
 
     warm_ups = {one.name: BARELY for one in planted if one.how == "warmed up"}
-    return Subject("planted" if planted[0].how else "clean", name, compute, warm_ups=warm_ups)
+    return LeakSubject("planted" if planted[0].how else "clean", name, compute, warm_ups=warm_ups)
 
 
-def by_symbol(name: str, meaning: str, expression: pl.Expr, how: str = "") -> Planted:
+def by_symbol(name: str, meaning: str, expression: pl.Expr, how: str = "") -> PlantedLeak:
     """Plant an expression over the bars of each symbol in order of time."""
 
     def compute(world: World) -> pl.DataFrame:
         return world.bars.select(*KEY, expression.over("symbol", order_by="event_time").alias(name))
 
-    return Planted(name, meaning, compute, how)
+    return PlantedLeak(name, meaning, compute, how)
 
 
-def by_array(name: str, meaning: str, function: Callable[[npt.NDArray], npt.NDArray], how: str = "") -> Planted:
+def by_array(name: str, meaning: str, function: Callable[[npt.NDArray], npt.NDArray], how: str = "") -> PlantedLeak:
     """Plant a function of the returns of each symbol as an array, 0 for the first."""
 
     def compute(world: World) -> pl.DataFrame:
@@ -79,7 +79,7 @@ def by_array(name: str, meaning: str, function: Callable[[npt.NDArray], npt.NDAr
             told.append(own.select(*KEY).with_columns(pl.Series(name, function(returns), dtype=pl.Float64)))
         return pl.concat(told)
 
-    return Planted(name, meaning, compute, how)
+    return PlantedLeak(name, meaning, compute, how)
 
 
 def _target(world: World) -> pl.DataFrame:
@@ -131,7 +131,7 @@ def _regression_on_everything(returns: npt.NDArray) -> npt.NDArray:
 _ON_A_JUMP = pl.when(RETURN.abs() > 2 / 3 * JUMP).then(RETURN.shift(-1)).otherwise(RETURN)
 _ON_WEDNESDAYS = pl.when(pl.col("event_time").dt.weekday() == WEDNESDAY).then(RETURN.shift(-1)).otherwise(RETURN)
 
-LEAKS: tuple[Planted, ...] = (
+LEAKS: tuple[PlantedLeak, ...] = (
     by_symbol("tomorrow", "the return of the next bar: shift(-1)", RETURN.shift(-1), "replayed"),
     by_symbol("centred_window", "a mean over two bars on either side", RETURN.rolling_mean(5, center=True), "replayed"),
     by_symbol("filled_backwards", "gaps filled with the next known value", NOW_AND_THEN.backward_fill(), "replayed"),
@@ -146,13 +146,13 @@ LEAKS: tuple[Planted, ...] = (
     ),
     by_symbol("ranked_over_everything", "rank in the whole sample", RETURN.rank() / pl.len(), "replayed"),
     by_array("fitted_on_everything", "a regression fitted on the whole sample", _regression_on_everything, "replayed"),
-    Planted("target_in_features", "the label among the features", _target, "replayed"),
+    PlantedLeak("target_in_features", "the label among the features", _target, "replayed"),
     by_symbol("on_a_rare_event", "tomorrow's return, but only on a jump", _ON_A_JUMP, "replayed"),
     by_symbol("on_one_weekday", "tomorrow's return, but only on Wednesdays", _ON_WEDNESDAYS, "replayed"),
-    Planted(
+    PlantedLeak(
         "revised_macro", "a figure of the economy before its release, as revised later", _revised_macro, "replayed"
     ),
-    Planted("index_of_tomorrow", "the index's next return", _index_of_tomorrow, "replayed"),
+    PlantedLeak("index_of_tomorrow", "the index's next return", _index_of_tomorrow, "replayed"),
     by_symbol(
         "smoothed_from_both_ends",
         "an exponential mean run backwards",
@@ -161,10 +161,12 @@ LEAKS: tuple[Planted, ...] = (
     ),
     by_array("low_pass_over_everything", "a Fourier filter over the whole sample", _low_pass, "replayed"),
     by_symbol("counts_what_is_to_come", "bars left until the last", (pl.len() - NUMBER).cast(pl.Float64), "replayed"),
-    Planted("survivors_only", "only the symbols that still trade at the end", _survivors, "replayed", is_alone=True),
+    PlantedLeak(
+        "survivors_only", "only the symbols that still trade at the end", _survivors, "replayed", is_alone=True
+    ),
     by_symbol("adjusted_price_level", "the logarithm of the adjusted close", CLOSE.log(), "rescaled"),
     by_symbol("adjustment_factor", "adjusted over unadjusted close", CLOSE / pl.col("close_unadjusted"), "rescaled"),
-    Planted("early_known_time", "a restated bar under its old known time", _early_known, "restated", is_alone=True),
+    PlantedLeak("early_known_time", "a restated bar under its old known time", _early_known, "restated", is_alone=True),
     by_symbol(
         "warm_up_too_short",
         f"a 200-bar exponential mean declared to need {BARELY}",

@@ -23,7 +23,7 @@ SAID = {
 
 
 @dataclass(frozen=True)
-class Checked:
+class LeakCheck:
     """What was checked of one subject, and what was found.
 
     Parameters
@@ -60,7 +60,7 @@ class Checked:
         return not self.leaks
 
 
-def as_values(checked: Iterable[Checked]) -> list[dict[str, Any]]:
+def as_values(checked: Iterable[LeakCheck]) -> list[dict[str, Any]]:
     """Return one plain dict per column, for JSON and for metadata; times as ISO text."""
     rows = []
     for subject in checked:
@@ -93,7 +93,7 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def as_table(checked: Iterable[Checked], title: str) -> "Table":
+def as_table(checked: Iterable[LeakCheck], title: str) -> "Table":
     """Return a table with a line per subject, and below it one per leaking column with its first offending row."""
     from rich.table import Table
 

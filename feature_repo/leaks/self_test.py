@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from feature_repo.leaks.comparing import ROW
 from feature_repo.leaks.lookalikes import LOOKALIKES
-from feature_repo.leaks.planted import LEAKS, Planted, as_subject
-from feature_repo.leaks.report import Checked
-from feature_repo.leaks.subject import REPLAYED, Subject, check
+from feature_repo.leaks.planted import LEAKS, PlantedLeak, as_subject
+from feature_repo.leaks.report import LeakCheck
+from feature_repo.leaks.subject import REPLAYED, LeakSubject, check
 from feature_repo.leaks.world import trial_world
 
 
@@ -29,7 +29,7 @@ class SelfTest:
     missed: tuple[str, ...]
     flagged: tuple[str, ...]
     passed_over: tuple[str, ...]
-    checked: tuple[Checked, ...]
+    checked: tuple[LeakCheck, ...]
 
     @property
     def passed(self) -> bool:
@@ -51,7 +51,7 @@ class SelfTest:
 
 
 def self_test(
-    leaks: Sequence[Planted] = LEAKS, clean: Sequence[Planted] = LOOKALIKES, *, sessions: int = REPLAYED
+    leaks: Sequence[PlantedLeak] = LEAKS, clean: Sequence[PlantedLeak] = LOOKALIKES, *, sessions: int = REPLAYED
 ) -> SelfTest:
     """Check every planted leak and every look-alike, over so many sessions, as any other computation is checked."""
     world = trial_world(sessions)
@@ -71,7 +71,7 @@ def self_test(
     )
 
 
-def _subjects(planted: Sequence[Planted]) -> Iterator[Subject]:
+def _subjects(planted: Sequence[PlantedLeak]) -> Iterator[LeakSubject]:
     """One subject for all that can share a frame, and one for each that cannot."""
     together = [one for one in planted if not one.is_alone]
     if together:

@@ -11,8 +11,8 @@ import polars as pl
 from feature_repo.catalog import GROUPS
 from feature_repo.leaks import checker
 from feature_repo.leaks.comparing import Closeness, Leak, differences
-from feature_repo.leaks.report import Checked
-from feature_repo.leaks.subject import Subject
+from feature_repo.leaks.report import LeakCheck
+from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, World
 from feature_repo.regimes.daily import compute_regimes
@@ -32,7 +32,7 @@ STORED = Closeness(relative=4e-9, floor=1e-3)
 """A stored value may be a table's tolerance away from what is computed now, and that from what is computed at once."""
 
 
-def stored_subject(table: str) -> tuple[Subject, TableSpec]:
+def stored_subject(table: str) -> tuple[LeakSubject, TableSpec]:
     """Return what computes a table from bars, and its spec.
 
     Raises
@@ -48,7 +48,7 @@ def stored_subject(table: str) -> tuple[Subject, TableSpec]:
     return known[table]
 
 
-def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOLS) -> Checked:
+def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOLS) -> LeakCheck:
     """Check a table over a sample of the bars known at an instant, in a few seconds.
 
     The computation is given other futures, a restatement and a later split at a few of the newest sessions, and what
@@ -61,7 +61,7 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
 
     Returns
     -------
-    Checked
+    LeakCheck
         With no leak where the lake holds no bars yet.
     """
     started = time.perf_counter()
@@ -82,7 +82,7 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
         )
         leaks += _as_stored(lake, spec, subject, world, [*cuts, sessions[-1]], now)
     columns = tuple(column.name for column in spec.columns if column.name not in {*spec.key, "known_time"})
-    return Checked("stored", table, columns, bars.height, len(cuts), tuple(leaks), time.perf_counter() - started)
+    return LeakCheck("stored", table, columns, bars.height, len(cuts), tuple(leaks), time.perf_counter() - started)
 
 
 def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
@@ -94,7 +94,7 @@ def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
 
 
 def _as_stored(
-    lake: Lake, spec: TableSpec, subject: Subject, world: World, at: Sequence[datetime], now: datetime
+    lake: Lake, spec: TableSpec, subject: LeakSubject, world: World, at: Sequence[datetime], now: datetime
 ) -> list[Leak]:
     """Compare the rows stored for some instants with what the bars up to each of them give."""
     if not lake.exists(spec):

@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_repo.leaks import checker
 from feature_repo.leaks.comparing import Leak
-from feature_repo.leaks.report import Checked
+from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.world import World, trial_world
 
 Kind = Literal["feature", "label", "regime", "scaler", "split", "user", "planted", "clean"]
@@ -24,7 +24,7 @@ SHORT_HISTORY = 0.94
 
 
 @dataclass(frozen=True)
-class Subject:
+class LeakSubject:
     """One computation whose rows must follow from what was known when they claim to be.
 
     Parameters
@@ -56,7 +56,7 @@ class Subject:
     instants: Callable[[World], list[datetime]] | None = None
 
 
-def check(subject: Subject, world: World | None = None, *, replayed: int | None = None) -> Checked:
+def check(subject: LeakSubject, world: World | None = None, *, replayed: int | None = None) -> LeakCheck:
     """Replay a subject, give it other futures, restate and rescale its past, and begin its history later.
 
     Parameters
@@ -68,7 +68,7 @@ def check(subject: Subject, world: World | None = None, *, replayed: int | None 
 
     Returns
     -------
-    Checked
+    LeakCheck
         What was checked and every leak found.
     """
     started = time.perf_counter()
@@ -86,7 +86,7 @@ def check(subject: Subject, world: World | None = None, *, replayed: int | None 
         compute, world, cuts[-1], key=key, time=moment, full=full, levels=subject.levels
     )
     leaks += _since_warm_up(subject, world, full)
-    return Checked(
+    return LeakCheck(
         kind=subject.kind,
         name=subject.name,
         columns=tuple(name for name in full.columns if name not in {*subject.key, subject.time, "known_time"}),
@@ -97,6 +97,6 @@ def check(subject: Subject, world: World | None = None, *, replayed: int | None 
     )
 
 
-def _since_warm_up(subject: Subject, world: World, full: pl.DataFrame) -> list[Leak]:
+def _since_warm_up(subject: LeakSubject, world: World, full: pl.DataFrame) -> list[Leak]:
     cut = world.sessions[int(SHORT_HISTORY * len(world.sessions))]
     return checker.since_warm_up(subject.compute, world, cut, subject.warm_ups, key=subject.key, full=full)

@@ -6,7 +6,7 @@ import polars as pl
 
 from feature_repo.catalog import GROUPS
 from feature_repo.engines.panel import compute_group
-from feature_repo.leaks.subject import REPLAYED, Subject
+from feature_repo.leaks.subject import REPLAYED, LeakSubject
 from feature_repo.leaks.world import World
 from feature_repo.regimes.daily import compute_regimes
 from feature_repo.spec import FeatureGroup
@@ -19,14 +19,14 @@ TRAINING = 100
 """Sessions that the hidden Markov models of a trial market are fitted on; they end before its first cut."""
 
 
-def subjects() -> tuple[Subject, ...]:
+def subjects() -> tuple[LeakSubject, ...]:
     """Return every subject of this room; the rooms above add theirs."""
     return (*(group_subject(group) for group in GROUPS), label_subject(), regime_subject())
 
 
-def group_subject(group: FeatureGroup) -> Subject:
+def group_subject(group: FeatureGroup) -> LeakSubject:
     """Every feature of a group, its warm-up and whether it is free of the price level as declared."""
-    return Subject(
+    return LeakSubject(
         kind="feature",
         name=group.table.name,
         compute=partial(_features, group),
@@ -37,14 +37,14 @@ def group_subject(group: FeatureGroup) -> Subject:
     )
 
 
-def label_subject() -> Subject:
+def label_subject() -> LeakSubject:
     """The labels, which see the future: but no further than to their `known_time`."""
-    return Subject("label", LABELS.name, lambda world: compute_labels(world.bars), LABELS.key, time="known_time")
+    return LeakSubject("label", LABELS.name, lambda world: compute_labels(world.bars), LABELS.key, time="known_time")
 
 
-def regime_subject() -> Subject:
+def regime_subject() -> LeakSubject:
     """The regimes by rule and by hidden Markov models, these fitted on the first sessions of the trial market."""
-    return Subject("regime", REGIMES.name, _regimes, REGIMES.key, sessions=REPLAYED + 2 * TRAINING)
+    return LeakSubject("regime", REGIMES.name, _regimes, REGIMES.key, sessions=REPLAYED + 2 * TRAINING)
 
 
 def _features(group: FeatureGroup, world: World) -> pl.DataFrame:

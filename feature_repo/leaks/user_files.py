@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from feature_repo.leaks.subject import Subject
+from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.subjects import group_subject
 from feature_repo.leaks.world import World
 from feature_repo.spec import Feature, FeatureGroup
@@ -26,7 +26,7 @@ LEVELS = "PRICE_LEVELS"
 """Name in the file of the columns that are meant to be in units of price."""
 
 
-def subjects_of_file(path: Path) -> tuple[Subject, ...]:
+def subjects_of_file(path: Path) -> tuple[LeakSubject, ...]:
     """Import a file and return a subject for each of its functions, features and feature groups.
 
     Raises
@@ -78,7 +78,7 @@ def _groups(module: ModuleType) -> Iterator[FeatureGroup]:
         yield FeatureGroup("of_the_file", "single features of the file", single)
 
 
-def _function_subject(name: str, function: Callable[..., Any], levels: frozenset[str]) -> Subject:
+def _function_subject(name: str, function: Callable[..., Any], levels: frozenset[str]) -> LeakSubject:
     parameters = inspect.signature(function).parameters
     wants_releases = [*parameters][1:2] == ["releases"]
 
@@ -96,7 +96,7 @@ def _function_subject(name: str, function: Callable[..., Any], levels: frozenset
             ) from error
         return _as_frame(name, answer, bars)
 
-    return Subject("user", name, compute, levels=levels)
+    return LeakSubject("user", name, compute, levels=levels)
 
 
 def _as_frame(name: str, answer: object, bars: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.engines.panel import bar_columns, compute_group
-from feature_repo.materialize.recent_rows import BAR_TAIL, Place, Tail, ranges, tail_of
+from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
 from feature_repo.spec import Feature, FeatureGroup
 from lake.store import Lake
 from lake.store.look_back import KEY
@@ -76,13 +76,15 @@ def recompute(
         In the columns of the group's table. `known_time` is the latest among all bars of the symbol and of the index
         up to the row, those that were not read again included.
     """
-    place = Place.of(lake, read)
+    place = ReadPoint.of(lake, read)
     index = _read_index(place, market)
     known = _known_before(lake, first, read)
     by_reach = _by_reach(group)
-    widest = max(len(BAR_TAIL) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items()))
+    widest = max(
+        len(RECENT_BAR_COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items())
+    )
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
-        tail = tail_of(place, chunk, group.warm_up)
+        tail = recent_rows_of(place, chunk, group.warm_up)
         partly = pl.concat([_partly_unknown(tail, chunk, group), _standing_still(tail, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
         rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
@@ -107,7 +109,7 @@ def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
 
 
 def _compute_tails(
-    tail: Tail, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
+    tail: RecentRows, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
 ) -> pl.DataFrame:
     """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
     start, at, end = tail.span(first)
@@ -141,7 +143,7 @@ def compute_whole(
     lake: Lake, group: FeatureGroup, read: Seen, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
 ) -> Iterator[pl.DataFrame]:
     """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
-    index = _read_index(Place.of(lake, read), market)
+    index = _read_index(ReadPoint.of(lake, read), market)
     own = _known_bars(lake, read).filter(pl.col("symbol") != market)
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
@@ -152,7 +154,7 @@ def compute_whole(
         yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=market)
 
 
-def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+def _partly_unknown(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
     gaps = [name for name in bar_columns(group) if name not in KEY and tail.rows[name].null_count()]
     if not gaps:
@@ -163,7 +165,7 @@ def _partly_unknown(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.
     return nulls.filter(is_partly)["symbol"].cast(pl.String)
 
 
-def _standing_still(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+def _standing_still(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols whose price stood still for `STILL` bars among those that a recursion reads.
 
     A mean of gains and losses fades to nothing there but keeps their proportion, which only the whole history tells.
@@ -178,7 +180,7 @@ def _standing_still(tail: Tail, first: pl.DataFrame, group: FeatureGroup) -> pl.
 
 
 @lru_cache(maxsize=1)
-def _read_index(place: Place, market: str) -> pl.DataFrame:
+def _read_index(place: ReadPoint, market: str) -> pl.DataFrame:
     return newest_known(_known_bars(place.lake, place.read).filter(pl.col("symbol") == market).collect())
 
 

@@ -23,9 +23,9 @@ from lake.store.watermarks import Seen, new_rows
 from lake.tables import BARS
 from lake.universe import MARKET
 
-HELD_VALUES = 50_000_000
+CACHED_VALUES = 50_000_000
 """Most values that are held of one table: about 400 MB."""
-BAR_TAIL = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+RECENT_BAR_COLUMNS = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
 """Columns of bars that features read."""
 Rows = npt.NDArray[np.int64]
 SECONDS = 32
@@ -33,7 +33,7 @@ SECONDS = 32
 
 
 @dataclass(frozen=True)
-class Place:
+class ReadPoint:
     """Where rows were read: a table at a version and an instant, and the very commit file that the version is.
 
     A folder that was emptied and filled again has other commits under the same numbers.
@@ -46,7 +46,9 @@ class Place:
     commit: tuple[int, int] | None
 
     @classmethod
-    def of(cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = BAR_TAIL) -> "Place":
+    def of(
+        cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = RECENT_BAR_COLUMNS
+    ) -> "ReadPoint":
         """Describe what a run reads."""
         entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
         try:
@@ -62,7 +64,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Tail:
+class RecentRows:
     """Rows of some symbols, sorted by symbol and time.
 
     Parameters
@@ -80,7 +82,7 @@ class Tail:
     is_whole: npt.NDArray[np.bool_]
 
     @classmethod
-    def read(cls, place: Place, first: pl.DataFrame, count: int) -> "Tail":
+    def read(cls, place: ReadPoint, first: pl.DataFrame, count: int) -> "RecentRows":
         """Read the rows of each symbol from its instant on, and up to `count` before it."""
         read, names = place.read, place.columns
         rows = rows_around(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
@@ -117,7 +119,7 @@ class Tail:
         start, at, end = self.span(first)
         return self.rows.select(columns)[ranges(np.maximum(start, at - count), end)]
 
-    def followed_by(self, fresh: pl.DataFrame, keep: int) -> "Tail | None":
+    def followed_by(self, fresh: pl.DataFrame, keep: int) -> "RecentRows | None":
         """Return the tail with further rows, `keep` per symbol; None if they are anything else than further rows."""
         fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
@@ -133,21 +135,21 @@ class Tail:
         upto = np.cumsum(counts)
         kept = order[ranges(upto - np.minimum(counts, keep), upto)]
         rows = pl.concat([self.rows, added])[kept]
-        return Tail(self.symbols, rows, self.is_whole & (counts <= keep))
+        return RecentRows(self.symbols, rows, self.is_whole & (counts <= keep))
 
 
 @dataclass(frozen=True)
-class _Held:
-    place: Place
+class _CacheEntry:
+    place: ReadPoint
     count: int
-    tail: Tail
+    tail: RecentRows
 
 
-_held: dict[tuple[Path, str, tuple[str, ...]], _Held] = {}
+_cached_rows: dict[tuple[Path, str, tuple[str, ...]], _CacheEntry] = {}
 """Tails of one lake at most, each by what it is held for."""
 
 
-def tail_of(place: Place, first: pl.DataFrame, count: int) -> Tail:
+def recent_rows_of(place: ReadPoint, first: pl.DataFrame, count: int) -> RecentRows:
     """Return the rows of each symbol from its instant on and at least `count` before it, from memory if they are there.
 
     Parameters
@@ -157,21 +159,21 @@ def tail_of(place: Place, first: pl.DataFrame, count: int) -> Tail:
     first
         ``symbol, first``: the instant of each symbol.
     """
-    for slot in [slot for slot in _held if slot[0] != place.lake.root]:
-        del _held[slot]
-    held = _held.pop(place.slot, None)
+    for slot in [slot for slot in _cached_rows if slot[0] != place.lake.root]:
+        del _cached_rows[slot]
+    held = _cached_rows.pop(place.slot, None)
     tail = None if held is None else _carried(held, place, count)
     if tail is None or not tail.covers(first, count):
-        tail = Tail.read(place, first, count)
-    if place.commit is not None and tail.rows.height * tail.rows.width <= HELD_VALUES:
-        _held[place.slot] = _Held(place, max(count, held.count if held else 0), tail)
+        tail = RecentRows.read(place, first, count)
+    if place.commit is not None and tail.rows.height * tail.rows.width <= CACHED_VALUES:
+        _cached_rows[place.slot] = _CacheEntry(place, max(count, held.count if held else 0), tail)
     return tail
 
 
-def _carried(held: _Held, place: Place, count: int) -> Tail | None:
+def _carried(held: _CacheEntry, place: ReadPoint, count: int) -> RecentRows | None:
     """Return what is held as it stands at a place, or None where that is not sure."""
     then = held.place
-    if place.commit is None or Place.of(then.lake, then.read, then.table, then.columns).commit != then.commit:
+    if place.commit is None or ReadPoint.of(then.lake, then.read, then.table, then.columns).commit != then.commit:
         return None
     if then.read == place.read:
         return held.tail

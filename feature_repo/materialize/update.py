@@ -16,7 +16,7 @@ from feature_repo.engines import FeatureEngine, open_engine
 from feature_repo.engines.local import LocalEngine
 from feature_repo.engines.sessions import SparkOptions
 from feature_repo.materialize import incremental
-from feature_repo.materialize.recent_rows import Place, tail_of
+from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
 from feature_repo.regimes.daily import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
 from feature_repo.targets.labels import HORIZONS, compute_labels
@@ -82,7 +82,7 @@ def update_group(
     return step.run(compute)
 
 
-def update_group_where_set(
+def update_group_as_configured(
     configured: "Settings", lake: Lake, clock: Clock, group: FeatureGroup, years: Collection[int] = ()
 ) -> Report:
     """Bring a feature group up to the market's now on the engine that the settings name; see `update_group`."""
@@ -106,7 +106,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
             return [compute_labels(lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version))]
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
-        tail = tail_of(Place.of(lake, step.read[BARS.name]), first, max(HORIZONS))
+        tail = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
         return [compute_labels(tail.around(first, max(HORIZONS), [*KEY, "close"]).cast({"symbol": pl.String}))]
 
     return step.run(compute)
@@ -119,7 +119,7 @@ def update_regimes(lake: Lake, clock: Clock) -> Report:
     def compute(_: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         bars = lake.scan(BARS, version=step.read[BARS.name].version).filter(pl.col("known_time") <= step.now)
         models = lake.root / ".stamps" / "hidden_markov"
-        return [compute_regimes(newest_known(bars.select(*KEY, "close").collect()), remembered=models)]
+        return [compute_regimes(newest_known(bars.select(*KEY, "close").collect()), cache_folder=models)]
 
     return step.run(compute)
 
@@ -167,8 +167,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> 
     current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now, version=features.version))
     first = current.select("symbol", pl.col("event_time").alias("first"))
     names = (*KEY, *spec.features)
-    place = Place.of(lake, features, FEATURES_TECHNICAL, names)
-    tail = tail_of(place, first, spec.sessions - 1)
+    place = ReadPoint.of(lake, features, FEATURES_TECHNICAL, names)
+    tail = recent_rows_of(place, first, spec.sessions - 1)
     rows = tail.around(first, spec.sessions - 1, names)
     windows = build_windows(rows, spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now, version=read[BARS.name].version).select(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.online.calibration import HeldCalibration
+from feature_repo.online.calibration import OnlineCalibration
+from feature_repo.online.degradation import Degradation
 from feature_repo.online.generations import Generation
 from feature_repo.online.source import Source
 from feature_repo.targets.windows import FloatArray
@@ -21,8 +22,8 @@ class Served:
     ----------
     source
         ``redis``, or ``snapshot`` for the copy in memory that stands in for it.
-    reason
-        Why Redis did not answer; empty when it did.
+    degradation
+        Why Redis did not answer; None when it did.
     written_at
         Wall-clock time at which the values were materialised.
     read_at
@@ -34,7 +35,7 @@ class Served:
     """
 
     source: Source
-    reason: str
+    degradation: Degradation | None
     written_at: datetime
     read_at: datetime
     now: datetime
@@ -48,7 +49,12 @@ class Served:
     @property
     def is_degraded(self) -> bool:
         """Whether something else than Redis answered."""
-        return self.source != "redis"
+        return self.degradation is not None
+
+    @property
+    def reason(self) -> str:
+        """The degradation as a sentence for people; empty when Redis answered."""
+        return "" if self.degradation is None else str(self.degradation)
 
     @property
     def written_age(self) -> timedelta:
@@ -104,7 +110,7 @@ class OnlineBatch:
     weights: list[list[float]]
     confidence: list[float | None]
     regime: str | None
-    calibration: HeldCalibration | None
+    calibration: OnlineCalibration | None
     missing: list[str]
     known_time: list[datetime]
     expired: list[tuple[str, ...]]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 
-class Breaker:
+class CircuitBreaker:
     """Says who may try. Safe for threads.
 
     Parameters

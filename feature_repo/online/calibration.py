@@ -14,7 +14,7 @@ _read = CALIBRATION.layout.reader(COLUMNS)
 
 
 @dataclass(frozen=True)
-class HeldCalibration:
+class OnlineCalibration:
     """One entry per regime and horizon; every tuple has that length.
 
     Parameters
@@ -37,16 +37,16 @@ class HeldCalibration:
 
 
 @lru_cache(maxsize=8)
-def held_calibration(value: bytes) -> HeldCalibration:
+def held_calibration(value: bytes) -> OnlineCalibration:
     """Unpack a row of the view; the same bytes are unpacked once."""
     event_us = HEADER.unpack_from(value)[3]
     regimes, *numbers = _read(value)
-    return HeldCalibration(
+    return OnlineCalibration(
         EPOCH + timedelta(microseconds=event_us), tuple(regimes), *(tuple(part.tolist()) for part in numbers)
     )
 
 
-def calibration_in_force(rows: Sequence[bytes], now: datetime) -> HeldCalibration | None:
+def calibration_in_force(rows: Sequence[bytes], now: datetime) -> OnlineCalibration | None:
     """Return what the view holds; None where it holds nothing, or something that has outlived what it allows."""
     held = held_calibration(rows[0]) if rows else None
     return None if held is None or held.as_of < now - CALIBRATION.ttl else held

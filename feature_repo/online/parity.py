@@ -38,7 +38,7 @@ Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class ParityDifference:
     """What one feature of one view gets wrong.
 
     Parameters
@@ -83,7 +83,7 @@ class ParityReport:
     versions: dict[str, int]
     rows: dict[str, int]
     values: dict[str, int]
-    differences: tuple[Difference, ...]
+    differences: tuple[ParityDifference, ...]
 
     @property
     def is_equal(self) -> bool:
@@ -189,7 +189,7 @@ def _compare(
     assert filled.until is not None, "told by _filled"
     assert filled.versions is not None, "told by _filled"
     rows, values = {}, {}
-    differences: list[Difference] = []
+    differences: list[ParityDifference] = []
     for view in views:
         with readable(view.table):
             offline = newest_rows(lake, view, filled.until, filled.versions.get(view.table.name))
@@ -253,7 +253,9 @@ def _bits(values: list[Any], kind: str) -> list[Any]:
     return [list(value) if isinstance(value, (list, pl.Series)) else value for value in values]
 
 
-def _differences(view: OnlineView, names: Sequence[str], offline: Columns, online: Columns) -> Iterable[Difference]:
+def _differences(
+    view: OnlineView, names: Sequence[str], offline: Columns, online: Columns
+) -> Iterable[ParityDifference]:
     kinds = {EVENT: "us", KNOWN: "us"} | dict(view.layout.columns)
     for feature, kind in kinds.items():
         pairs = list(zip(names, offline[feature], online[feature], strict=True))
@@ -261,7 +263,7 @@ def _differences(view: OnlineView, names: Sequence[str], offline: Columns, onlin
         if wrong:
             missing = sum(held is None for _, _, held in wrong)
             extra = sum(said is None for _, said, _ in wrong)
-            yield Difference(
+            yield ParityDifference(
                 view.name,
                 feature,
                 mismatch=len(wrong) - missing - extra,

@@ -14,9 +14,9 @@ import numpy as np
 
 from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
 from feature_repo.online.calibration import calibration_in_force
-from feature_repo.online.repair import Notice
-from feature_repo.online.snapshot import Snapshot
-from feature_repo.online.source import Fetched, OnlineSource, Part
+from feature_repo.online.repair import StoreObserver
+from feature_repo.online.snapshot import OnlineSnapshot
+from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
 from feature_repo.online.views import CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.targets.windows import FORECAST_V1, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
@@ -56,14 +56,14 @@ class OnlineReader:
         settings: Settings,
         spec: WindowSpec = FORECAST_V1,
         *,
-        snapshot: Snapshot | None = None,
+        snapshot: OnlineSnapshot | None = None,
         clock: Clock | None = None,
-        notice: Notice | None = None,
+        notice: StoreObserver | None = None,
     ) -> None:
         self._spec = spec
         self._window = window_view(spec)
         self._clock = clock or ReplayClock(settings.home / "clock.json")
-        self._source = OnlineSource(settings, snapshot, notice)
+        self._source = PackedRowSource(settings, snapshot, notice)
         self._now, self._ask_clock_at = EPOCH, 0.0
         self._read_window = self._window.layout.reader(WINDOW_COLUMNS)
         self._read_strategy = STRATEGY.layout.reader(STRATEGY_COLUMNS)
@@ -79,11 +79,11 @@ class OnlineReader:
         settings: Settings,
         spec: WindowSpec = FORECAST_V1,
         clock: Clock | None = None,
-        notice: Notice | None = None,
+        notice: StoreObserver | None = None,
     ) -> "OnlineReader":
         """Return a reader whose snapshot is loaded and kept fresh by a thread; `close` ends it."""
         views = {view.name: view for view in (*VIEWS, window_view(spec))}
-        snapshot = Snapshot(settings, list(views.values()), clock).start()
+        snapshot = OnlineSnapshot(settings, list(views.values()), clock).start()
         return cls(settings, spec, snapshot=snapshot, clock=clock, notice=notice)
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class OnlineReader:
             served=served,
         )
 
-    def _usable(self, windows: Part) -> tuple[list[int], list[int], FloatArray]:
+    def _usable(self, windows: ViewPart) -> tuple[list[int], list[int], FloatArray]:
         """Of the windows of the size asked for: place among the symbols, place among the rows held, and numbers."""
         found = [n for n, value in enumerate(windows.values) if value is not None]
         stacked = self._window.layout.stacked("window", windows.held)
@@ -210,7 +210,7 @@ class OnlineReader:
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
         said, read_at = fetched.generation, SystemClock().now()
-        return Served(fetched.source, fetched.reason, _instant(said.number), read_at, self._now, said)
+        return Served(fetched.source, fetched.degradation, _instant(said.number), read_at, self._now, said)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from feature_repo.online.generations import Generation, generation_key, index_ke
 from feature_repo.online.packing import HEADER
 from feature_repo.online.redis_server import connect, redis_url
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import Loaded, Snapshot, recall
+from feature_repo.online.snapshot import LoadedSnapshot, OnlineSnapshot, read_last_generation
 from feature_repo.online.views import VIEWS, OnlineView
 from lake.settings import Settings
 
@@ -27,7 +27,7 @@ MOST_KEYS = 10_000
 AT_ONCE = 1_000
 
 
-class Notice(Protocol):
+class StoreObserver(Protocol):
     """Takes notice of what becomes of the online store, for the metrics."""
 
     def unverified(self, view: str, count: int) -> None:
@@ -37,7 +37,7 @@ class Notice(Protocol):
         """The store was filled again from the snapshot."""
 
 
-class Unnoticed:
+class NoObserver:
     """Takes no notice."""
 
     def unverified(self, view: str, count: int) -> None:
@@ -61,7 +61,7 @@ class Repairer:
         Told of each repair.
     """
 
-    def __init__(self, settings: Settings, snapshot: Snapshot, notice: Notice) -> None:
+    def __init__(self, settings: Settings, snapshot: OnlineSnapshot, notice: StoreObserver) -> None:
         self._settings, self._snapshot, self._notice = settings, snapshot, notice
         self._lock = threading.Lock()
         self._strange: set[str] = set()
@@ -121,7 +121,7 @@ class Repairer:
             logger.warning("the online store was repaired: generation %d was written again", loaded.said.number)
 
 
-def refill(client: Redis, key: OnlineKey, loaded: Loaded, strange: Collection[str] = ()) -> bool:
+def refill(client: Redis, key: OnlineKey, loaded: LoadedSnapshot, strange: Collection[str] = ()) -> bool:
     """Write everything that the snapshot holds, as the generation that it is of; say whether it was written.
 
     A server that holds a later generation is left alone, and so is one that gets another meanwhile.
@@ -186,9 +186,9 @@ def _asked(client: Redis, keys: Sequence[str]) -> list[bytes | None]:
     return list(found)
 
 
-def _is_last(loaded: Loaded, settings: Settings) -> bool:
+def _is_last(loaded: LoadedSnapshot, settings: Settings) -> bool:
     """Whether a snapshot has every view, as the last materialisation of its home put it into Redis."""
-    last = recall(settings)
+    last = read_last_generation(settings)
     if last is None or loaded.generation is None or loaded.generation.number != last.number:
         return False
     return {view.name for view in VIEWS} <= loaded.names.keys()

@@ -26,7 +26,7 @@ FIRST_LOAD_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSnapshot:
     """Packed and sealed rows, by the key they have in Redis, and what they were read from.
 
     Parameters
@@ -53,13 +53,13 @@ def generation_path(settings: Settings) -> Path:
     return settings.home / "online.json"
 
 
-def remember(settings: Settings, said: Generation) -> None:
+def write_last_generation(settings: Settings, said: Generation) -> None:
     """Keep what a materialisation said, for the snapshots of this and other processes."""
     text = json.dumps({"number": said.number, "until": said.until, "versions": said.versions}, default=str)
     write_durably(generation_path(settings), text)
 
 
-def recall(settings: Settings) -> Generation | None:
+def read_last_generation(settings: Settings) -> Generation | None:
     """What the last materialisation of this home said; None before the first, and where the file is damaged."""
     try:
         said = json.loads(generation_path(settings).read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def recall(settings: Settings) -> Generation | None:
         return None
 
 
-class Snapshot:
+class OnlineSnapshot:
     """Rows of some views as the last materialisation served them.
 
     They are read from the same table versions as known at the same instant, so an answer from here has the bytes that
@@ -88,7 +88,7 @@ class Snapshot:
     def __init__(self, settings: Settings, views: Sequence[OnlineView], clock: Clock | None = None) -> None:
         self._settings, self._views = settings, tuple(views)
         self._clock = clock or ReplayClock(settings.home / "clock.json")
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedSnapshot | None = None
         self._stamp: object = None
         self._tried, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -96,7 +96,7 @@ class Snapshot:
         """Why the last refresh failed; what was loaded before it stands."""
 
     @property
-    def loaded(self) -> Loaded | None:
+    def loaded(self) -> LoadedSnapshot | None:
         """What is in memory; None until the first load is done."""
         return self._loaded
 
@@ -105,7 +105,7 @@ class Snapshot:
         from lake.store import Lake
 
         lake = Lake(self._settings.tables)
-        said = recall(self._settings)
+        said = read_last_generation(self._settings)
         if said is None:
             return self._renew(lake, None)
         try:
@@ -113,7 +113,7 @@ class Snapshot:
         except Exception:  # noqa: BLE001 - the newest tables stand in until what was materialised can be read
             return self._renew(lake, None)
 
-    def start(self) -> "Snapshot":
+    def start(self) -> "OnlineSnapshot":
         """Load now and keep it fresh, both in a thread that ends with the process; return once it has tried to load."""
         self._thread = threading.Thread(target=self._run, name="online-snapshot", daemon=True)
         self._thread.start()
@@ -152,7 +152,7 @@ class Snapshot:
             [table for table in {v.table.name: v.table for v in self._views}.values() if lake.exists(table)]
         )
 
-    def _load(self, lake: "Lake", said: Generation | None, key: OnlineKey) -> Loaded:
+    def _load(self, lake: "Lake", said: Generation | None, key: OnlineKey) -> LoadedSnapshot:
         from feature_repo.online.rows import newest_rows
 
         versions = self._versions(lake) if said is None else said.versions or {}
@@ -168,4 +168,4 @@ class Snapshot:
             index = Index(names[view.name], instants(rows[EVENT]), instants(rows[KNOWN]))
             indexes[index_key(view.name)] = key.seal(index_key(view.name), index.to_bytes())
         layouts = {view.name: view.layout.fingerprint.hex() for view in self._views}
-        return Loaded(values, names, indexes, said, Generation(at, until, versions, layouts))
+        return LoadedSnapshot(values, names, indexes, said, Generation(at, until, versions, layouts))

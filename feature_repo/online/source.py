@@ -8,15 +8,16 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.deadlines import TimedClient, deadline
+from feature_repo.online.degradation import Degradation, DegradationKind
 from feature_repo.online.generations import Generation, generation_key, index_key, row_key
 from feature_repo.online.packing import Words
-from feature_repo.online.redis_server import Places, redis_url
-from feature_repo.online.repair import Notice, Repairer, Unnoticed
+from feature_repo.online.redis_server import ServerPaths, redis_url
+from feature_repo.online.repair import NoObserver, Repairer, StoreObserver
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import Loaded, Snapshot
-from feature_repo.online.verification import Asked, UnusableError, Values, Verification
+from feature_repo.online.snapshot import LoadedSnapshot, OnlineSnapshot
+from feature_repo.online.verification import UnusableError, Values, Verification, ViewRequests
 from feature_repo.online.views import OnlineView
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.settings import Settings
@@ -27,7 +28,7 @@ SYMBOLS_PER_DEADLINE = 500
 
 
 @dataclass(frozen=True)
-class Part:
+class ViewPart:
     """Packed rows of one view.
 
     Parameters
@@ -65,19 +66,27 @@ class Fetched:
         One per view asked for.
     source
         Who answered.
-    reason
-        Why Redis did not; empty when it did.
+    degradation
+        Why Redis did not; None when it did.
     generation
         What was said when these rows were written, or loaded by the snapshot.
     """
 
-    parts: list[Part]
+    parts: list[ViewPart]
     source: Source
-    reason: str
+    degradation: Degradation | None
     generation: Generation
 
 
-class OnlineSource:
+class UnreachableError(OnlineStoreError):
+    """Redis gave no answer within the deadline, or was not asked."""
+
+    def __init__(self, kind: DegradationKind, detail: str) -> None:
+        super().__init__(detail)
+        self.degradation = Degradation(kind, detail)
+
+
+class PackedRowSource:
     """Packed rows of the views. Safe for threads.
 
     Parameters
@@ -90,15 +99,17 @@ class OnlineSource:
         Told of values that do not verify, and of repairs.
     """
 
-    def __init__(self, settings: Settings, snapshot: Snapshot | None = None, notice: Notice | None = None) -> None:
-        self._settings, self._snapshot, self._notice = settings, snapshot, notice or Unnoticed()
+    def __init__(
+        self, settings: Settings, snapshot: OnlineSnapshot | None = None, notice: StoreObserver | None = None
+    ) -> None:
+        self._settings, self._snapshot, self._notice = settings, snapshot, notice or NoObserver()
         self._verification = Verification(lambda: OnlineKey.of(settings))
         self._repairer = Repairer(settings, snapshot, self._notice) if snapshot else None
         self._client = TimedClient(redis_url(settings), settings.online_timeout_ms / 1e3)
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._prefixes: dict[str, str] = {}
 
-    def fetch(self, asked: Asked) -> Fetched:
+    def fetch(self, asked: ViewRequests) -> Fetched:
         """Read the rows of entities of several views with one question to one source.
 
         Raises
@@ -121,8 +132,8 @@ class OnlineSource:
         except (UnusableError, OnlineStoreError) as problem:
             stand_in = self._stand_in(problem)
             kept = [None, *map(stand_in.values.get, keys[1:])]
-            return Fetched(self._parts(kept, keys, asked, None), "snapshot", str(problem), stand_in.said)
-        return Fetched(parts, "redis", "", said)
+            return Fetched(self._parts(kept, keys, asked, None), "snapshot", _degradation(problem), stand_in.said)
+        return Fetched(parts, "redis", None, said)
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""
@@ -146,7 +157,9 @@ class OnlineSource:
     def _ask(self, question: Any, size: int) -> Any:
         """Ask Redis, unless it has failed again and again just now."""
         if not self._breaker.may_try():
-            raise self._advice("has failed again and again and is left alone for a moment")
+            raise self._unreachable(
+                DegradationKind.LEFT_ALONE, "has failed again and again and is left alone for a moment"
+            )
         started = time.monotonic()
         try:
             with deadline(self._settings.online_timeout_ms / 1e3 * max(1.0, size / SYMBOLS_PER_DEADLINE)):
@@ -160,7 +173,9 @@ class OnlineSource:
         self._breaker.succeeded()
         return raw
 
-    def _parts(self, raw: Values, keys: Sequence[str], asked: Asked, loaded: Loaded | None) -> list[Part]:
+    def _parts(
+        self, raw: Values, keys: Sequence[str], asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> list[ViewPart]:
         """Part one flat answer by view, and refuse gaps that what is loaded does not have."""
         parts, at = [], 1
         for view, names in asked:
@@ -169,16 +184,18 @@ class OnlineSource:
             if loaded and len(held) < len(values):
                 gaps = [key for key, value in zip(keys[at:], values, strict=False) if value is None]
                 self._require_missing(view, gaps, loaded)
-            parts.append(Part(values, held, view.layout.words(held)))
+            parts.append(ViewPart(values, held, view.layout.words(held)))
             at += len(names)
         return parts
 
     @staticmethod
-    def _require_missing(view: OnlineView, keys: Sequence[str], loaded: Loaded) -> None:
+    def _require_missing(view: OnlineView, keys: Sequence[str], loaded: LoadedSnapshot) -> None:
         if any(key in loaded.values for key in keys):
-            raise UnusableError(f"Redis lacks a row of view '{view.name}' that the tables have")
+            raise UnusableError(
+                DegradationKind.UNUSABLE, f"Redis lacks a row of view '{view.name}' that the tables have"
+            )
 
-    def _stand_in(self, problem: Exception) -> Loaded:
+    def _stand_in(self, problem: Exception) -> LoadedSnapshot:
         """What the snapshot holds, or the problem if there is none to stand in; what Redis holds wrong is repaired."""
         if isinstance(problem, UnusableError):
             for view, count in problem.views.items():
@@ -195,23 +212,31 @@ class OnlineSource:
         state = self._snapshot.problem or "the snapshot of the tables is still loading"
         raise OnlineStoreError(f"{problem}, and nothing stands in for it: {state}. Ask again in a second.") from problem
 
-    def _refusal(self, problem: Exception, seconds: float) -> OnlineStoreError:
+    def _refusal(self, problem: Exception, seconds: float) -> "UnreachableError":
         limit, spent = self._settings.online_timeout_ms, f"{seconds * 1e3:.0f} ms"
         reason = str(problem).rstrip(".")
         if _is_of(problem, (ConnectionRefusedError, FileNotFoundError)):
-            what = f"refused the connection: no server runs there ({reason})"
+            kind, what = DegradationKind.REFUSED, f"refused the connection: no server runs there ({reason})"
         elif _is_of(problem, TimeoutError) or _is_of(problem, RedisTimeoutError):
-            what = f"did not answer within {limit} ms, given up after {spent}: {reason}"
+            kind, what = DegradationKind.TIMEOUT, f"did not answer within {limit} ms, given up after {spent}: {reason}"
         else:
-            what = f"failed after {spent}: {reason}"
-        return self._advice(what)
+            kind, what = DegradationKind.FAILED, f"failed after {spent}: {reason}"
+        return self._unreachable(kind, what)
 
-    def _advice(self, what: str) -> OnlineStoreError:
-        where = "REDIS_URL" if self._settings.redis_url else str(Places.of(self._settings).socket)
-        return OnlineStoreError(
+    def _unreachable(self, kind: DegradationKind, what: str) -> "UnreachableError":
+        where = "REDIS_URL" if self._settings.redis_url else str(ServerPaths.of(self._settings).socket)
+        return UnreachableError(
+            kind,
             f"The online store at {where} {what}. Start it with `make serve`, set REDIS_URL to a server that runs, or "
-            "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait."
+            "QUANTLAKE_ONLINE_TIMEOUT_MS to a longer wait.",
         )
+
+
+def _degradation(problem: UnusableError | OnlineStoreError) -> Degradation:
+    """Return why Redis did not answer; a key file that cannot be read leaves every answer unusable."""
+    if isinstance(problem, UnusableError | UnreachableError):
+        return problem.degradation
+    return Degradation(DegradationKind.UNUSABLE, str(problem))
 
 
 def _is_of(problem: BaseException | None, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from feature_repo.online.degradation import Degradation, DegradationKind
 from feature_repo.online.generations import Generation, Index, generation_key
 from feature_repo.online.packing import HEADER
 from feature_repo.online.seals import SEAL_BYTES, OnlineKey
-from feature_repo.online.snapshot import Loaded
+from feature_repo.online.snapshot import LoadedSnapshot
 from feature_repo.online.views import OnlineView
 
 Values = list[bytes | None]
-Asked = Sequence[tuple[OnlineView, Sequence[str]]]
+ViewRequests = Sequence[tuple[OnlineView, Sequence[str]]]
+UNVERIFIED, UNUSABLE = DegradationKind.UNVERIFIED, DegradationKind.UNUSABLE
 REMEMBERED_BYTES = 64 * 2**20
 """Of verified values that the snapshot does not hold anyway; what is more is verified at each read."""
 GENERATION_AT = 32
@@ -27,7 +29,9 @@ class UnusableError(Exception):
 
     Parameters
     ----------
-    reason
+    kind
+        What is wrong with it.
+    detail
         One sentence without a full stop.
     views
         How many values of each view did not verify.
@@ -35,8 +39,11 @@ class UnusableError(Exception):
         Keys in Redis of these values.
     """
 
-    def __init__(self, reason: str, views: dict[str, int] | None = None, keys: Sequence[str] = ()) -> None:
-        super().__init__(reason)
+    def __init__(
+        self, kind: DegradationKind, detail: str, views: dict[str, int] | None = None, keys: Sequence[str] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.degradation = Degradation(kind, detail)
         self.views, self.keys = views or {}, tuple(keys)
 
 
@@ -44,7 +51,7 @@ class UnusableError(Exception):
 class _Verified:
     """Values that were verified against one generation and one state of the snapshot."""
 
-    loaded: Loaded | None
+    loaded: LoadedSnapshot | None
     said: Generation
     values: dict[str, bytes]
     room: int = REMEMBERED_BYTES
@@ -68,7 +75,9 @@ class Verification:
     key: Callable[[], OnlineKey]
     _last: _Verified = field(default_factory=lambda: _Verified(None, Generation(0), {}))
 
-    def require(self, keys: Sequence[str], raw: Values, asked: Asked, loaded: Loaded | None) -> Generation:
+    def require(
+        self, keys: Sequence[str], raw: Values, asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> Generation:
         """Return the generation of an answer whose every value may be served.
 
         Parameters
@@ -90,19 +99,22 @@ class Verification:
             return last.said
         return self._verify(keys, raw, asked, loaded)
 
-    def require_index(self, name: str, raw: Values, view: OnlineView, loaded: Loaded | None) -> Index:
+    def require_index(self, name: str, raw: Values, view: OnlineView, loaded: LoadedSnapshot | None) -> Index:
         """Return the index of a view that may be served; `raw` is the generation and the index. Errors as `require`."""
         key = self.key()
         _generation(key, raw[0], loaded)
         content = key.content(name, raw[1])
         if content is None and raw[1] is not None:
-            raise UnusableError(f"Redis holds an index of view '{view.name}' that does not verify", {view.name: 1})
+            detail = f"Redis holds an index of view '{view.name}' that does not verify"
+            raise UnusableError(UNVERIFIED, detail, {view.name: 1})
         index = Index.from_bytes(content)
         if loaded is not None and not set(loaded.names.get(view.name, ())) <= set(index.names):
-            raise UnusableError(f"Redis lacks an entity of view '{view.name}' that the tables have")
+            raise UnusableError(UNUSABLE, f"Redis lacks an entity of view '{view.name}' that the tables have")
         return index
 
-    def _verify(self, keys: Sequence[str], raw: Values, asked: Asked, loaded: Loaded | None) -> Generation:
+    def _verify(
+        self, keys: Sequence[str], raw: Values, asked: ViewRequests, loaded: LoadedSnapshot | None
+    ) -> Generation:
         key = self.key()
         last = self._current(_generation(key, raw[0], loaded), raw[0], loaded)
         bad: list[str] = []
@@ -114,17 +126,18 @@ class Verification:
                     continue
                 if _is_current(key, name, value, view, last):
                     if not view.layout.accepts(value):
-                        raise UnusableError(f"Redis holds rows of view '{view.name}' in another layout")
+                        raise UnusableError(UNUSABLE, f"Redis holds rows of view '{view.name}' in another layout")
                     last.remember(name, value)
                 else:
                     bad.append(name)
                     views[view.name] = views.get(view.name, 0) + 1
             at += len(names)
         if bad:
-            raise UnusableError(f"Redis holds a value of view '{next(iter(views))}' that does not verify", views, bad)
+            detail = f"Redis holds a value of view '{next(iter(views))}' that does not verify"
+            raise UnusableError(UNVERIFIED, detail, views, bad)
         return last.said
 
-    def _current(self, said: Generation, raw: bytes | None, loaded: Loaded | None) -> _Verified:
+    def _current(self, said: Generation, raw: bytes | None, loaded: LoadedSnapshot | None) -> _Verified:
         """What is remembered of this generation and this state of the snapshot; anew where either is another."""
         last, name = self._last, generation_key()
         if last.loaded is loaded and last.values.get(name) == raw:
@@ -136,20 +149,21 @@ class Verification:
         return fresh
 
 
-def _generation(key: OnlineKey, raw: Any, loaded: Loaded | None) -> Generation:
+def _generation(key: OnlineKey, raw: Any, loaded: LoadedSnapshot | None) -> Generation:
     """Read a generation; refuse an empty server, another's words, and a server that came back from an old copy."""
     if raw is None:
-        raise UnusableError("Redis is empty: it has lost what was materialised, or nothing has been yet")
+        detail = "Redis is empty: it has lost what was materialised, or nothing has been yet"
+        raise UnusableError(DegradationKind.EMPTY, detail)
     content = key.content(generation_key(), raw)
     if content is None:
-        raise UnusableError("Redis holds a generation that does not verify", {"generation": 1})
+        raise UnusableError(UNVERIFIED, "Redis holds a generation that does not verify", {"generation": 1})
     said = _parsed(content)
     if loaded and loaded.generation and said.number < loaded.generation.number:
-        raise UnusableError("Redis has fallen back behind the last materialisation")
+        raise UnusableError(UNUSABLE, "Redis has fallen back behind the last materialisation")
     return said
 
 
-def _is_of(said: Generation, loaded: Loaded) -> bool:
+def _is_of(said: Generation, loaded: LoadedSnapshot) -> bool:
     """Whether the snapshot holds the rows of just this generation."""
     return loaded.generation is not None and loaded.generation.number == said.number
 

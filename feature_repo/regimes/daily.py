@@ -27,7 +27,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenStateModel:
     """One hidden Markov model of the market.
 
     Parameters
@@ -51,22 +51,22 @@ class Hidden:
     seen: str
 
 
-CORRELATION = Hidden(
+CORRELATION = HiddenStateModel(
     "hidden_correlation_state",
     "high_correlation_probability",
     ("low_correlation", "high_correlation"),
     "mean",
     "average_correlation",
 )
-HIDDEN: tuple[Hidden, ...] = (
-    Hidden(
+HIDDEN: tuple[HiddenStateModel, ...] = (
+    HiddenStateModel(
         "hidden_volatility_state",
         "high_volatility_probability",
         ("low_volatility", "high_volatility"),
         "variance",
         "daily_return",
     ),
-    Hidden("hidden_trend_state", "uptrend_probability", ("downtrend", "uptrend"), "mean", "drift"),
+    HiddenStateModel("hidden_trend_state", "uptrend_probability", ("downtrend", "uptrend"), "mean", "drift"),
     CORRELATION,
 )
 """The models beside the rules. What they see is a value of `feature_repo.compute.regime`."""
@@ -85,7 +85,7 @@ def compute_regimes(
     *,
     market: str = MARKET,
     training_sessions: int = TRAINING_SESSIONS,
-    remembered: Path | None = None,
+    cache_folder: Path | None = None,
 ) -> pl.DataFrame:
     """Compute the regime of the market at each close of the index, in the columns of `regimes`.
 
@@ -99,7 +99,7 @@ def compute_regimes(
         Clean bars as of one instant, one row per (symbol, event_time); symbols besides the index give the correlation.
     training_sessions
         Known values of each series that its model is fitted on.
-    remembered
+    cache_folder
         Folder of fitted parameters, so that the next process fits nothing while the training sessions stay the same.
     """
     index = bars.filter(pl.col("symbol") == market).sort("event_time")
@@ -114,7 +114,7 @@ def compute_regimes(
         (pl.col("volatility_state") + "_" + pl.col("trend_state")).alias("regime"), seen["average_correlation"]
     )
     for hidden in HIDDEN:
-        states = states.with_columns(*_hidden_columns(hidden, seen[hidden.seen], training_sessions, remembered))
+        states = states.with_columns(*_hidden_columns(hidden, seen[hidden.seen], training_sessions, cache_folder))
     states = states.with_columns(*_shift())
     return states.drop_nulls(["regime", "volatility", "trend_gap"]).select(REGIMES.names)
 
@@ -125,14 +125,16 @@ def _known_times(bars: pl.DataFrame) -> pl.DataFrame:
     return latest.with_columns(pl.col("known_time").cum_max())
 
 
-def _hidden_columns(hidden: Hidden, series: pl.Series, training: int, remembered: Path | None) -> list[pl.Series]:
+def _hidden_columns(
+    hidden: HiddenStateModel, series: pl.Series, training: int, cache_folder: Path | None
+) -> list[pl.Series]:
     """Name and probability at each session; null before the model is fitted and while nothing has been seen."""
     values = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     known = np.flatnonzero(np.isfinite(values))
     second = np.full(values.size, np.nan)
     if known.size >= training and np.ptp(values[known[:training]]) > 0:
         end = int(known[training - 1])
-        model = hidden_markov.fit(values[: end + 1], hidden.order, remembered=remembered)
+        model = hidden_markov.fit(values[: end + 1], hidden.order, cache_folder=cache_folder)
         second[end:] = model.filtered(values)[end:, 1]
     probability = pl.Series(hidden.probability, second).fill_nan(None)
     names = pl.select(

@@ -93,7 +93,9 @@ class HiddenMarkov:
         return np.where(np.isnan(series)[:, None], 0.0, -0.5 * (np.log(2 * pi * variance) + distance))
 
 
-def fit(training: Series, order: Order = "variance", *, seed: int = 7, remembered: Path | None = None) -> HiddenMarkov:
+def fit(
+    training: Series, order: Order = "variance", *, seed: int = 7, cache_folder: Path | None = None
+) -> HiddenMarkov:
     """Fit a model with two states to a series, the best of several seeded starts.
 
     Parameters
@@ -103,7 +105,7 @@ def fit(training: Series, order: Order = "variance", *, seed: int = 7, remembere
         before and after it are fitted as two.
     order
         What ascends from the first state to the last, so that a state keeps its name whatever the seed.
-    remembered
+    cache_folder
         Folder of parameters by what they were fitted on; a series fitted before is not fitted again.
 
     Raises
@@ -119,7 +121,7 @@ def fit(training: Series, order: Order = "variance", *, seed: int = 7, remembere
         )
     mean, spread = known.mean(), known.std()
     standard = np.round((training - mean) / spread, DIGITS)
-    model = _recalled(standard, order, seed, remembered)
+    model = _recalled(standard, order, seed, cache_folder)
     return HiddenMarkov(
         model.start,
         model.transition,
@@ -155,7 +157,7 @@ def _from_json(content: bytes) -> HiddenMarkov:
 
 @lru_cache(maxsize=32)
 def _fit_standard(standard: bytes, order: Order, seed: int) -> HiddenMarkov:
-    """Fit a standardised series, given as the bytes of its numbers so that a fit can be remembered."""
+    """Fit a standardised series, given as the bytes of its numbers so that a fit can be cached."""
     series = np.frombuffer(standard)
     pieces = [piece for piece in _pieces(series) if piece.size]
     values, lengths = np.concatenate(pieces)[:, None], [piece.size for piece in pieces]

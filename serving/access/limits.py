@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.redis_server import credentials_of, redis_url
 from lake.settings import Settings
 from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken
@@ -102,7 +102,7 @@ class Limiter:
 
     def __init__(self, settings: Settings) -> None:
         self._url, self._seconds = redis_url(settings), settings.limit_timeout_ms / 1e3
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._ledger = Ledger(settings)
         self._missed: dict[str, dict[int, float]] = defaultdict(dict)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import RedisError
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.deadlines import TimedClient, deadline
 from feature_repo.online.generations import PROJECT
 from feature_repo.online.redis_server import connect, redis_url
@@ -105,7 +105,7 @@ class LatestForecasts:
         self.lake = Lake(configured.tables)
         self._timeout = configured.online_timeout_ms / 1e3
         self._reader = TimedClient(redis_url(configured), self._timeout)
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._pending: dict[Key, bytes] = {}
         self._seen: dict[Key, int] = {}
         self._strange: dict[str, bytes] = {}

@@ -16,7 +16,7 @@ from serving.forecasts.blend import sign_probability
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from feature_repo.online.calibration import HeldCalibration
+    from feature_repo.online.calibration import OnlineCalibration
 
 COVERAGE_TARGET = 0.8
 """Share of outcomes that fall within p10..p90 of a calibrated forecast, in the long run."""
@@ -51,7 +51,7 @@ class Calibration:
     sessions: tuple[float, ...]
 
     @classmethod
-    def of(cls, held: "HeldCalibration | None", regime: str) -> "Calibration | None":
+    def of(cls, held: "OnlineCalibration | None", regime: str) -> "Calibration | None":
         """Take from the online store what is for a regime; None where nothing is."""
         return None if held is None else _of(held, regime)
 
@@ -142,7 +142,7 @@ def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> "NDA
 
 
 @lru_cache(maxsize=64)
-def _of(held: "HeldCalibration", regime: str) -> Calibration | None:
+def _of(held: "OnlineCalibration", regime: str) -> Calibration | None:
     mine = [place for place, name in enumerate(held.regimes) if name == regime]
     if not mine:
         return None

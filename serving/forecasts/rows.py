@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from feature_repo.online.answers import Served
+    from feature_repo.online.degradation import Degradation
     from feature_repo.targets.windows import FloatArray
     from serving.forecasts.corrections import Calibration
 
@@ -31,6 +32,6 @@ class Row:
     confidence: float
     known_time: "datetime"
     served: "Served"
-    degraded: str = ""
+    degraded: "Degradation | None" = None
     calibration: "Calibration | None" = None
     packed: tuple[bytes, bytes] = (b"", b"")

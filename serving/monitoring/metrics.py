@@ -24,6 +24,7 @@ from serving.processes.folders import metrics_folder
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
+    from feature_repo.online.degradation import Degradation
     from lake.settings import Settings
     from serving.monitoring.stopwatch import Stopwatch
 
@@ -39,15 +40,6 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 FAST = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 WHOLE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 512, 5_000)
-REASONS = {
-    "refused the connection": "refused",
-    "did not answer": "timeout",
-    "failed after": "failed",
-    "left alone": "left_alone",
-    "Redis is empty": "empty",
-    "does not verify": "unverified",
-}
-"""What the online store's reasons are counted under; the texts name ports and times."""
 
 
 @dataclass(frozen=True)
@@ -332,13 +324,13 @@ def count_logged(rows: Iterable[Mapping[str, Any]]) -> None:
         _forecast_counter(*labels).inc(number)
 
 
-def count_degraded(reason: str, rows: int) -> None:
-    """Count forecasts that the copy in memory stood in for, by the reason that the online store gives."""
-    DEGRADED.labels(next((short for said, short in REASONS.items() if said in reason), "unusable")).inc(rows)
+def count_degraded(degradation: "Degradation", rows: int) -> None:
+    """Count forecasts that the copy in memory stood in for, by kind of degradation of the online store."""
+    DEGRADED.labels(degradation.kind.value).inc(rows)
 
 
 class OnlineNotice:
-    """Counts what readers of the online store notice, see `feature_repo.online.repair.Notice`."""
+    """Counts what readers of the online store notice, see `feature_repo.online.repair.StoreObserver`."""
 
     def unverified(self, view: str, count: int) -> None:
         """Count values that did not verify."""

@@ -59,7 +59,7 @@ def compose(
             age_sessions=age,
             is_stale=age > 0,
             is_degraded=bool(row.degraded),
-            degraded_because=row.degraded,
+            degraded_because="" if row.degraded is None else str(row.degraded),
         ),
     )
 

@@ -54,7 +54,7 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     confidence=confidence,
                     known_time=batch.known_time[i],
                     served=batch.served,
-                    degraded=batch.served.reason,
+                    degraded=batch.served.degradation,
                     calibration=calibration,
                     packed=batch.packed[i],
                 )

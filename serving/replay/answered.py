@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feature_repo.online.degradation import Degradation
 from serving.forecasts.blend import Member
 from serving.forecasts.corrections import Calibration
 from serving.forecasts.rows import Row
@@ -60,7 +61,7 @@ def compare_answer(work: "ReplayJob", *, is_same_code: bool) -> None:
         work.said.add(ReplayFinding("answer", case.forecast_id, said))
 
 
-def derive(work: "ReplayJob", because: str = "") -> "api.PredictAnswer":
+def derive(work: "ReplayJob", because: "Degradation | None" = None) -> "api.PredictAnswer":
     """Return the answer as it follows from the row and the receipt of a forecast.
 
     Parameters
@@ -99,11 +100,13 @@ def derive(work: "ReplayJob", because: str = "") -> "api.PredictAnswer":
     )
 
 
-def _because(sent: Any, *, is_degraded: bool) -> str:
-    """Why an answer is degraded, in its own words, which are written down nowhere else."""
+def _because(sent: Any, *, is_degraded: bool) -> Degradation | None:
+    """Why an answer is degraded: the sentence of the sent answer, which is written down nowhere else."""
+    if not is_degraded:
+        return None
     data = sent.get("data") if isinstance(sent, dict) else None
-    said = data.get("degraded_because") if isinstance(data, dict) else None
-    return (said if isinstance(said, str) and said else "Redis did not answer") if is_degraded else ""
+    detail = data.get("degraded_because") if isinstance(data, dict) else None
+    return Degradation.recorded(detail if isinstance(detail, str) and detail else "Redis did not answer")
 
 
 def _differences(

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online.calibration import HeldCalibration
+from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.targets.windows import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -161,9 +161,9 @@ def _compare_calibrations(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
             _blame(past, CALIBRATIONS, work, "the calibration in it is not the one that was applied")
 
 
-def _held(row: Mapping[str, Any]) -> HeldCalibration:
+def _held(row: Mapping[str, Any]) -> OnlineCalibration:
     lists = (tuple(row[name]) for name in ("regimes", "horizons", "lower", "upper", "trust", "sessions"))
-    return HeldCalibration(row["event_time"], *lists)
+    return OnlineCalibration(row["event_time"], *lists)
 
 
 def _forecast(works: Sequence[ReplayJob], shelf: "EngineCache") -> None:

@@ -14,7 +14,7 @@ from polars.testing import assert_series_equal
 from feature_repo.catalog import GROUPS, SPECS
 from feature_repo.compute import COLUMNS
 from feature_repo.compute.kernel import Bars, Kernel
-from feature_repo.compute.market import as_told
+from feature_repo.compute.market import as_given
 from feature_repo.compute.rolling import seeded_mean
 from feature_repo.document import features_page
 from feature_repo.engines.panel import compute_group
@@ -126,7 +126,7 @@ def values(group: Computed, feature: Feature, name: str = "calm", symbol: str = 
 @cache
 def inputs() -> dict[str, Bars]:
     """Every column that a kernel may read, as the kernels of AAA read it."""
-    told = [Feature(name, as_told, (name,), 1, unit="", formula="", meaning="") for name in COLUMNS]
+    told = [Feature(name, as_given, (name,), 1, unit="", formula="", meaning="") for name in COLUMNS]
     own = compute_group(market("calm"), told).filter(pl.col("symbol") == "AAA")
     return {name: own[name].fill_null(float("nan")).to_numpy(writable=True) for name in COLUMNS}
 

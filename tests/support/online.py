@@ -21,8 +21,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from feature_repo.online.answers import OnlineBatch
+from feature_repo.online.degradation import DegradationKind
 from feature_repo.online.reader import OnlineReader
-from feature_repo.online.redis_server import Places, connect
+from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.disk.durable import write_durably
@@ -72,6 +73,11 @@ def window_of(generation: int, n: int) -> np.ndarray:
     return window
 
 
+def kind_of(batch: OnlineBatch) -> DegradationKind | None:
+    """Kind of degradation of an answer; None where Redis gave it."""
+    return None if batch.served.degradation is None else batch.served.degradation.kind
+
+
 def what_is_wrong(batch: OnlineBatch, asked: list[str], generations: set[int]) -> str:
     """Why an answer is wrong; empty for one whose every value is of one generation and the symbol asked."""
     if batch.symbols != asked or batch.missing:
@@ -87,7 +93,7 @@ def what_is_wrong(batch: OnlineBatch, asked: list[str], generations: set[int]) -
     regime = f"low_volatility_{TRENDS[generation % 2]}"
     if set(batch.selected_strategy) != {f"strategy {generation}"} or batch.regime != regime:
         return f"windows of generation {generation} with {batch.selected_strategy} and {batch.regime}"
-    if (batch.source == "redis") != (batch.served.reason == ""):
+    if (batch.source == "redis") == batch.served.is_degraded:
         return f"answered by {batch.source} because '{batch.served.reason}'"
     return ""
 
@@ -102,7 +108,7 @@ class Proxy:
     """
 
     def __init__(self, settings: Settings) -> None:
-        places = Places.of(settings)
+        places = ServerPaths.of(settings)
         self._behind, self._over = str(places.socket), threading.Event()
         self._folder = Path(tempfile.mkdtemp())
         (self._folder / places.password.name).symlink_to(places.password)
@@ -217,7 +223,7 @@ class Load:
     generations: set[int]
     wrong: list[str] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=lambda: {"redis": 0, "snapshot": 0})
-    reasons: set[str] = field(default_factory=set)
+    kinds: set[DegradationKind] = field(default_factory=set)
     seconds: list[float] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -250,6 +256,7 @@ class Load:
                 return
             self.seconds.append(time.perf_counter() - began)
             self.answers[batch.source] += 1
-            self.reasons.add(batch.served.reason)
+            if (kind := kind_of(batch)) is not None:
+                self.kinds.add(kind)
             if wrong:
                 self.wrong.append(wrong)

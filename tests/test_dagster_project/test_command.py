@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.online.redis_server import Places
+from feature_repo.online.redis_server import ServerPaths
 from feature_repo.online.redis_server.process import peer_pid
 from lake.settings import Settings
 from lake.sources.generated import tiny_market
@@ -114,5 +114,5 @@ def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_pa
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
-    assert peer_pid(Places.of(Settings(home=tmp_path)).socket) is None
+    assert peer_pid(ServerPaths.of(Settings(home=tmp_path)).socket) is None
     assert not [pid for pid, environment in environments() if str(tmp_path) in environment]

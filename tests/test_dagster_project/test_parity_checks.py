@@ -8,7 +8,7 @@ import pytest
 from dagster_project.checks.parity import CHECK, feature_parity
 from dagster_project.resources import Platform
 from feature_repo.online import parity
-from feature_repo.online.parity import Difference, ParityReport
+from feature_repo.online.parity import ParityDifference, ParityReport
 from lake.clock import DEMO_START
 
 GOOD = ParityReport(DEMO_START, {"bars": 1}, {"technical": 2}, {"technical": 48}, ())
@@ -17,7 +17,7 @@ BAD = ParityReport(
     {"bars": 1},
     {"technical": 2},
     {"technical": 48},
-    (Difference("technical", "rsi_14", 1, 0, 0, ("AAA: 1.0 instead of 2.0",)),),
+    (ParityDifference("technical", "rsi_14", 1, 0, 0, ("AAA: 1.0 instead of 2.0",)),),
 )
 
 

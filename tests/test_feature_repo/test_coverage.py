@@ -13,7 +13,7 @@ from dagster_project.commands import leaks
 from dagster_project.commands.console import WIDTH
 from dagster_project.commands.features import app
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
-from feature_repo.coverage import Newest, check_kept, coverage, declaration, listing, newest_values
+from feature_repo.coverage import RecentValues, check_stored_tables, coverage, declaration, listing, newest_values
 from feature_repo.materialize.update import update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
@@ -56,9 +56,9 @@ def test_the_newest_values_are_the_last_sessions_of_each_symbol(made: Lake) -> N
 
 def test_a_sparkline_runs_from_the_least_to_the_greatest_and_leaves_a_gap_for_a_null() -> None:
     at = datetime(2012, 1, 3, tzinfo=UTC)
-    assert Newest("A", at, (0.0, None, 1.0, 0.5)).sparkline == "▁ █▅"
-    assert Newest("A", at, (2.0, 2.0)).sparkline == "▁▁"
-    assert Newest("A", at, (None,)).sparkline == " "
+    assert RecentValues("A", at, (0.0, None, 1.0, 0.5)).sparkline == "▁ █▅"
+    assert RecentValues("A", at, (2.0, 2.0)).sparkline == "▁▁"
+    assert RecentValues("A", at, (None,)).sparkline == " "
 
 
 @pytest.mark.parametrize("by", ["year", "symbol"])
@@ -77,7 +77,7 @@ def test_coverage_counts_what_is_known(made: Lake, by: str) -> None:
 
 
 def test_a_table_that_keeps_its_declaration_has_no_problem(made: Lake) -> None:
-    (kept,) = check_kept(made, DEMO_START)
+    (kept,) = check_stored_tables(made, DEMO_START)
     assert (kept.table, kept.problems, kept.last) == ("features_technical", (), DEMO_START)
     assert kept.rows == made.read(FEATURES_TECHNICAL).height
 
@@ -86,9 +86,9 @@ def test_a_value_out_of_its_bounds_is_counted(made: Lake) -> None:
     last = made.read(FEATURES_TECHNICAL).filter(pl.col("event_time") == DEMO_START)
     later = pl.col("known_time") + pl.duration(hours=1)
     made.merge(FEATURES_TECHNICAL, last.with_columns(later, pl.lit(101.0).alias("rsi_14")))
-    (kept,) = check_kept(made, datetime(2013, 1, 1, tzinfo=UTC))
+    (kept,) = check_stored_tables(made, datetime(2013, 1, 1, tzinfo=UTC))
     assert kept.problems == ("2 values of rsi_14 are out of bounds or not finite",)
-    (before,) = check_kept(made, DEMO_START)
+    (before,) = check_stored_tables(made, DEMO_START)
     assert before.problems == ()
 
 
@@ -100,13 +100,13 @@ def test_a_table_with_other_columns_than_declared_is_told_so(made: Lake, monkeyp
 
     other = replace(TECHNICAL, features=(*TECHNICAL.features[1:], replace(TECHNICAL.features[0], name="return_2d")))
     monkeypatch.setattr(module, "GROUPS", (other,))
-    (kept,) = check_kept(made, DEMO_START)
+    (kept,) = check_stored_tables(made, DEMO_START)
     assert kept.problems == ("column return_2d is not stored", "column return_1d is stored and not declared")
 
 
 def test_without_tables_the_next_step_is_named(lake: Lake) -> None:
     with pytest.raises(NotReadyError, match=r"No table of features is made yet .*make demo"):
-        check_kept(lake, DEMO_START)
+        check_stored_tables(lake, DEMO_START)
     with pytest.raises(NotReadyError, match=r"'features_technical' is not made yet"):
         newest_values(lake, "rsi_14", DEMO_START)
 
@@ -124,7 +124,7 @@ def test_a_word_that_is_like_no_feature_gets_no_suggestion() -> None:
     [
         lambda lake: newest_values(lake, "rsi_14", DEMO_START),
         lambda lake: coverage(lake, DEMO_START),
-        lambda lake: check_kept(lake, DEMO_START),
+        lambda lake: check_stored_tables(lake, DEMO_START),
     ],
     ids=["show", "coverage", "check"],
 )

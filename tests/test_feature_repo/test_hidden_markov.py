@@ -132,23 +132,23 @@ def test_a_gap_is_fitted_around_and_filtered_through() -> None:
 
 def test_a_fit_is_remembered_by_what_it_was_fitted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     series, _ = two_states(200, 6)
-    fitted = fit(series, remembered=tmp_path)
+    fitted = fit(series, cache_folder=tmp_path)
 
     def refuse(*_: object) -> HiddenMarkov:
         raise AssertionError("fitted again")
 
     monkeypatch.setattr(hidden_markov, "_fit_standard", refuse)
-    assert fit(series, remembered=tmp_path) == fitted
+    assert fit(series, cache_folder=tmp_path) == fitted
     with pytest.raises(AssertionError, match="fitted again"):
-        fit(series[1:], remembered=tmp_path)
+        fit(series[1:], cache_folder=tmp_path)
 
 
 def test_a_torn_memory_is_fitted_again(tmp_path: Path) -> None:
     series, _ = two_states(200, 6)
-    fitted = fit(series, remembered=tmp_path)
+    fitted = fit(series, cache_folder=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_text("{", encoding="utf-8")
-    assert fit(series, remembered=tmp_path) == fitted
+    assert fit(series, cache_folder=tmp_path) == fitted
 
 
 @pytest.mark.parametrize("series", [np.zeros(100), np.array([1.0, 2.0]), np.array([np.inf, 1.0, 2.0, 3.0, 4.0])])

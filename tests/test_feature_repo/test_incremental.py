@@ -182,12 +182,12 @@ def hold_on_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    def added(tail: recent_rows.Tail, fresh: pl.DataFrame, _: int) -> recent_rows.Tail:
+    def added(tail: recent_rows.RecentRows, fresh: pl.DataFrame, _: int) -> recent_rows.RecentRows:
         return replace(
             tail, rows=tail.rows.vstack(fresh.select(tail.rows.columns).cast(dict(tail.rows.schema)).head(0))
         )
 
-    monkeypatch.setattr(recent_rows.Tail, "followed_by", added)
+    monkeypatch.setattr(recent_rows.RecentRows, "followed_by", added)
 
 
 @pytest.mark.parametrize("mutate", [None, hold_on_to_what_was_read, add_without_looking])
@@ -211,15 +211,15 @@ def test_what_is_held_in_memory_is_what_is_stored(
 
 def test_bars_of_one_more_session_are_added_to_those_held(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
-    read = recent_rows.Tail.read.__func__  # type: ignore[attr-defined]
+    read = recent_rows.RecentRows.read.__func__  # type: ignore[attr-defined]
 
-    def counting(cls: type, place: recent_rows.Place, first: pl.DataFrame, count: int) -> recent_rows.Tail:
+    def counting(cls: type, place: recent_rows.ReadPoint, first: pl.DataFrame, count: int) -> recent_rows.RecentRows:
         reads.append(count)
-        tail: recent_rows.Tail = read(cls, place, first, count)
+        tail: recent_rows.RecentRows = read(cls, place, first, count)
         return tail
 
-    monkeypatch.setattr(recent_rows.Tail, "read", classmethod(counting))
-    recent_rows._held.clear()
+    monkeypatch.setattr(recent_rows.RecentRows, "read", classmethod(counting))
+    recent_rows._cached_rows.clear()
     restate(computed, "AAA", -4)
     for symbol in SYMBOLS[1:]:
         restate(computed, symbol, -3)

@@ -10,7 +10,7 @@ import pytest
 from feature_repo.catalog import GROUPS, TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
 from feature_repo.engines.panel import compute_technical
-from feature_repo.leaks import Subject, World, as_values, check, find_leaks, require_causal, subjects
+from feature_repo.leaks import LeakSubject, World, as_values, check, find_leaks, require_causal, subjects
 from feature_repo.leaks.checker import replay
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, rescaled, restated, trial_world
@@ -43,12 +43,12 @@ def consecutive(bars: pl.DataFrame, count: int = 6) -> list:
     return [sessions[40], sessions[len(sessions) // 2], *sessions[-count - 3 : -3].to_list()]
 
 
-def told(compute: Callable[[pl.DataFrame], pl.DataFrame], **options) -> Subject:
-    return Subject("user", "planted", lambda world: compute(world.bars), **options)
+def told(compute: Callable[[pl.DataFrame], pl.DataFrame], **options) -> LeakSubject:
+    return LeakSubject("user", "planted", lambda world: compute(world.bars), **options)
 
 
 @pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
-def test_nothing_that_is_registered_sees_the_future(subject: Subject) -> None:
+def test_nothing_that_is_registered_sees_the_future(subject: LeakSubject) -> None:
     checked = check(subject, replayed=FEW)
     assert checked.passed, checked.leaks[:3]
     assert checked.columns
@@ -57,7 +57,7 @@ def test_nothing_that_is_registered_sees_the_future(subject: Subject) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
-def test_nothing_that_is_registered_sees_the_future_in_a_replay_of_every_bar(subject: Subject) -> None:
+def test_nothing_that_is_registered_sees_the_future_in_a_replay_of_every_bar(subject: LeakSubject) -> None:
     checked = check(subject)
     assert checked.passed, checked.leaks[:3]
     assert checked.replayed == 400

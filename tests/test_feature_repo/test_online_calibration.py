@@ -6,7 +6,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from feature_repo.online.calibration import HeldCalibration, calibration_in_force
+from feature_repo.online.calibration import OnlineCalibration, calibration_in_force
 from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import running_redis
 from feature_repo.online.views import CALIBRATION
@@ -19,7 +19,7 @@ from lake.universe import MARKET
 from support.online import AT, DAY, SYMBOLS, store_generation
 
 UPTREND, DOWNTREND = "low_volatility_uptrend", "low_volatility_downtrend"
-HELD = HeldCalibration(
+HELD = OnlineCalibration(
     as_of=AT,
     regimes=(UPTREND, UPTREND, DOWNTREND, DOWNTREND),
     horizons=(1, 5, 1, 5),
@@ -39,7 +39,7 @@ def home(settings: Settings) -> Iterator[Settings]:
         yield home
 
 
-def row_of(held: HeldCalibration) -> pl.DataFrame:
+def row_of(held: OnlineCalibration) -> pl.DataFrame:
     lists = {name: list(getattr(held, name)) for name in CALIBRATIONS.names[3:]}
     row = {"market": MARKET, "event_time": held.as_of, "known_time": held.as_of, **lists}
     return pl.DataFrame([row], schema=CALIBRATIONS.schema)
@@ -55,7 +55,7 @@ def test_it_is_none_before_the_first_and_then_the_newest_to_the_last_bit(home: S
     materialize(lake, home, at)
     assert reader.read(SYMBOLS).calibration == HELD
     store_generation(lake, 1)
-    lake.merge(CALIBRATIONS, row_of(HeldCalibration(AT + DAY, *([()] * 6))))
+    lake.merge(CALIBRATIONS, row_of(OnlineCalibration(AT + DAY, *([()] * 6))))
     materialize(lake, home, at)
     assert reader.read(SYMBOLS).calibration == HELD, "what becomes known later is not served now"
 

@@ -11,19 +11,30 @@ import pytest
 from redis import Redis
 
 from feature_repo.online import repair, verification
+from feature_repo.online.degradation import DegradationKind
 from feature_repo.online.generations import Generation, generation_key, index_key, publish, read_generation, row_key
 from feature_repo.online.parity import compare_stores
 from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect
 from feature_repo.online.repair import is_whole, refill
 from feature_repo.online.seals import SEAL_BYTES, OnlineKey
-from feature_repo.online.snapshot import Snapshot, remember
+from feature_repo.online.snapshot import OnlineSnapshot, write_last_generation
 from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
-from support.online import AT, SYMBOLS, close_of, emptied, external_redis, store_generation, until, what_is_wrong
+from support.online import (
+    AT,
+    SYMBOLS,
+    close_of,
+    emptied,
+    external_redis,
+    kind_of,
+    store_generation,
+    until,
+    what_is_wrong,
+)
 
 CLOCK = FixedClock(close_of(1))
 ONE, OTHER = row_key(WINDOW.name, "S1"), row_key(WINDOW.name, "S2")
@@ -166,12 +177,12 @@ def filled(
 @pytest.fixture
 def store(filled: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     lake, settings, old, now = filled
-    remember(settings, Generation.from_bytes(now[generation_key()][:-SEAL_BYTES]))
+    write_last_generation(settings, Generation.from_bytes(now[generation_key()][:-SEAL_BYTES]))
     monkeypatch.setattr(repair, "REST_SECONDS", 0.01)
     with connect(url, 20.0) as redis:
         emptied(redis)
         redis.mset(now)
-        snapshot, noticed = Snapshot(settings, VIEWS, CLOCK), Noticed()
+        snapshot, noticed = OnlineSnapshot(settings, VIEWS, CLOCK), Noticed()
         snapshot.refresh()
         reader = OnlineReader(settings, snapshot=snapshot.start(), clock=CLOCK, notice=noticed)
         made = Store(lake, settings, redis, old, reader, noticed)
@@ -202,7 +213,7 @@ def test_a_value_that_is_not_what_was_stored_is_noticed_flagged_counted_and_mend
     batch = store.reader.read(SYMBOLS)
     assert what_is_wrong(batch, list(SYMBOLS), {1}) == ""
     assert batch.source == "snapshot"
-    assert "does not verify" in batch.served.reason
+    assert kind_of(batch) is DegradationKind.UNVERIFIED
     assert set(store.noticed.views) <= {WINDOW.name, STRATEGY.name, REGIME.name}
     assert store.noticed.views.total() >= 1
     require_mended(store)
@@ -214,7 +225,7 @@ def test_what_is_lost_or_brought_back_is_noticed_flagged_and_mended(store: Store
     batch = store.reader.read(SYMBOLS)
     assert what_is_wrong(batch, list(SYMBOLS), {1}) == ""
     assert batch.source == "snapshot"
-    assert batch.served.reason.startswith("Redis ")
+    assert kind_of(batch) in {DegradationKind.EMPTY, DegradationKind.UNVERIFIED, DegradationKind.UNUSABLE}
     require_mended(store)
 
 

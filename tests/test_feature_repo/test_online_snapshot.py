@@ -8,11 +8,12 @@ import pytest
 
 from feature_repo import retrieval
 from feature_repo.online import rows
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
+from feature_repo.online.degradation import DegradationKind
 from feature_repo.online.generations import Generation
 from feature_repo.online.reader import OnlineReader
-from feature_repo.online.redis_server import Places
-from feature_repo.online.snapshot import Loaded, Snapshot, remember
+from feature_repo.online.redis_server import ServerPaths
+from feature_repo.online.snapshot import LoadedSnapshot, OnlineSnapshot, write_last_generation
 from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.retrieval import online
 from feature_repo.targets.windows import FORECAST_V1
@@ -20,7 +21,7 @@ from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 from lake.store import Lake
-from support.online import AT, SYMBOLS, close_of, store_generation, what_is_wrong
+from support.online import AT, SYMBOLS, close_of, kind_of, store_generation, what_is_wrong
 
 CLOCK = FixedClock(close_of(3))
 
@@ -36,13 +37,13 @@ def materialized(lake: Lake, settings: Settings) -> Generation:
     """Say what a materialisation of everything there is would have said."""
     tables = {view.table.name: view.table for view in VIEWS if lake.exists(view.table)}
     said = Generation(5, AT, lake.versions(list(tables.values())))
-    remember(settings, said)
+    write_last_generation(settings, said)
     return said
 
 
 def test_without_a_materialisation_the_snapshot_is_what_is_known_now(market: Lake, settings: Settings) -> None:
     store_generation(market, 1)
-    snapshot = Snapshot(settings, VIEWS, FixedClock(close_of(0)))
+    snapshot = OnlineSnapshot(settings, VIEWS, FixedClock(close_of(0)))
     snapshot.refresh()
     reader = OnlineReader(settings, snapshot=snapshot, clock=CLOCK)
     batch = reader.read(SYMBOLS)
@@ -57,7 +58,7 @@ def test_an_answer_from_the_snapshot_says_which_table_versions_it_was_read_from(
     market: Lake, settings: Settings
 ) -> None:
     newest = market.versions([view.table for view in VIEWS if market.exists(view.table)])
-    snapshot = Snapshot(settings, VIEWS, FixedClock(close_of(0)))
+    snapshot = OnlineSnapshot(settings, VIEWS, FixedClock(close_of(0)))
     snapshot.refresh()
     served = OnlineReader(settings, snapshot=snapshot, clock=CLOCK).read(SYMBOLS).served
     assert (served.versions, served.generation.until) == (newest, close_of(0))
@@ -70,8 +71,8 @@ def test_an_answer_from_the_snapshot_says_which_table_versions_it_was_read_from(
 
 
 def test_a_snapshot_whose_versions_are_gone_takes_the_newest(market: Lake, settings: Settings) -> None:
-    remember(settings, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
-    snapshot = Snapshot(settings, [WINDOW], CLOCK)
+    write_last_generation(settings, Generation(5, AT, {view.table.name: 99 for view in VIEWS}))
+    snapshot = OnlineSnapshot(settings, [WINDOW], CLOCK)
     assert snapshot.refresh()
     assert snapshot.loaded.generation is None
     assert snapshot.loaded.names == {WINDOW.name: sorted(SYMBOLS)}
@@ -91,7 +92,7 @@ def test_a_snapshot_that_could_not_be_loaded_is_tried_again(
         return honest(*arguments)
 
     monkeypatch.setattr(rows, "newest_rows", failing)
-    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    snapshot = OnlineSnapshot(settings, VIEWS, CLOCK)
     assert snapshot.refresh()
     assert snapshot.loaded.generation is None, "the newest tables stand in"
     assert snapshot.refresh()
@@ -103,16 +104,16 @@ def test_a_snapshot_that_could_not_be_loaded_is_tried_again(
 def test_a_snapshot_that_is_renewed_while_it_stands_in_answers(market: Lake, settings: Settings, looks: int) -> None:
     """What it held a moment ago and what it holds now differ by a row; neither is an error of the caller's."""
     materialized(market, settings)
-    snapshot = Snapshot(settings, VIEWS, CLOCK)
+    snapshot = OnlineSnapshot(settings, VIEWS, CLOCK)
     snapshot.refresh()
     whole = snapshot.loaded
     lacking = dataclasses.replace(whole, values={k: v for k, v in whole.values.items() if not k.endswith(":S3")})
 
-    class Renewed(Snapshot):
+    class Renewed(OnlineSnapshot):
         seen = 0
 
         @property
-        def loaded(self) -> Loaded:
+        def loaded(self) -> LoadedSnapshot:
             self.seen += 1
             return lacking if self.seen <= looks else whole
 
@@ -126,14 +127,14 @@ def test_the_first_read_without_a_server_is_answered_and_says_that_it_refused(ma
     materialized(market, settings)
     batch = online(SYMBOLS, settings=settings)
     assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
-    assert f"{Places.of(settings).socket} refused the connection: no server runs there" in batch.served.reason
-    assert "did not answer within" not in batch.served.reason
+    assert f"{ServerPaths.of(settings).socket} refused the connection: no server runs there" in batch.served.reason
+    assert kind_of(batch) is DegradationKind.REFUSED
     retrieval._reader(settings, FORECAST_V1).close()
 
 
 def test_a_server_that_is_left_alone_is_not_said_to_be_slow(settings: Settings) -> None:
     reader = OnlineReader(settings, clock=CLOCK)
-    reader._source._breaker = Breaker(pause_seconds=60.0)
+    reader._source._breaker = CircuitBreaker(pause_seconds=60.0)
     for _ in range(3):
         with pytest.raises(OnlineStoreError, match=r"refused the connection.*make serve"):
             reader.read(["S0"])

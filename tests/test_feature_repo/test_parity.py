@@ -11,7 +11,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.materialize.update import update_regimes, update_technical, update_windows
 from feature_repo.online.generations import generation_key, row_key
 from feature_repo.online.packing import HEADER_FIELDS
-from feature_repo.online.parity import Difference, compare_stores, withdraw
+from feature_repo.online.parity import ParityDifference, compare_stores, withdraw
 from feature_repo.online.redis_server import connect, running_redis
 from feature_repo.online.seals import OnlineKey
 from feature_repo.online.views import REGIME, VIEWS, WINDOW, view_named
@@ -45,7 +45,7 @@ def tamper(server: Redis, settings: Settings, symbol: str, feature: str) -> None
     server.set(key, OnlineKey.of(settings).seal_row(key, bytes(value)))
 
 
-def differing(lake: Lake, settings: Settings) -> dict[tuple[str, str], Difference]:
+def differing(lake: Lake, settings: Settings) -> dict[tuple[str, str], ParityDifference]:
     return {(one.view, one.feature): one for one in compare_stores(lake, settings).differences}
 
 

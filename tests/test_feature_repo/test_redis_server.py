@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from feature_repo.online.redis_server import (
-    Places,
+    ServerPaths,
     connect,
     embedded_url,
     examine,
@@ -58,7 +58,7 @@ def test_it_runs_while_wanted_and_leaves_no_process_and_keeps_what_it_held(homes
     settings = Settings(home=homes / "home")
     for kept in (None, b"\x00\xff"):
         with running_redis(settings) as url, connect(url, 5.0) as client:
-            places = Places.of(settings)
+            places = ServerPaths.of(settings)
             assert client.get("kept") == kept
             client.set("kept", b"\x00\xff")
             pid = client.info("server")["process_id"]
@@ -113,7 +113,7 @@ def test_a_server_that_dies_is_started_again_for_its_users_with_what_it_had_save
         for number in (1, 2):
             client.set("saved", number)
             until(lambda: client.info("persistence")["rdb_changes_since_last_save"] == 0)
-            os.kill(peer_pid(Places.of(settings).socket), signal.SIGKILL)
+            os.kill(peer_pid(ServerPaths.of(settings).socket), signal.SIGKILL)
             until(lambda number=number: restarts(settings) == number)
             until(lambda: is_up(settings))
             assert client.get("saved") == str(number).encode()
@@ -125,7 +125,7 @@ def test_a_server_that_hangs_is_left_alone_by_its_users_and_ended_by_the_last(
 ) -> None:
     monkeypatch.setattr(process, "STOP_SECONDS", 1.0)
     with running_redis(settings):
-        pid = peer_pid(Places.of(settings).socket)
+        pid = peer_pid(ServerPaths.of(settings).socket)
         os.kill(pid, signal.SIGSTOP)
         assert restarts(settings) == 0
     until(lambda: not process.is_running(pid))
@@ -134,11 +134,11 @@ def test_a_server_that_hangs_is_left_alone_by_its_users_and_ended_by_the_last(
 def test_the_process_that_got_a_dead_servers_number_is_not_ended(settings: Settings) -> None:
     """The pid file is no proof: the signal goes to whoever listens on the socket, and to nobody else."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
-        Places.of(settings).folder.mkdir(parents=True)
-        Places.of(settings).pid.write_text(str(stranger.pid))
+        ServerPaths.of(settings).folder.mkdir(parents=True)
+        ServerPaths.of(settings).pid.write_text(str(stranger.pid))
         process.stop(settings)
         with running_redis(settings):
-            Places.of(settings).pid.write_text(str(stranger.pid))
+            ServerPaths.of(settings).pid.write_text(str(stranger.pid))
         assert stranger.poll() is None
         stranger.communicate(b"\n", timeout=60)
     assert not is_up(settings)
@@ -146,7 +146,7 @@ def test_the_process_that_got_a_dead_servers_number_is_not_ended(settings: Setti
 
 def test_a_lost_password_is_replaced_by_the_next_user(settings: Settings) -> None:
     with running_redis(settings):
-        Places.of(settings).password.write_text("another")
+        ServerPaths.of(settings).password.write_text("another")
         assert not is_up(settings)
         with running_redis(settings):
             assert is_up(settings)
@@ -161,14 +161,14 @@ def test_a_copied_home_has_a_server_of_its_own_and_a_moved_one_keeps_its_own(hom
         original.home.rename(moved.home)
         ignored = shutil.ignore_patterns("*.sock")
         shutil.copytree(moved.home, copy.home, ignore=ignored)
-        assert peer_pid(Places.of(moved).socket) == pid
-        assert peer_pid(Places.of(copy).socket) is None
+        assert peer_pid(ServerPaths.of(moved).socket) == pid
+        assert peer_pid(ServerPaths.of(copy).socket) is None
         with running_redis(copy) as url, connect(url, 5.0) as client:
             assert client.info("server")["process_id"] != pid
         assert is_up(moved)
         worker.kill()
     with running_redis(moved):
-        assert peer_pid(Places.of(moved).socket) == pid
+        assert peer_pid(ServerPaths.of(moved).socket) == pid
     assert not is_up(moved)
 
 
@@ -188,7 +188,7 @@ def damaged(raw: bytes) -> dict[str, bytes]:
 def test_a_damaged_snapshot_does_not_stop_the_start_and_is_named(
     settings: Settings, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     with running_redis(settings) as url, connect(url, 5.0) as client:
         client.mset({f"key {n}": os.urandom(100) for n in range(20)})
     assert examine(settings) == []

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
-from feature_repo.online.redis_server import Places, connect, embedded_url, examine, places, running_redis
+from feature_repo.online.redis_server import ServerPaths, connect, embedded_url, examine, paths, running_redis
 from feature_repo.online.redis_server.process import peer_pid
 from feature_repo.online.seals import OnlineKey, key_path
 from lake.errors import OnlineStoreError
@@ -61,7 +61,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def attacked(settings: Settings, uid: int) -> list[str]:
     """What a process of a user achieves with the socket and the files."""
-    found = Places.of(settings)
+    found = ServerPaths.of(settings)
     files = [found.password, found.config, found.snapshot, found.log, key_path(settings)]
     found.snapshot.touch(mode=0o600)
     arguments = [sys.executable, "-c", TRY, str(uid), str(found.socket), *map(str, files)]
@@ -74,21 +74,21 @@ def test_another_user_can_neither_connect_nor_read_anything(running: Settings) -
     assert {line.split()[1] for line in attacked(running, STRANGER)} == {"denied"}
     # The mutants: the same attack by its owner succeeds, and so does a stranger's where folder and modes are open.
     assert {line.split()[1] for line in attacked(running, 0)} == {"OPEN"}
-    found = Places.of(running)
+    found = ServerPaths.of(running)
     for path in (found.folder, found.socket.parent.parent, found.socket.parent, found.socket, found.password):
         path.chmod(0o777)
     assert {"connect OPEN", "read OPEN"} <= set(attacked(running, STRANGER))
 
 
 def test_it_listens_on_its_socket_and_on_nothing_else(running: Settings) -> None:
-    server = psutil.Process(peer_pid(Places.of(running).socket))
+    server = psutil.Process(peer_pid(ServerPaths.of(running).socket))
     listening = [one for one in server.net_connections("all") if one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)]
     assert {one.family for one in listening} == {socket.AF_UNIX}
-    assert {one.laddr for one in listening if one.laddr} == {str(Places.of(running).socket)}
+    assert {one.laddr for one in listening if one.laddr} == {str(ServerPaths.of(running).socket)}
 
 
 def test_folders_and_files_are_for_their_owner_alone(running: Settings) -> None:
-    found = Places.of(running)
+    found = ServerPaths.of(running)
     with connect(embedded_url(running), 5.0) as client:
         client.set("something", b"")
     assert stat.S_IMODE(found.folder.stat().st_mode) == 0o700
@@ -103,7 +103,7 @@ def test_folders_and_files_are_for_their_owner_alone(running: Settings) -> None:
 
 
 def test_the_password_is_in_its_file_alone(running: Settings) -> None:
-    found = Places.of(running)
+    found = ServerPaths.of(running)
     password = found.password.read_text()
     server = psutil.Process(peer_pid(found.socket))
     shown = [*server.cmdline(), *server.environ().values(), embedded_url(running)]
@@ -118,7 +118,7 @@ def test_the_password_is_in_its_file_alone(running: Settings) -> None:
 
 
 def test_without_the_password_nothing_is_answered(running: Settings) -> None:
-    path = str(Places.of(running).socket)
+    path = str(ServerPaths.of(running).socket)
     for password in (None, "guessed"):
         client = Redis(unix_socket_path=path, password=password, retry=Retry(NoBackoff(), 0))
         with client, pytest.raises((AuthenticationError, ResponseError), match=r"(?i)auth|password"):
@@ -147,9 +147,9 @@ def test_a_client_can_do_nothing_but_what_the_platform_needs(running: Settings) 
 
 @needs_root
 def test_a_folder_that_another_user_made_first_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "SHORT_FOLDER", tmp_path)
+    monkeypatch.setattr(paths, "SHORT_FOLDER", tmp_path)
     settings = Settings(home=tmp_path / ("n" * 120))
-    trap = places.short_folder()
+    trap = paths.short_folder()
     trap.mkdir()
     os.chown(trap, STRANGER, STRANGER)
     with (

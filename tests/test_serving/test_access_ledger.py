@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
 from serving.access import ledger as ledgers
@@ -77,7 +77,7 @@ async def under_load(settings, limiters, who, monkeypatch, seed, rounds=80):
     draws, pid, now, accepted = random.Random(seed), redis_pid(settings), time.time(), []
     oracle, counted = Counts(FREE), Counter()
     for one in limiters:
-        one._breaker = Breaker(pause_seconds=0.005)  # so that it often goes back and forth
+        one._breaker = CircuitBreaker(pause_seconds=0.005)  # so that it often goes back and forth
     for _ in range(rounds):
         now += draws.uniform(30, 400)
         monkeypatch.setattr("time.time", lambda at=now: at)

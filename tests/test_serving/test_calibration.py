@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from feature_repo.online.calibration import HeldCalibration
+from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.reader import OnlineReader
 from serving.deployment.champions import Champions
 from serving.forecast_log.log_reading import LogReader
@@ -25,7 +25,7 @@ AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 REGIME = "low_volatility_uptrend"
 IN_FORCE = Calibration(AT, REGIME, (1, 5), (0.5, 2.0), (1.5, 1.0), (0.25, 1.0), (250.0, 246.0))
 
-HELD = HeldCalibration(
+HELD = OnlineCalibration(
     as_of=AT,
     regimes=("high_volatility_downtrend", "high_volatility_downtrend", REGIME, REGIME),
     horizons=(1, 5, 1, 5),

@@ -15,7 +15,7 @@ import pytest
 
 from feature_repo.online.generations import row_key
 from feature_repo.online.reader import OnlineReader
-from feature_repo.online.redis_server import Places, connect, embedded_url, restarts, running_redis
+from feature_repo.online.redis_server import ServerPaths, connect, embedded_url, restarts, running_redis
 from feature_repo.online.views import WINDOW
 from feature_repo.retrieval import materialize
 from lake.settings import Settings
@@ -91,7 +91,7 @@ def fill(own, home):
 
 
 def redis_pid(own):
-    return int(Places.of(own).pid.read_text())
+    return int(ServerPaths.of(own).pid.read_text())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.leaks import Subject, World, check
+from feature_repo.leaks import LeakSubject, World, check
 from lake.errors import LookAheadError
 from training import leak_subjects
 from training.dataset import WindowSet
@@ -16,14 +16,14 @@ from training.splits import Split, champion_split
 
 
 @pytest.mark.parametrize("subject", training_subjects(), ids=lambda subject: subject.name)
-def test_split_and_scaler_see_nothing_later(subject: Subject) -> None:
+def test_split_and_scaler_see_nothing_later(subject: LeakSubject) -> None:
     checked = check(subject)
     assert checked.passed, checked.leaks[:2]
     assert checked.replayed == len(BOUNDARIES)
     assert checked.rows > 50
 
 
-def subject_of(kind: str) -> Subject:
+def subject_of(kind: str) -> LeakSubject:
     (subject,) = (subject for subject in training_subjects() if subject.kind == kind)
     return subject
 

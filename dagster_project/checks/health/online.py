@@ -8,10 +8,10 @@ from lake.settings import Settings
 
 def redis_files(configured: Settings) -> list[Finding]:
     """Look at the files of the embedded server, with its own checker for the snapshot, and at the key of the seals."""
-    from feature_repo.online.redis_server import Places, examine
+    from feature_repo.online.redis_server import ServerPaths, examine
     from feature_repo.online.seals import key_path
 
-    places = Places.of(configured)
+    places = ServerPaths.of(configured)
     meaning = "The embedded server moves it aside at its next start and is filled from the tables"
     named = {
         places.snapshot: ("damaged Redis snapshot", f". {meaning}", set_aside(places.snapshot)),
@@ -32,10 +32,10 @@ def redis_files(configured: Settings) -> list[Finding]:
 
 def generation(configured: Settings) -> list[Finding]:
     """Look at the note of what the online store holds."""
-    from feature_repo.online.snapshot import generation_path, recall
+    from feature_repo.online.snapshot import generation_path, read_last_generation
 
     path = generation_path(configured)
-    if not path.exists() or recall(configured) is not None:
+    if not path.exists() or read_last_generation(configured) is not None:
         return []
     meaning = "it cannot be read; the service answers from the newest tables instead"
     return [Finding("damaged note of the online store", path, meaning, set_aside(path))]

@@ -5,11 +5,11 @@ See `docs/adr/0011-embedded-online-server.md`.
 
 from feature_repo.online.redis_server.clients import connect, credentials_of
 from feature_repo.online.redis_server.examination import examine
-from feature_repo.online.redis_server.places import Places, embedded_url, redis_url
+from feature_repo.online.redis_server.paths import ServerPaths, embedded_url, redis_url
 from feature_repo.online.redis_server.running import restarts, running_redis
 
 __all__ = [
-    "Places",
+    "ServerPaths",
     "connect",
     "credentials_of",
     "embedded_url",

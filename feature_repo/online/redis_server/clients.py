@@ -9,7 +9,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
-from feature_repo.online.redis_server.places import PASSWORD_NAME, SOCKET_NAME
+from feature_repo.online.redis_server.paths import PASSWORD_NAME, SOCKET_NAME
 
 
 class PasswordFile(CredentialProvider):

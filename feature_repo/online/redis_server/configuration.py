@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from feature_repo.online.redis_server.places import Places
+from feature_repo.online.redis_server.paths import ServerPaths
 from lake.disk.durable import write_durably
 
 SAVE_AFTER = (60, 1)
@@ -26,14 +26,14 @@ Redis 7.0 refuses to start with a command that it does not know, e.g. ``client|s
 """
 
 
-def write_configuration(places: Places) -> None:
+def write_configuration(places: ServerPaths) -> None:
     """Write password and configuration anew, each readable for its owner alone."""
     password = secrets.token_urlsafe(32)
     write_durably(places.password, password, mode=0o600)
     write_durably(places.config, configuration(places, password), mode=0o600)
 
 
-def configuration(places: Places, password: str) -> str:
+def configuration(places: ServerPaths, password: str) -> str:
     """Return directives that Redis 7 and Valkey share. Of the password there is its SHA-256 alone."""
     digest = hashlib.sha256(password.encode()).hexdigest()
     allowed = " ".join(f"+{command}" for command in COMMANDS)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from feature_repo.online.redis_server.binary import server_binary
-from feature_repo.online.redis_server.places import Places
+from feature_repo.online.redis_server.paths import ServerPaths
 from feature_repo.online.redis_server.snapshot_file import what_is_wrong
 from feature_repo.online.seals import OnlineKey, key_path
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 
 
-class Finding(NamedTuple):
+class ServerFinding(NamedTuple):
     """One thing that is wrong.
 
     Parameters
@@ -32,31 +32,31 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[ServerFinding]:
     """Look at the files of the embedded server and at the key of the seals; nothing is started, made or changed.
 
     Returns
     -------
-    list of Finding
+    list of ServerFinding
         Empty where everything is whole and nobody else may read it.
     """
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     looked = [*_key(settings), *_privacy(places)]
     if settings.redis_url is None:
         looked += [*_snapshot(places), *_set_aside(places)]
     return looked
 
 
-def _key(settings: Settings) -> Iterator[Finding]:
+def _key(settings: Settings) -> Iterator[ServerFinding]:
     path = key_path(settings)
     if path.exists():
         try:
             OnlineKey.read(path)
         except OnlineStoreError as error:
-            yield Finding(path, str(error), "delete it and run `quantlake update`")
+            yield ServerFinding(path, str(error), "delete it and run `quantlake update`")
 
 
-def _privacy(places: Places) -> Iterator[Finding]:
+def _privacy(places: ServerPaths) -> Iterator[ServerFinding]:
     for path, expected in {
         places.folder: 0o700,
         places.socket.parent: 0o700,
@@ -70,25 +70,25 @@ def _privacy(places: Places) -> Iterator[Finding]:
         except OSError:
             continue
         if found.st_uid != os.geteuid():
-            yield Finding(path, f"it belongs to user {found.st_uid}", f"remove it, or chown it to {os.geteuid()}")
+            yield ServerFinding(path, f"it belongs to user {found.st_uid}", f"remove it, or chown it to {os.geteuid()}")
         elif mode := stat.S_IMODE(found.st_mode) & 0o077:
-            yield Finding(path, f"others may use it (mode has {mode:03o})", f"chmod {expected:o} {path}")
+            yield ServerFinding(path, f"others may use it (mode has {mode:03o})", f"chmod {expected:o} {path}")
 
 
-def _snapshot(places: Places) -> Iterator[Finding]:
+def _snapshot(places: ServerPaths) -> Iterator[ServerFinding]:
     if not places.snapshot.exists():
         return
     try:
         problem = what_is_wrong(places.snapshot, server_binary())
     except OnlineStoreError as error:
-        yield Finding(places.snapshot, f"it cannot be checked: {error}", "install a server, or set REDIS_URL")
+        yield ServerFinding(places.snapshot, f"it cannot be checked: {error}", "install a server, or set REDIS_URL")
         return
     if problem:
         remedy = "nothing needs to be done: the next start moves it aside and fills the store from the tables"
-        yield Finding(places.snapshot, problem, remedy)
+        yield ServerFinding(places.snapshot, problem, remedy)
 
 
-def _set_aside(places: Places) -> Iterator[Finding]:
+def _set_aside(places: ServerPaths) -> Iterator[ServerFinding]:
     if places.damaged.exists():
         what = "a damaged snapshot was found at a start and moved here"
-        yield Finding(places.damaged, what, f"the store was filled from the tables: rm {places.damaged}")
+        yield ServerFinding(places.damaged, what, f"the store was filled from the tables: rm {places.damaged}")

@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.online.redis_server.clients import connect
 from feature_repo.online.redis_server.configuration import write_configuration
-from feature_repo.online.redis_server.places import Places, embedded_url
+from feature_repo.online.redis_server.paths import ServerPaths, embedded_url
 from feature_repo.online.redis_server.snapshot_file import set_aside_if_damaged
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -54,7 +54,7 @@ def require_running(settings: Settings) -> bool:
     """
     if answers(settings):
         return False
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     places.make()
     if peer_pid(places.socket) is not None:
         if _comes_to(settings):
@@ -71,7 +71,7 @@ def stop(settings: Settings) -> None:
     The signal goes to the process at the other end of the socket, as the kernel names it: never to a process that has
     got the number in the pid file since.
     """
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     pid = peer_pid(places.socket)
     if pid is None:
         return
@@ -111,7 +111,7 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def _start(settings: Settings, places: Places) -> None:
+def _start(settings: Settings, places: ServerPaths) -> None:
     binary = server_binary()
     set_aside_if_damaged(binary, places)
     write_configuration(places)
@@ -131,7 +131,7 @@ def _start(settings: Settings, places: Places) -> None:
     )
 
 
-def _has_ended(places: Places) -> bool:
+def _has_ended(places: ServerPaths) -> bool:
     """Whether the process that wrote the pid file is gone."""
     try:
         pid = int(places.pid.read_text(encoding="ascii"))
@@ -173,7 +173,7 @@ def _within(seconds: float, is_so: Callable[[], bool]) -> bool:
     return True
 
 
-def _log_of(places: Places) -> str:
+def _log_of(places: ServerPaths) -> str:
     return places.log.read_text(encoding="utf-8", errors="replace") if places.log.exists() else ""
 
 

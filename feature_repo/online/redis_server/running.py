@@ -10,9 +10,9 @@ from filelock import FileLock
 from redis.exceptions import RedisError
 
 from feature_repo.online.redis_server.clients import connect
-from feature_repo.online.redis_server.keeper import Keeper
-from feature_repo.online.redis_server.places import Places, embedded_url
+from feature_repo.online.redis_server.paths import ServerPaths, embedded_url
 from feature_repo.online.redis_server.process import PROBE_SECONDS, START_SECONDS, STOP_SECONDS, require_running, stop
+from feature_repo.online.redis_server.supervisor import Supervisor
 from lake.disk.durable import write_durably
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -39,7 +39,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
         yield settings.redis_url
         return
     settings.redis.mkdir(parents=True, exist_ok=True, mode=0o700)
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     places.make()
     starting = FileLock(places.folder / "start.lock", timeout=START_SECONDS + STOP_SECONDS)
     # Users hold this file shared; the kernel lets go of it for a process that is killed.
@@ -48,7 +48,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
             require_running(settings)
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
-            with Keeper(places.socket, lambda: _bring_back(settings)):
+            with Supervisor(places.socket, lambda: _bring_back(settings)):
                 yield embedded_url(settings)
         finally:
             with starting:
@@ -59,13 +59,13 @@ def running_redis(settings: Settings) -> Iterator[str]:
 def restarts(settings: Settings) -> int:
     """How often the embedded server of this home was started again after it had died."""
     try:
-        return int(Places.of(settings).restarts.read_text(encoding="ascii"))
+        return int(ServerPaths.of(settings).restarts.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
 
 
 def _bring_back(settings: Settings) -> None:
-    places = Places.of(settings)
+    places = ServerPaths.of(settings)
     with FileLock(places.folder / "start.lock", timeout=START_SECONDS + STOP_SECONDS):
         if require_running(settings):
             write_durably(places.restarts, str(restarts(settings) + 1), mode=0o600)

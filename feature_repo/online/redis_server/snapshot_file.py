@@ -4,7 +4,7 @@ import logging
 import subprocess
 from pathlib import Path
 
-from feature_repo.online.redis_server.places import Places
+from feature_repo.online.redis_server.paths import ServerPaths
 
 logger = logging.getLogger("quantlake.online")
 
@@ -44,7 +44,7 @@ def what_is_wrong(snapshot: Path, binary: Path) -> str:
     return next((line for line in said if "error" in line.lower() or "wrong" in line.lower()), f"{said[-1:]}")
 
 
-def set_aside_if_damaged(binary: Path, places: Places) -> None:
+def set_aside_if_damaged(binary: Path, places: ServerPaths) -> None:
     """Move a snapshot away that the server would refuse to start with; the store is then filled from the tables."""
     if not places.snapshot.exists():
         return

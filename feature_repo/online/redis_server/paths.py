@@ -21,7 +21,7 @@ OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
-class Places:
+class ServerPaths:
     """Files of the embedded server of one home.
 
     Parameters
@@ -36,7 +36,7 @@ class Places:
     socket: Path
 
     @classmethod
-    def of(cls, settings: Settings) -> "Places":
+    def of(cls, settings: Settings) -> "ServerPaths":
         """Say where they are; nothing is made, but `folder` where the socket lies elsewhere and the home exists."""
         near = settings.redis / SOCKET_NAME
         if len(os.fsencode(near)) <= LONGEST_SOCKET:
@@ -115,7 +115,7 @@ def require_private(folder: Path) -> None:
 
 def embedded_url(settings: Settings) -> str:
     """Address of the embedded server of these settings, running or not; it holds no secret."""
-    return f"unix://{quote(str(Places.of(settings).socket))}?db=0"
+    return f"unix://{quote(str(ServerPaths.of(settings).socket))}?db=0"
 
 
 def redis_url(settings: Settings) -> str:
