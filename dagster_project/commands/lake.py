@@ -154,7 +154,7 @@ def vacuum(
         )
     specs = _specs(table)
     with taking_turn("lake vacuum"):
-        done = _vacuum(specs, timedelta(days=keep_days), is_trial=dry_run)
+        done = _vacuum(specs, timedelta(days=keep_days), dry_run=dry_run)
     changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
     if dry_run and not as_json:
         _say("Nothing is deleted; this is what would be.")
@@ -162,19 +162,19 @@ def vacuum(
     _reports(done if as_json else changed, nothing, as_json=as_json)
 
 
-def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, is_trial: bool) -> "list[Report]":
+def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, dry_run: bool) -> "list[Report]":
     """Clean the log of each table, then its files; the reports say what went."""
     from lake.care import maintenance
     from lake.settings import settings
     from serving.forecast_log.draining import drain
 
-    if not is_trial:
+    if not dry_run:
         drain(_lake(), settings())  # forecasts that wait in the log name versions too
     done = []
     for spec in specs:
-        log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=is_trial)
-        files = maintenance.vacuum(_lake(), spec, keep=keep, is_trial=is_trial)
-        done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
+        log = maintenance.clean_log(_lake(), spec, keep=keep, dry_run=dry_run)
+        files = maintenance.vacuum(_lake(), spec, keep=keep, dry_run=dry_run)
+        done.append(files.with_details(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
     return done
 
 

@@ -18,14 +18,14 @@ import polars as pl
 from feature_repo.compute import BAR_COLUMNS
 from lake.spec import INSTANT, TableSpec
 from lake.store import Lake
-from lake.store.look_back import KEY, rows_around
-from lake.store.watermarks import Seen, new_rows
+from lake.store.look_back import ROW_KEY, read_look_back
+from lake.store.watermarks import Watermark, new_rows
 from lake.tables import BARS
 from lake.universe import MARKET
 
 HELD_VALUES = 50_000_000
 """Most values that are held of one table: about 400 MB."""
-BAR_TAIL = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+BAR_TAIL = (*ROW_KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
 """Columns of bars that features read."""
 Rows = npt.NDArray[np.int64]
 SECONDS = 32
@@ -42,11 +42,11 @@ class Place:
     lake: Lake
     table: TableSpec
     columns: tuple[str, ...]
-    read: Seen
+    read: Watermark
     commit: tuple[int, int] | None
 
     @classmethod
-    def of(cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = BAR_TAIL) -> "Place":
+    def of(cls, lake: Lake, read: Watermark, table: TableSpec = BARS, columns: tuple[str, ...] = BAR_TAIL) -> "Place":
         """Describe what a run reads."""
         entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
         try:
@@ -83,7 +83,7 @@ class Tail:
     def read(cls, place: Place, first: pl.DataFrame, count: int) -> "Tail":
         """Read the rows of each symbol from its instant on, and up to `count` before it."""
         read, names = place.read, place.columns
-        rows = rows_around(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
+        rows = read_look_back(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
         symbols = rows["symbol"].unique().sort()
         tail = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
         start, at, _ = tail.span(first)
@@ -122,7 +122,9 @@ class Tail:
         fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
             return None
-        added = fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(KEY)
+        added = (
+            fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(ROW_KEY)
+        )
         keys = _keys(added)
         codes = keys >> SECONDS
         starts, ends = (np.searchsorted(self.keys, (np.arange(len(self.symbols)) + step) << SECONDS) for step in (0, 1))

@@ -12,7 +12,7 @@ import polars as pl
 from lake import calendars
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
-from lake.sources.base import Batch
+from lake.sources.base import BarBatch
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables import BARS, RAW_BARS
 from lake.universe import MARKET
@@ -113,7 +113,7 @@ class RowSource:
     rows: pl.DataFrame
     name: str = SOURCE
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the rows known in ``(after, until]``, numbered afresh."""
         is_due = pl.col("known_time") <= until
         due = self.rows.filter(is_due if after is None else is_due & (pl.col("known_time") > after))
@@ -123,7 +123,7 @@ class RowSource:
         numbered = due.with_columns(
             pl.lit(batch_id).alias("batch_id"), pl.lit(self.name).alias("source"), pl.int_range(pl.len()).alias("row")
         )
-        return Batch(batch_id, numbered)
+        return BarBatch(batch_id, numbered)
 
 
 @dataclass
@@ -156,7 +156,7 @@ class GeneratedMarket:
             raise ConfigError(f"The calendar holds {closes.height} sessions before {until}, {sessions} were asked for.")
         return cls(symbols, closes.height - sessions, seed)
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the raw rows of the sessions that closed in ``(after, until]``, the index's among them."""
         closes = calendars.closes()["event_time"]
         start = self.first if after is None else max(self.first, int((closes <= after).sum()))
@@ -165,7 +165,7 @@ class GeneratedMarket:
         bars = [self._bars(number, closes[number]) for number in numbers]
         rows = pl.concat(bars) if bars else BARS.empty()
         received = as_received(rows, batch_id=batch_id).with_columns(pl.lit(self.name).alias("source"))
-        return Batch(batch_id, received)
+        return BarBatch(batch_id, received)
 
     def _bars(self, number: int, close_time: datetime) -> pl.DataFrame:
         before, close = _levels(self.symbols, self.seed, self.first, number)

@@ -16,7 +16,7 @@ import polars as pl
 from lake import calendars
 from lake.clock import require_utc
 from lake.errors import SourceError
-from lake.sources.base import Batch
+from lake.sources.base import BarBatch
 from lake.tables import RAW_BARS
 from lake.universe import MARKET
 
@@ -104,13 +104,13 @@ class PackagedMarket:
 
     name = "packaged"
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``, every value as the text in its file."""
         start = require_utc(after) if after else datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
         end = min(require_utc(until), calendars.close_of(LAST))
         rows = _market().filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
-        return Batch(
+        return BarBatch(
             batch_id,
             rows.sort("known_time", "symbol")
             .with_row_index("row")

@@ -222,7 +222,7 @@ def test_a_run_killed_before_its_stamp_is_done_again(lake: Lake, monkeypatch: py
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(lake_ingest, "write_stamp", die)
+        patched.setattr(lake_ingest, "write_watermarks", die)
         deliver(lake, as_received(MARKET))
         with pytest.raises(KeyboardInterrupt):
             refine_to_lake(lake, ENDED)

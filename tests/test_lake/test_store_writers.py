@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 
 from lake import store
-from lake.disk import durable
+from lake.disk import locks
 from lake.errors import NotReadyError
 from lake.sources.generated import FACTS
 from lake.store import Lake, snapshots
-from lake.store.merge import find_news
+from lake.store.merge import new_or_restated
 
 WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)
@@ -77,14 +77,14 @@ def merged_in_between(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any) -> pl.DataFrame:
         if next(waiting, False):
             lake.merge(FACTS, known_to(1, 0))
-        return find_news(*arguments)
+        return new_or_restated(*arguments)
 
-    monkeypatch.setattr(store, "find_news", interrupted)
+    monkeypatch.setattr(store, "new_or_restated", interrupted)
     lake.merge(FACTS, known_to(1, 0))
 
 
 def test_no_writer_gets_between_reading_and_committing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.01)
     with pytest.raises(NotReadyError, match="Table 'facts' has been locked"):
         merged_in_between(lake, monkeypatch)
     assert lake.read(FACTS).is_empty()

@@ -17,11 +17,11 @@ OWNER_ONLY = 0o600
 SHA256 = r"^[0-9a-f]{64}$"
 
 
-class _Part(BaseModel):
+class _ManifestPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class File(_Part):
+class File(_ManifestPart):
     """One file of the home.
 
     Parameters
@@ -53,7 +53,7 @@ class File(_Part):
         return path
 
 
-class Manifest(_Part):
+class Manifest(_ManifestPart):
     """Everything about one backup.
 
     Parameters

@@ -39,7 +39,7 @@ MUTANTS = (
         "merge-counts-twice",
         "Merging the same rows again adds nothing.",
         "lake/store/delta.py",
-        "fresh = find_news(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)",
+        "fresh = new_or_restated(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)",
         "fresh = rows",
         ("tests/test_lake/test_store.py::test_merging_twice_equals_merging_once",),
     ),
