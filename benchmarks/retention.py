@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.report import Topic
-from lake.care.maintenance import maintain_tables
+from lake.care import maintain_tables
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS

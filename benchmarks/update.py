@@ -22,11 +22,9 @@ from feature_repo.online.redis_server import connect, redis_url, running_redis
 from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
-from lake.refine.bars import refine_bars
-from lake.sources.generated import GeneratedMarket
-from lake.store import Lake
-from lake.store.look_back import read_look_back
-from lake.store.watermarks import Watermark
+from lake.refine import refine_bars
+from lake.sources import GeneratedMarket
+from lake.store import Lake, Watermark, read_look_back
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
 
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6

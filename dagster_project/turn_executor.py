@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from lake.disk.locks import job_lock
+from lake.disk import job_lock
 from lake.settings import settings
 
 

@@ -26,7 +26,7 @@ from feature_repo.online.seals import OnlineKey
 from feature_repo.online.snapshot import remember
 from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec
-from lake.care.pins import set_pins
+from lake.care import set_pins
 from lake.clock import require_utc
 from lake.report import Report
 from lake.settings import Settings

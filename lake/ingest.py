@@ -11,15 +11,11 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
-from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import judge, parse, refine_bars
+from lake.refine import find_actions, judge, parse, refine_bars, restate, withdraw
 from lake.report import Report
-from lake.sources.base import BarSource
+from lake.sources import BarSource
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.store.look_back import ROW_KEY, read_look_back
-from lake.store.watermarks import Watermark, new_rows, read_watermarks, write_watermarks
-from lake.store.years import known_in
+from lake.store import ROW_KEY, Lake, Watermark, known_in, new_rows, read_look_back, read_watermarks, write_watermarks
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 
 REFINED = (BARS, ACTIONS, QUARANTINE)

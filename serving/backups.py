@@ -13,7 +13,7 @@ import polars as pl
 
 from feature_repo.catalog import SPECS
 from lake.care import backup as store
-from lake.care.doctor import examine
+from lake.care import examine
 from lake.errors import BackupError, ConfigError, QuantlakeError
 from lake.report import Report
 from lake.store import Lake

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.targets.windows import FORECAST_V1
-from lake.care.pins import pin
+from lake.care import pin
 from lake.clock import Clock
 from lake.errors import ModelError
 from lake.report import Report

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lake.care.pins import pin
+from lake.care import pin
 from lake.clock import FixedClock, ReplayClock
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
-from lake.store import Lake
-from lake.store.digests import digest_of_file
-from lake.store.digests import forget as forget_verified
+from lake.store import Lake, digest_of_file
+from lake.store import forget_verified_files as forget_verified
 from lake.tables import EVALUATIONS, LABELS
 from training.config import Experiment
 from training.dataset import WindowSet, build_window_set

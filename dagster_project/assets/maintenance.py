@@ -10,7 +10,7 @@ from dagster_project.resources import Platform
 def table_maintenance(platform: Platform) -> dg.MaterializeResult:
     """Small files joined, old log entries and unused files deleted; every version in use stays readable."""
     from feature_repo.catalog import SPECS
-    from lake.care.maintenance import maintain_tables
+    from lake.care import maintain_tables
     from serving.forecast_log.draining import drain
 
     drain(platform.lake, platform.settings)  # what waits in the log names versions too

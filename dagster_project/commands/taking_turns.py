@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
-from lake.disk.locks import job_lock
+from lake.disk import job_lock
 from lake.settings import settings
 
 

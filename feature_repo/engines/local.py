@@ -10,8 +10,7 @@ from feature_repo.engines.failures import explain
 from feature_repo.materialize.incremental import VALUES_AT_ONCE, compute_whole
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
-from lake.store import Lake
-from lake.store.watermarks import Watermark
+from lake.store import Lake, Watermark
 from lake.tables import BARS
 
 

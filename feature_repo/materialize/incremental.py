@@ -17,10 +17,7 @@ import polars as pl
 from feature_repo.engines.panel import bar_columns, compute_group
 from feature_repo.materialize.recent_rows import BAR_TAIL, Place, Tail, ranges, tail_of
 from feature_repo.spec import Feature, FeatureGroup
-from lake.store import Lake
-from lake.store.look_back import ROW_KEY
-from lake.store.merge import newest_known
-from lake.store.watermarks import Watermark
+from lake.store import ROW_KEY, Lake, Watermark, newest_known
 from lake.tables import BARS
 from lake.universe import MARKET
 

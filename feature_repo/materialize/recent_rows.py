@@ -17,9 +17,7 @@ import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
 from lake.spec import INSTANT, TableSpec
-from lake.store import Lake
-from lake.store.look_back import ROW_KEY, read_look_back
-from lake.store.watermarks import Watermark, new_rows
+from lake.store import ROW_KEY, Lake, Watermark, new_rows, read_look_back
 from lake.tables import BARS
 from lake.universe import MARKET
 

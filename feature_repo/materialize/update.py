@@ -25,12 +25,17 @@ from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.store.files import YEAR
-from lake.store.look_back import ROW_KEY
-from lake.store.merge import newest_known
-from lake.store.watermarks import Watermark, new_rows, read_watermarks, write_watermarks
-from lake.store.years import known_in
+from lake.store import (
+    ROW_KEY,
+    YEAR,
+    Lake,
+    Watermark,
+    known_in,
+    new_rows,
+    newest_known,
+    read_watermarks,
+    write_watermarks,
+)
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
 from lake.universe import MARKET
 

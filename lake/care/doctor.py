@@ -10,13 +10,11 @@ from typing import NamedTuple
 import polars as pl
 
 from lake.care.pins import InUse, pins_in_use
-from lake.disk.durable import flush, write_durably
+from lake.disk import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
 from lake.spec import TableSpec
-from lake.store import Lake, commits, delta_log, snapshots
+from lake.store import Lake, altered_files, commits, data_files, delta_log, named_digest, snapshots
 from lake.store.delta_log import DAMAGED
-from lake.store.digests import altered, named_digest
-from lake.store.files import data_files
 
 MAGIC = b"PAR1"
 UNREADABLE = {
@@ -217,7 +215,7 @@ def _examine_data(
     found = []
     folder = lake.path(spec)
     files = snapshots.read(folder, snapshots.opened(folder, version, even_gone=True)).files
-    changed = {path for path, _ in altered(files["path"], anew=True)} if is_deep else set[Path]()
+    changed = {path for path, _ in altered_files(files["path"], anew=True)} if is_deep else set[Path]()
     for number, (path, size, rows, first, last) in enumerate(
         files.select("path", "size_bytes", "rows", "first", "last").iter_rows()
     ):
@@ -319,7 +317,12 @@ def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataF
         if file in delta_log.added_files(folder, done):
             sources = delta_log.removed_files(folder, done)
             is_same = not any(action["add"]["dataChange"] for action in done if "add" in action)
-            if not is_same or not sources or any(_fault_of_parquet(source) for source in sources) or altered(sources):
+            if (
+                not is_same
+                or not sources
+                or any(_fault_of_parquet(source) for source in sources)
+                or altered_files(sources)
+            ):
                 return None
             return pl.read_parquet(sources, schema=spec.schema, glob=False, hive_partitioning=False)
     return None

@@ -12,12 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from lake.care.pins import pins_in_use, pins_lock
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.report import Report
 from lake.spec import TableSpec
-from lake.store import Lake, commits, delta_log, snapshots
-from lake.store.files import data_files
-from lake.store.merge import newest_known
+from lake.store import Lake, commits, data_files, delta_log, newest_known, snapshots
 
 KEEP = timedelta(days=30)
 """How long a version that nobody uses stays readable: longer than any reader holds one open."""

@@ -15,8 +15,7 @@ import polars as pl
 
 from lake.disk import file_lock, flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
-from lake.store import Lake, delta_log, snapshots
-from lake.store.snapshots import StoredTable
+from lake.store import Lake, StoredTable, delta_log, snapshots
 
 COLUMNS = ("feature_table_versions", "table_versions")
 """Columns, of whatever table, that hold the versions a row was made from, as JSON."""

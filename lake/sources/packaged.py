@@ -20,7 +20,7 @@ from lake.sources.base import BarBatch
 from lake.tables import RAW_BARS
 from lake.universe import MARKET
 
-FIRST, LAST = date(2000, 3, 1), date(2013, 3, 1)
+FIRST_DAY, LAST_DAY = date(2000, 3, 1), date(2013, 3, 1)
 PRICES = ("open", "high", "low", "close", "adj_close", "volume")
 
 
@@ -106,8 +106,8 @@ class PackagedMarket:
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``, every value as the text in its file."""
-        start = require_utc(after) if after else datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
-        end = min(require_utc(until), calendars.close_of(LAST))
+        start = require_utc(after) if after else datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+        end = min(require_utc(until), calendars.close_of(LAST_DAY))
         rows = _market().filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
         return BarBatch(
@@ -133,7 +133,7 @@ def _market() -> pl.DataFrame:
 def _stamped() -> Iterator[pl.DataFrame]:
     sessions = calendars.closes().with_columns(pl.col("session").cast(pl.String))
     for file in FILES:
-        rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST)), pl.lit(str(LAST))))
+        rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST_DAY)), pl.lit(str(LAST_DAY))))
         stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
         yield (
             stamped.with_columns(

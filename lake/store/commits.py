@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from lake.disk.durable import flush, write_durably
+from lake.disk import flush, write_durably
 from lake.errors import DamagedTableError
 from lake.store import delta_log
 from lake.store.digests import digest_of, digest_of_file

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.spec import TableSpec
 from lake.store.delta import Lake
 from lake.store.years import known_in

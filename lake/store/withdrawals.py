@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.spec import TableSpec
-from lake.tables.decisions import FORECAST_DECISIONS
+from lake.tables import FORECAST_DECISIONS
 
 if TYPE_CHECKING:
     from lake.store import Lake

@@ -17,8 +17,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
 from lake.report import Report
-from lake.store import Lake
-from lake.store.merge import newest_known
+from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
 from serving.receipts.seals import digest_of
 from serving.receipts.writing import batch_id, batch_receipt

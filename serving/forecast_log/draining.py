@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ConfigError, ConflictError
 from lake.report import Report
 from lake.spec import INSTANT, TableSpec

@@ -15,10 +15,10 @@ from feature_repo.materialize.update import update_regimes, update_technical, up
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake import calendars
-from lake.care.maintenance import maintain_tables
+from lake.care import maintain_tables
 from lake.clock import ReplayClock
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.sources.packaged import PackagedMarket
+from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import BARS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET

@@ -13,7 +13,7 @@ from dagster_project.commands.processes import executable
 HOLD = """
 import sys
 from pathlib import Path
-from lake.disk.locks import job_lock
+from lake.disk import job_lock
 with job_lock(Path(sys.argv[1]), "quantlake advance", print):
     print("at work", flush=True)
     sys.stdin.readline()

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from lake.care import backup
+from lake.care import backup, maintain_tables
 from lake.care.backup import creating
-from lake.care.maintenance import maintain_tables
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 

@@ -12,13 +12,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.care import maintenance, pins
-from lake.care.maintenance import clean_log, difference, history, vacuum
-from lake.care.pins import pin, pins_in_use, set_pins, unpin
+from lake.care import clean_log, difference, history, maintenance, pin, pins, pins_in_use, set_pins, unpin, vacuum
 from lake.errors import NotReadyError, TableNotFoundError
-from lake.sources.generated import FACTS
 from lake.spec import Column, TableSpec
 from lake.store import Lake, delta_log
+from support.facts import FACTS
 
 START = datetime(2020, 12, 1, 21, tzinfo=UTC)
 SAYINGS = TableSpec(

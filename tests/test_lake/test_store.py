@@ -17,11 +17,11 @@ from polars.testing import assert_frame_equal
 from lake.disk import locks
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
 from lake.settings import Settings
-from lake.sources.generated import FACTS, as_received, tiny_market
+from lake.sources import as_received, tiny_market
 from lake.spec import Column, TableSpec
-from lake.store import Lake, snapshots
-from lake.store.merge import new_or_restated
+from lake.store import Lake, new_or_restated, snapshots
 from lake.tables import BARS, RAW_BARS
+from support.facts import FACTS
 
 START = datetime(2020, 1, 6, 21, tzinfo=UTC)
 VERDICTS = TableSpec(

@@ -12,12 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lake import store
 from lake.disk import locks
 from lake.errors import NotReadyError
-from lake.sources.generated import FACTS
-from lake.store import Lake, snapshots
-from lake.store.merge import new_or_restated
+from lake.store import Lake, delta, new_or_restated, snapshots
+from support.facts import FACTS
 
 WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)
@@ -25,7 +23,7 @@ PROCESS = """
 import importlib.util, sys
 from datetime import timedelta
 from pathlib import Path
-from lake import maintenance
+from lake.care import maintenance
 from lake.store import Lake
 
 described = importlib.util.spec_from_file_location("described", sys.argv[1])
@@ -57,7 +55,9 @@ def all_known(writers: int, merges: int) -> pl.DataFrame:
 
 
 def start(lake: Lake, part: str, rounds: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PROCESS, __file__, str(lake.root), part, str(rounds)])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, __file__, str(lake.root), part, str(rounds)], cwd=Path(__file__).parents[1]
+    )
 
 
 def test_six_writers_beside_compaction_and_vacuum_lose_nothing_and_double_nothing(lake: Lake) -> None:
@@ -79,7 +79,7 @@ def merged_in_between(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
             lake.merge(FACTS, known_to(1, 0))
         return new_or_restated(*arguments)
 
-    monkeypatch.setattr(store, "new_or_restated", interrupted)
+    monkeypatch.setattr(delta, "new_or_restated", interrupted)
     lake.merge(FACTS, known_to(1, 0))
 
 
@@ -95,7 +95,7 @@ def test_without_the_lock_the_row_would_be_there_twice(lake: Lake, monkeypatch: 
     def open_to_all(*_: object) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(store, "alone", open_to_all)
+    monkeypatch.setattr(delta, "file_lock", open_to_all)
     stored: list[pl.DataFrame] = []
     monkeypatch.setattr(
         Lake,

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lake.disk.locks import HOLDER, job_lock
+from lake.disk import job_lock
+from lake.disk.locks import HOLDER
 
 JOB = """
 import sys
 from pathlib import Path
-from lake.disk.locks import job_lock
+from lake.disk import job_lock
 home, name = Path(sys.argv[1]), sys.argv[2]
 with job_lock(home, name, lambda said: print(said, flush=True)):
     print("at work", flush=True)

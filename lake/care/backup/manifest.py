@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lake.care.backup.blobs import MANIFESTS as FOLDER
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import BackupError, UnknownNameError
 
 FORMAT = 1

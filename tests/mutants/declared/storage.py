@@ -20,10 +20,10 @@ MUTANTS = (
         ("tests/test_lake/test_ingest.py::test_what_one_source_delivered_hides_nothing_of_another",),
     ),
     Mutant(
-        "ingest-forgets-its-stamp",
-        "Each raw row is judged once; a stamp of other rules is not trusted.",
+        "ingest-trusts-any-watermarks",
+        "Each raw row is judged once; watermarks of other rules are not trusted.",
         "lake/store/watermarks.py",
-        "if stamp.recipe != recipe or not all(",
+        "if watermarks.recipe != recipe or not all(",
         "if not all(",
         ("tests/test_lake/test_ingest_increments.py::test_a_stamp_that_cannot_be_trusted_costs_a_full_run",),
     ),
