@@ -15,7 +15,7 @@ from benchmarks.timing import interleave, medians
 from feature_repo.catalog.alpha158 import ALPHA158
 from feature_repo.engines.panel import compute_group
 from lake.settings import settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 SYMBOLS, SESSIONS = 100, 1_000
 MUST, AIM = 6, 30

@@ -17,7 +17,7 @@ from lake.calendars import close_of
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
 from lake.settings import Settings
-from lake.sources.packaged import LAST, PackagedMarket
+from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
 from serving.calibration.conformal import TAIL, track
@@ -33,7 +33,7 @@ from training.dataset import build_window_set
 from training.evaluate import forecast_folds
 from training.splits import sessions_of
 
-YEARS = tuple(range(2003, LAST.year + 1))
+YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""
 CHOSEN_UNTIL = 2008
 """The method and its gains were chosen on the years from 2004 up to this one; what is reported came later."""
@@ -102,14 +102,14 @@ def measure(experiment: Experiment | None = None, picture: Path = PICTURE) -> To
 
 def topic_of(lived: Sequence[WalkForwardSimulation]) -> Topic:
     """The figures: of every year, and of those after the choice."""
-    first, later, last = CHOSEN_UNTIL - 4, CHOSEN_UNTIL + 1, LAST.year
+    first, later, last = CHOSEN_UNTIL - 4, CHOSEN_UNTIL + 1, LAST_DAY.year
     rows = [row for one in lived for row in regime_rows(one, first, last)]
     rows += [row for one in lived for row in horizon_rows(one, later, last)]
     text = (
         f"Every model is fitted anew before each year from {YEARS[0]} on; their forecasts, blended with equal strategy "
         f"weights, are calibrated from close to close by what was known. The method and its gains were chosen on "
-        f"{first} to {CHOSEN_UNTIL} alone; of {later} to {LAST:%B} {last} nothing was chosen. The rolling window is "
-        f"split conformal prediction: each side scaled by the quantile of its last {ROLLING_SESSIONS} sessions, all "
+        f"{first} to {CHOSEN_UNTIL} alone; of {later} to {LAST_DAY:%B} {last} nothing was chosen. The rolling window "
+        f"is split conformal prediction: each side scaled by the quantile of its last {ROLLING_SESSIONS} sessions, all "
         "regimes together."
     )
     notes = [reliability_note(one, later) for one in lived] + [narrowed_note(one, later, last) for one in lived]
@@ -120,12 +120,12 @@ def every_year() -> Experiment:
     """The demo's experiment with a test in every year up to the end of the packaged market."""
     demo = load("demo")
     splits = demo.splits.model_copy(update={"test_years": YEARS})
-    return demo.model_copy(update={"name": "calibration", "train_until": LAST, "splits": splits})
+    return demo.model_copy(update={"name": "calibration", "train_until": LAST_DAY, "splits": splits})
 
 
 def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimulation]:
     """Forecast every test year by models that were fitted before it, and calibrate the blend close by close."""
-    lake, clock = Lake.open(Settings(home=folder)), FixedClock(close_of(LAST))
+    lake, clock = Lake.open(Settings(home=folder)), FixedClock(close_of(LAST_DAY))
     ingest_bars(lake, PackagedMarket(), clock)
     refine_to_lake(lake, clock)
     for update in (update_technical, update_regimes, update_labels):

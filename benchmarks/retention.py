@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.report import Topic
-from lake.care.maintenance import keep_house
+from lake.care import maintain_tables
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
@@ -124,7 +124,7 @@ def _live(days: int, daily: int, *, is_pruned: bool) -> Iterator[Day]:
             if is_pruned:
                 beside = _prune_beside_a_writer(lake, configured, log, start + timedelta(days=1))
             if (day + 1) % 7 == 0 or day == days - 1:
-                keep_house(lake, [FORECASTS, RECEIPTS], keep=timedelta(0))
+                maintain_tables(lake, [FORECASTS, RECEIPTS], keep=timedelta(0))
             log_bytes, wal = _bytes(configured)
             rows = daily + len(apart) + len(beside)
             yield Day(log_bytes, max(peak, log_bytes), wal, _size(configured.tables), rows, apart, beside)

@@ -19,7 +19,7 @@ from feature_repo.catalog import TECHNICAL
 from feature_repo.engines import FeatureEngine, LocalEngine, SparkOptions, open_engine
 from feature_repo.engines.panel import compute_group
 from lake.clock import DEMO_START
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

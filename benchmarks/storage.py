@@ -11,10 +11,10 @@ from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, medians, milliseconds, timed
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.sources.generated import RowSource, as_received, plant_bad_rows, tiny_market
-from lake.store import Lake
-from lake.store.files import YEAR
+from lake.sources import as_received, tiny_market
+from lake.store import YEAR, Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
+from support.raw_rows import RowSource, plant_bad_rows
 
 HALF_A_YEAR = 126
 

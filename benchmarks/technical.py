@@ -21,7 +21,7 @@ from benchmarks.timing import interleave, medians
 from feature_repo.catalog import TECHNICAL
 from feature_repo.engines.panel import compute_technical
 from lake.settings import settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.universe import MARKET
 
 SYMBOLS, SESSIONS = 800, 3_300

@@ -22,11 +22,9 @@ from feature_repo.online.redis_server import connect, redis_url, running_redis
 from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
-from lake.refine.bars import refine_bars
-from lake.sources.generated import GeneratedMarket
-from lake.store import Lake
-from lake.store.look_back import rows_around
-from lake.store.watermarks import Seen
+from lake.refine import refine_bars
+from lake.sources import GeneratedMarket
+from lake.store import Lake, Watermark, read_look_back
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
 
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
@@ -76,7 +74,7 @@ def measure_features(folder: Path, symbols: int, history: int, sessions: int) ->
 def _whole(lake: Lake, folder: Path, day: datetime) -> None:
     """Compute every row and store it in an empty table."""
     fresh = Lake(folder)
-    for rows in compute_whole(lake, TECHNICAL, Seen(lake.version(BARS), day)):
+    for rows in compute_whole(lake, TECHNICAL, Watermark(lake.version(BARS), day)):
         fresh.merge(FEATURES_TECHNICAL, rows)
 
 
@@ -121,10 +119,10 @@ def bare_stages(market: daily.Market, folder: Path, day: datetime) -> dict[str, 
     raw, bars = (lake.read(spec, where=today) for spec in (RAW_BARS, BARS))
     first = bars.filter(pl.col("symbol") != "^GSPC").select("symbol", first="event_time")
     index = lake.read(BARS, where=pl.col("symbol") == "^GSPC").select(RECENT_BAR_COLUMNS)
-    tail = rows_around(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=RECENT_BAR_COLUMNS)
+    tail = read_look_back(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=RECENT_BAR_COLUMNS)
     panel = pl.concat([tail, index]).sort("symbol", "event_time")
     features, windows, forecasts = (lake.read(s, where=today) for s in (FEATURES_TECHNICAL, MODEL_WINDOWS, FORECASTS))
-    recent = rows_around(lake, FEATURES_TECHNICAL, first, FORECAST_V1.sessions - 1, now=day)
+    recent = read_look_back(lake, FEATURES_TECHNICAL, first, FORECAST_V1.sessions - 1, now=day)
     engines = market.champions.current().engines
     x = to_model_input(build_windows(recent, FORECAST_V1, at=[day]).values)
     seconds = {

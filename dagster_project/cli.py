@@ -24,7 +24,7 @@ from dagster_project.commands import (
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.console import console as console_of
 from dagster_project.commands.taking_turns import taking_turn
-from lake.disk.private import close_home, close_new_files
+from lake.disk import close_home, close_new_files
 from lake.errors import ConfigError, QuantlakeError
 from lake.settings import settings
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lake.clock import Clock
     from lake.report import Report
     from lake.settings import Settings
-    from lake.sources.base import BarSource
+    from lake.sources import BarSource
     from lake.store import Lake
     from serving.deployment.champions import Champions
 
@@ -89,7 +89,7 @@ def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str
 
 def users_market(settings: "Settings") -> Market:
     """The lake of these settings, with the packaged market as its source."""
-    from lake.sources.packaged import PackagedMarket
+    from lake.sources import PackagedMarket
     from lake.store import Lake
     from serving.deployment.champions import Champions
 
@@ -112,7 +112,7 @@ def generated_market(
     from feature_repo.materialize.update import update_group, update_labels
     from lake.clock import DEMO_START, FixedClock
     from lake.ingest import ingest_bars, refine_to_lake
-    from lake.sources.generated import GeneratedMarket
+    from lake.sources import GeneratedMarket
     from lake.store import Lake
     from serving.deployment.champions import Champions
     from serving.deployment.sample_models import put_sample_models_in_service

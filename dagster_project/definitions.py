@@ -21,7 +21,7 @@ from dagster_project.schedules import (
     weekly_maintenance,
 )
 from dagster_project.turn_executor import turn_taking_executor
-from lake.disk.private import close_new_files
+from lake.disk import close_new_files
 
 close_new_files()  # also where Dagster is started without the `quantlake` command
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from lake.disk.turns import turn
+from lake.disk import job_lock
 from lake.settings import settings
 
 
@@ -20,7 +20,7 @@ class _TurnTaking(dg.Executor):
         return self._inner.retries
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
-        with turn(settings().home, f"run {plan_context.job_name}", plan_context.log.info):
+        with job_lock(settings().home, f"run {plan_context.job_name}", plan_context.log.info):
             yield from self._inner.execute(plan_context, execution_plan)
 
 

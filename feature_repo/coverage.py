@@ -13,8 +13,7 @@ from feature_repo.catalog import GROUPS, feature_of, group_of
 from feature_repo.spec import Feature, FeatureGroup
 from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.store.merge import newest_known
+from lake.store import Lake, newest_known
 
 By = Literal["year", "symbol"]
 SHOWN_SESSIONS = 30

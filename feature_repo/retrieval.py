@@ -26,7 +26,7 @@ from feature_repo.online.seals import OnlineKey
 from feature_repo.online.snapshot import write_last_generation
 from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec
-from lake.care.pins import hold
+from lake.care import set_pins
 from lake.clock import require_utc
 from lake.report import Report
 from lake.settings import Settings
@@ -92,8 +92,8 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
         write_last_generation(settings, held)
         symbols = len(read_index(server, key, WINDOW.name).names)
     report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=held.until, skipped=is_done)
-    report = report.having(seconds=time.perf_counter() - started, table_versions=held.versions)
-    return report.having(reason="the server already holds these table versions") if is_done else report
+    report = report.with_details(seconds=time.perf_counter() - started, table_versions=held.versions)
+    return report.with_details(reason="the server already holds these table versions") if is_done else report
 
 
 def _filled(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:
@@ -127,7 +127,7 @@ def _fill(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: 
         last = held if held is not None and is_sound and held.layouts.get(view.name) == layouts[view.name] else None
         rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
     # Before anyone can be answered from them: a forecast may wait in the log for longer than a vacuum spares them.
-    hold(lake, HOLDER, [versions, *((held.versions,) if held is not None and held.versions else ())])
+    set_pins(lake, HOLDER, [versions, *((held.versions,) if held is not None and held.versions else ())])
     # Rows that go on from a generation are too few for a server that has lost it.
     expected = 0 if held is None else held.number
     return publish(server, rows, key, until=until, versions=versions, expected=expected), False

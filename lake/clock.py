@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:

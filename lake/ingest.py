@@ -11,15 +11,11 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
-from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import judge, parse, refine_bars
+from lake.refine import find_actions, judge, parse, refine_bars, restate, withdraw
 from lake.report import Report
-from lake.sources.base import BarSource
+from lake.sources import BarSource
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.store.look_back import KEY, rows_around
-from lake.store.watermarks import Seen, new_rows, read_stamp, write_stamp
-from lake.store.years import known_in
+from lake.store import ROW_KEY, Lake, Watermark, known_in, new_rows, read_look_back, read_watermarks, write_watermarks
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 
 REFINED = (BARS, ACTIONS, QUARANTINE)
@@ -42,7 +38,9 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
     report = lake.report(RAW_BARS, added=added, started=started)
     if report.skipped:
-        return report.having(reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}")
+        return report.with_details(
+            reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}"
+        )
     return report
 
 
@@ -113,9 +111,9 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
         Of `bars`, `actions` and `quarantine`, in that order. Each raw row is in exactly one of the first and the
         last, save that a restatement which repeats what was known adds no bar.
     """
-    read = Seen(lake.version(RAW_BARS), clock.now())
-    stamp = read_stamp(lake, STEP, recipe(), REFINED)
-    since = stamp.since(years)
+    read = Watermark(lake.version(RAW_BARS), clock.now())
+    watermarks = read_watermarks(lake, STEP, recipe(), REFINED)
+    since = watermarks.since(years)
     fresh = (
         None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years, until=read.version)
     )
@@ -125,7 +123,7 @@ def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tup
         if fresh is None:
             raise
         reports = _refine_all(lake, read, years)
-    write_stamp(lake, STEP, stamp.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
+    write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
     return reports
 
 
@@ -136,16 +134,16 @@ def recipe() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
-def _refine_all(lake: Lake, read: Seen, years: Collection[int]) -> tuple[Report, Report, Report]:
+def _refine_all(lake: Lake, read: Watermark, years: Collection[int]) -> tuple[Report, Report, Report]:
     raw = lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version)
     asked = raw.filter(known_in(years))
     refined = refine_bars(asked)
     bars, refused = lake.merge(BARS, refined.bars), lake.merge(QUARANTINE, refined.quarantine)
     judged = refined.judged if not years else judge(parse(raw))
-    return bars.having(raw_rows=asked.height), _refine_actions(lake, judged, None, read.now), refused
+    return bars.with_details(raw_rows=asked.height), _refine_actions(lake, judged, None, read.now), refused
 
 
-def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Seen) -> tuple[Report, Report, Report]:
+def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Watermark) -> tuple[Report, Report, Report]:
     if fresh.is_empty():
         bars, actions, refused = (_unchanged(lake, spec) for spec in REFINED)
         return bars, actions, refused
@@ -154,13 +152,13 @@ def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Seen) -> tuple[Report, Re
     refused = lake.merge(QUARANTINE, refined.quarantine) if refined.quarantine.height else _unchanged(lake, QUARANTINE)
     first = refined.bars.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
     if first.is_empty():
-        return bars.having(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
+        return bars.with_details(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
     judged = judge(parse(_from_the_bar_before(lake, first, read)))
     actions = _refine_actions(lake, judged, first, read.now)
-    return bars.having(raw_rows=fresh.height), actions, refused
+    return bars.with_details(raw_rows=fresh.height), actions, refused
 
 
-def _same_closes(lake: Lake, fresh: pl.DataFrame, read: Seen) -> pl.DataFrame:
+def _same_closes(lake: Lake, fresh: pl.DataFrame, read: Watermark) -> pl.DataFrame:
     """Stored rows for the same closes as the fresh ones, those that are fresh among them."""
     closes = fresh["event_time"].unique()
     is_near = pl.col("event_time").is_between(closes.min(), closes.max()) & pl.col("event_time").is_in(closes.implode())
@@ -179,10 +177,10 @@ def _refine_actions(lake: Lake, judged: pl.DataFrame, first: pl.DataFrame | None
     return lake.merge(ACTIONS, found)
 
 
-def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
+def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> pl.DataFrame:
     """Stored raw rows of each symbol from the last full bar before `first` on: its actions follow from them."""
     is_full = pl.col("quality") == "full"
-    bars = rows_around(lake, BARS, first, 1, now=read.now, where=is_full, columns=KEY)
+    bars = read_look_back(lake, BARS, first, 1, now=read.now, where=is_full, columns=ROW_KEY)
     earliest = bars.group_by("symbol").agg(pl.col("event_time").min())
     start = first.join(earliest, on="symbol", how="left").select(
         "symbol", pl.min_horizontal("event_time", "first").alias("start")
@@ -193,4 +191,4 @@ def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.Data
 
 
 def _unchanged(lake: Lake, spec: TableSpec) -> Report:
-    return lake.report(spec).having(reason="every raw row has been judged already")
+    return lake.report(spec).with_details(reason="every raw row has been judged already")

@@ -17,7 +17,7 @@ from lake.store import Lake
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationResult:
     """What one expectation found.
 
     Parameters
@@ -46,13 +46,13 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Findings:
+class QualityReport:
     """What a table's suite found in it."""
 
     table: str
     rows: int
     at: datetime
-    findings: tuple[Finding, ...]
+    findings: tuple[ExpectationResult, ...]
 
     @property
     def success(self) -> bool:
@@ -60,7 +60,7 @@ class Findings:
         return all(finding.success for finding in self.findings)
 
     @property
-    def failed(self) -> tuple[Finding, ...]:
+    def failed(self) -> tuple[ExpectationResult, ...]:
         """The expectations it does not meet."""
         return tuple(finding for finding in self.findings if not finding.success)
 
@@ -72,7 +72,7 @@ class Findings:
             for finding in self.findings
         ]
 
-    def require_success(self) -> "Findings":
+    def require_success(self) -> "QualityReport":
         """Return the findings, or refuse to go on with the table.
 
         Raises
@@ -89,7 +89,7 @@ class Findings:
         return self
 
 
-def check_table(lake: Lake, spec: TableSpec, at: datetime) -> Findings:
+def check_table(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     """Check a table as it was known at an instant against the suite of its spec.
 
     Of several versions of a row the newest known counts, so a restatement that corrects a row cures the table.
@@ -99,7 +99,7 @@ def check_table(lake: Lake, spec: TableSpec, at: datetime) -> Findings:
     return check_frame(spec, known.filter(newest) if spec.restates else known, at)
 
 
-def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> Findings:
+def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> QualityReport:
     """Check a frame in the table's columns; `at` only labels the findings.
 
     A frame without rows meets every expectation.
@@ -109,7 +109,9 @@ def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> Findings:
     outcome = definition.get_batch(batch_parameters={"dataframe": frame.to_pandas()}).validate(
         _suite(spec), result_format="SUMMARY"
     )
-    return Findings(spec.name, frame.height, at, tuple(_finding(result.to_json_dict()) for result in outcome.results))
+    return QualityReport(
+        spec.name, frame.height, at, tuple(_finding(result.to_json_dict()) for result in outcome.results)
+    )
 
 
 @cache
@@ -156,7 +158,7 @@ def expectations(spec: TableSpec) -> Iterator[Any]:
         yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(spec.key))
 
 
-def _finding(result: dict[str, Any]) -> Finding:
+def _finding(result: dict[str, Any]) -> ExpectationResult:
     config, found = result["expectation_config"], result["result"]
     info = result["exception_info"]
     for problem in [info] if "raised_exception" in info else info.values():
@@ -164,7 +166,7 @@ def _finding(result: dict[str, Any]) -> Finding:
             raise DataQualityError(f"{config['type']} could not be computed: {problem['exception_message']}")
     asked = config["kwargs"]
     columns = asked.get("column_list") or [asked[name] for name in ("column", "column_B", "column_A") if name in asked]
-    return Finding(
+    return ExpectationResult(
         expectation=config["type"],
         columns=tuple(columns),
         success=bool(result["success"]),

@@ -40,8 +40,8 @@ class Report:
     warnings: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
-    def having(self, *, seconds: float | None = None, warnings: tuple[str, ...] = (), **details: Any) -> "Report":
-        """Return the same report with more said in it."""
+    def with_details(self, *, seconds: float | None = None, warnings: tuple[str, ...] = (), **details: Any) -> "Report":
+        """Return a copy with further warnings and details, and another duration where `seconds` is given."""
         return replace(
             self,
             seconds=self.seconds if seconds is None else seconds,

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lake.clock import require_utc
 from lake.errors import DamagedTableError, NotReadyError
-from lake.store import Lake, commits, snapshots
-from lake.store.digests import require_intact
-from lake.store.files import YEAR
-from lake.store.snapshots import StoredTable
+from lake.store import YEAR, Lake, StoredTable, commits, require_intact, snapshots
 
 if TYPE_CHECKING:
     import duckdb
@@ -102,7 +99,7 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> LakeConnect
     >>> from lake.sql import connect
     >>> from lake.store import Lake
     >>> from lake.tables import BARS
-    >>> from lake.sources.generated import tiny_market
+    >>> from lake.sources import tiny_market
     >>> lake = Lake(getfixture("tmp_path"))
     >>> _ = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
     >>> connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake).sql("select count(*) from bars").fetchone()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from lake.disk.durable import alone, write_durably
+from lake.disk import file_lock, write_durably
 from lake.errors import ConflictError, DamagedTableError
 from lake.tables import AUDIT
 
@@ -230,7 +230,7 @@ def _after_the_last(rows: "Sequence[Row]", place: int, last_hash: str, head: _He
 
 
 def _alone(lake: "Lake") -> "AbstractContextManager[None]":
-    return alone(lake.root / ".audit_trail.lock", "The audit trail")
+    return file_lock(lake.root / ".audit_trail.lock", "The audit trail")
 
 
 def _read_head(lake: "Lake") -> _Head | None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from feature_repo.catalog import SPECS
 from lake.care import backup as store
-from lake.care.doctor import examine
+from lake.care import examine
 from lake.errors import BackupError, ConfigError, QuantlakeError
 from lake.report import Report
 from lake.store import Lake
@@ -59,7 +59,7 @@ def folder_of(configured: "Settings", given: Path | None = None) -> Path:
 def create(configured: "Settings", root: Path, *, who: str, full: bool = False) -> "Manifest":
     """Back up a home while its service answers, and write that down in its audit trail.
 
-    The caller has the turn (`lake.disk.turns`): jobs and house-keeping wait. Registry, deployment and audit trail are
+    The caller has the turn (`lake.disk.locks`): jobs and house-keeping wait. Registry, deployment and audit trail are
     held for the moment in which they, the tables' logs and the small files are copied; forecasts are made and logged
     meanwhile.
     """
@@ -138,7 +138,7 @@ def drill(configured: "Settings", *, who: str = "pipeline", keep: int | None = N
     note(configured, drilled_at=datetime.now(UTC))
     gone = store.prune(root, keep)[0] if keep else []
     report = Report(DRILL, rows=len(made.files), added=len(made.files), seconds=time.perf_counter() - started)
-    return report.having(backup=made.id, bytes=made.size, point_seconds=made.point_seconds, pruned=len(gone))
+    return report.with_details(backup=made.id, bytes=made.size, point_seconds=made.point_seconds, pruned=len(gone))
 
 
 @contextmanager

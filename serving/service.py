@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import bentoml
 
-from lake.disk.private import close_new_files
+from lake.disk import close_new_files
 from lake.errors import QuantlakeError
 from lake.settings import settings
 from serving.access.exposure import origins, require_safe_address, trusted_proxies

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.targets.windows import FORECAST_V1
-from lake.care.pins import pin
+from lake.care import pin
 from lake.clock import Clock
 from lake.errors import ModelError
 from lake.report import Report
@@ -70,7 +70,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         added += report.added
         promoted.append(_row(bundle, report))
     done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
-    said = done.having(models=promoted)
+    said = done.with_details(models=promoted)
     return said if added else _skipped(said, "every champion is in service already")
 
 
@@ -90,8 +90,12 @@ def update_forecasts(lake: Lake, settings: Settings, clock: Clock, say: Say) -> 
     if replayed.added:
         say(f"{replayed.added:,} forecasts over {replayed.details['sessions']} sessions replayed")
     report = lake.report(FORECASTS, added=served.added + replayed.added, started=started)
-    said = report.having(served=served.added, replayed=replayed.details.get("replayed", {}))
-    return said.having(reason="every model has replayed every session, and no answer waits") if report.skipped else said
+    said = report.with_details(served=served.added, replayed=replayed.details.get("replayed", {}))
+    return (
+        said.with_details(reason="every model has replayed every session, and no answer waits")
+        if report.skipped
+        else said
+    )
 
 
 def _exported(folder: Path) -> Bundle | None:
@@ -144,4 +148,4 @@ def _row(bundle: Bundle, report: Report) -> dict[str, Any]:
 
 
 def _skipped(report: Report, reason: str) -> Report:
-    return replace(report, skipped=True).having(reason=reason)
+    return replace(report, skipped=True).with_details(reason=reason)

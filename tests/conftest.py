@@ -16,7 +16,7 @@ from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
 from lake.settings import Settings
 from lake.settings import settings as read_settings
-from lake.sources.packaged import PackagedMarket
+from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, RAW_BARS
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from feature_repo.targets.windows import FORECAST_V1, HORIZONS, WindowSpec
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ModelError, NotReadyError
 from training.config import Experiment, Optimisation
 from training.dataset import WindowSet

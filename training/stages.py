@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lake.care.pins import pin
+from lake.care import pin
 from lake.clock import FixedClock, ReplayClock
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
-from lake.store import Lake
-from lake.store.digests import digest_of_file
-from lake.store.digests import forget as forget_verified
+from lake.store import Lake, digest_of_file
+from lake.store import forget_verified_files as forget_verified
 from lake.tables import EVALUATIONS, LABELS
 from training.config import Experiment
 from training.dataset import WindowSet, build_window_set
@@ -58,7 +57,7 @@ def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, sa
         .row(0)
     )
     report = Report(TRAINING_SET, rows=record["rows"], added=0 if was_done else record["rows"], first=first, last=last)
-    return _said(report, work, was_done, started).having(path=work.folder / FRAME, versions=record["versions"])
+    return _said(report, work, was_done, started).with_details(path=work.folder / FRAME, versions=record["versions"])
 
 
 def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
@@ -73,7 +72,7 @@ def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Say = sile
     work = Workspace(lake, settings, experiment)
     found, was_done = work.once(TUNED, lambda: _search(work, say))
     report = Report(TUNED, rows=sum(one["trials"] for one in found.values()))
-    return _said(report, work, was_done, started).having(**found)
+    return _said(report, work, was_done, started).with_details(**found)
 
 
 def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
@@ -89,7 +88,7 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Say = 
     record, was_done = work.once(EVALUATED, lambda: _judge(work, say))
     report = _said(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
     plots = {name: work.folder / path for name, path in record["plots"].items()}
-    return report.having(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
+    return report.with_details(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
 
 
 def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
@@ -108,7 +107,7 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: S
     if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8")) != current:
         write_durably(pointer, json.dumps(current, indent=1))
     report = Report(CHAMPIONS, rows=len(fitted), added=0 if was_done else len(fitted))
-    return _said(report, work, was_done, started).having(**fitted)
+    return _said(report, work, was_done, started).with_details(**fitted)
 
 
 def champions(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -312,9 +311,9 @@ def _track(
 
 def _said(report: Report, work: Workspace, was_done: bool, started: float) -> Report:
     """Add to a stage's report what all of them say."""
-    said = replace(report, seconds=time.perf_counter() - started, skipped=was_done).having(training=work.label)
+    said = replace(report, seconds=time.perf_counter() - started, skipped=was_done).with_details(training=work.label)
     if not was_done:
         return said
-    return said.having(
+    return said.with_details(
         reason=f"{report.name} of {work.label} is done: neither its data nor its experiment nor its code changed"
     )

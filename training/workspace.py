@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import windows
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.spec import TableSpec

@@ -10,10 +10,10 @@ from dagster_project.resources import Platform
 def table_maintenance(platform: Platform) -> dg.MaterializeResult:
     """Small files joined, old log entries and unused files deleted; every version in use stays readable."""
     from feature_repo.catalog import SPECS
-    from lake.care.maintenance import keep_house
+    from lake.care import maintain_tables
     from serving.forecast_log.draining import drain
 
     drain(platform.lake, platform.settings)  # what waits in the log names versions too
 
-    done = keep_house(platform.lake, SPECS)
+    done = maintain_tables(platform.lake, SPECS)
     return dg.MaterializeResult(metadata={report.name: dg.MetadataValue.json(plain(report.details)) for report in done})

@@ -13,7 +13,7 @@ GROUP = "sources"
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """Daily bars as the packaged market sends them, up to the market's now."""
     from lake.ingest import ingest_bars, require_history
-    from lake.sources.packaged import PackagedMarket
+    from lake.sources import PackagedMarket
 
     lake, market, years = platform.lake, PackagedMarket(), years_of(context)
     require_history(lake, market, years)

@@ -22,7 +22,7 @@ app = typer.Typer(help="Tables: whole or not, their versions, what changed, hous
 MOST_ROWS = 20
 MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
-"""As `lake.care.maintenance.KEEP`, which costs an import that `--help` should not wait for."""
+"""As `KEEP` of `lake.care.maintenance`, which costs an import that `--help` should not wait for."""
 LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
 
 TableName = Annotated[str, typer.Argument(help="Name of a table, e.g. bars.")]
@@ -34,7 +34,7 @@ KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version t
 @app.command()
 def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
     """Name every torn, missing, empty or altered file of a table; the exit code is 1 if there is one."""
-    from lake.care.doctor import examine
+    from lake.care import examine
     from lake.errors import NotReadyError
 
     found = [(spec, examine(_lake(), spec)) for spec in _specs(table, even_without_log=True)]
@@ -56,11 +56,11 @@ def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
 @app.command()
 def repair(table: TableName, *, as_json: AsJson = False) -> None:
     """Go back to the last good version; damaged files are moved into .damaged, and what is lost is said."""
-    from lake.care import doctor as surgery
+    from lake.care import repair as repair_table
 
     spec = _specs(table)[0]
     with taking_turn("lake repair"):
-        done = surgery.repair(_lake(), spec)
+        done = repair_table(_lake(), spec)
     value = asdict(done) | {"table": spec.name}
     if as_json:
         console().print_json(json.dumps(value, default=str))
@@ -78,7 +78,7 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
 @app.command()
 def versions(table: TableName, *, as_json: AsJson = False) -> None:
     """List the versions of a table, the newest first, and who uses them."""
-    from lake.care.maintenance import history
+    from lake.care import history
 
     values = [
         asdict(commit)
@@ -100,7 +100,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show the rows added, removed and changed between two versions of a table: quantlake lake diff 3 7 bars."""
-    from lake.care.maintenance import difference
+    from lake.care import difference
 
     spec = _specs(table)[0]
     found = difference(_lake(), spec, before, after)
@@ -154,7 +154,7 @@ def vacuum(
         )
     specs = _specs(table)
     with taking_turn("lake vacuum"):
-        done = _vacuum(specs, timedelta(days=keep_days), is_trial=dry_run)
+        done = _vacuum(specs, timedelta(days=keep_days), dry_run=dry_run)
     changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
     if dry_run and not as_json:
         _say("Nothing is deleted; this is what would be.")
@@ -162,19 +162,20 @@ def vacuum(
     _reports(done if as_json else changed, nothing, as_json=as_json)
 
 
-def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, is_trial: bool) -> "list[Report]":
+def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, dry_run: bool) -> "list[Report]":
     """Clean the log of each table, then its files; the reports say what went."""
-    from lake.care import maintenance
+    from lake.care import clean_log
+    from lake.care import vacuum as vacuum_files
     from lake.settings import settings
     from serving.forecast_log.draining import drain
 
-    if not is_trial:
+    if not dry_run:
         drain(_lake(), settings())  # forecasts that wait in the log name versions too
     done = []
     for spec in specs:
-        log = maintenance.clean_log(_lake(), spec, keep=keep, is_trial=is_trial)
-        files = maintenance.vacuum(_lake(), spec, keep=keep, is_trial=is_trial)
-        done.append(files.having(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
+        log = clean_log(_lake(), spec, keep=keep, dry_run=dry_run)
+        files = vacuum_files(_lake(), spec, keep=keep, dry_run=dry_run)
+        done.append(files.with_details(**{name: log.details[name] for name in ("entries_deleted", "oldest_version")}))
     return done
 
 
@@ -204,7 +205,7 @@ def _lake() -> "Lake":
 def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableSpec]":
     """The table of that name, or every table there is; where it is asked, those whose log is gone as well."""
     from feature_repo.catalog import SPECS, spec_of
-    from lake.store.files import data_files
+    from lake.store import data_files
 
     if table is not None:
         return [spec_of(table)]

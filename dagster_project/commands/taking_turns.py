@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
-from lake.disk.turns import turn
+from lake.disk import job_lock
 from lake.settings import settings
 
 
@@ -20,4 +20,4 @@ def taking_turn(verb: str, *, makes_home: bool = False) -> AbstractContextManage
     if not (makes_home or home.exists()):
         return nullcontext()
     errors = Console(stderr=True, soft_wrap=True)
-    return turn(home, f"quantlake {verb}", lambda said: errors.print(said, markup=False, highlight=False))
+    return job_lock(home, f"quantlake {verb}", lambda said: errors.print(said, markup=False, highlight=False))

@@ -111,13 +111,13 @@ def _last_session_lived_through(settings: "Settings") -> "datetime":
 
 def _close_after(before: "datetime", sessions: int) -> "datetime":
     from lake import calendars
-    from lake.sources.packaged import LAST
+    from lake.sources import LAST_DAY
 
     then = calendars.next_closes(before, sessions)[-1]
-    if then > calendars.close_of(LAST):
-        left = len(calendars.session_closes(before, calendars.close_of(LAST)))
+    if then > calendars.close_of(LAST_DAY):
+        left = len(calendars.session_closes(before, calendars.close_of(LAST_DAY)))
         raise SourceError(
-            f"The packaged market ends on {LAST}: {left} sessions are left after {before:%Y-%m-%d}, "
+            f"The packaged market ends on {LAST_DAY}: {left} sessions are left after {before:%Y-%m-%d}, "
             f"and {sessions} were asked for."
         )
     return then

@@ -10,8 +10,7 @@ from feature_repo.engines.failures import explain
 from feature_repo.materialize.incremental import VALUES_AT_ONCE, compute_whole
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
-from lake.store import Lake
-from lake.store.watermarks import Seen
+from lake.store import Lake, Watermark
 from lake.tables import BARS
 
 
@@ -33,7 +32,7 @@ class LocalEngine:
         """Yield the rows of a group by runs of symbols; see `FeatureEngine.compute`."""
         version = lake.version(BARS) if version is None else version
         try:
-            yield from compute_whole(lake, group, Seen(version, at), values_at_once=self.values_at_once)
+            yield from compute_whole(lake, group, Watermark(version, at), values_at_once=self.values_at_once)
         except Exception as error:
             bars = lake.read_as_of(BARS, at, version=version)
             raise FeatureError(explain(bars, group, error)) from error

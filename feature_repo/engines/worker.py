@@ -16,7 +16,7 @@ from feature_repo.engines.failures import compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
 from lake.spec import INSTANT
-from lake.store.merge import newest_known
+from lake.store import newest_known
 
 STAGED = "path string, year int, rows long, failure string"
 """What the function returns for each file it wrote, or once for a failure, as Spark declares it."""

@@ -21,8 +21,7 @@ from feature_repo.feast_store.locations import store_settings
 from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.errors import ConfigError
 from lake.spec import INSTANT
-from lake.store import Lake
-from lake.store.merge import newest_event
+from lake.store import Lake, newest_event
 
 
 class DeltaOfflineStoreConfig(FeastConfigBaseModel):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.spec import INSTANT
 from lake.universe import MARKET
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.quality import Findings, check_frame, check_table
+from lake.quality import QualityReport, check_frame, check_table
 from lake.spec import Column, TableSpec
 from lake.store import Lake
 
@@ -19,7 +19,7 @@ OUTSIDE = Column(
 )
 
 
-def check_features(lake: Lake, spec: TableSpec, at: datetime) -> Findings:
+def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     """Check a table as it was known at an instant.
 
     Nulls, bounds, the order of columns and one row per key are checked for every table. Of one with many bounded

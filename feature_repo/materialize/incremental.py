@@ -17,10 +17,7 @@ import polars as pl
 from feature_repo.engines.panel import bar_columns, compute_group
 from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
 from feature_repo.spec import Feature, FeatureGroup
-from lake.store import Lake
-from lake.store.look_back import KEY
-from lake.store.merge import newest_known
-from lake.store.watermarks import Seen
+from lake.store import ROW_KEY, Lake, Watermark, newest_known
 from lake.tables import BARS
 from lake.universe import MARKET
 
@@ -35,7 +32,7 @@ VALUES_AT_ONCE = 40_000_000
 """Feature values held in memory at a time; more are computed in chunks of symbols."""
 
 
-def touched_from(lake: Lake, changed: pl.DataFrame, read: Seen, *, market: str = MARKET) -> pl.DataFrame:
+def touched_from(lake: Lake, changed: pl.DataFrame, read: Watermark, *, market: str = MARKET) -> pl.DataFrame:
     """Return ``symbol, first``: the earliest close of each symbol whose features the changed bars touch.
 
     Parameters
@@ -63,7 +60,7 @@ def recompute(
     lake: Lake,
     group: FeatureGroup,
     first: pl.DataFrame,
-    read: Seen,
+    read: Watermark,
     *,
     market: str = MARKET,
     values_at_once: int = VALUES_AT_ONCE,
@@ -125,12 +122,12 @@ def _compute_tails(
     keys = parts[0].select("symbol", "event_time")
     # The widest of them has seen the most bars, so it knows best when the row could be known.
     known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
-    values = [part.drop(KEY) for part in parts]
+    values = [part.drop(ROW_KEY) for part in parts]
     return pl.concat([keys, known.alias("known_time").to_frame(), *values], how="horizontal")
 
 
 def _compute_from_the_start(
-    lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Seen
+    lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Watermark
 ) -> pl.DataFrame:
     columns = bar_columns(group)
     own = _known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
@@ -140,7 +137,7 @@ def _compute_from_the_start(
 
 
 def compute_whole(
-    lake: Lake, group: FeatureGroup, read: Seen, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
+    lake: Lake, group: FeatureGroup, read: Watermark, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
 ) -> Iterator[pl.DataFrame]:
     """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
     index = _read_index(ReadPoint.of(lake, read), market)
@@ -156,7 +153,7 @@ def compute_whole(
 
 def _partly_unknown(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
-    gaps = [name for name in bar_columns(group) if name not in KEY and tail.rows[name].null_count()]
+    gaps = [name for name in bar_columns(group) if name not in ROW_KEY and tail.rows[name].null_count()]
     if not gaps:
         return pl.Series("symbol", [], dtype=pl.String)
     bars = tail.around(first, group.warm_up, ["symbol", *gaps])
@@ -184,13 +181,13 @@ def _read_index(place: ReadPoint, market: str) -> pl.DataFrame:
     return newest_known(_known_bars(place.lake, place.read).filter(pl.col("symbol") == market).collect())
 
 
-def _known_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
+def _known_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> pl.DataFrame:
     """Latest known_time among each symbol's bars before its instant, where it is later than the instant itself."""
     earliest: datetime | None = first.select(pl.col("first").min()).item()
     late = _known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
-    told = late.select(KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
+    told = late.select(ROW_KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
     return told.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()
 
 
-def _known_bars(lake: Lake, read: Seen) -> pl.LazyFrame:
+def _known_bars(lake: Lake, read: Watermark) -> pl.LazyFrame:
     return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)

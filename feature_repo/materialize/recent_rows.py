@@ -17,15 +17,13 @@ import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
 from lake.spec import INSTANT, TableSpec
-from lake.store import Lake
-from lake.store.look_back import KEY, rows_around
-from lake.store.watermarks import Seen, new_rows
+from lake.store import ROW_KEY, Lake, Watermark, new_rows, read_look_back
 from lake.tables import BARS
 from lake.universe import MARKET
 
 CACHED_VALUES = 50_000_000
 """Most values that are held of one table: about 400 MB."""
-RECENT_BAR_COLUMNS = (*KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
+RECENT_BAR_COLUMNS = (*ROW_KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
 """Columns of bars that features read."""
 Rows = npt.NDArray[np.int64]
 SECONDS = 32
@@ -42,12 +40,12 @@ class ReadPoint:
     lake: Lake
     table: TableSpec
     columns: tuple[str, ...]
-    read: Seen
+    read: Watermark
     commit: tuple[int, int] | None
 
     @classmethod
     def of(
-        cls, lake: Lake, read: Seen, table: TableSpec = BARS, columns: tuple[str, ...] = RECENT_BAR_COLUMNS
+        cls, lake: Lake, read: Watermark, table: TableSpec = BARS, columns: tuple[str, ...] = RECENT_BAR_COLUMNS
     ) -> "ReadPoint":
         """Describe what a run reads."""
         entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
@@ -85,7 +83,7 @@ class RecentRows:
     def read(cls, place: ReadPoint, first: pl.DataFrame, count: int) -> "RecentRows":
         """Read the rows of each symbol from its instant on, and up to `count` before it."""
         read, names = place.read, place.columns
-        rows = rows_around(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
+        rows = read_look_back(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
         symbols = rows["symbol"].unique().sort()
         tail = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
         start, at, _ = tail.span(first)
@@ -124,7 +122,9 @@ class RecentRows:
         fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
             return None
-        added = fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(KEY)
+        added = (
+            fresh.select(self.rows.columns).with_columns(pl.col("symbol").cast(names_of(self.symbols))).sort(ROW_KEY)
+        )
         keys = _keys(added)
         codes = keys >> SECONDS
         starts, ends = (np.searchsorted(self.keys, (np.arange(len(self.symbols)) + step) << SECONDS) for step in (0, 1))

@@ -25,12 +25,17 @@ from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.spec import TableSpec
-from lake.store import Lake
-from lake.store.files import YEAR
-from lake.store.look_back import KEY
-from lake.store.merge import newest_known
-from lake.store.watermarks import Seen, new_rows, read_stamp, write_stamp
-from lake.store.years import known_in
+from lake.store import (
+    ROW_KEY,
+    YEAR,
+    Lake,
+    Watermark,
+    known_in,
+    new_rows,
+    newest_known,
+    read_watermarks,
+    write_watermarks,
+)
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
 from lake.universe import MARKET
 
@@ -107,7 +112,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
         tail = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
-        return [compute_labels(tail.around(first, max(HORIZONS), [*KEY, "close"]).cast({"symbol": pl.String}))]
+        return [compute_labels(tail.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String}))]
 
     return step.run(compute)
 
@@ -119,7 +124,7 @@ def update_regimes(lake: Lake, clock: Clock) -> Report:
     def compute(_: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         bars = lake.scan(BARS, version=step.read[BARS.name].version).filter(pl.col("known_time") <= step.now)
         models = lake.root / ".stamps" / "hidden_markov"
-        return [compute_regimes(newest_known(bars.select(*KEY, "close").collect()), cache_folder=models)]
+        return [compute_regimes(newest_known(bars.select(*ROW_KEY, "close").collect()), cache_folder=models)]
 
     return step.run(compute)
 
@@ -158,7 +163,7 @@ def _year_of(file: str) -> int:
     return int(file.rpartition(f"{YEAR}=")[2].partition("/")[0])
 
 
-def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> pl.DataFrame:
+def _current_windows(lake: Lake, read: Mapping[str, Watermark], spec: WindowSpec) -> pl.DataFrame:
     features, now = read[FEATURES_TECHNICAL.name], read[FEATURES_TECHNICAL.name].now
     known = pl.col("known_time") <= now
     stored = lake.scan(FEATURES_TECHNICAL, version=features.version).filter(known)
@@ -166,7 +171,7 @@ def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> 
     is_now = pl.col("event_time") == session
     current = newest_known(lake.read(FEATURES_TECHNICAL, where=known & is_now, version=features.version))
     first = current.select("symbol", pl.col("event_time").alias("first"))
-    names = (*KEY, *spec.features)
+    names = (*ROW_KEY, *spec.features)
     place = ReadPoint.of(lake, features, FEATURES_TECHNICAL, names)
     tail = recent_rows_of(place, first, spec.sessions - 1)
     rows = tail.around(first, spec.sessions - 1, names)
@@ -195,7 +200,7 @@ def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> 
 
 @dataclass(frozen=True)
 class _Step:
-    """One table made from others, with a stamp beside the tables that says from what it was last made.
+    """One table made from others, with watermarks beside the tables that say how far its inputs were read.
 
     Parameters
     ----------
@@ -213,9 +218,9 @@ class _Step:
     years: Collection[int] = ()
 
     @cached_property
-    def read(self) -> dict[str, Seen]:
+    def read(self) -> dict[str, Watermark]:
         """Versions that this run reads."""
-        return {spec.name: Seen(self.lake.version(spec), self.now) for spec in self.inputs}
+        return {spec.name: Watermark(self.lake.version(spec), self.now) for spec in self.inputs}
 
     def run(self, compute: Callable[[pl.DataFrame | None], Iterable[pl.DataFrame]]) -> Report:
         """Compute and merge what the new rows of the inputs call for.
@@ -228,18 +233,19 @@ class _Step:
         """
         started = time.perf_counter()
         versions = {name: seen.version for name, seen in self.read.items()}  # before anything is read
-        stamp = read_stamp(self.lake, self.target.name, self.recipe, (self.target,))
-        since = stamp.since(self.years)
+        watermarks = read_watermarks(self.lake, self.target.name, self.recipe, (self.target,))
+        since = watermarks.since(self.years)
         fresh = None if since is None else [self._new(spec, since) for spec in self.inputs]
         if fresh is not None and all(rows is not None and rows.is_empty() for rows in fresh):
             report = self.lake.report(self.target, started=started)
-            report = report.having(reason=f"nothing new in {', '.join(versions)} since the last run")
+            report = report.with_details(reason=f"nothing new in {', '.join(versions)} since the last run")
         else:
             report = self._store(compute(fresh[0] if fresh else None))
-        write_stamp(self.lake, self.target.name, stamp.after(self.years, self.read, self.lake.versions((self.target,))))
-        return report.having(seconds=time.perf_counter() - started, inputs=versions)
+        outputs = self.lake.versions((self.target,))
+        write_watermarks(self.lake, self.target.name, watermarks.after(self.years, self.read, outputs))
+        return report.with_details(seconds=time.perf_counter() - started, inputs=versions)
 
-    def _new(self, spec: TableSpec, since: Mapping[str, Seen]) -> pl.DataFrame | None:
+    def _new(self, spec: TableSpec, since: Mapping[str, Watermark]) -> pl.DataFrame | None:
         return new_rows(self.lake, spec, since[spec.name], self.now, until=self.read[spec.name].version)
 
     def _store(self, frames: Iterable[pl.DataFrame]) -> Report:
@@ -248,7 +254,7 @@ class _Step:
             report = self.lake.merge(self.target, frame.filter(known_in(self.years)))
             added += report.added
         report = replace(report or self.lake.merge(self.target, self.target.empty()), added=added, skipped=not added)
-        return report.having(reason="what was computed is already stored") if report.skipped else report
+        return report.with_details(reason="what was computed is already stored") if report.skipped else report
 
 
 def _fingerprint(recipe: Any) -> str:

@@ -100,7 +100,7 @@ class ParityReport:
         details: dict[str, Any] = dict(self.totals)
         report = Report("feature_parity", rows=sum(self.rows.values()), last=self.until)
         differences = [asdict(one) | {"examples": "; ".join(one.examples)} for one in self.differences]
-        return report.having(values=self.values, table_versions=self.versions, differences=differences, **details)
+        return report.with_details(values=self.values, table_versions=self.versions, differences=differences, **details)
 
 
 def compare_stores(lake: Lake, settings: Settings, views: Sequence[OnlineView] = VIEWS) -> ParityReport:

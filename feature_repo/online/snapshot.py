@@ -14,7 +14,7 @@ from feature_repo.online.packing import EVENT, KNOWN, instants
 from feature_repo.online.seals import OnlineKey
 from feature_repo.online.views import OnlineView
 from lake.clock import Clock, ReplayClock
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.settings import Settings
 
 if TYPE_CHECKING:

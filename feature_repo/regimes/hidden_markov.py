@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ConfigError
 
 Series = npt.NDArray[np.float64]

@@ -10,13 +10,11 @@ from typing import NamedTuple
 import polars as pl
 
 from lake.care.pins import InUse, pins_in_use
-from lake.disk.durable import flush, write_durably
+from lake.disk import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
 from lake.spec import TableSpec
-from lake.store import Lake, commits, delta_log, snapshots
+from lake.store import Lake, altered_files, commits, data_files, delta_log, named_digest, snapshots
 from lake.store.delta_log import DAMAGED
-from lake.store.digests import altered, named_digest
-from lake.store.files import data_files
 
 MAGIC = b"PAR1"
 UNREADABLE = {
@@ -27,7 +25,7 @@ UNREADABLE = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class TableFault:
     """One thing that is wrong: its kind, e.g. ``torn log entry`` or ``missing data file``, where, and what it means."""
 
     kind: str
@@ -39,7 +37,7 @@ class Finding:
 class Repair:
     """What a repair found, where it put the files it took away, and what is lost by it, in sentences."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[TableFault, ...]
     version: int
     moved_to: Path | None
     lost: tuple[str, ...]
@@ -48,7 +46,7 @@ class Repair:
 class _Log(NamedTuple):
     """What the log allows: versions from `first` to `last` can be read, once everything else is out of the way."""
 
-    findings: list[Finding]
+    findings: list[TableFault]
     first: int
     last: int
 
@@ -61,7 +59,7 @@ class _Plan(NamedTuple):
     newest: int
 
 
-def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse | None = None) -> list[Finding]:
+def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse | None = None) -> list[TableFault]:
     """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
 
     Each data file is there, has the size its commit says, begins and ends as Parquet does, and has the digest that its
@@ -77,7 +75,7 @@ def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse 
     _require(lake, spec)
     log = _examine_log(lake.path(spec), _newest_in_use(lake, spec, in_use))
     intent = delta_log.unfinished(lake.path(spec))
-    cut_off = [Finding("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
+    cut_off = [TableFault("unfinished repair", intent, "it was cut off; `repair` goes on with it")]
     try:
         damaged = _examine_data(lake, spec, log.last, is_deep=is_deep) if log.last >= 0 else []
     except (DamagedTableError, NotReadyError):  # a damaged checkpoint is in the way
@@ -98,7 +96,7 @@ def repair(lake: Lake, spec: TableSpec) -> Repair:
     """
     _require(lake, spec)
     folder, lost = lake.path(spec), list[str]()
-    with lake.alone(spec):
+    with lake.lock(spec):
         findings, log = examine(lake, spec), _examine_log(folder, _newest_in_use(lake, spec))
         if log.last < 0:
             raise NotReadyError(
@@ -135,16 +133,18 @@ def _examine_log(folder: Path, in_use: int) -> _Log:
     if not entries and not sums:
         stray = data_files(folder)
         meaning = f"no log names the {sum(_rows(file) for file in stray)} rows of {len(stray)} data files"
-        return _Log([Finding("missing log", folder / "_delta_log", meaning)], -1, -1)
+        return _Log([TableFault("missing log", folder / "_delta_log", meaning)], -1, -1)
     ledger = commits.read(folder)
     changed = {file.name for file in commits.altered(folder, ledger)}
     bad = {version: kind for version in entries if (kind := _fault_of_entry(folder, version, changed))}
-    findings = [Finding(kind, delta_log.entry(folder, v), UNREADABLE[kind]) for v, kind in bad.items()]
+    findings = [TableFault(kind, delta_log.entry(folder, v), UNREADABLE[kind]) for v, kind in bad.items()]
     torn = {v for v in sums if any(_fault_of_parquet(file) or file.name in changed for file in _sums(folder, v))}
-    findings += [Finding("torn checkpoint", _sums(folder, v)[0], "the log before it may be gone") for v in sorted(torn)]
+    findings += [
+        TableFault("torn checkpoint", _sums(folder, v)[0], "the log before it may be gone") for v in sorted(torn)
+    ]
     if ledger.damaged_lines:
         meaning = f"{ledger.damaged_lines} of its lines cannot be read, so changes of that much of the log go unnoticed"
-        findings.append(Finding("damaged ledger of commits", folder / commits.FILE, meaning))
+        findings.append(TableFault("damaged ledger of commits", folder / commits.FILE, meaning))
     good = {version for version in entries if version not in bad}
     starts = sorted({0} & good | {version for version in sums if version not in torn})
     reach = {start: _reach(start, good) for start in starts}
@@ -152,13 +152,13 @@ def _examine_log(folder: Path, in_use: int) -> _Log:
     first = min((start for start, end in reach.items() if end == last), default=-1)
     newest = max([*entries, *sums], default=-1)
     findings += [
-        Finding("missing log entry", delta_log.entry(folder, v), "the log has a gap, and nothing after it is sure")
+        TableFault("missing log entry", delta_log.entry(folder, v), "the log has a gap, and nothing after it is sure")
         for v in range(first + 1, newest + 1)
         if v not in entries
     ]
     if in_use > newest:
         meaning = f"version {in_use} was committed, but the log ends with version {newest}"
-        findings.append(Finding("missing log entry", delta_log.entry(folder, newest + 1), meaning))
+        findings.append(TableFault("missing log entry", delta_log.entry(folder, newest + 1), meaning))
     return _Log([*findings, *_examine_pointer(folder, set(sums) - torn)], first, last)
 
 
@@ -178,16 +178,16 @@ def _fault_of_entry(folder: Path, version: int, changed: set[str]) -> str | None
     return "altered log entry" if delta_log.entry(folder, version).name in changed else None
 
 
-def _examine_pointer(folder: Path, good_sums: set[int]) -> Iterator[Finding]:
+def _examine_pointer(folder: Path, good_sums: set[int]) -> Iterator[TableFault]:
     pointer = folder / "_delta_log" / "_last_checkpoint"
     if pointer.exists():
         try:
             named = json.loads(pointer.read_text(encoding="utf-8"))["version"]
         except (ValueError, KeyError, TypeError):
-            yield Finding("torn checkpoint pointer", pointer, "the newest checkpoint is not found by it")
+            yield TableFault("torn checkpoint pointer", pointer, "the newest checkpoint is not found by it")
         else:
             if named not in good_sums:
-                yield Finding("wrong checkpoint pointer", pointer, f"it names version {named}, where no good one is")
+                yield TableFault("wrong checkpoint pointer", pointer, f"it names version {named}, where no good one is")
 
 
 def _sums(folder: Path, version: int) -> list[Path]:
@@ -210,12 +210,12 @@ def _fault_of_parquet(file: Path, size: int | None = None) -> str | None:
 
 def _examine_data(
     lake: Lake, spec: TableSpec, version: int, *, is_deep: bool = True
-) -> list[tuple[Finding, pl.DataFrame]]:
+) -> list[tuple[TableFault, pl.DataFrame]]:
     """Damaged data files of a version, each with its row of the log."""
     found = []
     folder = lake.path(spec)
     files = snapshots.read(folder, snapshots.opened(folder, version, even_gone=True)).files
-    changed = {path for path, _ in altered(files["path"], anew=True)} if is_deep else set[Path]()
+    changed = {path for path, _ in altered_files(files["path"], anew=True)} if is_deep else set[Path]()
     for number, (path, size, rows, first, last) in enumerate(
         files.select("path", "size_bytes", "rows", "first", "last").iter_rows()
     ):
@@ -223,7 +223,9 @@ def _examine_data(
             span = f", of {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
             many = "an unknown number of" if rows is None else rows
             why = "its bytes changed since they were written; " if fault == "altered" else ""
-            found.append((Finding(f"{fault} data file", Path(path), f"{why}it held {many} rows{span}"), files[number]))
+            found.append(
+                (TableFault(f"{fault} data file", Path(path), f"{why}it held {many} rows{span}"), files[number])
+            )
     return found
 
 
@@ -315,7 +317,12 @@ def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataF
         if file in delta_log.added_files(folder, done):
             sources = delta_log.removed_files(folder, done)
             is_same = not any(action["add"]["dataChange"] for action in done if "add" in action)
-            if not is_same or not sources or any(_fault_of_parquet(source) for source in sources) or altered(sources):
+            if (
+                not is_same
+                or not sources
+                or any(_fault_of_parquet(source) for source in sources)
+                or altered_files(sources)
+            ):
                 return None
             return pl.read_parquet(sources, schema=spec.schema, glob=False, hive_partitioning=False)
     return None

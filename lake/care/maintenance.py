@@ -11,20 +11,18 @@ from pathlib import Path
 
 import polars as pl
 
-from lake.care.pins import hold_pins, pins_in_use
-from lake.disk.durable import flush
+from lake.care.pins import pins_in_use, pins_lock
+from lake.disk import flush
 from lake.report import Report
 from lake.spec import TableSpec
-from lake.store import Lake, commits, delta_log, snapshots
-from lake.store.files import data_files
-from lake.store.merge import newest_known
+from lake.store import Lake, commits, data_files, delta_log, newest_known, snapshots
 
 KEEP = timedelta(days=30)
 """How long a version that nobody uses stays readable: longer than any reader holds one open."""
 
 
 def vacuum(
-    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, is_trial: bool = False
+    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, dry_run: bool = False
 ) -> Report:
     """Delete the data files that no version in use, and none younger than `keep`, is made of.
 
@@ -37,23 +35,23 @@ def vacuum(
     now
         By default the wall clock's now; the age of a version is that of its log entry's file: a lake copied from
         elsewhere is then young, and keeps more, whatever its writer's clock said.
-    is_trial
+    dry_run
         Say what would go, and delete nothing.
     """
     started = time.perf_counter()
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
-    with lake.writing(spec), hold_pins(lake):
+    with lake.writing(spec), pins_lock(lake):
         in_use = pins_in_use(lake).get(spec.name, {})
         needed = _needed(folder, {*in_use, *_within(folder, cutoff)})
         surplus = [file for file in data_files(folder) if file not in needed and _is_older(file, cutoff)]
         freed = sum(file.stat().st_size for file in surplus)
-        _delete([] if is_trial else surplus)
-    report = lake.report(spec, started=started).having(files_deleted=len(surplus), bytes_freed=freed)
-    return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+        _delete([] if dry_run else surplus)
+    report = lake.report(spec, started=started).with_details(files_deleted=len(surplus), bytes_freed=freed)
+    return report.with_details(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
 
 
 def clean_log(
-    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, is_trial: bool = False
+    lake: Lake, spec: TableSpec, *, keep: timedelta = KEEP, now: datetime | None = None, dry_run: bool = False
 ) -> Report:
     """Delete the log entries that no version in use, and none younger than `keep`, needs.
 
@@ -65,28 +63,28 @@ def clean_log(
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
     with lake.writing(spec) as handle:
         newest = handle.snapshot().version
-    if not is_trial and newest not in delta_log.checkpoints(folder):
+    if not dry_run and newest not in delta_log.checkpoints(folder):
         lake.checkpoint(spec)
-    with lake.writing(spec), hold_pins(lake):
+    with lake.writing(spec), pins_lock(lake):
         in_use = pins_in_use(lake).get(spec.name, {})
         oldest = min({*in_use, *_within(folder, cutoff)} & {*delta_log.readable(folder)})
-        sums = [v for v in {*delta_log.checkpoints(folder), *[newest] * is_trial} if v <= oldest]
+        sums = [v for v in {*delta_log.checkpoints(folder), *[newest] * dry_run} if v <= oldest]
         surplus = _entries_before(folder, max(sums)) if sums else []
         if surplus:  # raises where the checkpoint cannot be read: then nothing is deleted
             snapshots.read(folder, snapshots.opened(folder, max(sums), even_gone=True))
-        _delete([] if is_trial else surplus)
-        if surplus and not is_trial:
+        _delete([] if dry_run else surplus)
+        if surplus and not dry_run:
             commits.rewrite(folder, max(sums))
-    report = lake.report(spec, started=started).having(entries_deleted=len(surplus), oldest_version=oldest)
-    return report.having(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
+    report = lake.report(spec, started=started).with_details(entries_deleted=len(surplus), oldest_version=oldest)
+    return report.with_details(warnings=_unreadable(folder, in_use), versions_in_use=len(in_use))
 
 
-def keep_house(lake: Lake, specs: Sequence[TableSpec], *, keep: timedelta = KEEP) -> list[Report]:
+def maintain_tables(lake: Lake, specs: Sequence[TableSpec], *, keep: timedelta = KEEP) -> list[Report]:
     """Compact, clean and vacuum each table that exists; the reports say what went."""
     done = []
     for spec in [spec for spec in specs if lake.exists(spec)]:
         joined, cleaned = lake.compact(spec), clean_log(lake, spec, keep=keep)
-        done.append(vacuum(lake, spec, keep=keep).having(**joined.details, **cleaned.details))
+        done.append(vacuum(lake, spec, keep=keep).with_details(**joined.details, **cleaned.details))
     return done
 
 
@@ -134,7 +132,7 @@ def _commit(folder: Path, version: int, users: tuple[str, ...]) -> Commit:
 
 
 @dataclass(frozen=True)
-class Difference:
+class VersionDifference:
     """What one version says that another does not, key by key.
 
     Parameters
@@ -153,14 +151,14 @@ class Difference:
     replaced: pl.DataFrame
 
 
-def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> Difference:
+def difference(lake: Lake, spec: TableSpec, before: int, after: int) -> VersionDifference:
     """Compare the rows in force, the newest known of each key, in two versions of a table."""
     key = list(spec.key)
     old, new = (newest_known(lake.read(spec, version=version), key) for version in (before, after))
     same = new.join(old, on=spec.names, how="semi", nulls_equal=True)
     fresh = new.join(same, on=key, how="anti", nulls_equal=True).sort(key)
     changed = fresh.join(old, on=key, how="semi", nulls_equal=True).sort(key)
-    return Difference(
+    return VersionDifference(
         added=fresh.join(old, on=key, how="anti", nulls_equal=True).sort(key),
         removed=old.join(new, on=key, how="anti", nulls_equal=True).sort(key),
         changed=changed,

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from lake.disk.durable import alone, flush, write_durably
+from lake.disk import file_lock, flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
-from lake.store import Lake, delta_log, snapshots
-from lake.store.snapshots import StoredTable
+from lake.store import Lake, StoredTable, delta_log, snapshots
 
 COLUMNS = ("feature_table_versions", "table_versions")
 """Columns, of whatever table, that hold the versions a row was made from, as JSON."""
@@ -40,7 +39,7 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
     NotReadyError
         If one of the versions is not there, or no longer; nothing is pinned then.
     """
-    with hold_pins(lake):
+    with pins_lock(lake):
         for table, version in versions.items():
             if fault := _fault(lake.root / table, version):
                 raise NotReadyError(
@@ -52,7 +51,7 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
         write_durably(_file(lake, holder), json.dumps({"holder": holder, "versions": held}, indent=1, sort_keys=True))
 
 
-def hold(lake: Lake, holder: str, generations: Sequence[Mapping[str, int]]) -> None:
+def set_pins(lake: Lake, holder: str, generations: Sequence[Mapping[str, int]]) -> None:
     """Let a holder keep these versions and no others; one that is not there any more is left out.
 
     For a holder that moves on with the tables, as the online store does: what is the newest now, and what was before.
@@ -62,7 +61,7 @@ def hold(lake: Lake, holder: str, generations: Sequence[Mapping[str, int]]) -> N
     generations
         Table name to version, for each state that is to stay readable.
     """
-    with hold_pins(lake):
+    with pins_lock(lake):
         file = _file(lake, holder)
         held = _read(file)
         kept: dict[str, list[int]] = {}
@@ -89,7 +88,7 @@ def _fault(folder: Path, version: int) -> str | None:
 
 def unpin(lake: Lake, holder: str) -> None:
     """Let go of everything a holder keeps; nothing happens if it keeps nothing."""
-    with hold_pins(lake):
+    with pins_lock(lake):
         _file(lake, holder).unlink(missing_ok=True)
         if _folder(lake).exists():
             flush(_folder(lake))
@@ -140,9 +139,9 @@ def _named_in(stored: StoredTable) -> set[tuple[str, int]]:
     return named
 
 
-def hold_pins(lake: Lake) -> AbstractContextManager[None]:
+def pins_lock(lake: Lake) -> AbstractContextManager[None]:
     """Let no version be pinned or let go meanwhile."""
-    return alone(lake.root / ".pins.lock", "The list of pinned versions")
+    return file_lock(lake.root / ".pins.lock", "The list of pinned versions")
 
 
 def _folder(lake: Lake) -> Path:

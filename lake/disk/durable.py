@@ -1,15 +1,7 @@
-"""Small files that outlive a crash: a reader finds the old or the new one, never a part. And who may write."""
+"""Small files that survive a crash: a reader finds the old or the new one, never a part."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
-
-from lake.errors import NotReadyError
-
-LOCK_SECONDS = 120.0
 
 
 def write_durably(path: Path, text: str, *, mode: int = 0o666) -> None:
@@ -38,21 +30,3 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def alone(lock_file: Path, what: str) -> Iterator[None]:
-    """Hold something alone among all processes of this machine; a killed holder lets go."""
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file, timeout=LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise NotReadyError(
-            f"{what} has been locked by another process for {LOCK_SECONDS:.0f} seconds, longer than any write takes. "
-            f"Find the process that holds {lock.lock_file} and end it."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

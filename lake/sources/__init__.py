@@ -1,1 +1,16 @@
-"""Where rows come from: one file per source, one protocol for all."""
+"""Sources of bars: what each of them answers, the packaged market, and generated markets of any size."""
+
+from lake.sources.base import BarBatch, BarSource
+from lake.sources.generated import GeneratedMarket, as_received, tiny_market
+from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
+
+__all__ = [
+    "FIRST_DAY",
+    "LAST_DAY",
+    "BarBatch",
+    "BarSource",
+    "GeneratedMarket",
+    "PackagedMarket",
+    "as_received",
+    "tiny_market",
+]

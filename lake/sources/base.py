@@ -8,7 +8,7 @@ import polars as pl
 
 
 @dataclass(frozen=True)
-class Batch:
+class BarBatch:
     """One delivery: rows in the columns of `raw_bars`, under an id that is the same whenever the same is asked."""
 
     batch_id: str
@@ -20,7 +20,7 @@ class BarSource(Protocol):
 
     name: str
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``; `after` None means from the source's beginning.
 
         Nothing known after `until` is returned, whatever the source holds.

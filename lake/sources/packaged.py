@@ -16,11 +16,11 @@ import polars as pl
 from lake import calendars
 from lake.clock import require_utc
 from lake.errors import SourceError
-from lake.sources.base import Batch
+from lake.sources.base import BarBatch
 from lake.tables import RAW_BARS
 from lake.universe import MARKET
 
-FIRST, LAST = date(2000, 3, 1), date(2013, 3, 1)
+FIRST_DAY, LAST_DAY = date(2000, 3, 1), date(2013, 3, 1)
 PRICES = ("open", "high", "low", "close", "adj_close", "volume")
 
 
@@ -104,13 +104,13 @@ class PackagedMarket:
 
     name = "packaged"
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``, every value as the text in its file."""
-        start = require_utc(after) if after else datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
-        end = min(require_utc(until), calendars.close_of(LAST))
+        start = require_utc(after) if after else datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+        end = min(require_utc(until), calendars.close_of(LAST_DAY))
         rows = _market().filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
-        return Batch(
+        return BarBatch(
             batch_id,
             rows.sort("known_time", "symbol")
             .with_row_index("row")
@@ -133,7 +133,7 @@ def _market() -> pl.DataFrame:
 def _stamped() -> Iterator[pl.DataFrame]:
     sessions = calendars.closes().with_columns(pl.col("session").cast(pl.String))
     for file in FILES:
-        rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST)), pl.lit(str(LAST))))
+        rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST_DAY)), pl.lit(str(LAST_DAY))))
         stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
         yield (
             stamped.with_columns(

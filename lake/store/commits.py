@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from lake.disk.durable import flush, write_durably
+from lake.disk import flush, write_durably
 from lake.errors import DamagedTableError
 from lake.store import delta_log
 from lake.store.digests import digest_of, digest_of_file
@@ -24,7 +24,7 @@ FEW_VERSIONS = 16
 CHECK_DIGITS = 8
 
 
-class Ledger(NamedTuple):
+class CommitLedger(NamedTuple):
     """Digests by the name of the file in the log, and the lines that cannot be read."""
 
     digests: dict[str, str]
@@ -36,7 +36,7 @@ class Ledger(NamedTuple):
         return max((_version(name) for name in self.digests if name.endswith(".json")), default=-1)
 
 
-def read(folder: Path, *, tail_bytes: int | None = None) -> Ledger:
+def read(folder: Path, *, tail_bytes: int | None = None) -> CommitLedger:
     """Read the ledger of a table, or only its end; of two lines for one file the later counts."""
     try:
         with (folder / FILE).open("rb") as content:
@@ -45,13 +45,13 @@ def read(folder: Path, *, tail_bytes: int | None = None) -> Ledger:
             content.seek(start)
             lines = content.read().split(b"\n")
     except FileNotFoundError:
-        return Ledger({}, 0)
+        return CommitLedger({}, 0)
     if start:
         del lines[0]
     # An append that was cut off leaves a last line without its end: no damage, only a ledger that lags.
     whole, read_lines = lines[:-1], [_parsed(line) for line in lines]
     found = dict(line for line in read_lines if line is not None)
-    return Ledger(found, sum(line != b"" and _parsed(line) is None and not _is_stump(line) for line in whole))
+    return CommitLedger(found, sum(line != b"" and _parsed(line) is None and not _is_stump(line) for line in whole))
 
 
 def note(folder: Path, version: int) -> None:
@@ -123,7 +123,7 @@ def require_whole(folder: Path, since: int | None, version: int) -> None:
         )
 
 
-def altered(folder: Path, known: Ledger, versions: range | None = None) -> list[Path]:
+def altered(folder: Path, known: CommitLedger, versions: range | None = None) -> list[Path]:
     """Files of the log whose bytes are not those that were noted, by default of every version the ledger knows."""
     names = [name for name in known.digests if versions is None or _version(name) in versions]
     files = [folder / "_delta_log" / name for name in names]

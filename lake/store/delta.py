@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
 from lake.clock import require_utc
-from lake.disk.durable import alone, flush
+from lake.disk import file_lock, flush
 from lake.errors import DamagedTableError
 from lake.report import Report
 from lake.settings import Settings, settings
@@ -25,9 +25,9 @@ from lake.store import commits, delta_log, snapshots
 from lake.store.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
 from lake.store.digests import require_intact
 from lake.store.files import DataFile, joinable, removals, without_digest, write_files
-from lake.store.merge import find_news, newest_known
-from lake.store.snapshots import KEY, RESTATES, Handle, Snapshot, StoredTable
-from lake.store.withdrawals import standing
+from lake.store.merge import new_or_restated, newest_known
+from lake.store.snapshots import KEY, RESTATES, Handle, StoredTable, TableSnapshot
+from lake.store.withdrawals import without_withdrawn
 
 CLEAN_UP = "delta.enableExpiredLogCleanup"
 """Property, off in every table: Delta's own clean-up knows of no version in use; `lake.care.maintenance` does it."""
@@ -80,7 +80,7 @@ class Lake:
         self._require_intact(spec, paths := self.contents(spec, version).paths)
         return paths
 
-    def contents(self, spec: TableSpec, version: int | None = None) -> Snapshot:
+    def contents(self, spec: TableSpec, version: int | None = None) -> TableSnapshot:
         """The files of one version, by default the newest, with what the log says is in them.
 
         Their bytes are not looked at; `files`, and all that reads rows, verifies them.
@@ -103,7 +103,7 @@ class Lake:
 
         Forecasts that were withdrawn are left out; `scan_all` has them.
         """
-        return standing(self, spec, self.scan_all(spec, version=version))
+        return without_withdrawn(self, spec, self.scan_all(spec, version=version))
 
     def scan_all(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
         """Every stored row as `scan` gives it, those of withdrawn forecasts among them."""
@@ -177,12 +177,12 @@ class Lake:
             with handle.table() as table:
                 is_stored = table.transaction_version(batch_id) is not None
             if is_stored:
-                return self.report(spec, started=started).having(reason=f"batch {batch_id} is already stored")
+                return self.report(spec, started=started).with_details(reason=f"batch {batch_id} is already stored")
             self._commit(spec, handle, write_files(self.path(spec), spec, rows), batch_id=batch_id)
         return self.report(spec, added=rows.height, started=started)
 
     def merge(self, spec: TableSpec, frame: pl.DataFrame) -> Report:
-        """Add the rows that say something new; `lake.store.merge.find_news` says which those are.
+        """Add the rows that say something new; `lake.store.merge.new_or_restated` says which those are.
 
         Nothing is ever changed or deleted: a restatement is a further row with a later `known_time`.
 
@@ -194,11 +194,11 @@ class Lake:
         started = time.perf_counter()
         rows = spec.conform(frame).unique(maintain_order=True)
         with self.writing(spec) as handle:
-            fresh = find_news(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)
+            fresh = new_or_restated(spec, self._sharing_keys(spec, handle.snapshot(), rows), rows)
             if fresh.height:
                 self._commit(spec, handle, write_files(self.path(spec), spec, fresh))
         report = self.report(spec, added=fresh.height, started=started)
-        return report if fresh.height else report.having(reason="every row is already stored")
+        return report if fresh.height else report.with_details(reason="every row is already stored")
 
     def compact(
         self,
@@ -233,9 +233,9 @@ class Lake:
             for group in groups:
                 self._rewrite(spec, handle, group, self._scan(spec, group["path"].to_list()).collect())
         joined = sum(group.height for group in groups)
-        report = self.report(spec, started=started).having(files_joined=joined, files_written=len(groups))
+        report = self.report(spec, started=started).with_details(files_joined=joined, files_written=len(groups))
         reason = "every file has a digest" if is_for_digests else f"no year has {at_least} small files"
-        return report if groups else report.having(reason=reason)
+        return report if groups else report.with_details(reason=reason)
 
     def checkpoint(self, spec: TableSpec) -> None:
         """Sum up the log so far in one durable file, so that opening the table needs no entry before it."""
@@ -249,7 +249,7 @@ class Lake:
             self._make_durable(spec, handle)
 
     def replace_damaged(self, spec: TableSpec, damaged: pl.DataFrame, rows: pl.DataFrame | None) -> None:
-        """Take damaged files out of a table held `alone`; their rows, where known from elsewhere, take their place."""
+        """Replace damaged files by their rows, where known from elsewhere; the caller holds the `lock` of the table."""
         if rows is None:
             self._commit(spec, self._held(spec), [], instead_of=damaged, is_loss=True)
         else:
@@ -259,7 +259,7 @@ class Lake:
         """Fill the numbers of lost versions, those after `last` to `newest`, with marks, and add one more.
 
         No reader takes a mark for the version that was lost: reading it by its number is refused. The caller holds
-        the table `alone`.
+        the table by `lock`.
         """
         handle = self._held(spec)
         with handle.table() as table:
@@ -285,14 +285,14 @@ class Lake:
             skipped=added == 0,
         )
 
-    def alone(self, spec: TableSpec) -> AbstractContextManager[None]:
+    def lock(self, spec: TableSpec) -> AbstractContextManager[None]:
         """Let no other process write to a table meanwhile, whether it can be opened or not."""
-        return alone(self.root / f".{spec.name}.lock", f"Table '{spec.name}'")
+        return file_lock(self.root / f".{spec.name}.lock", f"Table '{spec.name}'")
 
     @contextmanager
     def writing(self, spec: TableSpec) -> Iterator[Handle]:
-        """Hold the table alone; it exists, and all that an earlier writer committed is on disk."""
-        with self.alone(spec):
+        """Hold the lock of the table; it exists, and all that an earlier writer committed is on disk."""
+        with self.lock(spec):
             if delta_log.unfinished(self.path(spec)).exists():
                 raise DamagedTableError(
                     f"A repair of table '{spec.name}' was cut off, and a write now could pass for one that was lost. "
@@ -311,7 +311,7 @@ class Lake:
         self._make_durable(spec, handle)
         return handle
 
-    def _sharing_keys(self, spec: TableSpec, snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
+    def _sharing_keys(self, spec: TableSpec, snapshot: TableSnapshot, rows: pl.DataFrame) -> pl.DataFrame:
         if "event_time" not in spec.key or not rows.height:
             stored = self._scan(spec, snapshot.paths)
         else:
@@ -382,7 +382,7 @@ class Lake:
             commits.note(self.path(spec), version)
             handle.durable = version
 
-    def _newest(self, spec: TableSpec) -> Snapshot:
+    def _newest(self, spec: TableSpec) -> TableSnapshot:
         """The newest version, once its log was compared with what is known to be committed."""
         return self._handle(spec).require_whole()
 

@@ -1,7 +1,7 @@
 """Content digests of data files: part of each file's name, verified before its rows are used.
 
 The name carries the digest (``part-<uuid>.<digest>.parquet``), so it is immutable, travels with copies and backups, and
-needs no look-up in the log. Each process hashes each file once; `forget` makes the next read hash again.
+needs no look-up in the log. Each process hashes each file once; `forget_verified_files` makes the next read hash again.
 """
 
 import hashlib
@@ -51,12 +51,12 @@ def remember(path: Path) -> None:
     _VERIFIED[str(path)] = _identity(str(path))
 
 
-def forget() -> None:
+def forget_verified_files() -> None:
     """Let every file be hashed again at its next read; a training run begins with this."""
     _VERIFIED.clear()
 
 
-def altered(paths: Iterable[str | Path], *, anew: bool = False) -> list[tuple[Path, str]]:
+def altered_files(paths: Iterable[str | Path], *, anew: bool = False) -> list[tuple[Path, str]]:
     """Files whose bytes are not those that were written.
 
     Parameters
@@ -102,7 +102,7 @@ def require_intact(table: str, paths: Iterable[str | Path]) -> None:
     DamagedTableError
         Naming the table, the first such file, both digests and the command that repairs it.
     """
-    wrong = altered(paths)
+    wrong = altered_files(paths)
     if wrong:
         path, found = wrong[0]
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""

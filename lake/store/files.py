@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import RemoveAction
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.spec import TableSpec
 from lake.store.digests import NAMED_DIGEST, digest_of, remember
 

@@ -1,4 +1,4 @@
-"""The last rows of each symbol before an instant of its own, and all from there on: what an update reads, no more."""
+"""Look-back reads: the last rows of each symbol before an instant of its own, and all from there on."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lake.spec import TableSpec
-from lake.store import Lake
+from lake.store.delta import Lake
 from lake.store.merge import newest_known
 
 DAYS_PER_SESSION, EXTRA_DAYS = 1.5, 14
-"""A generous guess at how far back a number of sessions reaches; symbols that lie further back are looked for again."""
+"""A generous guess at how far back a number of sessions reaches; symbols that lie further back are read again."""
 NEAR = timedelta(days=30)
 """Symbols whose instant lies this close to the latest one are read together, the others apart."""
-KEY = ("symbol", "event_time", "known_time")
+ROW_KEY = ("symbol", "event_time", "known_time")
 
 
-def rows_around(
+def read_look_back(
     lake: Lake,
     spec: TableSpec,
     first: pl.DataFrame,
@@ -61,7 +61,7 @@ def rows_around(
     return found[0] if len(found) == 1 else pl.concat(found).sort("symbol", "event_time")
 
 
-def cut_around(rows: pl.DataFrame, first: pl.DataFrame, count: int) -> pl.DataFrame:
+def cut_look_back(rows: pl.DataFrame, first: pl.DataFrame, count: int) -> pl.DataFrame:
     """Keep of each symbol up to `count` rows before its instant, and all from there on; rows sorted by symbol and time.
 
     A symbol without an instant is left out.
@@ -76,11 +76,11 @@ def _around(rows: pl.LazyFrame, first: pl.DataFrame, count: int) -> pl.DataFrame
     earliest: datetime = first.select(pl.col("first").min()).item()
     start = earliest - timedelta(days=EXTRA_DAYS + DAYS_PER_SESSION * count)
     ours = pl.col("symbol").is_in(first["symbol"].implode())
-    kept = cut_around(newest_known(rows.filter(ours, pl.col("event_time") >= start).collect()), first, count)
+    kept = cut_look_back(newest_known(rows.filter(ours, pl.col("event_time") >= start).collect()), first, count)
     have = kept.join(first, on="symbol").filter(pl.col("event_time") < pl.col("first")).group_by("symbol").len()
     lacking = first.join(have.filter(pl.col("len") >= count), on="symbol", how="anti")
     if lacking.is_empty() or not rows.select((pl.col("event_time") < start).any()).collect().item():
         return kept
     theirs = pl.col("symbol").is_in(lacking["symbol"].implode())
-    further = cut_around(newest_known(rows.filter(theirs).collect()), lacking, count)
+    further = cut_look_back(newest_known(rows.filter(theirs).collect()), lacking, count)
     return pl.concat([kept.join(lacking, on="symbol", how="anti"), further]).sort("symbol", "event_time")

@@ -11,7 +11,7 @@ SMALL = 1e-3
 """Below this size numbers are compared by their absolute difference: a sum that cancels to zero has no digits left."""
 
 
-def find_news(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
+def new_or_restated(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a batch that say something new.
 
     The rows of one key are put in the order of their `known_time`, stored ones before new ones (in a table without

@@ -50,7 +50,7 @@ class StoredTable:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class TableSnapshot:
     """One version of a table: its files, with what the log says is in them.
 
     Parameters
@@ -89,7 +89,7 @@ class Handle:
         self._folder, self._open = folder, opened
         self._lock = threading.RLock()
         self._table: Any = None
-        self._snapshot: Snapshot | None = None
+        self._snapshot: TableSnapshot | None = None
         self._seen: tuple[int, int, int] | None = None
         self._oldest: Path | None = None
         self.durable: int | None = None
@@ -97,7 +97,7 @@ class Handle:
         self._whole: tuple[int, Any] | None = None
         """Newest version whose log was compared with the ledger, and the snapshot that was."""
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> TableSnapshot:
         """The newest version, read from the log only where there is something new."""
         with self._lock:
             if self._snapshot is None or not self._is_newest(self._snapshot.version):
@@ -105,7 +105,7 @@ class Handle:
             assert self._snapshot is not None
             return self._snapshot
 
-    def require_whole(self) -> Snapshot:
+    def require_whole(self) -> TableSnapshot:
         """The newest version, its log compared with the ledger once.
 
         Raises
@@ -263,7 +263,7 @@ def lives(folder: Path) -> list[tuple[Path, int, float]]:
     return [*ended, *((file, first, math.inf) for file, first in since.items())]
 
 
-def read(folder: Path, table: Any) -> Snapshot:
+def read(folder: Path, table: Any) -> TableSnapshot:
     """The files of an open table, as its log describes them."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     wanted = {
@@ -281,7 +281,7 @@ def read(folder: Path, table: Any) -> Snapshot:
         ),
     )
     paths = [str(folder / unquote(name)) for name in files["name"]]
-    return Snapshot(int(table.version()), files.with_columns(pl.Series("path", paths, dtype=pl.String)))
+    return TableSnapshot(int(table.version()), files.with_columns(pl.Series("path", paths, dtype=pl.String)))
 
 
 def count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:

@@ -1,7 +1,7 @@
-"""How far a step has read what it is made from: a small file beside the tables, and the rows that are new since then.
+"""Watermarks: how far a step has read its inputs, in a small file beside the tables; and the rows since then.
 
-A stamp only saves work. Lost, torn or outdated, it makes the next run compute everything again, and merging what is
-already stored adds nothing.
+Watermarks only save work. Where the file is lost, torn or outdated, the next run computes everything again, and merging
+what is already stored adds nothing.
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.spec import TableSpec
-from lake.store import Lake
+from lake.store.delta import Lake
 from lake.store.years import known_in
 
 ALWAYS = "all"
@@ -23,87 +23,88 @@ ALWAYS = "all"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A table as a step last read it: up to a version, and what was known at an instant."""
+class Watermark:
+    """How far a step has read a table: up to a version, and what was known at an instant."""
 
     version: int
     now: datetime
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What a step last did.
+class Watermarks:
+    """How far a step has read each of its inputs, and the tables it left behind.
 
     Parameters
     ----------
     recipe
-        Identity of the computation; another recipe, other results.
+        Identity of the computation; another recipe gives other results.
     seen
         By year the run was asked for (or `ALWAYS`), how far each input was read.
     outputs
-        Versions of the tables it left behind. Another version means that someone else wrote, so nothing is sure.
+        Versions of the tables it left behind. Another version means that someone else wrote to one.
     """
 
     recipe: str
-    seen: Mapping[str, Mapping[str, Seen]]
+    seen: Mapping[str, Mapping[str, Watermark]]
     outputs: Mapping[str, int]
 
-    def since(self, years: Collection[int]) -> dict[str, Seen] | None:
+    def since(self, years: Collection[int]) -> dict[str, Watermark] | None:
         """Return how far each input was read in all of these years, or None where one was never run."""
         entries = [self._entry(year) for year in years] or self._all()
         if any(entry is None for entry in entries):
             return None
         known = [entry for entry in entries if entry is not None]
         return {
-            name: Seen(min(entry[name].version for entry in known), min(entry[name].now for entry in known))
+            name: Watermark(min(entry[name].version for entry in known), min(entry[name].now for entry in known))
             for name in known[0]
         }
 
-    def after(self, years: Collection[int], read: Mapping[str, Seen], outputs: Mapping[str, int]) -> "Stamp":
-        """Return the stamp that a run over these years leaves."""
+    def after(self, years: Collection[int], read: Mapping[str, Watermark], outputs: Mapping[str, int]) -> "Watermarks":
+        """Return the watermarks that a run over these years leaves."""
         fresh = {str(year): read for year in years} or {ALWAYS: read}
-        return Stamp(self.recipe, {**self.seen, **fresh} if years else fresh, outputs)
+        return Watermarks(self.recipe, {**self.seen, **fresh} if years else fresh, outputs)
 
-    def _entry(self, year: int) -> Mapping[str, Seen] | None:
-        """How far the inputs were read in a year; before the year began there was nothing to see."""
-        before = [entry for entry in self.seen.values() if all(one.now.year < year for one in entry.values())]
-        latest = max(before, key=lambda entry: max(one.now for one in entry.values()), default=None)
+    def _entry(self, year: int) -> Mapping[str, Watermark] | None:
+        """Return how far the inputs were read in a year; before the year began there was nothing to read."""
+        before = [entry for entry in self.seen.values() if all(mark.now.year < year for mark in entry.values())]
+        latest = max(before, key=lambda entry: max(mark.now for mark in entry.values()), default=None)
         return self.seen.get(str(year), self.seen.get(ALWAYS, latest))
 
-    def _all(self) -> list[Mapping[str, Seen] | None]:
+    def _all(self) -> list[Mapping[str, Watermark] | None]:
         return [self.seen.get(ALWAYS), *self.seen.values()]
 
 
-def read_stamp(lake: Lake, step: str, recipe: str, outputs: Sequence[TableSpec]) -> Stamp:
-    """Return the stamp of a step, or an empty one where none can be trusted.
+def read_watermarks(lake: Lake, step: str, recipe: str, outputs: Sequence[TableSpec]) -> Watermarks:
+    """Return the watermarks of a step, or empty ones where they cannot be trusted.
 
-    A stamp is trusted when it has the same recipe and nobody else has added to, or repaired, an output since then.
+    They are trusted when they have the same recipe and nobody else has added to, or repaired, an output since then.
     """
-    nothing = Stamp(recipe, {}, {})
+    nothing = Watermarks(recipe, {}, {})
     try:
         content = json.loads(_path(lake, step).read_text(encoding="utf-8"))
-        stamp = Stamp(content["recipe"], _seen_from(content["seen"]), content["outputs"])
+        watermarks = Watermarks(content["recipe"], _seen_from(content["seen"]), content["outputs"])
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return nothing
-    if stamp.recipe != recipe or not all(_is_untouched(lake, spec, stamp.outputs.get(spec.name)) for spec in outputs):
+    made = watermarks.outputs
+    if watermarks.recipe != recipe or not all(_is_untouched(lake, spec, made.get(spec.name)) for spec in outputs):
         return nothing
-    return stamp
+    return watermarks
 
 
-def write_stamp(lake: Lake, step: str, stamp: Stamp) -> None:
-    """Keep a stamp; a reader finds the old or the new one."""
+def write_watermarks(lake: Lake, step: str, watermarks: Watermarks) -> None:
+    """Store the watermarks of a step; a reader finds the old or the new ones."""
     seen = {
-        year: {name: {"version": one.version, "now": one.now.isoformat()} for name, one in entry.items()}
-        for year, entry in stamp.seen.items()
+        year: {name: {"version": mark.version, "now": mark.now.isoformat()} for name, mark in entry.items()}
+        for year, entry in watermarks.seen.items()
     }
-    content = {"recipe": stamp.recipe, "seen": seen, "outputs": dict(stamp.outputs)}
+    content = {"recipe": watermarks.recipe, "seen": seen, "outputs": dict(watermarks.outputs)}
     write_durably(_path(lake, step), json.dumps(content))
 
 
 def new_rows(
     lake: Lake,
     spec: TableSpec,
-    since: Seen,
+    since: Watermark,
     now: datetime,
     years: Collection[int] = (),
     *,
@@ -131,11 +132,11 @@ def new_rows(
     stored = lake.changes(spec, since.version, until)
     if stored is None:
         return None
-    asked = (pl.col("known_time") <= now) & known_in(years)
-    rows = stored.filter(asked)
+    is_wanted = (pl.col("known_time") <= now) & known_in(years)
+    rows = stored.filter(is_wanted)
     if now == since.now:
         return rows
-    due = lake.read(spec, where=(pl.col("known_time") > since.now) & asked, version=until)
+    due = lake.read(spec, where=(pl.col("known_time") > since.now) & is_wanted, version=until)
     return pl.concat([rows, due]).unique(maintain_order=True)
 
 
@@ -153,8 +154,8 @@ def _path(lake: Lake, step: str) -> Path:
     return lake.root / ".stamps" / f"{step}.json"
 
 
-def _seen_from(content: Mapping[str, Any]) -> dict[str, dict[str, Seen]]:
+def _seen_from(content: Mapping[str, Any]) -> dict[str, dict[str, Watermark]]:
     return {
-        year: {name: Seen(one["version"], datetime.fromisoformat(one["now"])) for name, one in entry.items()}
+        year: {name: Watermark(mark["version"], datetime.fromisoformat(mark["now"])) for name, mark in entry.items()}
         for year, entry in content.items()
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.spec import TableSpec
-from lake.tables.decisions import FORECAST_DECISIONS
+from lake.tables import FORECAST_DECISIONS
 
 if TYPE_CHECKING:
     from lake.store import Lake
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WITHDRAWN, UNVERIFIED = "withdrawn", "unverified"
 
 
-def standing(lake: "Lake", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
+def without_withdrawn(lake: "Lake", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Leave out the rows of withdrawn forecasts; whenever they were withdrawn, because a wrong number never was right.
 
     Parameters

@@ -1,32 +1,36 @@
-"""Every table of the platform as a value, in the order the data flows: from `market` to `decisions`."""
+"""Every table of the platform as a value, in the order the data flows: raw, clean, features, decisions.
 
-from lake.tables.market import (
-    ACTIONS,
+Examples
+--------
+>>> from lake.tables import BARS, TABLES
+>>> BARS.key
+('symbol', 'event_time')
+>>> BARS.column("close").unit
+'currency'
+>>> [spec.name for spec in TABLES if spec.layer == "clean"]
+['bars', 'actions', 'quarantine']
+"""
+
+from lake.spec import TableSpec
+from lake.tables.clean import ACTIONS, BARS, QUARANTINE
+from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
+from lake.tables.decisions import (
     AUDIT,
-    BARS,
     CALIBRATIONS,
     DRIFT,
     EVALUATIONS,
-    EVENT_TIME,
     FORECAST_DECISIONS,
     FORECASTS,
-    KNOWN_TIME,
-    LABELS,
-    MODEL_WINDOWS,
     OUTCOMES,
     PERFORMANCE,
     PROMOTIONS,
-    QUARANTINE,
-    RAW_BARS,
     RECEIPTS,
-    RECOMPUTED,
-    REGIMES,
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
-    SYMBOL,
-    TABLES,
 )
+from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
+from lake.tables.raw import RAW_BARS
 
 __all__ = [
     "ACTIONS",
@@ -55,3 +59,26 @@ __all__ = [
     "SYMBOL",
     "TABLES",
 ]
+
+TABLES: tuple[TableSpec, ...] = (
+    RAW_BARS,
+    BARS,
+    ACTIONS,
+    QUARANTINE,
+    LABELS,
+    REGIMES,
+    MODEL_WINDOWS,
+    EVALUATIONS,
+    FORECASTS,
+    RECEIPTS,
+    FORECAST_DECISIONS,
+    OUTCOMES,
+    STRATEGY_RETURNS,
+    PERFORMANCE,
+    DRIFT,
+    SELECTIONS,
+    STRATEGY_ASSIGNMENTS,
+    CALIBRATIONS,
+    PROMOTIONS,
+    AUDIT,
+)

@@ -1,4 +1,4 @@
-"""The tables of what was said, what came of it, and what was chosen."""
+"""Tables of decisions: forecasts, their outcomes, what was selected and promoted, and the audit trail; append-only."""
 
 import polars as pl
 

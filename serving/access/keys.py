@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.disk.durable import alone, flush, write_durably
+from lake.disk import file_lock, flush, write_durably
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
@@ -272,7 +272,7 @@ def _changing(settings: Settings) -> Iterator[list[Key]]:
 
 
 def _alone(settings: Settings, what: str) -> AbstractContextManager[None]:
-    return alone(folder(settings) / f".{what}.lock", "The folder of the API keys")
+    return file_lock(folder(settings) / f".{what}.lock", "The folder of the API keys")
 
 
 def _write_keys(settings: Settings, keys: Sequence[Key]) -> None:

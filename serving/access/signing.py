@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from lake.disk.durable import alone, write_durably
+from lake.disk import file_lock, write_durably
 from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.store import Lake
@@ -134,7 +134,7 @@ def _thumbprint(jwk: dict[str, Any]) -> str:
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
-    return alone(folder(settings) / ".signing.lock", "The file of the signing keys")
+    return file_lock(folder(settings) / ".signing.lock", "The file of the signing keys")
 
 
 def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:

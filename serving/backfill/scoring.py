@@ -58,7 +58,9 @@ def score_newest(
         return replay_forecasts(lake, engines, clock, sessions, spec)
     moments = _moments(lake, windows, session, spec)
     if not waiting or not moments.keys.height:
-        return lake.report(FORECASTS, started=started).having(reason="every model has forecast the newest session")
+        return lake.report(FORECASTS, started=started).with_details(
+            reason="every model has forecast the newest session"
+        )
     for name in waiting:
         require_no_look_ahead(engines[name], session)
     made_at = SystemClock().now()
@@ -67,7 +69,7 @@ def score_newest(
     lake.merge(RECEIPTS, receipts_of(at_work, made_at, session, json.loads(moments.versions)))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
-    return report.having(seconds=time.perf_counter() - started, scored=counts)
+    return report.with_details(seconds=time.perf_counter() - started, scored=counts)
 
 
 def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:

@@ -17,8 +17,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
 from lake.report import Report
-from lake.store import Lake
-from lake.store.merge import newest_known
+from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
 from serving.receipts.seals import digest_of
 from serving.receipts.writing import batch_id, batch_receipt
@@ -79,8 +78,8 @@ def replay_forecasts(
         lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], reading.versions))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
-    said = report.having(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
-    return said.having(reason="every model has replayed every session") if report.skipped else said
+    said = report.with_details(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
+    return said.with_details(reason="every model has replayed every session") if report.skipped else said
 
 
 def require_no_look_ahead(engine: "Engine", first: datetime) -> None:

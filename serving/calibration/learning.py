@@ -81,11 +81,11 @@ def update_calibrations(
     rows = calibration_rows(lived)
     if lake.exists(CALIBRATIONS):
         rows = rows.join(lake.read(CALIBRATIONS).select(CALIBRATIONS.key), on=list(CALIBRATIONS.key), how="anti")
-    report = lake.merge(CALIBRATIONS, rows).having(seconds=time.perf_counter() - started)
+    report = lake.merge(CALIBRATIONS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
-        return report.having(reason="every close that was forecast has its calibration")
-    said = report.having(coverage=coverage_of(lived).to_dicts())
-    return said if picture is None else said.having(picture=draw(lived, picture))
+        return report.with_details(reason="every close that was forecast has its calibration")
+    said = report.with_details(coverage=coverage_of(lived).to_dicts())
+    return said if picture is None else said.with_details(picture=draw(lived, picture))
 
 
 def simulate_walk_forward(

@@ -4,7 +4,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.errors import ConfigError
 from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 

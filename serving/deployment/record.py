@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lake.disk.durable import alone, write_durably
+from lake.disk import file_lock, write_durably
 from lake.errors import ModelError, NotReadyError, UnknownNameError
 from serving.engines.signature import Sha256
 
@@ -240,5 +240,5 @@ def write_deployment(configured: "Settings", deployment: Deployment) -> None:
 @contextmanager
 def moving(configured: "Settings") -> Iterator[None]:
     """Hold the deployment alone: reading it, checking and writing it is one step to everyone else."""
-    with alone(configured.models / LOCK_FILE, "The deployment of the models"):
+    with file_lock(configured.models / LOCK_FILE, "The deployment of the models"):
         yield

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -83,7 +83,7 @@ def register_and_promote(
         is_moved = _last_move(lake, checked.name) != (version, checked.digest)
         if before == version and not is_moved and registry.alias(checked.name) == version:
             Bundle.load(configured.models / checked.name / version)
-            return lake.report(PROMOTIONS, started=started).having(
+            return lake.report(PROMOTIONS, started=started).with_details(
                 reason=f"version {version} of '{checked.name}' is in service already", model_version=version
             )
         place(checked, configured.models / checked.name / version)
@@ -93,7 +93,7 @@ def register_and_promote(
         release = Release(version=version, digest=checked.digest)
         write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
         lift_refusal(configured, checked.name)
-    return lake.report(PROMOTIONS, added=int(is_moved), started=started).having(
+    return lake.report(PROMOTIONS, added=int(is_moved), started=started).with_details(
         model_version=version, model_digest=checked.digest, bytes=len(checked.content)
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.clock import ReplayClock
-from lake.disk.private import close_new_files
+from lake.disk import close_new_files
 from lake.settings import settings
 from lake.store import Lake
 from serving.deployment.following import RegistryFollower

@@ -4,7 +4,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.errors import ModelError, NotReadyError
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import note

@@ -162,4 +162,4 @@ def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Re
         skipped=not challengers,
         details={"verdicts": verdicts, "rolled_back": rolled_back},
     )
-    return report if challengers else report.having(reason="no challenger is on trial")
+    return report if challengers else report.with_details(reason="no challenger is on trial")

@@ -95,7 +95,7 @@ def update_drift(
     reason = _reason_to_skip(lake, later)
     if reason:
         standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name)
-        return standing.having(seconds=time.perf_counter() - started, reason=reason)
+        return standing.with_details(seconds=time.perf_counter() - started, reason=reason)
     recent = features.filter(
         (pl.col("event_time") <= until) | (pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0])
     )
@@ -105,7 +105,7 @@ def update_drift(
     page = _publish(subjects, rows, until, settings)
     report = lake.merge(DRIFT, rows)
     drifted = sorted(set(rows.filter("is_drifted")["subject"]))
-    return report.having(
+    return report.with_details(
         seconds=time.perf_counter() - started, drifted=drifted, subjects=len(subjects), page=page, method=METHOD
     )
 

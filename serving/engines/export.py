@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_repo.targets.windows import HORIZONS, QUANTILES
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ParityError
 from serving.engines.batch_bits import with_steady_bits
 from serving.engines.bundles import (

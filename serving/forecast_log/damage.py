@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from serving.forecast_log.log_files import NAMES, identity, log_paths
 
 if TYPE_CHECKING:

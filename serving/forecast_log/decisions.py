@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.errors import ConflictError, NotReadyError, SchemaError, UnknownNameError
-from lake.store.withdrawals import UNVERIFIED, WITHDRAWN
+from lake.store import UNVERIFIED, WITHDRAWN
 from lake.tables import FORECAST_DECISIONS, FORECASTS
 from serving import audit
 from serving.forecast_log import quarantine

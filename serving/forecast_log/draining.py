@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import ConfigError, ConflictError
 from lake.report import Report
 from lake.spec import INSTANT, TableSpec
@@ -92,13 +92,13 @@ def drain(lake: "Lake", configured: "Settings") -> Report:
         reason = NOTHING_WAITS if paths else NO_LOG
         seconds = time.perf_counter() - started
         report = Report(name=FORECASTS.name, seconds=seconds, skipped=True, details={"reason": reason})
-        return report.having(warnings=tuple(done.warnings))
+        return report.with_details(warnings=tuple(done.warnings))
     report = (
         lake.report(FORECASTS, added=done.added, started=started)
         if lake.exists(FORECASTS)
         else Report(FORECASTS.name, seconds=time.perf_counter() - started, skipped=True)
     )
-    return report.having(warnings=tuple(done.warnings), answers=done.read, quarantined=done.refused)
+    return report.with_details(warnings=tuple(done.warnings), answers=done.read, quarantined=done.refused)
 
 
 def _forget(configured: "Settings") -> None:

@@ -127,8 +127,8 @@ def prune(lake: "Lake", configured: "Settings", now: datetime | None = None) -> 
     report = Report(NAME, rows=done.deleted, seconds=seconds, skipped=not done.deleted, details=figures)
     if not done.deleted:
         hours = configured.log_retention_hours
-        report = report.having(reason=f"no forecast that is in the lake is older than {hours:g} hours in the log")
-    return report.having(warnings=tuple(done.warnings))
+        report = report.with_details(reason=f"no forecast that is in the lake is older than {hours:g} hours in the log")
+    return report.with_details(warnings=tuple(done.warnings))
 
 
 class _Nothing:

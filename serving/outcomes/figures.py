@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:

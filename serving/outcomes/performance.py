@@ -40,12 +40,12 @@ def update_performance(lake: Lake, clock: Clock) -> Report:
     last = earned["event_time"].max()
     if lake.exists(PERFORMANCE) and last == lake.read(PERFORMANCE)["event_time"].max():
         report = lake.report(PERFORMANCE, started=started)
-        return report.having(reason="no session has settled since the last one")
+        return report.with_details(reason="no session has settled since the last one")
     is_judged = (pl.col("kind") == "replay") & (pl.col("horizon_sessions") == FORECAST_HORIZON)
     forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_judged)
     outcomes = lake.read_as_of(OUTCOMES, clock.now()).drop("event_time", "known_time")
     report = lake.merge(PERFORMANCE, performance_of(earned, forecasts.join(outcomes, on="forecast_id")))
-    return report.having(seconds=time.perf_counter() - started)
+    return report.with_details(seconds=time.perf_counter() - started)
 
 
 def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:

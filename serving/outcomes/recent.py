@@ -44,8 +44,8 @@ def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Repo
     if is_new:
         write_figures(configured, figures)
     said = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
-    said = said.having(seconds=time.perf_counter() - started, judged=judged, answered=answered)
-    return said if is_new else said.having(reason="no figure has changed")
+    said = said.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
+    return said if is_new else said.with_details(reason="no figure has changed")
 
 
 def model_errors(

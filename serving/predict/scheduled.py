@@ -85,7 +85,7 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     if fresh:
         return report
     reason = "every symbol's forecast is stored already" if made else next(iter(unavailable.values()), "no symbol")
-    return replace(report, skipped=True).having(reason=reason)
+    return replace(report, skipped=True).with_details(reason=reason)
 
 
 def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str, str]]":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.tables import AUDIT, FORECASTS, RECEIPTS
 from serving import audit
 from serving.receipts.findings import ReplayFinding

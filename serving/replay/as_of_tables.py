@@ -14,7 +14,7 @@ from feature_repo.online.rows import newest_rows
 from feature_repo.online.views import REGIME, STRATEGY
 from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows
 from lake.errors import NotReadyError, QuantlakeError
-from lake.store.digests import altered
+from lake.store import altered_files
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
 from serving.receipts.findings import ReplayFinding
 
@@ -145,7 +145,7 @@ def suspects(lake: "Lake", spec: "TableSpec", version: int, where: pl.Expr) -> l
         for path, size in files.select("path", "size_bytes").iter_rows()
         if pl.scan_parquet(path, hive_partitioning=False).filter(where).head(1).collect().height
     ]
-    changed = [path for path, size in holding if Path(path).stat().st_size != size or altered([path], anew=True)]
+    changed = [path for path, size in holding if Path(path).stat().st_size != size or altered_files([path], anew=True)]
     return changed or [path for path, _ in holding]
 
 
@@ -154,7 +154,7 @@ def _fault_of(path: Path, size: int) -> str:
         return "it is missing, so what was read from it cannot be read again"
     if path.stat().st_size != size:
         return f"it has {path.stat().st_size:,} bytes, the log says {size:,}: it was altered"
-    if altered([path], anew=True):
+    if altered_files([path], anew=True):
         return "its bytes are not those whose digest is in its name: it was altered"
     try:
         pl.read_parquet(path, hive_partitioning=False)

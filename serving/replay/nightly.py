@@ -38,4 +38,4 @@ def judge_sample(lake: "Lake", settings: "Settings", clock: "Clock") -> Report:
         faults.append(f"{verdicts['differs']} forecasts differ")
     said = "There is no forecast yet." if is_none else f"{len(found)} forecasts were made again."
     report = Report("replayed_forecasts", rows=len(found))
-    return report.having(seed=seed, verdicts=verdicts, faults=faults, said=said)
+    return report.with_details(seed=seed, verdicts=verdicts, faults=faults, said=said)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lake.store.withdrawals import unverified
+from lake.store import unverified
 from lake.tables import RECEIPTS
 from serving.receipts import drain_digest
 from serving.receipts.code import running_code

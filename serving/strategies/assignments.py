@@ -42,12 +42,12 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
         .select(STRATEGY_ASSIGNMENTS.names)
     )
     report = lake.merge(STRATEGY_ASSIGNMENTS, rows)
-    said = report.having(
+    said = report.with_details(
         seconds=time.perf_counter() - started,
         regime=current["regime"].item(),
         selected_strategy=in_force["selected_strategy"].item(),
     )
-    return said.having(reason="the last session is already assigned") if report.skipped else said
+    return said.with_details(reason="the last session is already assigned") if report.skipped else said
 
 
 def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:

@@ -312,10 +312,10 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
         rows = rows.join(lake.read(SELECTIONS).select(SELECTIONS.key), on=list(SELECTIONS.key), how="anti")
     report = lake.merge(SELECTIONS, rows)
     if report.skipped:
-        return report.having(seconds=time.perf_counter() - started, reason="no review is due since the last one")
+        return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
     comparison = compare(returns, clock.now(), rule, KNOWN_REGIMES)
     latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
-    return report.having(
+    return report.with_details(
         seconds=time.perf_counter() - started,
         decisions=[_shown(decision) for decision in latest],
         comparison=comparison.figures,

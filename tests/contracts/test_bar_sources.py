@@ -10,10 +10,9 @@ from polars.testing import assert_frame_equal
 from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
-from lake.sources.base import BarSource
-from lake.sources.generated import RowSource, as_received, tiny_market
-from lake.sources.packaged import PackagedMarket
+from lake.sources import BarSource, PackagedMarket, as_received, tiny_market
 from lake.tables import RAW_BARS
+from support.raw_rows import RowSource
 
 
 @dataclass(frozen=True)

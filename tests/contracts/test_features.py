@@ -20,7 +20,7 @@ from feature_repo.document import features_page
 from feature_repo.engines.panel import compute_group
 from feature_repo.feast_store.delta_source import value_type
 from feature_repo.spec import Feature, FeatureGroup
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.spec import TableSpec
 from lake.universe import MARKET
 

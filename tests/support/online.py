@@ -26,7 +26,7 @@ from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.targets.windows import FORECAST_V1, window_hash
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS

@@ -15,10 +15,10 @@ from feature_repo.materialize.update import update_regimes, update_technical, up
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake import calendars
-from lake.care.maintenance import keep_house
+from lake.care import maintain_tables
 from lake.clock import ReplayClock
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.sources.packaged import PackagedMarket
+from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import BARS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
@@ -126,8 +126,8 @@ def move_on(home: Home, delete: Callable[[Path], None]) -> None:
 def clean(home: Home) -> int:
     """Keep house as the weekly asset does, without sparing what is young; how many files went."""
     drain(home.lake, home.settings)
-    reports = keep_house(home.lake, SPECS, keep=timedelta(0))
+    reports = maintain_tables(home.lake, SPECS, keep=timedelta(0))
     for report in reports:
         home.lake.compact(next(spec for spec in SPECS if spec.name == report.name), at_least=2)
-    reports += keep_house(home.lake, SPECS, keep=timedelta(0))
+    reports += maintain_tables(home.lake, SPECS, keep=timedelta(0))
     return sum(report.details["files_deleted"] for report in reports)

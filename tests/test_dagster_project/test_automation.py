@@ -14,9 +14,9 @@ from dagster_project.partitions import RANGE_END, RANGE_START
 from dagster_project.resources import Platform
 from dagster_project.schedules import after_the_close, new_raw_batches
 from lake.clock import DEMO_START
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.settings import settings as read_settings
-from lake.sources.generated import as_received, tiny_market
+from lake.sources import as_received, tiny_market
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
 from serving.deployment.record import SERVING_FILE

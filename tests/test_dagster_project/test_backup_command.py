@@ -12,7 +12,7 @@ from dagster_project.commands.backup import app
 from lake.care import backup
 from lake.errors import BackupError, ConfigError
 from lake.settings import settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 

@@ -15,7 +15,7 @@ import pytest
 from feature_repo.online.redis_server import ServerPaths
 from feature_repo.online.redis_server.process import peer_pid
 from lake.settings import Settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from support.ports import free_port

@@ -22,13 +22,12 @@ from dagster_project.cli import app, main
 from dagster_project.commands.doctor import damage_behind
 from feature_repo.online.redis_server import connect, running_redis
 from lake import settings as settings_module
-from lake.care.pins import pin
+from lake.care import pin
 from lake.clock import DEMO_START, ReplayClock
 from lake.errors import ConfigError, NotReadyError
 from lake.settings import Settings
-from lake.sources.generated import as_received, tiny_market
-from lake.store import Lake, commits, delta_log
-from lake.store.digests import named_digest
+from lake.sources import as_received, tiny_market
+from lake.store import Lake, commits, delta_log, named_digest
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 from serving import audit
 from serving.access import keys, signing

@@ -14,7 +14,7 @@ from feature_repo.retrieval import materialize
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.settings import settings as read_settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

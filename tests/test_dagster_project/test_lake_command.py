@@ -11,9 +11,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from dagster_project.commands.lake import app
-from lake.care.pins import pin
+from lake.care import pin
 from lake.errors import UnknownNameError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake, delta_log
 from lake.tables import BARS, QUARANTINE
 

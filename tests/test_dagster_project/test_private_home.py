@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lake.disk.private import close_home
+from lake.disk import close_home
 from support.ports import free_port
 
 OPEN_UMASK = 0o022

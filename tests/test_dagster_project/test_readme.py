@@ -12,10 +12,9 @@ import typer.main
 
 from dagster_project.cli import app
 from lake.settings import Settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
-from lake.tables import BARS
-from lake.tables.decisions import FORECASTS
+from lake.tables import BARS, FORECASTS
 from serving.api import PredictAnswer
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from dagster_project.commands.processes import executable
 HOLD = """
 import sys
 from pathlib import Path
-from lake.disk.turns import turn
-with turn(Path(sys.argv[1]), "quantlake advance", print):
+from lake.disk import job_lock
+with job_lock(Path(sys.argv[1]), "quantlake advance", print):
     print("at work", flush=True)
     sys.stdin.readline()
 """
@@ -68,7 +68,7 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
     from typer.testing import CliRunner
 
     from dagster_project.cli import app
-    from lake.disk.turns import HOLDER
+    from lake.disk.locks import HOLDER
     from lake.settings import settings
 
     monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))

@@ -16,7 +16,7 @@ from feature_repo.retrieval import OnlineReader
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.sources.generated import GeneratedMarket
+from lake.sources import GeneratedMarket
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
 from serving.backfill.scoring import score_newest

@@ -8,7 +8,7 @@ import pytest
 
 from feature_repo.engines.panel import compute_technical
 from lake.clock import DEMO_START
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

@@ -22,7 +22,7 @@ from feature_repo.compute.alpha import counts, prices, ranks, regressions, windo
 from feature_repo.compute.kernel import Bars
 from feature_repo.engines.panel import compute_group
 from feature_repo.spec import Feature
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "alpha158.parquet"
 TOLERANCE, RESIDUE = 2e-4, 1e-8

@@ -96,7 +96,7 @@ def test_the_table_takes_what_is_computed(real_features: pl.DataFrame) -> None:
 def test_a_row_is_known_when_its_last_bar_was() -> None:
     from datetime import timedelta
 
-    from lake.sources.generated import tiny_market
+    from lake.sources import tiny_market
 
     bars = tiny_market(["AAA", MARKET], 10, 1).sort("symbol", "event_time")
     times = bars["event_time"].unique().sort().to_list()

@@ -7,7 +7,7 @@ from feature_repo.materialize.expectations import FEW, check_features
 from lake.clock import DEMO_START
 from lake.spec import Column, TableSpec
 from lake.store import Lake
-from lake.tables.columns import EVENT_TIME, KNOWN_TIME, SYMBOL
+from lake.tables import EVENT_TIME, KNOWN_TIME, SYMBOL
 
 WIDE = TableSpec(
     "features_wide",

@@ -8,7 +8,7 @@ import pytest
 from feature_repo.catalog.calendar import CALENDAR
 from feature_repo.engines.panel import compute_group
 from lake import calendars
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 FEATURES = compute_group(tiny_market(["AAA"], 1000, seed=16), CALENDAR)
 DAYS = FEATURES.with_columns(pl.col("event_time").dt.convert_time_zone("America/New_York").dt.date().alias("day"))

@@ -10,7 +10,7 @@ from scipy import stats
 from feature_repo.catalog.cross_asset import CROSS_ASSET, LONG, SHORT
 from feature_repo.compute import cross_asset
 from feature_repo.engines.panel import compute_group
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.universe import MARKET
 
 BARS = tiny_market(["AAA", MARKET], 320, seed=15)

@@ -8,7 +8,7 @@ import pytest
 from feature_repo.catalog.fractal import FRACTAL, LAGS
 from feature_repo.compute import fractal
 from feature_repo.engines.panel import compute_group
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 BARS = tiny_market(["AAA"], 300, seed=14)
 FEATURES = compute_group(BARS, FRACTAL)

@@ -9,7 +9,7 @@ import pytest
 from feature_repo.catalog.range_volatility import RANGE_VOLATILITY
 from feature_repo.compute import range_volatility
 from feature_repo.engines.panel import compute_group
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 BARS = tiny_market(["AAA"], 300, seed=12)
 FEATURES = compute_group(BARS, RANGE_VOLATILITY)

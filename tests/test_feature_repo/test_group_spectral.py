@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feature_repo.catalog.spectral import LEVELS, SESSIONS, SPECTRAL
 from feature_repo.compute import spectral
 from feature_repo.engines.panel import compute_group
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 BARS = tiny_market(["AAA"], 256, seed=13)
 FEATURES = compute_group(BARS, SPECTRAL)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from feature_repo.catalog.volume import VOLUME
 from feature_repo.compute import on_balance
 from feature_repo.engines.panel import compute_group
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 
 BARS = tiny_market(["AAA"], 300, seed=11)
 FEATURES = compute_group(BARS, VOLUME)

@@ -15,7 +15,7 @@ from feature_repo.regimes import hidden_markov
 from feature_repo.regimes.daily import HIDDEN, SHIFT_SESSIONS, compute_regimes
 from feature_repo.regimes.hidden_markov import HiddenMarkov, fit
 from lake.errors import ConfigError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.tables import REGIMES
 from lake.universe import MARKET
 

@@ -23,7 +23,7 @@ from feature_repo.materialize.update import update_group, update_labels, update_
 from feature_repo.spec import FeatureGroup
 from feature_repo.targets.labels import compute_labels
 from lake.clock import DEMO_START, FixedClock
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS
 from lake.universe import MARKET

@@ -17,7 +17,7 @@ from feature_repo.online.redis_server import connect, running_redis
 from feature_repo.online.seals import SEAL_BYTES
 from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec, window_hash
-from lake.care.pins import pins_in_use
+from lake.care import pins_in_use
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
 from lake.settings import Settings

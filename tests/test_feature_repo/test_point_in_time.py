@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from feature_repo.feast_store import point_in_time
 from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.spec import INSTANT
-from lake.store.merge import newest_event
+from lake.store import newest_event
 
 START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
 

@@ -16,7 +16,7 @@ from feature_repo.engines import FeatureEngine, SparkOptions, open_engine
 from feature_repo.engines.sessions import delta_coordinates, open_session
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, NotReadyError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

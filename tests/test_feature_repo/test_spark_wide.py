@@ -21,7 +21,7 @@ from feature_repo.materialize.update import update_group
 from feature_repo.spec import Feature, FeatureGroup
 from lake.clock import DEMO_START, FixedClock
 from lake.report import Report
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

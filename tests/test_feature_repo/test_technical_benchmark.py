@@ -6,7 +6,7 @@ import pytest
 from benchmarks import technical
 from benchmarks.rivals.environments import Unavailable
 from feature_repo.engines.panel import compute_technical
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.universe import MARKET
 
 NO_QLIB = Unavailable("qlib could not be installed (pyqlib): no network")

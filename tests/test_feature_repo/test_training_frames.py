@@ -11,8 +11,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES, group_of
 from feature_repo.feast_store.training_frames import digest_of
 from feature_repo.materialize.update import update_group, update_technical
 from feature_repo.retrieval import training_frame
-from lake.care.maintenance import clean_log, vacuum
-from lake.care.pins import pin
+from lake.care import clean_log, pin, vacuum
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError, LookAheadError, SchemaError, UnknownNameError
 from lake.settings import Settings

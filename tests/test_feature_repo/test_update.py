@@ -15,7 +15,7 @@ from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.ingest import ingest_bars, refine_to_lake
-from lake.sources.packaged import PackagedMarket
+from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, REGIMES
 from lake.universe import MARKET

@@ -15,7 +15,7 @@ from feature_repo.retrieval import OnlineBatch, OnlineReader, materialize, train
 from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS
 from lake.universe import MARKET

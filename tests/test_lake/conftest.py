@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lake.care import pin
 from lake.care.backup.contents import LEFT_OUT
-from lake.care.pins import pin
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 

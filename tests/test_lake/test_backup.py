@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from lake.care import backup
+from lake.care import backup, pins_in_use
 from lake.care.backup import manifest
 from lake.care.backup.contents import LEFT_OUT
-from lake.care.pins import pins_in_use
 from lake.errors import BackupError, UnknownNameError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 
@@ -30,7 +29,7 @@ PRIVATE = 0o600
 CREATE = """
 import os, resource, signal, sys
 from pathlib import Path
-from lake import backup
+from lake.care import backup
 from lake.care.backup import manifest
 from lake.care.backup.blobs import Blobs
 home, root, when, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

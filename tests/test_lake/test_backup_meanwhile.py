@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from lake.care import backup
+from lake.care import backup, maintain_tables
 from lake.care.backup import creating
-from lake.care.maintenance import keep_house
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 
@@ -73,7 +72,7 @@ def test_a_home_that_is_written_to_meanwhile_comes_back_as_one_point(home: Path,
             log.execute("DELETE FROM facts WHERE number = ?", (number,))
 
     def house_keeping(_: int) -> None:
-        keep_house(lake, [BARS], keep=timedelta(0))
+        maintain_tables(lake, [BARS], keep=timedelta(0))
 
     with busy(drained, house_keeping):
         for number in range(4):

@@ -9,10 +9,12 @@ from polars.testing import assert_frame_equal
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import refine_to_lake
 from lake.refine import bars as refining
-from lake.refine.bars import refine_bars, rules
-from lake.sources.generated import BAD_ROWS, BadRow, as_received, plant_bad_rows, tiny_market
+from lake.refine import refine_bars, rules
+from lake.sources import as_received, tiny_market
+from lake.sources.generated import BadRow
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
+from support.raw_rows import BAD_ROWS, plant_bad_rows
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=60, seed=11)
 RAW = as_received(MARKET)

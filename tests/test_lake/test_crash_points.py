@@ -53,7 +53,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def victims(way: str, preload: str = "") -> Iterator[Kill]:
-    environment = os.environ | {"PYTHONPATH": str(HERE.parents[2])} | ({"LD_PRELOAD": preload} if preload else {})
+    environment = (
+        os.environ
+        | {"PYTHONPATH": os.pathsep.join(map(str, HERE.parents[1:3]))}
+        | ({"LD_PRELOAD": preload} if preload else {})
+    )
     command = [sys.executable, str(HERE / "victim.py")]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lake.care import maintenance
-from lake.care.doctor import examine, repair, undigested
+from lake.care import examine, maintenance, repair, undigested
 from lake.errors import DamagedTableError
-from lake.sources.generated import FACTS
 from lake.store import Lake, commits, delta_log, digests
+from support.facts import FACTS
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
 DAYS = 4
@@ -109,7 +108,7 @@ def test_a_verified_file_is_not_hashed_again_until_it_changes_or_is_forgotten(
     monkeypatch.setattr(digests, "digest_of_file", counted)
     filled.read(FACTS)
     assert hashed == []  # this process wrote them
-    digests.forget()
+    digests.forget_verified_files()
     for _ in range(2):
         filled.read(FACTS)
     assert len(hashed) == DAYS

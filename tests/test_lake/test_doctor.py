@@ -10,13 +10,12 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.care.doctor import DAMAGED, examine, repair
-from lake.care.maintenance import history, vacuum
-from lake.care.pins import pin, pins_in_use
+from lake.care import examine, history, pin, pins_in_use, repair, vacuum
+from lake.care.doctor import DAMAGED
 from lake.disk import durable
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
-from lake.sources.generated import FACTS
 from lake.store import Lake, delta_log
+from support.facts import FACTS
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
 DAYS = 5

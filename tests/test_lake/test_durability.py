@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from lake import store
-from lake.disk.durable import flush
-from lake.sources.generated import as_received, tiny_market
-from lake.store import Lake, files, snapshots
+from lake.disk import flush
+from lake.sources import as_received, tiny_market
+from lake.store import Lake, delta, files, snapshots
 from lake.tables import BARS, RAW_BARS
 
 BATCHES, SESSIONS = 12, 40
@@ -23,7 +22,7 @@ import sys
 from pathlib import Path
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from lake.sources.generated import as_received, tiny_market
+from lake.sources import as_received, tiny_market
 
 root, batches, sessions, offset = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 lake = Lake(root)
@@ -134,7 +133,7 @@ def test_a_disk_that_refuses_is_an_error_and_the_next_writer_flushes_what_is_lef
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "flush", refuse)
+        patch.setattr(delta, "flush", refuse)
         with pytest.raises(OSError, match="No space left"):
             lake.append(BARS, bars, batch_id="b1")
     with recorded_flushes(monkeypatch) as flushed:
@@ -170,7 +169,7 @@ def test_data_is_on_disk_before_a_commit_names_it(lake: Lake, monkeypatch: pytes
 
     monkeypatch.setattr(snapshots, "DeltaTable", Telling)
     monkeypatch.setattr(files, "flush", tell)
-    monkeypatch.setattr(store, "flush", tell)
+    monkeypatch.setattr(delta, "flush", tell)
     lake.merge(BARS, tiny_market(["AAA"], sessions=300, seed=1))
     names = [Path(file).name for file in lake.files(BARS)]
     assert len(names) == 2

@@ -15,11 +15,12 @@ from lake.calendars import close_of, next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import SourceError
 from lake.ingest import ingest_bars, refine_to_lake, require_history
-from lake.sources.generated import RowSource, as_received, tiny_market
-from lake.sources.packaged import PackagedFile, PackagedMarket
+from lake.sources import PackagedMarket, as_received, tiny_market
+from lake.sources.packaged import PackagedFile
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from support.raw_rows import RowSource
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=12, seed=5)
 SESSIONS = MARKET["event_time"].unique().sort().to_list()

@@ -15,11 +15,12 @@ from polars.testing import assert_frame_equal
 import lake.ingest as lake_ingest
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import RAW_BARS, refine_to_lake
-from lake.refine.bars import refine_bars
-from lake.sources.generated import as_received, plant_bad_rows, tiny_market
+from lake.refine import refine_bars
+from lake.sources import as_received, tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE
+from support.raw_rows import plant_bad_rows
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=9, seed=5)
 SESSIONS = MARKET["event_time"].unique().sort().to_list()
@@ -222,7 +223,7 @@ def test_a_run_killed_before_its_stamp_is_done_again(lake: Lake, monkeypatch: py
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(lake_ingest, "write_stamp", die)
+        patched.setattr(lake_ingest, "write_watermarks", die)
         deliver(lake, as_received(MARKET))
         with pytest.raises(KeyboardInterrupt):
             refine_to_lake(lake, ENDED)

@@ -12,13 +12,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.care import maintenance, pins
-from lake.care.maintenance import clean_log, difference, history, vacuum
-from lake.care.pins import hold, pin, pins_in_use, unpin
+from lake.care import clean_log, difference, history, maintenance, pin, pins, pins_in_use, set_pins, unpin, vacuum
 from lake.errors import NotReadyError, TableNotFoundError
-from lake.sources.generated import FACTS
 from lake.spec import Column, TableSpec
 from lake.store import Lake, delta_log
+from support.facts import FACTS
 
 START = datetime(2020, 12, 1, 21, tzinfo=UTC)
 SAYINGS = TableSpec(
@@ -58,7 +56,7 @@ def age(lake: Lake, seen: set[Path], day: int) -> None:
         seen.add(file)
 
 
-def keep_house(lake: Lake, now: datetime) -> None:
+def maintain_tables(lake: Lake, now: datetime) -> None:
     lake.compact(FACTS, at_least=3)
     clean_log(lake, FACTS, keep=3 * DAY, now=now)
     vacuum(lake, FACTS, keep=3 * DAY, now=now)
@@ -95,7 +93,7 @@ def lost(lake: Lake, used: dict[int, str]) -> list[int]:
 
 
 def test_after_forty_days_every_version_in_use_reads_the_same(lake: Lake) -> None:
-    used = forty_days(lake, keep_house)
+    used = forty_days(lake, maintain_tables)
     assert len(used) == 7
     assert lost(lake, used) == []
     everything = pl.concat([session(day) for day in range(40)]).sort(FACTS.names)
@@ -114,7 +112,7 @@ def test_after_forty_days_every_version_in_use_reads_the_same(lake: Lake) -> Non
 
 def test_house_keeping_that_knows_of_no_use_would_lose_them(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "pins_in_use", lambda _: {})
-    assert len(lost(lake, forty_days(lake, keep_house))) >= 4
+    assert len(lost(lake, forty_days(lake, maintain_tables))) >= 4
 
 
 @pytest.mark.slow
@@ -148,9 +146,9 @@ def test_who_uses_which_version_is_known(lake: Lake) -> None:
 def test_a_holder_that_moves_on_lets_go_of_what_it_held(lake: Lake) -> None:
     for day in range(4):
         lake.merge(FACTS, session(day))
-    hold(lake, "online", [{FACTS.name: 1}, {FACTS.name: 2}])
+    set_pins(lake, "online", [{FACTS.name: 1}, {FACTS.name: 2}])
     assert pins_in_use(lake)[FACTS.name] == {1: {"online"}, 2: {"online"}}
-    hold(lake, "online", [{FACTS.name: 3}, {FACTS.name: 2}, {FACTS.name: 99, "another": 0}])
+    set_pins(lake, "online", [{FACTS.name: 3}, {FACTS.name: 2}, {FACTS.name: 99, "another": 0}])
     assert pins_in_use(lake) == {FACTS.name: {2: {"online"}, 3: {"online"}}}
 
 

@@ -2,6 +2,7 @@ import fcntl
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,13 +10,11 @@ from lake.errors import ConfigError
 from support import ports
 from support.ports import FIRST, LAST, free_port
 
-ASK = (
-    "from lake import port_testing; port_testing._candidates = lambda: iter({ports!r}); print(port_testing.free_port())"
-)
+ASK = "from support import ports; ports._candidates = lambda: iter({ports!r}); print(ports.free_port())"
 
 
-def let_go(*ports):
-    for port in ports:
+def let_go(*claimed):
+    for port in claimed:
         fcntl.lockf(ports._claims(), fcntl.LOCK_UN, 1, port)
 
 
@@ -26,12 +25,16 @@ def test_no_port_is_given_twice():
 
 
 def test_another_process_is_given_another_one():
-    mine, other = free_port(), free_port()
+    first, other = free_port(), free_port()
     let_go(other)
-    said = subprocess.run(
-        [sys.executable, "-c", ASK.format(ports=[mine, other])], capture_output=True, text=True, check=True
+    answer = subprocess.run(
+        [sys.executable, "-c", ASK.format(ports=[first, other])],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
     )
-    assert int(said.stdout) == other
+    assert int(answer.stdout) == other
 
 
 def test_where_somebody_listens_is_passed_over(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from lake.clock import DEMO_START
 from lake.errors import DataQualityError
 from lake.quality import check_frame, check_table
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, FORECASTS, RAW_BARS, TABLES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from lake.errors import SchemaError, UnknownNameError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.spec import INSTANT, TableSpec
 from lake.tables import ACTIONS, BARS, TABLES
 

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from lake.clock import DEMO_START
 from lake.errors import DamagedTableError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.sql import connect
 from lake.store import Lake, delta_log
 from lake.tables import ACTIONS, BARS, MODEL_WINDOWS, QUARANTINE, RAW_BARS

@@ -14,14 +14,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lake.disk import durable
+from lake.disk import locks
 from lake.errors import ConflictError, NotReadyError, SchemaError, TableNotFoundError
 from lake.settings import Settings
-from lake.sources.generated import FACTS, as_received, tiny_market
+from lake.sources import as_received, tiny_market
 from lake.spec import Column, TableSpec
-from lake.store import Lake, snapshots
-from lake.store.merge import find_news
+from lake.store import Lake, new_or_restated, snapshots
 from lake.tables import BARS, RAW_BARS
+from support.facts import FACTS
 
 START = datetime(2020, 1, 6, 21, tzinfo=UTC)
 VERDICTS = TableSpec(
@@ -194,7 +194,7 @@ def test_a_frame_that_does_not_fit_is_refused_before_anything_is_written(lake: L
 
 
 def test_a_writer_that_waits_too_long_says_who_holds_the_table(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.01)
     lake.root.mkdir(parents=True)
     with FileLock(lake.root / ".facts.lock"), pytest.raises(NotReadyError, match="locked by another process"):
         lake.merge(FACTS, facts([("A", 0, 0, 1.0)]))
@@ -259,7 +259,7 @@ def test_merged_in_any_batches_the_versions_agree_with_brute_force(rows: list[Fa
     stored, rows = FACTS.empty(), sorted(rows, key=lambda row: row[2])
     waiting = rows
     for size in [*sizes, len(rows)]:
-        stored = pl.concat([stored, find_news(FACTS, stored, facts(waiting[:size]))])
+        stored = pl.concat([stored, new_or_restated(FACTS, stored, facts(waiting[:size]))])
         waiting = waiting[size:]
     repeats = stored.sort("symbol", "event_time", "known_time")
     assert not repeats.select(

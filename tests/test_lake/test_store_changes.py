@@ -9,7 +9,7 @@ from deltalake import CommitProperties, DeltaTable
 from polars.testing import assert_frame_equal
 
 from lake.errors import TableNotFoundError
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake, delta_log
 from lake.tables import BARS
 

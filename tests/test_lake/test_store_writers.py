@@ -12,12 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lake import store
-from lake.disk import durable
+from lake.disk import locks
 from lake.errors import NotReadyError
-from lake.sources.generated import FACTS
-from lake.store import Lake, snapshots
-from lake.store.merge import find_news
+from lake.store import Lake, delta, new_or_restated, snapshots
+from support.facts import FACTS
 
 WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)
@@ -25,7 +23,7 @@ PROCESS = """
 import importlib.util, sys
 from datetime import timedelta
 from pathlib import Path
-from lake import maintenance
+from lake.care import maintenance
 from lake.store import Lake
 
 described = importlib.util.spec_from_file_location("described", sys.argv[1])
@@ -57,7 +55,9 @@ def all_known(writers: int, merges: int) -> pl.DataFrame:
 
 
 def start(lake: Lake, part: str, rounds: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PROCESS, __file__, str(lake.root), part, str(rounds)])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, __file__, str(lake.root), part, str(rounds)], cwd=Path(__file__).parents[1]
+    )
 
 
 def test_six_writers_beside_compaction_and_vacuum_lose_nothing_and_double_nothing(lake: Lake) -> None:
@@ -77,14 +77,14 @@ def merged_in_between(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any) -> pl.DataFrame:
         if next(waiting, False):
             lake.merge(FACTS, known_to(1, 0))
-        return find_news(*arguments)
+        return new_or_restated(*arguments)
 
-    monkeypatch.setattr(store, "find_news", interrupted)
+    monkeypatch.setattr(delta, "new_or_restated", interrupted)
     lake.merge(FACTS, known_to(1, 0))
 
 
 def test_no_writer_gets_between_reading_and_committing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.01)
     with pytest.raises(NotReadyError, match="Table 'facts' has been locked"):
         merged_in_between(lake, monkeypatch)
     assert lake.read(FACTS).is_empty()
@@ -95,7 +95,7 @@ def test_without_the_lock_the_row_would_be_there_twice(lake: Lake, monkeypatch: 
     def open_to_all(*_: object) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(store, "alone", open_to_all)
+    monkeypatch.setattr(delta, "file_lock", open_to_all)
     stored: list[pl.DataFrame] = []
     monkeypatch.setattr(
         Lake,

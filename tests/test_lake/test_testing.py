@@ -10,9 +10,10 @@ from polars.testing import assert_frame_equal
 from lake.calendars import closes
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
-from lake.refine.bars import refine_bars
-from lake.sources.generated import as_received, plant_bad_rows, tiny_market
+from lake.refine import refine_bars
+from lake.sources import as_received, tiny_market
 from lake.tables import BARS
+from support.raw_rows import plant_bad_rows
 
 
 @hypothesis_settings(max_examples=20)

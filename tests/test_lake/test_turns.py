@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from lake.disk.turns import HOLDER, turn
+from lake.disk import job_lock
+from lake.disk.locks import HOLDER
 
 JOB = """
 import sys
 from pathlib import Path
-from lake.disk.turns import turn
+from lake.disk import job_lock
 home, name = Path(sys.argv[1]), sys.argv[2]
-with turn(home, name, lambda said: print(said, flush=True)):
+with job_lock(home, name, lambda said: print(said, flush=True)):
     print("at work", flush=True)
     sys.stdin.readline()
     with (home / "done").open("a") as file:
@@ -30,7 +31,7 @@ NAMELESS = """
 import sys
 from pathlib import Path
 from filelock import FileLock
-from lake.disk.turns import LOCK
+from lake.disk.locks import LOCK
 with FileLock(Path(sys.argv[1]) / LOCK):
     print("at work", flush=True)
     sys.stdin.readline()
@@ -107,10 +108,10 @@ def test_a_job_within_a_job_goes_on_at_once(start: Start, tmp_path: Path) -> Non
     said: list[str] = []
 
     def work() -> None:
-        with turn(tmp_path, "thread", said.append):
+        with job_lock(tmp_path, "thread", said.append):
             pass
 
-    with turn(tmp_path, "outer", said.append), turn(tmp_path, "inner", said.append):
+    with job_lock(tmp_path, "outer", said.append), job_lock(tmp_path, "inner", said.append):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join(60)
@@ -122,7 +123,7 @@ def test_a_job_within_a_job_goes_on_at_once(start: Start, tmp_path: Path) -> Non
 
 
 def test_a_failed_job_frees_the_home(start: Start, tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), turn(tmp_path, "fails", print):
+    with pytest.raises(ZeroDivisionError), job_lock(tmp_path, "fails", print):
         raise ZeroDivisionError
     other = start(tmp_path, "other")
     assert line(other) == "at work"

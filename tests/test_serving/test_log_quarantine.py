@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 from dagster_project.cli import app
 from dagster_project.commands import forecasts as commands
 from lake.errors import NotReadyError, SchemaError, UnknownNameError
-from lake.store import Lake
-from lake.store.withdrawals import unverified
+from lake.store import Lake, unverified
 from lake.tables import FORECASTS, RECEIPTS
 from serving import audit
 from serving.forecast_log import decisions, draining, quarantine

@@ -11,7 +11,7 @@ import pytest
 
 from feature_repo.targets.windows import FORECAST_V1, window_hash
 from lake.settings import Settings
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET

@@ -100,7 +100,7 @@ def test_without_the_pins_the_past_would_be_gone(mine: at_home.Home, monkeypatch
 
 def test_what_waits_in_the_log_survives_a_vacuum_that_does_not_drain(mine: at_home.Home) -> None:
     """The online generation and the one before it are held by the materialisation itself."""
-    maintenance.keep_house(mine.lake, SPECS, keep=timedelta(0))
+    maintenance.maintain_tables(mine.lake, SPECS, keep=timedelta(0))
     waiting = [one for one in replay(mine.lake, mine.settings) if one.kind == "scheduled"]
     assert counts(waiting) == {"equal": 300, "close": 0, "differs": 0, "unknown": 0}
 

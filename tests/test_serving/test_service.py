@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS

@@ -15,7 +15,7 @@ from feature_repo.materialize.update import update_labels, update_regimes, updat
 from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
 from lake.calendars import session_closes
 from lake.clock import DEMO_START, FixedClock
-from lake.sources.generated import tiny_market
+from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.errors import ConfigError, NotReadyError
 from lake.settings import Settings
 

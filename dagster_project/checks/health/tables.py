@@ -14,10 +14,8 @@ HASHED_AT_ONCE = 1 << 30
 def tables(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
     """Look at every table; data files are hashed where that takes about a second, or where it is asked."""
     from feature_repo.catalog import SPECS
-    from lake.care import doctor
-    from lake.care.pins import pins_in_use
-    from lake.store import Lake
-    from lake.store.files import data_files
+    from lake.care import TableFault, examine, pins_in_use
+    from lake.store import Lake, data_files
 
     lake = Lake.open(configured)
     specs = [spec for spec in SPECS if lake.exists(spec) or data_files(lake.path(spec))]
@@ -29,9 +27,9 @@ def tables(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
         in_use = {}
     for spec in specs:
         try:
-            wrong = doctor.examine(lake, spec, is_deep=is_deep or size <= HASHED_AT_ONCE, in_use=in_use)
+            wrong = examine(lake, spec, is_deep=is_deep or size <= HASHED_AT_ONCE, in_use=in_use)
         except Exception as error:  # noqa: BLE001 - whatever a library makes of a damaged file, it is named
-            wrong = [doctor.Finding("unreadable table", lake.path(spec), str(error))]
+            wrong = [TableFault("unreadable table", lake.path(spec), str(error))]
         found += [
             Finding(
                 one.kind, one.path, f"table {spec.name}: {one.meaning}", _remedy(one.kind, spec.name, lake.path(spec))
@@ -48,14 +46,14 @@ def _remedy(kind: str, table: str, folder: Path) -> str:
 def undigested(configured: Settings) -> list[Finding]:
     """Count the data files that were written before file names carried a digest."""
     from feature_repo.catalog import SPECS
-    from lake.care import doctor
+    from lake.care import undigested
     from lake.errors import QuantlakeError
     from lake.store import Lake
 
     lake, counts = Lake.open(configured), dict[str, int]()
     for spec in SPECS:
         try:
-            if lake.exists(spec) and (count := doctor.undigested(lake, spec)):
+            if lake.exists(spec) and (count := undigested(lake, spec)):
                 counts[spec.name] = count
         except QuantlakeError:  # `tables` names what is wrong
             continue

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from lake.disk.durable import flush
+from lake.disk import flush
 from lake.errors import BackupError
 
 CHUNK = 1 << 20

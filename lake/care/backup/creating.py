@@ -11,8 +11,8 @@ from lake.care.backup import manifest as manifests
 from lake.care.backup.blobs import LOCK, OWNER_ONLY_FOLDER, Blobs
 from lake.care.backup.contents import LOG_FOLDER, TABLES, Found, is_sqlite, table_folders, walk
 from lake.care.backup.manifest import File, Manifest
-from lake.care.pins import hold_pins
-from lake.disk.durable import alone
+from lake.care.pins import pins_lock
+from lake.disk import file_lock
 from lake.errors import BackupError
 from lake.store import Lake, delta_log, snapshots
 
@@ -22,7 +22,7 @@ MUTABLE = "_last_checkpoint"
 
 
 def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = False) -> Manifest:
-    """Back up a home into a folder. The caller has the turn (`lake.disk.turns`): no job and no vacuum runs meanwhile.
+    """Back up a home into a folder. The caller has the turn (`lake.disk.locks`): no job and no vacuum runs meanwhile.
 
     The forecast logs come first, then, with every writer held off, the point: small files, the model registry and the
     list of each table's log. Data files, which are never changed, come after it. A forecast that is drained meanwhile
@@ -61,7 +61,7 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
 
 def writing(root: Path) -> AbstractContextManager[None]:
     """Let nobody else add to, or take from, a folder of backups meanwhile."""
-    return alone(root / LOCK, f"The folder of backups {root}")
+    return file_lock(root / LOCK, f"The folder of backups {root}")
 
 
 class _Backup:
@@ -172,9 +172,9 @@ def _point(home: Path, held: Held) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(held())
         for folder in table_folders(home):
-            stack.enter_context(alone(lake.root / f".{folder.name}.lock", f"Table '{folder.name}'"))
+            stack.enter_context(file_lock(lake.root / f".{folder.name}.lock", f"Table '{folder.name}'"))
         if lake.root.is_dir():
-            stack.enter_context(hold_pins(lake))
+            stack.enter_context(pins_lock(lake))
         yield
 
 

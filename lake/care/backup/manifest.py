@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lake.care.backup.blobs import MANIFESTS as FOLDER
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import BackupError, UnknownNameError
 
 FORMAT = 1
@@ -17,11 +17,11 @@ OWNER_ONLY = 0o600
 SHA256 = r"^[0-9a-f]{64}$"
 
 
-class _Part(BaseModel):
+class _ManifestPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class File(_Part):
+class File(_ManifestPart):
     """One file of the home.
 
     Parameters
@@ -53,7 +53,7 @@ class File(_Part):
         return path
 
 
-class Manifest(_Part):
+class Manifest(_ManifestPart):
     """Everything about one backup.
 
     Parameters

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lake.care.backup.blobs import CHUNK, OWNER_ONLY_FOLDER, Blobs, digest_of
 from lake.care.backup.manifest import File, Manifest
-from lake.disk.durable import alone, flush
+from lake.disk import file_lock, flush
 from lake.errors import BackupError
 
 SHOWN = 3
@@ -79,7 +79,7 @@ def restore(root: Path, backup: Manifest, into: Path) -> Path:
         )
     into.parent.mkdir(parents=True, exist_ok=True)
     fresh = into.with_name(f".{into.name}.restoring")
-    with alone(fresh.with_name(f"{fresh.name}.lock"), f"The restoring of {into}"):
+    with file_lock(fresh.with_name(f"{fresh.name}.lock"), f"The restoring of {into}"):
         shutil.rmtree(fresh, ignore_errors=True)  # of one that was cut off
         if (free := shutil.disk_usage(into.parent).free) < backup.size + SPARE_BYTES:
             raise BackupError(f"{into.parent} has {free:,} free bytes, and backup {backup.id} takes {backup.size:,}.")

@@ -33,9 +33,9 @@ MUTANTS = (
         (f"{DIGESTS}::test_a_flipped_bit_of_the_log_is_refused_and_repaired",),
     ),
     Mutant(
-        "turns-not-taken",
+        "job-lock-not-shared",
         "Two jobs are never at work in one home at once.",
-        "lake/disk/turns.py",
+        "lake/disk/locks.py",
         "FileLock(home / LOCK, thread_local=False)",
         'FileLock(home / f"{os.getpid()}.{LOCK}", thread_local=False)',
         ("tests/test_lake/test_turns.py::test_the_second_says_who_is_at_work_and_takes_its_turn",),

@@ -17,11 +17,10 @@ from typing import Any
 
 import polars as pl
 
-from lake import store
 from lake.care import maintenance
-from lake.sources.generated import FACTS
 from lake.spec import TableSpec
-from lake.store import Lake, files, snapshots
+from lake.store import Lake, delta, files, snapshots
+from support.facts import FACTS
 
 TURN = datetime(2020, 12, 30, 21, tzinfo=UTC)  # so that two years, and so two files, are written
 
@@ -59,17 +58,17 @@ def die_at_step(number: int) -> Callable[[], int]:
 
         return step
 
-    raw = store.DeltaTable
+    raw = delta.DeltaTable
 
     class Stepping(raw):  # type: ignore[misc, valid-type]
         create = staticmethod(stepping(raw.create))
         create_write_transaction = stepping(raw.create_write_transaction)
         create_checkpoint = stepping(raw.create_checkpoint)
 
-    store.DeltaTable = snapshots.DeltaTable = Stepping  # type: ignore[misc]
+    delta.DeltaTable = snapshots.DeltaTable = Stepping  # type: ignore[misc]
     pl.DataFrame.write_parquet = stepping(pl.DataFrame.write_parquet)  # type: ignore[method-assign]
     Path.unlink = stepping(Path.unlink)  # type: ignore[method-assign]
-    for module in (files, store, maintenance):
+    for module in (files, delta, maintenance):
         module.flush = stepping(module.flush)  # type: ignore[attr-defined]
     return lambda: taken[0]
 
