@@ -31,5 +31,9 @@ def recent_years(now: "datetime") -> dict[str, str]:
 
 
 def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:
-    """Return the years that a run was asked for."""
-    return tuple(int(key) for key in context.partition_keys)
+    """Return the years that a run was asked for, or none, which means whatever changed in any year.
+
+    A run for partitions computes rows that became known in its years. A run without partitions, as of
+    `quantlake update`, follows the watermarks of the tables: it touches only the years in which something is new.
+    """
+    return tuple(int(key) for key in context.partition_keys) if context.has_partition_key_range else ()

@@ -30,8 +30,9 @@ LOOK_FURTHER = """\
 def demo(settings: "Settings", console: "Console") -> None:
     """Run everything, serve three forecasts, and say what came of it."""
     from dagster_project.commands import servers, summaries
-    from dagster_project.commands.running import run_job
     from dagster_project.partitions import years_until
+    from dagster_project.runs import run_selection
+    from dagster_project.selections import EVERYTHING
     from feature_repo.online.redis_server import running_redis
     from serving.client import Client
 
@@ -39,7 +40,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     now = ReplayClock(settings.home / "clock.json").now()
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
     with running_redis(settings):
-        run_job("everything", settings, years_until(now))
+        run_selection(EVERYTHING, settings, years_until(now))
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:
@@ -71,8 +72,9 @@ def require_experiment(settings: "Settings") -> None:
 def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     """Move the market's clock, run the daily job, and show what changed."""
     from dagster_project.commands import summaries
-    from dagster_project.commands.running import run_job
     from dagster_project.partitions import recent_years
+    from dagster_project.runs import run_selection
+    from dagster_project.selections import DAILY_UPDATE
     from feature_repo.online.redis_server import running_redis
 
     clock = ReplayClock(settings.home / "clock.json")
@@ -87,7 +89,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         clock.move_to(then)
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     with running_redis(settings):
-        run_job("daily_update", settings, recent_years(then))
+        run_selection(DAILY_UPDATE, settings, recent_years(then))
         answers = _forecasts_now(settings)
     console.print(summaries.matured(settings, before))
     console.rule("Strategy weights before")

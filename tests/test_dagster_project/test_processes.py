@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from dagster_project.commands import servers
-from dagster_project.commands.dagster_home import prepare_home
 from dagster_project.commands.processes import ENDING, child, heed_signals, wait_until_up
+from dagster_project.runs import prepare_home
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from support.ports import free_port
@@ -79,7 +79,7 @@ def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
 def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, processes: int):
     code = (
         "from pathlib import Path; from lake.settings import Settings;"
-        "from dagster_project.commands.dagster_home import prepare_home;"
+        "from dagster_project.runs import prepare_home;"
         f"import os, dagster as dg; os.environ.update(prepare_home(Settings(home=Path({str(tmp_path)!r}))));"
         "i = dg.DagsterInstance.get(); print(len(i.get_run_records(limit=1)))"
     )

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.commands.dagster_home import prepare_home
 from dagster_project.commands.processes import child, heed_signals
 from dagster_project.commands.servers import LOOPBACK, running_server, until_interrupt
 from dagster_project.commands.uis.credentials import VARIABLE, api_key, key_file, link_secret
 from dagster_project.commands.uis.kernel import write_spec
 from dagster_project.commands.uis.private_folder import socket_folder
+from dagster_project.runs import prepare_home
 
 if TYPE_CHECKING:
     from rich.console import Console
