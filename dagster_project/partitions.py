@@ -17,6 +17,7 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of several years is one run: the functions below take all of them in one pass."""
 
+CHANGED = "quantlake/changed_years"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -30,10 +31,15 @@ def recent_years(now: "datetime") -> dict[str, str]:
     return years_until(now, first=now.year - 1)
 
 
-def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:
-    """Return the years that a run was asked for, or none, which means whatever changed in any year.
+def changed_years(now: "datetime") -> dict[str, str]:
+    """Run tags of a run for whatever changed, in any year; Dagster records it for the recent years."""
+    return recent_years(now) | {CHANGED: "true"}
 
-    A run for partitions computes rows that became known in its years. A run without partitions, as of
-    `quantlake update`, follows the watermarks of the tables: it touches only the years in which something is new.
+
+def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:
+    """Return the years that a run was asked for, or none where it was asked for whatever changed.
+
+    A run for years computes the rows that became known in them. A run for whatever changed follows the watermarks of
+    the tables: it touches the years in which something is new, and repairs those in which rows were lost.
     """
-    return tuple(int(key) for key in context.partition_keys) if context.has_partition_key_range else ()
+    return () if CHANGED in context.run.tags else tuple(int(key) for key in context.partition_keys)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_project.execution import Stage, listening
+from dagster_project.partitions import changed_years
 
 if TYPE_CHECKING:
     from dagster_project.resources import GivenPlatform
@@ -49,6 +50,7 @@ def run_timed(
     with dg.DagsterInstance.ephemeral() as instance, listening(note):
         job.execute_in_process(
             instance=instance,
+            tags=changed_years(platform.clock.now()),
             resources={"platform": dg.ResourceDefinition.hardcoded_resource(platform)},
             run_config={"loggers": {"stages": {}}, "ops": dict(configuration or {})},
         )
