@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project.commands.taking_turns import taking_turn
+from dagster_project.commands.shell import console, require_lake, taking_turn
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -27,53 +27,50 @@ def update(
     history: Annotated[int, typer.Option(min=260, max=3_500, help="Sessions the generated market has before.")] = 300,
 ) -> None:
     """Bring new bars to features, forecasts, Redis and Delta, and show how long each stage took."""
-    from dagster_project.cli import console
-
     if symbols:
-        _generated(symbols, sessions, history, console)
+        _generated(symbols, sessions, history, console(soft_wrap=True))
         return
     with taking_turn("update"):
-        _users(console)
+        _users(console(soft_wrap=True))
 
 
-def _users(console: "Console") -> None:
-    from dagster_project.commands.verbs import require_lake
+def _users(out: "Console") -> None:
     from dagster_project.runs import seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
 
     require_lake(settings())
     platform = users_platform(settings())
     with running_redis(settings()):
-        stages = update(platform, lambda stage: _show(stage, console))
+        stages = update(platform, lambda stage: _show(stage, out))
     now, seconds = platform.clock.now(), seconds_together(stages)
     if all(stage.is_skipped for stage in stages):
-        console.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
+        out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
     else:
-        console.print(f"\nUp to {now:%Y-%m-%d} in {seconds:.1f} s, {settings().home}")
+        out.print(f"\nUp to {now:%Y-%m-%d} in {seconds:.1f} s, {settings().home}")
 
 
-def _show(stage: "Stage", console: "Console") -> None:
+def _show(stage: "Stage", out: "Console") -> None:
     outcome = f"nothing to do, {stage.reason}" if stage.is_skipped else f"{stage.added:,} new"
-    console.print(f"  {stage.name}: {outcome} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
+    out.print(f"  {stage.name}: {outcome} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
 
 
-def _generated(symbols: int, sessions: int, history: int, console: "Console") -> None:
+def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
     from dagster_project.runs import generated_platform, live_through, scratch_settings
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
     shutil.rmtree(home, ignore_errors=True)
     scratch = scratch_settings(home)
-    console.print(f"Making a market of {symbols:,} symbols over {history} sessions in [bold]{home}[/bold] ...")
+    out.print(f"Making a market of {symbols:,} symbols over {history} sessions in [bold]{home}[/bold] ...")
     started = time.perf_counter()
     with running_redis(scratch):
         platform = generated_platform(
-            scratch, symbols, lambda line: console.print(f"  [dim]{line}[/dim]", highlight=False), history=history
+            scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
-        console.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
+        out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
         runs = list(live_through(platform, sessions))
-    console.print(timings(runs))
-    console.print(f"Everything is in {home}. Delete it when you no longer need it.")
+    out.print(timings(runs))
+    out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 
 
 def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
