@@ -75,7 +75,7 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m serving.monitoring.document
 	@$(BIN)/python -m serving.monitoring.board
 	@$(BIN)/python -m serving.web.http.document
-	@$(BIN)/python -m dagster_project.commands.listeners
+	@$(BIN)/python -m dagster_project.servers.listeners
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks

@@ -12,7 +12,16 @@ from polars.testing import assert_frame_equal
 
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import timed
-from dagster_project import daily
+from dagster_project.resources import GivenPlatform
+from dagster_project.runs import (
+    SAMPLE_MODELS,
+    generated_platform,
+    live_through,
+    median_seconds,
+    scratch_settings,
+    seconds_together,
+    seconds_until_served,
+)
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.engines.panel import compute_group
 from feature_repo.materialize.incremental import compute_whole
@@ -43,7 +52,7 @@ def measure(
     text = (
         f"{symbols:,} symbols. Features: one more session over {history:,} sessions beside computing and storing all "
         f"of them. Update: raw rows, bars, technical features, regimes, windows, forecasts of "
-        f"{', '.join(daily.SAMPLE_MODELS)}, Delta and Redis, beside the same computations and writes without checks, "
+        f"{', '.join(SAMPLE_MODELS)}, Delta and Redis, beside the same computations and writes without checks, "
         f"stamps and logs. Medians of {sessions - 1}, interleaved."
     )
     rows = tuple(figure.to_row() for figure in (one_more, *served))
@@ -88,31 +97,32 @@ def _require_same(ours: Lake, theirs: Lake, day: datetime) -> None:
 
 def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> tuple[list[Figure], list[str]]:
     """P15: an update until it is served, beside its bare stages on the rows of the same session."""
-    settings = daily.scratch_settings(folder)
+    settings = scratch_settings(folder)
     runs, bare = [], []
     with running_redis(settings):
-        market = daily.generated_market(settings, symbols, lambda _: None, history=history)
-        for number, run in enumerate(daily.live_through(market, sessions)):
+        market = generated_platform(settings, symbols, lambda _: None, history=history)
+        for number, run in enumerate(live_through(market, sessions)):
             runs.append(run)
             bare.append(bare_stages(market, folder / f"bare{number}", next_closes(DEMO_START, sessions)[number]))
     floors = {name: median(one[name] for one in bare[1:]) for name in bare[0]}
-    whole, floor = median(map(daily.seconds_until_served, runs[1:])), sum(floors.values())
-    together = median(map(daily.seconds_together, runs[1:]))
+    whole, floor = median(map(seconds_until_served, runs[1:])), sum(floors.values())
+    together = median(map(seconds_together, runs[1:]))
     figures = [
         Figure("P15 update until it is served / 2 s", 2.0, whole, 1.0, 0.6, unit="s"),
         Figure("P15 the same beside its bare stages", floor, whole, 1.3, 1.3, unit="s"),
     ]
-    told = daily.median_seconds(runs[1:])
+    stages = median_seconds(runs[1:])
     notes = [
-        "stages of ours, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in told.items()),
+        "stages of ours, s, without Dagster between them: "
+        + ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages.items()),
         "bare stages, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in floors.items()),
-        f"first update of the process until it is served: {daily.seconds_until_served(runs[0]):.2f} s",
+        f"first update of the process until it is served: {seconds_until_served(runs[0]):.2f} s",
         f"with the feature groups that no model in service reads, and the labels: {together:.2f} s",
     ]
     return figures, notes
 
 
-def bare_stages(market: daily.Market, folder: Path, day: datetime) -> dict[str, float]:
+def bare_stages(market: GivenPlatform, folder: Path, day: datetime) -> dict[str, float]:
     """Seconds of each computation and write of a session, with what it reads already in memory."""
     lake, scratch = market.lake, Lake(folder)
     today = pl.col("event_time") == day
@@ -146,7 +156,7 @@ def _cut(recent: pl.DataFrame, day: datetime) -> list[str]:
     return [window_hash(window) for window in build_windows(recent, FORECAST_V1, at=[day]).values]
 
 
-def _set(market: daily.Market, x: np.ndarray) -> None:
+def _set(market: GivenPlatform, x: np.ndarray) -> None:
     """Write as many bytes as the windows have, one value per symbol, in one pipeline."""
     with connect(redis_url(market.settings), 10.0) as client:
         pipe = client.pipeline(transaction=True)

@@ -22,8 +22,8 @@ from dagster_project.commands import (
     user_data,
 )
 from dagster_project.commands import lake as lake_commands
-from dagster_project.commands.console import console as console_of
-from dagster_project.commands.taking_turns import taking_turn
+from dagster_project.commands.shell import console as console_of
+from dagster_project.commands.shell import taking_turn
 from lake.disk import close_home, close_new_files
 from lake.errors import ConfigError, QuantlakeError
 from lake.settings import settings
@@ -52,28 +52,30 @@ def close_to_others() -> None:
 @app.command()
 def demo() -> None:
     """Run the whole asset graph on the packaged real market and show what came of it."""
-    from dagster_project.commands import verbs
+    from dagster_project.commands.demo import demo
+    from dagster_project.commands.shell import require_experiment
 
-    verbs.require_experiment(settings())
+    require_experiment(settings())
     with taking_turn("demo", makes_home=True):
-        verbs.demo(settings(), console)
+        demo(settings(), console)
 
 
 @app.command()
 def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market sessions to let happen.")] = 1) -> None:
     """Let the next market sessions close, run the daily job, and show what changed."""
-    from dagster_project.commands import verbs
+    from dagster_project.commands.advance import advance
 
     with taking_turn("advance"):
-        verbs.advance(settings(), console, sessions=sessions)
+        advance(settings(), console, sessions=sessions)
 
 
 @app.command()
 def summary() -> None:
     """Show tables, refused rows, the model table, the strategies in force and drift."""
-    from dagster_project.commands import summaries, verbs
+    from dagster_project.commands import summaries
+    from dagster_project.commands.shell import require_lake
 
-    verbs.require_lake(settings())
+    require_lake(settings())
     summaries.show(settings(), console)
 
 
@@ -82,10 +84,10 @@ def sql(query: Annotated[str, typer.Argument(help="A DuckDB query; every table i
     """Ask the lake in SQL: quantlake sql "select * from bars limit 5"."""
     import duckdb
 
-    from dagster_project.commands import verbs
+    from dagster_project.commands.shell import require_lake
     from lake.sql import connect
 
-    verbs.require_lake(settings())
+    require_lake(settings())
     try:
         with connect() as connection:
             answer = connection.sql(query)
@@ -102,15 +104,17 @@ def predict(
     horizon: Annotated[int, typer.Option(help="Sessions ahead: 1 or 5.")] = 1,
 ) -> None:
     """Ask the running service for a forecast."""
-    from dagster_project.commands import verbs
+    from serving.client import Client
 
-    console.print_json(json.dumps(verbs.ask(settings(), symbol, horizon)))
+    with Client.local(settings()) as client:
+        forecast = client.predict(symbol, horizon).model_dump(mode="json")
+    console.print_json(json.dumps(forecast))
 
 
 @app.command()
 def serve() -> None:
     """Serve forecasts on 127.0.0.1:3000, with the embedded Redis unless REDIS_URL is set."""
-    from dagster_project.commands import servers
+    from dagster_project import servers
 
     servers.serve(settings(), console)
 
@@ -118,25 +122,25 @@ def serve() -> None:
 @app.command()
 def ui() -> None:
     """Show the Dagster UI on 127.0.0.1:3001, with schedules, sensors and backfills."""
-    from dagster_project.commands.uis import verbs
+    from dagster_project import servers
 
-    verbs.ui(settings(), console)
+    servers.show_dagster(settings(), console)
 
 
 @app.command()
 def mlflow() -> None:
     """Show MLflow's tracking UI on 127.0.0.1:5000."""
-    from dagster_project.commands.uis import verbs
+    from dagster_project import servers
 
-    verbs.mlflow(settings(), console)
+    servers.show_mlflow(settings(), console)
 
 
 @app.command()
 def lab() -> None:
     """Open Jupyter with the notebooks on 127.0.0.1:8888."""
-    from dagster_project.commands.uis import verbs
+    from dagster_project import servers
 
-    verbs.lab(settings(), console)
+    servers.show_jupyter(settings(), console)
 
 
 app.command()(update.update)

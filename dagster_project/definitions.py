@@ -3,24 +3,11 @@
 import dagster as dg
 
 from dagster_project.assets import backups, features, feedback, lake, maintenance, serving, sources, training, trials
-from dagster_project.checks import parity, replay
-from dagster_project.checks.leaks import leak_checks
-from dagster_project.checks.tables import CAUSAL, few_rows_refused, table_checks
-from dagster_project.commands.progress import progress_logger
+from dagster_project.checks import leaks, parity, replay, tables
+from dagster_project.execution import progress_logger, stage_logger, turn_taking_executor
 from dagster_project.resources import Platform
-from dagster_project.schedules import (
-    after_the_close,
-    daily_update,
-    everything,
-    in_the_night,
-    new_raw_batches,
-    nightly_replay,
-    on_sunday,
-    sunday_drill,
-    weekly_backup_drill,
-    weekly_maintenance,
-)
-from dagster_project.turn_executor import turn_taking_executor
+from dagster_project.schedules import after_the_close, in_the_night, new_raw_batches, on_sunday, sunday_drill
+from dagster_project.selections import SELECTIONS
 from lake.disk import close_new_files
 
 close_new_files()  # also where Dagster is started without the `quantlake` command
@@ -41,11 +28,11 @@ defs = dg.Definitions(
             backups,
         ]
     ),
-    asset_checks=[*table_checks(), *leak_checks(CAUSAL), few_rows_refused],
-    jobs=[everything, daily_update, nightly_replay, weekly_maintenance, weekly_backup_drill],
+    asset_checks=[*tables.table_checks(), *leaks.leak_checks(tables.CAUSAL), tables.few_rows_refused],
+    jobs=[selection.job for selection in SELECTIONS],
     schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
     sensors=[new_raw_batches],
     resources={"platform": Platform()},
-    loggers={"progress": progress_logger},
+    loggers={"progress": progress_logger, "stages": stage_logger},
     executor=turn_taking_executor,
 )

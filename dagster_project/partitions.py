@@ -17,6 +17,7 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of several years is one run: the functions below take all of them in one pass."""
 
+CHANGED = "quantlake/changed_years"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -30,6 +31,15 @@ def recent_years(now: "datetime") -> dict[str, str]:
     return years_until(now, first=now.year - 1)
 
 
+def changed_years(now: "datetime") -> dict[str, str]:
+    """Run tags of a run for whatever changed, in any year; Dagster records it for the recent years."""
+    return recent_years(now) | {CHANGED: "true"}
+
+
 def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:
-    """Return the years that a run was asked for."""
-    return tuple(int(key) for key in context.partition_keys)
+    """Return the years that a run was asked for, or none where it was asked for whatever changed.
+
+    A run for years computes the rows that became known in them. A run for whatever changed follows the watermarks of
+    the tables: it touches the years in which something is new, and repairs those in which rows were lost.
+    """
+    return () if CHANGED in context.run.tags else tuple(int(key) for key in context.partition_keys)

@@ -1,14 +1,20 @@
-"""What every asset is handed: the lake, the settings, the market's clock and the experiment."""
+"""What every asset is handed: the lake, the settings, the market's clock and source, the models and the experiment."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lake.clock import ReplayClock
+from lake.clock import Clock, ReplayClock
 from lake.settings import Settings, settings
 from lake.store import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lake.sources import BarSource
+    from serving.deployment.champions import Champions
+    from serving.engines.base import Engine
     from training.config import Experiment
 
 
@@ -26,9 +32,49 @@ class Platform(dg.ConfigurableResource):
         return Lake.open(self.settings)
 
     @property
-    def clock(self) -> ReplayClock:
+    def clock(self) -> Clock:
         """The market's now."""
         return ReplayClock(self.settings.home / "clock.json")
+
+    @property
+    def source(self) -> "BarSource":
+        """Where daily bars come from."""
+        from lake.sources import PackagedMarket
+
+        return PackagedMarket()
+
+    @property
+    def engines(self) -> "Mapping[str, Engine]":
+        """The models in service, loaded, by name."""
+        from serving.deployment.releases import load_engines
+
+        return load_engines(self.settings)
+
+    @property
+    def experiment(self) -> "Experiment":
+        """The experiment named by the settings."""
+        from training.config import load
+
+        return load(self.settings.experiment)
+
+
+@dataclass(frozen=True)
+class GivenPlatform:
+    """The same parts handed over as values, for a run in this process: a command, a benchmark, a test.
+
+    The models stay loaded from one run to the next; they are exchanged when a promotion says so.
+    """
+
+    settings: Settings
+    lake: Lake
+    clock: Clock
+    source: "BarSource"
+    champions: "Champions"
+
+    @property
+    def engines(self) -> "Mapping[str, Engine]":
+        """The models in service, loaded, by name."""
+        return self.champions.current().engines
 
     @property
     def experiment(self) -> "Experiment":

@@ -4,52 +4,24 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.assets.training import GROUP as TRAINING
 from dagster_project.partitions import recent_years
 from dagster_project.resources import Platform
+from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
 
 NO_BACKUPS = "QUANTLAKE_BACKUPS is not set, so it is not known where backups go."
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
-MAINTENANCE = dg.AssetSelection.assets("table_maintenance", "backup_drill")
-DRILL = dg.AssetSelection.assets("backup_drill")
-everything = dg.define_asset_job(
-    "everything",
-    selection=dg.AssetSelection.all() - MAINTENANCE,
-    description="From the sources to the strategy in force.",
-)
-daily_update = dg.define_asset_job(
-    "daily_update",
-    selection=dg.AssetSelection.all()
-    - MAINTENANCE
-    - dg.AssetSelection.groups(TRAINING)
-    - dg.AssetSelection.assets("served_models"),
-    description="One more session: bars, features, forecasts, outcomes, selection. Trains nothing.",
-)
-weekly_maintenance = dg.define_asset_job(
-    "weekly_maintenance", selection=MAINTENANCE - DRILL, description="Compaction, clean-up of logs, vacuum."
-)
-weekly_backup_drill = dg.define_asset_job(
-    "weekly_backup_drill",
-    selection=DRILL,
-    description="A backup into QUANTLAKE_BACKUPS, restored into a scratch folder and looked at as a whole.",
-)
-nightly_replay = dg.define_asset_job(
-    "nightly_replay",
-    selection=dg.AssetSelection.assets("replayed_forecasts"),
-    description="A sample of the newest forecasts, made again and compared.",
-)
-in_the_night = dg.ScheduleDefinition(name="in_the_night", job=nightly_replay, cron_schedule="0 2 * * *")
-on_sunday = dg.ScheduleDefinition(name="on_sunday", job=weekly_maintenance, cron_schedule="0 12 * * 0")
+in_the_night = dg.ScheduleDefinition(name="in_the_night", job=NIGHTLY_REPLAY.job, cron_schedule="0 2 * * *")
+on_sunday = dg.ScheduleDefinition(name="on_sunday", job=WEEKLY_MAINTENANCE.job, cron_schedule="0 12 * * 0")
 
 
-@dg.schedule(job=weekly_backup_drill, cron_schedule="0 15 * * 0")
+@dg.schedule(job=WEEKLY_BACKUP_DRILL.job, cron_schedule="0 15 * * 0")
 def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """On Sundays, after the house-keeping, where a folder of backups is set."""
     return dg.RunRequest() if platform.settings.backups is not None else dg.SkipReason(NO_BACKUPS)
 
 
-@dg.schedule(job=daily_update, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")
+@dg.schedule(job=DAILY_UPDATE.job, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")
 def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """Half an hour after the New York close, on weekdays, once the whole graph has run."""
     if not _has_run_whole(platform):
@@ -58,7 +30,7 @@ def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     return dg.RunRequest(run_key=f"close-{now:%Y%m%dT%H%M}", tags=recent_years(now))
 
 
-@dg.sensor(job=daily_update, minimum_interval_seconds=60)
+@dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=60)
 def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """React to rows that reached `raw_bars` by any route, once the whole graph has run."""
     from lake.tables import RAW_BARS

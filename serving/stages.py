@@ -1,7 +1,7 @@
 """The stages between training and feedback as plain functions: put the champions in service, and forecast with them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
-from serving.backfill.walk_forward import replay_forecasts
+from serving.backfill.scoring import score_newest
 from serving.deployment.registry import register_and_promote
-from serving.deployment.releases import load_engines
+from serving.engines.base import Engine
 from serving.engines.bundles import PARITY_WINDOWS, Bundle
 from serving.forecast_log.draining import drain
 
@@ -74,8 +74,17 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     return said if added else _skipped(said, "every champion is in service already")
 
 
-def update_forecasts(lake: Lake, settings: Settings, clock: Clock, say: Say) -> Report:
-    """Bring in what the service answered, and replay the sessions that were not lived through yet.
+def update_forecasts(
+    lake: Lake, settings: Settings, clock: Clock, say: Say, *, engines: Mapping[str, Engine], sessions: int = 250
+) -> Report:
+    """Bring in what the service answered, and forecast the sessions that the models in service have not forecast yet.
+
+    Parameters
+    ----------
+    engines
+        Models in service, loaded, by name.
+    sessions
+        How many sessions a model that never forecast is taken through; see `serving.backfill.scoring.score_newest`.
 
     Returns
     -------
@@ -86,16 +95,15 @@ def update_forecasts(lake: Lake, settings: Settings, clock: Clock, say: Say) -> 
     served = drain(lake, settings)
     if served.added:
         say(f"{served.added:,} answers of the service brought in")
-    replayed = replay_forecasts(lake, load_engines(settings), clock)
-    if replayed.added:
-        say(f"{replayed.added:,} forecasts over {replayed.details['sessions']} sessions replayed")
-    report = lake.report(FORECASTS, added=served.added + replayed.added, started=started)
-    said = report.with_details(served=served.added, replayed=replayed.details.get("replayed", {}))
-    return (
-        said.with_details(reason="every model has replayed every session, and no answer waits")
-        if report.skipped
-        else said
-    )
+    scored = score_newest(lake, engines, clock, sessions=sessions)
+    if scored.added:
+        say(f"{scored.added:,} forecasts made, sessions replayed: {scored.details.get('sessions', 0)}")
+    report = lake.report(FORECASTS, added=served.added + scored.added, started=started)
+    counts = scored.details.get("scored", scored.details.get("replayed", {}))
+    report = report.with_details(served=served.added, replayed=counts)
+    if report.skipped:
+        return report.with_details(reason="every model has forecast every session, and no answer waits")
+    return report
 
 
 def _exported(folder: Path) -> Bundle | None:

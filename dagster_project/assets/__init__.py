@@ -1,1 +1,27 @@
-"""One asset per table or artefact, in groups by stage; a body is one call."""
+"""One asset per table or artefact, a module per stage in flow order; a body is one call."""
+
+from dagster_project.assets import (
+    backups,
+    features,
+    feedback,
+    lake,
+    maintenance,
+    serving,
+    sources,
+    training,
+    trials,
+)
+from dagster_project.assets.training import GROUP as TRAINING
+
+__all__ = [
+    "TRAINING",
+    "backups",
+    "features",
+    "feedback",
+    "lake",
+    "maintenance",
+    "serving",
+    "sources",
+    "training",
+    "trials",
+]

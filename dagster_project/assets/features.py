@@ -7,12 +7,14 @@ import dagster as dg
 from dagster_project.partitions import ONE_RUN, YEARS, years_of
 from dagster_project.reports import materialized
 from dagster_project.resources import Platform
-from feature_repo.catalog import GROUPS
+from feature_repo.catalog import GROUPS, TECHNICAL
 
 if TYPE_CHECKING:
     from feature_repo.spec import FeatureGroup
 
 GROUP = "features"
+AFTER_SERVING = {"dagster/priority": "-1"}
+"""Tags of what no model in service reads: where both could run, what is served runs first."""
 
 
 def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
@@ -26,6 +28,7 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
         backfill_policy=ONE_RUN,
         deps=["bars"],
         kinds={"numba", "delta"},
+        op_tags=None if group is TECHNICAL else AFTER_SERVING,
     )
     def features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
         from feature_repo.materialize.update import update_group_as_configured
@@ -39,7 +42,14 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
 feature_tables = [_feature_table(group) for group in GROUPS]
 
 
-@dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, deps=["bars"], kinds={"polars", "delta"})
+@dg.asset(
+    group_name=GROUP,
+    partitions_def=YEARS,
+    backfill_policy=ONE_RUN,
+    deps=["bars"],
+    kinds={"polars", "delta"},
+    op_tags=AFTER_SERVING,
+)
 def labels(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """What came after each session, known once its horizon has passed."""
     from feature_repo.materialize.update import update_labels

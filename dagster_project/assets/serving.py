@@ -17,12 +17,31 @@ def served_models(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     return materialized(report)
 
 
-@dg.asset(group_name=GROUP, deps=[served_models, "features_technical", "regimes"], kinds={"onnx", "delta"})
-def forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """What every model would have said at each session's close, and what the service did say."""
+class WalkForward(dg.Config):
+    """How far back a model is taken that never forecast."""
+
+    sessions: int = 250
+
+
+@dg.asset(
+    group_name=GROUP,
+    deps=[served_models, "features_technical", "regimes", "model_windows"],
+    kinds={"onnx", "delta"},
+)
+def forecasts(context: dg.AssetExecutionContext, config: WalkForward, platform: Platform) -> dg.MaterializeResult:
+    """The forecast of every model at each session's close, and the answers that the service gave."""
     from serving.stages import update_forecasts
 
-    return materialized(update_forecasts(platform.lake, platform.settings, platform.clock, context.log.info))
+    return materialized(
+        update_forecasts(
+            platform.lake,
+            platform.settings,
+            platform.clock,
+            context.log.info,
+            engines=platform.engines,
+            sessions=config.sessions,
+        )
+    )
 
 
 @dg.asset(group_name=GROUP, deps=["feature_parity"], kinds={"onnx", "redis", "delta"})

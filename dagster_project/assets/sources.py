@@ -11,10 +11,10 @@ GROUP = "sources"
 
 @dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, kinds={"delta"})
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """Daily bars as the packaged market sends them, up to the market's now."""
+    """Daily bars as the source sends them, up to the market's now."""
     from lake.ingest import ingest_bars, require_history
-    from lake.sources import PackagedMarket
 
-    lake, market, years = platform.lake, PackagedMarket(), years_of(context)
-    require_history(lake, market, years)
-    return materialized(ingest_bars(lake, market, platform.clock, years))
+    lake, source, years = platform.lake, platform.source, years_of(context)
+    if years:
+        require_history(lake, source, years)
+    return materialized(ingest_bars(lake, source, platform.clock, years))

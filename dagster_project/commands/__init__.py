@@ -1,1 +1,24 @@
-"""Verbs of the `quantlake` command that need more than a line, one file per topic."""
+"""Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
+
+`demo` and `advance` run the asset graph and print `summaries`; `update` times it. `features`, `lake`, `models`,
+`forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain functions.
+"""
+
+__all__ = [
+    "advance",
+    "audit",
+    "backup",
+    "demo",
+    "doctor",
+    "features",
+    "forecasts",
+    "keys",
+    "lake",
+    "leaks",
+    "models",
+    "replay",
+    "shell",
+    "summaries",
+    "update",
+    "user_data",
+]

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 app = typer.Typer(help="The audit trail: who did what, when, and is it all still there.", no_args_is_help=True)
 

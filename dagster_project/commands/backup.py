@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dagster_project.commands.console import console
-from dagster_project.commands.taking_turns import taking_turn
+from dagster_project.commands.shell import console, taking_turn
 from lake.settings import settings
 
 if TYPE_CHECKING:

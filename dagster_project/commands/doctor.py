@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

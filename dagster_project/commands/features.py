@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 if TYPE_CHECKING:
     from datetime import datetime

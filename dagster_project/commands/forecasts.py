@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 if TYPE_CHECKING:
     from lake.report import Report

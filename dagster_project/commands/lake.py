@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dagster_project.commands.console import console
-from dagster_project.commands.taking_turns import taking_turn
+from dagster_project.commands.shell import console, taking_turn
 
 if TYPE_CHECKING:
     from lake.report import Report

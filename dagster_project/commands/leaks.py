@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dagster_project.commands.console import console as console_of
+from dagster_project.commands.shell import console as console_of
 
 if TYPE_CHECKING:
     from feature_repo.leaks import LeakCheck

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

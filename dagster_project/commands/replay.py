@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dagster_project.commands.console import console as console_of
+from dagster_project.commands.shell import console as console_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project.commands.taking_turns import taking_turn
+from dagster_project.commands.shell import console, require_lake, taking_turn
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dagster_project.daily import Stage
+    from dagster_project.runs import Stage
 
 
 def update(
@@ -27,66 +27,64 @@ def update(
     history: Annotated[int, typer.Option(min=260, max=3_500, help="Sessions the generated market has before.")] = 300,
 ) -> None:
     """Bring new bars to features, forecasts, Redis and Delta, and show how long each stage took."""
-    from dagster_project.cli import console
-
     if symbols:
-        _generated(symbols, sessions, history, console)
+        _generated(symbols, sessions, history, console(soft_wrap=True))
         return
     with taking_turn("update"):
-        _users(console)
+        _users(console(soft_wrap=True))
 
 
-def _users(console: "Console") -> None:
-    from dagster_project import daily
-    from dagster_project.commands.verbs import require_lake
+def _users(out: "Console") -> None:
+    from dagster_project.runs import seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
-    from lake.clock import ReplayClock
 
     require_lake(settings())
-    market, clock = daily.users_market(settings()), ReplayClock(settings().home / "clock.json")
-    market.champions.current()  # a lake without models is said before anything is written
+    platform = users_platform(settings())
     with running_redis(settings()):
-        stages = []
-        for stage in daily.update(market, clock):
-            said = stage.report.details.get("reason", "") if stage.report.skipped else f"{stage.report.added:,} new"
-            console.print(f"  {stage.name}: {said} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
-            stages.append(stage)
-    console.print(
-        f"\nUp to {clock.now():%Y-%m-%d} in {sum(stage.seconds for stage in stages):.1f} s, {settings().home}"
-    )
+        stages = update(platform, lambda stage: _show(stage, out))
+    now, seconds = platform.clock.now(), seconds_together(stages)
+    if all(stage.is_skipped for stage in stages):
+        out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
+    else:
+        out.print(f"\nUp to {now:%Y-%m-%d} in {seconds:.1f} s, {settings().home}")
 
 
-def _generated(symbols: int, sessions: int, history: int, console: "Console") -> None:
-    from dagster_project import daily
+def _show(stage: "Stage", out: "Console") -> None:
+    outcome = f"nothing to do, {stage.reason}" if stage.is_skipped else f"{stage.added:,} new"
+    out.print(f"  {stage.name}: {outcome} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
+
+
+def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
+    from dagster_project.runs import generated_platform, live_through, scratch_settings
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
     shutil.rmtree(home, ignore_errors=True)
-    scratch = daily.scratch_settings(home)
-    console.print(f"A market of {symbols:,} symbols over {history} sessions is made in [bold]{home}[/bold] ...")
+    scratch = scratch_settings(home)
+    out.print(f"Making a market of {symbols:,} symbols over {history} sessions in [bold]{home}[/bold] ...")
     started = time.perf_counter()
     with running_redis(scratch):
-        market = daily.generated_market(
-            scratch, symbols, lambda said: console.print(f"  [dim]{said}[/dim]"), history=history
+        platform = generated_platform(
+            scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
-        console.print(f"  made in {time.perf_counter() - started:.0f} s; now {sessions} sessions close\n")
-        runs = list(daily.live_through(market, sessions))
-    console.print(timings(runs))
-    console.print(f"Everything lies in {home}; delete it when it is no longer wanted.")
+        out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
+        runs = list(live_through(platform, sessions))
+    out.print(timings(runs))
+    out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 
 
 def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
     """Seconds of each stage: of the first update, and the median of the later ones."""
     from rich.table import Table
 
-    from dagster_project.daily import median_seconds, seconds_together, seconds_until_served
+    from dagster_project.runs import median_seconds, seconds_together, seconds_until_served
 
     warm = median_seconds(runs[1:])
     table = Table(title=f"One session, {len(runs) - 1} warm updates")
     for name in ("stage", "rows", "cold s", "warm s"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for first, last in zip(runs[0], runs[-1], strict=True):
-        table.add_row(first.name, f"{last.report.added:,}", f"{first.seconds:.3f}", f"{warm[first.name]:.3f}")
+        table.add_row(first.name, f"{last.added:,}", f"{first.seconds:.3f}", f"{warm[first.name]:.3f}")
     table.add_section()
     for name, seconds in (("until it is served", seconds_until_served), ("together", seconds_together)):
         table.add_row(name, "", f"{seconds(runs[0]):.3f}", f"{median(map(seconds, runs[1:])):.3f}", style="bold")

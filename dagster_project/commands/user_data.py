@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.commands.console import console
+from dagster_project.commands.shell import console
 
 app = typer.Typer(help="What is stored about the holder of a key: export it, delete it.", no_args_is_help=True)
 

@@ -22,13 +22,14 @@ LAWFUL = {
     "serving/predict/predictor.py": "import feature_repo.retrieval",
     "serving/service.py": "import serving.predict.predictor",
     "dagster_project/definitions.py": "import dagster\nimport serving.deployment.registry\nimport lake.spec",
-    "dagster_project/commands/uis/__init__.py": "",
-    "dagster_project/commands/uis/mlflow_ui.py": "import mlflow",
+    "dagster_project/servers/uis/__init__.py": "",
+    "dagster_project/servers/uis/mlflow_ui.py": "import mlflow",
     "lake/spec.py": "import polars",
 }
 CRIMES = {
     "rooms": ("lake/spec.py", "import training.tracking"),
     "lake-folders": ("lake/store/delta.py", "import lake.care"),
+    "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
     "feast": ("serving/predict/predictor.py", "import feast"),
     "mlflow": ("training/tuning.py", "import mlflow"),

@@ -46,12 +46,12 @@ class Home:
 @pytest.fixture(scope="session")
 def demo_output(tmp_path_factory) -> tuple[Home, str]:
     """The home that `quantlake demo` made, and what it printed."""
-    from dagster_project.commands import verbs
+    from dagster_project.commands.demo import demo
 
     home = Home(tmp_path_factory.mktemp("demo") / "data")
     console = Console(record=True, width=200)
     with home as configured:
-        verbs.demo(configured, console)
+        demo(configured, console)
     return home, console.export_text()
 
 

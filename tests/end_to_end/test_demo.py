@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from dagster_project.commands import summaries, verbs
+from dagster_project.commands import summaries
+from dagster_project.commands.advance import advance
+from dagster_project.commands.demo import demo
 from lake.clock import DEMO_START, ReplayClock
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, RAW_BARS, SELECTIONS
@@ -64,7 +66,7 @@ def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):
     with home as configured:
         lake = Lake.open(configured)
         before = lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS])
-        verbs.demo(configured, Console(width=200))
+        demo(configured, Console(width=200))
         assert lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS]) == before
     said = capsys.readouterr().out
     assert said.count("nothing to do") >= 12
@@ -89,7 +91,7 @@ def next_day(demo_output, tmp_path_factory):
     home = demo_output[0].copy(tmp_path_factory.mktemp("next") / "data")
     console = Console(record=True, width=200)
     with home as configured:
-        verbs.advance(configured, console, sessions=1)
+        advance(configured, console, sessions=1)
     return home, console.export_text()
 
 
@@ -100,7 +102,7 @@ def test_day_by_day_equals_one_jump(demo_home, next_day, tmp_path):
     for name, start, sessions in (("days", next_day[0], 1), ("jump", demo_home, 2)):
         home = start.copy(tmp_path / name)
         with home as configured:
-            verbs.advance(configured, Console(width=200, quiet=True), sessions=sessions)
+            advance(configured, Console(width=200, quiet=True), sessions=sessions)
             lake = Lake.open(configured)
             found[name] = {spec.name: lake.read(spec) for spec in (FEATURES_TECHNICAL, FORECASTS, OUTCOMES, SELECTIONS)}
             assert ReplayClock(configured.home / "clock.json").now().date().isoformat() == "2013-01-03"

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dagster_project.commands.uis.gate import Gate
+from dagster_project.servers.uis.gate import Gate
 
 served = Starlette(routes=[Route("/{path:path}", lambda _: PlainTextResponse("data"), methods=["GET", "POST"])])
 with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from dagster_project.cli import app
-from dagster_project.commands import servers
+from dagster_project.servers import endpoint
 from lake.errors import UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
@@ -122,8 +122,8 @@ def test_what_is_stored_about_a_key_is_handed_over_and_deleted(say: Say, setting
 
 
 def test_the_question_to_paste_carries_the_key_and_trusts_the_certificate(settings: Settings, tmp_path: Any) -> None:
-    plain = servers._curl(settings, "http://127.0.0.1:3000", "ql_a_b")
+    plain = endpoint._curl(settings, "http://127.0.0.1:3000", "ql_a_b")
     assert "-H 'authorization: Bearer ql_a_b'" in plain
     assert "--cacert" not in plain
     secure = settings.model_copy(update={"tls_certificate": tmp_path / "c.pem"})
-    assert f"--cacert '{tmp_path / 'c.pem'}'" in servers._curl(secure, "https://127.0.0.1:3000", "ql_a_b")
+    assert f"--cacert '{tmp_path / 'c.pem'}'" in endpoint._curl(secure, "https://127.0.0.1:3000", "ql_a_b")

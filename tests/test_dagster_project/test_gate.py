@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from dagster_project.commands.uis import credentials, private_folder
-from dagster_project.commands.uis.gate import Gate
-from dagster_project.commands.uis.kernel import write_spec
+from dagster_project.servers.uis import credentials, private_folder
+from dagster_project.servers.uis.gate import Gate
+from dagster_project.servers.uis.kernel import write_spec
 from lake.errors import ConfigError
 from lake.settings import Settings
 
@@ -220,5 +220,5 @@ def test_sockets_lie_where_nobody_else_can_enter(tmp_path, monkeypatch):
 def test_kernels_come_without_the_debugger(tmp_path):
     write_spec(tmp_path)
     spec = (tmp_path / "kernels" / "python3" / "kernel.json").read_text()
-    assert "dagster_project.commands.uis.kernel" in spec
+    assert "dagster_project.servers.uis.kernel" in spec
     assert sys.executable in spec

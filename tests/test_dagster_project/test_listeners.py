@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.commands import listeners
-from dagster_project.commands.listeners import LISTENERS, Ports, declared
-from dagster_project.commands.open_sockets import OpenSocket, open_sockets, processes_of
+from dagster_project.servers import listeners
+from dagster_project.servers.listeners import LISTENERS, Ports, declared
+from dagster_project.servers.open_sockets import OpenSocket, open_sockets, processes_of
 from lake.settings import Settings
 from serving.access.policy import RULES, WEBSOCKET
 from support.ports import free_port
@@ -250,4 +250,4 @@ def test_a_unix_socket_in_an_open_folder_is_noticed(tmp_path):
 
 def test_the_table_of_listeners_is_up_to_date():
     text = listeners.PAGE.read_text(encoding="utf-8")
-    assert listeners.page(text) == text, "run `python -m dagster_project.commands.listeners`"
+    assert listeners.page(text) == text, "run `python -m dagster_project.servers.listeners`"

@@ -38,7 +38,7 @@ log.close()
 with running_redis(own):
     pass
 if how != "short":
-    from dagster_project.commands.dagster_home import prepare_home
+    from dagster_project.runs import prepare_home
     prepare_home(own)
 """
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dagster_project.commands import servers
-from dagster_project.commands.dagster_home import prepare_home
-from dagster_project.commands.processes import ENDING, child, heed_signals, wait_until_up
+from dagster_project.runs import prepare_home
+from dagster_project.servers import endpoint
+from dagster_project.servers.processes import ENDING, child, heed_signals, wait_until_up
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from support.ports import free_port
@@ -79,7 +79,7 @@ def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
 def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, processes: int):
     code = (
         "from pathlib import Path; from lake.settings import Settings;"
-        "from dagster_project.commands.dagster_home import prepare_home;"
+        "from dagster_project.runs import prepare_home;"
         f"import os, dagster as dg; os.environ.update(prepare_home(Settings(home=Path({str(tmp_path)!r}))));"
         "i = dg.DagsterInstance.get(); print(len(i.get_run_records(limit=1)))"
     )
@@ -109,7 +109,7 @@ def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_pat
     started, console, began = tmp_path / "started", Console(record=True, width=500), time.monotonic()
     command = [sys.executable, "-c", FOLLOWER, str(started), str(seconds)]
     monkeypatch.setattr("serving.supervision.launch.follow_registry_command", lambda: command)
-    monkeypatch.setattr(servers, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(endpoint, "REST_SECONDS", 0.01)
 
     def wait_for(starts: int) -> list[int]:
         deadline = time.monotonic() + 30
@@ -118,17 +118,17 @@ def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_pat
             time.sleep(0.01)
         return [int(pid) for pid in pids]
 
-    with servers._following_registry(Settings(home=tmp_path), console):
+    with endpoint._following_registry(Settings(home=tmp_path), console):
         if seconds:
             os.kill(wait_for(1)[-1], signal.SIGKILL)
             pids = wait_for(2)
         else:
-            pids = wait_for(servers.FOLLOWERS)
+            pids = wait_for(endpoint.FOLLOWERS)
             while "not taken up any more" not in console.export_text(clear=False):
                 assert time.monotonic() < began + 30
                 time.sleep(0.01)
     assert not any(_is_running(pid) for pid in pids)
-    assert len(started.read_text().split()) == (2 if seconds else servers.FOLLOWERS)
+    assert len(started.read_text().split()) == (2 if seconds else endpoint.FOLLOWERS)
     assert "ended with -9" in (said := console.export_text()) or not seconds
-    assert said.count("started again") == (1 if seconds else servers.FOLLOWERS - 1)
+    assert said.count("started again") == (1 if seconds else endpoint.FOLLOWERS - 1)
     assert ("not taken up any more" in said) == (not seconds)

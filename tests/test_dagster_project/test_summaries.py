@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dagster_project.commands import summaries
-from dagster_project.commands.console import WIDTH
+from dagster_project.commands.shell import WIDTH
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS

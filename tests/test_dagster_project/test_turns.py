@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.commands.processes import executable
+from dagster_project.servers.processes import executable
 
 HOLD = """
 import sys
@@ -80,7 +80,7 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
         held.append((tmp_path / "home" / HOLDER).read_text())
 
     for verb in ("demo", "advance"):
-        monkeypatch.setattr(f"dagster_project.commands.verbs.{verb}", note)
+        monkeypatch.setattr(f"dagster_project.commands.{verb}.{verb}", note)
     monkeypatch.setattr("dagster_project.commands.update._users", note)
     try:
         for verb in ("demo", "advance", "update"):

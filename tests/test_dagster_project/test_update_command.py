@@ -1,6 +1,7 @@
 """One more session of a generated market, from raw rows to Redis, and what each stage says of itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,8 +9,9 @@ import pytest
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
-from dagster_project import daily
 from dagster_project.commands.update import timings
+from dagster_project.resources import GivenPlatform
+from dagster_project.runs import Stage, generated_platform, live_through, scratch_settings, update
 from feature_repo.catalog import GROUPS
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
@@ -27,20 +29,20 @@ DAYS = next_closes(DEMO_START, SESSIONS)
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[daily.Market, list[list[daily.Stage]]]]:
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GivenPlatform, list[list[Stage]]]]:
     """A small generated market whose models are real, after three updates; its Redis runs."""
-    settings = daily.scratch_settings(tmp_path_factory.mktemp("generated"))
+    settings = scratch_settings(tmp_path_factory.mktemp("generated"))
     with pytest.MonkeyPatch.context() as patched, running_redis(settings):
-        patched.setattr(daily, "SAMPLE_MODELS", ("naive", "ridge"))
-        market = daily.generated_market(settings, SYMBOLS, lambda _: None)
-        yield market, list(daily.live_through(market, SESSIONS))
+        patched.setattr("dagster_project.runs.generated_market.SAMPLE_MODELS", ("naive", "ridge"))
+        market = generated_platform(settings, SYMBOLS, lambda _: None)
+        yield market, list(live_through(market, SESSIONS))
 
 
 @pytest.mark.slow
 def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
     _, runs = lived
     for run in runs:
-        added = {stage.name: stage.report.added for stage in run}
+        added = {stage.name: stage.added for stage in run}
         assert added["raw_bars"] == added["bars"] == SYMBOLS + 1  # the index is one of them
         assert {added[group.table.name] for group in GROUPS} == {SYMBOLS}
         assert added["model_windows"] == added["online_store"] == SYMBOLS
@@ -50,8 +52,8 @@ def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
 @pytest.mark.slow
 def test_an_update_again_does_nothing(lived: tuple) -> None:
     market, _ = lived
-    again = list(daily.update(market, FixedClock(DAYS[-1]), forecast_sessions=1))
-    assert all(stage.report.skipped for stage in again), [stage.name for stage in again if not stage.report.skipped]
+    again = update(replace(market, clock=FixedClock(DAYS[-1])), forecast_sessions=1)
+    assert [stage.name for stage in again if not stage.is_skipped] == []
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ training in front.
 import signal
 import sys
 
-from dagster_project.commands import servers
-from dagster_project.commands.console import console
+from dagster_project import servers
+from dagster_project.commands.shell import console
 from lake.settings import settings
 
 
@@ -24,9 +24,8 @@ def main() -> None:
             said.print("Ctrl-C")
             signal.sigwait([signal.SIGINT, signal.SIGTERM])
     else:
-        from dagster_project.commands.uis import verbs
-
-        getattr(verbs, verb)(configured, said, port)
+        show = {"ui": servers.show_dagster, "mlflow": servers.show_mlflow, "lab": servers.show_jupyter}[verb]
+        show(configured, said, port)
 
 
 if __name__ == "__main__":

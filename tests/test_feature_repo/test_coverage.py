@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from dagster_project.commands import leaks
-from dagster_project.commands.console import WIDTH
 from dagster_project.commands.features import app
+from dagster_project.commands.shell import WIDTH
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, TECHNICAL
 from feature_repo.coverage import RecentValues, check_stored_tables, coverage, declaration, listing, newest_values
 from feature_repo.materialize.update import update_technical

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def main() -> None:
     """Do what an operator does in a home: check, replay, let in, register a model, let a session pass, drain."""
-    from dagster_project import daily
+    from dagster_project.runs import update, users_platform
     from feature_repo.online.redis_server import running_redis
     from lake import calendars
     from lake.clock import ReplayClock
@@ -43,8 +43,8 @@ def main() -> None:
     said["drained"] = drain(lake, configured).added
     clock.move_to(calendars.next_closes(clock.now(), 1)[0])
     with running_redis(configured):
-        stages = list(daily.update(daily.users_market(configured), clock, forecast_sessions=1))
-    said["added"] = {stage.name: stage.report.added for stage in stages}
+        stages = update(users_platform(configured), forecast_sessions=1)
+    said["added"] = {stage.name: stage.added for stage in stages}
     said["faults after"] = backups.faults(configured, seed="later")
     sys.stdout.write(json.dumps(said) + "\n")
 

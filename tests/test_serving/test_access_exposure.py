@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from starlette.testclient import TestClient
 
-from dagster_project.commands.servers import forecast_service
+from dagster_project.servers.endpoint import forecast_service
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import keys

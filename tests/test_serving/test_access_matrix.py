@@ -23,7 +23,7 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.testclient import WebSocketDenialResponse
 from websockets.sync.client import connect
 
-from dagster_project.commands.servers import forecast_service
+from dagster_project.servers.endpoint import forecast_service
 from lake.settings import Settings
 from serving.access import keyring, keys, signing, tokens
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule

@@ -9,7 +9,7 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from dagster_project.commands.servers import forecast_service
+from dagster_project.servers.endpoint import forecast_service
 from serving.client import Client
 from serving.web.routes.streams import PATH
 from support.door import headers_of

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from dagster_project.commands.servers import running_server
+from dagster_project.servers.endpoint import running_server
 from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access.keys import local_key

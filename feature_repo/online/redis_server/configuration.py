@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from feature_repo.online.redis_server.paths import ServerPaths
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 
 SAVE_AFTER = (60, 1)
 """Seconds after which a snapshot is written if so many keys have changed."""

@@ -13,7 +13,7 @@ from feature_repo.online.redis_server.clients import connect
 from feature_repo.online.redis_server.paths import ServerPaths, embedded_url
 from feature_repo.online.redis_server.process import PROBE_SECONDS, START_SECONDS, STOP_SECONDS, require_running, stop
 from feature_repo.online.redis_server.supervisor import Supervisor
-from lake.disk.durable import write_durably
+from lake.disk import write_durably
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 

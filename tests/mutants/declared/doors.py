@@ -9,7 +9,7 @@ MUTANTS = (
     Mutant(
         "gate-answers-to-any-host",
         "The web UIs answer to names of this machine only, whoever asks.",
-        "dagster_project/commands/uis/gate.py",
+        "dagster_project/servers/uis/gate.py",
         'if len(hosts) == 1 and hosts[0].decode("latin-1").lower() in ours:',
         "if len(hosts) == 1:",
         (f"{GATE}::test_another_host_is_refused_whoever_asks",),
@@ -17,7 +17,7 @@ MUTANTS = (
     Mutant(
         "gate-without-login",
         "Nothing of the web UIs is shown without a session or a key.",
-        "dagster_project/commands/uis/gate.py",
+        "dagster_project/servers/uis/gate.py",
         "if not self._has_session(scope):",
         "if False:",
         (f"{GATE}::test_nothing_passes_without_a_login",),
@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant(
         "gate-link-opens-twice",
         "The link of the web UIs opens one session.",
-        "dagster_project/commands/uis/gate.py",
+        "dagster_project/servers/uis/gate.py",
         "if self._is_link_used or not _is_same(token, self.link_token):",
         "if not _is_same(token, self.link_token):",
         (f"{GATE}::test_the_link_opens_one_session_and_leaves_no_token_in_the_address",),
@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "gate-obeys-other-pages",
         "A page of another origin changes nothing with the session of the web UIs.",
-        "dagster_project/commands/uis/gate.py",
+        "dagster_project/servers/uis/gate.py",
         "return self._foreign_page(scope)",
         "return None",
         (f"{GATE}::test_a_page_of_somebody_else_cannot_change_anything_with_the_session",),
@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "gate-ignores-origin-of-websockets",
         "A WebSocket of another origin, or of none, is refused.",
-        "dagster_project/commands/uis/gate.py",
+        "dagster_project/servers/uis/gate.py",
         "if (is_websocket and not origins) or any(origin not in ours for origin in origins):",
         "if not is_websocket and any(origin not in ours for origin in origins):",
         (f"{GATE}::test_a_websocket_of_another_page_is_refused",),

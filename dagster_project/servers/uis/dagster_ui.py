@@ -1,4 +1,4 @@
-"""The Dagster UI behind the gate: ``python -m dagster_project.commands.uis.dagster_ui PORT``.
+"""The Dagster UI behind the gate: ``python -m dagster_project.servers.uis.dagster_ui PORT``.
 
 It does what ``dagster-webserver`` does, with our gate in front. The code server that it starts listens on a unix socket
 in TMPDIR, which the verb points at a folder of mode 700.
@@ -7,7 +7,7 @@ in TMPDIR, which the verb points at a folder of mode 700.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.commands.uis.serving import run, serve
+from dagster_project.servers.uis.serving import run, serve
 
 if TYPE_CHECKING:
     from lake.settings import Settings

@@ -1,29 +1,29 @@
-"""The web UIs as verbs that run until Ctrl-C: Dagster, MLflow, Jupyter."""
+"""The web UIs, each run until Ctrl-C: Dagster, MLflow, Jupyter."""
 
 import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.commands.dagster_home import prepare_home
-from dagster_project.commands.processes import child, heed_signals
-from dagster_project.commands.servers import LOOPBACK, running_server, until_interrupt
-from dagster_project.commands.uis.credentials import VARIABLE, api_key, key_file, link_secret
-from dagster_project.commands.uis.kernel import write_spec
-from dagster_project.commands.uis.private_folder import socket_folder
+from dagster_project.servers.processes import child, heed_signals
+from dagster_project.servers.server import LOOPBACK, running_server, until_interrupt
+from dagster_project.servers.uis.credentials import VARIABLE, api_key, key_file, link_secret
+from dagster_project.servers.uis.kernel import write_spec
+from dagster_project.servers.uis.private_folder import socket_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lake.settings import Settings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
-TIED = (sys.executable, "-m", "dagster_project.commands.uis.tied")
+TIED = (sys.executable, "-m", "dagster_project.servers.uis.tied")
 
 
-def ui(settings: "Settings", console: "Console", port: int = UI_PORT) -> None:
+def show_dagster(settings: "Settings", console: "Console", port: int = UI_PORT) -> None:
     """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
+    from dagster_project.runs import prepare_home
     from feature_repo.online.redis_server import running_redis
 
     heed_signals()
@@ -31,30 +31,30 @@ def ui(settings: "Settings", console: "Console", port: int = UI_PORT) -> None:
     # Code servers make their unix sockets in TMPDIR, where nobody else may reach them: they run what they are told.
     home = prepare_home(settings) | {"TMPDIR": str(socket_folder(settings))}
     secret = _secret(settings)
-    served = [sys.executable, "-m", "dagster_project.commands.uis.dagster_ui", str(port)]
+    served = [sys.executable, "-m", "dagster_project.servers.uis.dagster_ui", str(port)]
     daemon = [*TIED, "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
     with (
         running_redis(settings),
         running_server("ui", served, home | {VARIABLE: secret}, settings, port, "/server_info") as (address, process),
         child(daemon, home, settings.home / "logs" / "daemon.log") as beside,
     ):
-        _show(console, "The Dagster UI", address, secret, settings)
+        _print_link(console, "The Dagster UI", address, secret, settings)
         until_interrupt(console, process, beside)
 
 
-def mlflow(settings: "Settings", console: "Console", port: int = MLFLOW_PORT) -> None:
+def show_mlflow(settings: "Settings", console: "Console", port: int = MLFLOW_PORT) -> None:
     """Show MLflow's tracking UI until Ctrl-C."""
     heed_signals()
     console.print("Starting MLflow ...")
     secret = _secret(settings)
-    command = [sys.executable, "-m", "dagster_project.commands.uis.mlflow_ui", str(port)]
+    command = [sys.executable, "-m", "dagster_project.servers.uis.mlflow_ui", str(port)]
     environment = {"QUANTLAKE_HOME": str(settings.home), VARIABLE: secret}
     with running_server("mlflow", command, environment, settings, port, "/health") as (address, process):
-        _show(console, "MLflow", address, secret, settings)
+        _print_link(console, "MLflow", address, secret, settings)
         until_interrupt(console, process)
 
 
-def lab(settings: "Settings", console: "Console", port: int = LAB_PORT) -> None:
+def show_jupyter(settings: "Settings", console: "Console", port: int = LAB_PORT) -> None:
     """Open Jupyter on the notebooks until Ctrl-C."""
     heed_signals()
     console.print("Starting Jupyter ...")
@@ -81,6 +81,6 @@ def _secret(settings: "Settings") -> str:
     return link_secret()
 
 
-def _show(console: "Console", name: str, address: str, secret: str, settings: "Settings") -> None:
+def _print_link(console: "Console", name: str, address: str, secret: str, settings: "Settings") -> None:
     console.print(f"{name} is at [bold]{address}/?token={secret}[/bold]. The link logs one browser in, once.")
     console.print(f"Programs of yours send 'Authorization: Bearer KEY' with the key in {key_file(settings)}.")

@@ -1,4 +1,4 @@
-"""A Jupyter kernel without a debugger: ``python -m dagster_project.commands.uis.kernel -f CONNECTION_FILE``.
+"""A Jupyter kernel without a debugger: ``python -m dagster_project.servers.uis.kernel -f CONNECTION_FILE``.
 
 The debugger listens on a TCP port without authentication, and whoever reaches it runs code in the kernel.
 """
@@ -24,7 +24,7 @@ def write_spec(folder: "Path") -> None:
     """
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "dagster_project.commands.uis.kernel", "-f", "{connection_file}"]
+    command = [sys.executable, "-m", "dagster_project.servers.uis.kernel", "-f", "{connection_file}"]
     described = {"argv": command, "display_name": "Python 3", "language": "python", "metadata": {"debugger": False}}
     (spec / "kernel.json").write_text(json.dumps(described), encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """Every socket that a command of ours listens on, declared: where, who may use it, and what keeps the others out.
 
 A test starts each command, lists what its processes really open, and fails on a socket that is not declared here.
-`python -m dagster_project.commands.listeners` writes the table into docs/operations.md.
+`python -m dagster_project.servers.listeners` writes the table into docs/operations.md.
 """
 
 import os
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dagster_project.commands.uis.private_folder import socket_folder
-from dagster_project.commands.uis.verbs import LAB_PORT, MLFLOW_PORT, UI_PORT
+from dagster_project.servers.uis.private_folder import socket_folder
+from dagster_project.servers.web_uis import LAB_PORT, MLFLOW_PORT, UI_PORT
 from lake.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster_project.commands.open_sockets import OpenSocket
+    from dagster_project.servers.open_sockets import OpenSocket
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 BEGIN, END = "<!-- listeners: generated -->\n", "<!-- end of listeners -->\n"
@@ -87,7 +87,7 @@ LISTENERS: tuple[Listener, ...] = (
         "ui",
         r"dagster_project\.uis\.dagster_ui",
         "the user who started it: browser by the link, programs by the key file",
-        "host check, login, origin check (`dagster_project/commands/uis/gate.py`)",
+        "host check, login, origin check (`dagster_project/servers/uis/gate.py`)",
     ),
     Listener(
         "Dagster code servers",
@@ -103,7 +103,7 @@ LISTENERS: tuple[Listener, ...] = (
         "mlflow",
         r"dagster_project\.uis\.mlflow_ui",
         "the user who started it: browser by the link, programs by the key file",
-        "host check, login, origin check (`dagster_project/commands/uis/gate.py`)",
+        "host check, login, origin check (`dagster_project/servers/uis/gate.py`)",
     ),
     Listener(
         "Jupyter",

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dagster_project.commands.dagster_home import prepare_home
+from dagster_project.runs.dagster_home import prepare_home
 from lake.errors import QuantlakeError
 
 if TYPE_CHECKING:
+    from dagster_project.selections import Selection
     from lake.settings import Settings
 
 
@@ -16,13 +17,13 @@ class RunFailedError(QuantlakeError):
     """A run of the asset graph did not finish; what failed was said while it ran."""
 
 
-def run_job(name: str, settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:
-    """Run a job to its end and leave the run in the Dagster UI.
+def run_selection(selection: "Selection", settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    """Materialise a selection of the asset graph and leave the run in the Dagster UI.
 
     Parameters
     ----------
-    name
-        ``everything`` or ``daily_update``.
+    selection
+        One of `dagster_project.selections`.
     tags
         Years to run for, see `dagster_project.partitions`.
 
@@ -35,12 +36,12 @@ def run_job(name: str, settings: "Settings", tags: dict[str, str]) -> dg.Execute
     from dagster_project.definitions import defs
 
     with dg.DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(name).execute_in_process(
+        result = defs.resolve_job_def(selection.name).execute_in_process(
             instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )
     if not result.success:
         raise RunFailedError(
-            f"The run '{name}' failed at the step marked above; nothing downstream of it was changed. "
-            f"See run {result.run_id} in the Dagster UI (make ui)."
+            f"The run '{selection.name}' failed at the step marked above; nothing downstream of it was changed. "
+            f"See run {result.run_id} in the Dagster UI (`quantlake ui`)."
         )
     return result

@@ -1,4 +1,4 @@
-"""MLflow's UI and API behind the gate: ``python -m dagster_project.commands.uis.mlflow_ui PORT``.
+"""MLflow's UI and API behind the gate: ``python -m dagster_project.servers.uis.mlflow_ui PORT``.
 
 It serves the application that ``mlflow server`` serves, with one worker. The address of the tracking store may hold a
 password, so it is handed over in the environment of this process and not in its arguments.
@@ -7,7 +7,7 @@ password, so it is handed over in the environment of this process and not in its
 import os
 from typing import TYPE_CHECKING
 
-from dagster_project.commands.uis.serving import run, serve
+from dagster_project.servers.uis.serving import run, serve
 
 if TYPE_CHECKING:
     from lake.settings import Settings

@@ -4,8 +4,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from dagster_project.commands.uis.credentials import api_key, key_file, take_link_secret
-from dagster_project.commands.uis.gate import Gate
+from dagster_project.servers.uis.credentials import api_key, key_file, take_link_secret
+from dagster_project.servers.uis.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

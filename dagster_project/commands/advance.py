@@ -1,0 +1,86 @@
+"""`quantlake advance`: the next market sessions close, the daily update runs, and what changed is shown."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dagster_project.commands.demo import DEMO_SYMBOLS
+from dagster_project.commands.shell import require_lake
+from lake.clock import ReplayClock
+from lake.errors import NotReadyError, SourceError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from lake.settings import Settings
+
+
+def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
+    """Move the market's clock, run the daily job, and show what changed."""
+    from dagster_project.commands import summaries
+    from dagster_project.partitions import recent_years
+    from dagster_project.runs import run_selection
+    from dagster_project.selections import DAILY_UPDATE
+    from feature_repo.online.redis_server import running_redis
+
+    clock = ReplayClock(settings.home / "clock.json")
+    require_lake(settings)
+    before = _last_session_forecast(settings)
+    old = summaries.selections(settings)
+    if before < clock.now():
+        then = clock.now()
+        console.print(f"The last run did not finish: it is taken up again, up to the close of {then:%Y-%m-%d}.\n")
+    else:
+        then = _close_after(before, sessions)
+        clock.move_to(then)
+        console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
+    with running_redis(settings):
+        run_selection(DAILY_UPDATE, settings, recent_years(then))
+        answers = _forecasts_now(settings)
+    console.print(summaries.matured(settings, before))
+    console.rule("Strategy weights before")
+    console.print(old)
+    console.rule("Strategy weights now")
+    console.print(summaries.selections(settings))
+    console.print(summaries.forecasts(answers))
+
+
+def _last_session_forecast(settings: "Settings") -> "datetime":
+    """Close of the newest session that was forecast, which is the market's now unless a run was cut off."""
+    from lake.store import Lake
+    from lake.tables import FORECASTS
+
+    lake = Lake.open(settings)
+    last = lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
+    if last is None:
+        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `make demo` again.")
+    return last
+
+
+def _close_after(before: "datetime", sessions: int) -> "datetime":
+    from lake import calendars
+    from lake.sources import LAST_DAY
+
+    then = calendars.next_closes(before, sessions)[-1]
+    if then > calendars.close_of(LAST_DAY):
+        left = len(calendars.session_closes(before, calendars.close_of(LAST_DAY)))
+        raise SourceError(
+            f"The packaged market ends on {LAST_DAY}: {left} sessions are left after {before:%Y-%m-%d}, "
+            f"and {sessions} were asked for."
+        )
+    return then
+
+
+def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
+    """Answers of the predictor that the service runs, asked in this process."""
+    from serving.predict.predictor import Predictor
+
+    predictor = Predictor.open(settings)
+    try:
+        answered = [
+            predictor.predict([symbol], horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
+        ]
+    finally:
+        predictor.close()
+    return [json.loads(answer) for one in answered for answer in one.texts]

@@ -1,0 +1,60 @@
+"""`quantlake demo`: the whole asset graph on the packaged market, three served forecasts, and what came of it."""
+
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from lake.clock import ReplayClock
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lake.settings import Settings
+
+DEMO_SYMBOLS = ("AAPL", "IBM", "XOM")
+LOOK_FURTHER = """\
+[bold]Look further[/bold]
+  make serve    the forecast endpoint         http://127.0.0.1:3000   then: .venv/bin/quantlake predict AAPL
+  make ui       runs, checks, lineage         http://127.0.0.1:3001
+  make mlflow   training runs and models      http://127.0.0.1:5000
+  make lab      notebooks over the same tables
+  make advance  let the next market day happen
+  .venv/bin/quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
+"""
+
+
+def demo(settings: "Settings", console: "Console") -> None:
+    """Run everything, serve three forecasts, and say what came of it."""
+    from dagster_project import servers
+    from dagster_project.commands import summaries
+    from dagster_project.partitions import years_until
+    from dagster_project.runs import run_selection
+    from dagster_project.selections import EVERYTHING
+    from feature_repo.online.redis_server import running_redis
+    from serving.client import Client
+
+    started = time.perf_counter()
+    now = ReplayClock(settings.home / "clock.json").now()
+    console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
+    with running_redis(settings):
+        run_selection(EVERYTHING, settings, years_until(now))
+        console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
+        apart = settings.model_copy(update={"port": servers.free_port()})
+        with servers.forecast_service(apart), Client.local(apart) as client:
+            answers = [
+                client.predict(symbol, horizon).model_dump(mode="json")
+                for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
+            ]
+    console.print()
+    summaries.show(settings, console)
+    console.print(summaries.forecasts(answers))
+    console.print(
+        f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {_peak_gib():.1f} GiB.\n{LOOK_FURTHER}"
+    )
+
+
+def _peak_gib() -> float:
+    """Peak memory of this process and of its largest child, in GiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return (own + children) / 2**20

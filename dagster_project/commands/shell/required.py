@@ -1,0 +1,33 @@
+"""What a command needs before it begins: a lake, an experiment."""
+
+from typing import TYPE_CHECKING
+
+from lake.errors import NotReadyError
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
+
+
+def require_lake(settings: "Settings") -> None:
+    """Refuse to go on without tables.
+
+    Raises
+    ------
+    NotReadyError
+        Naming the folder that was looked in.
+    """
+    if not (settings.tables / "bars").exists():  # the audit trail may be there before any market
+        raise NotReadyError(f"There is no lake in {settings.home} yet. Run `make demo` first, or set QUANTLAKE_HOME.")
+
+
+def require_experiment(settings: "Settings") -> None:
+    """Refuse an experiment that there is none of at once, before anything is made.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    """
+    from training.config import load
+
+    load(settings.experiment)

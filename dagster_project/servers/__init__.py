@@ -1,0 +1,27 @@
+"""What runs until Ctrl-C: the forecast endpoint and the web UIs, each a child process of a command.
+
+`serve` and `forecast_service` run the endpoint, `show_dagster`, `show_mlflow` and `show_jupyter` the web UIs behind a
+login (`uis`). `running_server` is what they share. `listeners` declares every socket that any of them opens.
+"""
+
+from dagster_project.servers.endpoint import forecast_service, serve
+from dagster_project.servers.processes import child, executable
+from dagster_project.servers.server import LOOPBACK, free_port, running_server
+from dagster_project.servers.web_uis import LAB_PORT, MLFLOW_PORT, UI_PORT, show_dagster, show_jupyter, show_mlflow
+
+__all__ = [
+    "LAB_PORT",
+    "LOOPBACK",
+    "MLFLOW_PORT",
+    "UI_PORT",
+    "child",
+    "executable",
+    "forecast_service",
+    "free_port",
+    "listeners",
+    "running_server",
+    "serve",
+    "show_dagster",
+    "show_jupyter",
+    "show_mlflow",
+]
