@@ -69,12 +69,13 @@ format: setup ## rewrite the files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md
+docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md; and serving/strategies.json
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document
 	@$(BIN)/python -m serving.monitoring.board
 	@$(BIN)/python -m serving.web.http.document
+	@$(BIN)/python -m serving.strategies.document
 	@$(BIN)/python -m dagster_project.servers.listeners
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md

@@ -28,10 +28,9 @@ from serving.forecasts.corrections import COVERAGE_TARGET, widened
 from serving.predict.forecasting import model_weights
 from serving.strategies.pool import STRATEGIES, STRATEGY_NAMES
 from serving.strategies.selection import KNOWN_REGIMES
-from training.config import Experiment, load
-from training.dataset import build_window_set
-from training.evaluate import forecast_folds
-from training.splits import sessions_of
+from training.data import build_window_set, sessions_of
+from training.experiments import Experiment, load_experiment
+from training.judge import forecast_folds
 
 YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""
@@ -118,7 +117,7 @@ def topic_of(lived: Sequence[WalkForwardSimulation]) -> Topic:
 
 def every_year() -> Experiment:
     """The demo's experiment with a test in every year up to the end of the packaged market."""
-    demo = load("demo")
+    demo = load_experiment("demo")
     splits = demo.splits.model_copy(update={"test_years": YEARS})
     return demo.model_copy(update={"name": "calibration", "train_until": LAST_DAY, "splits": splits})
 

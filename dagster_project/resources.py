@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lake.sources import BarSource
     from serving.deployment.champions import Champions
     from serving.engines.base import Engine
-    from training.config import Experiment
+    from training.experiments import Experiment
 
 
 class Platform(dg.ConfigurableResource):
@@ -53,9 +53,9 @@ class Platform(dg.ConfigurableResource):
     @property
     def experiment(self) -> "Experiment":
         """The experiment named by the settings."""
-        from training.config import load
+        from training.experiments import load_experiment
 
-        return load(self.settings.experiment)
+        return load_experiment(self.settings.experiment)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,6 @@ class GivenPlatform:
     @property
     def experiment(self) -> "Experiment":
         """The experiment named by the settings."""
-        from training.config import load
+        from training.experiments import load_experiment
 
-        return load(self.settings.experiment)
+        return load_experiment(self.settings.experiment)

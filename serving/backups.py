@@ -25,7 +25,7 @@ from serving.engines.bundles import Bundle
 from serving.forecast_log.log_files import log_paths
 from serving.monitoring.backup_state import note
 from serving.replay.verify import replay_sample
-from training.artifact_addresses import localize
+from training.tracking import localize
 
 if TYPE_CHECKING:
     from lake.care.backup import Manifest

@@ -37,7 +37,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     Parameters
     ----------
     experiment
-        The experiment the champions were fitted under (`training.config.Experiment`).
+        The experiment the champions were fitted under (`training.experiments.Experiment`).
 
     Returns
     -------

@@ -18,17 +18,14 @@ from lake.settings import Settings
 from lake.store import Lake, digest_of_file
 from lake.store import forget_verified_files as forget_verified
 from lake.tables import EVALUATIONS, LABELS
-from training.config import Experiment
-from training.dataset import WindowSet, build_window_set
-from training.fit import Say, save_fitted, silent
-from training.splits import assert_no_overlap, champion_split, sessions_of, walk_forward
-from training.tracking import Measure, Tracker
-from training.workspace import Workspace
+from training.data import WindowSet, assert_no_overlap, build_window_set, champion_split, sessions_of, walk_forward
+from training.experiments import Experiment, Workspace
+from training.tracking import Measure, Progress, Tracker, no_progress
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from training.evaluate import FoldForecast
+    from training.judge import FoldForecast
 
 TRAINING_SET, TUNED, EVALUATED, CHAMPIONS = "training_set", "tuned_parameters", "evaluations", "trained_models"
 """The stages, by the assets that run them."""
@@ -38,7 +35,7 @@ TRACKED = "quantlake"
 """Name of the MLflow experiment."""
 
 
-def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
     """Retrieve the frame that models learn from through Feast, and keep it with the table versions it was read from.
 
     Returns
@@ -60,7 +57,7 @@ def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, sa
     return _said(report, work, was_done, started).with_details(path=work.folder / FRAME, versions=record["versions"])
 
 
-def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
     """Search the parameters of the networks before the first test interval begins.
 
     Returns
@@ -75,7 +72,7 @@ def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Say = sile
     return _said(report, work, was_done, started).with_details(**found)
 
 
-def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
     """Judge every model walk-forward, write the model table into `evaluations`, and track plots and figures.
 
     Returns
@@ -91,7 +88,7 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Say = 
     return report.with_details(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
 
 
-def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: Say = silent) -> Report:
+def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
     """Fit every model on all that is known at the end of knowledge, keep it, and point `champions` at it.
 
     Returns
@@ -155,7 +152,7 @@ def load_windows(lake: Lake, settings: Settings, experiment: Experiment) -> Wind
     return _windows(Workspace(lake, settings, experiment))
 
 
-def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
+def _retrieve(work: Workspace, say: Progress) -> dict[str, Any]:
     from feature_repo.retrieval import training_frame
 
     forget_verified()  # a bit that flipped since this process read a file must not be learnt from
@@ -180,8 +177,8 @@ def _retrieve(work: Workspace, say: Say) -> dict[str, Any]:
     }
 
 
-def _search(work: Workspace, say: Say) -> dict[str, Any]:
-    from training.search import search
+def _search(work: Workspace, say: Progress) -> dict[str, Any]:
+    from training.fit import search_parameters
 
     windows = _windows(work)
     split = walk_forward(windows.keys, work.experiment)[0]
@@ -189,15 +186,15 @@ def _search(work: Workspace, say: Say) -> dict[str, Any]:
     train, valid = windows.take(split.train), windows.take(split.valid)
     found = {}
     for name in work.experiment.tuned:
-        result = search(name, train, valid, work.experiment, work.folder, say=say)
+        result = search_parameters(name, train, valid, work.experiment, work.folder, say=say)
         found[name] = asdict(result)
         measures = [Measure("trial_loss", loss, number) for number, loss in enumerate(result.losses)]
         _track(work, name, measures=measures, tags={"search": found[name]})
     return found
 
 
-def _judge(work: Workspace, say: Say) -> dict[str, Any]:
-    from training.evaluate import OVERALL, FoldForecast, forecast_folds, score_folds, verdicts
+def _judge(work: Workspace, say: Progress) -> dict[str, Any]:
+    from training.judge import OVERALL, FoldForecast, forecast_folds, score_folds, verdicts
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, say=say))
@@ -220,8 +217,7 @@ def _publish(
     work: Workspace, name: str, forecasts: "list[FoldForecast]", table: pl.DataFrame, parameters: dict[str, Any]
 ) -> dict[str, str]:
     """Draw the plots of one model and add them, with its scores, to its run; return the plots within the folder."""
-    from training.evaluate import measures_of
-    from training.plots import plot_calibration, plot_forecast_against_truth
+    from training.judge import measures_of, plot_calibration, plot_forecast_against_truth
 
     folder = work.folder / "plots"
     drawn = {
@@ -232,8 +228,8 @@ def _publish(
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
 
 
-def _fit(work: Workspace, say: Say) -> dict[str, Any]:
-    from training.evaluate import fit_best
+def _fit(work: Workspace, say: Progress) -> dict[str, Any]:
+    from training.fit import fit_best, save_fitted
 
     windows, parameters = _windows(work), _parameters(work)
     split = champion_split(windows.keys, work.experiment)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def every_subject() -> "tuple[LeakSubject, ...]":
     """Return every registered feature, label and regime, and the split and the scaler of training."""
     from feature_repo.leaks import subjects
-    from training.leak_subjects import training_subjects
+    from training.data import leak_subjects
 
-    return (*subjects(), *training_subjects())
+    return (*subjects(), *leak_subjects.training_subjects())
 
 
 def leak_checks(tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:

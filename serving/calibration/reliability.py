@@ -7,7 +7,7 @@ import polars as pl
 
 from lake.errors import NotReadyError
 from serving.forecasts.corrections import confidence
-from training.metrics import t_value
+from training.judge import t_value
 
 if TYPE_CHECKING:
     import numpy.typing as npt

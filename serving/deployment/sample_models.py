@@ -20,7 +20,7 @@ from serving.engines.export import export_model
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from training.dataset import WindowSet
+    from training.data import WindowSet
 
 EXPERIMENT = "test"
 SYMBOLS, STRIDE_SESSIONS = 60, 5
@@ -42,10 +42,10 @@ def put_sample_models_in_service(
     list[str]
         Names of the models in service.
     """
-    from training.config import load
+    from training.experiments import load_experiment
     from training.fit import fit_model
 
-    experiment, windows = load(EXPERIMENT), _windows(lake, clock)
+    experiment, windows = load_experiment(EXPERIMENT), _windows(lake, clock)
     order = windows.keys["event_time"].arg_sort().to_numpy().astype(np.int64)
     cut = len(order) * 3 // 4
     train, valid = windows.take(order[:cut]), windows.take(order[cut:])
@@ -65,7 +65,7 @@ def put_sample_models_in_service(
 
 def _windows(lake: Lake, clock: Clock) -> "WindowSet":
     """Windows of some symbols that end before the newest session, with what came after them."""
-    from training.dataset import build_window_set
+    from training.data import build_window_set
 
     features = lake.scan(FEATURES_TECHNICAL)
     some = features.select("symbol").unique().sort("symbol").head(SYMBOLS).collect()["symbol"]

@@ -4,12 +4,14 @@ A strategy turns the one-session forecasts of one model into positions by a sizi
 every session, so what each of them earned is known and none has to be tried to learn about it.
 """
 
+import json
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import polars as pl
 
-from lake.errors import ConflictError, UnknownNameError
+from lake.errors import ConfigError, ConflictError, UnknownNameError
 
 COST_BPS = 10.0
 """Cost of trading, per side, in basis points of the value traded."""
@@ -17,6 +19,10 @@ EQUAL_WEIGHT = "equal_weight"
 """Name shown where no strategy is preferred: every strategy of the pool has the same weight."""
 FORECAST_HORIZON = 1
 """Horizon that positions are sized by, in sessions: they are revised at every close."""
+POOL = Path(__file__).with_name("pool.json")
+"""The pool as the model cards declare it; written by `serving.strategies.document`."""
+POOL_KEYS = {"model", "name", "meaning", "rule", "scale", "half_life_sessions"}
+Rule = Literal["band", "hold"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Sizing:
         Targets are averaged exponentially with this half-life, so that turnover does not pay for noise.
     """
 
-    rule: Literal["band", "hold"]
+    rule: Rule
     scale: float = 20.0
     half_life_sessions: float = 5.0
 
@@ -60,15 +66,29 @@ class Strategy:
     meaning: str
 
 
-STRATEGIES: tuple[Strategy, ...] = (
-    Strategy("naive", "naive", Sizing("band"), "A forecast of zero: stays in cash, earns and pays nothing."),
-    Strategy("buy_and_hold", "naive", Sizing("hold"), "Long every symbol with equal weight, whatever is forecast."),
-    Strategy("ridge", "ridge", Sizing("band"), "Long and short by the linear model's median against its band."),
-    Strategy("lightgbm", "lightgbm", Sizing("band"), "Long and short by the boosted trees' median against its band."),
-    Strategy("lstm", "lstm", Sizing("band"), "Long and short by the LSTM's median against its band."),
-    Strategy("tft", "tft", Sizing("band"), "Long and short by the TFT's median against its band."),
-)
-"""The declared pool, in the order in which weights are listed everywhere."""
+def parse_pool(text: str) -> tuple[Strategy, ...]:
+    """Return the strategies of a pool in JSON: model, name, meaning and sizing of each.
+
+    Raises
+    ------
+    ConfigError
+        If a key is missing or unknown, or a sizing rule is.
+    """
+    return tuple(_strategy(row) for row in json.loads(text))
+
+
+def _strategy(row: dict[str, Any]) -> Strategy:
+    if row.get("rule") not in get_args(Rule) or set(row) != POOL_KEYS:
+        raise ConfigError(
+            f"The strategy {row} cannot be used: expected the keys {sorted(POOL_KEYS)} and a rule of {get_args(Rule)}. "
+            "Write the pool again with `make docs`."
+        )
+    sizing = Sizing(row["rule"], row["scale"], row["half_life_sessions"])
+    return Strategy(row["name"], row["model"], sizing, row["meaning"])
+
+
+STRATEGIES: tuple[Strategy, ...] = parse_pool(POOL.read_text(encoding="utf-8"))
+"""The pool, in the order in which weights are listed everywhere."""
 
 STRATEGY_NAMES: tuple[str, ...] = tuple(strategy.name for strategy in STRATEGIES)
 

@@ -44,8 +44,8 @@ from serving.predict.rows import split_ready
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home
+from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
-from training.scaling import fit_scaler
 
 START_SECONDS = 20.0
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)

@@ -27,9 +27,9 @@ def main() -> None:
 
     key, bundle = sys.argv[2], Path(sys.argv[3])
     if sys.argv[4:] == ["as-it-was"]:
-        from training import tracking
+        from training.tracking import store
 
-        tracking.localize = lambda _: 0
+        store.localize = lambda _: 0
     configured = settings()
     assert configured.home == Path(sys.argv[1])
     lake, clock = Lake.open(configured), ReplayClock(configured.home / "clock.json")

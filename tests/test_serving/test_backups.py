@@ -87,7 +87,7 @@ def test_addresses_that_lead_out_of_the_home_are_a_fault(
     old: Home, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = backups.create(old.settings, root, who="test")
-    for place in ("serving.backups.localize", "training.tracking.localize"):
+    for place in ("serving.backups.localize", "training.tracking.store.localize"):
         monkeypatch.setattr(place, lambda _: 0)
     new = backups.restore(old.settings, root, made, tmp_path / "new home", who="test")
     found = backups.faults(new, seed="a")
@@ -264,7 +264,7 @@ def test_with_mlflows_addresses_left_as_they_were_the_trap_closes(
     old: Home, root: Path, tmp_path: Path, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, text = keys.create(old.settings, "desk", "predict", "standard", by="test")
-    monkeypatch.setattr("training.tracking.localize", backups.localize)
+    monkeypatch.setattr("training.tracking.store.localize", backups.localize)
     backups.localize(old.settings)
     made = backups.create(old.settings, root, who="test")
     monkeypatch.setattr("serving.backups.localize", lambda _: 0)

@@ -17,9 +17,9 @@ from serving.engines.export import export_model
 from serving.engines.grain import ALONE, measure_grain
 from serving.engines.loading import load_engine
 from serving.engines.onnx import OnnxEngine
+from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
 from training.models.trees import fit_trees
-from training.scaling import fit_scaler
 
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 

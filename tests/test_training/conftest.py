@@ -9,8 +9,8 @@ import pytest
 
 from feature_repo.targets.windows import FORECAST_V1, HORIZONS
 from lake.calendars import session_closes
-from training.config import Experiment, parse_experiment
-from training.dataset import WindowSet
+from training.data import WindowSet
+from training.experiments import Experiment, parse_experiment
 
 MakeWindows = Callable[..., WindowSet]
 

@@ -10,9 +10,7 @@ from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from lake.settings import Settings
-from training import artifact_addresses
-from training.artifact_addresses import localize
-from training.tracking import open_store
+from training.tracking import addresses, localize, open_store
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def test_a_copied_home_writes_nothing_into_the_original(made: Settings, moved: S
 
 
 def test_without_the_rewriting_the_original_is_written_to(made: Settings, moved: Settings, monkeypatch) -> None:
-    monkeypatch.setattr("training.tracking.localize", lambda _: 0)
+    monkeypatch.setattr("training.tracking.store.localize", lambda _: 0)
     client, experiment = open_store(moved, "quantlake")
     run = client.create_run(experiment, run_name="two")
     client.log_dict(run.info.run_id, {}, "stray.json")
@@ -91,8 +89,8 @@ def test_a_kill_in_the_middle_leaves_the_old_addresses(made: Settings, moved: Se
             raise KeyboardInterrupt
         return real(connection, table, *rest)
 
-    real = artifact_addresses._move
-    monkeypatch.setattr(artifact_addresses, "_move", move)
+    real = addresses._move
+    monkeypatch.setattr(addresses, "_move", move)
     with pytest.raises(KeyboardInterrupt):
         localize(moved)
     assert texts(moved) == texts(made)

@@ -5,9 +5,10 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 
 from lake.errors import ConfigError
+from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
-from training.models.baselines import fit_ridge, standardised_targets
-from training.scaling import fit_scaler
+from training.models.base import standardised_targets
+from training.models.ridge import fit_ridge
 
 INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=6)
 OUTPUTS = OutputSpec()

@@ -5,19 +5,19 @@ import pytest
 from pydantic import ValidationError
 
 from lake.errors import ConfigError, UnknownNameError
-from training.config import Experiment, experiments, load, parse_experiment
+from training.experiments import Experiment, list_experiments, load_experiment, parse_experiment
 from training.models import MODELS
 
 
 def test_every_named_experiment_can_be_read_and_carries_its_name() -> None:
-    assert {"demo", "full", "test"} <= set(experiments())
-    for name in experiments():
-        assert load(name).name == name
+    assert {"demo", "full", "test"} <= set(list_experiments())
+    for name in list_experiments():
+        assert load_experiment(name).name == name
 
 
 def test_a_file_is_a_small_difference_from_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text("optimisation:\n  epochs: 3\n")
-    short = load("short", tmp_path)
+    short = load_experiment("short", tmp_path)
     assert short.optimisation.epochs == 3
     assert short.model_dump(exclude={"name", "optimisation"}) == Experiment().model_dump(
         exclude={"name", "optimisation"}
@@ -27,7 +27,7 @@ def test_a_file_is_a_small_difference_from_the_defaults(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text("# nothing\n")
-    assert load("plain", tmp_path) == Experiment(name="plain")
+    assert load_experiment("plain", tmp_path) == Experiment(name="plain")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, content: str, words: list[str]) -> None:
     (tmp_path / "wrong.yaml").write_text(content)
     with pytest.raises(ConfigError) as error:
-        load("wrong", tmp_path)
+        load_experiment("wrong", tmp_path)
     for word in ["wrong.yaml", *words]:
         assert word in str(error.value)
 
@@ -68,12 +68,12 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, cont
 def test_a_value_that_breaks_a_rule_is_refused(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "wrong.yaml").write_text(content)
     with pytest.raises(ConfigError, match=words.replace("[", r"\[")):
-        load("wrong", tmp_path)
+        load_experiment("wrong", tmp_path)
 
 
 def test_an_unknown_experiment_lists_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean demo"):
-        load("dmeo")
+        load_experiment("dmeo")
 
 
 def test_an_experiment_cannot_be_changed() -> None:

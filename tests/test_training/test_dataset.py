@@ -8,7 +8,7 @@ from feature_repo.targets.labels import compute_labels
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec
 from lake.calendars import session_closes
 from lake.errors import NotReadyError, SchemaError
-from training.dataset import WindowSet, build_window_set
+from training.data import WindowSet, build_window_set
 
 SPEC = WindowSpec("short", ("return_1d", "volatility_20d"), sessions=3)
 SESSIONS = session_closes(datetime(2010, 1, 1, tzinfo=UTC), datetime(2010, 2, 1, tzinfo=UTC))

@@ -8,12 +8,18 @@ import pytest
 from feature_repo.targets.windows import QUANTILES
 from lake.errors import LookAheadError
 from lake.tables import EVALUATIONS
-from training import evaluate
-from training.config import Experiment
-from training.dataset import WindowSet
-from training.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds, verdicts
-from training.metrics import pinball_loss
-from training.splits import Split, walk_forward
+from training.data import Split, WindowSet, walk_forward
+from training.experiments import Experiment
+from training.judge import (
+    OVERALL,
+    FoldForecast,
+    evaluate,
+    forecast_folds,
+    measures_of,
+    pinball_loss,
+    score_folds,
+    verdicts,
+)
 
 NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 

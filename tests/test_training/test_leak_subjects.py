@@ -9,10 +9,8 @@ import pytest
 
 from feature_repo.leaks import LeakSubject, World, check
 from lake.errors import LookAheadError
-from training import leak_subjects
-from training.dataset import WindowSet
-from training.leak_subjects import BOUNDARIES, scaler_rows, split_rows, training_subjects
-from training.splits import Split, champion_split
+from training.data import Split, WindowSet, champion_split, leak_subjects
+from training.data.leak_subjects import BOUNDARIES, scaler_rows, split_rows, training_subjects
 
 
 @pytest.mark.parametrize("subject", training_subjects(), ids=lambda subject: subject.name)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from training import metrics
-from training.losses import pinball_loss
+from training.fit.losses import pinball_loss
+from training.judge import metrics
 
 QUANTILES = (0.1, 0.5, 0.9)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from training.losses import pinball_loss
+from training.data import fit_scaler
+from training.fit.losses import pinball_loss
 from training.models import InputSpec, OutputSpec, build_network
-from training.scaling import fit_scaler
 
 INPUTS = InputSpec(("return_1d", "volatility_20d"), sessions=10)
 OUTPUTS = OutputSpec()

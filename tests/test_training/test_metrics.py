@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from statsmodels.api import OLS
 
 from lake.errors import ModelError
-from training.metrics import (
+from training.judge import (
     coverage,
     direction_hits,
     hit_rate,

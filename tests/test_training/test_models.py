@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lake.errors import ConfigError, UnknownNameError
+from training.data import fit_scaler
 from training.models import MODELS, InputSpec, OutputSpec, build_network
-from training.models.baselines import fit_ridge
+from training.models.ridge import fit_ridge
 from training.models.trees import fit_trees
-from training.scaling import fit_scaler
 
 INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=6)
 OUTPUTS = OutputSpec()

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from lake.errors import ConfigError
-from training.models import InputSpec, OutputSpec, build_network
-from training.scaling import Scaler, fit_scaler
+from training.data import fit_scaler
+from training.models import InputSpec, OutputSpec, Scaler, build_network
 
 SPEC = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
-from training.config import Experiment, parse_experiment
-from training.splits import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
+from training.data import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
+from training.experiments import Experiment, parse_experiment
 
 HORIZON = 5
 START = datetime(2006, 1, 1, tzinfo=UTC)

@@ -23,11 +23,10 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS, EVALUATIONS, LABELS
 from lake.universe import MARKET
-from training import stages, workspace
-from training.config import Experiment, load
+from training import stages
+from training.experiments import Experiment, Workspace, content_fingerprint, load_experiment, workspace
 from training.fit import load_fitted
 from training.models import MODELS
-from training.workspace import Workspace, content_fingerprint
 
 SYMBOLS = ("AAPL", "IBM", "KO", "XOM")
 FIRST = datetime(2005, 1, 1, tzinfo=UTC)
@@ -63,7 +62,7 @@ def few(packaged_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 @pytest.fixture(scope="module")
 def world(few: tuple[Lake, Settings]) -> World:
-    return World(*few, load("test"), [])
+    return World(*few, load_experiment("test"), [])
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,7 @@ def test_a_flipped_bit_of_a_feature_table_stops_a_training_before_it_begins(
     file.write_bytes(content)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a disk does it: nothing looks changed
     with pytest.raises(DamagedTableError, match=rf"features_technical.*{file.name}"):
-        stages.make_training_set(mine, copied, load("test"))
+        stages.make_training_set(mine, copied, load_experiment("test"))
 
 
 def test_no_window_knows_what_came_after_the_end_of_knowledge(world: World, reports: list[Report]) -> None:
@@ -227,13 +226,13 @@ def test_a_row_of_the_past_restated_before_the_end_of_knowledge_is_another_train
 def test_a_stage_before_its_turn_says_what_is_missing(few: tuple[Lake, Settings], tmp_path: Path, stage: Stage) -> None:
     fresh = Settings(home=tmp_path)
     with pytest.raises(NotReadyError, match="'training_set' of test@"):
-        stage(few[0], fresh, load("test"), print)
+        stage(few[0], fresh, load_experiment("test"), print)
     with pytest.raises(NotReadyError, match="No models were trained yet"):
         stages.champions(fresh)
 
 
 def test_a_stage_cut_off_is_done_again(few: tuple[Lake, Settings], tmp_path: Path) -> None:
-    work = Workspace(few[0], Settings(home=tmp_path), load("test"))
+    work = Workspace(few[0], Settings(home=tmp_path), load_experiment("test"))
 
     def interrupted() -> dict[str, object]:
         raise KeyboardInterrupt

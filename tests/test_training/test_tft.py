@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from lake.errors import ConfigError
-from training.losses import pinball_loss
+from training.data import fit_scaler
+from training.fit.losses import pinball_loss
 from training.models import InputSpec, OutputSpec, build_network
-from training.scaling import fit_scaler
 
 INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8)
 OUTPUTS = OutputSpec()

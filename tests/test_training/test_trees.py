@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lake.errors import ModelError
+from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network, trees
-from training.scaling import fit_scaler
 
 INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=4)
 OUTPUTS = OutputSpec()

@@ -1,69 +1,52 @@
-"""Five forecasters of one shape: naive, ridge, lightgbm, lstm, tft. Nothing heavy is imported before one is built."""
+"""Models: forecasters of one shape, each with a card. Nothing heavy is imported before one is built.
 
-from typing import TYPE_CHECKING, Any
+- `MODELS`, `card_of`, `BASELINE`: the cards by name, one of them, and the model that others are shown beside
+- `ModelCard`: what a card holds. Its parts: `Parameters`; `Choice` and `Range`, each a `Dimension` of the search space;
+  `GradientDescent`, `AtOnce` or `Unfitted`; `FedStrategy`
+- `register`, `registered`: add a model, for good or for the time of a block
+- `InputSpec`, `OutputSpec`, `Scaler`: what a model is given, what it answers, and what scales its input
+- `build_network`: a new module by name
+- `base`, `layers`: what a model's own file is made of (submodules: they import torch)
+- `ridge`, `trees`: models fitted in one call (submodules: they import torch)
+"""
 
-from lake.errors import UnknownNameError
+from training.models.build import build_network
+from training.models.card import (
+    AtOnce,
+    Choice,
+    Dimension,
+    FedStrategy,
+    GradientDescent,
+    ModelCard,
+    Parameters,
+    Range,
+    Unfitted,
+)
+from training.models.registry import BASELINE, MODELS, card_of, register, registered
+from training.models.scaler import Scaler
 from training.models.spec import InputSpec, OutputSpec
 
-if TYPE_CHECKING:
-    from training.models.base import ReturnForecaster
-    from training.scaling import Scaler
-
-MODELS = ("naive", "ridge", "lightgbm", "lstm", "tft")
-"""Names of the models, the simplest first."""
-
-NEURAL_MODELS = ("lstm", "tft")
-"""Those that are trained by gradient descent; the others are fitted in one call."""
-
-__all__ = ["MODELS", "NEURAL_MODELS", "InputSpec", "OutputSpec", "build_network"]
-
-
-def build_network(
-    name: str,
-    inputs: InputSpec,
-    outputs: OutputSpec,
-    scaler: "Scaler | None" = None,
-    *,
-    seed: int = 0,
-    **architecture: Any,
-) -> "ReturnForecaster":
-    """Return a new module of that name, its first weights drawn from the seed.
-
-    The random state of the caller is left as it was. A fitted model is built again by passing its `architecture()`
-    here and loading its state.
-
-    Parameters
-    ----------
-    name
-        One of `MODELS`.
-    inputs, outputs, scaler
-        As `ReturnForecaster` takes them.
-    seed
-        The same seed gives the same weights, bit for bit.
-    architecture
-        Sizes of that model, e.g. ``hidden=16``; the defaults are small.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such model.
-    """
-    if name not in MODELS:
-        raise UnknownNameError("model", name, MODELS)
-    import torch
-
-    from training.models.baselines import NaiveForecaster, RidgeForecaster
-    from training.models.lstm import LstmForecaster
-    from training.models.tft import TemporalFusionTransformer
-    from training.models.trees import TreeEnsemble
-
-    classes: dict[str, type[ReturnForecaster]] = {
-        "naive": NaiveForecaster,
-        "ridge": RidgeForecaster,
-        "lightgbm": TreeEnsemble,
-        "lstm": LstmForecaster,
-        "tft": TemporalFusionTransformer,
-    }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return classes[name](inputs, outputs, scaler, **architecture)
+__all__ = [  # noqa: RUF022 - in the order of the docstring
+    "MODELS",
+    "card_of",
+    "BASELINE",
+    "ModelCard",
+    "Parameters",
+    "Choice",
+    "Range",
+    "Dimension",
+    "GradientDescent",
+    "AtOnce",
+    "Unfitted",
+    "FedStrategy",
+    "register",
+    "registered",
+    "InputSpec",
+    "OutputSpec",
+    "Scaler",
+    "build_network",
+    "base",
+    "layers",
+    "ridge",
+    "trees",
+]

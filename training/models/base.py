@@ -3,11 +3,14 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lake.errors import ConfigError
+from training.models.scaler import Scaler
 from training.models.spec import SESSIONS_PER_YEAR, InputSpec, OutputSpec
-from training.scaling import Scaler
 
 
 class Window(NamedTuple):
@@ -91,3 +94,37 @@ class ReturnForecaster(nn.Module):
     def architecture(self) -> dict[str, int | float]:
         """Return the sizes that, with the two specs, are needed to build the module again before loading its state."""
         return {}
+
+
+def last_session(window: Window) -> Tensor:
+    """Return the last session's scaled values and flags, `[batch, 2 * feature]`."""
+    return torch.cat([window.scaled[:, -1], window.known[:, -1]], dim=-1)
+
+
+def standardised_targets(
+    network: ReturnForecaster, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Return the windows that have a scale, and their returns in units of sigma as float64 `[window, horizon]`.
+
+    A window without a scale is one whose last volatility is not known, or zero (a price that stood still).
+
+    Raises
+    ------
+    ConfigError
+        If there is not one return per window and horizon, one is not finite, or no window is left.
+    """
+    if x.ndim != 3 or y.shape != (len(x), len(network.outputs.horizons)):  # noqa: PLR2004 - window, session, column
+        raise ConfigError(
+            f"Windows of shape {x.shape} and returns of shape {y.shape} do not fit: "
+            f"expected [n, session, column] and [n, {len(network.outputs.horizons)}]."
+        )
+    if not np.isfinite(y).all():
+        raise ConfigError("Some training returns are NaN or infinite. Fit on windows whose outcomes are all known.")
+    with torch.no_grad():
+        sigma = network.sigma(network.split(torch.from_numpy(x))).double().numpy()
+    scaled = (sigma > 0).all(axis=1)
+    if not scaled.any():
+        raise ConfigError(
+            f"None of the {len(x)} training windows has a known, positive volatility. Fit on more windows."
+        )
+    return x[scaled], y[scaled] / sigma[scaled]

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from training.models.base import ReturnForecaster, Window
 from training.models.layers import QuantileHead
+from training.models.scaler import Scaler
 from training.models.spec import InputSpec, OutputSpec
-from training.scaling import Scaler
 
 
 class LstmForecaster(ReturnForecaster):

@@ -14,8 +14,8 @@ from training.models.layers import (
     QuantileHead,
     VariableSelectionNetwork,
 )
+from training.models.scaler import Scaler
 from training.models.spec import InputSpec, OutputSpec
-from training.scaling import Scaler
 
 
 class Explanation(NamedTuple):

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from lake.errors import ModelError
-from training.models.base import ReturnForecaster, Window
-from training.models.baselines import standardised_targets
+from training.models.base import ReturnForecaster, Window, standardised_targets
+from training.models.scaler import Scaler
 from training.models.spec import InputSpec, OutputSpec
-from training.scaling import Scaler
 
 THREADS = 1
 """Threads LightGBM grows with. Its threads wait by spinning, so that on a busy machine two are many times slower."""

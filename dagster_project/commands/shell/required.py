@@ -28,6 +28,6 @@ def require_experiment(settings: "Settings") -> None:
     UnknownNameError
         With the nearest names.
     """
-    from training.config import load
+    from training.experiments import load_experiment
 
-    load(settings.experiment)
+    load_experiment(settings.experiment)

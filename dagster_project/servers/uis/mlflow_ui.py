@@ -30,7 +30,7 @@ def main(settings: "Settings", port: int, secret: str) -> None:
     from mlflow.server import constants as names
     from mlflow.server import handlers
 
-    from training.artifact_addresses import localize
+    from training.tracking import localize
 
     localize(settings)
     os.environ.update(

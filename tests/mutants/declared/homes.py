@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "copied-home-writes-into-the-old",
         "A home that was copied or moved writes no artefact into the home it came from.",
-        "training/artifact_addresses.py",
+        "training/tracking/addresses.py",
         "if not _has_experiments(connection) or not _stale(connection, root):",
         "if True:",
         ("tests/test_training/test_artifact_addresses.py::test_a_copied_home_writes_nothing_into_the_original",),

@@ -8,7 +8,7 @@ MUTANTS = (
     Mutant(
         "split-without-purge",
         "Training rows whose label ends within the validation are purged.",
-        "training/splits.py",
+        "training/data/splits.py",
         'train = known & (pl.col("label_end") < cut)',
         "train = known & (event_time < cut)",
         (SPLITS,),
@@ -16,7 +16,7 @@ MUTANTS = (
     Mutant(
         "split-without-embargo",
         "An embargo of whole sessions lies between what is known and a test year.",
-        "training/splits.py",
+        "training/data/splits.py",
         "cut = _sessions_before(tested[0], experiment.splits.embargo_sessions)",
         "cut = tested[0]",
         (SPLITS,),
@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         "split-check-blind",
         "A split with an overlap is convicted by a check of its own.",
-        "training/splits.py",
+        "training/data/splits.py",
         'leaks = keys[rows].filter(pl.col("label_end") >= start)',
         'leaks = keys[rows].filter(pl.col("event_time") >= start)',
         ("tests/test_training/test_splits.py::test_a_purge_by_row_count_is_convicted",),
@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(
         "champion-knows-too-much",
         "The served models learn from labels known at the end of knowledge only.",
-        "training/splits.py",
+        "training/data/splits.py",
         '(pl.col("label_end") <= end, end)',
         '(pl.col("event_time") <= end, end)',
         ("tests/test_training/test_splits.py::test_the_champion_learns_from_all_that_is_known_and_from_nothing_later",),
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "scaler-sees-validation",
         "The scaler is fitted on training windows only.",
-        "training/fit.py",
+        "training/fit/fit.py",
         "scaler = fit_scaler(train.x)",
         "scaler = fit_scaler(np.concatenate([train.x, valid.x]))",
         ("tests/test_training/test_fit.py::test_the_scaler_has_seen_training_windows_only",),

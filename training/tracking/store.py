@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import ConfigError
 from lake.settings import Settings
-from training.artifact_addresses import artifact_root, localize
+from training.tracking.addresses import artifact_root, localize
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

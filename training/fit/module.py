@@ -7,8 +7,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from training.losses import pinball_loss
-from training.models.base import ReturnForecaster
+from training.fit.losses import pinball_loss
+from training.models import base
 
 Batch = tuple[Tensor, Tensor]
 
@@ -28,7 +28,7 @@ class ForecastModule(LightningModule):
         Of AdamW (Loshchilov and Hutter 2019).
     """
 
-    def __init__(self, network: ReturnForecaster, *, learning_rate: float, weight_decay: float) -> None:
+    def __init__(self, network: base.ReturnForecaster, *, learning_rate: float, weight_decay: float) -> None:
         super().__init__()
         self.network = network
         self.learning_rate, self.weight_decay = learning_rate, weight_decay

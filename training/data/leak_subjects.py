@@ -12,10 +12,10 @@ from feature_repo.leaks.world import World
 from feature_repo.targets.labels import compute_labels
 from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import NotReadyError
-from training.config import Experiment, SplitPlan
-from training.dataset import WindowSet, build_window_set
-from training.scaling import fit_scaler
-from training.splits import Split, assert_no_overlap, champion_split
+from training.data.dataset import WindowSet, build_window_set
+from training.data.scaling import fit_scaler
+from training.data.splits import Split, assert_no_overlap, champion_split
+from training.experiments import Experiment, SplitPlan
 
 SESSIONS = 420
 """History of the trial market."""

@@ -20,13 +20,17 @@ from lake.settings import Settings
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import LABELS
-from training.config import Experiment
+from training.experiments.config import Experiment
+from training.models import MODELS
 
-SOURCES = ("dataset", "datamodule", "evaluate", "fit", "losses", "metrics", "module", "scaling", "search", "splits")
-"""Modules of this package whose code decides what comes out of a training; all of `models` does."""
+SOURCES = ("data", "fit", "judge", "models")
+"""Folders of this room whose code decides what comes out of a training."""
 
-LIBRARIES = ("lightgbm", "numpy", "optuna", "pytorch-lightning", "torch")
-"""Libraries whose numbers may change with their version."""
+WITHOUT = ("leak_subjects.py", "plots.py")
+"""Their modules that decide nothing: checks and pictures."""
+
+LIBRARIES = ("numpy", "optuna", "pytorch-lightning", "torch")
+"""Libraries whose numbers may change with their version, besides those that cards name."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,12 @@ def code_fingerprint() -> str:
 
     It is taken once per process, because a process goes on running the code it started with.
     """
-    here = Path(__file__).parent
-    paths = (
-        [here / f"{name}.py" for name in SOURCES] + sorted((here / "models").glob("*.py")) + [Path(windows.__file__)]
-    )
+    room = Path(__file__).parents[1]
+    sources = [path for folder in SOURCES for path in sorted((room / folder).glob("*.py"))]
+    paths = [path for path in sources if path.name not in WITHOUT] + [Path(windows.__file__)]
+    libraries = sorted({*LIBRARIES, *(name for card in MODELS.values() for name in card.libraries)})
     trees = [_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
-    parts = [ast.dump(tree) for tree in trees] + [f"{name}=={version(name)}" for name in LIBRARIES]
+    parts = [ast.dump(tree) for tree in trees] + [f"{name}=={version(name)}" for name in libraries]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, TensorDataset
 
-from training.dataset import WindowSet
+from training.data import WindowSet
 
 EVALUATION_WINDOWS = 256
 """Windows per batch where nothing is learnt; larger ones leave the processor's cache and are slower."""
@@ -20,7 +20,7 @@ class WindowData(LightningDataModule):
     Parameters
     ----------
     train, valid
-        Disjoint in time, purged by `training.splits`.
+        Disjoint in time, purged by `training.data.walk_forward`.
     batch_windows
         Windows per gradient step.
     epoch_windows

@@ -3,20 +3,28 @@
 import hashlib
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from lake.calendars import close_of
 from lake.errors import ConfigError, UnknownNameError
-from training.models import MODELS, NEURAL_MODELS
+from training.models import BASELINE, MODELS, Choice, Dimension, ModelCard, card_of
 
-FOLDER = Path(__file__).parent / "experiments"
+FOLDER = Path(__file__).parent
 """Where the named experiments lie."""
-
-ModelName = Literal["naive", "ridge", "lightgbm", "lstm", "tft"]
 
 
 class _Frozen(BaseModel):
@@ -27,7 +35,7 @@ class SplitPlan(_Frozen):
     """How time is cut into training, validation and test.
 
     A training row is kept only when its label *ends* before the cut, whichever symbol it belongs to; see
-    `training.splits`.
+    `training.data.walk_forward`.
     """
 
     test_years: tuple[int, ...] = Field(default=(2009, 2010, 2011), min_length=3, description="one fold per year")
@@ -68,63 +76,24 @@ class SearchPlan(_Frozen):
         default=2, ge=1, description="passes every trial is granted before it may be pruned"
     )
     train_windows: int = Field(default=40_000, ge=32, description="newest training windows a trial sees")
-    hidden: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1, description="widths that are tried")
+    hidden: tuple[int, ...] | None = Field(
+        default=None, min_length=1, description="widths that are tried, instead of those of the model's card"
+    )
 
 
-class Network(_Frozen):
-    """What both networks have."""
-
-    hidden: int = Field(default=32, ge=1, description="width of the hidden state")
-    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of activations dropped in training")
-    learning_rate: float = Field(default=1e-3, gt=0, description="step size of AdamW")
-    weight_decay: float = Field(default=1e-3, ge=0, description="decay of AdamW")
+def _validated_parameters(given: Any) -> BaseModel:
+    """Parameters of every registered model: the defaults of its card, and what differs from them."""
+    return _parameters_class(tuple(MODELS.values())).model_validate(
+        given.model_dump() if isinstance(given, BaseModel) else given
+    )
 
 
-class Lstm(Network):
-    """Parameters of the LSTM."""
-
-    layers: int = Field(default=1, ge=1, le=4, description="stacked LSTM layers")
-
-
-class Tft(Network):
-    """Parameters of the Temporal Fusion Transformer."""
-
-    heads: int = Field(default=2, ge=1, description="attention heads; must divide hidden")
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} cannot be shared out to {self.heads} heads")
-        return self
-
-
-class Ridge(_Frozen):
-    """Parameters of the ridge regression."""
-
-    penalty: float = Field(default=1000.0, ge=0, description="weight of the squared coefficients")
-
-
-class LightGbm(_Frozen):
-    """Parameters of the boosted trees, one ensemble per horizon and quantile."""
-
-    rounds: int = Field(default=60, ge=1, description="trees per ensemble")
-    leaves: int = Field(default=8, ge=2, description="leaves per tree at most")
-    learning_rate: float = Field(default=0.05, gt=0, description="shrinkage per tree")
-    rows_per_leaf: int = Field(default=200, ge=1, description="windows a leaf needs at least")
-
-
-class Naive(_Frozen):
-    """Naive has no parameters: zero return, and the band of a normal distribution of the window's volatility."""
-
-
-class ModelParameters(_Frozen):
-    """Parameters of every model; for the searched ones, where the search starts."""
-
-    naive: Naive = Naive()
-    ridge: Ridge = Ridge()
-    lightgbm: LightGbm = LightGbm()
-    lstm: Lstm = Lstm()
-    tft: Tft = Tft()
+@lru_cache
+def _parameters_class(cards: tuple[ModelCard, ...]) -> type[BaseModel]:
+    """Class with one field for each model."""
+    parts: dict[str, Any] = {card.name: (card.parameters, card.parameters()) for card in cards}
+    made: type[BaseModel] = create_model("ModelParameters", __base__=_Frozen, **parts)
+    return made
 
 
 class Experiment(_Frozen):
@@ -137,24 +106,34 @@ class Experiment(_Frozen):
     train_until
         Session whose close is the end of knowledge: no label that ends later is used in any way.
     models
-        Models that are judged and fitted, in this order; naive is always among them.
+        Models that are judged and fitted, in this order, by default all; naive is always among them.
     seeds
         A network is trained once per seed, and the run with the best validation loss is kept.
+    parameters
+        Parameters of every registered model; for the searched ones, where the search starts.
     """
 
     name: str = "default"
     train_until: date = date(2011, 12, 30)
-    models: tuple[ModelName, ...] = ("naive", "ridge", "lightgbm", "lstm", "tft")
+    models: tuple[str, ...] = Field(default_factory=lambda: tuple(MODELS))
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
     splits: SplitPlan = SplitPlan()
     optimisation: Optimisation = Optimisation()
     search: SearchPlan = SearchPlan()
-    parameters: ModelParameters = ModelParameters()
+    parameters: Annotated[Any, PlainValidator(_validated_parameters)] = Field(default={}, validate_default=True)
+
+    @field_validator("models")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in MODELS]
+        if unknown:
+            raise ValueError(f"{unknown} are no models; there are {', '.join(MODELS)}")
+        return names
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if "naive" not in self.models:
-            raise ValueError("models must hold 'naive': the table shows every other model beside it")
+        if BASELINE not in self.models:
+            raise ValueError(f"models must hold '{BASELINE}': the table shows every other model beside it")
         years = self.splits.test_years
         if list(years) != sorted(set(years)):
             raise ValueError(f"test_years {years} must ascend: parameters are searched for before the first of them")
@@ -162,9 +141,13 @@ class Experiment(_Frozen):
         if late:
             raise ValueError(f"test_years {late} lie after train_until {self.train_until}, which nothing may see")
         for name in self.tuned:
-            hidden = self.parameters_of(name)["hidden"]
-            if hidden not in self.search.hidden:
-                raise ValueError(f"parameters.{name}.hidden {hidden} must be among search.hidden {self.search.hidden}")
+            declared = self.parameters_of(name)
+            for choice in self.space_of(name):
+                if isinstance(choice, Choice) and declared[choice.name] not in choice.values:
+                    raise ValueError(
+                        f"parameters.{name}.{choice.name} {declared[choice.name]} must be among "
+                        f"search.{choice.name} {choice.values}"
+                    )
         return self
 
     @property
@@ -175,26 +158,39 @@ class Experiment(_Frozen):
     @property
     def tuned(self) -> tuple[str, ...]:
         """Models of this experiment whose parameters are searched for."""
-        return tuple(name for name in self.models if name in NEURAL_MODELS)
+        return tuple(name for name in self.models if card_of(name).space)
 
     def parameters_of(self, model: str) -> dict[str, Any]:
-        """Return the declared parameters of one model, by name."""
-        if model not in MODELS:
-            raise UnknownNameError("model", model, MODELS)
-        values: dict[str, Any] = getattr(self.parameters, model).model_dump()
+        """Return the declared parameters of one model, by name.
+
+        Examples
+        --------
+        >>> Experiment().parameters_of("ridge")
+        {'penalty': 1000.0}
+        """
+        defaults = card_of(model).parameters()  # for a model registered after this experiment was made
+        values: dict[str, Any] = getattr(self.parameters, model, defaults).model_dump()
         return values
+
+    def space_of(self, model: str) -> tuple[Dimension, ...]:
+        """Return what is searched for a model: the space of its card, with the widths of `search.hidden` if given."""
+        widths = self.search.hidden
+        return tuple(
+            Choice(one.name, widths) if one.name == "hidden" and widths is not None else one
+            for one in card_of(model).space
+        )
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of every value, in hex."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-def experiments(folder: Path = FOLDER) -> list[str]:
+def list_experiments(folder: Path = FOLDER) -> list[str]:
     """Names of the experiments in a folder."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load(name: str, folder: Path = FOLDER) -> Experiment:
+def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
     """Read one named experiment.
 
     Raises
@@ -206,12 +202,12 @@ def load(name: str, folder: Path = FOLDER) -> Experiment:
 
     Examples
     --------
-    >>> load("demo").splits.test_years
+    >>> load_experiment("demo").splits.test_years
     (2009, 2010, 2011)
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownNameError("experiment", name, experiments(folder))
+        raise UnknownNameError("experiment", name, list_experiments(folder))
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -251,6 +247,8 @@ def _fields_at(path: list[str]) -> list[str]:
     model: type[BaseModel] = Experiment
     for part in path:
         annotation = model.model_fields[part].annotation
+        if model is Experiment and part == "parameters":
+            annotation = _parameters_class(tuple(MODELS.values()))
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
         model = annotation

@@ -13,7 +13,7 @@ import polars as pl
 
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
-from training.config import Experiment
+from training.experiments import Experiment
 
 CHAMPION = "champion"
 """Name of the split that the served models are fitted on."""

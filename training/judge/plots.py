@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from training.evaluate import FoldForecast
+    from training.judge.evaluate import FoldForecast
 
 GROUPS = 10
 """Groups of equal size that forecasts are sorted into."""

@@ -12,13 +12,18 @@ import polars as pl
 
 from feature_repo.targets.windows import HORIZONS, QUANTILES
 from lake.tables import EVALUATIONS
-from training.config import Experiment
-from training.dataset import WindowSet
-from training.fit import Fitted, Say, fit_model, silent, threads
-from training.metrics import coverage, hit_rate, information_coefficient, mean_absolute_error, pinball_loss, t_value
-from training.models import NEURAL_MODELS
-from training.splits import assert_no_overlap, walk_forward
-from training.tracking import Measure
+from training.data import WindowSet, assert_no_overlap, walk_forward
+from training.experiments import Experiment
+from training.judge.metrics import (
+    coverage,
+    hit_rate,
+    information_coefficient,
+    mean_absolute_error,
+    pinball_loss,
+    t_value,
+)
+from training.models import BASELINE
+from training.tracking import Measure, Progress, no_progress
 
 MORE_THAN_CHANCE = 2.0
 """A t-value from which on an advantage is called more than chance."""
@@ -54,7 +59,7 @@ class FoldForecast:
 
 
 def forecast_folds(
-    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, say: Say = silent
+    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, say: Progress = no_progress
 ) -> Iterator[FoldForecast]:
     """Fit every model before every test interval, and yield what it says about the interval.
 
@@ -70,6 +75,8 @@ def forecast_folds(
     LookAheadError
         If a split lets a training label end at or after the start of its test.
     """
+    from training.fit import fit_best, threads
+
     for split in walk_forward(windows.keys, experiment):
         assert_no_overlap(windows.keys, split)
         train, valid, test = (windows.take(rows) for rows in (split.train, split.valid, split.test))
@@ -81,20 +88,6 @@ def forecast_folds(
             with threads(experiment.optimisation.threads):
                 quantiles = fitted.predict(test.x)
             yield FoldForecast(model, split.name, test, quantiles, seconds)
-
-
-def fit_best(
-    model: str,
-    train: WindowSet,
-    valid: WindowSet,
-    experiment: Experiment,
-    parameters: Mapping[str, Any] | None = None,
-) -> Fitted:
-    """Fit a network once per seed and return the fit with the lowest validation loss; other models are fitted once."""
-    seeds = experiment.seeds if model in NEURAL_MODELS else experiment.seeds[:1]
-    chosen = None if parameters is None else dict(parameters)
-    fits = [fit_model(model, train, valid, experiment, chosen, seed) for seed in seeds]
-    return min(fits, key=lambda fitted: min(fitted.history, default=0.0))
 
 
 def score_folds(
@@ -122,7 +115,7 @@ def score_folds(
     """
     models = dict.fromkeys(forecast.model for forecast in forecasts)
     joined = [_join([one for one in forecasts if one.model == model]) for model in models]
-    naives = {one.fold: one for one in [*forecasts, *joined] if one.model == "naive"}
+    naives = {one.fold: one for one in [*forecasts, *joined] if one.model == BASELINE}
     rows = [
         {
             "experiment": experiment,
@@ -134,14 +127,14 @@ def score_folds(
     ]
     table = pl.DataFrame(rows, schema_overrides=EVALUATIONS.schema | {"beats_naive": pl.Null})
     same = ["fold", "horizon_sessions"]
-    naive = table.filter(pl.col("model") == "naive").select(*same, pl.col("pinball_loss").alias("of_naive"))
+    naive = table.filter(pl.col("model") == BASELINE).select(*same, pl.col("pinball_loss").alias("of_naive"))
     beats = pl.col("pinball_loss") < pl.col("of_naive")
     return table.join(naive, on=same, how="left").with_columns(beats.alias("beats_naive")).select(EVALUATIONS.names)
 
 
 def verdicts(table: pl.DataFrame) -> list[str]:
     """Say in a sentence for each model and horizon whether it beat naive over all folds, and in how many of them."""
-    judged = table.filter((pl.col("fold") == OVERALL) & (pl.col("model") != "naive"))
+    judged = table.filter((pl.col("fold") == OVERALL) & (pl.col("model") != BASELINE))
     return [_verdict(row, table) for row in judged.iter_rows(named=True)]
 
 

@@ -1,0 +1,30 @@
+"""Experiments: what a training run does, as frozen values; the YAML files beside this one are small differences.
+
+- `Experiment`: everything that decides what a training run does, besides the data. Its parts: `SplitPlan`,
+  `Optimisation`, `SearchPlan`
+- `list_experiments`, `load_experiment`, `parse_experiment`: the named ones, one of them, one from plain values
+- `Workspace`, `content_fingerprint`: the folder that the products of one training lie in, and what names it
+"""
+
+from training.experiments.config import (
+    Experiment,
+    Optimisation,
+    SearchPlan,
+    SplitPlan,
+    list_experiments,
+    load_experiment,
+    parse_experiment,
+)
+from training.experiments.workspace import Workspace, content_fingerprint
+
+__all__ = [  # noqa: RUF022 - in the order of the docstring
+    "Experiment",
+    "SplitPlan",
+    "Optimisation",
+    "SearchPlan",
+    "list_experiments",
+    "load_experiment",
+    "parse_experiment",
+    "Workspace",
+    "content_fingerprint",
+]

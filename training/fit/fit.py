@@ -1,0 +1,109 @@
+"""Fit one model, whichever it is."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from training.data import WindowSet, fit_scaler
+from training.experiments import Experiment, Optimisation
+from training.fit.fitted import Fitted
+from training.fit.gradient import Watch, train_network, unwatched
+from training.models import InputSpec, ModelCard, build_network, card_of
+
+if TYPE_CHECKING:
+    from training.models import base
+
+
+def fit_model(
+    name: str,
+    train: WindowSet,
+    valid: WindowSet,
+    experiment: Experiment,
+    parameters: dict[str, Any] | None = None,
+    seed: int | None = None,
+    *,
+    optimisation: Optimisation | None = None,
+    watch: Watch = unwatched,
+    window: WindowSpec = FORECAST_V1,
+) -> Fitted:
+    """Fit one model on training windows, with validation windows for early stopping only.
+
+    The scaler sees the training windows alone. With the same arguments and the same number of threads the weights are
+    the same, bit for bit.
+
+    Parameters
+    ----------
+    name
+        One of `training.models.MODELS`.
+    parameters
+        As `Experiment.parameters_of` gives them, which is the default.
+    seed
+        By default the experiment's first one.
+    optimisation
+        By default the experiment's.
+    watch
+        Told of every epoch of a network; it may raise to stop the training.
+    window
+        What the windows were built with.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model.
+    ModelError
+        If a network's validation loss is never a number.
+    """
+    chosen = experiment.parameters_of(name) if parameters is None else parameters
+    drawn = experiment.seeds[0] if seed is None else seed
+    plan = experiment.optimisation if optimisation is None else optimisation
+    card, inputs, scaler = card_of(name), InputSpec(window.features, window.sessions), fit_scaler(train.x)
+    history: list[float] = []
+    with threads(plan.threads):
+        network = build_network(name, inputs, card.outputs, scaler, seed=drawn, **card.sizes(chosen))
+        if card.is_network:
+            history = train_network(network, train, valid, plan, chosen, drawn, watch)
+        else:
+            network = _fit_at_once(card, network, train, valid, chosen, drawn)
+    return Fitted(name, network.eval(), chosen, drawn, history)
+
+
+def fit_best(
+    model: str,
+    train: WindowSet,
+    valid: WindowSet,
+    experiment: Experiment,
+    parameters: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Fit a network once per seed and return the fit with the lowest validation loss; other models are fitted once."""
+    seeds = experiment.seeds if card_of(model).is_network else experiment.seeds[:1]
+    chosen = None if parameters is None else dict(parameters)
+    fits = [fit_model(model, train, valid, experiment, chosen, seed) for seed in seeds]
+    return min(fits, key=lambda fitted: min(fitted.history, default=0.0))
+
+
+def _fit_at_once(
+    card: ModelCard,
+    network: "base.ReturnForecaster",
+    train: WindowSet,
+    valid: WindowSet,
+    parameters: dict[str, Any],
+    seed: int,
+) -> "base.ReturnForecaster":
+    """Return the network fitted in one call; that needs no validation, so it learns from those windows as well."""
+    x, y = np.concatenate([train.x, valid.x]), np.concatenate([train.y, valid.y])
+    return card.fitted_at_once(network, x, y, parameters, seed)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute on that many threads, and give the caller's number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,107 @@
+"""A model after fitting, kept on disk as sizes in JSON and weights that hold no code."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lake.disk import write_durably
+from lake.errors import ModelError, NotReadyError
+from training.models import InputSpec, OutputSpec, build_network
+
+if TYPE_CHECKING:
+    from training.models import base
+
+WEIGHTS, SIZES = "weights.pt", "fitted.json"
+PREDICTION_WINDOWS = 256
+"""Windows per forward pass; larger passes leave the processor's cache and are slower."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model after fitting.
+
+    Parameters
+    ----------
+    name
+        One of `training.models.MODELS`.
+    network
+        In evaluation mode, its scaler inside.
+    parameters, seed
+        What it was fitted with.
+    history
+        Validation loss (pinball, in units of sigma) after each epoch; empty for what is fitted in one call.
+    """
+
+    name: str
+    network: "base.ReturnForecaster"
+    parameters: dict[str, Any]
+    seed: int
+    history: list[float] = field(default_factory=list)
+
+    def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return quantiles ``[window, horizon, quantile]`` of the simple return, ascending along the last axis.
+
+        Parameters
+        ----------
+        x
+            float32 ``[window, session, 2 * feature]``.
+        """
+        with torch.inference_mode():
+            parts = [self.network(torch.from_numpy(part)).numpy() for part in _chunks(x)]
+        return np.concatenate(parts)
+
+
+def save_fitted(fitted: Fitted, folder: Path) -> Path:
+    """Write a fitted model into a folder: sizes and history as JSON, weights as tensors. The JSON comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(fitted.network.state_dict(), folder / f"{WEIGHTS}.new")
+    (folder / f"{WEIGHTS}.new").replace(folder / WEIGHTS)
+    network = fitted.network
+    content = {
+        "name": fitted.name,
+        "inputs": asdict(network.inputs),
+        "outputs": asdict(network.outputs),
+        "architecture": network.architecture(),
+        "parameters": fitted.parameters,
+        "seed": fitted.seed,
+        "history": fitted.history,
+    }
+    write_durably(folder / SIZES, json.dumps(content, indent=1))
+    return folder
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """Read what `save_fitted` wrote. Only tensors are read from the weights; a file that holds code is refused.
+
+    Raises
+    ------
+    NotReadyError
+        If the folder holds no fitted model.
+    ModelError
+        If the weights are damaged, hold more than tensors, or do not fit the sizes.
+    """
+    if not (folder / SIZES).is_file() or not (folder / WEIGHTS).is_file():
+        raise NotReadyError(
+            f"There is no fitted model in {folder}: expected {SIZES} and {WEIGHTS}. Fit it with `make demo`."
+        )
+    content = json.loads((folder / SIZES).read_text(encoding="utf-8"))
+    inputs = InputSpec(tuple(content["inputs"]["features"]), content["inputs"]["sessions"])
+    low, middle, high = content["outputs"]["quantiles"]
+    outputs = OutputSpec(tuple(content["outputs"]["horizons"]), (low, middle, high))
+    network = build_network(content["name"], inputs, outputs, **content["architecture"])
+    try:
+        network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    except Exception as error:
+        raise ModelError(
+            f"The weights in {folder / WEIGHTS} cannot be used for '{content['name']}': {error}. Fit the model again."
+        ) from error
+    return Fitted(content["name"], network.eval(), content["parameters"], content["seed"], content["history"])
+
+
+def _chunks(x: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    return [x[start : start + PREDICTION_WINDOWS] for start in range(0, len(x), PREDICTION_WINDOWS)]

@@ -1,0 +1,82 @@
+"""Train a network by gradient descent with Lightning, and leave it with the weights of its best epoch."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lake.errors import ModelError
+from training.data import WindowSet
+from training.experiments import Optimisation
+
+if TYPE_CHECKING:
+    from training.models import base
+
+Watch = Callable[[int, float], None]
+"""Told each epoch's number, from 0, and its validation loss; it may raise to stop the training."""
+
+
+def unwatched(_: int, __: float) -> None:
+    """Let the training go on."""
+
+
+def train_network(
+    network: "base.ReturnForecaster",
+    train: WindowSet,
+    valid: WindowSet,
+    plan: Optimisation,
+    parameters: dict[str, Any],
+    seed: int,
+    watch: Watch,
+) -> list[float]:
+    """Train a network in place, leave it with its best weights, and return the validation losses."""
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    from training.fit.datamodule import WindowData
+    from training.fit.module import ForecastModule, KeepBest
+
+    module = ForecastModule(network, learning_rate=parameters["learning_rate"], weight_decay=parameters["weight_decay"])
+    data = WindowData(train, valid, batch_windows=plan.batch_windows, seed=seed, epoch_windows=plan.epoch_windows)
+    keeper = KeepBest(watch)
+    with _quiet_lightning(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        Trainer(
+            max_epochs=plan.epochs,
+            gradient_clip_val=plan.gradient_clip_norm,
+            callbacks=[keeper, EarlyStopping("valid_loss", patience=plan.patience_epochs, check_finite=False)],
+            accelerator=plan.accelerator,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        ).fit(module, datamodule=data)
+    if not np.isfinite(keeper.losses).any():
+        raise ModelError(
+            f"The validation loss was never a number in {len(keeper.losses)} epochs, found {keeper.losses[:3]}. "
+            "Lower learning_rate or gradient_clip_norm in the experiment."
+        )
+    network.cpu().load_state_dict(keeper.best)
+    return keeper.losses
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep off the screen what Lightning says of itself, and its advice on worker processes that arrays do not need."""
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # Lightning 2.6.6 names a class that torch 2.13 means to drop; both versions are pinned.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,181 @@
+"""Look for parameters of a network with Optuna: poor trials are pruned, workers share a study, and none is lost."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from lake.errors import ModelError, UnknownNameError
+from training.data import WindowSet
+from training.experiments import Experiment
+from training.fit.fit import fit_model
+from training.models import MODELS, Choice, Dimension, card_of
+from training.tracking import Progress, no_progress
+
+if TYPE_CHECKING:
+    import optuna
+
+    from training.fit.study import SharedStudy
+
+LOOK_SECONDS = 0.5
+"""How often a worker with nothing left to do looks whether the others are done."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Parameters
+    ----------
+    parameters
+        Complete parameters of the best trial.
+    loss, first_loss
+        Validation loss (pinball, in units of sigma) of the best trial, and of the declared parameters it started from.
+    trials, pruned, ran
+        Finished trials in all, how many of them were pruned, and how many were run by this call.
+    losses
+        The last validation loss of every finished trial; that of the declared parameters comes first.
+    """
+
+    parameters: dict[str, Any]
+    loss: float
+    first_loss: float
+    trials: int
+    pruned: int
+    ran: int
+    losses: list[float]
+
+
+def search_parameters(
+    name: str,
+    train: WindowSet,
+    valid: WindowSet,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    say: Progress = no_progress,
+    **intervals: int,
+) -> SearchResult:
+    """Search the parameters of one network until its trials are used up, together with other workers on the folder.
+
+    The first trial is the declared parameters, so the result is never worse than them on the validation windows. Each
+    trial draws from a seed of its own number, so a search by one worker that was cut off and taken up again goes on as
+    if it had not been. Several workers may call it at once; each returns when all trials are finished, also those of
+    workers that died, which it runs itself.
+
+    Parameters
+    ----------
+    name
+        A model whose card has a search space.
+    train, valid
+        Of the earliest split, so that nothing any fold is tested on takes part; trials learn from the newest
+        `train_windows` only.
+    folder
+        Where the trials are kept.
+    intervals
+        ``heartbeat_seconds`` and ``grace_seconds``, see `training.fit.study`.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no parameters to search for.
+    ModelError
+        If no trial had a loss that is a number.
+    """
+    if not card_of(name).space:
+        raise UnknownNameError(
+            "model with a parameter search", name, [model for model, card in MODELS.items() if card.space]
+        )
+    shared = _shared_study(name, experiment, folder, intervals)
+    objective = _objective(name, train.newest(experiment.search.train_windows), valid, experiment)
+    ran = 0
+
+    def done(trial: "optuna.trial.FrozenTrial") -> None:
+        nonlocal ran
+        ran += 1
+        worth = "pruned" if trial.state.name == "PRUNED" else f"validation loss {trial.value:.5f}"
+        say(f"{name} trial {trial.user_attrs['slot'] + 1} of {experiment.search.trials}: {worth}")
+
+    with shared.joined():
+        while len(shared.finished()) < shared.slots:
+            if not shared.run_one(objective, done) and shared.others_run():
+                Event().wait(LOOK_SECONDS)
+    return _result(name, shared, experiment, ran)
+
+
+def _shared_study(name: str, experiment: Experiment, folder: Path, intervals: Mapping[str, int]) -> "SharedStudy":
+    import optuna
+
+    from training.fit.study import SharedStudy
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    plan, declared = experiment.search, experiment.parameters_of(name)
+    return SharedStudy(
+        name,
+        folder,
+        plan.trials,
+        {one.name: declared[one.name] for one in experiment.space_of(name)},
+        seed=experiment.seeds[0],
+        startup_trials=plan.startup_trials,
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=min(plan.startup_trials, 2), n_warmup_steps=plan.prune_after_epochs - 1
+        ),
+        **intervals,
+    )
+
+
+def _objective(
+    name: str, train: WindowSet, valid: WindowSet, experiment: Experiment
+) -> "Callable[[optuna.Trial], float]":
+    import optuna
+
+    plan = experiment.optimisation.model_copy(update={"epochs": experiment.search.epochs})
+
+    def objective(trial: "optuna.Trial") -> float:
+        def watch(epoch: int, loss: float) -> None:
+            # A loss that is no number would end the search, and the search taken up again would draw the same trial.
+            if not math.isfinite(loss):
+                raise optuna.TrialPruned
+            trial.report(loss, epoch)
+            if trial.user_attrs["slot"] and trial.should_prune():
+                raise optuna.TrialPruned
+
+        drawn = {one.name: _draw(trial, one) for one in experiment.space_of(name)}
+        parameters = experiment.parameters_of(name) | drawn
+        return min(fit_model(name, train, valid, experiment, parameters, optimisation=plan, watch=watch).history)
+
+    return objective
+
+
+def _draw(trial: "optuna.Trial", one: Dimension) -> Any:
+    if isinstance(one, Choice):
+        return trial.suggest_categorical(one.name, one.values)
+    return trial.suggest_float(one.name, one.low, one.high, log=one.is_log)
+
+
+def _result(name: str, shared: "SharedStudy", experiment: Experiment, ran: int) -> SearchResult:
+    trials = shared.finished()
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    if not complete:
+        raise ModelError(
+            f"None of {len(trials)} trials of '{name}' had a validation loss that is a number. Lower "
+            f"parameters.{name}.learning_rate in the experiment."
+        )
+    best = min(complete, key=lambda trial: trial.value)
+    return SearchResult(
+        parameters=experiment.parameters_of(name) | best.params,
+        loss=best.value,
+        first_loss=_last_loss(trials[0]),
+        trials=len(trials),
+        pruned=len(trials) - len(complete),
+        ran=ran,
+        losses=[_last_loss(trial) for trial in trials],
+    )
+
+
+def _last_loss(trial: "optuna.trial.FrozenTrial") -> float:
+    """Return the last validation loss that a trial reported, infinity where it never reported a number."""
+    loss = trial.values[0] if trial.values else trial.intermediate_values.get(trial.last_step, math.inf)
+    return float(loss)

@@ -1,0 +1,40 @@
+"""Judgement: how good forecasts were, walk-forward and live, in NumPy and Polars only.
+
+- `mean_absolute_error`, `pinball_loss`, `coverage`, `direction_hits`, `hit_rate`: a number, or one per row
+- `information_coefficient`, `InformationCoefficient`, `t_value`: rank correlation over sessions, and how sure a mean is
+- `FoldForecast`, `forecast_folds`: what each model forecasts for each test year
+- `score_folds`, `OVERALL`, `verdicts`, `measures_of`: the model table, in sentences, and as numbers to track
+- `plot_forecast_against_truth`, `plot_calibration`: pictures of one model's forecasts
+"""
+
+from training.judge.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds, verdicts
+from training.judge.metrics import (
+    InformationCoefficient,
+    coverage,
+    direction_hits,
+    hit_rate,
+    information_coefficient,
+    mean_absolute_error,
+    pinball_loss,
+    t_value,
+)
+from training.judge.plots import plot_calibration, plot_forecast_against_truth
+
+__all__ = [  # noqa: RUF022 - in the order of the docstring
+    "mean_absolute_error",
+    "pinball_loss",
+    "coverage",
+    "direction_hits",
+    "hit_rate",
+    "information_coefficient",
+    "InformationCoefficient",
+    "t_value",
+    "FoldForecast",
+    "forecast_folds",
+    "score_folds",
+    "OVERALL",
+    "verdicts",
+    "measures_of",
+    "plot_forecast_against_truth",
+    "plot_calibration",
+]
