@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -19,6 +18,7 @@ from lake.settings import settings as read_settings
 from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, RAW_BARS
+from support.scheduling import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 
 # The same examples on every machine and every run: a red test can be repeated, a green one is no luck.
 hypothesis_settings.register_profile(
@@ -27,22 +27,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("quantlake")
 
 
-ONE_WORKER = {
-    "end to end": ("test_demo", "test_notebooks"),
-    "services": (
-        "test_service", "test_failures_", "test_model_swaps", "test_registry_watch", "test_access_exposure",
-        "test_access_matrix",
-    ),
-}  # fmt: skip
-"""Files by how their names begin that one worker runs, one after the other: the first share a fixture that takes
-longer than their tests; the others put real services under load, and two such loads would be measured together."""
-FIRST = (*ONE_WORKER, "test_receipts_proof.py")
-"""What takes longest is begun first, so that no worker is left alone with it at the end."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Keep tests, and the processes they start, away from the user's lake and from services outside."""
-    config.option.loadscopereorder = False  # xdist's own order is by number of tests, ours by how long they take
     for name in [name for name in os.environ if name.startswith("QUANTLAKE_")]:
         del os.environ[name]
     for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
@@ -56,37 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "MPLBACKEND": "agg",
         "OMP_NUM_THREADS": "1",  # workers that each take every core wait for one another most of the time
     }
+    # Tests lose no power: that files are flushed is seen by the calls, and waiting for the disk shows nothing more.
+    os.fsync = os.fstat  # fails on a wrong descriptor too
     read_settings.cache_clear()
 
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["QUANTLAKE_HOME"], ignore_errors=True)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: FIRST.index(group) if (group := _group_of(item.path.name)) in FIRST else len(FIRST))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let workers share the tests by file, but for those that belong together.
-
-    The marks that xdist has for it do nothing beside pytest 9.2, which keeps the id of a test elsewhere than xdist 3.8
-    writes the group to: every test went to whichever worker was free, and each made the fixtures of every file.
-    """
-    if config.getvalue("dist") != "loadgroup":
-        return None
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByGroup(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return _group_of(nodeid.partition("::")[0].rpartition("/")[2])
-
-    return ByGroup(config, log)
-
-
-def _group_of(file: str) -> str:
-    return next((group for group, names in ONE_WORKER.items() if file.startswith(names)), file)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 NAMES = sorted(set(re.findall(r"`([^`\s]+)`", GUIDE)))
@@ -12,14 +10,13 @@ PATHS = [name for name in NAMES if "/" in name or name.endswith((".toml", ".md",
 VERBS = sorted(set(re.findall(r"`make ([a-z-]+)`", GUIDE)))
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_every_path_in_the_guide_exists(name: str) -> None:
-    assert (ROOT / name).exists()
+def test_every_path_in_the_guide_exists() -> None:
+    assert [name for name in PATHS if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_in_the_guide_is_in_the_makefile(verb: str) -> None:
-    assert re.search(rf"^{verb}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+def test_every_verb_in_the_guide_is_in_the_makefile() -> None:
+    declared = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert [verb for verb in VERBS if verb not in declared] == []
 
 
 def test_the_guide_names_what_it_should() -> None:

@@ -95,7 +95,9 @@ def next_day(demo_output, tmp_path_factory):
     return home, console.export_text()
 
 
+@pytest.mark.slow
 def test_day_by_day_equals_one_jump(demo_home, next_day, tmp_path):
+    """The stages together; each of them has its own test of it that is quick."""
     from feature_repo.catalog import FEATURES_TECHNICAL
 
     found = {}

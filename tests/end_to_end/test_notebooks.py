@@ -22,5 +22,5 @@ def test_notebook_runs_and_draws(path: Path, demo_home, monkeypatch):
     monkeypatch.delenv("MPLBACKEND")  # set for the tests themselves; a reader's kernel chooses its own
     with demo_home:
         NotebookClient(
-            notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
         ).execute()

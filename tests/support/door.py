@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 LOCAL = "http://127.0.0.1"
 """Address under which tests ask an application in their own process: it refuses names that are not its own."""

@@ -1,6 +1,7 @@
 """For tests: clients that keep asking a service while something is broken, and what each of them was told."""
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 PREDICT = "/api/v1/public/predict"
-PATIENCE_SECONDS = 60.0
-CLIENT_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+CLIENT_SECONDS = 120.0
 NUMBERS = ("p10", "p50", "p90", "target_price", "reference_price", "confidence")
 
 Question = tuple[str, int]
@@ -28,22 +29,17 @@ class Told(NamedTuple):
     Parameters
     ----------
     began, ended
-        When it asked and had the answer in full, as ``time.monotonic()``.
+        When it asked and when it had the answer in full: places in the order of all that happened, see `Clients.mark`.
     status
         Of the answer; 0 where the connection broke.
     said
         The answer.
     """
 
-    began: float
-    ended: float
+    began: int
+    ended: int
     status: int
     said: Mapping[str, Any]
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return self.ended - self.began
 
     @property
     def is_flagged(self) -> bool:
@@ -84,8 +80,10 @@ class Clients:
     told: list[Told] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+    _order: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __enter__(self) -> Self:
+        self._waiting = [False] * self.count
         self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(self.count)]
         for thread in self._threads:
             thread.start()
@@ -96,12 +94,20 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
-    def since(self, began: float) -> list[Told]:
-        """What was told to those who asked from an instant on."""
-        return [one for one in list(self.told) if one.began >= began]
+    def mark(self) -> int:
+        """Return the place of this moment in the order of all questions and answers; no clock is asked."""
+        return next(self._order)
 
-    def wait_for(self, more: int, since: float) -> list[Told]:
-        """Wait until so many who asked from an instant on have been told something, and return that."""
+    def since(self, mark: int) -> list[Told]:
+        """What was told to those who asked after a moment."""
+        return [one for one in list(self.told) if one.began > mark]
+
+    def under_way(self) -> int:
+        """Return how many wait for an answer now."""
+        return sum(self._waiting)
+
+    def wait_for(self, more: int, since: int) -> list[Told]:
+        """Wait until so many who asked after a moment have been told something, and return that."""
         until(lambda: len(self.since(since)) >= more or bool(self.wrong))
         return self.since(since)
 
@@ -110,7 +116,7 @@ class Clients:
         while not self.over.is_set():
             question = self.questions[at % len(self.questions)]
             at += self.count
-            began = time.monotonic()
+            began, self._waiting[number] = self.mark(), True
             try:
                 connection = connection or _connected(self.address)
                 status, said = ask(connection, question, self.headers)
@@ -118,7 +124,8 @@ class Clients:
                 if connection is not None:
                     connection.close()
                 connection, status, said = None, 0, {}
-            self.told.append(Told(began, time.monotonic(), status, said))
+            self._waiting[number] = False
+            self.told.append(Told(began, self.mark(), status, said))
             if status == http.client.OK and self.expected is not None and numbers_of(said) != self.expected[question]:
                 self.wrong.append(f"{question}: {numbers_of(said)}, not {self.expected[question]}")
             self.over.wait(self.pause_seconds if status else max(self.pause_seconds, 0.01))

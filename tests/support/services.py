@@ -20,7 +20,7 @@ from support.ports import free_port
 if TYPE_CHECKING:
     from lake.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 120.0, 30.0
+START_SECONDS, STOP_SECONDS = 300.0, 60.0
 LOOK_SECONDS, ANSWER_SECONDS = 0.02, 10.0
 LAST_LINES = 5
 NOT_SHARED = shutil.ignore_patterns(

@@ -14,7 +14,7 @@ def reach(kind, address, port, requests):
     try:
         if kind == "unix":
             with socket.socket(socket.AF_UNIX) as one:
-                one.settimeout(10)
+                one.settimeout(60)
                 one.connect("\0" + address[1:] if address.startswith("@") else address)
             return "connected"
         return [ask(address, port, *request) for request in requests]
@@ -23,7 +23,7 @@ def reach(kind, address, port, requests):
 
 
 def ask(address, port, method, path):
-    connection = http.client.HTTPConnection(address, port, timeout=30)
+    connection = http.client.HTTPConnection(address, port, timeout=120)
     headers = {"content-type": "application/json", "origin": f"http://{address}:{port}"}
     connection.request(method, path, b"{}" if method == "POST" else None, headers)
     answer = connection.getresponse()

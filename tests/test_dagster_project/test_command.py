@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,6 +18,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from support.ports import free_port
+from support.waiting import until
 
 
 def said(home: Path, *arguments: str, **environment: str) -> str:
@@ -108,11 +108,9 @@ def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_pa
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "logs" / "endpoint.log").exists() and time.monotonic() < deadline:
-        os.sched_yield()
+    until((tmp_path / "logs" / "endpoint.log").exists)
     process.terminate()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert "Traceback" not in errors
     assert peer_pid(ServerPaths.of(Settings(home=tmp_path)).socket) is None
     assert not [pid for pid, environment in environments() if str(tmp_path) in environment]

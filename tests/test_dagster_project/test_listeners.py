@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from contextlib import contextmanager
@@ -21,11 +20,12 @@ from dagster_project.servers.open_sockets import OpenSocket, open_sockets, proce
 from lake.settings import Settings
 from serving.access.policy import RULES, WEBSOCKET
 from support.ports import free_port
+from support.waiting import until
 
 HERE = Path(__file__).parent
 MARK = "QUANTLAKE_TEST_MARK"
 NOBODY = 65_534
-START_SECONDS = 180.0
+START_SECONDS = 600.0
 PARAMETER = re.compile(r"\{[^}]+\}")
 REFUSED = {401, 403, "login"}
 ASKED = {
@@ -92,17 +92,14 @@ def running(verb, home):
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while b"Ctrl-C" not in log.read_bytes():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        until(lambda: b"Ctrl-C" in log.read_bytes() or process.poll() is not None, "it is not up", START_SECONDS)
+        assert process.poll() is None, log.read_text()
         ports = Ports(ui=port, mlflow=port, lab=port)
         yield Started(verb, settings, ports, process, mark, log)
     finally:
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(120)
         finally:
             process.kill()
 
@@ -182,12 +179,9 @@ def start_kernel(started):
         b'{"name": "python3"}',
         {"authorization": f"token {token}", "content-type": "application/json"},
     )
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(asked, timeout=120) as answer:
         assert answer.status == 201
-    deadline = time.monotonic() + START_SECONDS
-    while "Jupyter kernels" in missing(started):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: "Jupyter kernels" not in missing(started))
 
 
 OPENS = {

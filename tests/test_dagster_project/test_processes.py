@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from dagster_project.servers.processes import ENDING, child, heed_signals, wait_
 from lake.errors import NotReadyError
 from lake.settings import Settings
 from support.ports import free_port
+from support.waiting import PATIENCE_SECONDS, until
 
 PARENT = """
 import subprocess, sys, time
@@ -32,16 +32,10 @@ def _is_running(pid: int) -> bool:
 def test_a_child_ends_with_everything_it_started(tmp_path: Path):
     log = tmp_path / "child.log"
     with child([sys.executable, "-u", "-c", PARENT], {}, log) as process:
-        deadline = time.monotonic() + 30
-        while not log.read_text().strip() and time.monotonic() < deadline:
-            os.sched_yield()
-        grandchild = int(log.read_text())
+        grandchild = int(until(lambda: log.read_text().strip()))
         assert _is_running(grandchild)
     assert process.returncode is not None
-    deadline = time.monotonic() + 10
-    while _is_running(grandchild) and time.monotonic() < deadline:
-        os.sched_yield()
-    assert not _is_running(grandchild)
+    until(lambda: not _is_running(grandchild))
 
 
 def test_a_signal_in_the_middle_of_a_start_leaves_no_orphan(tmp_path: Path, monkeypatch):
@@ -72,10 +66,10 @@ def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
         child([sys.executable, "-c", "raise SystemExit('no licence to serve')"], {}, log) as process,
         pytest.raises(NotReadyError, match="no licence to serve"),
     ):
-        wait_until_up(f"http://127.0.0.1:{free_port()}/", process, log, seconds=30)
+        wait_until_up(f"http://127.0.0.1:{free_port()}/", process, log, seconds=PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("processes", [4])
+@pytest.mark.parametrize("processes", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_many_processes_on_an_empty_home_do_not_break_it(tmp_path: Path, processes: int):
     code = (
         "from pathlib import Path; from lake.settings import Settings;"
@@ -106,17 +100,14 @@ FOLLOWER = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\
 
 @pytest.mark.parametrize("seconds", [600, 0])
 def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_path: Path, monkeypatch, seconds):
-    started, console, began = tmp_path / "started", Console(record=True, width=500), time.monotonic()
+    started, console = tmp_path / "started", Console(record=True, width=500)
     command = [sys.executable, "-c", FOLLOWER, str(started), str(seconds)]
     monkeypatch.setattr("serving.supervision.launch.follow_registry_command", lambda: command)
     monkeypatch.setattr(endpoint, "REST_SECONDS", 0.01)
 
     def wait_for(starts: int) -> list[int]:
-        deadline = time.monotonic() + 30
-        while len(pids := started.read_text().split() if started.exists() else []) < starts:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return [int(pid) for pid in pids]
+        until(lambda: started.exists() and len(started.read_text().split()) >= starts)
+        return [int(pid) for pid in started.read_text().split()]
 
     with endpoint._following_registry(Settings(home=tmp_path), console):
         if seconds:
@@ -124,9 +115,7 @@ def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_pat
             pids = wait_for(2)
         else:
             pids = wait_for(endpoint.FOLLOWERS)
-            while "not taken up any more" not in console.export_text(clear=False):
-                assert time.monotonic() < began + 30
-                time.sleep(0.01)
+            until(lambda: "not taken up any more" in console.export_text(clear=False))
     assert not any(_is_running(pid) for pid in pids)
     assert len(started.read_text().split()) == (2 if seconds else endpoint.FOLLOWERS)
     assert "ended with -9" in (said := console.export_text()) or not seconds

@@ -24,17 +24,8 @@ from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
-from support.online import (
-    AT,
-    SYMBOLS,
-    close_of,
-    emptied,
-    external_redis,
-    kind_of,
-    store_generation,
-    until,
-    what_is_wrong,
-)
+from support.online import AT, SYMBOLS, close_of, emptied, external_redis, kind_of, store_generation, what_is_wrong
+from support.waiting import until
 
 CLOCK = FixedClock(close_of(1))
 ONE, OTHER = row_key(WINDOW.name, "S1"), row_key(WINDOW.name, "S2")

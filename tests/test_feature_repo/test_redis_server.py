@@ -24,7 +24,7 @@ from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.online.redis_server.process import peer_pid
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
-from support.online import until
+from support.waiting import until
 
 IN = (
     "import sys; from pathlib import Path; from lake.settings import Settings;"
@@ -88,9 +88,9 @@ def test_two_processes_that_start_at_once_share_one_server(settings: Settings) -
     workers = [user(settings) for _ in range(2)]
     said = [worker.stdout.readline().strip() for worker in workers]
     assert said[0] == said[1] != ""
-    workers[0].communicate("\n", timeout=60)
+    workers[0].communicate("\n", timeout=120)
     assert is_up(settings)
-    workers[1].communicate("\n", timeout=60)
+    workers[1].communicate("\n", timeout=120)
     assert [worker.returncode for worker in workers] == [0, 0]
     assert not is_up(settings)
 
@@ -140,7 +140,7 @@ def test_the_process_that_got_a_dead_servers_number_is_not_ended(settings: Setti
         with running_redis(settings):
             ServerPaths.of(settings).pid.write_text(str(stranger.pid))
         assert stranger.poll() is None
-        stranger.communicate(b"\n", timeout=60)
+        stranger.communicate(b"\n", timeout=120)
     assert not is_up(settings)
 
 

@@ -65,7 +65,7 @@ def attacked(settings: Settings, uid: int) -> list[str]:
     files = [found.password, found.config, found.snapshot, found.log, key_path(settings)]
     found.snapshot.touch(mode=0o600)
     arguments = [sys.executable, "-c", TRY, str(uid), str(found.socket), *map(str, files)]
-    told = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=120)
     return told.stdout.split("\n")[:-1]
 
 

@@ -64,7 +64,7 @@ def server() -> Iterator[str]:
         yield f"sc://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def test_a_spark_in_another_process_computes_the_same(market: Lake, server: str) -> None:

@@ -64,11 +64,11 @@ def test_a_home_that_is_written_to_meanwhile_comes_back_as_one_point(home: Path,
 
     def drained(number: int) -> None:
         """First in the log, then in the table: as a forecast goes."""
-        with closing(sqlite3.connect(home / "forecast_log.sqlite", timeout=60)) as log, log:
+        with closing(sqlite3.connect(home / "forecast_log.sqlite", timeout=120)) as log, log:
             log.execute("INSERT INTO facts VALUES (?)", (number,))
         moved = labels.with_columns(event_time=labels["event_time"] + timedelta(days=number))
         lake.merge(BARS, moved.with_columns(known_time=moved["event_time"]))
-        with closing(sqlite3.connect(home / "forecast_log.sqlite", timeout=60)) as log, log:
+        with closing(sqlite3.connect(home / "forecast_log.sqlite", timeout=120)) as log, log:
             log.execute("DELETE FROM facts WHERE number = ?", (number,))
 
     def house_keeping(_: int) -> None:

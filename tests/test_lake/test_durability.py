@@ -65,7 +65,7 @@ def test_killed_at_any_point_nothing_is_lost_and_nothing_doubled(lake: Lake) -> 
             assert promised.items() <= rows.items()
             assert set(rows.values()) == {SESSIONS}
     with start_writer(lake) as writer:
-        assert writer.wait(timeout=60) == 0
+        assert writer.wait(timeout=120) == 0
     expected = {f"W{number}": SESSIONS for number in range(BATCHES)}
     assert stored(lake) == {RAW_BARS.name: expected, BARS.name: expected}
 

@@ -108,7 +108,7 @@ def test_without_the_lock_the_row_would_be_there_twice(lake: Lake, monkeypatch: 
 
 def write_elsewhere(lake: Lake) -> None:
     with start(lake, "1", 1) as other:
-        assert other.wait(timeout=60) == 0
+        assert other.wait(timeout=120) == 0
 
 
 def test_what_another_process_wrote_is_seen_at_once(lake: Lake) -> None:

@@ -99,7 +99,7 @@ def test_ctrl_c_leaves_the_queue_and_the_first_goes_on(start: Start, tmp_path: P
     second = start(tmp_path, "quantlake update")
     assert "is running in this home" in line(second)
     second.send_signal(signal.SIGINT)
-    assert second.wait(60) != 0
+    assert second.wait(120) != 0
     assert first.poll() is None
     assert "over" in first.communicate("\n")[0]
 
@@ -114,7 +114,7 @@ def test_a_job_within_a_job_goes_on_at_once(start: Start, tmp_path: Path) -> Non
     with job_lock(tmp_path, "outer", said.append), job_lock(tmp_path, "inner", said.append):
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
     assert said == []
     other = start(tmp_path / "another home", "other")

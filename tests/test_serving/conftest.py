@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -44,10 +43,10 @@ from serving.predict.rows import split_ready
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home
+from support.waiting import until
 from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
 
-START_SECONDS = 20.0
 TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 NOBODY = "redis://127.0.0.1:1025/0"
 """An address that no Redis listens on."""
@@ -62,10 +61,7 @@ def serve(app: FastAPI) -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws_ping_interval=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline, "the server did not start in time"
-            time.sleep(0.01)
+        until(lambda: server.started, "the server did not start")
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join()

@@ -82,7 +82,7 @@ def test_without_the_check_a_stranger_is_answered(monkeypatch):
 def test_no_host_and_two_hosts_are_refused(served, head):
     with served(build_app()) as address:
         port = int(address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", port), timeout=120) as raw:
             raw.sendall(b"GET /healthz HTTP/1.1\r\n" + head + b"connection: close\r\n\r\n")
             answer = b"".join(iter(lambda: raw.recv(65_536), b""))
     assert answer.startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))

@@ -30,6 +30,7 @@ from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
 from serving.api.callers import ROLES, Caller
 from serving.web.app import build_app
 from serving.web.http.authentication import Guard
+from support.waiting import until
 
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},
@@ -84,8 +85,7 @@ def all_shown(settings: Settings) -> dict[str, Shown]:
         "revoked key": gone_text,
         "ended key": ended_text,
     }
-    while ended.is_in_force(datetime.now(UTC)):
-        time.sleep(0.05)
+    until(lambda: not ended.is_in_force(datetime.now(UTC)))
     return {
         "no key": Shown({}, None),
         **{name: Shown(bearer(key), None) for name, key in bad_keys.items()},
@@ -210,7 +210,7 @@ def mine(copy_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(mine):
     """The service as a user starts it, and a client without a key."""
-    with forecast_service(mine) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
+    with forecast_service(mine) as (address, _), httpx.Client(base_url=address, timeout=120) as client:
         yield client
 
 

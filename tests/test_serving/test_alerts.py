@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import yaml
 
 from serving.monitoring import board, metrics
 from support.ports import free_port
+from support.waiting import rest, until
 
 FOLDER = Path(board.__file__).parent
 SECONDS = 90.0
@@ -127,10 +128,10 @@ def prometheus(folder, target):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        yield lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10))["data"]
+        yield lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120))["data"]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def firing(ask):
@@ -140,31 +141,25 @@ def firing(ask):
     return {rule["name"]: rule["state"] == "firing" for rule in rules}
 
 
-def until(ask, is_so):
-    deadline, found = time.monotonic() + SECONDS, None
-    while time.monotonic() < deadline:
-        try:
+def until_firing(ask, is_so):
+    def look():
+        with suppress(OSError, AssertionError):
             found = firing(ask)
-        except (OSError, AssertionError) as error:
-            found = error
-        else:
-            if is_so(found):
-                return found
-        time.sleep(0.5)
-    raise AssertionError(found)
+            return is_so(found) and found
+
+    return until(look, seconds=SECONDS)
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 def test_every_alert_is_silent_while_all_is_well_and_fires_when_it_is_not(settings, tmp_path):
     with scraped(settings) as (port, state), prometheus(tmp_path, port) as ask:
-        until(ask, lambda found: not any(found.values()))
-        begun = time.monotonic()
-        while time.monotonic() < begun + LATER:
+        until_firing(ask, lambda found: not any(found.values()))
+        for _ in range(int(LATER)):
             assert not any(firing(ask).values())
-            time.sleep(1)
+            rest(1)
         state["second"] = ill
         names = set(firing(ask))
-        found = until(ask, lambda found: sum(found.values()) == len(names) - 1)
+        found = until_firing(ask, lambda found: sum(found.values()) == len(names) - 1)
         assert {name for name, fires in found.items() if not fires} == {"QuantlakeDown"}
         state["second"] = None  # the service answers no scrape any more
-        until(ask, lambda found: found["QuantlakeDown"])
+        until_firing(ask, lambda found: found["QuantlakeDown"])

@@ -289,7 +289,7 @@ def load() -> Callable[..., Any]:
         def ask() -> None:
             with httpx.Client(base_url=service.address, headers={"authorization": f"Bearer {key}"}) as client:
                 while not over.is_set():
-                    answer = client.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 1}, timeout=60)
+                    answer = client.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 1}, timeout=120)
                     assert answer.status_code == httpx.codes.OK, answer.text
                     with done:
                         count[0] += 1

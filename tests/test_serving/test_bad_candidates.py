@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import time
 
 import numpy as np
 import onnx
@@ -19,8 +18,7 @@ from serving.deployment.champions import Champions
 from serving.deployment.record import Release, read_deployment, write_deployment
 from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
 from serving.engines.grain import probe_windows
-
-WAIT_SECONDS = 20
+from support.waiting import until
 
 
 def edit(path, **changes):
@@ -112,11 +110,7 @@ def deploy(champions, release):
 def assert_refused(champions, why, version="2"):
     """The watching thread refuses the version, says why, and the one before answers all the while and after."""
     before = champions.current()
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not champions.refusals:
-        assert champions.current() is before
-        assert time.monotonic() < deadline, "nothing was refused"
-        time.sleep(0.01)
+    until(lambda: champions.current() is not before or champions.refusals, "nothing was refused")
     (refusal,) = champions.refusals
     assert (refusal.model, refusal.version) == ("ridge", version)
     assert_matches(why, refusal.reason)
@@ -165,10 +159,7 @@ def test_a_version_that_is_not_there_is_refused_until_it_is(serving, put, varian
     deploy(serving, Release(version="2", digest=variant("ridge", 1).digest))
     assert_refused(serving, "is missing")
     put(serving.configured, variant("ridge", 1), "2")
-    deadline = time.monotonic() + WAIT_SECONDS
-    while serving.current().engines["ridge"].version != "2":
-        assert time.monotonic() < deadline, "the mended version was not taken up"
-        time.sleep(0.01)
+    until(lambda: serving.current().engines["ridge"].version == "2", "the mended version was not taken up")
     assert serving.refusals == ()
     assert serving.problem is None
 
@@ -188,10 +179,7 @@ def test_a_bad_challenger_is_refused_and_sees_nothing(serving, put, variant):
 def test_one_bad_version_does_not_hold_up_a_good_one(serving, put, variant, exports):
     put(serving.configured, exports["naive"], "1")
     deploy(serving, Release(version="9", digest="0" * 64))
-    deadline = time.monotonic() + WAIT_SECONDS
-    while "naive" not in serving.current().engines or not serving.refusals:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: "naive" in serving.current().engines and serving.refusals)
     assert {name: b.version for name, b in serving.current().bundles.items()} == {"naive": "1", "ridge": "1"}
 
 

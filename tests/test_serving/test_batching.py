@@ -21,6 +21,7 @@ from serving.web.app import LARGE_QUESTIONS, build_app
 from serving.web.routes.forecasts import LARGE_WAITING
 from serving.web.routes.status import READINESS_SECONDS
 from support.door import headers_of
+from support.waiting import PATIENCE_SECONDS, VirtualClock, until_async
 
 
 class Gate:
@@ -36,7 +37,7 @@ class Gate:
 
     def read(self, symbols):
         self.asked.append(list(symbols))
-        assert self.is_open.wait(20)
+        assert self.is_open.wait(PATIENCE_SECONDS)
         return self._reader.read(symbols)
 
 
@@ -59,8 +60,7 @@ def predictor(home, gate, tmp_path):
 
 
 async def until_asked(gate):
-    while not gate.asked:  # noqa: ASYNC110 - asked by another thread
-        await asyncio.sleep(0.001)
+    await until_async(lambda: gate.asked)
 
 
 def ask_together(batcher, gate, questions):
@@ -262,14 +262,8 @@ def asking(predictor):
     """Return a client of the whole application, in the loop that runs."""
     app = httpx.ASGITransport(build_app(predictor), raise_app_exceptions=False)
     return httpx.AsyncClient(
-        transport=app, base_url="http://127.0.0.1", timeout=30, headers=headers_of(predictor.logged.configured)
+        transport=app, base_url="http://127.0.0.1", timeout=120, headers=headers_of(predictor.logged.configured)
     )
-
-
-async def until_true(is_so):
-    async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110 - told by another thread
-            await asyncio.sleep(0.001)
 
 
 def test_large_questions_that_would_wait_for_too_many_others_are_refused(predictor, gate):
@@ -280,7 +274,7 @@ def test_large_questions_that_would_wait_for_too_many_others_are_refused(predict
         async with asking(predictor) as client:
             gate.is_open.clear()
             asked = [asyncio.create_task(client.post("/api/v1/public/predict/batch", json=body)) for _ in range(20)]
-            await until_true(lambda: sum(one.done() for one in asked) == len(asked) - taken)
+            await until_async(lambda: sum(one.done() for one in asked) == len(asked) - taken)
             refused = [one.result() for one in asked if one.done()]
             gate.is_open.set()
             return refused, [one.status_code for one in await asyncio.gather(*asked)]
@@ -295,6 +289,9 @@ def test_whoever_asks_at_the_same_time_whether_it_is_ready_shares_one_forecast(p
     async def ready(client, times):
         return {one.status_code for one in await asyncio.gather(*(client.get("/readyz") for _ in range(times)))}
 
+    clock = VirtualClock()
+    monkeypatch.setattr("serving.web.routes.status.time", clock)
+
     async def run():
         async with asking(predictor) as client:
             gate.is_open.clear()
@@ -304,14 +301,14 @@ def test_whoever_asks_at_the_same_time_whether_it_is_ready_shares_one_forecast(p
             assert await asked == {200}
             assert await ready(client, 10) == {200}
             assert len(gate.asked) == 1
-            await asyncio.sleep(READINESS_SECONDS)
+            clock.move(READINESS_SECONDS)
             assert await ready(client, 10) == {200}
             assert len(gate.asked) == 2
-            monkeypatch.setattr(gate, "symbols", list)
-            await asyncio.sleep(READINESS_SECONDS)
-            assert await ready(client, 10) == {409}
-            monkeypatch.undo()
-            await asyncio.sleep(READINESS_SECONDS)
+            with monkeypatch.context() as patch:
+                patch.setattr(gate, "symbols", list)
+                clock.move(READINESS_SECONDS)
+                assert await ready(client, 10) == {409}
+            clock.move(READINESS_SECONDS)
             assert await ready(client, 10) == {200}
 
     asyncio.run(run())

@@ -1,9 +1,9 @@
 """Clients that speak no proper HTTP, or too slowly: refused in bounded time, while others are answered as ever."""
 
 import json
+import select
 import socket
-import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import httpx
 import pytest
@@ -14,17 +14,24 @@ from serving.web.app import build_app
 from serving.web.http.connections import BoundedProtocol
 from serving.web.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
 from support.door import headers_of, listening
+from support.waiting import until
 
 PREDICT = "/api/v1/public/predict"
 PATH = PREDICT.encode()
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'
-PATIENCE_SECONDS, BOUND_SECONDS = 20.0, 0.6
+PATIENCE_SECONDS, BOUND_SECONDS = 120.0, 0.6
 
 
 class Hasty(BoundedProtocol):
     """Short of patience, so that a test need not have much."""
 
     head_seconds = BOUND_SECONDS
+
+
+class Patient(BoundedProtocol):
+    """Waits for longer than any test lasts."""
+
+    head_seconds = PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -162,41 +169,73 @@ SLOW = {
 
 
 @pytest.mark.parametrize("parts", SLOW.values(), ids=SLOW)
-def test_what_never_becomes_whole_is_408_in_bounded_time(address, key, parts):
-    began = time.monotonic()
+def test_what_never_becomes_whole_is_408(address, key, parts):
     answer = say(address, *parts(key))
     assert statuses(answer) == [408]
     assert problem(answer).title == "Request too slow"
-    assert BOUND_SECONDS * 0.9 <= time.monotonic() - began < BOUND_SECONDS + 5
+
+
+@pytest.fixture
+def patient(app, monkeypatch):
+    """Address of a server whose bounds are far away."""
+    monkeypatch.setattr(LimitBody, "seconds", PATIENCE_SECONDS)
+    with listening(app, Patient) as found:
+        yield found
+
+
+@pytest.fixture
+def dripping():
+    """Connect a hundred clients that have sent a part of a question: ``dripping(address, begun)``."""
+    opened = []
+
+    def connect(address, begun):
+        opened.extend(socket.create_connection(address, PATIENCE_SECONDS) for _ in range(100))
+        for connection in opened:
+            connection.sendall(begun)
+        return opened
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+def answered(connections):
+    """Which of them have something to read."""
+    return select.select(connections, [], [], 0)[0]
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_a_hundred_clients_that_drip_do_not_keep_others_waiting_and_are_sent_away(address, key, part):
+def test_a_hundred_clients_that_drip_do_not_keep_others_waiting(patient, key, dripping, part):
+    """Others are answered while all of them wait, and each of them is once its question is whole."""
+    content = whole(key, more=b"connection: close\r\n")
+    begun = len(content) - 20 if part == "body" else 20
+    slow = dripping(patient, content[:begun])
+    with httpx.Client(base_url=f"http://{patient[0]}:{patient[1]}", timeout=PATIENCE_SECONDS) as client:
+        others = {"authorization": key.decode().partition(": ")[2].strip(), "content-type": "application/json"}
+        for n in range(begun, begun + 10):
+            for connection in slow:
+                connection.sendall(content[n : n + 1])
+            assert client.post(PREDICT, content=GOOD, headers=others).status_code == 200
+    assert answered(slow) == []
+    for connection in slow[:10]:
+        connection.sendall(content[begun + 10 :])
+        assert statuses(read_all(connection)) == [200]
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_hundred_clients_that_drip_are_sent_away(address, key, dripping, part):
     """One byte every now and then, which any bound on the time between two bytes would let go on for ever."""
-    content = whole(key)
-    begun = len(content) - 30 if part == "body" else 20
-    slow = [socket.create_connection(address, PATIENCE_SECONDS) for _ in range(100)]
-    times = []
-    try:
-        for connection in slow:
-            connection.sendall(content[:begun])
-        began = time.monotonic()
-        with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=PATIENCE_SECONDS) as client:
-            others = {"authorization": key.decode().partition(": ")[2].strip(), "content-type": "application/json"}
-            for n in range(10):
-                for connection in slow:
-                    connection.sendall(content[begun + n : begun + n + 1])
-                asked = time.monotonic()
-                assert client.post(PREDICT, content=GOOD, headers=others).status_code == 200
-                times.append(time.monotonic() - asked)
-                if time.monotonic() > began + BOUND_SECONDS / 2:
-                    break
-        assert [statuses(read_all(connection)) for connection in slow] == [[408]] * 100
-        assert time.monotonic() - began < BOUND_SECONDS + 10
-    finally:
-        for connection in slow:
-            connection.close()
-    assert max(times) < 2
+    slow = dripping(address, head(key, length=9_999) if part == "body" else head(key)[:-2] + b"x: ")
+
+    def drip():
+        ended = answered(slow)
+        for connection in set(slow) - set(ended):
+            with suppress(OSError):
+                connection.sendall(b"y")
+        return len(ended) == len(slow)
+
+    until(drip)
+    assert [statuses(read_all(connection)) for connection in slow] == [[408]] * 100
 
 
 def test_without_the_bounds_a_client_that_drips_stays(app, key):
@@ -208,8 +247,9 @@ def test_without_the_bounds_a_client_that_drips_stays(app, key):
             connection.recv(1)
 
 
-@pytest.mark.parametrize("size", [BODY_BYTES + 1, 2_097_152, 1 << 40])
-@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize(
+    ("size", "is_chunked"), [(BODY_BYTES + 1, False), (1 << 40, False), (BODY_BYTES + 1, True), (1 << 40, True)]
+)
 def test_a_body_that_is_too_large_is_413_and_the_client_can_read_it(address, key, size, is_chunked):
     sent = min(size, 16_777_216)
     if is_chunked:
@@ -261,7 +301,7 @@ def test_a_question_before_a_broken_one_is_still_answered(address, key):
     assert all(400 <= status < 500 for status in statuses(answer)[1:])
 
 
-IDLE_SECONDS = 1
+IDLE_SECONDS = 0.3
 CHUNKED = b"POST / HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -283,20 +323,16 @@ async def reply(send, status, body):
     await send({"type": "http.response.body", "body": body})
 
 
-def is_closed_within(connection, seconds, drip):
-    """Send a little again and again, and see how long the server takes it."""
-    deadline = time.monotonic() + seconds
+def is_closed(connection, drip):
+    """Send a little, and see whether the server has closed."""
     connection.settimeout(0.1)
-    while time.monotonic() < deadline:
-        try:
-            connection.sendall(drip)
-            if connection.recv(1_000) == b"":
-                return True
-        except TimeoutError:
-            continue
-        except OSError:
-            return True
-    return False
+    try:
+        connection.sendall(drip)
+        return connection.recv(1_000) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 @pytest.mark.parametrize(("protocol", "headers"), [(Hasty, b"2"), ("httptools", b"502")])
@@ -315,7 +351,7 @@ def test_what_follows_a_body_is_not_kept(protocol, headers):
 def test_what_follows_a_body_without_end_ends_the_connection(answered, endless):
     with listening(answered, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
         connection.sendall(CHUNKED + b"0\r\nx: ")
-        assert is_closed_within(connection, 3, endless * 40)
+        until(lambda: is_closed(connection, endless * 40))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +369,7 @@ def test_dripping_does_not_prolong_a_connection(begun, drip):
         closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
     ):
         connection.sendall(begun)
-        assert is_closed_within(connection, 5 * IDLE_SECONDS, drip)
+        until(lambda: is_closed(connection, drip))
 
 
 def test_without_the_bounds_dripping_prolongs_a_connection():
@@ -341,15 +377,17 @@ def test_without_the_bounds_dripping_prolongs_a_connection():
         listening(refusing, "httptools", timeout_keep_alive=IDLE_SECONDS) as there,
         closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
     ):
-        assert not is_closed_within(connection, 2 * IDLE_SECONDS, b"\r\n")
+        assert not any(is_closed(connection, b"\r\n") for _ in range(10))  # a second, three times what is allowed
 
 
 def test_what_is_left_of_a_refused_question_may_not_take_as_long_as_the_next_one():
-    with listening(refusing, Hasty) as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
-        began = time.monotonic()
+    """An idle connection is kept for longer than this test waits."""
+    with (
+        listening(refusing, Hasty, timeout_keep_alive=10 * PATIENCE_SECONDS) as there,
+        closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection,
+    ):
         connection.sendall(CHUNKED)
-        assert is_closed_within(connection, 4, b"1\r\nx\r\n"), "an idle connection is kept for five seconds"
-        assert time.monotonic() - began >= BOUND_SECONDS * 0.9
+        until(lambda: is_closed(connection, b"1\r\nx\r\n"))
 
 
 def test_a_refused_question_may_be_finished_and_another_one_asked():

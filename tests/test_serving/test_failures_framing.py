@@ -16,7 +16,7 @@ from support.door import headers_of, listening
 
 PATH = b"/api/v1/public/predict"
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 
 
 def head(key, *, method=b"POST", path=PATH, more=b""):

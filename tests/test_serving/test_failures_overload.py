@@ -1,13 +1,10 @@
-"""Four times the load that can be borne: the excess is turned away at once, and what is taken stays quick."""
+"""Many times the load that can be borne: the excess is turned away with a reason, and afterwards all are answered."""
 
 import asyncio
 import json
 import sys
-import threading
-import time
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from lake.universe import SYMBOLS
@@ -15,8 +12,9 @@ from serving.api import Problem
 from support.door import headers_of
 from support.failures import PREDICT
 from support.services import running_service
+from support.waiting import rest_async, until
 
-BORNE, SECONDS = 64, 5.0
+CLIENTS, FEW, QUESTIONS = 256, 8, 50
 HEAD_END = b"\r\n\r\n"
 
 
@@ -35,48 +33,34 @@ def question(symbol, headers):
 
 async def load(address, requests, clients):
     """Clients that ask one question after the other, and wait as long as they are told to when they are turned away."""
-    told, refusals, over = [], [], time.monotonic() + SECONDS
+    told, refusals = [], []
 
     async def one(number):
         reader, writer = await asyncio.open_connection(*address)
-        at = number
-        while time.monotonic() < over:
-            began = time.monotonic()
+        for at in range(number, number + QUESTIONS * clients, clients):
             writer.write(requests[at % len(requests)])
-            at += clients
             head = (await reader.readuntil(HEAD_END)).decode().lower()
             fields = dict(line.split(": ", 1) for line in head.strip().split("\r\n")[1:])
             body = await reader.readexactly(int(fields["content-length"]))
             status = int(head[9:12])
-            told.append((status, time.monotonic() - began))
+            told.append(status)
             if status != 200:
                 refusals.append((fields, body))
-                await asyncio.sleep(float(fields["retry-after"]))
+                await rest_async(float(fields["retry-after"]))
         writer.close()
 
     await asyncio.gather(*(one(number) for number in range(clients)))
     return told, refusals
 
 
-def p99(told):
-    return float(np.percentile([seconds for status, seconds in told if status == 200], 99))
-
-
 @pytest.mark.slow
-def test_at_four_times_the_load_the_excess_is_turned_away_and_the_rest_stays_quick(service):
+def test_the_excess_is_turned_away_with_a_reason_and_the_rest_is_answered(service):
+    """How quick the answers stay is measured by `python -m benchmarks`."""
     requests = [question(symbol, headers_of(service.settings)) for symbol in SYMBOLS]
-    asyncio.run(load(service.at, requests, BORNE))
-    borne, refused = asyncio.run(load(service.at, requests, BORNE))
-    assert refused == []
-    told, refused = asyncio.run(load(service.at, requests, 4 * BORNE))
-    statuses = Counter(status for status, _ in told)
-    sys.stdout.write(f"{statuses}, p99 {p99(told) * 1e3:.0f} ms, {p99(borne) * 1e3:.0f} ms when borne\n")
-    assert set(statuses) == {200, 503}
-    assert p99(told) <= 2 * p99(borne)
+    told, refused = asyncio.run(load(service.at, requests, CLIENTS))
+    sys.stdout.write(f"{Counter(told)}\n")
+    assert set(told) == {200, 503}
     for fields, body in refused:
         assert fields["content-type"] == "application/problem+json"
         assert Problem.model_validate_json(body).type == "/problems/overloaded"
-    threading.Event().wait(1.0)
-    after, refused = asyncio.run(load(service.at, requests, BORNE // 2))
-    assert refused == []
-    assert {status for status, _ in after} == {200}
+    until(lambda: set(asyncio.run(load(service.at, requests, FEW))[0]) == {200})

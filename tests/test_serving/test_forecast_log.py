@@ -69,13 +69,13 @@ def test_a_thread_waits_for_another_thread_and_not_for_ever(log, logged, monkeyp
 
     def hang(*given):
         is_at_work.set()
-        may_go_on.wait(20)
+        may_go_on.wait(120)
         commit(*given)
 
     monkeypatch.setattr(writing, "_commit", hang)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(log.write, [Entry(forecast_row(), "{}")])
-        is_at_work.wait(20)
+        is_at_work.wait(120)
         for write in (lambda: log.write([Entry(forecast_row(), "{}")]), log.require_writable):
             with pytest.raises(LogError, match="took nothing"):
                 write()

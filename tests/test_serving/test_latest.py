@@ -1,7 +1,6 @@
 """The newest stored forecast: from Redis, log and table, never an older one, and never lost when Redis is."""
 
 import json
-import time
 from datetime import timedelta
 
 import pytest
@@ -19,8 +18,7 @@ from serving.forecast_log.writing import Entry, ForecastLog
 from serving.monitoring import metrics
 from support.log import MADE_AT, forecast_row
 from support.online import emptied
-
-WAIT_SECONDS = 20.0
+from support.waiting import until
 
 
 def entry(number=0, symbol="AAPL", kind="served", horizon=1):
@@ -60,13 +58,6 @@ def latest(settings, log, redis):
     made.start(log)
     yield made
     made.close()
-
-
-def until(is_so):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to be in time"
-        time.sleep(0.01)
 
 
 def number_of(found):

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import AUDIT, PROMOTIONS
-from serving.deployment import registry
+from serving.deployment import champions, registry, registry_watch
 from serving.deployment.champions import Champions
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office, promote, roll_back
@@ -32,6 +31,7 @@ from serving.deployment.registry import fetch, register, register_and_promote
 from serving.deployment.registry_watch import follow, registry_stamps
 from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
 from serving.supervision.launch import follow_registry_command, serve_environment
+from support.waiting import PATIENCE_SECONDS, until
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 WITHIN_SECONDS = 5.0
@@ -262,34 +262,33 @@ def test_a_change_of_registry_or_deployment_is_noticed_by_their_files(settings, 
     assert registry_stamps(settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})) is None
 
 
-def test_the_process_brings_an_alias_to_the_service_within_five_seconds(settings, client, office):
+def test_how_often_is_looked_leaves_room_in_what_is_promised():
+    assert registry_watch.LOOK_SECONDS + champions.LOOK_SECONDS < WITHIN_SECONDS
+
+
+def test_the_process_brings_an_alias_to_the_service(settings, client, office):
     """The real process beside a watching service: there by the alias, back by the service, and gone with SIGTERM."""
-    champions = Champions(settings).watch()
-    champions.current()
+    watching = Champions(settings).watch()
+    watching.current()
     process = subprocess.Popen(
         follow_registry_command(), env=serve_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
-    def seconds_until(is_so):
-        started = time.monotonic()
-        while not is_so():
-            assert process.poll() is None
-            assert time.monotonic() - started < 60
-            time.sleep(0.02)
-        return time.monotonic() - started
+    def is_served(version):
+        assert process.poll() is None
+        return watching.current().bundles["ridge"].version == version
 
     try:
-        client.set_registered_model_alias("ridge", "champion", "2")
-        seconds_until(lambda: champions.current().bundles["ridge"].version == "2")  # the start of the process included
-        client.set_registered_model_alias("ridge", "champion", "3")
-        assert seconds_until(lambda: champions.current().bundles["ridge"].version == "3") < WITHIN_SECONDS
+        for version in ("2", "3"):
+            client.set_registered_model_alias("ridge", "champion", version)
+            until(lambda version=version: is_served(version))
         roll_back(office, "ridge")
-        assert seconds_until(lambda: champions.current().bundles["ridge"].version == "2") < WITHIN_SECONDS
-        assert seconds_until(lambda: alias(client) == "2") < WITHIN_SECONDS
+        until(lambda: is_served("2"))
+        until(lambda: alias(client) == "2")
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        champions.close()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        watching.close()
 
 
 def test_the_process_ends_with_the_one_that_started_it(settings):
@@ -302,12 +301,9 @@ def test_the_process_ends_with_the_one_that_started_it(settings):
         stderr=subprocess.DEVNULL,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{started.stdout.strip()}").exists() and "Z (" not in _state(started.stdout.strip()):
-        assert time.monotonic() < deadline, "it went on alone"
-        time.sleep(0.05)
+    until(lambda: "Z (" in _state(started.stdout.strip()), "it went on alone")
 
 
 def _state(process_id):
@@ -378,16 +374,15 @@ def test_a_failure_is_tried_again_at_once_and_keeps_no_other_model_waiting(setti
     client.create_model_version("aardvark", "nowhere")
     for model, version in (("aardvark", "1"), ("ridge", "2")):
         client.set_registered_model_alias(model, "champion", version)
-    tried, bring = [], RegistryFollower._bring_in_line
+    tried, waits, bring = [], [], RegistryFollower._bring_in_line
 
     def fails_for_one(follower, model):
         if model != "aardvark":
             return bring(follower, model)
-        tried.append(time.monotonic())
+        tried.append(model)
         raise OSError("database is locked")
 
     monkeypatch.setattr(RegistryFollower, "_bring_in_line", fails_for_one)
-    monkeypatch.setattr("serving.deployment.registry_watch.LOOK_SECONDS", 0.05)
-    follow(settings, lambda wait: time.sleep(wait) or len(tried) == 3)
-    assert tried[2] - tried[1] < WITHIN_SECONDS
+    follow(settings, lambda wait: waits.append(wait) or len(tried) == 3)
+    assert len(waits) == 4, "it is tried again at each look, though nothing that can be seen has changed"
     assert in_service(settings).version == "2"

@@ -1,7 +1,6 @@
 """What an operator sees of two real workers: numbers added up, one JSON object a line, and no secret in any."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -17,9 +16,9 @@ from serving.web import watching
 from serving.web.watching import Watcher
 from support.door import headers_of, token_of
 from support.services import is_worker, running_service
+from support.waiting import until
 
 PREDICT = "/api/v1/public/predict"
-SECONDS = 120.0
 WORKERS = 2
 FIGURES = Figures(
     models=(
@@ -37,7 +36,7 @@ class Running:
         self.answered = []
 
     def get(self, path, **options):
-        return httpx.get(f"{self.address}{path}", timeout=20, **options)
+        return httpx.get(f"{self.address}{path}", timeout=120, **options)
 
     def ask(self, **headers):
         """One forecast over a connection of its own, so that both workers get some."""
@@ -62,12 +61,10 @@ class Running:
         return sum(value for (series, said), value in self.series().items() if series == name and wanted <= set(said))
 
     def until(self, what, is_so):
-        """Wait for a value; it fails with the last one."""
-        deadline = time.monotonic() + SECONDS
-        while not is_so(found := what()):
-            assert time.monotonic() < deadline, f"still {found}"
-            time.sleep(0.1)
-        return found
+        """Wait for a value and return it."""
+        found = []
+        until(lambda: found.append(what()) or is_so(found[-1]))
+        return found[-1]
 
     def lines(self):
         return self.service.log.read_text().splitlines()
@@ -204,11 +201,8 @@ def watch(tmp_path, monkeypatch):
 
 
 def looks_of(looked, name):
-    deadline = time.monotonic() + 20
     looked.clear()
-    while looked.count(name) < 3:
-        assert time.monotonic() < deadline, f"{name} did not look"
-        time.sleep(0.01)
+    until(lambda: looked.count(name) >= 3, f"{name} did not look")
     return set(looked)
 
 

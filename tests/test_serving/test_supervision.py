@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,8 +18,8 @@ from lake.settings import Settings
 from serving.processes import pidfile, sockets
 from serving.processes.pidfile import Process
 from serving.supervision.launch import serve_environment
-from support.failures import until
 from support.ports import free_port
+from support.waiting import until
 
 SCRIPT = Path(__file__).parent / "supervised.py"
 WORKERS, CONNECTIONS = 2, 30
@@ -74,7 +73,7 @@ def workers(process):
 
 
 def connected(configured):
-    return socket.create_connection((configured.host, configured.port), timeout=30)
+    return socket.create_connection((configured.host, configured.port), timeout=120)
 
 
 def asked(connection):
@@ -155,7 +154,7 @@ def test_a_worker_without_a_lifeline_outlives_its_supervisor(configured):
         process.wait()
         try:
             with started(configured) as again:
-                assert again.wait(60) == 1
+                assert again.wait(120) == 1
                 assert "is served by process" in (said := again.stderr.read()) or "cannot listen" in said
             assert not any(is_gone(one) for one in left)
         finally:
@@ -168,7 +167,7 @@ def test_sigterm_ends_it_with_its_workers(configured):
         answering(configured)
         left = tree(process)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         assert all(is_gone(one) for one in left)
         with pytest.raises(ConnectionRefusedError):
             connected(configured)
@@ -176,7 +175,7 @@ def test_sigterm_ends_it_with_its_workers(configured):
 
 def test_workers_that_never_come_up_end_it(configured):
     with started(configured, SICK="yes") as process:
-        assert process.wait(60) == 1
+        assert process.wait(120) == 1
         assert "worker ended with 3" in process.stderr.read()
 
 
@@ -212,7 +211,6 @@ def test_an_address_that_somebody_else_listens_on_is_refused(configured, monkeyp
 
 
 def test_a_start_waits_for_an_address_that_is_about_to_be_free(configured):
-    began = time.monotonic()
     with socket.create_server((configured.host, configured.port)) as before:
         timer = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[before.fileno()])
     try:
@@ -222,7 +220,6 @@ def test_a_start_waits_for_an_address_that_is_about_to_be_free(configured):
     finally:
         timer.kill()
         timer.wait()
-    assert time.monotonic() > began
 
 
 def is_free_now(configured):
