@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.report import Report
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.forecast_log.quarantine import Entry
+    from serving.forecast_log.quarantine import QuarantinedForecast
 
 app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
 held = typer.Typer(help="Forecasts that did not verify: list, show, release, withdraw.", no_args_is_help=True)
@@ -137,7 +137,7 @@ def _home() -> "tuple[Lake, Settings]":
     return Lake.open(settings()), settings()
 
 
-def _plain(entry: "Entry") -> dict[str, Any]:
+def _plain(entry: "QuarantinedForecast") -> dict[str, Any]:
     return {
         "id": entry.id,
         "file": entry.file,

@@ -16,7 +16,7 @@ from lake.store import Lake
 from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.pruning import prune
 from serving.monitoring import metrics
-from serving.monitoring.backup_state import show_state
+from serving.monitoring.backup_state import show_backup_state
 from serving.outcomes.figures import Figures, figures_path, read_figures, show
 from serving.predict.answers import age_sessions
 
@@ -155,7 +155,7 @@ class Watcher:
             self._shown = stamp
 
     def _look_at_backups(self) -> None:
-        show_state(self._configured)
+        show_backup_state(self._configured)
 
 
 def _holds(lock: FileLock) -> bool:
