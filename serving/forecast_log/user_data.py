@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.store import Lake
 from serving import audit
-from serving.access import keys
-from serving.access.watched import LOOK_SECONDS
+from serving.access import LOOK_SECONDS, keys
 from serving.forecast_log.log_files import log_paths, open_log
 
 if TYPE_CHECKING:

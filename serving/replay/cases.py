@@ -11,13 +11,8 @@ import polars as pl
 
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log.draining import INSTANTS, as_rows
-from serving.forecast_log.log_files import SET_APART, log_paths, open_log
-from serving.forecast_log.verifying import Logged, require_fitting
-from serving.receipts.findings import Finding
-from serving.receipts.receipt import Receipt
-from serving.receipts.seals import digest_of, is_intact, opened, row_digest
-from serving.receipts.writing import batch_id
+from serving.forecast_log import INSTANTS, SET_APART, Logged, as_rows, log_paths, open_log, require_fitting
+from serving.receipts import Finding, Receipt, batch_id, digest_of, is_intact, opened, row_digest
 
 if TYPE_CHECKING:
     from pathlib import Path

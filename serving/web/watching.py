@@ -13,16 +13,15 @@ from filelock import FileLock, Timeout
 from feature_repo.online.redis_server import restarts
 from lake.errors import QuantlakeError
 from lake.store import Lake
-from serving.forecast_log.log_figures import look_at_log
-from serving.forecast_log.pruning import prune
+from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
-from serving.outcomes.figures import Figures, figures_path, read_figures, show
-from serving.predict.answers import age_sessions
+from serving.outcomes import Figures, figures_path, read_figures, show
+from serving.predict import age_sessions
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
 
 logger = logging.getLogger("quantlake.serving")
 

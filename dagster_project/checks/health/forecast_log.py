@@ -14,7 +14,7 @@ DRAIN, LIST = "quantlake forecasts drain", "quantlake forecasts quarantine list"
 
 def files(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
     """Look at the log of each process that answers, at the quarantine, and at damaged files that were moved aside."""
-    from serving.forecast_log.damage import LOOK_SECONDS, examine
+    from serving.forecast_log import LOOK_SECONDS, examine
 
     looked = examine(configured, math.inf if is_deep else LOOK_SECONDS)
     found = [Finding("damaged forecast log", path, f"it {what}. {remedy}", DRAIN) for path, what, remedy in looked]
@@ -23,9 +23,7 @@ def files(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
 
 def _waiting(configured: Settings) -> Iterator[Finding]:
     """Verify the forecasts that wait for the lake, as the next drain will; nothing is changed."""
-    from serving.forecast_log.draining import unread
-    from serving.forecast_log.log_files import log_paths, open_log
-    from serving.forecast_log.verifying import verify
+    from serving.forecast_log import log_paths, open_log, unread, verify
 
     for path in log_paths(configured):
         with closing(open_log(path)) as connection:
@@ -43,7 +41,7 @@ def _waiting(configured: Settings) -> Iterator[Finding]:
 
 def quarantined(configured: Settings) -> list[Finding]:
     """Look at the forecasts that the drain did not let into the lake."""
-    from serving.forecast_log.quarantine import listing, quarantine_path
+    from serving.forecast_log import listing, quarantine_path
 
     path = quarantine_path(configured)
     waiting = len(listing(configured, "waiting")) if path.exists() else 0
