@@ -84,7 +84,7 @@ def show_list(
     """List the forecasts that wait for a decision."""
     from serving.forecast_log import quarantine
 
-    found = [_plain(one) for one in quarantine.listing(_home()[1], None if everything else "waiting")]
+    found = [_plain(one) for one in quarantine.quarantined_forecasts(_home()[1], None if everything else "waiting")]
     if as_json:
         console().print_json(json.dumps(found))
         return
@@ -94,11 +94,11 @@ def show_list(
 @held.command()
 def show(number: Number) -> None:
     """Show one with its texts as they were found, as JSON."""
-    from serving.forecast_log import quarantine, verify
+    from serving.forecast_log import quarantine, verify_logged
 
     entry = quarantine.find(_home()[1], number)
     texts = {name: _shown(getattr(entry.logged, name)) for name in ("row", "answer", "receipt")}
-    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify(entry.logged).fault} | texts))
+    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify_logged(entry.logged).fault} | texts))
 
 
 @held.command()

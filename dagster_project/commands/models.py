@@ -25,9 +25,9 @@ SOON = "A running service takes it up within a second."
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Show the champions, what is on trial with its evidence so far, and what was refused."""
-    from serving.deployment import overview
+    from serving.deployment import describe_deployment
 
-    found = overview(_office())
+    found = describe_deployment(_office())
     if as_json:
         console().print_json(json.dumps(found, default=str))
         return

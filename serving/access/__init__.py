@@ -3,10 +3,10 @@
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
 from serving.access.keys import Key, local_key
 from serving.access.policy import WEBSOCKET, Policy, Rule
-from serving.access.watched import LOOK_SECONDS
+from serving.access.watched import KEY_REFRESH_SECONDS
 
 __all__ = [
-    "LOOK_SECONDS",
+    "KEY_REFRESH_SECONDS",
     "WEBSOCKET",
     "Key",
     "Policy",

@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     fault: str
 
 
-def verify(logged: Logged) -> Verdict:
+def verify_logged(logged: Logged) -> Verdict:
     """Verify one logged forecast: the row fits the table, the receipt its seal, and row and answer the receipt."""
     row, fault = _row_of(logged)
     if row is None:

@@ -1,6 +1,6 @@
 """What came of the forecasts: outcomes, performance, reliability."""
 
-from serving.outcomes.figures import Figures, figures_path, read_figures, show
+from serving.outcomes.figures import Figures, figures_path, read_figures, show_figures
 from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
 from serving.outcomes.performance import update_performance
 from serving.outcomes.recent import update_figures
@@ -11,7 +11,7 @@ __all__ = [
     "known_labels",
     "mature",
     "read_figures",
-    "show",
+    "show_figures",
     "update_figures",
     "update_performance",
     "update_strategy_returns",

@@ -11,7 +11,7 @@ import polars as pl
 
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log import INSTANTS, SET_APART, Logged, as_rows, log_paths, open_log, require_fitting
+from serving.forecast_log import INSTANTS, SET_APART, Logged, log_paths, open_log, require_fitting, rows_from_json
 from serving.receipts import Finding, Receipt, batch_id, digest_of, is_intact, opened, row_digest
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def identities(
         Only so many, those made last.
     """
     names = ["forecast_id", "event_time", "made_at"]
-    waiting = as_rows([text for path in log_paths(configured) for text in _waiting(path)]).lazy()
+    waiting = rows_from_json([text for path in log_paths(configured) for text in _waiting(path)]).lazy()
     rows = pl.concat([lake.scan(FORECASTS), waiting]) if lake.exists(FORECASTS) else waiting
     found = (rows if where is None else rows.filter(where)).select(names).unique("forecast_id")
     if newest is not None:
@@ -117,7 +117,7 @@ def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case
         rows = lake.scan(FORECASTS).filter(pl.col("forecast_id").is_in(list(ids))).collect()
     logged = _logged(log_paths(configured), ids)
     stored = set(rows["forecast_id"])
-    waiting = as_rows(
+    waiting = rows_from_json(
         [
             require_fitting(Logged(one.sequence, forecast_id, one.row, None, None), one.file)
             for forecast_id, one in logged.items()

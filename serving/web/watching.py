@@ -16,7 +16,7 @@ from lake.store import Lake
 from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
-from serving.outcomes import Figures, figures_path, read_figures, show
+from serving.outcomes import Figures, figures_path, read_figures, show_figures
 from serving.predict import age_sessions
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Watcher:
             return
         stamp = status.st_mtime_ns, status.st_ino
         if stamp != self._shown:
-            show(read_figures(self._configured) or Figures())
+            show_figures(read_figures(self._configured) or Figures())
             self._shown = stamp
 
     def _look_at_backups(self) -> None:
