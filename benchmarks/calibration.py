@@ -20,17 +20,17 @@ from lake.settings import Settings
 from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
-from serving.calibration.conformal import TAIL, track
-from serving.calibration.learning import QUANTILES, WalkForwardSimulation, simulate
+from serving.calibration import QUANTILES, TAIL, Reliability, WalkForwardSimulation, confidence_reliability, track
+from serving.calibration.learning import simulate
 from serving.calibration.picture import draw
-from serving.calibration.reliability import Reliability, confidence_reliability
-from serving.forecasts.corrections import COVERAGE_TARGET, widened
-from serving.predict.forecasting import model_weights
-from serving.strategies.pool import STRATEGIES, STRATEGY_NAMES
-from serving.strategies.selection import KNOWN_REGIMES
-from training.data import build_window_set, sessions_of
-from training.experiments import Experiment, load_experiment
-from training.judge import forecast_folds
+from serving.forecasts import COVERAGE_TARGET, widened
+from serving.predict import model_weights
+from serving.strategies import KNOWN_REGIMES, STRATEGIES, STRATEGY_NAMES
+from training.config import Experiment
+from training.dataset import build_window_set
+from training.evaluate import forecast_folds
+from training.experiments import load_experiment
+from training.splits import sessions_of
 
 YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""

@@ -20,11 +20,11 @@ from lake.store import Lake
 from lake.tables import FORECASTS
 from serving import audit
 from serving.access import keys
-from serving.deployment.record import deployment_or_none, moving
-from serving.engines.bundles import Bundle
-from serving.forecast_log.log_files import log_paths
-from serving.monitoring.backup_state import note
-from serving.replay.verify import replay_sample
+from serving.deployment import deployment_or_none, moving
+from serving.engines import Bundle
+from serving.forecast_log import log_paths
+from serving.monitoring.backup_state import note_backup
+from serving.replay import replay_sample
 from training.tracking import localize
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def create(configured: "Settings", root: Path, *, who: str, full: bool = False) 
     meanwhile.
     """
     made = store.create(configured.home, root, held=lambda: _agreeing(configured), full=full)
-    note(configured, backed_up_at=made.created_at)
+    note_backup(configured, backed_up_at=made.created_at)
     told = {"backup": made.id, "files": len(made.files), "bytes": made.size}
     audit.record(Lake.open(configured), who=who, what="backup.create", details=told)
     return made
@@ -135,7 +135,7 @@ def drill(configured: "Settings", *, who: str = "pipeline", keep: int | None = N
                 f"Backup {made.id} was restored, and {len(amiss)} things in it are not as they should be: {amiss[0]}. "
                 "Run `quantlake lake doctor` and `quantlake audit verify` on the home it was made from."
             )
-    note(configured, drilled_at=datetime.now(UTC))
+    note_backup(configured, drilled_at=datetime.now(UTC))
     gone = store.prune(root, keep)[0] if keep else []
     report = Report(DRILL, rows=len(made.files), added=len(made.files), seconds=time.perf_counter() - started)
     return report.with_details(backup=made.id, bytes=made.size, point_seconds=made.point_seconds, pruned=len(gone))

@@ -166,7 +166,7 @@ def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, dry_run: bool) -> "lis
     from lake.care import clean_log
     from lake.care import vacuum as vacuum_files
     from lake.settings import settings
-    from serving.forecast_log.draining import drain
+    from serving.forecast_log import drain
 
     if not dry_run:
         drain(_lake(), settings())  # forecasts that wait in the log name versions too

@@ -1,6 +1,8 @@
 """What the endpoint takes and gives, as types: requests, answers and problems."""
 
+from serving.api.access import KeySet, TokenAnswer
 from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
 from serving.api.forecasts import (
     BatchAnswer,
     BatchRequest,
@@ -34,19 +36,25 @@ from serving.api.operators import (
     TrialRequest,
 )
 from serving.api.problems import Problem, ProblemPage, ProblemPages
+from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
 from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
 
 __all__ = [
     "BATCH_SYMBOLS",
     "DISCLAIMER",
+    "KEY_PREFIX",
+    "REQUESTS_AN_HOUR",
+    "ROLES",
     "SYMBOL_LETTERS",
+    "TIERS",
     "Acknowledged",
     "Answer",
     "BatchAnswer",
     "BatchRequest",
     "BenchmarkAnswer",
     "BenchmarkRequest",
+    "Caller",
     "ChallengerStatus",
     "Command",
     "Data",
@@ -59,6 +67,7 @@ __all__ = [
     "Health",
     "Horizon",
     "Instrument",
+    "KeySet",
     "Model",
     "ModelPart",
     "ModelStatus",
@@ -74,8 +83,10 @@ __all__ = [
     "ProblemPages",
     "RefusalStatus",
     "Refused",
+    "RefusedError",
     "RegimeAnswer",
     "Request",
+    "Role",
     "RollbackRequest",
     "StatusAnswer",
     "StoredForecast",
@@ -85,6 +96,11 @@ __all__ = [
     "Subscription",
     "Symbol",
     "SymbolsAnswer",
+    "Tier",
+    "TokenAnswer",
     "TrialRequest",
     "Unavailable",
+    "problem_kinds",
+    "receipts",
+    "refusal",
 ]

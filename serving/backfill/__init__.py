@@ -1,1 +1,13 @@
 """Forecasts of past sessions, made with what was known at each close."""
+
+from serving.backfill.scoring import score_newest
+from serving.backfill.walk_forward import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, replay_forecasts
+
+__all__ = [
+    "VERSIONED",
+    "WalkForwardTables",
+    "WindowBatch",
+    "forecast_id",
+    "replay_forecasts",
+    "score_newest",
+]

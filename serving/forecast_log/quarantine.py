@@ -39,7 +39,7 @@ State = Literal["waiting", "released", "withdrawn"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class QuarantinedForecast:
     """One forecast in quarantine.
 
     Parameters
@@ -100,7 +100,7 @@ def put(configured: "Settings", file: str, found: Sequence[tuple[Logged, str]]) 
         return connection.total_changes - before
 
 
-def listing(configured: "Settings", state: State | None = None) -> list[Entry]:
+def quarantined_forecasts(configured: "Settings", state: State | None = None) -> list[QuarantinedForecast]:
     """Every entry, or those of one state, the oldest first."""
     if not quarantine_path(configured).exists():
         return []
@@ -109,7 +109,7 @@ def listing(configured: "Settings", state: State | None = None) -> list[Entry]:
         return [_entry(row) for row in connection.execute(query, (state,))]
 
 
-def find(configured: "Settings", number: int) -> Entry:
+def find(configured: "Settings", number: int) -> QuarantinedForecast:
     """Return one entry.
 
     Raises
@@ -117,7 +117,7 @@ def find(configured: "Settings", number: int) -> Entry:
     UnknownNameError
         If there is none of that number.
     """
-    entries = listing(configured)
+    entries = quarantined_forecasts(configured)
     found = next((entry for entry in entries if entry.id == number), None)
     if found is None:
         raise UnknownNameError("forecast in quarantine", str(number), [str(entry.id) for entry in entries])
@@ -161,9 +161,9 @@ def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
-def _entry(row: tuple[object, ...]) -> Entry:
+def _entry(row: tuple[object, ...]) -> QuarantinedForecast:
     number, file, sequence, *raw = row[:7]
     reason, found_at, state, decided_at, *rest = row[7:]
     texts = [None if part is None else bytes(part).decode("utf-8", "surrogateescape") for part in raw]  # type: ignore[call-overload]
     times = [None if at is None else datetime.fromisoformat(str(at)) for at in (found_at, decided_at)]
-    return Entry(number, file, Logged(sequence, *texts), reason, times[0], state, times[1], *rest)  # type: ignore[arg-type]
+    return QuarantinedForecast(number, file, Logged(sequence, *texts), reason, times[0], state, times[1], *rest)  # type: ignore[arg-type]

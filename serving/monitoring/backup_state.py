@@ -32,7 +32,7 @@ class BackupState(BaseModel):
     drilled_at: datetime | None = None
 
 
-def read_state(configured: "Settings") -> BackupState:
+def read_backup_state(configured: "Settings") -> BackupState:
     """Return what the file says; nothing where there is none, or none of this version."""
     try:
         return BackupState.model_validate_json(state_path(configured).read_bytes())
@@ -40,14 +40,14 @@ def read_state(configured: "Settings") -> BackupState:
         return BackupState()
 
 
-def note(configured: "Settings", **times: datetime) -> None:
+def note_backup(configured: "Settings", **times: datetime) -> None:
     """Write down one of the times, and leave the other as it is."""
-    write_durably(state_path(configured), read_state(configured).model_copy(update=times).model_dump_json())
+    write_durably(state_path(configured), read_backup_state(configured).model_copy(update=times).model_dump_json())
 
 
-def show_state(configured: "Settings") -> None:
+def show_backup_state(configured: "Settings") -> None:
     """Let the metrics say it; 0 stands for never."""
-    state = read_state(configured)
+    state = read_backup_state(configured)
     metrics.BACKUPS_CONFIGURED.set(configured.backups is not None)
     for gauge, at in ((metrics.BACKED_UP, state.backed_up_at), (metrics.DRILLED, state.drilled_at)):
         gauge.set(0 if at is None else at.timestamp())

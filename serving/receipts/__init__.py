@@ -1,1 +1,27 @@
 """What each forecast was made from, under a seal; and the same forecast made again, to see whether it is so."""
+
+from serving.receipts.code import running_code
+from serving.receipts.findings import TELLING, ReplayFinding
+from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
+from serving.receipts.seals import DIGITS, SEAL, digest_of, is_intact, opened, row_digest
+from serving.receipts.writing import batch_id, batch_receipt, receipt_text, shared_part, tables_read
+
+__all__ = [
+    "DIGITS",
+    "SEAL",
+    "TELLING",
+    "EngineSettings",
+    "ModelUse",
+    "Receipt",
+    "ReplayFinding",
+    "batch_id",
+    "batch_receipt",
+    "digest_of",
+    "is_intact",
+    "opened",
+    "receipt_text",
+    "row_digest",
+    "running_code",
+    "shared_part",
+    "tables_read",
+]

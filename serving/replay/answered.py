@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feature_repo.online.degradation import Degradation
-from serving.forecasts.blend import Member
-from serving.forecasts.corrections import Calibration
-from serving.forecasts.rows import Row
-from serving.predict.answers import compose
-from serving.receipts.findings import ReplayFinding
-from serving.receipts.seals import digest_of
+from serving.forecasts import Calibration, Member, Row
+from serving.predict import compose
+from serving.receipts import ReplayFinding, digest_of
 from serving.replay.recompute import QUANTILES
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store import altered_files
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
-from serving.receipts.findings import ReplayFinding
+from serving.receipts import ReplayFinding
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec

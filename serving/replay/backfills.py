@@ -11,15 +11,15 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
-from serving.backfill.walk_forward import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
-from serving.receipts.findings import ReplayFinding
+from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
+from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
 from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec
     from lake.store import Lake
-    from serving.receipts.receipt import ModelUse
+    from serving.receipts import ModelUse
     from serving.replay.engine_cache import EngineCache
 
 Key = tuple[str, datetime]

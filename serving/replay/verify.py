@@ -10,10 +10,7 @@ import polars as pl
 
 from lake.store import unverified
 from lake.tables import RECEIPTS
-from serving.receipts import drain_digest
-from serving.receipts.code import running_code
-from serving.receipts.findings import ReplayFinding
-from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
+from serving.receipts import EngineSettings, ModelUse, Receipt, ReplayFinding, drain_digest, running_code
 from serving.replay.answered import compare_answer
 from serving.replay.backfills import recompute_backfills
 from serving.replay.cases import LAKE, Case, cases, identities

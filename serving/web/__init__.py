@@ -1,1 +1,8 @@
 """The HTTP and WebSocket endpoint."""
+
+__all__ = [
+    "app",
+    "http",
+    "routes",
+    "watching",
+]

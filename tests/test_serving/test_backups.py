@@ -29,7 +29,7 @@ from serving.deployment.record import serving_file
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_paths
 from serving.monitoring import metrics
-from serving.monitoring.backup_state import read_state, show_state
+from serving.monitoring.backup_state import read_backup_state, show_backup_state
 from serving.replay.findings import counts
 from serving.replay.verify import replay
 from support import receipts as at_home
@@ -120,18 +120,18 @@ def test_the_folder_is_asked_for_where_nothing_says_it(settings: Settings, tmp_p
 
 def test_the_drill_proves_a_backup_and_says_when(old: Home, root: Path) -> None:
     configured = old.settings.model_copy(update={"backups": root})
-    show_state(configured)
+    show_backup_state(configured)
     assert metrics.DRILLED._value.get() == 0
     report = backups.drill(configured)
     assert report.rows > 100
     assert not report.skipped
     assert [path.name for path in root.iterdir() if path.name.startswith(backups.SCRATCH)] == []
     (made,) = store.read_all(root)[0]
-    state = read_state(configured)
+    state = read_backup_state(configured)
     assert state.backed_up_at == made.created_at
     assert state.drilled_at is not None
     assert state.drilled_at > made.created_at
-    show_state(configured)
+    show_backup_state(configured)
     assert metrics.DRILLED._value.get() == state.drilled_at.timestamp()
     assert metrics.BACKED_UP._value.get() == made.created_at.timestamp()
     assert metrics.BACKUPS_CONFIGURED._value.get() == 1
@@ -144,7 +144,7 @@ def test_a_drill_that_finds_something_fails_and_leaves_the_old_date(old: Home, r
     serving_file(old.settings).write_text(json.dumps(said))
     with pytest.raises(BackupError, match=r"things in it are not as they should be: model ridge"):
         backups.drill(configured)
-    assert read_state(configured).drilled_at is None
+    assert read_backup_state(configured).drilled_at is None
     assert not list(root.glob(f"{backups.SCRATCH}*"))
 
 

@@ -11,11 +11,11 @@ OLDEST = timedelta(days=8)
 
 def backups(configured: Settings) -> list[Finding]:
     """Look at when this home was last backed up; where no folder is configured there is nothing to look at."""
-    from serving.monitoring.backup_state import read_state
+    from serving.monitoring.backup_state import read_backup_state
 
     if configured.backups is None:
         return []
-    made = read_state(configured).backed_up_at
+    made = read_backup_state(configured).backed_up_at
     if made is not None and datetime.now(UTC) - made <= OLDEST:
         return []
     age = "there is none yet" if made is None else f"the newest is of {made:%Y-%m-%d %H:%M} UTC"

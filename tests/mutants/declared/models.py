@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "bundle-exchanged-after-promotion",
         "A placed model with another digest than the registry's is never loaded.",
-        "serving/engines/bundles.py",
+        "serving/deployment/releases.py",
         "if release.digest not in {None, bundle.digest}:",
         "if False:",
         ("tests/test_serving/test_bundles.py::test_a_placed_version_is_held_to_the_digest_of_the_registry",),
