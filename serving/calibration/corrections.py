@@ -4,7 +4,7 @@ Pure and small: the request path uses it. Where the numbers come from is `servin
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feature_repo.online.calibration import HeldCalibration
-    from serving.predict.forecasting import Forecasts
 
 COVERAGE_TARGET = 0.8
 """Share of outcomes that fall within p10..p90 of a calibrated forecast, in the long run."""
@@ -93,20 +92,6 @@ def calibrate(
     known = {key: _factors(one, asked) for key, one in distinct.items()}
     factors = np.array([known[id(one)] for one in calibrations])  # [row, horizon, side]
     return widened(quantiles, factors.reshape(*quantiles.shape[:2], 2))
-
-
-def calibrate_forecasts(
-    said: "Forecasts", horizons: Sequence[int], calibrations: "Sequence[Calibration | None]"
-) -> "Forecasts":
-    """Correct what is answered and what is logged in its shadow in the same way; see `calibrate`."""
-    shadows = {
-        place: [
-            other._replace(quantiles=calibrate(other.quantiles[None], horizons, [calibrations[place]])[0])
-            for other in others
-        ]
-        for place, others in said.shadows.items()
-    }
-    return replace(said, quantiles=calibrate(said.quantiles, horizons, calibrations), shadows=shadows)
 
 
 def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") -> "NDArray[np.float64]":
