@@ -255,7 +255,7 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime) -> pl
     for position, horizon in enumerate(signature.horizons):
         ids = [forecast_id(symbol, at, horizon, model.name, model.digest) for symbol, at in identities]
         stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), "replay", keys["event_time"], made_at)
-        columns = forecast_row(context, stamp, quantiles[:, position].T, model, horizon)
+        columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
     return pl.concat(frames)
 

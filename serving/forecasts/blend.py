@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -88,6 +89,11 @@ def name_blend(members: "Sequence[Member]") -> Member:
     >>> name_blend([Member("ridge", "7", "ab", 0.5), Member("naive", "2", "cd", 0.5)])[:2]
     ('blend', 'naive-2+ridge-7')
     """
+    return _named(tuple(members))
+
+
+@lru_cache(maxsize=1_024)
+def _named(members: tuple[Member, ...]) -> Member:
     if len(members) == 1:
         return members[0]
     ordered = sorted(members)
