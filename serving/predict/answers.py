@@ -54,7 +54,7 @@ class AnswerTerms(NamedTuple):
             row.confidence,
             row.calibration,
             row.table_versions,
-            row.degraded,
+            str(row.degraded or ""),
         )
 
 
