@@ -1,7 +1,7 @@
 """Forecasts of the session that has just closed, by every model in service, from the stored model inputs.
 
 They are the forecasts that `serving.backfill.walk_forward` would make for that session, row for row, without reading
-the features again. Where that cannot be vouched for, the replay makes them.
+the features again. Where the stored inputs may differ from those, the walk-forward makes the forecasts.
 """
 
 import json
@@ -43,7 +43,7 @@ def score_newest(
     engines
         Loaded models by name.
     sessions
-        How many sessions a model that has not forecast any is to live through; see `serving.backfill.walk_forward`.
+        Sessions that a model without forecasts begins with; see `serving.backfill.walk_forward`.
 
     Returns
     -------
@@ -56,24 +56,24 @@ def score_newest(
     waiting = None if session is None else _waiting(lake, engines, session, sessions)
     if waiting is None or session is None or not _as_known_at_the_close(windows):
         return replay_forecasts(lake, engines, clock, sessions, spec)
-    moments = _moments(lake, windows, session, spec)
-    if not waiting or not moments.keys.height:
+    batch = _batch(lake, windows, session, spec)
+    if not waiting or not batch.keys.height:
         return lake.report(FORECASTS, started=started).with_details(
             reason="every model has forecast the newest session"
         )
     for name in waiting:
         require_no_look_ahead(engines[name], session)
     made_at = SystemClock().now()
-    rows = pl.concat([forecast_rows(engines[name], moments, made_at) for name in waiting])
+    rows = pl.concat([forecast_rows(engines[name], batch, made_at) for name in waiting])
     at_work = [engines[name] for name in waiting]
-    lake.merge(RECEIPTS, receipts_of(at_work, made_at, session, json.loads(moments.versions)))
+    lake.merge(RECEIPTS, receipts_of(at_work, made_at, session, json.loads(batch.versions)))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
     return report.with_details(seconds=time.perf_counter() - started, scored=counts)
 
 
 def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame:
-    """Every stored version of the inputs of the newest session that is known."""
+    """Read every stored version of the inputs of the newest session that is known."""
     if not lake.exists(MODEL_WINDOWS):
         return MODEL_WINDOWS.empty()
     known = (pl.col("known_time") <= now) & (pl.col("signature") == spec.name)
@@ -87,23 +87,24 @@ def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame
 
 
 def _as_known_at_the_close(windows: pl.DataFrame) -> bool:
-    """Whether the inputs are those that a replay would build: one per symbol, known at the close itself."""
+    """Whether the inputs are those that the walk-forward would cut: one per symbol, known at the close itself."""
     return bool((windows["known_time"] <= windows["event_time"]).all()) and windows["symbol"].is_unique().all()
 
 
 def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, sessions: int) -> list[str] | None:
-    """Models that have the newest session, and no other, still to forecast; None if one has others as well."""
+    """Return models that have only the newest session to forecast; None if one has earlier sessions as well."""
     closes = session_closes(session - LOOKBACK, session)
     done: set[tuple[str, datetime]] = set()
     if lake.exists(FORECASTS):
-        mine = (pl.col("kind") == "replay") & (pl.col("event_time") >= closes[-2])
-        done = set(lake.scan(FORECASTS).filter(mine).select("model_name", "event_time").unique().collect().iter_rows())
+        is_recent = (pl.col("kind") == "replay") & (pl.col("event_time") >= closes[-2])
+        recent = lake.scan(FORECASTS).filter(is_recent).select("model_name", "event_time").unique().collect()
+        done = set(recent.iter_rows())
     names = [name for name in engines if (name, session) not in done]
     is_next = all((name, closes[-2]) in done or sessions == 1 for name in names)
     return names if is_next else None
 
 
-def _moments(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> WindowBatch:
+def _batch(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> WindowBatch:
     version = lake.version(REGIMES)
     regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session, version=version)
     keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")

@@ -1,4 +1,4 @@
-"""Live through the last sessions again: what every model would have said at each close, knowing what was known."""
+"""Walk-forward forecasts: every model at each past close, from what was known at that close."""
 
 import hashlib
 import json
@@ -19,6 +19,8 @@ from lake.errors import LookAheadError
 from lake.report import Report
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
+from serving.forecasts.blend import Member
+from serving.predict.making import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import batch_id, batch_receipt, digest_of
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ def replay_forecasts(
     engines
         Loaded models by name.
     sessions
-        How many sessions up to the market's now are lived through at first; later calls go on from there, so that no
-        session in between is left out.
+        Sessions up to the market's now that the first call forecasts; later calls go on from there, so that no session
+        in between is left out.
 
     Returns
     -------
@@ -63,22 +65,22 @@ def replay_forecasts(
     started = time.perf_counter()
     pending = _pending(lake, engines, clock, sessions)
     todo = sorted({at for waiting in pending.values() for at in waiting})
-    reading = WalkForwardTables.of(lake, todo, spec) if todo else None
+    tables = WalkForwardTables.of(lake, todo, spec) if todo else None
     frames, made_at = [FORECASTS.empty()], SystemClock().now()
-    for moments in reading.batches() if reading else ():
+    for windows in tables.batches() if tables else ():
         for name, engine in engines.items():
-            mine = moments.at(pending[name])
-            if mine.keys.height:
-                require_no_look_ahead(engine, min(mine.keys["event_time"].to_list()))
-                frames.append(forecast_rows(engine, mine, made_at))
+            batch = windows.at(pending[name])
+            if batch.keys.height:
+                require_no_look_ahead(engine, min(batch.keys["event_time"].to_list()))
+                frames.append(forecast_rows(engine, batch, made_at))
     rows = pl.concat(frames)
-    if reading:
+    if tables:
         at_work = [engines[name] for name, waiting in pending.items() if waiting]
-        lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], reading.versions))
+        lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], tables.versions))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
-    said = report.with_details(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
-    return said.with_details(reason="every model has replayed every session") if report.skipped else said
+    report = report.with_details(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
+    return report.with_details(reason="every model has replayed every session") if report.skipped else report
 
 
 def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
@@ -99,7 +101,7 @@ def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """Windows with what else is known at their sessions.
+    """Windows of past sessions, with what else was known at their closes.
 
     Parameters
     ----------
@@ -117,13 +119,17 @@ class WindowBatch:
 
     def at(self, sessions: Sequence[datetime]) -> "WindowBatch":
         """Keep the windows of these sessions."""
-        is_mine = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
-        return WindowBatch(self.keys.filter(is_mine), self.inputs[is_mine.to_numpy()], self.versions)
+        is_kept = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
+        return WindowBatch(self.keys.filter(is_kept), self.inputs[is_kept.to_numpy()], self.versions)
+
+    def take(self, places: Sequence[int]) -> "WindowBatch":
+        """Keep the windows at these places, in this order."""
+        return WindowBatch(self.keys[list(places)], self.inputs[list(places)], self.versions)
 
 
 @dataclass(frozen=True)
 class WalkForwardTables:
-    """The tables a replay needs, each read once at a recorded version."""
+    """The tables of a walk-forward, each read once at a recorded version."""
 
     sessions: Sequence[datetime]
     spec: WindowSpec
@@ -158,10 +164,10 @@ class WalkForwardTables:
         for session in self.sessions:
             gathered.append(self._windows(session))
             if sum(map(len, gathered)) >= BATCH_WINDOWS:
-                yield self._moments(gathered)
+                yield self._batch(gathered)
                 gathered = []
         if gathered:
-            yield self._moments(gathered)
+            yield self._batch(gathered)
 
     def _windows(self, session: datetime) -> Windows:
         known = self.features.filter(
@@ -169,7 +175,7 @@ class WalkForwardTables:
         )
         return build_windows(newest_known(known), self.spec, at=[session])
 
-    def _moments(self, gathered: Sequence[Windows]) -> WindowBatch:
+    def _batch(self, gathered: Sequence[Windows]) -> WindowBatch:
         values = np.concatenate([windows.values for windows in gathered])
         keys = pl.concat([windows.keys for windows in gathered]).with_row_index("window")
         keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
@@ -200,17 +206,17 @@ def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions
             done.setdefault(name, set()).add(at)
     pending = {}
     for name in engines:
-        mine = done.get(name, set())
-        first = min([recent[0], *mine])
+        replayed_at = done.get(name, set())
+        first = min([recent[0], *replayed_at])
         every = calendars.session_closes(first - timedelta(seconds=1), now)
-        pending[name] = [at for at in every if at not in mine]
+        pending[name] = [at for at in every if at not in replayed_at]
     return pending
 
 
 def receipts_of(
     engines: "Iterable[Engine]", made_at: datetime, session: datetime, versions: Mapping[str, int]
 ) -> pl.DataFrame:
-    """One receipt for all that each model forecasts at a moment, in the columns of `receipts`.
+    """Return one receipt for all that each model forecasts together, in the columns of `receipts`.
 
     Parameters
     ----------
@@ -226,42 +232,33 @@ def receipts_of(
     return pl.DataFrame(rows, schema=RECEIPTS.schema, orient="row")
 
 
-def forecast_rows(engine: "Engine", moments: WindowBatch, made_at: datetime) -> pl.DataFrame:
-    """Let a model forecast every horizon from these windows, in the columns of `forecasts`."""
-    signature = engine.signature
-    quantiles = engine.predict(moments.inputs)  # [window, horizon, quantile]
+def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime) -> pl.DataFrame:
+    """Let a model forecast every horizon from these windows, in the columns of `forecasts`.
+
+    Neither blended with others nor calibrated; one frame per horizon below the other.
+    """
+    signature, keys = engine.signature, batch.keys
+    model = Member(signature.name, engine.version, engine.digest, 1.0)
+    quantiles = make_forecasts({model.name: engine.predict(batch.inputs)}, {model.name: 1.0}, signature.horizons)
+    context = ForecastContext(
+        symbol=keys["symbol"],
+        event_time=keys["event_time"],
+        reference_price=keys["reference_price"],
+        regime=keys["regime"],
+        feature_hash=keys["feature_hash"],
+        feature_table_versions=batch.versions,
+    )
+    identities = list(keys.select("symbol", "event_time").iter_rows())
     frames = []
     for position, horizon in enumerate(signature.horizons):
-        said = {
-            f"p{round(100 * probability)}": quantiles[:, position, column].astype(np.float64)
-            for column, probability in enumerate(signature.quantiles)
-        }
-        frames.append(
-            moments.keys.with_columns(pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"), **_series(said))
-        )
-    rows = pl.concat(frames)
-    identities = rows.select("symbol", "event_time", "horizon_sessions").iter_rows()
-    ids = [forecast_id(symbol, at, horizon, signature.name, engine.digest) for symbol, at, horizon in identities]
-    return rows.with_columns(
-        pl.Series("forecast_id", ids, dtype=pl.String),
-        pl.lit("replay").alias("kind"),
-        pl.col("event_time").alias("known_time"),
-        pl.lit(made_at).cast(FORECASTS.schema["made_at"]).alias("made_at"),
-        pl.lit(signature.name).alias("model_name"),
-        pl.lit(engine.version).alias("model_version"),
-        pl.lit(engine.digest).alias("model_digest"),
-        pl.lit(None, dtype=pl.String).alias("strategy"),
-        pl.lit(moments.versions).alias("feature_table_versions"),
-        pl.lit(None, dtype=pl.Float64).alias("latency_ms"),
-        pl.lit(value=False).alias("degraded"),
-    ).select(FORECASTS.names)
+        ids = [forecast_id(symbol, at, horizon, model.name, model.digest) for symbol, at in identities]
+        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), "replay", keys["event_time"], made_at)
+        columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon)
+        frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
+    return pl.concat(frames)
 
 
 def forecast_id(symbol: str, as_of: datetime, horizon: int, model: str, digest: str) -> str:
-    """Identity of a replayed forecast: the same model file asked the same thing has the same one."""
-    said = json.dumps(["replay", symbol, as_of.isoformat(), horizon, model, digest])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
-
-
-def _series(columns: "Mapping[str, NDArray[np.float64]]") -> dict[str, pl.Series]:
-    return {name: pl.Series(name, values) for name, values in columns.items()}
+    """Return the identity of a replayed forecast: the same for the same model file, symbol, session and horizon."""
+    identity = json.dumps(["replay", symbol, as_of.isoformat(), horizon, model, digest])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What would have been served at each close, what came of it, and the corrections that follow: the lake's side."""
+"""Walk-forward simulation of calibration: what each close would have served, and the corrections that follow."""
 
 import time
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ KEY = ("symbol", "event_time", "horizon_sessions")
 
 @dataclass(frozen=True)
 class WalkForwardSimulation:
-    """One horizon, lived through: its panel, what was in force at each close, and the rows behind the panel.
+    """Walk-forward simulation of one horizon: its panel, the correction in force at each close, and the panel's rows.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def update_calibrations(
     """Append the correction in force from each close on, up to the newest that was forecast.
 
     They are worked out from the replayed forecasts, the strategy weights in force at each close and the outcomes known
-    by each close, so that living through history day by day appends the same rows as one jump.
+    by each close, so that a day-by-day walk through history appends the same rows as one call.
 
     Parameters
     ----------
@@ -75,21 +75,21 @@ def update_calibrations(
         If no forecast was replayed, or no strategy selected.
     """
     started = time.perf_counter()
-    lived = simulate_walk_forward(lake, clock, rule)
-    rows = calibration_rows(lived)
+    simulations = simulate_walk_forward(lake, clock, rule)
+    rows = calibration_rows(simulations)
     if lake.exists(CALIBRATIONS):
         rows = rows.join(lake.read(CALIBRATIONS).select(CALIBRATIONS.key), on=list(CALIBRATIONS.key), how="anti")
     report = lake.merge(CALIBRATIONS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
         return report.with_details(reason="every close that was forecast has its calibration")
-    said = report.with_details(coverage=coverage_of(lived).to_dicts())
-    return said if picture is None else said.with_details(picture=draw(lived, picture))
+    report = report.with_details(coverage=coverage_of(simulations).to_dicts())
+    return report if picture is None else report.with_details(picture=draw(simulations, picture))
 
 
 def simulate_walk_forward(
     lake: Lake, clock: Clock, rule: TrackingRule | None = None
 ) -> "Sequence[WalkForwardSimulation]":
-    """Live through every close with a replayed forecast; one value per horizon. For the errors see above."""
+    """Simulate every close with a replayed forecast, one simulation per horizon; errors as `update_calibrations`."""
     now = clock.now()
     if not lake.exists(FORECASTS) or not lake.exists(SELECTIONS):
         raise NotReadyError("Nothing can be calibrated yet. Replay forecasts and update `selections` first.")
@@ -119,8 +119,8 @@ def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.Data
         ``symbol``, ``event_time``, ``horizon_sessions``, ``regime`` and the quantiles, in order of time; only where
         every model with a weight made a forecast.
     """
-    said = forecasts.sort("made_at", maintain_order=True).unique([*KEY, "model_name"], keep="first")
-    closes = said.select("regime", "event_time").unique().sort("event_time")
+    first = forecasts.sort("made_at", maintain_order=True).unique([*KEY, "model_name"], keep="first")
+    closes = first.select("regime", "event_time").unique().sort("event_time")
     in_force = closes.join_asof(
         selections.select("regime", "event_time", "strategies", "weights").sort("event_time"),
         on="event_time",
@@ -134,7 +134,7 @@ def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.Data
         .group_by("regime", "event_time", model.alias("model_name"))
         .agg(pl.col("weights").sum().alias("weight"))
     )
-    weighted = said.join(weights, on=["regime", "event_time", "model_name"])
+    weighted = first.join(weights, on=["regime", "event_time", "model_name"])
     blends = (
         weighted.sort(*KEY, "model_name")
         .group_by([*KEY, "regime"], maintain_order=True)
@@ -147,7 +147,7 @@ def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.Data
 def simulate(
     blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None
 ) -> "Sequence[WalkForwardSimulation]":
-    """Live through blended forecasts.
+    """Simulate blended forecasts close by close.
 
     Parameters
     ----------
@@ -179,17 +179,17 @@ def simulate(
     return found
 
 
-def calibration_rows(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
+def calibration_rows(simulations: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
     """One row of `calibrations` per close, with an entry per regime and horizon."""
-    closes = lived[0].panel.closes
-    entries = [(regime, one) for regime in range(len(KNOWN_REGIMES)) for one in lived]
+    closes = simulations[0].panel.closes
+    entries = [(regime, each) for regime in range(len(KNOWN_REGIMES)) for each in simulations]
     lists = {
-        "lower": np.stack([one.tracked.factors[:, regime, 0] for regime, one in entries], axis=1),
-        "upper": np.stack([one.tracked.factors[:, regime, 1] for regime, one in entries], axis=1),
-        "trust": np.stack([one.tracked.trust for _, one in entries], axis=1),
-        "sessions": np.stack([one.tracked.seen[:, regime] for regime, one in entries], axis=1),
+        "lower": np.stack([each.tracked.factors[:, regime, 0] for regime, each in entries], axis=1),
+        "upper": np.stack([each.tracked.factors[:, regime, 1] for regime, each in entries], axis=1),
+        "trust": np.stack([each.tracked.trust for _, each in entries], axis=1),
+        "sessions": np.stack([each.tracked.seen[:, regime] for regime, each in entries], axis=1),
     }
-    names, horizons = [KNOWN_REGIMES[regime] for regime, _ in entries], [one.panel.horizon for _, one in entries]
+    names, horizons = [KNOWN_REGIMES[regime] for regime, _ in entries], [each.panel.horizon for _, each in entries]
     columns = {
         "market": [MARKET] * len(closes),
         "event_time": list(closes),
@@ -201,7 +201,7 @@ def calibration_rows(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
     return pl.DataFrame(columns, schema=CALIBRATIONS.schema)
 
 
-def coverage_of(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
+def coverage_of(simulations: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
     """Share of outcomes within the band before and after calibration, by horizon and regime.
 
     Returns
@@ -211,13 +211,13 @@ def coverage_of(lived: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
         without an outcome has no row.
     """
     frames = []
-    for one in lived:
-        realised, said = one.panel.realised, one.calibrated()
-        judged = one.rows.select("event_time", "regime").with_columns(
-            pl.lit(one.panel.horizon).alias("horizon_sessions"),
+    for simulation in simulations:
+        realised, calibrated = simulation.panel.realised, simulation.calibrated()
+        judged = simulation.rows.select("event_time", "regime").with_columns(
+            pl.lit(simulation.panel.horizon).alias("horizon_sessions"),
             pl.Series("is_known", ~np.isnan(realised)),
-            pl.Series("before", _is_within(realised, one.panel.quantiles)),
-            pl.Series("after", _is_within(realised, said)),
+            pl.Series("before", _is_within(realised, simulation.panel.quantiles)),
+            pl.Series("after", _is_within(realised, calibrated)),
         )
         frames.append(
             judged.filter("is_known")

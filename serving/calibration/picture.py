@@ -19,7 +19,7 @@ WINDOW_SESSIONS = 60
 BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#d62728", "#2ca02c"
 
 
-def draw(lived: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path":
+def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path":
     """Draw coverage over the last sessions, and the factors in force, as a PNG; return its path.
 
     Per horizon: above, the share of outcomes within p10..p90 over the last 60 sessions, before and after calibration;
@@ -30,40 +30,42 @@ def draw(lived: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path":
 
     figure = Figure(figsize=(11, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(lived), squeeze=False, sharex=True, sharey="row")
-    for column, one in enumerate(lived):
-        _draw_coverage(axes[0][column], one)
-        _draw_factors(axes[1][column], one)
+    axes = figure.subplots(2, len(simulations), squeeze=False, sharex=True, sharey="row")
+    for column, simulation in enumerate(simulations):
+        _draw_coverage(axes[0][column], simulation)
+        _draw_factors(axes[1][column], simulation)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
     return path
 
 
-def _draw_coverage(axes: "Axes", one: "WalkForwardSimulation") -> None:
+def _draw_coverage(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
     axes.axhspan(100 * COVERAGE_TARGET - 2, 100 * COVERAGE_TARGET + 2, color="#e8e8e8", label="78 to 82 %")
     for name, quantiles, colour in (
-        ("as the models say", one.panel.quantiles, BEFORE),
-        ("calibrated", one.calibrated(), AFTER),
+        ("as the models say", simulation.panel.quantiles, BEFORE),
+        ("calibrated", simulation.calibrated(), AFTER),
     ):
-        at, share = _rolling(one, quantiles)
+        at, share = _rolling(simulation, quantiles)
         axes.plot(at, 100 * share, color=colour, linewidth=1.2, label=name)
-    axes.set_title(f"{one.panel.horizon} session(s) ahead", fontsize=10)
+    axes.set_title(f"{simulation.panel.horizon} session(s) ahead", fontsize=10)
     axes.set_ylabel(f"within p10..p90 over {WINDOW_SESSIONS} sessions, %")
     axes.legend(loc="lower left", fontsize=8, ncols=3)
 
 
-def _draw_factors(axes: "Axes", one: "WalkForwardSimulation") -> None:
-    in_force = one.tracked.factors[np.arange(len(one.panel.closes)), one.panel.regime]  # [session, side]
+def _draw_factors(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
+    in_force = simulation.tracked.factors[
+        np.arange(len(simulation.panel.closes)), simulation.panel.regime
+    ]  # [session, side]
     axes.axhline(1.0, color=BEFORE, linewidth=0.8)
     for side, (name, colour) in enumerate((("lower part", LOWER), ("upper part", UPPER))):
-        axes.plot(_instants(one.panel.closes), in_force[:, side], color=colour, linewidth=0.8, label=name)
+        axes.plot(_instants(simulation.panel.closes), in_force[:, side], color=colour, linewidth=0.8, label=name)
     axes.set_ylabel("factor in force")
     axes.legend(loc="upper left", fontsize=8, ncols=2)
 
 
-def _rolling(one: "WalkForwardSimulation", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+def _rolling(simulation: "WalkForwardSimulation", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
     """Mean over the last sessions of the share of each session's outcomes within the band."""
-    panel = one.panel
+    panel = simulation.panel
     known = ~np.isnan(panel.realised)
     inside = ((quantiles[:, 0] <= panel.realised) & (panel.realised <= quantiles[:, 2]))[known].astype(float)
     count = np.bincount(panel.session[known], minlength=len(panel.closes))

@@ -1,8 +1,8 @@
 """Which models answer, which are on trial, and how that is changed: one small file that every process reads."""
 
 from serving.deployment.champions import Champions, LoadedModels, OnTrial
-from serving.deployment.overview import describe_deployment
 from serving.deployment.moves import Move, Office, put_on_trial, roll_back
+from serving.deployment.overview import describe_deployment
 from serving.deployment.record import SERVING_FILE, Mode, deployment_or_none, moving, read_deployment, serving_file
 from serving.deployment.refusals import Refusal, read_refusals
 from serving.deployment.releases import load_engines

@@ -1,7 +1,8 @@
-"""From the members' quantiles to one forecast, and what that forecast says about the direction."""
+"""Blend the quantiles of models, name the blend, and read direction and its probability off the quantiles."""
 
 import hashlib
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +53,12 @@ def blend(
     ------
     ModelError
         If a weighted model has no prediction, a weight is negative, or weights do not sum to one.
+
+    Examples
+    --------
+    >>> predictions = {"naive": np.array([[[-0.04, 0.0, 0.04]]], np.float32), "ridge": np.zeros((1, 1, 3), np.float32)}
+    >>> blend(predictions, {"naive": 0.25, "ridge": 0.75}).round(3)
+    array([[[-0.01,  0.  ,  0.01]]])
     """
     missing = sorted(name for name, weight in weights.items() if np.any(weight) and name not in predictions)
     if missing:
@@ -60,12 +67,12 @@ def blend(
             f"{', '.join(sorted(predictions))}. Promote the missing models, or select again without them."
         )
     shares = np.broadcast_arrays(*(np.asarray(weight, np.float64) for weight in weights.values()))
-    given = dict(zip(weights, shares, strict=True))
+    share_of = dict(zip(weights, shares, strict=True))
     total = np.asarray(sum(shares))
     if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or any((share < 0).any() for share in shares):
         raise ModelError(f"Strategy weights have to be positive and sum to one; found {dict(weights)}. Select again.")
-    names = [name for name in predictions if name in given]
-    weighted = np.stack([given[name] for name in names]).reshape(len(names), -1, 1, 1)
+    names = [name for name in predictions if name in share_of]
+    weighted = np.stack([share_of[name] for name in names]).reshape(len(names), -1, 1, 1)
     quantiles = np.stack([predictions[name] for name in names]).astype(np.float64)  # [model, batch, horizon, quantile]
     answer: NDArray[np.float64] = (weighted * quantiles).sum(axis=0)
     answer /= total.reshape(-1, 1, 1)
@@ -73,10 +80,20 @@ def blend(
 
 
 def name_blend(members: "Sequence[Member]") -> Member:
-    """Name, version and digest of what answered: the only member itself, or ``blend`` composed of all of them.
+    """Return name, version and digest of what answered: the only member itself, or ``blend`` composed of all of them.
 
     The digest of a blend is the SHA-256 over its members' names and digests, so it changes when any of them does.
+
+    Examples
+    --------
+    >>> name_blend([Member("ridge", "7", "ab", 0.5), Member("naive", "2", "cd", 0.5)])[:2]
+    ('blend', 'naive-2+ridge-7')
     """
+    return _named(tuple(members))
+
+
+@lru_cache(maxsize=1_024)
+def _named(members: tuple[Member, ...]) -> Member:
     if len(members) == 1:
         return members[0]
     ordered = sorted(members)
@@ -86,7 +103,13 @@ def name_blend(members: "Sequence[Member]") -> Member:
 
 
 def direction_of(p50: float) -> Direction:
-    """Sign of the median; ``flat`` for a median of exactly zero."""
+    """Return the sign of the median; ``flat`` for a median of exactly zero.
+
+    Examples
+    --------
+    >>> direction_of(0.01), direction_of(0.0)
+    ('up', 'flat')
+    """
     if p50 > 0:
         return "up"
     return "down" if p50 < 0 else "flat"
@@ -106,6 +129,11 @@ def sign_probability(p10: float, p50: float, p90: float) -> float:
     -------
     float
         From 0.5 to 1.
+
+    Examples
+    --------
+    >>> round(sign_probability(-0.01, 0.01, 0.03), 3), sign_probability(-0.01, 0.0, 0.01)
+    (0.739, 0.5)
     """
     width = p50 - p10 if p50 > 0 else p90 - p50
     if p50 == 0:

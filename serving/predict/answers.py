@@ -1,8 +1,8 @@
-"""From quantiles to what is answered and what is logged."""
+"""The answer of the endpoint, composed from the row of `forecasts` and what stands in the receipt beside it."""
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from lake import calendars
 from serving import api
@@ -12,53 +12,89 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from serving.forecasts import Row
+    from serving.forecasts import Calibration, Row
 
 
-def compose(
-    row: "Row",
-    quantiles: "NDArray[np.float64]",
-    parts: "Sequence[Member]",
-    *,
-    prediction_id: str,
-    horizon: int,
-    made_at: "datetime",
-    now: "datetime",
-) -> api.PredictAnswer:
-    """Build one answer."""
-    p10, p50, p90 = (float(value) for value in quantiles)
-    age = age_sessions(row.as_of, now)
+class AnswerTerms(NamedTuple):
+    """What an answer says beside its row of `forecasts`.
+
+    Parameters
+    ----------
+    members
+        Models that took part, with their weights.
+    selected_strategy, strategies, weights, confidence
+        The strategy in force.
+    calibration
+        Correction in force.
+    table_versions
+        Delta version of every table that was read.
+    degraded_because
+        Why a fallback of the online store answered; empty where none did.
+    """
+
+    members: "Sequence[Member]"
+    selected_strategy: str
+    strategies: "Sequence[str]"
+    weights: "Sequence[float]"
+    confidence: float
+    calibration: "Calibration | None"
+    table_versions: "Mapping[str, int]"
+    degraded_because: str = ""
+
+    @classmethod
+    def of(cls, row: "Row", members: "Sequence[Member]") -> Self:
+        """Take them from what a forecast is made from."""
+        return cls(
+            members,
+            row.selected_strategy,
+            row.strategies,
+            row.weights,
+            row.confidence,
+            row.calibration,
+            row.table_versions,
+            str(row.degraded or ""),
+        )
+
+
+def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
+    """Compose the answer that follows from a row of `forecasts`.
+
+    Raises
+    ------
+    ValueError
+        If the row is no forecast: a number is missing, or a price is not positive.
+    """
+    p10, p50, p90, horizon = row["p10"], row["p50"], row["p90"], row["horizon_sessions"]
+    calibration = terms.calibration
+    age = age_sessions(row["event_time"], row["known_time"])
     return api.PredictAnswer(
-        prediction_id=prediction_id,
-        symbol=row.symbol,
-        as_of=row.as_of,
-        made_at=made_at,
+        prediction_id=row["forecast_id"],
+        symbol=row["symbol"],
+        as_of=row["event_time"],
+        made_at=row["made_at"],
         prediction=api.Prediction(
-            target_price=row.reference_price * (1.0 + p50),
-            reference_price=row.reference_price,
+            target_price=row["reference_price"] * (1.0 + p50),
+            reference_price=row["reference_price"],
             expected_return=p50,
             p10=p10,
             p50=p50,
             p90=p90,
             direction=direction_of(p50),
-            confidence=confidence(p10, p50, p90, trust=trust_of(row.calibration, horizon)),
-            is_calibrated=row.calibration is not None and row.calibration.knows(horizon),
+            confidence=confidence(p10, p50, p90, trust=trust_of(calibration, horizon)),
+            is_calibrated=calibration is not None and calibration.knows(horizon),
             coverage_target=COVERAGE_TARGET,
             horizon_sessions=horizon,
-            regime=row.regime,
+            regime=row["regime"],
         ),
-        strategy=_strategy(row.selected_strategy, tuple(row.strategies), tuple(row.weights), row.confidence),
-        model=_model(tuple(parts)),
+        strategy=_strategy(terms.selected_strategy, tuple(terms.strategies), tuple(terms.weights), terms.confidence),
+        model=_model(tuple(terms.members)),
         data=api.Data(
-            feature_table_versions=dict(sorted(row.table_versions.items())),
-            feature_hash=row.feature_hash,
+            feature_table_versions=dict(sorted(terms.table_versions.items())),
+            feature_hash=row["feature_hash"],
             age_sessions=age,
             is_stale=age > 0,
-            is_degraded=bool(row.degraded),
-            degraded_because="" if row.degraded is None else str(row.degraded),
+            is_degraded=row["degraded"],
+            degraded_because=terms.degraded_because,
         ),
     )
 
@@ -67,7 +103,7 @@ def compose(
 def _strategy(
     selected: str, strategies: tuple[str, ...], weights: tuple[float, ...], confidence: float
 ) -> api.Strategy:
-    """What many answers have in common is made once."""
+    """Return the part that all answers under one strategy share."""
     return api.Strategy(
         selected_strategy=selected,
         parameter_weights=dict(zip(strategies, weights, strict=True)),
@@ -76,49 +112,31 @@ def _strategy(
 
 
 @lru_cache(maxsize=1_024)
-def _model(parts: tuple[Member, ...]) -> api.Model:
-    """The same for the models behind it."""
-    model = name_blend(parts)
+def _model(members: tuple[Member, ...]) -> api.Model:
+    """Return the part that all answers by the same models share."""
+    model = name_blend(members)
     return api.Model(
         name=model.name,
         version=model.version,
         digest=model.digest,
-        members=[api.ModelPart(**part._asdict()) for part in parts],
+        members=[api.ModelPart(**member._asdict()) for member in members],
     )
 
 
-def log_row(answer: api.PredictAnswer, now: "datetime") -> dict[str, Any]:
-    """One row of the table `forecasts`, but for its latency."""
-    said = answer.prediction
-    return {
-        "forecast_id": answer.prediction_id,
-        "kind": "served",
-        "symbol": answer.symbol,
-        "event_time": answer.as_of,
-        "known_time": now,
-        "made_at": answer.made_at,
-        "horizon_sessions": said.horizon_sessions,
-        "p10": said.p10,
-        "p50": said.p50,
-        "p90": said.p90,
-        "reference_price": said.reference_price,
-        "model_name": answer.model.name,
-        "model_version": answer.model.version,
-        "model_digest": answer.model.digest,
-        "strategy": answer.strategy.selected_strategy,
-        "regime": said.regime,
-        "feature_table_versions": versions_text(answer.data.feature_table_versions),
-        "feature_hash": answer.data.feature_hash,
-        "degraded": answer.data.is_degraded,
-    }
-
-
 def versions_text(versions: "Mapping[str, int]") -> str:
-    """Table versions as the table `forecasts` keeps them."""
+    """Return table versions as the table `forecasts` keeps them."""
     return json.dumps(dict(versions), sort_keys=True)
 
 
 @lru_cache(maxsize=4_096)
 def age_sessions(as_of: "datetime", now: "datetime") -> int:
-    """How many sessions have closed after `as_of`, up to and with `now`."""
+    """Return how many sessions have closed after `as_of`, up to and with `now`.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> friday, monday = datetime(2012, 12, 28, 21, tzinfo=UTC), datetime(2012, 12, 31, 21, tzinfo=UTC)
+    >>> age_sessions(friday, monday)
+    1
+    """
     return len(calendars.session_closes(as_of, now))

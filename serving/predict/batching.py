@@ -1,7 +1,7 @@
-"""Micro-batching: what waits while one engine call runs is computed by the next one, together.
+"""Micro-batching: questions that wait while an engine call runs are computed by the next call, together.
 
-Nobody waits for company: a lone question is computed at once. So a batch grows with the load and never by a timer, and
-the bound on what may wait is one of time, not of number.
+A lone question is computed at once: a batch grows with the load and never by a timer. The queue is bounded by expected
+waiting time, not by number.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ logger = logging.getLogger("quantlake.serving")
 LARGE_ROWS = 128
 """A question for more symbols than this is computed on its own, beside the batches of small ones."""
 PATIENCE_SECONDS = 10.0
-"""When a question is given up that should have been answered long ago: something hangs."""
+"""Timeout of a question whose answer hangs."""
 WINDOW_SECONDS = 0.05
 SMOOTHING = 0.5
-"""Weight of the newest window in how fast the next questions are expected to be answered."""
+"""Weight of the newest window in the expected seconds per forecast."""
 
 Outcome = Answers | QuantlakeError
 Waiting = tuple[Question, "asyncio.Future[Answers]"]
 
 
 class Pace:
-    """How many forecasts are under way, and how fast they have been answered while there was no rest.
+    """Forecasts under way, and the seconds that each took lately while the queue was not empty.
 
     It counts from question to answer, so it sees whatever they wait for: engine, disk, or the event loop itself.
     """
@@ -47,7 +47,7 @@ class Pace:
 
     @property
     def expected_seconds(self) -> float:
-        """How long those under way will take."""
+        """Seconds that those under way will take."""
         return self.under_way * self._each_seconds
 
     def begin(self, rows: int) -> None:
@@ -92,9 +92,9 @@ class Batcher:
 
     @property
     def expected_seconds(self) -> float:
-        """How long a question that comes now will wait for its answer, by how fast the last ones were answered.
+        """Seconds that a question that comes now will wait for its answer, by the pace of the last ones.
 
-        Zero when none is under way: the next one is always taken, so that what has become quick again is found out.
+        Zero when none is under way: the next one is always taken, so that a recovery is noticed.
         """
         return self._pace.expected_seconds
 
@@ -142,14 +142,14 @@ class Batcher:
             try:
                 self._answer(batch)
             except Exception as error:
-                # Those who come after are answered whatever happened here, and those who wait are told.
+                # Later questions are answered whatever happened here, and the waiting ones get the error.
                 logger.exception("a batch of %s questions could not be answered", len(batch))
                 _deliver_all(batch, [error] * len(batch))
             if is_last:
                 return
 
     def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
-        """What waits, up to the size of a batch, and whether the end was called meanwhile."""
+        """Take waiting questions, up to the size of a batch; also say whether `close` was called meanwhile."""
         batch, rows = [first], len(first[0].symbols)
         while rows < self._rows:
             try:
@@ -166,13 +166,13 @@ class Batcher:
         watch, questions = Stopwatch(), [question for question, _ in batch]
         watch.lap("wait", min(question.asked_at for question in questions))
         outcomes: Sequence[Outcome] = self._predictor.compute(questions, watch)
-        entries = [entry for given in outcomes if isinstance(given, Answers) for entry in given.to_log]
+        entries = [entry for outcome in outcomes if isinstance(outcome, Answers) for entry in outcome.to_log]
         if entries:
             composed = time.perf_counter()
             try:
                 self._predictor.log.write(entries)
             except LogError as error:
-                outcomes = [error if isinstance(given, Answers) else given for given in outcomes]
+                outcomes = [error if isinstance(outcome, Answers) else outcome for outcome in outcomes]
             watch.lap("log", composed)
         _deliver_all(batch, outcomes)
         if entries:
@@ -190,9 +190,9 @@ def _deliver_all(batch: Sequence[Waiting], outcomes: Sequence[Answers | BaseExce
     by_loop = defaultdict(list)
     for (_, answers), outcome in zip(batch, outcomes, strict=True):
         by_loop[answers.get_loop()].append((answers, outcome))
-    for loop, mine in by_loop.items():
+    for loop, outcomes_of_loop in by_loop.items():
         with suppress(RuntimeError):  # a loop that is closed has nobody left who waits
-            loop.call_soon_threadsafe(_deliver, mine)
+            loop.call_soon_threadsafe(_deliver, outcomes_of_loop)
 
 
 def _deliver(outcomes: "Sequence[tuple[asyncio.Future[Answers], Answers | BaseException]]") -> None:

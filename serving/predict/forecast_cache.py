@@ -1,4 +1,4 @@
-"""What has been forecast lately: the same models say the same of the same rows, so it need not be worked out again.
+"""Forecast cache: the same models forecast the same from the same row, so it is computed once.
 
 Rows change once a session, and requests come all day. A forecast is kept with the very bytes that it was made from and
 the set of models that made it, never by time, so a swap, a restatement or a new session cannot bring back an old one.
@@ -29,7 +29,7 @@ class ForecastCache:
     Parameters
     ----------
     symbols
-        How many are kept, with about 10 KiB each; those that were new first go first. 0 keeps none.
+        Forecasts that are kept, with about 10 KiB each; the symbol that came first is evicted first. 0 keeps none.
     """
 
     def __init__(self, symbols: int) -> None:
@@ -39,7 +39,7 @@ class ForecastCache:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many forecasts are kept."""
+        """Number of forecasts that are kept."""
         return len(self._kept)
 
     def recall(self, row: "Row", models: "LoadedModels") -> "RowForecast | None":
@@ -49,7 +49,7 @@ class ForecastCache:
             return forecast if self._models is models and origin == _origin(row) else None
 
     def keep(self, rows: "Sequence[Row]", models: "LoadedModels", forecasts: "Sequence[RowForecast]") -> None:
-        """Keep what these models say of rows. What others have said is let go, and so are they."""
+        """Keep the forecasts of rows by these models. A different model set clears the cache."""
         if not self._most:
             return
         with self._lock:
@@ -62,7 +62,7 @@ class ForecastCache:
                 del self._kept[next(iter(self._kept))]
 
     def forget(self, symbol: str) -> None:
-        """Let the next forecast of a symbol be worked out anew."""
+        """Let the next forecast of a symbol be computed anew."""
         with self._lock:
             self._kept.pop(symbol, None)
 

@@ -11,21 +11,22 @@ import numpy as np
 from feature_repo.targets.windows import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.deployment import is_within
-from serving.forecasts import Member, blend
+from serving.forecasts import Member
+from serving.predict.making import make_forecasts
 from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.deployment import LoadedModels, OnTrial
-    from serving.forecasts import Row
+    from serving.forecasts import Calibration, Row
     from serving.monitoring import Lap
 
 logger = logging.getLogger("quantlake.serving")
 
 
 class BlendedForecast(NamedTuple):
-    """Another forecast of a row, made beside the one that is answered: quantiles ``[horizon, quantile]`` and models."""
+    """One forecast of a row: quantiles ``[horizon, quantile]``, and the models that took part."""
 
     quantiles: "NDArray[np.float64]"
     members: list[Member]
@@ -42,8 +43,8 @@ class Forecasts:
     members
         Per row, the models that took part in it.
     shadows
-        By place of the row, what is logged and never answered: what a challenger says in the shadow of the champion,
-        or the champion where a canary answers.
+        By place of the row, what is logged and never answered: the forecast of a challenger in the shadow of the
+        champion, or that of the champion where a canary answers.
     laps
         By model, when its engine was called and when it was done.
     incomplete
@@ -57,31 +58,60 @@ class Forecasts:
     incomplete: set[int] = field(default_factory=set)
 
     def of_row(self, place: int) -> "RowForecast":
-        """Return what is said of one row."""
+        """Return the forecasts of one row."""
         return RowForecast(BlendedForecast(self.quantiles[place], self.members[place]), self.shadows.get(place, ()))
 
 
 @dataclass
 class RowForecast:
-    """All that is said of one row, over every horizon.
+    """All forecasts of one row, over every horizon.
 
     Parameters
     ----------
-    said
+    answered
         What is answered.
     shadows
         What is logged with it.
-    drafts
-        What was written down of it already, see `serving.predict.response_template`.
+    templates
+        Response templates that were made of it, see `serving.predict.response_template`.
     """
 
-    said: BlendedForecast
+    answered: BlendedForecast
     shadows: Sequence[BlendedForecast] = ()
-    drafts: dict[Any, Any] = field(default_factory=dict)
+    templates: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def all(self) -> tuple[BlendedForecast, ...]:
+        """The answered one first, then the shadows."""
+        return (self.answered, *self.shadows)
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """What the champions' engines gave for some rows, with all that a blend needs; every list is aligned with rows."""
+
+    x: "NDArray[np.float32]"
+    by_model: "Mapping[str, NDArray[np.float32]]"
+    weights: "Mapping[str, NDArray[np.float64]]"
+    horizons: "Sequence[int]"
+    calibrations: "Sequence[Calibration | None]"
+
+    def blended(self) -> "NDArray[np.float64]":
+        """Blend and calibrate every row."""
+        return make_forecasts(self.by_model, self.weights, self.horizons, self.calibrations)
+
+    def with_challenger(self, name: str, predicted: "NDArray[np.float32]", places: list[int]) -> "NDArray[np.float64]":
+        """Blend and calibrate some rows with a challenger's predictions in its champion's place."""
+        return make_forecasts(
+            {model: predicted if model == name else each[places] for model, each in self.by_model.items()},
+            {model: each[places] for model, each in self.weights.items()},
+            self.horizons,
+            [self.calibrations[place] for place in places],
+        )
 
 
 def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
-    """Blend the forecasts of the models that the rows' strategies stand for, and let challengers take their part.
+    """Forecast rows by the models that their strategies stand for, calibrated, with challengers in their parts.
 
     A challenger stands in for the champion of its name, with the same weight, in the rows whose symbol is within its
     share. One that fails is left out: its champion answers.
@@ -101,25 +131,26 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
             f"{', '.join(models.engines)}. Promote it, or let the selection run again."
         )
     weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
-    predictions, laps = _predict(models, names, x)
+    by_model, laps = _predict(models, names, x)
+    predictions = _Predictions(x, by_model, weights, models.horizons, [row.calibration for row in rows])
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
-    quantiles = blend(predictions, weights)
+    quantiles = predictions.blended()
     members = [_members(row, champions) for row in per_row]
-    said = Forecasts(quantiles.copy(), list(members), laps=laps)
+    found = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
         places = _places(challenger, rows, per_row)
-        challenged = _challenge(challenger, places, x, predictions, weights) if len(places) else None
+        challenged = _challenge(challenger, places, predictions) if len(places) else None
         if challenged is None:
-            said.incomplete.update(places)
+            found.incomplete.update(places)
             continue
         standing_in = champions | {challenger.said.model: _part(challenger)}
         for place, numbers in zip(places, challenged, strict=True):
             other = BlendedForecast(numbers, _members(per_row[place], standing_in))
             if challenger.said.mode == "canary":
-                said.quantiles[place], said.members[place] = other
+                found.quantiles[place], found.members[place] = other
                 other = BlendedForecast(quantiles[place], members[place])
-            said.shadows.setdefault(place, []).append(other)
-    return said
+            found.shadows.setdefault(place, []).append(other)
+    return found
 
 
 def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> dict[str, float]:
@@ -135,7 +166,7 @@ def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> di
 def _predict(
     models: "LoadedModels", names: Sequence[str], x: "NDArray[np.float32]"
 ) -> "tuple[dict[str, NDArray[np.float32]], dict[str, Lap]]":
-    """Ask each engine once; what it says, and when it was asked."""
+    """Call each engine once; return its predictions, and when it was called and done."""
     predictions, laps = {}, {}
     for name in names:
         started = time.perf_counter()
@@ -146,30 +177,23 @@ def _predict(
 
 def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
     """Rows that a challenger takes part in: within its share, and with a weight for its model."""
-    said = challenger.said
+    trial = challenger.said
     return [
         place
         for place, (row, weights) in enumerate(zip(rows, per_row, strict=True))
-        if said.model in weights and is_within(said.model, said.version, row.symbol, said.share)
+        if trial.model in weights and is_within(trial.model, trial.version, row.symbol, trial.share)
     ]
 
 
-def _challenge(
-    challenger: "OnTrial",
-    places: list[int],
-    x: "NDArray[np.float32]",
-    predictions: "Mapping[str, NDArray[np.float32]]",
-    weights: "Mapping[str, NDArray[np.float64]]",
-) -> "NDArray[np.float64] | None":
-    """Blend these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
+def _challenge(challenger: "OnTrial", places: list[int], predictions: _Predictions) -> "NDArray[np.float64] | None":
+    """Forecast these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
     model = challenger.said.model
     try:
-        own = challenger.loaded.engine.predict(x[places])
+        predicted = challenger.loaded.engine.predict(predictions.x[places])
     except EngineError:
         logger.exception("version %s of %s on trial fails; its champion answers", challenger.said.version, model)
         return None
-    mine = {name: own if name == model else numbers[places] for name, numbers in predictions.items()}
-    return blend(mine, {name: each[places] for name, each in weights.items()})
+    return predictions.with_challenger(model, predicted, places)
 
 
 def _members(weights: Mapping[str, float], parts: Mapping[str, Member]) -> list[Member]:

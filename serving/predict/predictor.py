@@ -1,4 +1,4 @@
-"""From questions to composed forecasts: read online, compute, blend, compose. Knows nothing of HTTP."""
+"""From questions to composed forecasts: read the online store, forecast, compose. Knows nothing of HTTP."""
 
 import logging
 import time
@@ -12,7 +12,6 @@ from lake.universe import SYMBOLS
 from serving.deployment import Champions
 from serving.forecast_log import Entry, ForecastLog, LogReader
 from serving.monitoring import Stopwatch, metrics
-from serving.predict.calibrating import calibrate_forecasts
 from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import RowForecast, forecast
 from serving.predict.response_template import AnswerTime, ResponseTemplates
@@ -59,11 +58,11 @@ class Question:
     asked_at
         ``time.perf_counter()`` when it came; the latency that is logged counts from there.
     key_id
-        API key it was asked with; empty where nobody from outside asked.
+        API key of the request; empty where nobody from outside asked.
     correlation_id
         Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
     follow
-        Told how long each stage took once the answers are out; spans are made of it.
+        Called with the seconds of each stage once the answers are out; spans are made of them.
     """
 
     symbols: Sequence[str]
@@ -102,7 +101,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Computed:
-    """Every row that several questions need, with what is said of it."""
+    """Every row that several questions need, with its forecast."""
 
     rows: "Mapping[str, tuple[Row, RowForecast]]"
     unavailable: Mapping[str, str]
@@ -124,8 +123,8 @@ class Predictor:
         Forecast log of all processes, read from.
     clock
         Market clock, against which the age of the features is counted.
-    memory
-        What has been forecast lately; without one every question is computed anew.
+    cache
+        Forecasts of rows that were read before; without one every question is computed anew.
     """
 
     def __init__(
@@ -135,9 +134,9 @@ class Predictor:
         log: ForecastLog,
         logged: LogReader,
         clock: "Clock",
-        memory: ForecastCache | None = None,
+        cache: ForecastCache | None = None,
     ) -> None:
-        self._memory = ForecastCache(0) if memory is None else memory
+        self._cache = ForecastCache(0) if cache is None else cache
         self.online, self.champions, self.log, self.logged, self.clock = online, champions, log, logged, clock
 
     @classmethod
@@ -155,7 +154,7 @@ class Predictor:
         )
 
     def close(self) -> None:
-        """Let go of the log and the models, and end what the reader of the online store runs."""
+        """Close the log, the models and the reader of the online store."""
         try:
             self.log.close()
         finally:
@@ -199,7 +198,7 @@ class Predictor:
         Returns
         -------
         list
-            For each question its answers, or why it has none; what is wrong with one does not touch the others.
+            For each question its answers, or the error why it has none; an error of one does not touch the others.
         """
         watch = watch or Stopwatch()
         try:
@@ -224,12 +223,12 @@ class Predictor:
         return answers
 
     def require_ready(self) -> None:
-        """Raise what would stop a forecast: no model, no online store, no features, an engine that refuses, no log."""
+        """Raise what would stop a forecast: no model, no online store, no features, a failing engine, no log."""
         self.champions.current()
         symbols = self.online.symbols()
         if not symbols:
             raise NotReadyError("The online store holds no symbol yet. Materialise the features with `make demo`.")
-        self._memory.forget(symbols[0])  # so that the engines are asked
+        self._cache.forget(symbols[0])  # so that the engines are called
         (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
         if isinstance(answers, QuantlakeError):
             raise answers
@@ -249,22 +248,22 @@ class Predictor:
         watch.lap("compute", started)
         if rows and rows[0].degraded:
             metrics.count_degraded(rows[0].degraded, len(rows))
-        placed = {row.symbol: (row, said) for row, said in zip(rows, forecasts, strict=True)}
-        return _Computed(placed, dict(unavailable), frozenset(batch.missing))
+        by_symbol = {row.symbol: (row, made) for row, made in zip(rows, forecasts, strict=True)}
+        return _Computed(by_symbol, dict(unavailable), frozenset(batch.missing))
 
     def _forecast(self, rows: "Sequence[Row]", models: "LoadedModels", watch: Stopwatch) -> list[RowForecast]:
-        """What is remembered of rows, and what the models say of the others."""
-        remembered = [self._memory.recall(row, models) for row in rows]
-        new = [row for row, known in zip(rows, remembered, strict=True) if known is None]
+        """Take forecasts of known rows from the cache, and let the models forecast the others."""
+        cached = [self._cache.recall(row, models) for row in rows]
+        new = [row for row, known in zip(rows, cached, strict=True) if known is None]
         if not new:
-            return [known for known in remembered if known is not None]
-        said = calibrate_forecasts(forecast(new, models), models.horizons, [row.calibration for row in new])
-        watch.engines = said.laps
-        fresh = [said.of_row(place) for place in range(len(new))]
-        whole = [place for place in range(len(new)) if place not in said.incomplete]
-        self._memory.keep([new[place] for place in whole], models, [fresh[place] for place in whole])
+            return [known for known in cached if known is not None]
+        made = forecast(new, models)
+        watch.engines = made.laps
+        fresh = [made.of_row(place) for place in range(len(new))]
+        whole = [place for place in range(len(new)) if place not in made.incomplete]
+        self._cache.keep([new[place] for place in whole], models, [fresh[place] for place in whole])
         following = iter(fresh)
-        return [next(following) if known is None else known for known in remembered]
+        return [next(following) if known is None else known for known in cached]
 
     def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: AnswerTime) -> Answers:
         if question.horizon not in models.horizons:
@@ -276,10 +275,10 @@ class Predictor:
             if symbol not in computed.rows:
                 unavailable.append((symbol, computed.unavailable[symbol]))
                 continue
-            row, said = computed.rows[symbol]
-            drafts = ResponseTemplates.of(said, row, models, question.horizon, moment.now)
-            entries.append(drafts.answered.filled(question, moment, question.kind))
-            shadows += [draft.filled(question, moment, "shadow") for draft in drafts.shadows]
+            row, made = computed.rows[symbol]
+            templates = ResponseTemplates.of(made, row, models, question.horizon, moment.now)
+            entries.append(templates.answered.filled(question, moment, question.kind))
+            shadows += [template.filled(question, moment, "shadow") for template in templates.shadows]
         if not entries:
             raise NotReadyError(unavailable[0][1])
         return Answers(entries, unavailable, shadows)

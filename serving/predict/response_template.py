@@ -1,7 +1,7 @@
-"""Forecasts as they are answered and logged, written down once but for what is each answer's own.
+"""Response templates: forecasts as text for the answer and the log, made once but for what each answer has alone.
 
-Of all that an answer, its row and its receipt say, two answers from the same row differ in an id, an instant, a latency
-and who asked. The rest is made once, as text, and every further answer fills in the blanks.
+Two answers from the same row differ in an id, an instant, a latency and who asked. The rest of the answer, of its row
+and of its receipt is made once, and every further answer fills in the blanks.
 """
 
 import time
@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from serving.forecast_log import Entry, row_as_json
-from serving.predict.answers import compose, log_row
+from serving.forecasts.blend import name_blend
+from serving.predict.answers import AnswerTerms, compose, versions_text
+from serving.predict.making import ForecastContext, ForecastStamp, forecast_row
 from serving.receipts import receipt_text, shared_part
 
 if TYPE_CHECKING:
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 
 BLANK_ID, BLANK_AT = "blank", datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = ('"prediction_id":"blank"', '"made_at":"1970-01-01T00:00:00Z"')
-"""As an answer that is filled with them says it; a quotation mark within a text of ours is escaped."""
+"""The blanks in the text of an answer; a quotation mark within one of its values is escaped."""
 OWN = ("forecast_id", "kind", "made_at", "latency_ms")
 MOST = 8
-"""Drafts of one forecast that are kept; the reason why Redis does not answer is part of them, and names times."""
+"""Templates kept of one forecast; the reason why Redis does not answer is part of them, and names times."""
 
 
 class AnswerTime(NamedTuple):
@@ -61,26 +63,30 @@ class ResponseTemplate(NamedTuple):
     known: str
 
     @classmethod
-    def of(cls, row: "Row", said: "BlendedForecast", models: "LoadedModels", horizon: int, now: datetime) -> Self:
-        """Write down what the models say of a row.
+    def of(cls, row: "Row", forecast: "BlendedForecast", models: "LoadedModels", horizon: int, now: datetime) -> Self:
+        """Make the row, the answer and the receipt of a forecast.
 
         Raises
         ------
         ValueError
             If it is no forecast: a number is missing, or a price is not positive.
         """
-        quantiles = said.quantiles[models.horizons.index(horizon)]
-        answer = compose(
-            row, quantiles, said.members, prediction_id=BLANK_ID, horizon=horizon, made_at=BLANK_AT, now=now
+        made = forecast_row(
+            _context(row),
+            ForecastStamp(BLANK_ID, "served", now, BLANK_AT),
+            [float(value) for value in forecast.quantiles[models.horizons.index(horizon)]],
+            name_blend(forecast.members),
+            horizon,
         )
+        answer = compose(made, AnswerTerms.of(row, forecast.members))
         before, _, rest = answer.model_dump_json().partition(BLANKS[0])
         between, _, after = rest.partition(BLANKS[1])
-        logged = {name: value for name, value in log_row(answer, now).items() if name not in OWN}
+        logged = {name: value for name, value in made.items() if name not in OWN}
         return cls(
             (before + '"prediction_id":"', '"' + between + '"made_at":"', '"' + after),
             logged,
             row_as_json(logged)[1:-1],
-            shared_part(row, said.members, models),
+            shared_part(row, forecast.members, models),
             row.known_time.isoformat(),
         )
 
@@ -102,7 +108,7 @@ class ResponseTemplate(NamedTuple):
 
 
 class ResponseTemplates(NamedTuple):
-    """What is answered of a row, and what is logged in its shadow."""
+    """Templates of what is answered from a row, and of what is logged in its shadow."""
 
     answered: ResponseTemplate
     shadows: "Sequence[ResponseTemplate]"
@@ -110,14 +116,25 @@ class ResponseTemplates(NamedTuple):
     @classmethod
     def of(cls, forecast: "RowForecast", row: "Row", models: "LoadedModels", horizon: int, now: datetime) -> Self:
         """Return the templates of a forecast, made when they are first asked for; see `ResponseTemplate.of`."""
-        # Of a row that is read again everything but this is known to be the same.
+        # Everything else that a template says is the same for every read of a row that the forecast cache knows.
         key = horizon, now, row.degraded, row.served.source, row.served.generation.number
-        held: Self | None = forecast.drafts.get(key)
-        if held is None:
-            if len(forecast.drafts) >= MOST:
-                forecast.drafts.clear()
-            written = [
-                ResponseTemplate.of(row, said, models, horizon, now) for said in (forecast.said, *forecast.shadows)
-            ]
-            held = forecast.drafts[key] = cls(written[0], written[1:])
-        return held
+        known: Self | None = forecast.templates.get(key)
+        if known is None:
+            if len(forecast.templates) >= MOST:
+                forecast.templates.clear()
+            made = [ResponseTemplate.of(row, each, models, horizon, now) for each in forecast.all]
+            known = forecast.templates[key] = cls(made[0], made[1:])
+        return known
+
+
+def _context(row: "Row") -> ForecastContext:
+    return ForecastContext(
+        symbol=row.symbol,
+        event_time=row.as_of,
+        reference_price=row.reference_price,
+        regime=row.regime,
+        feature_hash=row.feature_hash,
+        feature_table_versions=versions_text(row.table_versions),
+        strategy=row.selected_strategy,
+        degraded=bool(row.degraded),
+    )

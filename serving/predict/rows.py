@@ -1,4 +1,4 @@
-"""What one symbol's forecast is made from: the rows of an online read, and the symbols that have none."""
+"""Rows of an online read, one per symbol that can be forecast, and the reasons of the symbols that cannot."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
-    """Refuse the first symbol that is none of ours."""
+    """Refuse the first symbol that is not known."""
     names = set(known)
     for symbol in symbols:
         if symbol not in names:
@@ -21,7 +21,7 @@ def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
 
 
 def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]:
-    """Part the symbols that can be forecast from those that cannot, with the reason for each of these."""
+    """Split a read into rows that can be forecast, and symbols that cannot, each with its reason."""
     rows: list[Row] = []
     unavailable = [
         (symbol, f"{symbol} has no model input yet: it needs 30 sessions of features.") for symbol in batch.missing

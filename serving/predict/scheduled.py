@@ -1,6 +1,6 @@
 """A forecast of every symbol and horizon after each materialisation, stored as the answers of the service are.
 
-So the newest forecast of a symbol is there without anyone asking, and those who listen hear of it.
+The newest forecast of a symbol is there without a request, and subscribers of the stream get it.
 """
 
 import time
@@ -28,11 +28,11 @@ Say = Callable[[str], None]
 NAME, KIND = "scheduled_forecasts", "scheduled"
 LOCK = "scheduled.lock"
 DIGITS = 9
-"""Decimals by which two forecasts of a return are called the same."""
+"""Decimals to which two forecasts of a return are compared."""
 
 
 def store_scheduled(lake: "Lake", settings: "Settings", say: Say) -> Report:
-    """Forecast every symbol over every horizon with what is online and in service, and store what is new.
+    """Forecast every symbol over every horizon from the online store, and store the forecasts that are new.
 
     Returns
     -------
@@ -67,9 +67,9 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     with FileLock(settings.home / LOCK):
         drain(lake, settings)
         made, shadows, unavailable = _forecast(predictor)
-        fresh = _unknown(lake, made)
+        fresh = _new(lake, made)
         if fresh:
-            _log(predictor, settings, [*fresh, *_beside(fresh, shadows)])
+            _log(predictor, settings, [*fresh, *_shadows_of(fresh, shadows)])
             drain(lake, settings)
             say(f"{len(fresh):,} forecasts stored, for {len({entry.row['symbol'] for entry in fresh}):,} symbols")
     times = [entry.row["event_time"] for entry in made]
@@ -89,7 +89,7 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
 
 
 def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str, str]]":
-    """Forecasts of everything, those of challengers beside them, and why the other symbols have none."""
+    """Return forecasts of every symbol and horizon, those of challengers, and why the other symbols have none."""
     symbols = predictor.online.symbols()
     if not symbols:
         return [], [], {}
@@ -109,24 +109,24 @@ def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str
     return made, shadows, unavailable
 
 
-def _beside(fresh: "list[Entry]", shadows: "list[Entry]") -> "list[Entry]":
-    """Challengers' forecasts of what is stored now; those of what was stored before are there already."""
+def _shadows_of(fresh: "list[Entry]", shadows: "list[Entry]") -> "list[Entry]":
+    """Return challengers' forecasts of the symbols and horizons that are stored now."""
     wanted = {(entry.row["symbol"], entry.row["horizon_sessions"]) for entry in fresh}
     return [entry for entry in shadows if (entry.row["symbol"], entry.row["horizon_sessions"]) in wanted]
 
 
-def _unknown(lake: "Lake", made: "list[Entry]") -> "list[Entry]":
-    """Those that the lake does not hold: of another session, or that say something else or of other models."""
+def _new(lake: "Lake", made: "list[Entry]") -> "list[Entry]":
+    """Return the forecasts that the lake does not hold: another session, other models or other numbers."""
     if not made or not lake.exists(FORECASTS):
         return made
     sessions = pl.Series([entry.row["event_time"] for entry in made], dtype=FORECASTS.schema["event_time"]).unique()
-    held = lake.read(FORECASTS, where=(pl.col("kind") == KIND) & pl.col("event_time").is_in(sessions.implode()))
-    known = {_content(row) for row in held.iter_rows(named=True)}
+    stored = lake.read(FORECASTS, where=(pl.col("kind") == KIND) & pl.col("event_time").is_in(sessions.implode()))
+    known = {_content(row) for row in stored.iter_rows(named=True)}
     return [entry for entry in made if _content(entry.row) not in known]
 
 
 def _content(row: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a forecast says, without when and under which id it was said."""
+    """Return what identifies a forecast's content, without its id and the time it was made."""
     names = ("symbol", "horizon_sessions", "event_time", "model_digest", "strategy", "regime", "feature_hash")
     return (*(row[name] for name in names), *(round(row[name], DIGITS) for name in ("p10", "p50", "p90")))
 

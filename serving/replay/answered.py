@@ -1,7 +1,7 @@
 """The answer, derived again from a forecast's row and receipt, and compared field by field with what was sent.
 
-The digest of an answer in its receipt says only that both were written together. Everything in an answer follows from
-row and receipt, but for the words that say why it is degraded, so an answer that says something else is found even
+The digest of an answer in its receipt proves only that both were written together. Everything in an answer follows from
+row and receipt, but for the text that says why it is degraded, so an answer that says something else is found even
 where its digest and the seal were made anew; also after the log is pruned, since the derived text has the digest.
 """
 
@@ -9,13 +9,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from feature_repo.online.degradation import Degradation
-from serving.forecasts import Calibration, Member, Row
+from serving.forecasts import Calibration
 from serving.predict import compose
+from serving.predict.answers import AnswerTerms
 from serving.receipts import ReplayFinding, digest_of
-from serving.replay.recompute import QUANTILES
 
 if TYPE_CHECKING:
     from serving import api
@@ -24,41 +21,41 @@ if TYPE_CHECKING:
 COMPARED = "answer"
 
 
-def compare_answer(work: "ReplayJob", *, is_same_code: bool) -> None:
-    """Note every field of the answer that does not follow from row and receipt.
+def compare_answer(job: "ReplayJob", *, is_same_code: bool) -> None:
+    """Add a finding for every field of the answer that does not follow from row and receipt.
 
     Parameters
     ----------
-    work
+    job
         A forecast that the service made. One whose log is gone is compared by the digest of the whole answer, where
-        the answer has no words of its own.
+        the answer has no text of its own.
     is_same_code
         Whether the code that made it is the code that derives it: another version may write an answer with other
         fields, so that its digest says nothing.
     """
-    case, receipt = work.case, work.receipt
+    case, receipt = job.case, job.receipt
     if not receipt.answer or receipt.strategy is None:
         return
     if case.answer is None:
         if case.row["degraded"] or not is_same_code:
             return
-        work.said.compared.append(COMPARED)
-        if digest_of(derive(work).model_dump_json()) != receipt.answer:
-            said = "the answer that follows from row and receipt has another digest than the one that was sent"
-            work.said.add(ReplayFinding("answer", case.forecast_id, said))
+        job.result.compared.append(COMPARED)
+        if digest_of(derive(job).model_dump_json()) != receipt.answer:
+            problem = "the answer that follows from row and receipt has another digest than the one that was sent"
+            job.result.add(ReplayFinding("answer", case.forecast_id, problem))
         return
     try:
         sent = json.loads(case.answer)
     except ValueError:
         return  # its digest is wrong already, or it never was an answer
-    work.said.compared.append(COMPARED)
-    derived = derive(work, _because(sent, is_degraded=case.row["degraded"]))
+    job.result.compared.append(COMPARED)
+    derived = derive(job, _because(sent, is_degraded=case.row["degraded"]))
     for name, was, should in _differences(derived.model_dump(mode="json"), sent, is_same_code=is_same_code):
-        said = f"{name} in it is {was!r}, and from row and receipt it follows to be {should!r}"
-        work.said.add(ReplayFinding("answer", case.forecast_id, said))
+        problem = f"{name} in it is {was!r}, and from row and receipt it follows to be {should!r}"
+        job.result.add(ReplayFinding("answer", case.forecast_id, problem))
 
 
-def derive(work: "ReplayJob", because: "Degradation | None" = None) -> "api.PredictAnswer":
+def derive(job: "ReplayJob", because: str = "") -> "api.PredictAnswer":
     """Return the answer as it follows from the row and the receipt of a forecast.
 
     Parameters
@@ -66,44 +63,27 @@ def derive(work: "ReplayJob", because: "Degradation | None" = None) -> "api.Pred
     because
         Why it is degraded, where it is.
     """
-    row, receipt = work.case.row, work.receipt
+    receipt = job.receipt
     strategy = receipt.strategy
     assert strategy is not None
-    made_from = Row(
-        symbol=row["symbol"],
-        as_of=row["event_time"],
-        window=np.empty(0, np.float32),
-        reference_price=row["reference_price"],
-        feature_hash=row["feature_hash"],
-        table_versions=work.case.tables,
-        regime=row["regime"],
+    terms = AnswerTerms(
+        members=job.members,
         selected_strategy=strategy.selected,
-        strategies=list(strategy.strategies),
-        weights=list(strategy.weights),
+        strategies=strategy.strategies,
+        weights=strategy.weights,
         confidence=strategy.confidence,
-        known_time=row["known_time"],
-        served=None,  # type: ignore[arg-type]  # no answer says when the online store was read
-        degraded=because,
         calibration=None if receipt.calibration is None else Calibration.from_dict(receipt.calibration),
+        table_versions=job.case.tables,
+        degraded_because=because,
     )
-    return compose(
-        made_from,
-        np.array([row[name] for name in QUANTILES]),
-        [Member(use.name, use.version, use.digest, use.weight) for use in receipt.models],
-        prediction_id=row["forecast_id"],
-        horizon=row["horizon_sessions"],
-        made_at=row["made_at"],
-        now=row["known_time"],
-    )
+    return compose(job.case.row, terms)
 
 
-def _because(sent: Any, *, is_degraded: bool) -> Degradation | None:
-    """Why an answer is degraded: the sentence of the sent answer, which is written down nowhere else."""
-    if not is_degraded:
-        return None
+def _because(sent: Any, *, is_degraded: bool) -> str:
+    """Return why an answer is degraded, by its own text, which is stored nowhere else."""
     data = sent.get("data") if isinstance(sent, dict) else None
-    detail = data.get("degraded_because") if isinstance(data, dict) else None
-    return Degradation.recorded(detail if isinstance(detail, str) and detail else "Redis did not answer")
+    text = data.get("degraded_because") if isinstance(data, dict) else None
+    return (text if isinstance(text, str) and text else "Redis did not answer") if is_degraded else ""
 
 
 def _differences(

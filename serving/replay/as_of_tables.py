@@ -1,4 +1,4 @@
-"""Tables as they stood: what a forecast read, read again at the recorded versions; and which file is to blame."""
+"""As-of tables: what a forecast read, read again at the recorded versions; and which file is at fault."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ UNREADABLE = (QuantlakeError, pl.exceptions.PolarsError, OSError)
 
 
 class UnreadableTablesError(Exception):
-    """A table cannot be read as it stood; says which part of it is to blame."""
+    """A table cannot be read at a recorded version; the findings name the parts at fault."""
 
     def __init__(self, findings: Sequence[ReplayFinding]) -> None:
         super().__init__("; ".join(map(str, findings)))
@@ -37,7 +37,7 @@ class UnreadableTablesError(Exception):
 
 @dataclass(frozen=True)
 class AsOfTables:
-    """The tables behind forecasts that were read from the same versions.
+    """The tables behind forecasts that were made from the same versions.
 
     Parameters
     ----------
@@ -56,8 +56,7 @@ class AsOfTables:
     @cached_property
     def windows(self) -> pl.DataFrame:
         """Model inputs, every restatement: symbol, event_time, known_time, window, feature_hash, reference_price."""
-        mine = (pl.col("signature") == FORECAST_V1.name) & self._is_wanted()
-        return self._read(MODEL_WINDOWS, mine)
+        return self._read(MODEL_WINDOWS, (pl.col("signature") == FORECAST_V1.name) & self._is_wanted())
 
     @cached_property
     def prices(self) -> pl.DataFrame:
@@ -132,8 +131,8 @@ def why_unreadable(lake: "Lake", spec: "TableSpec", version: int, error: Excepti
         return [ReplayFinding("table version", f"{spec.name}@{version}", str(damaged))]
     findings = []
     for path, size in files.select("path", "size_bytes").iter_rows():
-        if said := _fault_of(Path(path), size):
-            findings.append(ReplayFinding("parquet file", path, said))
+        if fault := _fault_of(Path(path), size):
+            findings.append(ReplayFinding("parquet file", path, fault))
     return findings or [ReplayFinding("table version", f"{spec.name}@{version}", str(error))]
 
 

@@ -1,17 +1,17 @@
-"""Replayed forecasts made again: the sessions lived through once more, at the versions that were read then."""
+"""Replay of backfills: forecasts of past sessions made again, at the table versions that were read then."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
 from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
+from serving.backfill.walk_forward import forecast_rows
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
 from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles
@@ -25,94 +25,96 @@ if TYPE_CHECKING:
 Key = tuple[str, datetime]
 
 
-def recompute_backfills(lake: "Lake", shelf: "EngineCache", works: Sequence[ReplayJob]) -> None:
-    """Make forecasts again that models replayed, and note in each what differs."""
+def recompute_backfills(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
+    """Make backfilled forecasts again, and add a finding for each difference."""
     groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
-    for work in works:
-        groups[tuple(sorted(work.case.tables.items()))].append(work)
-    for tables, mine in groups.items():
+    for job in jobs:
+        groups[tuple(sorted(job.case.tables.items()))].append(job)
+    for tables, group in groups.items():
         unknown = [spec.name for spec in VERSIONED if spec.name not in dict(tables)]
         if unknown:
-            for work in mine:
-                work.said.unknown.append(f"the version of {', '.join(unknown)} that was read")
+            for job in group:
+                job.result.unknown.append(f"the version of {', '.join(unknown)} that was read")
             continue
-        _relive(lake, shelf, dict(tables), mine)
+        _recompute(lake, engines, dict(tables), group)
 
 
-def _relive(lake: "Lake", shelf: "EngineCache", tables: dict[str, int], works: Sequence[ReplayJob]) -> None:
-    sessions = sorted({work.case.row["event_time"] for work in works})
+def _recompute(lake: "Lake", engines: "EngineCache", tables: dict[str, int], jobs: Sequence[ReplayJob]) -> None:
+    sessions = sorted({job.case.row["event_time"] for job in jobs})
     try:
-        reading = WalkForwardTables.of(lake, sessions, FORECAST_V1, tables)
-        moments = list(reading.batches())
+        batches = list(WalkForwardTables.of(lake, sessions, FORECAST_V1, tables).batches())
     except UNREADABLE as error:
         found = [finding for spec in VERSIONED for finding in _why(lake, spec, tables[spec.name], error)]
-        for work in works:
+        for job in jobs:
             for finding in found:
-                work.said.add(finding)
+                job.result.add(finding)
         return
-    missing = set(map(id, works))
-    for part in moments:
-        places = {key: place for place, key in enumerate(part.keys.select("symbol", "event_time").iter_rows())}
-        held = [(work, places[_key(work)]) for work in works if _key(work) in places]
-        missing -= {id(work) for work, _ in held}
-        _compare(lake, shelf, tables, part, held)
-    for work in works:
-        if id(work) in missing:
-            _blame(lake, FEATURES_TECHNICAL, tables, work, "it holds no complete window, bar or regime of that session")
+    missing = set(map(id, jobs))
+    for batch in batches:
+        places = {key: place for place, key in enumerate(batch.keys.select("symbol", "event_time").iter_rows())}
+        placed = [(job, places[_key(job)]) for job in jobs if _key(job) in places]
+        missing -= {id(job) for job, _ in placed}
+        _compare(lake, engines, tables, batch, placed)
+    for job in jobs:
+        if id(job) in missing:
+            _blame(lake, FEATURES_TECHNICAL, tables, job, "it holds no complete window, bar or regime of that session")
 
 
 def _compare(
     lake: "Lake",
-    shelf: "EngineCache",
+    engines: "EngineCache",
     tables: dict[str, int],
-    moments: WindowBatch,
-    held: Sequence[tuple[ReplayJob, int]],
+    batch: WindowBatch,
+    placed: Sequence[tuple[ReplayJob, int]],
 ) -> None:
+    """Compare forecasts with the windows at their places in a batch, then with the rows made again from these."""
     by_model: dict[ModelUse, list[tuple[ReplayJob, int]]] = defaultdict(list)
-    for work, place in held:
-        row, found = work.case.row, moments.keys.row(place, named=True)
-        work.said.compared += ["model input", "reference price", "regime", "identity"]
+    for job, place in placed:
+        row, found = job.case.row, batch.keys.row(place, named=True)
+        job.result.compared += ["model input", "reference price", "regime", "identity"]
         if found["feature_hash"] != row["feature_hash"]:
-            _blame(lake, FEATURES_TECHNICAL, tables, work, "the features in it are not those of the window")
+            _blame(lake, FEATURES_TECHNICAL, tables, job, "the features in it are not those of the window")
         if found["reference_price"] != row["reference_price"]:
-            said = f"the close in it is {found['reference_price']}, not {row['reference_price']}"
-            _blame(lake, BARS, tables, work, said)
+            problem = f"the close in it is {found['reference_price']}, not {row['reference_price']}"
+            _blame(lake, BARS, tables, job, problem)
         if found["regime"] != row["regime"]:
-            _blame(lake, REGIMES, tables, work, f"the regime in it is {found['regime']}, not {row['regime']}")
-        use = work.receipt.models[0]
-        if row["forecast_id"] != forecast_id(*_key(work), row["horizon_sessions"], row["model_name"], use.digest):
-            said = "its id is not that of its symbol, session, horizon and model: one of these was altered"
-            work.said.add(ReplayFinding("forecast row", work.case.forecast_id, said))
-        by_model[use].append((work, place))
-    for use, mine in by_model.items():
-        _forecast(shelf, use, moments, mine)
+            _blame(lake, REGIMES, tables, job, f"the regime in it is {found['regime']}, not {row['regime']}")
+        use = job.receipt.models[0]
+        if row["forecast_id"] != forecast_id(*_key(job), row["horizon_sessions"], row["model_name"], use.digest):
+            problem = "its id is not that of its symbol, session, horizon and model: one of these was altered"
+            job.result.add(ReplayFinding("forecast row", job.case.forecast_id, problem))
+        by_model[use].append((job, place))
+    for use, group in by_model.items():
+        _forecast(engines, use, batch, group)
 
 
 def _forecast(
-    shelf: "EngineCache", use: "ModelUse", moments: WindowBatch, works: Sequence[tuple[ReplayJob, int]]
+    engines: "EngineCache", use: "ModelUse", batch: WindowBatch, placed: Sequence[tuple[ReplayJob, int]]
 ) -> None:
-    engine = shelf.take(use)
+    """Make the rows of one model again, and compare quantiles and version."""
+    engine = engines.take(use)
     if isinstance(engine, ReplayFinding):
-        for work, _ in works:
-            work.said.add(engine)
+        for job, _ in placed:
+            job.result.add(engine)
         return
-    wanted = sorted({place for _, place in works})
-    quantiles = engine.predict(moments.inputs[wanted]).astype(np.float64)
-    at = {place: number for number, place in enumerate(wanted)}
-    horizons = engine.signature.horizons
-    for work, place in works:
-        compare_quantiles(work, quantiles[at[place], horizons.index(work.case.row["horizon_sessions"])])
-        if work.case.row["model_version"] != engine.version:
-            said = f"it names version {work.case.row['model_version']}, the model is version {engine.version}"
-            work.said.add(ReplayFinding("forecast row", work.case.forecast_id, said))
+    wanted = batch.take(sorted({place for _, place in placed}))
+    made_at: datetime = placed[0][0].case.row["made_at"]
+    rows = forecast_rows(engine, wanted, made_at).iter_rows(named=True)
+    remade = {(row["symbol"], row["event_time"], row["horizon_sessions"]): row for row in rows}
+    for job, _ in placed:
+        row = remade[*_key(job), job.case.row["horizon_sessions"]]
+        compare_quantiles(job, row)
+        if job.case.row["model_version"] != row["model_version"]:
+            problem = f"it names version {job.case.row['model_version']}, the model is version {row['model_version']}"
+            job.result.add(ReplayFinding("forecast row", job.case.forecast_id, problem))
 
 
-def _key(work: ReplayJob) -> Key:
-    return work.case.row["symbol"], work.case.row["event_time"]
+def _key(job: ReplayJob) -> Key:
+    return job.case.row["symbol"], job.case.row["event_time"]
 
 
 def _why(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[ReplayFinding]:
-    """Files of one table that keep it from being read; none where it can be."""
+    """Return findings about the files that keep a table from being read; none where it can be read."""
     try:
         lake.read(spec, version=version)
     except UNREADABLE:
@@ -120,12 +122,13 @@ def _why(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> lis
     return []
 
 
-def _blame(lake: "Lake", spec: "TableSpec", tables: dict[str, int], work: ReplayJob, said: str) -> None:
-    row = work.case.row
-    is_mine = pl.col("event_time").is_between(
+def _blame(lake: "Lake", spec: "TableSpec", tables: dict[str, int], job: ReplayJob, problem: str) -> None:
+    """Add a finding for each file that holds what a forecast was read from."""
+    row = job.case.row
+    is_read = pl.col("event_time").is_between(
         row["event_time"] - (WINDOW_SPAN if spec is FEATURES_TECHNICAL else WINDOW_SPAN * 0), row["event_time"]
     )
     if "symbol" in spec.names:
-        is_mine &= pl.col("symbol") == row["symbol"]
-    for file in suspects(lake, spec, tables[spec.name], is_mine) or [f"{spec.name}@{tables[spec.name]}"]:
-        work.said.add(ReplayFinding("parquet file", file, said))
+        is_read &= pl.col("symbol") == row["symbol"]
+    for file in suspects(lake, spec, tables[spec.name], is_read) or [f"{spec.name}@{tables[spec.name]}"]:
+        job.result.add(ReplayFinding("parquet file", file, problem))

@@ -63,7 +63,7 @@ class Case:
 
     @property
     def is_replay(self) -> bool:
-        """Whether a model lived through its session again, rather than the service answered."""
+        """Whether the walk-forward made it, rather than the service."""
         return bool(self.row["kind"] == REPLAY)
 
     @property
@@ -119,12 +119,12 @@ def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case
     stored = set(rows["forecast_id"])
     waiting = rows_from_json(
         [
-            require_fitting(Logged(one.sequence, forecast_id, one.row, None, None), one.file)
-            for forecast_id, one in logged.items()
+            require_fitting(Logged(entry.sequence, forecast_id, entry.row, None, None), entry.file)
+            for forecast_id, entry in logged.items()
             if forecast_id not in stored
         ]
     )
-    where = pl.Series("source", [logged[one].where for one in waiting["forecast_id"]], dtype=pl.String)
+    where = pl.Series("source", [logged[name].where for name in waiting["forecast_id"]], dtype=pl.String)
     found = pl.concat([rows.with_columns(pl.lit(LAKE).alias("source")), waiting.with_columns(where)])
     receipts = _receipts(lake, found)
     return [_case(row, receipts, logged) for row in found.iter_rows(named=True)]
@@ -160,21 +160,22 @@ def _receipts(lake: "Lake", rows: pl.DataFrame) -> dict[str, tuple[str, str]]:
     replayed = rows.filter(pl.col("kind") == REPLAY).select("model_digest", "made_at").unique()
     wanted = [*rows.filter(pl.col("kind") != REPLAY)["forecast_id"], *(batch_id(*key) for key in replayed.iter_rows())]
     found = lake.scan(RECEIPTS).filter(pl.col("forecast_id").is_in(wanted)).collect()
-    return {one: (content, seal) for one, content, seal in found.select("forecast_id", "content", "seal").iter_rows()}
+    stored = found.select("forecast_id", "content", "seal")
+    return {forecast_id: (content, seal) for forecast_id, content, seal in stored.iter_rows()}
 
 
 def _case(row: dict[str, Any], receipts: dict[str, tuple[str, str]], logged: dict[str, _Logged]) -> Case:
     case = Case(row, row.pop("source"))
-    mine = logged.get(case.forecast_id)
-    case.answer = None if mine is None else mine.answer
+    entry = logged.get(case.forecast_id)
+    case.answer = None if entry is None else entry.answer
     stored = receipts.get(_receipt_id(row))
-    if stored is None and mine is not None and mine.receipt:
+    if stored is None and entry is not None and entry.receipt:
         try:
-            stored = opened(mine.receipt)
+            stored = opened(entry.receipt)
         except SchemaError as error:
-            case.findings.append(ReplayFinding("receipt", mine.where, str(error)))
+            case.findings.append(ReplayFinding("receipt", entry.where, str(error)))
     if stored is not None:
-        _open(case, *stored, mine)
+        _open(case, *stored, entry)
     return case
 
 
@@ -187,8 +188,8 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
     """Take a receipt apart, and note what no longer belongs to its seal."""
     case.content = content
     if not is_intact(content, seal):
-        said = "it was altered after it was sealed, so what it says is not what the forecast was made from"
-        case.findings.append(ReplayFinding("receipt", case.forecast_id, said))
+        problem = "it was altered after it was sealed, so what it says is not what the forecast was made from"
+        case.findings.append(ReplayFinding("receipt", case.forecast_id, problem))
     try:
         case.receipt = Receipt.from_json(content)
     except SchemaError as error:
@@ -197,12 +198,11 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
     if case.is_replay:
         return
     if row_digest(case.row) != case.receipt.row:
-        said = "it is not the row that was sealed when it was made"
-        is_stored = case.source == LAKE
+        problem = "it is not the row that was sealed when it was made"
         case.findings.append(
-            ReplayFinding("forecast row", case.forecast_id, said)
-            if is_stored
-            else ReplayFinding("log row", case.source, said)
+            ReplayFinding("forecast row", case.forecast_id, problem)
+            if case.source == LAKE
+            else ReplayFinding("log row", case.source, problem)
         )
     if logged is None:
         return

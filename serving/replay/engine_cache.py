@@ -1,4 +1,4 @@
-"""The very models that forecast, loaded again by their digests."""
+"""Engine cache of the replay: the models that made forecasts, loaded by their digests."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ class EngineCache:
         self._loaded: dict[tuple[str, int], Engine | ReplayFinding] = {}
 
     def take(self, use: "ModelUse") -> "Engine | ReplayFinding":
-        """Return the engine of a model that took part, or what is wrong with its file."""
+        """Return the engine of a model that took part, or a finding about its file."""
         key = (use.digest, use.engine.threads)
         if key not in self._loaded:
             self._loaded[key] = self._load(use)

@@ -1,4 +1,4 @@
-"""What a replay found: one sentence per part that is not as it was, naming the part."""
+"""Findings of a replay: one sentence per part that is not as it was, naming the part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,14 +54,22 @@ class Replayed:
         return "equal" if self.difference == 0 else "close"
 
     def add(self, finding: ReplayFinding) -> None:
-        """Note a finding, once."""
+        """Add a finding, once."""
         if finding not in self.findings:
             self.findings.append(finding)
 
 
 def counts(replayed: Sequence[Replayed]) -> dict[Verdict, int]:
-    """How many of each verdict."""
+    """Count the results of each verdict.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> result = Replayed("7b", "served", "AAPL", datetime(2012, 12, 31, 21, tzinfo=UTC), difference=0.0)
+    >>> counts([result])
+    {'equal': 1, 'close': 0, 'differs': 0, 'unknown': 0}
+    """
     found: dict[Verdict, int] = {"equal": 0, "close": 0, "differs": 0, "unknown": 0}
-    for one in replayed:
-        found[one.verdict] += 1
+    for result in replayed:
+        found[result.verdict] += 1
     return found

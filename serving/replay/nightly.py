@@ -1,4 +1,4 @@
-"""A sample of the newest forecasts, made again: whether what is stored still follows from what it was made from."""
+"""Nightly replay: a sample of the newest forecasts is made again and compared with what is stored."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.store import Lake
 
 AMONG, SAMPLE = 5_000, 200
-"""How many of the newest forecasts are drawn from, and how many are drawn."""
+"""Number of the newest forecasts that a sample is drawn from, and its size."""
 
 
 def judge_sample(lake: "Lake", settings: "Settings", clock: "Clock") -> Report:
@@ -28,7 +28,7 @@ def judge_sample(lake: "Lake", settings: "Settings", clock: "Clock") -> Report:
     """
     seed = clock.now().isoformat()
     found = replay_sample(lake, settings, among=AMONG, size=SAMPLE, seed=seed)
-    faults = sorted({str(fault) for one in found if one.verdict == "differs" for fault in one.faults})
+    faults = sorted({str(fault) for result in found if result.verdict == "differs" for fault in result.faults})
     faults += without_receipt(lake, found)
     is_none = not identities(lake, settings, newest=1)
     if not found and not is_none:
@@ -36,6 +36,6 @@ def judge_sample(lake: "Lake", settings: "Settings", clock: "Clock") -> Report:
     verdicts = {str(verdict): count for verdict, count in counts(found).items()}
     if verdicts["differs"] and not faults:
         faults.append(f"{verdicts['differs']} forecasts differ")
-    said = "There is no forecast yet." if is_none else f"{len(found)} forecasts were made again."
+    summary = "There is no forecast yet." if is_none else f"{len(found)} forecasts were made again."
     report = Report("replayed_forecasts", rows=len(found))
-    return report.with_details(seed=seed, verdicts=verdicts, faults=faults, said=said)
+    return report.with_details(seed=seed, verdicts=verdicts, faults=faults, said=summary)

@@ -1,4 +1,4 @@
-"""The receipt of one forecast for whoever asks: what was written down, with the rows, values and decision behind it."""
+"""Receipt view: the receipt of one forecast, with the rows, values and decision behind it."""
 
 import math
 from datetime import datetime
@@ -48,13 +48,13 @@ def receipt_of(lake: "Lake", configured: "Settings", forecast_id: str) -> api.Re
 
 
 class _ReceiptView:
-    """One receipt on its way to whoever asked."""
+    """Reads what stands behind one receipt, and puts the answer together."""
 
     def __init__(self, lake: "Lake", configured: "Settings", case: Case) -> None:
         self.lake, self.configured, self.case, self.receipt = lake, configured, case, case.receipt
         self.tables = case.receipt.tables if case.receipt else case.tables
         row = case.row
-        self.past = AsOfTables(lake, self.tables, [row["symbol"]], row["event_time"], row["event_time"])
+        self.as_of = AsOfTables(lake, self.tables, [row["symbol"]], row["event_time"], row["event_time"])
         self.not_known: list[str] = []
         if case.receipt is None:
             self.not_known.append(
@@ -64,7 +64,7 @@ class _ReceiptView:
             )
 
     def answer(self) -> api.ReceiptAnswer:
-        """Put it together."""
+        """Return the answer of the endpoint."""
         row, receipt = self.case.row, self.receipt
         same = ("kind", "symbol", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price")
         is_sealed = receipt is not None or bool(self.case.findings)
@@ -91,7 +91,7 @@ class _ReceiptView:
         row, known = self.case.row, self._known()
         values: list[list[float | None]] | None = None
         try:
-            values = _values(self.past, row["symbol"], row["event_time"], known) if known else None
+            values = _values(self.as_of, row["symbol"], row["event_time"], known) if known else None
         except UnreadableTablesError as error:
             self.not_known.append(f"the values of the features: {error}")
         return api.FeatureVector(
@@ -99,7 +99,7 @@ class _ReceiptView:
         )
 
     def _known(self) -> datetime | None:
-        """When the model's input was known: a replayed one at its own close."""
+        """Return when the model's input was known: that of a backfilled forecast at its own close."""
         if self.case.is_replay:
             at: datetime = self.case.row["event_time"]
             return at
@@ -117,29 +117,31 @@ class _ReceiptView:
         return found
 
     def _sessions(self) -> "Sequence[datetime]":
-        """Sessions of the model's input; none where they cannot be read."""
+        """Return the sessions of the model's input; none where they cannot be read."""
         try:
-            rows = self.past.features
+            rows = self.as_of.features
         except UnreadableTablesError:
             return []
         found: list[datetime] = rows["event_time"].unique().sort().tail(FORECAST_V1.sessions).to_list()
         return found
 
     def _strategy(self) -> api.StrategyRead:
-        said, row = self.receipt.strategy if self.receipt else None, self.case.row
+        strategy, row = self.receipt.strategy if self.receipt else None, self.case.row
         return api.StrategyRead(
             regime=row["regime"],
-            selected_strategy=said.selected if said else row["strategy"],
-            weights=dict(zip(said.strategies, said.weights, strict=True)) if said else None,
-            confidence=said.confidence if said else None,
+            selected_strategy=strategy.selected if strategy else row["strategy"],
+            weights=dict(zip(strategy.strategies, strategy.weights, strict=True)) if strategy else None,
+            confidence=strategy.confidence if strategy else None,
             decision=None if self.case.is_replay else self._decision(),
         )
 
     def _decision(self) -> api.Decision | None:
-        """The newest decision for the regime that was known by then; decisions are never restated."""
-        is_mine = (pl.col("regime") == self.case.row["regime"]) & (pl.col("event_time") <= self.case.row["event_time"])
+        """Return the newest decision for the regime that was known by then; decisions are never restated."""
+        is_before = (pl.col("regime") == self.case.row["regime"]) & (
+            pl.col("event_time") <= self.case.row["event_time"]
+        )
         try:
-            found = self.lake.read(SELECTIONS, where=is_mine).sort("event_time").tail(1).to_dicts()
+            found = self.lake.read(SELECTIONS, where=is_before).sort("event_time").tail(1).to_dicts()
         except UNREADABLE as error:
             self.not_known.append(f"the decision behind the strategy: {error}")
             return None
@@ -172,7 +174,7 @@ class _ReceiptView:
         return api.ModelRead(**use.model_dump(exclude={"engine"}), **use.engine.model_dump(exclude={"grain"}), **known)
 
     def _model_by_row(self) -> list[api.ModelRead]:
-        """What a row of before there were receipts says of its model."""
+        """Return the model that a row without a receipt names."""
         row = self.case.row
         unknown: dict[str, Any] = {"device": "", "provider": "", "threads": 0}
         unknown |= {"trained_until": None, "trained_on": None, "scaler": None}
@@ -180,8 +182,8 @@ class _ReceiptView:
         return [api.ModelRead(weight=1.0, **names, **unknown)]
 
 
-def _values(past: AsOfTables, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
-    cut = past.windows_known(known, [as_of])
+def _values(tables: AsOfTables, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
+    cut = tables.windows_known(known, [as_of])
     for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows()):
         if key == (symbol, as_of):
             rows = cut.values[place].astype(float).tolist()
@@ -190,7 +192,7 @@ def _values(past: AsOfTables, symbol: str, as_of: datetime, known: datetime) -> 
 
 
 def _scaler(bundle: Bundle) -> dict[str, list[float] | None]:
-    """Mean and deviation of each feature, as they stand in the model's own graph."""
+    """Return mean and deviation of each feature, as they stand in the model's own graph."""
     import onnx
     from onnx import numpy_helper
 

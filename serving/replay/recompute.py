@@ -1,4 +1,4 @@
-"""Forecasts made again from the tables as they stood and the models that made them, many at a time."""
+"""Replay of served forecasts: made again from the tables as they stood and the models that made them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,9 @@ from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.targets.windows import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts import Calibration, Member, blend, calibrate, name_blend
+from serving.forecasts import Calibration, Member, name_blend
 from serving.predict import model_weights
+from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError
 from serving.replay.findings import Replayed
@@ -29,135 +30,138 @@ if TYPE_CHECKING:
     from serving.replay.cases import Case
     from serving.replay.engine_cache import EngineCache
 
-QUANTILES = ("p10", "p50", "p90")
 WEIGHT_DIFFERENCE = 1e-12
 WINDOW_SPAN = timedelta(days=2 * FORECAST_V1.sessions)
-"""Days in which the sessions of a window lie, weekends and holidays among them."""
+"""Days that hold the sessions of a window, weekends and holidays included."""
 
 
 @dataclass
 class ReplayJob:
-    """One forecast on its way: what is stored, and what came of it so far."""
+    """One stored forecast that is made again, and the result so far."""
 
     case: "Case"
     receipt: "Receipt"
-    said: Replayed
+    result: Replayed
     window: "NDArray[np.float32] | None" = None
 
+    @property
+    def members(self) -> list[Member]:
+        """Models that took part, by the receipt."""
+        return [Member(use.name, use.version, use.digest, use.weight) for use in self.receipt.models]
 
-def recompute(lake: "Lake", shelf: "EngineCache", works: Sequence[ReplayJob]) -> None:
-    """Make forecasts again that the service made, and note in each what differs."""
-    for tables, mine in _grouped(works):
-        past = _past(lake, dict(tables), mine)
+
+def recompute(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
+    """Make forecasts of the service again, and add a finding for each difference."""
+    for tables, group in _grouped(jobs):
+        as_of = _as_of_tables(lake, dict(tables), group)
         for step in (_take_windows, _compare_features, _compare_prices, _compare_decisions, _compare_calibrations):
             try:
-                step(past, mine)
+                step(as_of, group)
             except UnreadableTablesError as error:
-                for work in mine:
+                for job in group:
                     for finding in error.findings:
-                        work.said.add(finding)
-    _forecast([work for work in works if work.window is not None], shelf)
+                        job.result.add(finding)
+    _forecast([job for job in jobs if job.window is not None], engines)
 
 
-def _grouped(works: Sequence[ReplayJob]) -> Iterable[tuple[tuple[tuple[str, int], ...], list[ReplayJob]]]:
+def _grouped(jobs: Sequence[ReplayJob]) -> Iterable[tuple[tuple[tuple[str, int], ...], list[ReplayJob]]]:
     groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
-    for work in works:
-        groups[tuple(sorted(work.receipt.tables.items()))].append(work)
+    for job in jobs:
+        groups[tuple(sorted(job.receipt.tables.items()))].append(job)
     return groups.items()
 
 
-def _past(lake: "Lake", tables: Mapping[str, int], works: Sequence[ReplayJob]) -> AsOfTables:
-    sessions = [work.case.row["event_time"] for work in works]
-    symbols = sorted({work.case.row["symbol"] for work in works})
+def _as_of_tables(lake: "Lake", tables: Mapping[str, int], jobs: Sequence[ReplayJob]) -> AsOfTables:
+    sessions = [job.case.row["event_time"] for job in jobs]
+    symbols = sorted({job.case.row["symbol"] for job in jobs})
     return AsOfTables(lake, tables, symbols, min(sessions), max(sessions))
 
 
-def _take_windows(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
-    """Find the model input of each forecast, and hold it against its own hash and the one that was answered."""
+def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
+    """Read the model input of each forecast, and compare it with its own hash and the one of the answer."""
     names = ("symbol", "event_time", "known_time", "window", "feature_hash", "reference_price")
-    held = {row[:3]: row[3:] for row in past.windows.select(names).iter_rows()}
-    for work in works:
-        row = work.case.row
-        found = held.get((row["symbol"], row["event_time"], work.receipt.window_known_time))
+    stored = {row[:3]: row[3:] for row in as_of.windows.select(names).iter_rows()}
+    for job in jobs:
+        row = job.case.row
+        found = stored.get((row["symbol"], row["event_time"], job.receipt.window_known_time))
         if found is None:
-            said = f"version {past.tables[MODEL_WINDOWS.name]} holds no window of {row['symbol']} known then"
-            _blame(past, MODEL_WINDOWS, work, said)
+            problem = f"version {as_of.tables[MODEL_WINDOWS.name]} holds no window of {row['symbol']} known then"
+            _blame(as_of, MODEL_WINDOWS, job, problem)
             continue
         window = np.array(found[0], np.float32).reshape(FORECAST_V1.shape)
-        work.said.compared += ["model input", "reference price"]
+        job.result.compared += ["model input", "reference price"]
         if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:
-            _blame(past, MODEL_WINDOWS, work, "the window in it is not the one that was forecast from")
+            _blame(as_of, MODEL_WINDOWS, job, "the window in it is not the one that was forecast from")
         if found[2] != row["reference_price"]:
-            _blame(past, MODEL_WINDOWS, work, f"the reference price in it is {found[2]}, not {row['reference_price']}")
-        work.window = window
+            _blame(as_of, MODEL_WINDOWS, job, f"the reference price in it is {found[2]}, not {row['reference_price']}")
+        job.window = window
 
 
-def _compare_features(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
+def _compare_features(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Cut the windows again from the features, and compare hashes."""
-    for known, mine in _by_known_time(works):
-        cut = past.windows_known(known, sorted({work.case.row["event_time"] for work in mine}))
+    for known, group in _by_known_time(jobs):
+        cut = as_of.windows_known(known, sorted({job.case.row["event_time"] for job in group}))
         keys = {key: place for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows())}
-        for work in mine:
-            row = work.case.row
+        for job in group:
+            row = job.case.row
             place = keys.get((row["symbol"], row["event_time"]))
-            work.said.compared.append("features")
+            job.result.compared.append("features")
             if place is None or window_hash(cut.values[place]) != row["feature_hash"]:
-                _blame(past, FEATURES_TECHNICAL, work, "the features in it are not those of the window")
+                _blame(as_of, FEATURES_TECHNICAL, job, "the features in it are not those of the window")
 
 
-def _compare_prices(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
-    for known, mine in _by_known_time(works):
-        prices = past.prices_known(known)
-        for work in mine:
-            row = work.case.row
-            work.said.compared.append("bar")
+def _compare_prices(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
+    for known, group in _by_known_time(jobs):
+        prices = as_of.prices_known(known)
+        for job in group:
+            row = job.case.row
+            job.result.compared.append("bar")
             if (price := prices.get((row["symbol"], row["event_time"]))) != row["reference_price"]:
-                _blame(past, BARS, work, f"the close in it is {price}, not {row['reference_price']}")
+                _blame(as_of, BARS, job, f"the close in it is {price}, not {row['reference_price']}")
 
 
-def _compare_decisions(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
+def _compare_decisions(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Compare regime, strategy and the models' weights with what the online store was filled with."""
     groups: dict[datetime, list[ReplayJob]] = defaultdict(list)
-    for work in works:
-        if work.receipt.online is None or work.receipt.online.until is None:
-            work.said.unknown.append("as of when the online store was filled")
+    for job in jobs:
+        if job.receipt.online is None or job.receipt.online.until is None:
+            job.result.unknown.append("as of when the online store was filled")
         else:
-            groups[work.receipt.online.until].append(work)
-    for until, mine in groups.items():
-        strategies, regime = past.strategies(until), past.regime(until)
-        for work in mine:
-            work.said.compared += ["strategy", "regime"]
-            if regime != work.case.row["regime"]:
-                _blame(past, REGIMES, work, f"the regime in it is {regime}, not {work.case.row['regime']}")
-            _compare_strategy(past, work, strategies.get(work.case.row["symbol"]))
+            groups[job.receipt.online.until].append(job)
+    for until, group in groups.items():
+        strategies, regime = as_of.strategies(until), as_of.regime(until)
+        for job in group:
+            job.result.compared += ["strategy", "regime"]
+            if regime != job.case.row["regime"]:
+                _blame(as_of, REGIMES, job, f"the regime in it is {regime}, not {job.case.row['regime']}")
+            _compare_strategy(as_of, job, strategies.get(job.case.row["symbol"]))
 
 
-def _compare_strategy(past: AsOfTables, work: ReplayJob, stored: Mapping[str, Any] | None) -> None:
-    said = work.receipt.strategy
-    if said is None:
+def _compare_strategy(as_of: AsOfTables, job: ReplayJob, stored: Mapping[str, Any] | None) -> None:
+    written = job.receipt.strategy
+    if written is None:
         return
-    told = (said.selected, list(said.strategies), list(said.weights), said.confidence)
+    values = (written.selected, list(written.strategies), list(written.weights), written.confidence)
     names = ("selected_strategy", "strategies", "weights", "confidence")
-    if stored is None or tuple(stored[name] for name in names) != told:
-        _blame(past, STRATEGY_ASSIGNMENTS, work, "the strategy weights in it are not those that were in force")
-    expected = model_weights(said.strategies, said.weights)
-    weights = {use.name: use.weight for use in work.receipt.models}
+    if stored is None or tuple(stored[name] for name in names) != values:
+        _blame(as_of, STRATEGY_ASSIGNMENTS, job, "the strategy weights in it are not those that were in force")
+    expected = model_weights(written.strategies, written.weights)
+    weights = {use.name: use.weight for use in job.receipt.models}
     if expected.keys() != weights.keys() or any(abs(w - weights[n]) > WEIGHT_DIFFERENCE for n, w in expected.items()):
-        work.said.add(
-            ReplayFinding("receipt", work.case.forecast_id, "the models' weights do not follow from the strategy")
-        )
+        problem = "the models' weights do not follow from the strategy"
+        job.result.add(ReplayFinding("receipt", job.case.forecast_id, problem))
 
 
-def _compare_calibrations(past: AsOfTables, works: Sequence[ReplayJob]) -> None:
+def _compare_calibrations(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Compare the correction that was applied with the one that was learned by then."""
-    mine = [work for work in works if work.receipt.calibration is not None]
-    held = {row["event_time"]: row for row in past.calibrations.iter_rows(named=True)} if mine else {}
-    for work in mine:
-        applied = Calibration.from_dict(work.receipt.calibration or {})
-        stored = held.get(applied.as_of)
-        work.said.compared.append("calibration")
+    corrected = [job for job in jobs if job.receipt.calibration is not None]
+    learned = {row["event_time"]: row for row in as_of.calibrations.iter_rows(named=True)} if corrected else {}
+    for job in corrected:
+        applied = Calibration.from_dict(job.receipt.calibration or {})
+        stored = learned.get(applied.as_of)
+        job.result.compared.append("calibration")
         if stored is None or Calibration.of(_held(stored), applied.regime) != applied:
-            _blame(past, CALIBRATIONS, work, "the calibration in it is not the one that was applied")
+            _blame(as_of, CALIBRATIONS, job, "the calibration in it is not the one that was applied")
 
 
 def _held(row: Mapping[str, Any]) -> OnlineCalibration:
@@ -165,95 +169,119 @@ def _held(row: Mapping[str, Any]) -> OnlineCalibration:
     return OnlineCalibration(row["event_time"], *lists)
 
 
-def _forecast(works: Sequence[ReplayJob], shelf: "EngineCache") -> None:
-    """Compute every model on every window once, then blend, calibrate and compare each forecast."""
-    if not works:
+def _forecast(jobs: Sequence[ReplayJob], engines: "EngineCache") -> None:
+    """Compute every model on every window once, then make and compare each forecast."""
+    if not jobs:
         return
-    windows = {work.case.row["feature_hash"]: work.window for work in works}
+    windows = {job.case.row["feature_hash"]: job.window for job in jobs}
     places = {name: place for place, name in enumerate(windows)}
     x = to_model_input(np.stack([window for window in windows.values() if window is not None]))
     groups: dict[tuple[ModelUse, ...], list[ReplayJob]] = defaultdict(list)
-    for work in works:
-        groups[work.receipt.models].append(work)
+    for job in jobs:
+        groups[job.receipt.models].append(job)
     computed: dict[str, NDArray[np.float32]] = {}
-    for uses, mine in groups.items():
-        if (horizons := _compute(uses, mine, shelf, x, computed)) is None:
+    for uses, group in groups.items():
+        if (horizons := _compute(uses, group, engines, x, computed)) is None:
             continue
-        at = [places[work.case.row["feature_hash"]] for work in mine]
-        blended = blend({use.name: computed[use.digest][at] for use in uses}, {use.name: use.weight for use in uses})
-        corrections = [_correction(work.receipt) for work in mine]
-        quantiles = calibrate(blended, horizons, corrections)
-        for work, numbers in zip(mine, quantiles, strict=True):
-            compare_quantiles(work, numbers[horizons.index(work.case.row["horizon_sessions"])])
-            _compare_names(work, uses)
+        at = [places[job.case.row["feature_hash"]] for job in group]
+        quantiles = make_forecasts(
+            {use.name: computed[use.digest][at] for use in uses},
+            {use.name: use.weight for use in uses},
+            horizons,
+            [_correction(job.receipt) for job in group],
+        )
+        for job, numbers in zip(group, quantiles, strict=True):
+            row = remade_row(job, numbers[horizons.index(job.case.row["horizon_sessions"])])
+            compare_quantiles(job, row)
+            _compare_names(job, row)
+
+
+def remade_row(job: ReplayJob, quantiles: "Iterable[Any]") -> dict[str, Any]:
+    """Return the row of `forecasts` that follows from receipt and quantiles; the stored row says the rest.
+
+    Window, price, regime and strategy in it were compared with the tables before.
+    """
+    stored, receipt = job.case.row, job.receipt
+    context = ForecastContext(
+        symbol=stored["symbol"],
+        event_time=stored["event_time"],
+        reference_price=stored["reference_price"],
+        regime=stored["regime"],
+        feature_hash=stored["feature_hash"],
+        feature_table_versions=stored["feature_table_versions"],
+        strategy=None if receipt.strategy is None else receipt.strategy.selected,
+        degraded=stored["degraded"],
+    )
+    own = (stored[name] for name in ("forecast_id", "kind", "known_time", "made_at", "latency_ms"))
+    numbers = [float(value) for value in quantiles]
+    return forecast_row(context, ForecastStamp(*own), numbers, name_blend(job.members), stored["horizon_sessions"])
 
 
 def _compute(
     uses: "Sequence[ModelUse]",
-    works: Sequence[ReplayJob],
-    shelf: "EngineCache",
+    jobs: Sequence[ReplayJob],
+    engines: "EngineCache",
     x: "NDArray[np.float32]",
     computed: "dict[str, NDArray[np.float32]]",
 ) -> tuple[int, ...] | None:
     """Let each model forecast all windows; None where one cannot."""
     horizons: tuple[int, ...] = ()
     for use in uses:
-        engine = shelf.take(use)
+        engine = engines.take(use)
         if isinstance(engine, ReplayFinding):
-            for work in works:
-                work.said.add(engine)
+            for job in jobs:
+                job.result.add(engine)
             return None
         horizons = engine.signature.horizons
         if use.digest not in computed:
             try:
                 computed[use.digest] = engine.predict(x)
             except EngineError as error:
-                for work in works:
-                    work.said.add(ReplayFinding("engine", use.name, str(error)))
+                for job in jobs:
+                    job.result.add(ReplayFinding("engine", use.name, str(error)))
                 return None
     return horizons
 
 
-def compare_quantiles(work: ReplayJob, numbers: "Iterable[Any]") -> None:
-    """Note by how much the quantiles differ."""
-    stored = [work.case.row[name] for name in QUANTILES]
-    work.said.difference = max(abs(float(now) - then) for now, then in zip(numbers, stored, strict=True))
-    work.said.compared.append("quantiles")
-    if work.said.difference > work.said.tolerance:
-        again = ", ".join(f"{name} {float(n)!r}" for name, n in zip(QUANTILES, numbers, strict=True))
-        work.said.add(ReplayFinding("forecast", work.case.forecast_id, f"made again it is {again}, stored is {stored}"))
+def compare_quantiles(job: ReplayJob, remade: Mapping[str, Any]) -> None:
+    """Note by how much the quantiles of a row that was made again differ from the stored ones."""
+    stored, result = [job.case.row[name] for name in QUANTILES], job.result
+    result.difference = max(abs(remade[name] - then) for name, then in zip(QUANTILES, stored, strict=True))
+    result.compared.append("quantiles")
+    if result.difference > result.tolerance:
+        again = ", ".join(f"{name} {remade[name]!r}" for name in QUANTILES)
+        text = f"made again it is {again}, stored is {stored}"
+        result.add(ReplayFinding("forecast", job.case.forecast_id, text))
 
 
 def _correction(receipt: "Receipt") -> Calibration | None:
     return None if receipt.calibration is None else Calibration.from_dict(receipt.calibration)
 
 
-def _compare_names(work: ReplayJob, uses: "Sequence[ModelUse]") -> None:
-    row, blended = work.case.row, name_blend([Member(u.name, u.version, u.digest, u.weight) for u in uses])
-    work.said.compared.append("models")
-    if (row["model_name"], row["model_version"], row["model_digest"]) != blended[:3]:
-        work.said.add(
-            ReplayFinding("forecast row", work.case.forecast_id, "the models it names are not those of its receipt")
-        )
+def _compare_names(job: ReplayJob, remade: Mapping[str, Any]) -> None:
+    job.result.compared.append("models")
+    if any(job.case.row[name] != remade[name] for name in ("model_name", "model_version", "model_digest")):
+        text = "the models it names are not those of its receipt"
+        job.result.add(ReplayFinding("forecast row", job.case.forecast_id, text))
 
 
-def _by_known_time(works: Sequence[ReplayJob]) -> Iterable[tuple[datetime, list[ReplayJob]]]:
+def _by_known_time(jobs: Sequence[ReplayJob]) -> Iterable[tuple[datetime, list[ReplayJob]]]:
     groups: dict[datetime, list[ReplayJob]] = defaultdict(list)
-    for work in works:
-        if work.receipt.window_known_time is not None:
-            groups[work.receipt.window_known_time].append(work)
+    for job in jobs:
+        if job.receipt.window_known_time is not None:
+            groups[job.receipt.window_known_time].append(job)
     return groups.items()
 
 
-def _blame(past: AsOfTables, spec: "TableSpec", work: ReplayJob, said: str) -> None:
-    """Name the files that hold what a forecast was read from."""
-    row = work.case.row
-    is_mine = pl.lit(value=True)
+def _blame(as_of: AsOfTables, spec: "TableSpec", job: ReplayJob, problem: str) -> None:
+    """Add a finding for each file that holds what a forecast was read from."""
+    row = job.case.row
+    is_read = pl.lit(value=True)
     if "symbol" in spec.names:
-        is_mine &= pl.col("symbol") == row["symbol"]
+        is_read &= pl.col("symbol") == row["symbol"]
     if spec in (MODEL_WINDOWS, BARS):
-        is_mine &= pl.col("event_time") == row["event_time"]
+        is_read &= pl.col("event_time") == row["event_time"]
     if spec is FEATURES_TECHNICAL:
-        is_mine &= pl.col("event_time").is_between(row["event_time"] - WINDOW_SPAN, row["event_time"])
-    for file in past.suspects(spec, is_mine) or [f"{spec.name}@{past.tables[spec.name]}"]:
-        work.said.add(ReplayFinding("parquet file", file, said))
+        is_read &= pl.col("event_time").is_between(row["event_time"] - WINDOW_SPAN, row["event_time"])
+    for file in as_of.suspects(spec, is_read) or [f"{spec.name}@{as_of.tables[spec.name]}"]:
+        job.result.add(ReplayFinding("parquet file", file, problem))

@@ -57,9 +57,9 @@ def replay(
     lake = _as_it_lies(lake)
     where = None if since is None else pl.col("event_time") >= since
     wanted = identities(lake, configured, where=where, newest=newest) if ids is None else list(ids)
-    shelf = EngineCache(configured)
+    engines = EngineCache(configured)
     parts = (wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE))
-    return [one for part in parts for one in replay_cases(lake, shelf, cases(lake, configured, part))]
+    return [result for part in parts for result in replay_cases(lake, engines, cases(lake, configured, part))]
 
 
 def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
@@ -79,7 +79,7 @@ def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int
         return hashlib.sha256(f"{seed} {forecast_id}".encode()).digest()
 
     flagged = unverified(lake)
-    drawn = [one for one in identities(_as_it_lies(lake), configured, newest=among) if one not in flagged]
+    drawn = [name for name in identities(_as_it_lies(lake), configured, newest=among) if name not in flagged]
     return replay(lake, configured, sorted(drawn, key=lot)[:size])
 
 
@@ -94,35 +94,39 @@ def _as_it_lies(lake: "Lake") -> "Lake":
 def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
     """Served forecasts that cannot be made again, of sessions since receipts are written; a sentence for each."""
     first = lake.scan(RECEIPTS).select(pl.col("known_time").min()).collect().item() if lake.exists(RECEIPTS) else None
-    lost = [one for one in found if first and one.kind != "replay" and one.verdict == "unknown" and one.as_of > first]
-    return [f"forecast {one.forecast_id}: it has no receipt, though receipts are written since {first}" for one in lost]
+    lost = [
+        result.forecast_id
+        for result in found
+        if first and result.kind != "replay" and result.verdict == "unknown" and result.as_of > first
+    ]
+    return [f"forecast {name}: it has no receipt, though receipts are written since {first}" for name in lost]
 
 
-def replay_cases(lake: "Lake", shelf: EngineCache, found: Sequence[Case]) -> list[Replayed]:
+def replay_cases(lake: "Lake", engines: EngineCache, found: Sequence[Case]) -> list[Replayed]:
     """Make these forecasts again, those that read the same versions together."""
-    works, replayed = list[ReplayJob](), list[Replayed]()
+    jobs, replayed = list[ReplayJob](), list[Replayed]()
     _judge_drains(lake, found)
     for case in found:
         row = case.row
-        said = Replayed(case.forecast_id, row["kind"], row["symbol"], row["event_time"])
-        said.findings += case.findings
-        replayed.append(said)
+        result = Replayed(case.forecast_id, row["kind"], row["symbol"], row["event_time"])
+        result.findings += case.findings
+        replayed.append(result)
         receipt = case.receipt or (_of_old_replay(case) if case.is_replay else None)
         if receipt is None:
-            said.unknown.append("its receipt: none was written when it was made, or it cannot be read")
+            result.unknown.append("its receipt: none was written when it was made, or it cannot be read")
             continue
-        _judge_engine(said, receipt, is_told=case.receipt is not None)
-        works.append(ReplayJob(case, receipt, said))
-    recompute_backfills(lake, shelf, [work for work in works if work.case.is_replay])
-    served = [work for work in works if not work.case.is_replay]
-    recompute(lake, shelf, served)
-    for work in served:
-        compare_answer(work, is_same_code=work.receipt.code.sources == running_code().sources)
+        _judge_engine(result, receipt, is_written=case.receipt is not None)
+        jobs.append(ReplayJob(case, receipt, result))
+    recompute_backfills(lake, engines, [job for job in jobs if job.case.is_replay])
+    served = [job for job in jobs if not job.case.is_replay]
+    recompute(lake, engines, served)
+    for job in served:
+        compare_answer(job, is_same_code=job.receipt.code.sources == running_code().sources)
     return replayed
 
 
 def _judge_drains(lake: "Lake", found: Sequence[Case]) -> None:
-    """Hold forecasts of the lake to what the audit trail says of their drain."""
+    """Compare forecasts of the lake with what the audit trail says of their drain."""
     drained = [case for case in found if case.source == LAKE and not case.is_replay]
     wrong = drain_digest.judge(lake, [(case.row, case.content, case.answer is not None) for case in drained])
     for case in drained:
@@ -130,27 +134,27 @@ def _judge_drains(lake: "Lake", found: Sequence[Case]) -> None:
             case.findings.append(wrong[case.forecast_id])
 
 
-def _judge_engine(said: Replayed, receipt: Receipt, *, is_told: bool) -> None:
-    """Whether the bits have to be the same, and what else computed then."""
+def _judge_engine(result: Replayed, receipt: Receipt, *, is_written: bool) -> None:
+    """Decide whether the bits have to be the same, and note another code or engine than today's."""
     now, then = running_code(), receipt.code
-    if not is_told:
-        said.unknown.append("engine and code: they were not written down when it was made")
+    if not is_written:
+        result.unknown.append("engine and code: they were not written down when it was made")
     elif (then.commit, then.sources) != (now.commit, now.sources):
-        told = f"made by {then.version} ({then.commit[:12] or 'no commit'}), made again by {now.version}"
-        said.add(ReplayFinding("code", then.sources[:12], f"{told} ({now.commit[:12] or 'no commit'})"))
+        versions = f"made by {then.version} ({then.commit[:12] or 'no commit'}), made again by {now.version}"
+        text = f"{versions} ({now.commit[:12] or 'no commit'})"
+        result.add(ReplayFinding("code", then.sources[:12], text))
     is_same = (then.processor, then.onnxruntime, then.numpy) == (now.processor, now.onnxruntime, now.numpy)
-    said.is_exact = is_told and is_same and all(use.engine.is_exact for use in receipt.models)
-    said.tolerance = 0.0 if said.is_exact else TOLERANCE
-    if is_told and not said.is_exact:
+    result.is_exact = is_written and is_same and all(use.engine.is_exact for use in receipt.models)
+    result.tolerance = 0.0 if result.is_exact else TOLERANCE
+    if is_written and not result.is_exact:
         devices = ", ".join(sorted({use.engine.device for use in receipt.models}))
         what = f"{devices} with ONNX Runtime {then.onnxruntime} on {then.processor}"
-        said.add(
-            ReplayFinding("engine", devices, f"made by {what}, made again on {now.processor}: within {TOLERANCE:.0e}")
-        )
+        text = f"made by {what}, made again on {now.processor}: within {TOLERANCE:.0e}"
+        result.add(ReplayFinding("engine", devices, text))
 
 
 def _of_old_replay(case: Case) -> Receipt:
-    """What is known of a replayed forecast that has no receipt: its row names the versions and the model."""
+    """Return the receipt of a replayed forecast that has none: its row names the versions and the model."""
     row = case.row
     name, version, digest = row["model_name"], row["model_version"], row["model_digest"]
     use = ModelUse(name=name, version=version, digest=digest, weight=1.0, engine=ON_A_PROCESSOR)

@@ -12,13 +12,17 @@ from hypothesis.extra.numpy import arrays
 
 from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.reader import OnlineReader
+from serving.calibration.corrections import (
+    COVERAGE_TARGET,
+    Calibration,
+    calibrate,
+    confidence,
+    trust_of,
+)
 from serving.deployment.champions import Champions
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
 from serving.forecasts.blend import sign_probability
-from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of
-from serving.predict.calibrating import calibrate_forecasts
-from serving.predict.forecasting import BlendedForecast, Forecasts
 from serving.predict.predictor import Predictor
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -52,15 +56,6 @@ def test_each_side_of_the_band_has_its_factor_by_horizon_in_whatever_order():
     quantiles = np.array([[[-0.1, 0.0, 0.2], [-0.2, 0.1, 0.3], [-0.5, 0.0, 0.5]]])
     said = calibrate(quantiles, (5, 1, 20), [IN_FORCE])
     assert np.allclose(said, [[[-0.2, 0.0, 0.2], [-0.05, 0.1, 0.4], [-0.5, 0.0, 0.5]]])
-
-
-def test_what_is_logged_in_the_shadow_is_corrected_like_what_is_answered():
-    quantiles = np.array([[[-0.1, 0.0, 0.1]], [[-0.2, 0.0, 0.2]]])
-    said = Forecasts(quantiles.copy(), [[], []], {1: [BlendedForecast(quantiles[1], [])]})
-    calibrated = calibrate_forecasts(said, (1,), [None, IN_FORCE])
-    assert np.array_equal(calibrated.shadows[1][0].quantiles, calibrated.quantiles[1])
-    assert np.allclose(calibrated.quantiles, [[[-0.1, 0.0, 0.1]], [[-0.1, 0.0, 0.3]]])
-    assert np.array_equal(said.quantiles, quantiles), "what the models said stays what they said"
 
 
 def test_a_row_of_a_regime_takes_the_entries_of_that_regime():

@@ -12,6 +12,7 @@ from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNa
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
+from serving.calibration.corrections import Calibration, calibrate
 from serving.deployment.candidates import Loaded
 from serving.deployment.champions import Champions, OnTrial
 from serving.deployment.moves import Office, promote, put_on_trial, roll_back
@@ -113,6 +114,19 @@ def test_a_canary_answers_for_its_symbols_and_the_champion_is_its_shadow(champio
         assert said.members == plain.members[place]
 
 
+def test_a_shadow_is_calibrated_like_the_answer(champions, rows, trial):
+    calibration = Calibration(rows[0].as_of, rows[0].regime, (1, 5), (0.5, 2.0), (1.5, 1.25), (1.0, 1.0), (9.0, 9.0))
+    corrected = [replace(row, calibration=calibration) for row in rows]
+    plain, canary = forecast(corrected, champions), forecast(corrected, trial(("lstm", "canary", 1.0)))
+    bare = forecast(rows, trial(("lstm", "canary", 1.0)))
+    for place in range(len(rows)):
+        (champion,) = canary.shadows[place]
+        assert np.array_equal(champion.quantiles, plain.quantiles[place])
+        expected = calibrate(bare.quantiles[place][None], champions.horizons, [calibration])[0]
+        assert np.array_equal(canary.quantiles[place], expected)
+        assert not np.array_equal(canary.quantiles[place], bare.quantiles[place])
+
+
 def test_the_shadow_of_one_model_knows_nothing_of_the_canary_of_another(champions, rows, trial):
     alone = forecast(rows, trial(("ridge", "shadow", 1.0)))
     for order in (
@@ -146,7 +160,7 @@ def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, m
     assert "its champion answers" in caplog.text
 
 
-def test_a_challenger_that_failed_is_asked_again_although_forecasts_are_remembered(home, trial, tmp_path):
+def test_a_challenger_that_failed_is_called_again_although_forecasts_are_cached(home, trial, tmp_path):
     models = trial(("lstm", "shadow", 1.0))
     (challenger,) = models.challengers
     failing = Failing(challenger.loaded, times=1)

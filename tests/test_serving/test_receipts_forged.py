@@ -42,7 +42,7 @@ def renamed_files(monkeypatch):
 
 
 @pytest.fixture
-def work(mine):
+def job(mine):
     """One forecast with its answer."""
     (case,) = cases(mine.lake, mine.settings, waiting(mine)[-1:])
     return ReplayJob(
@@ -110,13 +110,13 @@ def changed(value):
     return [*value, value[0]] if isinstance(value, list) else f"{value}x"
 
 
-def test_every_field_of_an_answer_is_compared(work):
+def test_every_field_of_an_answer_is_compared(job):
     """Whatever is altered is named with its place, and so is what is added and what is left out."""
-    sent = json.loads(work.case.answer)
+    sent = json.loads(job.case.answer)
     places = list(leaves(sent))
     assert len(places) > 25
     for place in [*places, ("data", "more"), ("prediction", None)]:
-        forged = json.loads(work.case.answer)
+        forged = json.loads(job.case.answer)
         *path, last = place
         inner = forged
         for name in path:
@@ -126,40 +126,40 @@ def test_every_field_of_an_answer_is_compared(work):
             last = "p50"
         else:
             inner[last] = changed(inner.get(last, 0))
-        said = findings(work, json.dumps(forged))
+        said = findings(job, json.dumps(forged))
         assert [one.said.partition(" in it is ")[0] for one in said] == [".".join((*path, last))], place
-    assert findings(work, work.case.answer) == []
+    assert findings(job, job.case.answer) == []
 
 
-def findings(work, answer, *, is_same_code=True):
-    case = Case(work.case.row, work.case.source, work.receipt, answer=answer)
-    mine = ReplayJob(
-        case, work.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"])
+def findings(job, answer, *, is_same_code=True):
+    case = Case(job.case.row, job.case.source, job.receipt, answer=answer)
+    replayed = ReplayJob(
+        case, job.receipt, Replayed(case.forecast_id, "served", case.row["symbol"], case.row["event_time"])
     )
-    compare_answer(mine, is_same_code=is_same_code)
-    return mine.said.findings
+    compare_answer(replayed, is_same_code=is_same_code)
+    return replayed.result.findings
 
 
-def test_an_answer_of_other_code_may_have_other_fields_and_no_other_values(work):
-    forged = json.loads(work.case.answer)
+def test_an_answer_of_other_code_may_have_other_fields_and_no_other_values(job):
+    forged = json.loads(job.case.answer)
     forged["data"]["more"] = 1
     del forged["disclaimer"]
-    assert findings(work, json.dumps(forged), is_same_code=False) == []
+    assert findings(job, json.dumps(forged), is_same_code=False) == []
     forged["prediction"]["p50"] += 1e-9
-    assert len(findings(work, json.dumps(forged), is_same_code=False)) == 1
+    assert len(findings(job, json.dumps(forged), is_same_code=False)) == 1
 
 
-def test_a_degraded_answer_keeps_its_own_words_and_nothing_else(work):
-    row = work.case.row | {"degraded": True}
-    degraded = ReplayJob(Case(row, "log", work.receipt), work.receipt, work.said)
+def test_a_degraded_answer_keeps_its_own_words_and_nothing_else(job):
+    row = job.case.row | {"degraded": True}
+    degraded = ReplayJob(Case(row, "log", job.receipt), job.receipt, job.result)
     answer = json.loads(derive(degraded, "Redis was slow").model_dump_json())
     degraded.case.answer = json.dumps(answer)
     compare_answer(degraded, is_same_code=True)
-    assert degraded.said.findings == []
+    assert degraded.result.findings == []
     answer["data"]["degraded_because"] = ""
     degraded.case.answer = json.dumps(answer)
     compare_answer(degraded, is_same_code=True)
-    assert "degraded_because" in degraded.said.findings[0].said
+    assert "degraded_because" in degraded.result.findings[0].said
 
 
 def test_the_derived_answer_has_the_digest_of_the_one_that_was_sent(mine):
@@ -176,9 +176,9 @@ def test_the_derived_answer_has_the_digest_of_the_one_that_was_sent(mine):
     # Row, answer and receipt all fit each other here: only the audit chain knows.
     (case,) = cases(mine.lake, mine.settings, [replaced])
     row = case.row | {"made_at": case.row["made_at"].replace(year=2020)}
-    work = ReplayJob(Case(row, "lake", case.receipt), case.receipt, Replayed(replaced, "served", "", row["event_time"]))
+    job = ReplayJob(Case(row, "lake", case.receipt), case.receipt, Replayed(replaced, "served", "", row["event_time"]))
     overwrite(mine, FORECASTS, replaced, made_at=row["made_at"])
-    reseal(mine, replaced, answer=digest_of(derive(work).model_dump_json()), row=row_digest(row))
+    reseal(mine, replaced, answer=digest_of(derive(job).model_dump_json()), row=row_digest(row))
     assert faults(mine, replaced) == [f"drain {replaced}: {drain_digest.REPLACED}"]
 
 

@@ -39,8 +39,8 @@ MUTANTS = (
         "blend-ignores-weights",
         "A blend weighs each model by the weight of its strategy.",
         "serving/forecasts/blend.py",
-        "np.stack([given[name] for name in names])",
-        "np.stack([np.full_like(given[name], 1 / len(names)) for name in names])",
+        "np.stack([share_of[name] for name in names])",
+        "np.stack([np.full_like(share_of[name], 1 / len(names)) for name in names])",
         ("tests/test_serving/test_blend.py::test_weights_may_differ_by_window",),
     ),
     Mutant(
