@@ -69,7 +69,7 @@ def update(market: Market, clock: "Clock", *, forecast_sessions: int = 250) -> I
 
 def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str, Callable[[], Report]]]":
     from feature_repo.catalog import GROUPS, TECHNICAL
-    from feature_repo.materialize.update import update_group, update_labels, update_regimes, update_windows
+    from feature_repo.materialize import update_group, update_labels, update_regimes, update_windows
     from feature_repo.retrieval import materialize
     from lake.ingest import ingest_bars, refine_to_lake
     from serving.backfill.scoring import score_newest
@@ -109,7 +109,7 @@ def generated_market(
 ) -> Market:
     """Fill an empty home with a generated market and its models: everything up to the sessions to be measured."""
     from feature_repo.catalog import GROUPS
-    from feature_repo.materialize.update import update_group, update_labels
+    from feature_repo.materialize import update_group, update_labels
     from lake.clock import DEMO_START, FixedClock
     from lake.ingest import ingest_bars, refine_to_lake
     from lake.sources.generated import GeneratedMarket

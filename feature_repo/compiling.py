@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 from feature_repo.catalog import GROUPS
 from feature_repo.compute.kernel import compiled_to
-from feature_repo.engines.panel import compute_group
+from feature_repo.engines import compute_group
 from lake.sources.generated import tiny_market
 from lake.universe import MARKET
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.care.pins import pin
 from lake.clock import Clock
 from lake.errors import ModelError

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS, WindowSpec
+from feature_repo.targets import FORECAST_V1, HORIZONS, WindowSpec
 from lake.disk.durable import write_durably
 from lake.errors import ModelError, NotReadyError
 from training.config import Experiment, Optimisation

@@ -14,11 +14,18 @@ from lake.spec import TableSpec
 from lake.tables import LABELS, TABLES
 
 __all__ = [
+    "ALPHA158",
+    "CALENDAR",
+    "CROSS_ASSET",
     "FEATURES_TECHNICAL",
+    "FRACTAL",
     "GROUPS",
     "MODEL_FEATURES",
+    "RANGE_VOLATILITY",
     "SPECS",
+    "SPECTRAL",
     "TECHNICAL",
+    "VOLUME",
     "feature_of",
     "group_of",
     "spec_of",

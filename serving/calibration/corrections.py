@@ -16,7 +16,7 @@ from serving.forecasts.blend import sign_probability
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from feature_repo.online.calibration import OnlineCalibration
+    from feature_repo.online import OnlineCalibration
     from serving.predict.forecasting import Forecasts
 
 COVERAGE_TARGET = 0.8

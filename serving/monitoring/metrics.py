@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric as Family
 
-    from feature_repo.online.degradation import Degradation
+    from feature_repo.online import Degradation
     from lake.settings import Settings
     from serving.forecast_log.writing import Entry
     from serving.monitoring.stopwatch import Stopwatch

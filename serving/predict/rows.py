@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from feature_repo.online.answers import OnlineBatch, Served
-    from feature_repo.online.degradation import Degradation
-    from feature_repo.targets.windows import FloatArray
+    from feature_repo.online import Degradation, OnlineBatch, Served
+    from feature_repo.targets import FloatArray
 
 
 @dataclass(frozen=True)

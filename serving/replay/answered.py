@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_repo.online.degradation import Degradation
+from feature_repo.online import Degradation
 from serving.calibration.corrections import Calibration
 from serving.forecasts.blend import Member
 from serving.predict.answers import compose

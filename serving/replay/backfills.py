@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.tables import BARS, REGIMES
 from serving.backfill.walk_forward import VERSIONED, Moments, Reading, forecast_id
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable

@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from feature_repo.online.reader import OnlineReader
-from feature_repo.targets.windows import to_model_input
+from feature_repo.online import OnlineReader
+from feature_repo.targets import to_model_input
 from lake.universe import SYMBOLS
 from serving.calibration.corrections import calibrate
 from serving.deployment.placing import place
