@@ -12,8 +12,8 @@ from benchmarks.report import RATIO, Topic
 from benchmarks.rivals.environments import Answer, Unavailable
 from benchmarks.rivals.qlib_rival import PROCESSES, beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
-from feature_repo.catalog.alpha158 import ALPHA158
-from feature_repo.engines.panel import compute_group
+from feature_repo.catalog import ALPHA158
+from feature_repo.engines import compute_group
 from lake.settings import settings
 from lake.sources import tiny_market
 

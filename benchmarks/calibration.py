@@ -11,8 +11,8 @@ import polars as pl
 
 from benchmarks.report import Topic
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.materialize.update import update_labels, update_regimes, update_technical
-from feature_repo.targets.windows import HORIZONS
+from feature_repo.materialize import update_labels, update_regimes, update_technical
+from feature_repo.targets import HORIZONS
 from lake.calendars import close_of
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake

@@ -17,13 +17,19 @@ from redis import Redis
 
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, milliseconds
-from feature_repo.online.generations import Rows, publish, row_key
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import (
+    FEATURES,
+    WINDOW,
+    OnlineKey,
+    OnlineReader,
+    OnlineView,
+    Rows,
+    newest_rows,
+    publish,
+    row_key,
+)
 from feature_repo.online.redis_server import connect
-from feature_repo.online.rows import newest_rows
-from feature_repo.online.seals import OnlineKey
-from feature_repo.online.views import FEATURES, WINDOW, OnlineView
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake

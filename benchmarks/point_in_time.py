@@ -12,8 +12,7 @@ from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.rivals.environments import Answer, Rival, Unavailable, ask
 from benchmarks.timing import interleave, milliseconds
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.feast_store.point_in_time import point_in_time_join
-from feature_repo.feast_store.registry import apply, feature_store
+from feature_repo.feast_store import apply, feature_store, point_in_time_join
 from lake import calendars
 from lake.clock import DEMO_START
 from lake.settings import Settings, settings

@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.load import Result, at_rate, in_turn, post
 from benchmarks.report import RATIO, Figure, Topic
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from feature_repo.online.redis_server import running_redis
-from feature_repo.targets.windows import to_model_input
+from feature_repo.targets import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
 from serving.access import local_key

@@ -16,8 +16,7 @@ import polars as pl
 from benchmarks.report import RATIO, Figure, Topic
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog import TECHNICAL
-from feature_repo.engines import FeatureEngine, LocalEngine, SparkOptions, open_engine
-from feature_repo.engines.panel import compute_group
+from feature_repo.engines import FeatureEngine, LocalEngine, SparkOptions, compute_group, open_engine
 from lake.clock import DEMO_START
 from lake.sources import tiny_market
 from lake.store import Lake

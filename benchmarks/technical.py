@@ -19,7 +19,7 @@ from benchmarks.rivals.environments import Answer, Unavailable
 from benchmarks.rivals.qlib_rival import beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
 from feature_repo.catalog import TECHNICAL
-from feature_repo.engines.panel import compute_technical
+from feature_repo.engines import compute_technical
 from lake.settings import settings
 from lake.sources import tiny_market
 from lake.universe import MARKET

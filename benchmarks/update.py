@@ -23,17 +23,15 @@ from dagster_project.runs import (
     seconds_until_served,
 )
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.engines.panel import compute_group
-from feature_repo.materialize.incremental import compute_whole
-from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS
-from feature_repo.materialize.update import update_group
+from feature_repo.engines import LocalEngine, compute_group
+from feature_repo.materialize import RECENT_BAR_COLUMNS, update_group
 from feature_repo.online.redis_server import connect, redis_url, running_redis
-from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.refine import refine_bars
 from lake.sources import GeneratedMarket
-from lake.store import Lake, Watermark, read_look_back
+from lake.store import Lake, read_look_back
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
 
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
@@ -83,7 +81,7 @@ def measure_features(folder: Path, symbols: int, history: int, sessions: int) ->
 def _whole(lake: Lake, folder: Path, day: datetime) -> None:
     """Compute every row and store it in an empty table."""
     fresh = Lake(folder)
-    for rows in compute_whole(lake, TECHNICAL, Watermark(lake.version(BARS), day)):
+    for rows in LocalEngine().compute(lake, TECHNICAL, day):
         fresh.merge(FEATURES_TECHNICAL, rows)
 
 

@@ -1,13 +1,8 @@
-"""The one door that `feast apply` scans: everything the registry holds."""
+"""The module that `feast apply` scans: every object of the registry, by name."""
 
-from typing import Any
+from feature_repo.feast_store.objects import OBJECTS
 
-from feature_repo.feast_store.batch_sources import SOURCES
-from feature_repo.feast_store.entities import market, symbol
-from feature_repo.feast_store.services import SERVICES
-from feature_repo.feast_store.views import VIEWS
-
-OBJECTS: tuple[Any, ...] = (symbol, market, *SOURCES, *VIEWS, *SERVICES)
+__all__ = ["OBJECTS"]
 
 # The `feast` command looks at the names of this module and not into what they hold.
 globals().update({f"{type(thing).__name__}_{thing.name}": thing for thing in OBJECTS})

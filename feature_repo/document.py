@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from feature_repo.catalog import GROUPS, MODEL_FEATURES
-from feature_repo.feast_store.locations import REPO
+from feature_repo.feast_store import REPO
 from feature_repo.spec import Feature, FeatureGroup
-from feature_repo.targets.labels import HORIZONS
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1, HORIZONS
 
 PAGE = REPO.parent / "docs" / "features.md"
 

@@ -7,24 +7,24 @@ from functools import cache
 
 from redis import Redis
 
-from feature_repo.feast_store.registry import apply, feature_store
-from feature_repo.feast_store.training_frames import TrainingFrame, training_frame
-from feature_repo.online.answers import OnlineBatch
-from feature_repo.online.generations import (
+from feature_repo.feast_store import TrainingFrame, apply, feature_store, training_frame
+from feature_repo.online import (
     ATTEMPTS,
+    VIEWS,
+    WINDOW,
     Generation,
+    OnlineBatch,
+    OnlineKey,
+    OnlineReader,
     OvertakenError,
     Rows,
+    is_whole,
     publish,
     read_generation,
     read_index,
+    write_last_generation,
 )
-from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect, running_redis
-from feature_repo.online.repair import is_whole
-from feature_repo.online.seals import OnlineKey
-from feature_repo.online.snapshot import write_last_generation
-from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.targets.windows import FORECAST_V1, WindowSpec
 from lake.care import set_pins
 from lake.clock import require_utc
@@ -109,7 +109,7 @@ def _filled(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until
 
 def _fill(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:
     """Write what the server lacks; return what it holds then, and whether it held that already."""
-    from feature_repo.online.rows import rows_since
+    from feature_repo.online import rows_since
 
     tables = {view.table.name: view.table for view in VIEWS}
     versions = lake.versions([table for table in tables.values() if lake.exists(table)])

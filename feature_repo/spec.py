@@ -1,13 +1,15 @@
 """What a feature is: a value with a name, a function and everything a reader or a check needs to know about it."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
 from feature_repo.compute import COLUMNS
-from feature_repo.compute.kernel import Kernel, digest
+from feature_repo.compute.kernel import SOURCES, Kernel, digest
 from lake.errors import ConfigError, UnknownNameError
 from lake.spec import Column, TableSpec
 from lake.tables import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
@@ -133,6 +135,19 @@ class FeatureGroup:
 
     @property
     def recipe(self) -> list[object]:
-        """What the values follow from besides the bars; another recipe, other values."""
-        said = [[f.name, f.function.name, list(f.inputs), list(f.parameters), f.warm_up] for f in self.features]
-        return [digest(), *said]
+        """What the values follow from besides the bars; another recipe, other values.
+
+        Sources of kernels that are declared outside of `feature_repo.compute` are part of it.
+        """
+        declared = [[f.name, f.function.name, list(f.inputs), list(f.parameters), f.warm_up] for f in self.features]
+        return [digest(), *declared, *_sources_outside(self.features)]
+
+
+def _sources_outside(features: Iterable[Feature]) -> list[str]:
+    """Hashes of the files of kernels outside of `feature_repo.compute`, whose own sources `digest` covers."""
+    files = {Path(feature.function.python.__code__.co_filename) for feature in features}
+    return [_hash_of(path) for path in sorted(files) if SOURCES not in path.parents and path.exists()]
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

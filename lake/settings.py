@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     feature_engine: Literal["local", "sail", "connect", "jvm"] = Field(
         default="local", description="where features are computed: this process, or a Spark (docs/spark.md)"
     )
+    feature_groups: str = Field(
+        default="", description="importable modules with feature groups of your own, with commas between"
+    )
     spark_remote: str | None = Field(
         default=None, validation_alias="SPARK_REMOTE", description="Spark Connect server, e.g. sc://127.0.0.1:15002"
     )
@@ -171,6 +174,15 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """MLflow's address: the one set from outside, or SQLite under `home`."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+
+def feature_modules() -> tuple[str, ...]:
+    """Names of the modules with feature groups of one's own.
+
+    The catalog asks when it is imported, so this looks at one variable and needs no other to be usable.
+    """
+    names = os.environ.get("QUANTLAKE_FEATURE_GROUPS", "").split(",")
+    return tuple(name.strip() for name in names if name.strip())
 
 
 @cache

@@ -97,7 +97,7 @@ def featured_lake(
     made_once: Callable[..., Path], packaged_lake: Lake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lake]:
     """Return the real market with every feature table made. To read only."""
-    from feature_repo.materialize.update import update_labels, update_regimes, update_technical, update_windows
+    from feature_repo.materialize import update_labels, update_regimes, update_technical, update_windows
 
     def make(folder: Path) -> None:
         lake = Lake(Path(shutil.copytree(packaged_lake.root, folder, dirs_exist_ok=True)))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feature_repo.online.reader import OnlineReader
-from feature_repo.targets.windows import to_model_input
+from feature_repo.online import OnlineReader
+from feature_repo.targets import to_model_input
 from lake.settings import settings
 from serving.deployment import Champions
 from serving.predict import model_weights, split_ready

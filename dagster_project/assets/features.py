@@ -31,7 +31,7 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
         op_tags=None if group is TECHNICAL else AFTER_SERVING,
     )
     def features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-        from feature_repo.materialize.update import update_group_as_configured
+        from feature_repo.materialize import update_group_as_configured
 
         years = years_of(context)
         return materialized(update_group_as_configured(platform.settings, platform.lake, platform.clock, group, years))
@@ -52,7 +52,7 @@ feature_tables = [_feature_table(group) for group in GROUPS]
 )
 def labels(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """What came after each session, known once its horizon has passed."""
-    from feature_repo.materialize.update import update_labels
+    from feature_repo.materialize import update_labels
 
     return materialized(update_labels(platform.lake, platform.clock, years=years_of(context)))
 
@@ -60,7 +60,7 @@ def labels(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
 @dg.asset(group_name=GROUP, deps=["bars"], kinds={"polars", "delta"})
 def regimes(platform: Platform) -> dg.MaterializeResult:
     """Regime of the market per session."""
-    from feature_repo.materialize.update import update_regimes
+    from feature_repo.materialize import update_regimes
 
     return materialized(update_regimes(platform.lake, platform.clock))
 
@@ -68,7 +68,7 @@ def regimes(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=["features_technical"], kinds={"polars", "delta"})
 def model_windows(platform: Platform) -> dg.MaterializeResult:
     """Input of the models in service, for the newest session."""
-    from feature_repo.materialize.update import update_windows
+    from feature_repo.materialize import update_windows
 
     return materialized(update_windows(platform.lake, platform.clock))
 

@@ -1,8 +1,13 @@
-"""Every feature as a value, by group. Tables, the Feast schema, the docs and the leak checks derive from this list."""
+"""Every feature as a value, by group. Tables, the Feast schema, the docs and the leak checks derive from this list.
+
+A group of this package is a file of this folder and an entry in `PACKAGED`; groups of one's own come from the modules
+that `QUANTLAKE_FEATURE_GROUPS` names, see `feature_repo.catalog.entries`.
+"""
 
 from feature_repo.catalog.alpha158 import ALPHA158
 from feature_repo.catalog.calendar import CALENDAR
 from feature_repo.catalog.cross_asset import CROSS_ASSET
+from feature_repo.catalog.entries import groups_of, require_whole
 from feature_repo.catalog.fractal import FRACTAL
 from feature_repo.catalog.range_volatility import RANGE_VOLATILITY
 from feature_repo.catalog.spectral import SPECTRAL
@@ -10,21 +15,31 @@ from feature_repo.catalog.technical import TECHNICAL
 from feature_repo.catalog.volume import VOLUME
 from feature_repo.spec import Feature, FeatureGroup
 from lake.errors import UnknownNameError
+from lake.settings import feature_modules
 from lake.spec import TableSpec
 from lake.tables import LABELS, TABLES
 
 __all__ = [
+    "ALPHA158",
+    "CALENDAR",
+    "CROSS_ASSET",
     "FEATURES_TECHNICAL",
+    "FRACTAL",
     "GROUPS",
     "MODEL_FEATURES",
+    "PACKAGED",
+    "RANGE_VOLATILITY",
     "SPECS",
+    "SPECTRAL",
     "TECHNICAL",
+    "VOLUME",
     "feature_of",
     "group_of",
+    "require_whole",
     "spec_of",
 ]
 
-GROUPS: tuple[FeatureGroup, ...] = (
+PACKAGED: tuple[FeatureGroup, ...] = (
     TECHNICAL,
     VOLUME,
     RANGE_VOLATILITY,
@@ -34,7 +49,10 @@ GROUPS: tuple[FeatureGroup, ...] = (
     CALENDAR,
     ALPHA158,
 )
-"""In the order of the docs; each is a table of its own."""
+"""Groups of this package, in the order of the docs."""
+
+GROUPS: tuple[FeatureGroup, ...] = require_whole((*PACKAGED, *groups_of(feature_modules())))
+"""All groups; each is a table of its own."""
 
 FEATURES_TECHNICAL = TECHNICAL.table
 

@@ -1,5 +1,11 @@
 """Feature formulas as kernels over the bars of one symbol, in order of time. No network, no state.
 
+- `kernel`: how a function becomes a kernel, and the types of its arrays.
+- `returns`, `rolling`, `market`: what other formulas are made of.
+- `momentum`, `volatility`, `range_volatility`, `volume`, `on_balance`, `cross_asset`, `spectral`, `fractal`, `alpha`:
+  the formulas, a module per family.
+- `regime`: expressions over the index and over the market's returns.
+
 A kernel may read these columns: those of a bar (prices adjusted), those of the index at the same close, and what the
 exchange's calendar says of the session.
 """
@@ -8,3 +14,24 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume", "close_unadjusted", "vo
 MARKET_COLUMNS = ("market_close", "market_return", "market_volatility")
 CALENDAR_COLUMNS = ("weekday", "sessions_left_in_month")
 COLUMNS = BAR_COLUMNS + MARKET_COLUMNS + CALENDAR_COLUMNS
+
+__all__ = [
+    "BAR_COLUMNS",
+    "CALENDAR_COLUMNS",
+    "COLUMNS",
+    "MARKET_COLUMNS",
+    "alpha",
+    "cross_asset",
+    "fractal",
+    "kernel",
+    "market",
+    "momentum",
+    "on_balance",
+    "range_volatility",
+    "regime",
+    "returns",
+    "rolling",
+    "spectral",
+    "volatility",
+    "volume",
+]

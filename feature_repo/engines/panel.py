@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from feature_repo.catalog.technical import TECHNICAL
+from feature_repo.catalog import TECHNICAL
 from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, MARKET_COLUMNS
 from feature_repo.compute.kernel import Bars, Index
 from feature_repo.compute.market import MARKET_SESSIONS

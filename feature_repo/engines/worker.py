@@ -10,7 +10,7 @@ from uuid import uuid4
 import polars as pl
 import pyarrow as pa
 
-from feature_repo.catalog import GROUPS, group_of
+from feature_repo.catalog import PACKAGED, group_of
 from feature_repo.compute.kernel import Kernel
 from feature_repo.engines.failures import compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
@@ -33,7 +33,7 @@ class Task:
     Parameters
     ----------
     group
-        Name of a group of the catalog, which the worker has as well; or the group itself.
+        Name of a group of this package, which the worker has as well; or the group itself.
     market
         Bars of the index in the columns of the bucket: context for all symbols, shipped once.
     folder
@@ -47,7 +47,7 @@ class Task:
     @classmethod
     def of(cls, group: FeatureGroup, market: pl.DataFrame, folder: Path) -> "Task":
         """Describe the computation of a group."""
-        return cls(group.name if group in GROUPS else group, market, str(folder))
+        return cls(group.name if group in PACKAGED else group, market, str(folder))
 
 
 def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:

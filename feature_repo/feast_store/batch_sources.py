@@ -2,7 +2,7 @@
 
 from feature_repo.catalog import GROUPS
 from feature_repo.feast_store.delta_source import DeltaSource
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 
 feature_sources = {group.name: DeltaSource(group.table.name) for group in GROUPS}
 """By name of the feature group."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from feature_repo.online.seals import key_path
+from feature_repo.online import key_path
 from lake.settings import Settings, settings
 
 REPO = Path(__file__).parents[1]

@@ -23,10 +23,21 @@ from redis import Redis
 
 from feature_repo.feast_store.delta_source import KNOWN_TIME_US
 from feature_repo.feast_store.locations import store_settings
-from feature_repo.online.generations import Rows, publish, read_index, remove, row_key
-from feature_repo.online.packing import EVENT, HEADER, KNOWN, NARROW, WIDE, Layout
+from feature_repo.online import (
+    EVENT,
+    HEADER,
+    KNOWN,
+    NARROW,
+    WIDE,
+    Layout,
+    OnlineKey,
+    Rows,
+    publish,
+    read_index,
+    remove,
+    row_key,
+)
 from feature_repo.online.redis_server import connect, running_redis
-from feature_repo.online.seals import OnlineKey
 from lake.clock import ReplayClock
 from lake.errors import SchemaError
 

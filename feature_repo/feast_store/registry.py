@@ -21,8 +21,8 @@ def feature_store(settings: Settings, **options: Any) -> Any:
 
 
 def apply(settings: Settings) -> Report:
-    """Bring the registry to what `feature_repo.definitions` declares, like `feast apply`."""
-    from feature_repo.definitions import OBJECTS
+    """Bring the registry to what `feature_repo.feast_store.objects` declares, like `feast apply`."""
+    from feature_repo.feast_store.objects import OBJECTS
 
     started = time.perf_counter()
     settings.feast.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from feast import FeatureService
 
 from feature_repo.catalog import GROUPS
 from feature_repo.feast_store.views import calibration, features, regime, strategy, window
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 
 TRAINING = "_training"
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from feature_repo.catalog import spec_of
 from feature_repo.feast_store.registry import apply, feature_store
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.clock import Clock, ReplayClock
 from lake.errors import ConfigError, LookAheadError, NotReadyError, SchemaError, UnknownNameError
 from lake.settings import Settings

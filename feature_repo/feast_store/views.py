@@ -15,8 +15,8 @@ from feature_repo.feast_store.batch_sources import (
 )
 from feature_repo.feast_store.delta_source import KNOWN_TIME_US, DeltaSource, value_type
 from feature_repo.feast_store.entities import market, symbol
-from feature_repo.online.views import A_QUARTER, A_WEEK
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.online import A_QUARTER, A_WEEK
+from feature_repo.targets import FORECAST_V1
 
 
 def _view(name: str, source: DeltaSource, entity: Entity, ttl: timedelta, *, is_online: bool = True) -> FeatureView:

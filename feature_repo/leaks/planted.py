@@ -9,7 +9,7 @@ import polars as pl
 
 from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.world import JUMP, World
-from feature_repo.targets.labels import compute_labels
+from feature_repo.targets import compute_labels
 from lake.universe import MARKET
 
 KEY = ["symbol", "event_time"]

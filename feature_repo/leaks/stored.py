@@ -15,8 +15,8 @@ from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, World
-from feature_repo.regimes.daily import compute_regimes
-from feature_repo.targets.labels import compute_labels
+from feature_repo.regimes import compute_regimes
+from feature_repo.targets import compute_labels
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
 from lake.store import Lake

@@ -5,12 +5,12 @@ from functools import partial
 import polars as pl
 
 from feature_repo.catalog import GROUPS
-from feature_repo.engines.panel import compute_group
+from feature_repo.engines import compute_group
 from feature_repo.leaks.subject import REPLAYED, LeakSubject
 from feature_repo.leaks.world import World
-from feature_repo.regimes.daily import compute_regimes
+from feature_repo.regimes import compute_regimes
 from feature_repo.spec import FeatureGroup
-from feature_repo.targets.labels import compute_labels
+from feature_repo.targets import compute_labels
 from lake.tables import LABELS, REGIMES
 
 BEYOND = 60

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.engines.panel import bar_columns, compute_group
+from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
 from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
 from feature_repo.spec import Feature, FeatureGroup
 from lake.store import ROW_KEY, Lake, Watermark, newest_known
@@ -28,8 +28,6 @@ NEARLY = 0.7
 """Features that need this part of the bars of others are computed over the same ones."""
 STILL = 60
 """Bars without a move after which a recursion has lost the digits of what moved before."""
-VALUES_AT_ONCE = 40_000_000
-"""Feature values held in memory at a time; more are computed in chunks of symbols."""
 
 
 def touched_from(lake: Lake, changed: pl.DataFrame, read: Watermark, *, market: str = MARKET) -> pl.DataFrame:
@@ -130,25 +128,10 @@ def _compute_from_the_start(
     lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Watermark
 ) -> pl.DataFrame:
     columns = bar_columns(group)
-    own = _known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
+    own = known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
     rows = compute_group(pl.concat([newest_known(own), index.select(columns)]), group)
     rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
     return rows.drop("first")
-
-
-def compute_whole(
-    lake: Lake, group: FeatureGroup, read: Watermark, *, market: str = MARKET, values_at_once: int = VALUES_AT_ONCE
-) -> Iterator[pl.DataFrame]:
-    """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
-    index = _read_index(ReadPoint.of(lake, read), market)
-    own = _known_bars(lake, read).filter(pl.col("symbol") != market)
-    counts = own.group_by("symbol").len().sort("symbol").collect()
-    size = counts["len"].cum_sum() * len(group.features) // values_at_once
-    names = bar_columns(group)
-    for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
-        low, high = chunk["symbol"][0], chunk["symbol"][-1]
-        rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
-        yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=market)
 
 
 def _partly_unknown(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
@@ -178,16 +161,12 @@ def _standing_still(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) 
 
 @lru_cache(maxsize=1)
 def _read_index(place: ReadPoint, market: str) -> pl.DataFrame:
-    return newest_known(_known_bars(place.lake, place.read).filter(pl.col("symbol") == market).collect())
+    return read_index(place.lake, place.read, market)
 
 
 def _known_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> pl.DataFrame:
     """Latest known_time among each symbol's bars before its instant, where it is later than the instant itself."""
     earliest: datetime | None = first.select(pl.col("first").min()).item()
-    late = _known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
+    late = known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
     told = late.select(ROW_KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
     return told.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()
-
-
-def _known_bars(lake: Lake, read: Watermark) -> pl.LazyFrame:
-    return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)

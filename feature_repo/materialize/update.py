@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.engines import FeatureEngine, open_engine
-from feature_repo.engines.local import LocalEngine
-from feature_repo.engines.sessions import SparkOptions
+from feature_repo.engines import VALUES_AT_ONCE, FeatureEngine, LocalEngine, SparkOptions, open_engine
 from feature_repo.materialize import incremental
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
-from feature_repo.regimes.daily import RECIPE, compute_regimes
+from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
-from feature_repo.targets.labels import HORIZONS, compute_labels
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec, build_windows, window_hash
+from feature_repo.targets import FORECAST_V1, HORIZONS, WindowSpec, build_windows, compute_labels, window_hash
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
@@ -55,7 +52,7 @@ def update_group(
     years: Collection[int] = (),
     *,
     engine: FeatureEngine | None = None,
-    values_at_once: int = incremental.VALUES_AT_ONCE,
+    values_at_once: int = VALUES_AT_ONCE,
 ) -> Report:
     """Compute a feature group from the bars known at the market's now, and store what is new in it.
 

@@ -11,7 +11,7 @@ from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.degradation import Degradation
 from feature_repo.online.generations import Generation
 from feature_repo.online.source import Source
-from feature_repo.targets.windows import FloatArray
+from feature_repo.targets import FloatArray
 
 
 @dataclass(frozen=True)

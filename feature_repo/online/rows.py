@@ -1,16 +1,19 @@
 """The rows a view has in the lake at an instant: all of them, or only what is new since the last materialisation."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from feature_repo.online.generations import Generation
 from feature_repo.online.packing import EVENT, KNOWN
-from feature_repo.online.views import OnlineView
-from lake.store import Lake
+
+if TYPE_CHECKING:
+    from feature_repo.online.generations import Generation
+    from feature_repo.online.views import OnlineView
+    from lake.store import Lake
 
 
-def newest_rows(lake: Lake, view: OnlineView, until: datetime, version: int | None) -> pl.DataFrame:
+def newest_rows(lake: "Lake", view: "OnlineView", until: datetime, version: int | None) -> pl.DataFrame:
     """Newest row of each entity that had happened and was known at an instant, in the columns of the view.
 
     Of the restatements of one event the newest known counts.
@@ -30,7 +33,7 @@ def newest_rows(lake: Lake, view: OnlineView, until: datetime, version: int | No
 
 
 def rows_since(
-    lake: Lake, view: OnlineView, until: datetime, version: int | None, last: Generation | None
+    lake: "Lake", view: "OnlineView", until: datetime, version: int | None, last: "Generation | None"
 ) -> pl.DataFrame:
     """Rows that the online store may lack after a materialisation; all that `newest_rows` gives where that is unknown.
 
@@ -53,6 +56,6 @@ def _as_known(rows: pl.LazyFrame, until: datetime) -> pl.LazyFrame:
     return rows.filter(pl.col(EVENT) <= until, pl.col(KNOWN) <= until)
 
 
-def _newest(rows: pl.DataFrame, view: OnlineView) -> pl.DataFrame:
+def _newest(rows: pl.DataFrame, view: "OnlineView") -> pl.DataFrame:
     ordered = rows.sort(EVENT, KNOWN, maintain_order=True)
     return ordered.unique(view.entity, keep="last", maintain_order=True).sort(view.entity)

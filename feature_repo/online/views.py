@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_repo.catalog import GROUPS
 from feature_repo.online.packing import EVENT, KNOWN, Layout, kind_of
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from feature_repo.targets import FORECAST_V1, WindowSpec
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
 from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS

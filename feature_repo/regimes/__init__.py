@@ -1,1 +1,8 @@
-"""Market regimes at each close, by rule and by hidden Markov models."""
+"""Market regimes at each close: by rule, and by hidden Markov models that are filtered forward.
+
+`compute_regimes` gives the rows of the table `regimes` from bars; `RECIPE` identifies how they are computed.
+"""
+
+from feature_repo.regimes.daily import RECIPE, compute_regimes
+
+__all__ = ["RECIPE", "compute_regimes"]

@@ -1,1 +1,34 @@
-"""What models learn and what they read: labels and windows."""
+"""What models learn and what they read.
+
+- Labels: the return after each bar, known when its horizon ends (`compute_labels`, `HORIZONS`).
+- Windows: the last sessions of the features of a symbol as one array (`WindowSpec`, `build_windows`), as a model takes
+  them (`to_model_input`) and as they are identified (`window_hash`).
+"""
+
+from feature_repo.targets.labels import HORIZONS, compute_labels
+from feature_repo.targets.windows import (
+    FORECAST_V1,
+    QUANTILES,
+    SCALE,
+    FloatArray,
+    Windows,
+    WindowSpec,
+    build_windows,
+    to_model_input,
+    window_hash,
+)
+
+__all__ = [
+    "FORECAST_V1",
+    "HORIZONS",
+    "QUANTILES",
+    "SCALE",
+    "FloatArray",
+    "WindowSpec",
+    "Windows",
+    "build_windows",
+    "compute_labels",
+    "to_model_input",
+    "window_hash",
+    "windows",
+]

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.catalog import MODEL_FEATURES
-from feature_repo.targets.labels import HORIZONS
 from lake.errors import ConfigError, UnknownNameError
 
 QUANTILES: tuple[float, ...] = (0.1, 0.5, 0.9)
@@ -20,7 +19,7 @@ SCALE = "volatility_20d"
 
 FloatArray = npt.NDArray[np.float32]
 
-__all__ = ["FORECAST_V1", "HORIZONS", "QUANTILES", "SCALE", "WindowSpec", "Windows", "build_windows", "to_model_input"]
+__all__ = ["FORECAST_V1", "QUANTILES", "SCALE", "WindowSpec", "Windows", "build_windows", "to_model_input"]
 
 
 @dataclass(frozen=True)

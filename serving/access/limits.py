@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from feature_repo.online.breaker import CircuitBreaker
+from feature_repo.online import CircuitBreaker
 from feature_repo.online.redis_server import credentials_of, redis_url
 from lake.settings import Settings
 from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec, to_model_input
+from feature_repo.targets import FORECAST_V1, WindowSpec, to_model_input
 from lake.calendars import session_closes
 from lake.clock import Clock, SystemClock
 from lake.report import Report

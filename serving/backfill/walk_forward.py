@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1, Windows, WindowSpec, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V1, Windows, WindowSpec, build_windows, to_model_input, window_hash
 from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets.labels import HORIZONS
+from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V1, HORIZONS, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
 from serving.deployment.releases import load_release
 from serving.engines import load_engine, warm
 
 if TYPE_CHECKING:
-    from feature_repo.targets.windows import WindowSpec
+    from feature_repo.targets import WindowSpec
     from lake.settings import Settings
     from serving.deployment.record import Release
     from serving.engines import Bundle, Engine

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.clock import Clock
 from lake.settings import Settings
 from lake.store import Lake

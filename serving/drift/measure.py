@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V1, WindowSpec, build_windows, to_model_input
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report

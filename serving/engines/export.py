@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_repo.targets.windows import HORIZONS, QUANTILES
+from feature_repo.targets import HORIZONS, QUANTILES
 from lake.disk import write_durably
 from lake.errors import ParityError
 from serving.engines.batch_bits import with_steady_bits
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from feature_repo.targets.windows import WindowSpec
+    from feature_repo.targets import WindowSpec
 
 BATCH_SIZES = {1: 128, 7: 448, 128: 1 << 30}
 """Batch sizes to try, and how many windows in each: all of them in full chunks, a sample in small ones."""

@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import RedisError
 
-from feature_repo.online.breaker import CircuitBreaker
-from feature_repo.online.deadlines import TimedClient, deadline
-from feature_repo.online.generations import PROJECT
+from feature_repo.online import PROJECT, CircuitBreaker, OnlineKey, TimedClient, deadline
 from feature_repo.online.redis_server import connect, redis_url
-from feature_repo.online.seals import OnlineKey
 from lake.errors import OnlineStoreError
 from lake.store import Lake
 from serving.forecast_log.log_files import LAST

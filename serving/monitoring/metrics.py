@@ -24,7 +24,7 @@ from serving.processes import metrics_folder
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
-    from feature_repo.online.degradation import Degradation
+    from feature_repo.online import Degradation
     from lake.settings import Settings
     from serving.monitoring.stopwatch import Stopwatch
 

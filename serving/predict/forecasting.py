@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from feature_repo.targets.windows import to_model_input
+from feature_repo.targets import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.deployment import is_within
 from serving.forecasts import Member

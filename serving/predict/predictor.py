@@ -18,7 +18,7 @@ from serving.predict.response_template import AnswerTime, ResponseTemplates
 from serving.predict.rows import require_known, split_ready
 
 if TYPE_CHECKING:
-    from feature_repo.online.answers import OnlineBatch
+    from feature_repo.online import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
     from serving.deployment import LoadedModels
@@ -142,7 +142,7 @@ class Predictor:
     @classmethod
     def open(cls, configured: "Settings") -> "Predictor":
         """Open everything the settings name. What is missing is reported by the first request that needs it."""
-        from feature_repo.online.reader import OnlineReader
+        from feature_repo.online import OnlineReader
 
         return cls(
             OnlineReader.open(configured, notice=metrics.OnlineNotice()),

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online.rows import newest_rows
-from feature_repo.online.views import REGIME, STRATEGY
-from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows
+from feature_repo.online import REGIME, STRATEGY, newest_rows
+from feature_repo.targets import FORECAST_V1, Windows, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store import altered_files
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS

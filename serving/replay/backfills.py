@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.tables import BARS, REGIMES
 from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
 from serving.backfill.walk_forward import forecast_rows

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online.calibration import OnlineCalibration
-from feature_repo.targets.windows import FORECAST_V1, to_model_input, window_hash
+from feature_repo.online import OnlineCalibration
+from feature_repo.targets import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.forecasts import Calibration, Member, name_blend

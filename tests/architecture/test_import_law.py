@@ -16,7 +16,8 @@ LAWFUL = {
     "lake/store/delta_schema.py": "import deltalake",
     "lake/store/files.py": "import deltalake",
     "lake/store/snapshots.py": "import deltalake",
-    "feature_repo/retrieval.py": "import feast\nimport lake.store",
+    "feature_repo/retrieval.py": "import lake.store\nimport feature_repo.online",
+    "feature_repo/feast_store/views.py": "import feast\nimport feature_repo.online",
     "training/tracking/__init__.py": "import mlflow\nimport torch\nimport feature_repo.retrieval",
     "training/models/__init__.py": "import training.tracking",
     "training/experiments/__init__.py": "import training.models",
@@ -37,11 +38,12 @@ CRIMES = {
     "lake-folders": ("lake/store/delta.py", "import lake.care"),
     "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
-    "feast": ("serving/predict/predictor.py", "import feast"),
+    "feast": ("feature_repo/retrieval.py", "import feast"),
     "training": ("training/models/__init__.py", "import training.fit"),
     "mlflow": ("training/fit/__init__.py", "import mlflow"),
     "dagster": ("training/fit/__init__.py", "import dagster"),
     "thin-orchestration": ("dagster_project/definitions.py", "import polars"),
+    "feature_repo-folders": ("feature_repo/online/__init__.py", "import feature_repo.feast_store.views"),
     "light-service": ("serving/predict/predictor.py", "import training.tracking"),
 }
 
@@ -80,6 +82,8 @@ def write(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content + "\n", encoding="utf-8")
+        for parent in [*(folder / name).relative_to(folder).parents][:-1]:
+            (folder / parent / "__init__.py").touch()
 
 
 def test_lawful_imports_break_no_contract(tmp_path: Path) -> None:
@@ -98,3 +102,9 @@ def test_a_forbidden_import_is_caught(contract: str, tmp_path: Path) -> None:
 
 def test_every_contract_has_its_crime() -> None:
     assert {contract["id"] for contract in contracts()} == set(CRIMES)
+
+
+def test_a_folder_that_no_layer_names_is_caught(tmp_path: Path) -> None:
+    """Layers are exhaustive: a new folder of a room has to say between which others it lies."""
+    write(tmp_path, {"feature_repo/unnamed/__init__.py": ""})
+    assert lint(tmp_path, "--contract", "feature_repo-folders").returncode == 1

@@ -17,7 +17,7 @@ from feature_repo.compute.kernel import Bars, Kernel
 from feature_repo.compute.market import as_given
 from feature_repo.compute.rolling import seeded_mean
 from feature_repo.document import features_page
-from feature_repo.engines.panel import compute_group
+from feature_repo.engines import compute_group
 from feature_repo.feast_store.delta_source import value_type
 from feature_repo.spec import Feature, FeatureGroup
 from lake.sources import tiny_market

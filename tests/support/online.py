@@ -20,9 +20,7 @@ import polars as pl
 from redis import Redis
 from redis.exceptions import RedisError
 
-from feature_repo.online.answers import OnlineBatch
-from feature_repo.online.degradation import DegradationKind
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import DegradationKind, OnlineBatch, OnlineReader
 from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
 from feature_repo.targets.windows import FORECAST_V1, window_hash

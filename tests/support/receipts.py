@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import SPECS
-from feature_repo.materialize.update import update_regimes, update_technical, update_windows
+from feature_repo.materialize import update_regimes, update_technical, update_windows
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake import calendars

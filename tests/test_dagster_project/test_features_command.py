@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.features import app
 from feature_repo.catalog import GROUPS
-from feature_repo.materialize.update import update_regimes, update_technical, update_windows
+from feature_repo.materialize import update_regimes, update_technical, update_windows
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake.clock import DEMO_START, FixedClock
@@ -79,7 +79,7 @@ def test_check_passes_on_what_was_just_made_and_compares_online(home: Lake, sett
     with running_redis(settings) as url:
         materialize(home, settings, DEMO_START)
         assert "agree in every bit" in said("check")
-        from feature_repo.online.generations import row_key
+        from feature_repo.online import row_key
         from feature_repo.online.redis_server import connect
 
         with connect(url, 5.0) as server:

@@ -9,7 +9,7 @@ import pytest
 
 from dagster_project.checks.leaks import every_subject, leak_checks
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS
-from feature_repo.engines.panel import compute_technical
+from feature_repo.engines import compute_technical
 from lake.clock import FixedClock
 from lake.sources import tiny_market
 from lake.store import Lake

@@ -20,10 +20,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V1, build_windows, to_model_input
 from lake.clock import DEMO_START
 from lake.settings import Settings
 from lake.store import Lake

@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from feature_repo.online.breaker import CircuitBreaker
+from feature_repo.online import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
 from serving.access import ledger as ledgers

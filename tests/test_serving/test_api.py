@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from feature_repo.online.reader import OnlineReader
-from feature_repo.targets.windows import FORECAST_V1, to_model_input
+from feature_repo.online import OnlineReader
+from feature_repo.targets import FORECAST_V1, to_model_input
 from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError

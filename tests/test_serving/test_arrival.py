@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from feature_repo.online.redis_server import redis_url
 from lake.settings import Settings
 from lake.store import Lake

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.errors import EngineError, ModelError, RefusedModelError
 from lake.settings import Settings
 from serving.deployment import candidates

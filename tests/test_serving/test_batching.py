@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from lake.errors import LogError, ModelError, NotReadyError, OverloadedError, UnknownNameError
 from lake.settings import Settings
 from lake.universe import SYMBOLS

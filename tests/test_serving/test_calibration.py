@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from feature_repo.online.calibration import OnlineCalibration
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineCalibration, OnlineReader
 from serving.calibration.corrections import (
     COVERAGE_TARGET,
     Calibration,

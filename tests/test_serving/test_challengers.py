@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNameError
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS

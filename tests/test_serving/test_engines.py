@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.errors import EngineError
 from lake.settings import Settings
 from serving.engines import tensorrt

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets import FORECAST_V1
 from lake.errors import ModelError, ParityError
 from serving.engines.bundles import (
     MODEL_FILE,

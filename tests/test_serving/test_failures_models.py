@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.targets.windows import to_model_input
+from feature_repo.targets import to_model_input
 from lake.errors import EngineError, ModelError
 from lake.settings import Settings
 from lake.universe import SYMBOLS

@@ -12,10 +12,8 @@ import httpx
 import numpy as np
 import pytest
 
-from feature_repo.online.generations import row_key
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import WINDOW, OnlineReader, row_key
 from feature_repo.online.redis_server import ServerPaths, connect, embedded_url, restarts, running_redis
-from feature_repo.online.views import WINDOW
 from feature_repo.retrieval import materialize
 from lake.settings import Settings
 from lake.store import Lake

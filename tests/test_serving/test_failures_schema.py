@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from serving.deployment.champions import Champions
 from serving.web.app import build_app
 from support.door import headers_of

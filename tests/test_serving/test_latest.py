@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from feature_repo.online import SEAL_BYTES, OnlineKey
 from feature_repo.online.redis_server import connect, redis_url, running_redis
-from feature_repo.online.seals import SEAL_BYTES, OnlineKey
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from lake.store import Lake
 from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS

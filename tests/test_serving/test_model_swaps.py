@@ -13,8 +13,8 @@ from itertools import count, cycle
 import httpx
 import pytest
 
-from feature_repo.online.reader import OnlineReader
-from feature_repo.targets.windows import to_model_input
+from feature_repo.online import OnlineReader
+from feature_repo.targets import to_model_input
 from lake.universe import SYMBOLS
 from serving.deployment.placing import place
 from serving.deployment.record import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from feature_repo.targets.windows import FORECAST_V1, window_hash
+from feature_repo.targets import FORECAST_V1, window_hash
 from lake.settings import Settings
 from lake.sources import tiny_market
 from lake.store import Lake

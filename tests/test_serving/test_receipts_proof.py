@@ -21,7 +21,7 @@ from dagster_project.checks.replay import CHECK, replayed_forecasts
 from dagster_project.commands.replay import replay as replay_command
 from dagster_project.resources import Platform
 from feature_repo.catalog import FEATURES_TECHNICAL, SPECS
-from feature_repo.targets.windows import window_hash
+from feature_repo.targets import window_hash
 from lake.care import maintenance
 from lake.clock import SystemClock
 from lake.errors import ConfigError, SchemaError, UnknownNameError

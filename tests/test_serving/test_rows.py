@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from feature_repo.online.reader import OnlineBatch, OnlineReader
+from feature_repo.online import WINDOW, OnlineBatch, OnlineReader
 from feature_repo.online.redis_server import running_redis
-from feature_repo.online.views import WINDOW
 from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings

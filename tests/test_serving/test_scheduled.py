@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from feature_repo.online.reader import OnlineReader
+from feature_repo.online import OnlineReader
 from feature_repo.online.redis_server import redis_url
 from lake import calendars
 from lake.clock import FixedClock

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feature_repo.materialize.update import update_labels, update_regimes, update_technical
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
+from feature_repo.materialize import update_labels, update_regimes, update_technical
+from feature_repo.targets import FORECAST_V1, HORIZONS, QUANTILES
 from lake.calendars import session_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.sources import tiny_market

@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V1, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.settings import Settings

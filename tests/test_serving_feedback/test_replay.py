@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V1, HORIZONS, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import LookAheadError
 from lake.store import Lake

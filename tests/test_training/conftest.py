@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS
+from feature_repo.targets import FORECAST_V1, HORIZONS
 from lake.calendars import session_closes
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment

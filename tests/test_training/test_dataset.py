@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.targets.labels import compute_labels
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from feature_repo.targets import FORECAST_V1, WindowSpec, compute_labels
 from lake.calendars import session_closes
 from lake.errors import NotReadyError, SchemaError
 from training.data import WindowSet, build_window_set

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.targets.windows import QUANTILES
+from feature_repo.targets import QUANTILES
 from lake.errors import LookAheadError
 from lake.tables import EVALUATIONS
 from training.data import Split, WindowSet, walk_forward

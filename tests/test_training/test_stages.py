@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.materialize.update import update_labels, update_technical
+from feature_repo.materialize import update_labels, update_technical
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import DamagedFileError, DamagedTableError, NotReadyError
 from lake.report import Report

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets.windows import FORECAST_V1, HORIZONS, WindowSpec, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V1, HORIZONS, WindowSpec, build_windows, to_model_input
 from lake.errors import NotReadyError, SchemaError
 
 

@@ -6,11 +6,9 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_repo.engines.panel import compute_technical
-from feature_repo.leaks.subject import LeakSubject
-from feature_repo.leaks.world import World
-from feature_repo.targets.labels import compute_labels
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.engines import compute_technical
+from feature_repo.leaks import LeakSubject, World
+from feature_repo.targets import FORECAST_V1, compute_labels
 from lake.errors import NotReadyError
 from training.data.dataset import WindowSet, build_window_set
 from training.data.scaling import fit_scaler

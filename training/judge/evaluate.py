@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets.windows import HORIZONS, QUANTILES
+from feature_repo.targets import HORIZONS, QUANTILES
 from lake.tables import EVALUATIONS
 from training.data import WindowSet, assert_no_overlap, walk_forward
 from training.experiments import Experiment

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets.windows import HORIZONS, QUANTILES
+from feature_repo.targets import HORIZONS, QUANTILES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from feature_repo.targets.windows import HORIZONS, QUANTILES
+from feature_repo.targets import HORIZONS, QUANTILES
 from lake.errors import ConfigError, ModelError
 from training.models.spec import OutputSpec
 

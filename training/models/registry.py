@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from feature_repo.targets.windows import HORIZONS
+from feature_repo.targets import HORIZONS
 from lake.errors import ConfigError, UnknownNameError
 from training.models.card import (
     AtOnce,

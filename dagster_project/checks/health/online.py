@@ -8,8 +8,8 @@ from lake.settings import Settings
 
 def redis_files(configured: Settings) -> list[Finding]:
     """Look at the files of the embedded server, with its own checker for the snapshot, and at the key of the seals."""
+    from feature_repo.online import key_path
     from feature_repo.online.redis_server import ServerPaths, examine
-    from feature_repo.online.seals import key_path
 
     places = ServerPaths.of(configured)
     meaning = "The embedded server moves it aside at its next start and is filled from the tables"
@@ -32,7 +32,7 @@ def redis_files(configured: Settings) -> list[Finding]:
 
 def generation(configured: Settings) -> list[Finding]:
     """Look at the note of what the online store holds."""
-    from feature_repo.online.snapshot import generation_path, read_last_generation
+    from feature_repo.online import generation_path, read_last_generation
 
     path = generation_path(configured)
     if not path.exists() or read_last_generation(configured) is not None:

@@ -1,8 +1,7 @@
 """Moves of prices and volumes: their correlations, how often and how far they went up and down."""
 
 from feature_repo.catalog.alpha158.operators import IS_FLAT, NO_VOLUME, Operator
-from feature_repo.compute.alpha import counts, prices, regressions
-from feature_repo.compute.alpha.bar_shape import NEAR_ZERO
+from feature_repo.compute.alpha import bar_shape, counts, prices, regressions
 
 CORRELATIONS = (
     Operator(
@@ -88,7 +87,7 @@ VOLUMES = (
         ("volume",),
         "Mean($volume, {n})/($volume+1e-12)",
         "mean volume of {n} bars against the newest",
-        constants=(NEAR_ZERO,),
+        constants=(bar_shape.NEAR_ZERO,),
         null_rule=NO_VOLUME,
     ),
     Operator(
@@ -97,7 +96,7 @@ VOLUMES = (
         ("volume",),
         "Std($volume, {n})/($volume+1e-12)",
         "deviation of the volumes of {n} bars against the newest",
-        constants=(NEAR_ZERO,),
+        constants=(bar_shape.NEAR_ZERO,),
         first=2,
         null_rule=NO_VOLUME,
     ),

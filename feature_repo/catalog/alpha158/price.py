@@ -2,7 +2,6 @@
 
 from feature_repo.catalog.alpha158.operators import IS_FLAT, NO_PRICE, Operator
 from feature_repo.compute.alpha import prices, ranks, regressions
-from feature_repo.compute.alpha.ranks import HIGHEST, LOWEST
 
 PRICES = (
     Operator(
@@ -70,7 +69,7 @@ ORDER = (
         ("high", "close"),
         "Max($high, {n})/$close",
         "highest high of {n} bars against the close",
-        constants=(HIGHEST,),
+        constants=(ranks.HIGHEST,),
         null_rule=NO_PRICE,
     ),
     Operator(
@@ -79,7 +78,7 @@ ORDER = (
         ("low", "close"),
         "Min($low, {n})/$close",
         "lowest low of {n} bars against the close",
-        constants=(LOWEST,),
+        constants=(ranks.LOWEST,),
         null_rule=NO_PRICE,
     ),
     *(
@@ -118,7 +117,7 @@ ORDER = (
         ("high",),
         "IdxMax($high, {n})/{n}",
         "place of the highest high among {n} bars, the oldest first",
-        constants=(HIGHEST,),
+        constants=(ranks.HIGHEST,),
         unit="fraction",
         null_rule=NO_PRICE,
         maximum=1,
@@ -129,7 +128,7 @@ ORDER = (
         ("low",),
         "IdxMin($low, {n})/{n}",
         "place of the lowest low among {n} bars, the oldest first",
-        constants=(LOWEST,),
+        constants=(ranks.LOWEST,),
         unit="fraction",
         null_rule=NO_PRICE,
         maximum=1,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import FastAPI, Path, Query, Request, Response
 
 from feature_repo.catalog import GROUPS, MODEL_FEATURES, TECHNICAL
-from feature_repo.online.views import REGIME, STRATEGY, view_named
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.online import REGIME, STRATEGY, view_named
+from feature_repo.targets import FORECAST_V1
 from lake.errors import NotReadyError, UnknownNameError
 from lake.universe import MARKET
 from serving import api
@@ -20,8 +20,7 @@ from serving.strategies import strategy_named
 from serving.web.routes.forecasts import JSON, PREFIX
 
 if TYPE_CHECKING:
-    from feature_repo.online.answers import ViewRow
-    from feature_repo.online.reader import OnlineReader
+    from feature_repo.online import OnlineReader, ViewRow
     from feature_repo.spec import Feature
     from serving.forecast_log.latest import LatestForecasts
     from serving.predict import Predictor

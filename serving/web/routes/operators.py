@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastapi import FastAPI, Request
 
-from feature_repo.targets.windows import to_model_input
+from feature_repo.targets import to_model_input
 from lake.errors import NotReadyError
 from serving import api
 from serving.deployment import Move, Office, put_on_trial, roll_back
