@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
+from lake.disk import FileIdentity, identity_of
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.spec import INSTANT
 from lake.store import commits, delta_log
@@ -90,7 +90,7 @@ class Handle:
         self._lock = threading.RLock()
         self._table: Any = None
         self._snapshot: TableSnapshot | None = None
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: FileIdentity | None = None
         self._oldest: Path | None = None
         self.durable: int | None = None
         """Newest version that this process has put on disk itself."""
@@ -136,7 +136,7 @@ class Handle:
             self._oldest = delta_log.oldest(self._folder)
         snapshot = read(self._folder, self._table)
         self._seen = self._identity(snapshot.version)
-        if self._seen is not None and not self._seen[-1]:
+        if self._seen is not None and not self._seen.size:
             raise DamagedTableError(
                 f"Entry {snapshot.version} of the log of table '{self._folder.name}' is empty: rows may be missing. "
                 f"`quantlake lake repair {self._folder.name}` goes back to the last good version."
@@ -159,12 +159,8 @@ class Handle:
         is_same = self._seen is not None and self._identity(version) == self._seen
         return is_same and self._oldest is not None and self._oldest.exists()
 
-    def _identity(self, version: int) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(delta_log.entry(self._folder, version))  # noqa: PTH116 - half the time of Path.stat
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+    def _identity(self, version: int) -> FileIdentity | None:
+        return identity_of(delta_log.entry(self._folder, version))
 
 
 _HANDLES: OrderedDict[Path, Handle] = OrderedDict()

@@ -3,20 +3,20 @@
 import hashlib
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
-from lake.disk import flush
+from lake.disk import OWNER_ONLY, flush, is_own_folder
 from lake.errors import BackupError
 
 CHUNK = 1 << 20
 BUSY_SECONDS = 120.0
 TRIES = 3
 TEMPORARY = ".new-"
-OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+OWNER_ONLY_FOLDER = 0o700
 OTHERS_WRITE = 0o022
 STORE, MANIFESTS, LOCK = "store", "backups", ".writing.lock"
 """All that a folder of backups holds."""
@@ -46,9 +46,8 @@ class Blobs:
         _require_own(self.folder.parent)
         for folder in (self.folder, self.folder.with_name(MANIFESTS)):
             folder.mkdir(exist_ok=True, mode=OWNER_ONLY_FOLDER)
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                raise BackupError(_not_ours(folder, found, self.folder.parent))
+            if not is_own_folder(folder):
+                raise BackupError(_not_ours(folder, folder.lstat(), self.folder.parent))
             folder.chmod(OWNER_ONLY_FOLDER)
         for left in self.folder.glob(f"{TEMPORARY}*"):
             left.unlink()
@@ -126,7 +125,7 @@ class Blobs:
         """A temporary file that is gone afterwards, unless it was kept."""
         fresh = self.folder / f"{TEMPORARY}{os.getpid()}"
         try:
-            os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY_FILE))
+            os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY))
             yield fresh
         except OSError as error:
             if isinstance(error, FileNotFoundError):
@@ -178,14 +177,20 @@ def digest_of(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _copied(source: Path, fresh: Path) -> str:
-    """Copy a file durably; the SHA-256 of what was read."""
+def copy_hashed(source: Path, copy: BinaryIO) -> str:
+    """Copy a file into an open one; return the SHA-256 of what was read, in hex."""
     digest = hashlib.sha256()
-    with source.open("rb", buffering=0) as file, fresh.open("wb", buffering=0) as copy:
+    with source.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[copy.write(view) :]
-        os.fsync(copy.fileno())
+            copy.write(chunk)
+    copy.flush()
     return digest.hexdigest()
+
+
+def _copied(source: Path, fresh: Path) -> str:
+    """Copy a file durably; return the SHA-256 of what was read."""
+    with fresh.open("wb") as copy:
+        digest = copy_hashed(source, copy)
+        os.fsync(copy.fileno())
+    return digest

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lake.disk import FileIdentity
+
 LEFT_OUT = {
     "redis": "the online store is filled again from the tables",
     "bentoml": "temporary files of the endpoint's processes",
@@ -24,7 +26,6 @@ LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training
 LOGS = "forecast_log*.sqlite"
 """Copied first: a forecast that leaves the log meanwhile is in the tables, which are copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
-SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,13 @@ def walk(home: Path) -> Iterator[Found]:
     yield from _walk(home, home, set())
 
 
-def is_sqlite(path: Path) -> bool:
-    """Whether a file is an SQLite database, by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(len(SQLITE)) == SQLITE
-
-
 def table_folders(home: Path) -> list[Path]:
     """Folders of the Delta tables, by name; their files are what the log names."""
     return sorted(log.parent for log in (home / TABLES).glob(f"*/{LOG_FOLDER}"))
 
 
 def _walk(home: Path, folder: Path, above: set[tuple[int, int]]) -> Iterator[Found]:
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
+    here = FileIdentity.of(folder).file
     if here in above:  # a link back up
         return
     is_table = folder.parent == home / TABLES and (folder / LOG_FOLDER).is_dir()

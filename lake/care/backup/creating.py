@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 from lake.care.backup import manifest as manifests
 from lake.care.backup.blobs import LOCK, OWNER_ONLY_FOLDER, Blobs
-from lake.care.backup.contents import LOG_FOLDER, TABLES, Found, is_sqlite, table_folders, walk
+from lake.care.backup.contents import LOG_FOLDER, TABLES, Found, table_folders, walk
 from lake.care.backup.manifest import File, Manifest
 from lake.care.pins import pins_lock
-from lake.disk import file_lock
+from lake.disk import file_lock, is_sqlite
 from lake.errors import BackupError
 from lake.store import Lake, delta_log, snapshots
 

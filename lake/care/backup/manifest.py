@@ -9,11 +9,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lake.care.backup.blobs import MANIFESTS as FOLDER
-from lake.disk import write_durably
+from lake.disk import write_private
 from lake.errors import BackupError, UnknownNameError
 
 FORMAT = 1
-OWNER_ONLY = 0o600
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -114,7 +113,7 @@ def new_id(root: Path, now: datetime) -> str:
 def write(root: Path, manifest: Manifest) -> None:
     """List a backup; everything it names is on disk already."""
     (root / FOLDER).mkdir(exist_ok=True, mode=0o700)
-    write_durably(_file(root, manifest.id), manifest.model_dump_json(), mode=OWNER_ONLY)
+    write_private(_file(root, manifest.id), manifest.model_dump_json())
 
 
 def remove(root: Path, backup_id: str) -> None:

@@ -1,7 +1,6 @@
 """Hold a backup to its digests, and lay it out as a home in another place: all of it or nothing."""
 
 import errno
-import hashlib
 import os
 import shutil
 from collections import defaultdict
@@ -9,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.care.backup.blobs import CHUNK, OWNER_ONLY_FOLDER, Blobs, digest_of
+from lake.care.backup.blobs import OWNER_ONLY_FOLDER, Blobs, copy_hashed, digest_of
 from lake.care.backup.manifest import File, Manifest
-from lake.disk import file_lock, flush
+from lake.disk import OWNER_ONLY, file_lock, flush
 from lake.errors import BackupError
 
 SHOWN = 3
@@ -112,15 +111,12 @@ def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
 
 
 def _write(stored: Path, target: Path, file: File) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    written = hashlib.sha256()
-    with os.fdopen(descriptor, "wb") as copy, stored.open("rb") as content:
-        while part := content.read(CHUNK):
-            written.update(part)
-            copy.write(part)
-        if written.hexdigest() != file.digest:  # verified a moment ago, so the disk, or somebody, changed it since
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as copy:
+        if (
+            copy_hashed(stored, copy) != file.digest
+        ):  # verified a moment ago, so the disk, or somebody, changed it since
             raise OSError(errno.EIO, "it changed after it was verified", str(stored))
-        copy.flush()
         os.fchmod(copy.fileno(), file.mode)
         os.utime(copy.fileno(), ns=(file.mtime_ns, file.mtime_ns))
         os.fsync(copy.fileno())
