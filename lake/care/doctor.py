@@ -124,7 +124,7 @@ def undigested(lake: Lake, spec: TableSpec) -> int:
 
 def _newest_in_use(lake: Lake, spec: TableSpec, in_use: InUse | None = None) -> int:
     """Newest version that a row, a holder or the ledger of commits names: the log must reach at least that far."""
-    named = (pins_in_use(lake, unsure=[]) if in_use is None else in_use).get(spec.name, {})
+    named = (pins_in_use(lake, unreadable=[]) if in_use is None else in_use).get(spec.name, {})
     return max([*named, commits.read(lake.path(spec)).newest], default=-1)
 
 
@@ -260,7 +260,7 @@ def _repair_log(lake: Lake, spec: TableSpec, log: _Log, plan: _Plan) -> list[str
     lost = list[str]()
     if plan.newest > plan.last:
         _move(folder, _unnamed(folder, store, log.first), store)
-        lost = _told(lake, spec, plan)
+        lost = _losses(lake, spec, plan)
         lake.mark_repaired(spec, plan.last, plan.newest)
     commits.rewrite(folder, log.first)
     intent.unlink()
@@ -275,7 +275,7 @@ def _unnamed(folder: Path, store: Path, first: int) -> list[Path]:
     return [file for file in data_files(folder) if file not in named]
 
 
-def _told(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
+def _losses(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
     """What is lost with the versions given up, in sentences."""
     folder, (store, last, newest) = lake.path(spec), plan
     when = f", committed at {delta_log.committed_at(folder, last):%Y-%m-%d %H:%M} UTC"
@@ -285,14 +285,14 @@ def _told(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
     if taken:
         rows = sum(_rows(file) for file in taken)
         lost.append(f"{rows} rows of {len(taken)} files are out of the table; the files are in {store}.")
-    unsure = list[str]()
-    in_use = pins_in_use(lake, unsure=unsure).get(spec.name, {})
+    unreadable = list[str]()
+    in_use = pins_in_use(lake, unreadable=unreadable).get(spec.name, {})
     lost += [
         f"Version {version}, in use by {', '.join(sorted(users))}, was among them."
         for version, users in sorted(in_use.items())
         if last < version <= newest
     ]
-    return lost + [f"Table '{name}' cannot be read, so its rows may use some of them." for name in unsure]
+    return lost + [f"Table '{name}' cannot be read, so its rows may use some of them." for name in unreadable]
 
 
 def _repair_data(lake: Lake, spec: TableSpec, store: Path) -> list[str]:

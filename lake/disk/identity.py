@@ -54,7 +54,8 @@ def identity_of(path: str | Path, *, is_lenient: bool = False) -> FileIdentity |
 
     Examples
     --------
-    >>> path = getfixture("tmp_path") / "state.json"
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "state.json"
     >>> identity_of(path) is None
     True
     >>> _ = path.write_text("{}")

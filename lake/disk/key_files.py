@@ -31,7 +31,8 @@ def create_key_file(path: Path, text: str) -> bool:
 
     Examples
     --------
-    >>> path = getfixture("tmp_path") / "service.key"
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "service.key"
     >>> create_key_file(path, "first"), create_key_file(path, "second")
     (True, False)
     >>> read_key_file(path)

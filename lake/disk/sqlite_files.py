@@ -1,6 +1,5 @@
 """Whether a file is an SQLite database, and what SQLite itself says about its pages."""
 
-import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +38,8 @@ def check_pages(path: Path, *, busy_seconds: float, seconds: float | None = None
     sqlite3.DatabaseError
         If the database cannot be read, is in use, or the check was interrupted.
     """
+    import sqlite3  # here, because every command loads this folder and few look at a database
+
     address = f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
     with closing(sqlite3.connect(address, uri=True, timeout=busy_seconds)) as database:
         if seconds is not None:

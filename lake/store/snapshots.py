@@ -1,4 +1,4 @@
-"""What this process last saw of each table, and whether that is still so: two looks at the disk instead of a replay."""
+"""Open tables of this process, kept between reads: two looks at the disk tell whether a table has changed."""
 
 import json
 import math
@@ -25,7 +25,7 @@ from lake.store import commits, delta_log
 from lake.store.files import YEAR
 
 MOST_TABLES = 64
-"""Tables remembered at once; the least recently used is forgotten, and opened anew when asked for."""
+"""Tables kept open at once; the least recently used is dropped, and opened again when it is read."""
 COARSEST = pl.duration(milliseconds=1)
 """Other writers cut the times in their statistics down to the millisecond."""
 
@@ -98,15 +98,15 @@ class Handle:
         """Newest version whose log was compared with the ledger, and the snapshot that was."""
 
     def snapshot(self) -> TableSnapshot:
-        """The newest version, read from the log only where there is something new."""
+        """Return the newest version; the log is read only where it has changed."""
         with self._lock:
             if self._snapshot is None or not self._is_newest(self._snapshot.version):
                 self._refresh()
             assert self._snapshot is not None
             return self._snapshot
 
-    def require_whole(self) -> TableSnapshot:
-        """The newest version, its log compared with the ledger once.
+    def require_complete(self) -> TableSnapshot:
+        """Return the newest version, its log compared with the ledger once.
 
         Raises
         ------
@@ -118,13 +118,13 @@ class Handle:
             if self._whole is None or self._whole[1] is not snapshot:
                 is_further = self._whole is not None and self._whole[0] < snapshot.version
                 since = self._whole[0] if self._whole is not None and is_further else None
-                commits.require_whole(self._folder, since, snapshot.version)
+                commits.require_complete(self._folder, since, snapshot.version)
                 self._whole = snapshot.version, snapshot
             return snapshot
 
     @contextmanager
     def table(self) -> Iterator[Any]:
-        """The table itself at its newest version, for this thread alone."""
+        """Give the table at its newest version to one thread at a time."""
         with self._lock:
             self.snapshot()
             yield self._table
@@ -180,7 +180,7 @@ def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
 
 
 def describe(table: Any, folder: Path) -> StoredTable:
-    """What a table says of itself."""
+    """Describe a table from its own metadata."""
     properties, files = table.metadata().configuration, read(folder, table).files
     return StoredTable(
         name=folder.name,
@@ -244,7 +244,7 @@ def is_gone(version: int, properties: Mapping[str, str | None]) -> bool:
 
 
 def lives(folder: Path) -> list[tuple[Path, int, float]]:
-    """Each data file with the version that added it and the one that took it out, infinity where none did."""
+    """Return each data file with the version that added it and the one that removed it, infinity where none did."""
     there = delta_log.readable(folder)
     if not there:
         return []
@@ -260,7 +260,7 @@ def lives(folder: Path) -> list[tuple[Path, int, float]]:
 
 
 def read(folder: Path, table: Any) -> TableSnapshot:
-    """The files of an open table, as its log describes them."""
+    """Return the files of an open table, as its log describes them."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     wanted = {
         "rows": ("num_records", pl.Int64()),
@@ -281,7 +281,7 @@ def read(folder: Path, table: Any) -> TableSnapshot:
 
 
 def count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
-    """Number of rows, first and last event time, by reading them."""
+    """Count rows and find first and last event time by reading them."""
     first, last = (
         bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
     )

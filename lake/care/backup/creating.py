@@ -22,7 +22,7 @@ MUTABLE = "_last_checkpoint"
 
 
 def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = False) -> Manifest:
-    """Back up a home into a folder. The caller has the turn (`lake.disk.locks`): no job and no vacuum runs meanwhile.
+    """Back up a home into a folder. The caller holds the `lake.disk.job_lock`: no job and no vacuum runs meanwhile.
 
     The forecast logs come first, then, with every writer held off, the point: small files, the model registry and the
     list of each table's log. Data files, which are never changed, come after it. A forecast that is drained meanwhile
@@ -43,6 +43,21 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
     ------
     BackupError
         If the folders contain each other, the disk is full, or a table is damaged. Nothing new is listed then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lake.care import backup
+    >>> from lake.sources import tiny_market
+    >>> from lake.tables import BARS
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = Lake(folder / "home" / "tables").merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    >>> made = backup.create(folder / "home", folder / "backups")
+    >>> made.tables, backup.verify(folder / "backups", [made])
+    ({'bars': 1}, [])
+    >>> restored = backup.restore(folder / "backups", made, folder / "restored")
+    >>> Lake(restored / "tables").read(BARS).height
+    5
     """
     home, root = home.absolute(), root.absolute()
     _require_apart(home, root)

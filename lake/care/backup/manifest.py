@@ -97,17 +97,16 @@ class Manifest(_ManifestPart):
         return self.seal == self._digest()
 
     def _digest(self) -> str:
-        said = self.model_dump(mode="json", exclude={"seal"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        content = self.model_dump(mode="json", exclude={"seal"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def new_id(root: Path, now: datetime) -> str:
     """Return a name that no backup in the folder has."""
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     taken = {path.stem for path in (root / FOLDER).glob("*.json")}
-    return next(
-        one for number in range(1, len(taken) + 2) if (one := name if number == 1 else f"{name}-{number}") not in taken
-    )
+    candidates = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def write(root: Path, manifest: Manifest) -> None:
@@ -167,7 +166,7 @@ def read_all(root: Path) -> tuple[list[Manifest], list[str]]:
 def newest(root: Path, home: Path | None = None) -> Manifest | None:
     """Return the newest backup that can be read, of one home where it is given."""
     found, _ = read_all(root)
-    return next((one for one in reversed(found) if home is None or one.home == str(home)), None)
+    return next((backup for backup in reversed(found) if home is None or backup.home == str(home)), None)
 
 
 def _file(root: Path, backup_id: str) -> Path:

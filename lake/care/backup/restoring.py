@@ -1,4 +1,4 @@
-"""Hold a backup to its digests, and lay it out as a home in another place: all of it or nothing."""
+"""Verify a backup against its digests, and restore it as a home in another place: all of it or nothing."""
 
 import errno
 import os
@@ -55,7 +55,7 @@ def verify(root: Path, backups: Sequence[Manifest]) -> list[Fault]:
 
 
 def restore(root: Path, backup: Manifest, into: Path) -> Path:
-    """Lay out a backup as a home: beside its place first, then renamed, so that half of one is never taken for it.
+    """Restore a backup as a home: beside its place first, then renamed, so that half of one is never taken for it.
 
     Parameters
     ----------
@@ -102,7 +102,8 @@ def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
     fresh.mkdir(mode=OWNER_ONLY_FOLDER)
     for file in files:
         target = fresh / file.path
-        for folder in reversed([one for one in target.parents if one.is_relative_to(fresh) and one not in folders]):
+        missing = [folder for folder in target.parents if folder.is_relative_to(fresh) and folder not in folders]
+        for folder in reversed(missing):
             folder.mkdir(mode=OWNER_ONLY_FOLDER)
             folders.add(folder)
         _write(blobs.path(file.digest), target, file)

@@ -20,7 +20,7 @@ MUTANTS = (
         "lost-commit-unnoticed",
         "A table whose log lost its newest entry is refused.",
         "lake/store/snapshots.py",
-        "commits.require_whole(self._folder, since, snapshot.version)",
+        "commits.require_complete(self._folder, since, snapshot.version)",
         "pass",
         (f"{DIGESTS}::test_a_log_that_lost_its_newest_entry_is_refused_and_named",),
     ),

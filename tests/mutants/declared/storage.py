@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "read-as-of-sees-the-future",
         "A read as of an instant shows only rows known by then.",
-        "lake/store/delta.py",
+        "lake/store/reading.py",
         'known = pl.col("known_time") <= require_utc(at)',
         "known = pl.lit(value=True)",
         ("tests/test_lake/test_store.py::test_reading_back_in_time_agrees_with_brute_force",),
