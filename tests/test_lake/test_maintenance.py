@@ -1,4 +1,4 @@
-"""House-keeping takes away what nobody uses, and nothing else: forty days of it, and every version in use is whole."""
+"""Maintenance deletes what nobody uses, and nothing else: forty days of it, and every version in use is whole."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ SAYINGS = TableSpec(
     columns=(*FACTS.columns[:3], Column("feature_table_versions", pl.String(), "", "what it was said from")),
 )
 DAY = timedelta(days=1)
-HouseKeeping = Callable[[Lake, datetime], None]
+Maintenance = Callable[[Lake, datetime], None]
 
 
 def session(day: int) -> pl.DataFrame:
@@ -62,7 +62,7 @@ def maintain_tables(lake: Lake, now: datetime) -> None:
     vacuum(lake, FACTS, keep=3 * DAY, now=now)
 
 
-def forty_days(lake: Lake, house_keeping: HouseKeeping) -> dict[int, str]:
+def forty_days(lake: Lake, maintain: Maintenance) -> dict[int, str]:
     """Merge, say and keep house day by day; return what each version in use held when it was used."""
     used: dict[int, str] = {}
     seen: set[Path] = set()

@@ -52,8 +52,8 @@ MUTANTS = (
         "old-home-stays-open",
         "What other users may enter of a home that was made before is closed.",
         "lake/disk/private.py",
-        "sum(_close(path, mine) for top in tops for path in _all(top))",
-        "sum(_close(path, mine) for top in tops for path in _all(top)[:0])",
+        "sum(_close(path, user) for top in tops for path in _all(top))",
+        "sum(_close(path, user) for top in tops for path in _all(top)[:0])",
         (f"{PRIVATE}::test_an_old_home_is_closed_once_with_one_line",),
     ),
     Mutant(

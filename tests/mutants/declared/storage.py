@@ -15,8 +15,8 @@ MUTANTS = (
         "ingest-mixes-sources",
         "How far one source was read says nothing about another.",
         "lake/ingest.py",
-        'ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
-        'ours = pl.col("known_time") <= until',
+        'is_own = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
+        'is_own = pl.col("known_time") <= until',
         ("tests/test_lake/test_ingest.py::test_what_one_source_delivered_hides_nothing_of_another",),
     ),
     Mutant(
