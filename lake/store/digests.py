@@ -47,17 +47,17 @@ def named_digest(path: str | Path) -> str | None:
 
 
 def remember(path: Path) -> None:
-    """Count a file as verified: this process has just written these bytes itself."""
+    """Count a file as verified: this process has just written it."""
     _VERIFIED[str(path)] = FileIdentity.of(path)
 
 
 def forget_verified_files() -> None:
-    """Let every file be hashed again at its next read; a training run begins with this."""
+    """Forget which files were verified: each is hashed again at its next read. A training run begins with this."""
     _VERIFIED.clear()
 
 
 def altered_files(paths: Iterable[str | Path], *, anew: bool = False) -> list[tuple[Path, str]]:
-    """Files whose bytes are not those that were written.
+    """Return the files whose bytes are not those that were written.
 
     Parameters
     ----------

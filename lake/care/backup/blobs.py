@@ -23,7 +23,7 @@ STORE, MANIFESTS, LOCK = "store", "backups", ".writing.lock"
 
 
 class Blobs:
-    """The store of contents in a folder of backups.
+    """Content-addressed files in a folder of backups.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Blobs:
         self.folder = root / STORE
 
     def prepare(self) -> None:
-        """Make the folders, and remove what a killed writer left. The caller holds the folder of backups alone.
+        """Make the folders, and remove temporary files of a killed writer. The caller holds the lock of the folder.
 
         Raises
         ------
@@ -53,23 +53,23 @@ class Blobs:
             left.unlink()
 
     def path(self, digest: str) -> Path:
-        """Where a content is, or would be."""
+        """Return the path of a content, stored or not."""
         return self.folder / digest[:2] / digest
 
     def has(self, digest: str, size: int) -> bool:
-        """Whether a content is there, as far as its size tells."""
+        """Whether a content of this size is stored; its bytes are not read."""
         try:
             return self.path(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
     def put(self, source: Path, *, even_if_there: bool = False) -> tuple[str, int]:
-        """Store the content of a file; it is on disk when this returns.
+        """Store the content of a file durably.
 
         Parameters
         ----------
         even_if_there
-            Write the content again where it is stored already, in place of one that a disk may have changed.
+            Write the content again where it is stored already, in case the disk has changed it.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class Blobs:
         BackupError
             If the file is changed each time it is read, or the disk is full.
         FileNotFoundError
-            If there is no such file any more.
+            If the file is gone.
         """
         for _ in range(TRIES):
             digest, size = digest_of(source)
@@ -96,7 +96,7 @@ class Blobs:
         )
 
     def put_database(self, source: Path) -> tuple[str, int]:
-        """Store an SQLite database as it stands after its last commit, whoever writes to it meanwhile."""
+        """Store a consistent copy of an SQLite database, while other processes write to it."""
         with self._fresh() as fresh:
             address = f"file:{quote(str(source))}?mode=rw"
             try:
@@ -117,12 +117,12 @@ class Blobs:
         return digest, size
 
     def everything(self) -> Iterator[Path]:
-        """Every stored content."""
+        """Return the path of every stored content."""
         return (path for path in self.folder.glob("??/*") if path.is_file())
 
     @contextmanager
     def _fresh(self) -> Iterator[Path]:
-        """A temporary file that is gone afterwards, unless it was kept."""
+        """Make a temporary file, deleted afterwards unless it was kept."""
         fresh = self.folder / f"{TEMPORARY}{os.getpid()}"
         try:
             os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY))
@@ -168,7 +168,7 @@ def _not_ours(folder: Path, found: os.stat_result, root: Path) -> str:
 
 
 def digest_of(path: Path) -> tuple[str, int]:
-    """SHA-256 of a file in hex, and its size in bytes."""
+    """Return the SHA-256 of a file in hex, and its size in bytes."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):

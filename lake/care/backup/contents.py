@@ -1,4 +1,4 @@
-"""What of a home is backed up, and what is not and why."""
+"""Which files of a home are backed up, and why others are not."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ LEFT_OUT = {
     "logs": "what processes of this machine wrote for people",
     "generated": "the made-up market of `quantlake update --symbols`",
     "backups.json": "when this home was last backed up",
-    "job.json": "who is at work in this home",
+    "job.json": "which job runs in this home",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""
@@ -55,12 +55,12 @@ class Found:
 
 
 def walk(home: Path) -> Iterator[Found]:
-    """Every regular file that is backed up, except those of tables; links are followed, so their content is kept."""
+    """Return every regular file that is backed up, except those of tables; symbolic links are followed."""
     yield from _walk(home, home, set())
 
 
 def table_folders(home: Path) -> list[Path]:
-    """Folders of the Delta tables, by name; their files are what the log names."""
+    """Return the folders of the Delta tables, by name; their files are those that the log names."""
     return sorted(log.parent for log in (home / TABLES).glob(f"*/{LOG_FOLDER}"))
 
 

@@ -1,4 +1,4 @@
-"""Take a backup of a home that is in use: one consistent point, and of unchanged files only their names."""
+"""Create a backup of a home that is in use: one consistent point in time; unchanged files are not copied again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -35,9 +35,9 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
     root
         Folder of the backups; made for its owner alone where it does not exist.
     held
-        Holds off the writers above the tables; entered before the tables and left with them.
+        Context that stops the writers above the tables; entered before the locks of the tables, left with them.
     full
-        Read every file again, also those whose size and time say that they are as in the newest backup.
+        Read every file again, also those with the size and time that the newest backup has.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
 
 
 def writing(root: Path) -> AbstractContextManager[None]:
-    """Let nobody else add to, or take from, a folder of backups meanwhile."""
+    """Hold the lock of a folder of backups: nobody else adds to it or deletes from it."""
     return file_lock(root / LOCK, f"The folder of backups {root}")
 
 
 class _Backup:
-    """One backup in the making."""
+    """One backup while it is being made."""
 
     def __init__(self, home: Path, root: Path, blobs: Blobs, *, full: bool) -> None:
         self._home, self._root, self._blobs, self._full = home, root, blobs, full
@@ -118,7 +118,7 @@ class _Backup:
         return made
 
     def _add(self, found: Found, *, is_constant: bool = False) -> None:
-        """Store a file that is there; one that may change is read, whatever its time says."""
+        """Store a file; one that may change is read, whatever its modification time."""
         try:
             if is_sqlite(found.path):
                 status = found.path.stat()
@@ -139,7 +139,7 @@ class _Backup:
         )
 
     def _constant(self, found: Found, size: int, mtime_ns: int) -> tuple[str, int]:
-        """Digest of a file that is written once: that of the last look where name, size and time are the same."""
+        """Return the digest of a file that is written once: the known one where name, size and time are the same."""
         key = (found.name, size, mtime_ns)
         digest = self._known.get(key)
         if digest is None or not self._blobs.has(digest, size):
@@ -182,7 +182,7 @@ class _Backup:
 
 @contextmanager
 def _point(home: Path, held: Held) -> Iterator[None]:
-    """Hold off every writer: those above the tables, then the tables by name, then the list of pinned versions."""
+    """Hold the locks of all writers: those above the tables, then the tables by name, then the list of pins."""
     lake = Lake(home / TABLES)
     with ExitStack() as stack:
         stack.enter_context(held())

@@ -41,7 +41,7 @@ class Fault:
 
 
 def verify(root: Path, backups: Sequence[Manifest]) -> list[Fault]:
-    """Read every content of these backups again and compare it with its digest; an empty list says all are whole."""
+    """Read every content of these backups and compare it with its digest; an empty list means that all are intact."""
     blobs = Blobs(root.absolute())
     named: dict[tuple[str, int], list[str]] = defaultdict(list)
     for backup in backups:
@@ -83,7 +83,7 @@ def restore(root: Path, backup: Manifest, into: Path) -> Path:
         if (free := shutil.disk_usage(into.parent).free) < backup.size + SPARE_BYTES:
             raise BackupError(f"{into.parent} has {free:,} free bytes, and backup {backup.id} takes {backup.size:,}.")
         try:
-            _lay_out(Blobs(root.absolute()), backup.files, fresh)
+            _write_all(Blobs(root.absolute()), backup.files, fresh)
             _require_empty(into)
             fresh.replace(into)
             flush(into.parent)
@@ -97,7 +97,7 @@ def restore(root: Path, backup: Manifest, into: Path) -> Path:
     return into
 
 
-def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
+def _write_all(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
     folders = {fresh}
     fresh.mkdir(mode=OWNER_ONLY_FOLDER)
     for file in files:
