@@ -10,11 +10,11 @@ OWNER_ONLY = 0o600
 """Mode of a file that its owner alone may read and write."""
 OTHERS = 0o077
 """Every right of the group and of everybody else."""
-OURS = (
+HOME_PREFIXES = (
     "access", "bentoml", "clock.json", "dagster", "feast", "figures.json", "forecast_log", "logs", "mlflow", "models",
     "online.json", "redis", "reports", "scheduled", "tables", "training", "watcher",
 )  # fmt: skip
-"""What names in a home begin with that this platform makes; anything else in the folder keeps its rights."""
+"""How the names begin that this platform makes in a home; anything else in the folder keeps its rights."""
 
 
 def write_private(path: Path, text: str) -> None:
@@ -56,7 +56,7 @@ def close_home(home: Path) -> str:
     if found.st_uid != user or not found.st_mode & OTHERS:
         return ""
     home.chmod(found.st_mode & 0o777 & ~OTHERS)
-    tops = [top for top in home.iterdir() if top.name.startswith(OURS) and not top.is_symlink()]
+    tops = [top for top in home.iterdir() if top.name.startswith(HOME_PREFIXES) and not top.is_symlink()]
     closed = sum(_close(path, user) for top in tops for path in _all(top))
     return (
         f"{home} was open to other users of this machine (mode {found.st_mode & 0o777:o}). It is closed now, and so "

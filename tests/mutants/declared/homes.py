@@ -38,7 +38,7 @@ MUTANTS = (
         "lake/disk/locks.py",
         "FileLock(home / LOCK, thread_local=False)",
         'FileLock(home / f"{os.getpid()}.{LOCK}", thread_local=False)',
-        ("tests/test_lake/test_turns.py::test_the_second_says_who_is_at_work_and_takes_its_turn",),
+        ("tests/test_lake/test_locks.py::test_the_second_job_names_the_first_and_waits",),
     ),
     Mutant(
         "new-files-open-to-others",
