@@ -17,7 +17,7 @@ on_sunday = dg.ScheduleDefinition(name="on_sunday", job=WEEKLY_MAINTENANCE.job, 
 
 @dg.schedule(job=WEEKLY_BACKUP_DRILL.job, cron_schedule="0 15 * * 0")
 def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
-    """On Sundays, after the house-keeping, where a folder of backups is set."""
+    """On Sundays, after the maintenance, where a folder of backups is set."""
     return dg.RunRequest() if platform.settings.backups is not None else dg.SkipReason(NO_BACKUPS)
 
 

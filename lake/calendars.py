@@ -27,6 +27,12 @@ def closes(venue: str = VENUE) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``session`` (date) and ``event_time`` (UTC instant of the close, early closes included), in order.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> close_of(date(2012, 11, 23)).isoformat()  # the day after Thanksgiving closes early
+    '2012-11-23T18:00:00+00:00'
     """
     series = _calendar(venue).closes
     return pl.DataFrame(

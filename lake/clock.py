@@ -1,4 +1,4 @@
-"""The market's now: the one clock that everything asks, injectable so that history can be replayed.
+"""The market's clock: one for the whole platform, injectable so that history can be replayed.
 
 Two times are kept apart everywhere. `event_time` is when something was true (a bar is stamped when it closes);
 `known_time` is when we could know it. Both are UTC instants.

@@ -31,6 +31,22 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     ----------
     years
         Fetch bars of these years only, one delivery per year; none named means everything that is new.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from datetime import UTC, datetime
+    >>> from pathlib import Path
+    >>> from lake.clock import FixedClock
+    >>> from lake.sources import GeneratedMarket
+    >>> from lake.store import Lake
+    >>> lake, clock = Lake(Path(tempfile.mkdtemp())), FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
+    >>> source = GeneratedMarket.ending(symbols=2, sessions=5, until=clock.now())
+    >>> ingest_bars(lake, source, clock).added
+    15
+    >>> bars, actions, quarantine = refine_to_lake(lake, clock)
+    >>> bars.added, quarantine.added
+    (15, 0)
     """
     started = time.perf_counter()
     spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
@@ -69,9 +85,9 @@ def _newest(lake: Lake, source: BarSource, after: datetime | None, until: dateti
     """Newest stored `known_time` of a source in ``(after, until]``, or `after` where there is none."""
     if not lake.exists(RAW_BARS):
         return after
-    ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
+    is_own = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
     for start in (until - RECENT if after is None else max(after, until - RECENT), after):
-        inside = ours if start is None else ours & (pl.col("known_time") > start)
+        inside = is_own if start is None else is_own & (pl.col("known_time") > start)
         newest: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
         if newest is not None:
             return newest
@@ -96,8 +112,8 @@ def _new_year(year: int) -> datetime:
 def refine_to_lake(lake: Lake, clock: Clock, years: Collection[int] = ()) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
 
-    Only raw rows that no earlier run has judged are looked at, and beside them the stored rows by which a duplicate or
-    an action is told. The tables are those that one run over everything would give.
+    Only raw rows that no earlier run has judged are read, and the stored rows that are needed to find a duplicate or an
+    action. The tables are those that one run over everything would give.
 
     Parameters
     ----------
@@ -136,11 +152,11 @@ def recipe() -> str:
 
 def _refine_all(lake: Lake, read: Watermark, years: Collection[int]) -> tuple[Report, Report, Report]:
     raw = lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version)
-    asked = raw.filter(known_in(years))
-    refined = refine_bars(asked)
+    wanted = raw.filter(known_in(years))
+    refined = refine_bars(wanted)
     bars, refused = lake.merge(BARS, refined.bars), lake.merge(QUARANTINE, refined.quarantine)
     judged = refined.judged if not years else judge(parse(raw))
-    return bars.with_details(raw_rows=asked.height), _refine_actions(lake, judged, None, read.now), refused
+    return bars.with_details(raw_rows=wanted.height), _refine_actions(lake, judged, None, read.now), refused
 
 
 def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Watermark) -> tuple[Report, Report, Report]:

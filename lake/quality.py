@@ -39,7 +39,7 @@ class ExpectationResult:
     examples: tuple[str, ...]
 
     def sentence(self) -> str:
-        """Say it for a person."""
+        """Describe it in one sentence."""
         return (
             f"{self.expectation} on {', '.join(self.columns)}: {self.unexpected} rows, e.g. {', '.join(self.examples)}"
         )
@@ -47,7 +47,7 @@ class ExpectationResult:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What a table's suite found in it."""
+    """What the expectations of a table found in it."""
 
     table: str
     rows: int
@@ -93,6 +93,20 @@ def check_table(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     """Check a table as it was known at an instant against the suite of its spec.
 
     Of several versions of a row the newest known counts, so a restatement that corrects a row cures the table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from datetime import UTC, datetime
+    >>> from pathlib import Path
+    >>> from lake.sources import tiny_market
+    >>> from lake.store import Lake
+    >>> from lake.tables import BARS
+    >>> lake = Lake(Path(tempfile.mkdtemp()))
+    >>> _ = lake.merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    >>> report = check_table(lake, BARS, datetime(2013, 1, 1, tzinfo=UTC)).require_success()
+    >>> report.rows, report.success
+    (5, True)
     """
     known = lake.read(spec, where=pl.col("known_time") <= require_utc(at))
     newest = pl.col("known_time") == pl.col("known_time").max().over(list(spec.key))

@@ -1,4 +1,4 @@
-"""What a step of the platform says about itself, the same for an asset, a verb and a notebook cell."""
+"""The outcome of a step, the same for an asset, a command and a notebook cell."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -41,7 +41,13 @@ class Report:
     details: dict[str, Any] = field(default_factory=dict)
 
     def with_details(self, *, seconds: float | None = None, warnings: tuple[str, ...] = (), **details: Any) -> "Report":
-        """Return a copy with further warnings and details, and another duration where `seconds` is given."""
+        """Return a copy with further warnings and details, and another duration where `seconds` is given.
+
+        Examples
+        --------
+        >>> Report("bars", rows=10).with_details(reason="nothing new").details
+        {'reason': 'nothing new'}
+        """
         return replace(
             self,
             seconds=self.seconds if seconds is None else seconds,

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _HELD: deque["duckdb.DuckDBPyConnection"] = deque(maxlen=16)
 """DuckDB closes a connection with the last reference to it, even under a query: `connect().sql(...)` would be dead."""
-ASKING = frozenset({"sql", "query", "execute", "table", "view", "from_query"})
+QUERYING = frozenset({"sql", "query", "execute", "table", "view", "from_query"})
 """Methods of a connection whose first argument names tables."""
 WORD = re.compile(r"\w+")
 
 
 class LakeConnection:
-    """A DuckDB connection that looks at the tables of a query before it runs.
+    """A DuckDB connection that verifies the tables of a query before it runs.
 
-    Everything a `duckdb.DuckDBPyConnection` has is here. A query that names a damaged table raises `DamagedTableError`
-    with the table, the file and the remedy; the other tables are not affected by it.
+    It has everything that a `duckdb.DuckDBPyConnection` has. A query that names a damaged table raises
+    `DamagedTableError` with the table, the file and the remedy; the other tables are not affected by it.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class LakeConnection:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._connection, name)
-        if name not in ASKING:
+        if name not in QUERYING:
             return found
 
-        def ask(query: Any, *arguments: Any, **options: Any) -> Any:
+        def checked(query: Any, *arguments: Any, **options: Any) -> Any:
             self._require_intact(query)
             return found(query, *arguments, **options)
 
-        return ask
+        return checked
 
     def __enter__(self) -> Self:
         return self
@@ -60,13 +60,16 @@ class LakeConnection:
             require_intact(name, table.files)
 
     def _named(self, query: Any) -> Collection[str]:
-        """Tables of the lake that a query names; where DuckDB's parser cannot tell, those whose name is in its text."""
+        """Return the tables that a query names; where DuckDB's parser cannot tell, those whose name is in its text."""
         import duckdb
 
         if not isinstance(query, str):
             return []
         try:
-            parsed = [self._connection.get_table_names(one.query) for one in self._connection.extract_statements(query)]
+            parsed = [
+                self._connection.get_table_names(statement.query)
+                for statement in self._connection.extract_statements(query)
+            ]
         except duckdb.Error:  # e.g. a statement that is none: DuckDB says so itself
             parsed = [set()]
         words = {word.lower() for names in parsed for word in names or WORD.findall(query)}
@@ -95,12 +98,14 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> LakeConnect
 
     Examples
     --------
+    >>> import tempfile
     >>> from datetime import UTC, datetime
+    >>> from pathlib import Path
     >>> from lake.sql import connect
     >>> from lake.store import Lake
     >>> from lake.tables import BARS
     >>> from lake.sources import tiny_market
-    >>> lake = Lake(getfixture("tmp_path"))
+    >>> lake = Lake(Path(tempfile.mkdtemp()))
     >>> _ = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
     >>> connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake).sql("select count(*) from bars").fetchone()
     (8,)
@@ -131,7 +136,7 @@ def connect(at: datetime | None = None, lake: Lake | None = None) -> LakeConnect
 def _described(folder: Path) -> StoredTable:
     opened = snapshots.opened(folder)
     table = snapshots.describe(opened, folder)
-    commits.require_whole(folder, None, table.version)
+    commits.require_complete(folder, None, table.version)
     return table
 
 

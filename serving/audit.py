@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from lake.disk import file_lock, write_durably
+from lake.disk import file_lock, write_private
 from lake.errors import ConflictError, DamagedTableError
 from lake.tables import AUDIT
 
@@ -250,7 +250,7 @@ def _read_head(lake: "Lake") -> _Head | None:
 
 def _write_head(lake: "Lake", head: _Head) -> None:
     said = json.dumps({"row": head.row, "is_stored": head.is_stored}, default=_instant, sort_keys=True)
-    write_durably(lake.root / HEAD_FILE, said, mode=0o600)
+    write_private(lake.root / HEAD_FILE, said)
 
 
 def _instant(value: object) -> str:

@@ -59,7 +59,7 @@ def folder_of(configured: "Settings", given: Path | None = None) -> Path:
 def create(configured: "Settings", root: Path, *, who: str, full: bool = False) -> "Manifest":
     """Back up a home while its service answers, and write that down in its audit trail.
 
-    The caller has the turn (`lake.disk.locks`): jobs and house-keeping wait. Registry, deployment and audit trail are
+    The caller holds the `lake.disk.job_lock`: jobs and maintenance wait. Registry, deployment and audit trail are
     held for the moment in which they, the tables' logs and the small files are copied; forecasts are made and logged
     meanwhile.
     """

@@ -1,4 +1,4 @@
-"""House-keeping of the tables, once a week; it takes away nothing that is in use."""
+"""Maintenance of the tables, once a week; it takes away nothing that is in use."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its house-keeping."""
+"""Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its maintenance."""
 
 import json
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lake.spec import TableSpec
     from lake.store import Lake
 
-app = typer.Typer(help="Tables: whole or not, their versions, what changed, house-keeping.", no_args_is_help=True)
+app = typer.Typer(help="Tables: whole or not, their versions, what changed, maintenance.", no_args_is_help=True)
 MOST_ROWS = 20
 MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
@@ -157,7 +157,7 @@ def vacuum(
     changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
     if dry_run and not as_json:
         _say("Nothing is deleted; this is what would be.")
-    nothing = f"House-keeping: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
+    nothing = f"Maintenance: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
     _reports(done if as_json else changed, nothing, as_json=as_json)
 
 
@@ -214,7 +214,7 @@ def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableS
 
 def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *, as_json: bool) -> None:
     values = [{"table": report.name, "version": report.version, **report.details} for report in reports]
-    _show(values, "House-keeping", nothing, as_json=as_json)
+    _show(values, "Maintenance", nothing, as_json=as_json)
     for warning in [warning for report in reports for warning in report.warnings] if not as_json else ():
         _say(warning)
 

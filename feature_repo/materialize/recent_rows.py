@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
+from lake.disk import FileIdentity, identity_of
 from lake.spec import INSTANT, TableSpec
 from lake.store import ROW_KEY, Lake, Watermark, new_rows, read_look_back
 from lake.tables import BARS
@@ -41,7 +42,7 @@ class ReadPoint:
     table: TableSpec
     columns: tuple[str, ...]
     read: Watermark
-    commit: tuple[int, int] | None
+    commit: FileIdentity | None
 
     @classmethod
     def of(
@@ -49,11 +50,7 @@ class ReadPoint:
     ) -> "ReadPoint":
         """Describe what a run reads."""
         entry: Path = lake.path(table) / "_delta_log" / f"{read.version:020d}.json"
-        try:
-            stat = entry.stat()
-        except FileNotFoundError:
-            return cls(lake, table, columns, read, None)
-        return cls(lake, table, columns, read, (stat.st_ino, stat.st_mtime_ns))
+        return cls(lake, table, columns, read, identity_of(entry))
 
     @property
     def slot(self) -> tuple[Path, str, tuple[str, ...]]:

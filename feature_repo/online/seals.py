@@ -6,21 +6,19 @@ value is the newest of its key; `feature_repo.online.source` compares with the t
 """
 
 import hashlib
-import os
 import secrets
-import stat
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
+from lake.disk import create_key_file, read_key_file
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 
 KEY_BYTES = 32
 SEAL_BYTES = 16
 """Room that a value has at its end for its seal."""
-OWNER_ONLY = 0o600
 CONTEXT = b"quantlake.online"
 """Keeps these digests apart from any other use of the same key; the 16 bytes that BLAKE2b has for that."""
 
@@ -59,7 +57,7 @@ class OnlineKey:
         try:
             return cls(_secret(path))
         except FileNotFoundError:
-            _make(path)
+            create_key_file(path, secrets.token_hex(KEY_BYTES))
             return cls(_secret(path))
 
     def seal(self, name: str, content: bytes) -> bytes:
@@ -99,15 +97,11 @@ class OnlineKey:
 
 def _secret(path: Path) -> bytes:
     """Read the key of a file that only its owner may read."""
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        text = file.read(1_024)
-    if mode & 0o077:
-        raise OnlineStoreError(
-            f"{path} is open to other users (mode {mode:03o}, expected 600), and its key proves what the online store "
-            f"says. Delete it and run `quantlake update`, which makes another and fills the store anew; run "
-            f"`chmod 600 {path}` instead if nobody can have read it."
-        )
+    remedy = (
+        f"Its key proves what the online store says: delete it and run `quantlake update`, which makes another and "
+        f"fills the store anew; run `chmod 600 {path}` instead if nobody can have read it."
+    )
+    text = read_key_file(path, remedy=remedy, error=OnlineStoreError)
     try:
         secret = bytes.fromhex(text.decode("ascii"))
     except ValueError:
@@ -118,19 +112,3 @@ def _secret(path: Path) -> bytes:
             "`quantlake update`, which makes another and fills the store anew."
         )
     return secret
-
-
-def _make(path: Path) -> None:
-    """Write a new key; of several processes that do so at once, one wins and the others use its key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()

@@ -1,4 +1,4 @@
-"""What is wrong with a table's files, by name; and the way back to its last good version, saying what was lost."""
+"""Examine the files of a table for damage, and repair it: back to its last good version, with a list of losses."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Repair:
 
 
 class _Log(NamedTuple):
-    """What the log allows: versions from `first` to `last` can be read, once everything else is out of the way."""
+    """Faults of the log, and the versions from `first` to `last` that can be read without the damaged files."""
 
     findings: list[TableFault]
     first: int
@@ -52,7 +52,7 @@ class _Log(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Versions after `last` to `newest` are given up; what they are made of goes to `store`."""
+    """Versions after `last` to `newest` are given up; their files are moved to `store`."""
 
     store: Path
     last: int
@@ -60,7 +60,7 @@ class _Plan(NamedTuple):
 
 
 def examine(lake: Lake, spec: TableSpec, *, is_deep: bool = True, in_use: InUse | None = None) -> list[TableFault]:
-    """Return what is wrong with a table's log and with the files of its last good version; an empty list is health.
+    """Return what is wrong with a table's log and with the files of its last good version; an empty list means healthy.
 
     Each data file is there, has the size its commit says, begins and ends as Parquet does, and has the digest that its
     name carries. Data files behind a damaged checkpoint are looked at by `repair`.
@@ -124,7 +124,7 @@ def undigested(lake: Lake, spec: TableSpec) -> int:
 
 def _newest_in_use(lake: Lake, spec: TableSpec, in_use: InUse | None = None) -> int:
     """Newest version that a row, a holder or the ledger of commits names: the log must reach at least that far."""
-    named = (pins_in_use(lake, unsure=[]) if in_use is None else in_use).get(spec.name, {})
+    named = (pins_in_use(lake, unreadable=[]) if in_use is None else in_use).get(spec.name, {})
     return max([*named, commits.read(lake.path(spec)).newest], default=-1)
 
 
@@ -195,7 +195,7 @@ def _sums(folder: Path, version: int) -> list[Path]:
 
 
 def _fault_of_parquet(file: Path, size: int | None = None) -> str | None:
-    """Say whether a file is missing, empty or torn."""
+    """Say whether a file is missing, empty or torn; None where it is none of them."""
     if not file.exists():
         return "missing"
     found = file.stat().st_size
@@ -230,7 +230,7 @@ def _examine_data(
 
 
 def _plan(folder: Path, log: _Log, in_use: int) -> _Plan:
-    """What a repair is about to do, or what one that was cut off had begun."""
+    """Return what a repair is to do, or what an interrupted repair had begun."""
     newest = max([*delta_log.versions(folder), *delta_log.checkpoints(folder), in_use])
     intent = delta_log.unfinished(folder)
     if not intent.exists():
@@ -260,7 +260,7 @@ def _repair_log(lake: Lake, spec: TableSpec, log: _Log, plan: _Plan) -> list[str
     lost = list[str]()
     if plan.newest > plan.last:
         _move(folder, _unnamed(folder, store, log.first), store)
-        lost = _told(lake, spec, plan)
+        lost = _losses(lake, spec, plan)
         lake.mark_repaired(spec, plan.last, plan.newest)
     commits.rewrite(folder, log.first)
     intent.unlink()
@@ -275,8 +275,8 @@ def _unnamed(folder: Path, store: Path, first: int) -> list[Path]:
     return [file for file in data_files(folder) if file not in named]
 
 
-def _told(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
-    """What is lost with the versions given up, in sentences."""
+def _losses(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
+    """Return what is lost with the versions given up, in sentences."""
     folder, (store, last, newest) = lake.path(spec), plan
     when = f", committed at {delta_log.committed_at(folder, last):%Y-%m-%d %H:%M} UTC"
     is_dated = delta_log.entry(folder, last).exists()
@@ -285,14 +285,14 @@ def _told(lake: Lake, spec: TableSpec, plan: _Plan) -> list[str]:
     if taken:
         rows = sum(_rows(file) for file in taken)
         lost.append(f"{rows} rows of {len(taken)} files are out of the table; the files are in {store}.")
-    unsure = list[str]()
-    in_use = pins_in_use(lake, unsure=unsure).get(spec.name, {})
+    unreadable = list[str]()
+    in_use = pins_in_use(lake, unreadable=unreadable).get(spec.name, {})
     lost += [
         f"Version {version}, in use by {', '.join(sorted(users))}, was among them."
         for version, users in sorted(in_use.items())
         if last < version <= newest
     ]
-    return lost + [f"Table '{name}' cannot be read, so its rows may use some of them." for name in unsure]
+    return lost + [f"Table '{name}' cannot be read, so its rows may use some of them." for name in unreadable]
 
 
 def _repair_data(lake: Lake, spec: TableSpec, store: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""House-keeping that never takes away what is in use: files of old versions, old log entries; and what changed."""
+"""Maintenance: deleting files of old versions and old log entries that nobody uses; and the history of a table."""
 
 import json
 import math
@@ -26,7 +26,8 @@ def vacuum(
 ) -> Report:
     """Delete the data files that no version in use, and none younger than `keep`, is made of.
 
-    Also goes what a killed writer left behind, once it is that old. Run again after a kill it ends the work.
+    Files that a killed writer left behind go too, once they are that old. A vacuum that was killed is completed by the
+    next one.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def vacuum(
         By default the wall clock's now; the age of a version is that of its log entry's file: a lake copied from
         elsewhere is then young, and keeps more, whatever its writer's clock said.
     dry_run
-        Say what would go, and delete nothing.
+        Report what would be deleted, and delete nothing.
     """
     started = time.perf_counter()
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
@@ -57,7 +58,7 @@ def clean_log(
 
     A version is read from the checkpoint before it and every entry in between. So entries go only up to the newest
     checkpoint that is not younger than the oldest version to keep, the oldest first: a kill leaves a log without gap.
-    A trial deletes nothing and writes no checkpoint, but counts as if it had.
+    A dry run deletes nothing and writes no checkpoint, but counts as if it had.
     """
     started = time.perf_counter()
     folder, cutoff = _existing(lake, spec), (now or datetime.now(UTC)) - keep
@@ -80,7 +81,7 @@ def clean_log(
 
 
 def maintain_tables(lake: Lake, specs: Sequence[TableSpec], *, keep: timedelta = KEEP) -> list[Report]:
-    """Compact, clean and vacuum each table that exists; the reports say what went."""
+    """Compact, clean and vacuum each table that exists; the reports say what was deleted."""
     done = []
     for spec in [spec for spec in specs if lake.exists(spec)]:
         joined, cleaned = lake.compact(spec), clean_log(lake, spec, keep=keep)
@@ -104,7 +105,19 @@ class Commit:
 def history(lake: Lake, spec: TableSpec) -> list[Commit]:
     """Return the versions that can be read and whose own entry is still in the log, the newest first.
 
-    A version whose data files were taken by a vacuum, or are missing, is none of them.
+    A version whose data files were deleted by a vacuum, or are missing, is left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lake.sources import tiny_market
+    >>> from lake.tables import BARS
+    >>> lake = Lake(Path(tempfile.mkdtemp()))
+    >>> _ = lake.merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    >>> [(commit.version, commit.kind, commit.rows_added) for commit in history(lake, BARS)]
+    [(1, 'rows', 5), (0, 'declaration', 0)]
+    >>> difference(lake, BARS, 0, 1).added.height
+    5
     """
     folder, in_use = _existing(lake, spec), pins_in_use(lake).get(spec.name, {})
     there = sorted(version for version in _whole(folder) if delta_log.entry(folder, version).exists())
@@ -116,13 +129,13 @@ def _commit(folder: Path, version: int, users: tuple[str, ...]) -> Commit:
     added = [action["add"] for action in done if "add" in action]
     removed = [action["remove"] for action in done if "remove" in action]
     stamps = (action["commitInfo"].get("timestamp") for action in done if "commitInfo" in action)
-    said = (datetime.fromtimestamp(stamp / 1000, UTC) for stamp in stamps if stamp is not None)
+    times = (datetime.fromtimestamp(stamp / 1000, UTC) for stamp in stamps if stamp is not None)
     properties = [action["metaData"].get("configuration", {}) for action in done if "metaData" in action]
     is_filler = any(snapshots.is_gone(version, each) for each in properties)
     kind = "compaction" if removed and added else "loss" if removed else "rows" if added else "declaration"
     return Commit(
         version=version,
-        committed_at=next(said, delta_log.committed_at(folder, version)),
+        committed_at=next(times, delta_log.committed_at(folder, version)),
         kind="repaired" if is_filler else kind,
         files_added=len(added),
         files_removed=len(removed),

@@ -1,4 +1,4 @@
-"""Table versions in use: by the rows of the lake that name them, and by what stands outside it and says so.
+"""Table versions in use: by rows of the lake that name them, and by holders outside the lake that pin them.
 
 A forecast names the versions behind it in its own row. A registered model or a training frame lives elsewhere, so
 whoever makes one calls `pin`. `lake.care.maintenance` keeps every version that is in use readable.
@@ -38,6 +38,20 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
     ------
     NotReadyError
         If one of the versions is not there, or no longer; nothing is pinned then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lake.sources import tiny_market
+    >>> from lake.tables import BARS
+    >>> lake = Lake(Path(tempfile.mkdtemp()))
+    >>> _ = lake.merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    >>> pin(lake, "notebook:mine", lake.versions([BARS]))
+    >>> pins_in_use(lake)
+    {'bars': {1: {'notebook:mine'}}}
+    >>> unpin(lake, "notebook:mine")
+    >>> pins_in_use(lake)
+    {}
     """
     with pins_lock(lake):
         for table, version in versions.items():
@@ -52,9 +66,9 @@ def pin(lake: Lake, holder: str, versions: Mapping[str, int]) -> None:
 
 
 def set_pins(lake: Lake, holder: str, generations: Sequence[Mapping[str, int]]) -> None:
-    """Let a holder keep these versions and no others; one that is not there any more is left out.
+    """Replace the pins of a holder by these versions; a version that is not there any more is left out.
 
-    For a holder that moves on with the tables, as the online store does: what is the newest now, and what was before.
+    For a holder that follows the tables, as the online store does: the newest versions, and those before.
 
     Parameters
     ----------
@@ -87,25 +101,25 @@ def _fault(folder: Path, version: int) -> str | None:
 
 
 def unpin(lake: Lake, holder: str) -> None:
-    """Let go of everything a holder keeps; nothing happens if it keeps nothing."""
+    """Remove the pins of a holder; nothing happens if it has none."""
     with pins_lock(lake):
         _file(lake, holder).unlink(missing_ok=True)
         if _folder(lake).exists():
             flush(_folder(lake))
 
 
-def pins_in_use(lake: Lake, *, unsure: list[str] | None = None) -> InUse:
-    """Every table version in use, with who uses it: rows of the lake by the name of their table, holders by their own.
+def pins_in_use(lake: Lake, *, unreadable: list[str] | None = None) -> InUse:
+    """Return every table version in use with its users: rows by the name of their table, holders by their own.
 
     Parameters
     ----------
-    unsure
+    unreadable
         Where given, tables that cannot be read are named in it, and the rest is returned.
 
     Raises
     ------
     DamagedTableError
-        If a table that may name versions cannot be read, and no `unsure` is given: what is in use is not known then.
+        If a table that may name versions cannot be read, and no `unreadable` is given.
     """
     found: InUse = defaultdict(lambda: defaultdict(set))
     for file in sorted(_folder(lake).glob("*.json")):
@@ -117,12 +131,12 @@ def pins_in_use(lake: Lake, *, unsure: list[str] | None = None) -> InUse:
         try:
             named = _named_in(snapshots.describe(snapshots.opened(folder), folder))
         except (DamagedTableError, OSError, pl.exceptions.PolarsError) as error:
-            if unsure is None:
+            if unreadable is None:
                 raise DamagedTableError(
                     f"Table '{folder.name}' cannot be read, so which versions its rows use is not known: {error} "
                     f"`quantlake lake doctor {folder.name}` names what is wrong."
                 ) from error
-            unsure.append(folder.name)
+            unreadable.append(folder.name)
             continue
         for table, version in named:
             found[table][version].add(f"rows of {folder.name}")
@@ -140,7 +154,7 @@ def _named_in(stored: StoredTable) -> set[tuple[str, int]]:
 
 
 def pins_lock(lake: Lake) -> AbstractContextManager[None]:
-    """Let no version be pinned or let go meanwhile."""
+    """Hold the lock of the pins: no version is pinned or released meanwhile."""
     return file_lock(lake.root / ".pins.lock", "The list of pinned versions")
 
 

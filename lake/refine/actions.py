@@ -1,4 +1,4 @@
-"""Splits and dividends, read off the jumps of each symbol's adjustment factor. Pure functions."""
+"""Splits and dividends, found from the jumps of each symbol's adjustment factor. Pure functions."""
 
 from datetime import datetime
 
@@ -85,8 +85,8 @@ def withdraw(stored: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
 def restate(stored: pl.DataFrame, found: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Return the actions that differ from what is stored, each known when it could be.
 
-    A bar that arrives late, though it claims to have been known early, can change an action that was already told. Then
-    the change is known from now on, not from before it was told.
+    A bar that arrives late, though it claims to have been known early, can change a stored action. The change is then
+    known from now on, not from before the stored row was known.
 
     Parameters
     ----------
@@ -95,14 +95,16 @@ def restate(stored: pl.DataFrame, found: pl.DataFrame, now: datetime) -> pl.Data
     found
         What the rows imply now, withdrawn ones among it.
     """
-    said = ["ratio", "amount"]
-    old = stored.select(*ACTIONS.key, pl.col("known_time").alias("told"), *(pl.col(n).alias(f"old_{n}") for n in said))
+    values = ["ratio", "amount"]
+    old = stored.select(
+        *ACTIONS.key, pl.col("known_time").alias("stored_known"), *(pl.col(n).alias(f"old_{n}") for n in values)
+    )
     both = found.join(old, on=list(ACTIONS.key), how="left", maintain_order="left")
-    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old_{name}")) for name in said)
-    is_late = pl.col("known_time") <= pl.col("told")
-    from_now_on = pl.max_horizontal(pl.lit(now, dtype=INSTANT), pl.col("told").dt.offset_by("1us"))
+    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old_{name}")) for name in values)
+    is_late = pl.col("known_time") <= pl.col("stored_known")
+    from_now_on = pl.max_horizontal(pl.lit(now, dtype=INSTANT), pl.col("stored_known").dt.offset_by("1us"))
     return (
-        both.filter(pl.col("told").is_null() | ~is_same)
+        both.filter(pl.col("stored_known").is_null() | ~is_same)
         .with_columns(pl.when(is_late).then(from_now_on).otherwise("known_time").alias("known_time"))
         .select(ACTIONS.names)
     )

@@ -55,8 +55,8 @@ def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) ->
     judged = judge(parse(rows))
     good = judged.filter(pl.col("reason").is_null())
     fresh = judged.join(raw, on=["batch_id", "row"], how="semi")
-    told = good.join(fresh.filter(pl.col("reason").is_null()), on=["symbol", "at"], how="semi")
-    return Refined(_adjust(told), _refused(fresh.drop_nulls("reason")), judged)
+    bars = good.join(fresh.filter(pl.col("reason").is_null()), on=["symbol", "at"], how="semi")
+    return Refined(_adjust(bars), _refused(fresh.drop_nulls("reason")), judged)
 
 
 def parse(raw: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What every source of bars answers."""
+"""The interface of a source of bars."""
 
 from dataclasses import dataclass
 from datetime import datetime

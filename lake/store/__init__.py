@@ -1,6 +1,6 @@
 """Delta tables and their only writer.
 
-- `Lake`: the tables under one folder; reads, appends, merges and compacts them
+- `Lake`: the tables under one folder; reads, appends, merges and compacts them (`LakeReader`: the reading half)
 - `StoredTable`, `TableSnapshot`: a table as its own metadata describes it, and the files of one version
 - `newest_known`, `newest_event`, `new_or_restated`: which of several rows counts, and which rows of a batch are new
 - `Watermark`, `Watermarks`, `read_watermarks`, `write_watermarks`, `new_rows`: how far a step has read its inputs
@@ -11,10 +11,12 @@
 
 Examples
 --------
+>>> import tempfile
+>>> from pathlib import Path
 >>> from lake.sources import tiny_market
 >>> from lake.store import Lake
 >>> from lake.tables import BARS
->>> lake = Lake(getfixture("tmp_path"))
+>>> lake = Lake(Path(tempfile.mkdtemp()))
 >>> lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1)).added
 10
 >>> lake.read(BARS).height
@@ -33,6 +35,7 @@ from lake.store.digests import (
 from lake.store.files import YEAR, data_files
 from lake.store.look_back import ROW_KEY, read_look_back
 from lake.store.merge import new_or_restated, newest_event, newest_known
+from lake.store.reading import LakeReader
 from lake.store.snapshots import StoredTable, TableSnapshot
 from lake.store.watermarks import Watermark, Watermarks, new_rows, read_watermarks, write_watermarks
 from lake.store.withdrawals import UNVERIFIED, WITHDRAWN, unverified
@@ -44,6 +47,7 @@ __all__ = [
     "WITHDRAWN",
     "YEAR",
     "Lake",
+    "LakeReader",
     "StoredTable",
     "TableSnapshot",
     "Watermark",

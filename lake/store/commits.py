@@ -1,6 +1,6 @@
 """The ledger of a table: which commits are on disk, and the digest of each file of the log.
 
-A Delta log cannot show that its newest entry is gone, nor that a bit of an entry changed. So the writer notes each
+A Delta log cannot show that its newest entry is gone, nor that a bit of an entry changed. So the writer records each
 commit, after it was flushed, in ``.commits`` in the table's folder: one line a file, appended and flushed. A writer
 killed in between leaves a ledger that lags; the next writer catches up. It never leads: what it names was on disk.
 A table without a ledger is one written before there was one, and is read as it is.
@@ -54,8 +54,8 @@ def read(folder: Path, *, tail_bytes: int | None = None) -> CommitLedger:
     return CommitLedger(found, sum(line != b"" and _parsed(line) is None and not _is_stump(line) for line in whole))
 
 
-def note(folder: Path, version: int) -> None:
-    """Note a commit that is on disk, and those before it that a killed writer did not; the caller holds the table."""
+def record(folder: Path, version: int) -> None:
+    """Record a commit that is on disk, and those before it that a killed writer did not; the caller holds the lock."""
     known = read(folder, tail_bytes=SHORT_TAIL_BYTES)
     first = version if known.newest < 0 else min(known.newest + 1, version)
     lines = []
@@ -81,7 +81,7 @@ def note(folder: Path, version: int) -> None:
 
 
 def rewrite(folder: Path, first: int) -> None:
-    """Keep the lines about the files of the log from a version on, and note those that had none; the table is held."""
+    """Keep the lines about the files of the log from a version on, and add missing ones; the caller holds the lock."""
     known = read(folder).digests
     files = sorted(file for file in (folder / "_delta_log").iterdir() if file.name[:20].isdigit())
     kept = [
@@ -90,13 +90,13 @@ def rewrite(folder: Path, first: int) -> None:
     write_durably(folder / FILE, "".join(kept))
 
 
-def require_whole(folder: Path, since: int | None, version: int) -> None:
+def require_complete(folder: Path, since: int | None, version: int) -> None:
     """Refuse a log that ends before the newest known commit, or whose files changed since they were written.
 
     Parameters
     ----------
     since
-        Newest version that was looked at before; None looks at all that opening the table reads.
+        Newest version that was compared before; None compares all files that opening the table reads.
     version
         Newest version that the log has.
 
@@ -124,7 +124,7 @@ def require_whole(folder: Path, since: int | None, version: int) -> None:
 
 
 def altered(folder: Path, known: CommitLedger, versions: range | None = None) -> list[Path]:
-    """Files of the log whose bytes are not those that were noted, by default of every version the ledger knows."""
+    """Return the files of the log whose bytes differ from the ledger, by default of every version it knows."""
     names = [name for name in known.digests if versions is None or _version(name) in versions]
     files = [folder / "_delta_log" / name for name in names]
     return [file for file in files if file.exists() and digest_of_file(file) != known.digests[file.name]]

@@ -1,6 +1,6 @@
-"""Delta tables, and their only writer.
+"""The only writer of Delta tables.
 
-Durable: rows and log are flushed to disk before success is said. Idempotent: a batch sent twice adds nothing.
+Durable: rows and log are on disk before a write returns. Idempotent: a batch that is sent twice adds nothing.
 """
 
 import json
@@ -9,25 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
-from lake.clock import require_utc
 from lake.disk import file_lock, flush
 from lake.errors import DamagedTableError
 from lake.report import Report
-from lake.settings import Settings, settings
 from lake.spec import TableSpec
 from lake.store import commits, delta_log, snapshots
 from lake.store.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
-from lake.store.digests import require_intact
 from lake.store.files import DataFile, joinable, removals, without_digest, write_files
-from lake.store.merge import new_or_restated, newest_known
-from lake.store.snapshots import KEY, RESTATES, Handle, StoredTable, TableSnapshot
-from lake.store.withdrawals import without_withdrawn
+from lake.store.merge import new_or_restated
+from lake.store.reading import LakeReader
+from lake.store.snapshots import KEY, RESTATES, Handle, TableSnapshot
 
 CLEAN_UP = "delta.enableExpiredLogCleanup"
 """Property, off in every table: Delta's own clean-up knows of no version in use; `lake.care.maintenance` does it."""
@@ -39,137 +35,47 @@ TARGET_BYTES = 32 * 1024**2
 
 
 @dataclass(frozen=True)
-class Lake:
-    """The tables under one folder.
+class Lake(LakeReader):
+    """The tables under one folder, for reading and writing.
 
     Parameters
     ----------
-    root
-        Folder with one Delta table per name.
-    verifies
-        Whether the bytes of a data file are verified before its rows are read. Only who compares all that was read
-        with a record of its own, as the replay of forecasts does, turns it off: it then says which rows changed.
+    root, verifies
+        As for `LakeReader`, which has the methods that read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from lake.sources import tiny_market
+    >>> from lake.store import Lake
+    >>> from lake.tables import BARS
+    >>> lake = Lake(Path(tempfile.mkdtemp()))
+    >>> report = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
+    >>> report.added, report.version
+    (10, 1)
     """
-
-    root: Path
-    verifies: bool = True
-
-    @classmethod
-    def open(cls, configured: Settings | None = None) -> "Lake":
-        """Return the lake of these settings, by default those of the environment."""
-        return cls((configured or settings()).tables)
-
-    def path(self, spec: TableSpec) -> Path:
-        """Folder of a table."""
-        return (self.root / spec.name).absolute()
-
-    def exists(self, spec: TableSpec) -> bool:
-        """Whether the table has ever been written; making it, when cut off, leaves a log that is none yet."""
-        return bool(DeltaTable.is_deltatable(str(self.path(spec))))
-
-    def version(self, spec: TableSpec) -> int:
-        """Version of the newest commit."""
-        return self._newest(spec).version
-
-    def versions(self, specs: Sequence[TableSpec]) -> dict[str, int]:
-        """Versions of several tables, by name: what a training run or a forecast records about its data."""
-        return {spec.name: self.version(spec) for spec in specs}
-
-    def files(self, spec: TableSpec, version: int | None = None) -> list[str]:
-        """Parquet files that make up one version of the table, by default the newest; their bytes are verified."""
-        self._require_intact(spec, paths := self.contents(spec, version).paths)
-        return paths
-
-    def contents(self, spec: TableSpec, version: int | None = None) -> TableSnapshot:
-        """The files of one version, by default the newest, with what the log says is in them.
-
-        Their bytes are not looked at; `files`, and all that reads rows, verifies them.
-        """
-        if version is None:
-            return self._newest(spec)
-        return snapshots.read(self.path(spec), snapshots.opened(self.path(spec), version))
-
-    def folders(self) -> list[Path]:
-        """Folders of the tables in the lake, by name; a table that is damaged is one of them."""
-        logs = sorted(self.root.glob("*/_delta_log"))
-        return [log.parent for log in logs if DeltaTable.is_deltatable(str(log.parent))]
-
-    def stored(self) -> list[StoredTable]:
-        """Every table in the lake, by name, with what its metadata says about its key."""
-        return [snapshots.describe(snapshots.opened(folder), folder) for folder in self.folders()]
-
-    def scan(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
-        """Every stored row, restated ones beside those they replace, as a lazy frame in the table's columns.
-
-        Forecasts that were withdrawn are left out; `scan_all` has them.
-        """
-        return without_withdrawn(self, spec, self.scan_all(spec, version=version))
-
-    def scan_all(self, spec: TableSpec, *, version: int | None = None) -> pl.LazyFrame:
-        """Every stored row as `scan` gives it, those of withdrawn forecasts among them."""
-        return self._scan(spec, self.contents(spec, version).paths)
-
-    def read(self, spec: TableSpec, *, where: pl.Expr | None = None, version: int | None = None) -> pl.DataFrame:
-        """Every stored row, restated ones beside those they replace."""
-        rows = self.scan(spec, version=version)
-        return (rows if where is None else rows.filter(where)).collect()
-
-    def read_as_of(
-        self, spec: TableSpec, at: datetime, *, where: pl.Expr | None = None, version: int | None = None
-    ) -> pl.DataFrame:
-        """The table as it was known at an instant.
-
-        Rows with a later `known_time` are left out; of several rows for one key the newest known one is kept.
-
-        Parameters
-        ----------
-        at
-            Instant with a zone; a row known exactly then is included.
-        where
-            Further filter, applied before the choice among restatements, so it should only name key columns.
-        version
-            Delta version to read, by default the newest.
-
-        Returns
-        -------
-        pl.DataFrame
-            One row per key, sorted by the key.
-        """
-        known = pl.col("known_time") <= require_utc(at)
-        rows = self.read(spec, where=known if where is None else known & where, version=version)
-        return newest_known(rows, spec.key) if spec.restates else rows.sort(spec.key)
-
-    def changes(self, spec: TableSpec, since_version: int, until_version: int | None = None) -> pl.DataFrame | None:
-        """The rows that were added after one version, read from their own files only.
-
-        Parameters
-        ----------
-        since_version
-            Version whose rows are already known; -1 for a reader that knows none.
-        until_version
-            Last version to look at, by default the newest.
-
-        Returns
-        -------
-        pl.DataFrame or None
-            Rows in the table's columns, in the order they were committed; a compaction adds none. None if the history
-            in between cannot be told by added rows: its log or its files were cleaned up, the table was repaired, or
-            it has no such versions. Read the whole table then.
-        """
-        newest = self.version(spec)
-        until = newest if until_version is None else until_version
-        if not -1 <= since_version <= until <= newest:
-            return None
-        files = delta_log.files_of_new_rows(self.path(spec), since_version, until)
-        if files is None:
-            return None
-        return self._scan(spec, [str(file) for file in files]).collect()
 
     def append(self, spec: TableSpec, frame: pl.DataFrame, *, batch_id: str) -> Report:
         """Add rows as they were received, once per batch.
 
-        The batch id travels in the commit itself, so a batch re-sent after a crash between commit and
+        The batch id is part of the commit, so a batch that is sent again after a crash between commit and
         acknowledgement adds nothing.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lake.sources import as_received, tiny_market
+        >>> from lake.store import Lake
+        >>> from lake.tables import RAW_BARS
+        >>> lake = Lake(Path(tempfile.mkdtemp()))
+        >>> rows = as_received(tiny_market(["AAA"], sessions=5, seed=1), batch_id="monday")
+        >>> lake.append(RAW_BARS, rows, batch_id="monday").added
+        5
+        >>> again = lake.append(RAW_BARS, rows, batch_id="monday")
+        >>> again.added, again.details["reason"]
+        (0, 'batch monday is already stored')
         """
         started = time.perf_counter()
         rows = spec.conform(frame)
@@ -182,7 +88,7 @@ class Lake:
         return self.report(spec, added=rows.height, started=started)
 
     def merge(self, spec: TableSpec, frame: pl.DataFrame) -> Report:
-        """Add the rows that say something new; `lake.store.merge.new_or_restated` says which those are.
+        """Add the rows that are new or restate a stored one; see `lake.store.new_or_restated`.
 
         Nothing is ever changed or deleted: a restatement is a further row with a later `known_time`.
 
@@ -190,6 +96,17 @@ class Lake:
         ------
         ConflictError
             If two rows of one key contradict each other and nothing says which of them was known later.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lake.sources import tiny_market
+        >>> from lake.store import Lake
+        >>> from lake.tables import BARS
+        >>> lake, bars = Lake(Path(tempfile.mkdtemp())), tiny_market(["AAA"], sessions=5, seed=1)
+        >>> lake.merge(BARS, bars).added, lake.merge(BARS, bars).added
+        (5, 0)
         """
         started = time.perf_counter()
         rows = spec.conform(frame).unique(maintain_order=True)
@@ -270,23 +187,8 @@ class Lake:
                 declare(table, {REPAIRED: datetime.now(UTC).isoformat(), snapshots.GONE: ranges})
             self._make_durable(spec, handle)
 
-    def report(self, spec: TableSpec, *, added: int = 0, started: float | None = None) -> Report:
-        """Rows, version, and first and last event time of a table as it stands."""
-        snapshot = self._newest(spec)
-        rows, first, last = snapshot.extent() or snapshots.count(self._scan(spec, snapshot.paths))
-        return Report(
-            name=spec.name,
-            rows=rows,
-            added=added,
-            version=snapshot.version,
-            first=first,
-            last=last,
-            seconds=0.0 if started is None else time.perf_counter() - started,
-            skipped=added == 0,
-        )
-
     def lock(self, spec: TableSpec) -> AbstractContextManager[None]:
-        """Let no other process write to a table meanwhile, whether it can be opened or not."""
+        """Hold the write lock of a table, whether the table can be opened or not."""
         return file_lock(self.root / f".{spec.name}.lock", f"Table '{spec.name}'")
 
     @contextmanager
@@ -373,28 +275,11 @@ class Lake:
         """
         version = handle.snapshot().version
         if handle.durable != version:
-            told = delta_log.entries_of if is_ours else delta_log.written_by
-            written = told(self.path(spec), version)
+            files_of = delta_log.entries_of if is_ours else delta_log.written_by
+            written = files_of(self.path(spec), version)
             folders = {file.parent for file in written} | (set() if is_ours else {self.path(spec), self.root})
             for path in [*written, *sorted(folders, reverse=True)]:
                 if path.exists():
                     flush(path)
-            commits.note(self.path(spec), version)
+            commits.record(self.path(spec), version)
             handle.durable = version
-
-    def _newest(self, spec: TableSpec) -> TableSnapshot:
-        """The newest version, once its log was compared with what is known to be committed."""
-        return self._handle(spec).require_whole()
-
-    def _handle(self, spec: TableSpec) -> Handle:
-        return snapshots.handle(self.path(spec), lambda: snapshots.opened(self.path(spec)))
-
-    def _scan(self, spec: TableSpec, files: list[str]) -> pl.LazyFrame:
-        if not files:
-            return spec.empty().lazy()
-        self._require_intact(spec, files)
-        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
-
-    def _require_intact(self, spec: TableSpec, files: list[str]) -> None:
-        if self.verifies:
-            require_intact(spec.name, files)

@@ -1,4 +1,4 @@
-"""The log of a Delta table as the files it is made of: one JSON file per commit, read without opening the table."""
+"""The files of a Delta log: one JSON file per commit, read without opening the table."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ DAMAGED = ".damaged"
 
 
 def unfinished(folder: Path) -> Path:
-    """File that is there while a repair goes on, and after one that was cut off."""
+    """Return the file that exists while a repair runs, and after one that was interrupted."""
     return folder / DAMAGED / "repair.json"
 
 
@@ -23,7 +23,7 @@ def entry(folder: Path, version: int) -> Path:
 
 
 def actions(folder: Path, version: int) -> list[Action]:
-    """What one commit did, action by action.
+    """Return the actions of one commit.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lake.disk import FileIdentity
 from lake.errors import DamagedTableError
 
 HEX = 32
@@ -19,8 +20,7 @@ NAMED_DIGEST = rf"\.([0-9a-f]{{{HEX}}})\.parquet$"
 """Pattern of a file's name that carries a digest."""
 _THREADS = min(4, os.cpu_count() or 1)
 
-Identity = tuple[int, int, int]
-_VERIFIED: dict[str, Identity] = {}
+_VERIFIED: dict[str, FileIdentity] = {}
 
 
 def digest_of(content: bytes | memoryview) -> str:
@@ -47,17 +47,17 @@ def named_digest(path: str | Path) -> str | None:
 
 
 def remember(path: Path) -> None:
-    """Count a file as verified: this process has just written these bytes itself."""
-    _VERIFIED[str(path)] = _identity(str(path))
+    """Count a file as verified: this process has just written it."""
+    _VERIFIED[str(path)] = FileIdentity.of(path)
 
 
 def forget_verified_files() -> None:
-    """Let every file be hashed again at its next read; a training run begins with this."""
+    """Forget which files were verified: each is hashed again at its next read. A training run begins with this."""
     _VERIFIED.clear()
 
 
 def altered_files(paths: Iterable[str | Path], *, anew: bool = False) -> list[tuple[Path, str]]:
-    """Files whose bytes are not those that were written.
+    """Return the files whose bytes are not those that were written.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def altered_files(paths: Iterable[str | Path], *, anew: bool = False) -> list[tu
     for path in map(str, paths):
         if named_digest(path) is not None:
             try:
-                identity = _identity(path)
+                identity = FileIdentity.of(path)
             except FileNotFoundError:
                 continue  # who reads it says so
             if anew or _VERIFIED.get(path) != identity:
@@ -111,8 +111,3 @@ def require_intact(table: str, paths: Iterable[str | Path]) -> None:
             f"{found}, the file's name says {named_digest(path)}. Nothing was read from it. "
             f"`quantlake lake repair {table}` takes it out, and says what is lost."
         )
-
-
-def _identity(path: str) -> Identity:
-    status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat
-    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,4 +1,4 @@
-"""Data files of a table: written, measured and on disk before any commit names them; and which of them to join."""
+"""Data files of a table: written and flushed before a commit names them; and which of them a compaction joins."""
 
 import io
 import json

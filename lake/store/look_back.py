@@ -75,12 +75,12 @@ def cut_look_back(rows: pl.DataFrame, first: pl.DataFrame, count: int) -> pl.Dat
 def _around(rows: pl.LazyFrame, first: pl.DataFrame, count: int) -> pl.DataFrame:
     earliest: datetime = first.select(pl.col("first").min()).item()
     start = earliest - timedelta(days=EXTRA_DAYS + DAYS_PER_SESSION * count)
-    ours = pl.col("symbol").is_in(first["symbol"].implode())
-    kept = cut_look_back(newest_known(rows.filter(ours, pl.col("event_time") >= start).collect()), first, count)
+    is_wanted = pl.col("symbol").is_in(first["symbol"].implode())
+    kept = cut_look_back(newest_known(rows.filter(is_wanted, pl.col("event_time") >= start).collect()), first, count)
     have = kept.join(first, on="symbol").filter(pl.col("event_time") < pl.col("first")).group_by("symbol").len()
     lacking = first.join(have.filter(pl.col("len") >= count), on="symbol", how="anti")
     if lacking.is_empty() or not rows.select((pl.col("event_time") < start).any()).collect().item():
         return kept
-    theirs = pl.col("symbol").is_in(lacking["symbol"].implode())
-    further = cut_look_back(newest_known(rows.filter(theirs).collect()), lacking, count)
+    is_lacking = pl.col("symbol").is_in(lacking["symbol"].implode())
+    further = cut_look_back(newest_known(rows.filter(is_lacking).collect()), lacking, count)
     return pl.concat([kept.join(lacking, on="symbol", how="anti"), further]).sort("symbol", "event_time")

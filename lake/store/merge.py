@@ -1,4 +1,4 @@
-"""Which rows of a batch say something a table does not know yet, and which of several rows counts. Pure functions."""
+"""Which rows of a batch are new or restate a stored row, and which of several rows counts. Pure functions."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ SMALL = 1e-3
 
 
 def new_or_restated(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of a batch that say something new.
+    """Return the rows of a batch that are new, or restate what is stored.
 
     The rows of one key are put in the order of their `known_time`, stored ones before new ones (in a table without
     restatements the stored one before all new ones, whenever they were known), and each is compared with the row
-    before it. It is news when it is the first of its key or, in a table that keeps restatements, when
-    it differs from what was known just before. A row that repeats what was known, its numbers within the table's
-    `tolerance`, says nothing new: what is stored keeps its bytes.
+    before it. It is new when it is the first of its key; it is a restatement when, in a table that keeps them, it
+    differs from what was known just before. A row that repeats what was known, its numbers within the table's
+    `tolerance`, is neither, and the stored row keeps its bytes.
 
     Parameters
     ----------
@@ -59,14 +59,22 @@ def new_or_restated(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) 
 
 
 def newest_known(rows: pl.DataFrame, key: Sequence[str] = ("symbol", "event_time")) -> pl.DataFrame:
-    """Return the newest known row of each key, sorted by the key; of rows known at once the one that stands last."""
+    """Return the newest known row of each key, sorted by the key; of rows known at once, the last one.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows = pl.DataFrame({"symbol": ["A", "A"], "event_time": [1, 1], "known_time": [2, 3], "close": [10.0, 10.5]})
+    >>> newest_known(rows)["close"].to_list()
+    [10.5]
+    """
     return _last_of_each(rows, key, ["known_time"])
 
 
 def newest_event(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Return one row per key, sorted by the key: the newest event, and of its restatements the newest known.
 
-    Without a key all rows are about the same.
+    Without a key, one row is returned.
     """
     return _last_of_each(rows, key, ["event_time", "known_time"])
 
@@ -103,11 +111,11 @@ def _contradiction(spec: TableSpec, rows: pl.DataFrame, clash: pl.DataFrame) -> 
     identity = [*spec.key, "known_time"] if spec.restates else [*spec.key]
     fact = clash.select(identity).row(0, named=True)
     same = rows.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(value)) for name, value in fact.items()))
-    said = [column.name for column in spec.columns if not column.is_origin and column.name not in identity]
-    changed = [name for name in said if same[name].n_unique() > 1]
-    told = ", ".join(f"{name} {value}" for name, value in fact.items())
+    values = [column.name for column in spec.columns if not column.is_origin and column.name not in identity]
+    changed = [name for name in values if same[name].n_unique() > 1]
+    first = ", ".join(f"{name} {value}" for name, value in fact.items())
     return (
-        f"{clash.height} rows contradict what table '{spec.name}' holds or one another. First: {told}, where "
+        f"{clash.height} rows contradict what table '{spec.name}' holds or one another. First: {first}, where "
         f"{', '.join(f'{name} is {same[name].to_list()}' for name in changed)}. "
         + ("A restatement needs a later known_time." if spec.restates else "A row of this table is never restated.")
     )

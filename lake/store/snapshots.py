@@ -1,8 +1,7 @@
-"""What this process last saw of each table, and whether that is still so: two looks at the disk instead of a replay."""
+"""Open tables of this process, kept between reads: two looks at the disk tell whether a table has changed."""
 
 import json
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
+from lake.disk import FileIdentity, identity_of
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
 from lake.spec import INSTANT
 from lake.store import commits, delta_log
 from lake.store.files import YEAR
 
 MOST_TABLES = 64
-"""Tables remembered at once; the least recently used is forgotten, and opened anew when asked for."""
+"""Tables kept open at once; the least recently used is dropped, and opened again when it is read."""
 COARSEST = pl.duration(milliseconds=1)
 """Other writers cut the times in their statistics down to the millisecond."""
 
@@ -90,7 +90,7 @@ class Handle:
         self._lock = threading.RLock()
         self._table: Any = None
         self._snapshot: TableSnapshot | None = None
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: FileIdentity | None = None
         self._oldest: Path | None = None
         self.durable: int | None = None
         """Newest version that this process has put on disk itself."""
@@ -98,15 +98,15 @@ class Handle:
         """Newest version whose log was compared with the ledger, and the snapshot that was."""
 
     def snapshot(self) -> TableSnapshot:
-        """The newest version, read from the log only where there is something new."""
+        """Return the newest version; the log is read only where it has changed."""
         with self._lock:
             if self._snapshot is None or not self._is_newest(self._snapshot.version):
                 self._refresh()
             assert self._snapshot is not None
             return self._snapshot
 
-    def require_whole(self) -> TableSnapshot:
-        """The newest version, its log compared with the ledger once.
+    def require_complete(self) -> TableSnapshot:
+        """Return the newest version, its log compared with the ledger once.
 
         Raises
         ------
@@ -118,13 +118,13 @@ class Handle:
             if self._whole is None or self._whole[1] is not snapshot:
                 is_further = self._whole is not None and self._whole[0] < snapshot.version
                 since = self._whole[0] if self._whole is not None and is_further else None
-                commits.require_whole(self._folder, since, snapshot.version)
+                commits.require_complete(self._folder, since, snapshot.version)
                 self._whole = snapshot.version, snapshot
             return snapshot
 
     @contextmanager
     def table(self) -> Iterator[Any]:
-        """The table itself at its newest version, for this thread alone."""
+        """Give the table at its newest version to one thread at a time."""
         with self._lock:
             self.snapshot()
             yield self._table
@@ -136,7 +136,7 @@ class Handle:
             self._oldest = delta_log.oldest(self._folder)
         snapshot = read(self._folder, self._table)
         self._seen = self._identity(snapshot.version)
-        if self._seen is not None and not self._seen[-1]:
+        if self._seen is not None and not self._seen.size:
             raise DamagedTableError(
                 f"Entry {snapshot.version} of the log of table '{self._folder.name}' is empty: rows may be missing. "
                 f"`quantlake lake repair {self._folder.name}` goes back to the last good version."
@@ -159,12 +159,8 @@ class Handle:
         is_same = self._seen is not None and self._identity(version) == self._seen
         return is_same and self._oldest is not None and self._oldest.exists()
 
-    def _identity(self, version: int) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(delta_log.entry(self._folder, version))  # noqa: PTH116 - half the time of Path.stat
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+    def _identity(self, version: int) -> FileIdentity | None:
+        return identity_of(delta_log.entry(self._folder, version))
 
 
 _HANDLES: OrderedDict[Path, Handle] = OrderedDict()
@@ -184,7 +180,7 @@ def handle(folder: Path, opened: Callable[[], Any]) -> Handle:
 
 
 def describe(table: Any, folder: Path) -> StoredTable:
-    """What a table says of itself."""
+    """Describe a table from its own metadata."""
     properties, files = table.metadata().configuration, read(folder, table).files
     return StoredTable(
         name=folder.name,
@@ -248,7 +244,7 @@ def is_gone(version: int, properties: Mapping[str, str | None]) -> bool:
 
 
 def lives(folder: Path) -> list[tuple[Path, int, float]]:
-    """Each data file with the version that added it and the one that took it out, infinity where none did."""
+    """Return each data file with the version that added it and the one that removed it, infinity where none did."""
     there = delta_log.readable(folder)
     if not there:
         return []
@@ -264,7 +260,7 @@ def lives(folder: Path) -> list[tuple[Path, int, float]]:
 
 
 def read(folder: Path, table: Any) -> TableSnapshot:
-    """The files of an open table, as its log describes them."""
+    """Return the files of an open table, as its log describes them."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     wanted = {
         "rows": ("num_records", pl.Int64()),
@@ -285,7 +281,7 @@ def read(folder: Path, table: Any) -> TableSnapshot:
 
 
 def count(rows: pl.LazyFrame) -> tuple[int, datetime | None, datetime | None]:
-    """Number of rows, first and last event time, by reading them."""
+    """Count rows and find first and last event time by reading them."""
     first, last = (
         bound.alias(name) for bound, name in ((pl.min("event_time"), "first"), (pl.max("event_time"), "last"))
     )

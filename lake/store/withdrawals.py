@@ -11,13 +11,13 @@ from lake.spec import TableSpec
 from lake.tables import FORECAST_DECISIONS
 
 if TYPE_CHECKING:
-    from lake.store import Lake
+    from lake.store.reading import LakeReader
 
 WITHDRAWN, UNVERIFIED = "withdrawn", "unverified"
 
 
-def without_withdrawn(lake: "Lake", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Leave out the rows of withdrawn forecasts; whenever they were withdrawn, because a wrong number never was right.
+def without_withdrawn(lake: "LakeReader", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out the rows of withdrawn forecasts, at whatever time they were withdrawn.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def without_withdrawn(lake: "Lake", spec: TableSpec, rows: pl.LazyFrame) -> pl.L
     return rows.filter(~pl.col("forecast_id").is_in(ids.implode())) if len(ids) else rows
 
 
-def unverified(lake: "Lake") -> set[str]:
+def unverified(lake: "LakeReader") -> set[str]:
     """Ids of forecasts that were released from quarantine although they do not fit their seal."""
     if not lake.exists(FORECAST_DECISIONS):
         return set()

@@ -1,4 +1,4 @@
-"""Which rows belong to a run that was asked for some years only."""
+"""Which rows belong to a run over some years only."""
 
 from collections.abc import Collection
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lake.disk import OTHERS
 from lake.errors import ConfigError
 from serving.access.keys import id_of, kept_local_key, listing
 
@@ -66,7 +67,7 @@ def require_certificate(configured: "Settings") -> None:
             raise ConfigError(
                 f"There is no file {path} for TLS. Correct QUANTLAKE_TLS_CERTIFICATE or QUANTLAKE_TLS_KEY."
             )
-    if key.stat().st_mode & 0o077:
+    if key.stat().st_mode & OTHERS:
         raise ConfigError(f"The private key {key} is open to others. Run `chmod 600 {key}`.")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")

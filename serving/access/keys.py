@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.disk import file_lock, flush, write_durably
+from lake.disk import file_lock, flush, read_key_file, write_private
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
@@ -26,7 +26,6 @@ from serving.api import KEY_PREFIX, ROLES, TIERS, Caller, Role, Tier
 FOLDER, KEYS_FILE, LOCAL_FILE, USE_FILE = "access", "keys.json", "local_key", "last_used.json"
 SECRET_BYTES = 32
 NAME_LETTERS = 64
-OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True)
@@ -161,20 +160,19 @@ def local_key(settings: Settings) -> str:
         kept = kept_local_key(settings)
         if kept is None:
             _, kept = create(settings, "local", "operator", "unlimited", by="first run")
-            write_durably(local_path(settings), f"{kept}\n", mode=OWNER_ONLY)
+            write_private(local_path(settings), f"{kept}\n")
         return kept
 
 
 def kept_local_key(settings: Settings) -> str | None:
     """Return the local key if there is one and it is in force; nothing is made."""
-    path = local_path(settings)
-    text = _text(path)
-    if text is None:
+    try:
+        text = read_secret(local_path(settings)).strip()
+    except FileNotFoundError:
         return None
-    require_private(path)
-    digest, now = digest_of(text.strip()), datetime.now(UTC)
+    digest, now = digest_of(text), datetime.now(UTC)
     is_good = any(key.digest == digest and key.is_in_force(now) for key in listing(settings))
-    return text.strip() if is_good else None
+    return text if is_good else None
 
 
 def note_use(settings: Settings, used: dict[str, datetime]) -> None:
@@ -184,7 +182,7 @@ def note_use(settings: Settings, used: dict[str, datetime]) -> None:
         known = {key.id for key in listing(settings)}
         latest = held | {key_id: max(at, held.get(key_id, at)) for key_id, at in used.items()}
         kept = {key_id: at for key_id, at in latest.items() if key_id in known}
-        write_durably(folder(settings) / USE_FILE, json.dumps(kept, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
+        write_private(folder(settings) / USE_FILE, json.dumps(kept, default=_instant, indent=1) + "\n")
 
 
 def last_used(settings: Settings) -> dict[str, datetime]:
@@ -234,20 +232,18 @@ def local_path(settings: Settings) -> Path:
     return settings.home / FOLDER / LOCAL_FILE
 
 
-def require_private(path: Path) -> None:
-    """Refuse a secret that others may read.
+def read_secret(path: Path) -> str:
+    """Read a file with a secret; refuse one that others may read.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ConfigError
         Naming the file and the command that mends it.
     """
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise ConfigError(
-            f"{path} holds a secret and is open to others (mode {mode:o}, expected 600). Run `chmod 600 {path}`, and "
-            "`quantlake keys revoke` the key if somebody else may have read it."
-        )
+    remedy = f"Run `chmod 600 {path}`, and `quantlake keys revoke` the key if somebody else may have read it."
+    return read_key_file(path, remedy=remedy).decode()
 
 
 def _require(name: str, role: str, tier: str, expires_at: datetime | None) -> None:
@@ -277,7 +273,7 @@ def _alone(settings: Settings, what: str) -> AbstractContextManager[None]:
 
 def _write_keys(settings: Settings, keys: Sequence[Key]) -> None:
     said = {"format": 1, "keys": [asdict(key) for key in keys]}
-    write_durably(keys_path(settings), json.dumps(said, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
+    write_private(keys_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
 
 
 def _from_json(said: dict[str, str | None]) -> Key:

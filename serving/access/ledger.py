@@ -11,11 +11,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from lake.disk import OWNER_ONLY, file_at
 from lake.settings import Settings
-from serving.access.keys import FOLDER, OWNER_ONLY, folder
+from serving.access.keys import FOLDER, folder
 
 logger = logging.getLogger("quantlake.access")
 T = TypeVar("T")
@@ -138,12 +138,12 @@ class Ledger:
 
     def _open(self) -> sqlite3.Connection:
         """Return a connection to the file that lies at the path now; all workers must count in the same one."""
-        if self._connection is not None and _identity(self._path) == self._file:
+        if self._connection is not None and file_at(self._path, is_lenient=True) == self._file:
             return self._connection
         self.close()
         folder(self._settings)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))  # SQLite's other files take its mode
-        self._file = _identity(self._path)
+        self._file = file_at(self._path, is_lenient=True)
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
         self._connection = connection
         connection.execute("PRAGMA journal_mode = WAL")
@@ -155,22 +155,13 @@ class Ledger:
         """Close the file after an error; a damaged one is moved aside, and the next request makes a new one."""
         self.close()
         is_damaged = (getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE) in DAMAGED
-        if not is_damaged or _identity(self._path) != self._file:
+        if not is_damaged or file_at(self._path, is_lenient=True) != self._file:
             return
         aside = f"{FILE}.damaged-{time.time_ns()}"
         logger.error("%s cannot be read (%s). It was moved to %s; limits are counted anew.", self._path, error, aside)
         for suffix in BESIDE:
             with suppress(FileNotFoundError):
                 self._path.with_name(f"{FILE}{suffix}").rename(self._path.with_name(f"{aside}{suffix}"))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies at a path; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _used(connection: sqlite3.Connection, who: str, now: float) -> tuple[int, float | None]:

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from lake.disk import file_lock, write_durably
+from lake.disk import file_lock, write_private
 from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.store import Lake
 from serving import audit
-from serving.access.keys import OWNER_ONLY, folder, require_private
+from serving.access.keys import folder, read_secret
 
 FILE = "signing_keys.json"
 BITS = 2048
@@ -86,11 +86,10 @@ def rotate(settings: Settings, *, by: str) -> SigningKey:
 
 def held(settings: Settings) -> list[SigningKey]:
     """Every pair that is stored, the newest last."""
-    path = signing_path(settings)
-    if not path.exists():
+    try:
+        return parse(read_secret(signing_path(settings)))
+    except FileNotFoundError:
         return []
-    require_private(path)
-    return parse(path.read_text(encoding="utf-8"))
 
 
 def parse(text: str | None) -> list[SigningKey]:
@@ -139,7 +138,7 @@ def _alone(settings: Settings) -> AbstractContextManager[None]:
 
 def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:
     said = {"format": 1, "keys": [vars(key) for key in keys]}
-    write_durably(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
+    write_private(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
 
 
 def _from_json(said: dict[str, Any]) -> SigningKey:

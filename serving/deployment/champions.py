@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from lake.clock import SystemClock
+from lake.disk import identity_of
 from lake.errors import ModelError, NotReadyError, QuantlakeError
 from serving.deployment.candidates import Loaded, load_candidate
 from serving.deployment.record import read_deployment, serving_file
@@ -16,7 +17,6 @@ from serving.monitoring import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from typing import Self
 
     from lake.settings import Settings
@@ -231,12 +231,14 @@ class Champions:
 
     def _read_stamp(self) -> tuple[object, object]:
         """What changes with the deployment, and with the files of what was refused."""
-        return _file_stamp(serving_file(self.configured)), self._refused_stamp()
+        return identity_of(serving_file(self.configured), is_lenient=True), self._refused_stamp()
 
     def _refused_stamp(self) -> object:
         """Files of refused versions: when one is mended, it is tried again."""
         folders = [self.configured.models / refusal.model / refusal.version for refusal in self.refusals]
-        return [_file_stamp(path) for folder in folders for path in (folder, *sorted(folder.glob("*")))]
+        return [
+            identity_of(path, is_lenient=True) for folder in folders for path in (folder, *sorted(folder.glob("*")))
+        ]
 
 
 def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
@@ -249,11 +251,3 @@ def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
         named += [(one.said.mode, one.said.model, one.loaded.bundle) for one in models.challengers]
         for role, name, bundle in named:
             metrics.MODEL_INFO.labels(name, bundle.version, bundle.digest[:DIGEST_LETTERS], role).set(is_in_service)
-
-
-def _file_stamp(path: "Path") -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.clock import ReplayClock
-from lake.disk import close_new_files
+from lake.disk import close_new_files, identity_of
 from lake.settings import settings
 from lake.store import Lake
 from serving.deployment.following import RegistryFollower
@@ -76,15 +76,10 @@ def registry_stamps(configured: "Settings") -> object:
     if not configured.tracking_uri.startswith(SQLITE):
         return None
     database = configured.tracking_uri.removeprefix(SQLITE)
-    return [_stamp(path) for path in (Path(database), Path(f"{database}-wal"), serving_file(configured))]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
+    return [
+        identity_of(path, is_lenient=True)
+        for path in (Path(database), Path(f"{database}-wal"), serving_file(configured))
+    ]
 
 
 def main() -> None:

@@ -6,16 +6,14 @@ the next drain. The process that writes to it begins a new file at the same path
 
 import logging
 import sqlite3
-import time
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from lake.disk import flush
-from serving.forecast_log.log_files import NAMES, identity, log_paths
+from lake.disk import SQLITE_HEADER, check_pages, file_at, flush
+from serving.forecast_log.log_files import NAMES, log_paths
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -23,14 +21,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 MARK = ".damaged-"
 DONE = ".salvaged.json"
 EXAMINE_SECONDS = 1.0
 """Longest look at one file; the pages of a larger one that it does not reach are checked as they are read."""
-STEPS = 10_000
-"""Instructions of SQLite's machine between two looks at the clock."""
 BESIDE = ("-wal", "-shm", "")
 """Moved in this order: a file that is begun anew must never find the write-ahead log of another beside it."""
 REMEDY = (
@@ -64,7 +59,7 @@ def fault_of(path: Path, seconds: float = EXAMINE_SECONDS) -> str:
     except OSError:
         return ""
     wal = path.with_name(f"{path.name}-wal")
-    if not header.startswith(MAGIC):
+    if not header.startswith(SQLITE_HEADER):
         return f"is no SQLite database: it begins with {header[:16]!r}"
     page = int.from_bytes(header[16:18], "big")
     expected = (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
@@ -91,7 +86,7 @@ def set_aside_damaged(configured: "Settings", seconds: float = EXAMINE_SECONDS) 
     """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
     said = []
     for path in log_paths(configured):
-        which = identity(path)
+        which = file_at(path)
         if fault := fault_of(path, seconds):
             said.append(set_aside(path, fault, which))
     return [sentence for sentence in said if sentence]
@@ -111,7 +106,7 @@ def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
         What to tell a person; empty where another process was quicker.
     """
     with FileLock(path.with_name("forecast_log.aside.lock")):
-        if which is None or identity(path) != which:
+        if which is None or file_at(path) != which:
             return ""
         stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         aside = path.with_name(f"{path.name}{MARK}{stamp:%Y%m%dT%H%M%S%f}")
@@ -147,11 +142,8 @@ def _is_void(path: Path) -> bool:
 
 def _checked(path: Path, seconds: float) -> str:
     """What SQLite's own quick check says first."""
-    until = time.monotonic() + seconds
     try:
-        with closing(sqlite3.connect(path, timeout=seconds)) as connection:
-            connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        fault = check_pages(path, busy_seconds=seconds, seconds=seconds, read_only=False)
     except sqlite3.DatabaseError as error:
         return f"is damaged: {error}" if is_damage(error) else ""
-    return "" if said == "ok" else f"is damaged: {' '.join(str(said).split())}"
+    return f"is damaged: {' '.join(fault.split())}" if fault else ""

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lake.disk import write_durably
+from lake.disk import file_at, write_private
 from lake.errors import ConfigError, ConflictError
 from lake.report import Report
 from lake.spec import INSTANT, TableSpec
 from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log import damage, quarantine
-from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, identity, log_paths, open_log
+from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, log_paths, open_log
 from serving.forecast_log.salvage import salvage
 from serving.forecast_log.user_data import forget_unknown
 from serving.forecast_log.verifying import Logged, Verdict, verify_logged
@@ -111,7 +111,7 @@ def _forget(configured: "Settings") -> None:
 
 def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
     """Bring in one file; one that turns out to be damaged on the way is moved aside, and its rows are salvaged."""
-    which = identity(path)
+    which = file_at(path)
     try:
         with closing(open_log(path)) as connection:
             # Marks need no flush of their own: rows whose mark a loss of power undoes are merged again, adding nothing.
@@ -144,7 +144,7 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
         "unreadable_sequences": found.unreadable[:1_000],
         "is_complete": found.is_complete,
     }
-    write_durably(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(told, indent=1), mode=0o600)
+    write_private(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(told, indent=1))
     lost = "" if found.is_complete and not found.unreadable else " The rest of it cannot be read."
     done.warnings.append(
         f"{told['read']:,} forecasts were read of the damaged log file {path.name}, {told['new_in_lake']:,} of them "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from lake.disk import OWNER_ONLY
 from lake.errors import ConfigError
 from serving.forecast_log.log_parts import WHOLE
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 FILE = "forecast_log.sqlite"
-OWNER_ONLY = 0o600
 BUSY_SECONDS = 10.0
 SLOTS = 64
 """Most processes that may write at a time."""
@@ -101,15 +101,6 @@ def size_of(path: Path) -> int:
     """Bytes of a file of the log with its write-ahead log."""
     beside = (path, path.with_name(f"{path.name}-wal"))
     return sum(one.stat().st_size for one in beside if one.exists())
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies at a path: another one, or none, after it was moved or removed."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def take_slot(configured: "Settings") -> tuple[Path, FileLock]:

@@ -9,8 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from lake.disk import file_at
 from serving.forecast_log.damage import is_damage, moved_from, set_aside
-from serving.forecast_log.log_files import LAST, identity, open_log
+from serving.forecast_log.log_files import LAST, open_log
 
 WAITING = """
 SELECT f.sequence, f.forecast_id, f.row, f.answer, f.receipt, r.key_id
@@ -49,7 +50,7 @@ class KeptFile:
         sqlite3.Error, OSError
             If no file can be made there; nothing is lost by that, and the next call tries again.
         """
-        if self._connection is not None and identity(self._path) == self._identity:
+        if self._connection is not None and file_at(self._path) == self._identity:
             return self._connection
         if self._connection is not None:
             self._leave(self._connection)
@@ -58,7 +59,7 @@ class KeptFile:
 
     def give_up(self, error: sqlite3.DatabaseError) -> None:
         """Move a file aside that SQLite found damaged; what waits in it and can be read is carried to the next one."""
-        set_aside(self._path, f"is damaged: {error}", self._identity or identity(self._path))
+        set_aside(self._path, f"is damaged: {error}", self._identity or file_at(self._path))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,7 +84,7 @@ class KeptFile:
 
     def _opened(self) -> sqlite3.Connection:
         """Open the file at the path; one that is damaged is moved aside first."""
-        which = identity(self._path)
+        which = file_at(self._path)
         try:
             return open_log(self._path)
         except sqlite3.DatabaseError as error:
@@ -93,7 +94,7 @@ class KeptFile:
             return open_log(self._path)
 
     def _begin(self) -> sqlite3.Connection:
-        if identity(self._path) is None:
+        if file_at(self._path) is None:
             # What SQLite shares between processes about the file that left must not be taken for the new one's.
             self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
         connection = self._opened()
@@ -104,7 +105,7 @@ class KeptFile:
         except BaseException:
             connection.close()
             raise
-        self._connection, self._identity, self._carried = connection, identity(self._path), []
+        self._connection, self._identity, self._carried = connection, file_at(self._path), []
         return connection
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.disk import file_at
 from serving.forecast_log.damage import is_damage, set_aside
-from serving.forecast_log.log_files import identity, log_paths, open_log
+from serving.forecast_log.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -27,7 +28,7 @@ class OpenLogs:
 
     def current(self) -> Mapping[Path, sqlite3.Connection]:
         """Return a connection to every file there is now; that to a file which was moved or removed is closed."""
-        present = {path: identity(path) for path in log_paths(self._configured)}
+        present = {path: file_at(path) for path in log_paths(self._configured)}
         for path in [path for path, (held, _) in self._held.items() if present.get(path) != held]:
             self._held.pop(path)[1].close()
         for path, found in present.items():
@@ -45,7 +46,7 @@ class OpenLogs:
         """
         if not is_damage(error):
             raise error
-        which, connection = self._held.pop(path, (identity(path), None))
+        which, connection = self._held.pop(path, (file_at(path), None))
         if connection is not None:
             connection.close()
         set_aside(path, f"is damaged: {error}", which)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from lake.disk import OWNER_ONLY
 from lake.errors import LogError, UnknownNameError
-from serving.forecast_log.log_files import BUSY_SECONDS, OWNER_ONLY
+from serving.forecast_log.log_files import BUSY_SECONDS
 from serving.forecast_log.verifying import Logged
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lake.disk import write_durably
+from lake.disk import write_private
 from lake.tables import AUDIT, FORECASTS, RECEIPTS
 from serving import audit
 from serving.receipts.findings import ReplayFinding
@@ -99,7 +99,7 @@ def record(lake: "Lake", rows: pl.DataFrame, receipts: pl.DataFrame) -> str:
     digest = digest_of(text)
     if any(batch.digest == digest for batch in batches(lake)):
         return digest
-    write_durably(_path(lake, digest), text, mode=0o600)
+    write_private(_path(lake, digest), text)
     audit.record(lake, who=WHO, what=WHAT, details={"forecasts": len(lines), "digest": digest})
     return digest
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from filelock import FileLock, Timeout
 
 from feature_repo.online.redis_server import restarts
+from lake.disk import FileIdentity, identity_of
 from lake.errors import QuantlakeError
 from lake.store import Lake
 from serving.forecast_log import look_at_log, prune
@@ -54,7 +55,7 @@ class Watcher:
         self._look_at = self._complain_at = 0.0
         self._prune_at = time.monotonic() + FIRST_PRUNE_SECONDS
         self._pruning: threading.Thread | None = None
-        self._shown: tuple[int, int] | None = None
+        self._shown: FileIdentity | None = None
         self._is_ready: bool | None = None
 
     def start(self) -> Self:
@@ -144,14 +145,10 @@ class Watcher:
         metrics.REDIS_RESTARTS.set(restarts(self._configured))
 
     def _look_at_figures(self) -> None:
-        try:
-            status = figures_path(self._configured).stat()
-        except FileNotFoundError:
-            return
-        stamp = status.st_mtime_ns, status.st_ino
-        if stamp != self._shown:
+        identity = identity_of(figures_path(self._configured))
+        if identity is not None and identity != self._shown:
             show_figures(read_figures(self._configured) or Figures())
-            self._shown = stamp
+            self._shown = identity
 
     def _look_at_backups(self) -> None:
         show_backup_state(self._configured)

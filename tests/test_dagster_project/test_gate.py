@@ -184,7 +184,7 @@ def test_the_key_file_is_made_once_for_its_owner_alone(tmp_path):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert credentials.api_key(settings) == key
     path.chmod(0o644)
-    with pytest.raises(ConfigError, match="open to others, mode 644; expected 600"):
+    with pytest.raises(ConfigError, match=r"open to others \(mode 644, expected 600\)"):
         credentials.api_key(settings)
     path.chmod(0o600)
     path.write_text("")

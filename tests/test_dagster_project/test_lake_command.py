@@ -86,7 +86,7 @@ def test_house_keeping_says_what_it_did(say: Say, lake: Lake) -> None:
     assert (done[0]["files_joined"], done[0]["files_written"]) == (6, 1)
     swept = values(say("vacuum", "bars", "--keep-days", "0", "--json"))
     assert (swept[0]["files_deleted"], swept[0]["entries_deleted"]) == (6, 7)
-    assert "House-keeping" in say("vacuum").output
+    assert "Maintenance" in say("vacuum").output
     assert lake.read(BARS).sort(BARS.key).equals(MARKET)
 
 

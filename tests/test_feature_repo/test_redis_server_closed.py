@@ -166,7 +166,7 @@ def test_a_folder_that_another_user_made_first_is_refused(tmp_path: Path, monkey
 
 @pytest.mark.parametrize(
     ("content", "mode", "what"),
-    [(b"", 0o600, "holds no key"), (b"\xff" * 64, 0o600, "holds no key"), (b"ab" * 32, 0o644, "open to other users")],
+    [(b"", 0o600, "holds no key"), (b"\xff" * 64, 0o600, "holds no key"), (b"ab" * 32, 0o644, "open to others")],
 )
 def test_a_key_file_that_is_no_secret_is_refused_and_named(
     tmp_path: Path, content: bytes, mode: int, what: str

@@ -199,9 +199,9 @@ def damage(root: Path, made: manifest.Manifest, name: str, what: str = "bit") ->
     return stored
 
 
-@pytest.mark.parametrize(("what", "said"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")])
+@pytest.mark.parametrize(("what", "fault"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")])
 def test_a_damaged_content_is_named_and_nothing_is_restored(
-    home: Path, root: Path, tmp_path: Path, what: str, said: str
+    home: Path, root: Path, tmp_path: Path, what: str, fault: str
 ) -> None:
     made = backup.create(home, root)
     stored = damage(root, made, "models/lstm/1/model.onnx", what)
@@ -209,16 +209,16 @@ def test_a_damaged_content_is_named_and_nothing_is_restored(
     assert fault.stored == stored
     assert fault.files == (f"{made.id}/models/lstm/1/model.onnx",)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(BackupError, match=f"nothing was restored: .*{said}.*model.onnx"):
+    with pytest.raises(BackupError, match=f"nothing was restored: .*{fault}.*model.onnx"):
         backup.restore(root, made, tmp_path / "new")
     assert sorted(tmp_path.iterdir()) == before
 
 
 def altered(root: Path, made: manifest.Manifest, **change: Any) -> None:
     path = root / "backups" / f"{made.id}.json"
-    said = json.loads(path.read_text())
-    said["files"][0] |= change
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_text())
+    content["files"][0] |= change
+    path.write_text(json.dumps(content))
 
 
 def test_an_edited_manifest_is_refused_and_the_others_are_still_listed(home: Path, root: Path) -> None:
@@ -309,9 +309,9 @@ def test_a_killed_backup_lists_nothing_and_the_next_one_goes_on(home: Path, root
 def test_a_full_disk_is_said_and_what_was_there_stays(home: Path, root: Path) -> None:
     before = backup.create(home, root)
     (home / "reports" / "large.html").write_bytes(os.urandom(300_000))
-    said = run(home, root, limit=100_000).stdout
-    assert said.startswith("BackupError The backup cannot be written")
-    assert "run the backup again: it goes on from here" in said
+    output = run(home, root, limit=100_000).stdout
+    assert output.startswith("BackupError The backup cannot be written")
+    assert "run the backup again: it goes on from here" in output
     assert backup.verify(root, [before]) == []
     assert [one.id for one in backup.read_all(root)[0]] == [before.id]
     assert backup.create(home, root).id != before.id

@@ -6,7 +6,7 @@ from benchmarks.report import RATIO, Figure
 
 
 @pytest.mark.parametrize(
-    ("figure", "said"),
+    ("figure", "cells"),
     [
         (Figure("slower", 2.0, 5.0, 3, 2), ("2.00 ms", "5.00 ms", "2.50", "<= 3 / 2", "must")),
         (Figure("aim", 2.0, 4.0, 3, 2), ("2.00 ms", "4.00 ms", "2.00", "<= 3 / 2", "aim")),
@@ -21,6 +21,6 @@ from benchmarks.report import RATIO, Figure
     ],
     ids=lambda value: value.what if isinstance(value, Figure) else "",
 )
-def test_a_figure_says_its_ratio_and_what_it_meets(figure: Figure, said: tuple[str, ...]) -> None:
-    assert figure.to_row() == (figure.what, *said)
+def test_a_figure_says_its_ratio_and_what_it_meets(figure: Figure, cells: tuple[str, ...]) -> None:
+    assert figure.to_row() == (figure.what, *cells)
     assert len(figure.to_row()) == len(RATIO)

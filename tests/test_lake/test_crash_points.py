@@ -69,8 +69,8 @@ def victims(way: str, preload: str = "") -> Iterator[Kill]:
             order = {"operation": operation, "root": str(lake.root), "number": number, "way": way, "mutant": mutant}
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
-            said: dict[str, Any] = json.loads(process.stdout.readline())
-            return said
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            return answer
 
         yield kill
         process.stdin.close()

@@ -91,7 +91,7 @@ def test_a_store_that_does_not_verify_answers_with_the_flipped_bit(
         flip(file, (place + 5) * 8)
     with pytest.raises(DamagedTableError, match="changed since"):
         filled.read(FACTS)
-    monkeypatch.setattr("lake.store.delta.require_intact", lambda *_: None)
+    monkeypatch.setattr("lake.store.reading.require_intact", lambda *_: None)
     assert filled.read(FACTS).shape == good.shape
     assert filled.read(FACTS)["value"].sum() != good["value"].sum()
 

@@ -6,7 +6,7 @@ from lake.tables import TABLES
 
 def test_the_page_of_tables_is_up_to_date() -> None:
     assert document.PAGE.read_text(encoding="utf-8") == document.tables_page(), (
-        "docs/tables.md does not say what lake/tables/market.py says; run `make docs`"
+        "docs/tables.md does not say what lake/tables says; run `make docs`"
     )
 
 

@@ -50,17 +50,17 @@ def stored(lake: Lake) -> dict[str, dict[str, int]]:
 
 def test_killed_at_any_point_nothing_is_lost_and_nothing_doubled(lake: Lake) -> None:
     chance = random.Random(20121231)
-    said = -1
+    newest = -1
     for _ in range(3):
         with start_writer(lake) as writer:
             assert writer.stdout is not None
             for _ in range(chance.randint(1, 3)):
-                said = max(said, int(writer.stdout.readline() or said))
+                newest = max(newest, int(writer.stdout.readline() or newest))
             try:  # somewhere within the next batch
                 writer.wait(timeout=chance.uniform(0, 0.06))
             except subprocess.TimeoutExpired:
                 writer.kill()
-        promised = {f"W{number}": SESSIONS for number in range(said + 1)}
+        promised = {f"W{number}": SESSIONS for number in range(newest + 1)}
         for rows in stored(lake).values():
             assert promised.items() <= rows.items()
             assert set(rows.values()) == {SESSIONS}

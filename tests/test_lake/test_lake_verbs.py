@@ -27,9 +27,9 @@ def say(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Say:
     monkeypatch.setenv("COLUMNS", "118")
 
     def run(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
-        said = CliRunner().invoke(app, list(arguments), input=answer, catch_exceptions=False)
-        assert said.exit_code == code, said.output
-        return said
+        result = CliRunner().invoke(app, list(arguments), input=answer, catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
 
     return run
 

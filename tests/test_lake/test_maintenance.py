@@ -1,4 +1,4 @@
-"""House-keeping takes away what nobody uses, and nothing else: forty days of it, and every version in use is whole."""
+"""Maintenance deletes what nobody uses, and nothing else: forty days of it, and every version in use is whole."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ SAYINGS = TableSpec(
     columns=(*FACTS.columns[:3], Column("feature_table_versions", pl.String(), "", "what it was said from")),
 )
 DAY = timedelta(days=1)
-HouseKeeping = Callable[[Lake, datetime], None]
+Maintenance = Callable[[Lake, datetime], None]
 
 
 def session(day: int) -> pl.DataFrame:
@@ -62,8 +62,8 @@ def maintain_tables(lake: Lake, now: datetime) -> None:
     vacuum(lake, FACTS, keep=3 * DAY, now=now)
 
 
-def forty_days(lake: Lake, house_keeping: HouseKeeping) -> dict[int, str]:
-    """Merge, say and keep house day by day; return what each version in use held when it was used."""
+def forty_days(lake: Lake, maintain: Maintenance) -> dict[int, str]:
+    """Merge, forecast and maintain day by day; return what each version in use held when it was used."""
     used: dict[int, str] = {}
     seen: set[Path] = set()
     for day in range(40):
@@ -75,7 +75,7 @@ def forty_days(lake: Lake, house_keeping: HouseKeeping) -> dict[int, str]:
             pin(lake, "model:seven", lake.versions([FACTS]))
             used[version] = digest(lake)
         age(lake, seen, day)
-        house_keeping(lake, START + day * DAY)
+        maintain(lake, START + day * DAY)
         age(lake, seen, day)
     return used
 
@@ -110,7 +110,7 @@ def test_after_forty_days_every_version_in_use_reads_the_same(lake: Lake) -> Non
         assert lake.merge(FACTS, session(day)).skipped
 
 
-def test_house_keeping_that_knows_of_no_use_would_lose_them(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maintenance_that_knows_of_no_use_would_lose_them(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "pins_in_use", lambda _: {})
     assert len(lost(lake, forty_days(lake, maintain_tables))) >= 4
 
@@ -236,7 +236,7 @@ def test_what_a_killed_writer_left_goes_once_it_is_old_and_other_files_stay(lake
     assert digest(lake) == digest(lake, 1)
 
 
-def test_house_keeping_makes_no_table(lake: Lake) -> None:
+def test_maintenance_makes_no_table(lake: Lake) -> None:
     for keep in (vacuum, clean_log, Lake.compact):
         with pytest.raises(TableNotFoundError):
             keep(lake, FACTS) if keep is not Lake.compact else lake.compact(FACTS)

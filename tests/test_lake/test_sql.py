@@ -176,12 +176,3 @@ def test_a_flipped_bit_no_one_verifies_changes_the_sum_of_closes(lake: Lake, mon
         connect(lake=lake).sql(query)
     monkeypatch.setattr("lake.sql.require_intact", lambda *_: None)
     assert connect(lake=lake).sql(query).fetchone() != (sum(closes),)
-
-
-def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:
-    import doctest
-
-    from lake import sql
-
-    examples = doctest.DocTestFinder().find(sql.connect, globs={"getfixture": lambda _: tmp_path})
-    assert [doctest.DocTestRunner().run(example) for example in examples] == [doctest.TestResults(0, 8)]

@@ -231,8 +231,8 @@ VERSIONS = st.lists(
 
 def oracle(rows: Iterable[Fact], at: int) -> dict[tuple[str, datetime], float | None]:
     """The newest version known by then of each fact, by brute force."""
-    told = sorted((row for row in rows if row[2] <= at), key=lambda row: row[2])
-    return {(symbol, day(event)): value for symbol, event, _, value in told}
+    known = sorted((row for row in rows if row[2] <= at), key=lambda row: row[2])
+    return {(symbol, day(event)): value for symbol, event, _, value in known}
 
 
 def check_as_of(lake: Lake, rows: list[Fact], sizes: list[int]) -> None:

@@ -62,10 +62,10 @@ def test_counting_compacted_files_would_double_rows(lake: Lake, monkeypatch: pyt
     start = lake.merge(BARS, session(0)).version or 0
     lake.merge(BARS, session(1))
     compact(lake)
-    told = delta_log.actions
+    read_actions = delta_log.actions
 
     def all_change(*arguments: object) -> list[delta_log.Action]:
-        done = told(*arguments)
+        done = read_actions(*arguments)
         return [{"add": {**action["add"], "dataChange": True}} for action in done if "add" in action]
 
     monkeypatch.setattr(delta_log, "actions", all_change)

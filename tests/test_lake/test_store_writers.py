@@ -141,5 +141,5 @@ def test_a_table_made_anew_under_the_same_name_is_not_taken_for_the_old_one(lake
 def test_a_merge_is_one_commit_that_adds_files_and_does_nothing_else(lake: Lake) -> None:
     lake.merge(FACTS, known_to(0, 0))
     entry = Path(lake.path(FACTS)) / "_delta_log" / f"{1:020d}.json"
-    said = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
-    assert {name for action in said for name in action} == {"commitInfo", "add"}
+    actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
+    assert {name for action in actions for name in action} == {"commitInfo", "add"}

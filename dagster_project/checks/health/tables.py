@@ -22,7 +22,7 @@ def tables(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
     size = sum(file.stat().st_size for spec in specs for file in data_files(lake.path(spec)))
     found = list[Finding]()
     try:
-        in_use = pins_in_use(lake, unsure=[])
+        in_use = pins_in_use(lake, unreadable=[])
     except (ValueError, KeyError, TypeError):  # a damaged pin, which `pins` names
         in_use = {}
     for spec in specs:

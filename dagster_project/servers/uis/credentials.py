@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.disk import create_key_file, read_key_file
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,19 +49,9 @@ def api_key(settings: "Settings") -> str:
     """
     path = key_file(settings)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32))
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(
-            f"The key file {path} is open to others, mode {path.stat().st_mode & 0o777:o}; expected 600. Delete it: "
-            "a new key is made at the next start."
-        )
-    key = path.read_text(encoding="ascii").strip()
+    if not path.exists():
+        create_key_file(path, secrets.token_urlsafe(32))
+    key = read_key_file(path, remedy="Delete it: a new key is made at the next start.").decode().strip()
     if not key:
         raise ConfigError(f"The key file {path} is empty. Delete it, and a new key is made at the next start.")
     return key

@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.disk import is_open_to_others, is_own_folder
 from lake.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def socket_folder(settings: "Settings") -> Path:
         folder = Path(tempfile.gettempdir()) / f"quantlake-{os.getuid()}-{digest}"
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True, mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not is_own_folder(folder) or is_open_to_others(folder):
+        found = folder.lstat()
         raise ConfigError(
             f"{folder} is to hold sockets that nobody else can reach, and belongs to user {found.st_uid} with mode "
             f"{found.st_mode & 0o777:o}; expected user {os.getuid()} and mode 700. Remove it, or choose another TMPDIR."

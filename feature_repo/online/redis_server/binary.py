@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from lake.disk import FileIdentity
 from lake.errors import OnlineStoreError
 
 OLDEST = 7
@@ -50,12 +51,11 @@ def _on_path() -> Iterator[Path]:
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
-    stat = path.stat()
-    return _asked_version(path, stat.st_mtime_ns, stat.st_size)
+    return _asked_version(path, FileIdentity.of(path))
 
 
 @cache
-def _asked_version(path: Path, _changed_ns: int, _size: int) -> tuple[int, ...] | None:
+def _asked_version(path: Path, _: FileIdentity) -> tuple[int, ...] | None:
     """Ask a binary for its version, once for as long as it stays the same file."""
     try:
         asked = subprocess.run(

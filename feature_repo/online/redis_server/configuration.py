@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from feature_repo.online.redis_server.paths import ServerPaths
-from lake.disk import write_durably
+from lake.disk import write_private
 
 SAVE_AFTER = (60, 1)
 """Seconds after which a snapshot is written if so many keys have changed."""
@@ -29,8 +29,8 @@ Redis 7.0 refuses to start with a command that it does not know, e.g. ``client|s
 def write_configuration(places: ServerPaths) -> None:
     """Write password and configuration anew, each readable for its owner alone."""
     password = secrets.token_urlsafe(32)
-    write_durably(places.password, password, mode=0o600)
-    write_durably(places.config, configuration(places, password), mode=0o600)
+    write_private(places.password, password)
+    write_private(places.config, configuration(places, password))
 
 
 def configuration(places: ServerPaths, password: str) -> str:

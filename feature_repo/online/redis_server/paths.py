@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from lake.disk import FileIdentity, is_open_to_others, is_own_folder
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 
@@ -101,15 +102,15 @@ def short_folder() -> Path:
 
 def require_private(folder: Path) -> None:
     """Refuse a folder that is not ours, and close one of ours that is open to others."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    if not is_own_folder(folder):
+        found = folder.lstat()
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a link or a file"
         raise OnlineStoreError(
             f"{folder} is {kind} of user {found.st_uid}, expected a folder of user {os.geteuid()}; the online store's "
             "server does not listen there. Remove it, or set QUANTLAKE_HOME to a folder of yours with a path of at "
             "most 80 characters."
         )
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    if is_open_to_others(folder):
         folder.chmod(OWNER_ONLY)
 
 
@@ -127,8 +128,8 @@ def _identity(folder: Path) -> str:
     """Name by the folder itself and not by its path: a moved home keeps its server, a copy never has another's."""
     if folder.parent.is_dir():
         folder.mkdir(exist_ok=True, mode=OWNER_ONLY)
-        found = folder.stat()
-        told = f"{found.st_dev}:{found.st_ino}"
+        device, inode = FileIdentity.of(folder).file
+        name = f"{device}:{inode}"
     else:
-        told = str(folder)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+        name = str(folder)
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

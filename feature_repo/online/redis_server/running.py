@@ -13,7 +13,7 @@ from feature_repo.online.redis_server.clients import connect
 from feature_repo.online.redis_server.paths import ServerPaths, embedded_url
 from feature_repo.online.redis_server.process import PROBE_SECONDS, START_SECONDS, STOP_SECONDS, require_running, stop
 from feature_repo.online.redis_server.supervisor import Supervisor
-from lake.disk import write_durably
+from lake.disk import write_private
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
 
@@ -68,7 +68,7 @@ def _bring_back(settings: Settings) -> None:
     places = ServerPaths.of(settings)
     with FileLock(places.folder / "start.lock", timeout=START_SECONDS + STOP_SECONDS):
         if require_running(settings):
-            write_durably(places.restarts, str(restarts(settings) + 1), mode=0o600)
+            write_private(places.restarts, str(restarts(settings) + 1))
             logger.warning("the online store's server had ended; it was started again")
 
 

@@ -3,27 +3,27 @@
 import hashlib
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
-from lake.disk import flush
+from lake.disk import OWNER_ONLY, flush, is_own_folder
 from lake.errors import BackupError
 
 CHUNK = 1 << 20
 BUSY_SECONDS = 120.0
 TRIES = 3
 TEMPORARY = ".new-"
-OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+OWNER_ONLY_FOLDER = 0o700
 OTHERS_WRITE = 0o022
 STORE, MANIFESTS, LOCK = "store", "backups", ".writing.lock"
 """All that a folder of backups holds."""
 
 
 class Blobs:
-    """The store of contents in a folder of backups.
+    """Content-addressed files in a folder of backups.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Blobs:
         self.folder = root / STORE
 
     def prepare(self) -> None:
-        """Make the folders, and remove what a killed writer left. The caller holds the folder of backups alone.
+        """Make the folders, and remove temporary files of a killed writer. The caller holds the lock of the folder.
 
         Raises
         ------
@@ -46,31 +46,30 @@ class Blobs:
         _require_own(self.folder.parent)
         for folder in (self.folder, self.folder.with_name(MANIFESTS)):
             folder.mkdir(exist_ok=True, mode=OWNER_ONLY_FOLDER)
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                raise BackupError(_not_ours(folder, found, self.folder.parent))
+            if not is_own_folder(folder):
+                raise BackupError(_not_ours(folder, folder.lstat(), self.folder.parent))
             folder.chmod(OWNER_ONLY_FOLDER)
         for left in self.folder.glob(f"{TEMPORARY}*"):
             left.unlink()
 
     def path(self, digest: str) -> Path:
-        """Where a content is, or would be."""
+        """Return the path of a content, stored or not."""
         return self.folder / digest[:2] / digest
 
     def has(self, digest: str, size: int) -> bool:
-        """Whether a content is there, as far as its size tells."""
+        """Whether a content of this size is stored; its bytes are not read."""
         try:
             return self.path(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
     def put(self, source: Path, *, even_if_there: bool = False) -> tuple[str, int]:
-        """Store the content of a file; it is on disk when this returns.
+        """Store the content of a file durably.
 
         Parameters
         ----------
         even_if_there
-            Write the content again where it is stored already, in place of one that a disk may have changed.
+            Write the content again where it is stored already, in case the disk has changed it.
 
         Returns
         -------
@@ -82,7 +81,7 @@ class Blobs:
         BackupError
             If the file is changed each time it is read, or the disk is full.
         FileNotFoundError
-            If there is no such file any more.
+            If the file is gone.
         """
         for _ in range(TRIES):
             digest, size = digest_of(source)
@@ -97,7 +96,7 @@ class Blobs:
         )
 
     def put_database(self, source: Path) -> tuple[str, int]:
-        """Store an SQLite database as it stands after its last commit, whoever writes to it meanwhile."""
+        """Store a consistent copy of an SQLite database, while other processes write to it."""
         with self._fresh() as fresh:
             address = f"file:{quote(str(source))}?mode=rw"
             try:
@@ -118,15 +117,15 @@ class Blobs:
         return digest, size
 
     def everything(self) -> Iterator[Path]:
-        """Every stored content."""
+        """Return the path of every stored content."""
         return (path for path in self.folder.glob("??/*") if path.is_file())
 
     @contextmanager
     def _fresh(self) -> Iterator[Path]:
-        """A temporary file that is gone afterwards, unless it was kept."""
+        """Make a temporary file, deleted afterwards unless it was kept."""
         fresh = self.folder / f"{TEMPORARY}{os.getpid()}"
         try:
-            os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY_FILE))
+            os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY))
             yield fresh
         except OSError as error:
             if isinstance(error, FileNotFoundError):
@@ -169,7 +168,7 @@ def _not_ours(folder: Path, found: os.stat_result, root: Path) -> str:
 
 
 def digest_of(path: Path) -> tuple[str, int]:
-    """SHA-256 of a file in hex, and its size in bytes."""
+    """Return the SHA-256 of a file in hex, and its size in bytes."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
@@ -178,14 +177,20 @@ def digest_of(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _copied(source: Path, fresh: Path) -> str:
-    """Copy a file durably; the SHA-256 of what was read."""
+def copy_hashed(source: Path, copy: BinaryIO) -> str:
+    """Copy a file into an open one; return the SHA-256 of what was read, in hex."""
     digest = hashlib.sha256()
-    with source.open("rb", buffering=0) as file, fresh.open("wb", buffering=0) as copy:
+    with source.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[copy.write(view) :]
-        os.fsync(copy.fileno())
+            copy.write(chunk)
+    copy.flush()
     return digest.hexdigest()
+
+
+def _copied(source: Path, fresh: Path) -> str:
+    """Copy a file durably; return the SHA-256 of what was read."""
+    with fresh.open("wb") as copy:
+        digest = copy_hashed(source, copy)
+        os.fsync(copy.fileno())
+    return digest

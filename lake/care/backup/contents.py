@@ -1,4 +1,4 @@
-"""What of a home is backed up, and what is not and why."""
+"""Which files of a home are backed up, and why others are not."""
 
 import os
 import stat
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lake.disk import FileIdentity
+
 LEFT_OUT = {
     "redis": "the online store is filled again from the tables",
     "bentoml": "temporary files of the endpoint's processes",
     "logs": "what processes of this machine wrote for people",
     "generated": "the made-up market of `quantlake update --symbols`",
     "backups.json": "when this home was last backed up",
-    "job.json": "who is at work in this home",
+    "job.json": "which job runs in this home",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""
@@ -24,7 +26,6 @@ LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training
 LOGS = "forecast_log*.sqlite"
 """Copied first: a forecast that leaves the log meanwhile is in the tables, which are copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
-SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,17 @@ class Found:
 
 
 def walk(home: Path) -> Iterator[Found]:
-    """Every regular file that is backed up, except those of tables; links are followed, so their content is kept."""
+    """Return every regular file that is backed up, except those of tables; symbolic links are followed."""
     yield from _walk(home, home, set())
 
 
-def is_sqlite(path: Path) -> bool:
-    """Whether a file is an SQLite database, by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(len(SQLITE)) == SQLITE
-
-
 def table_folders(home: Path) -> list[Path]:
-    """Folders of the Delta tables, by name; their files are what the log names."""
+    """Return the folders of the Delta tables, by name; their files are those that the log names."""
     return sorted(log.parent for log in (home / TABLES).glob(f"*/{LOG_FOLDER}"))
 
 
 def _walk(home: Path, folder: Path, above: set[tuple[int, int]]) -> Iterator[Found]:
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
+    here = FileIdentity.of(folder).file
     if here in above:  # a link back up
         return
     is_table = folder.parent == home / TABLES and (folder / LOG_FOLDER).is_dir()

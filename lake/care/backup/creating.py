@@ -1,4 +1,4 @@
-"""Take a backup of a home that is in use: one consistent point, and of unchanged files only their names."""
+"""Create a backup of a home that is in use: one consistent point in time; unchanged files are not copied again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 from lake.care.backup import manifest as manifests
 from lake.care.backup.blobs import LOCK, OWNER_ONLY_FOLDER, Blobs
-from lake.care.backup.contents import LOG_FOLDER, TABLES, Found, is_sqlite, table_folders, walk
+from lake.care.backup.contents import LOG_FOLDER, TABLES, Found, table_folders, walk
 from lake.care.backup.manifest import File, Manifest
 from lake.care.pins import pins_lock
-from lake.disk import file_lock
+from lake.disk import file_lock, is_sqlite
 from lake.errors import BackupError
 from lake.store import Lake, delta_log, snapshots
 
@@ -22,7 +22,7 @@ MUTABLE = "_last_checkpoint"
 
 
 def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = False) -> Manifest:
-    """Back up a home into a folder. The caller has the turn (`lake.disk.locks`): no job and no vacuum runs meanwhile.
+    """Back up a home into a folder. The caller holds the `lake.disk.job_lock`: no job and no vacuum runs meanwhile.
 
     The forecast logs come first, then, with every writer held off, the point: small files, the model registry and the
     list of each table's log. Data files, which are never changed, come after it. A forecast that is drained meanwhile
@@ -35,14 +35,29 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
     root
         Folder of the backups; made for its owner alone where it does not exist.
     held
-        Holds off the writers above the tables; entered before the tables and left with them.
+        Context that stops the writers above the tables; entered before the locks of the tables, left with them.
     full
-        Read every file again, also those whose size and time say that they are as in the newest backup.
+        Read every file again, also those with the size and time that the newest backup has.
 
     Raises
     ------
     BackupError
         If the folders contain each other, the disk is full, or a table is damaged. Nothing new is listed then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lake.care import backup
+    >>> from lake.sources import tiny_market
+    >>> from lake.tables import BARS
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = Lake(folder / "home" / "tables").merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+    >>> made = backup.create(folder / "home", folder / "backups")
+    >>> made.tables, backup.verify(folder / "backups", [made])
+    ({'bars': 1}, [])
+    >>> restored = backup.restore(folder / "backups", made, folder / "restored")
+    >>> Lake(restored / "tables").read(BARS).height
+    5
     """
     home, root = home.absolute(), root.absolute()
     _require_apart(home, root)
@@ -60,12 +75,12 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
 
 
 def writing(root: Path) -> AbstractContextManager[None]:
-    """Let nobody else add to, or take from, a folder of backups meanwhile."""
+    """Hold the lock of a folder of backups: nobody else adds to it or deletes from it."""
     return file_lock(root / LOCK, f"The folder of backups {root}")
 
 
 class _Backup:
-    """One backup in the making."""
+    """One backup while it is being made."""
 
     def __init__(self, home: Path, root: Path, blobs: Blobs, *, full: bool) -> None:
         self._home, self._root, self._blobs, self._full = home, root, blobs, full
@@ -103,7 +118,7 @@ class _Backup:
         return made
 
     def _add(self, found: Found, *, is_constant: bool = False) -> None:
-        """Store a file that is there; one that may change is read, whatever its time says."""
+        """Store a file; one that may change is read, whatever its modification time."""
         try:
             if is_sqlite(found.path):
                 status = found.path.stat()
@@ -124,7 +139,7 @@ class _Backup:
         )
 
     def _constant(self, found: Found, size: int, mtime_ns: int) -> tuple[str, int]:
-        """Digest of a file that is written once: that of the last look where name, size and time are the same."""
+        """Return the digest of a file that is written once: the known one where name, size and time are the same."""
         key = (found.name, size, mtime_ns)
         digest = self._known.get(key)
         if digest is None or not self._blobs.has(digest, size):
@@ -167,7 +182,7 @@ class _Backup:
 
 @contextmanager
 def _point(home: Path, held: Held) -> Iterator[None]:
-    """Hold off every writer: those above the tables, then the tables by name, then the list of pinned versions."""
+    """Hold the locks of all writers: those above the tables, then the tables by name, then the list of pins."""
     lake = Lake(home / TABLES)
     with ExitStack() as stack:
         stack.enter_context(held())

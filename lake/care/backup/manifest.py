@@ -1,4 +1,4 @@
-"""What one backup holds, file by file: written last and as a whole, so what is listed is complete."""
+"""The manifest of a backup, file by file: written last and as a whole, so a listed backup is complete."""
 
 import hashlib
 import json
@@ -9,11 +9,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lake.care.backup.blobs import MANIFESTS as FOLDER
-from lake.disk import write_durably
+from lake.disk import write_private
 from lake.errors import BackupError, UnknownNameError
 
 FORMAT = 1
-OWNER_ONLY = 0o600
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -65,7 +64,7 @@ class Manifest(_ManifestPart):
     tables
         Newest version of each table in it.
     point_seconds
-        How long writers were held off to make everything agree.
+        How long the writers waited for the consistent point.
     seal
         SHA-256 of all the rest.
     """
@@ -81,7 +80,7 @@ class Manifest(_ManifestPart):
 
     @property
     def size(self) -> int:
-        """Bytes of all its files, as a restored home takes them."""
+        """Bytes that the restored home takes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -90,45 +89,44 @@ class Manifest(_ManifestPart):
         return {file.digest: file.size for file in self.files}
 
     def sealed(self) -> Self:
-        """Return this with its seal."""
+        """Return a copy with its seal."""
         return self.model_copy(update={"seal": self._digest()})
 
     def is_sealed(self) -> bool:
-        """Whether it is as it was written."""
+        """Whether the manifest is unchanged since it was written."""
         return self.seal == self._digest()
 
     def _digest(self) -> str:
-        said = self.model_dump(mode="json", exclude={"seal"})
-        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        content = self.model_dump(mode="json", exclude={"seal"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def new_id(root: Path, now: datetime) -> str:
     """Return a name that no backup in the folder has."""
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     taken = {path.stem for path in (root / FOLDER).glob("*.json")}
-    return next(
-        one for number in range(1, len(taken) + 2) if (one := name if number == 1 else f"{name}-{number}") not in taken
-    )
+    candidates = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def write(root: Path, manifest: Manifest) -> None:
-    """List a backup; everything it names is on disk already."""
+    """Write the manifest of a backup, after everything that it names is on disk."""
     (root / FOLDER).mkdir(exist_ok=True, mode=0o700)
-    write_durably(_file(root, manifest.id), manifest.model_dump_json(), mode=OWNER_ONLY)
+    write_private(_file(root, manifest.id), manifest.model_dump_json())
 
 
 def remove(root: Path, backup_id: str) -> None:
-    """Take a backup off the list."""
+    """Delete the manifest of a backup."""
     _file(root, backup_id).unlink()
 
 
 def ids(root: Path) -> list[str]:
-    """Names of the backups in a folder, the oldest first, readable or not."""
+    """Return the names of the backups in a folder, the oldest first, readable or not."""
     return sorted(path.stem for path in (root / FOLDER).glob("*.json"))
 
 
 def read(root: Path, backup_id: str) -> Manifest:
-    """Read what a backup holds.
+    """Read the manifest of a backup.
 
     Raises
     ------
@@ -154,7 +152,7 @@ def read(root: Path, backup_id: str) -> Manifest:
 
 
 def read_all(root: Path) -> tuple[list[Manifest], list[str]]:
-    """Every backup of a folder that can be read, the oldest first; and what is wrong with the others."""
+    """Return every readable backup of a folder, the oldest first, and an error message for each of the others."""
     found: list[Manifest] = []
     damaged: list[str] = []
     for backup_id in ids(root):
@@ -168,7 +166,7 @@ def read_all(root: Path) -> tuple[list[Manifest], list[str]]:
 def newest(root: Path, home: Path | None = None) -> Manifest | None:
     """Return the newest backup that can be read, of one home where it is given."""
     found, _ = read_all(root)
-    return next((one for one in reversed(found) if home is None or one.home == str(home)), None)
+    return next((backup for backup in reversed(found) if home is None or backup.home == str(home)), None)
 
 
 def _file(root: Path, backup_id: str) -> Path:

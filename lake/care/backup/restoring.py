@@ -1,7 +1,6 @@
-"""Hold a backup to its digests, and lay it out as a home in another place: all of it or nothing."""
+"""Verify a backup against its digests, and restore it as a home in another place: all of it or nothing."""
 
 import errno
-import hashlib
 import os
 import shutil
 from collections import defaultdict
@@ -9,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.care.backup.blobs import CHUNK, OWNER_ONLY_FOLDER, Blobs, digest_of
+from lake.care.backup.blobs import OWNER_ONLY_FOLDER, Blobs, copy_hashed, digest_of
 from lake.care.backup.manifest import File, Manifest
-from lake.disk import file_lock, flush
+from lake.disk import OWNER_ONLY, file_lock, flush
 from lake.errors import BackupError
 
 SHOWN = 3
@@ -42,7 +41,7 @@ class Fault:
 
 
 def verify(root: Path, backups: Sequence[Manifest]) -> list[Fault]:
-    """Read every content of these backups again and compare it with its digest; an empty list says all are whole."""
+    """Read every content of these backups and compare it with its digest; an empty list means that all are intact."""
     blobs = Blobs(root.absolute())
     named: dict[tuple[str, int], list[str]] = defaultdict(list)
     for backup in backups:
@@ -56,7 +55,7 @@ def verify(root: Path, backups: Sequence[Manifest]) -> list[Fault]:
 
 
 def restore(root: Path, backup: Manifest, into: Path) -> Path:
-    """Lay out a backup as a home: beside its place first, then renamed, so that half of one is never taken for it.
+    """Restore a backup as a home: beside its place first, then renamed, so that half of one is never taken for it.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def restore(root: Path, backup: Manifest, into: Path) -> Path:
         if (free := shutil.disk_usage(into.parent).free) < backup.size + SPARE_BYTES:
             raise BackupError(f"{into.parent} has {free:,} free bytes, and backup {backup.id} takes {backup.size:,}.")
         try:
-            _lay_out(Blobs(root.absolute()), backup.files, fresh)
+            _write_all(Blobs(root.absolute()), backup.files, fresh)
             _require_empty(into)
             fresh.replace(into)
             flush(into.parent)
@@ -98,12 +97,13 @@ def restore(root: Path, backup: Manifest, into: Path) -> Path:
     return into
 
 
-def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
+def _write_all(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
     folders = {fresh}
     fresh.mkdir(mode=OWNER_ONLY_FOLDER)
     for file in files:
         target = fresh / file.path
-        for folder in reversed([one for one in target.parents if one.is_relative_to(fresh) and one not in folders]):
+        missing = [folder for folder in target.parents if folder.is_relative_to(fresh) and folder not in folders]
+        for folder in reversed(missing):
             folder.mkdir(mode=OWNER_ONLY_FOLDER)
             folders.add(folder)
         _write(blobs.path(file.digest), target, file)
@@ -112,15 +112,12 @@ def _lay_out(blobs: Blobs, files: Sequence[File], fresh: Path) -> None:
 
 
 def _write(stored: Path, target: Path, file: File) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    written = hashlib.sha256()
-    with os.fdopen(descriptor, "wb") as copy, stored.open("rb") as content:
-        while part := content.read(CHUNK):
-            written.update(part)
-            copy.write(part)
-        if written.hexdigest() != file.digest:  # verified a moment ago, so the disk, or somebody, changed it since
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as copy:
+        if (
+            copy_hashed(stored, copy) != file.digest
+        ):  # verified a moment ago, so the disk, or somebody, changed it since
             raise OSError(errno.EIO, "it changed after it was verified", str(stored))
-        copy.flush()
         os.fchmod(copy.fileno(), file.mode)
         os.utime(copy.fileno(), ns=(file.mtime_ns, file.mtime_ns))
         os.fsync(copy.fileno())

@@ -1,4 +1,4 @@
-"""Which backups there are, what each takes on disk, and how the older ones go."""
+"""List backups with what each takes on disk, and delete the older ones."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Listed:
 
 
 def listing(root: Path) -> tuple[list[Listed], list[str]]:
-    """Every backup of a folder, the newest first, and what is wrong with those that cannot be read."""
+    """Return every backup of a folder, the newest first, and an error message for each that cannot be read."""
     found, damaged = manifests.read_all(root)
     users = Counter(digest for backup in found for digest in backup.contents)
     listed = []
@@ -44,12 +44,12 @@ def listing(root: Path) -> tuple[list[Listed], list[str]]:
 def prune(root: Path, keep: int) -> tuple[list[str], int]:
     """Delete all but the newest backups of each home, then the contents that none of the rest names.
 
-    Contents are deleted last: a kill in between leaves some that nobody names, and the next call takes them.
+    Contents are deleted last: after a kill in between, the next call deletes those that nobody names.
 
     Returns
     -------
     tuple of list and int
-        Names of the backups that went, and the bytes that were freed.
+        Names of the deleted backups, and the bytes that were freed.
 
     Raises
     ------

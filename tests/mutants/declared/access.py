@@ -135,7 +135,7 @@ MUTANTS = (
         "private-key-open-to-others",
         "A private key that others may read is refused.",
         "serving/access/exposure.py",
-        "if key.stat().st_mode & 0o077:",
+        "if key.stat().st_mode & OTHERS:",
         "if False:",
         (f"{EXPOSURE}::test_a_certificate_that_cannot_be_served_is_refused_before_anything_starts",),
     ),

@@ -20,7 +20,7 @@ MUTANTS = (
         "lost-commit-unnoticed",
         "A table whose log lost its newest entry is refused.",
         "lake/store/snapshots.py",
-        "commits.require_whole(self._folder, since, snapshot.version)",
+        "commits.require_complete(self._folder, since, snapshot.version)",
         "pass",
         (f"{DIGESTS}::test_a_log_that_lost_its_newest_entry_is_refused_and_named",),
     ),
@@ -38,7 +38,7 @@ MUTANTS = (
         "lake/disk/locks.py",
         "FileLock(home / LOCK, thread_local=False)",
         'FileLock(home / f"{os.getpid()}.{LOCK}", thread_local=False)',
-        ("tests/test_lake/test_turns.py::test_the_second_says_who_is_at_work_and_takes_its_turn",),
+        ("tests/test_lake/test_locks.py::test_the_second_job_names_the_first_and_waits",),
     ),
     Mutant(
         "new-files-open-to-others",
@@ -52,8 +52,8 @@ MUTANTS = (
         "old-home-stays-open",
         "What other users may enter of a home that was made before is closed.",
         "lake/disk/private.py",
-        "sum(_close(path, mine) for top in tops for path in _all(top))",
-        "sum(_close(path, mine) for top in tops for path in _all(top)[:0])",
+        "sum(_close(path, user) for top in tops for path in _all(top))",
+        "sum(_close(path, user) for top in tops for path in _all(top)[:0])",
         (f"{PRIVATE}::test_an_old_home_is_closed_once_with_one_line",),
     ),
     Mutant(

@@ -52,8 +52,8 @@ MUTANTS = (
     Mutant(
         "online-key-open-to-others",
         "A key of the seals that other users may read is refused.",
-        "feature_repo/online/seals.py",
-        "if mode & 0o077:",
+        "lake/disk/key_files.py",
+        "if mode & OTHERS:",
         "if False:",
         (f"{CLOSED}::test_a_key_file_that_is_no_secret_is_refused_and_named",),
     ),
@@ -85,8 +85,8 @@ MUTANTS = (
         "redis-password-open-to-others",
         "The file with the password of the embedded server is its owner's alone.",
         CONFIGURATION,
-        "write_durably(places.password, password, mode=0o600)",
-        "write_durably(places.password, password, mode=0o644)",
+        "write_private(places.password, password)",
+        'places.password.write_text(password, encoding="utf-8")',
         (f"{CLOSED}::test_folders_and_files_are_for_their_owner_alone",),
     ),
 )

@@ -15,8 +15,8 @@ MUTANTS = (
         "ingest-mixes-sources",
         "How far one source was read says nothing about another.",
         "lake/ingest.py",
-        'ours = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
-        'ours = pl.col("known_time") <= until',
+        'is_own = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
+        'is_own = pl.col("known_time") <= until',
         ("tests/test_lake/test_ingest.py::test_what_one_source_delivered_hides_nothing_of_another",),
     ),
     Mutant(
@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "read-as-of-sees-the-future",
         "A read as of an instant shows only rows known by then.",
-        "lake/store/delta.py",
+        "lake/store/reading.py",
         'known = pl.col("known_time") <= require_utc(at)',
         "known = pl.lit(value=True)",
         ("tests/test_lake/test_store.py::test_reading_back_in_time_agrees_with_brute_force",),

@@ -1,4 +1,4 @@
-"""Two jobs at once in one home: the second says who is at work, waits, and sees what the first did."""
+"""Two jobs at once in one home: the second names the first, waits, and sees what the first did."""
 
 import re
 import signal
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from lake.disk import job_lock
 home, name = Path(sys.argv[1]), sys.argv[2]
-with job_lock(home, name, lambda said: print(said, flush=True)):
+with job_lock(home, name, lambda message: print(message, flush=True)):
     print("at work", flush=True)
     sys.stdin.readline()
     with (home / "done").open("a") as file:
@@ -60,15 +60,15 @@ def line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
-def test_the_second_says_who_is_at_work_and_takes_its_turn(start: Start, tmp_path: Path) -> None:
+def test_the_second_job_names_the_first_and_waits(start: Start, tmp_path: Path) -> None:
     first = start(tmp_path, "quantlake advance")
     assert line(first) == "at work"
     second = start(tmp_path, "quantlake update")
-    said = line(second)
+    message = line(second)
     assert re.fullmatch(
         rf"`quantlake advance` \(pid {first.pid}, since \d\d:\d\d\) is running in this home; "
         r"waiting for it to finish\. Ctrl-C to leave\.",
-        said,
+        message,
     )
     assert not (tmp_path / "done").exists()
     first.communicate("\n")
@@ -105,18 +105,18 @@ def test_ctrl_c_leaves_the_queue_and_the_first_goes_on(start: Start, tmp_path: P
 
 
 def test_a_job_within_a_job_goes_on_at_once(start: Start, tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
     def work() -> None:
-        with job_lock(tmp_path, "thread", said.append):
+        with job_lock(tmp_path, "thread", messages.append):
             pass
 
-    with job_lock(tmp_path, "outer", said.append), job_lock(tmp_path, "inner", said.append):
+    with job_lock(tmp_path, "outer", messages.append), job_lock(tmp_path, "inner", messages.append):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join(120)
         assert not thread.is_alive()
-    assert said == []
+    assert messages == []
     other = start(tmp_path / "another home", "other")
     assert line(other) == "at work"
     other.communicate("\n")

@@ -1,0 +1,80 @@
+"""Which file lies at a path, and whether it was changed since it was last looked at."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FileIdentity(NamedTuple):
+    """A file as the system shows it at one moment: equal to a later look while the file is the same and unchanged.
+
+    A file that is replaced, as `write_durably` does, has another inode; one that is written to has another time or
+    size. A change within one tick of the file system's clock that keeps the size is not seen.
+
+    Parameters
+    ----------
+    device, inode
+        The file itself, whatever its path and content.
+    mtime_ns
+        When its content was last changed, in nanoseconds since 1970.
+    size
+        Bytes.
+    """
+
+    device: int
+    inode: int
+    mtime_ns: int
+    size: int
+
+    @classmethod
+    def of(cls, path: str | Path) -> "FileIdentity":
+        """Look at a file or folder; symbolic links are followed.
+
+        Raises
+        ------
+        OSError
+            If there is none, or it cannot be looked at.
+        """
+        status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, over thousands of files
+        return cls(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+    @property
+    def file(self) -> tuple[int, int]:
+        """Device and inode: equal while it is the same file, changed or not."""
+        return self.device, self.inode
+
+
+def identity_of(path: str | Path, *, is_lenient: bool = False) -> FileIdentity | None:
+    """Look at a file; None where there is none.
+
+    Parameters
+    ----------
+    is_lenient
+        Return None also for a path that cannot be looked at, e.g. for want of rights.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "state.json"
+    >>> identity_of(path) is None
+    True
+    >>> _ = path.write_text("{}")
+    >>> before = identity_of(path)
+    >>> before == identity_of(path)
+    True
+    >>> _ = path.write_text("[1]")
+    >>> before == identity_of(path), before.file == identity_of(path).file
+    (False, True)
+    """
+    try:
+        return FileIdentity.of(path)
+    except OSError as error:
+        if is_lenient or isinstance(error, FileNotFoundError):
+            return None
+        raise
+
+
+def file_at(path: str | Path, *, is_lenient: bool = False) -> tuple[int, int] | None:
+    """Device and inode of the file that lies at a path; None where there is none, as for `identity_of`."""
+    found = identity_of(path, is_lenient=is_lenient)
+    return None if found is None else found.file

@@ -1,0 +1,34 @@
+"""The examples in the docstrings of what a notebook user calls run, and say what they print."""
+
+import doctest
+import importlib
+import tempfile
+from pathlib import Path
+
+import pytest
+
+MODULES = (
+    "lake.calendars",
+    "lake.care.backup.creating",
+    "lake.care.maintenance",
+    "lake.care.pins",
+    "lake.disk.identity",
+    "lake.disk.key_files",
+    "lake.ingest",
+    "lake.quality",
+    "lake.report",
+    "lake.sql",
+    "lake.store",
+    "lake.store.delta",
+    "lake.store.merge",
+    "lake.store.reading",
+    "lake.tables",
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
