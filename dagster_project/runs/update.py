@@ -54,15 +54,15 @@ def users_platform(settings: "Settings") -> GivenPlatform:
     ModelError
         If no model is in service, before anything is written.
     """
-    from dagster_project.resources import Platform
     from lake.clock import ReplayClock
+    from lake.sources.registry import open_source
     from lake.store import Lake
     from serving.deployment.champions import Champions
 
     champions = Champions(settings)
     champions.current()
     clock = ReplayClock(settings.home / "clock.json")
-    return GivenPlatform(settings, Lake.open(settings), clock, Platform().source, champions)
+    return GivenPlatform(settings, Lake.open(settings), clock, open_source(settings.source), champions)
 
 
 def seconds_until_served(run: "Sequence[Stage]") -> float:
