@@ -23,11 +23,11 @@ def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     from serving.replay.nightly import judge_sample
 
     report = judge_sample(platform.lake, platform.settings, platform.clock)
-    said = report.details
+    details = report.details
     passed = dg.AssetCheckResult(
         check_name=CHECK,
-        passed=not said["faults"],
-        description=said["said"],
-        metadata={name: dg.MetadataValue.json(said[name]) for name in ("verdicts", "faults")},
+        passed=not details["faults"],
+        description=details["said"],
+        metadata={name: dg.MetadataValue.json(details[name]) for name in ("verdicts", "faults")},
     )
     return dg.MaterializeResult(metadata=metadata_of(report), check_results=[passed])

@@ -156,8 +156,14 @@ def table(listeners: Iterable[Listener] = LISTENERS) -> str:
     """Return the listeners as a table in Markdown."""
     head = "| what | command | address | who may use it | what keeps the others out |\n|---|---|---|---|---|\n"
     rows = (
-        (one.what, ", ".join(f"`{c}`" for c in one.commands), ADDRESSES[one.place], one.users, one.enforced)
-        for one in listeners
+        (
+            listener.what,
+            ", ".join(f"`{c}`" for c in listener.commands),
+            ADDRESSES[listener.place],
+            listener.users,
+            listener.enforced,
+        )
+        for listener in listeners
     )
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
