@@ -1,4 +1,4 @@
-"""Forecasts made again from the tables as they stood: while one of a sample differs, nothing is learned from them."""
+"""Computes a sample of stored forecasts again; while one differs, selection does not run."""
 
 import dagster as dg
 

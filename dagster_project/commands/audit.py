@@ -1,4 +1,4 @@
-"""Verbs of `quantlake audit`: who did what, and whether the trail is as it was written."""
+"""Commands of `quantlake audit`: verify the audit trail, show its newest rows."""
 
 import json
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Verbs of `quantlake backup`: take one of a running platform, list, verify, restore, let older ones go."""
+"""Commands of `quantlake backup`: create, list, verify, restore, prune."""
 
 import json
 from datetime import UTC, datetime

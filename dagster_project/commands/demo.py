@@ -1,4 +1,4 @@
-"""`quantlake demo`: the whole asset graph on the packaged market, three served forecasts, and what came of it."""
+"""`quantlake demo`: the whole asset graph on the packaged market, three served forecasts, and the results."""
 
 import resource
 import time

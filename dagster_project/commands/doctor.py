@@ -1,4 +1,4 @@
-"""`quantlake doctor`: is everything under the home what was written there, and what to do where it is not."""
+"""`quantlake doctor`: examines everything under the home and names the next command for each damage."""
 
 import json
 import textwrap

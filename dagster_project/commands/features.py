@@ -1,4 +1,4 @@
-"""Verbs of `quantlake features`: what is declared, what a feature says now, how much is known, whether it is kept."""
+"""Commands of `quantlake features`: declared features, their newest values, coverage, and the check of the tables."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

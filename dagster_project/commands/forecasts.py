@@ -1,4 +1,4 @@
-"""Verbs of `quantlake forecasts`: drain the log, keep it small, and decide about forecasts that do not verify."""
+"""Commands of `quantlake forecasts`: drain and prune the forecast log, decide about forecasts in quarantine."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any

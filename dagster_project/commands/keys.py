@@ -1,4 +1,4 @@
-"""Verbs of `quantlake keys`: who may ask the endpoint, and the key that signs tokens."""
+"""Commands of `quantlake keys`: API keys, and the key that signs tokens."""
 
 import json
 from datetime import UTC, datetime, timedelta

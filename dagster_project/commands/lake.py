@@ -1,4 +1,4 @@
-"""Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its house-keeping."""
+"""Commands of `quantlake lake`: examine and repair tables, list versions and changes, maintenance."""
 
 import json
 import re

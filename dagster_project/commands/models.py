@@ -1,4 +1,4 @@
-"""Verbs of `quantlake models`: which versions answer, which are on trial, and how that is changed."""
+"""Commands of `quantlake models`: versions in service, trials, promotion, roll-back."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any

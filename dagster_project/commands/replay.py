@@ -1,4 +1,4 @@
-"""The verb that makes stored forecasts again and compares them with what is stored."""
+"""`quantlake replay`: stored forecasts computed again and compared."""
 
 import json
 import time
@@ -101,14 +101,14 @@ def _show_all(console: Console, found: "Sequence[Replayed]", seconds: float) -> 
             table.add_row(verdict, f"{count:,}", MEANS[verdict])
     console.print(table)
     differing = [replayed for replayed in found if replayed.verdict == "differs"]
-    counts: dict[str, int] = {}
+    faults: dict[str, int] = {}
     for replayed in differing:
         for finding in replayed.faults:
-            counts[str(finding)] = counts.get(str(finding), 0) + 1
-    for sentence, times in sorted(counts.items(), key=lambda item: -item[1])[:SHOWN]:
+            faults[str(finding)] = faults.get(str(finding), 0) + 1
+    for sentence, times in sorted(faults.items(), key=lambda item: -item[1])[:SHOWN]:
         console.print(f"- {sentence} ({counted(times, 'forecast')})", markup=False, highlight=False, soft_wrap=True)
-    if len(counts) > SHOWN:
-        console.print(f"... and {len(counts) - SHOWN} more; --json gives all of them.", highlight=False)
+    if len(faults) > SHOWN:
+        console.print(f"... and {len(faults) - SHOWN} more; --json gives all of them.", highlight=False)
     first = differing[0].forecast_id if differing else ""
     advice = f" quantlake replay {first} shows one of them." if differing else ""
     console.print(f"{len(differing):,} of {len(found):,} differ, {seconds:.1f} s.{advice}", highlight=False)

@@ -61,7 +61,7 @@ def _show(stage: "Stage", out: "Console") -> None:
 
 
 def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
-    from dagster_project.runs import generated_platform, live_through, scratch_settings
+    from dagster_project.runs import generated_platform, scratch_settings, update_each_session
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
@@ -76,7 +76,7 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
             scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
         out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
-        runs = list(live_through(platform, sessions))
+        runs = list(update_each_session(platform, sessions))
     out.print(timings(runs))
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 

@@ -1,4 +1,4 @@
-"""Verbs of `quantlake user-data`: what is stored about the holder of a key, to hand over or to delete."""
+"""Commands of `quantlake user-data`: export and delete what is stored about the holder of a key."""
 
 import json
 from pathlib import Path

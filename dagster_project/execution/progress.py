@@ -11,7 +11,7 @@ from rich.console import Console
 from dagster_project.plurals import counted
 
 
-class _Narrator(logging.Handler):
+class _ProgressHandler(logging.Handler):
     """Turns the events of a run into lines for a person; partitions of one step make one line."""
 
     def __init__(self, console: Console) -> None:
@@ -76,9 +76,9 @@ def _outcome(metadata: dict[str, Any]) -> str:
 
 @dg.logger(config_schema={})
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """Narrate a run on standard output."""
+    """Show the progress of a run on standard output."""
     logger = logging.getLogger("quantlake.progress")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    logger.handlers = [_Narrator(Console(file=sys.stdout, soft_wrap=True))]
+    logger.handlers = [_ProgressHandler(Console(file=sys.stdout, soft_wrap=True))]
     return logger

@@ -52,7 +52,7 @@ def generated_platform(
     return platform
 
 
-def live_through(platform: GivenPlatform, sessions: int) -> "Iterator[list[Stage]]":
+def update_each_session(platform: GivenPlatform, sessions: int) -> "Iterator[list[Stage]]":
     """Let the next sessions of a generated market close, one update each."""
     from lake.calendars import next_closes
     from lake.clock import DEMO_START, FixedClock

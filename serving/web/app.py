@@ -73,8 +73,8 @@ def build_app(
     app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
     problems.install(app)
     openapi.install(app, policy)
-    for module in (*ROUTES, *added):
-        module.add_routes(app)
+    for add_routes in (*(module.add_routes for module in ROUTES), *(module.add_routes for module in added)):
+        add_routes(app)
     require_rules(app, policy)
     app.middleware_stack = _front(app, policy, origins or {}, configured or Settings(), tracing)
     if predictor is not None:

@@ -14,7 +14,7 @@ OPEN_UMASK = 0o022
 COMMAND = "from dagster_project.cli import main; main()"
 MAKES = """
 import os, sys
-from lake import private
+from lake.disk import private
 how = sys.argv[1]
 if how == "mutant":
     private.close_new_files = lambda: None

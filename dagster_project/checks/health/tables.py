@@ -31,7 +31,7 @@ def tables(configured: Settings, *, is_deep: bool = False) -> list[HealthFinding
         try:
             wrong = doctor.examine(lake, spec, is_deep=is_deep or size <= HASHED_AT_ONCE, in_use=in_use)
         except Exception as error:  # noqa: BLE001 - whatever a library makes of a damaged file, it is named
-            wrong = [doctor.HealthFinding("unreadable table", lake.path(spec), str(error))]
+            wrong = [doctor.Finding("unreadable table", lake.path(spec), str(error))]
         found += [
             HealthFinding(
                 finding.kind,
