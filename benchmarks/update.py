@@ -16,11 +16,11 @@ from dagster_project.resources import GivenPlatform
 from dagster_project.runs import (
     SAMPLE_MODELS,
     generated_platform,
-    live_through,
     median_seconds,
     scratch_settings,
     seconds_together,
     seconds_until_served,
+    update_each_session,
 )
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.engines import LocalEngine, compute_group
@@ -99,7 +99,7 @@ def measure_update(folder: Path, symbols: int, sessions: int, history: int) -> t
     runs, bare = [], []
     with running_redis(settings):
         market = generated_platform(settings, symbols, lambda _: None, history=history)
-        for number, run in enumerate(live_through(market, sessions)):
+        for number, run in enumerate(update_each_session(market, sessions)):
             runs.append(run)
             bare.append(bare_stages(market, folder / f"bare{number}", next_closes(DEMO_START, sessions)[number]))
     floors = {name: median(one[name] for one in bare[1:]) for name in bare[0]}

@@ -1,4 +1,7 @@
-"""The `quantlake` command: verbs over the plain functions. Heavy imports stand inside each verb, so help is quick."""
+"""The `quantlake` command, also as ``python -m dagster_project.cli``.
+
+Each command calls plain functions and imports what is heavy itself, so that help is quick.
+"""
 
 import json
 import sys
@@ -45,13 +48,13 @@ def close_to_others() -> None:
         home = settings().home
     except ConfigError:
         return  # the verb says it, and `--help` is answered all the same
-    if said := close_home(home):
-        Console(stderr=True, soft_wrap=True).print(said, highlight=False, markup=False)
+    if message := close_home(home):
+        Console(stderr=True, soft_wrap=True).print(message, highlight=False, markup=False)
 
 
 @app.command()
 def demo() -> None:
-    """Run the whole asset graph on the packaged real market and show what came of it."""
+    """Run the whole asset graph on the packaged real market and show the results."""
     from dagster_project.commands.demo import demo
     from dagster_project.commands.shell import require_experiment
 
@@ -61,8 +64,8 @@ def demo() -> None:
 
 
 @app.command()
-def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Market sessions to let happen.")] = 1) -> None:
-    """Let the next market sessions close, run the daily job, and show what changed."""
+def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of sessions.")] = 1) -> None:
+    """Let the next market sessions close, run the daily update, and show what changed."""
     from dagster_project.commands.advance import advance
 
     with taking_turn("advance"):
@@ -113,7 +116,7 @@ def predict(
 
 @app.command()
 def serve() -> None:
-    """Serve forecasts on 127.0.0.1:3000, with the embedded Redis unless REDIS_URL is set."""
+    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set."""
     from dagster_project import servers
 
     servers.serve(settings(), console)
@@ -121,7 +124,7 @@ def serve() -> None:
 
 @app.command()
 def ui() -> None:
-    """Show the Dagster UI on 127.0.0.1:3001, with schedules, sensors and backfills."""
+    """Show the Dagster UI on QUANTLAKE_UI_PORT (3001), with schedules, sensors and backfills."""
     from dagster_project import servers
 
     servers.show_dagster(settings(), console)
@@ -129,7 +132,7 @@ def ui() -> None:
 
 @app.command()
 def mlflow() -> None:
-    """Show MLflow's tracking UI on 127.0.0.1:5000."""
+    """Show MLflow's tracking UI on QUANTLAKE_MLFLOW_PORT (5000)."""
     from dagster_project import servers
 
     servers.show_mlflow(settings(), console)
@@ -137,7 +140,7 @@ def mlflow() -> None:
 
 @app.command()
 def lab() -> None:
-    """Open Jupyter with the notebooks on 127.0.0.1:8888."""
+    """Open Jupyter with the notebooks on QUANTLAKE_LAB_PORT (8888)."""
     from dagster_project import servers
 
     servers.show_jupyter(settings(), console)
@@ -174,6 +177,10 @@ def main() -> None:
 
 
 def _refuse(kind: str, sentence: str) -> None:
-    said = Text.assemble((kind, "red"), " ", sentence)
-    Console(stderr=True, soft_wrap=True).print(said, highlight=False)
+    message = Text.assemble((kind, "red"), " ", sentence)
+    Console(stderr=True, soft_wrap=True).print(message, highlight=False)
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

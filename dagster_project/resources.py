@@ -38,10 +38,10 @@ class Platform(dg.ConfigurableResource):
 
     @property
     def source(self) -> "BarSource":
-        """Where daily bars come from."""
-        from lake.sources import PackagedMarket
+        """Where daily bars come from: what QUANTLAKE_SOURCE names."""
+        from lake.sources.registry import open_source
 
-        return PackagedMarket()
+        return open_source(self.settings.source)
 
     @property
     def engines(self) -> "Mapping[str, Engine]":

@@ -15,7 +15,7 @@ MAINTENANCE, DRILL = "table_maintenance", "backup_drill"
 
 
 @dataclass(frozen=True)
-class Selection:
+class NamedSelection:
     """A part of the asset graph under a name.
 
     Parameters
@@ -42,34 +42,34 @@ def _assets(*names: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*names)
 
 
-EVERYTHING = Selection(
+EVERYTHING = NamedSelection(
     "everything",
     dg.AssetSelection.all() - _assets(MAINTENANCE, DRILL),
     "From the sources to the strategy in force. `quantlake demo` runs it.",
 )
-DAILY_UPDATE = Selection(
+DAILY_UPDATE = NamedSelection(
     "daily_update",
     EVERYTHING.assets - dg.AssetSelection.groups(TRAINING) - _assets("served_models"),
     "One more session: bars, features, forecasts, outcomes, selection. Trains nothing. `quantlake advance`, the "
     "schedule after the close and the sensor on raw batches run it.",
 )
 _NEW_ROWS = dg.AssetSelection.groups("sources", "lake", "features") - _assets("feature_parity", MAINTENANCE, DRILL)
-UPDATE = Selection(
+UPDATE = NamedSelection(
     "update",
     (_NEW_ROWS | _assets("forecasts")).without_checks(),
     "New bars to features, forecasts and the online store, as quickly as it can be done: no checks, no feedback. "
     "`quantlake update` runs it, for all years at once.",
 )
-HISTORY = Selection(
+HISTORY = NamedSelection(
     "history",
     (_NEW_ROWS - _assets("regimes", "model_windows", "online_store")).without_checks(),
     "Bars, features and labels: what models are first fitted on. `quantlake update --symbols` runs it on its market.",
 )
-NIGHTLY_REPLAY = Selection(
+NIGHTLY_REPLAY = NamedSelection(
     "nightly_replay", _assets("replayed_forecasts"), "A sample of the newest forecasts, made again and compared."
 )
-WEEKLY_MAINTENANCE = Selection("weekly_maintenance", _assets(MAINTENANCE), "Compaction, clean-up of logs, vacuum.")
-WEEKLY_BACKUP_DRILL = Selection(
+WEEKLY_MAINTENANCE = NamedSelection("weekly_maintenance", _assets(MAINTENANCE), "Compaction, clean-up of logs, vacuum.")
+WEEKLY_BACKUP_DRILL = NamedSelection(
     "weekly_backup_drill",
     _assets(DRILL),
     "A backup into QUANTLAKE_BACKUPS, restored into a scratch folder and looked at as a whole.",

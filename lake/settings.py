@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
     )
+    source: str = Field(default="packaged", description="source of bars: a name, or module:name of one of your own")
     experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
     feature_engine: Literal["local", "sail", "connect", "jvm"] = Field(
         default="local", description="where features are computed: this process, or a Spark (docs/spark.md)"
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     engine_threads: int = Field(default=1, ge=1, le=64, description="threads inside one engine call")
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=3000, ge=1024, le=65535, description="port of the forecast endpoint")
+    ui_port: int = Field(default=3001, ge=1024, le=65535, description="port of the Dagster UI")
+    mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="port of MLflow's UI")
+    lab_port: int = Field(default=8888, ge=1024, le=65535, description="port of Jupyter")
     workers: int = Field(
         default_factory=lambda: min(2, _cores()),
         ge=1,

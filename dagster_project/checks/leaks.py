@@ -1,4 +1,4 @@
-"""Blocking checks that what a table holds was known when it says so, and everything that must not look ahead."""
+"""Blocking checks that rows of a table follow from what was known then, and the list of what must not look ahead."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

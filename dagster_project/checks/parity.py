@@ -1,4 +1,4 @@
-"""The online store beside the lake, after each materialisation: what differs is not served."""
+"""Compares the online store with the lake after each materialisation; what differs is not served."""
 
 import dagster as dg
 

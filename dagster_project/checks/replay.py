@@ -1,4 +1,4 @@
-"""Forecasts made again from the tables as they stood: while one of a sample differs, nothing is learned from them."""
+"""Computes a sample of stored forecasts again; while one differs, selection does not run."""
 
 import dagster as dg
 
@@ -23,11 +23,11 @@ def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     from serving.replay import judge_sample
 
     report = judge_sample(platform.lake, platform.settings, platform.clock)
-    said = report.details
+    details = report.details
     passed = dg.AssetCheckResult(
         check_name=CHECK,
-        passed=not said["faults"],
-        description=said["said"],
-        metadata={name: dg.MetadataValue.json(said[name]) for name in ("verdicts", "faults")},
+        passed=not details["faults"],
+        description=details["said"],
+        metadata={name: dg.MetadataValue.json(details[name]) for name in ("verdicts", "faults")},
     )
     return dg.MaterializeResult(metadata=metadata_of(report), check_results=[passed])

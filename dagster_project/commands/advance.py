@@ -54,7 +54,7 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
     lake = Lake.open(settings)
     last = lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
     if last is None:
-        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `make demo` again.")
+        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `quantlake demo` again.")
     return last
 
 
@@ -78,9 +78,9 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
 
     predictor = Predictor.open(settings)
     try:
-        answered = [
+        batches = [
             predictor.predict([symbol], horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
         ]
     finally:
         predictor.close()
-    return [json.loads(answer) for one in answered for answer in one.texts]
+    return [json.loads(answer) for answers in batches for answer in answers.texts]

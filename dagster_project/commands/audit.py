@@ -1,4 +1,4 @@
-"""Verbs of `quantlake audit`: who did what, and whether the trail is as it was written."""
+"""Commands of `quantlake audit`: verify the audit trail, show its newest rows."""
 
 import json
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import console, print_line
 
 app = typer.Typer(help="The audit trail: who did what, when, and is it all still there.", no_args_is_help=True)
 
@@ -23,18 +23,18 @@ def verify(*, as_json: AsJson = False) -> None:
     lake = _lake()
     findings, altered = audit.verify(lake), drain_digest.verify(lake)
     if as_json:
-        rows: list[dict[str, Any]] = [{"row": one.sequence, "meaning": one.meaning} for one in findings]
-        rows += [{"row": None, "where": one.where, "meaning": one.said} for one in altered]
+        rows: list[dict[str, Any]] = [{"row": finding.sequence, "meaning": finding.meaning} for finding in findings]
+        rows += [{"row": None, "where": finding.where, "meaning": finding.said} for finding in altered]
         console().print_json(json.dumps(rows))
     elif findings or altered:
-        for one in findings:
-            _say(f"Row {one.sequence} {one.meaning}.")
+        for finding in findings:
+            print_line(f"Row {finding.sequence} {finding.meaning}.")
         for other in altered:
-            _say(f"{other.where}: {other.said}.")
+            print_line(f"{other.where}: {other.said}.")
     else:
         forecasts = sum(batch.count for batch in drain_digest.batches(lake))
-        _say(f"All {audit.length(lake)} rows are there, in order, as they were written.")
-        _say(f"All {forecasts:,} drained forecasts are as they were drained.")
+        print_line(f"All {audit.length(lake)} rows are there, in order, as they were written.")
+        print_line(f"All {forecasts:,} drained forecasts are as they were drained.")
     if findings or altered:
         raise typer.Exit(1)
 
@@ -60,8 +60,10 @@ def show(
     for column in ("row", "time", "who", "what", "result", "details"):
         table.add_column(column)
     for row in found:
-        said = ", ".join(f"{name} {_short(value)}" for name, value in row["details"].items() if value not in (None, ""))
-        table.add_row(str(row["row"]), row["time"], escape(row["who"]), row["what"], row["result"], escape(said))
+        details = ", ".join(
+            f"{name} {_short(value)}" for name, value in row["details"].items() if value not in (None, "")
+        )
+        table.add_row(str(row["row"]), row["time"], escape(row["who"]), row["what"], row["result"], escape(details))
     console().print(table)
 
 
@@ -87,7 +89,3 @@ def _lake() -> Any:
     from lake.store import Lake
 
     return Lake.open(settings())
-
-
-def _say(text: str) -> None:
-    console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Verbs of `quantlake backup`: take one of a running platform, list, verify, restore, let older ones go."""
+"""Commands of `quantlake backup`: create, list, verify, restore, prune."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dagster_project.commands.shell import console, taking_turn
+from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.plurals import counted
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -49,17 +50,18 @@ def create(
         made = backups.create(settings(), root, who=who(), full=full)
         seconds = (datetime.now(UTC) - started).total_seconds()
     gone, _ = store.prune(root, keep) if keep else ([], 0)
-    own = next(one.own_bytes for one in store.listing(root)[0] if one.backup.id == made.id)
+    own = next(entry.own_bytes for entry in store.listing(root)[0] if entry.backup.id == made.id)
     if as_json:
         console().print_json(json.dumps(_plain(made) | {"own_bytes": own, "seconds": seconds, "pruned": gone}))
         return
-    _say(
-        f"Backup {made.id}: {len(made.files):,} files, {_size(made.size)}, {_size(own)} of it new, in {seconds:.1f} s; "
+    print_line(
+        f"Backup {made.id}: {counted(len(made.files), 'file')}, {_size(made.size)}, {_size(own)} of it new, "
+        f"in {seconds:.1f} s; "
         f"writers were held off for {made.point_seconds:.2f} s."
     )
     if gone:
-        _say(f"Deleted: {', '.join(gone)}.")
-    _say(f"It is in {root}, and holds the API keys. Prove it: quantlake backup verify {made.id}")
+        print_line(f"Deleted: {', '.join(gone)}.")
+    print_line(f"It is in {root}, and holds the API keys. Prove it: quantlake backup verify {made.id}")
 
 
 @app.command("list")
@@ -71,14 +73,17 @@ def list_backups(*, where: Where = None, as_json: AsJson = False) -> None:
     root = folder_of(settings(), where)
     listed, damaged = store.listing(root)
     if as_json:
-        values = [_plain(one.backup) | {"own_bytes": one.own_bytes, "shared_bytes": one.shared_bytes} for one in listed]
+        values = [
+            _plain(entry.backup) | {"own_bytes": entry.own_bytes, "shared_bytes": entry.shared_bytes}
+            for entry in listed
+        ]
         console().print_json(json.dumps({"backups": values, "damaged": damaged}))
     elif listed:
         console().print(_table(listed))
     elif not damaged:
-        _say(f"There is no backup in {root}. Make one: quantlake backup create --to {root}")
+        print_line(f"There is no backup in {root}. Make one: quantlake backup create --to {root}")
     for sentence in () if as_json else damaged:
-        _say(sentence)
+        print_line(sentence)
     if damaged:
         raise typer.Exit(1)
 
@@ -93,13 +98,15 @@ def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson =
     found, damaged = store.read_all(root) if backup_id is None else ([store.read(root, backup_id)], [])
     faults = [*damaged, *map(str, store.verify(root, found))]
     if as_json:
-        console().print_json(json.dumps({"backups": [one.id for one in found], "faults": faults}))
+        console().print_json(json.dumps({"backups": [entry.id for entry in found], "faults": faults}))
     else:
         for fault in faults:
-            _say(fault)
-        files = len({digest for one in found for digest in one.contents})
-        whole = f"{files:,} contents of {len(found)} backups are whole."
-        _say(whole if not faults else f"{len(faults)} are not. `quantlake backup create --full` stores them again.")
+            print_line(fault)
+        files = len({digest for entry in found for digest in entry.contents})
+        whole = f"Whole: {counted(files, 'file')} of {counted(len(found), 'backup')}."
+        print_line(
+            whole if not faults else f"{len(faults)} are not. `quantlake backup create --full` stores them again."
+        )
     if faults:
         raise typer.Exit(1)
 
@@ -123,14 +130,17 @@ def restore(
         raise BackupError(f"There is no backup in {root} that can be read. `quantlake backup list` says what there is.")
     target = into.expanduser().absolute()
     backups.restore(settings(), root, chosen, target, who=who())
-    _say(f"Backup {chosen.id} of {chosen.home} is in {target}: {len(chosen.files):,} files, {_size(chosen.size)}.")
-    _say("Next, in this order:")
+    print_line(
+        f"Backup {chosen.id} of {chosen.home} is in {target}: "
+        f"{counted(len(chosen.files), 'file')}, {_size(chosen.size)}."
+    )
+    print_line("Next, in this order:")
     for step in ("quantlake doctor", "quantlake replay --all", "quantlake advance"):
-        _say(f"  QUANTLAKE_HOME={target} {step}")
-    _say(
+        print_line(f"  QUANTLAKE_HOME={target} {step}")
+    print_line(
         "The online store is empty until `advance` or `update` has filled it; until then answers come from the tables."
     )
-    _say(f"Two services must not answer for one home: stop the one on {chosen.home} first if it runs.")
+    print_line(f"Two services must not answer for one home: stop the one on {chosen.home} first if it runs.")
 
 
 @app.command()
@@ -145,17 +155,21 @@ def prune(
 
     root = folder_of(settings(), where)
     gone, freed = store.prune(root, keep)
-    _say(f"{len(gone)} backups deleted, {_size(freed)} freed." if gone or freed else "Nothing was left to delete.")
+    print_line(
+        f"{counted(len(gone), 'backup')} deleted, {_size(freed)} freed."
+        if gone or freed
+        else "Nothing was left to delete."
+    )
 
 
 def _table(listed: "list[Listed]") -> Table:
     table = Table(title="Backups", title_justify="left", title_style="bold", header_style="", show_edge=False)
     for column in ("id", "age", "own", "shared", "home", "holds"):
         table.add_column(column, overflow="fold", no_wrap=column == "id")  # the id is what other commands want whole
-    for one in listed:
-        made = one.backup
+    for entry in listed:
+        made = entry.backup
         table.add_row(
-            made.id, _age(made.created_at), _size(one.own_bytes), _size(one.shared_bytes), made.home, _holds(made)
+            made.id, _age(made.created_at), _size(entry.own_bytes), _size(entry.shared_bytes), made.home, _holds(made)
         )
     return table
 
@@ -163,14 +177,22 @@ def _table(listed: "list[Listed]") -> Table:
 def _holds(made: "Manifest") -> str:
     """Tables, logs of forecasts, versions of models."""
     versions = {file.path.rpartition("/")[0] for file in made.files if file.path.startswith("models/")}
-    models = len([one for one in versions if one.count("/") == 2 and "/exports/" not in f"{one}/"])  # noqa: PLR2004
+    models = len([entry for entry in versions if entry.count("/") == 2 and "/exports/" not in f"{entry}/"])  # noqa: PLR2004
     logs = sum(file.path.startswith("forecast_log") for file in made.files)
-    return f"{len(made.tables)} tables, {logs} forecast logs, {models} model versions, {len(made.files):,} files"
+    return ", ".join(
+        counted(count, noun)
+        for count, noun in (
+            (len(made.tables), "table"),
+            (logs, "forecast log"),
+            (models, "model version"),
+            (len(made.files), "file"),
+        )
+    )
 
 
 def _plain(made: "Manifest") -> dict[str, Any]:
-    said = made.model_dump(mode="json", exclude={"files", "seal", "format"})
-    return said | {"files": len(made.files), "bytes": made.size}
+    values = made.model_dump(mode="json", exclude={"files", "seal", "format"})
+    return values | {"files": len(made.files), "bytes": made.size}
 
 
 def _age(at: datetime) -> str:
@@ -185,7 +207,3 @@ def _size(number: float) -> str:
             break
         number /= KIBI
     return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-
-
-def _say(sentence: str) -> None:
-    console().print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`quantlake demo`: the whole asset graph on the packaged market, three served forecasts, and what came of it."""
+"""`quantlake demo`: the whole asset graph on the packaged market, three served forecasts, and the results."""
 
 import resource
 import time
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 DEMO_SYMBOLS = ("AAPL", "IBM", "XOM")
-LOOK_FURTHER = """\
-[bold]Look further[/bold]
-  make serve    the forecast endpoint         http://127.0.0.1:3000   then: .venv/bin/quantlake predict AAPL
-  make ui       runs, checks, lineage         http://127.0.0.1:3001
-  make mlflow   training runs and models      http://127.0.0.1:5000
-  make lab      notebooks over the same tables
-  make advance  let the next market day happen
-  .venv/bin/quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
+NEXT_STEPS = """\
+[bold]Next[/bold] (quantlake is in .venv/bin; make serve, make ui, make mlflow, make lab and make advance do the same)
+  quantlake serve    the forecast endpoint          http://127.0.0.1:3000   then: quantlake predict AAPL
+  quantlake ui       runs, checks, lineage          http://127.0.0.1:3001
+  quantlake mlflow   training runs and models       http://127.0.0.1:5000
+  quantlake lab      notebooks over the same tables
+  quantlake advance  the next market session
+  quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
 """
 
 
 def demo(settings: "Settings", console: "Console") -> None:
-    """Run everything, serve three forecasts, and say what came of it."""
+    """Run everything, serve three forecasts, and show the results."""
     from dagster_project import servers
     from dagster_project.commands import summaries
     from dagster_project.partitions import years_until
@@ -48,9 +48,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     console.print()
     summaries.show(settings, console)
     console.print(summaries.forecasts(answers))
-    console.print(
-        f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {_peak_gib():.1f} GiB.\n{LOOK_FURTHER}"
-    )
+    console.print(f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {_peak_gib():.1f} GiB.\n{NEXT_STEPS}")
 
 
 def _peak_gib() -> float:

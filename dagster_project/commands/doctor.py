@@ -1,4 +1,4 @@
-"""`quantlake doctor`: is everything under the home what was written there, and what to do where it is not."""
+"""`quantlake doctor`: examines everything under the home and names the next command for each damage."""
 
 import json
 import textwrap
@@ -12,7 +12,7 @@ from dagster_project.commands.shell import console
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dagster_project.checks.health import Examined, Finding
+    from dagster_project.checks.health import Examined, HealthFinding
     from lake.errors import QuantlakeError
 
 INDENT = "  "
@@ -26,10 +26,11 @@ def doctor(
         Path | None, typer.Option("--set-aside", help="Move this damaged file into .damaged under the home.")
     ] = None,
 ) -> None:
-    """Look at everything under the home, and name each damage with its file, what it means and the next command.
+    """Examine everything under the home; each damage is shown with its file, its meaning and the next command.
 
-    Tables, forecast log, registry, models, Redis snapshot, market clock, keys, Dagster's files, permissions. Nothing
-    is changed, except by --set-aside, which deletes nothing either. The exit code is 1 if something is wrong.
+    Tables, forecast log, registry, models, Redis snapshot, market clock, keys, Dagster's files, permissions.
+
+    Changes nothing; --set-aside moves one file and deletes nothing. The exit code is 1 if something is wrong.
     """
     from dagster_project.checks.health import examine
     from dagster_project.checks.health import set_aside as move
@@ -38,17 +39,19 @@ def doctor(
 
     configured = settings()
     if not configured.home.is_dir():
-        raise NotReadyError(f"There is no home {configured.home} yet. Run `make demo` first, or set QUANTLAKE_HOME.")
+        raise NotReadyError(
+            f"There is no home {configured.home} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
+        )
     if set_aside is not None:
-        _say([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
+        _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
         return
     done = examine(configured, is_deep=deep)
-    findings = [finding for one in done for finding in one.findings]
+    findings = [finding for examined in done for finding in examined.findings]
     if as_json:
-        console().print_json(json.dumps([_plain(one) for one in done]))
+        console().print_json(json.dumps([_plain(examined) for examined in done]))
     else:
-        _say(line for finding in findings for line in _lines(finding, configured.home))
-        _say(_summary(done, findings, configured.home))
+        _print_lines(line for finding in findings for line in _lines(finding, configured.home))
+        _print_lines(_summary(done, findings, configured.home))
     if findings:
         raise typer.Exit(1)
 
@@ -57,9 +60,9 @@ def with_advice(error: "QuantlakeError") -> str:
     """The sentence of an error; one about a damaged file names the command that looks at all the others."""
     from lake.errors import DamagedFileError, DamagedTableError
 
-    said = str(error)
-    is_damage = isinstance(error, DamagedTableError | DamagedFileError) and "`quantlake doctor`" not in said
-    return f"{said} `quantlake doctor` looks at everything else." if is_damage else said
+    message = str(error)
+    is_damage = isinstance(error, DamagedTableError | DamagedFileError) and "`quantlake doctor`" not in message
+    return f"{message} `quantlake doctor` looks at everything else." if is_damage else message
 
 
 def damage_behind(error: Exception) -> str | None:
@@ -71,17 +74,17 @@ def damage_behind(error: Exception) -> str | None:
     from lake.settings import settings
 
     try:
-        found = [one for done in examine(settings()) for one in done.findings if one.is_damage]
+        found = [examined for done in examine(settings()) for examined in done.findings if examined.is_damage]
     except Exception:  # noqa: BLE001 - then the error itself is what there is to say
         return None
     if not found:
         return None
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    said = (str(error).splitlines() or [""])[0][:200]
-    return f"{said}. Damaged: {found[0].path} ({found[0].kind}){more}. Run `quantlake doctor`: it names each remedy."
+    message = (str(error).splitlines() or [""])[0][:200]
+    return f"{message}. Damaged: {found[0].path} ({found[0].kind}){more}. Run `quantlake doctor`: it names each remedy."
 
 
-def _lines(finding: "Finding", home: Path) -> "Iterable[str]":
+def _lines(finding: "HealthFinding", home: Path) -> "Iterable[str]":
     """A finding within the width of the terminal; path and command stay in one piece, so that they can be copied."""
     path = finding.path.relative_to(home) if home in finding.path.parents else finding.path
     yield str(path)
@@ -98,9 +101,11 @@ def _lines(finding: "Finding", home: Path) -> "Iterable[str]":
     yield ""
 
 
-def _summary(done: "list[Examined]", findings: "list[Finding]", home: Path) -> "Iterable[str]":
-    seconds = sum(one.seconds for one in done)
-    names = ", ".join(f"{one.name} ({len(one.findings)})" if one.findings else one.name for one in done)
+def _summary(done: "list[Examined]", findings: "list[HealthFinding]", home: Path) -> "Iterable[str]":
+    seconds = sum(examined.seconds for examined in done)
+    names = ", ".join(
+        f"{examined.name} ({len(examined.findings)})" if examined.findings else examined.name for examined in done
+    )
     yield from textwrap.wrap(f"Looked at {names}; {seconds:.1f} s.", console().width)
     if findings:
         what = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
@@ -109,10 +114,10 @@ def _summary(done: "list[Examined]", findings: "list[Finding]", home: Path) -> "
         yield f"Everything in {home} is whole."
 
 
-def _plain(one: "Examined") -> dict[str, object]:
+def _plain(examined: "Examined") -> dict[str, object]:
     return {
-        "check": one.name,
-        "seconds": round(one.seconds, 3),
+        "check": examined.name,
+        "seconds": round(examined.seconds, 3),
         "findings": [
             {
                 "kind": finding.kind,
@@ -121,11 +126,11 @@ def _plain(one: "Examined") -> dict[str, object]:
                 "remedy": finding.remedy,
                 "is_damage": finding.is_damage,
             }
-            for finding in one.findings
+            for finding in examined.findings
         ],
     }
 
 
-def _say(lines: "Iterable[str]") -> None:
+def _print_lines(lines: "Iterable[str]") -> None:
     for line in lines:
         console(soft_wrap=True).print(line, markup=False, highlight=False)

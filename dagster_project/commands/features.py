@@ -1,4 +1,4 @@
-"""Verbs of `quantlake features`: what is declared, what a feature says now, how much is known, whether it is kept."""
+"""Commands of `quantlake features`: declared features, their newest values, coverage, and the check of the tables."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from dagster_project.commands.shell import console
+from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,7 +34,9 @@ def list_features(group: Group = None, *, as_json: AsJson = False) -> None:
     for name, rows in _by_group(found).items():
         served = ", served online" if rows[0]["online"] else ""
         columns = ("feature", "unit", "lookback", "warm_up")
-        _print_table(f"{name}: {len(rows)} features{served}", columns, ([row[c] for c in columns] for row in rows))
+        _print_table(
+            f"{name}: {counted(len(rows), 'feature')}{served}", columns, ([row[c] for c in columns] for row in rows)
+        )
 
 
 @app.command()
@@ -47,7 +50,7 @@ def show(
     from feature_repo.coverage import declaration, newest_values
     from lake.errors import NotReadyError
 
-    said = declaration(name)
+    declared = declaration(name)
     lake, now = _lake_and_now()
     problem, values = "", []
     try:
@@ -55,10 +58,10 @@ def show(
     except NotReadyError as error:
         problem = str(error)
     if as_json:
-        _print_json({**said, "newest": [_plain(one) for one in values]})
+        _print_json({**declared, "newest": [_plain(row) for row in values]})
         return
     _print_table(
-        name, ("", ""), ((key.replace("_", " "), _text(value)) for key, value in said.items()), is_headed=False
+        name, ("", ""), ((key.replace("_", " "), _text(value)) for key, value in declared.items()), is_headed=False
     )
     columns = ("symbol", "session", "newest", f"last {len(values[0].values)} sessions" if values else "")
     _print_table("Newest values", columns, ((v.symbol, _day(v.event_time), v.values[-1], v.sparkline) for v in values))
@@ -83,10 +86,10 @@ def coverage(
         return
     if not found:
         console(soft_wrap=True).print(
-            f"No table of features is made yet under {lake.root}. Run `make demo`.", highlight=False
+            f"No table of features is made yet under {lake.root}. Run `quantlake demo`.", highlight=False
         )
     for name, rows in _by_group(found).items():
-        title = f"{name}: known in % of {rows[0]['rows']:,} rows"
+        title = f"{name}: known in % of {counted(rows[0]['rows'], 'row')}"
         if by == "year":
             _print_years(title, rows)
         else:
@@ -108,19 +111,19 @@ def check(group: Group = None, *, as_json: AsJson = False) -> None:
         parity = compare_stores(lake, settings())
     except (NotReadyError, OnlineStoreError) as error:
         skipped = str(error)
-    differences = [] if parity is None else [_plain(one) for one in parity.differences]
+    differences = [] if parity is None else [_plain(row) for row in parity.differences]
     if as_json:
-        told = {"tables": [_plain(one) for one in kept], "parity": differences, "parity_skipped": skipped}
-        _print_json(told)
+        content = {"tables": [_plain(row) for row in kept], "parity": differences, "parity_skipped": skipped}
+        _print_json(content)
     else:
-        lines = ((one.table, f"{one.rows:,}", _day(one.last), "; ".join(one.problems) or "kept") for one in kept)
+        lines = ((row.table, f"{row.rows:,}", _day(row.last), "; ".join(row.problems) or "kept") for row in kept)
         _print_table("Declarations", ("table", "rows", "newest", "verdict"), lines)
         names = ("view", "feature", "mismatch", "missing", "extra")
         if differences:
-            _print_table("Online, not as in the lake", names, ([one[name] for name in names] for one in differences))
+            _print_table("Online, not as in the lake", names, ([row[name] for name in names] for row in differences))
         verdict = f"Online was not compared. {skipped}" if skipped else _verdict(parity)
         console(soft_wrap=True).print(verdict, highlight=False)
-    if differences or any(one.problems for one in kept):
+    if differences or any(row.problems for row in kept):
         raise typer.Exit(1)
 
 
@@ -166,8 +169,8 @@ def _least(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _by_group(found: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for one in found:
-        groups.setdefault(one["group"], []).append(one)
+    for row in found:
+        groups.setdefault(row["group"], []).append(row)
     return groups
 
 
@@ -188,10 +191,10 @@ def _print_json(value: Any) -> None:
     console(soft_wrap=True).print_json(json.dumps(value, default=str))
 
 
-def _plain(one: "RecentValues | Any") -> dict[str, Any]:
+def _plain(row: "RecentValues | Any") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(one)
+    return asdict(row)
 
 
 def _text(value: Any) -> str:

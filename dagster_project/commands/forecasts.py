@@ -1,4 +1,4 @@
-"""Verbs of `quantlake forecasts`: drain the log, keep it small, and decide about forecasts that do not verify."""
+"""Commands of `quantlake forecasts`: drain and prune the forecast log, decide about forecasts in quarantine."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import console, print_line
+from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from lake.report import Report
@@ -34,11 +35,11 @@ def drain() -> None:
     from serving.forecast_log import drain as bring_in
 
     report = bring_in(*_home())
-    said = report.details.get("reason") or (
-        f"{report.details['answers']:,} forecasts waited, {report.added:,} are new in the lake, "
-        f"{report.details['quarantined']:,} are in quarantine."
+    sentence = report.details.get("reason") or (
+        f"{counted(report.details['answers'], 'forecast')} read from the log: {report.added:,} new in the lake, "
+        f"{report.details['quarantined']:,} in quarantine."
     )
-    _tell(report, said)
+    _print_report(report, sentence)
 
 
 @app.command()
@@ -49,8 +50,11 @@ def prune() -> None:
     report = make_small(*_home())
     before, after = (report.details[f"bytes_{when}"] / 1e6 for when in ("before", "after"))
     again = report.details["waiting_again"]
-    wait = f" {again:,} are not in the lake and wait for the next drain." if again else ""
-    _tell(report, f"{report.rows:,} forecasts left the log: {before:,.1f} MB before, {after:,.1f} MB now.{wait}")
+    wait = f" {again:,} not in the lake, waiting for the next drain." if again else ""
+    _print_report(
+        report,
+        f"{counted(report.rows, 'forecast')} deleted from the log: {before:,.1f} MB before, {after:,.1f} MB now.{wait}",
+    )
 
 
 @app.command()
@@ -62,7 +66,9 @@ def withdraw(
     from serving.forecast_log import decisions
 
     decisions.withdraw(*_home(), forecast_id, by=who(), reason=reason)
-    _say(f"Forecast {forecast_id} is withdrawn: it stays in the tables, and nothing is computed from it any more.")
+    print_line(
+        f"Forecast {forecast_id} is withdrawn: it stays in the tables, and nothing is computed from it any more."
+    )
 
 
 @app.command("decisions")
@@ -70,11 +76,11 @@ def show_decisions(*, as_json: AsJson = False) -> None:
     """List the forecasts that were withdrawn, or released without a seal that fits."""
     from serving.forecast_log import decisions
 
-    found = [vars(one) | {"at": f"{one.at:%Y-%m-%d %H:%M:%S}"} for one in decisions.listing(_home()[0])]
+    found = [vars(entry) | {"at": f"{entry.at:%Y-%m-%d %H:%M:%S}"} for entry in decisions.listing(_home()[0])]
     if as_json:
         console().print_json(json.dumps(found))
         return
-    _table(f"{len(found)} decisions", ("forecast_id", "decision", "at", "who", "reason"), found)
+    _table(counted(len(found), "decision"), ("forecast_id", "decision", "at", "who", "reason"), found)
 
 
 @held.command("list")
@@ -84,11 +90,11 @@ def show_list(
     """List the forecasts that wait for a decision."""
     from serving.forecast_log import quarantine
 
-    found = [_plain(one) for one in quarantine.quarantined_forecasts(_home()[1], None if everything else "waiting")]
+    found = [_plain(entry) for entry in quarantine.quarantined_forecasts(_home()[1], None if everything else "waiting")]
     if as_json:
         console().print_json(json.dumps(found))
         return
-    _table(f"{len(found)} forecasts in quarantine", ("id", "forecast_id", "state", "reason"), found)
+    _table(f"{counted(len(found), 'forecast')} in quarantine", ("id", "forecast_id", "state", "reason"), found)
 
 
 @held.command()
@@ -116,7 +122,7 @@ def release(
 
     done = decisions.release(*_home(), number, by=who(), reason=reason, force=force)
     how = "it verifies" if done.is_verified else "unverified, and flagged as such: no replay counts it as proven"
-    _say(f"Forecast {done.forecast_id} is in the lake: {how}.")
+    print_line(f"Forecast {done.forecast_id} is in the lake: {how}.")
 
 
 @held.command("withdraw")
@@ -126,7 +132,7 @@ def close(number: Number, *, reason: Reason) -> None:
     from serving.forecast_log import decisions
 
     decisions.close(*_home(), number, by=who(), reason=reason)
-    _say(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")
+    print_line(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")
 
 
 def _home() -> "tuple[Lake, Settings]":
@@ -165,10 +171,6 @@ def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> 
     console().print(table)
 
 
-def _tell(report: "Report", said: str) -> None:
-    for sentence in (said, *report.warnings):
-        _say(sentence)
-
-
-def _say(text: str) -> None:
-    console(soft_wrap=True).print(text, highlight=False, markup=False)
+def _print_report(report: "Report", sentence: str) -> None:
+    for line in (sentence, *report.warnings):
+        print_line(line)

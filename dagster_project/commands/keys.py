@@ -1,4 +1,4 @@
-"""Verbs of `quantlake keys`: who may ask the endpoint, and the key that signs tokens."""
+"""Commands of `quantlake keys`: API keys, and the key that signs tokens."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import console, print_line
+from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from serving.access import Key
@@ -38,9 +39,11 @@ def create(
     if as_json:
         _print_json(_plain(key, {}) | {"key": text})
         return
-    _say(f"  {text}\n")
-    _say(f"Keep it: it is not stored and cannot be shown again. '{name}' has the role {role} and the tier {tier}.")
-    _say("Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+    print_line(f"  {text}\n")
+    print_line(
+        f"Keep it: it is not stored and cannot be shown again. '{name}' has the role {role} and the tier {tier}."
+    )
+    print_line("Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
 
 
 @app.command("list")
@@ -55,14 +58,14 @@ def list_keys(*, as_json: AsJson = False) -> None:
         _print_json(found)
         return
     if not found:
-        _say(f"There is no key in {settings().home} yet. `make serve` makes one for this machine.")
+        print_line(f"There is no key in {settings().home} yet. `quantlake serve` makes one for this machine.")
         return
     columns = ("id", "name", "role", "tier", "created", "last_used", "state")
-    table = Table(title=f"{len(found)} keys")
+    table = Table(title=counted(len(found), "key"))
     for column in columns:
         table.add_column(column.replace("_", " "))
-    for one in found:
-        table.add_row(*(escape(str(one[column] or "")) for column in columns))
+    for key in found:
+        table.add_row(*(escape(str(key[column] or "")) for column in columns))
     console().print(table)
 
 
@@ -74,7 +77,7 @@ def revoke(key: KeyId) -> None:
     from serving.audit import console as who
 
     done = keys.revoke(settings(), key, by=who())
-    _say(f"'{done.name}' ({done.id}) opens nothing any more; a running service sees that within half a second.")
+    print_line(f"'{done.name}' ({done.id}) opens nothing any more; a running service sees that within half a second.")
 
 
 @app.command()
@@ -85,7 +88,7 @@ def rotate() -> None:
     from serving.audit import console as who
 
     made = signing.rotate(settings(), by=who())
-    _say(f"Tokens are signed by {made.kid} from now on. /.well-known/jwks.json has the keys that check them.")
+    print_line(f"Tokens are signed by {made.kid} from now on. /.well-known/jwks.json has the keys that check them.")
 
 
 def _plain(key: "Key", used: dict[str, datetime]) -> dict[str, Any]:
@@ -97,12 +100,8 @@ def _plain(key: "Key", used: dict[str, datetime]) -> dict[str, Any]:
         "revoked": key.revoked_at,
         "last_used": used.get(key.id),
     }
-    said = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "state": state, "who": key.who}
-    return said | {name: f"{at:%Y-%m-%d %H:%M}" if at else None for name, at in times.items()}
-
-
-def _say(text: str) -> None:
-    console(soft_wrap=True).print(text, highlight=False, markup=False)
+    values = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "state": state, "who": key.who}
+    return values | {name: f"{at:%Y-%m-%d %H:%M}" if at else None for name, at in times.items()}
 
 
 def _print_json(value: object) -> None:

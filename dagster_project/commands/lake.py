@@ -1,4 +1,4 @@
-"""Verbs of `quantlake lake`: is a table whole, which versions has it, what changed, and its maintenance."""
+"""Commands of `quantlake lake`: examine and repair tables, list versions and changes, maintenance."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dagster_project.commands.shell import console, taking_turn
+from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from lake.report import Report
@@ -39,12 +40,12 @@ def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
     found = [(spec, examine(_lake(), spec)) for spec in _specs(table, even_without_log=True)]
     if not found:
         raise NotReadyError(
-            f"There is no table under {_lake().root} yet. Run `make demo` first, or set QUANTLAKE_HOME."
+            f"There is no table under {_lake().root} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
         )
     values = [
-        {"table": spec.name, "kind": one.kind, "file": str(one.path), "meaning": one.meaning}
+        {"table": spec.name, "kind": finding.kind, "file": str(finding.path), "meaning": finding.meaning}
         for spec, findings in found
-        for one in findings
+        for finding in findings
     ]
     whole = "1 table is whole." if len(found) == 1 else f"{len(found)} tables are whole."
     _show(values, "What is wrong", whole, as_json=as_json)
@@ -65,13 +66,15 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
         console().print_json(json.dumps(value, default=str))
         return
     for finding in done.findings:
-        _say(f"{finding.kind}: {finding.path} ({finding.meaning})")
+        print_line(f"{finding.kind}: {finding.path} ({finding.meaning})")
     for sentence in done.lost:
-        _say(f"Lost: {sentence}")
+        print_line(f"Lost: {sentence}")
     if done.moved_to:
-        _say(f"What was taken away is in {done.moved_to}.")
+        print_line(f"What was taken away is in {done.moved_to}.")
     lost = "" if done.lost else ", nothing is lost"
-    _say(f"'{spec.name}' is whole at version {done.version}{lost}." if done.findings else f"'{spec.name}' was whole.")
+    print_line(
+        f"'{spec.name}' is whole at version {done.version}{lost}." if done.findings else f"'{spec.name}' was whole."
+    )
 
 
 @app.command()
@@ -83,7 +86,7 @@ def versions(table: TableName, *, as_json: AsJson = False) -> None:
         asdict(commit)
         | {
             "committed_at": f"{commit.committed_at:%Y-%m-%d %H:%M:%S}",
-            "in_use_by": [one if as_json else LONG_DIGEST.sub(r"\1", one) for one in commit.in_use_by],
+            "in_use_by": [finding if as_json else LONG_DIGEST.sub(r"\1", finding) for finding in commit.in_use_by],
         }
         for commit in history(_lake(), _specs(table)[0])
     ]
@@ -108,13 +111,13 @@ def diff(
         console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
         return
     for kind, rows in kinds.items():
-        _say(f"{rows.height} rows {kind}")
+        print_line(f"{counted(rows.height, 'row')} {kind}")
         if rows.height:
             shown = rows.head(MOST_ROWS)
             old = (found.replaced if kind == "changed" else rows).head(MOST_ROWS)
             console().print(_compared(spec, old.to_dicts(), shown.to_dicts()))
         if rows.height > MOST_ROWS:
-            _say(f"... and {rows.height - MOST_ROWS} more; --json gives all of them.")
+            print_line(f"... and {rows.height - MOST_ROWS} more; --json gives all of them.")
 
 
 @app.command()
@@ -154,10 +157,16 @@ def vacuum(
     specs = _specs(table)
     with taking_turn("lake vacuum"):
         done = _vacuum(specs, timedelta(days=keep_days), dry_run=dry_run)
-    changed = [one for one in done if one.warnings or one.details["files_deleted"] or one.details["entries_deleted"]]
+    changed = [
+        finding
+        for finding in done
+        if finding.warnings or finding.details["files_deleted"] or finding.details["entries_deleted"]
+    ]
     if dry_run and not as_json:
-        _say("Nothing is deleted; this is what would be.")
-    nothing = f"Maintenance: nothing to delete, of {len(specs)} tables." if specs else "There is no table yet."
+        print_line("Nothing is deleted; this is what would be.")
+    nothing = (
+        f"Maintenance: nothing to delete, of {counted(len(specs), 'table')}." if specs else "There is no table yet."
+    )
     _reports(done if as_json else changed, nothing, as_json=as_json)
 
 
@@ -216,7 +225,7 @@ def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *
     values = [{"table": report.name, "version": report.version, **report.details} for report in reports]
     _show(values, "Maintenance", nothing, as_json=as_json)
     for warning in [warning for report in reports for warning in report.warnings] if not as_json else ():
-        _say(warning)
+        print_line(warning)
 
 
 def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool) -> None:
@@ -226,7 +235,7 @@ def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bo
         columns = list(dict.fromkeys(name for value in values for name in value))
         console().print(_table(title, columns, ([value.get(name) for name in columns] for value in values)))
     elif nothing:
-        _say(nothing)
+        print_line(nothing)
 
 
 def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
@@ -238,7 +247,3 @@ def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]])
             *("" if cell is None else ", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row)
         )
     return table
-
-
-def _say(sentence: str) -> None:
-    console().print(sentence, markup=False, highlight=False, soft_wrap=True)

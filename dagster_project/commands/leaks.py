@@ -1,4 +1,4 @@
-"""The verb that proves that nothing looks ahead: over everything declared, or over a file of the user's own."""
+"""`quantlake leaks`: look-ahead checks of everything declared, or of a file of the user's own."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Verbs of `quantlake models`: which versions answer, which are on trial, and how that is changed."""
+"""Commands of `quantlake models`: versions in service, trials, promotion, roll-back."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,11 +81,13 @@ def _on_trial(model: str, version: str, mode: "Mode", share: float) -> None:
 
 def _done(move: "Move", more: str = "") -> None:
     if move.what == "model.rollback" and move.alias != "champion":
-        said = f"The {move.alias} of {move.model}, version {move.previous}, is over; version {move.version} answers."
+        sentence = (
+            f"The {move.alias} of {move.model}, version {move.previous}, is over; version {move.version} answers."
+        )
     else:
         before = f" (before: {move.previous})" if move.previous else ""
-        said = f"The {move.alias} of {move.model} is version {move.version}{more}{before}, file {move.digest[:12]}."
-    console().print(f"{said} {SOON}", markup=False, highlight=False, soft_wrap=True)
+        sentence = f"The {move.alias} of {move.model} is version {move.version}{more}{before}, file {move.digest[:12]}."
+    console().print(f"{sentence} {SOON}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _office() -> "Office":

@@ -1,4 +1,4 @@
-"""The verb that makes stored forecasts again and compares them with what is stored."""
+"""`quantlake replay`: stored forecasts computed again and compared."""
 
 import json
 import time
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dagster_project.commands.shell import console as console_of
+from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,12 @@ def replay(
         raise UnknownNameError("prediction", prediction_id, [])
     console = console_of()
     if as_json:
-        console.print_json(json.dumps([_plain(one) for one in found], default=str))
+        console.print_json(json.dumps([_plain(replayed) for replayed in found], default=str))
     elif prediction_id is not None:
-        _show_one(console, found[0])
+        _show_replayed(console, found[0])
     else:
         _show_all(console, found, time.perf_counter() - started)
-    if any(one.verdict == "differs" for one in found):
+    if any(replayed.verdict == "differs" for replayed in found):
         raise typer.Exit(1)
 
 
@@ -65,42 +66,49 @@ def _instant(day: datetime | None) -> datetime | None:
     return None if day is None else day.replace(tzinfo=UTC)
 
 
-def _plain(one: "Replayed") -> dict[str, Any]:
-    return asdict(one) | {"verdict": one.verdict}
+def _plain(replayed: "Replayed") -> dict[str, Any]:
+    return asdict(replayed) | {"verdict": replayed.verdict}
 
 
-def _show_one(console: Console, one: "Replayed") -> None:
-    console.print(f"{one.kind} forecast of {one.symbol} as of {one.as_of:%Y-%m-%d}: {one.verdict}", highlight=False)
-    console.print(MEANS[one.verdict].capitalize() + ".", highlight=False)
-    if one.compared:
-        console.print(f"Compared: {', '.join(one.compared)}.", highlight=False)
-    if one.difference:
-        console.print(f"Largest difference {one.difference:.2e}, allowed {one.tolerance:.0e}.", highlight=False)
-    for finding in one.findings:
+def _show_replayed(console: Console, replayed: "Replayed") -> None:
+    console.print(
+        f"{replayed.kind} forecast of {replayed.symbol} as of {replayed.as_of:%Y-%m-%d}: {replayed.verdict}",
+        highlight=False,
+    )
+    console.print(MEANS[replayed.verdict].capitalize() + ".", highlight=False)
+    if replayed.compared:
+        console.print(f"Compared: {', '.join(replayed.compared)}.", highlight=False)
+    if replayed.difference:
+        console.print(
+            f"Largest difference {replayed.difference:.2e}, allowed {replayed.tolerance:.0e}.", highlight=False
+        )
+    for finding in replayed.findings:
         console.print(f"- {finding}", markup=False, highlight=False, soft_wrap=True)
-    for unknown in one.unknown:
+    for unknown in replayed.unknown:
         console.print(f"- not known: {unknown}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_all(console: Console, found: "Sequence[Replayed]", seconds: float) -> None:
     from serving.replay import counts
 
-    table = Table(title=f"{len(found):,} forecasts made again", title_justify="left", show_edge=False, header_style="")
+    table = Table(
+        title=f"{counted(len(found), 'forecast')} made again", title_justify="left", show_edge=False, header_style=""
+    )
     for column in ("", "forecasts", "meaning"):
         table.add_column(column)
     for verdict, count in counts(found).items():
         if count:
             table.add_row(verdict, f"{count:,}", MEANS[verdict])
     console.print(table)
-    differing = [one for one in found if one.verdict == "differs"]
-    said: dict[str, int] = {}
-    for one in differing:
-        for finding in one.faults:
-            said[str(finding)] = said.get(str(finding), 0) + 1
-    for sentence, times in sorted(said.items(), key=lambda item: -item[1])[:SHOWN]:
-        console.print(f"- {sentence} ({times:,} forecasts)", markup=False, highlight=False, soft_wrap=True)
-    if len(said) > SHOWN:
-        console.print(f"... and {len(said) - SHOWN} more; --json gives all of them.", highlight=False)
+    differing = [replayed for replayed in found if replayed.verdict == "differs"]
+    faults: dict[str, int] = {}
+    for replayed in differing:
+        for finding in replayed.faults:
+            faults[str(finding)] = faults.get(str(finding), 0) + 1
+    for sentence, times in sorted(faults.items(), key=lambda item: -item[1])[:SHOWN]:
+        console.print(f"- {sentence} ({counted(times, 'forecast')})", markup=False, highlight=False, soft_wrap=True)
+    if len(faults) > SHOWN:
+        console.print(f"... and {len(faults) - SHOWN} more; --json gives all of them.", highlight=False)
     first = differing[0].forecast_id if differing else ""
     advice = f" quantlake replay {first} shows one of them." if differing else ""
     console.print(f"{len(differing):,} of {len(found):,} differ, {seconds:.1f} s.{advice}", highlight=False)

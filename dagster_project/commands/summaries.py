@@ -1,4 +1,4 @@
-"""What a run left behind, told on a terminal: every figure is read back from the tables with SQL."""
+"""Summaries for the terminal; every figure is read from the tables with SQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""`quantlake update`: one more session, stage by stage, of the user's lake or of a market made up for the measure."""
+"""`quantlake update`: one more session, stage by stage, of the user's lake or of a generated market."""
 
 import shutil
 import time
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dagster_project.commands.shell import console, require_lake, taking_turn
+from dagster_project.plurals import counted
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
 def update(
     symbols: Annotated[
-        int, typer.Option(min=0, max=20_000, help="Generate a market of so many symbols in a scratch home instead.")
+        int,
+        typer.Option(min=0, max=20_000, help="Measure on a generated market of this many symbols, in a scratch home."),
     ] = 0,
-    sessions: Annotated[int, typer.Option(min=2, max=250, help="Sessions of the generated market; one is cold.")] = 6,
-    history: Annotated[int, typer.Option(min=260, max=3_500, help="Sessions the generated market has before.")] = 300,
+    sessions: Annotated[
+        int, typer.Option(min=2, max=250, help="Sessions to update the generated market by; the first is cold.")
+    ] = 6,
+    history: Annotated[
+        int, typer.Option(min=260, max=3_500, help="Sessions of history of the generated market.")
+    ] = 300,
 ) -> None:
     """Bring new bars to features, forecasts, Redis and Delta, and show how long each stage took."""
     if symbols:
@@ -55,20 +61,22 @@ def _show(stage: "Stage", out: "Console") -> None:
 
 
 def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
-    from dagster_project.runs import generated_platform, live_through, scratch_settings
+    from dagster_project.runs import generated_platform, scratch_settings, update_each_session
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
     shutil.rmtree(home, ignore_errors=True)
     scratch = scratch_settings(home)
-    out.print(f"Making a market of {symbols:,} symbols over {history} sessions in [bold]{home}[/bold] ...")
+    out.print(
+        f"Making a market of {counted(symbols, 'symbol')} over {counted(history, 'session')} in [bold]{home}[/bold] ..."
+    )
     started = time.perf_counter()
     with running_redis(scratch):
         platform = generated_platform(
             scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
         out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
-        runs = list(live_through(platform, sessions))
+        runs = list(update_each_session(platform, sessions))
     out.print(timings(runs))
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 

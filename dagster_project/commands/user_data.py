@@ -1,4 +1,4 @@
-"""Verbs of `quantlake user-data`: what is stored about the holder of a key, to hand over or to delete."""
+"""Commands of `quantlake user-data`: export and delete what is stored about the holder of a key."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import console, print_line
+from dagster_project.plurals import counted
 
 app = typer.Typer(help="What is stored about the holder of a key: export it, delete it.", no_args_is_help=True)
 
@@ -29,7 +30,7 @@ def export(
         console().print_json(found)
     else:
         to.write_text(f"{found}\n", encoding="utf-8")
-        _say(f"Everything stored about the key is in {to}.")
+        print_line(f"Everything stored about the key is in {to}.")
 
 
 @app.command()
@@ -46,11 +47,7 @@ def delete(
     if not yes:
         typer.confirm("The key ends now, and which forecasts it asked for can never be told again. Go on?", abort=True)
     done = user_data.delete(settings(), key, by=who())
-    _say(
+    print_line(
         f"The key is deleted, and with it the link to {done.forecasts} forecasts. "
-        f"{done.audit_rows} rows of the audit trail go on under a pseudonym that leads nowhere."
+        f"Kept under a pseudonym that leads nowhere: {counted(done.audit_rows, 'row')} of the audit trail."
     )
-
-
-def _say(text: str) -> None:
-    console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -1,6 +1,6 @@
 """How a run is executed and shown.
 
-`turn_taking_executor`: one process for all steps, one run at a time in a home. `progress_logger` narrates a run on the
+`turn_taking_executor`: one process for all steps, one run at a time in a home. `progress_logger` shows a run on the
 terminal. `stage_logger` and `listening` time the stages of a run.
 """
 

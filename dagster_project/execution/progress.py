@@ -8,8 +8,10 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from dagster_project.plurals import counted
 
-class _Narrator(logging.Handler):
+
+class _ProgressHandler(logging.Handler):
     """Turns the events of a run into lines for a person; partitions of one step make one line."""
 
     def __init__(self, console: Console) -> None:
@@ -23,12 +25,12 @@ class _Narrator(logging.Handler):
         event, step = meta.get("dagster_event"), meta.get("step_key") or ""
         if event is None:
             if record.levelno >= logging.INFO and step:
-                said = meta.get("orig_message") or record.getMessage()
-                self.console.print(f"    [dim]{said}[/dim]", highlight=False)
+                message = meta.get("orig_message") or record.getMessage()
+                self.console.print(f"    [dim]{message}[/dim]", highlight=False)
             return
-        tell = getattr(self, f"_{event.event_type_value.lower()}", None)
-        if tell:
-            tell(step, event)
+        handle = getattr(self, f"_{event.event_type_value.lower()}", None)
+        if handle:
+            handle(step, event)
 
     def _step_start(self, step: str, _event: Any) -> None:
         self.started[step], self.made[step] = time.perf_counter(), {}
@@ -56,15 +58,15 @@ class _Narrator(logging.Handler):
         error = event.event_specific_data.error
         while error is not None and error.cause is not None:
             error = error.cause
-        said = error.message.strip() if error is not None else "no reason given"
-        self.console.print(f"    [red]✗ {step}[/red] {said}", highlight=False)
+        message = error.message.strip() if error is not None else "no reason given"
+        self.console.print(f"    [red]✗ {step}[/red] {message}", highlight=False)
 
 
 def _outcome(metadata: dict[str, Any]) -> str:
     if metadata.get("skipped"):
         return f"nothing to do, {metadata.get('reason', 'nothing new')}"
     version = metadata.get("table_version")
-    parts = [f"{metadata['dagster/row_count']:,} rows" if "dagster/row_count" in metadata else "made"]
+    parts = [counted(metadata["dagster/row_count"], "row") if "dagster/row_count" in metadata else "made"]
     if metadata.get("rows_added"):
         parts.append(f"{metadata['rows_added']:,} new")
     if version is not None:
@@ -74,9 +76,9 @@ def _outcome(metadata: dict[str, Any]) -> str:
 
 @dg.logger(config_schema={})
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """Narrate a run on standard output."""
+    """Show the progress of a run on standard output."""
     logger = logging.getLogger("quantlake.progress")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    logger.handlers = [_Narrator(Console(file=sys.stdout, soft_wrap=True))]
+    logger.handlers = [_ProgressHandler(Console(file=sys.stdout, soft_wrap=True))]
     return logger

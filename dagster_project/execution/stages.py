@@ -44,12 +44,12 @@ class Stage:
         return bool(self.reason)
 
 
-class _Listener(logging.Handler):
+class _StageListener(logging.Handler):
     """Turns the events of one run into stages."""
 
-    def __init__(self, tell: Callable[[Stage], object]) -> None:
+    def __init__(self, on_stage: Callable[[Stage], object]) -> None:
         super().__init__()
-        self._tell = tell
+        self._on_stage = on_stage
         self._began = self._step_began = time.perf_counter()
         self._made: dict[str, dict[str, Any]] = {}
 
@@ -73,16 +73,16 @@ class _Listener(logging.Handler):
         now, (name, values) = time.perf_counter(), next(iter(self._made.items()))
         reason = values.get("reason", "nothing new") if values.get("skipped") else ""
         added = values.get("rows_added", 0)
-        self._tell(Stage(name, added, now - self._step_began, now - self._began, reason))
+        self._on_stage(Stage(name, added, now - self._step_began, now - self._began, reason))
 
 
 @contextmanager
-def listening(tell: Callable[[Stage], object]) -> Iterator[None]:
-    """Give each stage of a run of this process to `tell` as soon as it is done; the clock starts now.
+def listening(on_stage: Callable[[Stage], object]) -> Iterator[None]:
+    """Call `on_stage` with each stage of a run of this process as soon as it is done; the clock starts now.
 
     The run must be configured with the logger ``stages``.
     """
-    listener = _Listener(tell)
+    listener = _StageListener(on_stage)
     LOGGER.addHandler(listener)
     try:
         yield

@@ -1,13 +1,18 @@
 """Runs of a named selection of the asset graph in this process.
 
-`run_selection` runs one in the Dagster home, narrated; `prepare_home` makes that home. `update` runs the selection
-``update`` and times its stages, over a `users_platform` or a `generated_platform`; `live_through` runs it session after
-session. `seconds_until_served`, `seconds_together` and `median_seconds` sum up.
+`run_selection` runs one in the Dagster home and shows its progress; `prepare_home` makes that home. `update` runs the
+selection ``update`` and times its stages, over a `users_platform` or a `generated_platform`; `update_each_session`
+does so session after session. `seconds_until_served`, `seconds_together` and `median_seconds` sum up.
 """
 
 from dagster_project.execution import Stage
 from dagster_project.runs.dagster_home import prepare_home
-from dagster_project.runs.generated_market import SAMPLE_MODELS, generated_platform, live_through, scratch_settings
+from dagster_project.runs.generated_market import (
+    SAMPLE_MODELS,
+    generated_platform,
+    scratch_settings,
+    update_each_session,
+)
 from dagster_project.runs.in_process import RunFailedError, run_selection
 from dagster_project.runs.update import (
     median_seconds,
@@ -22,7 +27,6 @@ __all__ = [
     "RunFailedError",
     "Stage",
     "generated_platform",
-    "live_through",
     "median_seconds",
     "prepare_home",
     "run_selection",
@@ -30,5 +34,6 @@ __all__ = [
     "seconds_together",
     "seconds_until_served",
     "update",
+    "update_each_session",
     "users_platform",
 ]

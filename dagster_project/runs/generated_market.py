@@ -30,7 +30,12 @@ def scratch_settings(home: "Path", **changes: Any) -> "Settings":
 
 
 def generated_platform(
-    settings: "Settings", symbols: int, say: Callable[[str], None], *, history: int = HISTORY_SESSIONS, seed: int = 7
+    settings: "Settings",
+    symbols: int,
+    report_line: Callable[[str], None],
+    *,
+    history: int = HISTORY_SESSIONS,
+    seed: int = 7,
 ) -> GivenPlatform:
     """Fill an empty home with a generated market and its models: everything up to the sessions to be measured."""
     from lake.clock import DEMO_START, FixedClock
@@ -42,12 +47,12 @@ def generated_platform(
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)
     source = GeneratedMarket.ending(symbols, history, seed)
     platform = GivenPlatform(settings, lake, clock, source, Champions(settings))
-    run_timed(HISTORY, platform, lambda stage: say(f"{stage.name}: {stage.added:,} rows"))
-    put_sample_models_in_service(lake, settings, clock, say, SAMPLE_MODELS)
+    run_timed(HISTORY, platform, lambda stage: report_line(f"{stage.name}: {stage.added:,} rows"))
+    put_sample_models_in_service(lake, settings, clock, report_line, SAMPLE_MODELS)
     return platform
 
 
-def live_through(platform: GivenPlatform, sessions: int) -> "Iterator[list[Stage]]":
+def update_each_session(platform: GivenPlatform, sessions: int) -> "Iterator[list[Stage]]":
     """Let the next sessions of a generated market close, one update each."""
     from lake.calendars import next_closes
     from lake.clock import DEMO_START, FixedClock

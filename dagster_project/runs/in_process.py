@@ -9,7 +9,7 @@ from dagster_project.runs.dagster_home import prepare_home
 from lake.errors import QuantlakeError
 
 if TYPE_CHECKING:
-    from dagster_project.selections import Selection
+    from dagster_project.selections import NamedSelection
     from lake.settings import Settings
 
 
@@ -17,7 +17,7 @@ class RunFailedError(QuantlakeError):
     """A run of the asset graph did not finish; what failed was said while it ran."""
 
 
-def run_selection(selection: "Selection", settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     """Materialise a selection of the asset graph and leave the run in the Dagster UI.
 
     Parameters

@@ -10,13 +10,13 @@ from dagster_project.partitions import changed_years
 
 if TYPE_CHECKING:
     from dagster_project.resources import GivenPlatform
-    from dagster_project.selections import Selection
+    from dagster_project.selections import NamedSelection
 
 
 def run_timed(
-    selection: "Selection",
+    selection: "NamedSelection",
     platform: "GivenPlatform",
-    tell: Callable[[Stage], object] = lambda _: None,
+    on_stage: Callable[[Stage], object] = lambda _: None,
     configuration: Mapping[str, Any] | None = None,
 ) -> list[Stage]:
     """Materialise a selection of the asset graph, for whatever changed in any year, and return its stages.
@@ -28,7 +28,7 @@ def run_timed(
     ----------
     platform
         The parts that the assets are handed.
-    tell
+    on_stage
         Is given each stage as soon as it is done.
     configuration
         Of single assets, as Dagster's ``ops``.
@@ -44,7 +44,7 @@ def run_timed(
 
     def note(stage: Stage) -> None:
         stages.append(stage)
-        tell(stage)
+        on_stage(stage)
 
     job = defs.resolve_job_def(selection.name)
     with dg.DagsterInstance.ephemeral() as instance, listening(note):

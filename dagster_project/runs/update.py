@@ -17,7 +17,7 @@ SERVED = ("forecasts", "online_store")
 
 
 def update(
-    platform: GivenPlatform, tell: "Callable[[Stage], object]" = lambda _: None, *, forecast_sessions: int = 250
+    platform: GivenPlatform, on_stage: "Callable[[Stage], object]" = lambda _: None, *, forecast_sessions: int = 250
 ) -> "list[Stage]":
     """Bring new bars to validated rows, features, model inputs, forecasts, Redis and Delta.
 
@@ -28,7 +28,7 @@ def update(
     ----------
     platform
         The lake, its source and clock, and the models in service.
-    tell
+    on_stage
         Is given each stage as soon as it is done.
     forecast_sessions
         How many sessions a model that never forecast is taken through; see `serving.backfill.walk_forward`.
@@ -43,7 +43,7 @@ def update(
     QuantlakeError
         The error of the first stage that failed; no later stage runs.
     """
-    return run_timed(UPDATE, platform, tell, {"forecasts": {"config": {"sessions": forecast_sessions}}})
+    return run_timed(UPDATE, platform, on_stage, {"forecasts": {"config": {"sessions": forecast_sessions}}})
 
 
 def users_platform(settings: "Settings") -> GivenPlatform:
@@ -54,15 +54,15 @@ def users_platform(settings: "Settings") -> GivenPlatform:
     ModelError
         If no model is in service, before anything is written.
     """
-    from dagster_project.resources import Platform
     from lake.clock import ReplayClock
+    from lake.sources.registry import open_source
     from lake.store import Lake
     from serving.deployment.champions import Champions
 
     champions = Champions(settings)
     champions.current()
     clock = ReplayClock(settings.home / "clock.json")
-    return GivenPlatform(settings, Lake.open(settings), clock, Platform().source, champions)
+    return GivenPlatform(settings, Lake.open(settings), clock, open_source(settings.source), champions)
 
 
 def seconds_until_served(run: "Sequence[Stage]") -> float:

@@ -7,13 +7,10 @@ login (`uis`). `running_server` is what they share. `listeners` declares every s
 from dagster_project.servers.endpoint import forecast_service, serve
 from dagster_project.servers.processes import child, executable
 from dagster_project.servers.server import LOOPBACK, free_port, running_server
-from dagster_project.servers.web_uis import LAB_PORT, MLFLOW_PORT, UI_PORT, show_dagster, show_jupyter, show_mlflow
+from dagster_project.servers.web_uis import show_dagster, show_jupyter, show_mlflow
 
 __all__ = [
-    "LAB_PORT",
     "LOOPBACK",
-    "MLFLOW_PORT",
-    "UI_PORT",
     "child",
     "executable",
     "forecast_service",

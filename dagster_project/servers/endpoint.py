@@ -102,8 +102,8 @@ def _keep_following(settings: "Settings", console: "Console", over: threading.Ev
             _end(process)
             return
         what = "It is started again." if start < FOLLOWERS else "Moved aliases are not taken up any more; start anew."
-        said = f"The process that follows the model registry ended with {process.returncode}, see {log}. {what}"
-        console.print(f"[yellow]{escape(said)}[/yellow]", highlight=False)
+        message = f"The process that follows the model registry ended with {process.returncode}, see {log}. {what}"
+        console.print(f"[yellow]{escape(message)}[/yellow]", highlight=False)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dagster_project.servers.uis.private_folder import socket_folder
-from dagster_project.servers.web_uis import LAB_PORT, MLFLOW_PORT, UI_PORT
 from lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ SHORT_FOLDER = Path(tempfile.gettempdir()) / f"quantlake-{os.geteuid()}"
 Place = Literal["endpoint", "ui", "mlflow", "lab", "any port", "redis", "sockets"]
 ADDRESSES: dict[Place, str] = {
     "endpoint": "tcp `QUANTLAKE_HOST`:`QUANTLAKE_PORT` (127.0.0.1:3000)",
-    "ui": f"tcp 127.0.0.1:{UI_PORT}",
-    "mlflow": f"tcp 127.0.0.1:{MLFLOW_PORT}",
-    "lab": f"tcp 127.0.0.1:{LAB_PORT}",
+    "ui": "tcp 127.0.0.1:`QUANTLAKE_UI_PORT` (3001)",
+    "mlflow": "tcp 127.0.0.1:`QUANTLAKE_MLFLOW_PORT` (5000)",
+    "lab": "tcp 127.0.0.1:`QUANTLAKE_LAB_PORT` (8888)",
     "any port": "tcp 127.0.0.1, a port that the system chooses",
     "redis": "unix, in `<home>/redis`, or `quantlake-<uid>` in the temporary folder for a home with a long path",
     "sockets": "unix, in `<home>/run/s`, or `quantlake-<uid>-<digest>` in TMPDIR for a home with a long path",
@@ -132,32 +131,24 @@ LISTENERS: tuple[Listener, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Ports:
-    """Ports of the web UIs; tests use others than users do."""
-
-    ui: int = UI_PORT
-    mlflow: int = MLFLOW_PORT
-    lab: int = LAB_PORT
-
-
-def declared(found: "OpenSocket", command: str, settings: Settings, ports: Ports) -> Listener | None:
+def declared(found: "OpenSocket", command: str, settings: Settings) -> Listener | None:
     """Return the listener that a socket is, of those that a command may open; None for one that is not declared."""
     for listener in LISTENERS:
         is_opened_by = command in listener.commands and re.search(listener.process, found.command)
-        if is_opened_by and _is_at(found, listener.place, settings, ports):
+        if is_opened_by and _is_at(found, listener.place, settings):
             return listener
     return None
 
 
-def _is_at(found: "OpenSocket", place: Place, settings: Settings, ports: Ports) -> bool:
+def _is_at(found: "OpenSocket", place: Place, settings: Settings) -> bool:
     if place == "redis" or place == "sockets":  # noqa: PLR1714 - narrows the type
         folders = [settings.redis, SHORT_FOLDER] if place == "redis" else [socket_folder(settings)]
         return found.kind == "unix" and any(folder in Path(found.address).parents for folder in folders)
     if place == "endpoint":
         at: tuple[str, int | None] = (settings.host, settings.port)
     else:
-        at = ("127.0.0.1", {"ui": ports.ui, "mlflow": ports.mlflow, "lab": ports.lab}.get(place))
+        ports = {"ui": settings.ui_port, "mlflow": settings.mlflow_port, "lab": settings.lab_port}
+        at = ("127.0.0.1", ports.get(place))
     return found.kind == "tcp" and found.address == at[0] and at[1] in {found.port, None}
 
 
@@ -165,8 +156,14 @@ def table(listeners: Iterable[Listener] = LISTENERS) -> str:
     """Return the listeners as a table in Markdown."""
     head = "| what | command | address | who may use it | what keeps the others out |\n|---|---|---|---|---|\n"
     rows = (
-        (one.what, ", ".join(f"`{c}`" for c in one.commands), ADDRESSES[one.place], one.users, one.enforced)
-        for one in listeners
+        (
+            listener.what,
+            ", ".join(f"`{c}`" for c in listener.commands),
+            ADDRESSES[listener.place],
+            listener.users,
+            listener.enforced,
+        )
+        for listener in listeners
     )
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -1,4 +1,4 @@
-"""Child processes of a verb: started together, stopped together."""
+"""Child processes of a command: started together, stopped together."""
 
 import os
 import signal

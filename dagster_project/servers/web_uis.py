@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-UI_PORT, MLFLOW_PORT, LAB_PORT = 3001, 5000, 8888
 TIED = (sys.executable, "-m", "dagster_project.servers.uis.tied")
 
 
-def show_dagster(settings: "Settings", console: "Console", port: int = UI_PORT) -> None:
+def show_dagster(settings: "Settings", console: "Console") -> None:
     """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
     from dagster_project.runs import prepare_home
     from feature_repo.online.redis_server import running_redis
@@ -30,7 +29,7 @@ def show_dagster(settings: "Settings", console: "Console", port: int = UI_PORT) 
     console.print("Starting the Dagster UI ...")
     # Code servers make their unix sockets in TMPDIR, where nobody else may reach them: they run what they are told.
     home = prepare_home(settings) | {"TMPDIR": str(socket_folder(settings))}
-    secret = _secret(settings)
+    secret, port = _secret(settings), settings.ui_port
     served = [sys.executable, "-m", "dagster_project.servers.uis.dagster_ui", str(port)]
     daemon = [*TIED, "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
     with (
@@ -42,23 +41,26 @@ def show_dagster(settings: "Settings", console: "Console", port: int = UI_PORT) 
         until_interrupt(console, process, beside)
 
 
-def show_mlflow(settings: "Settings", console: "Console", port: int = MLFLOW_PORT) -> None:
+def show_mlflow(settings: "Settings", console: "Console") -> None:
     """Show MLflow's tracking UI until Ctrl-C."""
     heed_signals()
     console.print("Starting MLflow ...")
-    secret = _secret(settings)
+    secret, port = _secret(settings), settings.mlflow_port
     command = [sys.executable, "-m", "dagster_project.servers.uis.mlflow_ui", str(port)]
     environment = {"QUANTLAKE_HOME": str(settings.home), VARIABLE: secret}
-    with running_server("mlflow", command, environment, settings, port, "/health") as (address, process):
+    with running_server("mlflow", command, environment, settings, port, "/health") as (
+        address,
+        process,
+    ):
         _print_link(console, "MLflow", address, secret, settings)
         until_interrupt(console, process)
 
 
-def show_jupyter(settings: "Settings", console: "Console", port: int = LAB_PORT) -> None:
+def show_jupyter(settings: "Settings", console: "Console") -> None:
     """Open Jupyter on the notebooks until Ctrl-C."""
     heed_signals()
     console.print("Starting Jupyter ...")
-    command = [*TIED, "jupyterlab", "--no-browser", f"--ip={LOOPBACK}", f"--port={port}", "--allow-root"]
+    command = [*TIED, "jupyterlab", "--no-browser", f"--ip={LOOPBACK}", f"--port={settings.lab_port}", "--allow-root"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT / 'notebooks'}"]
     # Other hosts are refused, and kernels are asked over unix sockets: whoever reaches a kernel's port runs code.
     command += ["--ServerApp.allow_remote_access=False", "--KernelManager.transport=ipc"]
@@ -70,7 +72,7 @@ def show_jupyter(settings: "Settings", console: "Console", port: int = LAB_PORT)
         "JUPYTER_RUNTIME_DIR": str(socket_folder(settings)),
         "JUPYTER_PATH": str(specs),
     }
-    with running_server("jupyter", command, home, settings, port, "/lab") as (address, process):
+    with running_server("jupyter", command, home, settings, settings.lab_port, "/lab") as (address, process):
         console.print(f"Jupyter is at [bold]{address}/lab?token={token}[/bold].")
         until_interrupt(console, process)
 

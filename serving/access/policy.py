@@ -80,6 +80,7 @@ class Policy:
     """
 
     def __init__(self, rules: Sequence[Rule] = RULES) -> None:
+        self.rules = tuple(rules)
         plain = [rule for rule in rules if "{" not in rule.path]
         self._plain = {(rule.method, rule.path): rule for rule in plain}
         self._patterns = [(rule, _pattern(rule.path)) for rule in rules if rule not in plain]

@@ -9,8 +9,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lake.settings import Settings
 from serving.access.checks import Access
+from serving.access.policy import RULES, Policy
 from serving.forecast_log.latest import LatestForecasts
 from serving.predict import Batcher
+from serving.web.declared import require_rules
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import Guard
 from serving.web.http.hosts import HostCheck, Hosts
@@ -20,13 +22,14 @@ from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fastapi.telemetry import TelemetryConfig
     from starlette.types import ASGIApp
 
     from serving.monitoring import Tracing
     from serving.predict import Predictor
+    from serving.web.declared import RouteModule
 
 NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""
@@ -40,6 +43,7 @@ def build_app(
     origins: "Mapping[str, Any] | None" = None,
     configured: "Settings | None" = None,
     tracing: "Tracing | None" = None,
+    added: "Sequence[RouteModule]" = (),
 ) -> FastAPI:
     """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
 
@@ -51,7 +55,15 @@ def build_app(
         Say which requests are logged; the usual ones by default.
     tracing
         Where spans go; nowhere by default.
+    added
+        Modules of routes beside the packaged ones.
+
+    Raises
+    ------
+    ConfigError
+        If a route has no rule that says who may ask.
     """
+    policy = Policy((*RULES, *(rule for module in added for rule in module.RULES)))
     app = FastAPIOffline(
         title="quantlake",
         description="Forecasts of daily returns, each with the data and the models that made it.",
@@ -60,23 +72,26 @@ def build_app(
     )
     app.state.large_questions = CapacityLimiter(LARGE_QUESTIONS)
     problems.install(app)
-    openapi.install(app)
-    for topic in ROUTES:
-        topic.add_routes(app)
-    app.middleware_stack = _front(app, origins or {}, configured or Settings(), tracing)
+    openapi.install(app, policy)
+    for add_routes in (*(module.add_routes for module in ROUTES), *(module.add_routes for module in added)):
+        add_routes(app)
+    require_rules(app, policy)
+    app.middleware_stack = _front(app, policy, origins or {}, configured or Settings(), tracing)
     if predictor is not None:
         put_in_service(app, predictor)
     return app
 
 
-def _front(app: FastAPI, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None") -> "ASGIApp":
+def _front(
+    app: FastAPI, policy: Policy, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
+) -> "ASGIApp":
     """What every request passes through, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.
     """
     framework = app.build_middleware_stack()
     quick = middleware.AnswerHead(forecasts.Quick(app, framework))
-    behind: ASGIApp = Guard(middleware.LimitBody(quick))
+    behind: ASGIApp = Guard(middleware.LimitBody(quick), policy)
     behind = CORSMiddleware(behind, **origins) if origins else behind
     measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
     shed = Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))

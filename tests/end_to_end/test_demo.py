@@ -31,7 +31,7 @@ def test_demo_ends_with_everything_a_newcomer_looks_for(demo_output):
         "Drift of features",
         "Served forecasts",
         "AAPL",
-        "make serve",
+        "quantlake serve",
     ):
         assert expected in said
 

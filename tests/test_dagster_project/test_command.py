@@ -24,7 +24,7 @@ from support.waiting import until
 def said(home: Path, *arguments: str, **environment: str) -> str:
     """What the command says about a mistake."""
     done = subprocess.run(
-        [sys.executable, "-c", "from dagster_project.cli import main; main()", *arguments],
+        [sys.executable, "-m", "dagster_project.cli", *arguments],
         env=os.environ | {"QUANTLAKE_HOME": str(home)} | environment,
         capture_output=True,
         text=True,
@@ -64,7 +64,7 @@ def stranger() -> Iterator[int]:
 @pytest.mark.parametrize("arguments", [["summary"], ["sql", "from bars"], ["advance"]])
 def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], tmp_path: Path):
     assert "There is no lake" in (message := said(tmp_path / "nothing", *arguments))
-    assert "make demo" in message
+    assert "quantlake demo" in message
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_a_doctor_without_a_check_does_not_see_its_damage(home: Path, monkeypatc
 def test_several_damages_are_all_named_and_a_check_that_fails_stops_no_other(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Settings) -> list[health.Finding]:
+    def fail(_: Settings) -> list[health.HealthFinding]:
         raise RuntimeError("no idea")
 
     monkeypatch.setattr(health, "CHECKS", (health.Check("odd", fail), *health.CHECKS))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.servers import listeners
-from dagster_project.servers.listeners import LISTENERS, Ports, declared
+from dagster_project.servers.listeners import LISTENERS, declared
 from dagster_project.servers.open_sockets import OpenSocket, open_sockets, processes_of
 from lake.settings import Settings
 from serving.access.policy import RULES, WEBSOCKET
@@ -66,8 +66,8 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as a
 class Started:
     """A verb that runs, and what it opened."""
 
-    def __init__(self, verb, settings, ports, process, mark, log):
-        self.verb, self.settings, self.ports = verb, settings, ports
+    def __init__(self, verb, settings, process, mark, log):
+        self.verb, self.settings = verb, settings
         self.process, self._mark, self.log = process, mark, log
 
     def sockets(self):
@@ -78,7 +78,8 @@ class Started:
 def running(verb, home):
     """Start a verb on a home and free ports, and wait until it is up."""
     mark, port = uuid.uuid4().hex, free_port()
-    settings = Settings(home=home, port=port if verb in {"serve", "demo"} else free_port())
+    ports = {"port" if verb in {"serve", "demo"} else f"{verb}_port": port}
+    settings = Settings(home=home, **({"port": free_port()} | ports))
     log = home / "said"
     home.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -94,8 +95,7 @@ def running(verb, home):
     try:
         until(lambda: b"Ctrl-C" in log.read_bytes() or process.poll() is not None, "it is not up", START_SECONDS)
         assert process.poll() is None, log.read_text()
-        ports = Ports(ui=port, mlflow=port, lab=port)
-        yield Started(verb, settings, ports, process, mark, log)
+        yield Started(verb, settings, process, mark, log)
     finally:
         process.terminate()
         try:
@@ -108,7 +108,7 @@ def complaints(started):
     """What is wrong with the sockets of a verb: those that are not declared, and those that obey a stranger."""
     found = started.sockets()
     assert found, "a verb that listens nowhere was not started"
-    places = {one: declared(one, started.verb, started.settings, started.ports) for one in found}
+    places = {one: declared(one, started.verb, started.settings) for one in found}
     wrong = [f"not declared: {one}" for one, listener in places.items() if listener is None]
     targets = [(one, ASKED.get(listener.place, [])) for one, listener in places.items() if listener is not None]
     return wrong + obeying(targets)
@@ -147,7 +147,7 @@ def as_nobody(targets):
 
 def missing(started):
     """Declared listeners of a verb that it did not open; a row of the table must not promise what is not there."""
-    opened = {declared(one, started.verb, started.settings, started.ports) for one in started.sockets()}
+    opened = {declared(one, started.verb, started.settings) for one in started.sockets()}
     return [one.what for one in LISTENERS if started.verb in one.commands and one not in opened]
 
 
@@ -175,7 +175,7 @@ def start_kernel(started):
     """Start a kernel as a notebook does, and wait until it listens."""
     token = re.search(r"token=([\w-]+)", started.log.read_text())[1]
     asked = urllib.request.Request(
-        f"http://127.0.0.1:{started.ports.lab}/api/kernels",
+        f"http://127.0.0.1:{started.settings.lab_port}/api/kernels",
         b'{"name": "python3"}',
         {"authorization": f"token {token}", "content-type": "application/json"},
     )
@@ -208,7 +208,7 @@ def test_a_socket_that_is_not_declared_is_found(tmp_path, what):
     ) as opening:
         opening.stdout.readline()
         (found,) = open_sockets(processes_of(MARK, mark, tmp_path))
-        assert declared(found, "serve", Settings(home=tmp_path), Ports()) is None
+        assert declared(found, "serve", Settings(home=tmp_path)) is None
         opening.communicate(b"\n")
 
 

@@ -4,17 +4,20 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lake.disk import close_home
 from support.ports import free_port
 
+PATHS = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+"""Where the rooms and the helpers of tests lie."""
 OPEN_UMASK = 0o022
 COMMAND = "from dagster_project.cli import main; main()"
 MAKES = """
 import os, sys
-from lake import private
+from lake.disk import private
 how = sys.argv[1]
 if how == "mutant":
     private.close_new_files = lambda: None
@@ -46,6 +49,7 @@ if how != "short":
 def run(home, code, *arguments):
     """Run Python as a shell does that lets others read what it makes."""
     environment = os.environ | {"QUANTLAKE_HOME": str(home), "QUANTLAKE_REDIS_PORT": str(free_port())}
+    environment["PYTHONPATH"] = os.pathsep.join([*PATHS, environment.get("PYTHONPATH", "")])
     environment.pop("REDIS_URL", None)
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],

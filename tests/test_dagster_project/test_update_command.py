@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dagster_project.commands.update import timings
 from dagster_project.resources import GivenPlatform
-from dagster_project.runs import Stage, generated_platform, live_through, scratch_settings, update
+from dagster_project.runs import Stage, generated_platform, scratch_settings, update, update_each_session
 from feature_repo.catalog import GROUPS
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
@@ -29,18 +29,18 @@ DAYS = next_closes(DEMO_START, SESSIONS)
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GivenPlatform, list[list[Stage]]]]:
+def updated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GivenPlatform, list[list[Stage]]]]:
     """A small generated market whose models are real, after three updates; its Redis runs."""
     settings = scratch_settings(tmp_path_factory.mktemp("generated"))
     with pytest.MonkeyPatch.context() as patched, running_redis(settings):
         patched.setattr("dagster_project.runs.generated_market.SAMPLE_MODELS", ("naive", "ridge"))
         market = generated_platform(settings, SYMBOLS, lambda _: None)
-        yield market, list(live_through(market, SESSIONS))
+        yield market, list(update_each_session(market, SESSIONS))
 
 
 @pytest.mark.slow
-def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
-    _, runs = lived
+def test_every_stage_brings_its_rows_of_each_session(updated: tuple) -> None:
+    _, runs = updated
     for run in runs:
         added = {stage.name: stage.added for stage in run}
         assert added["raw_bars"] == added["bars"] == SYMBOLS + 1  # the index is one of them
@@ -50,15 +50,15 @@ def test_every_stage_brings_its_rows_of_each_session(lived: tuple) -> None:
 
 
 @pytest.mark.slow
-def test_an_update_again_does_nothing(lived: tuple) -> None:
-    market, _ = lived
+def test_an_update_again_does_nothing(updated: tuple) -> None:
+    market, _ = updated
     again = update(replace(market, clock=FixedClock(DAYS[-1])), forecast_sessions=1)
     assert [stage.name for stage in again if not stage.is_skipped] == []
 
 
 @pytest.mark.slow
-def test_what_was_updated_is_served(lived: tuple) -> None:
-    market, _ = lived
+def test_what_was_updated_is_served(updated: tuple) -> None:
+    market, _ = updated
     batch = OnlineReader(market.settings).read(["S0007"])
     stored = market.lake.read_as_of(MODEL_WINDOWS, DAYS[-1], where=pl.col("symbol") == "S0007").sort("event_time")
     assert batch.as_of[0] == DAYS[-1]
@@ -66,9 +66,9 @@ def test_what_was_updated_is_served(lived: tuple) -> None:
 
 
 @pytest.mark.slow
-def test_scores_are_the_forecasts_of_a_replay(lived: tuple, tmp_path: Path) -> None:
+def test_scores_are_the_forecasts_of_a_replay(updated: tuple, tmp_path: Path) -> None:
     """Made from the stored inputs, row for row what the replay makes from the features."""
-    market, _ = lived
+    market, _ = updated
     other = Lake(tmp_path / "replayed")
     other.root.mkdir()
     for folder in market.lake.root.iterdir():
@@ -85,8 +85,8 @@ def test_scores_are_the_forecasts_of_a_replay(lived: tuple, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) -> None:
-    market, _ = lived
+def test_a_model_that_missed_a_session_replays_it(updated: tuple, tmp_path: Path) -> None:
+    market, _ = updated
     other = Lake(tmp_path / "missed")
     other.root.mkdir()
     for folder in market.lake.root.iterdir():
@@ -99,8 +99,8 @@ def test_a_model_that_missed_a_session_replays_it(lived: tuple, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_stages_are_told_as_a_table(lived: tuple) -> None:
-    _, runs = lived
+def test_the_stages_are_told_as_a_table(updated: tuple) -> None:
+    _, runs = updated
     console = Console(width=100)
     with console.capture() as said:
         console.print(timings(runs))

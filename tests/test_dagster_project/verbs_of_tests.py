@@ -25,7 +25,7 @@ def main() -> None:
             signal.sigwait([signal.SIGINT, signal.SIGTERM])
     else:
         show = {"ui": servers.show_dagster, "mlflow": servers.show_mlflow, "lab": servers.show_jupyter}[verb]
-        show(configured, said, port)
+        show(configured.model_copy(update={f"{verb}_port": port}), said)
 
 
 if __name__ == "__main__":

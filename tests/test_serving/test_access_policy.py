@@ -1,30 +1,16 @@
 """Every route of the application is declared, and the policy finds what the router finds."""
 
 import pytest
-from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.routing import Match, Mount, Route, WebSocketRoute
+from starlette.routing import Match, Mount
 
-from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
+from lake.errors import ConfigError
+from serving.access.policy import RULES, Policy, Rule
 from serving.web.app import build_app
+from serving.web.declared import require_rules, routes_of
 
 POLICY = Policy()
-
-
-def declared_by(app: FastAPI) -> set[tuple[str, str]]:
-    """Method and path of every route; what is mounted is one route of any path below."""
-    found = set()
-    for route in app.routes:
-        if isinstance(route, Mount):
-            found.add(("GET", f"{route.path}/{{path:path}}"))
-        elif isinstance(route, WebSocketRoute):
-            found.add((WEBSOCKET, route.path))
-        elif isinstance(route, Route) or hasattr(route, "methods"):
-            found |= {(method, route.path) for method in route.methods or {"GET"} if method != "HEAD"}
-        else:
-            found.add((WEBSOCKET, route.path))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +19,19 @@ def app():
 
 
 def test_every_route_of_the_application_is_declared_and_nothing_else(app):
-    assert declared_by(app) == {(rule.method, rule.path) for rule in RULES}
+    assert routes_of(app) == {(rule.method, rule.path) for rule in RULES}
 
 
 def test_a_route_that_is_not_declared_would_be_noticed(app):
     mutant = build_app()
     mutant.add_api_route("/api/v1/internal/forgotten", forgotten, methods=["POST"])
-    assert declared_by(mutant) != {(rule.method, rule.path) for rule in RULES}
+    with pytest.raises(ConfigError, match="No rule says who may ask POST /api/v1/internal/forgotten"):
+        require_rules(mutant, POLICY)
+
+
+def test_a_rule_without_a_route_would_be_noticed(app):
+    with pytest.raises(ConfigError, match="no route for the rule of GET /nowhere"):
+        require_rules(app, Policy((*RULES, Rule("GET", "/nowhere", "read"))))
 
 
 def forgotten() -> str:

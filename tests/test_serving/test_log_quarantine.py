@@ -232,5 +232,5 @@ def test_the_commands_list_show_release_and_withdraw(
     assert damaged.read(FORECASTS)["forecast_id"].to_list() == ["c"]
     assert json.loads(say("decisions", "--json").stdout)[0]["reason"] == "wrong market"
     assert "every answer is in the lake" in say("drain").stdout
-    assert "1 forecasts left the log" in say("prune").stdout
+    assert "1 forecast deleted from the log" in say("prune").stdout
     assert isinstance(say("withdraw", "nobody", "--reason", "x").exception, UnknownNameError)

@@ -21,7 +21,7 @@ from dagster_project.checks.health import (
     tables,
 )
 from dagster_project.checks.health.aside import set_aside
-from dagster_project.checks.health.finding import Check, Finding
+from dagster_project.checks.health.finding import Check, HealthFinding
 from lake.settings import Settings
 
 CHECKS: tuple[Check, ...] = (
@@ -50,7 +50,7 @@ class Examined:
     """What one check found, and how long it looked."""
 
     name: str
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthFinding, ...]
     seconds: float
 
 
@@ -77,9 +77,9 @@ def examine(configured: Settings, *, is_deep: bool = False, checks: Sequence[Che
             findings = tuple(look(configured))
         except Exception as error:  # noqa: BLE001 - whatever a damaged home makes a check raise, the others still look
             meaning = f"the check '{check.name}' could not look: {type(error).__name__}: {str(error).splitlines()[:1]}"
-            findings = (Finding("not looked at", configured.home, meaning, "quantlake doctor --deep"),)
+            findings = (HealthFinding("not looked at", configured.home, meaning, "quantlake doctor --deep"),)
         done.append(Examined(check.name, findings, time.perf_counter() - started))
     return done
 
 
-__all__ = ["CHECKS", "Check", "Examined", "Finding", "examine", "set_aside"]
+__all__ = ["CHECKS", "Check", "Examined", "HealthFinding", "examine", "set_aside"]

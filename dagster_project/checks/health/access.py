@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.checks.health.finding import Finding, set_aside
+from dagster_project.checks.health.finding import HealthFinding, set_aside
 from lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OTHERS = 0o077
 
 
-def key_files(configured: Settings) -> list[Finding]:
+def key_files(configured: Settings) -> list[HealthFinding]:
     """Look at the files of API keys, signing keys and when keys were used, and at the local key."""
     from serving.access import keys, signing
 
@@ -27,7 +27,7 @@ def key_files(configured: Settings) -> list[Finding]:
         keys.USE_FILE: (_parse_use, "damaged record of key use", "when each key was last used is not known"),
         keys.LOCAL_FILE: (_parse_local, "damaged local key", "programs of this home get a new key"),
     }
-    found = list[Finding]()
+    found = list[HealthFinding]()
     for name, (parse, kind, meaning) in looks.items():
         path = folder / name
         if not path.is_file():
@@ -35,19 +35,19 @@ def key_files(configured: Settings) -> list[Finding]:
         try:
             parse(path.read_text(encoding="utf-8"))
         except Exception as error:  # noqa: BLE001 - whatever garbage makes a parser raise, the file is damaged
-            said = str(error).splitlines()[0][:200].rstrip(".")
-            found.append(Finding(kind, path, f"it cannot be read ({said}); {meaning}", set_aside(path)))
+            message = str(error).splitlines()[0][:200].rstrip(".")
+            found.append(HealthFinding(kind, path, f"it cannot be read ({message}); {meaning}", set_aside(path)))
     return found
 
 
-def permissions(configured: Settings) -> list[Finding]:
+def permissions(configured: Settings) -> list[HealthFinding]:
     """Look at who may enter the home, who may read its secrets, and to whom they belong."""
     if not configured.home.is_dir():
         return []
     found = [_open_to_others(configured.home, is_home=True)]
     for path in _secrets(configured):
         found += [_open_to_others(path), _of_another(path)]
-    return [one for one in found if one is not None]
+    return [finding for finding in found if finding is not None]
 
 
 def _secrets(configured: Settings) -> list[Path]:
@@ -63,22 +63,24 @@ def _secrets(configured: Settings) -> list[Path]:
     return [*kept, *redis, *heads, *log_paths(configured)]
 
 
-def _open_to_others(path: Path, *, is_home: bool = False) -> Finding | None:
+def _open_to_others(path: Path, *, is_home: bool = False) -> HealthFinding | None:
     mode = path.stat().st_mode & 0o777
     if not mode & OTHERS:
         return None
     expected, command = (0o700, "chmod 700") if is_home else (0o600, "chmod 600")
     what = "other users of this machine may enter it" if is_home else "it holds a secret, and others may read it"
     meaning = f"{what} (mode {mode:o}, expected {expected:o})"
-    return Finding("open to others", path, meaning, f"{command} {shlex.quote(str(path))}", is_damage=False)
+    return HealthFinding("open to others", path, meaning, f"{command} {shlex.quote(str(path))}", is_damage=False)
 
 
-def _of_another(path: Path) -> Finding | None:
+def _of_another(path: Path) -> HealthFinding | None:
     owner, me = path.stat().st_uid, os.geteuid()
     if owner == me:
         return None
     command = f"sudo chown {me} {shlex.quote(str(path))}"
-    return Finding("of another user", path, f"it belongs to user {owner}, this is user {me}", command, is_damage=False)
+    return HealthFinding(
+        "of another user", path, f"it belongs to user {owner}, this is user {me}", command, is_damage=False
+    )
 
 
 def _parse_use(text: str) -> None:

@@ -42,9 +42,9 @@ def set_aside(configured: Settings, path: Path) -> Path:
     store = configured.home / FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     place = store / path.relative_to(configured.home)
     place.parent.mkdir(parents=True, mode=0o700)
-    for one in [path, *(path.with_name(path.name + ending) for ending in BESIDE)]:
-        if one.exists():
-            one.replace(place.with_name(one.name))
+    for file in [path, *(path.with_name(path.name + ending) for ending in BESIDE)]:
+        if file.exists():
+            file.replace(place.with_name(file.name))
             flush(path.parent)
     for changed in (place.parent, *(parent for parent in place.parents if configured.home in parent.parents)):
         flush(changed)

@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from dagster_project.checks.health.finding import Finding, set_aside
+from dagster_project.checks.health.finding import HealthFinding, set_aside
 from dagster_project.checks.health.sqlite import fault_of_sqlite
 from lake.settings import Settings
 
 
-def registry(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
+def registry(configured: Settings, *, is_deep: bool = False) -> list[HealthFinding]:
     """Look at MLflow's database, where it is the one under the home."""
     path = configured.mlflow / "mlflow.db"
     fault = None if configured.mlflow_tracking_uri else fault_of_sqlite(path, is_deep=is_deep)
     if fault is None:
         return []
     meaning = f"{fault}. Training runs and registered versions cannot be read; the models in service go on answering"
-    return [Finding("damaged registry", path, meaning, set_aside(path))]
+    return [HealthFinding("damaged registry", path, meaning, set_aside(path))]
 
 
-def dagster(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
+def dagster(configured: Settings, *, is_deep: bool = False) -> list[HealthFinding]:
     """Look at Dagster's runs, events and schedules."""
     if not configured.dagster.is_dir():
         return []
     return [
-        Finding(
+        HealthFinding(
             "damaged run history",
             path,
             f"{fault}. The Dagster UI and the next run stop at it; no table depends on it",

@@ -9,7 +9,7 @@ from lake.settings import Settings
 
 
 @dataclass(frozen=True)
-class Finding:
+class HealthFinding:
     """One thing under the home that is wrong.
 
     Parameters
@@ -33,7 +33,7 @@ class Finding:
     is_damage: bool = True
 
 
-Look = Callable[[Settings], list[Finding]]
+Look = Callable[[Settings], list[HealthFinding]]
 
 
 @dataclass(frozen=True)

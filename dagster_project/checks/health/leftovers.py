@@ -5,17 +5,17 @@ import re
 import shlex
 from pathlib import Path
 
-from dagster_project.checks.health.finding import Finding
+from dagster_project.checks.health.finding import HealthFinding
 from lake.settings import Settings
 
 HALF_WRITTEN = re.compile(r"^\..+\.(\d+)\.new$")
 """As `lake.disk.durable.write_durably` and the placing of models name what is not yet in place."""
 
 
-def leftovers(configured: Settings) -> list[Finding]:
+def leftovers(configured: Settings) -> list[HealthFinding]:
     """Name files that a process which no longer lives was writing; the lock files themselves hold nothing back."""
     return [
-        Finding(
+        HealthFinding(
             "left by a killed process",
             path,
             "a file it had not finished; nothing reads it",

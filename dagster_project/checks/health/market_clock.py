@@ -5,11 +5,11 @@ import shlex
 from datetime import datetime
 from pathlib import Path
 
-from dagster_project.checks.health.finding import Finding
+from dagster_project.checks.health.finding import HealthFinding
 from lake.settings import Settings
 
 
-def market_clock(configured: Settings) -> list[Finding]:
+def market_clock(configured: Settings) -> list[HealthFinding]:
     """Look at the clock: it can be read, stands at the close of a session, and where the tables say the market is."""
     from lake.clock import DEMO_START, ReplayClock
     from lake.errors import ConfigError
@@ -20,21 +20,21 @@ def market_clock(configured: Settings) -> list[Finding]:
         now = ReplayClock(path).now()
     except (ConfigError, UnicodeDecodeError, OSError) as error:
         meaning = f"{str(error).split('. Write')[0].rstrip('.')}. No command knows what the market's time is"
-        return [Finding("damaged market clock", path, meaning, _set(path, right))]
+        return [HealthFinding("damaged market clock", path, meaning, _set(path, right))]
     if last is None or now == last:
         return []
     if now < last:
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, and the bars reach {last:%Y-%m-%d %H:%M}: those are hidden"
-        return [Finding("market clock behind the tables", path, meaning, _set(path, last))]
+        return [HealthFinding("market clock behind the tables", path, meaning, _set(path, last))]
     if not _is_close(now):
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, which is not the close of a session"
-        return [Finding("market clock off the calendar", path, meaning, _set(path, last))]
+        return [HealthFinding("market clock off the calendar", path, meaning, _set(path, last))]
     meaning = f"it stands at {now:%Y-%m-%d}, and the bars end on {last:%Y-%m-%d}"
     if (forecast := _newest(configured, "forecasts")) is not None and forecast >= now:
         what, remedy = "bars that were there are gone", "quantlake update"
     else:
         what, remedy = "the last run did not finish", "quantlake advance"
-    return [Finding("market clock ahead of the tables", path, f"{meaning}: {what}", remedy, is_damage=False)]
+    return [HealthFinding("market clock ahead of the tables", path, f"{meaning}: {what}", remedy, is_damage=False)]
 
 
 def _newest(configured: Settings, table: str) -> datetime | None:

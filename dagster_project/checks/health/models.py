@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from dagster_project.checks.health.finding import Finding, set_aside
+from dagster_project.checks.health.finding import HealthFinding, set_aside
 from lake.settings import Settings
 
 VERSIONS = """
@@ -18,7 +18,7 @@ JOIN model_version_tags AS tag ON tag.name = version.name AND tag.version = vers
 """
 
 
-def deployment(configured: Settings) -> list[Finding]:
+def deployment(configured: Settings) -> list[HealthFinding]:
     """Look at what is in service, and that the files of each version in use are the registered ones."""
     from lake.errors import ModelError, NotReadyError
     from serving.deployment import read_deployment, serving_file
@@ -30,15 +30,15 @@ def deployment(configured: Settings) -> list[Finding]:
         return []
     except (ModelError, UnicodeDecodeError) as error:
         meaning = f"{str(error).splitlines()[0].split('. `quantlake')[0]}. A service that starts now has no model"
-        return [Finding("damaged deployment", path, meaning, "quantlake models restore")]
+        return [HealthFinding("damaged deployment", path, meaning, "quantlake models restore")]
     used = {(name, release.version): release.digest for name, release in record.champions.items()}
-    used |= {(one.model, one.version): one.digest for one in record.challengers}
+    used |= {(challenger.model, challenger.version): challenger.digest for challenger in record.challengers}
     return [
         finding for (name, version), digest in used.items() for finding in _placed(configured, name, version, digest)
     ]
 
 
-def every_version(configured: Settings) -> list[Finding]:
+def every_version(configured: Settings) -> list[HealthFinding]:
     """Look at the files of every version that was placed here, in use or not, and at the registry's copies."""
     from lake.errors import ModelError, NotReadyError
     from serving.deployment import read_deployment
@@ -57,7 +57,7 @@ def every_version(configured: Settings) -> list[Finding]:
     return list(found.values())
 
 
-def registered(configured: Settings) -> list[Finding]:
+def registered(configured: Settings) -> list[HealthFinding]:
     """Look at the registry's own copy of each version, where it lies under the home."""
     database = configured.mlflow / "mlflow.db"
     if configured.mlflow_tracking_uri or not database.is_file():
@@ -77,27 +77,27 @@ def registered(configured: Settings) -> list[Finding]:
             own = configured.models / str(name) / str(version) / "model.onnx"
             meaning = f"version {version} of {name} in the registry: {fault}. What is in service is not affected"
             command = f"cp {shlex.quote(str(own))} {shlex.quote(str(path))}"
-            found.append(Finding("damaged registered model", path, meaning, command))
+            found.append(HealthFinding("damaged registered model", path, meaning, command))
     return found
 
 
-def training(configured: Settings) -> list[Finding]:
+def training(configured: Settings) -> list[HealthFinding]:
     """Look at the pointer to the models that were trained last."""
     path = configured.home / "training" / "champions.json"
     if not path.exists():
         return []
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        is_whole = (path.parent / said["folder"]).is_dir()
+        content = json.loads(path.read_text(encoding="utf-8"))
+        is_whole = (path.parent / content["folder"]).is_dir()
     except (ValueError, KeyError, TypeError):
         is_whole = False
     if is_whole:
         return []
     meaning = "which models were trained last is not known; the next training writes it anew from what is there"
-    return [Finding("damaged training pointer", path, meaning, set_aside(path))]
+    return [HealthFinding("damaged training pointer", path, meaning, set_aside(path))]
 
 
-def _placed(configured: Settings, name: str, version: str, digest: str | None) -> list[Finding]:
+def _placed(configured: Settings, name: str, version: str, digest: str | None) -> list[HealthFinding]:
     """What is wrong with the files of one version in the folder that the service reads."""
     from lake.errors import ModelError
     from serving.engines import Bundle
@@ -111,7 +111,7 @@ def _placed(configured: Settings, name: str, version: str, digest: str | None) -
     except (ModelError, OSError) as error:
         fault = str(error).splitlines()[0].rstrip(".")
     meaning = f"version {version} of {name}: {fault}. It is refused by a service that starts now"
-    return [Finding("damaged model", folder, meaning, "quantlake models restore")]
+    return [HealthFinding("damaged model", folder, meaning, "quantlake models restore")]
 
 
 def _fault_of_model(path: Path, digest: str) -> str | None:

@@ -2,11 +2,11 @@
 
 import shlex
 
-from dagster_project.checks.health.finding import Finding, set_aside
+from dagster_project.checks.health.finding import HealthFinding, set_aside
 from lake.settings import Settings
 
 
-def redis_files(configured: Settings) -> list[Finding]:
+def redis_files(configured: Settings) -> list[HealthFinding]:
     """Look at the files of the embedded server, with its own checker for the snapshot, and at the key of the seals."""
     from feature_repo.online import key_path
     from feature_repo.online.redis_server import ServerPaths, examine
@@ -26,11 +26,11 @@ def redis_files(configured: Settings) -> list[Finding]:
     for path, what, remedy in examine(configured):
         is_private = remedy.startswith(("chmod", "chown"))
         kind, more, command = ("open to others", "", remedy) if is_private else named.get(path, ("", "", remedy))
-        found.append(Finding(kind or "online store", path, f"{what}{more}", command, is_damage=not is_private))
+        found.append(HealthFinding(kind or "online store", path, f"{what}{more}", command, is_damage=not is_private))
     return found
 
 
-def generation(configured: Settings) -> list[Finding]:
+def generation(configured: Settings) -> list[HealthFinding]:
     """Look at the note of what the online store holds."""
     from feature_repo.online import generation_path, read_last_generation
 
@@ -38,4 +38,4 @@ def generation(configured: Settings) -> list[Finding]:
     if not path.exists() or read_last_generation(configured) is not None:
         return []
     meaning = "it cannot be read; the service answers from the newest tables instead"
-    return [Finding("damaged note of the online store", path, meaning, set_aside(path))]
+    return [HealthFinding("damaged note of the online store", path, meaning, set_aside(path))]

@@ -1,7 +1,7 @@
 """What the commands share: the console, the turn that a command waits for, and what must be there before it begins."""
 
-from dagster_project.commands.shell.console import console
+from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.required import require_experiment, require_lake
 from dagster_project.commands.shell.taking_turns import taking_turn
 
-__all__ = ["console", "require_experiment", "require_lake", "taking_turn"]
+__all__ = ["WIDTH", "console", "print_line", "require_experiment", "require_lake", "taking_turn"]

@@ -11,3 +11,8 @@ WIDTH = 118
 def console(width: int = WIDTH, *, soft_wrap: bool = False) -> Console:
     """Return a console as wide as the terminal or COLUMNS says, or else of this width, as in a log."""
     return Console(width=shutil.get_terminal_size(fallback=(width, 25)).columns, soft_wrap=soft_wrap)
+
+
+def print_line(text: str) -> None:
+    """Print a sentence as it is: no markup, no highlights, no line breaks."""
+    console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -17,7 +17,9 @@ def require_lake(settings: "Settings") -> None:
         Naming the folder that was looked in.
     """
     if not (settings.tables / "bars").exists():  # the audit trail may be there before any market
-        raise NotReadyError(f"There is no lake in {settings.home} yet. Run `make demo` first, or set QUANTLAKE_HOME.")
+        raise NotReadyError(
+            f"There is no lake in {settings.home} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
+        )
 
 
 def require_experiment(settings: "Settings") -> None:

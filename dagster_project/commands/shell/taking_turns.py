@@ -20,4 +20,4 @@ def taking_turn(verb: str, *, makes_home: bool = False) -> AbstractContextManage
     if not (makes_home or home.exists()):
         return nullcontext()
     errors = Console(stderr=True, soft_wrap=True)
-    return job_lock(home, f"quantlake {verb}", lambda said: errors.print(said, markup=False, highlight=False))
+    return job_lock(home, f"quantlake {verb}", lambda message: errors.print(message, markup=False, highlight=False))

@@ -25,7 +25,7 @@ POST_ONLY = frozenset({"/graphql"})
 
 
 @dataclass(frozen=True)
-class Refusal:
+class GateRefusal:
     """Why a request does not pass: an HTTP status and a sentence with the next step."""
 
     status: int
@@ -78,12 +78,12 @@ class Gate:
         """Name of the session's cookie; cookies are shared by all ports of a host."""
         return f"quantlake-{self.port}"
 
-    def _wrong_host(self, scope: "Scope") -> Refusal | None:
+    def _wrong_host(self, scope: "Scope") -> GateRefusal | None:
         hosts = _values(scope, b"host")
         ours = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         if len(hosts) == 1 and hosts[0].decode("latin-1").lower() in ours:
             return None
-        return Refusal(421, f"This address answers to {', '.join(sorted(ours))} only. Open it under one of them.")
+        return GateRefusal(421, f"This address answers to {', '.join(sorted(ours))} only. Open it under one of them.")
 
     def _link_token_of(self, scope: "Scope") -> str | None:
         """The token of a link that was opened; None for anything else."""
@@ -94,7 +94,7 @@ class Gate:
     async def _log_in(self, token: str, scope: "Scope", send: "Send") -> None:
         """Exchange the link's token for a session, once, and go on to the address without it."""
         if self._is_link_used or not _is_same(token, self.link_token):
-            await _refuse(Refusal(401, f"This link is not valid, or was used. {self.where}"), scope, send)
+            await _refuse(GateRefusal(401, f"This link is not valid, or was used. {self.where}"), scope, send)
             return
         self._is_link_used = True
         rest = urlencode([(name, text) for name, text in _query(scope) if name != TOKEN_FIELD])
@@ -109,7 +109,7 @@ class Gate:
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    def _unknown(self, scope: "Scope") -> Refusal | None:
+    def _unknown(self, scope: "Scope") -> GateRefusal | None:
         """Why whoever asks does not pass. A key is shown on purpose; a browser sends a cookie with every request."""
         shown = [value.decode("latin-1") for value in _values(scope, b"authorization")]
         if len(shown) == 1:
@@ -117,7 +117,9 @@ class Gate:
             if scheme.lower() == "bearer" and _is_same(key.strip(), self.api_key):
                 return None
         if not self._has_session(scope):
-            return Refusal(401, f"You are not logged in; if you have just logged in, reload this page. {self.where}")
+            return GateRefusal(
+                401, f"You are not logged in; if you have just logged in, reload this page. {self.where}"
+            )
         return self._foreign_page(scope)
 
     def _has_session(self, scope: "Scope") -> bool:
@@ -130,25 +132,25 @@ class Gate:
                 return True
         return False
 
-    def _foreign_page(self, scope: "Scope") -> Refusal | None:
+    def _foreign_page(self, scope: "Scope") -> GateRefusal | None:
         """Why a request with a session is not one of our own page; other ports of this host count as strangers."""
         ours = {f"http://{host.decode('latin-1').lower()}".encode() for host in _values(scope, b"host")}
         origins, sites = _values(scope, b"origin"), _values(scope, b"sec-fetch-site")
         is_websocket = scope["type"] == "websocket"
         if (is_websocket and not origins) or any(origin not in ours for origin in origins):
-            return Refusal(403, "Only pages of this address may ask it. Open it in a window of its own.")
+            return GateRefusal(403, "Only pages of this address may ask it. Open it in a window of its own.")
         if any(site not in OWN_PAGES for site in sites):
-            return Refusal(403, "Only pages of this address may lead to it. Type the address, or reload the page.")
+            return GateRefusal(403, "Only pages of this address may lead to it. Type the address, or reload the page.")
         if is_websocket:
             return None
         if scope["method"] not in SAFE_METHODS and not origins and not sites:
-            return Refusal(403, "A change needs the header Origin. Programs send a key: Authorization: Bearer KEY.")
+            return GateRefusal(403, "A change needs the header Origin. Programs send a key: Authorization: Bearer KEY.")
         if scope["method"] in SAFE_METHODS and scope["path"].rstrip("/") in POST_ONLY and scope["query_string"]:
-            return Refusal(403, "A query in a link is not run. Send it as POST.")
+            return GateRefusal(403, "A query in a link is not run. Send it as POST.")
         return None
 
 
-async def _refuse(refusal: Refusal, scope: "Scope", send: "Send") -> None:
+async def _refuse(refusal: GateRefusal, scope: "Scope", send: "Send") -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "refused"})
         return

@@ -57,20 +57,20 @@ NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", predictio
 """What stands for the names in paths, where an occurrence of a problem is made up to show what one looks like."""
 
 
-def install(app: "FastAPI") -> None:
+def install(app: "FastAPI", policy: Policy) -> None:
     """Let an application describe itself in full; the description is made once, when it is first asked for."""
     describe = app.openapi
     made: list[Schema] = []
 
     def described() -> Schema:
         if not made:
-            made.append(completed(describe()))
+            made.append(completed(describe(), policy))
         return made[0]
 
     app.openapi = described  # type: ignore[method-assign]  # the documented way to change the description
 
 
-def completed(schema: Schema) -> Schema:
+def completed(schema: Schema, policy: Policy) -> Schema:
     """Add every status, the security schemes and the examples to a description, in place."""
     components = schema.setdefault("components", {})
     components["securitySchemes"] = SECURITY
@@ -78,7 +78,6 @@ def completed(schema: Schema) -> Schema:
     models["Problem"] = Problem.model_json_schema(mode="serialization")
     for unused in ("HTTPValidationError", "ValidationError"):
         models.pop(unused, None)
-    policy = Policy()
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             _complete(operation, path, policy.rule(method.upper(), path))

@@ -1,0 +1,52 @@
+"""Every source of bars by name, and the one that the settings choose."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from lake.errors import ConfigError, UnknownNameError
+from lake.sources.base import BarSource
+
+
+def _packaged() -> BarSource:
+    from lake.sources.packaged import PackagedMarket
+
+    return PackagedMarket()
+
+
+SOURCES: dict[str, Callable[[], BarSource]] = {"packaged": _packaged}
+"""What makes each source; a new one is a file in this folder and an entry here."""
+
+
+def open_source(name: str) -> BarSource:
+    """Return a source of bars.
+
+    Parameters
+    ----------
+    name
+        Name in `SOURCES`, or ``module:name`` of something importable that makes a source when it is called.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name, with those that there are.
+    ConfigError
+        If a module or its name does not exist, or what is made does not have what a source has.
+    """
+    if ":" not in name:
+        if name not in SOURCES:
+            raise UnknownNameError("source", name, SOURCES)
+        return SOURCES[name]()
+    module, _, attribute = name.partition(":")
+    try:
+        make = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"QUANTLAKE_SOURCE is '{name}', and that cannot be imported: {error}.") from error
+    source = make()
+    missing = [part for part in ("name", "read") if not hasattr(source, part)]
+    if missing:
+        raise ConfigError(
+            f"QUANTLAKE_SOURCE is '{name}', and what it makes has no {' and no '.join(missing)}. "
+            "A source has both, see lake.sources.base.BarSource."
+        )
+    made: BarSource = source
+    return made
