@@ -1,5 +1,6 @@
 # The few verbs of the project, the same for people and for CI. `make help` lists them.
-PYTHON ?= $(or $(shell command -v python3.11),python3)
+# The newest of Python 3.13, 3.12 and 3.11 that works; `make PYTHON=/path/to/python setup` takes another.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
@@ -16,13 +17,12 @@ help: ## list the verbs
 setup: $(VENV)/.ready ## make .venv with the pinned versions
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "quantlake needs Python 3.11; '$(PYTHON)' is not that. Install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up $(VENV) with the pinned versions (about 320 packages; a few minutes the first time) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@.ci/find-python $(if $(PYTHON),"$(PYTHON)") >/dev/null
+	@$(BIN)/python -c '' 2>/dev/null || "$$(.ci/find-python $(if $(PYTHON),"$(PYTHON)"))" -m venv --clear $(VENV)
+	@echo "Setting up $(VENV) with $$($(BIN)/python --version) and the pinned versions (about 320 packages; a few minutes the first time) ..."
+	@test -n "$(PIP_FIND_LINKS)$(UV_TORCH_BACKEND)$(filter Darwin,$(shell uname))" || echo "PyTorch brings libraries for NVIDIA GPUs, 4 GB on disk. To do without: UV_TORCH_BACKEND=cpu make setup"
 	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --compile-bytecode -c constraints.txt -e ".[sample,notebooks,dev]"
-	@echo "Compiling the feature kernels, once ..."
-	@$(BIN)/python -m feature_repo.compiling
 	@touch $@
 
 demo: setup ## the main job: real market to a served forecast and a selected strategy
@@ -83,10 +83,14 @@ bench: setup ## figures beside their rivals, printed and written to benchmarks/r
 
 constraints.txt: ; # made by `make lock`
 
+# GPU libraries are left out: torch names them itself, and its CPU build has none. One version of a package for all
+# Pythons, so that they give the same numbers.
 .PHONY: lock
-lock: ## resolve constraints.txt anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --extra sample --extra notebooks --extra dev --extra spark --extra otel $(FIND_LINKS) --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
-	@sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' constraints.txt
+lock: ## resolve constraints.txt for Python 3.11 to 3.13, keeping pins that fit; UPGRADE=1 takes the newest
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest $(if $(UPGRADE),--upgrade) \
+		--extra sample --extra notebooks --extra dev --extra spark --extra otel \
+		--no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
+	@sed -i.old -E -e '/^nvidia-ml-py==/b' -e '/^(nvidia-|cuda-|triton==)/d' constraints.txt && rm constraints.txt.old
 
 clean: ## remove everything generated, the lake included
 	@rm -rf data .pytest_cache .ruff_cache .mypy_cache

@@ -1,38 +1,53 @@
-"""``python -m feature_repo.compiling``: compile the kernel of every declared feature, so that no run waits for it."""
+"""Kernels compiled before they are needed, on all cores: ``python -m feature_repo.compiling`` compiles every one.
+
+Every kernel compiles by itself when it is first called. This is for commands that are about to call many, while
+somebody waits.
+"""
 
 import os
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from feature_repo.catalog import GROUPS
-from feature_repo.compute.kernel import compiled_to
-from feature_repo.engines.panel import compute_group
-from lake.sources import tiny_market
-from lake.universe import MARKET
+from feature_repo.compute.kernel import Kernel, compiled_to
+from feature_repo.spec import FeatureGroup
 
 
-def compile_kernels() -> int:
-    """Compile each kernel once, on all cores; what is compiled is kept on disk, what older sources gave is not.
+def compile_kernels(groups: Iterable[FeatureGroup] = GROUPS, tell: Callable[[str], object] = lambda _: None) -> int:
+    """Compile the kernels of some groups that no process has compiled yet; what older sources gave is removed.
+
+    Parameters
+    ----------
+    tell
+        Gets one sentence before the work begins, and none where there is no work.
 
     Returns
     -------
     int
-        How many there are.
+        How many were compiled.
     """
-    shapes = {(f.function.name, *map(type, f.parameters)): f.name for group in GROUPS for f in group}
+    missing = {kernel.name: name for name, kernel in _kernels(groups).items() if not kernel.is_on_disk}
+    if not missing:
+        return 0
+    tell(f"compiling {len(missing)} feature kernels, once (about half a minute for all of them) ...")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
-        list(processes.map(_compile, shapes.values()))
+        list(processes.map(_compile, missing.values()))
     for older in set(compiled_to().parent.glob("kernels-*")) - {compiled_to()}:
         shutil.rmtree(older, ignore_errors=True)
-    return len(shapes)
+    return len(missing)
 
 
-def _compile(name: str) -> None:
-    features = [feature for group in GROUPS for feature in group if feature.name == name]
-    compute_group(tiny_market(["AAA", MARKET], 3, seed=0), features)
+def _kernels(groups: Iterable[FeatureGroup]) -> dict[str, Kernel]:
+    """One feature's name and kernel per kernel."""
+    return {feature.name: feature.function for feature in {f.function.name: f for g in groups for f in g}.values()}
+
+
+def _compile(feature: str) -> None:
+    _kernels(GROUPS)[feature].compile()
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ Feature(
 )
 ```
 
-`make docs` writes it on this page, and `make setup` compiles it. The column of the table, the Feast field, the leak
-checks and the tests in `tests/contracts/test_features.py` follow from the row. A recursive filter declares as `warm_up`
-after how many bars it has forgotten its start. A new group is a file with one `FeatureGroup`, entered in
+`make docs` writes it on this page; it is compiled when it is first computed. The column of the table, the Feast field,
+the leak checks and the tests in `tests/contracts/test_features.py` follow from the row. A recursive filter declares as
+`warm_up` after how many bars it has forgotten its start. A new group is a file with one `FeatureGroup`, entered in
 `feature_repo/catalog/__init__.py`.
 '''
 

@@ -22,6 +22,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     from dagster_project.partitions import recent_years
     from dagster_project.runs import run_selection
     from dagster_project.selections import DAILY_UPDATE
+    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     clock = ReplayClock(settings.home / "clock.json")
@@ -35,6 +36,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         then = _close_after(before, sessions)
         clock.move_to(then)
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
+    compile_kernels(tell=lambda sentence: console.print(f"  {sentence}", highlight=False))
     with running_redis(settings):
         run_selection(DAILY_UPDATE, settings, recent_years(then))
         answers = _forecasts_now(settings)

@@ -23,10 +23,13 @@ def leaks(
 ) -> None:
     """Look for look-ahead in every feature, label, regime, scaler and split, or in a file of your own."""
     from dagster_project.checks.leaks import every_subject
+    from feature_repo.compiling import compile_kernels
     from feature_repo.leaks import as_values, check, self_test, subjects_of_file
 
     console = console_of(WIDTH)
     subjects = every_subject() if path is None else subjects_of_file(path)
+    if path is None:
+        compile_kernels(tell=lambda sentence: None if as_json else console.print(sentence, highlight=False))
     checked = []
     for number, subject in enumerate(subjects, start=1):
         if not as_json:

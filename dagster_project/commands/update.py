@@ -42,10 +42,12 @@ def update(
 
 def _users(out: "Console") -> None:
     from dagster_project.runs import seconds_together, update, users_platform
+    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     require_lake(settings())
     platform = users_platform(settings())
+    compile_kernels(tell=lambda sentence: out.print(f"  [dim]{sentence}[/dim]", highlight=False))
     with running_redis(settings()):
         stages = update(platform, lambda stage: _show(stage, out))
     now, seconds = platform.clock.now(), seconds_together(stages)
@@ -62,6 +64,7 @@ def _show(stage: "Stage", out: "Console") -> None:
 
 def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
     from dagster_project.runs import generated_platform, scratch_settings, update_each_session
+    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
@@ -70,6 +73,7 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
     out.print(
         f"Making a market of {counted(symbols, 'symbol')} over {counted(history, 'session')} in [bold]{home}[/bold] ..."
     )
+    compile_kernels(tell=lambda sentence: out.print(f"  [dim]{sentence}[/dim]", highlight=False))
     started = time.perf_counter()
     with running_redis(scratch):
         platform = generated_platform(

@@ -1,12 +1,15 @@
 """Feature functions as compiled loops: written in plain Python over one symbol, run over all of them.
 
-`make setup` compiles every kernel once (`python -m feature_repo.compiling`); a run finds them on disk. numba itself is
-imported by the first kernel that is called, so that declaring a feature stays cheap.
+A kernel is compiled when it is first called, by one process at a time, and kept on disk for all later ones. The first
+call imports numba, so that declaring a feature stays cheap.
 """
 
 import hashlib
 import inspect
 import math
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
@@ -15,13 +18,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from lake.errors import ConfigError
+from lake.settings import settings
 
 Bars = npt.NDArray[np.float64]
 """One value per bar of one symbol, in order of time; NaN is not known."""
 Index = npt.NDArray[np.int64]
 SOURCES = Path(__file__).parent
+_ONE_THREAD = threading.RLock()
 
 
 class Kernel:
@@ -30,18 +36,23 @@ class Kernel:
     Parameters
     ----------
     python
-        Takes arrays annotated as `Bars` first, then numbers, and returns `Bars` of the same size. It may look back and
-        never ahead, and may call other kernels by their global names.
+        Takes arrays annotated as `Bars` first, then numbers annotated as `int` or `float`, and returns `Bars` of the
+        same size. It may look back and never ahead, and may call other kernels by their global names.
     """
 
     def __init__(self, python: Callable[..., Bars]) -> None:
-        parameters = inspect.signature(python).parameters.values()
-        self.arrays = sum(parameter.annotation == Bars for parameter in parameters)
-        self.numbers = len(parameters) - self.arrays
+        annotations = [parameter.annotation for parameter in inspect.signature(python).parameters.values()]
+        self.arrays = annotations.count(Bars)
+        self.types = tuple(annotations[self.arrays :])
+        self.numbers = len(self.types)
         if not 1 <= self.arrays <= len(_DRIVERS):
             raise ConfigError(
                 f"Kernel '{python.__name__}' takes {self.arrays} arrays annotated as Bars; between 1 and "
                 f"{len(_DRIVERS)} are possible."
+            )
+        if not {int, float}.issuperset(self.types):
+            raise ConfigError(
+                f"Kernel '{python.__name__}' takes {list(self.types)} after its arrays; annotate each as int or float."
             )
         self.python = python
         self.name: str = python.__name__
@@ -49,7 +60,8 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> Bars:
         """Run the compiled function over one symbol."""
-        values: Bars = self.compiled(*arguments)
+        bars = [np.require(values, np.float64, ["C", "W"]) for values in arguments[: self.arrays]]
+        values: Bars = self.compiled(*bars, *arguments[self.arrays :])
         return values
 
     def over(self, starts: Index, inputs: Sequence[Bars], parameters: Sequence[float], out: Bars) -> None:
@@ -64,17 +76,23 @@ class Kernel:
         parameters
             Its numbers.
         """
-        self._driver(starts, *inputs, tuple(parameters), out)
+        numbers = tuple(of(number) for of, number in zip(self.types, parameters, strict=True))
+        _driver(self.arrays, self.types)(starts, *inputs, numbers, out, self.compiled)
+
+    def compile(self) -> None:
+        """Compile everything that `over` needs."""
+        _driver(self.arrays, self.types)
+        _ = self.compiled
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether some process has compiled it already."""
+        return _marker(self.python).exists()
 
     @cached_property
     def compiled(self) -> Any:
-        """The function of one symbol, compiled."""
-        return _compile(self.python)
-
-    @cached_property
-    def _driver(self) -> Any:
-        template = _DRIVERS[self.arrays - 1]
-        return _compile(template, f"{self.python.__module__}.{self.python.__qualname__}", function=self.compiled)
+        """The function of one symbol, compiled by this or by an earlier process."""
+        return _compile(self.python, _signature(self.arrays, self.types))
 
 
 def kernel(python: Callable[..., Bars]) -> Kernel:
@@ -89,33 +107,81 @@ def digest() -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+@cache
 def compiled_to() -> Path:
-    """Folder of what the sources as they are now compile to.
+    """Folder of what the sources as they are now compile to: beside them, or in the home where they are read-only.
 
     numba notices a change in a function's own file only; a folder per state of all sources notices every one.
     """
-    return SOURCES / "__pycache__" / f"kernels-{digest()}"
+    beside, name = SOURCES / "__pycache__", f"kernels-{digest()}"
+    try:
+        beside.mkdir(exist_ok=True)
+        is_writable = os.access(beside, os.W_OK)
+    except OSError:
+        is_writable = False
+    return (beside if is_writable else settings().home / "kernels") / name
 
 
-def _compile(python: Callable[..., Any], name: str | None = None, **values: Any) -> Any:
-    """Compile a copy of a function whose kernels are replaced by what they compile to."""
+def _compile(python: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """Compile a copy of a function, whose kernels are replaced by what they compile to, for the types given.
+
+    One thread and one process at a time: numba's index of compiled functions may lose an entry or confuse two where
+    processes write to it together, and who waits finds the work done.
+    """
     import numba
 
-    numba.config.CACHE_DIR = str(compiled_to())
     assert isinstance(python, FunctionType)
-    known = python.__globals__
-    called = {name: known[name].compiled for name in python.__code__.co_names if isinstance(known.get(name), Kernel)}
-    copy = FunctionType(python.__code__, {**known, **called, **values}, python.__name__, python.__defaults__)
-    copy.__module__, copy.__qualname__ = python.__module__, name or python.__qualname__
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(copy)
+    with _ONE_THREAD:
+        known = python.__globals__
+        called = {
+            name: known[name].compiled for name in python.__code__.co_names if isinstance(known.get(name), Kernel)
+        }
+        copy = FunctionType(python.__code__, {**known, **called}, python.__name__, python.__defaults__)
+        copy.__module__, copy.__qualname__ = python.__module__, python.__qualname__
+        numba.config.CACHE_DIR = str(compiled_to())
+        marker = _marker(python)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(marker.with_suffix(".lock")):
+            compiled = numba.njit(tuple(arguments), cache=True, nogil=True, error_model="numpy")(copy)
+            marker.touch()
+        return compiled
 
 
-def function(*_: Any) -> Bars:
-    """Stand for the kernel in the drivers below, each of which is compiled once per kernel."""
-    raise NotImplementedError
+def _marker(python: Callable[..., Any]) -> Path:
+    """File that exists once a function is compiled."""
+    name = f"{python.__module__}.{python.__qualname__}"
+    short = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return compiled_to() / f"{python.__name__}-{short}.{sys.implementation.cache_tag}.compiled"
 
 
-def _over_1(starts: Index, a: Bars, parameters: tuple[float, ...], out: Bars) -> None:
+def _signature(arrays: int, numbers: Sequence[type]) -> list[Any]:
+    """Types of a kernel's arguments as numba names them."""
+    from numba import types
+
+    return [types.float64[::1]] * arrays + [_number(number) for number in numbers]
+
+
+def _number(number: type) -> Any:
+    from numba import types
+
+    return types.int64 if number is int else types.float64
+
+
+@cache
+def _driver(arrays: int, numbers: tuple[type, ...]) -> Any:
+    """Compile the loop over symbols for all kernels that take so many arrays and these numbers.
+
+    The kernel is an argument: a loop of its own for each kernel would be compiled as long as the kernels themselves.
+    """
+    from numba import types
+
+    bars = types.float64[::1]
+    function = types.FunctionType(bars(*_signature(arrays, numbers)))
+    parameters = types.Tuple([_number(number) for number in numbers])
+    return _compile(_DRIVERS[arrays - 1], [types.int64[::1], *[bars] * arrays, parameters, bars, function])
+
+
+def _over_1(starts: Index, a: Bars, parameters: tuple[float, ...], out: Bars, function: Any) -> None:
     for symbol in range(starts.size - 1):
         i, j = starts[symbol], starts[symbol + 1]
         values = function(a[i:j], *parameters)
@@ -123,7 +189,7 @@ def _over_1(starts: Index, a: Bars, parameters: tuple[float, ...], out: Bars) ->
             out[i + t] = values[t] if math.isfinite(values[t]) else math.nan
 
 
-def _over_2(starts: Index, a: Bars, b: Bars, parameters: tuple[float, ...], out: Bars) -> None:
+def _over_2(starts: Index, a: Bars, b: Bars, parameters: tuple[float, ...], out: Bars, function: Any) -> None:
     for symbol in range(starts.size - 1):
         i, j = starts[symbol], starts[symbol + 1]
         values = function(a[i:j], b[i:j], *parameters)
@@ -131,7 +197,7 @@ def _over_2(starts: Index, a: Bars, b: Bars, parameters: tuple[float, ...], out:
             out[i + t] = values[t] if math.isfinite(values[t]) else math.nan
 
 
-def _over_3(starts: Index, a: Bars, b: Bars, c: Bars, parameters: tuple[float, ...], out: Bars) -> None:
+def _over_3(starts: Index, a: Bars, b: Bars, c: Bars, parameters: tuple[float, ...], out: Bars, function: Any) -> None:
     for symbol in range(starts.size - 1):
         i, j = starts[symbol], starts[symbol + 1]
         values = function(a[i:j], b[i:j], c[i:j], *parameters)
@@ -139,7 +205,9 @@ def _over_3(starts: Index, a: Bars, b: Bars, c: Bars, parameters: tuple[float, .
             out[i + t] = values[t] if math.isfinite(values[t]) else math.nan
 
 
-def _over_4(starts: Index, a: Bars, b: Bars, c: Bars, d: Bars, parameters: tuple[float, ...], out: Bars) -> None:
+def _over_4(
+    starts: Index, a: Bars, b: Bars, c: Bars, d: Bars, parameters: tuple[float, ...], out: Bars, function: Any
+) -> None:
     for symbol in range(starts.size - 1):
         i, j = starts[symbol], starts[symbol + 1]
         values = function(a[i:j], b[i:j], c[i:j], d[i:j], *parameters)
@@ -148,7 +216,7 @@ def _over_4(starts: Index, a: Bars, b: Bars, c: Bars, d: Bars, parameters: tuple
 
 
 def _over_5(
-    starts: Index, a: Bars, b: Bars, c: Bars, d: Bars, e: Bars, parameters: tuple[float, ...], out: Bars
+    starts: Index, a: Bars, b: Bars, c: Bars, d: Bars, e: Bars, parameters: tuple[float, ...], out: Bars, function: Any
 ) -> None:
     for symbol in range(starts.size - 1):
         i, j = starts[symbol], starts[symbol + 1]

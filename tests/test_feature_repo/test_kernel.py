@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_repo import compiling
+from feature_repo.catalog import group_of
 from feature_repo.compute import kernel as kernels
 from feature_repo.compute.kernel import Bars, Kernel, kernel
 from feature_repo.compute.momentum import is_above
@@ -17,18 +20,73 @@ from feature_repo.compute.rolling import rolling_covariance, rolling_mean, rolli
 VALUES = st.lists(st.floats(-1e3, 1e3) | st.just(float("nan")), min_size=1, max_size=60)
 
 
-def test_a_second_process_finds_what_the_first_compiled() -> None:
-    script = """
+USE = """
 import numpy as np
 from feature_repo.compute.momentum import is_above
 is_above.over(np.array([0, 4]), [np.arange(4.0)], (2, 3), np.empty(4))
-print(sum(is_above._driver.stats.cache_misses.values()), sum(is_above._driver.stats.cache_hits.values()))
+stats = is_above.compiled.stats
+print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
+
+
+def test_a_second_process_finds_what_the_first_compiled() -> None:
     said = [
-        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run([sys.executable, "-c", USE], capture_output=True, text=True, check=True).stdout.split()
         for _ in range(2)
     ]
     assert said[1] == ["0", "1"]
+    assert is_above.is_on_disk
+
+
+def test_of_two_processes_that_need_a_kernel_one_compiles_it(tmp_path) -> None:
+    """They start together; who comes second waits, and then finds the work done."""
+    elsewhere = f"""
+from pathlib import Path
+import feature_repo.compute.kernel as kernels
+kernels.compiled_to = lambda: Path({str(tmp_path)!r})
+"""
+    both = [
+        subprocess.Popen([sys.executable, "-c", elsewhere + USE], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert sorted(process.communicate()[0].split() for process in both) == [["0", "1"], ["1", "0"]]
+
+
+def test_where_the_sources_are_read_only_the_home_keeps_what_is_compiled(tmp_path, monkeypatch, settings) -> None:
+    monkeypatch.setattr(kernels.os, "access", lambda *_: False)
+    monkeypatch.setattr(kernels, "settings", lambda: settings)
+    assert kernels.compiled_to.__wrapped__() == settings.home / "kernels" / f"kernels-{kernels.digest()}"
+
+
+def test_compiling_ahead_leaves_out_what_is_compiled(monkeypatch) -> None:
+    """And says nothing then, and starts no process."""
+    monkeypatch.setattr(Kernel, "is_on_disk", property(lambda _: True))
+    monkeypatch.setattr(compiling, "ProcessPoolExecutor", None)
+    said: list[str] = []
+    assert (compiling.compile_kernels(tell=said.append), said) == (0, [])
+
+
+def test_compiling_ahead_compiles_each_kernel_of_the_groups_once_and_says_so_first(tmp_path, monkeypatch) -> None:
+    class Here:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        map = map
+
+    told: list[str] = []
+    monkeypatch.setattr(Kernel, "is_on_disk", property(lambda _: False))
+    monkeypatch.setattr(Kernel, "compile", lambda self: told.append(self.name))
+    monkeypatch.setattr(compiling, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compiling, "compiled_to", lambda: tmp_path / "kernels-now")
+    (tmp_path / "kernels-older").mkdir()
+    names = {feature.function.name for feature in group_of("fractal")}
+    assert compiling.compile_kernels([group_of("fractal")], told.append) == len(names)
+    assert told[0].startswith(f"compiling {len(names)} feature kernels, once")
+    assert sorted(told[1:]) == sorted(names)
+    assert not (tmp_path / "kernels-older").exists()
 
 
 def test_declaring_features_does_not_import_the_compiler() -> None:
@@ -53,6 +111,14 @@ def test_a_function_without_bars_is_no_kernel() -> None:
 
     with pytest.raises(kernels.ConfigError, match="'nothing' takes 0 arrays annotated as Bars; between 1 and 5"):
         kernel(nothing)
+
+
+def test_numbers_are_whole_or_not() -> None:
+    def of_text(values: Bars, name: str) -> Bars:
+        return values
+
+    with pytest.raises(kernels.ConfigError, match=r"'of_text' takes \[<class 'str'>\] after its arrays; annotate each"):
+        kernel(of_text)
 
 
 def test_symbols_are_kept_apart_and_infinity_is_not_known() -> None:
