@@ -17,6 +17,8 @@ TOPICS = (
     "calibration",
     "streams",
     "retention",
+    "selection",
+    "drift",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`."""
 

@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results.md"
+DOCS = Path(__file__).parents[1] / "docs"
 HEAD = (
     "# Benchmarks\n\nMade by `make bench`. Absolute times depend on the machine and its neighbours; compare ratios.\n"
 )
 RATIO = ("what", "rival", "ours", "ratio", "must / aim", "met")
 """Header of a table that sets figures beside a rival's, measured in the same run."""
+QUOTE = re.compile(r"(<!-- results: (.+?) -->)\n.*?(<!-- end of results -->)", re.DOTALL)
 PACKAGES = ("numpy", "polars", "deltalake", "numba", "onnxruntime", "feast", "redis", "bentoml")
 
 
@@ -121,7 +123,21 @@ def write_results(topic: Topic, path: Path = RESULTS) -> Path:
     sections = {part.splitlines()[0]: part for part in re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]}
     sections[f"## {topic.title}"] = section
     path.write_text("\n".join([HEAD, *(f"{part.rstrip()}\n" for part in sections.values())]), encoding="utf-8")
+    for document in sorted(DOCS.glob("*.md")):
+        before = document.read_text(encoding="utf-8")
+        if (after := with_quotes(before, path)) != before:
+            document.write_text(after, encoding="utf-8")
     return path
+
+
+def with_quotes(page: str, path: Path = RESULTS) -> str:
+    """Return a page on which each quoted topic says what the results page says.
+
+    A quote stands between ``<!-- results: Title -->`` and ``<!-- end of results -->``: the topic without its heading.
+    """
+    results = path.read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in results.split("\n## ")[1:]}
+    return QUOTE.sub(lambda found: f"{found[1]}\n\n{sections[found[2]]}\n\n{found[3]}", page)
 
 
 def machine() -> str:
