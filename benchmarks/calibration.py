@@ -134,7 +134,7 @@ def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimula
     windows = build_window_set(features, labels, at=at)
     weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
     parts = []
-    for one in forecast_folds(windows, experiment, {}, say=print):
+    for one in forecast_folds(windows, experiment, {}, progress=print):
         for number, horizon in enumerate(HORIZONS):
             said = {
                 name: weights[one.model] * one.quantiles[:, number, place].astype(np.float64)

@@ -35,7 +35,9 @@ TRACKED = "quantlake"
 """Name of the MLflow experiment."""
 
 
-def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
+def make_training_set(
+    lake: Lake, settings: Settings, experiment: Experiment, progress: Progress = no_progress
+) -> Report:
     """Retrieve the frame that models learn from through Feast, and keep it with the table versions it was read from.
 
     Returns
@@ -46,7 +48,7 @@ def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, sa
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
-    record, was_done = work.once(TRAINING_SET, lambda: _retrieve(work, say))
+    record, was_done = work.once(TRAINING_SET, lambda: _retrieve(work, progress))
     first, last = (
         pl.scan_parquet(work.folder / FRAME)
         .select(pl.col("event_time").min().alias("first"), pl.col("event_time").max().alias("last"))
@@ -54,10 +56,12 @@ def make_training_set(lake: Lake, settings: Settings, experiment: Experiment, sa
         .row(0)
     )
     report = Report(TRAINING_SET, rows=record["rows"], added=0 if was_done else record["rows"], first=first, last=last)
-    return _said(report, work, was_done, started).with_details(path=work.folder / FRAME, versions=record["versions"])
+    return _completed(report, work, was_done, started).with_details(
+        path=work.folder / FRAME, versions=record["versions"]
+    )
 
 
-def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
+def tune(lake: Lake, settings: Settings, experiment: Experiment, progress: Progress = no_progress) -> Report:
     """Search the parameters of the networks before the first test interval begins.
 
     Returns
@@ -67,12 +71,12 @@ def tune(lake: Lake, settings: Settings, experiment: Experiment, say: Progress =
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
-    found, was_done = work.once(TUNED, lambda: _search(work, say))
-    report = Report(TUNED, rows=sum(one["trials"] for one in found.values()))
-    return _said(report, work, was_done, started).with_details(**found)
+    found, was_done = work.once(TUNED, lambda: _search(work, progress))
+    report = Report(TUNED, rows=sum(result["trials"] for result in found.values()))
+    return _completed(report, work, was_done, started).with_details(**found)
 
 
-def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
+def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: Progress = no_progress) -> Report:
     """Judge every model walk-forward, write the model table into `evaluations`, and track plots and figures.
 
     Returns
@@ -82,13 +86,13 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, say: Progre
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
-    record, was_done = work.once(EVALUATED, lambda: _judge(work, say))
-    report = _said(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
+    record, was_done = work.once(EVALUATED, lambda: _judge(work, progress))
+    report = _completed(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
     plots = {name: work.folder / path for name, path in record["plots"].items()}
     return report.with_details(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
 
 
-def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: Progress = no_progress) -> Report:
+def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, progress: Progress = no_progress) -> Report:
     """Fit every model on all that is known at the end of knowledge, keep it, and point `champions` at it.
 
     Returns
@@ -98,13 +102,13 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, say: P
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
-    fitted, was_done = work.once(CHAMPIONS, lambda: _fit(work, say))
+    fitted, was_done = work.once(CHAMPIONS, lambda: _fit(work, progress))
     pointer = settings.home / "training" / "champions.json"
     current = {"label": work.label, "folder": work.folder.name}
     if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8")) != current:
         write_durably(pointer, json.dumps(current, indent=1))
     report = Report(CHAMPIONS, rows=len(fitted), added=0 if was_done else len(fitted))
-    return _said(report, work, was_done, started).with_details(**fitted)
+    return _completed(report, work, was_done, started).with_details(**fitted)
 
 
 def champions(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -131,13 +135,13 @@ def champions(settings: Settings) -> dict[str, dict[str, Any]]:
     fitted = json.loads((folder / f"{CHAMPIONS}.json").read_text(encoding="utf-8"))
     return {
         name: {
-            "path": folder / one["path"],
-            "run_id": one["run_id"],
-            "seed": one["seed"],
+            "path": folder / model["path"],
+            "run_id": model["run_id"],
+            "seed": model["seed"],
             "experiment": current["label"],
             **{key: shared[key] for key in ("fingerprint", "versions", "train_until")},
         }
-        for name, one in fitted.items()
+        for name, model in fitted.items()
     }
 
 
@@ -152,11 +156,11 @@ def load_windows(lake: Lake, settings: Settings, experiment: Experiment) -> Wind
     return _windows(Workspace(lake, settings, experiment))
 
 
-def _retrieve(work: Workspace, say: Progress) -> dict[str, Any]:
+def _retrieve(work: Workspace, progress: Progress) -> dict[str, Any]:
     from feature_repo.retrieval import training_frame
 
     forget_verified()  # a bit that flipped since this process read a file must not be learnt from
-    say("retrieving the training frame through Feast's point-in-time join")
+    progress("retrieving the training frame through Feast's point-in-time join")
     end = work.experiment.knowledge_end
     retrieved = training_frame(work.lake, work.settings, clock=FixedClock(end))
     frame = retrieved.frame.sort("symbol", "event_time")
@@ -165,7 +169,7 @@ def _retrieve(work: Workspace, say: Progress) -> dict[str, Any]:
     labels.write_parquet(work.folder / TARGETS)
     versions = retrieved.versions | work.lake.versions([LABELS])
     pin(work.lake, f"training:{work.fingerprint}", versions)
-    say(f"{frame.height:,} rows of features and {labels.height:,} labels known by {end:%Y-%m-%d}")
+    progress(f"{frame.height:,} rows of features and {labels.height:,} labels known by {end:%Y-%m-%d}")
     return {
         "fingerprint": work.fingerprint,
         "rows": frame.height,
@@ -177,7 +181,7 @@ def _retrieve(work: Workspace, say: Progress) -> dict[str, Any]:
     }
 
 
-def _search(work: Workspace, say: Progress) -> dict[str, Any]:
+def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
     from training.fit import search_parameters
 
     windows = _windows(work)
@@ -186,31 +190,31 @@ def _search(work: Workspace, say: Progress) -> dict[str, Any]:
     train, valid = windows.take(split.train), windows.take(split.valid)
     found = {}
     for name in work.experiment.tuned:
-        result = search_parameters(name, train, valid, work.experiment, work.folder, say=say)
+        result = search_parameters(name, train, valid, work.experiment, work.folder, progress=progress)
         found[name] = asdict(result)
         measures = [Measure("trial_loss", loss, number) for number, loss in enumerate(result.losses)]
         _track(work, name, measures=measures, tags={"search": found[name]})
     return found
 
 
-def _judge(work: Workspace, say: Progress) -> dict[str, Any]:
+def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     from training.judge import OVERALL, FoldForecast, forecast_folds, score_folds, verdicts
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
-    forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, say=say))
+    forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
     now = ReplayClock(work.settings.home / "clock.json").now()
     stride = experiment.splits.test_stride_sessions
     table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
     report = work.lake.merge(EVALUATIONS, table)
     plots: dict[str, str] = {}
     for name in experiment.models:
-        ours = [one for one in forecasts if one.model == name]
+        ours = [forecast for forecast in forecasts if forecast.model == name]
         plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
-    said = verdicts(table)
-    for sentence in said:
-        say(sentence)
+    sentences = verdicts(table)
+    for sentence in sentences:
+        progress(sentence)
     overall = table.filter(pl.col("fold") == OVERALL).drop("experiment", "fold", "event_time", "known_time")
-    return {"added": report.added, "model_table": overall.to_dicts(), "verdicts": said, "plots": plots}
+    return {"added": report.added, "model_table": overall.to_dicts(), "verdicts": sentences, "plots": plots}
 
 
 def _publish(
@@ -228,7 +232,7 @@ def _publish(
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
 
 
-def _fit(work: Workspace, say: Progress) -> dict[str, Any]:
+def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
     from training.fit import fit_best, save_fitted
 
     windows, parameters = _windows(work), _parameters(work)
@@ -252,7 +256,7 @@ def _fit(work: Workspace, say: Progress) -> dict[str, Any]:
             "epochs": len(fitted.history),
             "parameters": fitted.parameters,
         }
-        say(f"{name} fitted for service on {len(train):,} windows in {seconds:.1f} s")
+        progress(f"{name} fitted for service on {len(train):,} windows in {seconds:.1f} s")
     return found
 
 
@@ -305,11 +309,13 @@ def _track(
     return run_id
 
 
-def _said(report: Report, work: Workspace, was_done: bool, started: float) -> Report:
-    """Add to a stage's report what all of them say."""
-    said = replace(report, seconds=time.perf_counter() - started, skipped=was_done).with_details(training=work.label)
+def _completed(report: Report, work: Workspace, was_done: bool, started: float) -> Report:
+    """Add seconds, the training's label and, where it was done before, the reason to a stage's report."""
+    completed = replace(report, seconds=time.perf_counter() - started, skipped=was_done).with_details(
+        training=work.label
+    )
     if not was_done:
-        return said
-    return said.with_details(
+        return completed
+    return completed.with_details(
         reason=f"{report.name} of {work.label} is done: neither its data nor its experiment nor its code changed"
     )

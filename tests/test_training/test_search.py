@@ -39,7 +39,7 @@ def test_the_result_is_complete_and_no_worse_than_what_was_declared(
     parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    found = search_parameters("lstm", *parts, tiny, tmp_path, say=said.append)
+    found = search_parameters("lstm", *parts, tiny, tmp_path, progress=said.append)
     assert found.parameters.keys() == tiny.parameters_of("lstm").keys()
     assert found.loss == min(found.losses) <= found.first_loss == found.losses[0]
     assert (found.trials, found.ran, len(said)) == (3, 3, 3)
@@ -261,3 +261,33 @@ def test_a_trial_that_finds_every_slot_taken_counts_for_nothing(tmp_path: Path) 
             late = shared.study.ask()  # as if the other worker had been quicker
         assert "slot" not in late.user_attrs
     assert [trial.params for trial in shared.finished()] == [{"x": 0.5}]
+
+
+def test_a_trial_that_was_taken_for_dead_is_refused_and_its_slot_run_again(tmp_path: Path) -> None:
+    shared = SharedStudy("lstm", tmp_path, 1, {"x": 0.5}, seed=7, startup_trials=1, pruner=optuna.pruners.NopPruner())
+    values = iter((1.0, 2.0))
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.suggest_float("x", 0.0, 1.0)
+        value = next(values)
+        if value == 1.0:
+            shared.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # as another worker would
+        return value
+
+    done: list[float | None] = []
+    with shared.joined():
+        while shared.run_one(objective, lambda trial: done.append(trial.value)):
+            pass
+    assert done == [trial.value for trial in shared.finished()] == [2.0]
+
+
+def test_an_error_of_the_objective_is_raised_and_its_slot_free(tmp_path: Path) -> None:
+    shared = SharedStudy("lstm", tmp_path, 1, {"x": 0.5}, seed=7, startup_trials=1, pruner=optuna.pruners.NopPruner())
+
+    def objective(_: optuna.Trial) -> float:
+        raise ValueError("a mistake")
+
+    with shared.joined(), pytest.raises(ValueError, match="a mistake"):
+        shared.run_one(objective, lambda _: None)
+    assert not shared.others_run()
+    assert shared.finished() == []

@@ -51,7 +51,7 @@ def split_rows(world: World, split_of: Callable[[pl.DataFrame, Experiment], Spli
     """
     targets = compute_labels(world.bars).group_by("symbol", "event_time").agg(pl.col("known_time").max(), pl.len())
     keys = targets.filter(pl.col("len") > 1).select("symbol", "event_time", pl.col("known_time").alias("label_end"))
-    told = [
+    frames = [
         pl.DataFrame(
             schema={
                 "symbol": pl.String,
@@ -67,7 +67,7 @@ def split_rows(world: World, split_of: Callable[[pl.DataFrame, Experiment], Spli
         split = split_of(known, _experiment(end))
         assert_no_overlap(known, split)
         for part, rows in (("train", split.train), ("valid", split.valid)):
-            told.append(
+            frames.append(
                 known[rows].select(
                     "symbol",
                     pl.col("event_time").alias("session"),
@@ -76,7 +76,7 @@ def split_rows(world: World, split_of: Callable[[pl.DataFrame, Experiment], Spli
                     "label_end",
                 )
             )
-    return pl.concat(told)
+    return pl.concat(frames)
 
 
 def scaler_rows(
@@ -84,14 +84,14 @@ def scaler_rows(
 ) -> pl.DataFrame:
     """Return mean and spread of each feature as each split's training windows give them."""
     instant = world.bars.schema["event_time"]
-    told = [pl.DataFrame(schema={"feature": pl.String, BOUNDARY: instant, "mean": pl.Float64, "spread": pl.Float64})]
+    frames = [pl.DataFrame(schema={"feature": pl.String, BOUNDARY: instant, "mean": pl.Float64, "spread": pl.Float64})]
     try:
         windows = build_window_set(compute_technical(world.bars), compute_labels(world.bars))
     except NotReadyError:
-        return told[0]
+        return frames[0]
     for end in _ends(world):
         scaler = fit_scaler(chosen(windows, champion_split(windows.keys, _experiment(end))).x)
-        told.append(
+        frames.append(
             pl.DataFrame(
                 {
                     "feature": FORECAST_V1.features,
@@ -101,7 +101,7 @@ def scaler_rows(
                 }
             )
         )
-    return pl.concat(told)
+    return pl.concat(frames)
 
 
 def _ends(world: World) -> list[datetime]:

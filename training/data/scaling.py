@@ -27,6 +27,13 @@ def fit_scaler(x: npt.NDArray[np.float32]) -> Scaler:
     ------
     ConfigError
         If there is no window, or a value is not finite.
+
+    Examples
+    --------
+    >>> window = np.array([[[1.0, 1.0], [3.0, 1.0], [0.0, 0.0]]], dtype=np.float32)  # 1, 3, not known
+    >>> scaler = fit_scaler(window)
+    >>> scaler.mean.item(), scaler.std.item()
+    (2.0, 1.0)
     """
     if x.ndim != 3 or not len(x) or x.shape[-1] % 2:  # noqa: PLR2004 - window, session, value-or-flag
         raise ConfigError(f"A scaler needs windows [window, session, 2 * feature], found shape {x.shape}.")

@@ -66,6 +66,14 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
     ------
     NotReadyError
         If a part of a split is empty.
+
+    Examples
+    --------
+    >>> sessions = session_closes(datetime(2005, 1, 1, tzinfo=UTC), datetime(2011, 12, 31, tzinfo=UTC))
+    >>> keys = pl.DataFrame({"symbol": "A", "event_time": sessions[:-5], "label_end": sessions[5:]})
+    >>> first = walk_forward(keys, Experiment())[0]
+    >>> first.name, f"{first.valid_start:%Y-%m-%d}", f"{first.test_start:%Y-%m-%d}"
+    ('2009', '2007-12-26', '2009-01-02')
     """
     return [_year(keys, experiment, year) for year in experiment.splits.test_years]
 
@@ -103,7 +111,14 @@ def assert_no_overlap(keys: pl.DataFrame, split: Split) -> None:
 
 
 def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
-    """Sessions after `first` at which a window of this experiment ends, for training or for a test year."""
+    """Return the sessions after `first` at which a window of this experiment ends, for training or for a test year.
+
+    Examples
+    --------
+    >>> from training.experiments import load_experiment
+    >>> [f"{at:%Y-%m-%d}" for at in sessions_of(load_experiment("test"), datetime(2008, 6, 1, tzinfo=UTC))[:3]]
+    ['2008-06-06', '2008-09-02', '2008-11-25']
+    """
     plan, end = experiment.splits, experiment.knowledge_end
     tested = [at for year in plan.test_years for at in _tested(experiment, year)]
     return sorted({*_on_stride(session_closes(first, end), plan.train_stride_sessions), *tested})

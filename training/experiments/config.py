@@ -176,8 +176,8 @@ class Experiment(_Frozen):
         """Return what is searched for a model: the space of its card, with the widths of `search.hidden` if given."""
         widths = self.search.hidden
         return tuple(
-            Choice(one.name, widths) if one.name == "hidden" and widths is not None else one
-            for one in card_of(model).space
+            Choice(dimension.name, widths) if dimension.name == "hidden" and widths is not None else dimension
+            for dimension in card_of(model).space
         )
 
     def fingerprint(self) -> str:
@@ -186,7 +186,13 @@ class Experiment(_Frozen):
 
 
 def list_experiments(folder: Path = FOLDER) -> list[str]:
-    """Names of the experiments in a folder."""
+    """Return the names of the experiments in a folder.
+
+    Examples
+    --------
+    >>> list_experiments()
+    ['demo', 'full', 'test']
+    """
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
@@ -222,7 +228,18 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
 
 
 def parse_experiment(values: dict[str, Any], *, where: str = "the experiment") -> Experiment:
-    """Return the experiment that differs from the defaults by `values`, or say what is wrong with them."""
+    """Return the experiment that differs from the defaults by `values`.
+
+    Raises
+    ------
+    ConfigError
+        If there is an unknown key (the message names the nearest known one) or a value that breaks a rule.
+
+    Examples
+    --------
+    >>> parse_experiment({"parameters": {"ridge": {"penalty": 10}}}).parameters_of("ridge")
+    {'penalty': 10.0}
+    """
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:

@@ -55,12 +55,23 @@ def fit_model(
     UnknownNameError
         If there is no such model.
     ModelError
-        If a network's validation loss is never a number.
+        If a network's validation loss is never a number, or a fit function returns no fitted network.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> x = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions).example(40)
+    >>> keys = pl.DataFrame({"symbol": ["A"] * 40, "event_time": range(40), "label_end": range(5, 45)})
+    >>> windows = WindowSet(x, np.random.default_rng(0).normal(0, 0.01, (40, 2)).astype(np.float32), keys)
+    >>> fitted = fit_model("ridge", windows, windows, Experiment())
+    >>> fitted.predict(x[:3]).shape  # [window, horizon, quantile]
+    (3, 2, 3)
     """
     chosen = experiment.parameters_of(name) if parameters is None else parameters
     drawn = experiment.seeds[0] if seed is None else seed
     plan = experiment.optimisation if optimisation is None else optimisation
-    card, inputs, scaler = card_of(name), InputSpec(window.features, window.sessions), fit_scaler(train.x)
+    card, inputs = card_of(name), InputSpec(window.features, window.sessions)
+    scaler = fit_scaler(train.x)
     history: list[float] = []
     with threads(plan.threads):
         network = build_network(name, inputs, card.outputs, scaler, seed=drawn, **card.sizes(chosen))

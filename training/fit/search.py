@@ -55,7 +55,7 @@ def search_parameters(
     experiment: Experiment,
     folder: Path,
     *,
-    say: Progress = no_progress,
+    progress: Progress = no_progress,
     **intervals: int,
 ) -> SearchResult:
     """Search the parameters of one network until its trials are used up, together with other workers on the folder.
@@ -96,7 +96,7 @@ def search_parameters(
         nonlocal ran
         ran += 1
         worth = "pruned" if trial.state.name == "PRUNED" else f"validation loss {trial.value:.5f}"
-        say(f"{name} trial {trial.user_attrs['slot'] + 1} of {experiment.search.trials}: {worth}")
+        progress(f"{name} trial {trial.user_attrs['slot'] + 1} of {experiment.search.trials}: {worth}")
 
     with shared.joined():
         while len(shared.finished()) < shared.slots:
@@ -116,7 +116,7 @@ def _shared_study(name: str, experiment: Experiment, folder: Path, intervals: Ma
         name,
         folder,
         plan.trials,
-        {one.name: declared[one.name] for one in experiment.space_of(name)},
+        {dimension.name: declared[dimension.name] for dimension in experiment.space_of(name)},
         seed=experiment.seeds[0],
         startup_trials=plan.startup_trials,
         pruner=optuna.pruners.MedianPruner(
@@ -142,17 +142,17 @@ def _objective(
             if trial.user_attrs["slot"] and trial.should_prune():
                 raise optuna.TrialPruned
 
-        drawn = {one.name: _draw(trial, one) for one in experiment.space_of(name)}
+        drawn = {dimension.name: _draw(trial, dimension) for dimension in experiment.space_of(name)}
         parameters = experiment.parameters_of(name) | drawn
         return min(fit_model(name, train, valid, experiment, parameters, optimisation=plan, watch=watch).history)
 
     return objective
 
 
-def _draw(trial: "optuna.Trial", one: Dimension) -> Any:
-    if isinstance(one, Choice):
-        return trial.suggest_categorical(one.name, one.values)
-    return trial.suggest_float(one.name, one.low, one.high, log=one.is_log)
+def _draw(trial: "optuna.Trial", dimension: Dimension) -> Any:
+    if isinstance(dimension, Choice):
+        return trial.suggest_categorical(dimension.name, dimension.values)
+    return trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.is_log)
 
 
 def _result(name: str, shared: "SharedStudy", experiment: Experiment, ran: int) -> SearchResult:

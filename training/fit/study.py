@@ -97,7 +97,7 @@ class SharedStudy:
     @contextmanager
     def joined(self) -> Iterator[None]:
         """Be a worker of the study for the time of a block; whoever finds itself alone frees the slots of the dead."""
-        with (self._folder / f"search-{self._name}.workers").open("w") as workers:
+        with (self._folder / f"search-{self._name}.workers.lock").open("w") as workers:
             try:
                 fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -113,26 +113,21 @@ class SharedStudy:
         """Run the trial of the lowest free slot, and return whether there was one."""
         if not self._free_slots():
             return False
-        started: list[optuna.Trial] = []
-
-        def watched(trial: optuna.Trial) -> float:
-            started.append(trial)
-            if SLOT not in trial.user_attrs:
-                raise _NoSlotError
-            return objective(trial)
+        attempt = _Attempt(objective)
 
         def finished(_: Study, trial: FrozenTrial) -> None:
             if trial.state in FINISHED:
                 done(trial)
 
         try:
-            self.study.optimize(watched, n_trials=1, catch=(_NoSlotError,), callbacks=[finished])
-        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-            if not started or not self._was_overtaken(started[0]):
+            self.study.optimize(attempt, n_trials=1, catch=(_NoSlotError,), callbacks=[finished])
+        except (ValueError, AssertionError) as error:  # both come from Optuna 5.0, by what the objective did last
+            if error is attempt.error or attempt.trial is None:
                 raise
+            # The trial was taken for dead, e.g. while this machine slept, so its result is refused; its slot is free.
         except BaseException:
-            if started:
-                self._release(started[0])
+            if attempt.trial is not None:
+                self._release(attempt.trial)
             raise
         return True
 
@@ -176,13 +171,6 @@ class SharedStudy:
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False, states=states)
         return [trial for trial in trials if SLOT in trial.user_attrs]
 
-    def _was_overtaken(self, trial: optuna.Trial) -> bool:
-        """Whether a trial was taken for dead and its slot given away, e.g. while its machine slept."""
-        return any(
-            other.user_attrs[SLOT] == trial.user_attrs.get(SLOT) and other.number != trial.number
-            for other in self._trials(*FINISHED, TrialState.RUNNING)
-        )
-
     def _release(self, trial: optuna.Trial) -> None:
         """Free the slot of a trial that its worker leaves."""
         if self.study.trials[trial.number].state == TrialState.RUNNING:
@@ -204,6 +192,25 @@ class SharedStudy:
 
 class _NoSlotError(Exception):
     """A trial started when every slot had just been taken."""
+
+
+class _Attempt:
+    """The objective of one trial, with the trial and the error that it raised."""
+
+    def __init__(self, objective: Callable[[optuna.Trial], float]) -> None:
+        self._objective = objective
+        self.trial: optuna.Trial | None = None
+        self.error: Exception | None = None
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        self.trial = trial
+        if SLOT not in trial.user_attrs:
+            raise _NoSlotError
+        try:
+            return self._objective(trial)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class _SlotSampler(BaseSampler):

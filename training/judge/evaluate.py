@@ -1,4 +1,4 @@
-"""Walk-forward judgement: what each model would have said in each test year, and how it compares with naive."""
+"""Walk-forward evaluation: the forecasts of each model for each test year, and how they compare with naive."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ Parameters = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class FoldForecast:
-    """What one model said about one test interval.
+    """Forecasts of one model for one test interval.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ class FoldForecast:
 
 
 def forecast_folds(
-    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, say: Progress = no_progress
+    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, progress: Progress = no_progress
 ) -> Iterator[FoldForecast]:
-    """Fit every model before every test interval, and yield what it says about the interval.
+    """Fit every model before every test interval, and yield its forecasts for the interval.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def forecast_folds(
             started = time.perf_counter()
             fitted = fit_best(model, train, valid, experiment, parameters.get(model))
             seconds = time.perf_counter() - started
-            say(f"{model} judged on {split.name}: fitted on {len(train):,} windows in {seconds:.1f} s")
+            progress(f"{model} judged on {split.name}: fitted on {len(train):,} windows in {seconds:.1f} s")
             with threads(experiment.optimisation.threads):
                 quantiles = fitted.predict(test.x)
             yield FoldForecast(model, split.name, test, quantiles, seconds)
@@ -114,15 +114,15 @@ def score_folds(
         horizon, `advantage_t` says how sure that is.
     """
     models = dict.fromkeys(forecast.model for forecast in forecasts)
-    joined = [_join([one for one in forecasts if one.model == model]) for model in models]
-    naives = {one.fold: one for one in [*forecasts, *joined] if one.model == BASELINE}
+    joined = [_join([forecast for forecast in forecasts if forecast.model == model]) for model in models]
+    naives = {forecast.fold: forecast for forecast in [*forecasts, *joined] if forecast.model == BASELINE}
     rows = [
         {
             "experiment": experiment,
             "known_time": known_time,
-            **_scores(one, naives[one.fold], number, overlap=(horizon - 1) // stride_sessions),
+            **_scores(forecast, naives[forecast.fold], number, overlap=(horizon - 1) // stride_sessions),
         }
-        for one in [*forecasts, *joined]
+        for forecast in [*forecasts, *joined]
         for number, horizon in enumerate(HORIZONS)
     ]
     table = pl.DataFrame(rows, schema_overrides=EVALUATIONS.schema | {"beats_naive": pl.Null})
@@ -133,7 +133,7 @@ def score_folds(
 
 
 def verdicts(table: pl.DataFrame) -> list[str]:
-    """Say in a sentence for each model and horizon whether it beat naive over all folds, and in how many of them."""
+    """Return a sentence for each model and horizon: whether it beat naive over all folds, and in how many of them."""
     judged = table.filter((pl.col("fold") == OVERALL) & (pl.col("model") != BASELINE))
     return [_verdict(row, table) for row in judged.iter_rows(named=True)]
 
@@ -165,13 +165,13 @@ def _verdict(row: Mapping[str, Any], table: pl.DataFrame) -> str:
     return f"{row['model']} {what} at {row['horizon_sessions']} session(s) ahead by pinball loss ({won})"
 
 
-def _scores(one: FoldForecast, naive: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
-    truth, levels = one.truth.y[:, number], one.quantiles[:, number]  # [window], [window, quantile]
+def _scores(forecast: FoldForecast, naive: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
+    truth, levels = forecast.truth.y[:, number], forecast.quantiles[:, number]  # [window], [window, quantile]
     median = levels[:, 1]
-    correlation = information_coefficient(one.truth.keys["event_time"].to_numpy(), truth, median, overlap=overlap)
+    correlation = information_coefficient(forecast.truth.keys["event_time"].to_numpy(), truth, median, overlap=overlap)
     return {
-        "model": one.model,
-        "fold": one.fold,
+        "model": forecast.model,
+        "fold": forecast.fold,
         "horizon_sessions": HORIZONS[number],
         "rows": len(truth),
         "mean_absolute_error": mean_absolute_error(truth, median),
@@ -180,26 +180,28 @@ def _scores(one: FoldForecast, naive: FoldForecast, number: int, *, overlap: int
         "information_coefficient_t": correlation.t_value,
         "hit_rate": hit_rate(truth, median),
         "coverage": coverage(truth, levels[:, 0], levels[:, 2]),
-        "advantage_t": t_value(_session_losses(naive, number) - _session_losses(one, number), overlap),
-        "event_time": one.truth.keys["label_end"].max(),
+        "advantage_t": t_value(_session_losses(naive, number) - _session_losses(forecast, number), overlap),
+        "event_time": forecast.truth.keys["label_end"].max(),
     }
 
 
-def _session_losses(one: FoldForecast, number: int) -> npt.NDArray[np.float64]:
+def _session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
     """Mean pinball loss of each session, in order of time: symbols of one session move together and count once."""
-    error = one.truth.y[:, number, None].astype(np.float64) - one.quantiles[:, number]  # [window, quantile]
+    error = forecast.truth.y[:, number, None].astype(np.float64) - forecast.quantiles[:, number]  # [window, quantile]
     level = np.asarray(QUANTILES)
-    losses = one.truth.keys.select("event_time").with_columns(
+    losses = forecast.truth.keys.select("event_time").with_columns(
         pl.Series("loss", np.maximum(level * error, (level - 1) * error).mean(axis=1))
     )
     return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
 
 
 def _join(forecasts: list[FoldForecast]) -> FoldForecast:
-    parts = [one.truth for one in forecasts]
+    parts = [forecast.truth for forecast in forecasts]
     truth = WindowSet(
         x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),
         y=np.concatenate([part.y for part in parts]),
         keys=pl.concat([part.keys for part in parts]),
     )
-    return FoldForecast(forecasts[0].model, OVERALL, truth, np.concatenate([one.quantiles for one in forecasts]))
+    return FoldForecast(
+        forecasts[0].model, OVERALL, truth, np.concatenate([forecast.quantiles for forecast in forecasts])
+    )

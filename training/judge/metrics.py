@@ -64,6 +64,11 @@ def pinball_loss(truth: npt.ArrayLike, forecast: npt.ArrayLike, quantiles: tuple
         `[row, quantile]`, in the same unit; a row with one unknown quantile is left out whole.
     quantiles
         Levels within 0..1, in the order of the columns.
+
+    Examples
+    --------
+    >>> pinball_loss([2.0], [[0.0, 1.0]], (0.25, 0.5))
+    0.5
     """
     columns = np.asarray(forecast, dtype=np.float64).reshape(-1, len(quantiles))
     outcomes, *levels = _known(truth, *columns.T)
@@ -73,7 +78,13 @@ def pinball_loss(truth: npt.ArrayLike, forecast: npt.ArrayLike, quantiles: tuple
 
 
 def coverage(truth: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike) -> float | None:
-    """Return the share of outcomes within lower..upper, both ends included; None when no triple is known."""
+    """Return the share of outcomes within lower..upper, both ends included; None when no triple is known.
+
+    Examples
+    --------
+    >>> coverage([0.0, 1.0, 3.0, None], [-1, -1, -1, -1], [1, 1, 1, 1])
+    0.6666666666666666
+    """
     outcomes, lows, highs = _known(truth, lower, upper)
     return _mean((lows <= outcomes) & (outcomes <= highs))
 
@@ -82,6 +93,11 @@ def direction_hits(truth: npt.ArrayLike, forecast: npt.ArrayLike) -> Numbers:
     """Return 1 where the forecast had the sign of the outcome, 0 where not, NaN where it took no side, per row.
 
     A forecast of zero takes no side. An outcome of zero is a miss for one that did.
+
+    Examples
+    --------
+    >>> direction_hits([0.1, -0.2, 0.3], [0.2, 0.1, 0.0])
+    array([ 1.,  0., nan])
     """
     outcomes, forecasts = _columns(truth, forecast)
     hits = np.sign(outcomes) == np.sign(forecasts)
@@ -89,7 +105,13 @@ def direction_hits(truth: npt.ArrayLike, forecast: npt.ArrayLike) -> Numbers:
 
 
 def hit_rate(truth: npt.ArrayLike, forecast: npt.ArrayLike) -> float | None:
-    """Return the share of right directions among the forecasts that took a side; None when none did."""
+    """Return the share of right directions among the forecasts that took a side; None when none did.
+
+    Examples
+    --------
+    >>> hit_rate([0.1, -0.2, 0.3], [0.2, 0.1, 0.0])
+    0.5
+    """
     hits = direction_hits(truth, forecast)
     return _mean(hits[~np.isnan(hits)])
 
@@ -112,6 +134,12 @@ def information_coefficient(
         How many sessions to come share part of a session's outcome: horizon - 1 where every session is scored.
         Overlapping outcomes repeat each other, so the standard error is Newey and West's (1987) with that many lags.
         With 0 it is the ordinary one, standard deviation / sqrt(sessions).
+
+    Examples
+    --------
+    >>> sessions, outcomes = [1, 1, 1, 2, 2, 2], [0.1, 0.2, 0.3, 0.3, 0.2, 0.1]
+    >>> information_coefficient(sessions, outcomes, [1, 2, 3, 1, 2, 3])
+    InformationCoefficient(mean=0.0, t_value=0.0, sessions=2)
     """
     outcomes, forecasts = _columns(truth, forecast)
     known = ~(np.isnan(outcomes) | np.isnan(forecasts))
@@ -143,6 +171,11 @@ def t_value(scores: Numbers, lags: int = 0) -> float | None:
     """Return the mean of scores in order of time over its standard error; None below two scores, or without spread.
 
     With `lags` above 0 the error is Newey and West's (1987), which allows for neighbours that repeat each other.
+
+    Examples
+    --------
+    >>> round(t_value(np.array([1.0, 2.0, 3.0])), 3)
+    3.464
     """
     count = len(scores)
     if count < 2:  # noqa: PLR2004 - a spread needs two

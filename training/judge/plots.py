@@ -1,4 +1,4 @@
-"""Pictures of a model's forecasts: against what came, and against what its quantiles promise."""
+"""Plots of a model's forecasts: against outcomes, and calibration of its quantiles."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ BAND, LINE, TRUTH = "#c9d8ef", "#2a5caa", "#1a1a1a"
 
 
 def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path) -> Path:
-    """Draw what one model said beside what came, one column per horizon, and return the path of the PNG.
+    """Draw the forecasts of one model beside the outcomes, one column per horizon, and return the path of the PNG.
 
     Above, one symbol through the last test interval: the band p10..p90, the median, and the outcomes. Below, all
     forecasts in ten groups from the lowest median to the highest: mean forecast and mean outcome of each group, with
@@ -44,31 +44,31 @@ def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
     axes = figure.subplots(1, len(HORIZONS), squeeze=False)[0]
     for column, horizon in enumerate(HORIZONS):
         axes[column].plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="as promised")
-        for one in forecasts:
-            below = (one.truth.y[:, column, None] <= one.quantiles[:, column]).mean(axis=0)
-            axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=one.fold)
+        for forecast in forecasts:
+            below = (forecast.truth.y[:, column, None] <= forecast.quantiles[:, column]).mean(axis=0)
+            axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=forecast.fold)
         axes[column].set(xlabel="quantile forecast", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
         axes[column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
     axes[0].legend(fontsize=8)
     return _save(figure, path)
 
 
-def _draw_band(axes: "Axes", one: "FoldForecast", column: int) -> None:
-    symbol = one.truth.keys["symbol"].min()
-    rows = one.truth.keys.select((pl.col("symbol") == symbol).arg_true()).to_series().to_numpy()
-    at = one.truth.keys[rows]["event_time"].to_numpy()
-    low, median, high = (100 * one.quantiles[rows, column]).T
+def _draw_band(axes: "Axes", forecast: "FoldForecast", column: int) -> None:
+    symbol = forecast.truth.keys["symbol"].min()
+    rows = forecast.truth.keys.select((pl.col("symbol") == symbol).arg_true()).to_series().to_numpy()
+    at = forecast.truth.keys[rows]["event_time"].to_numpy()
+    low, median, high = (100 * forecast.quantiles[rows, column]).T
     axes.fill_between(at, low, high, color=BAND, label="p10 to p90")
     axes.plot(at, median, color=LINE, linewidth=1, label="p50")
-    axes.scatter(at, 100 * one.truth.y[rows, column], color=TRUTH, s=3, label="outcome")
-    axes.set_ylabel(f"{symbol!s} in {one.fold}, %")
+    axes.scatter(at, 100 * forecast.truth.y[rows, column], color=TRUTH, s=3, label="outcome")
+    axes.set_ylabel(f"{symbol!s} in {forecast.fold}, %")
     axes.tick_params(axis="x", labelrotation=30, labelsize=7)
     axes.legend(fontsize=7, ncols=3)
 
 
 def _draw_groups(axes: "Axes", forecasts: "list[FoldForecast]", column: int) -> None:
-    median = np.concatenate([one.quantiles[:, column, 1] for one in forecasts]) * 100
-    truth = np.concatenate([one.truth.y[:, column] for one in forecasts]) * 100
+    median = np.concatenate([forecast.quantiles[:, column, 1] for forecast in forecasts]) * 100
+    truth = np.concatenate([forecast.truth.y[:, column] for forecast in forecasts]) * 100
     groups = np.array_split(np.argsort(median, kind="stable"), GROUPS)
     number = np.arange(1, GROUPS + 1)
     error = [2 * truth[rows].std() / np.sqrt(len(rows)) for rows in groups]

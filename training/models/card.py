@@ -122,7 +122,7 @@ class ModelCard:
 
     Examples
     --------
-    >>> ModelCard(name="prophet", meaning="A trend with seasons.", build="training.models.lstm:LstmForecaster")
+    >>> ModelCard(name="prophet", meaning="A trend.", build="training.models.lstm:LstmForecaster")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     lake.errors.ConfigError: The card of model 'prophet' is not whole: fit, parameters, space, outputs, strategies ...
     """
@@ -195,9 +195,9 @@ class ModelCard:
         known = self.parameters.model_fields
         problems = [f"parameter {name} has no default" for name, field in known.items() if field.is_required()]
         problems += [
-            f"space has {one.name}, parameters have {', '.join(known) or 'nothing'}"
-            for one in self.space
-            if one.name not in known
+            f"space has {dimension.name}, parameters have {', '.join(known) or 'nothing'}"
+            for dimension in self.space
+            if dimension.name not in known
         ]
         if self.is_network:
             problems += [

@@ -61,7 +61,7 @@ def _has_experiments(connection: sqlite3.Connection) -> bool:
 def _stale(connection: sqlite3.Connection, root: str) -> Mapping[str, str]:
     """Old root of addresses to its place in this home, as URI and as path."""
     locations = [str(row[0]) for row in connection.execute(PROBE) if row[0]]
-    roots = {one for one in map(_root_of, locations) if one is not None and one != root}
+    roots = {location for location in map(_root_of, locations) if location is not None and location != root}
     moved = dict.fromkeys(roots, root) | {_path(old): _path(root) for old in roots}
     found = connection.execute(DEFAULT, (DEFAULT_EXPERIMENT,)).fetchone()
     if found and _is_stray(str(found[0])):

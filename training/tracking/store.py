@@ -93,7 +93,7 @@ class Tracker:
         from mlflow.entities import Metric, Param, RunTag
 
         numbers = list(measures)
-        keys = {one.key for one in numbers}
+        keys = {measure.key for measure in numbers}
         if len(keys) > MOST_KEYS:
             raise ConfigError(
                 f"A run was given {len(keys)} metric keys, at most {MOST_KEYS} are shown well. Use steps for folds and "
@@ -102,7 +102,7 @@ class Tracker:
         now = int(time.time() * 1000)
         self._client.log_batch(
             run_id,
-            metrics=[Metric(one.key, one.value, now, one.step) for one in numbers],
+            metrics=[Metric(measure.key, measure.value, now, measure.step) for measure in numbers],
             params=[Param(name, str(value)) for name, value in (parameters or {}).items()],
             tags=[RunTag(name, _text(value)) for name, value in (tags or {}).items()],
         )

@@ -1,0 +1,42 @@
+"""The examples in the docstrings of this room run, and what a notebook user calls has one."""
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOM = Path(__file__).parents[2] / "training"
+MODULES = sorted(
+    ".".join(path.relative_to(ROOM.parent).with_suffix("").parts)
+    for path in ROOM.rglob("*.py")
+    if ">>>" in path.read_text(encoding="utf-8")
+)
+CALLED = {
+    "training.experiments": ("list_experiments", "load_experiment", "parse_experiment"),
+    "training.models": ("card_of", "build_network", "ModelCard"),
+    "training.data": ("fit_scaler", "walk_forward", "sessions_of"),
+    "training.fit": ("fit_model",),
+    "training.judge": (
+        "mean_absolute_error",
+        "pinball_loss",
+        "coverage",
+        "direction_hits",
+        "hit_rate",
+        "information_coefficient",
+        "t_value",
+    ),
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_run(module: str) -> None:
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted
+    assert not found.failed, f"an example of {module} prints something else; run python -m doctest -v on it"
+
+
+@pytest.mark.parametrize("face", CALLED)
+def test_what_a_notebook_calls_has_an_example(face: str) -> None:
+    public = importlib.import_module(face)
+    assert [name for name in CALLED[face] if ">>>" not in (getattr(public, name).__doc__ or "")] == []
