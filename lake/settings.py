@@ -2,12 +2,19 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from lake.errors import ConfigError
 
@@ -137,7 +144,8 @@ class Settings(BaseSettings):
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the environment by former names."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_former_names())
+        variables = EnvSettingsSource(settings_cls, case_sensitive=True).env_vars
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_former_names(variables))
 
     @property
     def tables(self) -> Path:
@@ -215,13 +223,13 @@ def settings() -> Settings:
     return read.model_copy(update={"home": home})
 
 
-def _by_former_names() -> dict[str, Any]:
+def _by_former_names(variables: Mapping[str, str | None]) -> dict[str, Any]:
     """Values under former names, where the present one is not set; a warning says the present one."""
     found = {}
     for former, name in FORMER_NAMES.items():
-        if former in os.environ and _variable((name,)) not in os.environ:
+        if former in variables and _variable((name,)) not in variables:
             _warn_of_former_name(former, _variable((name,)))
-            found[name] = os.environ[former]
+            found[name] = variables[former]
     return found
 
 

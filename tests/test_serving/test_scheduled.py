@@ -81,7 +81,7 @@ def test_a_second_run_stores_nothing(settings, predictor):
 def test_without_the_look_at_what_is_stored_a_second_run_would_double_all(settings, predictor, monkeypatch):
     """The mutant of the test above."""
     run(settings, predictor)
-    monkeypatch.setattr(scheduled, "_unknown", lambda _, made: made)
+    monkeypatch.setattr(scheduled, "_new", lambda _, made: made)
     run(settings, predictor)
     assert stored(settings).height == 2 * len(SYMBOLS) * len(HORIZONS)
 
