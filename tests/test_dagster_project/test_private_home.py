@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,10 @@ OPEN_UMASK = 0o022
 COMMAND = "from dagster_project.cli import main; main()"
 MAKES = """
 import os, sys
-from lake import private
+from lake import disk
 how = sys.argv[1]
 if how == "mutant":
-    private.close_new_files = lambda: None
+    disk.close_new_files = lambda: None
 sys.argv[1:] = ["keys", "create", "desk", "--role", "read"]
 from dagster_project.cli import main
 try:
@@ -45,7 +46,12 @@ if how != "short":
 
 def run(home, code, *arguments):
     """Run Python as a shell does that lets others read what it makes."""
-    environment = os.environ | {"QUANTLAKE_HOME": str(home), "QUANTLAKE_REDIS_PORT": str(free_port())}
+    paths = os.pathsep.join(map(str, Path(__file__).parents[1:3]))
+    environment = os.environ | {
+        "QUANTLAKE_HOME": str(home),
+        "QUANTLAKE_REDIS_PORT": str(free_port()),
+        "PYTHONPATH": paths,
+    }
     environment.pop("REDIS_URL", None)
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
