@@ -98,7 +98,7 @@ class OnlineKey:
 def _secret(path: Path) -> bytes:
     """Read the key of a file that only its owner may read."""
     remedy = (
-        f"Its key proves what the online store says: delete it and run `quantlake update`, which makes another and "
+        f"Its key proves what the online store says. Delete it and run `quantlake update`, which makes another and "
         f"fills the store anew; run `chmod 600 {path}` instead if nobody can have read it."
     )
     text = read_key_file(path, remedy=remedy, error=OnlineStoreError)

@@ -20,7 +20,7 @@ import os, sys
 from lake.disk import private
 how = sys.argv[1]
 if how == "mutant":
-    private.close_new_files = lambda: None
+    disk.close_new_files = lambda: None
 sys.argv[1:] = ["keys", "create", "desk", "--role", "read"]
 from dagster_project.cli import main
 try:

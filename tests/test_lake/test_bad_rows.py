@@ -11,10 +11,9 @@ from lake.ingest import refine_to_lake
 from lake.refine import bars as refining
 from lake.refine import refine_bars, rules
 from lake.sources import as_received, tiny_market
-from lake.sources.generated import BadRow
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
-from support.raw_rows import BAD_ROWS, plant_bad_rows
+from support.raw_rows import BAD_ROWS, BadRow, plant_bad_rows
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=60, seed=11)
 RAW = as_received(MARKET)

@@ -207,7 +207,7 @@ def test_the_ledger_lags_after_a_kill_and_the_next_writer_catches_up(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(commits, "note", die)
+        patched.setattr(commits, "record", die)
         with pytest.raises(KeyboardInterrupt):
             filled.append(FACTS, session(9), batch_id="nine")
     newest = filled.version(FACTS)

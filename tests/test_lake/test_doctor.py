@@ -181,7 +181,7 @@ def killed_after(steps: int, lake: Lake) -> bool:
         durable.flush(path)
 
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("doctor", "store"):
+        for module in ("care.doctor", "store.delta"):
             patched.setattr(f"lake.{module}.flush", die)
         try:
             repair(lake, FACTS)

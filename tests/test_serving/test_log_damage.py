@@ -177,7 +177,7 @@ def test_a_salvage_that_was_cut_off_is_done_again_and_doubles_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("serving.forecast_log.draining.write_durably", die)
+        patch.setattr("serving.forecast_log.draining.write_private", die)
         with pytest.raises(KeyboardInterrupt):
             drain(lake, settings)
     once = lake.read(FORECASTS).height
