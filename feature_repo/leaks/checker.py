@@ -61,6 +61,19 @@ def find_leaks(
     -------
     list[Leak]
         Empty when nothing leaks, else at most one per column and kind of future.
+
+    Examples
+    --------
+    >>> from lake.sources.generated import tiny_market
+    >>> bars = tiny_market(["AAA"], sessions=30, seed=1)
+    >>> def shifted(by):
+    ...     close = pl.col("close").shift(by).over("symbol").alias("other_close")
+    ...     return lambda bars: bars.sort("event_time").select("symbol", "event_time", close)
+    >>> cut = bars["event_time"].sort()[20]
+    >>> find_leaks(shifted(1), bars, [cut])
+    []
+    >>> sorted((leak.column, leak.how) for leak in find_leaks(shifted(-1), bars, [cut]))
+    [('other_close', 'cut off'), ('other_close', 'disturbed')]
     """
     world = World(bars, pl.DataFrame(schema=worlds.RELEASES))
     return under_other_futures(lambda other: compute(other.bars), world, cuts, key=key, seed=seed)
@@ -73,6 +86,12 @@ def require_causal(compute: Compute, bars: pl.DataFrame, cuts: Sequence[datetime
     ------
     LookAheadError
         Naming the columns, the cut and an example of a value that changed.
+
+    Examples
+    --------
+    >>> from lake.sources.generated import tiny_market
+    >>> bars = tiny_market(["AAA"], sessions=30, seed=1)
+    >>> require_causal(lambda bars: bars.select("symbol", "event_time", "close"), bars, [bars["event_time"][20]])
     """
     leaks = find_leaks(compute, bars, cuts, **options)
     if leaks:
