@@ -95,11 +95,11 @@ def require_causal(compute: Compute, bars: pl.DataFrame, cuts: Sequence[datetime
     """
     leaks = find_leaks(compute, bars, cuts, **options)
     if leaks:
-        said = "; ".join(
+        examples = "; ".join(
             f"'{leak.column}' when the future was {leak.how}, e.g. {leak.example}" for leak in leaks[:SHOWN]
         )
         raise LookAheadError(
-            f"{len({leak.column for leak in leaks})} columns change in the past when only the future does: {said}. "
+            f"{len({leak.column for leak in leaks})} columns change in the past when only the future does: {examples}. "
             "Use only bars up to and including t."
         )
 
@@ -155,9 +155,9 @@ def replay(
         One per column; `first` is the first instant at which the value then is not the value of the whole frame.
     """
     full = compute(world) if full is None else full
-    told = pl.concat([compute(world.until(now)).filter(pl.col(time) == now) for now in at])
+    replayed = pl.concat([compute(world.until(now)).filter(pl.col(time) == now) for now in at])
     seen = full.filter(pl.col(time).is_in(pl.Series(at, dtype=full.schema[time]).implode()))
-    return differences(seen, told, "replayed", at[-1], key, time=time)
+    return differences(seen, replayed, "replayed", at[-1], key, time=time)
 
 
 def under_restatement(

@@ -171,5 +171,5 @@ def _known_before(lake: Lake, first: pl.DataFrame, read: Seen) -> pl.DataFrame:
     """Latest known_time among each symbol's bars before its instant, where it is later than the instant itself."""
     earliest: datetime | None = first.select(pl.col("first").min()).item()
     late = known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
-    told = late.select(KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
-    return told.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()
+    earlier = late.select(KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
+    return earlier.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()

@@ -184,8 +184,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> 
         pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),
         pl.lit(versions).alias("table_versions"),
     )
-    told = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
-    return told.with_columns(pl.max_horizontal("known_time", "price_known_time").alias("known_time")).select(
+    complete = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
+    return complete.with_columns(pl.max_horizontal("known_time", "price_known_time").alias("known_time")).select(
         MODEL_WINDOWS.names
     )
 

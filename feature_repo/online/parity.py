@@ -93,13 +93,18 @@ class ParityReport:
     @property
     def totals(self) -> dict[str, int]:
         """Mismatching, missing and extra values, over all views and features."""
-        return {kind: sum(getattr(one, kind) for one in self.differences) for kind in ("mismatch", "missing", "extra")}
+        return {
+            kind: sum(getattr(difference, kind) for difference in self.differences)
+            for kind in ("mismatch", "missing", "extra")
+        }
 
     def to_report(self) -> Report:
         """The same as any step of the platform says it."""
         details: dict[str, Any] = dict(self.totals)
         report = Report("feature_parity", rows=sum(self.rows.values()), last=self.until)
-        differences = [asdict(one) | {"examples": "; ".join(one.examples)} for one in self.differences]
+        differences = [
+            asdict(difference) | {"examples": "; ".join(difference.examples)} for difference in self.differences
+        ]
         return report.having(values=self.values, table_versions=self.versions, differences=differences, **details)
 
 
@@ -269,10 +274,10 @@ def _differences(
     kinds = {EVENT: "us", KNOWN: "us"} | dict(view.layout.columns)
     for feature, kind in kinds.items():
         pairs = list(zip(names, offline[feature], online[feature], strict=True))
-        wrong = [(name, said, held) for name, said, held in pairs if said != held]
+        wrong = [(name, lake_value, held) for name, lake_value, held in pairs if lake_value != held]
         if wrong:
             missing = sum(held is None for _, _, held in wrong)
-            extra = sum(said is None for _, said, _ in wrong)
+            extra = sum(lake_value is None for _, lake_value, _ in wrong)
             yield ParityDifference(
                 view.name,
                 feature,

@@ -128,7 +128,7 @@ def _identity(folder: Path) -> str:
     if folder.parent.is_dir():
         folder.mkdir(exist_ok=True, mode=OWNER_ONLY)
         found = folder.stat()
-        told = f"{found.st_dev}:{found.st_ino}"
+        identity = f"{found.st_dev}:{found.st_ino}"
     else:
-        told = str(folder)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+        identity = str(folder)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
