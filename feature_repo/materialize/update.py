@@ -103,8 +103,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
             return [compute_labels(lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version))]
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
-        tail = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
-        return [compute_labels(tail.around(first, max(HORIZONS), [*KEY, "close"]).cast({"symbol": pl.String}))]
+        recent = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
+        return [compute_labels(recent.around(first, max(HORIZONS), [*KEY, "close"]).cast({"symbol": pl.String}))]
 
     return step.run(compute)
 
@@ -165,8 +165,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Seen], spec: WindowSpec) -> 
     first = current.select("symbol", pl.col("event_time").alias("first"))
     names = (*KEY, *spec.features)
     place = ReadPoint.of(lake, features, FEATURES_TECHNICAL, names)
-    tail = recent_rows_of(place, first, spec.sessions - 1)
-    rows = tail.around(first, spec.sessions - 1, names)
+    recent = recent_rows_of(place, first, spec.sessions - 1)
+    rows = recent.around(first, spec.sessions - 1, names)
     windows = build_windows(rows, spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now, version=read[BARS.name].version).select(
         "symbol",
