@@ -1,4 +1,4 @@
-"""What there is of each feature: its declaration, its newest values, how much of it is known, whether it is kept."""
+"""Each feature as declared and as stored: newest values, share of known values, problems of the table."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from lake.store import Lake, newest_known
 By = Literal["year", "symbol"]
 SHOWN_SESSIONS = 30
 RECENT = timedelta(days=2 * SHOWN_SESSIONS)
-SAID = (
+DECLARED_FIELDS = (
     *("name", "meaning", "unit", "formula", "null_rule", "lookback", "warm_up", "inputs", "minimum", "maximum"),
     *("is_scale_free", "source"),
 )
 """What a reader is shown of a declaration, in this order."""
 ALIKE = 0.6
-"""Least similarity of a name that is suggested: among hundreds of short names, any word is a little like one."""
+"""Least similarity of a name that is suggested: any word resembles one of hundreds of short names a little."""
 BARS_OF_TEXT = "▁▂▃▄▅▆▇█"
 
 
@@ -38,6 +38,12 @@ class RecentValues:
         Close of its newest session.
     values
         Oldest first, the newest last; None is not known.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> RecentValues("AAA", datetime(2020, 1, 6, tzinfo=UTC), (0.0, None, 1.0)).sparkline
+    '▁ █'
     """
 
     symbol: str
@@ -57,7 +63,7 @@ class RecentValues:
 
 @dataclass(frozen=True)
 class TableCheck:
-    """What a table of features breaks of its declaration; nothing where `problems` is empty."""
+    """Problems of a stored feature table against its declaration; the table is whole where there are none."""
 
     table: str
     rows: int
@@ -66,27 +72,40 @@ class TableCheck:
 
 
 def listing(group: str | None = None) -> list[dict[str, Any]]:
-    """Every feature, or those of one group, by group: name, unit, look-back, warm-up, and whether it is served."""
+    """Every feature, or those of one group, by group: name, unit, look-back, warm-up, and whether it is served.
+
+    Examples
+    --------
+    >>> [row["feature"] for row in listing("calendar")]
+    ['day_of_week', 'sessions_to_month_end']
+    """
     return [
         {
-            "group": one.name,
+            "group": declared.name,
             "feature": feature.name,
             "unit": feature.unit,
             "lookback": feature.lookback,
             "warm_up": feature.warm_up,
-            "online": one.is_online,
+            "online": declared.is_online,
         }
-        for one in _groups(group)
-        for feature in one
+        for declared in _groups(group)
+        for feature in declared
     ]
 
 
 def declaration(name: str) -> dict[str, Any]:
-    """Everything that is declared of a feature; an unknown name raises `UnknownNameError` with any that is alike."""
+    """Everything that is declared of a feature; an unknown name raises `UnknownNameError` with any that is alike.
+
+    Examples
+    --------
+    >>> declared = declaration("rsi_14")
+    >>> declared["table"], declared["minimum"], declared["maximum"]
+    ('features_technical', 0, 100)
+    """
     group, feature = _declared(name)
-    said = {key: getattr(feature, key) for key in SAID}
-    said = {key: value for key, value in said.items() if value is not None and value != ""}
-    return {"group": group.name, "table": group.table.name, "online": group.is_online} | said
+    shown = {key: getattr(feature, key) for key in DECLARED_FIELDS}
+    shown = {key: value for key, value in shown.items() if value is not None and value != ""}
+    return {"group": group.name, "table": group.table.name, "online": group.is_online} | shown
 
 
 def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> list[RecentValues]:
@@ -98,6 +117,13 @@ def newest_values(lake: Lake, name: str, now: datetime, symbols: int = 10) -> li
         If its table is not made yet.
     DamagedTableError
         If a file of it cannot be read.
+
+    Examples
+    --------
+    `lake` holds the group `calendar` of two symbols, `now` is the last close.
+
+    >>> [(recent.symbol, len(recent.values)) for recent in newest_values(lake, "day_of_week", now, symbols=1)]
+    [('AAA', 30)]
     """
     group, feature = _declared(name)
     stored = _stored(lake, group.table, now)
@@ -126,20 +152,27 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
     list
         ``group, feature, rows, share`` and ``by``: the share of each year or symbol. Groups that are not stored yet
         are left out. A restated row counts each time it is stored.
+
+    Examples
+    --------
+    >>> [(row["feature"], row["rows"], row["share"]) for row in coverage(lake, now, group="calendar")][:1]
+    [('day_of_week', 80, 1.0)]
     """
     parts = {"year": pl.col("event_time").dt.year().cast(pl.String), "symbol": pl.col("symbol")}
     found = []
-    for one in _groups(group):
-        if not lake.exists(one.table):
+    for declared in _groups(group):
+        if not lake.exists(declared.table):
             continue
-        names = [feature.name for feature in one]
-        counted = _stored(lake, one.table, now).group_by(parts[by].alias("part")).agg(pl.len(), pl.col(names).count())
-        with readable(one.table):
+        names = [feature.name for feature in declared]
+        counted = (
+            _stored(lake, declared.table, now).group_by(parts[by].alias("part")).agg(pl.len(), pl.col(names).count())
+        )
+        with readable(declared.table):
             counts = counted.sort("part").collect()
         rows = int(counts["len"].sum())
         found += [
             {
-                "group": one.name,
+                "group": declared.name,
                 "feature": name,
                 "rows": rows,
                 "share": counts[name].sum() / rows if rows else None,
@@ -151,7 +184,7 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
 
 
 def check_stored_tables(lake: Lake, now: datetime, group: str | None = None) -> list[TableCheck]:
-    """Hold the tables of features to what is declared: columns and types, bounds, finite values, known after the event.
+    """Compare the stored feature tables with their declaration: columns, types, bounds, finite values, known times.
 
     Raises
     ------
@@ -159,14 +192,19 @@ def check_stored_tables(lake: Lake, now: datetime, group: str | None = None) -> 
         If none of the tables is made yet.
     DamagedTableError
         If a file of one cannot be read.
+
+    Examples
+    --------
+    >>> [(table.table, table.rows, table.problems) for table in check_stored_tables(lake, now)]
+    [('features_calendar', 80, ())]
     """
-    made = [one for one in _groups(group) if lake.exists(one.table)]
+    made = [declared for declared in _groups(group) if lake.exists(declared.table)]
     if not made:
         raise NotReadyError(
             f"No table of features is made yet under {lake.root}. Run `make demo`, or materialise the assets of the "
             "group 'features'."
         )
-    return [_kept(lake, one, now) for one in made]
+    return [_table_check(lake, declared, now) for declared in made]
 
 
 @contextmanager
@@ -194,7 +232,7 @@ def _declared(name: str) -> tuple[FeatureGroup, Feature]:
         raise
 
 
-def _kept(lake: Lake, group: FeatureGroup, now: datetime) -> TableCheck:
+def _table_check(lake: Lake, group: FeatureGroup, now: datetime) -> TableCheck:
     problems = list(_schema_problems(lake, group.table))
     if problems:
         return TableCheck(group.table.name, 0, None, tuple(problems))

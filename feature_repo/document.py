@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from feature_repo.catalog import GROUPS, MODEL_FEATURES
+from feature_repo.catalog import MODEL_FEATURES, PACKAGED
 from feature_repo.feast_store import REPO
 from feature_repo.spec import Feature, FeatureGroup
 from feature_repo.targets import FORECAST_V1, HORIZONS
@@ -69,16 +69,21 @@ Feature(
 )
 ```
 
-`make docs` writes it on this page; it is compiled when it is first computed. The column of the table, the Feast field,
-the leak checks and the tests in `tests/contracts/test_features.py` follow from the row. A recursive filter declares as
-`warm_up` after how many bars it has forgotten its start. A new group is a file with one `FeatureGroup`, entered in
-`feature_repo/catalog/__init__.py`.
+`make docs` writes it on this page; it compiles when first computed. The column of the table, the Feast field, the leak
+checks and the tests in `tests/contracts/test_features.py` follow from the row. A recursive filter declares as `warm_up`
+after how many bars it has forgotten its start.
+
+A new group is a file of `feature_repo/catalog` with one `FeatureGroup`, entered in `PACKAGED` of
+`feature_repo/catalog/__init__.py`. A group of your own needs no change here: put it into an importable module and name
+that in `QUANTLAKE_FEATURE_GROUPS` (several with commas between). Table, Feast view, asset, leak checks and, with
+`is_online=True`, the row in the online store follow. An entry that lacks a unit, a formula or a meaning, or repeats a
+name, is refused when the catalog is imported; the error names what it lacks.
 '''
 
 COLUMNS = ("feature", "meaning", "formula", "unit", "lookback", "warm-up", "null", "for models", "source")
 
 
-def features_page(groups: Iterable[FeatureGroup] = GROUPS) -> str:
+def features_page(groups: Iterable[FeatureGroup] = PACKAGED) -> str:
     """Return the page as Markdown: the groups, each with its features, and how to add one."""
     listed = tuple(groups)
     contents = "".join(f"- [`{group.table.name}`](#{group.table.name}): {_count(group)}\n" for group in listed)

@@ -52,7 +52,16 @@ HOLDER = "online"
 def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: Settings | None = None) -> OnlineBatch:
     """Read the current values of one or thousands of symbols; see `OnlineReader.read`.
 
-    The reader and its snapshot are made by the first call and kept.
+    The first call makes the reader and its snapshot, which later calls share.
+
+    Examples
+    --------
+    `settings` name a home whose online store runs; `lake` holds its tables and `now` is the market's time.
+
+    >>> _ = materialize(lake, settings, until=now)
+    >>> batch = online(["S0", "NOPE"], settings=settings)
+    >>> batch.symbols, batch.missing, batch.window.shape == (1, *FORECAST_V1.shape), batch.source
+    (['S0'], ['NOPE'], True, 'redis')
     """
     return _reader(settings or read_settings(), service).read(symbols)
 
@@ -63,11 +72,11 @@ def _reader(settings: Settings, service: WindowSpec) -> OnlineReader:
 
 
 def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
-    """Put the newest values known at an instant into the online store, starting the embedded Redis if none runs.
+    """Write the newest values known at an instant to the online store; start the embedded Redis if none runs.
 
-    Everything becomes visible at once: a reader sees all of it, or what was there before. Only rows that the server
-    may lack are read from the lake; a server that lost everything, or holds anything that does not verify, is filled
-    from the beginning.
+    One transaction makes all rows visible: a reader sees all of them, or those of the materialisation before. Only
+    rows that the server may lack are read from the lake. A server that lost rows, or holds any that do not verify, is
+    filled from the beginning.
 
     Parameters
     ----------
@@ -84,6 +93,13 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     ------
     OnlineStoreError
         If Redis does not take the rows; it then holds what it held before.
+
+    Examples
+    --------
+    >>> materialize(lake, settings, until=now).rows > 0
+    True
+    >>> materialize(lake, settings, until=now).skipped  # the server already holds these table versions
+    True
     """
     started, until = time.perf_counter(), require_utc(until)
     key = OnlineKey.of(settings)

@@ -72,6 +72,11 @@ def spec_of(table: str) -> TableSpec:
     ------
     UnknownNameError
         If there is none; lists the nearest names.
+
+    Examples
+    --------
+    >>> spec_of("features_technical").key
+    ('symbol', 'event_time')
     """
     for spec in SPECS:
         if spec.name == table:
@@ -80,7 +85,13 @@ def spec_of(table: str) -> TableSpec:
 
 
 def group_of(name: str) -> FeatureGroup:
-    """Return the feature group of that name; an unknown one raises `UnknownNameError` with the nearest names."""
+    """Return the feature group of that name; an unknown one raises `UnknownNameError` with the nearest names.
+
+    Examples
+    --------
+    >>> group_of("calendar").table.name
+    'features_calendar'
+    """
     for group in GROUPS:
         if group.name == name:
             return group
@@ -88,7 +99,14 @@ def group_of(name: str) -> FeatureGroup:
 
 
 def feature_of(name: str) -> tuple[FeatureGroup, Feature]:
-    """Return the feature of that name and its group; an unknown one raises `UnknownNameError` with the nearest."""
+    """Return the feature of that name and its group; an unknown one raises `UnknownNameError` with the nearest.
+
+    Examples
+    --------
+    >>> group, feature = feature_of("rsi_14")
+    >>> group.name, feature.lookback, feature.warm_up
+    ('technical', 15, 420)
+    """
     for group in GROUPS:
         for feature in group:
             if feature.name == name:

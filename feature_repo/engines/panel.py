@@ -173,8 +173,8 @@ def _market_context(index: pl.DataFrame) -> Context:
     known = np.maximum.accumulate(index["known_time"].to_physical().to_numpy())
     if not times.size:
         return Context(times, dict.fromkeys(MARKET_COLUMNS, close))
-    told = (close, simple_return(close, 1), annualised_volatility(close, MARKET_SESSIONS))
-    return Context(times, {**dict(zip(MARKET_COLUMNS, told, strict=True)), "known_time": known})
+    described = (close, simple_return(close, 1), annualised_volatility(close, MARKET_SESSIONS))
+    return Context(times, {**dict(zip(MARKET_COLUMNS, described, strict=True)), "known_time": known})
 
 
 @cache

@@ -65,12 +65,12 @@ def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
     """
     group = group_of(task.group) if isinstance(task.group, str) else task.group
     try:
-        told = list(_stage(compute_or_explain(_known(bucket, task.market), group), Path(task.folder)))
+        staged = list(_stage(compute_or_explain(_known(bucket, task.market), group), Path(task.folder)))
     except FeatureError as error:
-        told = [{"failure": str(error)}]
+        staged = [{"failure": str(error)}]
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver tells it
-        told = [{"failure": f"A Spark worker cannot handle its bucket of bars: {reason(error)}."}]
-    return pa.Table.from_pylist(told, schema=_schema())
+        staged = [{"failure": f"A Spark worker cannot handle its bucket of bars: {reason(error)}."}]
+    return pa.Table.from_pylist(staged, schema=_schema())
 
 
 def _known(bucket: pa.Table, market: pl.DataFrame) -> pl.DataFrame:

@@ -161,8 +161,8 @@ class EmbeddedRedisOnlineStore(OnlineStore):
 
     @staticmethod
     def _now(config: RepoConfig) -> datetime:
-        said = config.online_store.clock
-        return ReplayClock(Path(said) if said else store_settings().home / "clock.json").now()
+        configured = config.online_store.clock
+        return ReplayClock(Path(configured) if configured else store_settings().home / "clock.json").now()
 
 
 def layout_of(table: FeatureView) -> Layout:
@@ -260,8 +260,8 @@ def _read(layout: Layout, packed: bytes | None, getters: dict[str, Callable[[byt
 
 
 def _key(config: RepoConfig) -> OnlineKey:
-    said = config.online_store.key
-    return OnlineKey.read(Path(said)) if said else OnlineKey.of(store_settings())
+    configured = config.online_store.key
+    return OnlineKey.read(Path(configured)) if configured else OnlineKey.of(store_settings())
 
 
 _process_end = ExitStack()

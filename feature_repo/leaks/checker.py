@@ -61,6 +61,19 @@ def find_leaks(
     -------
     list[Leak]
         Empty when nothing leaks, else at most one per column and kind of future.
+
+    Examples
+    --------
+    >>> from lake.sources import tiny_market
+    >>> bars = tiny_market(["AAA"], sessions=30, seed=1)
+    >>> def shifted(by):
+    ...     close = pl.col("close").shift(by).over("symbol").alias("other_close")
+    ...     return lambda bars: bars.sort("event_time").select("symbol", "event_time", close)
+    >>> cut = bars["event_time"].sort()[20]
+    >>> find_leaks(shifted(1), bars, [cut])
+    []
+    >>> sorted((leak.column, leak.how) for leak in find_leaks(shifted(-1), bars, [cut]))
+    [('other_close', 'cut off'), ('other_close', 'disturbed')]
     """
     world = World(bars, pl.DataFrame(schema=worlds.RELEASES))
     return under_other_futures(lambda other: compute(other.bars), world, cuts, key=key, seed=seed)
@@ -73,14 +86,20 @@ def require_causal(compute: Compute, bars: pl.DataFrame, cuts: Sequence[datetime
     ------
     LookAheadError
         Naming the columns, the cut and an example of a value that changed.
+
+    Examples
+    --------
+    >>> from lake.sources import tiny_market
+    >>> bars = tiny_market(["AAA"], sessions=30, seed=1)
+    >>> require_causal(lambda bars: bars.select("symbol", "event_time", "close"), bars, [bars["event_time"][20]])
     """
     leaks = find_leaks(compute, bars, cuts, **options)
     if leaks:
-        said = "; ".join(
+        examples = "; ".join(
             f"'{leak.column}' when the future was {leak.how}, e.g. {leak.example}" for leak in leaks[:SHOWN]
         )
         raise LookAheadError(
-            f"{len({leak.column for leak in leaks})} columns change in the past when only the future does: {said}. "
+            f"{len({leak.column for leak in leaks})} columns change in the past when only the future does: {examples}. "
             "Use only bars up to and including t."
         )
 
@@ -136,9 +155,9 @@ def replay(
         One per column; `first` is the first instant at which the value then is not the value of the whole frame.
     """
     full = compute(world) if full is None else full
-    told = pl.concat([compute(world.until(now)).filter(pl.col(time) == now) for now in at])
+    replayed = pl.concat([compute(world.until(now)).filter(pl.col(time) == now) for now in at])
     seen = full.filter(pl.col(time).is_in(pl.Series(at, dtype=full.schema[time]).implode()))
-    return differences(seen, told, "replayed", at[-1], key, time=time)
+    return differences(seen, replayed, "replayed", at[-1], key, time=time)
 
 
 def under_restatement(

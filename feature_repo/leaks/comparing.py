@@ -64,14 +64,14 @@ def differences(
     columns: Sequence[str] | None = None,
 ) -> list[Leak]:
     """Return one leak per column that is not the same in both, `ROW` among them; the frames have one row per key."""
-    told = [name for name in full.columns if name not in key] if columns is None else [*columns]
-    kept = [*key, *told] if time in {*key, *told} else [*key, time, *told]
+    compared = [name for name in full.columns if name not in key] if columns is None else [*columns]
+    kept = [*key, *compared] if time in {*key, *compared} else [*key, time, *compared]
     mark = pl.lit(value=True).alias("is_there")
     both = full.select(*kept, mark).join(
         other.select(*kept, mark), on=list(key), how="full", suffix="_other", coalesce=True
     )
     when = pl.col(time) if time in key else pl.coalesce(time, f"{time}_other")
-    changed = {name: _differs(name, full.schema.get(name), closeness) for name in ("is_there", *told)}
+    changed = {name: _differs(name, full.schema.get(name), closeness) for name in ("is_there", *compared)}
     counts = both.select(test.sum().alias(name) for name, test in changed.items()).row(0, named=True)
     return [
         Leak(

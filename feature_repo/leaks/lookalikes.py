@@ -30,9 +30,11 @@ def _moments(returns: npt.NDArray) -> npt.NDArray:
 
 def _released_macro(world: World) -> pl.DataFrame:
     """The newest figure released by each close: by known time, not by the period it is about."""
-    told = world.releases.sort("known_time", "event_time").select("known_time", pl.col("value").alias("released_macro"))
+    released = world.releases.sort("known_time", "event_time").select(
+        "known_time", pl.col("value").alias("released_macro")
+    )
     bars = world.bars.sort("event_time")
-    joined = bars.select(KEY).join_asof(told, left_on="event_time", right_on="known_time")
+    joined = bars.select(KEY).join_asof(released, left_on="event_time", right_on="known_time")
     return joined.select(*KEY, "released_macro")
 
 

@@ -53,10 +53,10 @@ def as_subject(name: str, planted: Sequence[PlantedLeak]) -> LeakSubject:
     """Return several of them as one subject with a column each: one replay serves all."""
 
     def compute(world: World) -> pl.DataFrame:
-        told = [one.compute(world).sort(KEY) for one in planted]
-        return pl.concat([told[0], *(frame.drop(KEY) for frame in told[1:])], how="horizontal")
+        frames = [leak.compute(world).sort(KEY) for leak in planted]
+        return pl.concat([frames[0], *(frame.drop(KEY) for frame in frames[1:])], how="horizontal")
 
-    warm_ups = {one.name: BARELY for one in planted if one.how == "warmed up"}
+    warm_ups = {leak.name: BARELY for leak in planted if leak.how == "warmed up"}
     return LeakSubject("planted" if planted[0].how else "clean", name, compute, warm_ups=warm_ups)
 
 
@@ -73,11 +73,11 @@ def by_array(name: str, meaning: str, function: Callable[[npt.NDArray], npt.NDAr
     """Plant a function of the returns of each symbol as an array, 0 for the first."""
 
     def compute(world: World) -> pl.DataFrame:
-        told = []
+        frames = []
         for own in world.bars.sort(KEY).partition_by("symbol", maintain_order=True):
             returns = own.select(RETURN.fill_null(0.0)).to_series().to_numpy()
-            told.append(own.select(*KEY).with_columns(pl.Series(name, function(returns), dtype=pl.Float64)))
-        return pl.concat(told)
+            frames.append(own.select(*KEY).with_columns(pl.Series(name, function(returns), dtype=pl.Float64)))
+        return pl.concat(frames)
 
     return PlantedLeak(name, meaning, compute, how)
 
@@ -96,8 +96,8 @@ def _revised_macro(world: World) -> pl.DataFrame:
 
 def _index_of_tomorrow(world: World) -> pl.DataFrame:
     index = world.bars.filter(pl.col("symbol") == MARKET).sort("event_time")
-    told = index.select("event_time", RETURN.shift(-1).alias("index_of_tomorrow"))
-    return world.bars.select(KEY).join(told, on="event_time", how="left")
+    next_return = index.select("event_time", RETURN.shift(-1).alias("index_of_tomorrow"))
+    return world.bars.select(KEY).join(next_return, on="event_time", how="left")
 
 
 def _survivors(world: World) -> pl.DataFrame:

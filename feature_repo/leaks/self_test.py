@@ -44,10 +44,12 @@ class SelfTest:
     def sentence(self) -> str:
         """Say it for a person."""
         leaks, clean = len(self.caught) + len(self.missed), len(self.flagged) + len(self.passed_over)
-        said = f"Self-test: {len(self.caught)} of {leaks} planted leaks caught, {len(self.flagged)} of {clean} clean "
-        said += f"look-alikes flagged, {self.seconds:.1f} s."
+        summary = (
+            f"Self-test: {len(self.caught)} of {leaks} planted leaks caught, {len(self.flagged)} of {clean} clean "
+        )
+        summary += f"look-alikes flagged, {self.seconds:.1f} s."
         wrong = {"Missed": self.missed, "Wrongly flagged": self.flagged}
-        return said + "".join(f" {word}: {', '.join(names)}." for word, names in wrong.items() if names)
+        return summary + "".join(f" {word}: {', '.join(names)}." for word, names in wrong.items() if names)
 
 
 def self_test(
@@ -72,10 +74,10 @@ def self_test(
 
 
 def _subjects(planted: Sequence[PlantedLeak]) -> Iterator[LeakSubject]:
-    """One subject for all that can share a frame, and one for each that cannot."""
-    together = [one for one in planted if not one.is_alone]
+    """One subject for all that can share a frame, and leak for each that cannot."""
+    together = [leak for leak in planted if not leak.is_alone]
     if together:
         yield as_subject("leaks" if together[0].how else "look-alikes", together)
-    for one in planted:
-        if one.is_alone:
-            yield as_subject(one.name, [one])
+    for leak in planted:
+        if leak.is_alone:
+            yield as_subject(leak.name, [leak])

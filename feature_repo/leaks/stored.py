@@ -106,11 +106,11 @@ def _as_stored(
         else is_one & pl.col("symbol").is_in(world.bars["symbol"].unique().to_list())
     )
     stored = lake.read_as_of(spec, now, where=where)
-    told = pl.concat([subject.compute(world.until(cut)).filter(pl.col(subject.time) == cut) for cut in at]).select(
-        spec.names
-    )
-    told = told.join(stored.select(subject.key), on=list(subject.key), how="semi")
+    recomputed = pl.concat(
+        [subject.compute(world.until(cut)).filter(pl.col(subject.time) == cut) for cut in at]
+    ).select(spec.names)
+    recomputed = recomputed.join(stored.select(subject.key), on=list(subject.key), how="semi")
     columns = [name for name in spec.names if name not in {*spec.key, "known_time"}]
     return differences(
-        stored, told, "stored", at[-1], subject.key, time=subject.time, closeness=STORED, columns=columns
+        stored, recomputed, "stored", at[-1], subject.key, time=subject.time, closeness=STORED, columns=columns
     )

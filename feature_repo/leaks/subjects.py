@@ -25,7 +25,16 @@ def subjects() -> tuple[LeakSubject, ...]:
 
 
 def group_subject(group: FeatureGroup) -> LeakSubject:
-    """Every feature of a group, its warm-up and whether it is free of the price level as declared."""
+    """Every feature of a group, its warm-up and whether it is free of the price level as declared.
+
+    Examples
+    --------
+    >>> from feature_repo.catalog import CALENDAR
+    >>> from feature_repo.leaks import check
+    >>> found = check(group_subject(CALENDAR), replayed=2)
+    >>> found.name, found.passed, len(found.columns) == len(CALENDAR.features)
+    ('features_calendar', True, True)
+    """
     return LeakSubject(
         kind="feature",
         name=group.table.name,

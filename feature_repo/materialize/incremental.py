@@ -79,10 +79,10 @@ def recompute(
         len(RECENT_BAR_COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items())
     )
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
-        tail = recent_rows_of(place, chunk, group.warm_up)
-        partly = pl.concat([_partly_unknown(tail, chunk, group), _standing_still(tail, chunk, group)]).unique()
+        recent = recent_rows_of(place, chunk, group.warm_up)
+        partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
-        rows = _compute_tails(tail, plain, index, by_reach, market) if plain.height else group.table.empty()
+        rows = _compute_recent(recent, plain, index, by_reach, market) if plain.height else group.table.empty()
         if partly.len():
             rest = _compute_from_the_start(lake, chunk, partly, index, group, read)
             rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)]).sort(
@@ -103,16 +103,16 @@ def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
     return reaches
 
 
-def _compute_tails(
-    tail: RecentRows, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
+def _compute_recent(
+    recent: RecentRows, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
 ) -> pl.DataFrame:
     """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
-    start, at, end = tail.span(first)
+    start, at, end = recent.span(first)
     size = end - at
     parts = []
     for reach, features in by_reach.items():
         columns = bar_columns(features)
-        bars = tail.around(first, reach, columns)
+        bars = recent.around(first, reach, columns)
         panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
         computed = compute_group(panel, features, market=market)
         upto = np.cumsum(end - np.maximum(start, at - reach))
@@ -134,25 +134,25 @@ def _compute_from_the_start(
     return rows.drop("first")
 
 
-def _partly_unknown(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+def _partly_unknown(recent: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols with an input that is known in some of the bars a group reads and unknown in others."""
-    gaps = [name for name in bar_columns(group) if name not in ROW_KEY and tail.rows[name].null_count()]
+    gaps = [name for name in bar_columns(group) if name not in ROW_KEY and recent.rows[name].null_count()]
     if not gaps:
         return pl.Series("symbol", [], dtype=pl.String)
-    bars = tail.around(first, group.warm_up, ["symbol", *gaps])
+    bars = recent.around(first, group.warm_up, ["symbol", *gaps])
     nulls = bars.group_by("symbol").agg(pl.col(gaps).null_count(), pl.len().alias("rows"))
     is_partly = pl.any_horizontal(pl.col(name).is_between(1, pl.col("rows") - 1) for name in gaps)
     return nulls.filter(is_partly)["symbol"].cast(pl.String)
 
 
-def _standing_still(tail: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
+def _standing_still(recent: RecentRows, first: pl.DataFrame, group: FeatureGroup) -> pl.Series:
     """Symbols whose price stood still for `STILL` bars among those that a recursion reads.
 
     A mean of gains and losses fades to nothing there but keeps their proportion, which only the whole history tells.
     """
     if all(feature.warm_up == feature.lookback for feature in group):
         return pl.Series("symbol", [], dtype=pl.String)
-    bars = tail.around(first, group.warm_up, ["symbol", "close"])
+    bars = recent.around(first, group.warm_up, ["symbol", "close"])
     symbol, close = bars["symbol"].to_physical().to_numpy(), bars["close"].to_numpy()
     moves = np.cumsum(np.concatenate([[True], (np.diff(close) != 0) | (np.diff(symbol) != 0)]))
     is_still = pl.Series(moves[STILL:] == moves[:-STILL], dtype=pl.Boolean)
@@ -168,5 +168,5 @@ def _known_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> pl.DataFr
     """Latest known_time among each symbol's bars before its instant, where it is later than the instant itself."""
     earliest: datetime | None = first.select(pl.col("first").min()).item()
     late = known_bars(lake, read).filter(pl.col("known_time") >= earliest, pl.col("known_time") > pl.col("event_time"))
-    told = late.select(ROW_KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
-    return told.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()
+    earlier = late.select(ROW_KEY).join(first.lazy(), on="symbol").filter(pl.col("event_time") < pl.col("first"))
+    return earlier.group_by("symbol").agg(pl.col("known_time").max().alias("known_before")).collect()

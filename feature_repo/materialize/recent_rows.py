@@ -1,8 +1,8 @@
-"""The last rows of every symbol, held in memory between two updates for as long as they are provably the stored ones.
+"""Recent-row cache: the last rows of every symbol in memory between two updates, while they equal the stored rows.
 
-What is held belongs to one commit of a table and one instant. It is carried to a later commit by the rows that the log
-says were added in between, and only if each of them is a further row at the end of a symbol's history; a restatement,
-a late row, a new symbol, a repaired or another table: all of these make the next update read the table again.
+An entry belongs to one commit of a table and one instant. The rows that the table's log lists as added since then bring
+it to a later commit, but only if each of them extends the end of a symbol's history. A restatement, a late row, a new
+symbol, a repaired or another table empties the entry, and the next update reads the table again.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from lake.tables import BARS
 from lake.universe import MARKET
 
 CACHED_VALUES = 50_000_000
-"""Most values that are held of one table: about 400 MB."""
+"""Most values of one table in the cache: about 400 MB."""
 RECENT_BAR_COLUMNS = (*ROW_KEY, *(name for name in BARS.names if name in BAR_COLUMNS))
 """Columns of bars that features read."""
 Rows = npt.NDArray[np.int64]
@@ -33,9 +33,9 @@ SECONDS = 32
 
 @dataclass(frozen=True)
 class ReadPoint:
-    """Where rows were read: a table at a version and an instant, and the very commit file that the version is.
+    """Source of cached rows: a table at a version and an instant, and the identity of that version's commit file.
 
-    A folder that was emptied and filled again has other commits under the same numbers.
+    The file's identity is part of it because a folder that was emptied and filled again reuses version numbers.
     """
 
     lake: Lake
@@ -54,7 +54,7 @@ class ReadPoint:
 
     @property
     def slot(self) -> tuple[Path, str, tuple[str, ...]]:
-        """What one tail is held for."""
+        """Key of the cache."""
         return self.lake.root, self.table.name, self.columns
 
 
@@ -82,9 +82,9 @@ class RecentRows:
         read, names = place.read, place.columns
         rows = read_look_back(place.lake, place.table, first, count, now=read.now, version=read.version, columns=names)
         symbols = rows["symbol"].unique().sort()
-        tail = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
-        start, at, _ = tail.span(first)
-        return replace(tail, is_whole=at - start < count)
+        recent = cls(symbols, rows.with_columns(pl.col("symbol").cast(names_of(symbols))), np.zeros(len(symbols), bool))
+        start, at, _ = recent.span(first)
+        return replace(recent, is_whole=at - start < count)
 
     @cached_property
     def keys(self) -> Rows:
@@ -92,7 +92,7 @@ class RecentRows:
         return _keys(self.rows)
 
     def span(self, first: pl.DataFrame) -> tuple[Rows, Rows, Rows]:
-        """Row at which each symbol of `first` begins, at which its instant lies, and at which it ends."""
+        """Row offsets ``(start, cutoff, end)`` of each symbol of `first`; the cutoff is its instant."""
         asked = first.sort("symbol").select(
             pl.col("symbol").cast(names_of(self.symbols)), pl.col("first").alias("event_time")
         )
@@ -115,7 +115,7 @@ class RecentRows:
         return self.rows.select(columns)[ranges(np.maximum(start, at - count), end)]
 
     def followed_by(self, fresh: pl.DataFrame, keep: int) -> "RecentRows | None":
-        """Return the tail with further rows, `keep` per symbol; None if they are anything else than further rows."""
+        """Append rows and keep the last `keep` per symbol; None unless each extends the history of a cached symbol."""
         fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
             return None
@@ -139,15 +139,15 @@ class RecentRows:
 class _CacheEntry:
     place: ReadPoint
     count: int
-    tail: RecentRows
+    recent: RecentRows
 
 
 _cached_rows: dict[tuple[Path, str, tuple[str, ...]], _CacheEntry] = {}
-"""Tails of one lake at most, each by what it is held for."""
+"""Entries of at most one lake."""
 
 
 def recent_rows_of(place: ReadPoint, first: pl.DataFrame, count: int) -> RecentRows:
-    """Return the rows of each symbol from its instant on and at least `count` before it, from memory if they are there.
+    """Return the rows of each symbol from its instant on and at least `count` before it, cached where possible.
 
     Parameters
     ----------
@@ -159,23 +159,23 @@ def recent_rows_of(place: ReadPoint, first: pl.DataFrame, count: int) -> RecentR
     for slot in [slot for slot in _cached_rows if slot[0] != place.lake.root]:
         del _cached_rows[slot]
     held = _cached_rows.pop(place.slot, None)
-    tail = None if held is None else _carried(held, place, count)
-    if tail is None or not tail.covers(first, count):
-        tail = RecentRows.read(place, first, count)
-    if place.commit is not None and tail.rows.height * tail.rows.width <= CACHED_VALUES:
-        _cached_rows[place.slot] = _CacheEntry(place, max(count, held.count if held else 0), tail)
-    return tail
+    recent = None if held is None else _carried(held, place, count)
+    if recent is None or not recent.covers(first, count):
+        recent = RecentRows.read(place, first, count)
+    if place.commit is not None and recent.rows.height * recent.rows.width <= CACHED_VALUES:
+        _cached_rows[place.slot] = _CacheEntry(place, max(count, held.count if held else 0), recent)
+    return recent
 
 
 def _carried(held: _CacheEntry, place: ReadPoint, count: int) -> RecentRows | None:
-    """Return what is held as it stands at a place, or None where that is not sure."""
+    """Bring a cache entry to another version of its table; None where the log does not prove that this is possible."""
     then = held.place
     if place.commit is None or ReadPoint.of(then.lake, then.read, then.table, then.columns).commit != then.commit:
         return None
     if then.read == place.read:
-        return held.tail
+        return held.recent
     fresh = new_rows(place.lake, place.table, then.read, place.read.now, until=place.read.version)
-    return None if fresh is None else held.tail.followed_by(fresh, max(count, held.count) + 1)
+    return None if fresh is None else held.recent.followed_by(fresh, max(count, held.count) + 1)
 
 
 def names_of(symbols: pl.Series) -> pl.Enum:

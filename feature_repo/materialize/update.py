@@ -108,8 +108,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
             return [compute_labels(lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version))]
         first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
         # A bar ends the horizons that began up to the longest of them before it.
-        tail = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
-        return [compute_labels(tail.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String}))]
+        recent = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
+        return [compute_labels(recent.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String}))]
 
     return step.run(compute)
 
@@ -170,8 +170,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Watermark], spec: WindowSpec
     first = current.select("symbol", pl.col("event_time").alias("first"))
     names = (*ROW_KEY, *spec.features)
     place = ReadPoint.of(lake, features, FEATURES_TECHNICAL, names)
-    tail = recent_rows_of(place, first, spec.sessions - 1)
-    rows = tail.around(first, spec.sessions - 1, names)
+    recent = recent_rows_of(place, first, spec.sessions - 1)
+    rows = recent.around(first, spec.sessions - 1, names)
     windows = build_windows(rows, spec, at=[session])
     prices = lake.read_as_of(BARS, now, where=is_now, version=read[BARS.name].version).select(
         "symbol",
@@ -189,8 +189,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Watermark], spec: WindowSpec
         pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),
         pl.lit(versions).alias("table_versions"),
     )
-    told = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
-    return told.with_columns(pl.max_horizontal("known_time", "price_known_time").alias("known_time")).select(
+    complete = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])
+    return complete.with_columns(pl.max_horizontal("known_time", "price_known_time").alias("known_time")).select(
         MODEL_WINDOWS.names
     )
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: what fails again and again is left alone for a moment, then tried by one caller.
+"""A circuit breaker: after repeated failures nobody tries for a pause, then one caller does.
 
 Small and our own: the packages that exist either wrap every call in a listener machinery that costs more than the read
 itself, or let every caller try at once when the pause is over.
@@ -10,16 +10,27 @@ from collections.abc import Callable
 
 
 class CircuitBreaker:
-    """Says who may try. Safe for threads.
+    """Counts failures in a row and decides who may try. Safe for threads.
 
     Parameters
     ----------
     failures
-        How many in a row open it.
+        Failures in a row that open the breaker.
     pause_seconds
-        How long nobody tries while it is open; then one caller does, and closes it or begins the next pause.
+        Time without a try while it is open; then one caller tries, and closes it or begins the next pause.
     clock
         Seconds that only grow.
+
+    Examples
+    --------
+    >>> now = [0.0]
+    >>> breaker = CircuitBreaker(failures=1, pause_seconds=5.0, clock=lambda: now[0])
+    >>> breaker.failed()
+    >>> breaker.may_try()
+    False
+    >>> now[0] = 5.0
+    >>> breaker.may_try(), breaker.may_try()  # one caller tries
+    (True, False)
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Generation:
-    """What the last commit said.
+    """Identity of one commit: its number, and what its rows were taken from.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ class Generation:
     def to_bytes(self) -> bytes:
         """The number, then the rest as JSON."""
         until = self.until and self.until.astimezone(UTC).isoformat()
-        said = {"until": until, "versions": self.versions, "layouts": self.layouts}
-        return NUMBER.pack(self.number) + json.dumps(said, sort_keys=True).encode()
+        content = {"until": until, "versions": self.versions, "layouts": self.layouts}
+        return NUMBER.pack(self.number) + json.dumps(content, sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Generation":
         """Read back what `to_bytes` wrote."""
-        said = json.loads(raw[NUMBER.size :])
-        until = datetime.fromisoformat(said["until"]) if said["until"] else None
-        return cls(NUMBER.unpack_from(raw)[0], until, said["versions"], said["layouts"])
+        content = json.loads(raw[NUMBER.size :])
+        until = datetime.fromisoformat(content["until"]) if content["until"] else None
+        return cls(NUMBER.unpack_from(raw)[0], until, content["versions"], content["layouts"])
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def index_key(view: str, project: str = PROJECT) -> str:
 
 
 def generation_key(project: str = PROJECT) -> str:
-    """Key of what the last commit said."""
+    """Key of the generation that the last commit wrote."""
     return f"{{{project}}}#generation"
 
 
@@ -233,24 +233,24 @@ def _attempt(
                 f"The online store holds generation {last} and no longer {expected}, which these rows go on from: it "
                 "was emptied, brought back or written meanwhile. Nothing was written; materialise again."
             )
-        said = Generation(
+        generation = Generation(
             number=max(time.time_ns() // 1_000, last + 1),
             until=until,
             versions=None if versions is None else dict(versions),
             layouts={batch.view: batch.layout.fingerprint.hex() for batch in rows},
         )
-        values = {generation_key(project): key.seal(generation_key(project), said.to_bytes())}
+        values = {generation_key(project): key.seal(generation_key(project), generation.to_bytes())}
         for batch, index_name, raw in zip(rows, indexes, held[1:], strict=True):
             index, fresh = Index.from_bytes(raw).merged(batch)
             whole = len(fresh) == len(batch.names)
-            packed = batch.layout.pack(batch.frame if whole else batch.frame[fresh], said.number)
+            packed = batch.layout.pack(batch.frame if whole else batch.frame[fresh], generation.number)
             names = batch.names if whole else [batch.names[n] for n in fresh]
             values |= sealed_rows(key, batch.view, names, packed, project)
             values[index_name] = key.seal(index_name, index.to_bytes())
         pipe.multi()
         pipe.mset(values)
         pipe.execute()
-    return said
+    return generation
 
 
 def _require_distinct(rows: Sequence[Rows]) -> None:
@@ -278,7 +278,7 @@ def read_sealed(client: Redis, key: OnlineKey, name: str) -> bytes | None:
 
 
 def read_generation(client: Redis, key: OnlineKey, project: str = PROJECT) -> Generation | None:
-    """What the last commit said; None while there was none, or when the server lost it or has it without its seal."""
+    """The generation of the last commit; None before the first, and where the server lost it or its seal."""
     raw = read_sealed(client, key, generation_key(project))
     return Generation.from_bytes(raw) if raw else None
 

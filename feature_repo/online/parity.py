@@ -1,4 +1,4 @@
-"""Whether the online store says what the lake says: every value of every view, bit for bit."""
+"""Parity of online store and lake: every value of every view compared bit for bit."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -93,13 +93,18 @@ class ParityReport:
     @property
     def totals(self) -> dict[str, int]:
         """Mismatching, missing and extra values, over all views and features."""
-        return {kind: sum(getattr(one, kind) for one in self.differences) for kind in ("mismatch", "missing", "extra")}
+        return {
+            kind: sum(getattr(difference, kind) for difference in self.differences)
+            for kind in ("mismatch", "missing", "extra")
+        }
 
     def to_report(self) -> Report:
         """The same as any step of the platform says it."""
         details: dict[str, Any] = dict(self.totals)
         report = Report("feature_parity", rows=sum(self.rows.values()), last=self.until)
-        differences = [asdict(one) | {"examples": "; ".join(one.examples)} for one in self.differences]
+        differences = [
+            asdict(difference) | {"examples": "; ".join(difference.examples)} for difference in self.differences
+        ]
         return report.with_details(values=self.values, table_versions=self.versions, differences=differences, **details)
 
 
@@ -117,6 +122,16 @@ def compare_stores(lake: Lake, settings: Settings, views: Sequence[OnlineView] =
         If Redis does not answer.
     DamagedTableError
         If a file of a table cannot be read.
+
+    Examples
+    --------
+    `settings` name a home whose online store runs; `lake` holds its tables and `now` is the market's time.
+
+    >>> from feature_repo.retrieval import materialize
+    >>> _ = materialize(lake, settings, until=now)
+    >>> report = compare_stores(lake, settings)
+    >>> report.is_equal, report.totals
+    (True, {'mismatch': 0, 'missing': 0, 'extra': 0})
     """
     key = OnlineKey.of(settings)
     try:
@@ -259,10 +274,10 @@ def _differences(
     kinds = {EVENT: "us", KNOWN: "us"} | dict(view.layout.columns)
     for feature, kind in kinds.items():
         pairs = list(zip(names, offline[feature], online[feature], strict=True))
-        wrong = [(name, said, held) for name, said, held in pairs if said != held]
+        wrong = [(name, lake_value, held) for name, lake_value, held in pairs if lake_value != held]
         if wrong:
             missing = sum(held is None for _, _, held in wrong)
-            extra = sum(said is None for _, said, _ in wrong)
+            extra = sum(lake_value is None for _, lake_value, _ in wrong)
             yield ParityDifference(
                 view.name,
                 feature,

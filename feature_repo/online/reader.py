@@ -209,8 +209,8 @@ class OnlineReader:
         now = time.monotonic()
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
-        said, read_at = fetched.generation, SystemClock().now()
-        return Served(fetched.source, fetched.degradation, _instant(said.number), read_at, self._now, said)
+        generation, read_at = fetched.generation, SystemClock().now()
+        return Served(fetched.source, fetched.degradation, _instant(generation.number), read_at, self._now, generation)
 
 
 @lru_cache(maxsize=64)

@@ -67,7 +67,7 @@ class Repairer:
         self._strange: set[str] = set()
         self._wanted, self._over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._said = ""
+        self._last_problem = ""
 
     def request(self, keys: Sequence[str] = ()) -> None:
         """Let a repair begin soon; never waits.
@@ -111,14 +111,16 @@ class Repairer:
             with connect(redis_url(self._settings), WRITE_SECONDS) as client:
                 is_done = refill(client, OnlineKey.of(self._settings), loaded, strange)
         except Exception as error:  # noqa: BLE001 - the next reader that finds something wrong asks again
-            if str(error) != self._said:
-                self._said = str(error)
-                logger.warning("the online store could not be repaired from the tables: %s", self._said)
+            if str(error) != self._last_problem:
+                self._last_problem = str(error)
+                logger.warning("the online store could not be repaired from the tables: %s", self._last_problem)
             return
         if is_done:
-            self._said = ""
+            self._last_problem = ""
             self._notice.repaired()
-            logger.warning("the online store was repaired: generation %d was written again", loaded.said.number)
+            logger.warning(
+                "the online store was repaired: generation %d was written again", loaded.as_generation.number
+            )
 
 
 def refill(client: Redis, key: OnlineKey, loaded: LoadedSnapshot, strange: Collection[str] = ()) -> bool:
@@ -137,16 +139,16 @@ def refill(client: Redis, key: OnlineKey, loaded: LoadedSnapshot, strange: Colle
         If Redis does not take it; it then holds what it held before.
     """
     name = generation_key()
-    values = {**loaded.values, **loaded.indexes, name: key.seal(name, loaded.said.to_bytes())}
+    values = {**loaded.values, **loaded.indexes, name: key.seal(name, loaded.as_generation.to_bytes())}
     with client.pipeline(transaction=True) as opened:
         pipe: Any = opened  # redis-py leaves `watch` and `multi` without types
         pipe.watch(name)
         (raw,) = pipe.mget([name])
         held = key.content(name, raw)
-        if held is not None and Generation.from_bytes(held).number > loaded.said.number:
+        if held is not None and Generation.from_bytes(held).number > loaded.as_generation.number:
             return False
         pipe.multi()
-        removed = [one for one in strange if one not in values]
+        removed = [name for name in strange if name not in values]
         if removed:
             pipe.delete(*removed)
         pipe.mset(values)

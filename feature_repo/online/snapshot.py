@@ -37,15 +37,15 @@ class LoadedSnapshot:
         The same with their times, sealed, by the key they have in Redis.
     generation
         The one whose rows these are; None if they are the tables' newest.
-    said
-        The same, or what a generation of these rows would say: when they were read, as of when, from which versions.
+    as_generation
+        `generation`, or for the tables' newest rows one made up for them: time of reading, market time, versions.
     """
 
     values: dict[str, bytes] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
     indexes: dict[str, bytes] = field(default_factory=dict)
     generation: Generation | None = None
-    said: Generation = field(default_factory=lambda: Generation(0))
+    as_generation: Generation = field(default_factory=lambda: Generation(0))
 
 
 def generation_path(settings: Settings) -> Path:
@@ -53,17 +53,19 @@ def generation_path(settings: Settings) -> Path:
     return settings.home / "online.json"
 
 
-def write_last_generation(settings: Settings, said: Generation) -> None:
-    """Keep what a materialisation said, for the snapshots of this and other processes."""
-    text = json.dumps({"number": said.number, "until": said.until, "versions": said.versions}, default=str)
+def write_last_generation(settings: Settings, generation: Generation) -> None:
+    """Write the generation of a materialisation, for the snapshots of this and other processes."""
+    text = json.dumps(
+        {"number": generation.number, "until": generation.until, "versions": generation.versions}, default=str
+    )
     write_durably(generation_path(settings), text)
 
 
 def read_last_generation(settings: Settings) -> Generation | None:
-    """What the last materialisation of this home said; None before the first, and where the file is damaged."""
+    """Read the generation of the last materialisation; None before the first, and where the file is damaged."""
     try:
-        said = json.loads(generation_path(settings).read_text(encoding="utf-8"))
-        return Generation(said["number"], datetime.fromisoformat(said["until"]), said["versions"])
+        content = json.loads(generation_path(settings).read_text(encoding="utf-8"))
+        return Generation(content["number"], datetime.fromisoformat(content["until"]), content["versions"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -105,11 +107,11 @@ class OnlineSnapshot:
         from lake.store import Lake
 
         lake = Lake(self._settings.tables)
-        said = read_last_generation(self._settings)
-        if said is None:
+        generation = read_last_generation(self._settings)
+        if generation is None:
             return self._renew(lake, None)
         try:
-            return self._renew(lake, said)
+            return self._renew(lake, generation)
         except Exception:  # noqa: BLE001 - the newest tables stand in until what was materialised can be read
             return self._renew(lake, None)
 
@@ -136,15 +138,15 @@ class OnlineSnapshot:
             self._tried.set()
             self._ended.wait(REFRESH_SECONDS)
 
-    def _renew(self, lake: "Lake", said: Generation | None) -> bool:
+    def _renew(self, lake: "Lake", generation: Generation | None) -> bool:
         """Load unless just this is loaded; what cannot be loaded leaves no mark and is tried again."""
-        versions = self._versions(lake) if said is None else {}
-        until = self._clock.now() if said is None else said.until
+        versions = self._versions(lake) if generation is None else {}
+        until = self._clock.now() if generation is None else generation.until
         key = OnlineKey.of(self._settings)
-        stamp = (said.number if said else None, until, sorted(versions.items()), key)
+        stamp = (generation.number if generation else None, until, sorted(versions.items()), key)
         if stamp == self._stamp:
             return False
-        self._loaded, self._stamp = self._load(lake, said, key), stamp
+        self._loaded, self._stamp = self._load(lake, generation, key), stamp
         return True
 
     def _versions(self, lake: "Lake") -> dict[str, int]:
@@ -152,12 +154,12 @@ class OnlineSnapshot:
             [table for table in {v.table.name: v.table for v in self._views}.values() if lake.exists(table)]
         )
 
-    def _load(self, lake: "Lake", said: Generation | None, key: OnlineKey) -> LoadedSnapshot:
+    def _load(self, lake: "Lake", generation: Generation | None, key: OnlineKey) -> LoadedSnapshot:
         from feature_repo.online.rows import newest_rows
 
-        versions = self._versions(lake) if said is None else said.versions or {}
-        until = self._clock.now() if said is None or said.until is None else said.until
-        at = time.time_ns() // 1_000 if said is None else said.number
+        versions = self._versions(lake) if generation is None else generation.versions or {}
+        until = self._clock.now() if generation is None or generation.until is None else generation.until
+        at = time.time_ns() // 1_000 if generation is None else generation.number
         values: dict[str, bytes] = {}
         names: dict[str, list[str]] = {}
         indexes: dict[str, bytes] = {}
@@ -168,4 +170,4 @@ class OnlineSnapshot:
             index = Index(names[view.name], instants(rows[EVENT]), instants(rows[KNOWN]))
             indexes[index_key(view.name)] = key.seal(index_key(view.name), index.to_bytes())
         layouts = {view.name: view.layout.fingerprint.hex() for view in self._views}
-        return LoadedSnapshot(values, names, indexes, said, Generation(at, until, versions, layouts))
+        return LoadedSnapshot(values, names, indexes, generation, Generation(at, until, versions, layouts))

@@ -69,7 +69,7 @@ class Fetched:
     degradation
         Why Redis did not; None when it did.
     generation
-        What was said when these rows were written, or loaded by the snapshot.
+        The generation of these rows, as it was written or as the snapshot loaded it.
     """
 
     parts: list[ViewPart]
@@ -127,13 +127,15 @@ class PackedRowSource:
         loaded = self._snapshot.loaded if self._snapshot else None
         try:
             raw = self._ask(lambda: self._client.mget(keys), len(keys))
-            said = self._verification.require(keys, raw, asked, loaded)
+            generation = self._verification.require(keys, raw, asked, loaded)
             parts = self._parts(raw, keys, asked, loaded)
         except (UnusableError, OnlineStoreError) as problem:
             stand_in = self._stand_in(problem)
             kept = [None, *map(stand_in.values.get, keys[1:])]
-            return Fetched(self._parts(kept, keys, asked, None), "snapshot", _degradation(problem), stand_in.said)
-        return Fetched(parts, "redis", None, said)
+            return Fetched(
+                self._parts(kept, keys, asked, None), "snapshot", _degradation(problem), stand_in.as_generation
+            )
+        return Fetched(parts, "redis", None, generation)
 
     def names(self, view: OnlineView) -> list[str]:
         """Entities that have a row of a view, sorted; for the errors see `fetch`."""

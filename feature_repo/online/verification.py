@@ -52,7 +52,7 @@ class _Verified:
     """Values that were verified against one generation and one state of the snapshot."""
 
     loaded: LoadedSnapshot | None
-    said: Generation
+    generation: Generation
     values: dict[str, bytes]
     room: int = REMEMBERED_BYTES
 
@@ -96,7 +96,7 @@ class Verification:
         """
         last = self._last
         if raw[0] is not None and last.loaded is loaded and [*map(last.values.get, keys)] == raw:
-            return last.said
+            return last.generation
         return self._verify(keys, raw, asked, loaded)
 
     def require_index(self, name: str, raw: Values, view: OnlineView, loaded: LoadedSnapshot | None) -> Index:
@@ -135,14 +135,14 @@ class Verification:
         if bad:
             detail = f"Redis holds a value of view '{next(iter(views))}' that does not verify"
             raise UnusableError(UNVERIFIED, detail, views, bad)
-        return last.said
+        return last.generation
 
-    def _current(self, said: Generation, raw: bytes | None, loaded: LoadedSnapshot | None) -> _Verified:
+    def _current(self, generation: Generation, raw: bytes | None, loaded: LoadedSnapshot | None) -> _Verified:
         """What is remembered of this generation and this state of the snapshot; anew where either is another."""
         last, name = self._last, generation_key()
         if last.loaded is loaded and last.values.get(name) == raw:
             return last
-        fresh = _Verified(loaded, said, dict(loaded.values) if loaded and _is_of(said, loaded) else {})
+        fresh = _Verified(loaded, generation, dict(loaded.values) if loaded and _is_of(generation, loaded) else {})
         if raw is not None:
             fresh.remember(name, raw)
         self._last = fresh
@@ -157,25 +157,25 @@ def _generation(key: OnlineKey, raw: Any, loaded: LoadedSnapshot | None) -> Gene
     content = key.content(generation_key(), raw)
     if content is None:
         raise UnusableError(UNVERIFIED, "Redis holds a generation that does not verify", {"generation": 1})
-    said = _parsed(content)
-    if loaded and loaded.generation and said.number < loaded.generation.number:
+    generation = _parsed(content)
+    if loaded and loaded.generation and generation.number < loaded.generation.number:
         raise UnusableError(UNUSABLE, "Redis has fallen back behind the last materialisation")
-    return said
+    return generation
 
 
-def _is_of(said: Generation, loaded: LoadedSnapshot) -> bool:
+def _is_of(generation: Generation, loaded: LoadedSnapshot) -> bool:
     """Whether the snapshot holds the rows of just this generation."""
-    return loaded.generation is not None and loaded.generation.number == said.number
+    return loaded.generation is not None and loaded.generation.number == generation.number
 
 
 def _is_current(key: OnlineKey, name: str, value: bytes, view: OnlineView, last: _Verified) -> bool:
     """Whether a value is sealed for its key, no newer than its generation, and what the tables have in its place."""
     if not key.accepts(name, value) or len(value) < HEADER.size + SEAL_BYTES:
         return False
-    if HEADER.unpack_from(value)[5] > last.said.number:
+    if HEADER.unpack_from(value)[5] > last.generation.number:
         return False
     loaded = last.loaded
-    if loaded is None or not _is_of(last.said, loaded) or view.name not in loaded.names:
+    if loaded is None or not _is_of(last.generation, loaded) or view.name not in loaded.names:
         return True
     expected = loaded.values.get(name)
     return expected is not None and _told(value) == _told(expected)

@@ -81,7 +81,13 @@ VIEWS: tuple[OnlineView, ...] = (*FEATURES, REGIME, WINDOW, STRATEGY, CALIBRATIO
 
 
 def view_named(name: str) -> OnlineView:
-    """Return the view of that name; an unknown one raises `UnknownNameError` with the nearest names."""
+    """Return the view of that name; an unknown one raises `UnknownNameError` with the nearest names.
+
+    Examples
+    --------
+    >>> view_named("regime").entity
+    'market'
+    """
     for view in VIEWS:
         if view.name == name:
             return view

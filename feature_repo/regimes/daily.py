@@ -101,6 +101,13 @@ def compute_regimes(
         Known values of each series that its model is fitted on.
     cache_folder
         Folder of fitted parameters, so that the next process fits nothing while the training sessions stay the same.
+
+    Examples
+    --------
+    >>> from lake.sources import tiny_market
+    >>> regimes = compute_regimes(tiny_market(["AAA", "^GSPC"], sessions=300, seed=1))
+    >>> regimes["market"].unique().to_list(), regimes["hidden_trend_state"].null_count() == regimes.height
+    (['^GSPC'], True)
     """
     index = bars.filter(pl.col("symbol") == market).sort("event_time")
     seen = (

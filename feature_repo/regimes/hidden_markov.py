@@ -134,8 +134,8 @@ def _recalled(standard: Series, order: Order, seed: int, folder: Path | None) ->
     """Return the parameters from the folder, or fit them and leave them there."""
     if folder is None:
         return _fit_standard(standard.tobytes(), order, seed)
-    told = f"{order} {seed} {RECIPE}".encode() + standard.tobytes()
-    path = folder / f"{sha256(told).hexdigest()[:32]}.json"
+    identity = f"{order} {seed} {RECIPE}".encode() + standard.tobytes()
+    path = folder / f"{sha256(identity).hexdigest()[:32]}.json"
     try:
         return _from_json(path.read_bytes())
     except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -29,6 +29,13 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, ma
         In the columns of `labels`: ``forward_return = P_{t+h} / P_t - 1``. `known_time` is the close of the session in
         which the horizon ends, or later where a bar of the interval came or was restated later. A bar whose horizon has
         not ended has no row.
+
+    Examples
+    --------
+    >>> from lake.sources import tiny_market
+    >>> labels = compute_labels(tiny_market(["AAA", "^GSPC"], sessions=7, seed=1))
+    >>> labels.group_by("horizon_sessions").len().sort("horizon_sessions").rows()  # of seven closes
+    [(1, 6), (5, 2)]
     """
     own = bars.filter(pl.col("symbol") != market).sort("symbol", "event_time")
     return pl.concat([_horizon(own, horizon) for horizon in horizons]).sort(LABELS.key)

@@ -34,6 +34,13 @@ class WindowSpec:
         In the order of the array's last axis; `SCALE` is one of them.
     sessions
         Length of the window.
+
+    Examples
+    --------
+    >>> WindowSpec("short", features=("return_1d", "volatility_20d"), sessions=5).shape
+    (5, 2)
+    >>> FORECAST_V1.shape
+    (30, 20)
     """
 
     name: str
@@ -95,6 +102,15 @@ def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datet
         One row per (symbol, event_time) with the columns of the spec; null is not known.
     at
         Instants at which a window may end; all by default.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> closes = [datetime(2020, 1, day, 21, tzinfo=UTC) for day in (2, 3, 6)]
+    >>> rows = pl.DataFrame({"symbol": "AAA", "event_time": closes, "volatility_20d": [None, 0.2, 0.3]})
+    >>> windows = build_windows(rows, WindowSpec("short", ("volatility_20d",), sessions=2))
+    >>> len(windows), windows.values.shape, windows.keys["event_time"].item() == closes[-1]
+    (1, (1, 2, 1), True)
     """
     for name in spec.features:
         if name not in features.columns:
@@ -115,6 +131,11 @@ def to_model_input(values: FloatArray) -> FloatArray:
     """Put values and what is known of them side by side, ``[n, session, feature] -> [n, session, 2 * feature]``.
 
     The first half holds the values with 0 for NaN, the second half 1 where the value is known and 0 where not.
+
+    Examples
+    --------
+    >>> to_model_input(np.array([[[0.5, np.nan]]], np.float32)).tolist()
+    [[[0.5, 0.0, 1.0, 0.0]]]
     """
     known = ~np.isnan(values)
     return np.concatenate([np.where(known, values, 0), known], axis=-1, dtype=np.float32)
@@ -124,6 +145,11 @@ def window_hash(values: FloatArray) -> str:
     """SHA-256 of one window's little-endian float32 bytes, in hex: the identity of a model input.
 
     Every NaN is written as the same one first, so that equal windows have equal hashes.
+
+    Examples
+    --------
+    >>> window_hash(np.zeros((2, 1), np.float32))[:12]
+    'af5570f5a181'
     """
     same = np.where(np.isnan(values), np.float32("nan"), values)
     return hashlib.sha256(np.ascontiguousarray(same, dtype="<f4").tobytes()).hexdigest()

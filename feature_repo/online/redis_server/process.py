@@ -124,9 +124,9 @@ def _start(settings: Settings, places: ServerPaths) -> None:
         _within(START_SECONDS, lambda: answers(settings) or _has_ended(places))
         if answers(settings):
             return
-    said = started.stdout + started.stderr if started.returncode else _log_of(places)
+    output = started.stdout + started.stderr if started.returncode else _log_of(places)
     raise OnlineStoreError(
-        f"The embedded server {binary} did not come up on {places.socket}. {_last_words(said)} Mend that, or set "
+        f"The embedded server {binary} did not come up on {places.socket}. {_last_words(output)} Mend that, or set "
         "REDIS_URL to a server that runs."
     )
 

@@ -40,8 +40,8 @@ def what_is_wrong(snapshot: Path, binary: Path) -> str:
         return f"it cannot be checked: {error}"
     if checked.returncode == 0:
         return ""
-    said = [line.strip() for line in (checked.stdout + checked.stderr).splitlines() if "---" not in line and line]
-    return next((line for line in said if "error" in line.lower() or "wrong" in line.lower()), f"{said[-1:]}")
+    lines = [line.strip() for line in (checked.stdout + checked.stderr).splitlines() if "---" not in line and line]
+    return next((line for line in lines if "error" in line.lower() or "wrong" in line.lower()), f"{lines[-1:]}")
 
 
 def set_aside_if_damaged(binary: Path, places: ServerPaths) -> None:

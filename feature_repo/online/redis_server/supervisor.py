@@ -46,7 +46,7 @@ class Supervisor:
         os.close(self._woken)
 
     def _run(self) -> None:
-        said = ""
+        last_message = ""
         while not self._over.is_set():
             self._wait_for_its_end()
             if self._over.is_set():
@@ -54,9 +54,9 @@ class Supervisor:
             try:
                 self._bring_back()
             except Exception as error:  # noqa: BLE001 - it is tried again for as long as the server is wanted
-                if str(error) != said:
-                    said = str(error)
-                    logger.warning("the online store's server has ended and cannot be started again: %s", said)
+                if str(error) != last_message:
+                    last_message = str(error)
+                    logger.warning("the online store's server has ended and cannot be started again: %s", last_message)
             self._over.wait(REST_SECONDS)
 
     def _wait_for_its_end(self) -> None:

@@ -97,8 +97,8 @@ MUTANTS = (
         "parity-blind",
         "Every bit in which online and offline store differ is reported.",
         "feature_repo/online/parity.py",
-        "for name, said, held in pairs if said != held]",
-        "for name, said, held in pairs if (said is None) != (held is None)]",
+        "for name, lake_value, held in pairs if lake_value != held]",
+        "for name, lake_value, held in pairs if (lake_value is None) != (held is None)]",
         ("tests/test_feature_repo/test_parity.py::test_one_bit_of_one_value_is_named_with_its_symbol_and_feature",),
     ),
 )
