@@ -9,6 +9,7 @@ import typer
 
 from dagster_project.commands.shell import console, require_lake, taking_turn
 from dagster_project.plurals import counted
+from lake.errors import QuantlakeError
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dagster_project.runs import Stage
+
+GO_ON = "`quantlake update` goes on from there once the cause is gone."
 
 
 def update(
@@ -49,7 +52,11 @@ def _users(out: "Console") -> None:
     platform = users_platform(settings())
     compile_kernels(tell=lambda sentence: out.print(f"  [dim]{sentence}[/dim]", highlight=False))
     with running_redis(settings()):
-        stages = update(platform, lambda stage: _show(stage, out))
+        try:
+            stages = update(platform, lambda stage: _show(stage, out))
+        except QuantlakeError:
+            out.print(f"  [red]The next stage failed[/red], and nothing after it was made. {GO_ON}", highlight=False)
+            raise
     now, seconds = platform.clock.now(), seconds_together(stages)
     if all(stage.is_skipped for stage in stages):
         out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")

@@ -14,7 +14,7 @@ from dagster_project.runs.generated_market import (
     update_each_session,
 )
 from dagster_project.runs.in_process import RunFailedError, run_selection
-from dagster_project.runs.update import (
+from dagster_project.runs.updates import (
     median_seconds,
     seconds_together,
     seconds_until_served,

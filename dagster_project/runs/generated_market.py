@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.resources import GivenPlatform
 from dagster_project.runs.timed import run_timed
-from dagster_project.runs.update import update
+from dagster_project.runs.updates import update
 from dagster_project.selections import HISTORY
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dagster_project.definitions import defs
 from dagster_project.partitions import changed_years, recent_years, years_of
 from dagster_project.resources import GivenPlatform
 from dagster_project.runs.timed import run_timed
-from dagster_project.runs.update import SERVED
+from dagster_project.runs.updates import SERVED
 from dagster_project.selections import DAILY_UPDATE, EVERYTHING, HISTORY, SELECTIONS, UPDATE, NamedSelection
 from feature_repo.catalog import GROUPS
 from lake.clock import DEMO_START, FixedClock

@@ -1,14 +1,18 @@
 """One more session of a generated market, from raw rows to Redis, and what each stage says of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
+from dagster_project.commands import update as command
 from dagster_project.commands.update import timings
 from dagster_project.resources import GivenPlatform
 from dagster_project.runs import Stage, generated_platform, scratch_settings, update, update_each_session
@@ -17,7 +21,9 @@ from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
+from lake.errors import SourceError
 from lake.ingest import ingest_bars, refine_to_lake
+from lake.settings import Settings
 from lake.sources import GeneratedMarket
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
@@ -125,3 +131,43 @@ def test_a_generated_market_is_refined_without_a_refusal(lake: Lake) -> None:
     ingest_bars(lake, market, clock)
     _, _, refused = refine_to_lake(lake, clock)
     assert (lake.report(BARS).rows, refused.rows) == (lake.report(RAW_BARS).rows, 0) == (180, 0)
+
+
+def test_a_stage_that_fails_is_said_with_the_next_step(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error itself goes on to the command, which prints it last."""
+
+    def fail(_: object, on_stage: Callable[[Stage], object]) -> None:
+        on_stage(Stage("raw_bars", 7, 0.1, 0.1))
+        raise SourceError("The bars cannot be refined.")
+
+    monkeypatch.setattr(command, "settings", lambda: settings)
+    monkeypatch.setattr(command, "require_lake", lambda _: None)
+    monkeypatch.setattr("dagster_project.runs.users_platform", lambda _: None)
+    monkeypatch.setattr("dagster_project.runs.update", fail)
+    monkeypatch.setattr("feature_repo.online.redis_server.running_redis", lambda _: nullcontext())
+    console = Console(width=200, record=True, file=StringIO())
+    with pytest.raises(SourceError, match="cannot be refined"):
+        command._users(console)
+    printed = console.export_text()
+    assert "raw_bars: 7 new" in printed
+    assert "The next stage failed, and nothing after it was made. `quantlake update` goes on from there" in printed
+
+
+def test_an_update_without_anything_new_is_not_reported_as_done(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(_: object, on_stage: Callable[[Stage], object]) -> list[Stage]:
+        stage = Stage("raw_bars", 0, 0.1, 0.1, "no bar that is not stored")
+        on_stage(stage)
+        return [stage]
+
+    monkeypatch.setattr(command, "settings", lambda: settings)
+    monkeypatch.setattr(command, "require_lake", lambda _: None)
+    monkeypatch.setattr("dagster_project.runs.users_platform", lambda _: SimpleNamespace(clock=FixedClock(DEMO_START)))
+    monkeypatch.setattr("dagster_project.runs.update", nothing)
+    monkeypatch.setattr("feature_repo.online.redis_server.running_redis", lambda _: nullcontext())
+    console = Console(width=200, record=True, file=StringIO())
+    command._users(console)
+    printed = console.export_text()
+    assert "raw_bars: nothing to do, no bar that is not stored" in printed
+    assert "Nothing was left to do up to 2012-12-31" in printed
