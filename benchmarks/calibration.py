@@ -20,14 +20,11 @@ from lake.settings import Settings
 from lake.sources.packaged import LAST, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
-from serving.calibration.conformal import TAIL, track
-from serving.calibration.learning import QUANTILES, Lived, live
+from serving.calibration import QUANTILES, TAIL, Lived, Reliability, confidence_reliability, live, track
 from serving.calibration.picture import draw
-from serving.calibration.reliability import Reliability, confidence_reliability
-from serving.forecasts.corrections import COVERAGE_TARGET, widened
-from serving.predict.forecasting import model_weights
-from serving.strategies.pool import STRATEGIES, STRATEGY_NAMES
-from serving.strategies.selection import KNOWN_REGIMES
+from serving.forecasts import COVERAGE_TARGET, widened
+from serving.predict import model_weights
+from serving.strategies import KNOWN_REGIMES, STRATEGIES, STRATEGY_NAMES
 from training.config import Experiment, load
 from training.dataset import build_window_set
 from training.evaluate import forecast_folds

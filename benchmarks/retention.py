@@ -22,10 +22,7 @@ from lake.care.maintenance import keep_house
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_path, open_log
-from serving.forecast_log.pruning import prune
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log import Entry, ForecastLog, drain, log_path, open_log, prune
 from support.log import sealed_entry
 
 DAILY = 1_000_000

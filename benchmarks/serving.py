@@ -18,13 +18,10 @@ from feature_repo.online.redis_server import running_redis
 from feature_repo.targets.windows import to_model_input
 from lake.errors import NotReadyError
 from lake.settings import Settings, settings
-from serving.access.keys import local_key
-from serving.deployment.champions import Champions, LoadedModels
-from serving.predict.batching import Batcher
-from serving.predict.forecasting import forecast
-from serving.predict.predictor import Predictor, Question
-from serving.predict.rows import split_ready
-from serving.supervision.launch import serve_command, serve_environment
+from serving.access import local_key
+from serving.deployment import Champions, LoadedModels
+from serving.predict import Batcher, Predictor, Question, forecast, split_ready
+from serving.supervision import serve_command, serve_environment
 
 PREDICT = "/api/v1/public/predict"
 CLIENTS, CONNECTIONS, SECONDS, TURNS = 64, 500, 5.0, 4

@@ -19,8 +19,8 @@ from feature_repo.online.redis_server import running_redis
 from lake.settings import Settings, settings
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.access.keys import local_key
-from serving.forecast_log.stored_forecasts import newest_in_lake
+from serving.access import local_key
+from serving.forecast_log import newest_in_lake
 from serving.web.routes.streams import PATH
 
 PUBLIC = "/api/v1/public"

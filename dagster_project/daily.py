@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.sources.base import BarSource
     from lake.store import Lake
-    from serving.deployment.champions import Champions
+    from serving.deployment import Champions
 
 HISTORY_SESSIONS = 300
 """Sessions that a generated market has lived through before the first one that is measured."""
@@ -72,7 +72,7 @@ def _steps(market: Market, clock: "Clock", sessions: int) -> "Iterator[tuple[str
     from feature_repo.materialize.update import update_group, update_labels, update_regimes, update_windows
     from feature_repo.retrieval import materialize
     from lake.ingest import ingest_bars, refine_to_lake
-    from serving.backfill.scoring import score_newest
+    from serving.backfill import score_newest
 
     lake = market.lake
     yield "raw_bars", lambda: ingest_bars(lake, market.source, clock)
@@ -91,7 +91,7 @@ def users_market(settings: "Settings") -> Market:
     """The lake of these settings, with the packaged market as its source."""
     from lake.sources.packaged import PackagedMarket
     from lake.store import Lake
-    from serving.deployment.champions import Champions
+    from serving.deployment import Champions
 
     return Market(Lake.open(settings), settings, PackagedMarket(), Champions(settings))
 
@@ -114,7 +114,7 @@ def generated_market(
     from lake.ingest import ingest_bars, refine_to_lake
     from lake.sources.generated import GeneratedMarket
     from lake.store import Lake
-    from serving.deployment.champions import Champions
+    from serving.deployment import Champions
     from serving.deployment.sample_models import put_sample_models_in_service
 
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)

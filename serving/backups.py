@@ -20,11 +20,11 @@ from lake.store import Lake
 from lake.tables import FORECASTS
 from serving import audit
 from serving.access import keys
-from serving.deployment.record import deployment_or_none, moving
-from serving.engines.bundles import Bundle
-from serving.forecast_log.log_files import log_paths
+from serving.deployment import deployment_or_none, moving
+from serving.engines import Bundle
+from serving.forecast_log import log_paths
 from serving.monitoring.backup_state import note_backup
-from serving.replay.verify import replay_sample
+from serving.replay import replay_sample
 from training.artifact_addresses import localize
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
+from serving.api import RefusedError, refusal
 from serving.api.receipts import ReceiptAnswer
-from serving.api.refusals import RefusedError, refusal
 
 if TYPE_CHECKING:
     import ssl
@@ -99,8 +99,7 @@ class Client:
         ConfigError
             If another user listens at the service's address: the key is not sent to them.
         """
-        from serving.access.exposure import local_address, trusting
-        from serving.access.keys import local_key
+        from serving.access import local_address, local_key, trusting
         from serving.processes.sockets import require_own
 
         require_own(address := local_address(settings))

@@ -12,12 +12,10 @@ import bentoml
 from lake.disk.private import close_new_files
 from lake.errors import QuantlakeError
 from lake.settings import settings
-from serving.access.exposure import origins, require_safe_address, trusted_proxies
-from serving.monitoring import json_logs
-from serving.monitoring.tracing import Tracing
-from serving.predict.batching import Batcher
-from serving.predict.predictor import Predictor
-from serving.processes.imports import keep_out_training
+from serving.access import origins, require_safe_address, trusted_proxies
+from serving.monitoring import Tracing, json_logs
+from serving.predict import Batcher, Predictor
+from serving.processes import keep_out_training
 from serving.web.app import build_app, put_in_service
 from serving.web.http import connections
 from serving.web.watching import Watcher

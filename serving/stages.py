@@ -19,11 +19,11 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
-from serving.backfill.walk_forward import replay_forecasts
+from serving.backfill import replay_forecasts
+from serving.deployment import load_engines
 from serving.deployment.registry import register_and_promote
-from serving.deployment.releases import load_engines
-from serving.engines.bundles import PARITY_WINDOWS, Bundle
-from serving.forecast_log.draining import drain
+from serving.engines import PARITY_WINDOWS, Bundle
+from serving.forecast_log import drain
 
 Say = Callable[[str], None]
 

@@ -13,14 +13,13 @@ import uvicorn
 from feature_repo.online.reader import OnlineReader
 from feature_repo.targets.windows import to_model_input
 from lake.settings import settings
-from serving.deployment.champions import Champions
-from serving.predict.forecasting import model_weights
-from serving.predict.rows import split_ready
+from serving.deployment import Champions
+from serving.predict import model_weights, split_ready
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 HEADERS = [(b"content-type", b"application/json")]
 

@@ -11,7 +11,7 @@ GROUP = "feedback"
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels"], kinds={"polars", "delta"})
 def outcomes(platform: Platform) -> dg.MaterializeResult:
     """Exactly one outcome for each forecast whose horizon has passed."""
-    from serving.outcomes.maturing import mature
+    from serving.outcomes import mature
 
     return materialized(mature(platform.lake, platform.clock))
 
@@ -19,7 +19,7 @@ def outcomes(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=[outcomes], kinds={"polars"})
 def live_figures(platform: Platform) -> dg.MaterializeResult:
     """How good the forecasts of late were, for the dashboard of whoever operates the service."""
-    from serving.outcomes.recent import update_figures
+    from serving.outcomes import update_figures
 
     return materialized(update_figures(platform.lake, platform.settings, platform.clock))
 
@@ -27,7 +27,7 @@ def live_figures(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels", "regimes"], kinds={"polars", "delta"})
 def strategy_returns(platform: Platform) -> dg.MaterializeResult:
     """What each strategy of the pool earned on paper, net of cost."""
-    from serving.outcomes.maturing import update_strategy_returns
+    from serving.outcomes import update_strategy_returns
 
     return materialized(update_strategy_returns(platform.lake, platform.clock))
 
@@ -35,7 +35,7 @@ def strategy_returns(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=[outcomes, strategy_returns], kinds={"polars", "delta"})
 def performance(platform: Platform) -> dg.MaterializeResult:
     """How each strategy did, by regime and window."""
-    from serving.outcomes.performance import update_performance
+    from serving.outcomes import update_performance
 
     return materialized(update_performance(platform.lake, platform.clock))
 
@@ -43,7 +43,7 @@ def performance(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=["features_technical", "forecasts"], kinds={"evidently"})
 def drift(platform: Platform) -> dg.MaterializeResult:
     """Drift of features and forecasts against the training reference."""
-    from serving.drift.measure import update_drift
+    from serving.drift import update_drift
 
     return materialized(update_drift(platform.lake, platform.settings, platform.clock))
 
@@ -51,7 +51,7 @@ def drift(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=[strategy_returns, "regimes", "replayed_forecasts"], kinds={"polars", "delta"})
 def selections(platform: Platform) -> dg.MaterializeResult:
     """The strategy weights in force per regime, and the evidence for them."""
-    from serving.strategies.selection import update_selections
+    from serving.strategies import update_selections
 
     return materialized(update_selections(platform.lake, platform.settings, platform.clock))
 
@@ -59,7 +59,7 @@ def selections(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels", selections], kinds={"numpy", "delta"})
 def calibrations(platform: Platform) -> dg.MaterializeResult:
     """By how much forecast bands are corrected, so that they cover what they promise."""
-    from serving.calibration.learning import update_calibrations
+    from serving.calibration import update_calibrations
 
     return materialized(
         update_calibrations(platform.lake, platform.clock, picture=platform.settings.reports / "calibration.png")
@@ -69,6 +69,6 @@ def calibrations(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
 def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     """The strategy in force for each symbol now."""
-    from serving.strategies.assignments import update_assignments
+    from serving.strategies import update_assignments
 
     return materialized(update_assignments(platform.lake, platform.clock))

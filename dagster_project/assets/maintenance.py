@@ -11,7 +11,7 @@ def table_maintenance(platform: Platform) -> dg.MaterializeResult:
     """Small files joined, old log entries and unused files deleted; every version in use stays readable."""
     from feature_repo.catalog import SPECS
     from lake.care.maintenance import keep_house
-    from serving.forecast_log.draining import drain
+    from serving.forecast_log import drain
 
     drain(platform.lake, platform.settings)  # what waits in the log names versions too
 

@@ -28,7 +28,7 @@ def forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
 @dg.asset(group_name=GROUP, deps=["feature_parity"], kinds={"onnx", "redis", "delta"})
 def scheduled_forecasts(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """The forecast of every symbol and horizon after this session, as if someone had asked for it."""
-    from serving.predict.scheduled import store_scheduled
+    from serving.predict import store_scheduled
 
     return materialized(store_scheduled(platform.lake, platform.settings, context.log.info))
 
@@ -36,6 +36,6 @@ def scheduled_forecasts(context: dg.AssetExecutionContext, platform: Platform) -
 @dg.asset(group_name=GROUP, deps=[scheduled_forecasts], kinds={"sqlite"})
 def forecast_log(platform: Platform) -> dg.MaterializeResult:
     """The log that answers are written to, without what is in the lake for longer than the retention."""
-    from serving.forecast_log.pruning import prune
+    from serving.forecast_log import prune
 
     return materialized(prune(platform.lake, platform.settings))

@@ -9,6 +9,6 @@ from dagster_project.resources import Platform
 @dg.asset(group_name="feedback", deps=["outcomes"], kinds={"polars"})
 def canary_verdict(platform: Platform) -> dg.MaterializeResult:
     """What the paired losses of each challenger say; a worse canary is taken back."""
-    from serving.deployment.verdict import roll_back_canary
+    from serving.deployment import roll_back_canary
 
     return materialized(roll_back_canary(platform.lake, platform.settings, platform.clock))

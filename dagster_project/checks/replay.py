@@ -20,7 +20,7 @@ CHECK = "forecasts_replay_equal"
 )
 def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
     """A seeded sample of the newest forecasts, made again and compared with what is stored."""
-    from serving.replay.nightly import judge_sample
+    from serving.replay import judge_sample
 
     report = judge_sample(platform.lake, platform.settings, platform.clock)
     said = report.details

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lake.report import Report
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.forecast_log.quarantine import QuarantinedForecast
+    from serving.forecast_log import QuarantinedForecast
 
 app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
 held = typer.Typer(help="Forecasts that did not verify: list, show, release, withdraw.", no_args_is_help=True)
@@ -31,7 +31,7 @@ Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 @app.command()
 def drain() -> None:
     """Bring what waits in the forecast log into the lake, and salvage damaged log files."""
-    from serving.forecast_log.draining import drain as bring_in
+    from serving.forecast_log import drain as bring_in
 
     report = bring_in(*_home())
     said = report.details.get("reason") or (
@@ -44,7 +44,7 @@ def drain() -> None:
 @app.command()
 def prune() -> None:
     """Delete from the forecast log what is in the lake for longer than QUANTLAKE_LOG_RETENTION_HOURS."""
-    from serving.forecast_log.pruning import prune as make_small
+    from serving.forecast_log import prune as make_small
 
     report = make_small(*_home())
     before, after = (report.details[f"bytes_{when}"] / 1e6 for when in ("before", "after"))
@@ -84,7 +84,7 @@ def show_list(
     """List the forecasts that wait for a decision."""
     from serving.forecast_log import quarantine
 
-    found = [_plain(one) for one in quarantine.listing(_home()[1], None if everything else "waiting")]
+    found = [_plain(one) for one in quarantine.quarantined_forecasts(_home()[1], None if everything else "waiting")]
     if as_json:
         console().print_json(json.dumps(found))
         return
@@ -94,12 +94,11 @@ def show_list(
 @held.command()
 def show(number: Number) -> None:
     """Show one with its texts as they were found, as JSON."""
-    from serving.forecast_log import quarantine
-    from serving.forecast_log.verifying import verify
+    from serving.forecast_log import quarantine, verify_logged
 
     entry = quarantine.find(_home()[1], number)
     texts = {name: _shown(getattr(entry.logged, name)) for name in ("row", "answer", "receipt")}
-    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify(entry.logged).fault} | texts))
+    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify_logged(entry.logged).fault} | texts))
 
 
 @held.command()

@@ -11,7 +11,7 @@ from rich.table import Table
 from dagster_project.commands.console import console
 
 if TYPE_CHECKING:
-    from serving.access.keys import Key
+    from serving.access import Key
 
 app = typer.Typer(help="Who may ask the endpoint: API keys, and the key that signs tokens.", no_args_is_help=True)
 

@@ -166,7 +166,7 @@ def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, is_trial: bool) -> "li
     """Clean the log of each table, then its files; the reports say what went."""
     from lake.care import maintenance
     from lake.settings import settings
-    from serving.forecast_log.draining import drain
+    from serving.forecast_log import drain
 
     if not is_trial:
         drain(_lake(), settings())  # forecasts that wait in the log name versions too

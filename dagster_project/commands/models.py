@@ -11,8 +11,7 @@ from dagster_project.commands.console import console
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from serving.deployment.moves import Move, Office
-    from serving.deployment.record import Mode
+    from serving.deployment import Mode, Move, Office
 
 app = typer.Typer(help="Which model versions answer, and which are on trial.", no_args_is_help=True)
 
@@ -26,9 +25,9 @@ SOON = "A running service takes it up within a second."
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Show the champions, what is on trial with its evidence so far, and what was refused."""
-    from serving.deployment.overview import overview
+    from serving.deployment import describe_deployment
 
-    found = overview(_office())
+    found = describe_deployment(_office())
     if as_json:
         console().print_json(json.dumps(found, default=str))
         return
@@ -94,7 +93,7 @@ def _office() -> "Office":
     from lake.settings import settings
     from lake.store import Lake
     from serving.audit import console as who
-    from serving.deployment.moves import Office
+    from serving.deployment import Office
 
     configured = settings()
     clock = ReplayClock(configured.home / "clock.json")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lake.errors import NotReadyError
-from serving.processes.lifeline import tied
+from serving.processes import tied
 
 GRACE_SECONDS = 20.0
 LOOK_SECONDS = 0.2

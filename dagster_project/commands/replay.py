@@ -15,7 +15,7 @@ from dagster_project.commands.console import console as console_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.replay.findings import Replayed
+    from serving.replay import Replayed
 
 SHOWN = 20
 MEANS = {
@@ -40,7 +40,7 @@ def replay(
     from lake.errors import ConfigError, UnknownNameError
     from lake.settings import settings
     from lake.store import Lake
-    from serving.replay.verify import replay as replay_stored
+    from serving.replay import replay as replay_stored
 
     if (prediction_id is None) == (not every):
         raise ConfigError("Name one forecast, or ask for every one: quantlake replay ID, or quantlake replay --all.")
@@ -83,7 +83,7 @@ def _show_one(console: Console, one: "Replayed") -> None:
 
 
 def _show_all(console: Console, found: "Sequence[Replayed]", seconds: float) -> None:
-    from serving.replay.findings import counts
+    from serving.replay import counts
 
     table = Table(title=f"{len(found):,} forecasts made again", title_justify="left", show_edge=False, header_style="")
     for column in ("", "forecasts", "meaning"):

@@ -38,9 +38,8 @@ def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Po
 
     The key that programs of this home show it is made first.
     """
-    from serving.access.exposure import local_address, trusting
-    from serving.access.keys import local_key
-    from serving.supervision.launch import serve_command, serve_environment
+    from serving.access import local_address, local_key, trusting
+    from serving.supervision import serve_command, serve_environment
 
     local_key(settings)
     command, environment = serve_command(settings), serve_environment(settings)
@@ -56,8 +55,7 @@ def serve(settings: "Settings", console: "Console") -> None:
     from feature_repo.online.redis_server import running_redis
     from lake.store import Lake
     from serving import audit
-    from serving.access.exposure import trusting
-    from serving.access.keys import local_key
+    from serving.access import local_key, trusting
 
     heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
@@ -89,8 +87,8 @@ def _following_registry(settings: "Settings", console: "Console") -> Iterator[No
 
 def _keep_following(settings: "Settings", console: "Console", over: threading.Event) -> None:
     """Start the process that follows the registry, again where it ends, and end it when it is over."""
-    from serving.processes.lifeline import tied
-    from serving.supervision.launch import follow_registry_command, serve_environment
+    from serving.processes import tied
+    from serving.supervision import follow_registry_command, serve_environment
 
     log = settings.home / "logs" / "registry.log"
     log.parent.mkdir(parents=True, exist_ok=True)

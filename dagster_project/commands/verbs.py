@@ -145,7 +145,7 @@ def require_lake(settings: "Settings") -> None:
 
 def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     """Answers of the predictor that the service runs, asked in this process."""
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
 
     predictor = Predictor.open(settings)
     try:

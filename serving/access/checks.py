@@ -8,11 +8,11 @@ from serving import audit
 from serving.access.keyring import KeyRing
 from serving.access.limits import Limiter, Verdict
 from serving.access.tokens import TokenReader, issue
-from serving.api.callers import KEY_PREFIX
+from serving.api import KEY_PREFIX
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.api.callers import Caller
+    from serving.api import Caller
 
 
 class Access:

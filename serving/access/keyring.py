@@ -11,7 +11,7 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access import keys
 from serving.access.watched import Watched
-from serving.api.callers import Caller
+from serving.api import Caller
 
 logger = logging.getLogger("quantlake.access")
 

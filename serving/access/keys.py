@@ -21,7 +21,7 @@ from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
 from serving import audit
-from serving.api.callers import KEY_PREFIX, ROLES, TIERS, Caller, Role, Tier
+from serving.api import KEY_PREFIX, ROLES, TIERS, Caller, Role, Tier
 
 FOLDER, KEYS_FILE, LOCAL_FILE, USE_FILE = "access", "keys.json", "local_key", "last_used.json"
 SECRET_BYTES = 32

@@ -24,7 +24,7 @@ from feature_repo.online.breaker import Breaker
 from feature_repo.online.redis_server import credentials_of, redis_url
 from lake.settings import Settings
 from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken
-from serving.api.callers import REQUESTS_AN_HOUR, Caller
+from serving.api import REQUESTS_AN_HOUR, Caller
 from serving.monitoring import metrics
 
 logger = logging.getLogger("quantlake.access")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from serving.api.callers import Role
+from serving.api import Role
 
 Need = Literal["open", "local"] | Role
 """``open`` to everyone; ``local`` to this machine, and to any key from elsewhere; or a role."""

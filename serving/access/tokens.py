@@ -17,7 +17,7 @@ from serving.access import signing
 from serving.access.keyring import KeyRing
 from serving.access.signing import TOKEN_SECONDS, SigningKey
 from serving.access.watched import Watched
-from serving.api.callers import Caller
+from serving.api import Caller
 
 logger = logging.getLogger("quantlake.access")
 

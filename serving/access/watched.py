@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-LOOK_SECONDS = 0.5
+KEY_REFRESH_SECONDS = 0.5
 """A change is seen within this time; looking costs a microsecond or two."""
 
 Value = TypeVar("Value")
@@ -36,7 +36,7 @@ class Watched(Generic[Value]):
 
     def fresh(self) -> Value:
         """Return what the file says now."""
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._look_at = time.monotonic() + KEY_REFRESH_SECONDS
         stamp = self._stamp()
         if self._held is None or self._held[0] != stamp:
             # If it is replaced between the two lines, the older stamp makes the next look read it again.

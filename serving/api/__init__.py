@@ -1,6 +1,15 @@
-"""What the endpoint takes and gives, as types: requests, answers and problems."""
+"""What the endpoint takes and gives, as types; a leaf that the web application and the client share.
 
+- `base`: what every type shares, and the disclaimer of every answer
+- `forecasts`, `lookups`, `status`, `operators`, `streams`, `access`, `receipts`: requests and answers by topic
+- `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
+- `refusals`: a problem document as the error that a client raises
+- `callers`: who asks, with role and tier
+"""
+
+from serving.api.access import KeySet, TokenAnswer
 from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
 from serving.api.forecasts import (
     BatchAnswer,
     BatchRequest,
@@ -34,19 +43,25 @@ from serving.api.operators import (
     TrialRequest,
 )
 from serving.api.problems import Problem, ProblemPage, ProblemPages
+from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
 from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
 
 __all__ = [
     "BATCH_SYMBOLS",
     "DISCLAIMER",
+    "KEY_PREFIX",
+    "REQUESTS_AN_HOUR",
+    "ROLES",
     "SYMBOL_LETTERS",
+    "TIERS",
     "Acknowledged",
     "Answer",
     "BatchAnswer",
     "BatchRequest",
     "BenchmarkAnswer",
     "BenchmarkRequest",
+    "Caller",
     "ChallengerStatus",
     "Command",
     "Data",
@@ -59,6 +74,7 @@ __all__ = [
     "Health",
     "Horizon",
     "Instrument",
+    "KeySet",
     "Model",
     "ModelPart",
     "ModelStatus",
@@ -74,8 +90,10 @@ __all__ = [
     "ProblemPages",
     "RefusalStatus",
     "Refused",
+    "RefusedError",
     "RegimeAnswer",
     "Request",
+    "Role",
     "RollbackRequest",
     "StatusAnswer",
     "StoredForecast",
@@ -85,6 +103,11 @@ __all__ = [
     "Subscription",
     "Symbol",
     "SymbolsAnswer",
+    "Tier",
+    "TokenAnswer",
     "TrialRequest",
     "Unavailable",
+    "problem_kinds",
+    "receipts",
+    "refusal",
 ]

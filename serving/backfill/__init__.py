@@ -1,1 +1,17 @@
-"""Forecasts of past sessions, made with what was known at each close."""
+"""Forecasts of past sessions, made with what was known at each close.
+
+- `walk_forward`: every session of history, in order
+- `scoring`: the session that has just closed
+"""
+
+from serving.backfill.scoring import score_newest
+from serving.backfill.walk_forward import VERSIONED, Moments, Reading, forecast_id, replay_forecasts
+
+__all__ = [
+    "VERSIONED",
+    "Moments",
+    "Reading",
+    "forecast_id",
+    "replay_forecasts",
+    "score_newest",
+]

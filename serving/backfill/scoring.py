@@ -30,7 +30,7 @@ from serving.backfill.walk_forward import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 
 def score_newest(

@@ -20,13 +20,12 @@ from lake.report import Report
 from lake.store import Lake
 from lake.store.merge import newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
-from serving.receipts.seals import digest_of
-from serving.receipts.writing import batch_id, batch_receipt
+from serving.receipts import batch_id, batch_receipt, digest_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 BATCH_WINDOWS = 4096
 """Windows held in memory at a time."""

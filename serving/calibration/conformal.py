@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.errors import ConfigError
-from serving.forecasts.blend import sign_probability
-from serving.forecasts.corrections import widened
+from serving.forecasts import sign_probability, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

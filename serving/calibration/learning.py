@@ -17,11 +17,9 @@ from lake.tables import CALIBRATIONS, FORECASTS, SELECTIONS
 from lake.universe import MARKET
 from serving.calibration.conformal import Panel, Tracked, TrackingRule, track
 from serving.calibration.picture import draw
-from serving.forecasts.blend import WEIGHT_TOLERANCE
-from serving.forecasts.corrections import widened
-from serving.outcomes.maturing import known_labels
-from serving.strategies.pool import STRATEGIES
-from serving.strategies.selection import KNOWN_REGIMES
+from serving.forecasts import WEIGHT_TOLERANCE, widened
+from serving.outcomes import known_labels
+from serving.strategies import KNOWN_REGIMES, STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +102,7 @@ def live_through(lake: Lake, clock: Clock, rule: TrackingRule | None = None) -> 
 
 
 def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.DataFrame:
-    """Blend backfilled forecasts by the strategy weights in force at their close, as `serving.forecasts.blend` does.
+    """Blend backfilled forecasts by the strategy weights in force at their close, as `serving.forecasts.blending` does.
 
     Parameters
     ----------

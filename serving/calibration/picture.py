@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serving.forecasts.corrections import COVERAGE_TARGET
+from serving.forecasts import COVERAGE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from lake.errors import NotReadyError
-from serving.forecasts.corrections import confidence
+from serving.forecasts import confidence
 from training.metrics import t_value
 
 if TYPE_CHECKING:

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 from feature_repo.targets.windows import FORECAST_V1, HORIZONS, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
 from serving.deployment.releases import load_release
-from serving.engines.loading import load_engine
-from serving.engines.warming import warm
+from serving.engines import load_engine, warm
 
 if TYPE_CHECKING:
     from feature_repo.targets.windows import WindowSpec
     from lake.settings import Settings
     from serving.deployment.record import Release
-    from serving.engines.base import Engine
-    from serving.engines.bundles import Bundle
+    from serving.engines import Bundle, Engine
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
     from serving.deployment.record import Challenger, Deployment, Release
-    from serving.engines.base import Engine
-    from serving.engines.bundles import Bundle
+    from serving.engines import Bundle, Engine
 
 logger = logging.getLogger("quantlake.serving")
 

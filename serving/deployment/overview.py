@@ -16,7 +16,7 @@ DIGITS = 12
 """Of a digest, as many as are shown."""
 
 
-def overview(office: "Office") -> dict[str, list[dict[str, Any]]]:
+def describe_deployment(office: "Office") -> dict[str, list[dict[str, Any]]]:
     """Describe the deployment.
 
     Returns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lake.disk.durable import flush
 from lake.errors import ConfigError
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

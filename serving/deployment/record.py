@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from lake.disk.durable import alone, write_durably
 from lake.errors import ModelError, NotReadyError, UnknownNameError
-from serving.engines.signature import Sha256
+from serving.engines import Sha256
 
 if TYPE_CHECKING:
     from pathlib import Path

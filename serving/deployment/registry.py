@@ -20,7 +20,7 @@ from serving.deployment.moves import CHAMPION, Move, Office, write_down
 from serving.deployment.placing import FILES, place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import lift_refusal
-from serving.engines.bundles import Bundle
+from serving.engines import Bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,7 +22,7 @@ from lake.store import Lake
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import Office
 from serving.deployment.record import serving_file
-from serving.processes.lifeline import end_with_parent
+from serving.processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

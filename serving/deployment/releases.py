@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 from lake.errors import ModelError
 from serving.deployment.record import Release, read_deployment
-from serving.engines.bundles import Bundle
-from serving.engines.loading import load_engine
+from serving.engines import Bundle, load_engine
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 
 def champion_versions(configured: "Settings") -> dict[str, str]:

@@ -10,7 +10,7 @@ from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import note
 from serving.deployment.record import Release, moving, read_deployment, serving_file
 from serving.deployment.registry import Registry, fetch_files
-from serving.engines.bundles import Bundle
+from serving.engines import Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.deployment.moves import Office, roll_back
 from serving.deployment.record import deployment_or_none
-from serving.evidence.posterior import Evidence
-from serving.strategies.pool import FORECAST_HORIZON
+from serving.evidence import Evidence
+from serving.strategies import FORECAST_HORIZON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,7 @@ from serving.drift.statistics import METHOD, Shift, adjust, compare_with_blocks,
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 CURRENT_SESSIONS = 250
 """Sessions that are compared with the training period, the newest ones."""
@@ -174,7 +174,7 @@ def drift_rows(findings: list[Finding], session: datetime, now: datetime) -> pl.
 
 
 def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
-    from serving.deployment.releases import load_engines
+    from serving.deployment import load_engines
 
     return load_engines(settings)
 

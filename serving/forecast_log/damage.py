@@ -27,7 +27,7 @@ MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 MARK = ".damaged-"
 DONE = ".salvaged.json"
-LOOK_SECONDS = 1.0
+EXAMINE_SECONDS = 1.0
 """Longest look at one file; the pages of a larger one that it does not reach are checked as they are read."""
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock."""
@@ -47,7 +47,7 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CODES
 
 
-def fault_of(path: Path, seconds: float = LOOK_SECONDS) -> str:
+def fault_of(path: Path, seconds: float = EXAMINE_SECONDS) -> str:
     """What is wrong with a file of the log, in a part of a sentence; empty where nothing was found in the time.
 
     Parameters
@@ -73,7 +73,7 @@ def fault_of(path: Path, seconds: float = LOOK_SECONDS) -> str:
     return _checked(path, seconds)
 
 
-def examine(configured: "Settings", seconds: float = LOOK_SECONDS) -> list[tuple[Path, str, str]]:
+def examine_files(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[tuple[Path, str, str]]:
     """Look at every file of the log and at the quarantine: (file, what is wrong, remedy) for each that is damaged.
 
     Files that were moved aside and are not salvaged yet are among them.
@@ -87,7 +87,7 @@ def examine(configured: "Settings", seconds: float = LOOK_SECONDS) -> list[tuple
     return found + [(path, "was damaged and moved aside", LEFT) for path in moved_aside(configured)]
 
 
-def set_aside_damaged(configured: "Settings", seconds: float = LOOK_SECONDS) -> list[str]:
+def set_aside_damaged(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[str]:
     """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
     said = []
     for path in log_paths(configured):

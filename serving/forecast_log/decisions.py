@@ -18,7 +18,7 @@ from serving import audit
 from serving.forecast_log import quarantine
 from serving.forecast_log.draining import merge
 from serving.forecast_log.log_files import SET_APART, log_paths, open_log
-from serving.forecast_log.verifying import Verdict, verify
+from serving.forecast_log.verifying import Verdict, verify_logged
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -67,7 +67,7 @@ def release(
     entry = quarantine.find(configured, number)
     if entry.state == "withdrawn":
         raise NotReadyError(f"Forecast {number} of the quarantine was withdrawn by {entry.decided_by}. It stays out.")
-    verdict = verify(entry.logged)
+    verdict = verify_logged(entry.logged)
     if verdict.row is None:
         raise SchemaError(
             f"Forecast {number} of the quarantine cannot be released: {verdict.fault}. Nothing can be computed from "

@@ -26,7 +26,7 @@ from serving.forecast_log import damage, quarantine
 from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, identity, log_paths, open_log
 from serving.forecast_log.salvage import salvage
 from serving.forecast_log.user_data import forget_unknown
-from serving.forecast_log.verifying import Logged, Verdict, verify
+from serving.forecast_log.verifying import Logged, Verdict, verify_logged
 from serving.receipts import drain_digest
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
         with closing(open_log(path)) as connection:
             # Marks need no flush of their own: rows whose mark a loss of power undoes are merged again, adding nothing.
             connection.execute("PRAGMA synchronous = NORMAL")
-            while waiting := unread(connection, DRAIN_ROWS):
+            while waiting := waiting_rows(connection, DRAIN_ROWS):
                 refused = set(store(lake, configured, path.name, waiting, done))
                 mark(connection, [row.sequence for row in waiting if row.sequence not in refused], IN_LAKE)
                 mark(connection, sorted(refused), SET_APART)
@@ -162,7 +162,7 @@ def store(lake: "Lake", configured: "Settings", file: str, rows: Sequence[Logged
     done
         Takes the counts.
     """
-    verdicts = [(row, verify(row)) for row in rows]
+    verdicts = [(row, verify_logged(row)) for row in rows]
     refused = [(row, verdict.fault) for row, verdict in verdicts if verdict.fault]
     good = [(row, verdict) for row, verdict in verdicts if not verdict.fault]
     try:
@@ -220,7 +220,7 @@ def _stored(lake: "Lake", spec: TableSpec, ids: Sequence[str | None]) -> "dict[s
     return {row["forecast_id"]: row for row in found.iter_rows(named=True)}
 
 
-def unread(connection: sqlite3.Connection, limit: int) -> list[Logged]:
+def waiting_rows(connection: sqlite3.Connection, limit: int) -> list[Logged]:
     """The oldest forecasts that are not marked as being in the lake, whole."""
     query = (
         "SELECT sequence, forecast_id, row, answer, receipt FROM logged "  # noqa: S608 - a number of ours
@@ -239,7 +239,7 @@ def mark(connection: sqlite3.Connection, sequences: Sequence[int], state: int) -
             )
 
 
-def as_rows(texts: Sequence[str]) -> pl.DataFrame:
+def rows_from_json(texts: Sequence[str]) -> pl.DataFrame:
     """Logged rows as a frame of the table `forecasts`; numbers come back to the last bit."""
     rows = [json.loads(text) for text in texts]
     for row in rows:

@@ -61,7 +61,7 @@ def look_at_log(configured: "Settings") -> LogFigures:
         waiting=waiting,
         oldest_seconds=max(age, 0.0),
         bytes=sum(map(size_of, paths)),
-        quarantined=len(quarantine.listing(configured, "waiting")),
+        quarantined=len(quarantine.quarantined_forecasts(configured, "waiting")),
         damaged=len(moved_aside(configured)) + unreadable,
     )
 

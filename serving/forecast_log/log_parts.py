@@ -9,7 +9,7 @@ import hashlib
 from functools import lru_cache
 from typing import NamedTuple
 
-from serving.receipts.seals import DIGITS, SEAL
+from serving.receipts import DIGITS, SEAL
 
 ID, INSTANT = "\x01", "\x02"
 """Stand for an answer's own in its part; JSON never holds a control character."""

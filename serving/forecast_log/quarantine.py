@@ -100,7 +100,7 @@ def put(configured: "Settings", file: str, found: Sequence[tuple[Logged, str]]) 
         return connection.total_changes - before
 
 
-def listing(configured: "Settings", state: State | None = None) -> list[QuarantinedForecast]:
+def quarantined_forecasts(configured: "Settings", state: State | None = None) -> list[QuarantinedForecast]:
     """Every entry, or those of one state, the oldest first."""
     if not quarantine_path(configured).exists():
         return []
@@ -117,7 +117,7 @@ def find(configured: "Settings", number: int) -> QuarantinedForecast:
     UnknownNameError
         If there is none of that number.
     """
-    entries = listing(configured)
+    entries = quarantined_forecasts(configured)
     found = next((entry for entry in entries if entry.id == number), None)
     if found is None:
         raise UnknownNameError("forecast in quarantine", str(number), [str(entry.id) for entry in entries])

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.store import Lake
 from serving import audit
-from serving.access import keys
-from serving.access.watched import LOOK_SECONDS
+from serving.access import KEY_REFRESH_SECONDS, keys
 from serving.forecast_log.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
-SETTLE_SECONDS = 3 * LOOK_SECONDS
+SETTLE_SECONDS = 3 * KEY_REFRESH_SECONDS
 """After this time no worker lets the key in any more, and what it had asked for is logged."""
 ASKED_WITH = """
 SELECT r.forecast_id, f.symbol, f.horizon_sessions, json_extract(f.row, '$.made_at')

@@ -11,7 +11,7 @@ import polars as pl
 from lake.errors import SchemaError
 from lake.spec import INSTANT, Column
 from lake.tables import FORECASTS
-from serving.receipts.seals import digest_of, is_intact, opened, row_digest
+from serving.receipts import digest_of, is_intact, opened, row_digest
 
 INT32 = 2**31
 NAMES = set(FORECASTS.names)
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     fault: str
 
 
-def verify(logged: Logged) -> Verdict:
+def verify_logged(logged: Logged) -> Verdict:
     """Verify one logged forecast: the row fits the table, the receipt its seal, and row and answer the receipt."""
     row, fault = _row_of(logged)
     if row is None:

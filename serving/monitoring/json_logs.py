@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from serving.api.callers import KEY_PREFIX
+from serving.api import KEY_PREFIX
 from serving.monitoring.request_context import current_correlation_id
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from serving.processes.folders import metrics_folder
+from serving.processes import metrics_folder
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lake.tables import FORECASTS, OUTCOMES
-from serving.forecasts.corrections import COVERAGE_TARGET
+from serving.forecasts import COVERAGE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

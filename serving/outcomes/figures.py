@@ -65,7 +65,7 @@ def read_figures(configured: "Settings") -> Figures | None:
         return None
 
 
-def show(figures: Figures) -> None:
+def show_figures(figures: Figures) -> None:
     """Let the metrics say it."""
     for of_model in figures.models:
         labels = of_model.model, str(of_model.horizon_sessions)

@@ -8,7 +8,7 @@ from lake.clock import Clock
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
-from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, net_returns, positions
+from serving.strategies import FORECAST_HORIZON, STRATEGIES, net_returns, positions
 
 QUANTILE_COLUMNS = {0.1: "p10", 0.5: "p50", 0.9: "p90"}
 

@@ -10,8 +10,7 @@ from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PERFORMANCE, STRATEGY_RETURNS
-from serving.strategies.pool import FORECAST_HORIZON, STRATEGY_NAMES, strategy_named
-from serving.strategies.ratios import drawdown_of, sharpe_of
+from serving.strategies import FORECAST_HORIZON, STRATEGY_NAMES, drawdown_of, sharpe_of, strategy_named
 
 ALL = "all"
 WINDOWS: dict[str, int | None] = {ALL: None, "60": 60, "250": 250}

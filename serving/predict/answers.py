@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake import calendars
 from serving import api
-from serving.forecasts.blend import Member, direction_of, name_blend
-from serving.forecasts.corrections import COVERAGE_TARGET, confidence, trust_of
+from serving.forecasts import COVERAGE_TARGET, Member, confidence, direction_of, name_blend, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serving.forecasts.rows import Row
+    from serving.forecasts import Row
 
 
 def compose(

@@ -15,8 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
-from serving.monitoring import metrics
-from serving.monitoring.stopwatch import Stopwatch
+from serving.monitoring import Stopwatch, metrics
 from serving.predict.predictor import Answers, Question
 
 if TYPE_CHECKING:

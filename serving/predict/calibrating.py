@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from serving.forecasts.corrections import Calibration, calibrate
+from serving.forecasts import Calibration, calibrate
 
 if TYPE_CHECKING:
     from serving.predict.forecasting import Forecasts

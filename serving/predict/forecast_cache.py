@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.deployment.champions import LoadedModels
-    from serving.forecasts.corrections import Calibration
-    from serving.forecasts.rows import Row
+    from serving.deployment import LoadedModels
+    from serving.forecasts import Calibration, Row
     from serving.predict.forecasting import RowForecast
 
 

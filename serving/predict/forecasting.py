@@ -10,16 +10,16 @@ import numpy as np
 
 from feature_repo.targets.windows import to_model_input
 from lake.errors import EngineError, ModelError
-from serving.deployment.shares import is_within
-from serving.forecasts.blend import Member, blend
-from serving.strategies.pool import strategy_named
+from serving.deployment import is_within
+from serving.forecasts import Member, blend
+from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.deployment.champions import LoadedModels, OnTrial
-    from serving.forecasts.rows import Row
-    from serving.monitoring.stopwatch import Lap
+    from serving.deployment import LoadedModels, OnTrial
+    from serving.forecasts import Row
+    from serving.monitoring import Lap
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import Entry, ForecastLog
-from serving.monitoring import metrics
-from serving.monitoring.stopwatch import Stopwatch
+from serving.deployment import Champions
+from serving.forecast_log import Entry, ForecastLog, LogReader
+from serving.monitoring import Stopwatch, metrics
 from serving.predict.calibrating import calibrate_forecasts
 from serving.predict.forecast_cache import Memory
 from serving.predict.forecasting import RowForecast, forecast
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from feature_repo.online.answers import OnlineBatch
     from lake.clock import Clock
     from lake.settings import Settings
-    from serving.deployment.champions import LoadedModels
-    from serving.forecasts.rows import Row
+    from serving.deployment import LoadedModels
+    from serving.forecasts import Row
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from serving.forecast_log.writing import Entry, row_as_json
+from serving.forecast_log import Entry, row_as_json
 from serving.predict.answers import compose, log_row
-from serving.receipts.writing import receipt_text, shared_part
+from serving.receipts import receipt_text, shared_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.deployment.champions import LoadedModels
-    from serving.forecasts.rows import Row
+    from serving.deployment import LoadedModels
+    from serving.forecasts import Row
     from serving.predict.forecasting import RowForecast, Said
     from serving.predict.predictor import Question
 

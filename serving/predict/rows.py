@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING
 
 from lake.errors import UnknownNameError
-from serving.forecasts.corrections import Calibration
-from serving.forecasts.rows import Row
-from serving.receipts.writing import tables_read
+from serving.forecasts import Calibration, Row
+from serving.receipts import tables_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,14 +14,14 @@ from filelock import FileLock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.tables import FORECASTS
-from serving.forecast_log.draining import drain
+from serving.forecast_log import drain
 from serving.forecast_log.latest import LatestForecasts
 from serving.predict.predictor import Answers, Predictor, Question
 
 if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.forecast_log.writing import Entry
+    from serving.forecast_log import Entry
 
 Say = Callable[[str], None]
 

@@ -1,1 +1,21 @@
-"""Processes and sockets of the endpoint: lifeline pipes, pid files, inherited sockets."""
+"""Processes of one endpoint: how they end together, what they share, and what they must not load.
+
+- `lifeline`: ends a process with the one that started it
+- `folders`: folders that the processes share
+- `imports`: keeps the training libraries out of a process
+- `pidfile`, `sockets`: one endpoint per port, and sockets that workers inherit
+"""
+
+from serving.processes.folders import bentoml_home, metrics_folder
+from serving.processes.imports import keep_out_training
+from serving.processes.lifeline import end_with_parent, tied
+
+__all__ = [
+    "bentoml_home",
+    "end_with_parent",
+    "keep_out_training",
+    "metrics_folder",
+    "pidfile",
+    "sockets",
+    "tied",
+]

@@ -9,7 +9,7 @@ from lake.errors import SchemaError
 from serving.receipts.code import Code
 
 if TYPE_CHECKING:
-    from serving.engines.base import Engine
+    from serving.engines import Engine
 
 BATCH = "replay:"
 """What the id of a receipt begins with that stands for all forecasts a model replayed together."""

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from feature_repo.online.answers import Served
-    from serving.deployment.champions import LoadedModels
-    from serving.engines.base import Engine
-    from serving.forecasts.blend import Member
-    from serving.forecasts.rows import Row
+    from serving.deployment import LoadedModels
+    from serving.engines import Engine
+    from serving.forecasts import Member, Row
 
 ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
 """Tables behind a forecast beside those its window was made from."""

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serving.forecasts.blend import Member
-from serving.forecasts.corrections import Calibration
-from serving.forecasts.rows import Row
-from serving.predict.answers import compose
-from serving.receipts.findings import Finding
-from serving.receipts.seals import digest_of
+from serving.forecasts import Calibration, Member, Row
+from serving.predict import compose
+from serving.receipts import Finding, digest_of
 from serving.replay.recompute import QUANTILES
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store.digests import altered
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
-from serving.receipts.findings import Finding
+from serving.receipts import Finding
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec

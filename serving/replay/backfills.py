@@ -11,15 +11,15 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets.windows import FORECAST_V1
 from lake.tables import BARS, REGIMES
-from serving.backfill.walk_forward import VERSIONED, Moments, Reading, forecast_id
-from serving.receipts.findings import Finding
+from serving.backfill import VERSIONED, Moments, Reading, forecast_id
+from serving.receipts import Finding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
 from serving.replay.recompute import WINDOW_SPAN, Work, compare_quantiles
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec
     from lake.store import Lake
-    from serving.receipts.receipt import ModelUse
+    from serving.receipts import ModelUse
     from serving.replay.engine_cache import Shelf
 
 Key = tuple[str, datetime]

@@ -11,13 +11,8 @@ import polars as pl
 
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log.draining import INSTANTS, as_rows
-from serving.forecast_log.log_files import SET_APART, log_paths, open_log
-from serving.forecast_log.verifying import Logged, require_fitting
-from serving.receipts.findings import Finding
-from serving.receipts.receipt import Receipt
-from serving.receipts.seals import digest_of, is_intact, opened, row_digest
-from serving.receipts.writing import batch_id
+from serving.forecast_log import INSTANTS, SET_APART, Logged, log_paths, open_log, require_fitting, rows_from_json
+from serving.receipts import Finding, Receipt, batch_id, digest_of, is_intact, opened, row_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +102,7 @@ def identities(
         Only so many, those made last.
     """
     names = ["forecast_id", "event_time", "made_at"]
-    waiting = as_rows([text for path in log_paths(configured) for text in _waiting(path)]).lazy()
+    waiting = rows_from_json([text for path in log_paths(configured) for text in _waiting(path)]).lazy()
     rows = pl.concat([lake.scan(FORECASTS), waiting]) if lake.exists(FORECASTS) else waiting
     found = (rows if where is None else rows.filter(where)).select(names).unique("forecast_id")
     if newest is not None:
@@ -122,7 +117,7 @@ def cases(lake: "Lake", configured: "Settings", ids: Sequence[str]) -> list[Case
         rows = lake.scan(FORECASTS).filter(pl.col("forecast_id").is_in(list(ids))).collect()
     logged = _logged(log_paths(configured), ids)
     stored = set(rows["forecast_id"])
-    waiting = as_rows(
+    waiting = rows_from_json(
         [
             require_fitting(Logged(one.sequence, forecast_id, one.row, None, None), one.file)
             for forecast_id, one in logged.items()

@@ -3,15 +3,13 @@
 from typing import TYPE_CHECKING
 
 from lake.errors import ModelError
-from serving.engines.bundles import Bundle
-from serving.engines.loading import load_engine
-from serving.engines.onnx import PROVIDERS, OnnxEngine
-from serving.receipts.findings import Finding
+from serving.engines import PROVIDERS, Bundle, OnnxEngine, load_engine
+from serving.receipts import Finding
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.engines.base import Engine
-    from serving.receipts.receipt import ModelUse
+    from serving.engines import Engine
+    from serving.receipts import ModelUse
 
 
 class Shelf:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from serving.receipts.findings import TELLING, Finding
+from serving.receipts import TELLING, Finding
 
 Verdict = Literal["equal", "close", "differs", "unknown"]
 

@@ -11,7 +11,7 @@ from feature_repo.targets.windows import FORECAST_V1
 from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
-from serving.engines.bundles import Bundle
+from serving.engines import Bundle
 from serving.replay.as_of_tables import UNREADABLE, Past, UnreadablePastError
 from serving.replay.cases import Case, cases
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.receipts.receipt import ModelUse
+    from serving.receipts import ModelUse
 
 SCALED = ("mean", "std")
 USES = {

@@ -14,10 +14,9 @@ from feature_repo.online.calibration import HeldCalibration
 from feature_repo.targets.windows import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts.blend import Member, blend, name_blend
-from serving.forecasts.corrections import Calibration, calibrate
-from serving.predict.forecasting import model_weights
-from serving.receipts.findings import Finding
+from serving.forecasts import Calibration, Member, blend, calibrate, name_blend
+from serving.predict import model_weights
+from serving.receipts import Finding
 from serving.replay.as_of_tables import Past, UnreadablePastError
 from serving.replay.findings import Replayed
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from lake.spec import TableSpec
     from lake.store import Lake
-    from serving.receipts.receipt import ModelUse, Receipt
+    from serving.receipts import ModelUse, Receipt
     from serving.replay.cases import Case
     from serving.replay.engine_cache import Shelf
 

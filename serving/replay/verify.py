@@ -10,10 +10,7 @@ import polars as pl
 
 from lake.store.withdrawals import unverified
 from lake.tables import RECEIPTS
-from serving.receipts import drain_digest
-from serving.receipts.code import running_code
-from serving.receipts.findings import Finding
-from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
+from serving.receipts import EngineSettings, Finding, ModelUse, Receipt, drain_digest, running_code
 from serving.replay.answered import compare_answer
 from serving.replay.backfills import relive
 from serving.replay.cases import LAKE, Case, cases, identities

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.evidence.posterior import FloatArray
+from serving.evidence import FloatArray
 from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.selection import PaperReturns, SelectionRule, select
 

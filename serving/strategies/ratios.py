@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from serving.evidence.posterior import FloatArray
+    from serving.evidence import FloatArray
 
 SESSIONS_PER_YEAR = 252
 

@@ -25,7 +25,7 @@ from lake.errors import ConfigError, NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_RETURNS
-from serving.evidence.posterior import Evidence, FloatArray, Prior, posterior, probability_of_being_best
+from serving.evidence import Evidence, FloatArray, Prior, posterior, probability_of_being_best
 from serving.strategies.pool import COST_BPS, EQUAL_WEIGHT, STRATEGY_NAMES
 
 if TYPE_CHECKING:

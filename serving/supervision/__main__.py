@@ -4,10 +4,9 @@ import sys
 
 from lake.errors import ConfigError
 from lake.settings import settings
-from serving.access.exposure import require_safe_address
+from serving.access import require_safe_address
 from serving.monitoring import json_logs
-from serving.processes import pidfile
-from serving.processes.lifeline import end_with_parent
+from serving.processes import end_with_parent, pidfile
 from serving.supervision.supervisor import Supervisor
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from serving.processes.folders import bentoml_home
+from serving.processes import bentoml_home
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -21,8 +21,8 @@ def serve_command(configured: "Settings") -> list[str]:
         If other machines could reach the address and keys or TLS are not there, or the hosts that it is to answer to
         cannot be used.
     """
-    from serving.access.exposure import require_safe_address
-    from serving.web.http.hosts import Hosts
+    from serving.access import require_safe_address
+    from serving.web.http import Hosts
 
     require_safe_address(configured)
     Hosts.of(configured)  # refuses names that cannot be used

@@ -15,9 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serving.processes import sockets
-from serving.processes.folders import metrics_folder
-from serving.processes.lifeline import tied
+from serving.processes import metrics_folder, sockets, tied
 from serving.supervision.worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:

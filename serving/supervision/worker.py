@@ -7,7 +7,7 @@ connection waits for its start.
 import socket
 import sys
 
-from serving.processes.lifeline import end_with_parent
+from serving.processes import end_with_parent
 
 BACKLOG = 2_048
 IDLE_SECONDS, DRAIN_SECONDS = 75, 10

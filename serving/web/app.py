@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from lake.settings import Settings
 from serving.access.checks import Access
 from serving.forecast_log.latest import LatestForecasts
-from serving.predict.batching import Batcher
+from serving.predict import Batcher
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import Guard
 from serving.web.http.hosts import HostCheck, Hosts
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from starlette.types import ASGIApp
 
-    from serving.monitoring.tracing import Tracing
-    from serving.predict.predictor import Predictor
+    from serving.monitoring import Tracing
+    from serving.predict import Predictor
 
 NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""

@@ -10,14 +10,14 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from serving.forecast_log.log_reading import Tail
+from serving.forecast_log import Tail
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from lake.settings import Settings
-    from serving.forecast_log.log_reading import Stored
+    from serving.forecast_log import Stored
 
 logger = logging.getLogger("quantlake.serving")
 

@@ -13,16 +13,15 @@ from filelock import FileLock, Timeout
 from feature_repo.online.redis_server import restarts
 from lake.errors import QuantlakeError
 from lake.store import Lake
-from serving.forecast_log.log_figures import look_at_log
-from serving.forecast_log.pruning import prune
+from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
-from serving.outcomes.figures import Figures, figures_path, read_figures, show
-from serving.predict.answers import age_sessions
+from serving.outcomes import Figures, figures_path, read_figures, show_figures
+from serving.predict import age_sessions
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -151,7 +150,7 @@ class Watcher:
             return
         stamp = status.st_mtime_ns, status.st_ino
         if stamp != self._shown:
-            show(read_figures(self._configured) or Figures())
+            show_figures(read_figures(self._configured) or Figures())
             self._shown = stamp
 
     def _look_at_backups(self) -> None:

@@ -19,11 +19,11 @@ from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.deployment.champions import Champions
 from serving.deployment.releases import load_engines
-from serving.forecast_log.draining import as_rows, unread
+from serving.forecast_log.draining import rows_from_json, waiting_rows
 from serving.forecast_log.log_files import open_log
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.blend import sign_probability
+from serving.forecasts.blending import sign_probability
 from serving.predict.predictor import Predictor
 from serving.web.app import build_app
 from serving.web.http.middleware import BODY_BYTES
@@ -69,7 +69,7 @@ def ask(client, symbol="AAPL", horizon=1):
 
 
 def logged(predictor):
-    return as_rows([one.row for one in unread(open_log(predictor.log.path), 10_000)])
+    return rows_from_json([one.row for one in waiting_rows(open_log(predictor.log.path), 10_000)])
 
 
 def test_a_forecast_has_exactly_the_promised_parts(client):

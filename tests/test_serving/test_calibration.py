@@ -15,7 +15,7 @@ from feature_repo.online.reader import OnlineReader
 from serving.deployment.champions import Champions
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.blend import sign_probability
+from serving.forecasts.blending import sign_probability
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of
 from serving.predict.calibrating import calibrate_forecasts
 from serving.predict.forecasting import Forecasts, Said

@@ -18,7 +18,7 @@ from serving.deployment.moves import Office, promote, put_on_trial, roll_back
 from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
 from serving.engines.onnx import OnnxEngine
-from serving.forecast_log.draining import as_rows
+from serving.forecast_log.draining import rows_from_json
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
 from serving.predict.forecast_cache import Memory
@@ -193,7 +193,7 @@ def logged(predictor):
     import sqlite3
 
     texts = [row for path in paths for (row,) in sqlite3.connect(path).execute("SELECT row FROM forecasts")]
-    return as_rows(texts)
+    return rows_from_json(texts)
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary"])

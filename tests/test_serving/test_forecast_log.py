@@ -280,7 +280,7 @@ def test_an_answer_changed_after_the_fact_is_put_in_quarantine_and_stops_no_othe
     report = drain(lake, settings)
     assert (report.added, report.details["quarantined"]) == (1, 1)
     assert lake.read(FORECASTS).filter(pl.col("forecast_id") == said["forecast_id"])["p50"].to_list() == [said["p50"]]
-    (held,) = quarantine.listing(settings)
+    (held,) = quarantine.quarantined_forecasts(settings)
     assert "another row of the same forecast_id" in held.reason
 
 

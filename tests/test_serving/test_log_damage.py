@@ -74,7 +74,7 @@ def test_the_service_starts_and_the_drain_salvages_what_can_be_read(
     names = fill(settings)
     spoil(log_path(settings))
     bytes_then = log_path(settings).read_bytes()
-    ((path, what, remedy),) = damage.examine(settings)
+    ((path, what, remedy),) = damage.examine_files(settings)
     assert (path, word in what, "forecasts drain" in remedy) == (log_path(settings), True, True)
     with caplog.at_level(logging.ERROR):
         log = ForecastLog.open(settings)
@@ -87,7 +87,7 @@ def test_the_service_starts_and_the_drain_salvages_what_can_be_read(
     assert LogReader(settings).get("after") is not None
     (aside,) = damage.moved_aside(settings)
     assert aside.read_bytes() == bytes_then, "never changed, never deleted"
-    assert damage.examine(settings) == [(aside, "was damaged and moved aside", damage.LEFT)]
+    assert damage.examine_files(settings) == [(aside, "was damaged and moved aside", damage.LEFT)]
     assert look_at_log(settings).damaged == 1
     report = drain(lake, settings)
     assert any(aside.name in sentence for sentence in report.warnings)
@@ -95,7 +95,7 @@ def test_the_service_starts_and_the_drain_salvages_what_can_be_read(
     assert "after" in stored
     assert stored <= {*names, "after"}
     assert len(stored) - 1 >= least
-    assert damage.examine(settings) == []
+    assert damage.examine_files(settings) == []
     assert aside.exists()
     assert drain(lake, settings).skipped
     log.close()
@@ -125,7 +125,7 @@ def test_rows_whose_shared_part_is_lost_go_into_quarantine(settings: Any, lake: 
     content[at : at + 8_192] = b"\xff" * 8_192
     log_path(settings).write_bytes(content)
     drain(lake, settings)
-    held = quarantine.listing(settings, "waiting")
+    held = quarantine.quarantined_forecasts(settings, "waiting")
     assert [entry.logged.forecast_id for entry in held] == ["000", "001", "002"]
     assert {entry.reason for entry in held} == {"the part it shares with other forecasts is missing from the log file"}
 
@@ -200,7 +200,7 @@ def test_a_whole_file_and_one_that_is_locked_are_left_alone(settings: Any) -> No
         other.execute("BEGIN EXCLUSIVE")
         assert damage.set_aside_damaged(settings, seconds=0.1) == []
         other.execute("ROLLBACK")
-    assert damage.examine(settings) == []
+    assert damage.examine_files(settings) == []
     assert damage.set_aside(log_path(settings), "is damaged", (0, 0)) == ""
     log_path(settings).write_bytes(b"")
-    assert "is empty" in damage.examine(settings)[0][1]
+    assert "is empty" in damage.examine_files(settings)[0][1]

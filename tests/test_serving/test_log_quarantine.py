@@ -20,7 +20,7 @@ from serving.forecast_log import decisions, draining, quarantine
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_path
 from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.verifying import Verdict, verify
+from serving.forecast_log.verifying import Verdict, verify_logged
 from serving.forecast_log.writing import ForecastLog
 from serving.replay.cases import cases, identities
 from support.log import flip_bit, sealed_entry
@@ -55,7 +55,7 @@ def damaged(settings: Any, lake: Lake) -> Lake:
 
 def test_a_flipped_bit_on_the_disk_is_noticed_and_stops_no_other_row(settings: Any, damaged: Lake) -> None:
     assert sorted(damaged.read(FORECASTS)["forecast_id"]) == sorted(damaged.read(RECEIPTS)["forecast_id"]) == ["a", "c"]
-    (held,) = quarantine.listing(settings)
+    (held,) = quarantine.quarantined_forecasts(settings)
     assert (held.file, held.logged.sequence, held.state) == ("forecast_log.sqlite", 2, "waiting")
     assert "p50" in held.reason
     assert '"p50":8.' in str(held.logged.row)
@@ -68,8 +68,8 @@ def test_without_verification_the_damaged_row_would_reach_the_lake(
     settings: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant of the test above: it is the verification that keeps the row out."""
-    monkeypatch.setattr(draining, "verify", lambda one: Verdict(json.loads(one.row), ("", ""), ""))
-    monkeypatch.setattr(draining, "as_frames", lambda held: (draining.as_rows(texts(held)), RECEIPTS.empty()))
+    monkeypatch.setattr(draining, "verify_logged", lambda one: Verdict(json.loads(one.row), ("", ""), ""))
+    monkeypatch.setattr(draining, "as_frames", lambda held: (draining.rows_from_json(texts(held)), RECEIPTS.empty()))
     written(settings, "a", "b", "c")
     flip_bit(log_path(settings), "b", "p50")
     drain(lake, settings)
@@ -83,12 +83,12 @@ def texts(held: Any) -> list[str]:
 def test_every_bit_of_row_answer_and_receipt_is_covered() -> None:
     entry = sealed_entry("a")
     whole = draining.Logged(1, "a", json.dumps(entry.row, default=str), entry.answer, entry.receipt)
-    assert verify(whole).fault == ""
+    assert verify_logged(whole).fault == ""
     for name in ("row", "answer", "receipt"):
         text = getattr(whole, name)
         for at in range(0, len(text), 7):
             other = text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
-            assert verify(whole._replace(**{name: other})).fault, (name, at)
+            assert verify_logged(whole._replace(**{name: other})).fault, (name, at)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_every_bit_of_row_answer_and_receipt_is_covered() -> None:
 )
 def test_a_row_that_does_not_fit_the_table_is_named_with_the_reason(change_to: dict[str, Any], reason: str) -> None:
     row = json.loads(json.dumps(sealed_entry("a").row, default=str)) | change_to
-    verdict = verify(draining.Logged(1, "a", json.dumps(row), "", ""))
+    verdict = verify_logged(draining.Logged(1, "a", json.dumps(row), "", ""))
     assert verdict.row is None
     assert reason in verdict.fault
 
@@ -134,7 +134,7 @@ def test_whatever_is_damaged_the_others_are_drained(settings: Any, lake: Lake, q
     report = drain(lake, settings)
     assert (report.added, report.details["quarantined"]) == (2, 1)
     assert "quarantine list" in report.warnings[0]
-    (held,) = quarantine.listing(settings)
+    (held,) = quarantine.quarantined_forecasts(settings)
     assert reason in held.reason
 
 
@@ -153,7 +153,7 @@ def test_a_drain_killed_between_quarantine_and_mark_quarantines_once(
             with pytest.raises(KeyboardInterrupt):
                 drain(lake, settings)
     drain(lake, settings)
-    assert [entry.logged.forecast_id for entry in quarantine.listing(settings)] == ["b"]
+    assert [entry.logged.forecast_id for entry in quarantine.quarantined_forecasts(settings)] == ["b"]
     assert lake.read(FORECASTS)["forecast_id"].to_list() == ["a"]
 
 
@@ -169,7 +169,7 @@ def test_a_row_that_cannot_be_parsed_is_never_released_but_closed(settings: Any,
     with pytest.raises(SchemaError, match="quarantine withdraw 1"):
         decisions.release(damaged, settings, 1, by=BY, reason="I say so", force=True)
     decisions.close(damaged, settings, 1, by=BY, reason="bit flip")
-    assert quarantine.listing(settings, "waiting") == []
+    assert quarantine.quarantined_forecasts(settings, "waiting") == []
     with pytest.raises(NotReadyError, match="withdrawn"):
         decisions.release(damaged, settings, 1, by=BY)
     with pytest.raises(UnknownNameError):

@@ -20,7 +20,7 @@ from serving.backfill.walk_forward import replay_forecasts
 from serving.forecast_log import draining
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_path
-from serving.forecast_log.verifying import verify
+from serving.forecast_log.verifying import verify_logged
 from serving.forecast_log.writing import ForecastLog
 from serving.outcomes.maturing import mature, update_strategy_returns
 from serving.outcomes.performance import update_performance
@@ -88,11 +88,11 @@ def test_a_row_that_reached_the_lake_is_withdrawn_and_the_day_goes_on(
     mature(lake, CLOCK)
 
     def careless(logged: draining.Logged) -> draining.Verdict:
-        row = draining.as_rows([str(logged.row)]).row(0, named=True)
-        return verify(logged)._replace(row=row, fault="")
+        row = draining.rows_from_json([str(logged.row)]).row(0, named=True)
+        return verify_logged(logged)._replace(row=row, fault="")
 
     with monkeypatch.context() as patch:
-        patch.setattr(draining, "verify", careless)
+        patch.setattr(draining, "verify_logged", careless)
         for _ in range(2):
             with pytest.raises(AssertionError, match="the check on forecasts stops the day"):
                 day(lake, configured)

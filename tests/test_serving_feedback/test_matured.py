@@ -11,7 +11,7 @@ from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES
 from serving.backfill.walk_forward import replay_forecasts
 from serving.monitoring import metrics
-from serving.outcomes.figures import figures_path, read_figures, show
+from serving.outcomes.figures import figures_path, read_figures, show_figures
 from serving.outcomes.maturing import mature
 from serving.outcomes.recent import model_errors, update_figures
 
@@ -77,7 +77,7 @@ def test_the_file_says_it_and_is_written_only_when_something_changed(lived, tmp_
     again = update_figures(lived, configured, NOW)
     assert (again.skipped, again.details["reason"]) == (True, "no figure has changed")
     assert figures_path(configured).stat().st_mtime_ns == written
-    show(figures)
+    show_figures(figures)
     (first, *_) = figures.models
     shown = metrics.FORECAST_ERROR.labels(first.model, str(first.horizon_sessions))
     assert shown._value.get() == first.mean_absolute_error

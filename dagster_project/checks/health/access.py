@@ -54,7 +54,7 @@ def _secrets(configured: Settings) -> list[Path]:
     """Files that only their owner may read, as far as they are there."""
     from serving.access import keys
     from serving.audit import HEAD_FILE
-    from serving.forecast_log.log_files import log_paths
+    from serving.forecast_log import log_paths
 
     access = configured.home / keys.FOLDER
     kept = [path for path in sorted(access.glob("*")) if path.is_file() and path.suffix != ".lock"]

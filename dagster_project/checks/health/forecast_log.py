@@ -14,23 +14,23 @@ DRAIN, LIST = "quantlake forecasts drain", "quantlake forecasts quarantine list"
 
 def files(configured: Settings, *, is_deep: bool = False) -> list[Finding]:
     """Look at the log of each process that answers, at the quarantine, and at damaged files that were moved aside."""
-    from serving.forecast_log.damage import LOOK_SECONDS, examine
+    from serving.forecast_log import EXAMINE_SECONDS, examine_files
 
-    looked = examine(configured, math.inf if is_deep else LOOK_SECONDS)
+    looked = examine_files(configured, math.inf if is_deep else EXAMINE_SECONDS)
     found = [Finding("damaged forecast log", path, f"it {what}. {remedy}", DRAIN) for path, what, remedy in looked]
     return [*found, *_waiting(configured)] if is_deep and not found else found
 
 
 def _waiting(configured: Settings) -> Iterator[Finding]:
     """Verify the forecasts that wait for the lake, as the next drain will; nothing is changed."""
-    from serving.forecast_log.draining import unread
-    from serving.forecast_log.log_files import log_paths, open_log
-    from serving.forecast_log.verifying import verify
+    from serving.forecast_log import log_paths, open_log, verify_logged, waiting_rows
 
     for path in log_paths(configured):
         with closing(open_log(path)) as connection:
             faults = [
-                (row.sequence, verdict.fault) for row in unread(connection, MOST_ROWS) if (verdict := verify(row)).fault
+                (row.sequence, verdict.fault)
+                for row in waiting_rows(connection, MOST_ROWS)
+                if (verdict := verify_logged(row)).fault
             ]
         if faults:
             sequence, fault = faults[0]
@@ -43,10 +43,10 @@ def _waiting(configured: Settings) -> Iterator[Finding]:
 
 def quarantined(configured: Settings) -> list[Finding]:
     """Look at the forecasts that the drain did not let into the lake."""
-    from serving.forecast_log.quarantine import listing, quarantine_path
+    from serving.forecast_log import quarantine_path, quarantined_forecasts
 
     path = quarantine_path(configured)
-    waiting = len(listing(configured, "waiting")) if path.exists() else 0
+    waiting = len(quarantined_forecasts(configured, "waiting")) if path.exists() else 0
     if not waiting:
         return []
     meaning = f"{waiting} logged forecasts did not verify at the drain and wait for a decision; no other one waits"

@@ -21,7 +21,7 @@ JOIN model_version_tags AS tag ON tag.name = version.name AND tag.version = vers
 def deployment(configured: Settings) -> list[Finding]:
     """Look at what is in service, and that the files of each version in use are the registered ones."""
     from lake.errors import ModelError, NotReadyError
-    from serving.deployment.record import read_deployment, serving_file
+    from serving.deployment import read_deployment, serving_file
 
     path = serving_file(configured)
     try:
@@ -41,7 +41,7 @@ def deployment(configured: Settings) -> list[Finding]:
 def every_version(configured: Settings) -> list[Finding]:
     """Look at the files of every version that was placed here, in use or not, and at the registry's copies."""
     from lake.errors import ModelError, NotReadyError
-    from serving.deployment.record import read_deployment
+    from serving.deployment import read_deployment
 
     try:
         known = read_deployment(configured).registered
@@ -100,7 +100,7 @@ def training(configured: Settings) -> list[Finding]:
 def _placed(configured: Settings, name: str, version: str, digest: str | None) -> list[Finding]:
     """What is wrong with the files of one version in the folder that the service reads."""
     from lake.errors import ModelError
-    from serving.engines.bundles import Bundle
+    from serving.engines import Bundle
 
     folder = configured.models / name / version
     try:

@@ -52,7 +52,7 @@ def run(main: "Callable[[Settings, int, str], None]") -> None:
         Takes the settings, the port (the only argument of the process) and the secret of the link.
     """
     from lake.settings import settings
-    from serving.processes.lifeline import end_with_parent
+    from serving.processes import end_with_parent
 
     secret = take_link_secret()
     end_with_parent(grace_seconds=DRAIN_SECONDS + 1.0)

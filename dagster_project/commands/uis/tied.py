@@ -8,7 +8,7 @@ The module is run in this process as ``python -m MODULE ...`` would, with a life
 import runpy
 import sys
 
-from serving.processes.lifeline import end_with_parent
+from serving.processes import end_with_parent
 
 GRACE_SECONDS = 2.0
 

@@ -11,15 +11,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from serving.api import problem_kinds
-from serving.monitoring import metrics
-from serving.monitoring.request_context import FIRST_ERROR, FIRST_FAULT, current_correlation_id, route_of
+from serving.monitoring import FIRST_ERROR, FIRST_FAULT, current_correlation_id, metrics, route_of
 from serving.web.http import problems
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from lake.settings import AccessLog
-    from serving.predict.predictor import Answers
+    from serving.predict import Answers
 
 logger = logging.getLogger("quantlake.serving")
 accessed = logging.getLogger("quantlake.access_log")

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlencode
 from anyio import CapacityLimiter, to_thread
 
 from lake.errors import QuantlakeError
+from serving.access import WEBSOCKET, Policy, Rule
 from serving.access.limits import NOTHING_ALLOWED, UNLIMITED, Headers
-from serving.access.policy import WEBSOCKET, Policy, Rule
+from serving.api import KEY_PREFIX
 from serving.api import problem_kinds as kinds
-from serving.api.callers import KEY_PREFIX
 from serving.web.http import problems
 from serving.web.http.guarded_stream import Stream
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from serving.access.checks import Access
-    from serving.api.callers import Caller
+    from serving.api import Caller
     from serving.api.problem_kinds import Kind
 
 logger = logging.getLogger("quantlake.access")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from serving.access.policy import Policy
+from serving.access import Policy
 from serving.api import DISCLAIMER
 from serving.api.problem_kinds import KINDS
 from serving.web.app import build_app

@@ -124,7 +124,7 @@ def main() -> None:
     import httpx
 
     from lake.settings import settings
-    from serving.access.keys import local_key
+    from serving.access import local_key
 
     configured = settings()
     address = f"http://{configured.host}:{configured.port}"

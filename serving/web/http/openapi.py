@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from serving.access.policy import Policy, Rule
+from serving.access import Policy, Rule
 from serving.api import Problem
 from serving.api.problem_kinds import KINDS, Kind
 from serving.web.http.examples import Example, examples

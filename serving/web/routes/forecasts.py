@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from lake.errors import OverloadedError, QuantlakeError
 from serving import api
 from serving.api import problem_kinds as kinds
-from serving.predict.batching import LARGE_ROWS, Batcher
-from serving.predict.predictor import Answers, Question
+from serving.predict import LARGE_ROWS, Answers, Batcher, Question
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import State
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from serving.api.callers import Caller
+    from serving.api import Caller
 
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"

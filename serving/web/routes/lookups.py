@@ -14,9 +14,9 @@ from lake.errors import NotReadyError, UnknownNameError
 from lake.universe import MARKET
 from serving import api
 from serving.api import Horizon, Symbol
-from serving.forecast_log.stored_forecasts import in_lake
-from serving.predict.rows import require_known
-from serving.strategies.pool import strategy_named
+from serving.forecast_log import in_lake
+from serving.predict import require_known
+from serving.strategies import strategy_named
 from serving.web.routes.forecasts import JSON, PREFIX
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from feature_repo.online.reader import OnlineReader
     from feature_repo.spec import Feature
     from serving.forecast_log.latest import LatestForecasts
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
 
 ANSWERED_BY = "x-answered-by"
 """Header that says where a stored forecast was found: ``cache``, ``log`` or ``table``."""

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from feature_repo.targets.windows import to_model_input
 from lake.errors import NotReadyError
 from serving import api
-from serving.deployment.moves import Move, Office, put_on_trial, roll_back
+from serving.deployment import Move, Office, put_on_trial, roll_back
 from serving.web.routes.status import status_of
 
 if TYPE_CHECKING:
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.deployment.champions import LoadedModels
-    from serving.deployment.record import Mode
-    from serving.engines.base import Engine
-    from serving.predict.predictor import Predictor
+    from serving.deployment import LoadedModels, Mode
+    from serving.engines import Engine
+    from serving.predict import Predictor
 
 PREFIX = "/api/v1/internal/models"
 LEAST_CALLS = 3

@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 
 from lake.errors import UnknownNameError
 from serving.api.receipts import ReceiptAnswer
-from serving.replay.receipt_view import receipt_of
+from serving.replay import receipt_of
 from serving.web.routes.forecasts import PREFIX
 from serving.web.routes.lookups import IDENTIFIER
 

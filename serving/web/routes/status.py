@@ -11,13 +11,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.universe import INSTRUMENTS
 from serving import api
-from serving.deployment.refusals import read_refusals
+from serving.deployment import read_refusals
 from serving.monitoring.metrics import exposition
 from serving.web.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:
-    from serving.deployment.refusals import Refusal
-    from serving.predict.predictor import Predictor
+    from serving.deployment import Refusal
+    from serving.predict import Predictor
 
 READINESS_SECONDS = 0.25
 """How long what was found out about readiness is told to whoever asks."""

@@ -12,12 +12,12 @@ from starlette.websockets import WebSocketDisconnect
 from lake.errors import QuantlakeError
 from serving import api
 from serving.api import problem_kinds
-from serving.predict.rows import require_known
+from serving.predict import require_known
 from serving.web.http import problems
 
 if TYPE_CHECKING:
     from serving.api import Problem
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
     from serving.web.streaming import Hub, Subscriber
 
 PATH = "/ws/v1/predictions"

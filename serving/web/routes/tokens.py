@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request, Response
 
 from serving.access.signing import TOKEN_SECONDS
-from serving.api import problem_kinds
-from serving.api.access import KeySet, TokenAnswer
+from serving.api import KeySet, TokenAnswer, problem_kinds
 from serving.web.http import problems
 
 if TYPE_CHECKING:
     from serving.access.checks import Access
-    from serving.api.callers import Caller
+    from serving.api import Caller
 
 PREFIX = "/api/v1/public"
 
