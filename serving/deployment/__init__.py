@@ -7,11 +7,11 @@
 - `sample_models`: small models for a generated market (needs torch)
 """
 
-from serving.deployment.champions import Champions, LoadedModels, OnTrial
+from serving.deployment.champions import Champions, LoadedChallenger, LoadedModels
+from serving.deployment.moves import DeploymentContext, Move, put_on_trial, roll_back
 from serving.deployment.overview import describe_deployment
-from serving.deployment.moves import Move, Office, put_on_trial, roll_back
 from serving.deployment.record import SERVING_FILE, Mode, deployment_or_none, moving, read_deployment, serving_file
-from serving.deployment.refusals import Refusal, read_refusals
+from serving.deployment.refusals import ModelRefusal, read_refusals
 from serving.deployment.releases import load_engines
 from serving.deployment.shares import is_within
 from serving.deployment.verdict import roll_back_canary
@@ -19,12 +19,12 @@ from serving.deployment.verdict import roll_back_canary
 __all__ = [
     "SERVING_FILE",
     "Champions",
+    "DeploymentContext",
+    "LoadedChallenger",
     "LoadedModels",
     "Mode",
+    "ModelRefusal",
     "Move",
-    "Office",
-    "OnTrial",
-    "Refusal",
     "deployment_or_none",
     "describe_deployment",
     "following",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A checked version and its warmed engine, built from the very bytes that were checked."""
 
     bundle: "Bundle"
@@ -30,7 +30,7 @@ class Loaded:
 
 def load_candidate(
     configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V1
-) -> Loaded:
+) -> LoadedModel:
     """Check a placed version, load it beside what is in service, and warm it.
 
     Raises
@@ -50,10 +50,10 @@ def load_candidate(
         )
     engine = load_engine(bundle, configured)
     warm(engine)
-    return Loaded(bundle, engine)
+    return LoadedModel(bundle, engine)
 
 
-def require_candidate(configured: "Settings", name: str, release: "Release") -> Loaded:
+def require_candidate(configured: "Settings", name: str, release: "Release") -> LoadedModel:
     """Load a version that somebody asks to put in service or on trial.
 
     Raises

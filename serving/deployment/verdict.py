@@ -9,7 +9,7 @@ import polars as pl
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
-from serving.deployment.moves import Office, roll_back
+from serving.deployment.moves import DeploymentContext, roll_back
 from serving.deployment.record import deployment_or_none
 from serving.evidence import Evidence
 from serving.strategies import FORECAST_HORIZON
@@ -28,7 +28,7 @@ NAME = "canary_verdict"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChallengerVerdict:
     """What the paired losses of one challenger say.
 
     Parameters
@@ -52,7 +52,7 @@ class Verdict:
     is_worse: bool
 
 
-def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: float) -> Verdict:
+def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: float) -> ChallengerVerdict:
     """Settle one bet per session that the challenger is worse than its champion by more than a margin.
 
     Let ``d = 2 (c - b) / (c + b)`` for the mean pinball losses ``c`` of the challenger and ``b`` of the champion over
@@ -81,7 +81,7 @@ def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: floa
         better.settle(-excesses[-1])
         is_worse = is_worse or worse.e_value >= 1 / alpha
     mean = sum(excesses) / len(excesses) if excesses else 0.0
-    return Verdict(len(excesses), mean, worse.e_value, better.e_value, is_worse)
+    return ChallengerVerdict(len(excesses), mean, worse.e_value, better.e_value, is_worse)
 
 
 def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.DataFrame:
@@ -125,7 +125,7 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     return grouped.agg(pl.len().alias("symbols"), pl.col("challenger").mean(), pl.col("champion").mean())
 
 
-def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> Verdict:
+def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> ChallengerVerdict:
     """Judge a challenger by everything that has matured since it is on trial."""
     losses = paired_losses(lake, clock, challenger).select("challenger", "champion").iter_rows()
     return judge(losses, margin=configured.canary_margin, alpha=configured.canary_alpha)
@@ -148,9 +148,9 @@ def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Re
         figures = {**challenger.model_dump(mode="json"), **vars(verdict)}
         verdicts.append(figures)
         if challenger.mode == "canary" and verdict.is_worse:
-            office = Office(lake=lake, configured=configured, clock=clock, who="canary rule")
+            context = DeploymentContext(lake=lake, configured=configured, clock=clock, who="canary rule")
             try:
-                roll_back(office, challenger.model, only=challenger.version, evidence=figures)
+                roll_back(context, challenger.model, only=challenger.version, evidence=figures)
             except NotReadyError:
                 continue  # somebody took it back meanwhile
             rolled_back.append(challenger.model)

@@ -12,24 +12,24 @@ from serving.forecast_log.damage import EXAMINE_SECONDS, examine_files
 from serving.forecast_log.draining import INSTANTS, drain, rows_from_json, waiting_rows
 from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.log_files import SET_APART, log_path, log_paths, open_log
-from serving.forecast_log.log_reading import LogReader, Stored, Tail
+from serving.forecast_log.log_reading import LogReader, LogTail, Stored
 from serving.forecast_log.pruning import prune
 from serving.forecast_log.quarantine import QuarantinedForecast, quarantine_path, quarantined_forecasts
 from serving.forecast_log.stored_forecasts import in_lake, newest_in_lake
 from serving.forecast_log.verifying import Logged, require_fitting, verify_logged
-from serving.forecast_log.writing import Entry, ForecastLog, row_as_json
+from serving.forecast_log.writing import ForecastLog, LogEntry, row_as_json
 
 __all__ = [
     "EXAMINE_SECONDS",
     "INSTANTS",
     "SET_APART",
-    "Entry",
     "ForecastLog",
+    "LogEntry",
     "LogReader",
+    "LogTail",
     "Logged",
     "QuarantinedForecast",
     "Stored",
-    "Tail",
     "decisions",
     "drain",
     "examine_files",

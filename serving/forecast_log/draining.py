@@ -26,7 +26,7 @@ from serving.forecast_log import damage, quarantine
 from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, identity, log_paths, open_log
 from serving.forecast_log.salvage import salvage
 from serving.forecast_log.user_data import forget_unknown
-from serving.forecast_log.verifying import Logged, Verdict, verify_logged
+from serving.forecast_log.verifying import Logged, RowVerdict, verify_logged
 from serving.receipts import drain_digest
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def store(lake: "Lake", configured: "Settings", file: str, rows: Sequence[Logged
     return [row.sequence for row, _ in refused]
 
 
-def merge(lake: "Lake", verdicts: Iterable[Verdict]) -> int:
+def merge(lake: "Lake", verdicts: Iterable[RowVerdict]) -> int:
     """Merge forecasts with their receipts and note their digest on the audit chain; how many are new. Durable."""
     rows, receipts = as_frames(verdicts)
     if not rows.height:
@@ -187,7 +187,7 @@ def merge(lake: "Lake", verdicts: Iterable[Verdict]) -> int:
     return added
 
 
-def as_frames(verdicts: Iterable[Verdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def as_frames(verdicts: Iterable[RowVerdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of `forecasts` and of `receipts`; forecasts of before there were receipts have none."""
     held = [(verdict.row, verdict.receipt) for verdict in verdicts if verdict.row is not None]
     rows = pl.DataFrame([row for row, _ in held], schema=FORECASTS.schema, orient="row")
@@ -199,7 +199,7 @@ def as_frames(verdicts: Iterable[Verdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows, pl.DataFrame(named, schema=RECEIPTS.schema, orient="row")
 
 
-def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, Verdict]]) -> dict[int, str]:
+def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, RowVerdict]]) -> dict[int, str]:
     """Rows that contradict what is stored under their id, or an earlier row among these: sequence to reason."""
     ids = [row.forecast_id for row, _ in good]
     stored = {spec.name: _stored(lake, spec, ids) for spec in (FORECASTS, RECEIPTS)}

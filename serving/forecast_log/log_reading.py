@@ -93,7 +93,7 @@ class LogReader:
         return files
 
 
-class Tail:
+class LogTail:
     """What has been logged since the last look, in the order of each file. For one thread.
 
     Parameters

@@ -17,7 +17,7 @@ from serving.strategies import strategy_named
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.deployment import LoadedModels, OnTrial
+    from serving.deployment import LoadedChallenger, LoadedModels
     from serving.forecasts import Row
     from serving.monitoring import Lap
 
@@ -144,7 +144,7 @@ def _predict(
     return predictions, laps
 
 
-def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
+def _places(challenger: "LoadedChallenger", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
     """Rows that a challenger takes part in: within its share, and with a weight for its model."""
     said = challenger.said
     return [
@@ -155,7 +155,7 @@ def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapp
 
 
 def _challenge(
-    challenger: "OnTrial",
+    challenger: "LoadedChallenger",
     places: list[int],
     x: "NDArray[np.float32]",
     predictions: "Mapping[str, NDArray[np.float32]]",
@@ -176,5 +176,5 @@ def _members(weights: Mapping[str, float], parts: Mapping[str, Member]) -> list[
     return [parts[name]._replace(weight=weight) for name, weight in weights.items()]
 
 
-def _part(challenger: "OnTrial") -> Member:
+def _part(challenger: "LoadedChallenger") -> Member:
     return Member(challenger.said.model, challenger.said.version, challenger.said.digest, 1.0)

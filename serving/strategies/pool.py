@@ -39,7 +39,7 @@ class Sizing:
 
 
 @dataclass(frozen=True)
-class Strategy:
+class StrategySpec:
     """One way to trade on one model's forecasts.
 
     Parameters
@@ -60,20 +60,22 @@ class Strategy:
     meaning: str
 
 
-STRATEGIES: tuple[Strategy, ...] = (
-    Strategy("naive", "naive", Sizing("band"), "A forecast of zero: stays in cash, earns and pays nothing."),
-    Strategy("buy_and_hold", "naive", Sizing("hold"), "Long every symbol with equal weight, whatever is forecast."),
-    Strategy("ridge", "ridge", Sizing("band"), "Long and short by the linear model's median against its band."),
-    Strategy("lightgbm", "lightgbm", Sizing("band"), "Long and short by the boosted trees' median against its band."),
-    Strategy("lstm", "lstm", Sizing("band"), "Long and short by the LSTM's median against its band."),
-    Strategy("tft", "tft", Sizing("band"), "Long and short by the TFT's median against its band."),
+STRATEGIES: tuple[StrategySpec, ...] = (
+    StrategySpec("naive", "naive", Sizing("band"), "A forecast of zero: stays in cash, earns and pays nothing."),
+    StrategySpec("buy_and_hold", "naive", Sizing("hold"), "Long every symbol with equal weight, whatever is forecast."),
+    StrategySpec("ridge", "ridge", Sizing("band"), "Long and short by the linear model's median against its band."),
+    StrategySpec(
+        "lightgbm", "lightgbm", Sizing("band"), "Long and short by the boosted trees' median against its band."
+    ),
+    StrategySpec("lstm", "lstm", Sizing("band"), "Long and short by the LSTM's median against its band."),
+    StrategySpec("tft", "tft", Sizing("band"), "Long and short by the TFT's median against its band."),
 )
 """The declared pool, in the order in which weights are listed everywhere."""
 
 STRATEGY_NAMES: tuple[str, ...] = tuple(strategy.name for strategy in STRATEGIES)
 
 
-def strategy_named(name: str) -> Strategy:
+def strategy_named(name: str) -> StrategySpec:
     """Return the declared strategy of that name.
 
     Raises
@@ -87,7 +89,7 @@ def strategy_named(name: str) -> Strategy:
     raise UnknownNameError("strategy", name, STRATEGY_NAMES)
 
 
-def positions(strategy: Strategy, forecasts: pl.DataFrame) -> pl.DataFrame:
+def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     """Positions a strategy takes at each close, as shares of its equity.
 
     Parameters

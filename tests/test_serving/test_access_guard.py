@@ -17,7 +17,7 @@ from serving.access import keys
 from serving.access.checks import Access
 from serving.access.policy import Policy, Rule
 from serving.web.http import problems
-from serving.web.http.authentication import Guard
+from serving.web.http.authentication import AccessControl
 from serving.web.http.guarded_stream import ENDED
 from serving.web.routes import tokens
 
@@ -38,7 +38,7 @@ HEADERS = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"}
 def build(access):
     app = FastAPI()
     app.state.access = access
-    app.add_middleware(Guard, policy=RULES)
+    app.add_middleware(AccessControl, policy=RULES)
     problems.install(app)
     tokens.add_routes(app)
 
@@ -287,7 +287,7 @@ def test_the_door_costs_a_fraction_of_a_millisecond(access, texts):
     async def behind(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    guard = Guard(behind, RULES)
+    guard = AccessControl(behind, RULES)
     app = build(access)
     headers = [(b"host", b"x"), (b"authorization", f"Bearer {texts['predict'][1]}".encode())]
 

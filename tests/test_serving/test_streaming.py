@@ -13,8 +13,8 @@ from websockets.sync.client import connect
 
 from lake.settings import Settings
 from serving.api import Acknowledged, PredictionUpdate, Refused
-from serving.forecast_log.log_reading import Tail
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.log_reading import LogTail
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Question
 from serving.web import streaming
 from serving.web.app import build_app
@@ -80,7 +80,9 @@ def entries(template, symbol, numbers, kind="served"):
         answer = json.loads(text)
         answer["prediction"]["horizon_sessions"] = number
         made.append(
-            Entry(dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}, json.dumps(answer))
+            LogEntry(
+                dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}, json.dumps(answer)
+            )
         )
     return made
 
@@ -224,7 +226,7 @@ def test_a_hub_that_everyone_left_lets_go_of_the_log(away):
     asyncio.run(listen())
 
 
-class Forgetful(Tail):
+class Forgetful(LogTail):
     """A reader of the log that does not remember how far it has read."""
 
     def read(self):
@@ -234,10 +236,10 @@ class Forgetful(Tail):
         return found
 
 
-@pytest.mark.parametrize(("tail", "times"), [(Tail, 1), (Forgetful, 3)])
+@pytest.mark.parametrize(("tail", "times"), [(LogTail, 1), (Forgetful, 3)])
 def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, times):
     """The second is the mutant of the tests of order and number."""
-    monkeypatch.setattr(streaming, "Tail", tail)
+    monkeypatch.setattr(streaming, "LogTail", tail)
     settings = Settings(home=tmp_path)
     said = {"forecast_id": "a", "symbol": "KO", "horizon_sessions": 1, "kind": "served", "made_at": datetime.now(UTC)}
     heard = []
@@ -254,7 +256,7 @@ def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, ti
         subscriber = hub.join()
         await hub.subscribe(subscriber, ["KO"])
         sending = asyncio.create_task(subscriber.send_all(hear))
-        log.write([Entry(said, "{}")])
+        log.write([LogEntry(said, "{}")])
         await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
         await asyncio.sleep(3 * LOOK_SECONDS)  # time for one more that must not come
         sending.cancel()
@@ -265,7 +267,7 @@ def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, ti
     log = ForecastLog.open(settings)
     asyncio.run(listen(log))
     log.close()
-    assert len(heard) == 1 if tail is Tail else len(heard) >= times
+    assert len(heard) == 1 if tail is LogTail else len(heard) >= times
 
 
 def test_a_queue_without_a_bound_would_wait_for_the_slow():

@@ -33,7 +33,7 @@ STARTS = {"http.response.start", "websocket.http.response.start", "websocket.acc
 SHOWN_IDS = 5
 
 
-class Correlate:
+class CorrelationIds:
     """Give each request and WebSocket its id.
 
     Parameters
@@ -63,7 +63,7 @@ class Correlate:
         await self._app(scope, receive, sending)
 
 
-class Measure:
+class RequestMetrics:
     """Time requests by route template and status, so that names in paths make no new series, and log some of them.
 
     Parameters

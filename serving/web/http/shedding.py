@@ -22,7 +22,7 @@ MARK = "0" * 32
 """Stands for the identifier of the request in the prepared answer."""
 
 
-class Shed:
+class LoadShedding:
     """Turn away questions for one symbol while the application's batcher is full.
 
     Parameters
