@@ -15,7 +15,7 @@ from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Question
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 NAME = "Ada Lovelace, desk 7"

@@ -27,7 +27,7 @@ from serving.forecasts.blending import sign_probability
 from serving.predict.predictor import Predictor
 from serving.web.app import build_app
 from serving.web.http.middleware import BODY_BYTES
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 

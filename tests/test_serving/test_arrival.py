@@ -26,7 +26,7 @@ from serving.monitoring.json_logs import HIDDEN, JsonLines
 from serving.predict.predictor import Predictor
 from serving.web.app import build_app
 from serving.web.http.arrival import RequestMetrics, correlation_id
-from support.door import client_of, headers_of, token_of
+from support.clients import client_of, headers_of, token_of
 
 PREDICT = "/api/v1/public/predict"
 BODY = {"symbol": "AAPL", "horizon_sessions": 1}

@@ -26,7 +26,7 @@ from serving.predict.forecasting import forecast
 from serving.predict.predictor import Predictor, Question
 from serving.predict.scheduled import schedule
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"

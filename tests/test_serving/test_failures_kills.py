@@ -19,7 +19,7 @@ from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_path
 from serving.forecast_log.log_reading import LogReader
 from serving.supervision.launch import serve_environment
-from support.door import headers_of
+from support.clients import headers_of
 from support.failures import Clients, Lives, until
 from support.services import running_service
 

@@ -20,7 +20,7 @@ from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Predictor, Question
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PUBLIC = "/api/v1/public"
 NOBODY = "redis://127.0.0.1:1025/0"

@@ -33,7 +33,7 @@ from serving.forecasts.blending import Member, blend, name_blend
 from serving.forecasts.corrections import calibrate
 from serving.predict.rows import split_ready
 from serving.supervision.launch import follow_registry_command, serve_environment
-from support.door import headers_of
+from support.clients import headers_of
 from support.services import running_service
 
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"

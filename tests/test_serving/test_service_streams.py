@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from dagster_project.commands.servers import forecast_service
 from serving.client import Client
 from serving.web.routes.streams import PATH
-from support.door import headers_of
+from support.clients import headers_of
 
 CONNECTIONS, FORECASTS = 12, 8
 WAIT_SECONDS = 30.0

@@ -21,7 +21,7 @@ from serving.web.app import build_app
 from serving.web.routes import streams
 from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.web.streaming import LOOK_SECONDS, Hub, Subscriber
-from support.door import token_of
+from support.clients import token_of
 
 WAIT_SECONDS = 20.0
 IN_TIME_SECONDS = 0.5
