@@ -138,8 +138,8 @@ def _alone(settings: Settings) -> AbstractContextManager[None]:
 
 
 def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:
-    said = {"format": 1, "keys": [vars(key) for key in keys]}
-    write_durably(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
+    content = {"format": 1, "keys": [vars(key) for key in keys]}
+    write_durably(signing_path(settings), json.dumps(content, default=_instant, indent=1) + "\n", mode=OWNER_ONLY)
 
 
 def _from_json(said: dict[str, Any]) -> SigningKey:

@@ -24,8 +24,8 @@ class LoadedModel:
 
     def is_release(self, name: str, release: "Release") -> bool:
         """Whether this is that very version of that very model; a release without a digest is never sure to be."""
-        mine = (self.bundle.name, self.bundle.version, self.bundle.digest)
-        return mine == (name, release.version, release.digest)
+        identity = (self.bundle.name, self.bundle.version, self.bundle.digest)
+        return identity == (name, release.version, release.digest)
 
 
 def load_candidate(

@@ -99,8 +99,8 @@ class Champions:
     @property
     def problem(self) -> str | None:
         """Why the newest deployment is not in service as it is, if it is not."""
-        said = [self._problem] if self._problem else []
-        return " ".join([*said, *(refusal.reason for refusal in self.refusals)]) or None
+        reasons = [self._problem] if self._problem else []
+        return " ".join([*reasons, *(refusal.reason for refusal in self.refusals)]) or None
 
     def current(self) -> LoadedModels:
         """Return the set in service.

@@ -152,7 +152,7 @@ def fetch_files(registry: "Registry", configured: "Settings", model: str, versio
 
 def promotion_of(bundle: Bundle, version: str, previous: str | None, evidence: "Mapping[str, Any]") -> Move:
     """Describe how a version becomes champion; its parity proof joins the evidence."""
-    said = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
+    details = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
     return Move(
         model=bundle.name,
         alias=ALIAS,
@@ -160,7 +160,7 @@ def promotion_of(bundle: Bundle, version: str, previous: str | None, evidence: "
         digest=bundle.digest,
         previous=previous,
         what="model.promote",
-        evidence=said,
+        evidence=details,
     )
 
 

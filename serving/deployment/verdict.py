@@ -98,23 +98,25 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     empty = pl.DataFrame(schema={"event_time": FORECASTS.schema["event_time"], "symbols": pl.UInt32})
     if not (lake.exists(FORECASTS) and lake.exists(OUTCOMES)):
         return empty.with_columns(challenger=pl.lit(0.0), champion=pl.lit(0.0))
-    mine = (
+    is_compared = (
         (pl.col("kind") != "replay")
         & (pl.col("horizon_sessions") == FORECAST_HORIZON)
         & (pl.col("made_at") >= challenger.since)
     )
     outcomes = lake.read_as_of(OUTCOMES, clock.now()).select("forecast_id", "pinball_loss")
-    said = lake.read_as_of(FORECASTS, clock.now(), where=mine).join(outcomes, on="forecast_id")
+    forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_compared).join(outcomes, on="forecast_id")
     name, version = pl.col("model_name"), pl.col("model_version")
     parts = pl.when(name == "blend").then(version).otherwise(name + "-" + version)
     member = rf"(^|\+){challenger.model}-([A-Za-z0-9]+)"
-    said = said.with_columns(part=parts.str.extract(member, 2), rest=parts.str.replace(member, "$1")).sort("made_at")
+    forecasts = forecasts.with_columns(part=parts.str.extract(member, 2), rest=parts.str.replace(member, "$1")).sort(
+        "made_at"
+    )
     is_challenger = pl.col("part") == challenger.version
     is_shadow = pl.col("kind") == "shadow"
     as_canary = challenger.mode == "canary"
     keys = ["symbol", "event_time", "rest"]
     sides = [
-        said.filter(side & (is_shadow if in_shadow else ~is_shadow)).unique(keys, keep="first").select(*keys, loss)
+        forecasts.filter(side & (is_shadow if in_shadow else ~is_shadow)).unique(keys, keep="first").select(*keys, loss)
         for side, in_shadow, loss in (
             (is_challenger, not as_canary, pl.col("pinball_loss").alias("challenger")),
             (~is_challenger, as_canary, pl.col("pinball_loss").alias("champion")),

@@ -89,12 +89,12 @@ def examine_files(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> l
 
 def set_aside_damaged(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[str]:
     """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
-    said = []
+    warnings = []
     for path in log_paths(configured):
         which = identity(path)
         if fault := fault_of(path, seconds):
-            said.append(set_aside(path, fault, which))
-    return [sentence for sentence in said if sentence]
+            warnings.append(set_aside(path, fault, which))
+    return [sentence for sentence in warnings if sentence]
 
 
 def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
@@ -120,9 +120,9 @@ def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
             if beside.exists():
                 beside.rename(aside.with_name(f"{aside.name}{suffix}"))
         flush(path.parent)
-    said = f"The forecast log {path} {fault}. It was moved to {aside.name}, and a new file begins. {LEFT}"
-    logger.error(said, extra={"log_file": path.name, "moved_to": aside.name})
-    return said
+    warning = f"The forecast log {path} {fault}. It was moved to {aside.name}, and a new file begins. {LEFT}"
+    logger.error(warning, extra={"log_file": path.name, "moved_to": aside.name})
+    return warning
 
 
 def moved_aside(configured: "Settings") -> list[Path]:
@@ -151,7 +151,7 @@ def _checked(path: Path, seconds: float) -> str:
     try:
         with closing(sqlite3.connect(path, timeout=seconds)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return f"is damaged: {error}" if is_damage(error) else ""
-    return "" if said == "ok" else f"is damaged: {' '.join(str(said).split())}"
+    return "" if result == "ok" else f"is damaged: {' '.join(str(result).split())}"

@@ -122,11 +122,11 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
                 mark(connection, sorted(refused), SET_APART)
     except sqlite3.Error as error:
         if damage.is_damage(error):
-            said = damage.set_aside(path, f"is damaged: {error}", which)
+            warning = damage.set_aside(path, f"is damaged: {error}", which)
         else:
-            said = f"The forecast log {path} cannot be drained now: {error}. The next drain tries again."
-            logger.exception(said)
-        done.warnings.append(said)
+            warning = f"The forecast log {path} cannot be drained now: {error}. The next drain tries again."
+            logger.exception(warning)
+        done.warnings.append(warning)
 
 
 def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
@@ -135,7 +135,7 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
     before = Drained(done.read, done.added, done.refused)
     for at in range(0, len(found.rows), DRAIN_ROWS):
         store(lake, configured, path.name, found.rows[at : at + DRAIN_ROWS], done)
-    told = {
+    counts = {
         "file": path.name,
         "at": datetime.now(UTC).isoformat(),
         "read": done.read - before.read,
@@ -144,11 +144,11 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
         "unreadable_sequences": found.unreadable[:1_000],
         "is_complete": found.is_complete,
     }
-    write_durably(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(told, indent=1), mode=0o600)
+    write_durably(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(counts, indent=1), mode=0o600)
     lost = "" if found.is_complete and not found.unreadable else " The rest of it cannot be read."
     done.warnings.append(
-        f"{told['read']:,} forecasts were read of the damaged log file {path.name}, {told['new_in_lake']:,} of them "
-        f"new to the lake.{lost} {path.name}{damage.DONE} has the details; both can be kept or deleted."
+        f"{counts['read']:,} forecasts were read of the damaged log file {path.name}, {counts['new_in_lake']:,} of "
+        f"them new to the lake.{lost} {path.name}{damage.DONE} has the details; both can be kept or deleted."
     )
 
 
@@ -207,8 +207,8 @@ def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, RowVerdict]]) -> d
     for row, verdict in good:
         frames = dict(zip(stored, as_frames([verdict]), strict=True))
         for name, held in stored.items():
-            for mine in frames[name].iter_rows(named=True):
-                if held.setdefault(row.forecast_id, mine) != mine:
+            for values in frames[name].iter_rows(named=True):
+                if held.setdefault(row.forecast_id, values) != values:
                     clashes[row.sequence] = f"another row of the same forecast_id is in table '{name}' already"
     return clashes
 

@@ -118,9 +118,9 @@ def prune(lake: "Lake", configured: "Settings", now: datetime | None = None) -> 
             try:
                 _prune_file(lake, path, before, done)
             except sqlite3.Error as error:
-                said = f"The forecast log {path} could not be pruned: {error}. The next drain and prune try again."
-                logger.warning(said)
-                done.warnings.append(said)
+                warning = f"The forecast log {path} could not be pruned: {error}. The next drain and prune try again."
+                logger.warning(warning)
+                done.warnings.append(warning)
             done.bytes_after += size_of(path)
     figures = {name: getattr(done, name) for name in ("waiting_again", "bytes_before", "bytes_after")}
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The door: every request and every WebSocket passes it, and what the policy does not allow does not get through."""
+"""Authentication and authorisation middleware: finds the caller, and refuses what the policy does not allow."""
 
 import ipaddress
 import logging
@@ -40,7 +40,7 @@ FORBIDDEN_SECONDS = 60.0
 
 
 class AccessRefusal(NamedTuple):
-    """Why a request does not get through."""
+    """Reason why a request is refused."""
 
     kind: "Kind"
     detail: str
@@ -48,7 +48,7 @@ class AccessRefusal(NamedTuple):
 
 
 class AccessControl:
-    """Let through who may ask, and tell the others why not.
+    """Authenticate and authorise each request and WebSocket; a refused one gets a problem document.
 
     In front of the application's routes: ``scope["state"]["caller"]`` is a `Caller` from here on, or None on a route
     that is open. Every answer carries the headers of the limit.
@@ -243,6 +243,6 @@ def _query(scope: "Scope") -> list[tuple[str, str]]:
 
 
 def _without_token(scope: "Scope") -> "Scope":
-    """The same, without what must not be logged by anything behind the door."""
+    """Return the scope without what the application and its logs must not see."""
     kept = [(name, text) for name, text in _query(scope) if name != TOKEN_FIELD]
     return {**scope, "query_string": urlencode(kept).encode()}
