@@ -3,14 +3,14 @@
 - `writing`, `log_reading`: one SQLite file for each process that answers, read by all
 - `draining`, `verifying`: each logged forecast verified and merged into the lake exactly once
 - `quarantine`, `decisions`, `damage`, `salvage`: rows that do not verify, and files that SQLite cannot read
-- `pruning`, `log_figures`: the log is kept small, and watched
+- `pruning`, `backlog`: the log is kept small, and watched
 - `stored_forecasts`, `latest`: forecasts looked up in the lake, and the cache of the newest ones (needs Redis)
 - `user_data`: what is stored about the holder of a key, and its deletion
 """
 
+from serving.forecast_log.backlog import look_at_log
 from serving.forecast_log.damage import EXAMINE_SECONDS, examine_files
 from serving.forecast_log.draining import INSTANTS, drain, rows_from_json, waiting_rows
-from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.log_files import SET_APART, log_path, log_paths, open_log
 from serving.forecast_log.log_reading import LogReader, LogTail, Stored
 from serving.forecast_log.pruning import prune

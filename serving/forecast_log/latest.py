@@ -25,8 +25,8 @@ from feature_repo.online.redis_server import connect, redis_url
 from feature_repo.online.seals import OnlineKey
 from lake.errors import OnlineStoreError
 from lake.store import Lake
+from serving.forecast_log.connections import OpenLogs
 from serving.forecast_log.log_files import LAST
-from serving.forecast_log.open_logs import OpenLogs
 from serving.forecast_log.stored_forecasts import newest_in_lake
 from serving.monitoring import metrics
 

@@ -22,7 +22,7 @@ from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log.damage import is_damage
 from serving.forecast_log.draining import mark
 from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, log_paths, open_log, size_of
-from serving.forecast_log.log_parts import FORGET
+from serving.forecast_log.shared_parts import FORGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import LogError
 from serving.forecast_log.damage import is_damage, set_aside_damaged
 from serving.forecast_log.log_files import NEWEST_VERSION, take_slot
-from serving.forecast_log.log_keeping import KeptFile
-from serving.forecast_log.log_parts import INSERT, KEEP, Parted, parted
+from serving.forecast_log.process_file import KeptFile
+from serving.forecast_log.shared_parts import INSERT, KEEP, Parted, parted
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from lake.store import Lake
 from lake.tables import FORECASTS
 from serving.forecast_log import damage, quarantine
+from serving.forecast_log.backlog import look_at_log
 from serving.forecast_log.draining import drain
-from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.log_files import log_path, open_log
 from serving.forecast_log.log_reading import LogReader, LogTail
 from serving.forecast_log.salvage import salvage
