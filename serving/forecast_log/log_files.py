@@ -75,7 +75,7 @@ FOURTH = ";\n".join(
         "",
     )
 )
-"""What answers and receipts share is stored once (`shared_parts`), and a row that is no JSON any more can be deleted."""
+"""What answers and receipts share is stored once (`shared_parts`); a row that is no JSON any more can be deleted."""
 NEWEST_VERSION = 4
 WAITING, IN_LAKE, SET_APART = 0, 1, 2
 """Values of `is_in_lake`: not drained yet; in the lake; in quarantine or withdrawn, and never answered again."""
