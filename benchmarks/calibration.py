@@ -20,8 +20,15 @@ from lake.settings import Settings
 from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS, REGIMES
-from serving.calibration import QUANTILES, TAIL, Reliability, WalkForwardSimulation, confidence_reliability, track
-from serving.calibration.learning import simulate
+from serving.calibration import (
+    QUANTILES,
+    TAIL,
+    Reliability,
+    WalkForwardSimulation,
+    confidence_reliability,
+    simulate,
+    track,
+)
 from serving.calibration.picture import draw
 from serving.forecasts import COVERAGE_TARGET, widened
 from serving.predict import model_weights

@@ -22,7 +22,7 @@ from lake.care import maintain_tables
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log import Entry, ForecastLog, drain, log_path, open_log, prune
+from serving.forecast_log import ForecastLog, LogEntry, drain, log_path, open_log, prune
 from support.log import sealed_entry
 
 DAILY = 1_000_000
@@ -130,7 +130,7 @@ def _live(days: int, daily: int, *, is_pruned: bool) -> Iterator[Day]:
         shutil.rmtree(folder)
 
 
-def _entries(start: datetime, daily: int) -> Iterator[list[Entry]]:
+def _entries(start: datetime, daily: int) -> Iterator[list[LogEntry]]:
     """The forecasts of a day, in the order in which they are made: every symbol in turn, one session for all."""
     for first in range(0, daily, AT_ONCE):
         yield [
@@ -139,7 +139,7 @@ def _entries(start: datetime, daily: int) -> Iterator[list[Entry]]:
         ]
 
 
-def _entry(made_at: datetime, session: datetime, number: int) -> Entry:
+def _entry(made_at: datetime, session: datetime, number: int) -> LogEntry:
     """One forecast of real size: its digests and its id are its own, and nothing of them compresses."""
     close = session.replace(hour=0)
     return sealed_entry(

@@ -1,13 +1,15 @@
 """The life of a model after training: engine, endpoint, forecasts, outcomes, selection.
 
-The way of a question lies here: `service`, `app`, `batching`, `predictor`, `rows`, `forecasting`, `drafts`. Beside it:
+At the top lie the doors: `service` and `client`, `stages` of the daily run, `audit` and `backups`. The folders, leaves
+first; each imports those above it in this list, by what their ``__init__`` names:
 
-- `http`, `routes`, `api`: what a request passes through, what can be asked, and in which form
-- `access`: who may ask, and how often
-- `models`, `runtime`, `deployment`: exported files, the engines that run them, and which of them are in service
-- `stored`: forecasts on disk, from the log to the lake
-- `receipts`: what each forecast was made from, and making it again
-- `feedback`: what came of the forecasts, and what follows
-- `monitoring`: what an operator sees
-- `testing`: for tests alone
+- `api`, `processes`: types of requests, answers and problems; processes of one endpoint
+- `monitoring`, `forecasts`, `evidence`: metrics, logs and spans; the values of a forecast; statistical evidence
+- `access`, `engines`, `strategies`: who may ask; exported models and what computes them; the pool
+- `deployment`: which models answer
+- `receipts`, `forecast_log`: what a forecast was made from; every answer on disk, and its way to the lake
+- `predict`: from a question to a forecast
+- `backfill`, `outcomes`: forecasts of past sessions; what came of the forecasts
+- `calibration`, `drift`, `replay`: corrections learned; inputs against training; forecasts made again
+- `web`, `supervision`: the HTTP and WebSocket endpoint; the processes that run it
 """

@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """A place where the trail is not as it was written.
 
     Parameters
@@ -100,7 +100,7 @@ def record(
     return int(made.row["sequence"])
 
 
-def verify(lake: "Lake") -> list[Finding]:
+def verify(lake: "Lake") -> list[AuditFinding]:
     """Hold the trail to its hashes; an empty list says that every row is as it was written, and all are there."""
     with _alone(lake):
         head = _read_head(lake)
@@ -194,39 +194,41 @@ def _store(lake: "Lake", row: Row) -> None:
         ) from error
 
 
-def _findings(rows: "Sequence[Row]", head: _Head | None) -> "Iterator[Finding]":
+def _findings(rows: "Sequence[Row]", head: _Head | None) -> "Iterator[AuditFinding]":
     """Walk along the rows in the order of their positions."""
     place, last_hash = 0, ZEROS
     for row in rows:
         at = row["sequence"]
         if at == place:
-            yield Finding(at, "stands twice in the table: one of the two was inserted")
+            yield AuditFinding(at, "stands twice in the table: one of the two was inserted")
             continue
         if at > place + 1:
-            yield Finding(place + 1, f"is missing{f', with those up to {at - 1}' if at > place + 2 else ''}")
+            yield AuditFinding(place + 1, f"is missing{f', with those up to {at - 1}' if at > place + 2 else ''}")
         if hash_of(row) != row["row_hash"]:
-            yield Finding(at, "does not have the hash of what it says: it was edited")
+            yield AuditFinding(at, "does not have the hash of what it says: it was edited")
         if at == place + 1 and row["previous_hash"] != last_hash:
-            yield Finding(at, "does not follow the row before it: one of the two was edited, or they were reordered")
+            yield AuditFinding(
+                at, "does not follow the row before it: one of the two was edited, or they were reordered"
+            )
         if row["what"] == HEAD_LOST:
-            yield Finding(at, f"was written because {HEAD_FILE} was gone: rows just before it may be missing")
+            yield AuditFinding(at, f"was written because {HEAD_FILE} was gone: rows just before it may be missing")
         place, last_hash = at, row["row_hash"]
     yield from _after_the_last(rows, place, last_hash, head)
 
 
-def _after_the_last(rows: "Sequence[Row]", place: int, last_hash: str, head: _Head | None) -> "Iterator[Finding]":
+def _after_the_last(rows: "Sequence[Row]", place: int, last_hash: str, head: _Head | None) -> "Iterator[AuditFinding]":
     """Compare the newest row with what is kept beside the table."""
     if head is None:
         if rows:
-            yield Finding(place, f"cannot be known to be the newest: {HEAD_FILE} is gone")
+            yield AuditFinding(place, f"cannot be known to be the newest: {HEAD_FILE} is gone")
         return
     newest = head.row["sequence"]
     if place < newest and (head.is_stored or place < newest - 1):
-        yield Finding(newest, "is missing: the newest rows were deleted")
+        yield AuditFinding(newest, "is missing: the newest rows were deleted")
     elif place > newest:
-        yield Finding(place, f"was inserted: the newest row written is {newest}")
+        yield AuditFinding(place, f"was inserted: the newest row written is {newest}")
     elif place == newest and last_hash != head.row["row_hash"]:
-        yield Finding(place, "is not the row that was written: it was edited")
+        yield AuditFinding(place, "is not the row that was written: it was edited")
 
 
 def _alone(lake: "Lake") -> "AbstractContextManager[None]":

@@ -11,7 +11,7 @@ from dagster_project.commands.shell import console
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from serving.deployment import Mode, Move, Office
+    from serving.deployment import DeploymentContext, Mode, Move
 
 app = typer.Typer(help="Which model versions answer, and which are on trial.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def status(*, as_json: AsJson = False) -> None:
     """Show the champions, what is on trial with its evidence so far, and what was refused."""
     from serving.deployment import describe_deployment
 
-    found = describe_deployment(_office())
+    found = describe_deployment(_context())
     if as_json:
         console().print_json(json.dumps(found, default=str))
         return
@@ -41,7 +41,7 @@ def promote(model: Model, version: Version) -> None:
     """Put a registered version in service and point the registry's alias at it: quantlake models promote lstm 4."""
     from serving.deployment.following import promote_registered
 
-    _done(promote_registered(_office(), model, version))
+    _done(promote_registered(_context(), model, version))
 
 
 @app.command()
@@ -61,7 +61,7 @@ def rollback(model: Model) -> None:
     """End the trial of a model if one runs, else put the champion before in service again."""
     from serving.deployment.following import roll_back_and_follow
 
-    _done(roll_back_and_follow(_office(), model))
+    _done(roll_back_and_follow(_context(), model))
 
 
 @app.command()
@@ -69,14 +69,14 @@ def restore() -> None:
     """Fetch damaged files of the versions in use from the registry again, and what is in service if that is damaged."""
     from serving.deployment.restoring import restore as restore_damaged
 
-    for sentence in restore_damaged(_office()) or ["Every model in use is whole; nothing is to be restored."]:
+    for sentence in restore_damaged(_context()) or ["Every model in use is whole; nothing is to be restored."]:
         console().print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _on_trial(model: str, version: str, mode: "Mode", share: float) -> None:
     from serving.deployment.following import try_registered
 
-    _done(try_registered(_office(), model, version, mode, share), f" for {share:.0%} of the symbols")
+    _done(try_registered(_context(), model, version, mode, share), f" for {share:.0%} of the symbols")
 
 
 def _done(move: "Move", more: str = "") -> None:
@@ -90,16 +90,16 @@ def _done(move: "Move", more: str = "") -> None:
     console().print(f"{sentence} {SOON}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _office() -> "Office":
+def _context() -> "DeploymentContext":
     from lake.clock import ReplayClock
     from lake.settings import settings
     from lake.store import Lake
     from serving.audit import console as who
-    from serving.deployment import Office
+    from serving.deployment import DeploymentContext
 
     configured = settings()
     clock = ReplayClock(configured.home / "clock.json")
-    return Office(lake=Lake.open(configured), configured=configured, clock=clock, who=who())
+    return DeploymentContext(lake=Lake.open(configured), configured=configured, clock=clock, who=who())
 
 
 def _table(title: str, rows: "Iterable[dict[str, Any]]", nothing: str = "") -> None:

@@ -1,4 +1,10 @@
-"""Who may ask: keys and tokens, roles by route, limits by tier. `docs/access.md` is for the user."""
+"""Authentication and authorisation: keys and tokens, roles by route, limits by tier; the guide is `docs/access.md`.
+
+- `keys`, `exposure`, `policy`: API keys, addresses that need them, and the role that each route needs
+- `checks`: finds the caller behind a key or a token (needs PyJWT and Redis)
+- `limits`: counts requests against the limit of a key (needs Redis)
+- `signing`: keys that tokens are signed with (needs PyJWT)
+"""
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
 from serving.access.keys import Key, local_key
@@ -12,6 +18,7 @@ __all__ = [
     "Policy",
     "Rule",
     "checks",
+    "keys",
     "limits",
     "local_address",
     "local_key",

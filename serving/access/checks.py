@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lake.store import Lake
 from serving import audit
 from serving.access.keyring import KeyRing
-from serving.access.limits import Limiter, Verdict
+from serving.access.limits import LimitDecision, Limiter
 from serving.access.tokens import TokenReader, issue
 from serving.api import KEY_PREFIX
 
@@ -38,7 +38,7 @@ class Access:
         """Whether what a caller once showed still opens anything."""
         return time.time() < caller.expires_at and self._ring.of_id(caller.key_id) is not None
 
-    async def count(self, caller: "Caller") -> Verdict:
+    async def count(self, caller: "Caller") -> LimitDecision:
         """Count one request of a caller."""
         return await self._limiter.count(caller)
 

@@ -96,8 +96,8 @@ def create(
     now = datetime.now(UTC)
     key = Key(key_id, name, role, tier, digest_of(text), _letters(16), now, expires_at)
     with _changing(settings) as keys:
-        said = {"key": key.who, "role": role, "tier": tier, "expires_at": expires_at}
-        audit.record(Lake.open(settings), who=by, what="key.create", details=said)
+        details = {"key": key.who, "role": role, "tier": tier, "expires_at": expires_at}
+        audit.record(Lake.open(settings), who=by, what="key.create", details=details)
         keys.append(key)
     return key, text
 

@@ -61,7 +61,7 @@ class Taken(NamedTuple):
     oldest: float
 
 
-class Ledger:
+class RequestLedger:
     """Hits of the keys with a limit. For one thread at a time; any number of processes.
 
     Parameters

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from feature_repo.online import CircuitBreaker
 from feature_repo.online.redis_server import credentials_of, redis_url
 from lake.settings import Settings
-from serving.access.ledger import WINDOW_SECONDS, Ledger, LedgerError, Taken
+from serving.access.ledger import WINDOW_SECONDS, LedgerError, RequestLedger, Taken
 from serving.api import REQUESTS_AN_HOUR, Caller
 from serving.monitoring import metrics
 
@@ -57,7 +57,7 @@ NOTHING_ALLOWED: Headers = [(b"ratelimit-limit", b"0"), (b"ratelimit-remaining",
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LimitDecision:
     """What the limiter says about one request.
 
     Parameters
@@ -78,8 +78,8 @@ class Verdict:
     retry_seconds: int = 0
 
 
-FREE_TO_ASK = Verdict(is_allowed=True, counted="none", headers=UNLIMITED)
-NOT_COUNTED = Verdict(is_allowed=False, counted="none", headers=[*NOTHING_ALLOWED, (b"ratelimit-scope", b"none")])
+FREE_TO_ASK = LimitDecision(is_allowed=True, counted="none", headers=UNLIMITED)
+NOT_COUNTED = LimitDecision(is_allowed=False, counted="none", headers=[*NOTHING_ALLOWED, (b"ratelimit-scope", b"none")])
 """Redis is away, and the caller may do what nobody should do uncounted; or the ledger cannot be written."""
 
 
@@ -103,12 +103,12 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         self._url, self._seconds = redis_url(settings), settings.limit_timeout_ms / 1e3
         self._breaker = CircuitBreaker()
-        self._ledger = Ledger(settings)
+        self._ledger = RequestLedger(settings)
         self._missed: dict[str, dict[int, float]] = defaultdict(dict)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: Any = None
 
-    async def count(self, caller: Caller) -> Verdict:
+    async def count(self, caller: Caller) -> LimitDecision:
         """Count one request and say whether it may go on; never slower than the deadline by more than a blink."""
         limit = REQUESTS_AN_HOUR[caller.tier]
         if limit is None:
@@ -124,7 +124,7 @@ class Limiter:
             await self._pool.aclose()
             self._loop = None
 
-    async def _count(self, caller: Caller, limit: int) -> Verdict:
+    async def _count(self, caller: Caller, limit: int) -> LimitDecision:
         who, hit, now = caller.who, secrets.randbits(ID_BITS), time.time()
         try:
             taken = self._ledger.take(who, hit, limit, now)
@@ -138,7 +138,7 @@ class Limiter:
             return self._with_redis(who, hit, limit, taken, shared)
         return self._without_redis(caller, hit, limit, taken, now)
 
-    def _with_redis(self, who: str, hit: int, limit: int, taken: Taken, shared: _Shared) -> Verdict:
+    def _with_redis(self, who: str, hit: int, limit: int, taken: Taken, shared: _Shared) -> LimitDecision:
         """Accept what Redis accepts too, and keep in mind what it counted of other homes."""
         if not shared.is_allowed:
             self._ledger.withdraw(hit)
@@ -147,7 +147,7 @@ class Limiter:
         used = max(shared.used, taken.used) if shared.is_allowed else limit
         return _verdict(limit, used, shared.oldest, "shared", is_allowed=shared.is_allowed)
 
-    def _without_redis(self, caller: Caller, hit: int, limit: int, taken: Taken, now: float) -> Verdict:
+    def _without_redis(self, caller: Caller, hit: int, limit: int, taken: Taken, now: float) -> LimitDecision:
         """Accept what the ledger has room for beside what Redis knew last; operators need Redis."""
         used = taken.used + taken.elsewhere
         if caller.role == "operator" or used > limit:
@@ -197,7 +197,7 @@ class Limiter:
         self._loop = loop
 
 
-def _verdict(limit: int, used: int, oldest: float, counted: Counted, *, is_allowed: bool = False) -> Verdict:
+def _verdict(limit: int, used: int, oldest: float, counted: Counted, *, is_allowed: bool = False) -> LimitDecision:
     seconds = max(1, math.ceil(oldest + WINDOW_SECONDS - time.time()))
     headers = [
         (b"ratelimit-limit", b"%d" % limit),
@@ -205,4 +205,4 @@ def _verdict(limit: int, used: int, oldest: float, counted: Counted, *, is_allow
         (b"ratelimit-reset", b"%d" % seconds),
         (b"ratelimit-scope", counted.encode()),
     ]
-    return Verdict(is_allowed, counted, headers, 0 if is_allowed else seconds)
+    return LimitDecision(is_allowed, counted, headers, 0 if is_allowed else seconds)

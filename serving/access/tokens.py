@@ -42,7 +42,7 @@ def issue(settings: Settings, caller: Caller) -> str:
     """Make a token for who shows a key; it ends in an hour, or with the key."""
     key = signing.current(settings)
     now = int(time.time())
-    said = {
+    claims = {
         "iss": NAME,
         "aud": NAME,
         "sub": caller.key_id,
@@ -53,7 +53,7 @@ def issue(settings: Settings, caller: Caller) -> str:
         "exp": int(min(now + TOKEN_SECONDS, caller.expires_at)),
         "jti": uuid.uuid4().hex,
     }
-    return jwt.encode(said, key.private or "", ALGORITHM, headers={"kid": key.kid})
+    return jwt.encode(claims, key.private or "", ALGORITHM, headers={"kid": key.kid})
 
 
 class TokenReader:
@@ -113,7 +113,7 @@ class TokenReader:
             public = self._file.value().public.get(kid) or self._file.fresh().public.get(kid)
             if public is None:
                 return None
-            said = jwt.decode(
+            claims = jwt.decode(
                 token,
                 public,
                 algorithms=[ALGORITHM],
@@ -123,7 +123,7 @@ class TokenReader:
             )
         except (jwt.InvalidTokenError, UnicodeError, RecursionError):
             return None
-        return kid, said["sub"], float(said["exp"])
+        return kid, claims["sub"], float(claims["exp"])
 
 
 def _checks(text: str | None) -> _Checks:

@@ -1,4 +1,11 @@
-"""What the endpoint takes and gives, as types: requests, answers and problems."""
+"""What the endpoint takes and gives, as types; a leaf that the web application and the client share.
+
+- `base`: what every type shares, and the disclaimer of every answer
+- `forecasts`, `lookups`, `status`, `operators`, `streams`, `access`, `receipts`: requests and answers by topic
+- `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
+- `refusals`: a problem document as the error that a client raises
+- `callers`: who asks, with role and tier
+"""
 
 from serving.api.access import KeySet, TokenAnswer
 from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol

@@ -1,4 +1,8 @@
-"""Forecasts of past sessions, made with what was known at each close."""
+"""Forecasts of past sessions, made with what was known at each close.
+
+- `walk_forward`: every session of history, in order
+- `scoring`: the session that has just closed
+"""
 
 from serving.backfill.scoring import score_newest
 from serving.backfill.walk_forward import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, replay_forecasts

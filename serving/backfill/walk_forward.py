@@ -19,7 +19,7 @@ from lake.errors import LookAheadError
 from lake.report import Report
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
-from serving.forecasts.blend import Member
+from serving.forecasts.blending import Member
 from serving.predict.making import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import batch_id, batch_receipt, digest_of
 

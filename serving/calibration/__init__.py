@@ -1,4 +1,10 @@
-"""Corrections of forecasts, learned from outcomes."""
+"""Corrections of forecasts, learned from their outcomes.
+
+- `conformal`: adaptive conformal factors of the bands, and trust in the stated probability
+- `learning`: the walk-forward simulation over the lake, and the table `calibrations`
+- `reliability`: stated confidence against how often it came true
+- `picture`: coverage over time (needs matplotlib)
+"""
 
 from serving.calibration.conformal import TAIL, track
 from serving.calibration.learning import QUANTILES, WalkForwardSimulation, simulate, update_calibrations

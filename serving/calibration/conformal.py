@@ -66,7 +66,7 @@ class TrackingRule:
         return max(self.shared_gain * float(max(sessions, 1.0) ** -self.shared_decay), self.shared_floor)
 
 
-class Panel(NamedTuple):
+class ForecastPanel(NamedTuple):
     """Forecasts of one horizon and what came of them, in the order of their sessions.
 
     Parameters
@@ -114,7 +114,7 @@ class Tracked(NamedTuple):
     seen: FloatArray
 
 
-def track(panel: Panel, regimes: int, rule: TrackingRule | None = None) -> Tracked:
+def track(panel: ForecastPanel, regimes: int, rule: TrackingRule | None = None) -> Tracked:
     """Live through the sessions; at each close the outcomes known by then are learned from, and no other.
 
     The symbols of a session move together, so a session counts once: each of its n forecasts counts 1 / n.
@@ -129,7 +129,7 @@ def track(panel: Panel, regimes: int, rule: TrackingRule | None = None) -> Track
     Tracked
         Changing an outcome changes nothing in force before it was known.
     """
-    walk = _Walk(panel, regimes, rule or TrackingRule())
+    walk = _TrackingWalk(panel, regimes, rule or TrackingRule())
     order = np.argsort(panel.known, kind="stable")
     edges = np.searchsorted(panel.known[order], np.arange(len(panel.closes) + 1))
     for close, (begin, end) in enumerate(pairwise(edges)):
@@ -139,10 +139,10 @@ def track(panel: Panel, regimes: int, rule: TrackingRule | None = None) -> Track
     return walk.tracked
 
 
-class _Walk:
+class _TrackingWalk:
     """Calibration on its way through the sessions."""
 
-    def __init__(self, panel: Panel, regimes: int, rule: TrackingRule) -> None:
+    def __init__(self, panel: ForecastPanel, regimes: int, rule: TrackingRule) -> None:
         sessions = len(panel.closes)
         self.panel, self.rule = panel, rule
         self.count = np.bincount(panel.session, minlength=sessions)

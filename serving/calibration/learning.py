@@ -15,7 +15,7 @@ from lake.report import Report
 from lake.store import Lake
 from lake.tables import CALIBRATIONS, FORECASTS, SELECTIONS
 from lake.universe import MARKET
-from serving.calibration.conformal import Panel, Tracked, TrackingRule, track
+from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule, track
 from serving.calibration.picture import draw
 from serving.forecasts import WEIGHT_TOLERANCE, widened
 from serving.outcomes import known_labels
@@ -40,7 +40,7 @@ class WalkForwardSimulation:
         (null while open), in the order of the panel.
     """
 
-    panel: Panel
+    panel: ForecastPanel
     tracked: Tracked
     rows: pl.DataFrame
 
@@ -104,7 +104,7 @@ def simulate_walk_forward(
 
 
 def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.DataFrame:
-    """Blend backfilled forecasts by the strategy weights in force at their close, as `serving.forecasts.blend` does.
+    """Blend backfilled forecasts by the strategy weights in force at their close, as `serving.forecasts.blending` does.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def simulate(
     found = []
     for horizon in HORIZONS:
         rows = joined.filter(pl.col("horizon_sessions") == horizon)
-        panel = Panel(
+        panel = ForecastPanel(
             horizon=horizon,
             closes=closes.to_list(),
             regime=regimes.replace_strict(number, return_dtype=pl.Int64).to_numpy(),

@@ -1,10 +1,17 @@
-"""Which models answer, which are on trial, and how that is changed: one small file that every process reads."""
+"""Which models answer, which are on trial, and how that is changed: one small file that every process reads.
 
-from serving.deployment.champions import Champions, LoadedModels, OnTrial
-from serving.deployment.moves import Move, Office, put_on_trial, roll_back
+- `record`, `releases`: what ``serving.json`` says, and the bundles and engines that it names
+- `candidates`, `champions`: every check that a version has to pass, and the set in service, exchanged while it runs
+- `moves`, `shares`, `verdict`, `refusals`, `overview`: promote, put on trial, roll back, judge, and show
+- `registry`, `following`, `restoring`, `registry_watch`: the model registry and the service in line (need MLflow)
+- `sample_models`: small models for a generated market (needs torch)
+"""
+
+from serving.deployment.champions import Champions, LoadedChallenger, LoadedModels
+from serving.deployment.moves import DeploymentContext, Move, put_on_trial, roll_back
 from serving.deployment.overview import describe_deployment
 from serving.deployment.record import SERVING_FILE, Mode, deployment_or_none, moving, read_deployment, serving_file
-from serving.deployment.refusals import Refusal, read_refusals
+from serving.deployment.refusals import ModelRefusal, read_refusals
 from serving.deployment.releases import load_engines
 from serving.deployment.shares import is_within
 from serving.deployment.verdict import roll_back_canary
@@ -12,12 +19,12 @@ from serving.deployment.verdict import roll_back_canary
 __all__ = [
     "SERVING_FILE",
     "Champions",
+    "DeploymentContext",
+    "LoadedChallenger",
     "LoadedModels",
     "Mode",
+    "ModelRefusal",
     "Move",
-    "Office",
-    "OnTrial",
-    "Refusal",
     "deployment_or_none",
     "describe_deployment",
     "following",

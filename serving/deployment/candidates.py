@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A checked version and its warmed engine, built from the very bytes that were checked."""
 
     bundle: "Bundle"
@@ -24,13 +24,13 @@ class Loaded:
 
     def is_release(self, name: str, release: "Release") -> bool:
         """Whether this is that very version of that very model; a release without a digest is never sure to be."""
-        mine = (self.bundle.name, self.bundle.version, self.bundle.digest)
-        return mine == (name, release.version, release.digest)
+        identity = (self.bundle.name, self.bundle.version, self.bundle.digest)
+        return identity == (name, release.version, release.digest)
 
 
 def load_candidate(
     configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V1
-) -> Loaded:
+) -> LoadedModel:
     """Check a placed version, load it beside what is in service, and warm it.
 
     Raises
@@ -50,10 +50,10 @@ def load_candidate(
         )
     engine = load_engine(bundle, configured)
     warm(engine)
-    return Loaded(bundle, engine)
+    return LoadedModel(bundle, engine)
 
 
-def require_candidate(configured: "Settings", name: str, release: "Release") -> Loaded:
+def require_candidate(configured: "Settings", name: str, release: "Release") -> LoadedModel:
     """Load a version that somebody asks to put in service or on trial.
 
     Raises

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from lake.clock import SystemClock
 from lake.disk import identity_of
 from lake.errors import ModelError, NotReadyError, QuantlakeError
-from serving.deployment.candidates import Loaded, load_candidate
+from serving.deployment.candidates import LoadedModel, load_candidate
 from serving.deployment.record import read_deployment, serving_file
-from serving.deployment.refusals import Refusal
+from serving.deployment.refusals import ModelRefusal
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ FIRST_SECONDS = 60.0
 """Longest wait for the first set, while the process starts."""
 
 
-class OnTrial(NamedTuple):
+class LoadedChallenger(NamedTuple):
     """A challenger and its engine."""
 
     said: "Challenger"
-    loaded: Loaded
+    loaded: LoadedModel
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class LoadedModels:
         Versions on trial; see `serving.predict.forecasting`.
     """
 
-    champions: "Mapping[str, Loaded]"
-    challengers: tuple[OnTrial, ...] = ()
+    champions: "Mapping[str, LoadedModel]"
+    challengers: tuple[LoadedChallenger, ...] = ()
     bundles: "dict[str, Bundle]" = field(init=False)
     engines: "dict[str, Engine]" = field(init=False)
     horizons: tuple[int, ...] = field(init=False)
@@ -94,13 +94,13 @@ class Champions:
         self._problem: str | None = None
         self._watcher: threading.Thread | None = None
         self._wake, self._is_closed, self._has_looked = threading.Event(), threading.Event(), threading.Event()
-        self.refusals: tuple[Refusal, ...] = ()
+        self.refusals: tuple[ModelRefusal, ...] = ()
 
     @property
     def problem(self) -> str | None:
         """Why the newest deployment is not in service as it is, if it is not."""
-        said = [self._problem] if self._problem else []
-        return " ".join([*said, *(refusal.reason for refusal in self.refusals)]) or None
+        reasons = [self._problem] if self._problem else []
+        return " ".join([*reasons, *(refusal.reason for refusal in self.refusals)]) or None
 
     def current(self) -> LoadedModels:
         """Return the set in service.
@@ -183,14 +183,14 @@ class Champions:
             self._loaded, self.refusals = None, ()
             return
         before = self._loaded
-        refusals: list[Refusal] = []
-        champions: dict[str, Loaded] = {}
+        refusals: list[ModelRefusal] = []
+        champions: dict[str, LoadedModel] = {}
         for name, release in sorted(deployment.champions.items()):
             found = self._load(name, release, refusals) or (before and before.champions.get(name))
             if found:
                 champions[name] = found
         challengers = [
-            OnTrial(said, loaded)
+            LoadedChallenger(said, loaded)
             for said in deployment.challengers
             if (loaded := self._load(said.model, said.release, refusals))
         ]
@@ -203,7 +203,7 @@ class Champions:
             _count_exchange(before, fresh)
             logger.info("models in service: %s", {name: one.bundle.version for name, one in champions.items()})
 
-    def _load(self, name: str, release: "Release", refusals: list[Refusal]) -> Loaded | None:
+    def _load(self, name: str, release: "Release", refusals: list[ModelRefusal]) -> LoadedModel | None:
         """Return a version that is in memory already, or load it; what is refused is noted."""
         for known in self._in_memory():
             if known.is_release(name, release):
@@ -212,7 +212,7 @@ class Champions:
             return load_candidate(self.configured, name, release)
         except Exception as error:  # noqa: BLE001 - a file can make a library raise anything, and none of it may answer
             reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
-            refusal = Refusal(
+            refusal = ModelRefusal(
                 model=name,
                 version=release.version,
                 reason=reason,
@@ -224,7 +224,7 @@ class Champions:
             logger.error("version %s of %s is refused: %s", release.version, name, reason)  # noqa: TRY400 - said
             return None
 
-    def _in_memory(self) -> "Iterable[Loaded]":
+    def _in_memory(self) -> "Iterable[LoadedModel]":
         if self._loaded is not None:
             yield from self._loaded.champions.values()
             yield from (one.loaded for one in self._loaded.challengers)

@@ -8,13 +8,13 @@ from lake.errors import QuantlakeError
 from serving.deployment.candidates import require_candidate
 from serving.deployment.moves import note, promote, put_on_trial, roll_back, write_down
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
-from serving.deployment.refusals import Refusal, keep_refusal, lift_refusal
+from serving.deployment.refusals import ModelRefusal, keep_refusal, lift_refusal
 from serving.deployment.registry import Registry, fetch, fetch_files, promotion_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from serving.deployment.moves import Move, Office
+    from serving.deployment.moves import DeploymentContext, Move
     from serving.deployment.record import Deployment, Mode
 
 
@@ -27,14 +27,14 @@ class RegistryFollower:
 
     Parameters
     ----------
-    office
+    context
         Where moves are written down.
     """
 
     RETRY_SECONDS = 30.0
 
-    def __init__(self, office: "Office") -> None:
-        self._office, self._registry = office, Registry(office.configured)
+    def __init__(self, context: "DeploymentContext") -> None:
+        self._context, self._registry = context, Registry(context.configured)
         self._refused: dict[str, tuple[str, float]] = {}
 
     def look(self) -> list[str]:
@@ -49,11 +49,11 @@ class RegistryFollower:
         """
         said, failed = list[str](), list[Exception]()
         aliases = self._registry.aliases()
-        deployment = deployment_or_none(self._office.configured)
+        deployment = deployment_or_none(self._context.configured)
         for model, version in sorted(aliases.items()):
             if not _is_in_line(deployment, model, version) and not self._was_refused(model, version):
                 try:
-                    with moving(self._office.configured):
+                    with moving(self._context.configured):
                         said += self._bring_in_line(model)
                 except Exception as error:  # noqa: BLE001 - it is raised below
                     failed.append(error)
@@ -63,7 +63,7 @@ class RegistryFollower:
 
     def _bring_in_line(self, model: str) -> "Iterator[str]":
         """Act on what alias and deployment say now that nobody else moves either."""
-        configured = self._office.configured
+        configured = self._context.configured
         deployment, version = deployment_or_none(configured), self._registry.alias(model)
         champion = deployment.champions.get(model)
         if version is None or _is_in_line(deployment, model, version):
@@ -81,24 +81,26 @@ class RegistryFollower:
 
     def _follow(self, deployment: "Deployment", model: str, version: str) -> str:
         """Promote the version that the alias was moved to, or refuse it."""
-        office, before = self._office, deployment.versions.get(model)
+        context, before = self._context, deployment.versions.get(model)
         try:
-            release = fetch_files(self._registry, office.configured, model, version)
-            bundle = require_candidate(office.configured, model, release).bundle
+            release = fetch_files(self._registry, context.configured, model, version)
+            bundle = require_candidate(context.configured, model, release).bundle
         except Exception as error:  # noqa: BLE001 - whatever its files make a library raise, it is refused for it
             return self._refuse(model, version, error)
-        write_down(office, promotion_of(bundle, version, before, {}))
-        write_deployment(office.configured, deployment.promoted(model, release).in_line(model, version))
-        lift_refusal(office.configured, model)
+        write_down(context, promotion_of(bundle, version, before, {}))
+        write_deployment(context.configured, deployment.promoted(model, release).in_line(model, version))
+        lift_refusal(context.configured, model)
         return f"version {version} of {model} is in service"
 
     def _refuse(self, model: str, version: str, error: Exception) -> str:
         """Note why a version is not put in service: beside the deployment, and once in the audit trail."""
         self._refused[model] = (version, time.monotonic())
         reason = str(error) if isinstance(error, QuantlakeError) else f"{type(error).__name__}: {error}"
-        refusal = Refusal(model=model, version=version, reason=reason, since=SystemClock().now(), refused_by="registry")
-        if keep_refusal(self._office.configured, refusal):
-            note(self._office, "model.promote", "refused", {"model": model, "version": version, "reason": reason})
+        refusal = ModelRefusal(
+            model=model, version=version, reason=reason, since=SystemClock().now(), refused_by="registry"
+        )
+        if keep_refusal(self._context.configured, refusal):
+            note(self._context, "model.promote", "refused", {"model": model, "version": version, "reason": reason})
         return f"version {version} of {model} is refused: {reason}"
 
     def _was_refused(self, model: str, version: str) -> bool:
@@ -106,24 +108,24 @@ class RegistryFollower:
         return tried == version and time.monotonic() - at < self.RETRY_SECONDS
 
 
-def promote_registered(office: "Office", model: str, version: str) -> "Move":
+def promote_registered(context: "DeploymentContext", model: str, version: str) -> "Move":
     """Put a registered version in service and let the alias follow; see `fetch` and `moves.promote` for the errors."""
-    fetch(office.configured, model, version)
-    move = promote(office, model, version)
-    RegistryFollower(office).look()
+    fetch(context.configured, model, version)
+    move = promote(context, model, version)
+    RegistryFollower(context).look()
     return move
 
 
-def try_registered(office: "Office", model: str, version: str, mode: "Mode", share: float) -> "Move":
+def try_registered(context: "DeploymentContext", model: str, version: str, mode: "Mode", share: float) -> "Move":
     """Put a registered version on trial; see `fetch` and `moves.put_on_trial` for the errors."""
-    fetch(office.configured, model, version)
-    return put_on_trial(office, model, version, mode, share)
+    fetch(context.configured, model, version)
+    return put_on_trial(context, model, version, mode, share)
 
 
-def roll_back_and_follow(office: "Office", model: str) -> "Move":
+def roll_back_and_follow(context: "DeploymentContext", model: str) -> "Move":
     """Take the last move of a model back and let the alias follow; see `moves.roll_back` for the errors."""
-    move = roll_back(office, model)
-    RegistryFollower(office).look()
+    move = roll_back(context, model)
+    RegistryFollower(context).look()
     return move
 
 

@@ -41,8 +41,8 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Office:
-    """Where moves are written down, and who makes them."""
+class DeploymentContext:
+    """What every move of a model needs: tables, settings, clock, and who makes it."""
 
     lake: "Lake"
     configured: "Settings"
@@ -50,7 +50,7 @@ class Office:
     who: str
 
 
-def promote(office: Office, model: str, version: str) -> Move:
+def promote(context: DeploymentContext, model: str, version: str) -> Move:
     """Put a placed version in service.
 
     Raises
@@ -62,19 +62,19 @@ def promote(office: Office, model: str, version: str) -> Move:
     NotReadyError
         If it is in service already.
     """
-    with moving(office.configured):
-        deployment = read_deployment(office.configured)
+    with moving(context.configured):
+        deployment = read_deployment(context.configured)
         release = deployment.release(model, version)
         before = deployment.versions.get(model)
         if before == version:
             raise NotReadyError(f"Version {version} of '{model}' is in service already; there is nothing to promote.")
-        move = _champion(office, model, release, before, "model.promote")
-        _put_in_force(office, move, deployment.promoted(model, release))
+        move = _champion(context, model, release, before, "model.promote")
+        _put_in_force(context, move, deployment.promoted(model, release))
     return move
 
 
 def roll_back(
-    office: Office, model: str, *, only: str | None = None, evidence: "Mapping[str, Any] | None" = None
+    context: DeploymentContext, model: str, *, only: str | None = None, evidence: "Mapping[str, Any] | None" = None
 ) -> Move:
     """Take the last move of a model back: end its trial if one runs, else put the champion before in service again.
 
@@ -92,24 +92,24 @@ def roll_back(
     RefusedModelError
         If the champion before does not pass the checks of a candidate any more.
     """
-    with moving(office.configured):
-        deployment = read_deployment(office.configured)
+    with moving(context.configured):
+        deployment = read_deployment(context.configured)
         challenger, champion = deployment.challenger_of(model), deployment.champions.get(model)
         if only is not None and (challenger is None or challenger.version != only):
             raise NotReadyError(f"Version {only} of '{model}' is not on trial any more; nothing is taken back.")
         if challenger is not None:
             move = _end_of_trial(challenger, champion, "model.rollback", evidence or {})
-            _put_in_force(office, move, deployment.without_trial(model))
+            _put_in_force(context, move, deployment.without_trial(model))
             return move
         if champion is None:
             raise UnknownNameError("model", model, deployment.champions)
-        release = former_release(office, deployment, model)
-        move = _champion(office, model, release, champion.version, "model.rollback", evidence or {})
-        _put_in_force(office, move, deployment.rolled_back(model, release))
+        release = former_release(context, deployment, model)
+        move = _champion(context, model, release, champion.version, "model.rollback", evidence or {})
+        _put_in_force(context, move, deployment.rolled_back(model, release))
     return move
 
 
-def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: float) -> Move:
+def put_on_trial(context: DeploymentContext, model: str, version: str, mode: "Mode", share: float) -> Move:
     """Let a placed version see a share of the symbols, in the shadow of the champion or as a canary.
 
     Raises
@@ -121,8 +121,8 @@ def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: 
     RefusedModelError
         If it does not pass the checks of a candidate.
     """
-    with moving(office.configured):
-        deployment = read_deployment(office.configured)
+    with moving(context.configured):
+        deployment = read_deployment(context.configured)
         release = deployment.release(model, version)
         champion = deployment.versions.get(model)
         if champion in {None, version}:
@@ -130,7 +130,7 @@ def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: 
                 f"Version {version} of '{model}' cannot be on trial: the champion is {champion or 'none'}. Put another "
                 "version on trial."
             )
-        digest = require_candidate(office.configured, model, release).bundle.digest
+        digest = require_candidate(context.configured, model, release).bundle.digest
         challenger = Challenger(
             model=model, version=version, digest=digest, mode=mode, share=share, since=SystemClock().now()
         )
@@ -144,11 +144,11 @@ def put_on_trial(office: Office, model: str, version: str, mode: "Mode", share: 
             what=f"model.{mode}",
             evidence={"share": share},
         )
-        _put_in_force(office, move, deployment.on_trial(challenger))
+        _put_in_force(context, move, deployment.on_trial(challenger))
     return move
 
 
-def former_release(office: Office, deployment: "Deployment", model: str) -> Release:
+def former_release(context: DeploymentContext, deployment: "Deployment", model: str) -> Release:
     """Return the champion before the one in service, as the deployment or else the table `promotions` remembers it.
 
     Raises
@@ -159,9 +159,9 @@ def former_release(office: Office, deployment: "Deployment", model: str) -> Rele
     former, current = deployment.former.get(model), deployment.versions.get(model)
     if former and former[-1] in deployment.registered.get(model, {}):
         return deployment.release(model, former[-1])
-    if former != () and office.lake.exists(PROMOTIONS):
+    if former != () and context.lake.exists(PROMOTIONS):
         mine = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
-        moves = office.lake.read(PROMOTIONS, where=mine).sort("event_time")
+        moves = context.lake.read(PROMOTIONS, where=mine).sort("event_time")
         into: list[str | None] = moves.filter(pl.col("model_version") == current)["previous_version"].to_list()
         digests = dict(moves.select("model_version", "model_digest").iter_rows())
         before = former[-1] if former else into[-1] if into else None
@@ -173,26 +173,26 @@ def former_release(office: Office, deployment: "Deployment", model: str) -> Rele
     )
 
 
-def write_down(office: Office, move: Move) -> None:
+def write_down(context: DeploymentContext, move: Move) -> None:
     """Add a move to the table `promotions` and to the audit trail."""
-    office.lake.merge(PROMOTIONS, promotion_row(office, move))
-    note(office, move.what, "done", {"model": move.model, "version": move.version, "previous": move.previous})
+    context.lake.merge(PROMOTIONS, promotion_row(context, move))
+    note(context, move.what, "done", {"model": move.model, "version": move.version, "previous": move.previous})
 
 
-def note(office: Office, what: str, result: str, details: "Mapping[str, Any]") -> None:
+def note(context: DeploymentContext, what: str, result: str, details: "Mapping[str, Any]") -> None:
     """Add to the audit trail what was done, or refused, to a model."""
-    audit.record(office.lake, who=office.who, what=what, result=result, details=details)
+    audit.record(context.lake, who=context.who, what=what, result=result, details=details)
 
 
-def promotion_row(office: Office, move: Move) -> pl.DataFrame:
+def promotion_row(context: DeploymentContext, move: Move) -> pl.DataFrame:
     """One row of the table `promotions`."""
-    said = {"decided_by": office.who, "what": move.what, **move.evidence}
+    said = {"decided_by": context.who, "what": move.what, **move.evidence}
     return pl.DataFrame(
         {
             "model_name": [move.model],
             "alias": [move.alias],
             "event_time": [SystemClock().now()],
-            "known_time": [office.clock.now()],
+            "known_time": [context.clock.now()],
             "model_version": [move.version],
             "model_digest": [move.digest],
             "previous_version": [move.previous],
@@ -203,7 +203,7 @@ def promotion_row(office: Office, move: Move) -> pl.DataFrame:
 
 
 def _champion(
-    office: Office,
+    context: DeploymentContext,
     model: str,
     release: Release,
     before: str | None,
@@ -211,7 +211,7 @@ def _champion(
     evidence: "Mapping[str, Any] | None" = None,
 ) -> Move:
     """Check the version that is to be champion, and describe the move."""
-    digest = require_candidate(office.configured, model, release).bundle.digest
+    digest = require_candidate(context.configured, model, release).bundle.digest
     return Move(
         model=model,
         alias=CHAMPION,
@@ -237,6 +237,6 @@ def _end_of_trial(challenger: Challenger, champion: Release | None, what: str, e
     )
 
 
-def _put_in_force(office: Office, move: Move, deployment: "Deployment") -> None:
-    write_down(office, move)
-    write_deployment(office.configured, deployment)
+def _put_in_force(context: DeploymentContext, move: Move, deployment: "Deployment") -> None:
+    write_down(context, move)
+    write_deployment(context.configured, deployment)

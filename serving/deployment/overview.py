@@ -9,14 +9,14 @@ from serving.deployment.releases import load_release
 from serving.deployment.verdict import verdict_on
 
 if TYPE_CHECKING:
-    from serving.deployment.moves import Office
+    from serving.deployment.moves import DeploymentContext
     from serving.deployment.record import Challenger, Deployment
 
 DIGITS = 12
 """Of a digest, as many as are shown."""
 
 
-def describe_deployment(office: "Office") -> dict[str, list[dict[str, Any]]]:
+def describe_deployment(context: "DeploymentContext") -> dict[str, list[dict[str, Any]]]:
     """Describe the deployment.
 
     Returns
@@ -29,10 +29,10 @@ def describe_deployment(office: "Office") -> dict[str, list[dict[str, Any]]]:
     NotReadyError
         If nothing has been promoted yet.
     """
-    deployment = read_deployment(office.configured)
+    deployment = read_deployment(context.configured)
     return {
-        "champions": [_champion(office, deployment, name) for name in sorted(deployment.champions)],
-        "challengers": [_challenger(office, one) for one in deployment.challengers],
+        "champions": [_champion(context, deployment, name) for name in sorted(deployment.champions)],
+        "challengers": [_challenger(context, one) for one in deployment.challengers],
         "refused": [
             {
                 "model": one.model,
@@ -40,15 +40,15 @@ def describe_deployment(office: "Office") -> dict[str, list[dict[str, Any]]]:
                 "since": f"{one.since:%Y-%m-%d %H:%M:%S}",
                 "reason": one.reason,
             }
-            for one in read_refusals(office.configured)
+            for one in read_refusals(context.configured)
         ],
     }
 
 
-def _champion(office: "Office", deployment: "Deployment", name: str) -> dict[str, Any]:
+def _champion(context: "DeploymentContext", deployment: "Deployment", name: str) -> dict[str, Any]:
     release = deployment.champions[name]
     try:
-        bundle = load_release(office.configured, name, release)
+        bundle = load_release(context.configured, name, release)
         digest, until, state = bundle.digest, f"{bundle.signature.train_until:%Y-%m-%d}", "checked"
     except ModelError as error:
         digest, until, state = release.digest or "", "", str(error)
@@ -63,8 +63,8 @@ def _champion(office: "Office", deployment: "Deployment", name: str) -> dict[str
     }
 
 
-def _challenger(office: "Office", challenger: "Challenger") -> dict[str, Any]:
-    verdict = verdict_on(office.lake, office.configured, office.clock, challenger)
+def _challenger(context: "DeploymentContext", challenger: "Challenger") -> dict[str, Any]:
+    verdict = verdict_on(context.lake, context.configured, context.clock, challenger)
     return {
         "model": challenger.model,
         "version": challenger.version,

@@ -203,7 +203,7 @@ def read_deployment(configured: "Settings") -> Deployment:
     """
     path = serving_file(configured)
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotReadyError(
             f"No model is in service: {path} does not exist. Train and promote with `make demo`."
@@ -212,10 +212,10 @@ def read_deployment(configured: "Settings") -> Deployment:
         raise ModelError(
             f"{path} cannot be read: {error}. `quantlake models restore` writes it anew from the registry."
         ) from error
-    if isinstance(said, dict) and all(isinstance(version, str) for version in said.values()):
-        said = {"champions": {name: {"version": version} for name, version in said.items()}}
+    if isinstance(content, dict) and all(isinstance(version, str) for version in content.values()):
+        content = {"champions": {name: {"version": version} for name, version in content.items()}}
     try:
-        return Deployment.model_validate_json(json.dumps(said))
+        return Deployment.model_validate_json(json.dumps(content))
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(

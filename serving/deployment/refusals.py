@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REFUSALS_FILE = "refusals.json"
 
 
-class Refusal(BaseModel):
+class ModelRefusal(BaseModel):
     """One version that was not put in service.
 
     Parameters
@@ -45,16 +45,16 @@ def refusals_file(configured: "Settings") -> "Path":
     return configured.models / REFUSALS_FILE
 
 
-def read_refusals(configured: "Settings") -> list[Refusal]:
+def read_refusals(configured: "Settings") -> list[ModelRefusal]:
     """Refusals that stand; a file that cannot be read holds none, it decides nothing."""
     try:
         said = json.loads(refusals_file(configured).read_text(encoding="utf-8"))
-        return [Refusal.model_validate_json(json.dumps(one)) for one in said]
+        return [ModelRefusal.model_validate_json(json.dumps(one)) for one in said]
     except (OSError, ValueError, TypeError, ValidationError):
         return []
 
 
-def keep_refusal(configured: "Settings", refusal: Refusal) -> bool:
+def keep_refusal(configured: "Settings", refusal: ModelRefusal) -> bool:
     """Note a refusal in place of any other of the same model; False when it stood there already, word for word."""
     before = read_refusals(configured)
     said = (refusal.model, refusal.version, refusal.reason)
@@ -72,6 +72,6 @@ def lift_refusal(configured: "Settings", model: str) -> None:
         _write(configured, left)
 
 
-def _write(configured: "Settings", refusals: list[Refusal]) -> None:
+def _write(configured: "Settings", refusals: list[ModelRefusal]) -> None:
     said = [refusal.model_dump(mode="json") for refusal in refusals]
     write_durably(refusals_file(configured), json.dumps(said, indent=2) + "\n")

@@ -16,7 +16,7 @@ import polars as pl
 from lake.errors import ModelError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
-from serving.deployment.moves import CHAMPION, Move, Office, write_down
+from serving.deployment.moves import CHAMPION, DeploymentContext, Move, write_down
 from serving.deployment.placing import FILES, place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import lift_refusal
@@ -74,7 +74,7 @@ def register_and_promote(
     """
     started = time.perf_counter()
     checked = Bundle.load(bundle.folder)
-    office = Office(lake=lake, configured=configured, clock=clock, who=decided_by)
+    context = DeploymentContext(lake=lake, configured=configured, clock=clock, who=decided_by)
     with moving(configured):
         registry = Registry(configured)
         version = registry.version_of(checked) or registry.register(checked, evidence or {})
@@ -88,7 +88,7 @@ def register_and_promote(
             )
         place(checked, configured.models / checked.name / version)
         if is_moved:
-            write_down(office, promotion_of(checked, version, before, evidence or {}))
+            write_down(context, promotion_of(checked, version, before, evidence or {}))
         registry.move(checked.name, version)
         release = Release(version=version, digest=checked.digest)
         write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
@@ -152,7 +152,7 @@ def fetch_files(registry: "Registry", configured: "Settings", model: str, versio
 
 def promotion_of(bundle: Bundle, version: str, previous: str | None, evidence: "Mapping[str, Any]") -> Move:
     """Describe how a version becomes champion; its parity proof joins the evidence."""
-    said = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
+    details = {"parity": bundle.parity.model_dump(mode="json"), **evidence}
     return Move(
         model=bundle.name,
         alias=ALIAS,
@@ -160,7 +160,7 @@ def promotion_of(bundle: Bundle, version: str, previous: str | None, evidence: "
         digest=bundle.digest,
         previous=previous,
         what="model.promote",
-        evidence=said,
+        evidence=details,
     )
 
 

@@ -20,7 +20,7 @@ from lake.disk import close_new_files, identity_of
 from lake.settings import settings
 from lake.store import Lake
 from serving.deployment.following import RegistryFollower
-from serving.deployment.moves import Office
+from serving.deployment.moves import DeploymentContext
 from serving.deployment.record import serving_file
 from serving.processes import end_with_parent
 
@@ -45,7 +45,7 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
     is_over
         Waits so many seconds and says whether to stop.
     """
-    office = Office(
+    context = DeploymentContext(
         lake=Lake.open(configured),
         configured=configured,
         clock=ReplayClock(configured.home / "clock.json"),
@@ -60,7 +60,7 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
         if stamps is not None and stamps == seen and time.monotonic() - looked_at < LONGEST_SECONDS:
             continue
         try:
-            follower = follower or RegistryFollower(office)
+            follower = follower or RegistryFollower(context)
             for sentence in follower.look():
                 logger.info("%s", sentence)
             seen, said = stamps, ""

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lake.settings import Settings
-    from serving.deployment.moves import Office
+    from serving.deployment.moves import DeploymentContext
     from serving.deployment.record import Deployment
 
 FOLDER = ".damaged"
 """Folder under the home where what is replaced is kept."""
 
 
-def restore(office: "Office") -> list[str]:
+def restore(context: "DeploymentContext") -> list[str]:
     """Fetch the files of every damaged version that was placed here again, and write down anew what is in service.
 
     A deployment that cannot be read is kept in ``.damaged``; the registry's aliases then say which versions are in
@@ -40,17 +40,17 @@ def restore(office: "Office") -> list[str]:
         If the registry's copy of a version is damaged as well. The others are restored before.
     """
     done = list[str]()
-    with moving(office.configured):
-        deployment = _readable(office.configured)
+    with moving(context.configured):
+        deployment = _readable(context.configured)
         if deployment is None:
-            place = _keep(office.configured, serving_file(office.configured))
+            place = _keep(context.configured, serving_file(context.configured))
             done.append(f"What was written down about the deployment is in {place}.")
         else:
-            done += _fetch_damaged(office.configured, deployment)
+            done += _fetch_damaged(context.configured, deployment)
     if deployment is None:
-        done += [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in RegistryFollower(office).look()]
+        done += [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in RegistryFollower(context).look()]
     if done:
-        note(office, "model.restore", "done", {"what": done})
+        note(context, "model.restore", "done", {"what": done})
     return done
 
 

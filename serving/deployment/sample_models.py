@@ -69,8 +69,8 @@ def _windows(lake: Lake, clock: Clock) -> "WindowSet":
 
     features = lake.scan(FEATURES_TECHNICAL)
     some = features.select("symbol").unique().sort("symbol").head(SYMBOLS).collect()["symbol"]
-    mine = pl.col("symbol").is_in(some.implode())
+    is_sampled = pl.col("symbol").is_in(some.implode())
     at = features.select("event_time").unique().sort("event_time").collect()["event_time"].gather_every(STRIDE_SESSIONS)
-    rows = lake.read_as_of(FEATURES_TECHNICAL, clock.now(), where=mine)
-    labels = lake.read_as_of(LABELS, clock.now(), where=mine)
+    rows = lake.read_as_of(FEATURES_TECHNICAL, clock.now(), where=is_sampled)
+    labels = lake.read_as_of(LABELS, clock.now(), where=is_sampled)
     return build_window_set(rows, labels, at=at.to_list())

@@ -9,7 +9,7 @@ import polars as pl
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
-from serving.deployment.moves import Office, roll_back
+from serving.deployment.moves import DeploymentContext, roll_back
 from serving.deployment.record import deployment_or_none
 from serving.evidence import Evidence
 from serving.strategies import FORECAST_HORIZON
@@ -28,7 +28,7 @@ NAME = "canary_verdict"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChallengerVerdict:
     """What the paired losses of one challenger say.
 
     Parameters
@@ -52,7 +52,7 @@ class Verdict:
     is_worse: bool
 
 
-def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: float) -> Verdict:
+def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: float) -> ChallengerVerdict:
     """Settle one bet per session that the challenger is worse than its champion by more than a margin.
 
     Let ``d = 2 (c - b) / (c + b)`` for the mean pinball losses ``c`` of the challenger and ``b`` of the champion over
@@ -81,7 +81,7 @@ def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: floa
         better.settle(-excesses[-1])
         is_worse = is_worse or worse.e_value >= 1 / alpha
     mean = sum(excesses) / len(excesses) if excesses else 0.0
-    return Verdict(len(excesses), mean, worse.e_value, better.e_value, is_worse)
+    return ChallengerVerdict(len(excesses), mean, worse.e_value, better.e_value, is_worse)
 
 
 def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.DataFrame:
@@ -98,23 +98,25 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     empty = pl.DataFrame(schema={"event_time": FORECASTS.schema["event_time"], "symbols": pl.UInt32})
     if not (lake.exists(FORECASTS) and lake.exists(OUTCOMES)):
         return empty.with_columns(challenger=pl.lit(0.0), champion=pl.lit(0.0))
-    mine = (
+    is_compared = (
         (pl.col("kind") != "replay")
         & (pl.col("horizon_sessions") == FORECAST_HORIZON)
         & (pl.col("made_at") >= challenger.since)
     )
     outcomes = lake.read_as_of(OUTCOMES, clock.now()).select("forecast_id", "pinball_loss")
-    said = lake.read_as_of(FORECASTS, clock.now(), where=mine).join(outcomes, on="forecast_id")
+    forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_compared).join(outcomes, on="forecast_id")
     name, version = pl.col("model_name"), pl.col("model_version")
     parts = pl.when(name == "blend").then(version).otherwise(name + "-" + version)
     member = rf"(^|\+){challenger.model}-([A-Za-z0-9]+)"
-    said = said.with_columns(part=parts.str.extract(member, 2), rest=parts.str.replace(member, "$1")).sort("made_at")
+    forecasts = forecasts.with_columns(part=parts.str.extract(member, 2), rest=parts.str.replace(member, "$1")).sort(
+        "made_at"
+    )
     is_challenger = pl.col("part") == challenger.version
     is_shadow = pl.col("kind") == "shadow"
     as_canary = challenger.mode == "canary"
     keys = ["symbol", "event_time", "rest"]
     sides = [
-        said.filter(side & (is_shadow if in_shadow else ~is_shadow)).unique(keys, keep="first").select(*keys, loss)
+        forecasts.filter(side & (is_shadow if in_shadow else ~is_shadow)).unique(keys, keep="first").select(*keys, loss)
         for side, in_shadow, loss in (
             (is_challenger, not as_canary, pl.col("pinball_loss").alias("challenger")),
             (~is_challenger, as_canary, pl.col("pinball_loss").alias("champion")),
@@ -125,7 +127,7 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     return grouped.agg(pl.len().alias("symbols"), pl.col("challenger").mean(), pl.col("champion").mean())
 
 
-def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> Verdict:
+def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> ChallengerVerdict:
     """Judge a challenger by everything that has matured since it is on trial."""
     losses = paired_losses(lake, clock, challenger).select("challenger", "champion").iter_rows()
     return judge(losses, margin=configured.canary_margin, alpha=configured.canary_alpha)
@@ -148,9 +150,9 @@ def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Re
         figures = {**challenger.model_dump(mode="json"), **vars(verdict)}
         verdicts.append(figures)
         if challenger.mode == "canary" and verdict.is_worse:
-            office = Office(lake=lake, configured=configured, clock=clock, who="canary rule")
+            context = DeploymentContext(lake=lake, configured=configured, clock=clock, who="canary rule")
             try:
-                roll_back(office, challenger.model, only=challenger.version, evidence=figures)
+                roll_back(context, challenger.model, only=challenger.version, evidence=figures)
             except NotReadyError:
                 continue  # somebody took it back meanwhile
             rolled_back.append(challenger.model)

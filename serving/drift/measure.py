@@ -36,7 +36,7 @@ ASPECTS: tuple[Literal["level", "spread"], ...] = ("level", "spread")
 
 
 @dataclass(frozen=True)
-class Subject:
+class DriftSubject:
     """One quantity to compare.
 
     Parameters
@@ -55,7 +55,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DriftFinding:
     """What became of one aspect of one subject, before correction."""
 
     subject: str
@@ -110,10 +110,10 @@ def update_drift(
     )
 
 
-def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> Iterator[Subject]:
+def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> Iterator[DriftSubject]:
     """Every feature that models read."""
     for name in spec.features:
-        yield Subject(name, features.select("symbol", "event_time", pl.col(name).alias("value")))
+        yield DriftSubject(name, features.select("symbol", "event_time", pl.col(name).alias("value")))
 
 
 def forecast_subjects(
@@ -121,7 +121,7 @@ def forecast_subjects(
     engines: "Mapping[str, Engine]",
     spec: WindowSpec = FORECAST_V1,
     at: pl.Series | None = None,
-) -> Iterator[Subject]:
+) -> Iterator[DriftSubject]:
     """Median and width of the band of every model's forecast for its first horizon, every `FORECAST_STRIDE` sessions.
 
     `features` have every session, for a window spans neighbouring ones; `at` are those to forecast, by default all.
@@ -137,10 +137,10 @@ def forecast_subjects(
         said = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
         for quantity, values in (("median", said[:, said.shape[1] // 2]), ("band", said[:, -1] - said[:, 0])):
             rows = windows.keys.with_columns(pl.Series("value", values))
-            yield Subject(f"{name} forecast {quantity}", rows, FORECAST_STRIDE)
+            yield DriftSubject(f"{name} forecast {quantity}", rows, FORECAST_STRIDE)
 
 
-def judge(subject: Subject, until: datetime) -> Iterator[Finding]:
+def judge(subject: DriftSubject, until: datetime) -> Iterator[DriftFinding]:
     """Compare level and spread after `until` with the time up to it; an aspect that never moved has no finding."""
     if subject.values.filter(pl.col("event_time") <= until)["value"].drop_nulls().is_empty():
         return
@@ -150,10 +150,10 @@ def judge(subject: Subject, until: datetime) -> Iterator[Finding]:
         block = BLOCK_SESSIONS // subject.stride
         shift = compare_with_blocks(reference[aspect].to_numpy(), current[aspect].to_numpy(), block)
         if shift is not None:
-            yield Finding(subject.name, aspect, shift)
+            yield DriftFinding(subject.name, aspect, shift)
 
 
-def drift_rows(findings: list[Finding], session: datetime, now: datetime) -> pl.DataFrame:
+def drift_rows(findings: list[DriftFinding], session: datetime, now: datetime) -> pl.DataFrame:
     """Findings as rows of `drift`, with p-values corrected for their number."""
     adjusted = adjust([finding.shift.p_value for finding in findings])
     rows = [
@@ -187,7 +187,7 @@ def _reason_to_skip(lake: Lake, later: pl.Series) -> str:
     return ""
 
 
-def _publish(subjects: list[Subject], rows: pl.DataFrame, until: datetime, settings: "Settings") -> Path:
+def _publish(subjects: list[DriftSubject], rows: pl.DataFrame, until: datetime, settings: "Settings") -> Path:
     """Write the HTML report of every subject that was judged: its mean across symbols per session."""
     verdicts = dict(rows.group_by("subject", maintain_order=True).agg(pl.col("adjusted_p_value").min()).iter_rows())
     frames = [

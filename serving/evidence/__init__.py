@@ -1,4 +1,4 @@
-"""Statistical evidence: posteriors and sequential bets."""
+"""Statistical evidence: posteriors over the means of strategies, and sequential bets against equality."""
 
 from serving.evidence.posterior import Evidence, FloatArray, Prior, posterior, probability_of_being_best
 

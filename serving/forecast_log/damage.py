@@ -1,7 +1,7 @@
 """Log files that SQLite cannot read: found at the start and at the drain, named, moved aside, and never deleted.
 
 A file is moved with those that SQLite keeps beside it, so what can be read of it still can be; `salvage` does that at
-the next drain. The process that writes to it begins a new file at the same path (`log_keeping`).
+the next drain. The process that writes to it begins a new file at the same path (`process_file`).
 """
 
 import logging
@@ -84,12 +84,12 @@ def examine_files(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> l
 
 def set_aside_damaged(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[str]:
     """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
-    said = []
+    warnings = []
     for path in log_paths(configured):
         which = file_at(path)
         if fault := fault_of(path, seconds):
-            said.append(set_aside(path, fault, which))
-    return [sentence for sentence in said if sentence]
+            warnings.append(set_aside(path, fault, which))
+    return [sentence for sentence in warnings if sentence]
 
 
 def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
@@ -115,9 +115,9 @@ def set_aside(path: Path, fault: str, which: tuple[int, int] | None) -> str:
             if beside.exists():
                 beside.rename(aside.with_name(f"{aside.name}{suffix}"))
         flush(path.parent)
-    said = f"The forecast log {path} {fault}. It was moved to {aside.name}, and a new file begins. {LEFT}"
-    logger.error(said, extra={"log_file": path.name, "moved_to": aside.name})
-    return said
+    warning = f"The forecast log {path} {fault}. It was moved to {aside.name}, and a new file begins. {LEFT}"
+    logger.error(warning, extra={"log_file": path.name, "moved_to": aside.name})
+    return warning
 
 
 def moved_aside(configured: "Settings") -> list[Path]:

@@ -18,7 +18,7 @@ from serving import audit
 from serving.forecast_log import quarantine
 from serving.forecast_log.draining import merge
 from serving.forecast_log.log_files import SET_APART, log_paths, open_log
-from serving.forecast_log.verifying import Verdict, verify_logged
+from serving.forecast_log.verifying import RowVerdict, verify_logged
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -81,7 +81,7 @@ def release(
     if verdict.fault:
         _decide(lake, forecast_id, UNVERIFIED, reason=f"{verdict.fault}; {reason}", by=by)
     try:
-        merge(lake, [Verdict(verdict.row, verdict.receipt, "")])
+        merge(lake, [RowVerdict(verdict.row, verdict.receipt, "")])
     except ConflictError as error:
         raise ConflictError(
             f"Forecast {number} of the quarantine contradicts what the lake holds: {error} If the stored row is the "
@@ -122,7 +122,7 @@ def withdraw(lake: "Lake", configured: "Settings", forecast_id: str, *, by: str,
 
 
 @dataclass(frozen=True)
-class Decision:
+class QuarantineDecision:
     """One decision about a forecast, as `forecast_decisions` has it."""
 
     forecast_id: str
@@ -132,12 +132,15 @@ class Decision:
     who: str
 
 
-def listing(lake: "Lake") -> list[Decision]:
+def listing(lake: "Lake") -> list[QuarantineDecision]:
     """Every decision, the oldest first."""
     if not lake.exists(FORECAST_DECISIONS):
         return []
     rows = lake.read(FORECAST_DECISIONS).sort("event_time", "forecast_id")
-    return [Decision(*row) for row in rows.select("forecast_id", "decision", "event_time", "reason", "who").iter_rows()]
+    return [
+        QuarantineDecision(*row)
+        for row in rows.select("forecast_id", "decision", "event_time", "reason", "who").iter_rows()
+    ]
 
 
 def _decide(lake: "Lake", forecast_id: str, decision: str, *, reason: str, by: str) -> None:

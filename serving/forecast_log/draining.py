@@ -26,7 +26,7 @@ from serving.forecast_log import damage, quarantine
 from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, log_paths, open_log
 from serving.forecast_log.salvage import salvage
 from serving.forecast_log.user_data import forget_unknown
-from serving.forecast_log.verifying import Logged, Verdict, verify_logged
+from serving.forecast_log.verifying import Logged, RowVerdict, verify_logged
 from serving.receipts import drain_digest
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
                 mark(connection, sorted(refused), SET_APART)
     except sqlite3.Error as error:
         if damage.is_damage(error):
-            said = damage.set_aside(path, f"is damaged: {error}", which)
+            warning = damage.set_aside(path, f"is damaged: {error}", which)
         else:
-            said = f"The forecast log {path} cannot be drained now: {error}. The next drain tries again."
-            logger.exception(said)
-        done.warnings.append(said)
+            warning = f"The forecast log {path} cannot be drained now: {error}. The next drain tries again."
+            logger.exception(warning)
+        done.warnings.append(warning)
 
 
 def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
@@ -135,7 +135,7 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
     before = Drained(done.read, done.added, done.refused)
     for at in range(0, len(found.rows), DRAIN_ROWS):
         store(lake, configured, path.name, found.rows[at : at + DRAIN_ROWS], done)
-    told = {
+    counts = {
         "file": path.name,
         "at": datetime.now(UTC).isoformat(),
         "read": done.read - before.read,
@@ -144,11 +144,11 @@ def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drai
         "unreadable_sequences": found.unreadable[:1_000],
         "is_complete": found.is_complete,
     }
-    write_private(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(told, indent=1))
+    write_private(path.with_name(f"{path.name}{damage.DONE}"), json.dumps(counts, indent=1))
     lost = "" if found.is_complete and not found.unreadable else " The rest of it cannot be read."
     done.warnings.append(
-        f"{told['read']:,} forecasts were read of the damaged log file {path.name}, {told['new_in_lake']:,} of them "
-        f"new to the lake.{lost} {path.name}{damage.DONE} has the details; both can be kept or deleted."
+        f"{counts['read']:,} forecasts were read of the damaged log file {path.name}, {counts['new_in_lake']:,} of "
+        f"them new to the lake.{lost} {path.name}{damage.DONE} has the details; both can be kept or deleted."
     )
 
 
@@ -176,7 +176,7 @@ def store(lake: "Lake", configured: "Settings", file: str, rows: Sequence[Logged
     return [row.sequence for row, _ in refused]
 
 
-def merge(lake: "Lake", verdicts: Iterable[Verdict]) -> int:
+def merge(lake: "Lake", verdicts: Iterable[RowVerdict]) -> int:
     """Merge forecasts with their receipts and note their digest on the audit chain; how many are new. Durable."""
     rows, receipts = as_frames(verdicts)
     if not rows.height:
@@ -187,7 +187,7 @@ def merge(lake: "Lake", verdicts: Iterable[Verdict]) -> int:
     return added
 
 
-def as_frames(verdicts: Iterable[Verdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def as_frames(verdicts: Iterable[RowVerdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of `forecasts` and of `receipts`; forecasts of before there were receipts have none."""
     held = [(verdict.row, verdict.receipt) for verdict in verdicts if verdict.row is not None]
     rows = pl.DataFrame([row for row, _ in held], schema=FORECASTS.schema, orient="row")
@@ -199,7 +199,7 @@ def as_frames(verdicts: Iterable[Verdict]) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows, pl.DataFrame(named, schema=RECEIPTS.schema, orient="row")
 
 
-def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, Verdict]]) -> dict[int, str]:
+def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, RowVerdict]]) -> dict[int, str]:
     """Rows that contradict what is stored under their id, or an earlier row among these: sequence to reason."""
     ids = [row.forecast_id for row, _ in good]
     stored = {spec.name: _stored(lake, spec, ids) for spec in (FORECASTS, RECEIPTS)}
@@ -207,8 +207,8 @@ def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, Verdict]]) -> dict
     for row, verdict in good:
         frames = dict(zip(stored, as_frames([verdict]), strict=True))
         for name, held in stored.items():
-            for mine in frames[name].iter_rows(named=True):
-                if held.setdefault(row.forecast_id, mine) != mine:
+            for values in frames[name].iter_rows(named=True):
+                if held.setdefault(row.forecast_id, values) != values:
                     clashes[row.sequence] = f"another row of the same forecast_id is in table '{name}' already"
     return clashes
 

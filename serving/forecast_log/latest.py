@@ -22,8 +22,8 @@ from feature_repo.online import PROJECT, CircuitBreaker, OnlineKey, TimedClient,
 from feature_repo.online.redis_server import connect, redis_url
 from lake.errors import OnlineStoreError
 from lake.store import Lake
+from serving.forecast_log.connections import OpenLogs
 from serving.forecast_log.log_files import LAST
-from serving.forecast_log.open_logs import OpenLogs
 from serving.forecast_log.stored_forecasts import newest_in_lake
 from serving.monitoring import metrics
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
     from serving.forecast_log.log_reading import LogReader
-    from serving.forecast_log.writing import Entry, ForecastLog
+    from serving.forecast_log.writing import ForecastLog, LogEntry
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -79,7 +79,7 @@ NEWEST_SINCE = _NEWEST.format("NOT INDEXED WHERE sequence > ? AND")
 
 
 @dataclass(frozen=True)
-class Newest:
+class NewestForecast:
     """One stored forecast as JSON, and what answered with it."""
 
     answer: str
@@ -133,7 +133,7 @@ class LatestForecasts:
             self._writer.join()
         self._reader.close()
 
-    def note(self, entries: "Sequence[Entry]") -> None:
+    def note(self, entries: "Sequence[LogEntry]") -> None:
         """Take over forecasts that have been logged; those of a challenger are left out. Never waits for Redis."""
         for entry in entries:
             row = entry.row
@@ -141,7 +141,7 @@ class LatestForecasts:
                 self._put((row["symbol"], row["horizon_sessions"]), packed(row["made_at"], entry.answer))
         self._wake.set()
 
-    def newest(self, symbol: str, horizon: int) -> Newest | None:
+    def newest(self, symbol: str, horizon: int) -> NewestForecast | None:
         """Return the newest stored forecast, None if there is none.
 
         What waits to be written to Redis counts first, then what Redis says. Without an answer of Redis the log is
@@ -149,7 +149,7 @@ class LatestForecasts:
         """
         key = (symbol, horizon)
         waiting = self._pending.get(key)
-        found = self._cached(key) if waiting is None else Newest(waiting[DIGITS:].decode(), "cache")
+        found = self._cached(key) if waiting is None else NewestForecast(waiting[DIGITS:].decode(), "cache")
         found = found or self._logged_newest(key) or self._stored(key)
         if found is not None:
             metrics.LATEST.labels(found.source).inc()
@@ -182,7 +182,7 @@ class LatestForecasts:
             self._put((symbol, horizon), packed(made_at, answer))
         self._read_up_to[path] = last
 
-    def _cached(self, key: Key) -> Newest | None:
+    def _cached(self, key: Key) -> NewestForecast | None:
         if not self._breaker.may_try():
             return None
         try:
@@ -194,7 +194,7 @@ class LatestForecasts:
         self._breaker.succeeded()
         return None if held is None else self._verified(key, name, held)
 
-    def _verified(self, key: Key, name: str, held: bytes) -> Newest | None:
+    def _verified(self, key: Key, name: str, held: bytes) -> NewestForecast | None:
         """What Redis holds, unless it was not sealed for this key, or is older than what this process has seen."""
         try:
             content = self._sealing().content(name, held) or self._sealing(anew=True).content(name, held)
@@ -206,7 +206,7 @@ class LatestForecasts:
                 self._strange[name] = held
             return None
         self._seen[key] = int(content[:DIGITS])
-        return Newest(content[DIGITS:].decode(), "cache")
+        return NewestForecast(content[DIGITS:].decode(), "cache")
 
     def _sealing(self, *, anew: bool = False) -> OnlineKey:
         """The key of the seals, read again where something does not verify: it may have been replaced."""
@@ -214,20 +214,20 @@ class LatestForecasts:
             self._secret = OnlineKey.of(self._configured)
         return self._secret
 
-    def _logged_newest(self, key: Key) -> Newest | None:
+    def _logged_newest(self, key: Key) -> NewestForecast | None:
         found = self._logged.newest(*key)
         if found is None:
             return None
         self._put(key, packed(found.made_at, found.answer))
-        return Newest(found.answer, "log")
+        return NewestForecast(found.answer, "log")
 
-    def _stored(self, key: Key) -> Newest | None:
+    def _stored(self, key: Key) -> NewestForecast | None:
         found = newest_in_lake(self.lake, *key)
         if found is None:
             return None
         answer = found.model_dump_json()
         self._put(key, packed(found.made_at, answer))
-        return Newest(answer, "table")
+        return NewestForecast(answer, "table")
 
     def _put(self, key: Key, value: bytes) -> None:
         """Let a value wait to be written, unless a later one waits already; without a writer nothing is kept."""

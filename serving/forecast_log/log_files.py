@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from lake.disk import OWNER_ONLY
 from lake.errors import ConfigError
-from serving.forecast_log.log_parts import WHOLE
+from serving.forecast_log.shared_parts import WHOLE
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -75,7 +75,7 @@ FOURTH = ";\n".join(
         "",
     )
 )
-"""What answers and receipts share is stored once (`log_parts`), and a row that is no JSON any more can be deleted."""
+"""What answers and receipts share is stored once (`shared_parts`); a row that is no JSON any more can be deleted."""
 NEWEST_VERSION = 4
 WAITING, IN_LAKE, SET_APART = 0, 1, 2
 """Values of `is_in_lake`: not drained yet; in the lake; in quarantine or withdrawn, and never answered again."""

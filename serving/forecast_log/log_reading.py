@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serving.forecast_log.connections import OpenLogs
 from serving.forecast_log.log_files import LAST, SET_APART
-from serving.forecast_log.open_logs import OpenLogs
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -93,7 +93,7 @@ class LogReader:
         return files
 
 
-class Tail:
+class LogTail:
     """What has been logged since the last look, in the order of each file. For one thread.
 
     Parameters

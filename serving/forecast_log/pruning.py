@@ -22,7 +22,7 @@ from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log.damage import is_damage
 from serving.forecast_log.draining import mark
 from serving.forecast_log.log_files import IN_LAKE, SET_APART, WAITING, log_paths, open_log, size_of
-from serving.forecast_log.log_parts import FORGET
+from serving.forecast_log.shared_parts import FORGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,9 +118,9 @@ def prune(lake: "Lake", configured: "Settings", now: datetime | None = None) -> 
             try:
                 _prune_file(lake, path, before, done)
             except sqlite3.Error as error:
-                said = f"The forecast log {path} could not be pruned: {error}. The next drain and prune try again."
-                logger.warning(said)
-                done.warnings.append(said)
+                warning = f"The forecast log {path} could not be pruned: {error}. The next drain and prune try again."
+                logger.warning(warning)
+                done.warnings.append(warning)
             done.bytes_after += size_of(path)
     figures = {name: getattr(done, name) for name in ("waiting_again", "bytes_before", "bytes_after")}
     seconds = time.perf_counter() - started

@@ -27,7 +27,7 @@ class Logged(NamedTuple):
     receipt: str | None
 
 
-class Verdict(NamedTuple):
+class RowVerdict(NamedTuple):
     """What the verification of one logged forecast found.
 
     Parameters
@@ -45,20 +45,20 @@ class Verdict(NamedTuple):
     fault: str
 
 
-def verify_logged(logged: Logged) -> Verdict:
+def verify_logged(logged: Logged) -> RowVerdict:
     """Verify one logged forecast: the row fits the table, the receipt its seal, and row and answer the receipt."""
     row, fault = _row_of(logged)
     if row is None:
-        return Verdict(None, ("", ""), fault)
+        return RowVerdict(None, ("", ""), fault)
     if logged.answer is None or logged.receipt is None:
-        return Verdict(row, ("", ""), "the part it shares with other forecasts is missing from the log file")
+        return RowVerdict(row, ("", ""), "the part it shares with other forecasts is missing from the log file")
     if not logged.receipt:
-        return Verdict(row, ("", ""), "")
+        return RowVerdict(row, ("", ""), "")
     try:
         content, seal = opened(logged.receipt)
     except SchemaError:
-        return Verdict(row, ("", ""), "the receipt has no seal: it was cut off or overwritten")
-    return Verdict(row, (content, seal), _fault_of_receipt(logged, row, content, seal))
+        return RowVerdict(row, ("", ""), "the receipt has no seal: it was cut off or overwritten")
+    return RowVerdict(row, (content, seal), _fault_of_receipt(logged, row, content, seal))
 
 
 def require_fitting(logged: Logged, file: str) -> str:

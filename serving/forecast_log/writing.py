@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import LogError
 from serving.forecast_log.damage import is_damage, set_aside_damaged
 from serving.forecast_log.log_files import NEWEST_VERSION, take_slot
-from serving.forecast_log.log_keeping import KeptFile
-from serving.forecast_log.log_parts import INSERT, KEEP, Parted, parted
+from serving.forecast_log.process_file import KeptFile
+from serving.forecast_log.shared_parts import INSERT, KEEP, Parted, parted
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ logger = logging.getLogger("quantlake.serving")
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One forecast to be logged.
 
     Parameters
@@ -79,7 +79,7 @@ class ForecastLog:
         self,
         path: Path,
         lock: "AbstractContextManager[Any] | None" = None,
-        on_commit: Callable[[Sequence[Entry]], None] | None = None,
+        on_commit: Callable[[Sequence[LogEntry]], None] | None = None,
     ) -> None:
         self.path, self.on_commit = path, on_commit
         self._lock = lock
@@ -87,13 +87,15 @@ class ForecastLog:
         self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, configured: "Settings", on_commit: Callable[[Sequence[Entry]], None] | None = None) -> "ForecastLog":
+    def open(
+        cls, configured: "Settings", on_commit: Callable[[Sequence[LogEntry]], None] | None = None
+    ) -> "ForecastLog":
         """Open a file that no other process writes to."""
         set_aside_damaged(configured)
         path, lock = take_slot(configured)
         return cls(path, lock, on_commit)
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[LogEntry]) -> None:
         """Write forecasts together; they are on disk when it returns.
 
         Raises
@@ -141,7 +143,7 @@ class ForecastLog:
         finally:
             self._turn.release()
 
-    def _tell(self, written: Sequence[Entry]) -> None:
+    def _tell(self, written: Sequence[LogEntry]) -> None:
         try:
             metrics.count_logged(entry.row for entry in written)
             if self.on_commit is not None and written:
@@ -178,7 +180,7 @@ def _put(
         connection.executemany(ASKED, asked)
 
 
-def _as_values(entry: Entry, parts: dict[bytes, str]) -> Parted:
+def _as_values(entry: LogEntry, parts: dict[bytes, str]) -> Parted:
     row = entry.row_text or row_as_json(entry.row)
     return parted(entry.row["forecast_id"], row, entry.answer, entry.receipt, parts)
 

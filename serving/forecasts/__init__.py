@@ -1,6 +1,11 @@
-"""The values a forecast is made of, and their arithmetic."""
+"""The values a forecast is made of, and their arithmetic; a leaf.
 
-from serving.forecasts.blend import WEIGHT_TOLERANCE, Member, blend, direction_of, name_blend, sign_probability
+- `rows`: what one symbol's forecast is made from
+- `blending`: from the members' quantiles to one forecast, its direction and its probability
+- `corrections`: the calibration in force, applied to quantiles and confidence
+"""
+
+from serving.forecasts.blending import WEIGHT_TOLERANCE, Member, blend, direction_of, name_blend, sign_probability
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of, widened
 from serving.forecasts.rows import Row
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from serving.forecasts.blend import sign_probability
+from serving.forecasts.blending import sign_probability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +116,7 @@ def confidence(p10: float, p50: float, p90: float, *, trust: float = 1.0) -> flo
     """Probability that the return has the sign of the median.
 
     ``1/2 + trust x (P - 1/2)``, with P read off the calibrated quantiles by
-    `serving.forecasts.blend.sign_probability`.
+    `serving.forecasts.blending.sign_probability`.
 
     Returns
     -------

@@ -1,4 +1,12 @@
-"""What an operator's tools read: a Grafana dashboard, alert rules, how Prometheus scrapes, and the page about them."""
+"""What an operator sees: metrics, JSON logs, spans, and the dashboard made of them.
+
+- `request_context`: correlation id and route of the request that a task works for
+- `stopwatch`, `tracing`: stages of a micro-batch, and spans of OpenTelemetry
+- `metrics`: every number that is counted or measured (needs prometheus_client)
+- `json_logs`: one JSON object a line
+- `backup_state`: age of the newest backup
+- `board`, `document`: the Grafana dashboard, the alert rules, and the page about them
+"""
 
 from serving.monitoring.request_context import FIRST_ERROR, FIRST_FAULT, current_correlation_id, route_of
 from serving.monitoring.stopwatch import Lap, Stopwatch

@@ -17,7 +17,7 @@ WIDTH, HEIGHT, COLUMNS = 8, 7, 3
 
 
 @dataclass(frozen=True)
-class Panel:
+class DashboardPanel:
     """One panel.
 
     Parameters
@@ -53,9 +53,9 @@ def _share(part: str, whole: str) -> str:
 
 
 NOW = (
-    Panel("Ready", "1 while a forecast can be made.", "none", {"": "min(quantlake_ready)"}, "stat"),
-    Panel("Workers", "Processes that answer.", "none", {"": "sum(quantlake_workers)"}, "stat"),
-    Panel(
+    DashboardPanel("Ready", "1 while a forecast can be made.", "none", {"": "min(quantlake_ready)"}, "stat"),
+    DashboardPanel("Workers", "Processes that answer.", "none", {"": "sum(quantlake_workers)"}, "stat"),
+    DashboardPanel(
         "Age of the features",
         "Sessions that have closed since that of the newest model input.",
         "none",
@@ -64,13 +64,13 @@ NOW = (
     ),
 )
 REQUESTS = (
-    Panel(
+    DashboardPanel(
         "Requests by status",
         "Requests a second.",
         "reqps",
         {"{{status}}": _rate("quantlake_request_seconds_count", "status")},
     ),
-    Panel(
+    DashboardPanel(
         "Latency of one forecast",
         "From a request's arrival to its answer, on disk included.",
         "s",
@@ -79,25 +79,25 @@ REQUESTS = (
             for share in (0.5, 0.95, 0.99)
         },
     ),
-    Panel(
+    DashboardPanel(
         "Refused and failed",
         "Answers that are problems, by kind; what each means is at /problems.",
         "reqps",
         {"{{problem}} ({{status}})": _rate("quantlake_problems_total", "problem, status")},
     ),
-    Panel(
+    DashboardPanel(
         "Stages, p95",
         "Where a micro-batch spends its time.",
         "s",
         {"{{stage}}": _quantile(0.95, "quantlake_stage_seconds", "stage")},
     ),
-    Panel(
+    DashboardPanel(
         "Engines, p95",
         "Time of one engine call.",
         "s",
         {"{{model}}": _quantile(0.95, "quantlake_engine_seconds", "model")},
     ),
-    Panel(
+    DashboardPanel(
         "Forecasts computed together",
         "Size of the micro-batches: it grows with the load.",
         "none",
@@ -108,25 +108,25 @@ REQUESTS = (
     ),
 )
 FORECASTS = (
-    Panel(
+    DashboardPanel(
         "Forecasts by model",
         "Forecasts on disk a second, by what computed them and kind.",
         "cps",
         {"{{model}} {{kind}}": _rate("quantlake_forecasts_total", "model, kind")},
     ),
-    Panel(
+    DashboardPanel(
         "Forecasts by strategy",
         "The selected strategy of each forecast.",
         "cps",
         {"{{strategy}}": _rate("quantlake_forecasts_total", "strategy")},
     ),
-    Panel(
+    DashboardPanel(
         "Degraded forecasts",
         "Answered from the copy in memory, by what Redis did.",
         "cps",
         {"{{reason}}": _rate("quantlake_degraded_forecasts_total", "reason")},
     ),
-    Panel(
+    DashboardPanel(
         "Online store mended",
         "Values that did not verify a second, by view; times it was filled again; restarts of the embedded server.",
         "none",
@@ -136,31 +136,31 @@ FORECASTS = (
             "restarts": "max(quantlake_redis_restarts)",
         },
     ),
-    Panel(
+    DashboardPanel(
         "Hit rate of the newest forecasts",
         "Share of predictions/latest that the cache answered.",
         "percentunit",
         {"cache": _share('quantlake_latest_total{source="cache"}', "quantlake_latest_total")},
     ),
-    Panel(
+    DashboardPanel(
         "Waiting for the lake",
         "Forecasts on disk that are not in the tables yet.",
         "none",
         {"rows": "max(quantlake_log_waiting_rows)", "in quarantine": "max(quantlake_log_quarantined_rows)"},
     ),
-    Panel(
+    DashboardPanel(
         "Oldest forecast not in the lake",
         "Age of the oldest forecast that waits for the drain.",
         "s",
         {"age": "max(quantlake_log_oldest_waiting_seconds)"},
     ),
-    Panel(
+    DashboardPanel(
         "Size of the forecast log",
         "Its files with their write-ahead logs; pruned rows are reused or given back.",
         "bytes",
         {"bytes": "max(quantlake_log_bytes)"},
     ),
-    Panel(
+    DashboardPanel(
         "Requests with a limit",
         "By where they were counted: shared is Redis.",
         "reqps",
@@ -168,19 +168,19 @@ FORECASTS = (
     ),
 )
 TRUTH = (
-    Panel(
+    DashboardPanel(
         "Mean absolute error",
         "Of the medians whose outcome is known, last 60 sessions, as a share of the price.",
         "percentunit",
         {OF_MODEL: "max by (model, horizon_sessions) (quantlake_forecast_absolute_error_ratio)"},
     ),
-    Panel(
+    DashboardPanel(
         "Pinball loss",
         "Of the quantiles whose outcome is known, last 60 sessions, as a share of the price.",
         "percentunit",
         {OF_MODEL: "max by (model, horizon_sessions) (quantlake_forecast_pinball_loss_ratio)"},
     ),
-    Panel(
+    DashboardPanel(
         "Coverage of the 80 % band",
         "Share of outcomes within p10..p90 of what was answered, last 60 sessions, by regime.",
         "percentunit",
@@ -188,14 +188,14 @@ TRUTH = (
     ),
 )
 STANDING = (
-    Panel(
+    DashboardPanel(
         "Models in service",
         "Each version in service or on trial.",
         "none",
         {"": "max by (model, version, digest, role) (quantlake_model_info) == 1"},
         "table",
     ),
-    Panel(
+    DashboardPanel(
         "Exchanges and refusals",
         "Sets of models taken up by workers, and versions that they refused.",
         "none",
@@ -204,7 +204,7 @@ STANDING = (
             "refused {{model}}": "sum by (model) (increase(quantlake_model_refusals_total[$__rate_interval]))",
         },
     ),
-    Panel(
+    DashboardPanel(
         "Subscribers",
         "Open WebSockets, and updates handed to them a second.",
         "none",
@@ -216,14 +216,14 @@ STANDING = (
     ),
 )
 BACKUPS = (
-    Panel(
+    DashboardPanel(
         "Age of the newest backup",
         "Since the newest whole backup was begun; nothing where there is none.",
         "s",
         {"backup": "time() - (max(quantlake_backup_timestamp_seconds) > 0)"},
         "stat",
     ),
-    Panel(
+    DashboardPanel(
         "Age of the last drill",
         "Since a backup was last restored and found whole; nothing where none ever was.",
         "s",
@@ -241,7 +241,7 @@ SECTIONS = {
 }
 
 
-def panels() -> list[Panel]:
+def panels() -> list[DashboardPanel]:
     """Every panel, in order."""
     return [panel for section in SECTIONS.values() for panel in section]
 
@@ -279,7 +279,7 @@ def _source_variable() -> dict[str, Any]:
     return {"type": "datasource", "name": "source", "label": "Prometheus", "query": "prometheus", "skipUrlSync": False}
 
 
-def _panel(panel: Panel, number: int, at: dict[str, int]) -> dict[str, Any]:
+def _panel(panel: DashboardPanel, number: int, at: dict[str, int]) -> dict[str, Any]:
     is_series = panel.kind == "timeseries"
     return {
         "type": panel.kind,

@@ -30,18 +30,18 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line: time, level, logger, event, what was said with it, and the traceback of an error."""
-        said: dict[str, object] = {
+        fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
         }
         if correlation_id := current_correlation_id.get():
-            said["correlation_id"] = correlation_id
-        said |= {name: value for name, value in vars(record).items() if name not in STANDARD}
+            fields["correlation_id"] = correlation_id
+        fields |= {name: value for name, value in vars(record).items() if name not in STANDARD}
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return SECRET.sub(HIDDEN, json.dumps(said, default=str, separators=(",", ":")))
+            fields["exception"] = self.formatException(record.exc_info)
+        return SECRET.sub(HIDDEN, json.dumps(fields, default=str, separators=(",", ":")))
 
 
 def install(configured: "Settings") -> None:

@@ -90,9 +90,11 @@ class Tracing:
                 for model, of_model in watch.engines.items():
                     self._lap("compute model", of_model, within, offset, {"quantlake.model": model})
 
-    def _lap(self, name: str, lap: "Lap", context: Any, offset: int, said: dict[str, str] | None = None) -> "Span":
+    def _lap(
+        self, name: str, lap: "Lap", context: Any, offset: int, attributes: dict[str, str] | None = None
+    ) -> "Span":
         start, end = (round(at * 1e9) + offset for at in lap)
-        span = self.tracer.start_span(name, context=context, start_time=start, attributes=said)
+        span = self.tracer.start_span(name, context=context, start_time=start, attributes=attributes)
         span.end(end)
         return span
 

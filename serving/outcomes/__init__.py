@@ -1,4 +1,9 @@
-"""What came of the forecasts: outcomes, performance, reliability."""
+"""What came of the forecasts.
+
+- `maturing`: one outcome for each forecast, and what every strategy earned on paper
+- `performance`, `coverage`: scores of strategies by regime, and coverage of the bands that were answered
+- `recent`, `figures`: errors of late, in a small file that the service shows
+"""
 
 from serving.outcomes.figures import Figures, figures_path, read_figures, show_figures
 from serving.outcomes.maturing import known_labels, mature, update_strategy_returns

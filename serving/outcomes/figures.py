@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 FILE = "figures.json"
 
 
-class _Part(BaseModel):
+class _FigurePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelFigures(_Part):
+class ModelFigures(_FigurePart):
     """Errors of one model over one horizon, as shares of the price."""
 
     model: str
@@ -31,7 +31,7 @@ class ModelFigures(_Part):
     pinball_loss: float
 
 
-class BandFigures(_Part):
+class BandFigures(_FigurePart):
     """Share of outcomes within the band that was answered in one regime over one horizon."""
 
     regime: str
@@ -40,7 +40,7 @@ class BandFigures(_Part):
     coverage: float
 
 
-class Figures(_Part):
+class Figures(_FigurePart):
     """Everything in the file."""
 
     models: tuple[ModelFigures, ...] = ()

@@ -1,4 +1,11 @@
-"""From a question to a forecast: the one place a forecast row is made."""
+"""From a question to a forecast: the one place a forecast row is made.
+
+- `predictor`: reads online, computes, blends, composes, logs
+- `batching`: questions of many requests answered together
+- `rows`, `forecasting`, `calibrating`: rows of an online read, the engines' forecasts of them, and their calibration
+- `answers`, `response_template`, `forecast_cache`: what is answered, written once and kept
+- `scheduled`: forecasts of every symbol after a close
+"""
 
 from serving.predict.answers import age_sessions, compose
 from serving.predict.batching import LARGE_ROWS, Batcher

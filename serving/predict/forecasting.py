@@ -18,7 +18,7 @@ from serving.strategies import strategy_named
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.deployment import LoadedModels, OnTrial
+    from serving.deployment import LoadedChallenger, LoadedModels
     from serving.forecasts import Calibration, Row
     from serving.monitoring import Lap
 
@@ -175,7 +175,7 @@ def _predict(
     return predictions, laps
 
 
-def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
+def _places(challenger: "LoadedChallenger", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
     """Rows that a challenger takes part in: within its share, and with a weight for its model."""
     trial = challenger.said
     return [
@@ -185,7 +185,9 @@ def _places(challenger: "OnTrial", rows: "Sequence[Row]", per_row: Sequence[Mapp
     ]
 
 
-def _challenge(challenger: "OnTrial", places: list[int], predictions: _Predictions) -> "NDArray[np.float64] | None":
+def _challenge(
+    challenger: "LoadedChallenger", places: list[int], predictions: _Predictions
+) -> "NDArray[np.float64] | None":
     """Forecast these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
     model = challenger.said.model
     try:
@@ -200,5 +202,5 @@ def _members(weights: Mapping[str, float], parts: Mapping[str, Member]) -> list[
     return [parts[name]._replace(weight=weight) for name, weight in weights.items()]
 
 
-def _part(challenger: "OnTrial") -> Member:
+def _part(challenger: "LoadedChallenger") -> Member:
     return Member(challenger.said.model, challenger.said.version, challenger.said.digest, 1.0)

@@ -8,7 +8,7 @@ columns of a forecast, so the same inputs give the same row to the last bit, for
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.forecasts import calibrate
-from serving.forecasts.blend import blend
+from serving.forecasts.blending import blend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.forecasts import Calibration
-    from serving.forecasts.blend import Member
+    from serving.forecasts.blending import Member
 
 QUANTILES = ("p10", "p50", "p90")
 """Columns of the quantiles, in the order of a forecast's last axis."""
@@ -105,7 +105,7 @@ def make_forecasts(
     Raises
     ------
     ModelError
-        If a weighted model has no prediction, or the weights are none; see `serving.forecasts.blend.blend`.
+        If a weighted model has no prediction, or the weights are none; see `serving.forecasts.blending.blend`.
 
     Examples
     --------
@@ -129,14 +129,14 @@ def forecast_row(
     quantiles
         p10, p50 and p90, each a number or a column.
     model
-        What answered: the only member of the forecast, or their blend; see `serving.forecasts.blend.name_blend`.
+        What answered: the only member of the forecast, or their blend; see `serving.forecasts.blending.name_blend`.
     horizon
         Sessions ahead.
 
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> from serving.forecasts.blend import Member
+    >>> from serving.forecasts.blending import Member
     >>> close = datetime(2012, 12, 31, 21, tzinfo=UTC)
     >>> context = ForecastContext("AAPL", close, 76.02, "calm", "1f0c", '{"bars": 3}')
     >>> stamp, model = ForecastStamp("7b", "replay", close, close), Member("naive", "1", "ab", 1.0)

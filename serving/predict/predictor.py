@@ -10,7 +10,7 @@ from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving.deployment import Champions
-from serving.forecast_log import Entry, ForecastLog, LogReader
+from serving.forecast_log import ForecastLog, LogEntry, LogReader
 from serving.monitoring import Stopwatch, metrics
 from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import RowForecast, forecast
@@ -84,12 +84,12 @@ class Answers:
         Forecasts to be logged with them and never sent; see `serving.predict.forecasting`.
     """
 
-    entries: list[Entry]
+    entries: list[LogEntry]
     unavailable: list[tuple[str, str]]
-    shadows: list[Entry] = field(default_factory=list)
+    shadows: list[LogEntry] = field(default_factory=list)
 
     @property
-    def to_log(self) -> list[Entry]:
+    def to_log(self) -> list[LogEntry]:
         """Everything to be logged before the answers are sent."""
         return self.entries + self.shadows
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from serving.forecast_log import Entry, row_as_json
-from serving.forecasts.blend import name_blend
+from serving.forecast_log import LogEntry, row_as_json
+from serving.forecasts.blending import name_blend
 from serving.predict.answers import AnswerTerms, compose, versions_text
 from serving.predict.making import ForecastContext, ForecastStamp, forecast_row
 from serving.receipts import receipt_text, shared_part
@@ -90,7 +90,7 @@ class ResponseTemplate(NamedTuple):
             row.known_time.isoformat(),
         )
 
-    def filled(self, question: "Question", moment: AnswerTime, kind: str) -> Entry:
+    def filled(self, question: "Question", moment: AnswerTime, kind: str) -> LogEntry:
         """Return the forecast as one answer to a question."""
         identifier, made_at = str(uuid.uuid4()), moment.made_at.isoformat()
         before, between, after = self.answer
@@ -98,7 +98,7 @@ class ResponseTemplate(NamedTuple):
         latency_ms = (time.perf_counter() - question.asked_at) * 1e3
         own = {"forecast_id": identifier, "kind": kind, "made_at": moment.made_at, "latency_ms": latency_ms}
         row = {**own, **self.row}
-        return Entry(
+        return LogEntry(
             row,
             text,
             receipt_text(self.receipt, self.known, row, text, question.correlation_id),

@@ -21,7 +21,7 @@ from serving.predict.predictor import Answers, Predictor, Question
 if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.forecast_log import Entry
+    from serving.forecast_log import LogEntry
 
 Say = Callable[[str], None]
 
@@ -88,14 +88,14 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     return replace(report, skipped=True).with_details(reason=reason)
 
 
-def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str, str]]":
+def _forecast(predictor: Predictor) -> "tuple[list[LogEntry], list[LogEntry], dict[str, str]]":
     """Return forecasts of every symbol and horizon, those of challengers, and why the other symbols have none."""
     symbols = predictor.online.symbols()
     if not symbols:
         return [], [], {}
     horizons = predictor.champions.current().horizons
-    made: list[Entry] = []
-    shadows: list[Entry] = []
+    made: list[LogEntry] = []
+    shadows: list[LogEntry] = []
     unavailable: dict[str, str] = {}
     for answers in predictor.compute([Question(symbols, horizon, KIND) for horizon in horizons]):
         if isinstance(answers, Answers):
@@ -109,13 +109,13 @@ def _forecast(predictor: Predictor) -> "tuple[list[Entry], list[Entry], dict[str
     return made, shadows, unavailable
 
 
-def _shadows_of(fresh: "list[Entry]", shadows: "list[Entry]") -> "list[Entry]":
+def _shadows_of(fresh: "list[LogEntry]", shadows: "list[LogEntry]") -> "list[LogEntry]":
     """Return challengers' forecasts of the symbols and horizons that are stored now."""
     wanted = {(entry.row["symbol"], entry.row["horizon_sessions"]) for entry in fresh}
     return [entry for entry in shadows if (entry.row["symbol"], entry.row["horizon_sessions"]) in wanted]
 
 
-def _new(lake: "Lake", made: "list[Entry]") -> "list[Entry]":
+def _new(lake: "Lake", made: "list[LogEntry]") -> "list[LogEntry]":
     """Return the forecasts that the lake does not hold: another session, other models or other numbers."""
     if not made or not lake.exists(FORECASTS):
         return made
@@ -131,7 +131,7 @@ def _content(row: Mapping[str, Any]) -> tuple[object, ...]:
     return (*(row[name] for name in names), *(round(row[name], DIGITS) for name in ("p10", "p50", "p90")))
 
 
-def _log(predictor: Predictor, settings: "Settings", entries: "list[Entry]") -> None:
+def _log(predictor: Predictor, settings: "Settings", entries: "list[LogEntry]") -> None:
     latest = LatestForecasts(settings, predictor.logged)
     latest.start(predictor.log)
     try:

@@ -1,4 +1,10 @@
-"""Processes and sockets of the endpoint: lifeline pipes, pid files, inherited sockets."""
+"""Processes of one endpoint: how they end together, what they share, and what they must not load.
+
+- `lifeline`: ends a process with the one that started it
+- `folders`: folders that the processes share
+- `imports`: keeps the training libraries out of a process
+- `pidfile`, `sockets`: one endpoint per port, and sockets that workers inherit
+"""
 
 from serving.processes.folders import bentoml_home, metrics_folder
 from serving.processes.imports import keep_out_training

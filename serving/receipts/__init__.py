@@ -1,4 +1,11 @@
-"""What each forecast was made from, under a seal; and the same forecast made again, to see whether it is so."""
+"""What each forecast was made from, under a seal.
+
+- `receipt`, `code`: the receipt as a type, and the code that computed
+- `writing`: receipts on the request path
+- `seals`: digests of rows, answers and receipts
+- `drain_digest`: digests of drained batches on the audit chain
+- `findings`: what a check against receipts found
+"""
 
 from serving.receipts.code import running_code
 from serving.receipts.findings import TELLING, ReplayFinding
@@ -17,6 +24,7 @@ __all__ = [
     "batch_id",
     "batch_receipt",
     "digest_of",
+    "drain_digest",
     "is_intact",
     "opened",
     "receipt_text",

@@ -38,7 +38,7 @@ GONE = "it was drained and is not in the lake any more: it was deleted"
 
 
 @dataclass(frozen=True)
-class Batch:
+class DrainedBatch:
     """What the audit trail says of one drained batch.
 
     Parameters
@@ -104,14 +104,14 @@ def record(lake: "Lake", rows: pl.DataFrame, receipts: pl.DataFrame) -> str:
     return digest
 
 
-def batches(lake: "Lake") -> list[Batch]:
+def batches(lake: "Lake") -> list[DrainedBatch]:
     """Every batch that the audit trail knows, the oldest first."""
     if not lake.exists(AUDIT):
         return []
     found = lake.read(AUDIT, where=pl.col("what") == WHAT).sort("sequence")
     said = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
     return [
-        Batch(row["sequence"], row["event_time"], one["forecasts"], one["digest"], _path(lake, one["digest"]))
+        DrainedBatch(row["sequence"], row["event_time"], one["forecasts"], one["digest"], _path(lake, one["digest"]))
         for row, one in said
     ]
 

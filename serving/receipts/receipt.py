@@ -15,11 +15,11 @@ BATCH = "replay:"
 """What the id of a receipt begins with that stands for all forecasts a model replayed together."""
 
 
-class _Part(BaseModel):
+class _ReceiptPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class EngineSettings(_Part):
+class EngineSettings(_ReceiptPart):
     """How a model was computed.
 
     Parameters
@@ -55,7 +55,7 @@ class EngineSettings(_Part):
         return self.provider == "CPUExecutionProvider"
 
 
-class ModelUse(_Part):
+class ModelUse(_ReceiptPart):
     """One model's part in the forecast."""
 
     name: str
@@ -65,7 +65,7 @@ class ModelUse(_Part):
     engine: EngineSettings
 
 
-class Online(_Part):
+class Online(_ReceiptPart):
     """The state of the online store that the forecast was read from.
 
     Parameters
@@ -83,7 +83,7 @@ class Online(_Part):
     source: Literal["redis", "snapshot"]
 
 
-class Strategy(_Part):
+class StrategyInForce(_ReceiptPart):
     """The strategy in force."""
 
     selected: str
@@ -92,7 +92,7 @@ class Strategy(_Part):
     confidence: float
 
 
-class Receipt(_Part):
+class Receipt(_ReceiptPart):
     """What one forecast was made from.
 
     Parameters
@@ -131,7 +131,7 @@ class Receipt(_Part):
     window_known_time: datetime | None = None
     tables: dict[str, int]
     online: Online | None = None
-    strategy: Strategy | None = None
+    strategy: StrategyInForce | None = None
     models: tuple[ModelUse, ...]
     calibration: dict[str, Any] | None = None
     code: Code

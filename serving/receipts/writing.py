@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.receipts.code import running_code
-from serving.receipts.receipt import BATCH, EngineSettings, ModelUse, Online, Receipt, Strategy
+from serving.receipts.receipt import BATCH, EngineSettings, ModelUse, Online, Receipt, StrategyInForce
 from serving.receipts.seals import digest_of, row_digest, sealed
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> 
         forecast_id="",
         tables=dict(sorted(row.table_versions.items())),
         online=Online(generation=said.number, until=said.until, source=row.served.source),
-        strategy=Strategy(
+        strategy=StrategyInForce(
             selected=row.selected_strategy,
             strategies=tuple(row.strategies),
             weights=tuple(row.weights),

@@ -1,4 +1,10 @@
-"""Stored forecasts made again and compared."""
+"""Stored forecasts made again from their receipts and compared.
+
+- `verify`, `nightly`: replays some forecasts, or a sample of a night
+- `cases`, `as_of_tables`, `engine_cache`, `recompute`, `backfills`, `answered`: what a replay reads and computes
+- `findings`: what came of it
+- `receipt_view`: a receipt with everything it names, for a reader
+"""
 
 from serving.replay.findings import Replayed, counts
 from serving.replay.nightly import judge_sample

@@ -1,4 +1,9 @@
-"""The pool of strategies and how they are selected."""
+"""The pool of strategies: what each holds and earns on paper, and which one is selected.
+
+- `pool`: the strategies as declared values, their positions and net returns
+- `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols
+- `ratios`, `comparison`: Sharpe ratio and drawdown, and the selection beside its rivals
+"""
 
 from serving.strategies.assignments import update_assignments
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named

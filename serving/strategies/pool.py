@@ -45,7 +45,7 @@ class Sizing:
 
 
 @dataclass(frozen=True)
-class Strategy:
+class StrategySpec:
     """One way to trade on one model's forecasts.
 
     Parameters
@@ -66,7 +66,7 @@ class Strategy:
     meaning: str
 
 
-def parse_pool(text: str) -> tuple[Strategy, ...]:
+def parse_pool(text: str) -> tuple[StrategySpec, ...]:
     """Return the strategies of a pool in JSON: model, name, meaning and sizing of each.
 
     Raises
@@ -77,23 +77,23 @@ def parse_pool(text: str) -> tuple[Strategy, ...]:
     return tuple(_strategy(row) for row in json.loads(text))
 
 
-def _strategy(row: dict[str, Any]) -> Strategy:
+def _strategy(row: dict[str, Any]) -> StrategySpec:
     if row.get("rule") not in get_args(Rule) or set(row) != POOL_KEYS:
         raise ConfigError(
             f"The strategy {row} cannot be used: expected the keys {sorted(POOL_KEYS)} and a rule of {get_args(Rule)}. "
             "Write the pool again with `make docs`."
         )
     sizing = Sizing(row["rule"], row["scale"], row["half_life_sessions"])
-    return Strategy(row["name"], row["model"], sizing, row["meaning"])
+    return StrategySpec(row["name"], row["model"], sizing, row["meaning"])
 
 
-STRATEGIES: tuple[Strategy, ...] = parse_pool(POOL.read_text(encoding="utf-8"))
+STRATEGIES: tuple[StrategySpec, ...] = parse_pool(POOL.read_text(encoding="utf-8"))
 """The pool, in the order in which weights are listed everywhere."""
 
 STRATEGY_NAMES: tuple[str, ...] = tuple(strategy.name for strategy in STRATEGIES)
 
 
-def strategy_named(name: str) -> Strategy:
+def strategy_named(name: str) -> StrategySpec:
     """Return the declared strategy of that name.
 
     Raises
@@ -107,7 +107,7 @@ def strategy_named(name: str) -> Strategy:
     raise UnknownNameError("strategy", name, STRATEGY_NAMES)
 
 
-def positions(strategy: Strategy, forecasts: pl.DataFrame) -> pl.DataFrame:
+def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     """Positions a strategy takes at each close, as shares of its equity.
 
     Parameters

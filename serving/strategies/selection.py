@@ -93,7 +93,7 @@ class PaperReturns(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Decision:
+class SelectionDecision:
     """What was decided for one regime at one review.
 
     Parameters
@@ -138,7 +138,7 @@ class Selection:
         Evidence after each session.
     """
 
-    decisions: tuple[Decision, ...]
+    decisions: tuple[SelectionDecision, ...]
     selected: FloatArray
     ungated: FloatArray
     equal: FloatArray
@@ -162,7 +162,7 @@ def select(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: S
     Selection
         Cutting the returns off at any close changes no earlier decision and no earlier return.
     """
-    return _Walk(returns, rule, tuple(regimes)).to(now)
+    return _SelectionWalk(returns, rule, tuple(regimes)).to(now)
 
 
 def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
@@ -198,7 +198,7 @@ def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
     )
 
 
-class _Walk:
+class _SelectionWalk:
     """A selection on its way through the sessions: what it has learnt, and the proof so far."""
 
     def __init__(self, returns: PaperReturns, rule: SelectionRule, regimes: tuple[str, ...]) -> None:
@@ -210,7 +210,7 @@ class _Walk:
         self.seen = dict.fromkeys(self.regimes, 0)
         self.evidence = Evidence(rule.largest_gain)
         self.is_proven = False
-        self.decisions: list[Decision] = []
+        self.decisions: list[SelectionDecision] = []
         self.selected, self.ungated, self.e_values = (np.zeros(len(returns.sessions)) for _ in range(3))
         self.settled = 0
 
@@ -259,7 +259,7 @@ class _Walk:
                 self.learnt[regime] = best
             self.decisions.append(self._decision(close, regime, best, e_value, len(mine)))
 
-    def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> Decision:
+    def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> SelectionDecision:
         names, needed = self.returns.strategies, 1 / self.rule.alpha
         weights = self.learnt[regime] if self.is_proven else self.equal
         leader = int(weights.argmax())
@@ -270,7 +270,7 @@ class _Walk:
             else f"Equal weights: the evidence that other weights gain is {e_value:.3g}, and {needed:.3g} is needed."
         )
         selected = names[leader] if self.is_proven else EQUAL_WEIGHT
-        return Decision(close, regime, selected, tuple(weights), tuple(best), e_value, seen, reason)
+        return SelectionDecision(close, regime, selected, tuple(weights), tuple(best), e_value, seen, reason)
 
     def _earned(self, position: int, weights: FloatArray, before: FloatArray) -> float:
         """Net return of weights over one session, what it costs to move to them included.
@@ -323,7 +323,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     )
 
 
-def decision_rows(decisions: Sequence[Decision], strategies: Sequence[str]) -> pl.DataFrame:
+def decision_rows(decisions: Sequence[SelectionDecision], strategies: Sequence[str]) -> pl.DataFrame:
     """Decisions as rows of `selections`."""
     rows = [
         {
@@ -344,7 +344,7 @@ def decision_rows(decisions: Sequence[Decision], strategies: Sequence[str]) -> p
     return pl.DataFrame(rows, schema=SELECTIONS.schema)
 
 
-def _shown(decision: Decision) -> dict[str, object]:
+def _shown(decision: SelectionDecision) -> dict[str, object]:
     return {
         "regime": decision.regime,
         "selected": decision.selected,

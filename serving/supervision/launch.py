@@ -22,7 +22,7 @@ def serve_command(configured: "Settings") -> list[str]:
         cannot be used.
     """
     from serving.access import require_safe_address
-    from serving.web.http.hosts import Hosts
+    from serving.web.http import Hosts
 
     require_safe_address(configured)
     Hosts.of(configured)  # refuses names that cannot be used

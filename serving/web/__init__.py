@@ -1,4 +1,11 @@
-"""The HTTP and WebSocket endpoint."""
+"""The HTTP and WebSocket endpoint.
+
+- `app`: the application over a `Predictor`
+- `http`: middleware, problem documents, and the description of the endpoint
+- `routes`: what can be asked, a file per topic
+- `streaming`: updates for subscribers
+- `watching`: gauges that no request moves
+"""
 
 __all__ = [
     "app",

@@ -14,9 +14,9 @@ from serving.forecast_log.latest import LatestForecasts
 from serving.predict import Batcher
 from serving.web.declared import require_rules
 from serving.web.http import arrival, middleware, openapi, problems
-from serving.web.http.authentication import Guard
+from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
-from serving.web.http.shedding import Shed
+from serving.web.http.shedding import LoadShedding
 from serving.web.routes import forecasts, lookups, operators, receipts, status, streams, tokens
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
@@ -91,10 +91,10 @@ def _front(
     """
     framework = app.build_middleware_stack()
     quick = middleware.AnswerHead(forecasts.Quick(app, framework))
-    behind: ASGIApp = Guard(middleware.LimitBody(quick), policy)
+    behind: ASGIApp = AccessControl(middleware.LimitBody(quick), policy)
     behind = CORSMiddleware(behind, **origins) if origins else behind
-    measured = arrival.Measure(behind, configured.access_log, configured.slow_ms)
-    shed = Shed(app, arrival.Correlate(measured if tracing is None else tracing.wrap(measured)))
+    measured = arrival.RequestMetrics(behind, configured.access_log, configured.slow_ms)
+    shed = LoadShedding(app, arrival.CorrelationIds(measured if tracing is None else tracing.wrap(measured)))
     return HostCheck(shed, Hosts.of(configured), configured.access_log, configured.slow_ms)
 
 

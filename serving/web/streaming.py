@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from serving.forecast_log import Tail
+from serving.forecast_log import LogTail
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "prediction-updates") as thread:
             try:
-                tail = await loop.run_in_executor(thread, Tail, self._configured)
+                tail = await loop.run_in_executor(thread, LogTail, self._configured)
             except BaseException:
                 self._following = None
                 raise

@@ -45,6 +45,7 @@ CRIMES = {
     "thin-orchestration": ("dagster_project/definitions.py", "import polars"),
     "feature_repo-folders": ("feature_repo/online/__init__.py", "import feature_repo.feast_store.views"),
     "light-service": ("serving/predict/predictor.py", "import training.tracking"),
+    "serving-folders": ("serving/receipts/writing.py", "import serving.predict.predictor"),
 }
 
 
@@ -80,7 +81,10 @@ def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def write(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        package = (folder / name).parent
+        package.mkdir(parents=True, exist_ok=True)
+        for parent in (package, *package.parents[: len(Path(name).parts) - 2]):
+            (parent / "__init__.py").touch()
         (folder / name).write_text(content + "\n", encoding="utf-8")
         for parent in [*(folder / name).relative_to(folder).parents][:-1]:
             (folder / parent / "__init__.py").touch()

@@ -11,7 +11,7 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.access.policy import PUBLIC, Rule
 from serving.web.app import build_app
-from support.door import LOCAL, client_of
+from support.clients import LOCAL, client_of
 
 PATH = f"{PUBLIC}/weather/{{place}}"
 

@@ -1,4 +1,4 @@
-"""For tests: clients that keep asking a service while something is broken, and what each of them was told."""
+"""Clients that keep asking a service while something is broken, and the reply that each of them had."""
 
 import http.client
 import itertools

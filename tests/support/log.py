@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from serving.forecast_log.writing import Entry
+from serving.forecast_log.writing import LogEntry
 from serving.receipts.writing import receipt_text
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -47,7 +47,7 @@ def forecast_row(forecast_id: str | None = None, **change: Any) -> dict[str, Any
 MODELS = ("lightgbm", "lstm", "naive", "ridge", "tft")
 
 
-def sealed_entry(forecast_id: str | None = None, *, key_id: str = "", session: str = "1", **change: Any) -> Entry:
+def sealed_entry(forecast_id: str | None = None, *, key_id: str = "", session: str = "1", **change: Any) -> LogEntry:
     """Return a forecast with an answer and a receipt that belong to it, each of about the size of real ones.
 
     Parameters
@@ -77,7 +77,7 @@ def sealed_entry(forecast_id: str | None = None, *, key_id: str = "", session: s
     text = json.dumps(answer, separators=(",", ":"))
     known = row["known_time"].isoformat()
     inside = json.dumps(shared, separators=(",", ":"))[1:-1]
-    return Entry(row, text, receipt_text(inside, known, row, text, uuid.uuid4().hex), key_id)
+    return LogEntry(row, text, receipt_text(inside, known, row, text, uuid.uuid4().hex), key_id)
 
 
 def flip_bit(path: Path, forecast_id: str, name: str, *, bit: int = 3, at: int = 0) -> None:

@@ -20,7 +20,7 @@ from serving.access.exposure import local_address, origins, require_safe_address
 from serving.client import Client
 from serving.supervision.launch import serve_command
 from serving.web.app import build_app
-from support.door import LOCAL
+from support.clients import LOCAL
 
 PAGE = "https://desk.example"
 

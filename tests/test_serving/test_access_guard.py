@@ -17,7 +17,7 @@ from serving.access.checks import Access
 from serving.access.policy import Policy, Rule
 from serving.access.watched import LOOK_SECONDS, Watched
 from serving.web.http import problems
-from serving.web.http.authentication import Guard
+from serving.web.http.authentication import AccessControl
 from serving.web.http.guarded_stream import ENDED
 from serving.web.routes import tokens
 from support.waiting import VirtualClock
@@ -39,7 +39,7 @@ HEADERS = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"}
 def build(access):
     app = FastAPI()
     app.state.access = access
-    app.add_middleware(Guard, policy=RULES)
+    app.add_middleware(AccessControl, policy=RULES)
     problems.install(app)
     tokens.add_routes(app)
 
@@ -292,7 +292,7 @@ def test_the_door_looks_at_no_file_while_the_clock_stands(access, texts, monkeyp
     async def behind(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    guard, app, answers = Guard(behind, RULES), build(access), []
+    guard, app, answers = AccessControl(behind, RULES), build(access), []
     headers = [(b"host", b"x"), (b"authorization", f"Bearer {texts['predict'][1]}".encode())]
 
     async def sent(message):

@@ -16,7 +16,7 @@ from feature_repo.online import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
 from serving.access import ledger as ledgers
-from serving.access.ledger import FILE, WINDOW_SECONDS, Ledger
+from serving.access.ledger import FILE, WINDOW_SECONDS, RequestLedger
 from serving.access.limits import NOT_COUNTED, Limiter
 from serving.api.callers import REQUESTS_AN_HOUR, Caller
 from serving.supervision.launch import serve_environment
@@ -284,10 +284,10 @@ def test_what_cannot_be_counted_is_refused(tmp_path, monkeypatch):
 
 def test_a_ledger_that_was_deleted_while_it_is_open_is_made_again(tmp_path):
     settings = alone(tmp_path)
-    ledger = Ledger(settings)
+    ledger = RequestLedger(settings)
     assert ledger.take("key:a", 1, 5, 1_000.0).used == 1
     (settings.home / "access" / FILE).unlink()
-    other = Ledger(settings)
+    other = RequestLedger(settings)
     assert other.take("key:a", 2, 5, 1_001.0).used == 1
     assert ledger.take("key:a", 3, 5, 1_002.0).used == 2, "both count in the file that is there"
     ledger.close()
@@ -296,7 +296,7 @@ def test_a_ledger_that_was_deleted_while_it_is_open_is_made_again(tmp_path):
 
 def test_the_ledger_has_room_for_the_limit_in_any_hour(tmp_path):
     """Judged by itself: beside it Redis, where it is there, would refuse the same requests."""
-    ledger, began = Ledger(alone(tmp_path)), 1_000.0
+    ledger, began = RequestLedger(alone(tmp_path)), 1_000.0
     taken = [ledger.take("key:hour", number, 5, began + number) for number in range(6)]
     assert [one.is_allowed for one in taken] == [True] * 5 + [False]
     assert [one.used for one in taken] == [1, 2, 3, 4, 5, 5]
@@ -308,7 +308,7 @@ def test_the_ledger_has_room_for_the_limit_in_any_hour(tmp_path):
 
 def test_the_ledger_is_its_owner_s_and_forgets_after_an_hour(tmp_path):
     settings = alone(tmp_path)
-    ledger = Ledger(settings)
+    ledger = RequestLedger(settings)
     for number in range(5):
         ledger.take("key:old", number, 10, 1_000.0 + number)
     assert ledger.take("key:new", 99, 10, 10_000.0).used == 1

@@ -29,7 +29,7 @@ from serving.access import keyring, keys, signing, tokens
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
 from serving.api.callers import ROLES, Caller
 from serving.web.app import build_app
-from serving.web.http.authentication import Guard
+from serving.web.http.authentication import AccessControl
 from support.waiting import until
 
 BODIES = {
@@ -300,7 +300,7 @@ MUTANTS = {
     "revoked keys are let in": (keyring, "_opened", with_revoked, "revoked key"),
     "roles are not compared": (Caller, "may", lambda *_: True, "read key"),
     "a route was declared open by mistake": (Policy, "rule", symbols_open, "no key"),
-    "the door is not there": (Guard, "__call__", lambda door, *three: door._app(*three), "no key"),
+    "the door is not there": (AccessControl, "__call__", lambda door, *three: door._app(*three), "no key"),
 }
 
 

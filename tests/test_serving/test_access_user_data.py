@@ -12,10 +12,10 @@ from serving.access import keys
 from serving.forecast_log import user_data
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Question
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 NAME = "Ada Lovelace, desk 7"
@@ -113,7 +113,7 @@ def log(own):
 
 def asked_late(log, template, key_id):
     row = template.row | {"forecast_id": uuid.uuid4().hex}
-    log.write([Entry(row, template.answer, template.receipt, key_id)])
+    log.write([LogEntry(row, template.answer, template.receipt, key_id)])
 
 
 @pytest.fixture

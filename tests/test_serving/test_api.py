@@ -23,11 +23,11 @@ from serving.forecast_log.draining import rows_from_json, waiting_rows
 from serving.forecast_log.log_files import open_log
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.blend import sign_probability
+from serving.forecasts.blending import sign_probability
 from serving.predict.predictor import Predictor
 from serving.web.app import build_app
 from serving.web.http.middleware import BODY_BYTES
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 

@@ -25,8 +25,8 @@ from serving.forecast_log.writing import ForecastLog
 from serving.monitoring.json_logs import HIDDEN, JsonLines
 from serving.predict.predictor import Predictor
 from serving.web.app import build_app
-from serving.web.http.arrival import Measure, correlation_id
-from support.door import client_of, headers_of, token_of
+from serving.web.http.arrival import RequestMetrics, correlation_id
+from support.clients import client_of, headers_of, token_of
 
 PREDICT = "/api/v1/public/predict"
 BODY = {"symbol": "AAPL", "horizon_sessions": 1}
@@ -190,7 +190,7 @@ def test_which_requests_get_a_line_is_a_setting(access_log, slow_ms, expected):
         await send({"type": "http.response.start", "status": int(scope["path"][1:]), "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    measured = Measure(app, access_log, slow_ms)
+    measured = RequestMetrics(app, access_log, slow_ms)
 
     async def with_state(scope, receive, send):
         scope["state"] = {}

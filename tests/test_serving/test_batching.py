@@ -20,7 +20,7 @@ from serving.predict.predictor import Predictor, Question
 from serving.web.app import LARGE_QUESTIONS, build_app
 from serving.web.routes.forecasts import LARGE_WAITING
 from serving.web.routes.status import READINESS_SECONDS
-from support.door import headers_of
+from support.clients import headers_of
 from support.waiting import PATIENCE_SECONDS, VirtualClock, until_async
 
 

@@ -12,22 +12,22 @@ from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNa
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
-from serving.calibration.corrections import Calibration, calibrate
-from serving.deployment.candidates import Loaded
-from serving.deployment.champions import Champions, OnTrial
-from serving.deployment.moves import Office, promote, put_on_trial, roll_back
+from serving.deployment.candidates import LoadedModel
+from serving.deployment.champions import Champions, LoadedChallenger
+from serving.deployment.moves import DeploymentContext, promote, put_on_trial, roll_back
 from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
 from serving.deployment.shares import is_within
 from serving.engines.onnx import OnnxEngine
 from serving.forecast_log.draining import rows_from_json
 from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
+from serving.forecasts.corrections import Calibration, calibrate
 from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import forecast
 from serving.predict.predictor import Predictor, Question
 from serving.predict.scheduled import schedule
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
@@ -42,7 +42,7 @@ def trial(champions, variant):
         for model, mode, share in wanted:
             bundle = replace(variant(model, 1), version="8")
             said = Challenger(model=model, version="8", digest=bundle.digest, mode=mode, share=share, since=SINCE)
-            challengers.append(OnTrial(said, Loaded(bundle, OnnxEngine(bundle))))
+            challengers.append(LoadedChallenger(said, LoadedModel(bundle, OnnxEngine(bundle))))
         return replace(champions, challengers=tuple(challengers))
 
     return on
@@ -153,7 +153,9 @@ def test_a_symbol_whose_strategies_do_not_read_the_model_takes_no_part(champions
 def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, mode, caplog):
     models = trial(("lstm", mode, 1.0))
 
-    ill = replace(models, challengers=(OnTrial(models.challengers[0].said, Failing(models.challengers[0].loaded)),))
+    ill = replace(
+        models, challengers=(LoadedChallenger(models.challengers[0].said, Failing(models.challengers[0].loaded)),)
+    )
     said = forecast(rows, ill)
     assert said.shadows == {}
     assert np.array_equal(said.quantiles, forecast(rows, champions).quantiles)
@@ -164,7 +166,7 @@ def test_a_challenger_that_failed_is_called_again_although_forecasts_are_cached(
     models = trial(("lstm", "shadow", 1.0))
     (challenger,) = models.challengers
     failing = Failing(challenger.loaded, times=1)
-    ill = replace(models, challengers=(OnTrial(challenger.said, failing),))
+    ill = replace(models, challengers=(LoadedChallenger(challenger.said, failing),))
     settings = home.settings.model_copy(update={"home": tmp_path / "home"})
     log = ForecastLog.open(settings)
     predictor = Predictor(
@@ -197,9 +199,9 @@ def client(apart):
 
 
 @pytest.fixture
-def office(apart):
+def context(apart):
     settings = apart.champions.configured
-    return Office(lake=Lake.open(settings), configured=settings, clock=apart.clock, who="test")
+    return DeploymentContext(lake=Lake.open(settings), configured=settings, clock=apart.clock, who="test")
 
 
 def logged(predictor):
@@ -211,8 +213,8 @@ def logged(predictor):
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary"])
-def test_what_is_not_answered_is_logged_and_found_by_nobody(apart, client, office, mode):
-    put_on_trial(office, "lstm", "3", mode, 1.0)
+def test_what_is_not_answered_is_logged_and_found_by_nobody(apart, client, context, mode):
+    put_on_trial(context, "lstm", "3", mode, 1.0)
     apart.champions.look()
     answer = client.post(f"{PUBLIC}/predict", json={"symbol": "AAPL", "horizon_sessions": 1}).json()
     rows = {row["kind"]: row for row in logged(apart).to_dicts()}
@@ -235,27 +237,27 @@ def test_without_a_trial_nothing_else_is_logged(apart):
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary"])
-def test_scheduled_forecasts_gather_evidence_once(apart, office, mode):
+def test_scheduled_forecasts_gather_evidence_once(apart, context, mode):
     settings = apart.champions.configured
-    put_on_trial(office, "lstm", "3", mode, 1.0)
+    put_on_trial(context, "lstm", "3", mode, 1.0)
     apart.champions.look()
-    report = schedule(office.lake, settings, apart, lambda _: None)
-    assert schedule(office.lake, settings, apart, lambda _: None).skipped
-    stored = office.lake.read(FORECASTS)
+    report = schedule(context.lake, settings, apart, lambda _: None)
+    assert schedule(context.lake, settings, apart, lambda _: None).skipped
+    stored = context.lake.read(FORECASTS)
     by_kind = {kind: stored.filter(kind=kind).select("symbol", "horizon_sessions") for kind in ("scheduled", "shadow")}
     assert report.added == by_kind["scheduled"].height
     assert sorted(by_kind["shadow"].rows()) == sorted(by_kind["scheduled"].rows())
 
 
-def test_scheduled_forecasts_take_part_like_any_other(apart, office):
-    put_on_trial(office, "lstm", "3", "canary", 1.0)
+def test_scheduled_forecasts_take_part_like_any_other(apart, context):
+    put_on_trial(context, "lstm", "3", "canary", 1.0)
     apart.champions.look()
     apart.answer(Question(SYMBOLS[:5], 1, kind="scheduled"))
     assert logged(apart)["kind"].value_counts().sort("kind").rows() == [("scheduled", 5), ("shadow", 5)]
     assert logged(apart).schema == FORECASTS.schema
 
 
-def test_operators_move_models_over_http_and_every_move_is_written_down(apart, client, office):
+def test_operators_move_models_over_http_and_every_move_is_written_down(apart, client, context):
     body = {"model": "lstm", "version": "3", "share": 0.5}
     for mode in ("shadow", "canary"):
         move = client.post(f"{INTERNAL}/{mode}", json=body).json()
@@ -267,9 +269,9 @@ def test_operators_move_models_over_http_and_every_move_is_written_down(apart, c
     back = client.post(f"{INTERNAL}/rollback", json={"model": "lstm"}).json()
     assert (back["alias"], back["previous"], back["version"]) == ("champion", "2", "1")
     assert apart.champions.current().bundles["lstm"].version == "1"
-    moves = office.lake.read(PROMOTIONS).sort("event_time").select("alias", "model_version", "previous_version").rows()
+    moves = context.lake.read(PROMOTIONS).sort("event_time").select("alias", "model_version", "previous_version").rows()
     assert moves == [("shadow", "3", None), ("canary", "3", "3"), ("canary", "2", "3"), ("champion", "1", "2")]
-    said = office.lake.read(AUDIT).sort("sequence").filter(result="done")["what"].to_list()
+    said = context.lake.read(AUDIT).sort("sequence").filter(result="done")["what"].to_list()
     assert [what for what in said if what.startswith("model.")] == [
         "model.shadow", "model.canary", "model.rollback", "model.rollback",
     ]  # fmt: skip
@@ -306,8 +308,8 @@ def test_a_reload_takes_up_what_was_written_and_tries_again(apart, client, varia
     assert {one["name"]: one["version"] for one in status["models"]} == {"lstm": "2", "naive": "1", "ridge": "2"}
 
 
-def test_a_benchmark_times_every_engine_on_real_windows(apart, client, office):
-    put_on_trial(office, "lstm", "3", "shadow", 1.0)
+def test_a_benchmark_times_every_engine_on_real_windows(apart, client, context):
+    put_on_trial(context, "lstm", "3", "shadow", 1.0)
     apart.champions.look()
     engines = client.post(f"{INTERNAL}/benchmark", json={"seconds": 0.2, "windows": 16}).json()["engines"]
     assert [(one["model"], one["role"]) for one in engines] == [
@@ -320,40 +322,40 @@ def test_a_benchmark_times_every_engine_on_real_windows(apart, client, office):
         assert one["windows_per_second"] == pytest.approx(16 / one["median_ms"] * 1e3)
 
 
-def test_moves_are_refused_where_they_make_no_sense(office):
+def test_moves_are_refused_where_they_make_no_sense(context):
     with pytest.raises(NotReadyError, match="in service already"):
-        promote(office, "lstm", "2")
+        promote(context, "lstm", "2")
     with pytest.raises(NotReadyError, match="the champion is 2"):
-        put_on_trial(office, "lstm", "2", "shadow", 1.0)
+        put_on_trial(context, "lstm", "2", "shadow", 1.0)
     with pytest.raises(UnknownNameError, match="no model 'nope'"):
-        roll_back(office, "nope")
+        roll_back(context, "nope")
     with pytest.raises(NotReadyError, match="not on trial any more"):
-        roll_back(office, "lstm", only="3")
+        roll_back(context, "lstm", only="3")
 
 
-def test_roll_backs_lead_back_step_by_step(office):
-    promote(office, "lstm", "3")
-    assert read_deployment(office.configured).former["lstm"] == ("1", "2")
-    assert [roll_back(office, "lstm").version for _ in range(2)] == ["2", "1"]
+def test_roll_backs_lead_back_step_by_step(context):
+    promote(context, "lstm", "3")
+    assert read_deployment(context.configured).former["lstm"] == ("1", "2")
+    assert [roll_back(context, "lstm").version for _ in range(2)] == ["2", "1"]
     with pytest.raises(NotReadyError, match="no champion came before version 1"):
-        roll_back(office, "lstm")
+        roll_back(context, "lstm")
 
 
-def test_a_roll_back_to_files_that_were_harmed_is_refused(office):
-    (office.configured.models / "lstm" / "1" / "model.onnx").write_bytes(b"x")
+def test_a_roll_back_to_files_that_were_harmed_is_refused(context):
+    (context.configured.models / "lstm" / "1" / "model.onnx").write_bytes(b"x")
     with pytest.raises(RefusedModelError, match="altered after export"):
-        roll_back(office, "lstm")
-    assert read_deployment(office.configured).versions["lstm"] == "2"
+        roll_back(context, "lstm")
+    assert read_deployment(context.configured).versions["lstm"] == "2"
 
 
-def test_a_promoted_challenger_is_no_challenger_any_more_and_there_is_one_canary(office, variant, put):
-    put(office.configured, variant("ridge", 1), "2", is_champion=False)
-    put_on_trial(office, "lstm", "3", "canary", 0.5)
-    put_on_trial(office, "ridge", "2", "canary", 0.5)
-    assert [one.model for one in read_deployment(office.configured).challengers] == ["ridge"]
-    put_on_trial(office, "lstm", "3", "shadow", 0.5)
-    promote(office, "lstm", "3")
-    assert [one.model for one in read_deployment(office.configured).challengers] == ["ridge"]
+def test_a_promoted_challenger_is_no_challenger_any_more_and_there_is_one_canary(context, variant, put):
+    put(context.configured, variant("ridge", 1), "2", is_champion=False)
+    put_on_trial(context, "lstm", "3", "canary", 0.5)
+    put_on_trial(context, "ridge", "2", "canary", 0.5)
+    assert [one.model for one in read_deployment(context.configured).challengers] == ["ridge"]
+    put_on_trial(context, "lstm", "3", "shadow", 0.5)
+    promote(context, "lstm", "3")
+    assert [one.model for one in read_deployment(context.configured).challengers] == ["ridge"]
 
 
 @pytest.mark.parametrize(
@@ -373,10 +375,10 @@ def test_a_deployment_that_makes_no_sense_cannot_be_written(challengers):
         Deployment(challengers=tuple(made))
 
 
-def test_a_deployment_is_read_as_it_was_written(office):
-    before = read_deployment(office.configured)
-    write_deployment(office.configured, before)
-    assert read_deployment(office.configured) == before
+def test_a_deployment_is_read_as_it_was_written(context):
+    before = read_deployment(context.configured)
+    write_deployment(context.configured, before)
+    assert read_deployment(context.configured) == before
 
 
 def test_a_version_is_never_its_own_way_back():

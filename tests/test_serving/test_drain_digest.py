@@ -15,7 +15,7 @@ from lake.tables import FORECASTS, RECEIPTS
 from serving import audit
 from serving.forecast_log import draining
 from serving.forecast_log.draining import drain
-from serving.forecast_log.writing import Entry
+from serving.forecast_log.writing import LogEntry
 from serving.receipts import drain_digest
 from serving.receipts.drain_digest import FOLDER, GONE, NEVER, REPLACED, WHAT, batches, judge, verify
 from serving.receipts.seals import digest_of, row_digest, sealed
@@ -35,7 +35,7 @@ def as_json(values):
 def entry(**changes):
     row = forecast_row(**changes)
     content = as_json({"forecast_id": row["forecast_id"], "row": row_digest(row), "answer": digest_of("{}")})
-    return Entry(row, "{}", sealed(content))
+    return LogEntry(row, "{}", sealed(content))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from lake.settings import Settings
 from serving.api import Problem
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
 JSON = "application/json"

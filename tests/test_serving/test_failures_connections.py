@@ -13,7 +13,7 @@ from serving.api import Problem
 from serving.web.app import build_app
 from serving.web.http.connections import BoundedProtocol
 from serving.web.http.middleware import BODY_BYTES, HEAD_BYTES, LimitBody
-from support.door import headers_of, listening
+from support.clients import headers_of, listening
 from support.waiting import until
 
 PREDICT = "/api/v1/public/predict"

@@ -12,7 +12,7 @@ from serving.web.app import build_app
 from serving.web.http import connections
 from serving.web.http.connections import BoundedProtocol
 from serving.web.http.middleware import LimitBody
-from support.door import headers_of, listening
+from support.clients import headers_of, listening
 
 PATH = b"/api/v1/public/predict"
 GOOD = b'{"symbol":"AAPL","horizon_sessions":1}'

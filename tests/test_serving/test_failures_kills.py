@@ -17,10 +17,10 @@ from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_path
 from serving.forecast_log.log_reading import LogReader
 from serving.supervision.launch import serve_environment
-from support.door import headers_of
-from support.failures import Clients, Lives
+from support.clients import headers_of
+from support.failures import Clients, Lives, until
 from support.services import is_worker, running_service
-from support.waiting import rest, until
+from support.waiting import rest
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]

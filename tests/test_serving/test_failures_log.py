@@ -20,9 +20,8 @@ from serving.forecast_log.log_reading import LogReader
 from serving.forecast_log.writing import ForecastLog
 from serving.processes.folders import metrics_folder
 from serving.supervision.launch import serve_environment
-from support.door import headers_of
-from support.failures import Clients, Lives
-from support.waiting import until
+from support.clients import headers_of
+from support.failures import Clients, Lives, until
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]

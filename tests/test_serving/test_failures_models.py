@@ -18,7 +18,7 @@ from serving.engines.onnx import OnnxEngine
 from serving.predict.batching import Batcher
 from serving.predict.predictor import Answers, Question
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 from support.failures import until
 
 PREDICT = "/api/v1/public/predict"

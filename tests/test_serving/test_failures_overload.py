@@ -9,7 +9,7 @@ import pytest
 
 from lake.universe import SYMBOLS
 from serving.api import Problem
-from support.door import headers_of
+from support.clients import headers_of
 from support.failures import PREDICT
 from support.services import running_service
 from support.waiting import rest_async, until

@@ -10,7 +10,7 @@ import pytest
 from feature_repo.online import OnlineReader
 from serving.deployment.champions import Champions
 from serving.web.app import build_app
-from support.door import headers_of
+from support.clients import headers_of
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ("serving.forecasts.blend", "serving.predict.answers", "serving.predict.making", "serving.replay.findings")
+MODULES = ("serving.forecasts.blending", "serving.predict.answers", "serving.predict.making", "serving.replay.findings")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -14,7 +14,7 @@ from serving.forecast_log import latest as latest_forecasts
 from serving.forecast_log.draining import drain
 from serving.forecast_log.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
 from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.monitoring import metrics
 from support.log import MADE_AT, forecast_row
 from support.online import emptied
@@ -24,7 +24,7 @@ from support.waiting import until
 def entry(number=0, symbol="AAPL", kind="served", horizon=1):
     made_at = MADE_AT + timedelta(microseconds=number)
     row = forecast_row(f"{number:032x}", symbol=symbol, kind=kind, made_at=made_at, horizon_sessions=horizon)
-    return Entry(row, json.dumps({"symbol": symbol, "number": number}))
+    return LogEntry(row, json.dumps({"symbol": symbol, "number": number}))
 
 
 @pytest.fixture(scope="module")

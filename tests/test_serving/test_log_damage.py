@@ -13,10 +13,10 @@ import pytest
 from lake.store import Lake
 from lake.tables import FORECASTS
 from serving.forecast_log import damage, quarantine
+from serving.forecast_log.backlog import look_at_log
 from serving.forecast_log.draining import drain
-from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.log_files import log_path, open_log
-from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.log_reading import LogReader, LogTail
 from serving.forecast_log.salvage import salvage
 from serving.forecast_log.writing import ForecastLog
 from support.log import sealed_entry
@@ -133,7 +133,7 @@ def test_rows_whose_shared_part_is_lost_go_into_quarantine(settings: Any, lake: 
 def test_a_file_damaged_while_the_service_writes_begins_anew_with_other_numbers(
     settings: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, tail = ForecastLog.open(settings), Tail(settings)
+    log, tail = ForecastLog.open(settings), LogTail(settings)
     log.write([sealed_entry("a")])
     with closing(open_log(log.path)) as connection:
         (last,) = connection.execute("SELECT max(sequence) FROM forecasts").fetchone()

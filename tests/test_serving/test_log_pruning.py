@@ -15,11 +15,11 @@ import pytest
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log import log_files, pruning, user_data
+from serving.forecast_log.backlog import look_at_log
 from serving.forecast_log.draining import drain
 from serving.forecast_log.latest import LatestForecasts
-from serving.forecast_log.log_figures import look_at_log
 from serving.forecast_log.log_files import log_path, log_paths, open_log, size_of
-from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.log_reading import LogReader, LogTail
 from serving.forecast_log.pruning import prune
 from serving.forecast_log.writing import ForecastLog
 from support.log import flip_bit, sealed_entry
@@ -128,7 +128,7 @@ def test_answers_of_one_session_share_what_they_have_in_common(log: ForecastLog)
 def test_sequence_numbers_are_never_given_twice(settings: Any, lake: Lake, log: ForecastLog) -> None:
     log.write([sealed_entry(made_at=OLD) for _ in range(5)])
     drain(lake, settings)
-    tail = Tail(settings)
+    tail = LogTail(settings)
     assert prune(lake, settings, NOW).rows == 5
     log.write([sealed_entry("next", made_at=NEW)])
     with closing(open_log(log.path)) as connection:

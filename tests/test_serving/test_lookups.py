@@ -17,10 +17,10 @@ from serving.deployment.champions import Champions
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_paths
 from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Predictor, Question
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PUBLIC = "/api/v1/public"
 NOBODY = "redis://127.0.0.1:1025/0"
@@ -211,7 +211,7 @@ def test_every_symbol_can_be_looked_up(client):
 def test_an_entry_is_answered_byte_for_byte(client, predictor):
     text = json.dumps({"odd": "é 字"}, ensure_ascii=False)
     row = dict(predictor.predict(["KO"], 1).entries[0].row) | {"forecast_id": "0" * 32}
-    predictor.log.write([Entry(row, text)])
+    predictor.log.write([LogEntry(row, text)])
     assert client.get(f"{PUBLIC}/predictions/{'0' * 32}").text == text
     assert log_paths(predictor.logged.configured)
 

@@ -27,11 +27,11 @@ from serving.deployment.record import (
 from serving.deployment.registry import register_and_promote
 from serving.engines.bundles import PARITY_FILE
 from serving.engines.onnx import OnnxEngine
-from serving.forecasts.blend import Member, blend, name_blend
+from serving.forecasts.blending import Member, blend, name_blend
 from serving.forecasts.corrections import calibrate
 from serving.predict.rows import split_ready
 from serving.supervision.launch import follow_registry_command, serve_environment
-from support.door import headers_of
+from support.clients import headers_of
 from support.services import running_service
 from support.waiting import until
 

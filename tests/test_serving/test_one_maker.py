@@ -15,7 +15,7 @@ from serving.backfill.scoring import score_newest
 from serving.backfill.walk_forward import replay_forecasts
 from serving.engines.loading import load_engines
 from serving.forecast_log.draining import drain
-from serving.forecasts.blend import blend
+from serving.forecasts.blending import blend
 from serving.predict.making import QUANTILES, make_forecasts
 from serving.predict.predictor import Predictor
 from serving.predict.scheduled import schedule

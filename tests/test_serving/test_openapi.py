@@ -15,7 +15,7 @@ from serving.web.http.document import PAGE, api_page
 from serving.web.http.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
 from serving.web.http.problems import MEDIA_TYPE
 from serving.web.routes.streams import PATH
-from support.door import client_of
+from support.clients import client_of
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from lake.settings import Settings
 from serving.web.app import build_app
 from serving.web.routes.forecasts import PREFIX
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT, BATCH = f"{PREFIX}/predict", f"{PREFIX}/predict/batch"
 

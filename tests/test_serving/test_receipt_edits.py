@@ -15,7 +15,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.receipts.code import running_code
 from serving.receipts.receipt import EngineSettings, ModelUse, Online, Receipt
 from serving.receipts.seals import digest_of, row_digest, sealed
@@ -58,7 +58,7 @@ def log_forecast(settings: Settings, lake: Lake, edit: Callable[[str], str] = st
         code=running_code(),
     )
     log = ForecastLog.open(settings)
-    log.write([Entry(row, ANSWER, edit(sealed(receipt.model_dump_json())))])
+    log.write([LogEntry(row, ANSWER, edit(sealed(receipt.model_dump_json())))])
     log.close()
     return str(row["forecast_id"])
 

@@ -39,7 +39,7 @@ from serving.replay.receipt_view import receipt_of
 from serving.replay.verify import replay, replay_sample, without_receipt
 from serving.web.app import build_app
 from support import receipts as at_home
-from support.door import client_of
+from support.clients import client_of
 
 
 @pytest.fixture(scope="module")

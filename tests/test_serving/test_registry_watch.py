@@ -24,7 +24,7 @@ from lake.tables import AUDIT, PROMOTIONS
 from serving.deployment import champions, registry, registry_watch
 from serving.deployment.champions import Champions
 from serving.deployment.following import RegistryFollower
-from serving.deployment.moves import Office, promote, roll_back
+from serving.deployment.moves import DeploymentContext, promote, roll_back
 from serving.deployment.record import SERVING_FILE, read_deployment
 from serving.deployment.refusals import read_refusals
 from serving.deployment.registry import fetch, register, register_and_promote
@@ -68,13 +68,13 @@ def client(settings):
 
 
 @pytest.fixture
-def office(settings):
-    return Office(lake=Lake.open(settings), configured=settings, clock=CLOCK, who="test")
+def context(settings):
+    return DeploymentContext(lake=Lake.open(settings), configured=settings, clock=CLOCK, who="test")
 
 
 @pytest.fixture
-def follower(office):
-    return RegistryFollower(office)
+def follower(context):
+    return RegistryFollower(context)
 
 
 def in_service(settings):
@@ -85,7 +85,7 @@ def alias(client):
     return str(client.get_registered_model("ridge").aliases["champion"])
 
 
-def test_an_alias_moved_by_hand_puts_that_version_in_service(settings, client, follower, office, variant):
+def test_an_alias_moved_by_hand_puts_that_version_in_service(settings, client, follower, context, variant):
     assert follower.look() == []
     client.set_registered_model_alias("ridge", "champion", "2")
     assert follower.look() == ["version 2 of ridge is in service"]
@@ -93,38 +93,38 @@ def test_an_alias_moved_by_hand_puts_that_version_in_service(settings, client, f
     deployment = read_deployment(settings)
     assert deployment.former["ridge"] == ("1",)
     assert deployment.aliases["ridge"] == "2"
-    move = office.lake.read(PROMOTIONS).sort("event_time").to_dicts()[-1]
+    move = context.lake.read(PROMOTIONS).sort("event_time").to_dicts()[-1]
     assert (move["alias"], move["model_version"], move["previous_version"]) == ("champion", "2", "1")
     assert json.loads(move["evidence"])["parity"]["digest"] == variant("ridge", 1).digest
-    assert office.lake.read(AUDIT).sort("sequence")["result"].to_list()[-1] == "done"
+    assert context.lake.read(AUDIT).sort("sequence")["result"].to_list()[-1] == "done"
     assert follower.look() == []
 
 
-def test_a_roll_back_is_followed_by_the_alias_and_not_fought(settings, client, follower, office):
+def test_a_roll_back_is_followed_by_the_alias_and_not_fought(settings, client, follower, context):
     client.set_registered_model_alias("ridge", "champion", "2")
     follower.look()
-    assert roll_back(office, "ridge").version == "1"
+    assert roll_back(context, "ridge").version == "1"
     assert alias(client) == "2"
     assert follower.look() == ["the registry's alias of ridge follows to version 1"]
     assert alias(client) == "1"
     assert in_service(settings).version == "1"
     assert follower.look() == []
     with pytest.raises(NotReadyError, match="no champion came before version 1"):
-        roll_back(office, "ridge")
+        roll_back(context, "ridge")
 
 
-def test_where_both_moved_the_alias_is_the_order(settings, client, follower, office):
+def test_where_both_moved_the_alias_is_the_order(settings, client, follower, context):
     client.set_registered_model_alias("ridge", "champion", "2")
     follower.look()
-    roll_back(office, "ridge")
+    roll_back(context, "ridge")
     client.set_registered_model_alias("ridge", "champion", "3")
     assert follower.look() == ["version 3 of ridge is in service"]
     assert (in_service(settings).version, alias(client)) == ("3", "3")
 
 
-def test_a_promotion_on_the_way_is_not_undone(settings, client, follower, office, variant):
+def test_a_promotion_on_the_way_is_not_undone(settings, client, follower, context, variant):
     """Killed between the registry's alias and the service: the follower finishes it."""
-    register_and_promote(variant("ridge", 1), office.lake, settings, clock=CLOCK)
+    register_and_promote(variant("ridge", 1), context.lake, settings, clock=CLOCK)
     said = json.loads((settings.models / SERVING_FILE).read_text())
     said["champions"]["ridge"], said["aliases"]["ridge"] = {"version": "1", "digest": None}, "1"
     (settings.models / SERVING_FILE).write_text(json.dumps(said))
@@ -132,7 +132,7 @@ def test_a_promotion_on_the_way_is_not_undone(settings, client, follower, office
     assert in_service(settings).version == alias(client) == "2"
 
 
-def test_a_home_of_an_older_release_is_understood(settings, client, follower, office):
+def test_a_home_of_an_older_release_is_understood(settings, client, follower, context):
     (settings.models / SERVING_FILE).write_text('{"ridge": "1"}')
     assert in_service(settings).version == "1"
     assert follower.look() == []
@@ -140,13 +140,13 @@ def test_a_home_of_an_older_release_is_understood(settings, client, follower, of
     assert read_deployment(settings).champions["ridge"].digest == in_service(settings).digest
     client.set_registered_model_alias("ridge", "champion", "2")
     follower.look()
-    assert roll_back(office, "ridge").version == "1"
+    assert roll_back(context, "ridge").version == "1"
 
 
-def test_the_table_of_promotions_leads_back_where_the_deployment_does_not(settings, office, variant):
-    register_and_promote(variant("ridge", 1), office.lake, settings, clock=CLOCK)
+def test_the_table_of_promotions_leads_back_where_the_deployment_does_not(settings, context, variant):
+    register_and_promote(variant("ridge", 1), context.lake, settings, clock=CLOCK)
     (settings.models / SERVING_FILE).write_text('{"ridge": "2"}')
-    assert roll_back(office, "ridge").version == "1"
+    assert roll_back(context, "ridge").version == "1"
     assert in_service(settings).version == "1"
 
 
@@ -184,7 +184,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("kind", HARM)
-def test_what_fails_a_check_is_refused_once_and_the_alias_left(kind, settings, client, follower, office, tmp_path):
+def test_what_fails_a_check_is_refused_once_and_the_alias_left(kind, settings, client, follower, context, tmp_path):
     harm, why = HARM[kind]
     folder = own_artefacts(settings, client, "2", tmp_path)
     harm(folder)
@@ -196,8 +196,8 @@ def test_what_fails_a_check_is_refused_once_and_the_alias_left(kind, settings, c
     assert why in refusal.reason
     assert (in_service(settings).version, alias(client)) == ("1", "2")
     assert follower.look() == []
-    RegistryFollower(office).look()
-    refused = [row for row in office.lake.read(AUDIT).to_dicts() if row["result"] == "refused"]
+    RegistryFollower(context).look()
+    refused = [row for row in context.lake.read(AUDIT).to_dicts() if row["result"] == "refused"]
     assert len(refused) == 1
     client.set_registered_model_alias("ridge", "champion", "3")
     assert follower.look() == ["version 3 of ridge is in service"]
@@ -229,11 +229,11 @@ def test_files_behind_another_kind_of_address_are_fetched(settings, client, tmp_
     assert fetch(settings, "ridge", str(made.version)).digest == variant("ridge", 1).digest
 
 
-def test_a_version_nobody_registered_is_named_with_those_there_are(settings, office):
+def test_a_version_nobody_registered_is_named_with_those_there_are(settings, context):
     with pytest.raises(UnknownNameError, match="ridge 3"):
         fetch(settings, "ridge", "99")
     with pytest.raises(UnknownNameError, match="no model version 'ridge 99'"):
-        promote(office, "ridge", "99")
+        promote(context, "ridge", "99")
 
 
 def test_the_watch_goes_on_when_something_cannot_be_read_and_says_so_once(settings, client, caplog):
@@ -266,7 +266,7 @@ def test_how_often_is_looked_leaves_room_in_what_is_promised():
     assert registry_watch.LOOK_SECONDS + champions.LOOK_SECONDS < WITHIN_SECONDS
 
 
-def test_the_process_brings_an_alias_to_the_service(settings, client, office):
+def test_the_process_brings_an_alias_to_the_service(settings, client, context):
     """The real process beside a watching service: there by the alias, back by the service, and gone with SIGTERM."""
     watching = Champions(settings).watch()
     watching.current()
@@ -282,7 +282,7 @@ def test_the_process_brings_an_alias_to_the_service(settings, client, office):
         for version in ("2", "3"):
             client.set_registered_model_alias("ridge", "champion", version)
             until(lambda version=version: is_served(version))
-        roll_back(office, "ridge")
+        roll_back(context, "ridge")
         until(lambda: is_served("2"))
         until(lambda: alias(client) == "2")
     finally:
@@ -313,7 +313,7 @@ def _state(process_id):
         return "Z ("
 
 
-def test_promotion_and_follower_at_once_leave_one_story(settings, client, office, follower, variant):
+def test_promotion_and_follower_at_once_leave_one_story(settings, client, context, follower, variant):
     """Promotions run in another thread while the follower looks: every move is made by exactly one of them."""
     import threading
 
@@ -330,7 +330,7 @@ def test_promotion_and_follower_at_once_leave_one_story(settings, client, office
     said += follower.look()
     assert said == []
     assert in_service(settings).version == alias(client) == "3"
-    assert office.lake.read(PROMOTIONS).height == 5
+    assert context.lake.read(PROMOTIONS).height == 5
     assert registry.ALIAS == "champion"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dagster_project.checks.health import examine
 from lake.errors import ModelError
-from serving.deployment.moves import Office
+from serving.deployment.moves import DeploymentContext
 from serving.deployment.record import read_deployment, serving_file
 from serving.deployment.registry import Registry
 from serving.deployment.restoring import restore
@@ -19,8 +19,8 @@ def mine(copy_home: Callable[..., Home], tmp_path: Path) -> Home:
     return copy_home(tmp_path / "home")
 
 
-def office(home: Home) -> Office:
-    return Office(lake=home.lake, configured=home.settings, clock=home.clock, who="test")
+def context(home: Home) -> DeploymentContext:
+    return DeploymentContext(lake=home.lake, configured=home.settings, clock=home.clock, who="test")
 
 
 def findings(home: Home, *, is_deep: bool = False) -> list[tuple[str, Path, str]]:
@@ -45,18 +45,18 @@ def test_a_flipped_bit_of_a_model_file_is_named_and_restored(mine: Home) -> None
     assert findings(mine, is_deep=True) == []
     flip(folder / "model.onnx")
     assert findings(mine) == [("damaged model", folder, "quantlake models restore")]
-    (said,) = restore(office(mine))
+    (said,) = restore(context(mine))
     assert "Version 1 of ridge was fetched from the registry again" in said
     assert (folder / "model.onnx").read_bytes() == good
     assert (findings(mine), read_deployment(mine.settings)) == ([], before)
-    assert restore(office(mine)) == []
+    assert restore(context(mine)) == []
 
 
 def test_a_deployment_that_cannot_be_read_is_written_anew_from_the_registry(mine: Home) -> None:
     path, before = serving_file(mine.settings), read_deployment(mine.settings)
     path.write_bytes(path.read_bytes()[:-20])
     assert findings(mine) == [("damaged deployment", path, "quantlake models restore")]
-    restore(office(mine))
+    restore(context(mine))
     assert findings(mine) == []
     assert read_deployment(mine.settings).champions == before.champions
 
@@ -71,9 +71,9 @@ def test_a_version_that_is_damaged_in_the_registry_as_well_is_left_and_said(mine
         try:
             flip(folder / "model.onnx")
             with pytest.raises(ModelError):
-                restore(office(mine))
+                restore(context(mine))
         finally:
             (copy / "model.onnx").write_bytes(good)
     assert folder.is_dir()
-    restore(office(mine))
+    restore(context(mine))
     assert findings(mine) == []

@@ -14,7 +14,7 @@ from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
 from serving.deployment.champions import Champions
 from serving.forecast_log.latest import LatestForecasts
-from serving.forecast_log.log_reading import LogReader, Tail
+from serving.forecast_log.log_reading import LogReader, LogTail
 from serving.forecast_log.writing import ForecastLog
 from serving.predict import scheduled
 from serving.predict.predictor import Predictor
@@ -54,7 +54,7 @@ def stored(settings):
 
 
 def test_every_symbol_and_horizon_is_stored_heard_of_and_answered(settings, predictor):
-    tail = Tail(settings)
+    tail = LogTail(settings)
     report = run(settings, predictor)
     assert report.added == len(SYMBOLS) * len(HORIZONS) == stored(settings).height
     assert set(stored(settings)["kind"]) == {"scheduled"}

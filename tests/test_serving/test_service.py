@@ -21,7 +21,7 @@ from serving.deployment.releases import champion_versions
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_reading import LogReader
 from serving.supervision.launch import KEPT_OUT, serve_command, serve_environment
-from support.door import headers_of
+from support.clients import headers_of
 from support.services import running_service
 from support.waiting import until
 

@@ -14,7 +14,7 @@ from serving.monitoring.metrics import METRICS, PREFIX
 from serving.outcomes.figures import BandFigures, Figures, ModelFigures, write_figures
 from serving.web import watching
 from serving.web.watching import Watcher
-from support.door import headers_of, token_of
+from support.clients import headers_of, token_of
 from support.services import is_worker, running_service
 from support.waiting import until
 

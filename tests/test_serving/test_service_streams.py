@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 from dagster_project.servers.endpoint import forecast_service
 from serving.client import Client
 from serving.web.routes.streams import PATH
-from support.door import headers_of
+from support.clients import headers_of
 
 CONNECTIONS, FORECASTS = 8, 6
 WAIT_SECONDS = 120.0

@@ -12,15 +12,15 @@ from websockets.sync.client import connect
 
 from lake.settings import Settings
 from serving.api import Acknowledged, PredictionUpdate, Refused
-from serving.forecast_log.log_reading import Tail
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.log_reading import LogTail
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.predict.predictor import Question
 from serving.web import streaming
 from serving.web.app import build_app
 from serving.web.routes import streams
 from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.web.streaming import Hub, Subscriber
-from support.door import token_of
+from support.clients import token_of
 
 WAIT_SECONDS = 120.0
 
@@ -78,7 +78,9 @@ def entries(template, symbol, numbers, kind="served"):
         answer = json.loads(text)
         answer["prediction"]["horizon_sessions"] = number
         made.append(
-            Entry(dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}, json.dumps(answer))
+            LogEntry(
+                dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}, json.dumps(answer)
+            )
         )
     return made
 
@@ -220,7 +222,7 @@ def test_a_hub_that_everyone_left_lets_go_of_the_log(away):
     asyncio.run(listen())
 
 
-class Forgetful(Tail):
+class Forgetful(LogTail):
     """A reader of the log that does not remember how far it has read."""
 
     def read(self):
@@ -230,10 +232,10 @@ class Forgetful(Tail):
         return found
 
 
-@pytest.mark.parametrize(("tail", "times"), [(Tail, 1), (Forgetful, 3)])
+@pytest.mark.parametrize(("tail", "times"), [(LogTail, 1), (Forgetful, 3)])
 def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, times):
     """The second is the mutant of the tests of order and number."""
-    monkeypatch.setattr(streaming, "Tail", tail)
+    monkeypatch.setattr(streaming, "LogTail", tail)
     settings = Settings(home=tmp_path)
     said = {"forecast_id": "a", "symbol": "KO", "horizon_sessions": 1, "kind": "served", "made_at": datetime.now(UTC)}
     heard, last = [], '{"is":"last"}'
@@ -252,9 +254,9 @@ def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, ti
         subscriber = hub.join()
         await hub.subscribe(subscriber, ["KO"])
         sending = asyncio.create_task(subscriber.send_all(hear))
-        log.write([Entry(said, "{}")])
+        log.write([LogEntry(said, "{}")])
         await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
-        log.write([Entry(said | {"forecast_id": "b"}, last)])  # whatever else is told is told before it
+        log.write([LogEntry(said | {"forecast_id": "b"}, last)])  # whatever else is told is told before it
         await asyncio.wait_for(ended.wait(), WAIT_SECONDS)
         sending.cancel()
         following = hub._following
@@ -265,7 +267,7 @@ def test_only_a_reader_that_remembers_tells_once(tmp_path, monkeypatch, tail, ti
     asyncio.run(listen(log))
     log.close()
     is_last = [last in text for text in heard]
-    assert is_last == [False, True] if tail is Tail else is_last.count(False) >= times
+    assert is_last == [False, True] if tail is LogTail else is_last.count(False) >= times
 
 
 def test_a_queue_without_a_bound_would_wait_for_the_slow():

@@ -12,7 +12,7 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.monitoring.tracing import Tracing
 from serving.web.app import build_app
-from support.door import client_of
+from support.clients import client_of
 
 PREDICT = "/api/v1/public/predict"
 STAGES = ["wait", "read", "compute", "compose", "log"]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import calibration
 from benchmarks.calibration import Judged, judged_ways, rolling_window, standard_error, topic_of
-from serving.calibration.conformal import Panel, track
+from serving.calibration.conformal import ForecastPanel, track
 from serving.calibration.learning import WalkForwardSimulation
 from serving.calibration.picture import draw
 from serving.strategies.selection import KNOWN_REGIMES
@@ -28,7 +28,7 @@ def lived() -> WalkForwardSimulation:
     realised = random.normal(scale=0.01, size=len(session))
     realised[-SYMBOLS:] = np.nan
     quantiles = np.tile([-0.009, MEDIAN, 0.009], (len(session), 1))
-    panel = Panel(1, closes, regime, session, quantiles, realised, session + 1)
+    panel = ForecastPanel(1, closes, regime, session, quantiles, realised, session + 1)
     names = np.array(KNOWN_REGIMES)[regime][session]
     rows = pl.DataFrame({"event_time": [closes[place] for place in session], "regime": names})
     return WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES)), rows)

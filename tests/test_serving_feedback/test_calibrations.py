@@ -23,7 +23,7 @@ from serving.calibration.learning import (
     update_calibrations,
 )
 from serving.calibration.reliability import confidence_reliability, reliability
-from serving.forecasts.blend import blend
+from serving.forecasts.blending import blend
 from serving.outcomes.coverage import coverage_by_regime
 from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
 from serving.predict.forecasting import model_weights
@@ -110,7 +110,7 @@ def test_labels_taken_as_known_at_the_forecast_are_found_to_leak(
 
 
 def test_what_is_calibrated_is_the_blend_that_the_strategies_in_force_stand_for(lived: Lake, closes) -> None:
-    """By `serving.forecasts.blend` and `serving.predict.forecasting`, not by the code under test."""
+    """By `serving.forecasts.blending` and `serving.predict.forecasting`, not by the code under test."""
     forecasts, selections = lived.read(FORECASTS), lived.read(SELECTIONS)
     at = closes[-3]
     regime = forecasts.filter(event_time=at)["regime"][0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lake.errors import ConfigError
-from serving.calibration.conformal import TAIL, Panel, Tracked, TrackingRule, track
+from serving.calibration.conformal import TAIL, ForecastPanel, Tracked, TrackingRule, track
 from serving.forecasts.corrections import calibrate, widened
 
 SYMBOLS = 20
@@ -15,7 +15,7 @@ RULE = TrackingRule()
 NO_RULE = TrackingRule(shared_gain=0.0, shared_floor=0.0, regime_gain=0.0)
 
 
-def panel_of(horizon: int = 1, scale: float = 0.7, seed: int = 3, closes: int = 1_500) -> Panel:
+def panel_of(horizon: int = 1, scale: float = 0.7, seed: int = 3, closes: int = 1_500) -> ForecastPanel:
     """Returns that move together within a session, in three regimes, the last of them rare and wild."""
     random = np.random.default_rng(seed)
     regime = random.choice(3, p=[0.7, 0.25, 0.05], size=closes)
@@ -28,10 +28,10 @@ def panel_of(horizon: int = 1, scale: float = 0.7, seed: int = 3, closes: int = 
     quantiles = np.stack([centre - band, centre, centre + band], axis=1)
     known = np.minimum(session + horizon, closes)
     realised[known == closes] = np.nan
-    return Panel(horizon, CLOSES[:closes], regime, session, quantiles, realised, known)
+    return ForecastPanel(horizon, CLOSES[:closes], regime, session, quantiles, realised, known)
 
 
-def coverage(panel: Panel, tracked: Tracked, regime: int, *, after: int = 0) -> tuple[float, float]:
+def coverage(panel: ForecastPanel, tracked: Tracked, regime: int, *, after: int = 0) -> tuple[float, float]:
     """Shares of outcomes below and above the band of one regime."""
     session = panel.session
     said = widened(panel.quantiles, tracked.factors[session, panel.regime[session]])
@@ -85,7 +85,7 @@ def test_a_tracker_that_knew_outcomes_at_the_forecast_would_be_caught() -> None:
     assert leaks(panel._replace(known=panel.session), at=150) > 0
 
 
-def leaks(panel: Panel, at: int) -> int:
+def leaks(panel: ForecastPanel, at: int) -> int:
     """Count what changes at closes up to `at` when every outcome that came after it is another one."""
     came_later = panel.session + panel.horizon > at
     other = np.where(came_later, -3 * panel.realised + 0.5, panel.realised)
@@ -100,7 +100,7 @@ def test_going_through_history_day_by_day_gives_what_one_jump_gives() -> None:
     for last in (60, 61, 140):
         mine = panel.session <= last
         known = np.where(panel.known <= last, panel.known, last + 1)
-        cut = Panel(
+        cut = ForecastPanel(
             5,
             panel.closes[: last + 1],
             panel.regime[: last + 1],
@@ -115,7 +115,7 @@ def test_going_through_history_day_by_day_gives_what_one_jump_gives() -> None:
 
 def test_a_session_counts_once_however_many_symbols_it_has() -> None:
     panel = panel_of(closes=50)
-    thrice = Panel(
+    thrice = ForecastPanel(
         1,
         panel.closes,
         panel.regime,

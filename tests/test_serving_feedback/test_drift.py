@@ -19,7 +19,7 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, drift_rows, judge, update_drift
+from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, drift_rows, judge, update_drift
 from serving.drift.report import write_report
 from serving.drift.statistics import adjust, compare_with_blocks, session_scores
 
@@ -38,13 +38,13 @@ def series(rng: np.random.Generator, memory: float, count: int) -> np.ndarray:
     return lfilter([1], [1, -memory], shocks, axis=0)[400:]
 
 
-def subject(values: np.ndarray, name: str = "x") -> Subject:
+def subject(values: np.ndarray, name: str = "x") -> DriftSubject:
     """Return a subject of ``[session, symbol]``."""
     count = values.shape[1]
     symbols = np.tile([f"S{number:02d}" for number in range(count)], len(DAYS))
     frame = pl.DataFrame({"symbol": symbols, "value": values.ravel()})
     stamps = pl.Series("event_time", DAYS).gather(np.repeat(np.arange(len(DAYS)), count))
-    return Subject(name, frame.with_columns(stamps))
+    return DriftSubject(name, frame.with_columns(stamps))
 
 
 def p_values(values: np.ndarray) -> np.ndarray:

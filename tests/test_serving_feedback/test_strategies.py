@@ -15,14 +15,16 @@ from serving.strategies.pool import (
     STRATEGIES,
     STRATEGY_NAMES,
     Sizing,
-    Strategy,
+    StrategySpec,
     net_returns,
     positions,
     strategy_named,
 )
 
 DAY = datetime(2012, 1, 3, 21, tzinfo=UTC)
-PLAIN = Strategy("plain", "ridge", Sizing("band", scale=1.0, half_life_sessions=1e-9), "Follows its target at once.")
+PLAIN = StrategySpec(
+    "plain", "ridge", Sizing("band", scale=1.0, half_life_sessions=1e-9), "Follows its target at once."
+)
 
 
 def days(count: int) -> list[datetime]:
@@ -73,7 +75,9 @@ def test_positions_follow_the_declared_rule() -> None:
 
 
 def test_targets_are_averaged_with_the_declared_half_life() -> None:
-    slow = Strategy("slow", "ridge", Sizing("band", scale=1.0, half_life_sessions=1.0), "Half of the way each session.")
+    slow = StrategySpec(
+        "slow", "ridge", Sizing("band", scale=1.0, half_life_sessions=1.0), "Half of the way each session."
+    )
     held = positions(slow, forecasts(np.array([[0.02], [0.0], [0.0], [0.02]])))
     np.testing.assert_allclose(matrix(held)[:, 0], [1.0, 0.5, 0.25, 0.625])
 

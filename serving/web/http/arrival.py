@@ -1,4 +1,4 @@
-"""What a request gets at the door of the process: an id to be followed by, a clock, and its line in the log.
+"""Correlation id, duration and access-log line of each request: the outermost middleware.
 
 The id comes from the client's ``X-Correlation-ID``, from the trace that a ``traceparent`` names, or is made here. It
 stands in the answer's header, in problem documents, in log lines and in the receipts of the forecasts that were made.
@@ -33,8 +33,8 @@ STARTS = {"http.response.start", "websocket.http.response.start", "websocket.acc
 SHOWN_IDS = 5
 
 
-class Correlate:
-    """Give each request and WebSocket its id.
+class CorrelationIds:
+    """Set the correlation id of each request and WebSocket.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ class Correlate:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        said = correlation_id(scope)
-        scope.setdefault("state", {})["correlation_id"] = said
-        current_correlation_id.set(said)
-        header = (HEADER, said.encode())
+        identifier = correlation_id(scope)
+        scope.setdefault("state", {})["correlation_id"] = identifier
+        current_correlation_id.set(identifier)
+        header = (HEADER, identifier.encode())
 
         async def sending(message: "Message") -> None:
             if message["type"] in STARTS:
@@ -63,8 +63,8 @@ class Correlate:
         await self._app(scope, receive, sending)
 
 
-class Measure:
-    """Time requests by route template and status, so that names in paths make no new series, and log some of them.
+class RequestMetrics:
+    """Record the duration of requests by route template and status, and log some of them.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _log(scope: "Scope", route: str, status: int, seconds: float) -> None:
     """Write one line. It names the route and never the path, in which a client may have put anything."""
     state: dict[str, Any] = scope["state"]
     caller, answers = state.get("caller"), state.get("answers")
-    said = {
+    fields = {
         "method": scope["method"],
         "route": route,
         "status": status,
@@ -140,7 +140,7 @@ def _log(scope: "Scope", route: str, status: int, seconds: float) -> None:
     accessed.log(
         logging.ERROR if status >= FIRST_FAULT else logging.INFO,
         "request",
-        extra={name: value for name, value in said.items() if value is not None},
+        extra={name: value for name, value in fields.items() if value is not None},
     )
 
 

@@ -1,4 +1,4 @@
-"""The door: every request and every WebSocket passes it, and what the policy does not allow does not get through."""
+"""Authentication and authorisation middleware: finds the caller, and refuses what the policy does not allow."""
 
 import ipaddress
 import logging
@@ -39,16 +39,16 @@ FORBIDDEN_SECONDS = 60.0
 """Of a key that asks for what it may not, one attempt in so many seconds is in the audit trail; all are in the log."""
 
 
-class Refusal(NamedTuple):
-    """Why a request does not get through."""
+class AccessRefusal(NamedTuple):
+    """Reason why a request is refused."""
 
     kind: "Kind"
     detail: str
     headers: dict[str, str]
 
 
-class Guard:
-    """Let through who may ask, and tell the others why not.
+class AccessControl:
+    """Authenticate and authorise each request and WebSocket; a refused one gets a problem document.
 
     In front of the application's routes: ``scope["state"]["caller"]`` is a `Caller` from here on, or None on a route
     that is open. Every answer carries the headers of the limit.
@@ -96,7 +96,7 @@ class Guard:
         else:
             await self._app(scope, receive, _adding(headers, send))
 
-    def _is_for_the_trail(self, caller: "Caller", rule: Rule, refusal: Refusal | None) -> bool:
+    def _is_for_the_trail(self, caller: "Caller", rule: Rule, refusal: AccessRefusal | None) -> bool:
         """Whether what came of a request to a route of operators is written down for ever.
 
         What is done is, always. What is refused is the caller's to repeat, so a limit leaves no row, and a role that
@@ -113,18 +113,20 @@ class Guard:
         self._forbidden_at[caller.key_id] = now
         return True
 
-    def _not_declared(self, scope: "Scope") -> Refusal:
+    def _not_declared(self, scope: "Scope") -> AccessRefusal:
         methods = [] if scope["type"] == "websocket" else self._policy.methods(scope["path"])
         where = f"{_method(scope)} {scope['path'][:80]}"
         if methods:
             allow = ", ".join(methods)
-            return Refusal(kinds.WRONG_METHOD, f"There is no route {where}; the path takes {allow}.", {"allow": allow})
-        return Refusal(kinds.UNKNOWN_ROUTE, f"There is no route {where}.", {})
+            return AccessRefusal(
+                kinds.WRONG_METHOD, f"There is no route {where}; the path takes {allow}.", {"allow": allow}
+            )
+        return AccessRefusal(kinds.UNKNOWN_ROUTE, f"There is no route {where}.", {})
 
 
 async def _judge(
     access: "Access | None", rule: Rule, scope: "Scope"
-) -> "tuple[Caller | None, Headers, Refusal | None]":
+) -> "tuple[Caller | None, Headers, AccessRefusal | None]":
     """Who asks, what the answer says about their limit, and why they do not get through if so."""
     shown = _shown(scope)
     caller = access.find(shown[0]) if access is not None and len(shown) == 1 else None
@@ -135,7 +137,7 @@ async def _judge(
         return caller, verdict.headers, _not_now(verdict.retry_seconds, verdict.counted)
     if not caller.may(rule.role):
         detail = f"This needs a key with the role '{rule.role}', and this one has the role '{caller.role}'."
-        return caller, verdict.headers, Refusal(kinds.FORBIDDEN, detail, {})
+        return caller, verdict.headers, AccessRefusal(kinds.FORBIDDEN, detail, {})
     return caller, verdict.headers, None
 
 
@@ -155,27 +157,27 @@ def _shown(scope: "Scope") -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def _who_is_it(shown: list[str]) -> Refusal:
+def _who_is_it(shown: list[str]) -> AccessRefusal:
     challenge = 'Bearer realm="quantlake"'
     if not shown:
-        return Refusal(kinds.UNAUTHENTICATED, "The request carries no key.", {"www-authenticate": challenge})
+        return AccessRefusal(kinds.UNAUTHENTICATED, "The request carries no key.", {"www-authenticate": challenge})
     detail = (
         "The key or token is unknown, revoked, at its end, or not made for this service."
         if len(shown) == 1
         else "The request carries more than one key or token, and which one counts is not guessed."
     )
-    return Refusal(kinds.UNAUTHENTICATED, detail, {"www-authenticate": f'{challenge}, error="invalid_token"'})
+    return AccessRefusal(kinds.UNAUTHENTICATED, detail, {"www-authenticate": f'{challenge}, error="invalid_token"'})
 
 
-def _not_now(seconds: int, counted: str) -> Refusal:
+def _not_now(seconds: int, counted: str) -> AccessRefusal:
     if counted == "none":
         detail = "The request could not be counted, so it is not let through."
-        return Refusal(kinds.NO_LIMITER, detail, {})
+        return AccessRefusal(kinds.NO_LIMITER, detail, {})
     detail = f"The key has had all the answers of an hour; the next one is in {seconds} seconds."
-    return Refusal(kinds.TOO_MANY_REQUESTS, detail, {"retry-after": str(seconds)})
+    return AccessRefusal(kinds.TOO_MANY_REQUESTS, detail, {"retry-after": str(seconds)})
 
 
-async def _refuse(refusal: Refusal, headers: Headers, scope: "Scope", receive: "Receive", send: "Send") -> None:
+async def _refuse(refusal: AccessRefusal, headers: Headers, scope: "Scope", receive: "Receive", send: "Send") -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": REFUSED, "reason": refusal.kind.title})
         return
@@ -241,6 +243,6 @@ def _query(scope: "Scope") -> list[tuple[str, str]]:
 
 
 def _without_token(scope: "Scope") -> "Scope":
-    """The same, without what must not be logged by anything behind the door."""
+    """Return the scope without what the application and its logs must not see."""
     kept = [(name, text) for name, text in _query(scope) if name != TOKEN_FIELD]
     return {**scope, "query_string": urlencode(kept).encode()}

@@ -104,12 +104,12 @@ class HostCheck:
     hosts
         Names that pass.
     access_log, slow_ms
-        Which refusals get a line in the log, see `serving.web.http.arrival.Measure`.
+        Which refusals get a line in the log, see `serving.web.http.arrival.RequestMetrics`.
     """
 
     def __init__(self, app: "ASGIApp", hosts: Hosts, access_log: "AccessLog", slow_ms: float) -> None:
         self._app, self._hosts = app, hosts
-        self._refuse = arrival.Correlate(arrival.Measure(self._answer, access_log, slow_ms))
+        self._refuse = arrival.CorrelationIds(arrival.RequestMetrics(self._answer, access_log, slow_ms))
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Pass a request on, or refuse it."""

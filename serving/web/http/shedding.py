@@ -1,7 +1,8 @@
-"""The shortest way to turn a question away: in front of the door, unread, and without a line of the log of its own.
+"""Load shedding: refuses forecasts in front of all other middleware while the batcher is full.
 
-Under several times the load that can be borne, nearly every request is turned away, and what that costs is taken from
-those that are answered. So it is counted and nothing else: nobody is asked for a key, and no limit is used up.
+At several times the load that the service can bear, nearly every request is refused, and each refusal takes time from
+the answered ones. A refused request is counted and nothing else: its body is not read, its key is not checked, its
+limit is not used, and the log has no line of it.
 """
 
 import json
@@ -22,8 +23,8 @@ MARK = "0" * 32
 """Stands for the identifier of the request in the prepared answer."""
 
 
-class Shed:
-    """Turn away questions for one symbol while the application's batcher is full.
+class LoadShedding:
+    """Refuse forecasts of one symbol while the application's batcher is full.
 
     Parameters
     ----------

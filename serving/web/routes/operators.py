@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from feature_repo.targets import to_model_input
 from lake.errors import NotReadyError
 from serving import api
-from serving.deployment import Move, Office, put_on_trial, roll_back
+from serving.deployment import DeploymentContext, Move, put_on_trial, roll_back
 from serving.web.routes.status import status_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_routes(app: FastAPI) -> None:
     @app.post(f"{PREFIX}/rollback", tags=["operators"])
     def rollback(body: api.RollbackRequest, request: Request) -> api.MoveAnswer:
         """End the trial of a model if one runs, else put the champion before in service again."""
-        return _moved(request, roll_back(_office(request), body.model))
+        return _moved(request, roll_back(_context(request), body.model))
 
 
 def time_engines(predictor: "Predictor", seconds: float, windows: int) -> api.BenchmarkAnswer:
@@ -100,17 +100,17 @@ def _shape(models: "LoadedModels") -> tuple[int, int]:
 
 
 def _on_trial(request: Request, body: api.TrialRequest, mode: "Mode") -> api.MoveAnswer:
-    return _moved(request, put_on_trial(_office(request), body.model, body.version, mode, body.share))
+    return _moved(request, put_on_trial(_context(request), body.model, body.version, mode, body.share))
 
 
-def _office(request: Request) -> Office:
+def _context(request: Request) -> DeploymentContext:
     """Where moves of this request are written down; whoever asks is named as the audit trail names keys."""
     from lake.store import Lake
 
     predictor: Predictor = request.app.state.predictor
     configured = predictor.champions.configured
     caller = getattr(request.state, "caller", None)
-    return Office(
+    return DeploymentContext(
         lake=Lake.open(configured),
         configured=configured,
         clock=predictor.clock,

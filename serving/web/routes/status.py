@@ -16,7 +16,7 @@ from serving.monitoring.metrics import exposition
 from serving.web.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:
-    from serving.deployment import Refusal
+    from serving.deployment import ModelRefusal
     from serving.predict import Predictor
 
 READINESS_SECONDS = 0.25
@@ -112,6 +112,6 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
     )
 
 
-def _refusals(predictor: "Predictor") -> "list[Refusal]":
+def _refusals(predictor: "Predictor") -> "list[ModelRefusal]":
     """What this worker refused, then what the process that follows the registry did."""
     return [*predictor.champions.refusals, *read_refusals(predictor.champions.configured)]

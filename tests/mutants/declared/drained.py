@@ -13,8 +13,8 @@ MUTANTS = (
         "drain-lets-damaged-rows-in",
         "A logged forecast that does not fit its seal never reaches the lake.",
         "serving/forecast_log/draining.py",
-        "verdicts = [(row, verify(row)) for row in rows]",
-        'verdicts = [(row, verify(row)._replace(fault="")) for row in rows]',
+        "verdicts = [(row, verify_logged(row)) for row in rows]",
+        'verdicts = [(row, verify_logged(row)._replace(fault="")) for row in rows]',
         (f"{QUARANTINE}::test_a_flipped_bit_on_the_disk_is_noticed_and_stops_no_other_row",),
     ),
     Mutant(

@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(
         "blend-leaves-models-out",
         "A model with a weight and no prediction is an error, never left out.",
-        "serving/forecasts/blend.py",
+        "serving/forecasts/blending.py",
         "    if missing:\n",
         "    if False:\n",
         ("tests/test_serving/test_blend.py::test_a_weighted_model_without_a_prediction_is_not_left_out",),
@@ -54,7 +54,7 @@ MUTANTS = (
     Mutant(
         "blend-of-any-weights",
         "Weights that do not sum to one are refused.",
-        "serving/forecasts/blend.py",
+        "serving/forecasts/blending.py",
         "if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or",
         "if",
         ("tests/test_serving/test_blend.py::test_weights_that_are_no_weights_are_refused",),

@@ -1,4 +1,4 @@
-"""For tests of what lies behind the door: the key of a home's own programs, and a client that shows it."""
+"""Clients for tests: the headers that show a home's local key, test clients that send them, and a listening server."""
 
 import socket
 import threading
@@ -68,14 +68,14 @@ def listening(app: "ASGIApp", protocol: Any, **options: Any) -> Iterator[tuple[s
     """
     import uvicorn
 
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **options))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + START_SECONDS
         while not server.started:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        yield door.getsockname()
+        yield listener.getsockname()
         server.should_exit = True
         thread.join()
