@@ -178,7 +178,7 @@ def test_guards_are_what_keeps_the_values_right(
 
 
 def hold_on_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent_rows, "_carried", lambda held, *_: held.tail)
+    monkeypatch.setattr(recent_rows, "_carried", lambda held, *_: held.recent)
 
 
 def add_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
