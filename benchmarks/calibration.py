@@ -33,11 +33,9 @@ from serving.calibration.picture import draw
 from serving.forecasts import COVERAGE_TARGET, widened
 from serving.predict import model_weights
 from serving.strategies import KNOWN_REGIMES, STRATEGIES, STRATEGY_NAMES
-from training.config import Experiment
-from training.dataset import build_window_set
-from training.evaluate import forecast_folds
-from training.experiments import load_experiment
-from training.splits import sessions_of
+from training.data import build_window_set, sessions_of
+from training.experiments import Experiment, load_experiment
+from training.judge import forecast_folds
 
 YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""

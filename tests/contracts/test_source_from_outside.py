@@ -14,7 +14,7 @@ from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
-from lake.sources.base import Batch
+from lake.sources.base import BarBatch
 from lake.sources.generated import RowSource
 from lake.sources.registry import open_source
 from lake.store import Lake
@@ -33,7 +33,7 @@ class ThrowAwaySource:
         rows = as_received(tiny_market(["ZZZ"], sessions=8, seed=3))
         self._rows = RowSource(rows.with_columns(pl.lit(self.name).alias("source")))
 
-    def read(self, after: datetime | None, until: datetime) -> Batch:
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``."""
         return self._rows.read(after, until)
 

@@ -15,7 +15,7 @@ from lake.tables import AUDIT
 from serving.access import keys
 from serving.access.checks import Access
 from serving.access.policy import Policy, Rule
-from serving.access.watched import LOOK_SECONDS, Watched
+from serving.access.watched import KEY_REFRESH_SECONDS, Watched
 from serving.web.http import problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.guarded_stream import ENDED
@@ -279,7 +279,7 @@ def test_a_stream_ends_when_its_key_is_revoked(client, home, monkeypatch):
         stream.send_text("one")
         assert stream.receive_text() == "one "
         keys.revoke(home, key.id, by="tests")
-        clock.move(LOOK_SECONDS)
+        clock.move(KEY_REFRESH_SECONDS)
         stream.send_text("two")
         closing = stream.receive()
     assert (closing["type"], closing["code"]) == ("websocket.close", ENDED)

@@ -20,7 +20,7 @@ from lake.tables import AUDIT
 from serving import audit
 from serving.access import keys
 from serving.access.keyring import KeyRing
-from serving.access.watched import LOOK_SECONDS, Watched
+from serving.access.watched import KEY_REFRESH_SECONDS, Watched
 from serving.api.callers import ROLES, Caller
 from support.waiting import VirtualClock, until
 
@@ -63,7 +63,7 @@ def test_a_key_opens_until_it_is_revoked(settings, monkeypatch):
     ring = KeyRing(settings)
     assert ring.find(text) == Caller(key.id, "operator", "unlimited", key.who)
     keys.revoke(settings, key.id, by="tests")
-    clock.move(LOOK_SECONDS)
+    clock.move(KEY_REFRESH_SECONDS)
     assert ring.find(text) is None
     assert KeyRing(settings).find(text) is None
     assert keys.listing(settings)[0].revoked_at is not None
@@ -251,4 +251,4 @@ def test_checking_a_key_looks_for_a_change_of_the_file_now_and_then_only(setting
     for number in range(5):
         assert all(ring.find(texts[1]) for _ in range(100))
         assert len(looks) == 1 + number
-        clock.move(LOOK_SECONDS)
+        clock.move(KEY_REFRESH_SECONDS)

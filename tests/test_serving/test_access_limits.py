@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from feature_repo.online.breaker import Breaker
+from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
 from serving.access.ledger import Ledger
@@ -137,7 +137,7 @@ def test_a_redis_that_hangs_costs_the_deadline_a_few_times_and_then_nothing(with
     clock, tried, waited = VirtualClock(), [], []
 
     async def ask(limiter):
-        limiter._breaker = Breaker(pause_seconds=PAUSE_SECONDS, clock=clock)
+        limiter._breaker = CircuitBreaker(pause_seconds=PAUSE_SECONDS, clock=clock)
         await limiter.count(caller(name="warm"))
         script = limiter._script
 
@@ -162,14 +162,16 @@ def test_it_is_counted_in_redis_again_with_the_first_request_after_a_pause(with_
     clock, hasty = VirtualClock(), with_redis.model_copy(update={"limit_timeout_ms": 50})
 
     async def ask(limiter):
-        limiter._breaker = Breaker(pause_seconds=PAUSE_SECONDS, clock=clock)
+        limiter._breaker = CircuitBreaker(pause_seconds=PAUSE_SECONDS, clock=clock)
         with paused(hasty):
             for _ in range(5):
                 await limiter.count(caller(name="return"))
         return [(await limiter.count(caller(name="return"))).counted for _ in range(2)]
 
     async def ask_again(limiter):
-        limiter._breaker = Breaker(failures=0, pause_seconds=PAUSE_SECONDS, clock=clock)  # open from the beginning
+        limiter._breaker = CircuitBreaker(
+            failures=0, pause_seconds=PAUSE_SECONDS, clock=clock
+        )  # open from the beginning
         limiter._breaker.failed()
         counted = []
         for seconds in (0, PAUSE_SECONDS / 2, PAUSE_SECONDS):

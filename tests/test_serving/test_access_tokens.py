@@ -24,7 +24,7 @@ from lake.tables import AUDIT
 from serving.access import keys, signing
 from serving.access.keyring import KeyRing
 from serving.access.tokens import TokenReader, issue
-from serving.access.watched import LOOK_SECONDS
+from serving.access.watched import KEY_REFRESH_SECONDS
 from support.waiting import VirtualClock
 
 
@@ -156,7 +156,7 @@ def test_a_token_ends_with_its_key(settings, key, reader, monkeypatch):
     token = issue(settings, key.caller())
     assert reader.find(token) is not None
     keys.revoke(settings, key.id, by="tests")
-    clock.move(LOOK_SECONDS)
+    clock.move(KEY_REFRESH_SECONDS)
     assert reader.find(token) is None
     assert TokenReader(settings, KeyRing(settings)).find(token) is None
 

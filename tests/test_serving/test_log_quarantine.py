@@ -19,7 +19,7 @@ from serving.forecast_log import decisions, draining, quarantine
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_files import log_path
 from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.verifying import Verdict, verify_logged
+from serving.forecast_log.verifying import RowVerdict, verify_logged
 from serving.forecast_log.writing import ForecastLog
 from serving.replay.cases import cases, identities
 from support.log import flip_bit, sealed_entry
@@ -67,7 +67,7 @@ def test_without_verification_the_damaged_row_would_reach_the_lake(
     settings: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant of the test above: it is the verification that keeps the row out."""
-    monkeypatch.setattr(draining, "verify_logged", lambda one: Verdict(json.loads(one.row), ("", ""), ""))
+    monkeypatch.setattr(draining, "verify_logged", lambda one: RowVerdict(json.loads(one.row), ("", ""), ""))
     monkeypatch.setattr(draining, "as_frames", lambda held: (draining.rows_from_json(texts(held)), RECEIPTS.empty()))
     written(settings, "a", "b", "c")
     flip_bit(log_path(settings), "b", "p50")

@@ -13,7 +13,7 @@ from feature_repo.retrieval import materialize
 from lake.tables import BARS, FORECASTS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.backfill.scoring import score_newest
 from serving.backfill.walk_forward import replay_forecasts
-from serving.engines.loading import load_engines
+from serving.deployment import load_engines
 from serving.forecast_log.draining import drain
 from serving.forecasts.blending import blend
 from serving.predict.making import QUANTILES, make_forecasts

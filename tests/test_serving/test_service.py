@@ -20,7 +20,8 @@ from serving.deployment.record import SERVING_FILE
 from serving.deployment.releases import champion_versions
 from serving.forecast_log.draining import drain
 from serving.forecast_log.log_reading import LogReader
-from serving.supervision.launch import KEPT_OUT, serve_command, serve_environment
+from serving.processes.imports import KEPT_OUT
+from serving.supervision.launch import serve_command, serve_environment
 from support.clients import headers_of
 from support.services import running_service
 from support.waiting import until
