@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from benchmarks.report import Topic
-from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, Subject, judge
+from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, judge
 from serving.drift.statistics import adjust, compare_with_blocks
 
 Values = npt.NDArray[np.float64]
@@ -70,6 +70,6 @@ def _is_found(memory: float, seed: int) -> bool:
     symbols = np.tile([f"S{number:02d}" for number in range(SYMBOLS)], len(DAYS))
     stamps = pl.Series("event_time", DAYS).gather(np.repeat(np.arange(len(DAYS)), SYMBOLS))
     frame = pl.DataFrame({"symbol": symbols, "value": values.ravel()}).with_columns(stamps)
-    both = {found.aspect: found.shift.p_value for found in judge(Subject("moved", frame), DAYS[REFERENCE - 1])}
+    both = {found.aspect: found.shift.p_value for found in judge(DriftSubject("moved", frame), DAYS[REFERENCE - 1])}
     others = rng.uniform(size=FAMILY - len(both)).tolist()
     return bool(adjust([both["level"], both["spread"], *others])[0] < ALPHA)

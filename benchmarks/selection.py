@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import Topic
-from serving.evidence.posterior import posterior
+from serving.evidence import posterior
 from serving.strategies.selection import PaperReturns, Selection, SelectionRule, select
 
 Values = npt.NDArray[np.float64]

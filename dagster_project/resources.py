@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lake.sources import BarSource
-    from serving.deployment.champions import Champions
-    from serving.engines.base import Engine
+    from serving.deployment import Champions
+    from serving.engines import Engine
     from training.experiments import Experiment
 
 
@@ -39,14 +39,14 @@ class Platform(dg.ConfigurableResource):
     @property
     def source(self) -> "BarSource":
         """Where daily bars come from: what QUANTLAKE_SOURCE names."""
-        from lake.sources.registry import open_source
+        from lake.sources import open_source
 
         return open_source(self.settings.source)
 
     @property
     def engines(self) -> "Mapping[str, Engine]":
         """The models in service, loaded, by name."""
-        from serving.deployment.releases import load_engines
+        from serving.deployment import load_engines
 
         return load_engines(self.settings)
 

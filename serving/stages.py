@@ -19,10 +19,9 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS
-from serving.backfill.scoring import score_newest
+from serving.backfill import score_newest
 from serving.deployment.registry import register_and_promote
-from serving.engines import PARITY_WINDOWS, Bundle
-from serving.engines.base import Engine
+from serving.engines import PARITY_WINDOWS, Bundle, Engine
 from serving.forecast_log import drain
 
 Say = Callable[[str], None]

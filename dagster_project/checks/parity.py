@@ -20,7 +20,7 @@ CHECK = "online_equals_offline"
 )
 def feature_parity(platform: Platform) -> dg.MaterializeResult:
     """Mismatching, missing and extra values of every feature online; any at all, and the online store is emptied."""
-    from feature_repo.online.parity import compare_stores, withdraw
+    from feature_repo.online import compare_stores, withdraw
 
     report = compare_stores(platform.lake, platform.settings)
     if not report.is_equal:

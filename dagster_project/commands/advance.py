@@ -76,7 +76,7 @@ def _close_after(before: "datetime", sessions: int) -> "datetime":
 
 def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     """Answers of the predictor that the service runs, asked in this process."""
-    from serving.predict.predictor import Predictor
+    from serving.predict import Predictor
 
     predictor = Predictor.open(settings)
     try:

@@ -100,7 +100,7 @@ def coverage(
 def check(group: Group = None, *, as_json: AsJson = False) -> None:
     """Hold the stored features to their declarations, and the online store to the lake; exit code 1 if one fails."""
     from feature_repo.coverage import check_stored_tables
-    from feature_repo.online.parity import compare_stores
+    from feature_repo.online import compare_stores
     from lake.errors import NotReadyError, OnlineStoreError
     from lake.settings import settings
 

@@ -41,7 +41,7 @@ def generated_platform(
     from lake.clock import DEMO_START, FixedClock
     from lake.sources import GeneratedMarket
     from lake.store import Lake
-    from serving.deployment.champions import Champions
+    from serving.deployment import Champions
     from serving.deployment.sample_models import put_sample_models_in_service
 
     lake, clock = Lake.open(settings), FixedClock(DEMO_START)

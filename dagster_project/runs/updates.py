@@ -55,9 +55,9 @@ def users_platform(settings: "Settings") -> GivenPlatform:
         If no model is in service, before anything is written.
     """
     from lake.clock import ReplayClock
-    from lake.sources.registry import open_source
+    from lake.sources import open_source
     from lake.store import Lake
-    from serving.deployment.champions import Champions
+    from serving.deployment import Champions
 
     champions = Champions(settings)
     champions.current()

@@ -25,6 +25,7 @@ from feature_repo.online.generations import (
     row_key,
 )
 from feature_repo.online.packing import EVENT, HEADER, KNOWN, NARROW, WIDE, Layout
+from feature_repo.online.parity import compare_stores, withdraw
 from feature_repo.online.reader import OnlineReader
 from feature_repo.online.repair import StoreObserver, is_whole
 from feature_repo.online.rows import newest_rows, rows_since
@@ -75,6 +76,7 @@ __all__ = [
     "TimedClient",
     "ViewRow",
     "ViewRows",
+    "compare_stores",
     "deadline",
     "generation_path",
     "is_whole",
@@ -90,5 +92,6 @@ __all__ = [
     "row_key",
     "rows_since",
     "view_named",
+    "withdraw",
     "write_last_generation",
 ]

@@ -3,6 +3,7 @@
 from lake.sources.base import BarBatch, BarSource
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
+from lake.sources.registry import open_source
 
 __all__ = [
     "FIRST_DAY",
@@ -12,5 +13,6 @@ __all__ = [
     "GeneratedMarket",
     "PackagedMarket",
     "as_received",
+    "open_source",
     "tiny_market",
 ]

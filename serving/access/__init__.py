@@ -8,16 +8,18 @@
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
 from serving.access.keys import Key, local_key
-from serving.access.policy import WEBSOCKET, Policy, Rule
+from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
 from serving.access.watched import KEY_REFRESH_SECONDS
 
 __all__ = [
     "KEY_REFRESH_SECONDS",
+    "RULES",
     "WEBSOCKET",
     "Key",
     "Policy",
     "Rule",
     "checks",
+    "exposure",
     "keys",
     "limits",
     "local_address",

@@ -5,13 +5,21 @@
 """
 
 from serving.backfill.scoring import score_newest
-from serving.backfill.walk_forward import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, replay_forecasts
+from serving.backfill.walk_forward import (
+    VERSIONED,
+    WalkForwardTables,
+    WindowBatch,
+    forecast_id,
+    forecast_rows,
+    replay_forecasts,
+)
 
 __all__ = [
     "VERSIONED",
     "WalkForwardTables",
     "WindowBatch",
     "forecast_id",
+    "forecast_rows",
     "replay_forecasts",
     "score_newest",
 ]

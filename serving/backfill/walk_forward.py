@@ -19,8 +19,8 @@ from lake.errors import LookAheadError
 from lake.report import Report
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
-from serving.forecasts.blending import Member
-from serving.predict.making import ForecastContext, ForecastStamp, forecast_row, make_forecasts
+from serving.forecasts import Member
+from serving.predict import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import batch_id, batch_receipt, digest_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from serving.forecasts.blending import sign_probability
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from feature_repo.online.calibration import OnlineCalibration
+    from feature_repo.online import OnlineCalibration
 
 COVERAGE_TARGET = 0.8
 """Share of outcomes that fall within p10..p90 of a calibrated forecast, in the long run."""

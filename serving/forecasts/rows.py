@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from feature_repo.online.answers import Served
-    from feature_repo.online.degradation import Degradation
+    from feature_repo.online import Degradation, Served
     from feature_repo.targets.windows import FloatArray
     from serving.forecasts.corrections import Calibration
 

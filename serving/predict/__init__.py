@@ -7,22 +7,29 @@
 - `scheduled`: forecasts of every symbol after a close
 """
 
-from serving.predict.answers import age_sessions, compose
+from serving.predict.answers import AnswerTerms, age_sessions, compose
 from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast, model_weights
+from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.predict.predictor import Answers, Predictor, Question
 from serving.predict.rows import require_known, split_ready
 from serving.predict.scheduled import store_scheduled
 
 __all__ = [
     "LARGE_ROWS",
+    "QUANTILES",
+    "AnswerTerms",
     "Answers",
     "Batcher",
+    "ForecastContext",
+    "ForecastStamp",
     "Predictor",
     "Question",
     "age_sessions",
     "compose",
     "forecast",
+    "forecast_row",
+    "make_forecasts",
     "model_weights",
     "require_known",
     "split_ready",

@@ -7,8 +7,7 @@ columns of a forecast, so the same inputs give the same row to the last bit, for
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.forecasts import calibrate
-from serving.forecasts.blending import blend
+from serving.forecasts import blend, calibrate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serving.forecasts import Calibration
-    from serving.forecasts.blending import Member
+    from serving.forecasts import Calibration, Member
 
 QUANTILES = ("p10", "p50", "p90")
 """Columns of the quantiles, in the order of a forecast's last axis."""

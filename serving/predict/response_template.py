@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from serving.forecast_log import LogEntry, row_as_json
-from serving.forecasts.blending import name_blend
+from serving.forecasts import name_blend
 from serving.predict.answers import AnswerTerms, compose, versions_text
 from serving.predict.making import ForecastContext, ForecastStamp, forecast_row
 from serving.receipts import receipt_text, shared_part

@@ -9,7 +9,7 @@ from serving.receipts import tables_read
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from feature_repo.online.answers import OnlineBatch
+    from feature_repo.online import OnlineBatch
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:

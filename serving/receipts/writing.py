@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from feature_repo.online.answers import Served
+    from feature_repo.online import Served
     from serving.deployment import LoadedModels
     from serving.engines import Engine
     from serving.forecasts import Member, Row

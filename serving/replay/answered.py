@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from serving.forecasts import Calibration
-from serving.predict import compose
-from serving.predict.answers import AnswerTerms
+from serving.predict import AnswerTerms, compose
 from serving.receipts import ReplayFinding, digest_of
 
 if TYPE_CHECKING:

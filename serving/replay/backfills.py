@@ -10,8 +10,7 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import FORECAST_V1
 from lake.tables import BARS, REGIMES
-from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id
-from serving.backfill.walk_forward import forecast_rows
+from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, forecast_rows
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
 from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles

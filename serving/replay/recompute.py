@@ -15,8 +15,7 @@ from feature_repo.targets import FORECAST_V1, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.forecasts import Calibration, Member, name_blend
-from serving.predict import model_weights
-from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
+from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts, model_weights
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError
 from serving.replay.findings import Replayed

@@ -8,8 +8,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from lake.settings import Settings
+from serving.access import RULES, Policy
 from serving.access.checks import Access
-from serving.access.policy import RULES, Policy
 from serving.forecast_log.latest import LatestForecasts
 from serving.predict import Batcher
 from serving.web.declared import require_rules

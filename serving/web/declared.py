@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.routing import BaseRoute, Mount
 
 from lake.errors import ConfigError
-from serving.access.policy import WEBSOCKET, Policy, Rule
+from serving.access import WEBSOCKET, Policy, Rule
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -15,10 +15,10 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.sources.base import BarBatch
-from lake.sources.generated import RowSource
 from lake.sources.registry import open_source
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
+from support.raw_rows import RowSource
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 ASSETS = ("raw_bars", "bars", "actions", "quarantine")

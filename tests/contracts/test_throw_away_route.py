@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.access.policy import PUBLIC, Rule
+from serving.access import Rule
+from serving.access.policy import PUBLIC
 from serving.web.app import build_app
 from support.clients import LOCAL, client_of
 

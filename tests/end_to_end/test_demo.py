@@ -54,7 +54,7 @@ def test_each_matured_forecast_has_exactly_one_outcome(demo_home):
 
 
 def test_served_forecasts_reached_the_log(demo_home):
-    from serving.forecast_log.log_files import log_path, open_log
+    from serving.forecast_log import log_path, open_log
 
     with demo_home as configured, closing(open_log(log_path(configured))) as log:
         kinds = dict(log.execute("SELECT kind, count(*) FROM forecasts GROUP BY kind").fetchall())

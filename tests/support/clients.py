@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from serving.access.keys import local_key
+from serving.access import local_key
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from serving.forecast_log.writing import LogEntry
-from serving.receipts.writing import receipt_text
+from serving.forecast_log import LogEntry
+from serving.receipts import receipt_text
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
 MADE_AT = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)

@@ -22,10 +22,10 @@ from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import BARS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
-from serving.backfill.walk_forward import replay_forecasts
-from serving.deployment.releases import load_engines
-from serving.forecast_log.draining import drain
-from serving.predict.predictor import Answers, Predictor, Question
+from serving.backfill import replay_forecasts
+from serving.deployment import load_engines
+from serving.forecast_log import drain
+from serving.predict import Answers, Predictor, Question
 
 if TYPE_CHECKING:
     from lake.settings import Settings

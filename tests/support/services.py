@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from feature_repo.online.redis_server import redis_url
-from serving.supervision.launch import serve_command, serve_environment
+from serving.supervision import serve_command, serve_environment
 from support.ports import free_port
 
 if TYPE_CHECKING:

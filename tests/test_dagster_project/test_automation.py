@@ -19,7 +19,7 @@ from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from serving.deployment.record import SERVING_FILE
+from serving.deployment import SERVING_FILE
 
 MARKET = tiny_market(["AAPL", "^GSPC"], sessions=8, seed=5)
 

@@ -31,9 +31,8 @@ from lake.store import Lake, commits, delta_log, named_digest
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 from serving import audit
 from serving.access import keys, signing
-from serving.forecast_log import quarantine
-from serving.forecast_log.log_files import open_log, take_slot
-from serving.forecast_log.verifying import Logged
+from serving.forecast_log import Logged, open_log, quarantine
+from serving.forecast_log.log_files import take_slot
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=6, seed=5)
 

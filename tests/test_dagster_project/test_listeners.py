@@ -18,7 +18,8 @@ from dagster_project.servers import listeners
 from dagster_project.servers.listeners import LISTENERS, declared
 from dagster_project.servers.open_sockets import OpenSocket, open_sockets, processes_of
 from lake.settings import Settings
-from serving.access.policy import RULES, WEBSOCKET
+from serving.access import WEBSOCKET
+from serving.access.policy import RULES
 from support.ports import free_port
 from support.waiting import until
 

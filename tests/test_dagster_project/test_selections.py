@@ -19,7 +19,7 @@ from lake.settings import Settings
 from lake.sources import GeneratedMarket
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
-from serving.deployment.champions import Champions
+from serving.deployment import Champions
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 TABLES = {"raw_bars", "bars", "actions", "quarantine", "labels", *(group.table.name for group in GROUPS)}

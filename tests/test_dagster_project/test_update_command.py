@@ -27,8 +27,7 @@ from lake.settings import Settings
 from lake.sources import GeneratedMarket
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
-from serving.backfill.scoring import score_newest
-from serving.backfill.walk_forward import replay_forecasts
+from serving.backfill import replay_forecasts, score_newest
 
 SYMBOLS, SESSIONS = 60, 3
 DAYS = next_closes(DEMO_START, SESSIONS)

@@ -29,17 +29,16 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions, LoadedModels
+from serving.deployment import Champions, LoadedModels, deployment_or_none
 from serving.deployment.placing import place
-from serving.deployment.record import Release, deployment_or_none, write_deployment
+from serving.deployment.record import Release, write_deployment
 from serving.deployment.registry import register_and_promote
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
 from serving.engines.export import export_model
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.rows import Row
-from serving.predict.predictor import OnlineValues, Predictor
-from serving.predict.rows import split_ready
+from serving.forecast_log import ForecastLog, LogReader
+from serving.forecasts import Row
+from serving.predict import Predictor, split_ready
+from serving.predict.predictor import OnlineValues
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home

@@ -20,10 +20,9 @@ def main() -> None:
     from serving import audit, backups
     from serving.access.keyring import KeyRing
     from serving.deployment import registry
-    from serving.engines.bundles import Bundle
-    from serving.forecast_log.draining import drain
-    from serving.replay.findings import counts
-    from serving.replay.verify import replay
+    from serving.engines import Bundle
+    from serving.forecast_log import drain
+    from serving.replay import counts, replay
 
     key, bundle = sys.argv[2], Path(sys.argv[3])
     if sys.argv[4:] == ["as-it-was"]:

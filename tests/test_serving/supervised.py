@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-from serving.processes.lifeline import end_with_parent, tied
+from serving.processes import end_with_parent, tied
 
 THIS = (sys.executable, __file__)
 

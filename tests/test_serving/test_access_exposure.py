@@ -15,10 +15,9 @@ from starlette.testclient import TestClient
 from dagster_project.servers.endpoint import forecast_service
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.access import keys
-from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
+from serving.access import keys, local_address, origins, require_safe_address, trusted_proxies, trusting
 from serving.client import Client
-from serving.supervision.launch import serve_command
+from serving.supervision import serve_command
 from serving.web.app import build_app
 from support.clients import LOCAL
 

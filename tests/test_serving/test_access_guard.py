@@ -12,10 +12,9 @@ from starlette.websockets import WebSocketDisconnect
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import AUDIT
-from serving.access import keys
+from serving.access import KEY_REFRESH_SECONDS, Policy, Rule, keys
 from serving.access.checks import Access
-from serving.access.policy import Policy, Rule
-from serving.access.watched import KEY_REFRESH_SECONDS, Watched
+from serving.access.watched import Watched
 from serving.web.http import problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.guarded_stream import ENDED

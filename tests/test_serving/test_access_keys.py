@@ -18,10 +18,10 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import AUDIT
 from serving import audit
-from serving.access import keys
+from serving.access import KEY_REFRESH_SECONDS, keys
 from serving.access.keyring import KeyRing
-from serving.access.watched import KEY_REFRESH_SECONDS, Watched
-from serving.api.callers import ROLES, Caller
+from serving.access.watched import Watched
+from serving.api import ROLES, Caller
 from support.waiting import VirtualClock, until
 
 

@@ -18,8 +18,8 @@ from lake.settings import Settings
 from serving.access import ledger as ledgers
 from serving.access.ledger import FILE, WINDOW_SECONDS, RequestLedger
 from serving.access.limits import NOT_COUNTED, Limiter
-from serving.api.callers import REQUESTS_AN_HOUR, Caller
-from serving.supervision.launch import serve_environment
+from serving.api import REQUESTS_AN_HOUR, Caller
+from serving.supervision import serve_environment
 from support.ports import free_port
 from support.waiting import VirtualClock, until
 

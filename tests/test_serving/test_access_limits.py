@@ -11,9 +11,9 @@ import pytest
 from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from lake.settings import Settings
-from serving.access.ledger import Ledger
+from serving.access.ledger import RequestLedger
 from serving.access.limits import NOT_COUNTED, UNLIMITED, Limiter
-from serving.api.callers import Caller
+from serving.api import Caller
 from support.online import emptied
 from support.waiting import VirtualClock
 
@@ -113,7 +113,7 @@ def test_requests_at_once_are_counted_each(with_redis):
 
 def test_an_unlimited_key_is_counted_nowhere(settings, monkeypatch):
     monkeypatch.setattr(Limiter, "_ask_redis", None)
-    monkeypatch.setattr(Ledger, "take", None)
+    monkeypatch.setattr(RequestLedger, "take", None)
     verdicts = asked(settings, caller("operator", "unlimited"), 1_000)
     assert all(one.is_allowed and one.headers == UNLIMITED for one in verdicts)
 

@@ -25,9 +25,9 @@ from websockets.sync.client import connect
 
 from dagster_project.servers.endpoint import forecast_service
 from lake.settings import Settings
-from serving.access import keyring, keys, signing, tokens
-from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
-from serving.api.callers import ROLES, Caller
+from serving.access import WEBSOCKET, Policy, Rule, keyring, keys, signing, tokens
+from serving.access.policy import RULES
+from serving.api import ROLES, Caller
 from serving.web.app import build_app
 from serving.web.http.authentication import AccessControl
 from support.waiting import until

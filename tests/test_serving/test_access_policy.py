@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from starlette.routing import Match, Mount
 
 from lake.errors import ConfigError
-from serving.access.policy import RULES, Policy, Rule
+from serving.access import Policy, Rule
+from serving.access.policy import RULES
 from serving.web.app import build_app
 from serving.web.declared import require_rules, routes_of
 

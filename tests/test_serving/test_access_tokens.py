@@ -21,10 +21,9 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import AUDIT
-from serving.access import keys, signing
+from serving.access import KEY_REFRESH_SECONDS, keys, signing
 from serving.access.keyring import KeyRing
 from serving.access.tokens import TokenReader, issue
-from serving.access.watched import KEY_REFRESH_SECONDS
 from support.waiting import VirtualClock
 
 

@@ -9,11 +9,8 @@ from lake.errors import UnknownNameError
 from lake.store import Lake
 from serving import audit
 from serving.access import keys
-from serving.forecast_log import user_data
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog, LogEntry
-from serving.predict.predictor import Question
+from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain, user_data
+from serving.predict import Question
 from serving.web.app import build_app
 from support.clients import client_of
 

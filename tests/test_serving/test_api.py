@@ -17,14 +17,10 @@ from lake.settings import Settings
 from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
-from serving.deployment.champions import Champions
-from serving.deployment.releases import load_engines
-from serving.forecast_log.draining import rows_from_json, waiting_rows
-from serving.forecast_log.log_files import open_log
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.blending import sign_probability
-from serving.predict.predictor import Predictor
+from serving.deployment import Champions, load_engines
+from serving.forecast_log import ForecastLog, LogReader, open_log, rows_from_json, waiting_rows
+from serving.forecasts import sign_probability
+from serving.predict import Predictor
 from serving.web.app import build_app
 from serving.web.http.middleware import BODY_BYTES
 from support.clients import client_of

@@ -16,14 +16,13 @@ from feature_repo.online.redis_server import redis_url
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import RECEIPTS
-from serving.access.keys import create, local_key
+from serving.access import local_key
+from serving.access.keys import create
 from serving.api import DISCLAIMER
-from serving.deployment.champions import Champions
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
+from serving.deployment import Champions
+from serving.forecast_log import ForecastLog, LogReader, drain
 from serving.monitoring.json_logs import HIDDEN, JsonLines
-from serving.predict.predictor import Predictor
+from serving.predict import Predictor
 from serving.web.app import build_app
 from serving.web.http.arrival import RequestMetrics, correlation_id
 from support.clients import client_of, headers_of, token_of

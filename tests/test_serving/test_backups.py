@@ -25,13 +25,11 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from serving import audit, backups
 from serving.access import keys
-from serving.deployment.record import serving_file
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_paths
+from serving.deployment import serving_file
+from serving.forecast_log import drain, log_paths
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import read_backup_state, show_backup_state
-from serving.replay.findings import counts
-from serving.replay.verify import replay
+from serving.replay import counts, replay
 from support import receipts as at_home
 from support.failures import PREDICT
 from support.ports import free_port

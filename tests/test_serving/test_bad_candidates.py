@@ -12,11 +12,10 @@ from onnx import TensorProto, helper
 from feature_repo.targets import FORECAST_V1
 from lake.errors import EngineError, ModelError, RefusedModelError
 from lake.settings import Settings
-from serving.deployment import candidates
+from serving.deployment import Champions, candidates, read_deployment
 from serving.deployment.candidates import require_candidate
-from serving.deployment.champions import Champions
-from serving.deployment.record import Release, read_deployment, write_deployment
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
+from serving.deployment.record import Release, write_deployment
+from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
 from serving.engines.grain import probe_windows
 from support.waiting import until
 

@@ -11,12 +11,10 @@ from feature_repo.online import OnlineReader
 from lake.errors import LogError, ModelError, NotReadyError, OverloadedError, UnknownNameError
 from lake.settings import Settings
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions
+from serving.deployment import Champions
 from serving.deployment.record import Deployment, write_deployment
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.predict.batching import LARGE_ROWS, Batcher
-from serving.predict.predictor import Predictor, Question
+from serving.forecast_log import ForecastLog, LogReader
+from serving.predict import LARGE_ROWS, Batcher, Predictor, Question
 from serving.web.app import LARGE_QUESTIONS, build_app
 from serving.web.routes.forecasts import LARGE_WAITING
 from serving.web.routes.status import READINESS_SECONDS
@@ -145,7 +143,7 @@ def test_nothing_is_answered_that_could_not_be_logged(predictor):
     full = Settings(home=predictor.log.path.parent / "full")
     log = ForecastLog.open(full)
     predictor.log = log
-    from serving.forecast_log.log_files import open_log
+    from serving.forecast_log import open_log
 
     with open_log(log.path) as breaking:
         breaking.execute("DROP TABLE forecasts")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import ModelError
-from serving.forecasts.blending import Member, blend, direction_of, name_blend, sign_probability
+from serving.forecasts import Member, blend, direction_of, name_blend, sign_probability
 
 RETURNS = st.floats(-0.5, 0.5)
 ORDERED = st.tuples(RETURNS, RETURNS, RETURNS).map(sorted)

@@ -13,7 +13,7 @@ from lake.errors import ModelError, ParityError
 from lake.settings import Settings
 from serving.deployment.record import Release
 from serving.deployment.releases import load_release
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, PARITY_WINDOWS, SIGNATURE_FILE, Bundle
+from serving.engines import MODEL_FILE, PARITY_FILE, PARITY_WINDOWS, SIGNATURE_FILE, Bundle
 from serving.engines.signature import Signature
 
 

@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from feature_repo.online import OnlineCalibration, OnlineReader
-from serving.deployment.champions import Champions
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.blending import sign_probability
-from serving.forecasts.corrections import (
-    COVERAGE_TARGET,
-    Calibration,
-    calibrate,
-    confidence,
-    trust_of,
-)
-from serving.predict.predictor import Predictor
+from serving.deployment import Champions
+from serving.forecast_log import ForecastLog, LogReader
+from serving.forecasts import COVERAGE_TARGET, Calibration, calibrate, confidence, sign_probability, trust_of
+from serving.predict import Predictor
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 REGIME = "low_volatility_uptrend"

@@ -12,19 +12,23 @@ from lake.errors import EngineError, NotReadyError, RefusedModelError, UnknownNa
 from lake.store import Lake
 from lake.tables import AUDIT, FORECASTS, PROMOTIONS
 from lake.universe import SYMBOLS
+from serving.deployment import (
+    Champions,
+    DeploymentContext,
+    LoadedChallenger,
+    is_within,
+    put_on_trial,
+    read_deployment,
+    roll_back,
+)
 from serving.deployment.candidates import LoadedModel
-from serving.deployment.champions import Champions, LoadedChallenger
-from serving.deployment.moves import DeploymentContext, promote, put_on_trial, roll_back
-from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
-from serving.deployment.shares import is_within
-from serving.engines.onnx import OnnxEngine
-from serving.forecast_log.draining import rows_from_json
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.forecasts.corrections import Calibration, calibrate
+from serving.deployment.moves import promote
+from serving.deployment.record import Challenger, Deployment, Release, write_deployment
+from serving.engines import OnnxEngine
+from serving.forecast_log import ForecastLog, LogReader, rows_from_json
+from serving.forecasts import Calibration, calibrate
+from serving.predict import Predictor, Question, forecast
 from serving.predict.forecast_cache import ForecastCache
-from serving.predict.forecasting import forecast
-from serving.predict.predictor import Predictor, Question
 from serving.predict.scheduled import schedule
 from serving.web.app import build_app
 from support.clients import client_of

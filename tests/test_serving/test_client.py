@@ -17,9 +17,9 @@ from lake.errors import (
 )
 from lake.universe import MARKET, SYMBOLS
 from serving import api
-from serving.access.keys import local_key
-from serving.api import problem_kinds
-from serving.api.refusals import REFUSALS, refusal
+from serving.access import local_key
+from serving.api import problem_kinds, refusal
+from serving.api.refusals import REFUSALS
 from serving.client import MOST_WAIT_SECONDS, Client, RefusedError
 from serving.web.app import build_app
 from serving.web.http.problems import document

@@ -13,12 +13,10 @@ from lake.settings import settings as read_settings
 from lake.store import Lake, digests
 from lake.tables import FORECASTS, RECEIPTS
 from serving import audit
-from serving.forecast_log import draining
-from serving.forecast_log.draining import drain
-from serving.forecast_log.writing import LogEntry
-from serving.receipts import drain_digest
+from serving.forecast_log import LogEntry, drain, draining
+from serving.receipts import digest_of, drain_digest, row_digest
 from serving.receipts.drain_digest import FOLDER, GONE, NEVER, REPLACED, WHAT, batches, judge, verify
-from serving.receipts.seals import digest_of, row_digest, sealed
+from serving.receipts.seals import sealed
 from support.log import forecast_row
 
 

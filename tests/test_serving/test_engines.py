@@ -11,12 +11,10 @@ import torch
 from feature_repo.targets import FORECAST_V1
 from lake.errors import EngineError
 from lake.settings import Settings
-from serving.engines import tensorrt
+from serving.engines import OnnxEngine, load_engine, tensorrt
 from serving.engines.base import require_output
 from serving.engines.export import export_model
 from serving.engines.grain import ALONE, measure_grain
-from serving.engines.loading import load_engine
-from serving.engines.onnx import OnnxEngine
 from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
 from training.models.trees import fit_trees

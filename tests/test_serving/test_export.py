@@ -12,17 +12,9 @@ import torch
 
 from feature_repo.targets import FORECAST_V1
 from lake.errors import ModelError, ParityError
-from serving.engines.bundles import (
-    MODEL_FILE,
-    PARITY_FILE,
-    SIGNATURE_FILE,
-    Bundle,
-    Export,
-    Parity,
-    refuse_external_data,
-)
+from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
+from serving.engines.bundles import Export, Parity, refuse_external_data
 from serving.engines.export import _to_onnx, export_model, prove_parity
-from serving.engines.onnx import OnnxEngine
 from serving.engines.origins import without_origins
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)

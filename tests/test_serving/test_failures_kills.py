@@ -13,10 +13,8 @@ import pytest
 from lake.store import Lake
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_path
-from serving.forecast_log.log_reading import LogReader
-from serving.supervision.launch import serve_environment
+from serving.forecast_log import LogReader, drain, log_path
+from serving.supervision import serve_environment
 from support.clients import headers_of
 from support.failures import Clients, Lives, until
 from support.services import is_worker, running_service

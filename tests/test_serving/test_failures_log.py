@@ -15,11 +15,9 @@ import pytest
 
 from lake.errors import LogError
 from lake.universe import SYMBOLS
-from serving.forecast_log.log_files import log_path, open_log
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.processes.folders import metrics_folder
-from serving.supervision.launch import serve_environment
+from serving.forecast_log import ForecastLog, LogReader, log_path, open_log
+from serving.processes import metrics_folder
+from serving.supervision import serve_environment
 from support.clients import headers_of
 from support.failures import Clients, Lives, until
 

@@ -12,11 +12,9 @@ from feature_repo.targets import to_model_input
 from lake.errors import EngineError, ModelError
 from lake.settings import Settings
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions
-from serving.engines.bundles import Bundle
-from serving.engines.onnx import OnnxEngine
-from serving.predict.batching import Batcher
-from serving.predict.predictor import Answers, Question
+from serving.deployment import Champions
+from serving.engines import Bundle, OnnxEngine
+from serving.predict import Answers, Batcher, Question
 from serving.web.app import build_app
 from support.clients import client_of
 from support.failures import until

@@ -18,10 +18,9 @@ from feature_repo.retrieval import materialize
 from lake.settings import Settings
 from lake.store import Lake
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog
-from serving.predict.predictor import Predictor, Question
+from serving.deployment import Champions
+from serving.forecast_log import ForecastLog, LogReader
+from serving.predict import Predictor, Question
 from serving.web.app import build_app
 from support.clients import headers_of
 from support.failures import Clients, numbers_of, until

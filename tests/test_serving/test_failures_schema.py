@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.online import OnlineReader
-from serving.deployment.champions import Champions
+from serving.deployment import Champions
 from serving.web.app import build_app
 from support.clients import headers_of
 

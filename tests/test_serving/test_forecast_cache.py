@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from serving.predict import Predictor, forecast
 from serving.predict.forecast_cache import ForecastCache
-from serving.predict.forecasting import forecast
-from serving.predict.predictor import Predictor
 
 
 @pytest.fixture

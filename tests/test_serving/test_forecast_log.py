@@ -15,11 +15,21 @@ import pytest
 from lake.errors import LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.forecast_log import draining, log_files, log_reading, quarantine, writing
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import SCHEMA, log_path, open_log
-from serving.forecast_log.log_reading import LogReader, LogTail
-from serving.forecast_log.writing import ForecastLog, LogEntry
+from serving.forecast_log import (
+    ForecastLog,
+    LogEntry,
+    LogReader,
+    LogTail,
+    drain,
+    draining,
+    log_files,
+    log_path,
+    log_reading,
+    open_log,
+    quarantine,
+    writing,
+)
+from serving.forecast_log.log_files import SCHEMA
 from support.log import forecast_row
 
 

@@ -10,11 +10,9 @@ from feature_repo.online.redis_server import connect, redis_url, running_redis
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS
+from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain
 from serving.forecast_log import latest as latest_forecasts
-from serving.forecast_log.draining import drain
 from serving.forecast_log.latest import KEEP_NEWEST, LatestForecasts, key_of, packed
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog, LogEntry
 from serving.monitoring import metrics
 from support.log import MADE_AT, forecast_row
 from support.online import emptied

@@ -12,13 +12,18 @@ import pytest
 
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.forecast_log import damage, quarantine
-from serving.forecast_log.backlog import look_at_log
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_path, open_log
-from serving.forecast_log.log_reading import LogReader, LogTail
+from serving.forecast_log import (
+    ForecastLog,
+    LogReader,
+    LogTail,
+    damage,
+    drain,
+    log_path,
+    look_at_log,
+    open_log,
+    quarantine,
+)
 from serving.forecast_log.salvage import salvage
-from serving.forecast_log.writing import ForecastLog
 from support.log import sealed_entry
 
 COUNT = 60

@@ -8,10 +8,7 @@ import pytest
 from lake.errors import LogError
 from lake.store import Lake
 from lake.tables import FORECASTS
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_paths, open_log
-from serving.forecast_log.log_reading import LogReader, LogTail
-from serving.forecast_log.writing import ForecastLog, LogEntry
+from serving.forecast_log import ForecastLog, LogEntry, LogReader, LogTail, drain, log_paths, open_log
 from support.log import forecast_row
 
 

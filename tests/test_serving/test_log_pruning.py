@@ -14,14 +14,22 @@ import pytest
 
 from lake.store import Lake
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log import log_files, pruning, user_data
-from serving.forecast_log.backlog import look_at_log
-from serving.forecast_log.draining import drain
+from serving.forecast_log import (
+    ForecastLog,
+    LogReader,
+    LogTail,
+    drain,
+    log_files,
+    log_path,
+    log_paths,
+    look_at_log,
+    open_log,
+    prune,
+    pruning,
+    user_data,
+)
 from serving.forecast_log.latest import LatestForecasts
-from serving.forecast_log.log_files import log_path, log_paths, open_log, size_of
-from serving.forecast_log.log_reading import LogReader, LogTail
-from serving.forecast_log.pruning import prune
-from serving.forecast_log.writing import ForecastLog
+from serving.forecast_log.log_files import size_of
 from support.log import flip_bit, sealed_entry
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -15,12 +15,8 @@ from lake.errors import NotReadyError, SchemaError, UnknownNameError
 from lake.store import Lake, unverified
 from lake.tables import FORECASTS, RECEIPTS
 from serving import audit
-from serving.forecast_log import decisions, draining, quarantine
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_path
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.verifying import RowVerdict, verify_logged
-from serving.forecast_log.writing import ForecastLog
+from serving.forecast_log import ForecastLog, LogReader, decisions, drain, draining, log_path, quarantine, verify_logged
+from serving.forecast_log.verifying import RowVerdict
 from serving.replay.cases import cases, identities
 from support.log import flip_bit, sealed_entry
 

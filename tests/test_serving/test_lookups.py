@@ -13,12 +13,9 @@ from lake.store import Lake
 from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import FeatureSchemaAnswer, PredictAnswer, StoredForecast
-from serving.deployment.champions import Champions
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_paths
-from serving.forecast_log.log_reading import LogReader
-from serving.forecast_log.writing import ForecastLog, LogEntry
-from serving.predict.predictor import Predictor, Question
+from serving.deployment import Champions
+from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain, log_paths
+from serving.predict import Predictor, Question
 from serving.web.app import build_app
 from support.clients import client_of
 

@@ -16,21 +16,14 @@ import pytest
 from feature_repo.online import OnlineReader
 from feature_repo.targets import to_model_input
 from lake.universe import SYMBOLS
+from serving.deployment import deployment_or_none, moving, read_deployment
 from serving.deployment.placing import place
-from serving.deployment.record import (
-    Release,
-    deployment_or_none,
-    moving,
-    read_deployment,
-    write_deployment,
-)
+from serving.deployment.record import Release, write_deployment
 from serving.deployment.registry import register_and_promote
-from serving.engines.bundles import PARITY_FILE
-from serving.engines.onnx import OnnxEngine
-from serving.forecasts.blending import Member, blend, name_blend
-from serving.forecasts.corrections import calibrate
-from serving.predict.rows import split_ready
-from serving.supervision.launch import follow_registry_command, serve_environment
+from serving.engines import PARITY_FILE, OnnxEngine
+from serving.forecasts import Member, blend, calibrate, name_blend
+from serving.predict import split_ready
+from serving.supervision import follow_registry_command, serve_environment
 from support.clients import headers_of
 from support.services import running_service
 from support.waiting import until

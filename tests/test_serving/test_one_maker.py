@@ -11,16 +11,14 @@ import pytest
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from lake.tables import BARS, FORECASTS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.backfill.scoring import score_newest
-from serving.backfill.walk_forward import replay_forecasts
+from serving.backfill import replay_forecasts, score_newest
 from serving.deployment import load_engines
-from serving.forecast_log.draining import drain
-from serving.forecasts.blending import blend
+from serving.forecast_log import drain
+from serving.forecasts import blend
+from serving.predict import Predictor
 from serving.predict.making import QUANTILES, make_forecasts
-from serving.predict.predictor import Predictor
 from serving.predict.scheduled import schedule
-from serving.replay import backfills, recompute
-from serving.replay.verify import replay
+from serving.replay import backfills, recompute, replay
 from support.receipts import Home, copied
 
 MODEL, HORIZONS = "ridge", (1, 5)

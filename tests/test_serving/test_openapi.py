@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from jsonschema import Draft202012Validator
 
-from serving.access.keys import local_key
+from serving.access import local_key
 from serving.access.policy import RULES
 from serving.api.problem_kinds import KINDS
 from serving.web.app import build_app

@@ -4,8 +4,7 @@ import threading
 from datetime import date
 
 from lake import calendars
-from serving.predict.answers import age_sessions
-from serving.predict.predictor import Predictor
+from serving.predict import Predictor, age_sessions
 
 
 def test_age_counts_sessions_not_days():

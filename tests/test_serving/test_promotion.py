@@ -15,12 +15,11 @@ from lake.errors import ConfigError, ModelError, NotReadyError, ParityError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import PROMOTIONS
+from serving.deployment import SERVING_FILE, Champions
 from serving.deployment import registry as registry_module
-from serving.deployment.champions import Champions
-from serving.deployment.record import SERVING_FILE
 from serving.deployment.registry import register_and_promote
 from serving.deployment.releases import champion_versions, load_champions
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, Bundle
+from serving.engines import MODEL_FILE, PARITY_FILE, Bundle
 from serving.engines.signature import Signature
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))

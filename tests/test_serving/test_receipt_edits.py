@@ -15,12 +15,11 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
-from serving.forecast_log.writing import ForecastLog, LogEntry
-from serving.receipts.code import running_code
-from serving.receipts.receipt import EngineSettings, ModelUse, Online, Receipt
-from serving.receipts.seals import digest_of, row_digest, sealed
-from serving.replay.findings import Replayed
-from serving.replay.verify import replay
+from serving.forecast_log import ForecastLog, LogEntry
+from serving.receipts import EngineSettings, ModelUse, Receipt, digest_of, row_digest, running_code
+from serving.receipts.receipt import Online
+from serving.receipts.seals import sealed
+from serving.replay import Replayed, replay
 from support.log import forecast_row
 from support.online import AT, store_generation, window_of
 

@@ -9,16 +9,13 @@ import pytest
 
 from lake.store import digests
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log.draining import drain
-from serving.receipts import drain_digest
-from serving.receipts.receipt import Receipt
-from serving.receipts.seals import digest_of, row_digest, sealed
-from serving.replay import verify
+from serving.forecast_log import drain
+from serving.receipts import Receipt, digest_of, drain_digest, row_digest
+from serving.receipts.seals import sealed
+from serving.replay import Replayed, replay, verify
 from serving.replay.answered import compare_answer, derive
 from serving.replay.cases import Case, cases, identities
-from serving.replay.findings import Replayed
 from serving.replay.recompute import ReplayJob
-from serving.replay.verify import replay
 from support import receipts as at_home
 
 LOG = "forecast_log.sqlite"

@@ -29,14 +29,14 @@ from lake.settings import settings as read_settings
 from lake.spec import TableSpec
 from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.api.receipts import CodeRead, ReceiptAnswer
-from serving.deployment.record import Challenger, read_deployment, write_deployment
-from serving.forecast_log.draining import drain
-from serving.predict.predictor import Predictor
-from serving.receipts.code import running_code
+from serving.deployment import read_deployment
+from serving.deployment.record import Challenger, write_deployment
+from serving.forecast_log import drain
+from serving.predict import Predictor
+from serving.receipts import running_code
+from serving.replay import Replayed, counts, receipt_of, replay, replay_sample
 from serving.replay.cases import Case, cases, identities
-from serving.replay.findings import Replayed, counts
-from serving.replay.receipt_view import receipt_of
-from serving.replay.verify import replay, replay_sample, without_receipt
+from serving.replay.verify import without_receipt
 from serving.web.app import build_app
 from support import receipts as at_home
 from support.clients import client_of

@@ -21,16 +21,23 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.store import Lake
 from lake.tables import AUDIT, PROMOTIONS
-from serving.deployment import champions, registry, registry_watch
-from serving.deployment.champions import Champions
+from serving.deployment import (
+    SERVING_FILE,
+    Champions,
+    DeploymentContext,
+    champions,
+    read_deployment,
+    read_refusals,
+    registry,
+    registry_watch,
+    roll_back,
+)
 from serving.deployment.following import RegistryFollower
-from serving.deployment.moves import DeploymentContext, promote, roll_back
-from serving.deployment.record import SERVING_FILE, read_deployment
-from serving.deployment.refusals import read_refusals
+from serving.deployment.moves import promote
 from serving.deployment.registry import fetch, register, register_and_promote
 from serving.deployment.registry_watch import follow, registry_stamps
-from serving.engines.bundles import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
-from serving.supervision.launch import follow_registry_command, serve_environment
+from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
+from serving.supervision import follow_registry_command, serve_environment
 from support.waiting import PATIENCE_SECONDS, until
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))

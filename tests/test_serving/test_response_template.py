@@ -9,12 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lake.tables import FORECASTS
-from serving.forecast_log.writing import row_as_json
-from serving.predict.answers import AnswerTerms, compose
-from serving.predict.forecasting import forecast
-from serving.predict.predictor import Question
+from serving.forecast_log import row_as_json
+from serving.predict import Question, compose, forecast
+from serving.predict.answers import AnswerTerms
 from serving.predict.response_template import AnswerTime, ResponseTemplate, ResponseTemplates
-from serving.receipts.seals import digest_of, is_intact, opened, row_digest
+from serving.receipts import digest_of, is_intact, opened, row_digest
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 

@@ -7,8 +7,7 @@ import pytest
 
 from dagster_project.checks.health import examine
 from lake.errors import ModelError
-from serving.deployment.moves import DeploymentContext
-from serving.deployment.record import read_deployment, serving_file
+from serving.deployment import DeploymentContext, read_deployment, serving_file
 from serving.deployment.registry import Registry
 from serving.deployment.restoring import restore
 from support.receipts import Home

@@ -10,7 +10,7 @@ from feature_repo.retrieval import materialize
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
-from serving.predict.rows import split_ready
+from serving.predict import split_ready
 from support.online import AT, DAY, store_generation
 
 ASKED = ["S0", "S1", "NOPE"]

@@ -12,13 +12,11 @@ from lake.clock import FixedClock
 from lake.store import Lake
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.deployment.champions import Champions
+from serving.deployment import Champions
+from serving.forecast_log import ForecastLog, LogReader, LogTail
 from serving.forecast_log.latest import LatestForecasts
-from serving.forecast_log.log_reading import LogReader, LogTail
-from serving.forecast_log.writing import ForecastLog
-from serving.predict import scheduled
-from serving.predict.predictor import Predictor
-from serving.predict.scheduled import schedule, store_scheduled
+from serving.predict import Predictor, scheduled, store_scheduled
+from serving.predict.scheduled import schedule
 
 HORIZONS = (1, 5)
 

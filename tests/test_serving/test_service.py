@@ -16,12 +16,11 @@ from lake.disk import write_durably
 from lake.settings import Settings
 from lake.tables import FORECASTS
 from lake.universe import SYMBOLS
-from serving.deployment.record import SERVING_FILE
+from serving.deployment import SERVING_FILE
 from serving.deployment.releases import champion_versions
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_reading import LogReader
+from serving.forecast_log import LogReader, drain
 from serving.processes.imports import KEPT_OUT
-from serving.supervision.launch import serve_command, serve_environment
+from serving.supervision import serve_command, serve_environment
 from support.clients import headers_of
 from support.services import running_service
 from support.waiting import until

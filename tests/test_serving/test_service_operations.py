@@ -8,10 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lake.settings import Settings
-from serving.access.keys import local_key
+from serving.access import local_key
 from serving.monitoring import metrics
 from serving.monitoring.metrics import METRICS, PREFIX
-from serving.outcomes.figures import BandFigures, Figures, ModelFigures, write_figures
+from serving.outcomes import Figures
+from serving.outcomes.figures import BandFigures, ModelFigures, write_figures
 from serving.web import watching
 from serving.web.watching import Watcher
 from support.clients import headers_of, token_of

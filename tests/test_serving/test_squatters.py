@@ -11,7 +11,7 @@ import pytest
 from dagster_project.servers.endpoint import running_server
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.access.keys import local_key
+from serving.access import local_key
 from serving.client import Client
 from serving.processes.sockets import require_own
 from support.ports import free_port

@@ -12,9 +12,8 @@ from websockets.sync.client import connect
 
 from lake.settings import Settings
 from serving.api import Acknowledged, PredictionUpdate, Refused
-from serving.forecast_log.log_reading import LogTail
-from serving.forecast_log.writing import ForecastLog, LogEntry
-from serving.predict.predictor import Question
+from serving.forecast_log import ForecastLog, LogEntry, LogTail
+from serving.predict import Question
 from serving.web import streaming
 from serving.web.app import build_app
 from serving.web.routes import streams

@@ -17,7 +17,7 @@ from lake.errors import ConfigError
 from lake.settings import Settings
 from serving.processes import pidfile, sockets
 from serving.processes.pidfile import Process
-from serving.supervision.launch import serve_environment
+from serving.supervision import serve_environment
 from support.ports import free_port
 from support.waiting import until
 

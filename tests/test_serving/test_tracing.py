@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from lake.errors import ConfigError
 from lake.settings import Settings
-from serving.monitoring.tracing import Tracing
+from serving.monitoring import Tracing
 from serving.web.app import build_app
 from support.clients import client_of
 

@@ -10,8 +10,9 @@ from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PROMOTIONS
-from serving.deployment.record import Challenger, Deployment, Release, read_deployment, write_deployment
-from serving.deployment.verdict import judge, paired_losses, roll_back_canary
+from serving.deployment import read_deployment, roll_back_canary
+from serving.deployment.record import Challenger, Deployment, Release, write_deployment
+from serving.deployment.verdict import judge, paired_losses
 
 DIGEST = {"3": "3" * 64, "4": "4" * 64}
 START = datetime(2012, 6, 1, 20, tzinfo=UTC)

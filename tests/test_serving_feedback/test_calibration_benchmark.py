@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks import calibration
 from benchmarks.calibration import Judged, judged_ways, rolling_window, standard_error, topic_of
-from serving.calibration.conformal import ForecastPanel, track
-from serving.calibration.learning import WalkForwardSimulation
+from serving.calibration import WalkForwardSimulation, track
+from serving.calibration.conformal import ForecastPanel
 from serving.calibration.picture import draw
-from serving.strategies.selection import KNOWN_REGIMES
+from serving.strategies import KNOWN_REGIMES
 
 SYMBOLS, CLOSES = 10, 900
 MEDIAN = 0.0003

@@ -13,21 +13,15 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
-from serving.backfill.walk_forward import replay_forecasts
-from serving.calibration import learning
-from serving.calibration.learning import (
-    blend_replayed,
-    coverage_of,
-    simulate,
-    simulate_walk_forward,
-    update_calibrations,
-)
-from serving.calibration.reliability import confidence_reliability, reliability
-from serving.forecasts.blending import blend
+from serving.backfill import replay_forecasts
+from serving.calibration import confidence_reliability, learning, simulate, update_calibrations
+from serving.calibration.learning import blend_replayed, coverage_of, simulate_walk_forward
+from serving.calibration.reliability import reliability
+from serving.forecasts import blend
+from serving.outcomes import known_labels, mature, update_strategy_returns
 from serving.outcomes.coverage import coverage_by_regime
-from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
-from serving.predict.forecasting import model_weights
-from serving.strategies.selection import KNOWN_REGIMES, update_selections
+from serving.predict import model_weights
+from serving.strategies import KNOWN_REGIMES, update_selections
 
 NOW = FixedClock(DEMO_START)
 LISTS = ("lower", "upper", "trust", "sessions")

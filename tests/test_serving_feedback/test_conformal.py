@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lake.errors import ConfigError
-from serving.calibration.conformal import TAIL, ForecastPanel, Tracked, TrackingRule, track
-from serving.forecasts.corrections import calibrate, widened
+from serving.calibration import TAIL, track
+from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule
+from serving.forecasts import calibrate, widened
 
 SYMBOLS = 20
 CLOSES = [datetime(2005, 1, 3, 21, tzinfo=UTC) + timedelta(days=n) for n in range(1_500)]

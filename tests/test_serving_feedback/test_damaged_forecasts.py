@@ -16,14 +16,9 @@ from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES
-from serving.backfill.walk_forward import replay_forecasts
-from serving.forecast_log import draining
-from serving.forecast_log.draining import drain
-from serving.forecast_log.log_files import log_path
-from serving.forecast_log.verifying import verify_logged
-from serving.forecast_log.writing import ForecastLog
-from serving.outcomes.maturing import mature, update_strategy_returns
-from serving.outcomes.performance import update_performance
+from serving.backfill import replay_forecasts
+from serving.forecast_log import ForecastLog, drain, draining, log_path, verify_logged
+from serving.outcomes import mature, update_performance, update_strategy_returns
 from serving.outcomes.recent import model_errors
 from support.log import flip_bit, sealed_entry
 

@@ -19,7 +19,8 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, drift_rows, judge, update_drift
+from serving.drift import update_drift
+from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, drift_rows, judge
 from serving.drift.report import write_report
 from serving.drift.statistics import adjust, compare_with_blocks, session_scores
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from serving.evidence.posterior import Evidence, Posterior, Prior, posterior, probability_of_being_best
+from serving.evidence import Evidence, Prior, posterior, probability_of_being_best
+from serving.evidence.posterior import Posterior
 
 PRIOR = Prior(sessions=2.0, shape=3.0, deviation=0.01)
 

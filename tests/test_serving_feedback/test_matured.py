@@ -9,11 +9,10 @@ from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES
-from serving.backfill.walk_forward import replay_forecasts
+from serving.backfill import replay_forecasts
 from serving.monitoring import metrics
-from serving.outcomes.figures import figures_path, read_figures, show_figures
-from serving.outcomes.maturing import mature
-from serving.outcomes.recent import model_errors, update_figures
+from serving.outcomes import figures_path, mature, read_figures, show_figures, update_figures
+from serving.outcomes.recent import model_errors
 
 NOW = FixedClock(DEMO_START)
 LIVED = 25

@@ -13,9 +13,10 @@ from lake.clock import DEMO_START, FixedClock
 from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, STRATEGY_RETURNS
-from serving.backfill.walk_forward import replay_forecasts
-from serving.outcomes.maturing import known_labels, mature, outcomes_of, update_strategy_returns
-from serving.strategies.pool import STRATEGY_NAMES
+from serving.backfill import replay_forecasts
+from serving.outcomes import known_labels, mature, update_strategy_returns
+from serving.outcomes.maturing import outcomes_of
+from serving.strategies import STRATEGY_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PERFORMANCE, STRATEGY_RETURNS
-from serving.backfill.walk_forward import replay_forecasts
-from serving.outcomes.maturing import mature, update_strategy_returns
-from serving.outcomes.performance import performance_of, update_performance
-from serving.strategies.ratios import drawdown_of, sharpe_of
+from serving.backfill import replay_forecasts
+from serving.outcomes import mature, update_performance, update_strategy_returns
+from serving.outcomes.performance import performance_of
+from serving.strategies import drawdown_of, sharpe_of
 
 START = datetime(2012, 1, 3, 21, tzinfo=UTC)
 

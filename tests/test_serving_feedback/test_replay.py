@@ -15,7 +15,7 @@ from lake.clock import DEMO_START, FixedClock
 from lake.errors import LookAheadError
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, REGIMES
-from serving.backfill.walk_forward import forecast_id, replay_forecasts
+from serving.backfill import forecast_id, replay_forecasts
 
 NOW = FixedClock(DEMO_START)
 KEY = ["symbol", "event_time", "horizon_sessions", "model_name"]

@@ -15,19 +15,11 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
 from lake.universe import SYMBOLS
-from serving.backfill.walk_forward import replay_forecasts
-from serving.outcomes.maturing import update_strategy_returns
-from serving.strategies.assignments import update_assignments
+from serving.backfill import replay_forecasts
+from serving.outcomes import update_strategy_returns
+from serving.strategies import KNOWN_REGIMES, update_assignments, update_selections
 from serving.strategies.comparison import TWINS, compare, shuffled
-from serving.strategies.selection import (
-    KNOWN_REGIMES,
-    PaperReturns,
-    Selection,
-    SelectionRule,
-    paper_returns_of,
-    select,
-    update_selections,
-)
+from serving.strategies.selection import PaperReturns, Selection, SelectionRule, paper_returns_of, select
 
 START = datetime(2010, 1, 4, 21, tzinfo=UTC)
 RULE = SelectionRule()

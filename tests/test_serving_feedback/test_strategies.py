@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from lake.errors import ConflictError, UnknownNameError
 from lake.spec import INSTANT
-from serving.strategies.pool import (
-    COST_BPS,
-    STRATEGIES,
-    STRATEGY_NAMES,
-    Sizing,
-    StrategySpec,
-    net_returns,
-    positions,
-    strategy_named,
-)
+from serving.strategies import STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
+from serving.strategies.pool import COST_BPS, Sizing, StrategySpec
 
 DAY = datetime(2012, 1, 3, 21, tzinfo=UTC)
 PLAIN = StrategySpec(

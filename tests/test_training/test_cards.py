@@ -192,10 +192,11 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
 
     from feature_repo.targets.windows import FORECAST_V1
     from lake.settings import Settings
-    from serving.deployment.champions import Loaded, LoadedModels
+    from serving.deployment import LoadedModels
+    from serving.deployment.champions import Loaded
+    from serving.engines import load_engine
     from serving.engines.export import export_model
-    from serving.engines.loading import load_engine
-    from serving.predict.forecasting import forecast
+    from serving.predict import forecast
 
     windows = make_windows(signal=0.5, symbols=9)
     fitted = fit_model("convolution", windows, windows, outside)
