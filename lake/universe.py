@@ -10,7 +10,7 @@ Quality = Literal["full", "close_only"]
 
 
 @dataclass(frozen=True)
-class Instrument:
+class PackagedInstrument:
     """One instrument of the packaged market."""
 
     symbol: str
@@ -18,32 +18,32 @@ class Instrument:
     quality: Quality
 
 
-INSTRUMENTS: tuple[Instrument, ...] = (
-    Instrument("AAPL", "Apple", "full"),
-    Instrument("AMZN", "Amazon.com", "full"),
-    Instrument("GOOG", "Alphabet (class A, then GOOG)", "full"),
-    Instrument("IBM", "IBM", "full"),
-    Instrument("META", "Meta Platforms (then FB)", "full"),
-    Instrument("MSFT", "Microsoft", "full"),
-    Instrument("NVDA", "NVIDIA", "full"),
-    Instrument("AMD", "Advanced Micro Devices", "close_only"),
-    Instrument("BAC", "Bank of America", "close_only"),
-    Instrument("BBY", "Best Buy", "close_only"),
-    Instrument("CVX", "Chevron", "close_only"),
-    Instrument("GE", "General Electric", "close_only"),
-    Instrument("HD", "Home Depot", "close_only"),
-    Instrument("JNJ", "Johnson & Johnson", "close_only"),
-    Instrument("JPM", "JPMorgan Chase", "close_only"),
-    Instrument("KO", "Coca-Cola", "close_only"),
-    Instrument("LLY", "Eli Lilly", "close_only"),
-    Instrument("MRK", "Merck", "close_only"),
-    Instrument("PEP", "PepsiCo", "close_only"),
-    Instrument("PFE", "Pfizer", "close_only"),
-    Instrument("PG", "Procter & Gamble", "close_only"),
-    Instrument("RRC", "Range Resources", "close_only"),
-    Instrument("UNH", "UnitedHealth", "close_only"),
-    Instrument("WMT", "Walmart", "close_only"),
-    Instrument("XOM", "Exxon Mobil", "close_only"),
+INSTRUMENTS: tuple[PackagedInstrument, ...] = (
+    PackagedInstrument("AAPL", "Apple", "full"),
+    PackagedInstrument("AMZN", "Amazon.com", "full"),
+    PackagedInstrument("GOOG", "Alphabet (class A, then GOOG)", "full"),
+    PackagedInstrument("IBM", "IBM", "full"),
+    PackagedInstrument("META", "Meta Platforms (then FB)", "full"),
+    PackagedInstrument("MSFT", "Microsoft", "full"),
+    PackagedInstrument("NVDA", "NVIDIA", "full"),
+    PackagedInstrument("AMD", "Advanced Micro Devices", "close_only"),
+    PackagedInstrument("BAC", "Bank of America", "close_only"),
+    PackagedInstrument("BBY", "Best Buy", "close_only"),
+    PackagedInstrument("CVX", "Chevron", "close_only"),
+    PackagedInstrument("GE", "General Electric", "close_only"),
+    PackagedInstrument("HD", "Home Depot", "close_only"),
+    PackagedInstrument("JNJ", "Johnson & Johnson", "close_only"),
+    PackagedInstrument("JPM", "JPMorgan Chase", "close_only"),
+    PackagedInstrument("KO", "Coca-Cola", "close_only"),
+    PackagedInstrument("LLY", "Eli Lilly", "close_only"),
+    PackagedInstrument("MRK", "Merck", "close_only"),
+    PackagedInstrument("PEP", "PepsiCo", "close_only"),
+    PackagedInstrument("PFE", "Pfizer", "close_only"),
+    PackagedInstrument("PG", "Procter & Gamble", "close_only"),
+    PackagedInstrument("RRC", "Range Resources", "close_only"),
+    PackagedInstrument("UNH", "UnitedHealth", "close_only"),
+    PackagedInstrument("WMT", "Walmart", "close_only"),
+    PackagedInstrument("XOM", "Exxon Mobil", "close_only"),
 )
 
 SYMBOLS: tuple[str, ...] = tuple(sorted(instrument.symbol for instrument in INSTRUMENTS))

@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lake.errors import ConfigError
 from training.data import fit_scaler
-from training.models import InputSpec, OutputSpec, Scaler, build_network
+from training.models import FeatureScaler, InputSpec, OutputSpec, build_network
 
 SPEC = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8)
 
@@ -52,7 +52,7 @@ def test_scaled_training_windows_have_mean_zero_and_spread_one_inside_the_module
 
 def test_the_identity_changes_nothing():
     x = torch.from_numpy(SPEC.example(4))
-    window = build_network("naive", SPEC, OutputSpec(), Scaler.identity(3)).split(x)
+    window = build_network("naive", SPEC, OutputSpec(), FeatureScaler.identity(3)).split(x)
     assert torch.equal(window.scaled, window.values)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.errors import ConfigError
-from training.models import Scaler
+from training.models import FeatureScaler
 
 
-def fit_scaler(x: npt.NDArray[np.float32]) -> Scaler:
+def fit_scaler(x: npt.NDArray[np.float32]) -> FeatureScaler:
     """Return mean and population standard deviation of each feature over the windows given.
 
     Give it training windows only: a mean that has seen the test period is a leak. What is not known (flag 0) counts
@@ -20,7 +20,7 @@ def fit_scaler(x: npt.NDArray[np.float32]) -> Scaler:
 
     Returns
     -------
-    Scaler
+    FeatureScaler
         A feature that is constant, or never known, has std 1; one that is never known has mean 0.
 
     Raises
@@ -42,7 +42,7 @@ def fit_scaler(x: npt.NDArray[np.float32]) -> Scaler:
     features = x.shape[-1] // 2
     moments = [_moments(x[..., index], x[..., features + index] > 0) for index in range(features)]
     mean, std = np.array(moments, dtype=np.float64).T
-    return Scaler(mean.astype(np.float32), std.astype(np.float32))
+    return FeatureScaler(mean.astype(np.float32), std.astype(np.float32))
 
 
 def _moments(values: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -4,7 +4,7 @@
 - `ModelCard`: what a card holds. Its parts: `Parameters`; `Choice` and `Range`, each a `Dimension` of the search space;
   `GradientDescent`, `AtOnce` or `Unfitted`; `FedStrategy`
 - `register`, `registered`: add a model, for good or for the time of a block
-- `InputSpec`, `OutputSpec`, `Scaler`: what a model is given, what it answers, and what scales its input
+- `InputSpec`, `OutputSpec`, `FeatureScaler`: what a model is given, what it answers, and what scales its input
 - `build_network`: a new module by name
 - `base`, `layers`: what a model's own file is made of (submodules: they import torch)
 - `ridge`, `trees`: models fitted in one call (submodules: they import torch)
@@ -23,7 +23,7 @@ from training.models.card import (
     Unfitted,
 )
 from training.models.registry import BASELINE, MODELS, card_of, register, registered
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
@@ -43,7 +43,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "registered",
     "InputSpec",
     "OutputSpec",
-    "Scaler",
+    "FeatureScaler",
     "build_network",
     "base",
     "layers",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lake.errors import ConfigError
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import SESSIONS_PER_YEAR, InputSpec, OutputSpec
 
 
@@ -51,9 +51,9 @@ class ReturnForecaster(nn.Module):
     std: Tensor
     root_horizon: Tensor
 
-    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: Scaler | None = None) -> None:
+    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: FeatureScaler | None = None) -> None:
         super().__init__()
-        scaler = Scaler.identity(len(inputs.features)) if scaler is None else scaler
+        scaler = FeatureScaler.identity(len(inputs.features)) if scaler is None else scaler
         self.inputs, self.outputs = inputs, outputs
         self.register_buffer("mean", torch.tensor(scaler.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(scaler.std, dtype=torch.float32))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from training.models.registry import card_of
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ def build_network(
     name: str,
     inputs: InputSpec,
     outputs: OutputSpec,
-    scaler: Scaler | None = None,
+    scaler: FeatureScaler | None = None,
     *,
     seed: int = 0,
     **architecture: Any,

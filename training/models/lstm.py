@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from training.models.base import ReturnForecaster, Window
 from training.models.layers import QuantileHead
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
@@ -26,7 +26,7 @@ class LstmForecaster(ReturnForecaster):
         self,
         inputs: InputSpec,
         outputs: OutputSpec,
-        scaler: Scaler | None = None,
+        scaler: FeatureScaler | None = None,
         *,
         hidden: int = 32,
         layers: int = 1,

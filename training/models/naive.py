@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from training.models.base import ReturnForecaster, Window
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
@@ -15,7 +15,7 @@ class NaiveForecaster(ReturnForecaster):
 
     levels: Tensor
 
-    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: Scaler | None = None) -> None:
+    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: FeatureScaler | None = None) -> None:
         super().__init__(inputs, outputs, scaler)
         levels = [NormalDist().inv_cdf(level) for level in outputs.quantiles]
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32))

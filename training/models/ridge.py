@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lake.errors import ConfigError
 from training.models.base import ReturnForecaster, Window, last_session, standardised_targets
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
@@ -18,7 +18,7 @@ class RidgeForecaster(ReturnForecaster):
     bias: Tensor
     residuals: Tensor
 
-    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: Scaler | None = None) -> None:
+    def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: FeatureScaler | None = None) -> None:
         super().__init__(inputs, outputs, scaler)
         horizons = len(outputs.horizons)
         self.register_buffer("weight", torch.zeros(inputs.width, horizons))

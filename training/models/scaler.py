@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class Scaler:
+class FeatureScaler:
     """The numbers that bring each feature to mean 0 and spread 1.
 
     Parameters
@@ -20,6 +20,6 @@ class Scaler:
     std: npt.NDArray[np.float32]
 
     @classmethod
-    def identity(cls, features: int) -> "Scaler":
+    def identity(cls, features: int) -> "FeatureScaler":
         """Return the scaler that changes nothing, for a module whose numbers are loaded afterwards."""
         return cls(np.zeros(features, np.float32), np.ones(features, np.float32))

@@ -14,7 +14,7 @@ from training.models.layers import (
     QuantileHead,
     VariableSelectionNetwork,
 )
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
@@ -65,7 +65,7 @@ class TemporalFusionTransformer(ReturnForecaster):
         self,
         inputs: InputSpec,
         outputs: OutputSpec,
-        scaler: Scaler | None = None,
+        scaler: FeatureScaler | None = None,
         *,
         hidden: int = 16,
         heads: int = 2,

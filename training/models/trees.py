@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lake.errors import ModelError
 from training.models.base import ReturnForecaster, Window, standardised_targets
-from training.models.scaler import Scaler
+from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 THREADS = 1
@@ -69,7 +69,7 @@ class TreeEnsemble(ReturnForecaster):
         self,
         inputs: InputSpec,
         outputs: OutputSpec,
-        scaler: Scaler | None = None,
+        scaler: FeatureScaler | None = None,
         *,
         rounds: int = 1,
         nodes: int = 1,

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from feature_repo.online.redis_server.clients import connect
 from feature_repo.online.redis_server.paths import ServerPaths, embedded_url
 from feature_repo.online.redis_server.process import PROBE_SECONDS, START_SECONDS, STOP_SECONDS, require_running, stop
-from feature_repo.online.redis_server.supervisor import Supervisor
+from feature_repo.online.redis_server.supervisor import RedisSupervisor
 from lake.disk import write_private
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -48,7 +48,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
             require_running(settings)
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
-            with Supervisor(places.socket, lambda: _bring_back(settings)):
+            with RedisSupervisor(places.socket, lambda: _bring_back(settings)):
                 yield embedded_url(settings)
         finally:
             with starting:

@@ -15,7 +15,7 @@ REST_SECONDS = 0.5
 """Between two attempts to start it."""
 
 
-class Supervisor:
+class RedisSupervisor:
     """Holds a connection to the server, whose end says at once that the server has died.
 
     A server that hangs is left alone: it may go on.
