@@ -5,11 +5,11 @@ It stops inside a trial while a file `hold`, or `hold-<slot>`, lies in the folde
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import optuna
 
+from support.waiting import rest, until
 from training.fit.study import SharedStudy
 
 
@@ -30,15 +30,16 @@ def main(folder: Path, trials: int) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         slot, drawn = trial.user_attrs["slot"], trial.suggest_float("x", 0.0, 1.0)
-        while (folder / "hold").exists() or (folder / f"hold-{slot}").exists():
+        is_held = lambda: (folder / "hold").exists() or (folder / f"hold-{slot}").exists()  # noqa: E731 - one look
+        if is_held():
             (folder / f"held-{os.getpid()}-{slot}").touch()
-            time.sleep(0.02)
+            until(lambda: not is_held())
         return (drawn - 0.3) ** 2
 
     with shared.joined():
         while len(shared.finished()) < trials:
             if not shared.run_one(objective, ran.append) and shared.others_run():
-                time.sleep(0.05)
+                rest(0.05)
     (folder / f"ran-{os.getpid()}").write_text(str(len(ran)))
 
 

@@ -1,6 +1,6 @@
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from lake.errors import ModelError, UnknownNameError
+from support.waiting import until
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
 from training.fit import fit_model, search_parameters
@@ -18,7 +19,8 @@ from training.fit.study import DATABASE, JOURNAL, SharedStudy
 
 DEADLINE_SECONDS = 240.0
 """Far more than a worker needs on a busy machine."""
-WORKER = Path(__file__).parent / "search_worker.py"
+HERE = Path(__file__).parent
+WORKER = HERE / "search_worker.py"
 
 
 @pytest.fixture(scope="module")
@@ -165,16 +167,21 @@ class Workers:
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, trials: int) -> "subprocess.Popen[str]":
-        process = subprocess.Popen([sys.executable, str(WORKER), str(self.folder), str(trials)], text=True)
+        paths = os.pathsep.join(map(str, (HERE.parents[1], HERE.parent)))
+        process = subprocess.Popen(
+            [sys.executable, str(WORKER), str(self.folder), str(trials)],
+            text=True,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
         self.processes.append(process)
         return process
 
     def wait_until(self, what: Callable[[], object]) -> None:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not what():
-            assert time.monotonic() < deadline, "the workers did not get there"
+        def is_there() -> object:
             assert not any(process.poll() for process in self.processes if process.poll() != -9), "a worker failed"
-            time.sleep(0.05)
+            return what()
+
+        until(is_there, "the workers did not get there")
 
     def finish(self) -> None:
         for process in self.processes:
