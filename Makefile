@@ -49,8 +49,9 @@ mlflow: setup ## the MLflow tracking UI on 127.0.0.1:5000
 lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 	@$(BIN)/quantlake lab
 
-test: setup ## all tests but the slow ones, on two cores
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+test: setup ## all tests but the slow ones, on two cores; the rules of the code first
+	@$(BIN)/pytest -q tests/architecture
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup --ignore tests/architecture
 
 test-slow: setup ## the slow and wide variants
 	@$(BIN)/pytest -m slow

@@ -217,7 +217,7 @@ class Silent:
 
     def read(self, symbols):
         batch = self._reader.read(symbols)
-        return dataclasses.replace(batch, served=dataclasses.replace(batch.served, reason="", source="redis"))
+        return dataclasses.replace(batch, served=dataclasses.replace(batch.served, degradation=None, source="redis"))
 
 
 def test_an_answer_that_is_degraded_and_does_not_say_so_is_found(own, home, expected, served, tmp_path):
