@@ -12,7 +12,7 @@ from serving.deployment.moves import DeploymentContext, Move, put_on_trial, roll
 from serving.deployment.overview import describe_deployment
 from serving.deployment.record import SERVING_FILE, Mode, deployment_or_none, moving, read_deployment, serving_file
 from serving.deployment.refusals import ModelRefusal, read_refusals
-from serving.deployment.releases import load_engines
+from serving.deployment.releases import load_champions, load_engines
 from serving.deployment.shares import is_within
 from serving.deployment.verdict import roll_back_canary
 
@@ -29,6 +29,7 @@ __all__ = [
     "describe_deployment",
     "following",
     "is_within",
+    "load_champions",
     "load_engines",
     "moving",
     "put_on_trial",

@@ -7,7 +7,7 @@ import pytest
 
 from dagster_project.checks.parity import CHECK, feature_parity
 from dagster_project.resources import Platform
-from feature_repo.online import parity
+from feature_repo import online
 from feature_repo.online.parity import ParityDifference, ParityReport
 from lake.clock import DEMO_START
 
@@ -33,8 +33,8 @@ def online_store() -> None:
 
 def run(monkeypatch: pytest.MonkeyPatch, report: ParityReport) -> tuple[dg.ExecuteInProcessResult, list[datetime]]:
     withdrawn: list = []
-    monkeypatch.setattr(parity, "compare_stores", lambda *_: report)
-    monkeypatch.setattr(parity, "withdraw", lambda *_: withdrawn.append(True))
+    monkeypatch.setattr(online, "compare_stores", lambda *_: report)
+    monkeypatch.setattr(online, "withdraw", lambda *_: withdrawn.append(True))
     result = dg.materialize(
         [online_store, feature_parity, served], resources={"platform": Platform()}, raise_on_error=False
     )

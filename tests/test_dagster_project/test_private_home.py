@@ -17,7 +17,7 @@ OPEN_UMASK = 0o022
 COMMAND = "from dagster_project.cli import main; main()"
 MAKES = """
 import os, sys
-from lake.disk import private
+from lake import disk
 how = sys.argv[1]
 if how == "mutant":
     disk.close_new_files = lambda: None
@@ -31,11 +31,11 @@ from feature_repo.online.redis_server import running_redis
 from lake.settings import settings
 from lake.store import Lake
 from serving.forecast_log.draining import drain
-from serving.forecast_log.writing import Entry, ForecastLog
+from serving.forecast_log.writing import ForecastLog, LogEntry
 from support.log import forecast_row
 own = settings()
 log = ForecastLog.open(own)
-log.write([Entry(forecast_row(), "{}")])
+log.write([LogEntry(forecast_row(), "{}")])
 drain(Lake.open(own), own)
 log.close()
 with running_redis(own):

@@ -78,7 +78,7 @@ class Unfitted:
 
 @dataclass(frozen=True)
 class FedStrategy:
-    """A strategy that trades on a model's one-session forecasts; `serving.strategies.Sizing` explains the rule."""
+    """A strategy that trades on a model's one-session forecasts; `serving.strategies.pool.Sizing` explains the rule."""
 
     name: str
     meaning: str
