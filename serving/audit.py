@@ -69,7 +69,7 @@ def record(
     Parameters
     ----------
     who
-        `console()`, a part of the platform, or `serving.api.callers.Caller.who`: never the id of a key, because a row can
+        `console()`, a part of the platform, or `serving.api.Caller.who`: never the id of a key, because a row can
         never be deleted and a key's owner may ask for that.
     what
         Topic and verb, e.g. ``model.rollback``.
