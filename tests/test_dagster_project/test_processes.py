@@ -102,7 +102,7 @@ FOLLOWER = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\
 def test_the_process_that_follows_the_registry_is_started_again_so_often(tmp_path: Path, monkeypatch, seconds):
     started, console = tmp_path / "started", Console(record=True, width=500)
     command = [sys.executable, "-c", FOLLOWER, str(started), str(seconds)]
-    monkeypatch.setattr("serving.supervision.launch.follow_registry_command", lambda: command)
+    monkeypatch.setattr("serving.supervision.follow_registry_command", lambda: command)
     monkeypatch.setattr(endpoint, "REST_SECONDS", 0.01)
 
     def wait_for(starts: int) -> list[int]:

@@ -309,13 +309,13 @@ def test_chunks_of_symbols_change_nothing(tmp_path: Path) -> None:
 
 def test_another_recipe_computes_everything_again(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    whole = local.compute_whole
+    whole = local._compute_whole
 
     def told(*arguments: object, **options: object) -> object:
         calls.append("whole")
         return whole(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(local, "compute_whole", told)
+    monkeypatch.setattr(local, "_compute_whole", told)
     run(computed, SESSIONS[-2])
     assert calls == []
     path = computed.root / ".stamps" / f"{TABLE.name}.json"

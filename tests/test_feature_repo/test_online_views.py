@@ -127,7 +127,7 @@ def test_without_rows_that_were_stored_before_they_were_known_it_would_not(
         added = view.narrow(lake.changes(view.table, last.versions[view.table.name], version).lazy())
         return rows._newest(rows._as_known(added, until).collect(), view)
 
-    monkeypatch.setattr(rows, "rows_since", added_only)
+    monkeypatch.setattr("feature_repo.online.rows_since", added_only)
     assert differences(home, redis) > 0
 
 

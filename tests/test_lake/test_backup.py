@@ -199,9 +199,9 @@ def damage(root: Path, made: manifest.Manifest, name: str, what: str = "bit") ->
     return stored
 
 
-@pytest.mark.parametrize(("what", "fault"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")])
+@pytest.mark.parametrize(("what", "message"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")])
 def test_a_damaged_content_is_named_and_nothing_is_restored(
-    home: Path, root: Path, tmp_path: Path, what: str, fault: str
+    home: Path, root: Path, tmp_path: Path, what: str, message: str
 ) -> None:
     made = backup.create(home, root)
     stored = damage(root, made, "models/lstm/1/model.onnx", what)
@@ -209,7 +209,7 @@ def test_a_damaged_content_is_named_and_nothing_is_restored(
     assert fault.stored == stored
     assert fault.files == (f"{made.id}/models/lstm/1/model.onnx",)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(BackupError, match=f"nothing was restored: .*{fault}.*model.onnx"):
+    with pytest.raises(BackupError, match=f"nothing was restored: .*{message}.*model.onnx"):
         backup.restore(root, made, tmp_path / "new")
     assert sorted(tmp_path.iterdir()) == before
 

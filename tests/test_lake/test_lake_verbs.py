@@ -64,7 +64,7 @@ def test_a_short_vacuum_asks_first_and_can_be_tried(say: Say, bars: Lake) -> Non
     assert {file for file in bars.root.rglob("*") if file.is_file()} - {bars.root / ".pins.lock"} == before
     tried = json.loads(say("vacuum", "--keep-days", "0", "--dry-run", "--json").output)
     assert (tried[0]["files_deleted"], tried[0]["entries_deleted"]) == (4, 5)
-    assert "nothing to delete, of 1 tables" in say("vacuum").output
+    assert "nothing to delete, of 1 table" in say("vacuum").output
     done = json.loads(say("vacuum", "--keep-days", "0", "--yes", "--json").output)
     assert done == tried
     assert bars.read(BARS).height == 4
@@ -84,7 +84,7 @@ def test_a_difference_shows_the_key_and_what_changed(say: Say, bars: Lake) -> No
     later = pl.col("known_time") + timedelta(days=9)
     bars.merge(BARS, row.with_columns(later, volume=pl.lit(1234567.891)))
     shown = say("diff", "4", "5", "bars").output
-    table = shown[shown.index("1 rows changed") :]
+    table = shown[shown.index("1 row changed") :]
     assert f"{row['volume'][0]:.6g} -> 1.23457e+06" in " ".join(table.split())
     assert "volume" in table
     assert "close" not in table
