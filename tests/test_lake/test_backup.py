@@ -199,7 +199,9 @@ def damage(root: Path, made: manifest.Manifest, name: str, what: str = "bit") ->
     return stored
 
 
-@pytest.mark.parametrize(("what", "message"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")])
+@pytest.mark.parametrize(
+    ("what", "message"), [("bit", "was altered"), ("missing", "is missing"), ("cut", "bytes, not")]
+)
 def test_a_damaged_content_is_named_and_nothing_is_restored(
     home: Path, root: Path, tmp_path: Path, what: str, message: str
 ) -> None:
