@@ -6,7 +6,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.engines.base import CHUNK_WINDOWS, require_input, require_output
-from serving.engines.grain import ALONE, fill_up, measure_grain
+from serving.engines.batch_granularity import ALONE, fill_up, measure_grain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.engines.base import CHUNK_WINDOWS
-from serving.engines.grain import probe_windows
+from serving.engines.batch_granularity import probe_windows
 from serving.engines.onnx import OnnxEngine
 
 if TYPE_CHECKING:

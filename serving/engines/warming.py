@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from serving.engines.base import CHUNK_WINDOWS
-from serving.engines.grain import probe_windows
+from serving.engines.batch_granularity import probe_windows
 
 if TYPE_CHECKING:
     from serving.engines.base import Engine

@@ -5,7 +5,7 @@
 - `metrics`: every number that is counted or measured (needs prometheus_client)
 - `json_logs`: one JSON object a line
 - `backup_state`: age of the newest backup
-- `board`, `document`: the Grafana dashboard, the alert rules, and the page about them
+- `grafana_dashboard`, `document`: the Grafana dashboard, the alert rules, and the page about them
 """
 
 from serving.monitoring.request_context import FIRST_ERROR, FIRST_FAULT, current_correlation_id, route_of
@@ -19,8 +19,8 @@ __all__ = [
     "Stopwatch",
     "Tracing",
     "backup_state",
-    "board",
     "current_correlation_id",
+    "grafana_dashboard",
     "json_logs",
     "metrics",
     "route_of",

@@ -31,7 +31,7 @@ class EngineSettings(_ReceiptPart):
     threads
         Threads inside one call.
     grain
-        Batches were filled up to a multiple of it; see `serving.engines.grain`.
+        Batches were filled up to a multiple of it; see `serving.engines.batch_granularity`.
     """
 
     device: str

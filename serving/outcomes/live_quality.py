@@ -8,7 +8,7 @@ import polars as pl
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.outcomes.coverage import MATURED_KINDS, coverage_by_regime
-from serving.outcomes.figures import BandFigures, Figures, ModelFigures, read_figures, write_figures
+from serving.outcomes.quality_file import BandFigures, Figures, ModelFigures, read_figures, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -36,7 +36,7 @@ FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 300.0, 3_600.0
 """When the log is pruned for the first time after the start, and how long after that again."""
 
 
-class Watcher:
+class GaugeSampler:
     """Keeps the gauges up to date that no request moves.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The Grafana dashboard as values: ``python -m serving.monitoring.board`` writes `dashboard.json` from them."""
+"""The Grafana dashboard as values; ``python -m serving.monitoring.grafana_dashboard`` writes `dashboard.json`."""
 
 import json
 from dataclasses import dataclass
