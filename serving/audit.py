@@ -88,7 +88,7 @@ def record(
     ConflictError
         If the table holds a row that the trail did not write.
     """
-    said = json.dumps(dict(details or {}), sort_keys=True, allow_nan=False, default=str)
+    content = json.dumps(dict(details or {}), sort_keys=True, allow_nan=False, default=str)
     with _alone(lake):
         head = _read_head(lake)
         if head is None and lake.exists(AUDIT) and (last := lake.read(AUDIT).sort("sequence").tail(1)).height:
@@ -96,7 +96,7 @@ def record(
             head = _append(lake, last.row(0, named=True), "audit", HEAD_LOST, "lost", json.dumps(lost))
         if head is not None and not head.is_stored:
             _store(lake, head.row)
-        made = _append(lake, None if head is None else head.row, who, what, result, said)
+        made = _append(lake, None if head is None else head.row, who, what, result, content)
     return int(made.row["sequence"])
 
 
@@ -159,8 +159,8 @@ def note_configuration(lake: "Lake", configured: "Settings", *, who: str) -> dic
 
 def hash_of(row: "Mapping[str, Any]") -> str:
     """SHA-256 of everything a row says, the hash of the row before included."""
-    said = json.dumps([row[name] for name in HASHED], default=_instant, separators=(",", ":"))
-    return hashlib.sha256(said.encode()).hexdigest()
+    hashed = json.dumps([row[name] for name in HASHED], default=_instant, separators=(",", ":"))
+    return hashlib.sha256(hashed.encode()).hexdigest()
 
 
 def _append(lake: "Lake", last: "Row | None", who: str, what: str, result: str, details: str) -> _Head:
@@ -251,8 +251,8 @@ def _read_head(lake: "Lake") -> _Head | None:
 
 
 def _write_head(lake: "Lake", head: _Head) -> None:
-    said = json.dumps({"row": head.row, "is_stored": head.is_stored}, default=_instant, sort_keys=True)
-    write_private(lake.root / HEAD_FILE, said)
+    content = json.dumps({"row": head.row, "is_stored": head.is_stored}, default=_instant, sort_keys=True)
+    write_private(lake.root / HEAD_FILE, content)
 
 
 def _instant(value: object) -> str:

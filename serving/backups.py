@@ -65,8 +65,8 @@ def create(configured: "Settings", root: Path, *, who: str, full: bool = False) 
     """
     made = store.create(configured.home, root, held=lambda: _agreeing(configured), full=full)
     note_backup(configured, backed_up_at=made.created_at)
-    told = {"backup": made.id, "files": len(made.files), "bytes": made.size}
-    audit.record(Lake.open(configured), who=who, what="backup.create", details=told)
+    details = {"backup": made.id, "files": len(made.files), "bytes": made.size}
+    audit.record(Lake.open(configured), who=who, what="backup.create", details=details)
     return made
 
 

@@ -196,11 +196,11 @@ class Client:
             ) as opened:
                 opened.send(json.dumps({"action": "subscribe", "symbols": list(symbols)}))
                 for text in opened:
-                    said = json.loads(text)
-                    if said["event"] == "error":
-                        raise refusal(api.Problem.model_validate(said["problem"]))
-                    if said["event"] == "prediction_update":
-                        yield api.PredictionUpdate.model_validate(said).prediction
+                    message = json.loads(text)
+                    if message["event"] == "error":
+                        raise refusal(api.Problem.model_validate(message["problem"]))
+                    if message["event"] == "prediction_update":
+                        yield api.PredictionUpdate.model_validate(message).prediction
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
@@ -259,8 +259,8 @@ class Client:
 
 def _wait_seconds(headers: Mapping[str, str]) -> float:
     """How long the service asks to wait; a second where it does not say."""
-    said = headers.get("retry-after", "")
-    return float(said) if said.isascii() and said.isdigit() else 1.0
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() else 1.0
 
 
 def _part(text: str) -> str:

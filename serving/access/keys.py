@@ -272,14 +272,14 @@ def _alone(settings: Settings, what: str) -> AbstractContextManager[None]:
 
 
 def _write_keys(settings: Settings, keys: Sequence[Key]) -> None:
-    said = {"format": 1, "keys": [asdict(key) for key in keys]}
-    write_private(keys_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
+    content = {"format": 1, "keys": [asdict(key) for key in keys]}
+    write_private(keys_path(settings), json.dumps(content, default=_instant, indent=1) + "\n")
 
 
-def _from_json(said: dict[str, str | None]) -> Key:
-    times = {name: at and datetime.fromisoformat(at) for name, at in said.items() if name.endswith("_at")}
+def _from_json(record: dict[str, str | None]) -> Key:
+    times = {name: at and datetime.fromisoformat(at) for name, at in record.items() if name.endswith("_at")}
     known = {field.name for field in fields(Key)}
-    return Key(**{name: value for name, value in (said | times).items() if name in known})  # type: ignore[arg-type]
+    return Key(**{name: value for name, value in (record | times).items() if name in known})  # type: ignore[arg-type]
 
 
 def _instant(value: object) -> str:

@@ -161,8 +161,8 @@ class Limiter:
         self._open()
         if not self._breaker.may_try():
             return None
-        missed = {one: at for one, at in self._missed.get(who, {}).items() if at > now - WINDOW_SECONDS}
-        backlog = [value for one, at in missed.items() for value in (one, repr(at))]
+        missed = {request: at for request, at in self._missed.get(who, {}).items() if at > now - WINDOW_SECONDS}
+        backlog = [value for request, at in missed.items() for value in (request, repr(at))]
         try:
             async with asyncio.timeout(self._seconds):
                 arguments = (repr(now - WINDOW_SECONDS), limit, hit, repr(now), *backlog)

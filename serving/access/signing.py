@@ -128,8 +128,8 @@ def _make() -> SigningKey:
 
 
 def _thumbprint(jwk: dict[str, Any]) -> str:
-    said = json.dumps({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}, separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(said.encode()).digest()).decode().rstrip("=")
+    canonical = json.dumps({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).decode().rstrip("=")
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
@@ -137,17 +137,17 @@ def _alone(settings: Settings) -> AbstractContextManager[None]:
 
 
 def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:
-    said = {"format": 1, "keys": [vars(key) for key in keys]}
-    write_private(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
+    content = {"format": 1, "keys": [vars(key) for key in keys]}
+    write_private(signing_path(settings), json.dumps(content, default=_instant, indent=1) + "\n")
 
 
-def _from_json(said: dict[str, Any]) -> SigningKey:
-    retired = said["retired_at"]
+def _from_json(fields: dict[str, Any]) -> SigningKey:
+    retired = fields["retired_at"]
     return SigningKey(
-        said["kid"],
-        dict(said["public"]),
-        said["private"],
-        datetime.fromisoformat(said["created_at"]),
+        fields["kid"],
+        dict(fields["public"]),
+        fields["private"],
+        datetime.fromisoformat(fields["created_at"]),
         None if retired is None else datetime.fromisoformat(retired),
     )
 

@@ -35,7 +35,7 @@ FIRST_SECONDS = 60.0
 class LoadedChallenger(NamedTuple):
     """A challenger and its engine."""
 
-    said: "Challenger"
+    trial: "Challenger"
     loaded: LoadedModel
 
 
@@ -190,9 +190,9 @@ class Champions:
             if found:
                 champions[name] = found
         challengers = [
-            LoadedChallenger(said, loaded)
-            for said in deployment.challengers
-            if (loaded := self._load(said.model, said.release, refusals))
+            LoadedChallenger(trial, loaded)
+            for trial in deployment.challengers
+            if (loaded := self._load(trial.model, trial.release, refusals))
         ]
         self.refusals = tuple(refusals)
         if before is None and len(champions) < len(deployment.champions):
@@ -227,7 +227,7 @@ class Champions:
     def _in_memory(self) -> "Iterable[LoadedModel]":
         if self._loaded is not None:
             yield from self._loaded.champions.values()
-            yield from (one.loaded for one in self._loaded.challengers)
+            yield from (challenger.loaded for challenger in self._loaded.challengers)
 
     def _read_stamp(self) -> tuple[object, object]:
         """What changes with the deployment, and with the files of what was refused."""
@@ -247,7 +247,7 @@ def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
     for models, is_in_service in ((before, 0), (now, 1)):
         if models is None:
             continue
-        named = [("champion", name, one.bundle) for name, one in models.champions.items()]
-        named += [(one.said.mode, one.said.model, one.loaded.bundle) for one in models.challengers]
+        named = [("champion", name, model.bundle) for name, model in models.champions.items()]
+        named += [(trial.mode, trial.model, loaded.bundle) for trial, loaded in models.challengers]
         for role, name, bundle in named:
             metrics.MODEL_INFO.labels(name, bundle.version, bundle.digest[:DIGEST_LETTERS], role).set(is_in_service)

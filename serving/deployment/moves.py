@@ -160,8 +160,8 @@ def former_release(context: DeploymentContext, deployment: "Deployment", model: 
     if former and former[-1] in deployment.registered.get(model, {}):
         return deployment.release(model, former[-1])
     if former != () and context.lake.exists(PROMOTIONS):
-        mine = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
-        moves = context.lake.read(PROMOTIONS, where=mine).sort("event_time")
+        of_model = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
+        moves = context.lake.read(PROMOTIONS, where=of_model).sort("event_time")
         into: list[str | None] = moves.filter(pl.col("model_version") == current)["previous_version"].to_list()
         digests = dict(moves.select("model_version", "model_digest").iter_rows())
         before = former[-1] if former else into[-1] if into else None
@@ -186,7 +186,7 @@ def note(context: DeploymentContext, what: str, result: str, details: "Mapping[s
 
 def promotion_row(context: DeploymentContext, move: Move) -> pl.DataFrame:
     """One row of the table `promotions`."""
-    said = {"decided_by": context.who, "what": move.what, **move.evidence}
+    evidence = {"decided_by": context.who, "what": move.what, **move.evidence}
     return pl.DataFrame(
         {
             "model_name": [move.model],
@@ -196,7 +196,7 @@ def promotion_row(context: DeploymentContext, move: Move) -> pl.DataFrame:
             "model_version": [move.version],
             "model_digest": [move.digest],
             "previous_version": [move.previous],
-            "evidence": [json.dumps(said, sort_keys=True, default=str)],
+            "evidence": [json.dumps(evidence, sort_keys=True, default=str)],
         },
         schema=PROMOTIONS.schema,
     )

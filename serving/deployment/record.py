@@ -167,9 +167,9 @@ class Deployment(BaseModel):
     def on_trial(self, challenger: Challenger) -> "Deployment":
         """Return this with a challenger in place of any other of the same model, and of any other canary."""
         others = tuple(
-            one
-            for one in self.challengers
-            if one.model != challenger.model and not one.mode == challenger.mode == "canary"
+            other
+            for other in self.challengers
+            if other.model != challenger.model and not other.mode == challenger.mode == "canary"
         )
         return self.model_copy(update={"challengers": (*others, challenger)})
 

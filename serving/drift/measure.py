@@ -134,8 +134,9 @@ def forecast_subjects(
     windows = build_windows(features, spec, at=sessions.reverse().gather_every(FORECAST_STRIDE).to_list())
     inputs = to_model_input(windows.values)
     for name, engine in engines.items():
-        said = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
-        for quantity, values in (("median", said[:, said.shape[1] // 2]), ("band", said[:, -1] - said[:, 0])):
+        quantiles = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
+        median, band = quantiles[:, quantiles.shape[1] // 2], quantiles[:, -1] - quantiles[:, 0]
+        for quantity, values in (("median", median), ("band", band)):
             rows = windows.keys.with_columns(pl.Series("value", values))
             yield DriftSubject(f"{name} forecast {quantity}", rows, FORECAST_STRIDE)
 

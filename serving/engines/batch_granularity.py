@@ -88,6 +88,6 @@ def _is_steady(run: "Run", x: "NDArray[np.float32]", grain: int) -> bool:
     return all(_are_same(run(x[order[:size]]), first[order[:size]]) for size in sizes for order in orders)
 
 
-def _are_same(one: "NDArray[np.float32]", other: "NDArray[np.float32]") -> bool:
+def _are_same(first: "NDArray[np.float32]", other: "NDArray[np.float32]") -> bool:
     """Whether two answers are the same bit for bit; what is no number is like itself."""
-    return one.shape == other.shape and one.tobytes() == other.tobytes()
+    return first.shape == other.shape and first.tobytes() == other.tobytes()

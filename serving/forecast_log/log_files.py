@@ -100,7 +100,7 @@ def log_paths(configured: "Settings") -> list[Path]:
 def size_of(path: Path) -> int:
     """Bytes of a file of the log with its write-ahead log."""
     beside = (path, path.with_name(f"{path.name}-wal"))
-    return sum(one.stat().st_size for one in beside if one.exists())
+    return sum(path.stat().st_size for path in beside if path.exists())
 
 
 def take_slot(configured: "Settings") -> tuple[Path, FileLock]:

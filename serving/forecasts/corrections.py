@@ -104,12 +104,12 @@ def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") ->
     factors
         ``[..., side]``: of the lower and of the upper part; above 0. A factor of 1 changes no bit.
     """
-    said: NDArray[np.float64] = quantiles.copy()
+    corrected: NDArray[np.float64] = quantiles.copy()
     p50 = quantiles[..., 1]
     for place, side, sign in ((0, 0, -1.0), (2, 1, 1.0)):
         half, factor = np.abs(quantiles[..., place] - p50), factors[..., side]
-        np.copyto(said[..., place], p50 + sign * factor * half, where=factor != 1.0)
-    return said
+        np.copyto(corrected[..., place], p50 + sign * factor * half, where=factor != 1.0)
+    return corrected
 
 
 def confidence(p10: float, p50: float, p90: float, *, trust: float = 1.0) -> float:
@@ -143,9 +143,9 @@ def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> "NDA
 
 @lru_cache(maxsize=64)
 def _of(held: "OnlineCalibration", regime: str) -> Calibration | None:
-    mine = [place for place, name in enumerate(held.regimes) if name == regime]
-    if not mine:
+    places = [place for place, name in enumerate(held.regimes) if name == regime]
+    if not places:
         return None
-    horizons = tuple(held.horizons[place] for place in mine)
+    horizons = tuple(held.horizons[place] for place in places)
     numbers = (held.lower, held.upper, held.trust, held.sessions)
-    return Calibration(held.as_of, regime, horizons, *(tuple(values[place] for place in mine) for values in numbers))
+    return Calibration(held.as_of, regime, horizons, *(tuple(values[place] for place in places) for values in numbers))

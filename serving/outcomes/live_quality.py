@@ -43,9 +43,9 @@ def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Repo
     is_new = figures != read_figures(configured)
     if is_new:
         write_figures(configured, figures)
-    said = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
-    said = said.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
-    return said if is_new else said.with_details(reason="no figure has changed")
+    report = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
+    report = report.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
+    return report if is_new else report.with_details(reason="no figure has changed")
 
 
 def model_errors(
@@ -63,10 +63,10 @@ def model_errors(
     if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.Float64))
     known = lake.scan(OUTCOMES).filter(pl.col("known_time") <= clock.now())
-    said = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
-    matured = said.select("forecast_id", "event_time", "horizon_sessions", pl.col("model_name").alias("model")).join(
-        known.select("forecast_id", "error", "pinball_loss"), on="forecast_id"
-    )
+    forecasts = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
+    matured = forecasts.select(
+        "forecast_id", "event_time", "horizon_sessions", pl.col("model_name").alias("model")
+    ).join(known.select("forecast_id", "error", "pinball_loss"), on="forecast_id")
     age = pl.col("event_time").rank("dense", descending=True).over("model", "horizon_sessions")
     figures = (
         matured.filter(age <= sessions)

@@ -68,8 +68,8 @@ class DrainedBatch:
                 "drain", str(self.path), f"row {self.sequence} of the audit trail names it: {error.strerror}"
             )
         if digest_of(text) != self.digest:
-            said = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
-            return ReplayFinding("drain", str(self.path), said)
+            problem = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
+            return ReplayFinding("drain", str(self.path), problem)
         return {name: digest for digest, _, name in (line.partition(" ") for line in text.splitlines())}
 
 
@@ -109,10 +109,12 @@ def batches(lake: "Lake") -> list[DrainedBatch]:
     if not lake.exists(AUDIT):
         return []
     found = lake.read(AUDIT, where=pl.col("what") == WHAT).sort("sequence")
-    said = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
+    recorded = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
     return [
-        DrainedBatch(row["sequence"], row["event_time"], one["forecasts"], one["digest"], _path(lake, one["digest"]))
-        for row, one in said
+        DrainedBatch(
+            row["sequence"], row["event_time"], details["forecasts"], details["digest"], _path(lake, details["digest"])
+        )
+        for row, details in recorded
     ]
 
 
@@ -155,7 +157,7 @@ def verify(lake: "Lake") -> list[ReplayFinding]:
         if isinstance(lines, ReplayFinding):
             found.append(lines)
             continue
-        wrong = [one for part in _parts(list(lines)) for one in _differing(lake, part, lines)]
+        wrong = [finding for part in _parts(list(lines)) for finding in _differing(lake, part, lines)]
         found += wrong[:SHOWN]
         if len(wrong) > SHOWN:
             more = f"{len(wrong) - SHOWN} more forecasts of it are not as they were drained"

@@ -30,14 +30,14 @@ class ReplayFinding:
         What kind of thing.
     where
         Its path or name.
-    said
+    problem
         What is wrong with it, in a sentence.
     """
 
     part: Part
     where: str
-    said: str
+    problem: str
 
     def __str__(self) -> str:
         """Kind, place and sentence."""
-        return f"{self.part} {self.where}: {self.said}"
+        return f"{self.part} {self.where}: {self.problem}"

@@ -106,11 +106,11 @@ def batch_id(digest: str, made_at: "datetime") -> str:
 
 
 def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
-    said = row.served.generation
+    generation = row.served.generation
     whole = Receipt(
         forecast_id="",
         tables=dict(sorted(row.table_versions.items())),
-        online=Online(generation=said.number, until=said.until, source=row.served.source),
+        online=Online(generation=generation.number, until=generation.until, source=row.served.source),
         strategy=StrategyInForce(
             selected=row.selected_strategy,
             strategies=tuple(row.strategies),
@@ -128,5 +128,6 @@ def _settings_of(member: "Member", models: "LoadedModels") -> EngineSettings:
     """How the engine of a member is set, champion or challenger."""
     engine = models.engines.get(member.name)
     if engine is None or engine.digest != member.digest:
-        engine = next(one.loaded.engine for one in models.challengers if one.loaded.engine.digest == member.digest)
+        challenged = (challenger.loaded.engine for challenger in models.challengers)
+        engine = next(engine for engine in challenged if engine.digest == member.digest)
     return EngineSettings.of(engine)

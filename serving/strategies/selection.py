@@ -248,16 +248,18 @@ class _SelectionWalk:
         net = self.returns.net[: self.settled]
         excess = net - net.mean(axis=1, keepdims=True)
         for index, regime in enumerate(self.regimes):
-            mine = excess[seen == regime]
-            if len(mine) > self.seen[regime]:
-                rng = np.random.default_rng([self.rule.seed, index, len(mine)])
-                self.best[regime] = probability_of_being_best(posterior(mine, self.rule.prior), self.rule.draws, rng)
-                self.seen[regime] = len(mine)
+            in_regime = excess[seen == regime]
+            if len(in_regime) > self.seen[regime]:
+                rng = np.random.default_rng([self.rule.seed, index, len(in_regime)])
+                self.best[regime] = probability_of_being_best(
+                    posterior(in_regime, self.rule.prior), self.rule.draws, rng
+                )
+                self.seen[regime] = len(in_regime)
             best = self.best[regime]
             moved = 0.5 * np.abs(best - self.learnt[regime]).sum()
             if moved > self.rule.band:
                 self.learnt[regime] = best
-            self.decisions.append(self._decision(close, regime, best, e_value, len(mine)))
+            self.decisions.append(self._decision(close, regime, best, e_value, len(in_regime)))
 
     def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> SelectionDecision:
         names, needed = self.returns.strategies, 1 / self.rule.alpha

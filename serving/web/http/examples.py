@@ -91,7 +91,9 @@ Asks = Callable[[str, str, Any], tuple[int, Mapping[str, str], Any]]
 @cache
 def examples() -> tuple[Example, ...]:
     """Every example that was kept."""
-    return tuple(Example(**said) for said in json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else ()
+    if not FILE.exists():
+        return ()
+    return tuple(Example(**fields) for fields in json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def ask_all(ask: Asks) -> tuple[Example, ...]:
@@ -100,10 +102,10 @@ def ask_all(ask: Asks) -> tuple[Example, ...]:
     for question in QUESTIONS:
         prediction_id = found[0].answer["prediction_id"] if found else ""
         status, headers, answer = ask(question.method, question.path(prediction_id), question.body)
-        told = {name: value for name, value in headers.items() if name.lower() == "x-answered-by"}
+        kept = {name: value for name, value in headers.items() if name.lower() == "x-answered-by"}
         given = {name: prediction_id if value == LAST_ID else value for name, value in question.parameters.items()}
         found.append(
-            Example(question.name, question.method, question.route, given, question.body, status, told, answer)
+            Example(question.name, question.method, question.route, given, question.body, status, kept, answer)
         )
     return tuple(found)
 

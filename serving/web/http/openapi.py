@@ -102,8 +102,8 @@ def _complete(operation: Schema, path: str, rule: Rule | None) -> None:
     needs_key = needs not in {"open", "local"}
     if needs_key:
         operation["security"] = [{name: []} for name in SECURITY]
-        said = operation.get("description", operation.get("summary", ""))
-        operation["description"] = f"{said}\n\nNeeds a key with the role `{needs}`."
+        description = operation.get("description", operation.get("summary", ""))
+        operation["description"] = f"{description}\n\nNeeds a key with the role `{needs}`."
     for status in sorted(statuses(operation, path, needs_key=needs_key)):
         operation["responses"][str(status)] = _problem(status, path)
     operation["responses"] = dict(sorted(operation["responses"].items()))
@@ -120,8 +120,8 @@ def _problem(status: int, path: str) -> Schema:
         for kind in kinds
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": shown}
-    said: Schema = {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
-    return said | ({"headers": RETRY} if any(kind.retry_seconds for kind in kinds) else {})
+    described: Schema = {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
+    return described | ({"headers": RETRY} if any(kind.retry_seconds for kind in kinds) else {})
 
 
 @cache

@@ -113,10 +113,10 @@ def respond(
 
     Where asking again makes sense it carries ``Retry-After``, unless `headers` say it better.
     """
-    said = document(kind, detail, scope, hint=hint, nearest=nearest)
+    problem = document(kind, detail, scope, hint=hint, nearest=nearest)
     retry = {} if kind.retry_seconds is None else {"retry-after": str(kind.retry_seconds)}
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    return ProblemResponse(said.model_dump_json(), kind.status, headers=retry | given)
+    return ProblemResponse(problem.model_dump_json(), kind.status, headers=retry | given)
 
 
 def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[int]" = ()) -> Problem:
@@ -153,10 +153,10 @@ def respond_to(request: "Request", error: Exception) -> ProblemResponse:
     assert isinstance(error, QuantlakeError)
     is_horizon = isinstance(error, UnknownNameError) and error.kind == "horizon"
     horizons = request.app.state.predictor.champions.current().horizons if is_horizon else ()
-    said = explain(error, request.scope, horizons)
-    seconds = kinds.kind_named(said.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
+    problem = explain(error, request.scope, horizons)
+    seconds = kinds.kind_named(problem.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
     headers = None if seconds is None else {"retry-after": str(seconds)}
-    return ProblemResponse(said.model_dump_json(), said.status, headers=headers)
+    return ProblemResponse(problem.model_dump_json(), problem.status, headers=headers)
 
 
 def _invalid(request: "Request", error: Exception) -> ProblemResponse:
@@ -174,10 +174,10 @@ def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
             scope,
             hint=f"Send e.g. {example} as application/json; see /docs.",
         )
-    said = rules(errors)
+    broken = rules(errors)
     if scope["method"] != "POST":
-        return respond(kinds.INVALID, said, scope)
-    return respond(kinds.INVALID, said, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
+        return respond(kinds.INVALID, broken, scope)
+    return respond(kinds.INVALID, broken, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
 
 
 def is_json(scope: "Scope") -> bool:

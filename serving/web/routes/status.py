@@ -107,8 +107,8 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
             for name, bundle in models.bundles.items()
         ],
         problem=predictor.champions.problem,
-        challengers=[api.ChallengerStatus(**one.said.model_dump()) for one in models.challengers],
-        refused=[api.RefusalStatus(**one.model_dump()) for one in _refusals(predictor)],
+        challengers=[api.ChallengerStatus(**challenger.trial.model_dump()) for challenger in models.challengers],
+        refused=[api.RefusalStatus(**refusal.model_dump()) for refusal in _refusals(predictor)],
     )
 
 
