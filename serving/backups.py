@@ -92,12 +92,12 @@ def faults(configured: "Settings", *, seed: str, sample: int = SAMPLE) -> list[s
     """
     lake = Lake.open(configured)
     found = [
-        f"table '{spec.name}': {one.kind} {one.path}, {one.meaning}"
+        f"table '{spec.name}': {damage.kind} {damage.path}, {damage.meaning}"
         for spec in SPECS
         if lake.exists(spec)
-        for one in examine(lake, spec)
+        for damage in examine(lake, spec)
     ]
-    found += [f"audit row {one.sequence} {one.meaning}" for one in audit.verify(lake)]
+    found += [f"audit row {finding.sequence} {finding.meaning}" for finding in audit.verify(lake)]
     for look in (_lost_forecasts, _unreadable_keys, _models_amiss):
         try:
             found += look(configured)
@@ -105,7 +105,7 @@ def faults(configured: "Settings", *, seed: str, sample: int = SAMPLE) -> list[s
             found.append(str(error))
     if not found:
         again = replay_sample(lake, configured, among=AMONG, size=sample, seed=seed)
-        found += sorted({f"forecast {one.forecast_id}: {fault}" for one in again for fault in one.faults})
+        found += sorted({f"forecast {result.forecast_id}: {fault}" for result in again for fault in result.faults})
     return found
 
 

@@ -196,7 +196,7 @@ def parse(text: str | None) -> list[Key]:
     if text is None:
         return []
     try:
-        return [_from_json(one) for one in json.loads(text)["keys"]]
+        return [_from_json(entry) for entry in json.loads(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The file of the API keys, {KEYS_FILE}, cannot be read: {error}. Restore it from a backup, or move it "

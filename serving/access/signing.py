@@ -97,7 +97,7 @@ def parse(text: str | None) -> list[SigningKey]:
     if text is None:
         return []
     try:
-        return [_from_json(one) for one in json.loads(text)["keys"]]
+        return [_from_json(entry) for entry in json.loads(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The file of the signing keys, {FILE}, cannot be read: {error}. Move it away (`quantlake doctor` has "

@@ -59,8 +59,8 @@ class LoadedModels:
 
     def __post_init__(self) -> None:
         loaded = dict(sorted(self.champions.items()))
-        object.__setattr__(self, "bundles", {name: one.bundle for name, one in loaded.items()})
-        object.__setattr__(self, "engines", {name: one.engine for name, one in loaded.items()})
+        object.__setattr__(self, "bundles", {name: model.bundle for name, model in loaded.items()})
+        object.__setattr__(self, "engines", {name: model.engine for name, model in loaded.items()})
         object.__setattr__(self, "horizons", next((b.signature.horizons for b in self.bundles.values()), ()))
 
     def is_same(self, other: "LoadedModels | None") -> bool:
@@ -69,7 +69,7 @@ class LoadedModels:
             other is not None
             and self.challengers == other.challengers
             and self.champions.keys() == other.champions.keys()
-            and all(one is other.champions[name] for name, one in self.champions.items())
+            and all(model is other.champions[name] for name, model in self.champions.items())
         )
 
 
@@ -201,7 +201,7 @@ class Champions:
         if not fresh.is_same(before):
             self._loaded = fresh
             _count_exchange(before, fresh)
-            logger.info("models in service: %s", {name: one.bundle.version for name, one in champions.items()})
+            logger.info("models in service: %s", {name: model.bundle.version for name, model in champions.items()})
 
     def _load(self, name: str, release: "Release", refusals: list[ModelRefusal]) -> LoadedModel | None:
         """Return a version that is in memory already, or load it; what is refused is noted."""

@@ -106,7 +106,7 @@ class Deployment(BaseModel):
         models = [challenger.model for challenger in self.challengers]
         if len(set(models)) < len(models):
             raise ValueError("a model has two challengers")
-        if len([one for one in self.challengers if one.mode == "canary"]) > 1:
+        if len([challenger for challenger in self.challengers if challenger.mode == "canary"]) > 1:
             raise ValueError("two canaries at a time")
         return self
 
@@ -117,7 +117,7 @@ class Deployment(BaseModel):
 
     def challenger_of(self, model: str) -> Challenger | None:
         """Return what is on trial for a model, if anything is."""
-        return next((one for one in self.challengers if one.model == model), None)
+        return next((challenger for challenger in self.challengers if challenger.model == model), None)
 
     def release(self, model: str, version: str) -> Release:
         """Return a version whose digest is known.
@@ -131,7 +131,7 @@ class Deployment(BaseModel):
             raise UnknownNameError("model", model, self.registered)
         known = self.registered[model]
         if version not in known:
-            raise UnknownNameError("model version", f"{model} {version}", [f"{model} {one}" for one in known])
+            raise UnknownNameError("model version", f"{model} {version}", [f"{model} {placed}" for placed in known])
         return Release(version=version, digest=known[version])
 
     def knowing(self, model: str, release: Release) -> "Deployment":
@@ -144,9 +144,9 @@ class Deployment(BaseModel):
     def promoted(self, model: str, release: Release) -> "Deployment":
         """Return this with a version in service, the one before remembered, and no trial of that same version."""
         before = self.champions.get(model)
-        former = [one for one in self.former.get(model, ()) if one != release.version]
+        former = [version for version in self.former.get(model, ()) if version != release.version]
         if before is not None and before.version != release.version:
-            former = [*(one for one in former if one != before.version), before.version]
+            former = [*(version for version in former if version != before.version), before.version]
         kept = tuple(c for c in self.challengers if (c.model, c.version) != (model, release.version))
         return self.knowing(model, release).model_copy(
             update={

@@ -78,7 +78,7 @@ def _fetch_damaged(configured: "Settings", deployment: "Deployment") -> list[str
         for version, digest in versions.items()
     }
     used |= {(name, release.version): release for name, release in deployment.champions.items()}
-    used |= {(one.model, one.version): one.release for one in deployment.challengers}
+    used |= {(challenger.model, challenger.version): challenger.release for challenger in deployment.challengers}
     registry, done, failed = Registry(configured), list[str](), list[ModelError]()
     for (name, version), release in used.items():
         folder = configured.models / name / version

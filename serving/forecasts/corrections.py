@@ -85,12 +85,12 @@ def calibrate(
         One per row. A row without one, or a horizon that it does not know, stays as it is.
     """
     # Rows of one read share one object, so it is looked into once, and by identity.
-    distinct = {id(one): one for one in calibrations}
+    distinct = {id(calibration): calibration for calibration in calibrations}
     asked = tuple(horizons)
     if len(distinct) == 1:
         return widened(quantiles, _factors(next(iter(distinct.values())), asked))
-    known = {key: _factors(one, asked) for key, one in distinct.items()}
-    factors = np.array([known[id(one)] for one in calibrations])  # [row, horizon, side]
+    known = {key: _factors(calibration, asked) for key, calibration in distinct.items()}
+    factors = np.array([known[id(calibration)] for calibration in calibrations])  # [row, horizon, side]
     return widened(quantiles, factors.reshape(*quantiles.shape[:2], 2))
 
 

@@ -127,15 +127,15 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     ConflictError
         If the model said two things about one symbol and session.
     """
-    own = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
+    of_model = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
     key = ["symbol", "event_time"]
-    if own.select(key).is_duplicated().any():
-        example = own.filter(own.select(key).is_duplicated()).select(key).row(0, named=True)
+    if of_model.select(key).is_duplicated().any():
+        example = of_model.filter(of_model.select(key).is_duplicated()).select(key).row(0, named=True)
         raise ConflictError(
             f"Model '{strategy.model}' has several forecasts for {example}. Pass the replayed ones only."
         )
-    targets = own.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
-    grid = own.select("symbol").unique().join(own.select("event_time").unique(), how="cross")
+    targets = of_model.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
+    grid = of_model.select("symbol").unique().join(of_model.select("event_time").unique(), how="cross")
     held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0)).sort(key)
     if strategy.sizing.rule == "hold":
         return held.rename({"target": "position"})
