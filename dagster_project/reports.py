@@ -1,4 +1,4 @@
-"""A step's report as the metadata that Dagster shows."""
+"""Report of a step as Dagster metadata."""
 
 import base64
 from collections.abc import Mapping

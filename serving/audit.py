@@ -1,4 +1,4 @@
-"""The audit trail: who did what, when, and what came of it. Rows are only ever added, and each vouches for the last.
+"""Audit trail: actor, action, time and result. Rows are only added, and each holds the hash of the row before it.
 
 A row holds the hash of the row before it, so an edited, deleted, inserted or reordered row breaks the chain at its
 place. The newest row has nobody after it; its hash is kept in a small file beside the tables, written before the row

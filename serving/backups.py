@@ -1,4 +1,4 @@
-"""Backups of the whole platform: what has to agree with what, and the proof that a restored home does."""
+"""Backups of the whole platform: a consistent copy of a home, and the proof that a restored home is whole."""
 
 import shutil
 import sqlite3

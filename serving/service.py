@@ -1,4 +1,4 @@
-"""The BentoML service: it starts and stops what a worker holds; every route is in `serving.web.app`.
+"""The BentoML service: opens and closes the resources of a worker; every route is in `serving.web.app`.
 
 Start it with ``make serve``, or with the command of `serving.supervision.launch.serve_command`.
 """

@@ -1,4 +1,4 @@
-"""Computes a sample of stored forecasts again; while one differs, selection does not run."""
+"""Replays a sample of stored forecasts; strategy selection does not run while one differs."""
 
 import dagster as dg
 

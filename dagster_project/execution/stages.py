@@ -1,4 +1,4 @@
-"""The stages of a run, timed: one for each step that made something, from the run's own events."""
+"""Stage timings of a run, from its events: one for each step that made something."""
 
 import logging
 import time

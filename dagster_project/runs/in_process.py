@@ -1,4 +1,4 @@
-"""Run the asset graph in this process, with progress on the terminal."""
+"""Runs the asset graph in this process, with progress on the terminal."""
 
 import os
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The forecast endpoint, run until Ctrl-C, and beside it the process that follows the model registry."""
+"""Runs the forecast endpoint, and the process that follows the model registry, until Ctrl-C."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""Every socket that a command of ours listens on, declared: where, who may use it, and what keeps the others out.
+"""Every listening socket of our commands, declared: address, permitted callers, and protection.
 
 A test starts each command, lists what its processes really open, and fails on a socket that is not declared here.
 `python -m dagster_project.servers.listeners` writes the table into docs/operations.md.

@@ -1,4 +1,4 @@
-"""The web UIs, each run until Ctrl-C: Dagster, MLflow, Jupyter."""
+"""The web UIs Dagster, MLflow and Jupyter, each run until Ctrl-C."""
 
 import secrets
 import sys

@@ -1,4 +1,4 @@
-"""What the guard knows: keys, tokens, limits, and where to write down what operators do."""
+"""Dependencies of the authentication middleware: keys, tokens, rate limits, and the audit trail."""
 
 import time
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Where the endpoint may be reached from: this machine, or elsewhere once it is safe; and which web pages may ask."""
+"""Exposure of the endpoint: loopback, or any address once it is safe; and the web pages that may call it."""
 
 import ipaddress
 import ssl

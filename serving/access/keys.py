@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked and forgotten; what is stored can check a key and cannot make one.
+"""API keys: created, listed, revoked and deleted; a stored key can be checked, not recovered.
 
 A key reads ``ql_<id>_<secret>``. Its secret is 256 random bits, so one SHA-256 of it is as good as a slow hash, which
 is for passwords that people choose. The text is shown once, when the key is made; the local key, which every program of

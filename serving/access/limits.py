@@ -1,4 +1,4 @@
-"""How often a key may ask: at most so many accepted requests in any sixty minutes, for all workers together.
+"""Rate limits: accepted requests per key in any sixty minutes, over all workers.
 
 Each request is counted twice. The ledger of the home (`serving.access.ledger`) is exact for every worker of this home
 and does not depend on Redis; Redis adds what other homes with the same keys have accepted. A request is accepted only

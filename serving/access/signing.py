@@ -1,4 +1,4 @@
-"""The keys that sign tokens: one signs, and older ones check what they signed until the last of it has ended."""
+"""Signing keys of tokens: one signs, older ones verify until their last token has expired."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Tokens: what an API key is swapped for, so that it need not be shown again for an hour (RS256, RFC 7519)."""
+"""Access tokens: exchanged for an API key and valid for an hour (RS256, RFC 7519)."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""Learn, outcome by outcome, by how much a band has to be widened or narrowed so that it covers what it promises.
+"""Online conformal calibration: learns per regime by how much a band is widened or narrowed to keep its coverage.
 
 Quantile tracking (Angelopoulos, Candes and Tibshirani 2023, "Conformal PID control for time series prediction", the
 proportional part), a form of adaptive conformal inference (Gibbs and Candes 2021): a factor grows when more outcomes

@@ -1,4 +1,4 @@
-"""Reliability of the stated confidence: how often a direction came true, against the probability given for it."""
+"""Reliability of the stated confidence: hit rate of the direction against its stated probability."""
 
 from typing import TYPE_CHECKING, NamedTuple
 

@@ -1,4 +1,4 @@
-"""A version that is to answer: every check it has to pass, and its first forecasts, before it may."""
+"""Candidates: every check and the first forecasts of a version before it is put in service."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

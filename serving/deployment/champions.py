@@ -1,4 +1,4 @@
-"""The models in service, held in memory and exchanged when the deployment says so."""
+"""The models in service, held in memory and exchanged when the deployment changes."""
 
 import logging
 import os

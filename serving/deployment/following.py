@@ -1,4 +1,4 @@
-"""Registry and deployment in line: the alias as an order, and the alias that follows a move made here."""
+"""Keeps registry and deployment in line: follows an alias moved in the registry, and sets the alias after moves here."""
 
 import time
 from typing import TYPE_CHECKING

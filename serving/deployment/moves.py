@@ -1,4 +1,4 @@
-"""Every move but a first registration: written down, audited, then put in force. Knows nothing of the registry.
+"""Moves of a deployment: recorded, audited, then put in force. Independent of the registry.
 
 The registry's alias follows a move made here: `serving.deployment.following` brings it in line.
 """

@@ -1,4 +1,4 @@
-"""What answers, what is on trial and how it does, and what was refused: as plain values for a command to show."""
+"""Overview of champions, challengers with their verdict, and refusals, as plain values for a command."""
 
 from typing import TYPE_CHECKING, Any
 

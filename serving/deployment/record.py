@@ -1,4 +1,4 @@
-"""What ``serving.json`` says: the champions, the challengers, and what is needed to take a move back."""
+"""The record ``serving.json``: champions, challengers, and the earlier versions that a roll-back needs."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Versions that were asked for and refused, with the reason: kept beside ``serving.json`` for everyone to read."""
+"""Refused versions with the reason, in a file beside ``serving.json``."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The only mover of the registry's alias: proof, registry, files, audit row, alias, service, in that order."""
+"""Registration and promotion: the only writer of the registry's alias."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A small process beside the service that follows the registry's alias.
+"""Registry watch: a small process beside the service that follows the registry's alias.
 
 It is started as ``python -m serving.deployment.registry_watch PARENT``.
 

@@ -1,4 +1,4 @@
-"""The files of the models in service, and what is in service, made whole again from the registry."""
+"""Restores the files of the models in service, and the deployment itself, from the registry."""
 
 import shutil
 from datetime import UTC, datetime

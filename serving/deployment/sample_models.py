@@ -1,4 +1,4 @@
-"""Small models for a market that was generated: fitted in seconds on some of its symbols, real in every other way."""
+"""Sample models for a generated market: fitted in seconds on a few of its symbols."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether a challenger does worse than its champion: a bet on paired, matured losses that may be looked at daily."""
+"""Verdict on a challenger: a sequential test of paired, matured losses that may be looked at daily."""
 
 import time
 from dataclasses import dataclass

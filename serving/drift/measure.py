@@ -1,4 +1,4 @@
-"""Drift of what models read and of what they say, against what they were trained on."""
+"""Drift of model inputs and forecasts against the training period."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Has a quantity moved since training? A test that knows that neighbouring sessions resemble each other.
+"""Test of whether a quantity moved since training; allows for the dependence of neighbouring sessions.
 
 A two-sample test that takes sessions for independent calls nearly every slowly moving feature drifted. Here the present
 is compared with how much stretches of the same length differed from one another *within* the training period.

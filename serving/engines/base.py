@@ -1,4 +1,4 @@
-"""What every inference engine is, and the checks none of them may skip."""
+"""Protocol of the inference engines, with the checks that none of them may skip."""
 
 from typing import TYPE_CHECKING, Protocol
 

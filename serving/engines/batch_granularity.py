@@ -1,4 +1,4 @@
-"""How many windows an engine has to be given at a time so that the bits of an answer do not depend on the batch.
+"""Batch granularity of an engine: the multiple of windows at which an answer's bits do not depend on the batch.
 
 What is exported since `serving.engines.batch_bits` needs one. A file of before may need two or four, and another
 processor may have other habits; so it is measured when an engine is loaded, and never assumed.

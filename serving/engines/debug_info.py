@@ -1,4 +1,4 @@
-"""ONNX files without what the exporter notes about the machine that made them: stack traces with absolute paths."""
+"""Strips debug information, such as stack traces with absolute paths, from ONNX files."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""From a trained network to one ONNX file with its signature and the proof that it computes the same."""
+"""Exports a trained network to one ONNX file with its signature and a parity proof."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the engine that runs everywhere, on the processor by default and on CUDA by setting."""
+"""ONNX Runtime engine: on the CPU by default, on CUDA by setting."""
 
 from typing import TYPE_CHECKING, Any
 

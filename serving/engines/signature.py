@@ -1,4 +1,4 @@
-"""The contract of a served model as data: what goes in, in which order, what comes out, and what it was made from."""
+"""Signature of a served model: inputs, their order, outputs, and provenance."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""TensorRT, through ONNX Runtime's provider: an engine built on the serving machine from the verified ONNX file.
+"""TensorRT engine, through ONNX Runtime's provider: built on the serving machine from the verified ONNX file.
 
 Why the provider and not the native API is in ``docs/adr/0003-tensorrt.md``.
 """

@@ -1,4 +1,4 @@
-"""The first forecasts of an engine: made before anyone waits for them, and the first chance to find it out."""
+"""Warm-up of an engine: its first forecasts, made and checked before it answers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What paper returns say about strategies: a posterior per strategy, and a bet that settles whether weights gain."""
+"""Posterior of each strategy's mean paper return, and a sequential test of whether the weights gain."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

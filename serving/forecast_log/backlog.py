@@ -1,4 +1,4 @@
-"""How much waits in the forecast log and how large it is: what an operator watches."""
+"""Backlog of the forecast log: undrained forecasts and bytes on disk."""
 
 import sqlite3
 from contextlib import closing

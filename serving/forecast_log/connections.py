@@ -1,4 +1,4 @@
-"""Connections to the files of the forecast log, held open by a thread that reads; a damaged file hides no other."""
+"""SQLite connections to the log files, held open per reading thread; a damaged file hides no other."""
 
 import sqlite3
 from collections.abc import Mapping

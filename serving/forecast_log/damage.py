@@ -1,4 +1,4 @@
-"""Log files that SQLite cannot read: found at the start and at the drain, named, moved aside, and never deleted.
+"""Damaged log files: detected at start and at the drain, moved aside, never deleted.
 
 A file is moved with those that SQLite keeps beside it, so what can be read of it still can be; `salvage` does that at
 the next drain. The process that writes to it begins a new file at the same path (`process_file`).

@@ -1,4 +1,4 @@
-"""What a person decides about a forecast: release one from quarantine, or withdraw one from all that is computed.
+"""Decisions about a forecast: release from quarantine, or withdrawal from every computation.
 
 Each decision is in the audit trail before it takes effect, and a decision that was cut off is completed by doing it
 again.

@@ -1,4 +1,4 @@
-"""From the forecast log to the lake: every logged forecast in `forecasts`, its receipt in `receipts`, exactly once.
+"""Drains the log into the lake: forecasts into `forecasts`, receipts into `receipts`, exactly once.
 
 Each row is verified on the way (`verifying`). One that does not fit its seal, or contradicts what is stored, goes into
 quarantine and stops no other; a file that SQLite cannot read is moved aside, and what can be read of it is drained too.

@@ -1,4 +1,4 @@
-"""The newest stored forecast of each symbol and horizon: from Redis, and where it does not say, from log and table.
+"""The newest forecast per symbol and horizon: Redis first, then the forecast log, then the Delta table.
 
 Redis is a copy and never the truth: it is filled behind the forecast log, nothing waits for it, and it heals itself.
 A value that is not sealed for its key, or older than one that this process has seen there, counts as not there.

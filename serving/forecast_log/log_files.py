@@ -1,4 +1,4 @@
-"""The files of the forecast log: one SQLite file for each process that answers, and how they are opened."""
+"""Files of the forecast log: one SQLite file per answering process, and how they are opened."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Reading the forecast log, over the files of all processes that write: by id, the newest, and what is new."""
+"""Reads the forecast log over the files of all processes: by id, the newest, and what is new."""
 
 import json
 import sqlite3

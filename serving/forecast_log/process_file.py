@@ -1,4 +1,4 @@
-"""The file that one process logs to, kept at its path: begun anew where it is moved or removed, with all that waited.
+"""The log file of one process: reopened at its path, with all pending rows, where it was moved or removed.
 
 SQLite goes on writing to a file that has no name any more, so what it takes there would be lost with the process.
 """

@@ -1,4 +1,4 @@
-"""The forecast log kept small: what is in the lake leaves it after a stated time, beside a service that writes.
+"""Prunes the forecast log: drained forecasts are removed after a retention time, while the service writes.
 
 Before a row is deleted the lake is asked whether it holds the forecast and its receipt. A row that is marked and not
 there, as after a repair or a restore of the lake, is marked as waiting again, and the next drain brings it in.

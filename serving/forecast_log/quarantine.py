@@ -1,4 +1,4 @@
-"""Logged forecasts that were not let into the lake: their bytes as they were found, why, and what a person decided.
+"""Quarantine: logged forecasts kept out of the lake, with their original bytes, the reason, and the decision.
 
 A SQLite file of its own beside the log, so a damaged log file does not take it along. An entry is never deleted.
 """

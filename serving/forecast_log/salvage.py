@@ -1,4 +1,4 @@
-"""What can still be read of a damaged log file, forecast by forecast."""
+"""Salvages readable forecasts from a damaged log file."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is stored about the holder of a key, and how it is deleted.
+"""User data: what is stored about the holder of a key, its export, and its deletion.
 
 A key's id stands in two places outside this folder's own: beside the forecasts that were asked for with it, in the
 forecast log, and as a pseudonym in the audit trail. The first is deleted; the second leads nowhere once the key's entry

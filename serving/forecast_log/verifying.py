@@ -1,4 +1,4 @@
-"""Whether a logged forecast is the one that was sealed: checked before it reaches the lake, one row at a time."""
+"""Verifies the seal of a logged forecast before it reaches the lake, one row at a time."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The forecast log: every answer on disk before it is sent; read by `log_reading`, emptied by `draining`."""
+"""Writes the forecast log: every answer is on disk before it is sent."""
 
 import json
 import logging

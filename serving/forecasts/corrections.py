@@ -1,4 +1,4 @@
-"""What a forecast is corrected by before it is answered: factors of its band, and trust in its own probability.
+"""Corrections of a forecast before it is answered: factors of its band, and trust in its probability.
 
 Pure and small: the request path uses it. Where the numbers come from is `serving.calibration.conformal`.
 """

@@ -1,4 +1,4 @@
-"""What one symbol's forecast is made from: the latest values of an online read, or of the tables."""
+"""Input row of one symbol's forecast: the latest values of an online read, or of the tables."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

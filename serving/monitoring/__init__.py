@@ -1,4 +1,4 @@
-"""What an operator sees: metrics, JSON logs, spans, and the dashboard made of them.
+"""Monitoring: metrics, JSON logs, spans, and the dashboard.
 
 - `request_context`: correlation id and route of the request that a task works for
 - `stopwatch`, `tracing`: stages of a micro-batch, and spans of OpenTelemetry

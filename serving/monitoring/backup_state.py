@@ -1,4 +1,4 @@
-"""When a home was last backed up and its backup last proved, in a small file that the service shows as metrics."""
+"""Times of the last backup and the last restore test, in a small file that the service exports as metrics."""
 
 from datetime import datetime
 from pathlib import Path

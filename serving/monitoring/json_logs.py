@@ -1,4 +1,4 @@
-"""Logs of the service: one JSON object a line, each with its time, and the id of the request where there is one.
+"""JSON logs of the service: one object a line, with time and, where there is one, the correlation id.
 
 The lines go to standard error, which `quantlake serve` keeps in ``logs/endpoint.log``.
 """

@@ -1,4 +1,4 @@
-"""Every number an operator sees, declared in one place: name with its unit, kind, labels, meaning.
+"""Every metric of the platform, declared in one place: name with its unit, kind, labels, meaning.
 
 What computes a number imports its collector from here. Labels take few values, all of them ours: never a symbol, an id
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share

@@ -1,4 +1,4 @@
-"""When each stage of a micro-batch began and ended: noted once, read by the metrics and by the spans."""
+"""Stopwatch of a micro-batch: start and end of each stage, for metrics and spans."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, made only where an exporter is configured: the request, and each stage that it waited for.
+"""OpenTelemetry spans, made only where an exporter is configured: the request and each of its stages.
 
 A micro-batch answers several requests, so every request gets the stages of its batch as its own children, with the
 times they really had: a trace is complete by itself. What decides over sampling and resources is the SDK's own

@@ -1,4 +1,4 @@
-"""What came of the forecasts.
+"""Outcomes of forecasts, and their scores.
 
 - `matured_outcomes`: one outcome for each forecast, and what every strategy earned on paper
 - `performance`, `coverage`: scores of strategies by regime, and coverage of the bands that were answered

@@ -1,4 +1,4 @@
-"""Coverage of the bands that were answered: the share of outcomes that fell within them."""
+"""Coverage of the answered bands: the share of outcomes that fell within them."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Errors and coverage of the forecasts whose outcome has become known of late, from the tables into the figures."""
+"""Live quality: errors and coverage of recently matured forecasts."""
 
 import time
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What came of the forecasts: one outcome for each that has matured, and what every strategy earned on paper."""
+"""Outcomes of matured forecasts, exactly one each, and paper returns of every strategy."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""How each strategy did, by regime and by how far one looks back."""
+"""Performance of each strategy by regime and look-back window."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How good the forecasts of late were, in a small file: written after outcomes are known, read by the service.
+"""The live-quality file: written after outcomes are known, read by the service.
 
 The service reads no table for it, so what an operator looks at costs no forecast any time.
 """

@@ -1,4 +1,4 @@
-"""The answer of the endpoint, composed from the row of `forecasts` and what stands in the receipt beside it."""
+"""Answers of the endpoint, composed from the row of `forecasts` and its receipt."""
 
 import json
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Micro-batching: questions that wait while an engine call runs are computed by the next call, together.
+"""Micro-batching: requests that arrive during an engine call are computed together by the next call.
 
 A lone question is computed at once: a batch grows with the load and never by a timer. The queue is bounded by expected
 waiting time, not by number.

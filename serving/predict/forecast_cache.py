@@ -1,4 +1,4 @@
-"""Forecast cache: the same models forecast the same from the same row, so it is computed once.
+"""Forecast cache: one computation per model set and input row.
 
 Rows change once a session, and requests come all day. A forecast is kept with the very bytes that it was made from and
 the set of models that made it, never by time, so a swap, a restatement or a new session cannot bring back an old one.

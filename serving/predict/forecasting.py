@@ -1,4 +1,4 @@
-"""From rows to quantiles: the engines of the models that the strategies in force stand for, and their blend."""
+"""Forecasts quantiles of rows: the engines of the selected strategies' models, and their blend."""
 
 import logging
 import time

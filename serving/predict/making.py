@@ -1,4 +1,4 @@
-"""The one path from predictions of models to rows of the table `forecasts`.
+"""The one path from model predictions to rows of the table `forecasts`.
 
 The endpoint and the schedule come through `serving.predict.predictor`, the walk-forward and the scoring through
 `serving.backfill.walk_forward`, the replay through `serving.replay`. Nothing else blends, calibrates or names the

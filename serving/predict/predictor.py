@@ -1,4 +1,4 @@
-"""From questions to composed forecasts: read the online store, forecast, compose. Knows nothing of HTTP."""
+"""Predictor: reads the online store, forecasts, and composes the answer. Independent of HTTP."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Which code computes: version, commit and a digest of the sources; looked at once per process."""
+"""Identity of the running code: version, commit and a digest of the sources, computed once per process."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What was drained, on the audit chain: a forecast whose row and receipt are replaced together later is found by it.
+"""Digests of drained batches on the audit chain: a forecast replaced later, receipt included, is detected.
 
 Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes
 from the log to the lake leaves a file with one line per forecast, ordered by id: a digest of the receipt, which holds

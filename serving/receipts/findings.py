@@ -1,4 +1,4 @@
-"""What a check of forecasts against their receipts found: one sentence per part that is not as it was."""
+"""Findings of a check of forecasts against their receipts: one per part that differs."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The receipt of one forecast: what it was made from, as it is kept in the log and in the table `receipts`."""
+"""The receipt of one forecast: its inputs, as stored in the log and in the table `receipts`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal

@@ -1,4 +1,4 @@
-"""Writing receipts on the request path: what many forecasts have in common is made once, and kept as text."""
+"""Writes receipts on the request path: parts common to many forecasts are rendered once."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Replay of backfills: forecasts of past sessions made again, at the table versions that were read then."""
+"""Replay of backfills: forecasts of past sessions computed again at the recorded table versions."""
 
 from collections import defaultdict
 from collections.abc import Sequence

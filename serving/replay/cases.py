@@ -1,4 +1,4 @@
-"""Stored forecasts with their receipts, from the lake and from the log; and whether anyone edited them since."""
+"""Replay cases: stored forecasts with their receipts, from lake and log, and their seal checks."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Findings of a replay: one sentence per part that is not as it was, naming the part."""
+"""Findings of a replay: one sentence per part that differs, naming the part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Replay of served forecasts: made again from the tables as they stood and the models that made them."""
+"""Replay of served forecasts: computed again from the tables as of then and the recorded models."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

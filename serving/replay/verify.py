@@ -1,4 +1,4 @@
-"""Stored forecasts made again and compared: the entry for commands, assets and notebooks."""
+"""Entry points of the replay for commands, assets and notebooks."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From decisions per regime to the strategy in force for each symbol: what the online store hands to a request."""
+"""Strategy assignments: decisions per regime to the strategy in force for each symbol."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The pool of strategies as declared values, what they hold, and what that earns on paper.
+"""The pool of strategies as declared values: positions and paper returns.
 
 A strategy turns the one-session forecasts of one model into positions by a sizing rule. Every strategy is run on paper
 every session, so what each of them earned is known and none has to be tried to learn about it.

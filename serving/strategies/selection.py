@@ -1,4 +1,4 @@
-"""Which strategies to follow in which regime: weights from what each of them earned, and proof before they are used.
+"""Strategy selection by regime: weights from paper returns, in force once a sequential test has proven them.
 
 Every strategy of the pool is run on paper, so its net return is known whether it was followed or not: nothing has to
 be tried. Four steps (docs/selection.md says why):

@@ -1,4 +1,4 @@
-"""Starts the workers of the endpoint, starts a dead one again, and stops them in order.
+"""Supervisor: starts the endpoint's workers, restarts a dead one, and stops them in order.
 
 It takes no orders over any socket: it obeys signals, and the end of the process that started it.
 """

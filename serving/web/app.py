@@ -1,4 +1,4 @@
-"""The application over a `Predictor`: its routes, and what every request passes through on the way to them."""
+"""The web application over a `Predictor`: its routes and middleware."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Every route of the application beside its rule in the policy: a route without a rule is an error at start."""
+"""Check that every route has a rule in the access policy: a route without one is an error at start."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol

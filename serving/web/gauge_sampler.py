@@ -1,4 +1,4 @@
-"""A thread that looks, every few seconds, at what no request says: age of the features, readiness, what waits.
+"""Gauge sampler: a thread that measures feature age, backlog and Redis every few seconds, and prunes the log.
 
 Every worker has one, which also writes down what was measured; one of the workers that run looks for all of them.
 """

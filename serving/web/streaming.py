@@ -1,4 +1,4 @@
-"""Who hears of stored forecasts: one reader of the forecast log per process, shared by all its connections.
+"""Subscriptions to stored forecasts: one reader of the forecast log per process, shared by its connections.
 
 A connection has a queue with a bound. Nobody is waited for: one whose queue is full is dropped, and the others go on.
 """

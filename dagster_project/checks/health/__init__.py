@@ -1,4 +1,4 @@
-"""Whether everything under the home is what was written there: what `quantlake doctor` looks at.
+"""Health checks of everything under the home: the checks of `quantlake doctor`.
 
 A check is a value. Another part of the platform adds its own with one line in `CHECKS`: a function that takes the
 settings and returns findings, each with the file, what it means and the exact next command. A check raises nothing.

@@ -1,4 +1,4 @@
-"""Keys and secrets: whether they can be read, and by whom."""
+"""Checks of key and secret files: readable, and private to their owner."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The models: what is in service, the files of each version, and the copies that the registry keeps."""
+"""Checks of the models: deployment, files of each version, and the registry's copies."""
 
 import hashlib
 import json

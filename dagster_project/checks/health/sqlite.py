@@ -1,4 +1,4 @@
-"""Whether a file is a whole SQLite database."""
+"""Integrity check of a SQLite file."""
 
 import sqlite3
 from pathlib import Path

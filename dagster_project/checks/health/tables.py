@@ -1,4 +1,4 @@
-"""The tables: log, checkpoint, data files; what pins their versions; the audit trail."""
+"""Checks of the tables: log, checkpoint, data files, pinned versions, and the audit trail."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""One command at a time in a home, for the verbs that compute or clean up."""
+"""Job lock: one computing or cleaning command at a time in a home."""
 
 from contextlib import AbstractContextManager, nullcontext
 

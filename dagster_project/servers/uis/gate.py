@@ -1,4 +1,4 @@
-"""What stands in front of the web UIs: they have no login of their own, and they obey whoever reaches them.
+"""Gate: authentication in front of the web UIs, which have no login of their own.
 
 Every local user reaches a port of 127.0.0.1, and so does a page of a stranger in a browser on this machine. A mutation
 of the Dagster UI starts code as the user who runs it. So nothing passes without a session or a key, under another host,

@@ -1,4 +1,4 @@
-"""How long and how large the head of a request may be, and what a client hears that speaks no HTTP.
+"""Connection limits: time and size of a request head, and the answer to a client that speaks no HTTP.
 
 uvicorn bounds neither: a client that sends a header a minute, or headers without end, would keep its connection and
 what it sent in memory for as long as it likes. An application cannot help: it is asked once the head is complete, and

@@ -1,4 +1,4 @@
-"""The page of the endpoint, generated from its description: `python -m serving.web.http.document`."""
+"""Generator of the endpoint's page from its OpenAPI description: `python -m serving.web.http.document`."""
 
 import json
 from collections.abc import Iterator

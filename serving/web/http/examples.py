@@ -1,4 +1,4 @@
-"""Real questions with the answers they got, for the description of the endpoint and for `docs/api.md`.
+"""Recorded example requests and answers for the OpenAPI description and `docs/api.md`.
 
 ``python -m serving.web.http.examples`` asks the service that runs (`make serve`) all of them anew and keeps the
 answers.

@@ -1,4 +1,4 @@
-"""What every request passes through: bounds on its size and on the time that its body takes."""
+"""Body limits: bounds on the size of a request body and on the time it takes."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What the description of the endpoint says beyond what the framework sees: statuses, who may ask, real examples."""
+"""Additions to the OpenAPI description: statuses, roles, recorded examples."""
 
 from collections import defaultdict
 from collections.abc import Iterator

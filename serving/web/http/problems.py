@@ -1,4 +1,4 @@
-"""From an error to what a client is told: a problem document (RFC 9457). Never a traceback."""
+"""Maps errors to problem documents (RFC 9457). Never a traceback."""
 
 import logging
 from typing import TYPE_CHECKING, Any

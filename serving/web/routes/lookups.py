@@ -1,4 +1,4 @@
-"""Routes that look up: stored forecasts, features and their declarations, the regime, the strategy in force."""
+"""Look-up routes: stored forecasts, features and their declarations, the regime, the strategy in force."""
 
 import math
 import re

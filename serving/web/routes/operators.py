@@ -1,4 +1,4 @@
-"""Routes of operators: models come and go, and are timed."""
+"""Operator routes: reload, try, roll back and time models."""
 
 import time
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Routes that say how the service stands."""
+"""Status routes: models in service, symbols, health, readiness, metrics."""
 
 import asyncio
 import math

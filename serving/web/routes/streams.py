@@ -1,4 +1,4 @@
-"""The WebSocket on which a client hears of each forecast that is stored."""
+"""The WebSocket route of stored forecasts."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Routes about access: a token in the place of a key, and the public keys that tokens are checked with."""
+"""Token routes: a token for an API key, and the public keys that verify tokens."""
 
 import time
 from typing import TYPE_CHECKING
