@@ -1,4 +1,4 @@
-"""Keeps registry and deployment in line: follows an alias moved in the registry, and sets the alias after moves here."""
+"""Keeps registry and deployment in line: follows an alias moved in the registry, sets the alias after moves here."""
 
 import time
 from typing import TYPE_CHECKING
