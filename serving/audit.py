@@ -101,7 +101,7 @@ def record(
 
 
 def verify(lake: "Lake") -> list[AuditFinding]:
-    """Hold the trail to its hashes; an empty list says that every row is as it was written, and all are there."""
+    """Verify the hash chain; an empty list says that every row is present and unaltered."""
     with _alone(lake):
         head = _read_head(lake)
         rows = lake.read(AUDIT) if lake.exists(AUDIT) else AUDIT.empty()
@@ -109,7 +109,7 @@ def verify(lake: "Lake") -> list[AuditFinding]:
 
 
 def held(lake: "Lake") -> "AbstractContextManager[None]":
-    """Let nobody write to the trail meanwhile: its table and the file with its newest row then agree."""
+    """Lock the trail against writers, so that its table and the file with its newest row agree."""
     return _alone(lake)
 
 
@@ -129,12 +129,12 @@ def about(lake: "Lake", who: str) -> list[Row]:
 
 
 def length(lake: "Lake") -> int:
-    """How many rows there are."""
+    """Number of rows."""
     return lake.read(AUDIT).height if lake.exists(AUDIT) else 0
 
 
 def console() -> str:
-    """Who stands behind a command at this machine: the user it runs as."""
+    """Actor of a command at this machine: the user it runs as."""
     try:
         return f"console:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:

@@ -85,7 +85,7 @@ def restore(configured: "Settings", root: Path, backup: "Manifest", into: Path, 
 
 
 def faults(configured: "Settings", *, seed: str, sample: int = SAMPLE) -> list[str]:
-    """Look at everything that has to agree in a home; a sentence for each thing that does not, none for a whole one.
+    """Check the consistency of a home; returns one sentence per fault.
 
     Files of all tables, forecasts marked as drained against the table, the audit trail, the keys, the models in
     service against their files and the registry, and a sample of the newest forecasts made again.

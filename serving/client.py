@@ -129,7 +129,7 @@ class Client:
         NotReadyError
             If it cannot be forecast yet, or no service answers.
         RefusedError
-            For every other refusal, these two included; `problem` is what the service said.
+            For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol, "horizon_sessions": horizon_sessions}
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
@@ -241,7 +241,7 @@ class Client:
         raise self._refusal(answer.content)
 
     def _refusal(self, body: bytes) -> QuantlakeError:
-        """What the service said; whoever does not speak like it is not it."""
+        """Error of a problem document; any other body means that another service answered."""
         try:
             return refusal(api.Problem.model_validate_json(body))
         except ValidationError:
@@ -258,7 +258,7 @@ class Client:
 
 
 def _wait_seconds(headers: Mapping[str, str]) -> float:
-    """How long the service asks to wait; a second where it does not say."""
+    """Seconds of ``Retry-After``; one second where it is missing."""
     value = headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() else 1.0
 

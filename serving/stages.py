@@ -76,7 +76,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
 def update_forecasts(
     lake: Lake, settings: Settings, clock: Clock, say: Say, *, engines: Mapping[str, Engine], sessions: int = 250
 ) -> Report:
-    """Bring in what the service answered, and forecast the sessions that the models in service have not forecast yet.
+    """Drain the forecast log, and forecast the sessions that the models in service have not forecast yet.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def wait_until_up(
 
 
 def heed_signals() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that whatever it started is stopped on the way out.
+    """Handle SIGTERM like Ctrl-C, so that child processes are stopped.
 
     To be called before the first child is started.
     """

@@ -35,7 +35,7 @@ class Access:
         return self._ring.find(shown) if shown.startswith(f"{KEY_PREFIX}_") else self._tokens.find(shown)
 
     def is_in_force(self, caller: "Caller") -> bool:
-        """Whether what a caller once showed still opens anything."""
+        """Whether the caller's key or token is still valid."""
         return time.time() < caller.expires_at and self._ring.of_id(caller.key_id) is not None
 
     async def count(self, caller: "Caller") -> LimitDecision:
@@ -43,7 +43,7 @@ class Access:
         return await self._limiter.count(caller)
 
     def issue(self, caller: "Caller") -> str:
-        """Make a token for a caller."""
+        """Issue a token for a caller."""
         return issue(self._settings, caller)
 
     def key_set(self) -> dict[str, Any]:

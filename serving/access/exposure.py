@@ -85,7 +85,7 @@ def local_address(configured: "Settings") -> str:
 
 
 def trusting(configured: "Settings") -> ssl.SSLContext | None:
-    """What a program of this machine checks the endpoint's certificate with; None where it speaks no TLS.
+    """TLS context with which a local program verifies the endpoint's certificate; None without TLS.
 
     It trusts the settings' own certificate and no other, whatever name or issuer that has.
     """
@@ -99,7 +99,7 @@ def trusting(configured: "Settings") -> ssl.SSLContext | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address; a name is not looked up, since it may change its mind."""
+    """Whether an address is a loopback address; a host name is not resolved, since its address may change."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -30,7 +30,7 @@ NAME_LETTERS = 64
 
 @dataclass(frozen=True)
 class Key:
-    """What is stored of a key.
+    """The stored part of an API key.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ class Key:
         return f"key:{hashlib.sha256(f'{self.salt}{self.id}'.encode()).hexdigest()[:16]}"
 
     def is_in_force(self, at: datetime) -> bool:
-        """Whether it opens anything at an instant."""
+        """Whether the key is valid at an instant."""
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
     def caller(self) -> Caller:
-        """Who asks with it."""
+        """Caller that the key stands for."""
         ends = math.inf if self.expires_at is None else self.expires_at.timestamp()
         return Caller(self.id, self.role, self.tier, self.who, expires_at=ends)
 
@@ -76,7 +76,7 @@ class Key:
 def create(
     settings: Settings, name: str, role: Role, tier: Tier, *, by: str, expires_at: datetime | None = None
 ) -> tuple[Key, str]:
-    """Make a key; the text is returned here and never again.
+    """Create a key; its text is returned once and not stored.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def find(settings: Settings, key_id: str) -> Key:
 
 
 def revoke(settings: Settings, key_id: str, *, by: str) -> Key:
-    """Let a key open nothing from now on, within half a second in every process; so its tokens."""
+    """Revoke a key and its tokens; every process applies it within half a second."""
     found = find(settings, key_id)
     with _changing(settings) as keys:
         place = [key.id for key in keys].index(found.id)
@@ -205,7 +205,7 @@ def parse(text: str | None) -> list[Key]:
 
 
 def digest_of(text: str) -> str:
-    """What is stored in the place of a key's text."""
+    """Digest that is stored in place of a key's text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -41,7 +41,7 @@ class LedgerError(Exception):
 
 
 class Taken(NamedTuple):
-    """What the ledger says about one request.
+    """Decision of the ledger about one request.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class RequestLedger:
             self._write(remember)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

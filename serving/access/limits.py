@@ -58,7 +58,7 @@ NOTHING_ALLOWED: Headers = [(b"ratelimit-limit", b"0"), (b"ratelimit-remaining",
 
 @dataclass(frozen=True)
 class LimitDecision:
-    """What the limiter says about one request.
+    """Decision of the limiter about one request.
 
     Parameters
     ----------

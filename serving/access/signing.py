@@ -51,7 +51,7 @@ class SigningKey:
     retired_at: datetime | None = None
 
     def checks(self, at: datetime) -> bool:
-        """Whether tokens it signed may still be in force."""
+        """Whether tokens that the key signed may still be valid."""
         return self.retired_at is None or at < self.retired_at + KEPT_AFTER
 
 
@@ -70,7 +70,7 @@ def current(settings: Settings) -> SigningKey:
 
 
 def rotate(settings: Settings, *, by: str) -> SigningKey:
-    """Let a new key sign; the one that did loses its private half and goes when its tokens have ended."""
+    """Make a new signing key; the former one drops its private half and is removed once its tokens have expired."""
     now = datetime.now(UTC)
     with _alone(settings):
         made = _make()
@@ -85,7 +85,7 @@ def rotate(settings: Settings, *, by: str) -> SigningKey:
 
 
 def held(settings: Settings) -> list[SigningKey]:
-    """Every pair that is stored, the newest last."""
+    """Stored key pairs, the newest last."""
     try:
         return parse(read_secret(signing_path(settings)))
     except FileNotFoundError:

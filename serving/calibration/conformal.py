@@ -31,7 +31,7 @@ MOST_TRUST = 2.0
 
 @dataclass(frozen=True)
 class TrackingRule:
-    """How fast is learned.
+    """Learning rates of the tracking.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class TrackingRule:
             )
 
     def shared_step(self, sessions: float) -> float:
-        """How far the shared part moves per unit of error after so many sessions."""
+        """Step of the shared part per unit of error after a number of sessions."""
         return max(self.shared_gain * float(max(sessions, 1.0) ** -self.shared_decay), self.shared_floor)
 
 
@@ -97,7 +97,7 @@ class ForecastPanel(NamedTuple):
 
 
 class Tracked(NamedTuple):
-    """What was in force at each close, for a forecast made at it.
+    """Corrections in force at each close, for a forecast made at it.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class _TrackingWalk:
         self.tracked = Tracked(np.ones((sessions, regimes, 2)), np.ones(sessions), np.zeros((sessions, regimes)))
 
     def learn(self, rows: npt.NDArray[np.int64]) -> None:
-        """Take in outcomes of one session."""
+        """Update with the outcomes of one session."""
         panel, session = self.panel, int(self.panel.session[rows[0]])
         regime, share = int(panel.regime[session]), len(rows) / self.count[session]
         band = widened(panel.quantiles[rows], self.tracked.factors[session, regime])
@@ -168,7 +168,7 @@ class _TrackingWalk:
         self.edge_squares += share * float((edge**2).mean())
 
     def put_in_force(self, close: int) -> None:
-        """Keep what a forecast made at a close is corrected by."""
+        """Store the corrections of forecasts made at a close."""
         logs = np.clip(self.shared + self.own, -FACTOR_LOGS, FACTOR_LOGS)
         self.tracked.factors[close] = np.exp(logs)
         self.tracked.trust[close] = np.clip(self.edge_hits / self.edge_squares, 0.0, MOST_TRUST)

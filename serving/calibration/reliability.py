@@ -22,7 +22,7 @@ TOO_FAR = 3.0
 
 
 class Reliability(NamedTuple):
-    """How a stated probability compares with how often it came true.
+    """Stated probability against observed frequency.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Reliability(NamedTuple):
 
 
 def reliability(stated: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int64]", horizon: int) -> Reliability:
-    """Compare stated probabilities with what came.
+    """Compare stated probabilities with outcomes.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class LoadedModels:
         object.__setattr__(self, "horizons", next((b.signature.horizons for b in self.bundles.values()), ()))
 
     def is_same(self, other: "LoadedModels | None") -> bool:
-        """Whether another set is made of the very same parts."""
+        """Whether another set consists of the same loaded models."""
         return (
             other is not None
             and self.challengers == other.challengers
@@ -98,7 +98,7 @@ class Champions:
 
     @property
     def problem(self) -> str | None:
-        """Why the newest deployment is not in service as it is, if it is not."""
+        """Reason why the newest deployment is not fully in service; None if it is."""
         reasons = [self._problem] if self._problem else []
         return " ".join([*reasons, *(refusal.reason for refusal in self.refusals)]) or None
 
@@ -125,13 +125,13 @@ class Champions:
         return loaded
 
     def watch(self) -> "Self":
-        """Let a thread follow the deployment from now on; `close` ends it."""
+        """Start a thread that follows the deployment; `close` stops it."""
         self._watcher = threading.Thread(target=self._follow, name="model-watcher", daemon=True)
         self._watcher.start()
         return self
 
     def look(self) -> None:
-        """Take up what the deployment says now, in this thread; a version that was refused is tried again.
+        """Load the deployment now, in this thread; refused versions are tried again.
 
         So do the other processes that follow the deployment, as soon as they see that its file was touched.
         """
@@ -242,7 +242,7 @@ class Champions:
 
 
 def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
-    """Let the metrics say which versions are in service, and that those of before are not unless they still are."""
+    """Update the metrics of versions in service: the former set to 0, then the present one to 1."""
     metrics.MODEL_EXCHANGES.inc()
     for models, is_in_service in ((before, 0), (now, 1)):
         if models is None:

@@ -62,7 +62,7 @@ class RegistryFollower:
         return sentences
 
     def _bring_in_line(self, model: str) -> "Iterator[str]":
-        """Act on what alias and deployment say now that nobody else moves either."""
+        """Bring one model in line; the caller holds the lock of moves."""
         configured = self._context.configured
         deployment, version = deployment_or_none(configured), self._registry.alias(model)
         champion = deployment.champions.get(model)

@@ -42,7 +42,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentContext:
-    """What every move of a model needs: tables, settings, clock, and who makes it."""
+    """Context of a move of a model: tables, settings, clock, and actor."""
 
     lake: "Lake"
     configured: "Settings"
@@ -110,7 +110,7 @@ def roll_back(
 
 
 def put_on_trial(context: DeploymentContext, model: str, version: str, mode: "Mode", share: float) -> Move:
-    """Let a placed version see a share of the symbols, in the shadow of the champion or as a canary.
+    """Put a placed version on trial for a share of the symbols, as a shadow or a canary.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def write_down(context: DeploymentContext, move: Move) -> None:
 
 
 def note(context: DeploymentContext, what: str, result: str, details: "Mapping[str, Any]") -> None:
-    """Add to the audit trail what was done, or refused, to a model."""
+    """Record a move of a model, or its refusal, in the audit trail."""
     audit.record(context.lake, who=context.who, what=what, result=result, details=details)
 
 

@@ -239,6 +239,6 @@ def write_deployment(configured: "Settings", deployment: Deployment) -> None:
 
 @contextmanager
 def moving(configured: "Settings") -> Iterator[None]:
-    """Hold the deployment alone: reading it, checking and writing it is one step to everyone else."""
+    """Lock the deployment: reading, checking and writing it is one step for other processes."""
     with file_lock(configured.models / LOCK_FILE, "The deployment of the models"):
         yield

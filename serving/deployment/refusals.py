@@ -65,7 +65,7 @@ def keep_refusal(configured: "Settings", refusal: ModelRefusal) -> bool:
 
 
 def lift_refusal(configured: "Settings", model: str) -> None:
-    """Forget what was refused of a model: another version of it is in service since."""
+    """Remove the refusal of a model: another version of it is in service since."""
     before = read_refusals(configured)
     left = [known for known in before if known.model != model]
     if left != before:

@@ -38,7 +38,7 @@ logger = logging.getLogger("quantlake.registry")
 
 
 def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
-    """Look again and again until it is over.
+    """Poll the registry until `is_over`.
 
     Parameters
     ----------

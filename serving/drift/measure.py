@@ -56,7 +56,7 @@ class DriftSubject:
 
 @dataclass(frozen=True)
 class DriftFinding:
-    """What became of one aspect of one subject, before correction."""
+    """Test result of one aspect of one subject, before correction for multiple tests."""
 
     subject: str
     aspect: str

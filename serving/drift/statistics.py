@@ -14,12 +14,12 @@ import polars as pl
 FloatArray = npt.NDArray[np.float64]
 
 FEWEST_BLOCKS = 5
-"""Stretches of the reference needed before anything can be said about how much they differ."""
+"""Blocks of the reference that an estimate of their spread needs."""
 METHOD = "block means, Student's t; Holm"
 
 
 class Shift(NamedTuple):
-    """How far the present lies from the reference.
+    """Distance of the present from the reference.
 
     Parameters
     ----------

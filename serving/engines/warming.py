@@ -12,7 +12,7 @@ BATCHES = (1, 1, 7, CHUNK_WINDOWS, CHUNK_WINDOWS)
 
 
 def warm(engine: "Engine") -> None:
-    """Let an engine forecast in the sizes that requests come in, so that no request is its first.
+    """Run an engine once per usual batch size, so that no request pays for its first call.
 
     Raises
     ------

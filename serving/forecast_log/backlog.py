@@ -45,7 +45,7 @@ class LogFigures:
 
 
 def look_at_log(configured: "Settings") -> LogFigures:
-    """Look at every file of the log; one that cannot be read counts as damaged and hides none of the others."""
+    """Measure every file of the log; an unreadable file counts as damaged and does not stop the others."""
     waiting, unreadable, oldest = 0, 0, list[datetime]()
     paths = log_paths(configured)
     for path in paths:

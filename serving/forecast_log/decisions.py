@@ -104,7 +104,7 @@ def close(lake: "Lake", configured: "Settings", number: int, *, by: str, reason:
 
 
 def withdraw(lake: "Lake", configured: "Settings", forecast_id: str, *, by: str, reason: str) -> None:
-    """Take a forecast that is in the lake out of everything computed from now on; the row itself stays.
+    """Exclude a drained forecast from every later computation; the row itself stays.
 
     Raises
     ------

@@ -45,7 +45,7 @@ SHOWN = "`quantlake forecasts quarantine list` shows them."
 
 @dataclass
 class Drained:
-    """What a drain did.
+    """Result of a drain.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Drained:
 
 
 def drain(lake: "Lake", configured: "Settings") -> Report:
-    """Bring every logged forecast into the table `forecasts`, and its receipt into `receipts`, exactly once.
+    """Merge every logged forecast into `forecasts`, and its receipt into `receipts`, exactly once.
 
     Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
     marked; the next drain merges them again, finds them equal to what is stored, and adds nothing. Who asked for a

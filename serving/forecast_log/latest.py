@@ -118,7 +118,7 @@ class LatestForecasts:
         self._others_at = 0.0
 
     def start(self, log: "ForecastLog") -> None:
-        """Keep Redis up to date with what this process logs, in a thread of its own, until `close`."""
+        """Start a thread that writes logged forecasts of this process to Redis, until `close`."""
         log.on_commit = self.note
         self._own = log.path
         self._mark_key = f"{{{PROJECT}}}#latest:{log.path.name}"
@@ -134,7 +134,7 @@ class LatestForecasts:
         self._reader.close()
 
     def note(self, entries: "Sequence[LogEntry]") -> None:
-        """Take over forecasts that have been logged; those of a challenger are left out. Never waits for Redis."""
+        """Queue logged forecasts for Redis, a challenger's excepted. Never waits for Redis."""
         for entry in entries:
             row = entry.row
             if row["kind"] != "shadow":

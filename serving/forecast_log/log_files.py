@@ -89,7 +89,7 @@ def log_path(configured: "Settings", slot: int = 0) -> Path:
 
 
 def log_paths(configured: "Settings") -> list[Path]:
-    """Every file that there is, in the order of their slots, also where one of them was taken away."""
+    """Existing log files in slot order; gaps are skipped."""
     try:
         present = set(os.listdir(configured.home))  # noqa: PTH208 - names are enough, and cheap
     except FileNotFoundError:
@@ -104,7 +104,7 @@ def size_of(path: Path) -> int:
 
 
 def take_slot(configured: "Settings") -> tuple[Path, FileLock]:
-    """Take the first file that no living process writes to; it is let go with the lock, or when the process ends.
+    """Lock the first file that no living process writes to; released with the lock or when the process ends.
 
     Raises
     ------

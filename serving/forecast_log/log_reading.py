@@ -75,7 +75,7 @@ class LogReader:
         return max(filter(None, found), key=lambda stored: stored.made_at, default=None)
 
     def count(self) -> int:
-        """How many forecasts the log holds."""
+        """Number of forecasts in the log."""
         return sum(c.execute("SELECT count(*) FROM forecasts").fetchone()[0] for c in self._logs().current().values())
 
     def _everywhere(self, where: str, *values: object) -> Iterator[Stored | None]:
@@ -94,7 +94,7 @@ class LogReader:
 
 
 class LogTail:
-    """What has been logged since the last look, in the order of each file. For one thread.
+    """Reader of forecasts logged since its last read, in the order of each file. Not thread-safe.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class LogTail:
         return news if len(self._files) == 1 else sorted(news, key=lambda stored: stored.made_at)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._logs.close()
 
     def _looked(self) -> Iterator[tuple[Path, int, list[Stored]]]:

@@ -62,7 +62,7 @@ class KeptFile:
         set_aside(self._path, f"is damaged: {error}", self._identity or file_at(self._path))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         try:
             self.connection()
         except (sqlite3.Error, OSError):

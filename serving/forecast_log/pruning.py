@@ -67,13 +67,13 @@ class _Row(NamedTuple):
     event_time: str | None
 
     def is_older_than(self, at: datetime) -> bool:
-        """Whether it was made before an instant; not if it does not say when."""
+        """Whether a forecast was made before an instant; False if its time is missing."""
         return self.made_at is not None and datetime.fromisoformat(self.made_at) < at
 
 
 @dataclass
 class Pruned:
-    """What a prune did.
+    """Result of a prune.
 
     Parameters
     ----------

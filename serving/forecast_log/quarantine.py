@@ -78,7 +78,7 @@ def quarantine_path(configured: "Settings") -> "Path":
 
 
 def put(configured: "Settings", file: str, found: Sequence[tuple[Logged, str]]) -> int:
-    """Put forecasts into quarantine, on disk when it returns; one that is there already adds nothing.
+    """Quarantine forecasts, durably and idempotently.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ VIEW = "SELECT count(*) FROM sqlite_master WHERE name = 'logged'"
 
 @dataclass
 class Salvaged:
-    """What was read of a damaged file.
+    """Forecasts read from a damaged file.
 
     Parameters
     ----------

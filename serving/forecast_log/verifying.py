@@ -28,7 +28,7 @@ class Logged(NamedTuple):
 
 
 class RowVerdict(NamedTuple):
-    """What the verification of one logged forecast found.
+    """Verdict on one logged forecast.
 
     Parameters
     ----------

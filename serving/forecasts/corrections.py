@@ -52,7 +52,7 @@ class Calibration:
 
     @classmethod
     def of(cls, held: "OnlineCalibration | None", regime: str) -> "Calibration | None":
-        """Take from the online store what is for a regime; None where nothing is."""
+        """Return the online corrections of a regime; None where there are none."""
         return None if held is None else _of(held, regime)
 
     def to_dict(self) -> dict[str, Any]:

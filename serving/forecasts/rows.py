@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields.
+    """Inputs of one symbol's forecast; see `feature_repo.online.OnlineBatch` for the fields.
 
     `table_versions` names every table that was read on the way, those of the window as it was made from them.
     """

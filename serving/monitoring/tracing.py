@@ -70,7 +70,7 @@ class Tracing:
         return cls(provider)
 
     def wrap(self, app: "ASGIApp") -> "ASGIApp":
-        """Put a span around every request of an application."""
+        """Wrap an application so that every request has a span."""
         return _Spans(app, self)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class Tracing:
         self._provider.shutdown()
 
     def add_stages(self, request: "Span", watch: "Stopwatch") -> None:
-        """Make the spans of what a request waited for, after the fact."""
+        """Add the spans of a request's stages after its answer."""
         from opentelemetry import trace
 
         offset = time.time_ns() - round(time.perf_counter() * 1e9)

@@ -21,7 +21,7 @@ SESSIONS = 60
 DECIMALS = 9
 """Sums of many numbers differ in their last bits from run to run; a figure that has not changed is not written."""
 KINDS = (*MATURED_KINDS, "replay")
-"""A model is judged by what it said, whether anybody was told or it was replayed; a band by what was answered."""
+"""Models are scored on every forecast, shadow and replayed ones included; bands on answered forecasts only."""
 
 
 def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:

@@ -48,7 +48,7 @@ class Figures(_FigurePart):
 
 
 def figures_path(configured: "Settings") -> Path:
-    """Where the file lies."""
+    """Path of the file."""
     return configured.home / FILE
 
 
@@ -66,7 +66,7 @@ def read_figures(configured: "Settings") -> Figures | None:
 
 
 def show_figures(figures: Figures) -> None:
-    """Let the metrics say it."""
+    """Set the metrics from the figures."""
     for of_model in figures.models:
         labels = of_model.model, str(of_model.horizon_sessions)
         metrics.MATURED.labels(*labels).set(of_model.forecasts)

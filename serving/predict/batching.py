@@ -100,7 +100,7 @@ class Batcher:
 
     @property
     def is_full(self) -> bool:
-        """Whether a question that comes now is refused."""
+        """Whether the next question is refused."""
         return self._pace.under_way >= self._rows // 2 and self.expected_seconds > self._queue_seconds
 
     async def ask(self, question: Question) -> Answers:

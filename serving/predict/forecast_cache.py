@@ -62,7 +62,7 @@ class ForecastCache:
                 del self._kept[next(iter(self._kept))]
 
     def forget(self, symbol: str) -> None:
-        """Let the next forecast of a symbol be computed anew."""
+        """Remove a symbol, so that its next forecast is computed."""
         with self._lock:
             self._kept.pop(symbol, None)
 

@@ -28,7 +28,7 @@ logger = logging.getLogger("quantlake.serving")
 
 
 class OnlineValues(Protocol):
-    """Where the latest windows and strategy weights come from."""
+    """Source of the latest windows and strategy weights."""
 
     def symbols(self) -> Sequence[str]:
         """Symbols that have a model input."""
@@ -45,7 +45,7 @@ class OnlineValues(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """What one request asks.
+    """One request for forecasts.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Question:
     asked_at
         ``time.perf_counter()`` when it came; the latency that is logged counts from there.
     key_id
-        API key of the request; empty where nobody from outside asked.
+        API key of the request; empty for an internal request.
     correlation_id
         Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
     follow

@@ -39,7 +39,7 @@ GONE = "it was drained and is not in the lake any more: it was deleted"
 
 @dataclass(frozen=True)
 class DrainedBatch:
-    """What the audit trail says of one drained batch.
+    """Record of one drained batch in the audit trail.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def batches(lake: "Lake") -> list[DrainedBatch]:
 
 
 def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -> dict[str, ReplayFinding]:
-    """Hold stored forecasts to what was drained; what is wrong, by forecast.
+    """Compare stored forecasts with the drained digests; returns findings by forecast.
 
     A forecast that stands in no batch is a fault only where it was made after batches began to be written down, and
     the log does not hold it: of a drain that was cut off, the next one writes the batch down.

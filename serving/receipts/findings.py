@@ -22,16 +22,16 @@ TELLING: frozenset[Part] = frozenset({"code", "engine"})
 
 @dataclass(frozen=True)
 class ReplayFinding:
-    """One thing that is not as it was.
+    """One part that differs from what was recorded.
 
     Parameters
     ----------
     part
-        What kind of thing.
+        Kind of the part that differs.
     where
         Its path or name.
     problem
-        What is wrong with it, in a sentence.
+        Description of the difference, in a sentence.
     """
 
     part: Part

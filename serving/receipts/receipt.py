@@ -20,7 +20,7 @@ class _ReceiptPart(BaseModel):
 
 
 class EngineSettings(_ReceiptPart):
-    """How a model was computed.
+    """Engine settings of one model.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class StrategyInForce(_ReceiptPart):
 
 
 class Receipt(_ReceiptPart):
-    """What one forecast was made from.
+    """Inputs of one forecast.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Receipt(_ReceiptPart):
     forecast_id
         Forecast it belongs to; one beginning with ``replay:`` for all that a model replayed together.
     correlation_id
-        Of the request that asked for it, also in the service's log; empty where nobody from outside asked.
+        Correlation id of the request, also in the service's log; empty for an internal request.
     row
         SHA-256 of the row in `forecasts`, see `serving.receipts.seals`; empty for those replayed together.
     answer

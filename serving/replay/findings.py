@@ -12,7 +12,7 @@ Verdict = Literal["equal", "close", "differs", "unknown"]
 
 @dataclass
 class Replayed:
-    """What came of making one forecast again.
+    """Result of one replay.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class ReplayJob:
 
 
 def recompute(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
-    """Make forecasts of the service again, and add a finding for each difference."""
+    """Recompute served forecasts, and add a finding for each difference."""
     for tables, group in _grouped(jobs):
         as_of = _as_of_tables(lake, dict(tables), group)
         for step in (_take_windows, _compare_features, _compare_prices, _compare_decisions, _compare_calibrations):

@@ -27,7 +27,7 @@ Rule = Literal["band", "hold"]
 
 @dataclass(frozen=True)
 class Sizing:
-    """How a forecast becomes a target between -1 (short) and 1 (long).
+    """Rule from a forecast to a target between -1 (short) and 1 (long).
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     ConflictError
-        If the model said two things about one symbol and session.
+        If the model has two forecasts for one symbol and session.
     """
     of_model = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
     key = ["symbol", "event_time"]
@@ -144,7 +144,7 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
 
 
 def net_returns(held: pl.DataFrame, returns: pl.DataFrame, cost_bps: float = COST_BPS) -> pl.DataFrame:
-    """What positions earned from each close to the next, net of cost.
+    """Net return of positions from each close to the next.
 
     A position is taken at the close of its session and earns the return to the next close. It costs
     ``cost_bps`` of the turnover: the sum of absolute changes against the positions of the session before, which are

@@ -79,7 +79,7 @@ class SelectionRule:
 
 
 class PaperReturns(NamedTuple):
-    """What the pool earned, session by session.
+    """Paper returns of the pool by session.
 
     `net` and `exposure` are ``[session, strategy]``; `regime` and `known` (when the returns were known) ``[session]``.
     """
@@ -94,7 +94,7 @@ class PaperReturns(NamedTuple):
 
 @dataclass(frozen=True)
 class SelectionDecision:
-    """What was decided for one regime at one review.
+    """Decision for one regime at one review.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class SelectionDecision:
 
 @dataclass(frozen=True)
 class Selection:
-    """Every decision, and what following them earned.
+    """All decisions, and the return of following them.
 
     Parameters
     ----------

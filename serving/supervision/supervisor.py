@@ -57,7 +57,7 @@ class Slot:
 
     @property
     def is_listening(self) -> bool:
-        """Whether it takes connections."""
+        """Whether the worker accepts connections."""
         return self.process is not None and self.socket is not None and sockets.is_listening(self.socket)
 
 
@@ -168,7 +168,7 @@ class Signals:
 
     @property
     def is_over(self) -> bool:
-        """Whether the end was asked for."""
+        """Whether a stop was requested."""
         return bool(self._arrived & set(ENDING))
 
     def wait(self, seconds: float | None) -> None:

@@ -45,7 +45,7 @@ def build_app(
     tracing: "Tracing | None" = None,
     added: "Sequence[RouteModule]" = (),
 ) -> FastAPI:
-    """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
+    """Return the application; without a predictor, the caller runs `put_in_service` before start.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _front(
 
 
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
-    """Let an application answer by a predictor."""
+    """Attach a predictor to an application."""
     app.state.predictor = predictor
     app.state.access = Access(predictor.logged.configured)
     app.state.batcher = batcher or Batcher(predictor)

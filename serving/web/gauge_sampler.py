@@ -1,6 +1,6 @@
 """Gauge sampler: a thread that measures feature age, backlog and Redis every few seconds, and prunes the log.
 
-Every worker has one, which also writes down what was measured; one of the workers that run looks for all of them.
+Every worker has one, which also flushes its metrics; one of the running workers measures for all of them.
 """
 
 import logging
@@ -73,7 +73,7 @@ class GaugeSampler:
         metrics.WORKERS.set(0)
 
     def look(self) -> None:
-        """Look at everything once."""
+        """Measure everything once."""
         parts = (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures)
         for part in (*parts, self._look_at_backups):
             try:

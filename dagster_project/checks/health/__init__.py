@@ -47,7 +47,7 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Examined:
-    """What one check found, and how long it looked."""
+    """Findings and duration of one check."""
 
     name: str
     findings: tuple[HealthFinding, ...]
@@ -55,7 +55,7 @@ class Examined:
 
 
 def examine(configured: Settings, *, is_deep: bool = False, checks: Sequence[Check] | None = None) -> list[Examined]:
-    """Look at everything under the home, one check after the other; what one finds stops no other.
+    """Run every check of the home in turn; a finding of one stops no other.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ POST_ONLY = frozenset({"/graphql"})
 
 @dataclass(frozen=True)
 class GateRefusal:
-    """Why a request does not pass: an HTTP status and a sentence with the next step."""
+    """Refusal of a request: an HTTP status and a sentence with the next step."""
 
     status: int
     text: str
@@ -110,7 +110,7 @@ class Gate:
         await send({"type": "http.response.body", "body": b""})
 
     def _unknown(self, scope: "Scope") -> GateRefusal | None:
-        """Why whoever asks does not pass. A key is shown on purpose; a browser sends a cookie with every request."""
+        """Reason to refuse a request, if any. A key is sent on purpose; a browser sends a cookie with every request."""
         shown = [value.decode("latin-1") for value in _values(scope, b"authorization")]
         if len(shown) == 1:
             scheme, _, key = shown[0].partition(" ")

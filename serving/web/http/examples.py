@@ -90,7 +90,7 @@ Asks = Callable[[str, str, Any], tuple[int, Mapping[str, str], Any]]
 
 @cache
 def examples() -> tuple[Example, ...]:
-    """Every example that was kept."""
+    """The recorded examples."""
     if not FILE.exists():
         return ()
     return tuple(Example(**fields) for fields in json.loads(FILE.read_text(encoding="utf-8")))

@@ -28,7 +28,7 @@ SECURITY: Schema = {
 FIRST_ERROR = 400
 ALWAYS = (431, 500)
 WITH_KEY = (401, 403, 429, 503)
-"""What whoever needs a key may meet: not known, not allowed, too many, and nobody to count."""
+"""Statuses of routes that need a key: unknown, forbidden, too many requests, limiter unavailable."""
 WITH_BODY = (408, 413, 415, 422)
 WITH_NAME = (404, 422)
 FURTHER: dict[str, tuple[int, ...]] = {
@@ -58,7 +58,7 @@ NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", predictio
 
 
 def install(app: "FastAPI", policy: Policy) -> None:
-    """Let an application describe itself in full; the description is made once, when it is first asked for."""
+    """Install the extended OpenAPI description; it is built once, at the first request for it."""
     describe = app.openapi
     made: list[Schema] = []
 

@@ -65,7 +65,7 @@ class ProblemResponse(Response):
 
 
 def install(app: "FastAPI") -> None:
-    """Make every error of an application a problem document."""
+    """Register handlers that answer every error with a problem document."""
     app.add_exception_handler(QuantlakeError, respond_to)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
@@ -120,7 +120,7 @@ def respond(
 
 
 def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[int]" = ()) -> Problem:
-    """Say of an error of ours what kind of problem it is.
+    """Return the problem document of an error.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _invalid(request: "Request", error: Exception) -> ProblemResponse:
 
 
 def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
-    """Say which rules a request breaks, of pydantic's list of errors; a body that is not announced as JSON is 415."""
+    """Answer a request that breaks validation rules; 415 for a body that is not announced as JSON."""
     example = BATCH_EXAMPLE if scope["path"].endswith("/batch") else EXAMPLE
     if scope["method"] == "POST" and not is_json(scope):
         return respond(
@@ -190,7 +190,7 @@ def is_json(scope: "Scope") -> bool:
 
 
 def rules(errors: "Sequence[Any]") -> str:
-    """Say which rules are broken and where, of pydantic's list of errors: the first five of them."""
+    """Describe the first five of pydantic's errors: broken rule and place."""
     return "; ".join(_rule(found) for found in errors[:5])
 
 
