@@ -23,7 +23,7 @@ from support.log import forecast_row
 @pytest.fixture(autouse=True)
 def renamed_files(monkeypatch):
     """Whoever replaces rows on purpose renames the files too, so their digests find nothing here."""
-    monkeypatch.setattr(digests, "altered", lambda *_, **__: [])
+    monkeypatch.setattr(digests, "altered_files", lambda *_, **__: [])
 
 
 def as_json(values):

@@ -35,7 +35,7 @@ def mine(home, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def renamed_files(monkeypatch):
     """Whoever replaces rows on purpose renames the files too, so their digests find nothing here."""
-    monkeypatch.setattr(digests, "altered", lambda *_, **__: [])
+    monkeypatch.setattr(digests, "altered_files", lambda *_, **__: [])
 
 
 @pytest.fixture
