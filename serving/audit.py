@@ -184,7 +184,7 @@ def _append(lake: "Lake", last: "Row | None", who: str, what: str, result: str, 
 
 
 def _store(lake: "Lake", row: Row) -> None:
-    """Put a row in the table; a row that is there already adds nothing."""
+    """Append a row to the table; idempotent."""
     try:
         lake.merge(AUDIT, pl.DataFrame([row], schema=AUDIT.schema))
     except ConflictError as error:
@@ -217,7 +217,7 @@ def _findings(rows: "Sequence[Row]", head: _Head | None) -> "Iterator[AuditFindi
 
 
 def _after_the_last(rows: "Sequence[Row]", place: int, last_hash: str, head: _Head | None) -> "Iterator[AuditFinding]":
-    """Compare the newest row with what is kept beside the table."""
+    """Compare the newest row with the head file beside the table."""
     if head is None:
         if rows:
             yield AuditFinding(place, f"cannot be known to be the newest: {HEAD_FILE} is gone")

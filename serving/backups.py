@@ -143,7 +143,7 @@ def drill(configured: "Settings", *, who: str = "pipeline", keep: int | None = N
 
 @contextmanager
 def _agreeing(configured: "Settings") -> Iterator[None]:
-    """Hold off whoever moves models or writes to the audit trail."""
+    """Lock out moves of models and writes to the audit trail."""
     with moving(configured), audit.held(Lake.open(configured)):
         yield
 

@@ -49,7 +49,7 @@ Read = TypeVar("Read")
 
 
 class Client:
-    """Asks one service. Safe for threads.
+    """Client of one service. Thread-safe.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class Client:
             raise QuantlakeError(self._stranger()) from error
 
     def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
-        """Ask until it is answered with something else than 429 and 503, as often and as long as is allowed."""
+        """Send a request; retries 429 and 503 within the allowed attempts and waiting time."""
         left = MOST_WAIT_SECONDS
         for attempt in range(1, self._attempts + 1):
             try:

@@ -19,7 +19,7 @@ CHECK = "forecasts_replay_equal"
     ],
 )
 def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
-    """A seeded sample of the newest forecasts, made again and compared with what is stored."""
+    """A seeded sample of the newest forecasts, recomputed and compared with the stored ones."""
     from serving.replay import judge_sample
 
     report = judge_sample(platform.lake, platform.settings, platform.clock)

@@ -132,7 +132,7 @@ LISTENERS: tuple[Listener, ...] = (
 
 
 def declared(found: "OpenSocket", command: str, settings: Settings) -> Listener | None:
-    """Return the listener that a socket is, of those that a command may open; None for one that is not declared."""
+    """Return the declared listener of a socket; None for an undeclared one."""
     for listener in LISTENERS:
         is_opened_by = command in listener.commands and re.search(listener.process, found.command)
         if is_opened_by and _is_at(found, listener.place, settings):

@@ -53,7 +53,7 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block: in the middle of a start they would orphan the child."""
+    """Defer Ctrl-C and SIGTERM to the end of the block: during a start they would orphan the child."""
     arrived: list[int] = []
     handlers = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in ENDING}
     try:

@@ -51,6 +51,6 @@ class Access:
         return self._tokens.key_set()
 
     def record(self, caller: "Caller", method: str, path: str, status: int) -> None:
-        """Write down that a caller used a route of operators, and what came of it."""
+        """Record a caller's use of an operator route, and its result, in the audit trail."""
         details = {"method": method, "path": path, "role": caller.role, "via": caller.via}
         audit.record(self._lake, who=caller.who, what="operator.request", result=str(status), details=details)

@@ -108,7 +108,7 @@ def listing(settings: Settings) -> list[Key]:
 
 
 def find(settings: Settings, key_id: str) -> Key:
-    """Return the key of that id; its whole text is taken too, so that nobody has to cut it by hand."""
+    """Return the key of an id; the key's whole text is accepted too."""
     keys = listing(settings)
     wanted = id_of(key_id) or key_id
     for key in keys:
@@ -192,7 +192,7 @@ def last_used(settings: Settings) -> dict[str, datetime]:
 
 
 def parse(text: str | None) -> list[Key]:
-    """Make keys from what is stored; no file is no keys."""
+    """Parse the key file; None, for no file, gives no keys."""
     if text is None:
         return []
     try:
@@ -260,7 +260,7 @@ def _require(name: str, role: str, tier: str, expires_at: datetime | None) -> No
 
 @contextmanager
 def _changing(settings: Settings) -> Iterator[list[Key]]:
-    """Hold the keys alone, and store what the block leaves in the list unless it fails."""
+    """Lock the keys, and store the list as the block leaves it unless the block fails."""
     with _alone(settings, "keys"):
         keys = listing(settings)
         yield keys

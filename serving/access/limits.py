@@ -84,7 +84,7 @@ NOT_COUNTED = LimitDecision(is_allowed=False, counted="none", headers=[*NOTHING_
 
 
 class _Shared(NamedTuple):
-    """What Redis says about one request: whether there was room, accepted ones of the hour, and the oldest's time."""
+    """Answer of Redis about one request: accepted or not, requests of the hour, and the time of the oldest."""
 
     is_allowed: bool
     used: int

@@ -93,7 +93,7 @@ def held(settings: Settings) -> list[SigningKey]:
 
 
 def parse(text: str | None) -> list[SigningKey]:
-    """Make keys from what is stored; no file is no keys."""
+    """Parse the key file; None, for no file, gives no keys."""
     if text is None:
         return []
     try:

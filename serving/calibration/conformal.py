@@ -67,7 +67,7 @@ class TrackingRule:
 
 
 class ForecastPanel(NamedTuple):
-    """Forecasts of one horizon and what came of them, in the order of their sessions.
+    """Forecasts of one horizon and their outcomes, in the order of their sessions.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def load_candidate(
 
 
 def require_candidate(configured: "Settings", name: str, release: "Release") -> LoadedModel:
-    """Load a version that somebody asks to put in service or on trial.
+    """Load a version that is to be put in service or on trial.
 
     Raises
     ------

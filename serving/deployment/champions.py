@@ -178,7 +178,7 @@ class Champions:
         self._stamp = (stamp[0], self._refused_stamp())
 
     def _exchange(self, deployment: "Deployment") -> None:
-        """Load what is new, keep what is not, and exchange the set in one assignment."""
+        """Load new versions, keep loaded ones, and exchange the set in one assignment."""
         if not deployment.champions:
             self._loaded, self.refusals = None, ()
             return
@@ -204,7 +204,7 @@ class Champions:
             logger.info("models in service: %s", {name: model.bundle.version for name, model in champions.items()})
 
     def _load(self, name: str, release: "Release", refusals: list[ModelRefusal]) -> LoadedModel | None:
-        """Return a version that is in memory already, or load it; what is refused is noted."""
+        """Return a version from memory, or load it; a refusal is added to `refusals`."""
         for known in self._in_memory():
             if known.is_release(name, release):
                 return known
@@ -230,7 +230,7 @@ class Champions:
             yield from (challenger.loaded for challenger in self._loaded.challengers)
 
     def _read_stamp(self) -> tuple[object, object]:
-        """What changes with the deployment, and with the files of what was refused."""
+        """Stamp that changes with the deployment, and with the files of refused versions."""
         return identity_of(serving_file(self.configured), is_lenient=True), self._refused_stamp()
 
     def _refused_stamp(self) -> object:

@@ -116,7 +116,7 @@ class Deployment(BaseModel):
         return {name: release.version for name, release in sorted(self.champions.items())}
 
     def challenger_of(self, model: str) -> Challenger | None:
-        """Return what is on trial for a model, if anything is."""
+        """Return the challenger of a model, if there is one."""
         return next((challenger for challenger in self.challengers if challenger.model == model), None)
 
     def release(self, model: str, version: str) -> Release:
@@ -192,7 +192,7 @@ def serving_file(configured: "Settings") -> "Path":
 
 
 def read_deployment(configured: "Settings") -> Deployment:
-    """Read what is in service; the form of older releases, a version for each name, is understood.
+    """Parse the deployment; the form of older releases, a version for each name, is accepted.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def read_deployment(configured: "Settings") -> Deployment:
 
 
 def deployment_or_none(configured: "Settings") -> Deployment:
-    """Read what is in service; nothing when nothing has been promoted yet."""
+    """Read the deployment; None when nothing has been promoted yet."""
     try:
         return read_deployment(configured)
     except NotReadyError:

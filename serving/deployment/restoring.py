@@ -24,7 +24,7 @@ FOLDER = ".damaged"
 
 
 def restore(context: "DeploymentContext") -> list[str]:
-    """Fetch the files of every damaged version that was placed here again, and write down anew what is in service.
+    """Fetch the files of every damaged placed version again, and rewrite the deployment.
 
     A deployment that cannot be read is kept in ``.damaged``; the registry's aliases then say which versions are in
     service, each checked as a promotion checks it. Trials, and where a roll-back leads, are lost with it.
@@ -55,7 +55,7 @@ def restore(context: "DeploymentContext") -> list[str]:
 
 
 def _readable(configured: "Settings") -> "Deployment | None":
-    """What is in service; None where it cannot be read.
+    """The deployment; None where it cannot be read.
 
     Raises
     ------

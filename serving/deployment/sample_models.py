@@ -64,7 +64,7 @@ def put_sample_models_in_service(
 
 
 def _windows(lake: Lake, clock: Clock) -> "WindowSet":
-    """Windows of some symbols that end before the newest session, with what came after them."""
+    """Windows of some symbols that end before the newest session, with their outcomes."""
     from training.data import build_window_set
 
     features = lake.scan(FEATURES_TECHNICAL)

@@ -89,5 +89,5 @@ def _is_steady(run: "Run", x: "NDArray[np.float32]", grain: int) -> bool:
 
 
 def _are_same(first: "NDArray[np.float32]", other: "NDArray[np.float32]") -> bool:
-    """Whether two answers are the same bit for bit; what is no number is like itself."""
+    """Whether two answers are the same bit for bit; NaN equals NaN."""
     return first.shape == other.shape and first.tobytes() == other.tobytes()

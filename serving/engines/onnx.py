@@ -59,7 +59,7 @@ class OnnxEngine:
 
     @classmethod
     def load(cls, export: "Export", configured: "Settings") -> "OnnxEngine":
-        """Load an export as the settings ask."""
+        """Load an export with the device of the settings."""
         return cls(
             export,
             provider=PROVIDERS[configured.provider],

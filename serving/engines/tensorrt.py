@@ -83,7 +83,7 @@ def engine_folder(models: "Path", gpu: str, release: str, precision: "Precision"
 
 
 def compare_engines(built: OnnxEngine, reference: OnnxEngine, tolerance: float) -> float:
-    """Ask both engines about the same made-up windows; return the largest difference.
+    """Compare both engines on the same probe windows; returns the largest difference.
 
     Raises
     ------

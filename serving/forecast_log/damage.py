@@ -141,7 +141,7 @@ def _is_void(path: Path) -> bool:
 
 
 def _checked(path: Path, seconds: float) -> str:
-    """What SQLite's own quick check says first."""
+    """First message of SQLite's quick check."""
     try:
         fault = check_pages(path, busy_seconds=seconds, seconds=seconds, read_only=False)
     except sqlite3.DatabaseError as error:

@@ -144,7 +144,7 @@ def listing(lake: "Lake") -> list[QuarantineDecision]:
 
 
 def _decide(lake: "Lake", forecast_id: str, decision: str, *, reason: str, by: str) -> None:
-    """Write down a decision; one that was taken before stands as it was."""
+    """Record a decision; idempotent."""
     if any((stored.forecast_id, stored.decision) == (forecast_id, decision) for stored in listing(lake)):
         return
     now = datetime.now(UTC)

@@ -110,7 +110,7 @@ def _forget(configured: "Settings") -> None:
 
 
 def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
-    """Bring in one file; one that turns out to be damaged on the way is moved aside, and its rows are salvaged."""
+    """Drain one file; a file found damaged meanwhile is moved aside, and its rows are salvaged."""
     which = file_at(path)
     try:
         with closing(open_log(path)) as connection:
@@ -130,7 +130,7 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
 
 
 def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
-    """Bring in what can be read of a damaged file, and write a report beside it; without one it is done again."""
+    """Drain the readable rows of a damaged file, and write a report beside it; without a report it is retried."""
     found = salvage(path)
     before = Drained(done.read, done.added, done.refused)
     for at in range(0, len(found.rows), DRAIN_ROWS):
@@ -200,7 +200,7 @@ def as_frames(verdicts: Iterable[RowVerdict]) -> tuple[pl.DataFrame, pl.DataFram
 
 
 def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, RowVerdict]]) -> dict[int, str]:
-    """Rows that contradict what is stored under their id, or an earlier row among these: sequence to reason."""
+    """Rows that contradict the stored row of their id, or an earlier one of the batch: sequence to reason."""
     ids = [row.forecast_id for row, _ in good]
     stored = {spec.name: _stored(lake, spec, ids) for spec in (FORECASTS, RECEIPTS)}
     clashes: dict[int, str] = {}

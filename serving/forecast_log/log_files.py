@@ -153,7 +153,7 @@ def as_text(stored: bytes) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Take a file from others; SQLite makes those beside it with the same rights, except where they are older."""
+    """Make a file private, and the side files of SQLite that exist already; new ones inherit its mode."""
     for suffix in ("", "-wal", "-shm"):
         beside = path.with_name(f"{path.name}{suffix}")
         with suppress(FileNotFoundError):

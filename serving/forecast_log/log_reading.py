@@ -127,7 +127,7 @@ class LogTail:
         self._logs.close()
 
     def _looked(self) -> Iterator[tuple[Path, int, list[Stored]]]:
-        """Each file with its state and its news; one that is damaged is moved aside and followed no longer."""
+        """Each file with its state and new rows; a damaged one is moved aside and no longer followed."""
         for path, connection in list(self._files.items()):
             try:
                 yield path, *self._news(path, connection)
@@ -156,7 +156,7 @@ class LogTail:
         self._files[path] = connection
 
     def _news(self, path: Path, connection: sqlite3.Connection) -> tuple[int, list[Stored]]:
-        """What a file holds that was not read, and its state when it was asked."""
+        """Unread rows of a file, and its state at the time of reading."""
         # Changes with every commit of another connection, and costs less than a question.
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._changed.get(path):

@@ -43,7 +43,7 @@ class KeptFile:
         self.connection()
 
     def connection(self) -> sqlite3.Connection:
-        """Return a connection to the file at the path; what waited for the lake in one that left it is in it too.
+        """Return a connection to the file at the path; undrained rows of a file that was moved away are copied into it.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class KeptFile:
         connection.close()
 
     def _opened(self) -> sqlite3.Connection:
-        """Open the file at the path; one that is damaged is moved aside first."""
+        """Open the file at the path; a damaged one is moved aside first."""
         which = file_at(self._path)
         try:
             return open_log(self._path)

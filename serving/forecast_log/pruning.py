@@ -57,7 +57,7 @@ DELETE_REQUEST = "DELETE FROM requests WHERE forecast_id = ?"
 
 
 class _Row(NamedTuple):
-    """What a prune needs to know of a forecast."""
+    """Fields of a forecast that a prune reads."""
 
     sequence: int
     forecast_id: str
@@ -133,7 +133,7 @@ def prune(lake: "Lake", configured: "Settings", now: datetime | None = None) -> 
 
 class _Nothing:
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""
 
 
 def _prune_file(lake: "Lake", path: Path, before: datetime, done: Pruned) -> None:
@@ -230,7 +230,7 @@ def _forget_parts(connection: sqlite3.Connection) -> None:
 
 
 def _give_back(connection: sqlite3.Connection, path: Path) -> None:
-    """Give free pages back to the file system, and cut off the write-ahead log where nobody reads it just now."""
+    """Return free pages to the file system, and truncate the write-ahead log unless a reader holds it."""
     can_shrink = connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 0
     while can_shrink and connection.execute("PRAGMA freelist_count").fetchone()[0]:
         before = connection.execute("PRAGMA page_count").fetchone()[0]

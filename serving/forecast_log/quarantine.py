@@ -133,7 +133,7 @@ def decide(configured: "Settings", number: int, state: State, *, by: str, note: 
 
 @contextmanager
 def _opened(configured: "Settings") -> Iterator[sqlite3.Connection]:
-    """The file, made when it is not there; what is done within the block is committed together."""
+    """The file, created if missing; the block is one transaction."""
     path = quarantine_path(configured)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS)

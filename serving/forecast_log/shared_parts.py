@@ -58,7 +58,7 @@ class Parted(NamedTuple):
 
 
 def parted(forecast_id: str, row: str, answer: str, receipt: str, parts: dict[bytes, str]) -> Parted:
-    """Divide a forecast into what is its own and what it shares.
+    """Divide a forecast into its own and its shared parts.
 
     Parameters
     ----------

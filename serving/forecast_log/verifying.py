@@ -112,7 +112,7 @@ def _parsed(logged: Logged) -> tuple[dict[str, Any] | None, str]:
 
 
 def _value_of(column: Column, value: Any) -> tuple[Any, str]:
-    """A value as the table takes it, and what is wrong with it; empty where nothing is."""
+    """A value in the table's type, and its fault; empty where there is none."""
     if value is None:
         return None, "" if column.nullable else "is null"
     read, fault = _READERS[column.dtype](value)
@@ -169,7 +169,7 @@ _READERS: Mapping[pl.DataType, Callable[[Any], tuple[Any, str]]] = {
 
 
 def _fault_of_receipt(logged: Logged, row: dict[str, Any], content: str, seal: str) -> str:
-    """What the receipt says against itself, the row or the answer."""
+    """Contradictions of the receipt with itself, the row or the answer."""
     try:
         if not is_intact(content, seal):
             return "the receipt does not fit its seal: it was altered after it was sealed"

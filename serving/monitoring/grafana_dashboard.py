@@ -275,7 +275,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def _source_variable() -> dict[str, Any]:
-    """Let whoever opens the dashboard say which Prometheus it reads."""
+    """Variable of the dashboard that selects the Prometheus data source."""
     return {"type": "datasource", "name": "source", "label": "Prometheus", "query": "prometheus", "skipUrlSync": False}
 
 

@@ -106,7 +106,7 @@ class _Spans:
         self._app, self._tracing = app, tracing
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Begin it, pass the request on, and say in it what came of that."""
+        """Start the span, pass the request on, and set the status on the span."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -34,7 +34,7 @@ def mature(lake: Lake, clock: Clock) -> Report:
 
 
 def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Judge forecasts by what came; a forecast whose label is not among `labels` gets no row.
+    """Compare forecasts with their labels; a forecast whose label is not among `labels` gets no row.
 
     Parameters
     ----------

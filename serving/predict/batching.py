@@ -149,7 +149,7 @@ class Batcher:
                 return
 
     def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
-        """Take waiting questions, up to the size of a batch; also say whether `close` was called meanwhile."""
+        """Take waiting questions, up to the batch size; also returns whether `close` was called meanwhile."""
         batch, rows = [first], len(first[0].symbols)
         while rows < self._rows:
             try:

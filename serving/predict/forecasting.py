@@ -88,7 +88,7 @@ class RowForecast:
 
 @dataclass(frozen=True)
 class _Predictions:
-    """What the champions' engines gave for some rows, with all that a blend needs; every list is aligned with rows."""
+    """Predictions of the champions' engines for some rows, and the inputs of their blend; lists align with rows."""
 
     x: "NDArray[np.float32]"
     by_model: "Mapping[str, NDArray[np.float32]]"

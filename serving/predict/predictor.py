@@ -141,7 +141,7 @@ class Predictor:
 
     @classmethod
     def open(cls, configured: "Settings") -> "Predictor":
-        """Open everything the settings name. What is missing is reported by the first request that needs it."""
+        """Open everything the settings name. The first request that needs a missing part reports it."""
         from feature_repo.online import OnlineReader
 
         return cls(
@@ -252,7 +252,7 @@ class Predictor:
         return _Computed(by_symbol, dict(unavailable), frozenset(batch.missing))
 
     def _forecast(self, rows: "Sequence[Row]", models: "LoadedModels", watch: Stopwatch) -> list[RowForecast]:
-        """Take forecasts of known rows from the cache, and let the models forecast the others."""
+        """Take forecasts of cached rows from the cache, and compute the others."""
         cached = [self._cache.recall(row, models) for row in rows]
         new = [row for row, known in zip(rows, cached, strict=True) if known is None]
         if not new:

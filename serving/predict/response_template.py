@@ -108,7 +108,7 @@ class ResponseTemplate(NamedTuple):
 
 
 class ResponseTemplates(NamedTuple):
-    """Templates of what is answered from a row, and of what is logged in its shadow."""
+    """Templates of the answer from a row, and of its shadow forecasts in the log."""
 
     answered: ResponseTemplate
     shadows: "Sequence[ResponseTemplate]"

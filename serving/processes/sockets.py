@@ -28,12 +28,12 @@ TABLES = ("tcp", "tcp6")
 
 
 def require_free(configured: "Settings") -> None:
-    """Wait until nobody listens at the settings' address; sockets that share it would not notice each other.
+    """Wait until no socket listens at the settings' address; sockets that share it would not notice each other.
 
     Raises
     ------
     ConfigError
-        If somebody still does after `FREE_SECONDS`, or the host is no IP address.
+        If one still does after `FREE_SECONDS`, or the host is no IP address.
     """
     deadline = time.monotonic() + FREE_SECONDS
     while True:

@@ -60,7 +60,7 @@ class DrainedBatch:
     path: Path
 
     def lines(self) -> "dict[str, str] | ReplayFinding":
-        """Digest by forecast, or what is wrong with the file."""
+        """Digest by forecast, or a finding about the file."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except OSError as error:

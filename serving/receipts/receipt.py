@@ -41,7 +41,7 @@ class EngineSettings(_ReceiptPart):
 
     @classmethod
     def of(cls, engine: "Engine") -> "EngineSettings":
-        """Ask an engine."""
+        """Read them from an engine."""
         return cls(
             device=engine.device,
             provider=getattr(engine, "provider", ""),

@@ -57,7 +57,7 @@ def receipt_text(shared: str, known: str, logged: "Mapping[str, Any]", answer: s
 
 
 def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
-    """Return everything in a receipt but what is the forecast's own, as the inside of a JSON object.
+    """Return the shared entries of a receipt as the inside of a JSON object.
 
     Parameters
     ----------

@@ -223,7 +223,7 @@ def _compute(
     x: "NDArray[np.float32]",
     computed: "dict[str, NDArray[np.float32]]",
 ) -> tuple[int, ...] | None:
-    """Let each model forecast all windows; None where one cannot."""
+    """Forecast all windows with each model; None for a model that fails."""
     horizons: tuple[int, ...] = ()
     for use in uses:
         engine = engines.take(use)

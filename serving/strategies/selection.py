@@ -233,7 +233,7 @@ class _SelectionWalk:
         return Selection(tuple(self.decisions), self.selected, self.ungated, equal, self.e_values)
 
     def _settle(self, close: datetime, before: int) -> None:
-        """Take in the gains that are known by a close, of sessions before a position."""
+        """Update with the gains known by a close, of sessions before a position."""
         while self.settled < before and self.returns.known[self.settled] <= close:
             position = self.settled
             self.evidence.settle(self.ungated[position] - self.returns.net[position] @ self.equal)

@@ -85,7 +85,7 @@ def build_app(
 def _front(
     app: FastAPI, policy: Policy, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
 ) -> "ASGIApp":
-    """What every request passes through, outermost first, in front of the framework's own layers.
+    """Middleware of every request, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.
     """

@@ -155,7 +155,7 @@ class GaugeSampler:
 
 
 def _holds(lock: FileLock) -> bool:
-    """Whether this worker is the one that looks; the first to ask is, until it ends."""
+    """Whether this worker holds the sampling lock; the first worker to try holds it until it ends."""
     try:
         if not lock.is_locked:
             lock.acquire(blocking=False)

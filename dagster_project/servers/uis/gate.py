@@ -133,7 +133,7 @@ class Gate:
         return False
 
     def _foreign_page(self, scope: "Scope") -> GateRefusal | None:
-        """Why a request with a session is not one of our own page; other ports of this host count as strangers."""
+        """Reason why a request with a session is cross-site; other ports of this host count as other sites."""
         ours = {f"http://{host.decode('latin-1').lower()}".encode() for host in _values(scope, b"host")}
         origins, sites = _values(scope, b"origin"), _values(scope, b"sec-fetch-site")
         is_websocket = scope["type"] == "websocket"

@@ -97,7 +97,7 @@ class AccessControl:
             await self._app(scope, receive, _adding(headers, send))
 
     def _is_for_the_trail(self, caller: "Caller", rule: Rule, refusal: AccessRefusal | None) -> bool:
-        """Whether what came of a request to a route of operators is written down for ever.
+        """Whether the result of a request to an operator route is recorded in the audit trail.
 
         What is done is, always. What is refused is the caller's to repeat, so a limit leaves no row, and a role that
         does not reach leaves one now and then.

@@ -97,7 +97,7 @@ def examples() -> tuple[Example, ...]:
 
 
 def ask_all(ask: Asks) -> tuple[Example, ...]:
-    """Ask every question, in order."""
+    """Send every question, in order."""
     found: list[Example] = []
     for question in QUESTIONS:
         prediction_id = found[0].answer["prediction_id"] if found else ""
@@ -122,7 +122,7 @@ def shortened(value: Any) -> Any:
 
 
 def main() -> None:
-    """Ask the running service, and keep what it says."""
+    """Query the running service, and record its answers."""
     import httpx
 
     from lake.settings import settings

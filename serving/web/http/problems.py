@@ -205,7 +205,7 @@ def _rule(found: dict[str, Any]) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Where in the request, as a client would write it; odd key names are kept short and printable."""
+    """Place in the request, as a client would write it; odd key names are shortened and made printable."""
     named = ".".join(str(part) for part in path if part not in {"body", "query", "path"})
     return named.encode("ascii", "replace").decode()[:80] or "body"
 
