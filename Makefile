@@ -74,7 +74,7 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document
-	@$(BIN)/python -m serving.monitoring.board
+	@$(BIN)/python -m serving.monitoring.grafana_dashboard
 	@$(BIN)/python -m serving.web.http.document
 	@$(BIN)/python -m serving.strategies.document
 	@$(BIN)/python -m dagster_project.servers.listeners

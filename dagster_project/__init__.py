@@ -1,1 +1,1 @@
-"""When things run: assets, checks, partitions, schedules, sensors, and the verbs of the command."""
+"""Orchestration: assets, checks, partitions, schedules, sensors, and the `quantlake` command."""

@@ -1,4 +1,4 @@
-"""The table of contents of the platform, stages in flow order."""
+"""Dagster definitions of the platform, stages in flow order."""
 
 import dagster as dg
 

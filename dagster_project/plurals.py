@@ -1,4 +1,4 @@
-"""A count with its noun: 1 forecast, 2 forecasts."""
+"""Counts with their noun: 1 forecast, 2 forecasts."""
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""A step's report as the metadata that Dagster shows."""
+"""Report of a step as Dagster metadata."""
 
 import base64
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def materialized(report: "Report", *, asset_key: str | None = None) -> dg.Materi
 
 
 def metadata_of(report: "Report") -> dict[str, Any]:
-    """Metadata of a report; what is not there is left out."""
+    """Metadata of a report; missing values are left out."""
     shown: dict[str, Any] = {
         "dagster/row_count": report.rows or None,
         "rows_added": report.added,

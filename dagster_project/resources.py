@@ -1,4 +1,4 @@
-"""What every asset is handed: the lake, the settings, the market's clock and source, the models and the experiment."""
+"""Resources of the assets: lake, settings, the market's clock and source, models, experiment."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""When things run: the daily schedule after the close, and the sensor on new raw batches."""
+"""Schedule and sensor: the daily run after the close, and a run for new raw batches."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Named selections of the one asset graph: what a command, a schedule or a sensor runs is one of these, by name."""
+"""Named selections of the one asset graph: commands, schedules and sensors run one of these by name."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -265,7 +265,7 @@ def _breaks(feature: Feature) -> pl.Expr:
 
 
 def _schema_problems(lake: Lake, table: TableSpec) -> Iterable[str]:
-    stored = next(one for one in lake.stored() if one.name == table.name)
+    stored = next(entry for entry in lake.stored() if entry.name == table.name)
     kept = pl.DataFrame(pl.from_arrow(stored.schema.empty_table())).schema
     for name, dtype in table.schema.items():
         if name not in kept:

@@ -1,1 +1,1 @@
-"""What the market said, and when we knew it."""
+"""Storage of market data: tables with event time and known time."""

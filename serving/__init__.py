@@ -1,4 +1,4 @@
-"""The life of a model after training: engine, endpoint, forecasts, outcomes, selection.
+"""Serving of trained models: engines, endpoint, forecasts, outcomes, strategy selection.
 
 At the top lie the doors: `service` and `client`, `stages` of the daily run, `audit` and `backups`. The folders, leaves
 first; each imports those above it in this list, by what their ``__init__`` names:

@@ -1,4 +1,4 @@
-"""The audit trail: who did what, when, and what came of it. Rows are only ever added, and each vouches for the last.
+"""Audit trail: actor, action, time and result. Rows are only added, and each holds the hash of the row before it.
 
 A row holds the hash of the row before it, so an edited, deleted, inserted or reordered row breaks the chain at its
 place. The newest row has nobody after it; its hash is kept in a small file beside the tables, written before the row
@@ -88,7 +88,7 @@ def record(
     ConflictError
         If the table holds a row that the trail did not write.
     """
-    said = json.dumps(dict(details or {}), sort_keys=True, allow_nan=False, default=str)
+    content = json.dumps(dict(details or {}), sort_keys=True, allow_nan=False, default=str)
     with _alone(lake):
         head = _read_head(lake)
         if head is None and lake.exists(AUDIT) and (last := lake.read(AUDIT).sort("sequence").tail(1)).height:
@@ -96,12 +96,12 @@ def record(
             head = _append(lake, last.row(0, named=True), "audit", HEAD_LOST, "lost", json.dumps(lost))
         if head is not None and not head.is_stored:
             _store(lake, head.row)
-        made = _append(lake, None if head is None else head.row, who, what, result, said)
+        made = _append(lake, None if head is None else head.row, who, what, result, content)
     return int(made.row["sequence"])
 
 
 def verify(lake: "Lake") -> list[AuditFinding]:
-    """Hold the trail to its hashes; an empty list says that every row is as it was written, and all are there."""
+    """Verify the hash chain; an empty list says that every row is present and unaltered."""
     with _alone(lake):
         head = _read_head(lake)
         rows = lake.read(AUDIT) if lake.exists(AUDIT) else AUDIT.empty()
@@ -109,7 +109,7 @@ def verify(lake: "Lake") -> list[AuditFinding]:
 
 
 def held(lake: "Lake") -> "AbstractContextManager[None]":
-    """Let nobody write to the trail meanwhile: its table and the file with its newest row then agree."""
+    """Lock the trail against writers, so that its table and the file with its newest row agree."""
     return _alone(lake)
 
 
@@ -129,12 +129,12 @@ def about(lake: "Lake", who: str) -> list[Row]:
 
 
 def length(lake: "Lake") -> int:
-    """How many rows there are."""
+    """Number of rows."""
     return lake.read(AUDIT).height if lake.exists(AUDIT) else 0
 
 
 def console() -> str:
-    """Who stands behind a command at this machine: the user it runs as."""
+    """Actor of a command at this machine: the user it runs as."""
     try:
         return f"console:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:
@@ -159,8 +159,8 @@ def note_configuration(lake: "Lake", configured: "Settings", *, who: str) -> dic
 
 def hash_of(row: "Mapping[str, Any]") -> str:
     """SHA-256 of everything a row says, the hash of the row before included."""
-    said = json.dumps([row[name] for name in HASHED], default=_instant, separators=(",", ":"))
-    return hashlib.sha256(said.encode()).hexdigest()
+    hashed = json.dumps([row[name] for name in HASHED], default=_instant, separators=(",", ":"))
+    return hashlib.sha256(hashed.encode()).hexdigest()
 
 
 def _append(lake: "Lake", last: "Row | None", who: str, what: str, result: str, details: str) -> _Head:
@@ -184,7 +184,7 @@ def _append(lake: "Lake", last: "Row | None", who: str, what: str, result: str, 
 
 
 def _store(lake: "Lake", row: Row) -> None:
-    """Put a row in the table; a row that is there already adds nothing."""
+    """Append a row to the table; idempotent."""
     try:
         lake.merge(AUDIT, pl.DataFrame([row], schema=AUDIT.schema))
     except ConflictError as error:
@@ -217,7 +217,7 @@ def _findings(rows: "Sequence[Row]", head: _Head | None) -> "Iterator[AuditFindi
 
 
 def _after_the_last(rows: "Sequence[Row]", place: int, last_hash: str, head: _Head | None) -> "Iterator[AuditFinding]":
-    """Compare the newest row with what is kept beside the table."""
+    """Compare the newest row with the head file beside the table."""
     if head is None:
         if rows:
             yield AuditFinding(place, f"cannot be known to be the newest: {HEAD_FILE} is gone")
@@ -251,8 +251,8 @@ def _read_head(lake: "Lake") -> _Head | None:
 
 
 def _write_head(lake: "Lake", head: _Head) -> None:
-    said = json.dumps({"row": head.row, "is_stored": head.is_stored}, default=_instant, sort_keys=True)
-    write_private(lake.root / HEAD_FILE, said)
+    content = json.dumps({"row": head.row, "is_stored": head.is_stored}, default=_instant, sort_keys=True)
+    write_private(lake.root / HEAD_FILE, content)
 
 
 def _instant(value: object) -> str:

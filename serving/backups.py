@@ -1,4 +1,4 @@
-"""Backups of the whole platform: what has to agree with what, and the proof that a restored home does."""
+"""Backups of the whole platform: a consistent copy of a home, and the proof that a restored home is whole."""
 
 import shutil
 import sqlite3
@@ -65,8 +65,8 @@ def create(configured: "Settings", root: Path, *, who: str, full: bool = False) 
     """
     made = store.create(configured.home, root, held=lambda: _agreeing(configured), full=full)
     note_backup(configured, backed_up_at=made.created_at)
-    told = {"backup": made.id, "files": len(made.files), "bytes": made.size}
-    audit.record(Lake.open(configured), who=who, what="backup.create", details=told)
+    details = {"backup": made.id, "files": len(made.files), "bytes": made.size}
+    audit.record(Lake.open(configured), who=who, what="backup.create", details=details)
     return made
 
 
@@ -85,19 +85,19 @@ def restore(configured: "Settings", root: Path, backup: "Manifest", into: Path, 
 
 
 def faults(configured: "Settings", *, seed: str, sample: int = SAMPLE) -> list[str]:
-    """Look at everything that has to agree in a home; a sentence for each thing that does not, none for a whole one.
+    """Check the consistency of a home; returns one sentence per fault.
 
     Files of all tables, forecasts marked as drained against the table, the audit trail, the keys, the models in
     service against their files and the registry, and a sample of the newest forecasts made again.
     """
     lake = Lake.open(configured)
     found = [
-        f"table '{spec.name}': {one.kind} {one.path}, {one.meaning}"
+        f"table '{spec.name}': {damage.kind} {damage.path}, {damage.meaning}"
         for spec in SPECS
         if lake.exists(spec)
-        for one in examine(lake, spec)
+        for damage in examine(lake, spec)
     ]
-    found += [f"audit row {one.sequence} {one.meaning}" for one in audit.verify(lake)]
+    found += [f"audit row {finding.sequence} {finding.meaning}" for finding in audit.verify(lake)]
     for look in (_lost_forecasts, _unreadable_keys, _models_amiss):
         try:
             found += look(configured)
@@ -105,7 +105,7 @@ def faults(configured: "Settings", *, seed: str, sample: int = SAMPLE) -> list[s
             found.append(str(error))
     if not found:
         again = replay_sample(lake, configured, among=AMONG, size=sample, seed=seed)
-        found += sorted({f"forecast {one.forecast_id}: {fault}" for one in again for fault in one.faults})
+        found += sorted({f"forecast {result.forecast_id}: {fault}" for result in again for fault in result.faults})
     return found
 
 
@@ -143,7 +143,7 @@ def drill(configured: "Settings", *, who: str = "pipeline", keep: int | None = N
 
 @contextmanager
 def _agreeing(configured: "Settings") -> Iterator[None]:
-    """Hold off whoever moves models or writes to the audit trail."""
+    """Lock out moves of models and writes to the audit trail."""
     with moving(configured), audit.held(Lake.open(configured)):
         yield
 

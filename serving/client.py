@@ -49,7 +49,7 @@ Read = TypeVar("Read")
 
 
 class Client:
-    """Asks one service. Safe for threads.
+    """Client of one service. Thread-safe.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class Client:
         NotReadyError
             If it cannot be forecast yet, or no service answers.
         RefusedError
-            For every other refusal, these two included; `problem` is what the service said.
+            For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol, "horizon_sessions": horizon_sessions}
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
@@ -196,11 +196,11 @@ class Client:
             ) as opened:
                 opened.send(json.dumps({"action": "subscribe", "symbols": list(symbols)}))
                 for text in opened:
-                    said = json.loads(text)
-                    if said["event"] == "error":
-                        raise refusal(api.Problem.model_validate(said["problem"]))
-                    if said["event"] == "prediction_update":
-                        yield api.PredictionUpdate.model_validate(said).prediction
+                    message = json.loads(text)
+                    if message["event"] == "error":
+                        raise refusal(api.Problem.model_validate(message["problem"]))
+                    if message["event"] == "prediction_update":
+                        yield api.PredictionUpdate.model_validate(message).prediction
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
@@ -224,7 +224,7 @@ class Client:
             raise QuantlakeError(self._stranger()) from error
 
     def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
-        """Ask until it is answered with something else than 429 and 503, as often and as long as is allowed."""
+        """Send a request; retries 429 and 503 within the allowed attempts and waiting time."""
         left = MOST_WAIT_SECONDS
         for attempt in range(1, self._attempts + 1):
             try:
@@ -241,7 +241,7 @@ class Client:
         raise self._refusal(answer.content)
 
     def _refusal(self, body: bytes) -> QuantlakeError:
-        """What the service said; whoever does not speak like it is not it."""
+        """Error of a problem document; any other body means that another service answered."""
         try:
             return refusal(api.Problem.model_validate_json(body))
         except ValidationError:
@@ -258,9 +258,9 @@ class Client:
 
 
 def _wait_seconds(headers: Mapping[str, str]) -> float:
-    """How long the service asks to wait; a second where it does not say."""
-    said = headers.get("retry-after", "")
-    return float(said) if said.isascii() and said.isdigit() else 1.0
+    """Seconds of ``Retry-After``; one second where it is missing."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() else 1.0
 
 
 def _part(text: str) -> str:

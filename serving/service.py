@@ -1,4 +1,4 @@
-"""The BentoML service: it starts and stops what a worker holds; every route is in `serving.web.app`.
+"""The BentoML service: opens and closes the resources of a worker; every route is in `serving.web.app`.
 
 Start it with ``make serve``, or with the command of `serving.supervision.launch.serve_command`.
 """
@@ -17,8 +17,8 @@ from serving.monitoring import Tracing, json_logs
 from serving.predict import Batcher, Predictor
 from serving.processes import keep_out_training
 from serving.web.app import build_app, put_in_service
+from serving.web.gauge_sampler import GaugeSampler
 from serving.web.http import connections
-from serving.web.watching import Watcher
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -81,7 +81,7 @@ class ForecastService:
         with suppress(QuantlakeError):  # the first forecast builds a calendar and more; no client is to wait for that
             self.predictor.require_ready()
         app.state.latest.start(self.predictor.log)
-        self.watcher = Watcher(self.predictor, configured).start()
+        self.gauge_sampler = GaugeSampler(self.predictor, configured).start()
 
     @bentoml.on_shutdown
     def close(self) -> None:
@@ -89,7 +89,7 @@ class ForecastService:
         with ExitStack() as ending:
             if tracing is not None:
                 ending.callback(tracing.close)
-            for part in (app.state.latest, self.predictor, app.state.batcher, self.watcher):  # the last one first
+            for part in (app.state.latest, self.predictor, app.state.batcher, self.gauge_sampler):  # the last one first
                 ending.callback(part.close)
 
 

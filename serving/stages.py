@@ -69,14 +69,14 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         added += report.added
         promoted.append(_row(bundle, report))
     done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
-    said = done.with_details(models=promoted)
-    return said if added else _skipped(said, "every champion is in service already")
+    report = done.with_details(models=promoted)
+    return report if added else _skipped(report, "every champion is in service already")
 
 
 def update_forecasts(
     lake: Lake, settings: Settings, clock: Clock, say: Say, *, engines: Mapping[str, Engine], sessions: int = 250
 ) -> Report:
-    """Bring in what the service answered, and forecast the sessions that the models in service have not forecast yet.
+    """Drain the forecast log, and forecast the sessions that the models in service have not forecast yet.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32
 
 def _scores(lake: Lake, experiment: str, model: str) -> list[dict[str, Any]]:
     """Overall walk-forward scores of a model, by horizon."""
-    mine = (pl.col("experiment") == experiment) & (pl.col("model") == model) & (pl.col("fold") == "overall")
-    rows = lake.read(EVALUATIONS, where=mine).sort("horizon_sessions").to_dicts()
+    overall = (pl.col("experiment") == experiment) & (pl.col("model") == model) & (pl.col("fold") == "overall")
+    rows = lake.read(EVALUATIONS, where=overall).sort("horizon_sessions").to_dicts()
     kept = (
         "horizon_sessions",
         "pinball_loss",

@@ -1,4 +1,4 @@
-"""The weekly proof that a backup can be restored."""
+"""Asset of the weekly restore test of the newest backup."""
 
 import dagster as dg
 

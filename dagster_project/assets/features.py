@@ -1,4 +1,4 @@
-"""Bars to what a model may know, offline and online."""
+"""Feature assets: bars to feature tables, and their materialisation into the online store."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""From forecasts and what came of them to the strategy that serves next."""
+"""Feedback assets: outcomes, performance, drift, calibration and the selected strategy."""
 
 import dagster as dg
 

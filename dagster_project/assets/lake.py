@@ -1,4 +1,4 @@
-"""Raw tables to clean ones."""
+"""Lake assets: raw tables to clean tables."""
 
 from collections.abc import Iterator
 

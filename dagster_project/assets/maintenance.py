@@ -1,4 +1,4 @@
-"""Maintenance of the tables, once a week; it takes away nothing that is in use."""
+"""Weekly table maintenance: compaction, and deletion of unused files and log entries."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""From a fitted model to forecasts."""
+"""Serving assets: fitted models into service, and their forecasts."""
 
 import dagster as dg
 

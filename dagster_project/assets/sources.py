@@ -1,4 +1,4 @@
-"""Sources to raw tables."""
+"""Source assets: market data to raw tables."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""From a training frame to fitted, judged models."""
+"""Training assets: training frame to fitted and evaluated models."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""From matured outcomes to the end of a canary that does worse than its champion."""
+"""Trial assets: challengers are compared with their champion on matured outcomes; a worse canary ends."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Blocking checks that rows of a table follow from what was known then, and the list of what must not look ahead."""
+"""Blocking look-ahead checks: rows of a table follow from what was known then; and the list of declared subjects."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

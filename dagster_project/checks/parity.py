@@ -1,4 +1,4 @@
-"""Compares the online store with the lake after each materialisation; what differs is not served."""
+"""Compares the online store with the lake after each materialisation; differing values are not served."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Computes a sample of stored forecasts again; while one differs, selection does not run."""
+"""Replays a sample of stored forecasts; strategy selection does not run while one differs."""
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ CHECK = "forecasts_replay_equal"
     ],
 )
 def replayed_forecasts(platform: Platform) -> dg.MaterializeResult:
-    """A seeded sample of the newest forecasts, made again and compared with what is stored."""
+    """A seeded sample of the newest forecasts, recomputed and compared with the stored ones."""
     from serving.replay import judge_sample
 
     report = judge_sample(platform.lake, platform.settings, platform.clock)

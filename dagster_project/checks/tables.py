@@ -1,4 +1,4 @@
-"""Asset checks: a table that fails its expectations stops everything downstream of it."""
+"""Blocking table checks: a table that fails its expectations stops everything downstream of it."""
 
 from collections.abc import Iterable
 

@@ -24,13 +24,13 @@ def verify(*, as_json: AsJson = False) -> None:
     findings, altered = audit.verify(lake), drain_digest.verify(lake)
     if as_json:
         rows: list[dict[str, Any]] = [{"row": finding.sequence, "meaning": finding.meaning} for finding in findings]
-        rows += [{"row": None, "where": finding.where, "meaning": finding.said} for finding in altered]
+        rows += [{"row": None, "where": finding.where, "meaning": finding.problem} for finding in altered]
         console().print_json(json.dumps(rows))
     elif findings or altered:
         for finding in findings:
             print_line(f"Row {finding.sequence} {finding.meaning}.")
         for other in altered:
-            print_line(f"{other.where}: {other.said}.")
+            print_line(f"{other.where}: {other.problem}.")
     else:
         forecasts = sum(batch.count for batch in drain_digest.batches(lake))
         print_line(f"All {audit.length(lake)} rows are there, in order, as they were written.")

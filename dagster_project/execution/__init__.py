@@ -1,4 +1,4 @@
-"""How a run is executed and shown.
+"""Execution of a run, and its display.
 
 `turn_taking_executor`: one process for all steps, one run at a time in a home. `progress_logger` shows a run on the
 terminal. `stage_logger` and `listening` time the stages of a run.

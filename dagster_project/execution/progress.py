@@ -1,4 +1,4 @@
-"""A run told on a terminal: one line per step, with what it made, skipped or refused."""
+"""Progress of a run on a terminal: one line per step, with what it made, skipped or refused."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""The stages of a run, timed: one for each step that made something, from the run's own events."""
+"""Stage timings of a run, from its events: one for each step that made something."""
 
 import logging
 import time
@@ -92,5 +92,5 @@ def listening(on_stage: Callable[[Stage], object]) -> Iterator[None]:
 
 @dg.logger(config_schema={})
 def stage_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """Give the events of a run to whoever is `listening`."""
+    """Logger that passes the events of a run to the functions registered by `listening`."""
     return LOGGER

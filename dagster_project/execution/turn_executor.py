@@ -1,4 +1,4 @@
-"""Runs started by Dagster take their turn like the commands: one at a time computes in a home."""
+"""Executor of runs that Dagster starts: one run at a time computes in a home, as for commands."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""DAGSTER_HOME, made once and alone: several Dagster processes starting on an empty home would break it."""
+"""DAGSTER_HOME, made once and under a lock: several Dagster processes starting on an empty home would break it."""
 
 import os
 

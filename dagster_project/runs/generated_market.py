@@ -1,4 +1,4 @@
-"""A generated market in a scratch home, with models in service: what an update is measured on."""
+"""A generated market in a scratch home, with models in service: the subject of update timings."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

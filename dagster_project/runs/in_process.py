@@ -1,4 +1,4 @@
-"""Run the asset graph in this process, with progress on the terminal."""
+"""Runs the asset graph in this process, with progress on the terminal."""
 
 import os
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunFailedError(QuantlakeError):
-    """A run of the asset graph did not finish; what failed was said while it ran."""
+    """A run of the asset graph failed; its progress output named the step."""
 
 
 def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:

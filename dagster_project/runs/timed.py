@@ -1,4 +1,4 @@
-"""A selection of the asset graph run in this process over given parts, each stage timed."""
+"""Runs a selection of the asset graph in this process over given resources, each stage timed."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any

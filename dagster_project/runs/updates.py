@@ -1,4 +1,4 @@
-"""One more session, from new bars to what is served: the selection ``update`` of the asset graph, timed."""
+"""Runs the selection ``update`` of the asset graph for one more session, timed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median

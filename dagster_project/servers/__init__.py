@@ -1,4 +1,4 @@
-"""What runs until Ctrl-C: the forecast endpoint and the web UIs, each a child process of a command.
+"""Servers that run until Ctrl-C: the forecast endpoint and the web UIs, each a child process of a command.
 
 `serve` and `forecast_service` run the endpoint, `show_dagster`, `show_mlflow` and `show_jupyter` the web UIs behind a
 login (`uis`). `running_server` is what they share. `listeners` declares every socket that any of them opens.

@@ -1,4 +1,4 @@
-"""The forecast endpoint, run until Ctrl-C, and beside it the process that follows the model registry."""
+"""Runs the forecast endpoint, and the process that follows the model registry, until Ctrl-C."""
 
 import json
 import ssl
@@ -69,7 +69,7 @@ def serve(settings: "Settings", console: "Console") -> None:
 
 @contextmanager
 def _following_registry(settings: "Settings", console: "Console") -> Iterator[None]:
-    """Let a process take up what happens in the model registry while the block lasts, another one if it ends early."""
+    """Run the registry watch as a child process while the block lasts; it is restarted if it ends early."""
     over = threading.Event()
     keeper = threading.Thread(target=_keep_following, args=(settings, console, over), name="registry")
     keeper.start()
@@ -124,7 +124,7 @@ def _curl(settings: "Settings", address: str, key: str) -> str:
 
 
 def _not_ready(address: str, trusted: ssl.SSLContext | None) -> str:
-    """Why the endpoint is up and could not forecast; empty when it could."""
+    """Reason why the running endpoint cannot forecast; empty when it can."""
     try:
         with urllib.request.urlopen(f"{address}/readyz", timeout=READY_SECONDS, context=trusted):  # noqa: S310 - our own
             return ""

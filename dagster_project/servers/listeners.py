@@ -1,4 +1,4 @@
-"""Every socket that a command of ours listens on, declared: where, who may use it, and what keeps the others out.
+"""Every listening socket of our commands, declared: address, permitted callers, and protection.
 
 A test starts each command, lists what its processes really open, and fails on a socket that is not declared here.
 `python -m dagster_project.servers.listeners` writes the table into docs/operations.md.
@@ -132,7 +132,7 @@ LISTENERS: tuple[Listener, ...] = (
 
 
 def declared(found: "OpenSocket", command: str, settings: Settings) -> Listener | None:
-    """Return the listener that a socket is, of those that a command may open; None for one that is not declared."""
+    """Return the declared listener of a socket; None for an undeclared one."""
     for listener in LISTENERS:
         is_opened_by = command in listener.commands and re.search(listener.process, found.command)
         if is_opened_by and _is_at(found, listener.place, settings):

@@ -1,4 +1,4 @@
-"""The sockets on which processes can be reached, as Linux lists them, to be compared with those that are declared."""
+"""Open sockets of processes, as Linux lists them, for comparison with the declared ones."""
 
 import re
 import socket

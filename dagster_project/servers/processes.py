@@ -53,7 +53,7 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block: in the middle of a start they would orphan the child."""
+    """Defer Ctrl-C and SIGTERM to the end of the block: during a start they would orphan the child."""
     arrived: list[int] = []
     handlers = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in ENDING}
     try:
@@ -99,7 +99,7 @@ def wait_until_up(
 
 
 def heed_signals() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that whatever it started is stopped on the way out.
+    """Handle SIGTERM like Ctrl-C, so that child processes are stopped.
 
     To be called before the first child is started.
     """

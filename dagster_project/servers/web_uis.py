@@ -1,4 +1,4 @@
-"""The web UIs, each run until Ctrl-C: Dagster, MLflow, Jupyter."""
+"""The web UIs Dagster, MLflow and Jupyter, each run until Ctrl-C."""
 
 import secrets
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-TIED = (sys.executable, "-m", "dagster_project.servers.uis.tied")
+TIED = (sys.executable, "-m", "dagster_project.servers.uis.child_module")
 
 
 def show_dagster(settings: "Settings", console: "Console") -> None:

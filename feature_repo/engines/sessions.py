@@ -52,7 +52,7 @@ DELTA = {
 
 @dataclass(frozen=True)
 class SparkOptions:
-    """What can be said about a Spark.
+    """Properties of a Spark session.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def _tables(service: str) -> list[TableSpec]:
     for candidate in SERVICES:
         if candidate.name == service + TRAINING:
             return [sources[projection.name].spec for projection in candidate.feature_view_projections]
-    known = [one.name.removesuffix(TRAINING) for one in SERVICES if one.name.endswith(TRAINING)]
+    known = [offered.name.removesuffix(TRAINING) for offered in SERVICES if offered.name.endswith(TRAINING)]
     raise UnknownNameError("training service", service, known)
 
 

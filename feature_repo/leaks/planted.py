@@ -21,7 +21,7 @@ CLOSE = pl.col("close")
 RETURN = CLOSE / CLOSE.shift(1) - 1
 NUMBER = pl.int_range(pl.len())
 NOW_AND_THEN = pl.when(NUMBER % 3 == 0).then(RETURN)
-"""A number that is told every third bar only, as a quarterly figure is."""
+"""A value that is published every third bar only, like a quarterly figure."""
 
 
 @dataclass(frozen=True)

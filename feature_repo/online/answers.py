@@ -43,7 +43,7 @@ class Served:
 
     @property
     def versions(self) -> dict[str, int]:
-        """Delta versions that the values were read from, by table; empty where whoever wrote them did not say."""
+        """Delta versions that the values were read from, by table; empty where the writer recorded none."""
         return self.generation.versions or {}
 
     @property

@@ -1,4 +1,4 @@
-"""A circuit breaker: after repeated failures nobody tries for a pause, then one caller does.
+"""A circuit breaker: after repeated failures calls are skipped for a pause, then one caller tries.
 
 Small and our own: the packages that exist either wrap every call in a listener machinery that costs more than the read
 itself, or let every caller try at once when the pause is over.

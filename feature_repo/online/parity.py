@@ -219,7 +219,10 @@ def _names(server: Redis, key: OnlineKey, view: OnlineView) -> set[str]:
     """Entities of a view in Redis: those of its index, and any key of a row that the index does not know."""
     prefix = row_key(view.name, "").encode()
     keys = server.scan_iter(match=prefix + b"*", count=AT_ONCE)
-    return {*read_index(server, key, view.name).names, *(one.removeprefix(prefix).decode() for one in keys)}
+    return {
+        *read_index(server, key, view.name).names,
+        *(entity_key.removeprefix(prefix).decode() for entity_key in keys),
+    }
 
 
 def _online_values(server: Redis, key: OnlineKey, view: OnlineView, names: Sequence[str]) -> Columns:

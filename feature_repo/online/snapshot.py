@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1.0
 FIRST_LOAD_SECONDS = 30.0
-"""Longest wait of whoever opens a reader for something that can stand in for Redis."""
+"""Longest wait, when a reader is opened, for a snapshot that can stand in for Redis."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ REGIME_EXPRESSIONS: tuple[pl.Expr, ...] = (
     regime.volatility().alias("volatility"),
     regime.trend_gap().alias("trend_gap"),
 )
-"""What is told of the index at each close by rule; both states together name the regime."""
+"""Rule-based states of the index at each close; both together name the regime."""
 
 TRAINING_SESSIONS = 1260
 """Each hidden Markov model is fitted on the first so many sessions of its series, five years, and on no later one."""

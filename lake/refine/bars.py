@@ -35,7 +35,7 @@ def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) ->
     raw
         Rows in the columns of `raw_bars`.
     judged_before
-        Rows of earlier deliveries for the same closes. A duplicate is told by them, and the bars of a close that `raw`
+        Rows of earlier deliveries for the same closes. They identify duplicates, and the bars of a close that `raw`
         speaks of are given again whole: a row that repeated what was known may now say something new. They were
         refused when they came, if at all, so no refusal is given again.
 

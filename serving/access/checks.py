@@ -1,4 +1,4 @@
-"""What the guard knows: keys, tokens, limits, and where to write down what operators do."""
+"""Dependencies of the authentication middleware: keys, tokens, rate limits, and the audit trail."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ class Access:
         return self._ring.find(shown) if shown.startswith(f"{KEY_PREFIX}_") else self._tokens.find(shown)
 
     def is_in_force(self, caller: "Caller") -> bool:
-        """Whether what a caller once showed still opens anything."""
+        """Whether the caller's key or token is still valid."""
         return time.time() < caller.expires_at and self._ring.of_id(caller.key_id) is not None
 
     async def count(self, caller: "Caller") -> LimitDecision:
@@ -43,7 +43,7 @@ class Access:
         return await self._limiter.count(caller)
 
     def issue(self, caller: "Caller") -> str:
-        """Make a token for a caller."""
+        """Issue a token for a caller."""
         return issue(self._settings, caller)
 
     def key_set(self) -> dict[str, Any]:
@@ -51,6 +51,6 @@ class Access:
         return self._tokens.key_set()
 
     def record(self, caller: "Caller", method: str, path: str, status: int) -> None:
-        """Write down that a caller used a route of operators, and what came of it."""
+        """Record a caller's use of an operator route, and its result, in the audit trail."""
         details = {"method": method, "path": path, "role": caller.role, "via": caller.via}
         audit.record(self._lake, who=caller.who, what="operator.request", result=str(status), details=details)

@@ -1,4 +1,4 @@
-"""Where the endpoint may be reached from: this machine, or elsewhere once it is safe; and which web pages may ask."""
+"""Exposure of the endpoint: loopback, or any address once it is safe; and the web pages that may call it."""
 
 import ipaddress
 import ssl
@@ -23,7 +23,7 @@ HEADERS_A_PAGE_READS = [
 
 
 def require_safe_address(configured: "Settings") -> None:
-    """Refuse to listen where other machines can reach the endpoint until keys and TLS are there.
+    """Refuse an address that other machines can reach unless keys and TLS are configured.
 
     Raises
     ------
@@ -78,14 +78,14 @@ def require_certificate(configured: "Settings") -> None:
 
 
 def local_address(configured: "Settings") -> str:
-    """Address at which a program of this machine asks the endpoint."""
+    """Address at which a local program reaches the endpoint."""
     scheme = "http" if configured.tls_certificate is None else "https"
     host = "127.0.0.1" if configured.host in {"0.0.0.0", "::"} else configured.host  # noqa: S104 - compared, not bound
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{configured.port}"
 
 
 def trusting(configured: "Settings") -> ssl.SSLContext | None:
-    """What a program of this machine checks the endpoint's certificate with; None where it speaks no TLS.
+    """TLS context with which a local program verifies the endpoint's certificate; None without TLS.
 
     It trusts the settings' own certificate and no other, whatever name or issuer that has.
     """
@@ -99,7 +99,7 @@ def trusting(configured: "Settings") -> ssl.SSLContext | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address; a name is not looked up, since it may change its mind."""
+    """Whether an address is a loopback address; a host name is not resolved, since its address may change."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -107,7 +107,7 @@ def is_loopback(host: str) -> bool:
 
 
 def origins(configured: "Settings") -> dict[str, list[str]]:
-    """Options of the middleware that lets web pages ask; empty when none may.
+    """Options of the CORS middleware; empty when no web page may call the endpoint.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def origins(configured: "Settings") -> dict[str, list[str]]:
 
 
 def trusted_proxies(configured: "Settings") -> str:
-    """Return the proxies that may say who asks, as the server takes them; empty when none may.
+    """Return the trusted proxies in the server's form; empty when there are none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The keys as the service looks them up: by what a client shows, fast, and as they are on disk now."""
+"""Keyring: looks API keys up by the key that a client sends; follows the key file on disk."""
 
 import hashlib
 import logging

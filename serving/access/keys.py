@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked and forgotten; what is stored can check a key and cannot make one.
+"""API keys: created, listed, revoked and deleted; a stored key can be checked, not recovered.
 
 A key reads ``ql_<id>_<secret>``. Its secret is 256 random bits, so one SHA-256 of it is as good as a slow hash, which
 is for passwords that people choose. The text is shown once, when the key is made; the local key, which every program of
@@ -30,7 +30,7 @@ NAME_LETTERS = 64
 
 @dataclass(frozen=True)
 class Key:
-    """What is stored of a key.
+    """The stored part of an API key.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ class Key:
         return f"key:{hashlib.sha256(f'{self.salt}{self.id}'.encode()).hexdigest()[:16]}"
 
     def is_in_force(self, at: datetime) -> bool:
-        """Whether it opens anything at an instant."""
+        """Whether the key is valid at an instant."""
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
     def caller(self) -> Caller:
-        """Who asks with it."""
+        """Caller that the key stands for."""
         ends = math.inf if self.expires_at is None else self.expires_at.timestamp()
         return Caller(self.id, self.role, self.tier, self.who, expires_at=ends)
 
@@ -76,7 +76,7 @@ class Key:
 def create(
     settings: Settings, name: str, role: Role, tier: Tier, *, by: str, expires_at: datetime | None = None
 ) -> tuple[Key, str]:
-    """Make a key; the text is returned here and never again.
+    """Create a key; its text is returned once and not stored.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def listing(settings: Settings) -> list[Key]:
 
 
 def find(settings: Settings, key_id: str) -> Key:
-    """Return the key of that id; its whole text is taken too, so that nobody has to cut it by hand."""
+    """Return the key of an id; the key's whole text is accepted too."""
     keys = listing(settings)
     wanted = id_of(key_id) or key_id
     for key in keys:
@@ -118,7 +118,7 @@ def find(settings: Settings, key_id: str) -> Key:
 
 
 def revoke(settings: Settings, key_id: str, *, by: str) -> Key:
-    """Let a key open nothing from now on, within half a second in every process; so its tokens."""
+    """Revoke a key and its tokens; every process applies it within half a second."""
     found = find(settings, key_id)
     with _changing(settings) as keys:
         place = [key.id for key in keys].index(found.id)
@@ -192,11 +192,11 @@ def last_used(settings: Settings) -> dict[str, datetime]:
 
 
 def parse(text: str | None) -> list[Key]:
-    """Make keys from what is stored; no file is no keys."""
+    """Parse the key file; None, for no file, gives no keys."""
     if text is None:
         return []
     try:
-        return [_from_json(one) for one in json.loads(text)["keys"]]
+        return [_from_json(entry) for entry in json.loads(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The file of the API keys, {KEYS_FILE}, cannot be read: {error}. Restore it from a backup, or move it "
@@ -205,7 +205,7 @@ def parse(text: str | None) -> list[Key]:
 
 
 def digest_of(text: str) -> str:
-    """What is stored in the place of a key's text."""
+    """Digest that is stored in place of a key's text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -260,7 +260,7 @@ def _require(name: str, role: str, tier: str, expires_at: datetime | None) -> No
 
 @contextmanager
 def _changing(settings: Settings) -> Iterator[list[Key]]:
-    """Hold the keys alone, and store what the block leaves in the list unless it fails."""
+    """Lock the keys, and store the list as the block leaves it unless the block fails."""
     with _alone(settings, "keys"):
         keys = listing(settings)
         yield keys
@@ -272,14 +272,14 @@ def _alone(settings: Settings, what: str) -> AbstractContextManager[None]:
 
 
 def _write_keys(settings: Settings, keys: Sequence[Key]) -> None:
-    said = {"format": 1, "keys": [asdict(key) for key in keys]}
-    write_private(keys_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
+    content = {"format": 1, "keys": [asdict(key) for key in keys]}
+    write_private(keys_path(settings), json.dumps(content, default=_instant, indent=1) + "\n")
 
 
-def _from_json(said: dict[str, str | None]) -> Key:
-    times = {name: at and datetime.fromisoformat(at) for name, at in said.items() if name.endswith("_at")}
+def _from_json(record: dict[str, str | None]) -> Key:
+    times = {name: at and datetime.fromisoformat(at) for name, at in record.items() if name.endswith("_at")}
     known = {field.name for field in fields(Key)}
-    return Key(**{name: value for name, value in (said | times).items() if name in known})  # type: ignore[arg-type]
+    return Key(**{name: value for name, value in (record | times).items() if name in known})  # type: ignore[arg-type]
 
 
 def _instant(value: object) -> str:

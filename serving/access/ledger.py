@@ -1,4 +1,4 @@
-"""Accepted requests of the last hour, in one SQLite file of the home: exact for all workers, whatever Redis does.
+"""Ledger of accepted requests of the last hour, in one SQLite file: exact for all workers, independent of Redis.
 
 A request is counted and judged in one write transaction, so two workers never accept the same last place of a key. The
 file outlives workers and restarts. It needs no flush per request: a commit survives the end of any process, and a loss
@@ -41,7 +41,7 @@ class LedgerError(Exception):
 
 
 class Taken(NamedTuple):
-    """What the ledger says about one request.
+    """Decision of the ledger about one request.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class RequestLedger:
             self._write(remember)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

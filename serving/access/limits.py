@@ -1,4 +1,4 @@
-"""How often a key may ask: at most so many accepted requests in any sixty minutes, for all workers together.
+"""Rate limits: accepted requests per key in any sixty minutes, over all workers.
 
 Each request is counted twice. The ledger of the home (`serving.access.ledger`) is exact for every worker of this home
 and does not depend on Redis; Redis adds what other homes with the same keys have accepted. A request is accepted only
@@ -58,7 +58,7 @@ NOTHING_ALLOWED: Headers = [(b"ratelimit-limit", b"0"), (b"ratelimit-remaining",
 
 @dataclass(frozen=True)
 class LimitDecision:
-    """What the limiter says about one request.
+    """Decision of the limiter about one request.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ NOT_COUNTED = LimitDecision(is_allowed=False, counted="none", headers=[*NOTHING_
 
 
 class _Shared(NamedTuple):
-    """What Redis says about one request: whether there was room, accepted ones of the hour, and the oldest's time."""
+    """Answer of Redis about one request: accepted or not, requests of the hour, and the time of the oldest."""
 
     is_allowed: bool
     used: int
@@ -161,8 +161,8 @@ class Limiter:
         self._open()
         if not self._breaker.may_try():
             return None
-        missed = {one: at for one, at in self._missed.get(who, {}).items() if at > now - WINDOW_SECONDS}
-        backlog = [value for one, at in missed.items() for value in (one, repr(at))]
+        missed = {request: at for request, at in self._missed.get(who, {}).items() if at > now - WINDOW_SECONDS}
+        backlog = [value for request, at in missed.items() for value in (request, repr(at))]
         try:
             async with asyncio.timeout(self._seconds):
                 arguments = (repr(now - WINDOW_SECONDS), limit, hit, repr(now), *backlog)

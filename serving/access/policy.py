@@ -1,4 +1,4 @@
-"""Which route needs which role, declared. What is not declared is served to nobody."""
+"""Access policy: the role that each route needs. A route that is not declared is refused."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The keys that sign tokens: one signs, and older ones check what they signed until the last of it has ended."""
+"""Signing keys of tokens: one signs, older ones verify until their last token has expired."""
 
 import base64
 import hashlib
@@ -51,7 +51,7 @@ class SigningKey:
     retired_at: datetime | None = None
 
     def checks(self, at: datetime) -> bool:
-        """Whether tokens it signed may still be in force."""
+        """Whether tokens that the key signed may still be valid."""
         return self.retired_at is None or at < self.retired_at + KEPT_AFTER
 
 
@@ -70,7 +70,7 @@ def current(settings: Settings) -> SigningKey:
 
 
 def rotate(settings: Settings, *, by: str) -> SigningKey:
-    """Let a new key sign; the one that did loses its private half and goes when its tokens have ended."""
+    """Make a new signing key; the former one drops its private half and is removed once its tokens have expired."""
     now = datetime.now(UTC)
     with _alone(settings):
         made = _make()
@@ -85,7 +85,7 @@ def rotate(settings: Settings, *, by: str) -> SigningKey:
 
 
 def held(settings: Settings) -> list[SigningKey]:
-    """Every pair that is stored, the newest last."""
+    """Stored key pairs, the newest last."""
     try:
         return parse(read_secret(signing_path(settings)))
     except FileNotFoundError:
@@ -93,11 +93,11 @@ def held(settings: Settings) -> list[SigningKey]:
 
 
 def parse(text: str | None) -> list[SigningKey]:
-    """Make keys from what is stored; no file is no keys."""
+    """Parse the key file; None, for no file, gives no keys."""
     if text is None:
         return []
     try:
-        return [_from_json(one) for one in json.loads(text)["keys"]]
+        return [_from_json(entry) for entry in json.loads(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The file of the signing keys, {FILE}, cannot be read: {error}. Move it away (`quantlake doctor` has "
@@ -128,8 +128,8 @@ def _make() -> SigningKey:
 
 
 def _thumbprint(jwk: dict[str, Any]) -> str:
-    said = json.dumps({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}, separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(said.encode()).digest()).decode().rstrip("=")
+    canonical = json.dumps({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).decode().rstrip("=")
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
@@ -137,17 +137,17 @@ def _alone(settings: Settings) -> AbstractContextManager[None]:
 
 
 def _write(settings: Settings, keys: Sequence[SigningKey]) -> None:
-    said = {"format": 1, "keys": [vars(key) for key in keys]}
-    write_private(signing_path(settings), json.dumps(said, default=_instant, indent=1) + "\n")
+    content = {"format": 1, "keys": [vars(key) for key in keys]}
+    write_private(signing_path(settings), json.dumps(content, default=_instant, indent=1) + "\n")
 
 
-def _from_json(said: dict[str, Any]) -> SigningKey:
-    retired = said["retired_at"]
+def _from_json(fields: dict[str, Any]) -> SigningKey:
+    retired = fields["retired_at"]
     return SigningKey(
-        said["kid"],
-        dict(said["public"]),
-        said["private"],
-        datetime.fromisoformat(said["created_at"]),
+        fields["kid"],
+        dict(fields["public"]),
+        fields["private"],
+        datetime.fromisoformat(fields["created_at"]),
         None if retired is None else datetime.fromisoformat(retired),
     )
 

@@ -1,4 +1,4 @@
-"""Tokens: what an API key is swapped for, so that it need not be shown again for an hour (RS256, RFC 7519)."""
+"""Access tokens: exchanged for an API key and valid for an hour (RS256, RFC 7519)."""
 
 import hashlib
 import logging
@@ -39,7 +39,7 @@ class _Checks:
 
 
 def issue(settings: Settings, caller: Caller) -> str:
-    """Make a token for who shows a key; it ends in an hour, or with the key."""
+    """Issue a token for the holder of a key; it expires in an hour, or with the key."""
     key = signing.current(settings)
     now = int(time.time())
     claims = {
@@ -101,7 +101,7 @@ class TokenReader:
         return Caller(key_id, holder.role, holder.tier, holder.who, "token", min(ends, holder.expires_at))
 
     def key_set(self) -> dict[str, Any]:
-        """Public halves, for whoever wants to check a token."""
+        """Public keys that verify tokens."""
         return signing.key_set(list(self._file.fresh().keys.values()), datetime.now(UTC))
 
     def _check(self, token: str) -> tuple[str, str, float] | None:

@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 class Watched(Generic[Value]):
-    """What a file says. Safe for threads: the worst two of them can do is read it twice.
+    """Parsed content of a file, read again when it changes. Thread-safe: at worst two threads read it twice.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Watched(Generic[Value]):
         self._look_at = 0.0
 
     def value(self) -> Value:
-        """Return what the file said half a second ago or later."""
+        """Return the content, at most half a second old."""
         if self._held is not None and time.monotonic() < self._look_at:
             return self._held[1]
         return self.fresh()

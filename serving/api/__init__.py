@@ -1,4 +1,4 @@
-"""What the endpoint takes and gives, as types; a leaf that the web application and the client share.
+"""Request and answer types of the endpoint; a leaf that the web application and the client share.
 
 - `base`: what every type shares, and the disclaimer of every answer
 - `forecasts`, `lookups`, `status`, `operators`, `streams`, `access`, `receipts`: requests and answers by topic

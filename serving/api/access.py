@@ -1,4 +1,4 @@
-"""What is said about access: tokens, and the keys they are checked with."""
+"""Types of access: tokens, and the public keys that verify them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What every type of the endpoint shares: the names a client may use, and the disclaimer of every answer."""
+"""Base of every type of the endpoint: permitted names, and the disclaimer of every answer."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Who asks: a role that says which routes, a tier that says how often."""
+"""Types of a caller: the role decides which routes, the tier how many requests."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Forecasts: what is asked, and what is answered."""
+"""Types of forecasts: requests and answers."""
 
 from collections import Counter
 from datetime import datetime

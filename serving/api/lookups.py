@@ -1,4 +1,4 @@
-"""What can be looked up: stored forecasts, features and their declarations, the regime, the strategy."""
+"""Types of look-ups: stored forecasts, features and their declarations, the regime, the strategy."""
 
 from datetime import datetime
 from typing import Literal

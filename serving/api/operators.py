@@ -1,4 +1,4 @@
-"""Models come and go: what an operator asks, and what is answered."""
+"""Types of model operations: requests of an operator and their answers."""
 
 from datetime import datetime
 from typing import Annotated, Literal

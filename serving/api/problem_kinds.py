@@ -1,4 +1,4 @@
-"""Every kind of problem the endpoint answers with, declared: status, title, what it means, what to do."""
+"""Every kind of problem document, declared: status, title, meaning, remedy."""
 
 from dataclasses import dataclass
 

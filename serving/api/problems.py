@@ -1,4 +1,4 @@
-"""What an error looks like: a problem document (RFC 9457)."""
+"""Type of an error answer: a problem document (RFC 9457)."""
 
 from pydantic import BaseModel, Field
 

@@ -1,4 +1,4 @@
-"""The receipt of a forecast, as it is asked for."""
+"""Types of the receipt of a forecast."""
 
 from datetime import datetime
 from typing import Any, Literal

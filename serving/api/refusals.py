@@ -1,4 +1,4 @@
-"""A problem document as an error of ours: what a client raises when the service refuses."""
+"""Problem documents as exceptions: raised by a client when the service refuses."""
 
 from lake.errors import (
     EngineError,

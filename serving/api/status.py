@@ -1,4 +1,4 @@
-"""The service itself: models in service, symbols, health."""
+"""Types of the service's state: models in service, symbols, health."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What is said on the WebSocket: what a client may ask, and what it hears."""
+"""Types of the WebSocket: commands of a client, and messages of the service."""
 
 from typing import Annotated, Literal
 

@@ -233,7 +233,7 @@ def receipts_of(
 
 
 def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime) -> pl.DataFrame:
-    """Let a model forecast every horizon from these windows, in the columns of `forecasts`.
+    """Forecast every horizon from windows with one model, in the columns of `forecasts`.
 
     Neither blended with others nor calibrated; one frame per horizon below the other.
     """

@@ -1,4 +1,4 @@
-"""Learn, outcome by outcome, by how much a band has to be widened or narrowed so that it covers what it promises.
+"""Online conformal calibration: learns per regime by how much a band is widened or narrowed to keep its coverage.
 
 Quantile tracking (Angelopoulos, Candes and Tibshirani 2023, "Conformal PID control for time series prediction", the
 proportional part), a form of adaptive conformal inference (Gibbs and Candes 2021): a factor grows when more outcomes
@@ -31,7 +31,7 @@ MOST_TRUST = 2.0
 
 @dataclass(frozen=True)
 class TrackingRule:
-    """How fast is learned.
+    """Learning rates of the tracking.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class TrackingRule:
             )
 
     def shared_step(self, sessions: float) -> float:
-        """How far the shared part moves per unit of error after so many sessions."""
+        """Step of the shared part per unit of error after a number of sessions."""
         return max(self.shared_gain * float(max(sessions, 1.0) ** -self.shared_decay), self.shared_floor)
 
 
 class ForecastPanel(NamedTuple):
-    """Forecasts of one horizon and what came of them, in the order of their sessions.
+    """Forecasts of one horizon and their outcomes, in the order of their sessions.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class ForecastPanel(NamedTuple):
 
 
 class Tracked(NamedTuple):
-    """What was in force at each close, for a forecast made at it.
+    """Corrections in force at each close, for a forecast made at it.
 
     Parameters
     ----------
@@ -148,30 +148,30 @@ class _TrackingWalk:
         self.count = np.bincount(panel.session, minlength=sessions)
         self.shared, self.own, self.learned = np.zeros(2), np.zeros((regimes, 2)), np.zeros(regimes)
         # The variance of a hit is a quarter, and outcomes over h sessions overlap: h of them count as one.
-        self.told = self.needed = panel.horizon * 0.25 / rule.trust_deviation**2
+        self.edge_hits = self.edge_squares = panel.horizon * 0.25 / rule.trust_deviation**2
         self.tracked = Tracked(np.ones((sessions, regimes, 2)), np.ones(sessions), np.zeros((sessions, regimes)))
 
     def learn(self, rows: npt.NDArray[np.int64]) -> None:
-        """Take in outcomes of one session."""
+        """Update with the outcomes of one session."""
         panel, session = self.panel, int(self.panel.session[rows[0]])
         regime, share = int(panel.regime[session]), len(rows) / self.count[session]
-        said = widened(panel.quantiles[rows], self.tracked.factors[session, regime])
+        band = widened(panel.quantiles[rows], self.tracked.factors[session, regime])
         realised = panel.realised[rows]
-        beyond = np.array([(realised < said[:, 0]).mean(), (realised > said[:, 2]).mean()])
+        beyond = np.array([(realised < band[:, 0]).mean(), (realised > band[:, 2]).mean()])
         self.learned[regime] += share
         moved = share * (beyond - TAIL)
         self.shared = self.shared + self.rule.shared_step(self.learned.sum()) * moved
         self.own[regime] += self.rule.regime_gain * moved
-        edge = np.array([sign_probability(*row) for row in said.tolist()]) - 0.5
-        is_hit = np.sign(realised) == np.sign(said[:, 1])
-        self.told += share * float((edge * (is_hit - 0.5)).mean())
-        self.needed += share * float((edge**2).mean())
+        edge = np.array([sign_probability(*row) for row in band.tolist()]) - 0.5
+        is_hit = np.sign(realised) == np.sign(band[:, 1])
+        self.edge_hits += share * float((edge * (is_hit - 0.5)).mean())
+        self.edge_squares += share * float((edge**2).mean())
 
     def put_in_force(self, close: int) -> None:
-        """Keep what a forecast made at a close is corrected by."""
+        """Store the corrections of forecasts made at a close."""
         logs = np.clip(self.shared + self.own, -FACTOR_LOGS, FACTOR_LOGS)
         self.tracked.factors[close] = np.exp(logs)
-        self.tracked.trust[close] = np.clip(self.told / self.needed, 0.0, MOST_TRUST)
+        self.tracked.trust[close] = np.clip(self.edge_hits / self.edge_squares, 0.0, MOST_TRUST)
         self.tracked.seen[close] = self.learned
 
 

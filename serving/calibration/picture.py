@@ -1,4 +1,4 @@
-"""Coverage over time, before and after calibration, for those who would rather look."""
+"""Plot of coverage over time, before and after calibration."""
 
 from typing import TYPE_CHECKING
 

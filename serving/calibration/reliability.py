@@ -1,4 +1,4 @@
-"""Reliability of the stated confidence: how often a direction came true, against the probability given for it."""
+"""Reliability of the stated confidence: hit rate of the direction against its stated probability."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,7 @@ TOO_FAR = 3.0
 
 
 class Reliability(NamedTuple):
-    """How a stated probability compares with how often it came true.
+    """Stated probability against observed frequency.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ class Reliability(NamedTuple):
         return self.excess_t is not None and abs(self.excess_t) < TOO_FAR
 
 
-def reliability(said: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int64]", horizon: int) -> Reliability:
-    """Compare stated probabilities with what came.
+def reliability(stated: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int64]", horizon: int) -> Reliability:
+    """Compare stated probabilities with outcomes.
 
     Parameters
     ----------
-    said
+    stated
         Probability stated for each forecast ``[row]``.
     hits
         1 where it came true, 0 where not ``[row]``.
@@ -65,10 +65,10 @@ def reliability(said: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int6
     horizon
         Sessions ahead; outcomes overlap by one less, which the t-value allows for (Newey and West 1987).
     """
-    order = np.argsort(said, kind="stable")
+    order = np.argsort(stated, kind="stable")
     rows = [
         {
-            "confidence": float(said[part].mean()),
+            "confidence": float(stated[part].mean()),
             "hit_rate": float(hits[part].mean()),
             "forecasts": len(part),
             "standard_error": _error_by_sessions(hits[part], sessions[part]),
@@ -80,11 +80,11 @@ def reliability(said: "Numbers", hits: "Numbers", sessions: "npt.NDArray[np.int6
     gap = (pl.col("confidence") - pl.col("hit_rate")).abs()
     weighted: float = table.select((gap * pl.col("forecasts")).sum() / pl.col("forecasts").sum()).item()
     counts = np.bincount(sessions)
-    excess = np.bincount(sessions, said - hits)[counts > 0] / counts[counts > 0]
+    excess = np.bincount(sessions, stated - hits)[counts > 0] / counts[counts > 0]
     return Reliability(
         table,
         weighted,
-        float(((said - hits) ** 2).mean()),
+        float(((stated - hits) ** 2).mean()),
         float(((hits.mean() - hits) ** 2).mean()),
         t_value(excess, horizon - 1),
     )
@@ -108,14 +108,14 @@ def confidence_reliability(lived: "WalkForwardSimulation", *, first_session: int
     if not judged.any():
         raise NotReadyError("No forecast with a direction has an outcome yet. Let the market advance by a session.")
     trust = lived.tracked.trust[panel.session]
-    said = np.array(
+    stated = np.array(
         [
             confidence(*quantiles, trust=share)
             for quantiles, share in zip(lived.calibrated()[judged].tolist(), trust[judged].tolist(), strict=True)
         ]
     )
     hits = (np.sign(panel.realised) == np.sign(panel.quantiles[:, 1]))[judged].astype(np.float64)
-    return reliability(said, hits, panel.session[judged], panel.horizon)
+    return reliability(stated, hits, panel.session[judged], panel.horizon)
 
 
 def _error_by_sessions(hits: "Numbers", sessions: "npt.NDArray[np.int64]") -> float:

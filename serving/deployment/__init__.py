@@ -1,4 +1,4 @@
-"""Which models answer, which are on trial, and how that is changed: one small file that every process reads.
+"""Deployment: champions, challengers and their changes, in one small file that every process reads.
 
 - `record`, `releases`: what ``serving.json`` says, and the bundles and engines that it names
 - `candidates`, `champions`: every check that a version has to pass, and the set in service, exchanged while it runs

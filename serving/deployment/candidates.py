@@ -1,4 +1,4 @@
-"""A version that is to answer: every check it has to pass, and its first forecasts, before it may."""
+"""Candidates: every check and the first forecasts of a version before it is put in service."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ class LoadedModel:
     engine: "Engine"
 
     def is_release(self, name: str, release: "Release") -> bool:
-        """Whether this is that very version of that very model; a release without a digest is never sure to be."""
+        """Whether this is the given release of the given model; False for a release without a digest."""
         identity = (self.bundle.name, self.bundle.version, self.bundle.digest)
         return identity == (name, release.version, release.digest)
 
@@ -31,7 +31,7 @@ class LoadedModel:
 def load_candidate(
     configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V1
 ) -> LoadedModel:
-    """Check a placed version, load it beside what is in service, and warm it.
+    """Check a placed version, load it in addition to the models in service, and warm it up.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def load_candidate(
 
 
 def require_candidate(configured: "Settings", name: str, release: "Release") -> LoadedModel:
-    """Load a version that somebody asks to put in service or on trial.
+    """Load a version that is to be put in service or on trial.
 
     Raises
     ------

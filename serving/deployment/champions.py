@@ -1,4 +1,4 @@
-"""The models in service, held in memory and exchanged when the deployment says so."""
+"""The models in service, held in memory and exchanged when the deployment changes."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ FIRST_SECONDS = 60.0
 class LoadedChallenger(NamedTuple):
     """A challenger and its engine."""
 
-    said: "Challenger"
+    trial: "Challenger"
     loaded: LoadedModel
 
 
@@ -59,17 +59,17 @@ class LoadedModels:
 
     def __post_init__(self) -> None:
         loaded = dict(sorted(self.champions.items()))
-        object.__setattr__(self, "bundles", {name: one.bundle for name, one in loaded.items()})
-        object.__setattr__(self, "engines", {name: one.engine for name, one in loaded.items()})
+        object.__setattr__(self, "bundles", {name: model.bundle for name, model in loaded.items()})
+        object.__setattr__(self, "engines", {name: model.engine for name, model in loaded.items()})
         object.__setattr__(self, "horizons", next((b.signature.horizons for b in self.bundles.values()), ()))
 
     def is_same(self, other: "LoadedModels | None") -> bool:
-        """Whether another set is made of the very same parts."""
+        """Whether another set consists of the same loaded models."""
         return (
             other is not None
             and self.challengers == other.challengers
             and self.champions.keys() == other.champions.keys()
-            and all(one is other.champions[name] for name, one in self.champions.items())
+            and all(model is other.champions[name] for name, model in self.champions.items())
         )
 
 
@@ -98,7 +98,7 @@ class Champions:
 
     @property
     def problem(self) -> str | None:
-        """Why the newest deployment is not in service as it is, if it is not."""
+        """Reason why the newest deployment is not fully in service; None if it is."""
         reasons = [self._problem] if self._problem else []
         return " ".join([*reasons, *(refusal.reason for refusal in self.refusals)]) or None
 
@@ -125,13 +125,13 @@ class Champions:
         return loaded
 
     def watch(self) -> "Self":
-        """Let a thread follow the deployment from now on; `close` ends it."""
+        """Start a thread that follows the deployment; `close` stops it."""
         self._watcher = threading.Thread(target=self._follow, name="model-watcher", daemon=True)
         self._watcher.start()
         return self
 
     def look(self) -> None:
-        """Take up what the deployment says now, in this thread; a version that was refused is tried again.
+        """Load the deployment now, in this thread; refused versions are tried again.
 
         So do the other processes that follow the deployment, as soon as they see that its file was touched.
         """
@@ -178,7 +178,7 @@ class Champions:
         self._stamp = (stamp[0], self._refused_stamp())
 
     def _exchange(self, deployment: "Deployment") -> None:
-        """Load what is new, keep what is not, and exchange the set in one assignment."""
+        """Load new versions, keep loaded ones, and exchange the set in one assignment."""
         if not deployment.champions:
             self._loaded, self.refusals = None, ()
             return
@@ -190,9 +190,9 @@ class Champions:
             if found:
                 champions[name] = found
         challengers = [
-            LoadedChallenger(said, loaded)
-            for said in deployment.challengers
-            if (loaded := self._load(said.model, said.release, refusals))
+            LoadedChallenger(trial, loaded)
+            for trial in deployment.challengers
+            if (loaded := self._load(trial.model, trial.release, refusals))
         ]
         self.refusals = tuple(refusals)
         if before is None and len(champions) < len(deployment.champions):
@@ -201,10 +201,10 @@ class Champions:
         if not fresh.is_same(before):
             self._loaded = fresh
             _count_exchange(before, fresh)
-            logger.info("models in service: %s", {name: one.bundle.version for name, one in champions.items()})
+            logger.info("models in service: %s", {name: model.bundle.version for name, model in champions.items()})
 
     def _load(self, name: str, release: "Release", refusals: list[ModelRefusal]) -> LoadedModel | None:
-        """Return a version that is in memory already, or load it; what is refused is noted."""
+        """Return a version from memory, or load it; a refusal is added to `refusals`."""
         for known in self._in_memory():
             if known.is_release(name, release):
                 return known
@@ -227,10 +227,10 @@ class Champions:
     def _in_memory(self) -> "Iterable[LoadedModel]":
         if self._loaded is not None:
             yield from self._loaded.champions.values()
-            yield from (one.loaded for one in self._loaded.challengers)
+            yield from (challenger.loaded for challenger in self._loaded.challengers)
 
     def _read_stamp(self) -> tuple[object, object]:
-        """What changes with the deployment, and with the files of what was refused."""
+        """Stamp that changes with the deployment, and with the files of refused versions."""
         return identity_of(serving_file(self.configured), is_lenient=True), self._refused_stamp()
 
     def _refused_stamp(self) -> object:
@@ -242,12 +242,12 @@ class Champions:
 
 
 def _count_exchange(before: LoadedModels | None, now: LoadedModels) -> None:
-    """Let the metrics say which versions are in service, and that those of before are not unless they still are."""
+    """Update the metrics of versions in service: the former set to 0, then the present one to 1."""
     metrics.MODEL_EXCHANGES.inc()
     for models, is_in_service in ((before, 0), (now, 1)):
         if models is None:
             continue
-        named = [("champion", name, one.bundle) for name, one in models.champions.items()]
-        named += [(one.said.mode, one.said.model, one.loaded.bundle) for one in models.challengers]
+        named = [("champion", name, model.bundle) for name, model in models.champions.items()]
+        named += [(trial.mode, trial.model, loaded.bundle) for trial, loaded in models.challengers]
         for role, name, bundle in named:
             metrics.MODEL_INFO.labels(name, bundle.version, bundle.digest[:DIGEST_LETTERS], role).set(is_in_service)

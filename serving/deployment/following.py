@@ -1,4 +1,4 @@
-"""Registry and deployment in line: the alias as an order, and the alias that follows a move made here."""
+"""Keeps registry and deployment in line: follows an alias moved in the registry, sets the alias after moves here."""
 
 import time
 from typing import TYPE_CHECKING
@@ -47,22 +47,22 @@ class RegistryFollower:
         Exception
             That of the first such model, once all were looked at.
         """
-        said, failed = list[str](), list[Exception]()
+        sentences, failed = list[str](), list[Exception]()
         aliases = self._registry.aliases()
         deployment = deployment_or_none(self._context.configured)
         for model, version in sorted(aliases.items()):
             if not _is_in_line(deployment, model, version) and not self._was_refused(model, version):
                 try:
                     with moving(self._context.configured):
-                        said += self._bring_in_line(model)
+                        sentences += self._bring_in_line(model)
                 except Exception as error:  # noqa: BLE001 - it is raised below
                     failed.append(error)
         if failed:
             raise failed[0]
-        return said
+        return sentences
 
     def _bring_in_line(self, model: str) -> "Iterator[str]":
-        """Act on what alias and deployment say now that nobody else moves either."""
+        """Bring one model in line; the caller holds the lock of moves."""
         configured = self._context.configured
         deployment, version = deployment_or_none(configured), self._registry.alias(model)
         champion = deployment.champions.get(model)

@@ -1,4 +1,4 @@
-"""Every move but a first registration: written down, audited, then put in force. Knows nothing of the registry.
+"""Moves of a deployment: recorded, audited, then put in force. Independent of the registry.
 
 The registry's alias follows a move made here: `serving.deployment.following` brings it in line.
 """
@@ -42,7 +42,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentContext:
-    """What every move of a model needs: tables, settings, clock, and who makes it."""
+    """Context of a move of a model: tables, settings, clock, and actor."""
 
     lake: "Lake"
     configured: "Settings"
@@ -110,7 +110,7 @@ def roll_back(
 
 
 def put_on_trial(context: DeploymentContext, model: str, version: str, mode: "Mode", share: float) -> Move:
-    """Let a placed version see a share of the symbols, in the shadow of the champion or as a canary.
+    """Put a placed version on trial for a share of the symbols, as a shadow or a canary.
 
     Raises
     ------
@@ -160,8 +160,8 @@ def former_release(context: DeploymentContext, deployment: "Deployment", model: 
     if former and former[-1] in deployment.registered.get(model, {}):
         return deployment.release(model, former[-1])
     if former != () and context.lake.exists(PROMOTIONS):
-        mine = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
-        moves = context.lake.read(PROMOTIONS, where=mine).sort("event_time")
+        of_model = (pl.col("model_name") == model) & (pl.col("alias") == CHAMPION)
+        moves = context.lake.read(PROMOTIONS, where=of_model).sort("event_time")
         into: list[str | None] = moves.filter(pl.col("model_version") == current)["previous_version"].to_list()
         digests = dict(moves.select("model_version", "model_digest").iter_rows())
         before = former[-1] if former else into[-1] if into else None
@@ -180,13 +180,13 @@ def write_down(context: DeploymentContext, move: Move) -> None:
 
 
 def note(context: DeploymentContext, what: str, result: str, details: "Mapping[str, Any]") -> None:
-    """Add to the audit trail what was done, or refused, to a model."""
+    """Record a move of a model, or its refusal, in the audit trail."""
     audit.record(context.lake, who=context.who, what=what, result=result, details=details)
 
 
 def promotion_row(context: DeploymentContext, move: Move) -> pl.DataFrame:
     """One row of the table `promotions`."""
-    said = {"decided_by": context.who, "what": move.what, **move.evidence}
+    evidence = {"decided_by": context.who, "what": move.what, **move.evidence}
     return pl.DataFrame(
         {
             "model_name": [move.model],
@@ -196,7 +196,7 @@ def promotion_row(context: DeploymentContext, move: Move) -> pl.DataFrame:
             "model_version": [move.version],
             "model_digest": [move.digest],
             "previous_version": [move.previous],
-            "evidence": [json.dumps(said, sort_keys=True, default=str)],
+            "evidence": [json.dumps(evidence, sort_keys=True, default=str)],
         },
         schema=PROMOTIONS.schema,
     )

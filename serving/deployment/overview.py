@@ -1,4 +1,4 @@
-"""What answers, what is on trial and how it does, and what was refused: as plain values for a command to show."""
+"""Overview of champions, challengers with their verdict, and refusals, as plain values for a command."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,15 @@ def describe_deployment(context: "DeploymentContext") -> dict[str, list[dict[str
     deployment = read_deployment(context.configured)
     return {
         "champions": [_champion(context, deployment, name) for name in sorted(deployment.champions)],
-        "challengers": [_challenger(context, one) for one in deployment.challengers],
+        "challengers": [_challenger(context, challenger) for challenger in deployment.challengers],
         "refused": [
             {
-                "model": one.model,
-                "version": one.version,
-                "since": f"{one.since:%Y-%m-%d %H:%M:%S}",
-                "reason": one.reason,
+                "model": refusal.model,
+                "version": refusal.version,
+                "since": f"{refusal.since:%Y-%m-%d %H:%M:%S}",
+                "reason": refusal.reason,
             }
-            for one in read_refusals(context.configured)
+            for refusal in read_refusals(context.configured)
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The files of a version in the folder the service reads: all of them or none, and never exchanged."""
+"""Places the files of a version in the folder that the service reads: all or none, and never replaced."""
 
 import os
 import shutil

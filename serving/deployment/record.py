@@ -1,4 +1,4 @@
-"""What ``serving.json`` says: the champions, the challengers, and what is needed to take a move back."""
+"""The record ``serving.json``: champions, challengers, and the earlier versions that a roll-back needs."""
 
 import json
 from collections.abc import Iterator
@@ -106,7 +106,7 @@ class Deployment(BaseModel):
         models = [challenger.model for challenger in self.challengers]
         if len(set(models)) < len(models):
             raise ValueError("a model has two challengers")
-        if len([one for one in self.challengers if one.mode == "canary"]) > 1:
+        if len([challenger for challenger in self.challengers if challenger.mode == "canary"]) > 1:
             raise ValueError("two canaries at a time")
         return self
 
@@ -116,8 +116,8 @@ class Deployment(BaseModel):
         return {name: release.version for name, release in sorted(self.champions.items())}
 
     def challenger_of(self, model: str) -> Challenger | None:
-        """Return what is on trial for a model, if anything is."""
-        return next((one for one in self.challengers if one.model == model), None)
+        """Return the challenger of a model, if there is one."""
+        return next((challenger for challenger in self.challengers if challenger.model == model), None)
 
     def release(self, model: str, version: str) -> Release:
         """Return a version whose digest is known.
@@ -131,7 +131,7 @@ class Deployment(BaseModel):
             raise UnknownNameError("model", model, self.registered)
         known = self.registered[model]
         if version not in known:
-            raise UnknownNameError("model version", f"{model} {version}", [f"{model} {one}" for one in known])
+            raise UnknownNameError("model version", f"{model} {version}", [f"{model} {placed}" for placed in known])
         return Release(version=version, digest=known[version])
 
     def knowing(self, model: str, release: Release) -> "Deployment":
@@ -144,9 +144,9 @@ class Deployment(BaseModel):
     def promoted(self, model: str, release: Release) -> "Deployment":
         """Return this with a version in service, the one before remembered, and no trial of that same version."""
         before = self.champions.get(model)
-        former = [one for one in self.former.get(model, ()) if one != release.version]
+        former = [version for version in self.former.get(model, ()) if version != release.version]
         if before is not None and before.version != release.version:
-            former = [*(one for one in former if one != before.version), before.version]
+            former = [*(version for version in former if version != before.version), before.version]
         kept = tuple(c for c in self.challengers if (c.model, c.version) != (model, release.version))
         return self.knowing(model, release).model_copy(
             update={
@@ -167,9 +167,9 @@ class Deployment(BaseModel):
     def on_trial(self, challenger: Challenger) -> "Deployment":
         """Return this with a challenger in place of any other of the same model, and of any other canary."""
         others = tuple(
-            one
-            for one in self.challengers
-            if one.model != challenger.model and not one.mode == challenger.mode == "canary"
+            other
+            for other in self.challengers
+            if other.model != challenger.model and not other.mode == challenger.mode == "canary"
         )
         return self.model_copy(update={"challengers": (*others, challenger)})
 
@@ -192,7 +192,7 @@ def serving_file(configured: "Settings") -> "Path":
 
 
 def read_deployment(configured: "Settings") -> Deployment:
-    """Read what is in service; the form of older releases, a version for each name, is understood.
+    """Parse the deployment; the form of older releases, a version for each name, is accepted.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def read_deployment(configured: "Settings") -> Deployment:
 
 
 def deployment_or_none(configured: "Settings") -> Deployment:
-    """Read what is in service; nothing when nothing has been promoted yet."""
+    """Read the deployment; None when nothing has been promoted yet."""
     try:
         return read_deployment(configured)
     except NotReadyError:
@@ -239,6 +239,6 @@ def write_deployment(configured: "Settings", deployment: Deployment) -> None:
 
 @contextmanager
 def moving(configured: "Settings") -> Iterator[None]:
-    """Hold the deployment alone: reading it, checking and writing it is one step to everyone else."""
+    """Lock the deployment: reading, checking and writing it is one step for other processes."""
     with file_lock(configured.models / LOCK_FILE, "The deployment of the models"):
         yield

@@ -1,4 +1,4 @@
-"""Versions that were asked for and refused, with the reason: kept beside ``serving.json`` for everyone to read."""
+"""Refused versions with the reason, in a file beside ``serving.json``."""
 
 import json
 from datetime import datetime
@@ -48,8 +48,8 @@ def refusals_file(configured: "Settings") -> "Path":
 def read_refusals(configured: "Settings") -> list[ModelRefusal]:
     """Refusals that stand; a file that cannot be read holds none, it decides nothing."""
     try:
-        said = json.loads(refusals_file(configured).read_text(encoding="utf-8"))
-        return [ModelRefusal.model_validate_json(json.dumps(one)) for one in said]
+        rows = json.loads(refusals_file(configured).read_text(encoding="utf-8"))
+        return [ModelRefusal.model_validate_json(json.dumps(row)) for row in rows]
     except (OSError, ValueError, TypeError, ValidationError):
         return []
 
@@ -57,21 +57,21 @@ def read_refusals(configured: "Settings") -> list[ModelRefusal]:
 def keep_refusal(configured: "Settings", refusal: ModelRefusal) -> bool:
     """Note a refusal in place of any other of the same model; False when it stood there already, word for word."""
     before = read_refusals(configured)
-    said = (refusal.model, refusal.version, refusal.reason)
-    if said in [(one.model, one.version, one.reason) for one in before]:
+    noted = (refusal.model, refusal.version, refusal.reason)
+    if noted in [(known.model, known.version, known.reason) for known in before]:
         return False
-    _write(configured, [*(one for one in before if one.model != refusal.model), refusal])
+    _write(configured, [*(known for known in before if known.model != refusal.model), refusal])
     return True
 
 
 def lift_refusal(configured: "Settings", model: str) -> None:
-    """Forget what was refused of a model: another version of it is in service since."""
+    """Remove the refusal of a model: another version of it is in service since."""
     before = read_refusals(configured)
-    left = [one for one in before if one.model != model]
+    left = [known for known in before if known.model != model]
     if left != before:
         _write(configured, left)
 
 
 def _write(configured: "Settings", refusals: list[ModelRefusal]) -> None:
-    said = [refusal.model_dump(mode="json") for refusal in refusals]
-    write_durably(refusals_file(configured), json.dumps(said, indent=2) + "\n")
+    rows = [refusal.model_dump(mode="json") for refusal in refusals]
+    write_durably(refusals_file(configured), json.dumps(rows, indent=2) + "\n")

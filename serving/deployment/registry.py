@@ -1,4 +1,4 @@
-"""The only mover of the registry's alias: proof, registry, files, audit row, alias, service, in that order."""
+"""Registration and promotion: the only writer of the registry's alias."""
 
 import json
 import re
@@ -117,7 +117,7 @@ def register(bundle: Bundle, configured: "Settings", *, evidence: "Mapping[str, 
 
 
 def fetch(configured: "Settings", model: str, version: str) -> Release:
-    """Bring the files of a registered version here and check them, so that it can be promoted or put on trial.
+    """Fetch and check the files of a registered version, so that it can be promoted or put on trial.
 
     Raises
     ------
@@ -237,7 +237,7 @@ class Registry:
 
     @contextmanager
     def files(self, name: str, version: str) -> "Iterator[Path]":
-        """Give a folder with the files of a version while the block lasts; nothing but these files is fetched."""
+        """Yield a temporary folder with the files of a version; only these files are fetched."""
         source = str(self._version(name, version).source).removesuffix("/")
         place = urlsplit(source)
         if place.scheme in {"", "file"}:

@@ -1,4 +1,4 @@
-"""A small process beside the service that follows the registry's alias.
+"""Registry watch: a small process beside the service that follows the registry's alias.
 
 It is started as ``python -m serving.deployment.registry_watch PARENT``.
 
@@ -38,7 +38,7 @@ logger = logging.getLogger("quantlake.registry")
 
 
 def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
-    """Look again and again until it is over.
+    """Poll the registry until `is_over`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
     follower: RegistryFollower | None = None
     seen: object = None
     looked_at = -LONGEST_SECONDS
-    said = ""
+    last_error = ""
     while not is_over(LOOK_SECONDS):
         stamps = registry_stamps(configured)
         if stamps is not None and stamps == seen and time.monotonic() - looked_at < LONGEST_SECONDS:
@@ -63,11 +63,11 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
             follower = follower or RegistryFollower(context)
             for sentence in follower.look():
                 logger.info("%s", sentence)
-            seen, said = stamps, ""
+            seen, last_error = stamps, ""
         except Exception as error:  # noqa: BLE001 - a registry that is away comes back; the service does not need it
-            if str(error) != said:
+            if str(error) != last_error:
                 logger.warning("the registry cannot be followed: %s", error)
-            seen, said = None, str(error)
+            seen, last_error = None, str(error)
         looked_at = time.monotonic()
 
 

@@ -1,4 +1,4 @@
-"""Loads what ``serving.json`` names: checked bundles and their engines, by model."""
+"""Loads the releases that ``serving.json`` names: checked bundles and their engines, by model."""
 
 from typing import TYPE_CHECKING
 

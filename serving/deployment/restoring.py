@@ -1,4 +1,4 @@
-"""The files of the models in service, and what is in service, made whole again from the registry."""
+"""Restores the files of the models in service, and the deployment itself, from the registry."""
 
 import shutil
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ FOLDER = ".damaged"
 
 
 def restore(context: "DeploymentContext") -> list[str]:
-    """Fetch the files of every damaged version that was placed here again, and write down anew what is in service.
+    """Fetch the files of every damaged placed version again, and rewrite the deployment.
 
     A deployment that cannot be read is kept in ``.damaged``; the registry's aliases then say which versions are in
     service, each checked as a promotion checks it. Trials, and where a roll-back leads, are lost with it.
@@ -55,7 +55,7 @@ def restore(context: "DeploymentContext") -> list[str]:
 
 
 def _readable(configured: "Settings") -> "Deployment | None":
-    """What is in service; None where it cannot be read.
+    """The deployment; None where it cannot be read.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _fetch_damaged(configured: "Settings", deployment: "Deployment") -> list[str
         for version, digest in versions.items()
     }
     used |= {(name, release.version): release for name, release in deployment.champions.items()}
-    used |= {(one.model, one.version): one.release for one in deployment.challengers}
+    used |= {(challenger.model, challenger.version): challenger.release for challenger in deployment.challengers}
     registry, done, failed = Registry(configured), list[str](), list[ModelError]()
     for (name, version), release in used.items():
         folder = configured.models / name / version

@@ -1,4 +1,4 @@
-"""Small models for a market that was generated: fitted in seconds on some of its symbols, real in every other way."""
+"""Sample models for a generated market: fitted in seconds on a few of its symbols."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +64,7 @@ def put_sample_models_in_service(
 
 
 def _windows(lake: Lake, clock: Clock) -> "WindowSet":
-    """Windows of some symbols that end before the newest session, with what came after them."""
+    """Windows of some symbols that end before the newest session, with their outcomes."""
     from training.data import build_window_set
 
     features = lake.scan(FEATURES_TECHNICAL)

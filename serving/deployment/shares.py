@@ -1,4 +1,4 @@
-"""Which symbols a challenger sees: decided by a hash, so that every process and every day decides the same."""
+"""Symbols of a challenger's share: chosen by a hash, the same in every process and on every day."""
 
 import hashlib
 from functools import lru_cache

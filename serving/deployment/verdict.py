@@ -1,4 +1,4 @@
-"""Whether a challenger does worse than its champion: a bet on paired, matured losses that may be looked at daily."""
+"""Verdict on a challenger: a sequential test of paired, matured losses that may be looked at daily."""
 
 import time
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ NAME = "canary_verdict"
 
 @dataclass(frozen=True)
 class ChallengerVerdict:
-    """What the paired losses of one challenger say.
+    """Verdict of the paired losses of one challenger.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger:
 
 
 def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:
-    """Take a canary back whose matured loss exceeds its champion's by more than the margin, with evidence.
+    """Roll back a canary whose matured loss exceeds its champion's by more than the margin, with evidence.
 
     Returns
     -------

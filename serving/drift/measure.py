@@ -1,4 +1,4 @@
-"""Drift of what models read and of what they say, against what they were trained on."""
+"""Drift of model inputs and forecasts against the training period."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ class DriftSubject:
 
 @dataclass(frozen=True)
 class DriftFinding:
-    """What became of one aspect of one subject, before correction."""
+    """Test result of one aspect of one subject, before correction for multiple tests."""
 
     subject: str
     aspect: str
@@ -134,8 +134,9 @@ def forecast_subjects(
     windows = build_windows(features, spec, at=sessions.reverse().gather_every(FORECAST_STRIDE).to_list())
     inputs = to_model_input(windows.values)
     for name, engine in engines.items():
-        said = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
-        for quantity, values in (("median", said[:, said.shape[1] // 2]), ("band", said[:, -1] - said[:, 0])):
+        quantiles = engine.predict(inputs)[:, 0, :].astype(float)  # [window, quantile]
+        median, band = quantiles[:, quantiles.shape[1] // 2], quantiles[:, -1] - quantiles[:, 0]
+        for quantity, values in (("median", median), ("band", band)):
             rows = windows.keys.with_columns(pl.Series("value", values))
             yield DriftSubject(f"{name} forecast {quantity}", rows, FORECAST_STRIDE)
 

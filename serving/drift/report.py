@@ -1,4 +1,4 @@
-"""Drift as Evidently shows it: its report, with the verdicts of our test in place of its own."""
+"""Evidently's drift report, with the verdicts of our test in place of its own."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Has a quantity moved since training? A test that knows that neighbouring sessions resemble each other.
+"""Test of whether a quantity moved since training; allows for the dependence of neighbouring sessions.
 
 A two-sample test that takes sessions for independent calls nearly every slowly moving feature drifted. Here the present
 is compared with how much stretches of the same length differed from one another *within* the training period.
@@ -14,12 +14,12 @@ import polars as pl
 FloatArray = npt.NDArray[np.float64]
 
 FEWEST_BLOCKS = 5
-"""Stretches of the reference needed before anything can be said about how much they differ."""
+"""Blocks of the reference that an estimate of their spread needs."""
 METHOD = "block means, Student's t; Holm"
 
 
 class Shift(NamedTuple):
-    """How far the present lies from the reference.
+    """Distance of the present from the reference.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every inference engine is, and the checks none of them may skip."""
+"""Protocol of the inference engines, with the checks that none of them may skip."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +24,7 @@ class Engine(Protocol):
 
     @property
     def signature(self) -> "Signature":
-        """What it takes and gives."""
+        """Signature of the model: inputs and outputs."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it computes, e.g. ``cpu`` or ``tensorrt fp16``."""
+        """Device that it computes on, e.g. ``cpu`` or ``tensorrt fp16``."""
         ...
 
     def predict(self, x: "NDArray[np.float32]") -> "NDArray[np.float32]":

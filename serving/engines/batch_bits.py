@@ -1,4 +1,4 @@
-"""Graphs whose answer for a window has the same bits in whatever batch it is computed.
+"""ONNX graphs whose answer for a window has the same bits in every batch.
 
 ONNX Runtime computes most operations row by row, with two exceptions on a processor. ``Softplus`` works on four
 numbers at a time and on what is left over one by one, with another last bit; so the answer depends on where a window

@@ -1,4 +1,4 @@
-"""From a trained network to one ONNX file with its signature and the proof that it computes the same."""
+"""Exports a trained network to one ONNX file with its signature and a parity proof."""
 
 import hashlib
 import logging
@@ -26,8 +26,8 @@ from serving.engines.bundles import (
     Parity,
     refuse_external_data,
 )
+from serving.engines.debug_info import without_debug_info
 from serving.engines.onnx import OnnxEngine
-from serving.engines.origins import without_origins
 from serving.engines.signature import Signature
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -
     if program is None:
         raise ParityError("torch exported nothing: the network has no graph.")
     program.save(str(path), external_data=False)
-    content = without_origins(with_steady_bits(path.read_bytes()))
+    content = without_debug_info(with_steady_bits(path.read_bytes()))
     path.write_bytes(content)
     return content
 

@@ -1,4 +1,4 @@
-"""Inference engines: one protocol, ONNX Runtime and TensorRT."""
+"""Loads inference engines: one protocol, ONNX Runtime and TensorRT."""
 
 from typing import TYPE_CHECKING
 

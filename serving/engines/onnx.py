@@ -1,4 +1,4 @@
-"""ONNX Runtime: the engine that runs everywhere, on the processor by default and on CUDA by setting."""
+"""ONNX Runtime engine: on the CPU by default, on CUDA by setting."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.engines.base import CHUNK_WINDOWS, require_input, require_output
-from serving.engines.grain import ALONE, fill_up, measure_grain
+from serving.engines.batch_granularity import ALONE, fill_up, measure_grain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class OnnxEngine:
 
     @classmethod
     def load(cls, export: "Export", configured: "Settings") -> "OnnxEngine":
-        """Load an export as the settings ask."""
+        """Load an export with the device of the settings."""
         return cls(
             export,
             provider=PROVIDERS[configured.provider],

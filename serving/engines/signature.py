@@ -1,4 +1,4 @@
-"""The contract of a served model as data: what goes in, in which order, what comes out, and what it was made from."""
+"""Signature of a served model: inputs, their order, outputs, and provenance."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Protocol, Self
 
     class WindowLike(Protocol):
-        """What a signature is compared with: the window specification of the feature room."""
+        """Window specification that a signature is compared with, see `feature_repo`."""
 
         @property
         def name(self) -> str:
@@ -35,7 +35,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Signature(BaseModel):
-    """What an exported model takes and gives.
+    """Inputs and outputs of an exported model.
 
     The input is float32 ``[batch, session, 2 * feature]``, oldest session first: the values with 0 for what is not
     known, then the mask (1 known, 0 not known). The output is float32 ``[batch, horizon, quantile]``: quantiles of

@@ -1,4 +1,4 @@
-"""TensorRT, through ONNX Runtime's provider: an engine built on the serving machine from the verified ONNX file.
+"""TensorRT engine, through ONNX Runtime's provider: built on the serving machine from the verified ONNX file.
 
 Why the provider and not the native API is in ``docs/adr/0003-tensorrt.md``.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from lake.errors import EngineError
 from serving.engines.base import CHUNK_WINDOWS
-from serving.engines.grain import probe_windows
+from serving.engines.batch_granularity import probe_windows
 from serving.engines.onnx import OnnxEngine
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def engine_folder(models: "Path", gpu: str, release: str, precision: "Precision"
 
 
 def compare_engines(built: OnnxEngine, reference: OnnxEngine, tolerance: float) -> float:
-    """Ask both engines about the same made-up windows; return the largest difference.
+    """Compare both engines on the same probe windows; returns the largest difference.
 
     Raises
     ------

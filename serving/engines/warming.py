@@ -1,9 +1,9 @@
-"""The first forecasts of an engine: made before anyone waits for them, and the first chance to find it out."""
+"""Warm-up of an engine: its first forecasts, made and checked before it answers."""
 
 from typing import TYPE_CHECKING
 
 from serving.engines.base import CHUNK_WINDOWS
-from serving.engines.grain import probe_windows
+from serving.engines.batch_granularity import probe_windows
 
 if TYPE_CHECKING:
     from serving.engines.base import Engine
@@ -12,7 +12,7 @@ BATCHES = (1, 1, 7, CHUNK_WINDOWS, CHUNK_WINDOWS)
 
 
 def warm(engine: "Engine") -> None:
-    """Let an engine forecast in the sizes that requests come in, so that no request is its first.
+    """Run an engine once per usual batch size, so that no request pays for its first call.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What paper returns say about strategies: a posterior per strategy, and a bet that settles whether weights gain."""
+"""Posterior of each strategy's mean paper return, and a sequential test of whether the weights gain."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed of a strategy's excess return before any session was seen: its mean is near zero.
+    """Prior of a strategy's mean excess return: near zero.
 
     Parameters
     ----------
@@ -97,6 +97,6 @@ class Evidence:
         return float(np.exp(self._log_capital).mean())
 
     def settle(self, gain: float) -> None:
-        """Take in the gain of one session, a fraction of equity."""
+        """Update with the gain of one session, a fraction of equity."""
         clipped = min(max(gain, -self._largest), self._largest) / self._largest
         self._log_capital += np.log1p(self.STAKES * clipped)

@@ -1,4 +1,4 @@
-"""The forecast log: every answer on disk before it is sent, its readers, and its way to the lake.
+"""Forecast log: every answer on disk before it is sent, its readers, and the drain into the lake.
 
 - `writing`, `log_reading`: one SQLite file for each process that answers, read by all
 - `draining`, `verifying`: each logged forecast verified and merged into the lake exactly once

@@ -1,4 +1,4 @@
-"""How much waits in the forecast log and how large it is: what an operator watches."""
+"""Backlog of the forecast log: undrained forecasts and bytes on disk."""
 
 import sqlite3
 from contextlib import closing
@@ -45,7 +45,7 @@ class LogFigures:
 
 
 def look_at_log(configured: "Settings") -> LogFigures:
-    """Look at every file of the log; one that cannot be read counts as damaged and hides none of the others."""
+    """Measure every file of the log; an unreadable file counts as damaged and does not stop the others."""
     waiting, unreadable, oldest = 0, 0, list[datetime]()
     paths = log_paths(configured)
     for path in paths:

@@ -1,4 +1,4 @@
-"""Connections to the files of the forecast log, held open by a thread that reads; a damaged file hides no other."""
+"""SQLite connections to the log files, held open per reading thread; a damaged file hides no other."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class OpenLogs:
         return {path: connection for path, (_, connection) in self._held.items()}
 
     def lose(self, path: Path, error: sqlite3.Error) -> None:
-        """Take note that a file could not be read: one that is damaged is moved aside, so that the others are read.
+        """Handle an unreadable file: a damaged one is moved aside, so that the others are read.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class OpenLogs:
             self.lose(path, error)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for _, connection in self._held.values():
             connection.close()
         self._held.clear()

@@ -1,4 +1,4 @@
-"""Log files that SQLite cannot read: found at the start and at the drain, named, moved aside, and never deleted.
+"""Damaged log files: detected at start and at the drain, moved aside, never deleted.
 
 A file is moved with those that SQLite keeps beside it, so what can be read of it still can be; `salvage` does that at
 the next drain. The process that writes to it begins a new file at the same path (`process_file`).
@@ -43,7 +43,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def fault_of(path: Path, seconds: float = EXAMINE_SECONDS) -> str:
-    """What is wrong with a file of the log, in a part of a sentence; empty where nothing was found in the time.
+    """Fault of a log file, as part of a sentence; empty where none was found within the time limit.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def fault_of(path: Path, seconds: float = EXAMINE_SECONDS) -> str:
 
 
 def examine_files(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[tuple[Path, str, str]]:
-    """Look at every file of the log and at the quarantine: (file, what is wrong, remedy) for each that is damaged.
+    """Examine every log file and the quarantine; returns (file, fault, remedy) for each damaged one.
 
     Files that were moved aside and are not salvaged yet are among them.
     """
@@ -83,7 +83,7 @@ def examine_files(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> l
 
 
 def set_aside_damaged(configured: "Settings", seconds: float = EXAMINE_SECONDS) -> list[str]:
-    """Look at every file of the log and move damaged ones aside; a sentence about each, logged as an error too."""
+    """Examine every log file and move damaged ones aside; returns and logs one sentence for each."""
     warnings = []
     for path in log_paths(configured):
         which = file_at(path)
@@ -131,7 +131,7 @@ def moved_aside(configured: "Settings") -> list[Path]:
 
 
 def moved_from(path: Path) -> bool:
-    """Whether a damaged file was ever moved away from a path, and is still beside it."""
+    """Whether a damaged file was moved aside from a path and still exists."""
     return next(path.parent.glob(f"{path.name}{MARK}*"), None) is not None
 
 
@@ -141,7 +141,7 @@ def _is_void(path: Path) -> bool:
 
 
 def _checked(path: Path, seconds: float) -> str:
-    """What SQLite's own quick check says first."""
+    """First message of SQLite's quick check."""
     try:
         fault = check_pages(path, busy_seconds=seconds, seconds=seconds, read_only=False)
     except sqlite3.DatabaseError as error:

@@ -1,4 +1,4 @@
-"""What a person decides about a forecast: release one from quarantine, or withdraw one from all that is computed.
+"""Decisions about a forecast: release from quarantine, or withdrawal from every computation.
 
 Each decision is in the audit trail before it takes effect, and a decision that was cut off is completed by doing it
 again.
@@ -104,7 +104,7 @@ def close(lake: "Lake", configured: "Settings", number: int, *, by: str, reason:
 
 
 def withdraw(lake: "Lake", configured: "Settings", forecast_id: str, *, by: str, reason: str) -> None:
-    """Take a forecast that is in the lake out of everything computed from now on; the row itself stays.
+    """Exclude a drained forecast from every later computation; the row itself stays.
 
     Raises
     ------
@@ -144,8 +144,8 @@ def listing(lake: "Lake") -> list[QuarantineDecision]:
 
 
 def _decide(lake: "Lake", forecast_id: str, decision: str, *, reason: str, by: str) -> None:
-    """Write down a decision; one that was taken before stands as it was."""
-    if any((one.forecast_id, one.decision) == (forecast_id, decision) for one in listing(lake)):
+    """Record a decision; idempotent."""
+    if any((stored.forecast_id, stored.decision) == (forecast_id, decision) for stored in listing(lake)):
         return
     now = datetime.now(UTC)
     row = (forecast_id, decision, now, now, reason, by)

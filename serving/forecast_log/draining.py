@@ -1,4 +1,4 @@
-"""From the forecast log to the lake: every logged forecast in `forecasts`, its receipt in `receipts`, exactly once.
+"""Drains the log into the lake: forecasts into `forecasts`, receipts into `receipts`, exactly once.
 
 Each row is verified on the way (`verifying`). One that does not fit its seal, or contradicts what is stored, goes into
 quarantine and stops no other; a file that SQLite cannot read is moved aside, and what can be read of it is drained too.
@@ -45,7 +45,7 @@ SHOWN = "`quantlake forecasts quarantine list` shows them."
 
 @dataclass
 class Drained:
-    """What a drain did.
+    """Result of a drain.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Drained:
 
 
 def drain(lake: "Lake", configured: "Settings") -> Report:
-    """Bring every logged forecast into the table `forecasts`, and its receipt into `receipts`, exactly once.
+    """Merge every logged forecast into `forecasts`, and its receipt into `receipts`, exactly once.
 
     Rows are merged first and marked afterwards. A process killed in between leaves rows that are stored but not
     marked; the next drain merges them again, finds them equal to what is stored, and adds nothing. Who asked for a
@@ -110,7 +110,7 @@ def _forget(configured: "Settings") -> None:
 
 
 def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
-    """Bring in one file; one that turns out to be damaged on the way is moved aside, and its rows are salvaged."""
+    """Drain one file; a file found damaged meanwhile is moved aside, and its rows are salvaged."""
     which = file_at(path)
     try:
         with closing(open_log(path)) as connection:
@@ -130,7 +130,7 @@ def _drain_file(lake: "Lake", configured: "Settings", path: Path, done: Drained)
 
 
 def _drain_salvaged(lake: "Lake", configured: "Settings", path: Path, done: Drained) -> None:
-    """Bring in what can be read of a damaged file, and write a report beside it; without one it is done again."""
+    """Drain the readable rows of a damaged file, and write a report beside it; without a report it is retried."""
     found = salvage(path)
     before = Drained(done.read, done.added, done.refused)
     for at in range(0, len(found.rows), DRAIN_ROWS):
@@ -200,7 +200,7 @@ def as_frames(verdicts: Iterable[RowVerdict]) -> tuple[pl.DataFrame, pl.DataFram
 
 
 def _contradicting(lake: "Lake", good: Sequence[tuple[Logged, RowVerdict]]) -> dict[int, str]:
-    """Rows that contradict what is stored under their id, or an earlier row among these: sequence to reason."""
+    """Rows that contradict the stored row of their id, or an earlier one of the batch: sequence to reason."""
     ids = [row.forecast_id for row, _ in good]
     stored = {spec.name: _stored(lake, spec, ids) for spec in (FORECASTS, RECEIPTS)}
     clashes: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""The newest stored forecast of each symbol and horizon: from Redis, and where it does not say, from log and table.
+"""The newest forecast per symbol and horizon: Redis first, then the forecast log, then the Delta table.
 
 Redis is a copy and never the truth: it is filled behind the forecast log, nothing waits for it, and it heals itself.
 A value that is not sealed for its key, or older than one that this process has seen there, counts as not there.
@@ -87,7 +87,7 @@ class NewestForecast:
 
 
 class LatestForecasts:
-    """Reads the newest stored forecasts; once started, also keeps Redis up to date with what is logged.
+    """Reads the newest stored forecasts; once started, also writes logged forecasts to Redis.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class LatestForecasts:
         self._others_at = 0.0
 
     def start(self, log: "ForecastLog") -> None:
-        """Keep Redis up to date with what this process logs, in a thread of its own, until `close`."""
+        """Start a thread that writes logged forecasts of this process to Redis, until `close`."""
         log.on_commit = self.note
         self._own = log.path
         self._mark_key = f"{{{PROJECT}}}#latest:{log.path.name}"
@@ -134,7 +134,7 @@ class LatestForecasts:
         self._reader.close()
 
     def note(self, entries: "Sequence[LogEntry]") -> None:
-        """Take over forecasts that have been logged; those of a challenger are left out. Never waits for Redis."""
+        """Queue logged forecasts for Redis, a challenger's excepted. Never waits for Redis."""
         for entry in entries:
             row = entry.row
             if row["kind"] != "shadow":
@@ -162,7 +162,7 @@ class LatestForecasts:
             self._gather(path, connection)
 
     def _take_over(self) -> None:
-        """Let wait what other processes have logged since the last look; what Redis has of it changes nothing there."""
+        """Queue forecasts that other processes logged since the last poll; those already in Redis change nothing."""
         if (now := time.monotonic()) < self._others_at:
             return
         self._others_at = now + OTHERS_SECONDS
@@ -171,7 +171,7 @@ class LatestForecasts:
                 self._gather(path, connection)
 
     def _gather(self, path: "Path", connection: "Connection") -> None:
-        """Let the newest forecasts of a file wait, as far as they were not looked at before."""
+        """Queue the newest forecasts of a file that were not read before."""
         last = connection.execute(LAST).fetchone()[0]
         since = self._read_up_to.get(path, 0)
         if since == last:
@@ -195,7 +195,7 @@ class LatestForecasts:
         return None if held is None else self._verified(key, name, held)
 
     def _verified(self, key: Key, name: str, held: bytes) -> NewestForecast | None:
-        """What Redis holds, unless it was not sealed for this key, or is older than what this process has seen."""
+        """Value in Redis; None if its seal is of another key, or if it is older than one seen by this process."""
         try:
             content = self._sealing().content(name, held) or self._sealing(anew=True).content(name, held)
         except OnlineStoreError:  # the key file is damaged, which whoever reads the online store says
@@ -230,7 +230,7 @@ class LatestForecasts:
         return NewestForecast(answer, "table")
 
     def _put(self, key: Key, value: bytes) -> None:
-        """Let a value wait to be written, unless a later one waits already; without a writer nothing is kept."""
+        """Queue a value, unless a later one is queued; dropped without a writer."""
         self._seen[key] = max(int(value[:DIGITS]), self._seen.get(key, 0))
         if self._writer is None:
             return

@@ -1,4 +1,4 @@
-"""The files of the forecast log: one SQLite file for each process that answers, and how they are opened."""
+"""Files of the forecast log: one SQLite file per answering process, and how they are opened."""
 
 import os
 import sqlite3
@@ -89,7 +89,7 @@ def log_path(configured: "Settings", slot: int = 0) -> Path:
 
 
 def log_paths(configured: "Settings") -> list[Path]:
-    """Every file that there is, in the order of their slots, also where one of them was taken away."""
+    """Existing log files in slot order; gaps are skipped."""
     try:
         present = set(os.listdir(configured.home))  # noqa: PTH208 - names are enough, and cheap
     except FileNotFoundError:
@@ -100,11 +100,11 @@ def log_paths(configured: "Settings") -> list[Path]:
 def size_of(path: Path) -> int:
     """Bytes of a file of the log with its write-ahead log."""
     beside = (path, path.with_name(f"{path.name}-wal"))
-    return sum(one.stat().st_size for one in beside if one.exists())
+    return sum(path.stat().st_size for path in beside if path.exists())
 
 
 def take_slot(configured: "Settings") -> tuple[Path, FileLock]:
-    """Take the first file that no living process writes to; it is let go with the lock, or when the process ends.
+    """Lock the first file that no living process writes to; released with the lock or when the process ends.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def as_text(stored: bytes) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Take a file from others; SQLite makes those beside it with the same rights, except where they are older."""
+    """Make a file private, and the side files of SQLite that exist already; new ones inherit its mode."""
     for suffix in ("", "-wal", "-shm"):
         beside = path.with_name(f"{path.name}{suffix}")
         with suppress(FileNotFoundError):

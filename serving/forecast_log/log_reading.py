@@ -1,4 +1,4 @@
-"""Reading the forecast log, over the files of all processes that write: by id, the newest, and what is new."""
+"""Reads the forecast log over the files of all processes: by id, the newest, and what is new."""
 
 import json
 import sqlite3
@@ -75,7 +75,7 @@ class LogReader:
         return max(filter(None, found), key=lambda stored: stored.made_at, default=None)
 
     def count(self) -> int:
-        """How many forecasts the log holds."""
+        """Number of forecasts in the log."""
         return sum(c.execute("SELECT count(*) FROM forecasts").fetchone()[0] for c in self._logs().current().values())
 
     def _everywhere(self, where: str, *values: object) -> Iterator[Stored | None]:
@@ -94,7 +94,7 @@ class LogReader:
 
 
 class LogTail:
-    """What has been logged since the last look, in the order of each file. For one thread.
+    """Reader of forecasts logged since its last read, in the order of each file. Not thread-safe.
 
     Parameters
     ----------
@@ -123,11 +123,11 @@ class LogTail:
         return news if len(self._files) == 1 else sorted(news, key=lambda stored: stored.made_at)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._logs.close()
 
     def _looked(self) -> Iterator[tuple[Path, int, list[Stored]]]:
-        """Each file with its state and its news; one that is damaged is moved aside and followed no longer."""
+        """Each file with its state and new rows; a damaged one is moved aside and no longer followed."""
         for path, connection in list(self._files.items()):
             try:
                 yield path, *self._news(path, connection)
@@ -156,7 +156,7 @@ class LogTail:
         self._files[path] = connection
 
     def _news(self, path: Path, connection: sqlite3.Connection) -> tuple[int, list[Stored]]:
-        """What a file holds that was not read, and its state when it was asked."""
+        """Unread rows of a file, and its state at the time of reading."""
         # Changes with every commit of another connection, and costs less than a question.
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._changed.get(path):

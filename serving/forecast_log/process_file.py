@@ -1,4 +1,4 @@
-"""The file that one process logs to, kept at its path: begun anew where it is moved or removed, with all that waited.
+"""The log file of one process: reopened at its path, with all pending rows, where it was moved or removed.
 
 SQLite goes on writing to a file that has no name any more, so what it takes there would be lost with the process.
 """
@@ -43,7 +43,7 @@ class KeptFile:
         self.connection()
 
     def connection(self) -> sqlite3.Connection:
-        """Return a connection to the file at the path; what waited for the lake in one that left it is in it too.
+        """Return a connection to the file at the path; undrained rows of a file that was moved away are copied into it.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class KeptFile:
         set_aside(self._path, f"is damaged: {error}", self._identity or file_at(self._path))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         try:
             self.connection()
         except (sqlite3.Error, OSError):
@@ -83,7 +83,7 @@ class KeptFile:
         connection.close()
 
     def _opened(self) -> sqlite3.Connection:
-        """Open the file at the path; one that is damaged is moved aside first."""
+        """Open the file at the path; a damaged one is moved aside first."""
         which = file_at(self._path)
         try:
             return open_log(self._path)

@@ -1,4 +1,4 @@
-"""The forecast log kept small: what is in the lake leaves it after a stated time, beside a service that writes.
+"""Prunes the forecast log: drained forecasts are removed after a retention time, while the service writes.
 
 Before a row is deleted the lake is asked whether it holds the forecast and its receipt. A row that is marked and not
 there, as after a repair or a restore of the lake, is marked as waiting again, and the next drain brings it in.
@@ -57,7 +57,7 @@ DELETE_REQUEST = "DELETE FROM requests WHERE forecast_id = ?"
 
 
 class _Row(NamedTuple):
-    """What a prune needs to know of a forecast."""
+    """Fields of a forecast that a prune reads."""
 
     sequence: int
     forecast_id: str
@@ -67,13 +67,13 @@ class _Row(NamedTuple):
     event_time: str | None
 
     def is_older_than(self, at: datetime) -> bool:
-        """Whether it was made before an instant; not if it does not say when."""
+        """Whether a forecast was made before an instant; False if its time is missing."""
         return self.made_at is not None and datetime.fromisoformat(self.made_at) < at
 
 
 @dataclass
 class Pruned:
-    """What a prune did.
+    """Result of a prune.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def prune(lake: "Lake", configured: "Settings", now: datetime | None = None) -> 
 
 class _Nothing:
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""
 
 
 def _prune_file(lake: "Lake", path: Path, before: datetime, done: Pruned) -> None:
@@ -230,7 +230,7 @@ def _forget_parts(connection: sqlite3.Connection) -> None:
 
 
 def _give_back(connection: sqlite3.Connection, path: Path) -> None:
-    """Give free pages back to the file system, and cut off the write-ahead log where nobody reads it just now."""
+    """Return free pages to the file system, and truncate the write-ahead log unless a reader holds it."""
     can_shrink = connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 0
     while can_shrink and connection.execute("PRAGMA freelist_count").fetchone()[0]:
         before = connection.execute("PRAGMA page_count").fetchone()[0]

@@ -1,4 +1,4 @@
-"""Logged forecasts that were not let into the lake: their bytes as they were found, why, and what a person decided.
+"""Quarantine: logged forecasts kept out of the lake, with their original bytes, the reason, and the decision.
 
 A SQLite file of its own beside the log, so a damaged log file does not take it along. An entry is never deleted.
 """
@@ -78,7 +78,7 @@ def quarantine_path(configured: "Settings") -> "Path":
 
 
 def put(configured: "Settings", file: str, found: Sequence[tuple[Logged, str]]) -> int:
-    """Put forecasts into quarantine, on disk when it returns; one that is there already adds nothing.
+    """Quarantine forecasts, durably and idempotently.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def decide(configured: "Settings", number: int, state: State, *, by: str, note: 
 
 @contextmanager
 def _opened(configured: "Settings") -> Iterator[sqlite3.Connection]:
-    """The file, made when it is not there; what is done within the block is committed together."""
+    """The file, created if missing; the block is one transaction."""
     path = quarantine_path(configured)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS)

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged log file, forecast by forecast."""
+"""Salvages readable forecasts from a damaged log file."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ VIEW = "SELECT count(*) FROM sqlite_master WHERE name = 'logged'"
 
 @dataclass
 class Salvaged:
-    """What was read of a damaged file.
+    """Forecasts read from a damaged file.
 
     Parameters
     ----------

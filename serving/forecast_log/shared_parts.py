@@ -1,4 +1,4 @@
-"""What the answers and the receipts of many forecasts have in common, stored once in each file of the log.
+"""Common parts of answers and receipts, stored once in each log file.
 
 An answer differs from others of the same row in its id and its instant; a receipt in its first entries and its seal.
 The rest, nine tenths of both, is one row of the table `parts`, found by its SHA-256. The view `logged` puts every text
@@ -58,7 +58,7 @@ class Parted(NamedTuple):
 
 
 def parted(forecast_id: str, row: str, answer: str, receipt: str, parts: dict[bytes, str]) -> Parted:
-    """Divide a forecast into what is its own and what it shares.
+    """Divide a forecast into its own and its shared parts.
 
     Parameters
     ----------

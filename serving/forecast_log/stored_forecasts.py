@@ -1,4 +1,4 @@
-"""Forecasts as the table `forecasts` holds them: what is left to answer with once the log is gone."""
+"""Forecasts as rows of the table `forecasts`: the source of an answer once the log is pruned."""
 
 import json
 from typing import TYPE_CHECKING, Any

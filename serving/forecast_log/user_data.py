@@ -1,4 +1,4 @@
-"""What is stored about the holder of a key, and how it is deleted.
+"""User data: what is stored about the holder of a key, its export, and its deletion.
 
 A key's id stands in two places outside this folder's own: beside the forecasts that were asked for with it, in the
 forecast log, and as a pseudonym in the audit trail. The first is deleted; the second leads nowhere once the key's entry
@@ -41,12 +41,12 @@ COLUMNS = ("forecast_id", "symbol", "horizon_sessions", "made_at")
 
 @dataclass(frozen=True)
 class Deleted:
-    """What was done.
+    """Result of a deletion.
 
     Parameters
     ----------
     forecasts
-        Forecasts of which nobody can tell any more who asked for them.
+        Forecasts whose requester was removed.
     audit_rows
         Rows of the audit trail that go on under the pseudonym.
     """
@@ -77,9 +77,9 @@ def export(settings: "Settings", key_id: str, *, by: str) -> dict[str, Any]:
 
 
 def delete(settings: "Settings", key_id: str, *, by: str) -> Deleted:
-    """Delete whatever leads from something stored to the holder of a key; the key ends with that.
+    """Delete everything stored that identifies the holder of a key, and the key itself.
 
-    The forecasts stay, without a word of who asked for them. Called again after it was cut off, it goes on.
+    The forecasts stay, without the key that requested them. A deletion that was interrupted can be repeated.
 
     Raises
     ------

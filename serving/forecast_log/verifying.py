@@ -1,4 +1,4 @@
-"""Whether a logged forecast is the one that was sealed: checked before it reaches the lake, one row at a time."""
+"""Verifies the seal of a logged forecast before it reaches the lake, one row at a time."""
 
 import json
 import math
@@ -28,7 +28,7 @@ class Logged(NamedTuple):
 
 
 class RowVerdict(NamedTuple):
-    """What the verification of one logged forecast found.
+    """Verdict on one logged forecast.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _parsed(logged: Logged) -> tuple[dict[str, Any] | None, str]:
 
 
 def _value_of(column: Column, value: Any) -> tuple[Any, str]:
-    """A value as the table takes it, and what is wrong with it; empty where nothing is."""
+    """A value in the table's type, and its fault; empty where there is none."""
     if value is None:
         return None, "" if column.nullable else "is null"
     read, fault = _READERS[column.dtype](value)
@@ -169,7 +169,7 @@ _READERS: Mapping[pl.DataType, Callable[[Any], tuple[Any, str]]] = {
 
 
 def _fault_of_receipt(logged: Logged, row: dict[str, Any], content: str, seal: str) -> str:
-    """What the receipt says against itself, the row or the answer."""
+    """Contradictions of the receipt with itself, the row or the answer."""
     try:
         if not is_intact(content, seal):
             return "the receipt does not fit its seal: it was altered after it was sealed"

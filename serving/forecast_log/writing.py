@@ -1,4 +1,4 @@
-"""The forecast log: every answer on disk before it is sent; read by `log_reading`, emptied by `draining`."""
+"""Writes the forecast log: every answer is on disk before it is sent."""
 
 import json
 import logging
@@ -62,7 +62,7 @@ class LogEntry:
 class ForecastLog:
     """Answers of one process, written to a SQLite file of its own. Safe for threads, which write one after the other.
 
-    Whoever composes forecasts writes them too: what arrives while a batch waits for the disk is the next batch, so
+    The composing thread writes: forecasts that arrive while a batch waits for the disk form the next batch, so
     throughput does not end at one disk flush per answer.
 
     Parameters
@@ -121,7 +121,7 @@ class ForecastLog:
             _commit(file, [], [], {})
 
     def close(self) -> None:
-        """Let go of the file when its turn comes; what is written afterwards is refused."""
+        """Close the file after pending writes; later writes are refused."""
         try:
             with self._turn:
                 file, self._file = self._file, None

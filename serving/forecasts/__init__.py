@@ -1,4 +1,4 @@
-"""The values a forecast is made of, and their arithmetic; a leaf.
+"""Values of a forecast and their arithmetic; a leaf.
 
 - `rows`: what one symbol's forecast is made from
 - `blending`: from the members' quantiles to one forecast, its direction and its probability

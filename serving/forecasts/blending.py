@@ -1,4 +1,4 @@
-"""Blend the quantiles of models, name the blend, and read direction and its probability off the quantiles."""
+"""Blends quantiles of models, names the blend, and derives direction and its probability from the quantiles."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""What a forecast is corrected by before it is answered: factors of its band, and trust in its own probability.
+"""Corrections of a forecast before it is answered: factors of its band, and trust in its probability.
 
 Pure and small: the request path uses it. Where the numbers come from is `serving.calibration.conformal`.
 """
@@ -52,7 +52,7 @@ class Calibration:
 
     @classmethod
     def of(cls, held: "OnlineCalibration | None", regime: str) -> "Calibration | None":
-        """Take from the online store what is for a regime; None where nothing is."""
+        """Return the online corrections of a regime; None where there are none."""
         return None if held is None else _of(held, regime)
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,12 +85,12 @@ def calibrate(
         One per row. A row without one, or a horizon that it does not know, stays as it is.
     """
     # Rows of one read share one object, so it is looked into once, and by identity.
-    distinct = {id(one): one for one in calibrations}
+    distinct = {id(calibration): calibration for calibration in calibrations}
     asked = tuple(horizons)
     if len(distinct) == 1:
         return widened(quantiles, _factors(next(iter(distinct.values())), asked))
-    known = {key: _factors(one, asked) for key, one in distinct.items()}
-    factors = np.array([known[id(one)] for one in calibrations])  # [row, horizon, side]
+    known = {key: _factors(calibration, asked) for key, calibration in distinct.items()}
+    factors = np.array([known[id(calibration)] for calibration in calibrations])  # [row, horizon, side]
     return widened(quantiles, factors.reshape(*quantiles.shape[:2], 2))
 
 
@@ -104,12 +104,12 @@ def widened(quantiles: "NDArray[np.float64]", factors: "NDArray[np.float64]") ->
     factors
         ``[..., side]``: of the lower and of the upper part; above 0. A factor of 1 changes no bit.
     """
-    said: NDArray[np.float64] = quantiles.copy()
+    corrected: NDArray[np.float64] = quantiles.copy()
     p50 = quantiles[..., 1]
     for place, side, sign in ((0, 0, -1.0), (2, 1, 1.0)):
         half, factor = np.abs(quantiles[..., place] - p50), factors[..., side]
-        np.copyto(said[..., place], p50 + sign * factor * half, where=factor != 1.0)
-    return said
+        np.copyto(corrected[..., place], p50 + sign * factor * half, where=factor != 1.0)
+    return corrected
 
 
 def confidence(p10: float, p50: float, p90: float, *, trust: float = 1.0) -> float:
@@ -143,9 +143,9 @@ def _factors(calibration: Calibration | None, horizons: tuple[int, ...]) -> "NDA
 
 @lru_cache(maxsize=64)
 def _of(held: "OnlineCalibration", regime: str) -> Calibration | None:
-    mine = [place for place, name in enumerate(held.regimes) if name == regime]
-    if not mine:
+    places = [place for place, name in enumerate(held.regimes) if name == regime]
+    if not places:
         return None
-    horizons = tuple(held.horizons[place] for place in mine)
+    horizons = tuple(held.horizons[place] for place in places)
     numbers = (held.lower, held.upper, held.trust, held.sessions)
-    return Calibration(held.as_of, regime, horizons, *(tuple(values[place] for place in mine) for values in numbers))
+    return Calibration(held.as_of, regime, horizons, *(tuple(values[place] for place in places) for values in numbers))

@@ -1,4 +1,4 @@
-"""What one symbol's forecast is made from: the latest values of an online read, or of the tables."""
+"""Input row of one symbol's forecast: the latest values of an online read, or of the tables."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """What one symbol's forecast is made from; see `feature_repo.online.OnlineBatch` for the fields.
+    """Inputs of one symbol's forecast; see `feature_repo.online.OnlineBatch` for the fields.
 
     `table_versions` names every table that was read on the way, those of the window as it was made from them.
     """

@@ -1,4 +1,4 @@
-"""When a home was last backed up and its backup last proved, in a small file that the service shows as metrics."""
+"""Times of the last backup and the last restore test, in a small file that the service exports as metrics."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ FILE = "backups.json"
 
 
 class BackupState(BaseModel):
-    """What is known of the backups of a home; None where there was none yet.
+    """Times of the last backup and restore test of a home; None where there was none yet.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def note_backup(configured: "Settings", **times: datetime) -> None:
 
 
 def show_backup_state(configured: "Settings") -> None:
-    """Let the metrics say it; 0 stands for never."""
+    """Set the metrics; 0 stands for never."""
     state = read_backup_state(configured)
     metrics.BACKUPS_CONFIGURED.set(configured.backups is not None)
     for gauge, at in ((metrics.BACKED_UP, state.backed_up_at), (metrics.DRILLED, state.drilled_at)):
@@ -54,5 +54,5 @@ def show_backup_state(configured: "Settings") -> None:
 
 
 def state_path(configured: "Settings") -> Path:
-    """Where the file lies; it is no part of a backup, because a restored home has none of its own yet."""
+    """Path of the file; it is excluded from backups, because a restored home has no backup yet."""
     return configured.home / FILE

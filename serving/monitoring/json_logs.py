@@ -1,4 +1,4 @@
-"""Logs of the service: one JSON object a line, each with its time, and the id of the request where there is one.
+"""JSON logs of the service: one object a line, with time and, where there is one, the correlation id.
 
 The lines go to standard error, which `quantlake serve` keeps in ``logs/endpoint.log``.
 """
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-"""What every record has; anything else was said by whoever logged."""
+"""Attributes of every log record; any other was passed by the caller as ``extra``."""
 SECRET = re.compile(rf"\b{KEY_PREFIX}_[0-9A-Za-z-]+_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_.-]{{8,}}")
 """Keys and tokens, cut short or whole. Nothing of ours logs one; a message of a library could."""
 HIDDEN = "[secret]"
 FOLLOWED = ("bentoml", "uvicorn", "uvicorn.error", "uvicorn.access", "circus")
-"""Loggers with handlers of their own, which would write another form beside ours."""
+"""Loggers whose own handlers would write another format; they are removed."""
 
 
 class JsonLines(logging.Formatter):
     """One record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line: time, level, logger, event, what was said with it, and the traceback of an error."""
+        """Return the line: time, level, logger, event, extra fields, and the traceback of an error."""
         fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -45,7 +45,7 @@ class JsonLines(logging.Formatter):
 
 
 def install(configured: "Settings") -> None:
-    """Let every logger of this process write such lines to standard error, from the settings' level on."""
+    """Make every logger of this process write JSON lines to standard error, from the settings' level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

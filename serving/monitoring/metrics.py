@@ -1,4 +1,4 @@
-"""Every number an operator sees, declared in one place: name with its unit, kind, labels, meaning.
+"""Every metric of the platform, declared in one place: name with its unit, kind, labels, meaning.
 
 What computes a number imports its collector from here. Labels take few values, all of them ours: never a symbol, an id
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share
@@ -55,7 +55,7 @@ class Metric:
     meaning
         What it counts or measures, in one sentence.
     labels
-        By what it is told apart.
+        Names of its labels.
     """
 
     name: str
@@ -98,7 +98,7 @@ def _counter(name: str, meaning: str, *labels: str) -> Counter:
 
 
 def _gauge(name: str, meaning: str, *labels: str, mode: Mode) -> Gauge:
-    """``live`` modes count running workers alone; ``mostrecent`` is what was last said, by whichever worker."""
+    """``live`` modes cover running workers only; ``mostrecent`` is the last value set by any worker."""
     METRICS.append(Metric(name, "gauge", meaning, labels))
     return Gauge(name, meaning, labels, multiprocess_mode=mode)
 
@@ -275,7 +275,7 @@ COVERAGE = _gauge(
 
 
 MOST_WAITING = 20_000
-"""Observations that may wait; a process that nobody lets flush does it itself."""
+"""Longest queue of observations; a process without a flushing thread then flushes itself."""
 _waiting: "deque[tuple[ManyAtOnce, float]]" = deque()
 _flushing = threading.Lock()
 
@@ -287,7 +287,7 @@ def timer(metric: ManyAtOnce, *labels: str) -> ManyAtOnce:
 
 
 def observe(part: ManyAtOnce, amount: float) -> None:
-    """Let an observation wait to be written."""
+    """Queue an observation."""
     _waiting.append((part, amount))
     if len(_waiting) >= MOST_WAITING:
         flush()
@@ -349,7 +349,7 @@ def exposition(configured: "Settings") -> bytes:
 
 
 def forget_dead_workers(configured: "Settings") -> None:
-    """Let go of what workers that ended have said about themselves; what they counted stays."""
+    """Remove the live gauges of ended workers; their counters stay."""
     for path in metrics_folder(configured).glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
         if pid.isdigit() and not _is_running(int(pid)):
@@ -357,10 +357,10 @@ def forget_dead_workers(configured: "Settings") -> None:
 
 
 class _Ours:
-    """Our numbers alone: libraries of the process register theirs, which nobody here feeds."""
+    """Collector of the declared metrics only, without those that libraries register."""
 
     def collect(self) -> "Iterator[Family]":
-        """Give the families that are declared here."""
+        """Yield the families that are declared here."""
         source: Any = REGISTRY
         if values.ValueClass is not values.MutexValue:
             source = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The request that a task or thread works for: its correlation id, its route, and from which status on it failed.
+"""Context of the current request: correlation id, route, and the status from which on it counts as failed.
 
 Set by the middleware, read by the JSON log and by the spans, which know nothing else of HTTP.
 """

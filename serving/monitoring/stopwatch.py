@@ -1,4 +1,4 @@
-"""When each stage of a micro-batch began and ended: noted once, read by the metrics and by the spans."""
+"""Stopwatch of a micro-batch: start and end of each stage, for metrics and spans."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ Lap = tuple[float, float]
 
 
 class Timed(Protocol):
-    """A question whose stages somebody may want to follow."""
+    """A question with an optional callback for the laps of its batch."""
 
     @property
     def follow(self) -> "Callable[[Stopwatch], None] | None":
-        """Called with the laps once the answers are out; None where nobody follows."""
+        """Callback, called with the laps once the answers are sent; None without one."""
         ...
 
 
@@ -43,7 +43,7 @@ class Stopwatch:
         return now
 
     def tell(self, questions: "Sequence[Timed]") -> None:
-        """Show the laps to whoever follows one of the questions."""
+        """Call the `follow` callback of each question with the laps."""
         for question in questions:
             if question.follow is not None:
                 question.follow(self)

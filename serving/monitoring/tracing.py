@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, made only where an exporter is configured: the request, and each stage that it waited for.
+"""OpenTelemetry spans, made only where an exporter is configured: the request and each of its stages.
 
 A micro-batch answers several requests, so every request gets the stages of its batch as its own children, with the
 times they really had: a trace is complete by itself. What decides over sampling and resources is the SDK's own
@@ -70,7 +70,7 @@ class Tracing:
         return cls(provider)
 
     def wrap(self, app: "ASGIApp") -> "ASGIApp":
-        """Put a span around every request of an application."""
+        """Wrap an application so that every request has a span."""
         return _Spans(app, self)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class Tracing:
         self._provider.shutdown()
 
     def add_stages(self, request: "Span", watch: "Stopwatch") -> None:
-        """Make the spans of what a request waited for, after the fact."""
+        """Add the spans of a request's stages after its answer."""
         from opentelemetry import trace
 
         offset = time.time_ns() - round(time.perf_counter() * 1e9)
@@ -106,7 +106,7 @@ class _Spans:
         self._app, self._tracing = app, tracing
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Begin it, pass the request on, and say in it what came of that."""
+        """Start the span, pass the request on, and set the status on the span."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

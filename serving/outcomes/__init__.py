@@ -1,14 +1,14 @@
-"""What came of the forecasts.
+"""Outcomes of forecasts, and their scores.
 
-- `maturing`: one outcome for each forecast, and what every strategy earned on paper
+- `matured_outcomes`: one outcome for each forecast, and what every strategy earned on paper
 - `performance`, `coverage`: scores of strategies by regime, and coverage of the bands that were answered
-- `recent`, `figures`: errors of late, in a small file that the service shows
+- `live_quality`, `quality_file`: errors and coverage of recently matured forecasts, in a file for the service
 """
 
-from serving.outcomes.figures import Figures, figures_path, read_figures, show_figures
-from serving.outcomes.maturing import known_labels, mature, update_strategy_returns
+from serving.outcomes.live_quality import update_figures
+from serving.outcomes.matured_outcomes import known_labels, mature, update_strategy_returns
 from serving.outcomes.performance import update_performance
-from serving.outcomes.recent import update_figures
+from serving.outcomes.quality_file import Figures, figures_path, read_figures, show_figures
 
 __all__ = [
     "Figures",

@@ -1,4 +1,4 @@
-"""Coverage of the bands that were answered: the share of outcomes that fell within them."""
+"""Coverage of the answered bands: the share of outcomes that fell within them."""
 
 from typing import TYPE_CHECKING
 
@@ -46,8 +46,8 @@ def coverage_by_regime(
     if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
         return pl.DataFrame(schema=schema)
     known = lake.scan(OUTCOMES).filter(pl.col("known_time") <= clock.now()).select("forecast_id", "is_covered")
-    said = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
-    matured = said.select("forecast_id", "event_time", "horizon_sessions", "regime").join(known, on="forecast_id")
+    forecasts = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
+    matured = forecasts.select("forecast_id", "event_time", "horizon_sessions", "regime").join(known, on="forecast_id")
     age = pl.col("event_time").rank("dense", descending=True).over("horizon_sessions")
     by_regime = matured.filter(age <= sessions).group_by("horizon_sessions", "regime")
     figures = by_regime.agg(

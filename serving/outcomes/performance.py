@@ -1,4 +1,4 @@
-"""How each strategy did, by regime and by how far one looks back."""
+"""Performance of each strategy by regime and look-back window."""
 
 import time
 from collections.abc import Iterator
@@ -70,19 +70,19 @@ def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for window, length in WINDOWS.items():
         since = sessions[0] if length is None else sessions[-min(length, len(sessions))]
-        recent, said = earned.filter(pl.col("event_time") >= since), judged.filter(pl.col("event_time") >= since)
-        for strategy, regime, mine in _groups(recent):
-            own = said.filter(pl.col("model_name") == strategy_named(strategy).model)
-            own = own if regime == ALL else own.filter(pl.col("regime") == regime)
+        recent, forecasts = earned.filter(pl.col("event_time") >= since), judged.filter(pl.col("event_time") >= since)
+        for strategy, regime, returns in _groups(recent):
+            scored = forecasts.filter(pl.col("model_name") == strategy_named(strategy).model)
+            scored = scored if regime == ALL else scored.filter(pl.col("regime") == regime)
             named = {"strategy": strategy, "regime": regime, "window": window}
-            rows.append({**named, **stamps, **_forecast_scores(own), **_return_scores(mine)})
+            rows.append({**named, **stamps, **_forecast_scores(scored), **_return_scores(returns)})
     return pl.DataFrame(rows, schema=PERFORMANCE.schema).sort("strategy", "regime", "window")
 
 
 def _groups(earned: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    for (strategy,), mine in earned.sort("strategy", "event_time").group_by("strategy", maintain_order=True):
-        yield str(strategy), ALL, mine
-        for (regime,), part in mine.group_by("regime", maintain_order=True):
+    for (strategy,), returns in earned.sort("strategy", "event_time").group_by("strategy", maintain_order=True):
+        yield str(strategy), ALL, returns
+        for (regime,), part in returns.group_by("regime", maintain_order=True):
             yield str(strategy), str(regime), part
 
 

@@ -1,4 +1,4 @@
-"""From a question to a forecast: the one place a forecast row is made.
+"""From a request to a forecast: the one place where forecast rows are made.
 
 - `predictor`: reads online, computes, blends, composes, logs
 - `batching`: questions of many requests answered together

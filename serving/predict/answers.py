@@ -1,4 +1,4 @@
-"""The answer of the endpoint, composed from the row of `forecasts` and what stands in the receipt beside it."""
+"""Answers of the endpoint, composed from the row of `forecasts` and its receipt."""
 
 import json
 from functools import lru_cache
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AnswerTerms(NamedTuple):
-    """What an answer says beside its row of `forecasts`.
+    """Parts of an answer that are not in its row of `forecasts`.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class AnswerTerms(NamedTuple):
 
     @classmethod
     def of(cls, row: "Row", members: "Sequence[Member]") -> Self:
-        """Take them from what a forecast is made from."""
+        """Build the terms from the inputs of a forecast."""
         return cls(
             members,
             row.selected_strategy,

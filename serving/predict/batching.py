@@ -1,4 +1,4 @@
-"""Micro-batching: questions that wait while an engine call runs are computed by the next call, together.
+"""Micro-batching: requests that arrive during an engine call are computed together by the next call.
 
 A lone question is computed at once: a batch grows with the load and never by a timer. The queue is bounded by expected
 waiting time, not by number.
@@ -100,7 +100,7 @@ class Batcher:
 
     @property
     def is_full(self) -> bool:
-        """Whether a question that comes now is refused."""
+        """Whether the next question is refused."""
         return self._pace.under_way >= self._rows // 2 and self.expected_seconds > self._queue_seconds
 
     async def ask(self, question: Question) -> Answers:
@@ -149,7 +149,7 @@ class Batcher:
                 return
 
     def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
-        """Take waiting questions, up to the size of a batch; also say whether `close` was called meanwhile."""
+        """Take waiting questions, up to the batch size; also returns whether `close` was called meanwhile."""
         batch, rows = [first], len(first[0].symbols)
         while rows < self._rows:
             try:

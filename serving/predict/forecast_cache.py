@@ -1,4 +1,4 @@
-"""Forecast cache: the same models forecast the same from the same row, so it is computed once.
+"""Forecast cache: one computation per model set and input row.
 
 Rows change once a session, and requests come all day. A forecast is kept with the very bytes that it was made from and
 the set of models that made it, never by time, so a swap, a restatement or a new session cannot bring back an old one.
@@ -62,7 +62,7 @@ class ForecastCache:
                 del self._kept[next(iter(self._kept))]
 
     def forget(self, symbol: str) -> None:
-        """Let the next forecast of a symbol be computed anew."""
+        """Remove a symbol, so that its next forecast is computed."""
         with self._lock:
             self._kept.pop(symbol, None)
 

@@ -1,4 +1,4 @@
-"""From rows to quantiles: the engines of the models that the strategies in force stand for, and their blend."""
+"""Forecasts quantiles of rows: the engines of the selected strategies' models, and their blend."""
 
 import logging
 import time
@@ -88,7 +88,7 @@ class RowForecast:
 
 @dataclass(frozen=True)
 class _Predictions:
-    """What the champions' engines gave for some rows, with all that a blend needs; every list is aligned with rows."""
+    """Predictions of the champions' engines for some rows, and the inputs of their blend; lists align with rows."""
 
     x: "NDArray[np.float32]"
     by_model: "Mapping[str, NDArray[np.float32]]"
@@ -143,10 +143,10 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
         if challenged is None:
             found.incomplete.update(places)
             continue
-        standing_in = champions | {challenger.said.model: _part(challenger)}
+        standing_in = champions | {challenger.trial.model: _part(challenger)}
         for place, numbers in zip(places, challenged, strict=True):
             other = BlendedForecast(numbers, _members(per_row[place], standing_in))
-            if challenger.said.mode == "canary":
+            if challenger.trial.mode == "canary":
                 found.quantiles[place], found.members[place] = other
                 other = BlendedForecast(quantiles[place], members[place])
             found.shadows.setdefault(place, []).append(other)
@@ -177,7 +177,7 @@ def _predict(
 
 def _places(challenger: "LoadedChallenger", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
     """Rows that a challenger takes part in: within its share, and with a weight for its model."""
-    trial = challenger.said
+    trial = challenger.trial
     return [
         place
         for place, (row, weights) in enumerate(zip(rows, per_row, strict=True))
@@ -189,11 +189,11 @@ def _challenge(
     challenger: "LoadedChallenger", places: list[int], predictions: _Predictions
 ) -> "NDArray[np.float64] | None":
     """Forecast these rows with the challenger in its champion's place; None, and a line in the log, when it fails."""
-    model = challenger.said.model
+    model = challenger.trial.model
     try:
         predicted = challenger.loaded.engine.predict(predictions.x[places])
     except EngineError:
-        logger.exception("version %s of %s on trial fails; its champion answers", challenger.said.version, model)
+        logger.exception("version %s of %s on trial fails; its champion answers", challenger.trial.version, model)
         return None
     return predictions.with_challenger(model, predicted, places)
 
@@ -203,4 +203,4 @@ def _members(weights: Mapping[str, float], parts: Mapping[str, Member]) -> list[
 
 
 def _part(challenger: "LoadedChallenger") -> Member:
-    return Member(challenger.said.model, challenger.said.version, challenger.said.digest, 1.0)
+    return Member(challenger.trial.model, challenger.trial.version, challenger.trial.digest, 1.0)

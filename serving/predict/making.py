@@ -1,4 +1,4 @@
-"""The one path from predictions of models to rows of the table `forecasts`.
+"""The one path from model predictions to rows of the table `forecasts`.
 
 The endpoint and the schedule come through `serving.predict.predictor`, the walk-forward and the scoring through
 `serving.backfill.walk_forward`, the replay through `serving.replay`. Nothing else blends, calibrates or names the
@@ -22,7 +22,7 @@ QUANTILES = ("p10", "p50", "p90")
 
 
 class ForecastContext(NamedTuple):
-    """What a forecast was made from: one value each, or one column each for many windows.
+    """Inputs of a forecast: scalars, or one column each for many windows.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ForecastContext(NamedTuple):
 
 
 class ForecastStamp(NamedTuple):
-    """What belongs to one forecast alone: one value each, or one column each for many windows.
+    """Identity and times of one forecast: scalars, or one column each for many windows.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class ForecastStamp(NamedTuple):
     made_at
         Wall-clock time at which it was made.
     latency_ms
-        Time to answer; None where nobody waited.
+        Time to answer; None for a forecast that no request waited for.
     """
 
     forecast_id: Any

@@ -1,4 +1,4 @@
-"""From questions to composed forecasts: read the online store, forecast, compose. Knows nothing of HTTP."""
+"""Predictor: reads the online store, forecasts, and composes the answer. Independent of HTTP."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ logger = logging.getLogger("quantlake.serving")
 
 
 class OnlineValues(Protocol):
-    """Where the latest windows and strategy weights come from."""
+    """Source of the latest windows and strategy weights."""
 
     def symbols(self) -> Sequence[str]:
         """Symbols that have a model input."""
@@ -45,7 +45,7 @@ class OnlineValues(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """What one request asks.
+    """One request for forecasts.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Question:
     asked_at
         ``time.perf_counter()`` when it came; the latency that is logged counts from there.
     key_id
-        API key of the request; empty where nobody from outside asked.
+        API key of the request; empty for an internal request.
     correlation_id
         Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
     follow
@@ -141,7 +141,7 @@ class Predictor:
 
     @classmethod
     def open(cls, configured: "Settings") -> "Predictor":
-        """Open everything the settings name. What is missing is reported by the first request that needs it."""
+        """Open everything the settings name. The first request that needs a missing part reports it."""
         from feature_repo.online import OnlineReader
 
         return cls(
@@ -252,7 +252,7 @@ class Predictor:
         return _Computed(by_symbol, dict(unavailable), frozenset(batch.missing))
 
     def _forecast(self, rows: "Sequence[Row]", models: "LoadedModels", watch: Stopwatch) -> list[RowForecast]:
-        """Take forecasts of known rows from the cache, and let the models forecast the others."""
+        """Take forecasts of cached rows from the cache, and compute the others."""
         cached = [self._cache.recall(row, models) for row in rows]
         new = [row for row, known in zip(rows, cached, strict=True) if known is None]
         if not new:

@@ -1,4 +1,4 @@
-"""Response templates: forecasts as text for the answer and the log, made once but for what each answer has alone.
+"""Response templates: the text of a forecast for answer and log, rendered once and filled per answer.
 
 Two answers from the same row differ in an id, an instant, a latency and who asked. The rest of the answer, of its row
 and of its receipt is made once, and every further answer fills in the blanks.
@@ -108,7 +108,7 @@ class ResponseTemplate(NamedTuple):
 
 
 class ResponseTemplates(NamedTuple):
-    """Templates of what is answered from a row, and of what is logged in its shadow."""
+    """Templates of the answer from a row, and of its shadow forecasts in the log."""
 
     answered: ResponseTemplate
     shadows: "Sequence[ResponseTemplate]"

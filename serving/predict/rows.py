@@ -1,4 +1,4 @@
-"""Rows of an online read, one per symbol that can be forecast, and the reasons of the symbols that cannot."""
+"""Rows of an online read, one per symbol that can be forecast, and the reasons for the symbols that cannot."""
 
 from typing import TYPE_CHECKING
 

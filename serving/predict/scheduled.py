@@ -1,4 +1,4 @@
-"""A forecast of every symbol and horizon after each materialisation, stored as the answers of the service are.
+"""Scheduled forecasts of every symbol and horizon after each materialisation, stored like answered ones.
 
 The newest forecast of a symbol is there without a request, and subscribers of the stream get it.
 """

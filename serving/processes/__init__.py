@@ -1,4 +1,4 @@
-"""Processes of one endpoint: how they end together, what they share, and what they must not load.
+"""Processes of one endpoint: shared life, shared sockets and folders, and imports they must not load.
 
 - `lifeline`: ends a process with the one that started it
 - `folders`: folders that the processes share

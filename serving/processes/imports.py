@@ -1,4 +1,4 @@
-"""Keeps libraries that a process has no use for out of it."""
+"""Makes libraries that the service does not use unimportable."""
 
 import sys
 

@@ -36,7 +36,7 @@ def tied(environment: Mapping[str, str], *descriptors: int) -> dict[str, Any]:
 
 
 def end_with_parent(grace_seconds: float = GRACE_SECONDS) -> None:
-    """End this process when its parent is gone; a process that was started without `tied` goes on as it is.
+    """End this process when its parent ends; no effect on a process that was started without `tied`.
 
     The process gets SIGTERM first, and SIGKILL after the grace. A session leader takes its process group with it, so
     that children which know nothing of lifelines end too.

@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told apart from a later one of the same number.
+    """Identity of a process, distinct from a later one with the same id.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether that very process runs; False for another process with the same id, and for a zombie."""
+        """Whether this process runs; False for another process with the same id, and for a zombie."""
         with suppress(psutil.Error):
             found = psutil.Process(self.pid)
             is_same = bool(abs(found.create_time() - self.started) < SAME_SECONDS)
@@ -59,7 +59,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who serves a port.
+    """The process that serves a port.
 
     Parameters
     ----------

@@ -28,12 +28,12 @@ TABLES = ("tcp", "tcp6")
 
 
 def require_free(configured: "Settings") -> None:
-    """Wait until nobody listens at the settings' address; sockets that share it would not notice each other.
+    """Wait until no socket listens at the settings' address; sockets that share it would not notice each other.
 
     Raises
     ------
     ConfigError
-        If somebody still does after `FREE_SECONDS`, or the host is no IP address.
+        If one still does after `FREE_SECONDS`, or the host is no IP address.
     """
     deadline = time.monotonic() + FREE_SECONDS
     while True:
@@ -77,7 +77,7 @@ def require_own(address: str) -> None:
 def _listeners(host: str, port: int) -> list[int]:
     """Users whose sockets listen at an address or at every address, as far as the kernel says it."""
     try:
-        places = {_in_table(one) for one in (host, "0.0.0.0", "::")}  # noqa: S104 - compared, not bound
+        places = {_in_table(address) for address in (host, "0.0.0.0", "::")}  # noqa: S104 - compared, not bound
     except ValueError:
         return []
     users = []
@@ -109,9 +109,9 @@ def bound(configured: "Settings") -> socket.socket:
     return made
 
 
-def is_listening(one: socket.socket) -> bool:
+def is_listening(listener: socket.socket) -> bool:
     """Whether a socket, or the copy of it in another process, listens."""
-    return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _family(host: str) -> socket.AddressFamily:

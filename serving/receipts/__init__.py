@@ -1,4 +1,4 @@
-"""What each forecast was made from, under a seal.
+"""Receipts: the inputs of each forecast, under a seal.
 
 - `receipt`, `code`: the receipt as a type, and the code that computed
 - `writing`: receipts on the request path

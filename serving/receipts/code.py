@@ -1,4 +1,4 @@
-"""Which code computes: version, commit and a digest of the sources; looked at once per process."""
+"""Identity of the running code: version, commit and a digest of the sources, computed once per process."""
 
 import hashlib
 import os
@@ -84,5 +84,5 @@ def _processor() -> str:
     """Machine, and the processor's own name where the system tells it."""
     names = Path("/proc/cpuinfo")
     lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
-    said = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{platform.machine()} {said or platform.processor() or os.name}".strip()
+    model_name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{platform.machine()} {model_name or platform.processor() or os.name}".strip()

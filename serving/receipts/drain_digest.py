@@ -1,4 +1,4 @@
-"""What was drained, on the audit chain: a forecast whose row and receipt are replaced together later is found by it.
+"""Digests of drained batches on the audit chain: a forecast replaced later, receipt included, is detected.
 
 Seals and digests within a row and its receipt can all be made anew by whoever replaces both. So each batch that goes
 from the log to the lake leaves a file with one line per forecast, ordered by id: a digest of the receipt, which holds
@@ -39,7 +39,7 @@ GONE = "it was drained and is not in the lake any more: it was deleted"
 
 @dataclass(frozen=True)
 class DrainedBatch:
-    """What the audit trail says of one drained batch.
+    """Record of one drained batch in the audit trail.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class DrainedBatch:
     path: Path
 
     def lines(self) -> "dict[str, str] | ReplayFinding":
-        """Digest by forecast, or what is wrong with the file."""
+        """Digest by forecast, or a finding about the file."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except OSError as error:
@@ -68,8 +68,8 @@ class DrainedBatch:
                 "drain", str(self.path), f"row {self.sequence} of the audit trail names it: {error.strerror}"
             )
         if digest_of(text) != self.digest:
-            said = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
-            return ReplayFinding("drain", str(self.path), said)
+            problem = f"it was altered: its digest is not that of row {self.sequence} of the audit trail"
+            return ReplayFinding("drain", str(self.path), problem)
         return {name: digest for digest, _, name in (line.partition(" ") for line in text.splitlines())}
 
 
@@ -109,15 +109,17 @@ def batches(lake: "Lake") -> list[DrainedBatch]:
     if not lake.exists(AUDIT):
         return []
     found = lake.read(AUDIT, where=pl.col("what") == WHAT).sort("sequence")
-    said = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
+    recorded = [(row, json.loads(row["details"])) for row in found.iter_rows(named=True)]
     return [
-        DrainedBatch(row["sequence"], row["event_time"], one["forecasts"], one["digest"], _path(lake, one["digest"]))
-        for row, one in said
+        DrainedBatch(
+            row["sequence"], row["event_time"], details["forecasts"], details["digest"], _path(lake, details["digest"])
+        )
+        for row, details in recorded
     ]
 
 
 def judge(lake: "Lake", stored: Sequence[tuple[Mapping[str, Any], str, bool]]) -> dict[str, ReplayFinding]:
-    """Hold stored forecasts to what was drained; what is wrong, by forecast.
+    """Compare stored forecasts with the drained digests; returns findings by forecast.
 
     A forecast that stands in no batch is a fault only where it was made after batches began to be written down, and
     the log does not hold it: of a drain that was cut off, the next one writes the batch down.
@@ -155,7 +157,7 @@ def verify(lake: "Lake") -> list[ReplayFinding]:
         if isinstance(lines, ReplayFinding):
             found.append(lines)
             continue
-        wrong = [one for part in _parts(list(lines)) for one in _differing(lake, part, lines)]
+        wrong = [finding for part in _parts(list(lines)) for finding in _differing(lake, part, lines)]
         found += wrong[:SHOWN]
         if len(wrong) > SHOWN:
             more = f"{len(wrong) - SHOWN} more forecasts of it are not as they were drained"

@@ -1,4 +1,4 @@
-"""What a check of forecasts against their receipts found: one sentence per part that is not as it was."""
+"""Findings of a check of forecasts against their receipts: one per part that differs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,22 +22,22 @@ TELLING: frozenset[Part] = frozenset({"code", "engine"})
 
 @dataclass(frozen=True)
 class ReplayFinding:
-    """One thing that is not as it was.
+    """One part that differs from what was recorded.
 
     Parameters
     ----------
     part
-        What kind of thing.
+        Kind of the part that differs.
     where
         Its path or name.
-    said
-        What is wrong with it, in a sentence.
+    problem
+        Description of the difference, in a sentence.
     """
 
     part: Part
     where: str
-    said: str
+    problem: str
 
     def __str__(self) -> str:
         """Kind, place and sentence."""
-        return f"{self.part} {self.where}: {self.said}"
+        return f"{self.part} {self.where}: {self.problem}"

@@ -1,4 +1,4 @@
-"""The receipt of one forecast: what it was made from, as it is kept in the log and in the table `receipts`."""
+"""The receipt of one forecast: its inputs, as stored in the log and in the table `receipts`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,7 @@ class _ReceiptPart(BaseModel):
 
 
 class EngineSettings(_ReceiptPart):
-    """How a model was computed.
+    """Engine settings of one model.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class EngineSettings(_ReceiptPart):
     threads
         Threads inside one call.
     grain
-        Batches were filled up to a multiple of it; see `serving.engines.grain`.
+        Batches were filled up to a multiple of it; see `serving.engines.batch_granularity`.
     """
 
     device: str
@@ -41,7 +41,7 @@ class EngineSettings(_ReceiptPart):
 
     @classmethod
     def of(cls, engine: "Engine") -> "EngineSettings":
-        """Ask an engine."""
+        """Read them from an engine."""
         return cls(
             device=engine.device,
             provider=getattr(engine, "provider", ""),
@@ -93,7 +93,7 @@ class StrategyInForce(_ReceiptPart):
 
 
 class Receipt(_ReceiptPart):
-    """What one forecast was made from.
+    """Inputs of one forecast.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Receipt(_ReceiptPart):
     forecast_id
         Forecast it belongs to; one beginning with ``replay:`` for all that a model replayed together.
     correlation_id
-        Of the request that asked for it, also in the service's log; empty where nobody from outside asked.
+        Correlation id of the request, also in the service's log; empty for an internal request.
     row
         SHA-256 of the row in `forecasts`, see `serving.receipts.seals`; empty for those replayed together.
     answer

@@ -1,4 +1,4 @@
-"""Hashes that name what was edited afterwards: the row of a forecast, its answer, or its receipt."""
+"""Seals: hashes that show whether a forecast's row, answer or receipt was edited."""
 
 import hashlib
 from collections.abc import Mapping

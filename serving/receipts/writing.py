@@ -1,4 +1,4 @@
-"""Writing receipts on the request path: what many forecasts have in common is made once, and kept as text."""
+"""Writes receipts on the request path: parts common to many forecasts are rendered once."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ def receipt_text(shared: str, known: str, logged: "Mapping[str, Any]", answer: s
 
 
 def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
-    """Return everything in a receipt but what is the forecast's own, as the inside of a JSON object.
+    """Return the shared entries of a receipt as the inside of a JSON object.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ def batch_id(digest: str, made_at: "datetime") -> str:
 
 
 def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
-    said = row.served.generation
+    generation = row.served.generation
     whole = Receipt(
         forecast_id="",
         tables=dict(sorted(row.table_versions.items())),
-        online=Online(generation=said.number, until=said.until, source=row.served.source),
+        online=Online(generation=generation.number, until=generation.until, source=row.served.source),
         strategy=StrategyInForce(
             selected=row.selected_strategy,
             strategies=tuple(row.strategies),
@@ -128,5 +128,6 @@ def _settings_of(member: "Member", models: "LoadedModels") -> EngineSettings:
     """How the engine of a member is set, champion or challenger."""
     engine = models.engines.get(member.name)
     if engine is None or engine.digest != member.digest:
-        engine = next(one.loaded.engine for one in models.challengers if one.loaded.engine.digest == member.digest)
+        challenged = (challenger.loaded.engine for challenger in models.challengers)
+        engine = next(engine for engine in challenged if engine.digest == member.digest)
     return EngineSettings.of(engine)

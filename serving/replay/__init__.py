@@ -1,4 +1,4 @@
-"""Stored forecasts made again from their receipts and compared.
+"""Replay: stored forecasts computed again from their receipts and compared.
 
 - `verify`, `nightly`: replays some forecasts, or a sample of a night
 - `cases`, `as_of_tables`, `engine_cache`, `recompute`, `backfills`, `answered`: what a replay reads and computes

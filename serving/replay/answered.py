@@ -1,4 +1,4 @@
-"""The answer, derived again from a forecast's row and receipt, and compared field by field with what was sent.
+"""Replay of answers: derived again from row and receipt, and compared field by field with the answer sent.
 
 The digest of an answer in its receipt proves only that both were written together. Everything in an answer follows from
 row and receipt, but for the text that says why it is degraded, so an answer that says something else is found even

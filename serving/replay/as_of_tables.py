@@ -1,4 +1,4 @@
-"""As-of tables: what a forecast read, read again at the recorded versions; and which file is at fault."""
+"""As-of tables: inputs of a forecast read again at the recorded versions; names the file at fault."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

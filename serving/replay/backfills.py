@@ -1,4 +1,4 @@
-"""Replay of backfills: forecasts of past sessions made again, at the table versions that were read then."""
+"""Replay of backfills: forecasts of past sessions computed again at the recorded table versions."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Key = tuple[str, datetime]
 
 
 def recompute_backfills(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
-    """Make backfilled forecasts again, and add a finding for each difference."""
+    """Recompute backfilled forecasts, and add a finding for each difference."""
     groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
     for job in jobs:
         groups[tuple(sorted(job.case.tables.items()))].append(job)

@@ -1,4 +1,4 @@
-"""Stored forecasts with their receipts, from the lake and from the log; and whether anyone edited them since."""
+"""Replay cases: stored forecasts with their receipts, from lake and log, and their seal checks."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True)
 class _Logged:
-    """What one file of the log holds of a forecast."""
+    """Entry of a forecast in one log file."""
 
     file: str
     sequence: int
@@ -185,7 +185,7 @@ def _receipt_id(row: dict[str, Any]) -> str:
 
 
 def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
-    """Take a receipt apart, and note what no longer belongs to its seal."""
+    """Parse a receipt, and add a finding for each contradiction with its seal."""
     case.content = content
     if not is_intact(content, seal):
         problem = "it was altered after it was sealed, so what it says is not what the forecast was made from"

@@ -1,4 +1,4 @@
-"""Engine cache of the replay: the models that made forecasts, loaded by their digests."""
+"""Engine cache of the replay: models loaded by the digests in the receipts."""
 
 from typing import TYPE_CHECKING
 

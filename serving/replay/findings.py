@@ -1,4 +1,4 @@
-"""Findings of a replay: one sentence per part that is not as it was, naming the part."""
+"""Findings of a replay: one sentence per part that differs, naming the part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Verdict = Literal["equal", "close", "differs", "unknown"]
 
 @dataclass
 class Replayed:
-    """What came of making one forecast again.
+    """Result of one replay.
 
     Parameters
     ----------

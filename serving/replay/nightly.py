@@ -1,4 +1,4 @@
-"""Nightly replay: a sample of the newest forecasts is made again and compared with what is stored."""
+"""Nightly replay: a sample of the newest forecasts is computed again and compared with the stored ones."""
 
 from typing import TYPE_CHECKING
 

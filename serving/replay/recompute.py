@@ -1,4 +1,4 @@
-"""Replay of served forecasts: made again from the tables as they stood and the models that made them."""
+"""Replay of served forecasts: computed again from the tables as of then and the recorded models."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ class ReplayJob:
 
 
 def recompute(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
-    """Make forecasts of the service again, and add a finding for each difference."""
+    """Recompute served forecasts, and add a finding for each difference."""
     for tables, group in _grouped(jobs):
         as_of = _as_of_tables(lake, dict(tables), group)
         for step in (_take_windows, _compare_features, _compare_prices, _compare_decisions, _compare_calibrations):
@@ -223,7 +223,7 @@ def _compute(
     x: "NDArray[np.float32]",
     computed: "dict[str, NDArray[np.float32]]",
 ) -> tuple[int, ...] | None:
-    """Let each model forecast all windows; None where one cannot."""
+    """Forecast all windows with each model; None for a model that fails."""
     horizons: tuple[int, ...] = ()
     for use in uses:
         engine = engines.take(use)

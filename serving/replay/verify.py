@@ -1,4 +1,4 @@
-"""Stored forecasts made again and compared: the entry for commands, assets and notebooks."""
+"""Entry points of the replay for commands, assets and notebooks."""
 
 import hashlib
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def replay(
     since: datetime | None = None,
     newest: int | None = None,
 ) -> list[Replayed]:
-    """Make stored forecasts again and compare them with what is stored, bit for bit on a processor.
+    """Recompute stored forecasts and compare them, bit for bit on a CPU.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def replay(
 
 
 def replay_sample(lake: "Lake", configured: "Settings", *, among: int, size: int, seed: str) -> list[Replayed]:
-    """Make some of the newest forecasts again; the same seed draws the same ones.
+    """Recompute a sample of the newest forecasts; the same seed draws the same sample.
 
     Forecasts that a person released from quarantine unverified are not drawn: they prove nothing, and are known to.
 
@@ -103,7 +103,7 @@ def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
 
 
 def replay_cases(lake: "Lake", engines: EngineCache, found: Sequence[Case]) -> list[Replayed]:
-    """Make these forecasts again, those that read the same versions together."""
+    """Recompute these forecasts, grouped by the table versions they read."""
     jobs, replayed = list[ReplayJob](), list[Replayed]()
     _judge_drains(lake, found)
     for case in found:

@@ -1,4 +1,4 @@
-"""The pool of strategies: what each holds and earns on paper, and which one is selected.
+"""Strategy pool: positions, paper returns, and the selected strategy.
 
 - `pool`: the strategies as declared values, their positions and net returns
 - `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols

@@ -1,4 +1,4 @@
-"""From decisions per regime to the strategy in force for each symbol: what the online store hands to a request."""
+"""Strategy assignments: decisions per regime to the strategy in force for each symbol."""
 
 import time
 
@@ -42,12 +42,12 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
         .select(STRATEGY_ASSIGNMENTS.names)
     )
     report = lake.merge(STRATEGY_ASSIGNMENTS, rows)
-    said = report.with_details(
+    report = report.with_details(
         seconds=time.perf_counter() - started,
         regime=current["regime"].item(),
         selected_strategy=in_force["selected_strategy"].item(),
     )
-    return said.with_details(reason="the last session is already assigned") if report.skipped else said
+    return report.with_details(reason="the last session is already assigned") if report.skipped else report
 
 
 def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:
@@ -58,7 +58,7 @@ def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:
     NotReadyError
         If there is none.
     """
-    mine = selections.filter(pl.col("regime") == regime).sort("event_time").tail(1)
-    if mine.is_empty():
+    newest = selections.filter(pl.col("regime") == regime).sort("event_time").tail(1)
+    if newest.is_empty():
         raise NotReadyError(f"Nothing has been decided for regime '{regime}' yet. Update `selections` first.")
-    return mine
+    return newest

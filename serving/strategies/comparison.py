@@ -1,4 +1,4 @@
-"""What the selection earned beside equal weights, the best strategy in hindsight, and twins with nothing to find."""
+"""Backtest of the selection against equal weights, the best strategy in hindsight, and null twins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The pool of strategies as declared values, what they hold, and what that earns on paper.
+"""The pool of strategies as declared values: positions and paper returns.
 
 A strategy turns the one-session forecasts of one model into positions by a sizing rule. Every strategy is run on paper
 every session, so what each of them earned is known and none has to be tried to learn about it.
@@ -27,7 +27,7 @@ Rule = Literal["band", "hold"]
 
 @dataclass(frozen=True)
 class Sizing:
-    """How a forecast becomes a target between -1 (short) and 1 (long).
+    """Rule from a forecast to a target between -1 (short) and 1 (long).
 
     Parameters
     ----------
@@ -125,17 +125,17 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     ConflictError
-        If the model said two things about one symbol and session.
+        If the model has two forecasts for one symbol and session.
     """
-    own = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
+    of_model = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
     key = ["symbol", "event_time"]
-    if own.select(key).is_duplicated().any():
-        example = own.filter(own.select(key).is_duplicated()).select(key).row(0, named=True)
+    if of_model.select(key).is_duplicated().any():
+        example = of_model.filter(of_model.select(key).is_duplicated()).select(key).row(0, named=True)
         raise ConflictError(
             f"Model '{strategy.model}' has several forecasts for {example}. Pass the replayed ones only."
         )
-    targets = own.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
-    grid = own.select("symbol").unique().join(own.select("event_time").unique(), how="cross")
+    targets = of_model.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
+    grid = of_model.select("symbol").unique().join(of_model.select("event_time").unique(), how="cross")
     held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0)).sort(key)
     if strategy.sizing.rule == "hold":
         return held.rename({"target": "position"})
@@ -144,7 +144,7 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
 
 
 def net_returns(held: pl.DataFrame, returns: pl.DataFrame, cost_bps: float = COST_BPS) -> pl.DataFrame:
-    """What positions earned from each close to the next, net of cost.
+    """Net return of positions from each close to the next.
 
     A position is taken at the close of its session and earns the return to the next close. It costs
     ``cost_bps`` of the turnover: the sum of absolute changes against the positions of the session before, which are

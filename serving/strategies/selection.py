@@ -1,4 +1,4 @@
-"""Which strategies to follow in which regime: weights from what each of them earned, and proof before they are used.
+"""Strategy selection by regime: weights from paper returns, in force once a sequential test has proven them.
 
 Every strategy of the pool is run on paper, so its net return is known whether it was followed or not: nothing has to
 be tried. Four steps (docs/selection.md says why):
@@ -79,7 +79,7 @@ class SelectionRule:
 
 
 class PaperReturns(NamedTuple):
-    """What the pool earned, session by session.
+    """Paper returns of the pool by session.
 
     `net` and `exposure` are ``[session, strategy]``; `regime` and `known` (when the returns were known) ``[session]``.
     """
@@ -94,7 +94,7 @@ class PaperReturns(NamedTuple):
 
 @dataclass(frozen=True)
 class SelectionDecision:
-    """What was decided for one regime at one review.
+    """Decision for one regime at one review.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class SelectionDecision:
 
 @dataclass(frozen=True)
 class Selection:
-    """Every decision, and what following them earned.
+    """All decisions, and the return of following them.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ class _SelectionWalk:
         return Selection(tuple(self.decisions), self.selected, self.ungated, equal, self.e_values)
 
     def _settle(self, close: datetime, before: int) -> None:
-        """Take in the gains that are known by a close, of sessions before a position."""
+        """Update with the gains known by a close, of sessions before a position."""
         while self.settled < before and self.returns.known[self.settled] <= close:
             position = self.settled
             self.evidence.settle(self.ungated[position] - self.returns.net[position] @ self.equal)
@@ -248,16 +248,18 @@ class _SelectionWalk:
         net = self.returns.net[: self.settled]
         excess = net - net.mean(axis=1, keepdims=True)
         for index, regime in enumerate(self.regimes):
-            mine = excess[seen == regime]
-            if len(mine) > self.seen[regime]:
-                rng = np.random.default_rng([self.rule.seed, index, len(mine)])
-                self.best[regime] = probability_of_being_best(posterior(mine, self.rule.prior), self.rule.draws, rng)
-                self.seen[regime] = len(mine)
+            in_regime = excess[seen == regime]
+            if len(in_regime) > self.seen[regime]:
+                rng = np.random.default_rng([self.rule.seed, index, len(in_regime)])
+                self.best[regime] = probability_of_being_best(
+                    posterior(in_regime, self.rule.prior), self.rule.draws, rng
+                )
+                self.seen[regime] = len(in_regime)
             best = self.best[regime]
             moved = 0.5 * np.abs(best - self.learnt[regime]).sum()
             if moved > self.rule.band:
                 self.learnt[regime] = best
-            self.decisions.append(self._decision(close, regime, best, e_value, len(mine)))
+            self.decisions.append(self._decision(close, regime, best, e_value, len(in_regime)))
 
     def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> SelectionDecision:
         names, needed = self.returns.strategies, 1 / self.rule.alpha

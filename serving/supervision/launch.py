@@ -1,4 +1,4 @@
-"""How the service process is started: the command and the environment, for the command line and for tests."""
+"""Command and environment of the service process, for the command line and for tests."""
 
 import os
 import sys

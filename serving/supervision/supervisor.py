@@ -1,4 +1,4 @@
-"""Starts the workers of the endpoint, starts a dead one again, and stops them in order.
+"""Supervisor: starts the endpoint's workers, restarts a dead one, and stops them in order.
 
 It takes no orders over any socket: it obeys signals, and the end of the process that started it.
 """
@@ -57,7 +57,7 @@ class Slot:
 
     @property
     def is_listening(self) -> bool:
-        """Whether it takes connections."""
+        """Whether the worker accepts connections."""
         return self.process is not None and self.socket is not None and sockets.is_listening(self.socket)
 
 
@@ -114,7 +114,7 @@ class Supervisor:
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _reap(self) -> bool:
-        """Take note of workers that ended; say whether no further start makes sense."""
+        """Reap ended workers; returns whether restarts are pointless."""
         self._has_listened = self._has_listened or any(slot.is_listening for slot in self.slots)
         dead = [(slot, slot.process) for slot in self.slots if slot.process and slot.process.poll() is not None]
         for slot, _ in dead:
@@ -139,7 +139,7 @@ class Supervisor:
         logger.warning("worker ended with %s after %.1f s; the next one starts in %.1f s", code, lived, wait)
 
     def _stop(self) -> None:
-        """Let the workers answer what is under way; nothing new is let in. What does not end in time is killed."""
+        """Drain the workers: running requests are answered, new ones refused; a worker past the limit is killed."""
         for slot in self.slots:
             if slot.socket is not None:
                 slot.socket.close()  # the worker's copy is the last one, and the worker closes it when it stops
@@ -155,7 +155,7 @@ class Supervisor:
 
 
 class Signals:
-    """Signals as events of a loop: SIGTERM and SIGINT ask for the end, SIGCHLD says that a worker may have ended."""
+    """Signals as loop events: SIGTERM and SIGINT request a stop, SIGCHLD reports that a worker may have ended."""
 
     def __init__(self) -> None:
         self._arrived: set[int] = set()
@@ -168,7 +168,7 @@ class Signals:
 
     @property
     def is_over(self) -> bool:
-        """Whether the end was asked for."""
+        """Whether a stop was requested."""
         return bool(self._arrived & set(ENDING))
 
     def wait(self, seconds: float | None) -> None:

@@ -1,4 +1,4 @@
-"""One worker: the BentoML service on a socket that it inherits, until SIGTERM or until its supervisor is gone.
+"""Worker: the BentoML service on an inherited socket, until SIGTERM or the end of its supervisor.
 
 Started by the supervisor as ``python -m serving.supervision.worker SOCKET``. It listens once it can forecast, so no
 connection waits for its start.

@@ -4,12 +4,12 @@
 - `http`: middleware, problem documents, and the description of the endpoint
 - `routes`: what can be asked, a file per topic
 - `streaming`: updates for subscribers
-- `watching`: gauges that no request moves
+- `gauge_sampler`: gauges that no request moves
 """
 
 __all__ = [
     "app",
+    "gauge_sampler",
     "http",
     "routes",
-    "watching",
 ]

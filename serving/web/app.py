@@ -1,4 +1,4 @@
-"""The application over a `Predictor`: its routes, and what every request passes through on the way to them."""
+"""The web application over a `Predictor`: its routes and middleware."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def build_app(
     tracing: "Tracing | None" = None,
     added: "Sequence[RouteModule]" = (),
 ) -> FastAPI:
-    """Return the application; without a predictor, whoever serves it calls `put_in_service` before it starts.
+    """Return the application; without a predictor, the caller runs `put_in_service` before start.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def build_app(
 def _front(
     app: FastAPI, policy: Policy, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
 ) -> "ASGIApp":
-    """What every request passes through, outermost first, in front of the framework's own layers.
+    """Middleware of every request, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.
     """
@@ -99,7 +99,7 @@ def _front(
 
 
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
-    """Let an application answer by a predictor."""
+    """Attach a predictor to an application."""
     app.state.predictor = predictor
     app.state.access = Access(predictor.logged.configured)
     app.state.batcher = batcher or Batcher(predictor)

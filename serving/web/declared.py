@@ -1,4 +1,4 @@
-"""Every route of the application beside its rule in the policy: a route without a rule is an error at start."""
+"""Check that every route has a rule in the access policy: a route without one is an error at start."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RouteModule(Protocol):
-    """A module of routes from outside the package: the routes, and who may ask each of them."""
+    """A module of routes from outside the package: the routes and the role that each needs."""
 
     RULES: tuple[Rule, ...]
 
@@ -23,7 +23,7 @@ class RouteModule(Protocol):
 
 
 def routes_of(app: "FastAPI") -> set[tuple[str, str]]:
-    """Method and path of every route; what is mounted is one route of any path below."""
+    """Method and path of every route; a mounted application is one route of any path below."""
     found: set[tuple[str, str]] = set()
     for route in app.routes:
         if isinstance(route, Mount):

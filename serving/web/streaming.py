@@ -1,6 +1,6 @@
-"""Who hears of stored forecasts: one reader of the forecast log per process, shared by all its connections.
+"""Subscriptions to stored forecasts: one reader of the forecast log per process, shared by its connections.
 
-A connection has a queue with a bound. Nobody is waited for: one whose queue is full is dropped, and the others go on.
+Each connection has a bounded queue; a connection whose queue is full is dropped, and the others are not delayed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.serving")
 
 LOOK_SECONDS = 0.05
-"""How often the log is looked at while anybody listens; a look at an unchanged file costs microseconds."""
+"""Polling interval of the log while a connection is open; polling an unchanged file costs microseconds."""
 QUEUE_MESSAGES = 1_024
 """Most updates that may wait for one connection to a few symbols."""
 UPDATES_PER_SYMBOL = 4
@@ -56,11 +56,11 @@ class Subscriber:
 
     @property
     def is_slow(self) -> bool:
-        """Whether more waited than may."""
+        """Whether the queue overflowed."""
         return self._slow.is_set()
 
     def put(self, text: str) -> None:
-        """Let an update wait to be sent; one too many and the connection counts as slow, and what waited is let go."""
+        """Queue an update; on overflow the connection counts as slow, and its queue is cleared."""
         if self.is_slow:
             return
         if len(self._queue) >= self.limit:
@@ -113,7 +113,7 @@ class Hub:
 
     @property
     def is_full(self) -> bool:
-        """Whether one more connection would be too many."""
+        """Whether the limit of connections is reached."""
         return len(self._open) >= self._connections
 
     def join(self) -> Subscriber:
@@ -130,14 +130,14 @@ class Hub:
         metrics.STREAMS.dec()
 
     async def subscribe(self, subscriber: Subscriber, symbols: "Iterable[str]") -> None:
-        """Let a connection hear of symbols: of every forecast that is stored after this returns."""
+        """Subscribe a connection to symbols: to every forecast stored after this returns."""
         await self._follow_log()
         for symbol in symbols:
             subscriber.symbols.add(symbol)
             self._by_symbol[symbol].add(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber, symbols: "Iterable[str]") -> None:
-        """Let a connection hear no more of symbols."""
+        """Unsubscribe a connection from symbols."""
         for symbol in symbols:
             subscriber.symbols.discard(symbol)
             listening = self._by_symbol.get(symbol, set())
@@ -146,7 +146,7 @@ class Hub:
                 self._by_symbol.pop(symbol, None)
 
     async def _follow_log(self) -> None:
-        """Have the log followed from now on; what stops that is raised here."""
+        """Start following the log; raises what prevents it."""
         if self._following is None:
             self._ready = asyncio.Event()
             self._following = asyncio.create_task(self._follow(self._ready), name="prediction-updates")
@@ -156,7 +156,7 @@ class Hub:
             following.result()
 
     async def _follow(self, ready: asyncio.Event) -> None:
-        """Read the log while anybody is connected."""
+        """Read the log while a connection is open."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "prediction-updates") as thread:
             try:
@@ -174,7 +174,7 @@ class Hub:
                     logger.exception("the forecast log could not be read for updates; it is tried again")
                     continue
                 await self._hand_out(news)
-            self._following = None  # whoever subscribes from here on begins anew
+            self._following = None  # the next subscription starts a new task
             await loop.run_in_executor(thread, tail.close)
 
     async def _hand_out(self, news: "Sequence[Stored]") -> None:

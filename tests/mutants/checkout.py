@@ -16,7 +16,9 @@ from pathlib import Path
 
 from mutant import Mutant
 
-NOT_COPIED = shutil.ignore_patterns(".*", "data", "build", "dist", "*.egg-info")
+NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info")
+HOME = "data"
+"""Default home of the lake at the top of a checkout; `training/data` is a package and is copied."""
 PLUGIN = Path(__file__).parent / "plugin"
 UNUSED = tuple(part for name in ("faker", "schemathesis", "typeguard", "valkey") for part in ("-p", f"no:{name}"))
 """Plugins that no test here asks for, and that take longer to import than most tests to run."""
@@ -75,7 +77,12 @@ class Checkout:
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder = folder.resolve()
         self._running: subprocess.Popen[str] | None = None
-        shutil.copytree(root, self.folder, ignore=NOT_COPIED)
+
+        def ignored(folder: str, names: list[str]) -> set[str]:
+            home = {HOME} if Path(folder) == Path(root) else set[str]()
+            return NOT_COPIED(folder, names) | home
+
+        shutil.copytree(root, self.folder, ignore=ignored)
         for cache in self.folder.glob("*/*/__pycache__/kernels-*/*_*"):
             source = cache.parents[2]
             if cache.name == _numba_folder(root.resolve() / source.relative_to(self.folder)):

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serving.monitoring import board, metrics
+from serving.monitoring import grafana_dashboard, metrics
 from support.ports import free_port
 from support.waiting import rest, until
 
-FOLDER = Path(board.__file__).parent
+FOLDER = Path(grafana_dashboard.__file__).parent
 SECONDS = 90.0
 LATER = 15.0
 """Seconds after a change until what Prometheus says counts."""

@@ -16,7 +16,7 @@ from serving.deployment import Champions, candidates, read_deployment
 from serving.deployment.candidates import require_candidate
 from serving.deployment.record import Release, write_deployment
 from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE
-from serving.engines.grain import probe_windows
+from serving.engines.batch_granularity import probe_windows
 from support.waiting import until
 
 

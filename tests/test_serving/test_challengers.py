@@ -148,9 +148,9 @@ def test_the_shadow_of_one_model_knows_nothing_of_the_canary_of_another(champion
 
 def test_a_symbol_whose_strategies_do_not_read_the_model_takes_no_part(champions, rows, trial):
     other = [replace(row, strategies=["ridge"], weights=[1.0]) for row in rows]
-    said = forecast(other, trial(("lstm", "canary", 1.0)))
-    assert said.shadows == {}
-    assert np.array_equal(said.quantiles, forecast(other, champions).quantiles)
+    found = forecast(other, trial(("lstm", "canary", 1.0)))
+    assert found.shadows == {}
+    assert np.array_equal(found.quantiles, forecast(other, champions).quantiles)
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary"])
@@ -158,11 +158,11 @@ def test_where_a_challenger_fails_its_champion_answers(champions, rows, trial, m
     models = trial(("lstm", mode, 1.0))
 
     ill = replace(
-        models, challengers=(LoadedChallenger(models.challengers[0].said, Failing(models.challengers[0].loaded)),)
+        models, challengers=(LoadedChallenger(models.challengers[0].trial, Failing(models.challengers[0].loaded)),)
     )
-    said = forecast(rows, ill)
-    assert said.shadows == {}
-    assert np.array_equal(said.quantiles, forecast(rows, champions).quantiles)
+    found = forecast(rows, ill)
+    assert found.shadows == {}
+    assert np.array_equal(found.quantiles, forecast(rows, champions).quantiles)
     assert "its champion answers" in caplog.text
 
 
@@ -170,7 +170,7 @@ def test_a_challenger_that_failed_is_called_again_although_forecasts_are_cached(
     models = trial(("lstm", "shadow", 1.0))
     (challenger,) = models.challengers
     failing = Failing(challenger.loaded, times=1)
-    ill = replace(models, challengers=(LoadedChallenger(challenger.said, failing),))
+    ill = replace(models, challengers=(LoadedChallenger(challenger.trial, failing),))
     settings = home.settings.model_copy(update={"home": tmp_path / "home"})
     log = ForecastLog.open(settings)
     predictor = Predictor(

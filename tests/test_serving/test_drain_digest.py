@@ -23,7 +23,7 @@ from support.log import forecast_row
 @pytest.fixture(autouse=True)
 def renamed_files(monkeypatch):
     """Whoever replaces rows on purpose renames the files too, so their digests find nothing here."""
-    monkeypatch.setattr(digests, "altered", lambda *_, **__: [])
+    monkeypatch.setattr(digests, "altered_files", lambda *_, **__: [])
 
 
 def as_json(values):
@@ -84,7 +84,7 @@ def replace(lake, forecast_id, **changes):
 
 
 def found(lake):
-    return {(one.where, one.said) for one in verify(lake)}
+    return {(one.where, one.problem) for one in verify(lake)}
 
 
 def held(lake, ids, *, is_logged=False):
@@ -93,7 +93,7 @@ def held(lake, ids, *, is_logged=False):
     contents = dict(lake.scan(RECEIPTS).filter(is_mine).select("forecast_id", "content").collect().iter_rows())
     rows = lake.scan(FORECASTS).filter(is_mine).collect().to_dicts()
     judged = judge(lake, [(row, contents.get(row["forecast_id"], ""), is_logged) for row in rows])
-    return {name: finding.said for name, finding in judged.items()}
+    return {name: finding.problem for name, finding in judged.items()}
 
 
 def test_each_drain_leaves_a_row_on_the_audit_chain(lake, drained):
@@ -141,7 +141,7 @@ def test_a_spoilt_file_of_a_batch_is_named(lake, drained, spoil):
     spoil(path)
     (finding,) = verify(lake)
     assert finding.where == str(path)
-    assert f"row {batches(lake)[0].sequence} of the audit trail" in finding.said
+    assert f"row {batches(lake)[0].sequence} of the audit trail" in finding.problem
 
 
 def die(*_, **__):

@@ -13,8 +13,8 @@ from lake.errors import EngineError
 from lake.settings import Settings
 from serving.engines import OnnxEngine, load_engine, tensorrt
 from serving.engines.base import require_output
+from serving.engines.batch_granularity import ALONE, measure_grain
 from serving.engines.export import export_model
-from serving.engines.grain import ALONE, measure_grain
 from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
 from training.models.trees import fit_trees

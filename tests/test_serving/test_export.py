@@ -14,8 +14,8 @@ from feature_repo.targets import FORECAST_V1
 from lake.errors import ModelError, ParityError
 from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
 from serving.engines.bundles import Export, Parity, refuse_external_data
+from serving.engines.debug_info import without_debug_info
 from serving.engines.export import _to_onnx, export_model, prove_parity
-from serving.engines.origins import without_origins
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 
@@ -151,9 +151,9 @@ def test_the_file_does_not_say_on_which_machine_it_was_made_and_answers_with_the
 
     def note(content: bytes) -> bytes:
         noted["before"] = content
-        return without_origins(content)
+        return without_debug_info(content)
 
-    monkeypatch.setattr("serving.engines.export.without_origins", note)
+    monkeypatch.setattr("serving.engines.export.without_debug_info", note)
     content = _to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
     paths = [str(Path(torch.__file__).parents[1]).encode(), str(Path(__file__).parents[2]).encode()]
     assert any(path in noted["before"] for path in paths), "the exporter notes nothing that would have to be removed"

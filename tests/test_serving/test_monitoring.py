@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict
 
 from serving.access.policy import RULES
 from serving.api.problem_kinds import KINDS
-from serving.monitoring import board, metrics
+from serving.monitoring import grafana_dashboard, metrics
 from serving.monitoring.document import page_with_table
 from serving.monitoring.metrics import METRICS, PREFIX
 
-FOLDER = Path(board.__file__).parent
+FOLDER = Path(grafana_dashboard.__file__).parent
 ALERTS, SCRAPE = FOLDER / "alerts.yaml", FOLDER / "prometheus.yaml"
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 ADDED = {"le"}
@@ -89,7 +89,7 @@ def problems(dashboard, rules):
 
 
 def test_every_expression_parses_and_names_what_the_service_gives():
-    dashboard = json.loads(board.FILE.read_text())
+    dashboard = json.loads(grafana_dashboard.FILE.read_text())
     assert len(expressions(dashboard, alerts())) >= 40
     assert problems(dashboard, alerts()) == []
 
@@ -111,7 +111,7 @@ def test_a_mistake_in_an_alert_is_found(old, new, said):
 
 
 def test_a_mistake_in_a_panel_is_found():
-    dashboard = copy.deepcopy(board.dashboard())
+    dashboard = copy.deepcopy(grafana_dashboard.dashboard())
     dashboard["panels"][1]["targets"][0]["expr"] = "min(quantlake_redy)"
     assert problems(dashboard, []) == ["no metric quantlake_redy"]
 
@@ -126,7 +126,7 @@ def test_labels_of_alerts_are_matched_with_values_that_there_are():
     }
     used = [
         (matcher.name, matcher.value)
-        for expression in expressions(board.dashboard(), alerts())
+        for expression in expressions(grafana_dashboard.dashboard(), alerts())
         for one in selectors(expression)
         for matcher in one.matchers.matchers
         if matcher.name in known
@@ -136,8 +136,8 @@ def test_labels_of_alerts_are_matched_with_values_that_there_are():
 
 
 def test_the_dashboard_is_the_declared_one_and_grafana_s_types_read_it_whole():
-    written = json.loads(board.FILE.read_text())
-    assert written == board.dashboard(), "python -m serving.monitoring.board writes it anew"
+    written = json.loads(grafana_dashboard.FILE.read_text())
+    assert written == grafana_dashboard.dashboard(), "python -m serving.monitoring.grafana_dashboard writes it anew"
     assert list(lost(written, _through_grafana(written))) == []
     assert len({panel["id"] for panel in written["panels"]}) == len(written["panels"])
     places = [tuple(panel["gridPos"].values()) for panel in written["panels"]]
@@ -146,7 +146,7 @@ def test_the_dashboard_is_the_declared_one_and_grafana_s_types_read_it_whole():
 
 @pytest.mark.parametrize(("name", "value"), [("titel", "x"), ("targetz", [])])
 def test_what_grafana_does_not_know_is_found(name, value):
-    written = board.dashboard()
+    written = grafana_dashboard.dashboard()
     written["panels"][1] |= {name: value}
     assert [path.rpartition(".")[2] for path in lost(written, _through_grafana(written))] == [name]
 
@@ -207,7 +207,9 @@ def test_metrics_are_named_as_prometheus_asks_and_bounded():
 
 
 def test_every_metric_is_shown_or_alerted_on():
-    used = {one.name for expression in expressions(board.dashboard(), alerts()) for one in selectors(expression)}
+    used = {
+        one.name for expression in expressions(grafana_dashboard.dashboard(), alerts()) for one in selectors(expression)
+    }
     unseen = {metric.name for metric in METRICS if not set(metric.series) & used}
     assert unseen == {
         "quantlake_features_age_seconds",

@@ -35,7 +35,7 @@ def mine(home, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def renamed_files(monkeypatch):
     """Whoever replaces rows on purpose renames the files too, so their digests find nothing here."""
-    monkeypatch.setattr(digests, "altered", lambda *_, **__: [])
+    monkeypatch.setattr(digests, "altered_files", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_every_field_of_an_answer_is_compared(job):
         else:
             inner[last] = changed(inner.get(last, 0))
         said = findings(job, json.dumps(forged))
-        assert [one.said.partition(" in it is ")[0] for one in said] == [".".join((*path, last))], place
+        assert [one.problem.partition(" in it is ")[0] for one in said] == [".".join((*path, last))], place
     assert findings(job, job.case.answer) == []
 
 
@@ -156,7 +156,7 @@ def test_a_degraded_answer_keeps_its_own_words_and_nothing_else(job):
     answer["data"]["degraded_because"] = ""
     degraded.case.answer = json.dumps(answer)
     compare_answer(degraded, is_same_code=True)
-    assert "degraded_because" in degraded.result.findings[0].said
+    assert "degraded_because" in degraded.result.findings[0].problem
 
 
 def test_the_derived_answer_has_the_digest_of_the_one_that_was_sent(mine):

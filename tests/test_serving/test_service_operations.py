@@ -12,9 +12,9 @@ from serving.access import local_key
 from serving.monitoring import metrics
 from serving.monitoring.metrics import METRICS, PREFIX
 from serving.outcomes import Figures
-from serving.outcomes.figures import BandFigures, ModelFigures, write_figures
-from serving.web import watching
-from serving.web.watching import Watcher
+from serving.outcomes.quality_file import BandFigures, ModelFigures, write_figures
+from serving.web import gauge_sampler
+from serving.web.gauge_sampler import GaugeSampler
 from support.clients import headers_of, token_of
 from support.services import is_worker, running_service
 from support.waiting import until
@@ -179,11 +179,11 @@ def test_no_secret_is_in_the_whole_output_of_the_service(running):
 @pytest.fixture
 def watch(tmp_path, monkeypatch):
     """Start watchers of one home that note when they look: ``watch(name)``."""
-    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(watching, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(gauge_sampler, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(gauge_sampler, "FLUSH_SECONDS", 0.02)
     looked, started = [], []
 
-    class Noting(Watcher):
+    class Noting(GaugeSampler):
         name = ""
 
         def look(self):

@@ -19,7 +19,7 @@ from lake.tables import FORECASTS, OUTCOMES
 from serving.backfill import replay_forecasts
 from serving.forecast_log import ForecastLog, drain, draining, log_path, verify_logged
 from serving.outcomes import mature, update_performance, update_strategy_returns
-from serving.outcomes.recent import model_errors
+from serving.outcomes.live_quality import model_errors
 from support.log import flip_bit, sealed_entry
 
 CLOCK = FixedClock(DEMO_START)

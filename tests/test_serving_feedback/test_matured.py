@@ -12,7 +12,7 @@ from lake.tables import FORECASTS, OUTCOMES
 from serving.backfill import replay_forecasts
 from serving.monitoring import metrics
 from serving.outcomes import figures_path, mature, read_figures, show_figures, update_figures
-from serving.outcomes.recent import model_errors
+from serving.outcomes.live_quality import model_errors
 
 NOW = FixedClock(DEMO_START)
 LIVED = 25

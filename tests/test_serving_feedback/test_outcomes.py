@@ -15,7 +15,7 @@ from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, STRATEGY_RETURNS
 from serving.backfill import replay_forecasts
 from serving.outcomes import known_labels, mature, update_strategy_returns
-from serving.outcomes.maturing import outcomes_of
+from serving.outcomes.matured_outcomes import outcomes_of
 from serving.strategies import STRATEGY_NAMES
 
 

@@ -96,7 +96,7 @@ class SharedStudy:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Be a worker of the study for the time of a block; whoever finds itself alone frees the slots of the dead."""
+        """Register a worker of the study for the block; a worker that is alone frees the slots of dead ones."""
         with (self._folder / f"search-{self._name}.workers.lock").open("w") as workers:
             try:
                 fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""How good forecasts were, in NumPy only: the same functions score a walk-forward fold and what was said live.
+"""Forecast metrics in NumPy only: the same functions score a walk-forward fold and live forecasts.
 
 Everywhere, a pair of which one side is not known (NaN, or None in a list) is left out; when nothing is left the answer
 is None, never zero. An infinite number is not "not known": it is refused.

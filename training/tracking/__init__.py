@@ -1,4 +1,4 @@
-"""Tracking: what was tried, kept where it can be looked at (MLflow), and how far a run is, told to who waits.
+"""Tracking: runs, parameters and scores in MLflow, and progress reports of a running training.
 
 - `Tracker`, `Measure`, `MOST_KEYS`: one run per model and training, and the numbers it holds
 - `open_store`: a client of the tracking store

@@ -1,4 +1,4 @@
-"""Whether everything under the home is what was written there: what `quantlake doctor` looks at.
+"""Health checks of everything under the home: the checks of `quantlake doctor`.
 
 A check is a value. Another part of the platform adds its own with one line in `CHECKS`: a function that takes the
 settings and returns findings, each with the file, what it means and the exact next command. A check raises nothing.
@@ -47,7 +47,7 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Examined:
-    """What one check found, and how long it looked."""
+    """Findings and duration of one check."""
 
     name: str
     findings: tuple[HealthFinding, ...]
@@ -55,7 +55,7 @@ class Examined:
 
 
 def examine(configured: Settings, *, is_deep: bool = False, checks: Sequence[Check] | None = None) -> list[Examined]:
-    """Look at everything under the home, one check after the other; what one finds stops no other.
+    """Run every check of the home in turn; a finding of one stops no other.
 
     Parameters
     ----------

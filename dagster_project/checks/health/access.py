@@ -1,4 +1,4 @@
-"""Keys and secrets: whether they can be read, and by whom."""
+"""Checks of key and secret files: readable, and private to their owner."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def permissions(configured: Settings) -> list[HealthFinding]:
 
 
 def _secrets(configured: Settings) -> list[Path]:
-    """Files that only their owner may read, as far as they are there."""
+    """Existing files that only their owner may read."""
     from serving.access import keys
     from serving.audit import HEAD_FILE
     from serving.forecast_log import log_paths

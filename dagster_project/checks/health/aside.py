@@ -1,4 +1,4 @@
-"""Move a damaged file out of the way: under the home, under its own name, deleting nothing."""
+"""Moves a damaged file out of the way: under the home, under its own name, deleting nothing."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether the newest backup is recent, where backups are configured."""
+"""Check of the age of the newest backup, where backups are configured."""
 
 from datetime import UTC, datetime, timedelta
 

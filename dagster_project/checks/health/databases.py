@@ -1,4 +1,4 @@
-"""The databases: registry, Dagster's runs and schedules."""
+"""Checks of the SQLite databases: model registry, Dagster's runs and schedules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a check finds, and what a check is."""
+"""Types of the health checks: a check, and its finding."""
 
 import shlex
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The forecast log: files that SQLite cannot read, and forecasts that did not verify and wait for a decision."""
+"""Checks of the forecast log: unreadable SQLite files, and quarantined forecasts without a decision."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a killed process left behind: half-written small files that nothing reads."""
+"""Check for leftovers of a killed process: half-written small files that nothing reads."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The market clock, held against the calendar and the tables."""
+"""Check of the market clock against the calendar and the tables."""
 
 import json
 import shlex

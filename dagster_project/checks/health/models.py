@@ -1,4 +1,4 @@
-"""The models: what is in service, the files of each version, and the copies that the registry keeps."""
+"""Checks of the models: deployment, files of each version, and the registry's copies."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ JOIN model_version_tags AS tag ON tag.name = version.name AND tag.version = vers
 
 
 def deployment(configured: Settings) -> list[HealthFinding]:
-    """Look at what is in service, and that the files of each version in use are the registered ones."""
+    """Check the deployment, and that the files of each version in use are the registered ones."""
     from lake.errors import ModelError, NotReadyError
     from serving.deployment import read_deployment, serving_file
 
@@ -98,7 +98,7 @@ def training(configured: Settings) -> list[HealthFinding]:
 
 
 def _placed(configured: Settings, name: str, version: str, digest: str | None) -> list[HealthFinding]:
-    """What is wrong with the files of one version in the folder that the service reads."""
+    """Faults of the files of one version in the folder that the service reads."""
     from lake.errors import ModelError
     from serving.engines import Bundle
 

@@ -1,4 +1,4 @@
-"""The online store's files: snapshot, password and key of the embedded server, and what was materialised last."""
+"""Checks of the online store: snapshot, password and key of the embedded server, and the last materialisation."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""Whether a file is a whole SQLite database."""
+"""Integrity check of a SQLite file."""
 
 import sqlite3
 from pathlib import Path
@@ -11,7 +11,7 @@ QUICK_BYTES = 256 << 20
 
 
 def fault_of_sqlite(path: Path, *, is_deep: bool = False) -> str | None:
-    """Say what is wrong with a database; None where nothing is, or where it is in use and cannot be looked at now.
+    """Return the fault of a database; None for a sound one, or for one that is locked now.
 
     The file is opened for reading alone, beside the processes that write to it.
     """

@@ -1,4 +1,4 @@
-"""The tables: log, checkpoint, data files; what pins their versions; the audit trail."""
+"""Checks of the tables: log, checkpoint, data files, pinned versions, and the audit trail."""
 
 import json
 import shlex
@@ -85,7 +85,7 @@ def pins(configured: Settings) -> list[HealthFinding]:
 
 
 def audit_trail(configured: Settings) -> list[HealthFinding]:
-    """Hold each row of the audit trail to the hash of the one before."""
+    """Verify the hash chain of the audit trail."""
     from lake.store import Lake
     from lake.tables import AUDIT
     from serving import audit

@@ -1,4 +1,4 @@
-"""What the commands share: the console, the turn that a command waits for, and what must be there before it begins."""
+"""Shared parts of the commands: console, job lock, and preconditions."""
 
 from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.required import require_experiment, require_lake

@@ -1,4 +1,4 @@
-"""What a command needs before it begins: a lake, an experiment."""
+"""Preconditions of a command: a lake, an experiment."""
 
 from typing import TYPE_CHECKING
 

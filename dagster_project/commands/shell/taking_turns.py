@@ -1,4 +1,4 @@
-"""One command at a time in a home, for the verbs that compute or clean up."""
+"""Job lock: one computing or cleaning command at a time in a home."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -9,7 +9,7 @@ from lake.settings import settings
 
 
 def taking_turn(verb: str, *, makes_home: bool = False) -> AbstractContextManager[None]:
-    """Let a verb, e.g. ``advance``, wait for the job that is at work in this home; who that is goes to stderr.
+    """Wait for the job lock of this home, e.g. for ``advance``; the holder's name goes to stderr.
 
     Parameters
     ----------

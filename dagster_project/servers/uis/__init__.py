@@ -1,1 +1,1 @@
-"""The web UIs behind a login: the gate, what opens it, and the processes that serve Dagster, MLflow and Jupyter."""
+"""The web UIs behind a login: gate, credentials, and the processes that serve Dagster, MLflow and Jupyter."""

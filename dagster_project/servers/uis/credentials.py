@@ -1,4 +1,4 @@
-"""What opens the gate of a web UI: a link for the browser of whoever started it, and a key for their programs."""
+"""Credentials of a web UI's gate: a one-time link for the browser, and a key for programs."""
 
 import os
 import secrets

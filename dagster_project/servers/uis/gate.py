@@ -1,4 +1,4 @@
-"""What stands in front of the web UIs: they have no login of their own, and they obey whoever reaches them.
+"""Gate: authentication in front of the web UIs, which have no login of their own.
 
 Every local user reaches a port of 127.0.0.1, and so does a page of a stranger in a browser on this machine. A mutation
 of the Dagster UI starts code as the user who runs it. So nothing passes without a session or a key, under another host,
@@ -26,7 +26,7 @@ POST_ONLY = frozenset({"/graphql"})
 
 @dataclass(frozen=True)
 class GateRefusal:
-    """Why a request does not pass: an HTTP status and a sentence with the next step."""
+    """Refusal of a request: an HTTP status and a sentence with the next step."""
 
     status: int
     text: str
@@ -110,7 +110,7 @@ class Gate:
         await send({"type": "http.response.body", "body": b""})
 
     def _unknown(self, scope: "Scope") -> GateRefusal | None:
-        """Why whoever asks does not pass. A key is shown on purpose; a browser sends a cookie with every request."""
+        """Reason to refuse a request, if any. A key is sent on purpose; a browser sends a cookie with every request."""
         shown = [value.decode("latin-1") for value in _values(scope, b"authorization")]
         if len(shown) == 1:
             scheme, _, key = shown[0].partition(" ")
@@ -133,7 +133,7 @@ class Gate:
         return False
 
     def _foreign_page(self, scope: "Scope") -> GateRefusal | None:
-        """Why a request with a session is not one of our own page; other ports of this host count as strangers."""
+        """Reason why a request with a session is cross-site; other ports of this host count as other sites."""
         ours = {f"http://{host.decode('latin-1').lower()}".encode() for host in _values(scope, b"host")}
         origins, sites = _values(scope, b"origin"), _values(scope, b"sec-fetch-site")
         is_websocket = scope["type"] == "websocket"

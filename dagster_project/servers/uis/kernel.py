@@ -30,7 +30,7 @@ def write_spec(folder: "Path") -> None:
 
 
 def main() -> None:
-    """Run ipykernel as if its debugger were not installed; it says so to Jupyter, and does without."""
+    """Run ipykernel as if its debugger were not installed; ipykernel then reports no debugger to Jupyter."""
     sys.modules[DEBUGGER] = None  # type: ignore[assignment]  # Python's own way to say "not here"
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 

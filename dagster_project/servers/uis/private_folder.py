@@ -1,4 +1,4 @@
-"""A folder for unix sockets that no other user can enter, with a path that is short enough for them."""
+"""Private folder for unix sockets: closed to other users, and with a path short enough for a socket."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What the embedded server is told at its start: one socket, one user, the commands we use, where to save."""
+"""Configuration of the embedded server: one socket, one user, the commands in use, the snapshot's path."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A thread that starts the embedded server again when it dies while somebody uses it."""
+"""A thread that restarts the embedded server when it dies while in use."""
 
 import logging
 import os

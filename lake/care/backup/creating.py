@@ -75,7 +75,7 @@ def create(home: Path, root: Path, *, held: Held = nullcontext, full: bool = Fal
 
 
 def writing(root: Path) -> AbstractContextManager[None]:
-    """Hold the lock of a folder of backups: nobody else adds to it or deletes from it."""
+    """Hold the lock of a backup folder: no other process adds to it or deletes from it."""
     return file_lock(root / LOCK, f"The folder of backups {root}")
 
 

@@ -1,4 +1,4 @@
-"""What every request passes through, what it is told when it is refused, and how the endpoint is described."""
+"""HTTP layer: middleware, problem documents, and the OpenAPI description."""
 
 from serving.web.http.hosts import Hosts
 

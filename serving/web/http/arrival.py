@@ -80,7 +80,7 @@ class RequestMetrics:
         self._app, self._access_log, self._slow_seconds = app, access_log, slow_ms / 1e3
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass the request on and note what came of it."""
+        """Pass the request on and record its result."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -56,7 +56,7 @@ class AccessControl:
     Parameters
     ----------
     app
-        Application behind it; its ``state.access`` is an `Access`. Without one nobody is let in.
+        Application behind it; its ``state.access`` is an `Access`. Without one every request is refused.
     policy
         What each route needs.
     """
@@ -97,7 +97,7 @@ class AccessControl:
             await self._app(scope, receive, _adding(headers, send))
 
     def _is_for_the_trail(self, caller: "Caller", rule: Rule, refusal: AccessRefusal | None) -> bool:
-        """Whether what came of a request to a route of operators is written down for ever.
+        """Whether the result of a request to an operator route is recorded in the audit trail.
 
         What is done is, always. What is refused is the caller's to repeat, so a limit leaves no row, and a role that
         does not reach leaves one now and then.
@@ -127,7 +127,7 @@ class AccessControl:
 async def _judge(
     access: "Access | None", rule: Rule, scope: "Scope"
 ) -> "tuple[Caller | None, Headers, AccessRefusal | None]":
-    """Who asks, what the answer says about their limit, and why they do not get through if so."""
+    """Return the caller, the rate-limit headers, and the refusal if there is one."""
     shown = _shown(scope)
     caller = access.find(shown[0]) if access is not None and len(shown) == 1 else None
     if caller is None or access is None:
@@ -197,7 +197,7 @@ def _adding(headers: Headers, send: "Send") -> "Send":
 
 
 class _Recording:
-    """Send an answer once it is written down: nobody is told of something that the audit trail does not know."""
+    """Send an answer after its audit row is written: no client sees an operation that the audit trail does not hold."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How long and how large the head of a request may be, and what a client hears that speaks no HTTP.
+"""Connection limits: time and size of a request head, and the answer to a client that speaks no HTTP.
 
 uvicorn bounds neither: a client that sends a header a minute, or headers without end, would keep its connection and
 what it sent in memory for as long as it likes. An application cannot help: it is asked once the head is complete, and
@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_begun, self._size_beside = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the head; what comes after a body in chunks looks the same, and nobody reads it."""
+        """Keep a header of the head; trailers after a chunked body, which look the same, are dropped."""
         if self._is_in_head:
             super().on_header(name, value)
 
@@ -102,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
 
     def send_400_response(self, msg: str) -> None:
-        """Say that what came is no HTTP; in the middle of a body, whoever reads the body says so, at once."""
+        """Answer 400 to data that is no HTTP; within a body the body's reader answers instead."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or not cycle.more_body:
             self._refuse(kinds.BAD_REQUEST, msg)
@@ -137,13 +137,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def use(trusted_proxies: str = "") -> None:
-    """Let every server that uvicorn starts from now on in this process use it, unless it is told to use another.
+    """Make it the default HTTP protocol of uvicorn in this process.
 
     Parameters
     ----------
     trusted_proxies
         Addresses and networks, with commas between, whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
-        Nobody's by default; uvicorn's own default believes every program of this machine.
+        None by default; uvicorn's own default trusts every program of this machine.
     """
     from uvicorn.config import HTTP_PROTOCOLS
 

@@ -1,4 +1,4 @@
-"""The page of the endpoint, generated from its description: `python -m serving.web.http.document`."""
+"""Generator of the endpoint's page from its OpenAPI description: `python -m serving.web.http.document`."""
 
 import json
 from collections.abc import Iterator
@@ -65,9 +65,9 @@ headers = {{"X-API-Key": "ql_..."}}
 with connect("ws://127.0.0.1:3000{PATH}", additional_headers=headers, compression=None) as stream:
     stream.send(json.dumps({{"action": "subscribe", "symbols": ["AAPL", "IBM"]}}))
     for text in stream:
-        said = json.loads(text)
-        if said["event"] == "prediction_update":
-            print(said["prediction"]["symbol"], said["prediction"]["prediction"]["p50"])
+        message = json.loads(text)
+        if message["event"] == "prediction_update":
+            print(message["prediction"]["symbol"], message["prediction"]["prediction"]["p50"])
 ```
 
 `Client.stream(["AAPL", "IBM"])` yields the same as typed answers.
@@ -112,9 +112,9 @@ def _routes(schema: dict[str, Any]) -> str:
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             rule = policy.rule(method.upper(), path)
-            said = operation.get("description", "").split("\n")[0]
+            meaning = operation.get("description", "").split("\n")[0]
             codes = " ".join(operation["responses"])
-            lines.append(f"| `{method.upper()} {path}` | {rule.needs if rule else ''} | {said} | {codes} |")
+            lines.append(f"| `{method.upper()} {path}` | {rule.needs if rule else ''} | {meaning} | {codes} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Real questions with the answers they got, for the description of the endpoint and for `docs/api.md`.
+"""Recorded example requests and answers for the OpenAPI description and `docs/api.md`.
 
 ``python -m serving.web.http.examples`` asks the service that runs (`make serve`) all of them anew and keeps the
 answers.
@@ -90,20 +90,22 @@ Asks = Callable[[str, str, Any], tuple[int, Mapping[str, str], Any]]
 
 @cache
 def examples() -> tuple[Example, ...]:
-    """Every example that was kept."""
-    return tuple(Example(**said) for said in json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else ()
+    """The recorded examples."""
+    if not FILE.exists():
+        return ()
+    return tuple(Example(**fields) for fields in json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def ask_all(ask: Asks) -> tuple[Example, ...]:
-    """Ask every question, in order."""
+    """Send every question, in order."""
     found: list[Example] = []
     for question in QUESTIONS:
         prediction_id = found[0].answer["prediction_id"] if found else ""
         status, headers, answer = ask(question.method, question.path(prediction_id), question.body)
-        told = {name: value for name, value in headers.items() if name.lower() == "x-answered-by"}
+        kept = {name: value for name, value in headers.items() if name.lower() == "x-answered-by"}
         given = {name: prediction_id if value == LAST_ID else value for name, value in question.parameters.items()}
         found.append(
-            Example(question.name, question.method, question.route, given, question.body, status, told, answer)
+            Example(question.name, question.method, question.route, given, question.body, status, kept, answer)
         )
     return tuple(found)
 
@@ -120,7 +122,7 @@ def shortened(value: Any) -> Any:
 
 
 def main() -> None:
-    """Ask the running service, and keep what it says."""
+    """Query the running service, and record its answers."""
     import httpx
 
     from lake.settings import settings

@@ -1,4 +1,4 @@
-"""A WebSocket that ends with the key or token it was opened with."""
+"""A WebSocket that closes when its key or token ends."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

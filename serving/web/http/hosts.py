@@ -1,4 +1,4 @@
-"""Which names the endpoint answers to; a request that names another host, or none, is refused before all else.
+"""Host check: a request with another Host header, or none, is refused before all else.
 
 A page of a stranger can make a browser on this machine ask 127.0.0.1 under the page's own name, whose address the
 stranger changes after the page was loaded (DNS rebinding). The browser then takes the endpoint for a part of the page.

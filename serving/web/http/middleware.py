@@ -1,4 +1,4 @@
-"""What every request passes through: bounds on its size and on the time that its body takes."""
+"""Body limits: bounds on the size of a request body and on the time it takes."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ PLAIN = {b"", b"identity"}
 
 
 class LimitBody:
-    """Refuse what is too large with 413 or 431, and what takes too long to come with 408.
+    """Refuse oversized requests with 413 or 431, and slow ones with 408.
 
     A client that is refused is read on for a moment, so that it gets to read why.
 
@@ -96,7 +96,7 @@ class AnswerHead:
         self._app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Ask as GET, and send the head."""
+        """Handle as GET, and send the head only."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -140,7 +140,7 @@ def head_bytes(scope: "Scope") -> int:
 
 
 def _refusal_of(scope: "Scope", body: bytes) -> "Response | None":
-    """What is wrong with a body whatever it says; None for one that may be looked at."""
+    """Refusal of a body by its framing, encoding or size; None for one that may be parsed."""
     if (wrong := scope.get("state", {}).get(MALFORMED)) is not None:
         detail = f"The body is not framed as HTTP asks for, e.g. the size of a chunk is no number: {wrong}"
         return problems.respond(problem_kinds.BAD_REQUEST, detail, scope, headers=CLOSE)

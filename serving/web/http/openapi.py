@@ -1,4 +1,4 @@
-"""What the description of the endpoint says beyond what the framework sees: statuses, who may ask, real examples."""
+"""Additions to the OpenAPI description: statuses, roles, recorded examples."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SECURITY: Schema = {
 FIRST_ERROR = 400
 ALWAYS = (431, 500)
 WITH_KEY = (401, 403, 429, 503)
-"""What whoever needs a key may meet: not known, not allowed, too many, and nobody to count."""
+"""Statuses of routes that need a key: unknown, forbidden, too many requests, limiter unavailable."""
 WITH_BODY = (408, 413, 415, 422)
 WITH_NAME = (404, 422)
 FURTHER: dict[str, tuple[int, ...]] = {
@@ -58,7 +58,7 @@ NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", predictio
 
 
 def install(app: "FastAPI", policy: Policy) -> None:
-    """Let an application describe itself in full; the description is made once, when it is first asked for."""
+    """Install the extended OpenAPI description; it is built once, at the first request for it."""
     describe = app.openapi
     made: list[Schema] = []
 
@@ -102,8 +102,8 @@ def _complete(operation: Schema, path: str, rule: Rule | None) -> None:
     needs_key = needs not in {"open", "local"}
     if needs_key:
         operation["security"] = [{name: []} for name in SECURITY]
-        said = operation.get("description", operation.get("summary", ""))
-        operation["description"] = f"{said}\n\nNeeds a key with the role `{needs}`."
+        description = operation.get("description", operation.get("summary", ""))
+        operation["description"] = f"{description}\n\nNeeds a key with the role `{needs}`."
     for status in sorted(statuses(operation, path, needs_key=needs_key)):
         operation["responses"][str(status)] = _problem(status, path)
     operation["responses"] = dict(sorted(operation["responses"].items()))
@@ -120,8 +120,8 @@ def _problem(status: int, path: str) -> Schema:
         for kind in kinds
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": shown}
-    said: Schema = {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
-    return said | ({"headers": RETRY} if any(kind.retry_seconds for kind in kinds) else {})
+    described: Schema = {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
+    return described | ({"headers": RETRY} if any(kind.retry_seconds for kind in kinds) else {})
 
 
 @cache

@@ -1,4 +1,4 @@
-"""From an error to what a client is told: a problem document (RFC 9457). Never a traceback."""
+"""Maps errors to problem documents (RFC 9457). Never a traceback."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ class ProblemResponse(Response):
 
 
 def install(app: "FastAPI") -> None:
-    """Make every error of an application a problem document."""
+    """Register handlers that answer every error with a problem document."""
     app.add_exception_handler(QuantlakeError, respond_to)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
@@ -113,14 +113,14 @@ def respond(
 
     Where asking again makes sense it carries ``Retry-After``, unless `headers` say it better.
     """
-    said = document(kind, detail, scope, hint=hint, nearest=nearest)
+    problem = document(kind, detail, scope, hint=hint, nearest=nearest)
     retry = {} if kind.retry_seconds is None else {"retry-after": str(kind.retry_seconds)}
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    return ProblemResponse(said.model_dump_json(), kind.status, headers=retry | given)
+    return ProblemResponse(problem.model_dump_json(), kind.status, headers=retry | given)
 
 
 def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[int]" = ()) -> Problem:
-    """Say of an error of ours what kind of problem it is.
+    """Return the problem document of an error.
 
     Parameters
     ----------
@@ -153,10 +153,10 @@ def respond_to(request: "Request", error: Exception) -> ProblemResponse:
     assert isinstance(error, QuantlakeError)
     is_horizon = isinstance(error, UnknownNameError) and error.kind == "horizon"
     horizons = request.app.state.predictor.champions.current().horizons if is_horizon else ()
-    said = explain(error, request.scope, horizons)
-    seconds = kinds.kind_named(said.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
+    problem = explain(error, request.scope, horizons)
+    seconds = kinds.kind_named(problem.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
     headers = None if seconds is None else {"retry-after": str(seconds)}
-    return ProblemResponse(said.model_dump_json(), said.status, headers=headers)
+    return ProblemResponse(problem.model_dump_json(), problem.status, headers=headers)
 
 
 def _invalid(request: "Request", error: Exception) -> ProblemResponse:
@@ -165,7 +165,7 @@ def _invalid(request: "Request", error: Exception) -> ProblemResponse:
 
 
 def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
-    """Say which rules a request breaks, of pydantic's list of errors; a body that is not announced as JSON is 415."""
+    """Answer a request that breaks validation rules; 415 for a body that is not announced as JSON."""
     example = BATCH_EXAMPLE if scope["path"].endswith("/batch") else EXAMPLE
     if scope["method"] == "POST" and not is_json(scope):
         return respond(
@@ -174,10 +174,10 @@ def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
             scope,
             hint=f"Send e.g. {example} as application/json; see /docs.",
         )
-    said = rules(errors)
+    broken = rules(errors)
     if scope["method"] != "POST":
-        return respond(kinds.INVALID, said, scope)
-    return respond(kinds.INVALID, said, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
+        return respond(kinds.INVALID, broken, scope)
+    return respond(kinds.INVALID, broken, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
 
 
 def is_json(scope: "Scope") -> bool:
@@ -190,7 +190,7 @@ def is_json(scope: "Scope") -> bool:
 
 
 def rules(errors: "Sequence[Any]") -> str:
-    """Say which rules are broken and where, of pydantic's list of errors: the first five of them."""
+    """Describe the first five of pydantic's errors: broken rule and place."""
     return "; ".join(_rule(found) for found in errors[:5])
 
 
@@ -205,7 +205,7 @@ def _rule(found: dict[str, Any]) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Where in the request, as a client would write it; odd key names are kept short and printable."""
+    """Place in the request, as a client would write it; odd key names are shortened and made printable."""
     named = ".".join(str(part) for part in path if part not in {"body", "query", "path"})
     return named.encode("ascii", "replace").decode()[:80] or "body"
 

@@ -1,4 +1,4 @@
-"""What Python's JSON parser lets pass and nobody should send: other encodings, and a key that is there twice."""
+"""Strict JSON: refuses other encodings than UTF-8 and duplicate keys, which Python's parser accepts."""
 
 import json
 from typing import Any

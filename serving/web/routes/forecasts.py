@@ -1,4 +1,4 @@
-"""Routes that forecast."""
+"""Forecast routes."""
 
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,8 @@ def add_routes(app: FastAPI) -> None:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
         answers = await _forecast(request, _question(request.scope, body.symbols, body.horizon_sessions))
         unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
-        said = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
-        return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{said}}}', media_type=JSON)
+        content = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
+        return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{content}}}', media_type=JSON)
 
 
 class Quick:

@@ -1,4 +1,4 @@
-"""Routes that look up: stored forecasts, features and their declarations, the regime, the strategy in force."""
+"""Look-up routes: stored forecasts, features and their declarations, the regime, the strategy in force."""
 
 import math
 import re
@@ -104,21 +104,21 @@ def _add_decisions(app: FastAPI) -> None:
             raise NotReadyError("The market's regime is not known yet: it needs 200 sessions of the index.")
         names = ("regime", "volatility_state", "trend_state", "volatility", "trend_gap")
         chances = ("high_volatility_probability", "uptrend_probability")
-        said: dict[str, Any] = {name: row.values[name] for name in names}
-        said |= {name: value if _is_number(value := row.values[name]) else None for name in chances}
-        return api.RegimeAnswer(**_times(symbol, row), market=MARKET, **said)
+        values: dict[str, Any] = {name: row.values[name] for name in names}
+        values |= {name: value if _is_number(value := row.values[name]) else None for name in chances}
+        return api.RegimeAnswer(**_times(symbol, row), market=MARKET, **values)
 
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
     def strategy(symbol: AskedSymbol, request: Request) -> api.StrategyAnswer:
         """Return the strategy in force for a symbol: the weights of the pool that make up its forecast."""
         row = _row(request, STRATEGY.name, symbol, f"No strategy has been selected for {symbol} yet.")
-        said = {name: row.values[name] for name in ("regime", "selected_strategy", "confidence")}
+        decision = {name: row.values[name] for name in ("regime", "selected_strategy", "confidence")}
         pool = [
             api.StrategyPart(name=name, weight=weight, model=declared.model, meaning=declared.meaning)
             for name, weight in zip(row.values["strategies"], row.values["weights"].tolist(), strict=True)
             for declared in [strategy_named(name)]
         ]
-        return api.StrategyAnswer(**_times(symbol, row), **said, strategies=pool)
+        return api.StrategyAnswer(**_times(symbol, row), **decision, strategies=pool)
 
 
 def _row(request: Request, view: str, symbol: str, why_none: str) -> "ViewRow":

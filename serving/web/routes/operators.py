@@ -1,4 +1,4 @@
-"""Routes of operators: models come and go, and are timed."""
+"""Operator routes: reload, try, roll back and time models."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ def _time(role: Any, engine: "Engine", x: "NDArray[np.float32]", seconds: float)
 
 def _engines(models: "LoadedModels") -> "Iterator[tuple[str, Engine]]":
     yield from (("champion", engine) for engine in models.engines.values())
-    yield from ((one.said.mode, one.loaded.engine) for one in models.challengers)
+    yield from ((challenger.trial.mode, challenger.loaded.engine) for challenger in models.challengers)
 
 
 def _shape(models: "LoadedModels") -> tuple[int, int]:

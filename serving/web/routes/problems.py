@@ -1,4 +1,4 @@
-"""A page for every kind of problem: what `type` in a problem document points at."""
+"""Pages of the kinds of problem: the target of `type` in a problem document."""
 
 from typing import TYPE_CHECKING
 

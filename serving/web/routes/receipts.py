@@ -1,4 +1,4 @@
-"""The route that answers what a forecast was made from."""
+"""Receipt route."""
 
 from fastapi import FastAPI, Request
 

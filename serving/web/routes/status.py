@@ -1,4 +1,4 @@
-"""Routes that say how the service stands."""
+"""Status routes: models in service, symbols, health, readiness, metrics."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serving.predict import Predictor
 
 READINESS_SECONDS = 0.25
-"""How long what was found out about readiness is told to whoever asks."""
+"""Lifetime of a cached readiness result."""
 
 
 def add_routes(app: FastAPI) -> None:
@@ -60,9 +60,9 @@ def add_routes(app: FastAPI) -> None:
 
 
 class _Readiness:
-    """Whether a forecast can be made, found out by making one: once for all who ask at about the same time.
+    """Readiness check by a trial forecast, shared by concurrent requests.
 
-    Everybody may ask, so asking must not cost a forecast each.
+    The route is open, so a request must not cost a forecast each.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Readiness:
         await asyncio.shield(self._found)
 
     def _note(self, found: "asyncio.Task[None]") -> None:
-        """Let it count from now on; a failure that nobody waited for is no failure of the loop."""
+        """Start the lifetime of the result; retrieves an exception that no request awaited."""
         self._until = time.monotonic() + READINESS_SECONDS
         if not found.cancelled():
             found.exception()
@@ -107,8 +107,8 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
             for name, bundle in models.bundles.items()
         ],
         problem=predictor.champions.problem,
-        challengers=[api.ChallengerStatus(**one.said.model_dump()) for one in models.challengers],
-        refused=[api.RefusalStatus(**one.model_dump()) for one in _refusals(predictor)],
+        challengers=[api.ChallengerStatus(**challenger.trial.model_dump()) for challenger in models.challengers],
+        refused=[api.RefusalStatus(**refusal.model_dump()) for refusal in _refusals(predictor)],
     )
 
 

@@ -1,4 +1,4 @@
-"""The WebSocket on which a client hears of each forecast that is stored."""
+"""The WebSocket route of stored forecasts."""
 
 import asyncio
 import time
@@ -92,9 +92,9 @@ class _Connection:
         try:
             command = COMMAND.validate_json(text)
         except ValidationError as error:
-            said = problems.rules(error.errors())
+            broken = problems.rules(error.errors())
             return self._refuse(
-                problems.document(problem_kinds.INVALID, said, self._websocket.scope, hint=f"Send e.g. {EXAMPLE}")
+                problems.document(problem_kinds.INVALID, broken, self._websocket.scope, hint=f"Send e.g. {EXAMPLE}")
             )
         try:
             if isinstance(command, api.Subscription):

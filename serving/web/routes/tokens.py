@@ -1,4 +1,4 @@
-"""Routes about access: a token in the place of a key, and the public keys that tokens are checked with."""
+"""Token routes: a token for an API key, and the public keys that verify tokens."""
 
 import time
 from typing import TYPE_CHECKING
@@ -28,10 +28,10 @@ def add_routes(app: FastAPI) -> None:
             detail = "A token cannot be swapped for another one, or it would never end."
             return problems.respond(problem_kinds.FORBIDDEN, detail, request.scope, hint="Send the API key itself.")
         seconds = int(min(TOKEN_SECONDS, caller.expires_at - time.time()))
-        said = TokenAnswer(
+        answer = TokenAnswer(
             access_token=access.issue(caller), expires_in=max(1, seconds), role=caller.role, tier=caller.tier
         )
-        return Response(said.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
+        return Response(answer.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
 
     @app.get("/.well-known/jwks.json", tags=["access"])
     def key_set(request: Request) -> KeySet:

@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "outcome-too-early",
         "A forecast is judged only by a label that is known.",
-        "serving/outcomes/maturing.py",
+        "serving/outcomes/matured_outcomes.py",
         'known = lake.read(LABELS, where=pl.col("known_time") <= clock.now())',
         "known = lake.read(LABELS)",
         (f"{OUTCOMES}::test_each_matured_forecast_has_one_outcome_and_none_is_early",),
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "outcome-judged-twice",
         "A forecast has one outcome, by the label as it was first known.",
-        "serving/outcomes/maturing.py",
+        "serving/outcomes/matured_outcomes.py",
         'keep="first", maintain_order=True)',
         'keep="last", maintain_order=True)',
         (f"{OUTCOMES}::test_a_label_restated_later_changes_no_outcome",),

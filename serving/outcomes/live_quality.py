@@ -1,4 +1,4 @@
-"""Errors and coverage of the forecasts whose outcome has become known of late, from the tables into the figures."""
+"""Live quality: errors and coverage of recently matured forecasts."""
 
 import time
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import polars as pl
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.outcomes.coverage import MATURED_KINDS, coverage_by_regime
-from serving.outcomes.figures import BandFigures, Figures, ModelFigures, read_figures, write_figures
+from serving.outcomes.quality_file import BandFigures, Figures, ModelFigures, read_figures, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ SESSIONS = 60
 DECIMALS = 9
 """Sums of many numbers differ in their last bits from run to run; a figure that has not changed is not written."""
 KINDS = (*MATURED_KINDS, "replay")
-"""A model is judged by what it said, whether anybody was told or it was replayed; a band by what was answered."""
+"""Models are scored on every forecast, shadow and replayed ones included; bands on answered forecasts only."""
 
 
 def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:
@@ -43,9 +43,9 @@ def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Repo
     is_new = figures != read_figures(configured)
     if is_new:
         write_figures(configured, figures)
-    said = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
-    said = said.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
-    return said if is_new else said.with_details(reason="no figure has changed")
+    report = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
+    report = report.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
+    return report if is_new else report.with_details(reason="no figure has changed")
 
 
 def model_errors(
@@ -63,10 +63,10 @@ def model_errors(
     if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.Float64))
     known = lake.scan(OUTCOMES).filter(pl.col("known_time") <= clock.now())
-    said = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
-    matured = said.select("forecast_id", "event_time", "horizon_sessions", pl.col("model_name").alias("model")).join(
-        known.select("forecast_id", "error", "pinball_loss"), on="forecast_id"
-    )
+    forecasts = lake.scan(FORECASTS).filter(pl.col("kind").is_in(kinds))
+    matured = forecasts.select(
+        "forecast_id", "event_time", "horizon_sessions", pl.col("model_name").alias("model")
+    ).join(known.select("forecast_id", "error", "pinball_loss"), on="forecast_id")
     age = pl.col("event_time").rank("dense", descending=True).over("model", "horizon_sessions")
     figures = (
         matured.filter(age <= sessions)

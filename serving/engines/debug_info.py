@@ -1,4 +1,4 @@
-"""ONNX files without what the exporter notes about the machine that made them: stack traces with absolute paths."""
+"""Strips debug information, such as stack traces with absolute paths, from ONNX files."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ NOTES = ("doc_string", "metadata_props")
 """Fields that no engine reads."""
 
 
-def without_origins(content: bytes) -> bytes:
+def without_debug_info(content: bytes) -> bytes:
     """Return an ONNX file that computes the same, without notes on its nodes and values and without doc strings.
 
     The exporter writes into them where in the source each operation came from. No engine reads them.

@@ -1,4 +1,4 @@
-"""The Grafana dashboard as values: ``python -m serving.monitoring.board`` writes `dashboard.json` from them."""
+"""The Grafana dashboard as values; ``python -m serving.monitoring.grafana_dashboard`` writes `dashboard.json`."""
 
 import json
 from dataclasses import dataclass
@@ -275,7 +275,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def _source_variable() -> dict[str, Any]:
-    """Let whoever opens the dashboard say which Prometheus it reads."""
+    """Variable of the dashboard that selects the Prometheus data source."""
     return {"type": "datasource", "name": "source", "label": "Prometheus", "query": "prometheus", "skipUrlSync": False}
 
 

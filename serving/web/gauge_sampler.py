@@ -1,6 +1,6 @@
-"""A thread that looks, every few seconds, at what no request says: age of the features, readiness, what waits.
+"""Gauge sampler: a thread that measures feature age, backlog and Redis every few seconds, and prunes the log.
 
-Every worker has one, which also writes down what was measured; one of the workers that run looks for all of them.
+Every worker has one, which also flushes its metrics; one of the running workers measures for all of them.
 """
 
 import logging
@@ -36,7 +36,7 @@ FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 300.0, 3_600.0
 """When the log is pruned for the first time after the start, and how long after that again."""
 
 
-class Watcher:
+class GaugeSampler:
     """Keeps the gauges up to date that no request moves.
 
     Parameters
@@ -73,7 +73,7 @@ class Watcher:
         metrics.WORKERS.set(0)
 
     def look(self) -> None:
-        """Look at everything once."""
+        """Measure everything once."""
         parts = (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures)
         for part in (*parts, self._look_at_backups):
             try:
@@ -155,7 +155,7 @@ class Watcher:
 
 
 def _holds(lock: FileLock) -> bool:
-    """Whether this worker is the one that looks; the first to ask is, until it ends."""
+    """Whether this worker holds the sampling lock; the first worker to try holds it until it ends."""
     try:
         if not lock.is_locked:
             lock.acquire(blocking=False)

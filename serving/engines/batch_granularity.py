@@ -1,4 +1,4 @@
-"""How many windows an engine has to be given at a time so that the bits of an answer do not depend on the batch.
+"""Batch granularity of an engine: the multiple of windows at which an answer's bits do not depend on the batch.
 
 What is exported since `serving.engines.batch_bits` needs one. A file of before may need two or four, and another
 processor may have other habits; so it is measured when an engine is loaded, and never assumed.
@@ -88,6 +88,6 @@ def _is_steady(run: "Run", x: "NDArray[np.float32]", grain: int) -> bool:
     return all(_are_same(run(x[order[:size]]), first[order[:size]]) for size in sizes for order in orders)
 
 
-def _are_same(one: "NDArray[np.float32]", other: "NDArray[np.float32]") -> bool:
-    """Whether two answers are the same bit for bit; what is no number is like itself."""
-    return one.shape == other.shape and one.tobytes() == other.tobytes()
+def _are_same(first: "NDArray[np.float32]", other: "NDArray[np.float32]") -> bool:
+    """Whether two answers are the same bit for bit; NaN equals NaN."""
+    return first.shape == other.shape and first.tobytes() == other.tobytes()

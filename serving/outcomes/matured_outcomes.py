@@ -1,4 +1,4 @@
-"""What came of the forecasts: one outcome for each that has matured, and what every strategy earned on paper."""
+"""Outcomes of matured forecasts, exactly one each, and paper returns of every strategy."""
 
 import time
 
@@ -29,12 +29,12 @@ def mature(lake: Lake, clock: Clock) -> Report:
     matured = outcomes_of(forecasts, known_labels(lake, clock))
     report = lake.merge(OUTCOMES, matured)
     waiting = forecasts.height - matured.height
-    said = report.with_details(seconds=time.perf_counter() - started, waiting=waiting)
-    return said.with_details(reason="no further forecast has matured") if report.skipped else said
+    report = report.with_details(seconds=time.perf_counter() - started, waiting=waiting)
+    return report.with_details(reason="no further forecast has matured") if report.skipped else report
 
 
 def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Judge forecasts by what came; a forecast whose label is not among `labels` gets no row.
+    """Compare forecasts with their labels; a forecast whose label is not among `labels` gets no row.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
     warnings = (f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing.",) if idle else ()
-    said = report.with_details(seconds=time.perf_counter() - started, warnings=warnings)
-    return said.with_details(reason="no further session has settled") if report.skipped else said
+    report = report.with_details(seconds=time.perf_counter() - started, warnings=warnings)
+    return report.with_details(reason="no further session has settled") if report.skipped else report
 
 
 def paper_returns(forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.DataFrame) -> pl.DataFrame:

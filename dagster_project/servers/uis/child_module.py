@@ -1,6 +1,6 @@
 """A third-party module as a process that ends with its parent.
 
-``python -m dagster_project.servers.uis.tied MODULE ...``
+``python -m dagster_project.servers.uis.child_module MODULE ...``
 
 The module is run in this process as ``python -m MODULE ...`` would, with a lifeline beside it.
 """

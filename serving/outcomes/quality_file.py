@@ -1,4 +1,4 @@
-"""How good the forecasts of late were, in a small file: written after outcomes are known, read by the service.
+"""The live-quality file: written after outcomes are known, read by the service.
 
 The service reads no table for it, so what an operator looks at costs no forecast any time.
 """
@@ -48,7 +48,7 @@ class Figures(_FigurePart):
 
 
 def figures_path(configured: "Settings") -> Path:
-    """Where the file lies."""
+    """Path of the file."""
     return configured.home / FILE
 
 
@@ -66,7 +66,7 @@ def read_figures(configured: "Settings") -> Figures | None:
 
 
 def show_figures(figures: Figures) -> None:
-    """Let the metrics say it."""
+    """Set the metrics from the figures."""
     for of_model in figures.models:
         labels = of_model.model, str(of_model.horizon_sessions)
         metrics.MATURED.labels(*labels).set(of_model.forecasts)
