@@ -27,7 +27,7 @@ UNUSABLE = "%[]*?"
 """Characters of a path that the Delta writer or a file pattern would read as something else."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
-FORMER_NAMES = {"QUANTLAKE_FORECAST_CACHE_SYMBOLS": "forecast_cache_symbols"}
+FORMER_NAMES = {"QUANTLAKE_REMEMBERED_SYMBOLS": "forecast_cache_symbols"}
 """Setting by the variable that it was read from before it was renamed; read for one more release, with a warning."""
 
 

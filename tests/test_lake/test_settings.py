@@ -116,7 +116,7 @@ def test_the_present_name_counts_where_both_are_set(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("unwarned")
 def test_a_wrong_value_under_a_former_name_says_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUANTLAKE_FORECAST_CACHE_SYMBOLS", "many")
+    monkeypatch.setenv("QUANTLAKE_REMEMBERED_SYMBOLS", "many")
     monkeypatch.delenv("QUANTLAKE_FORECAST_CACHE_SYMBOLS", raising=False)
     with pytest.raises(ConfigError, match=r"QUANTLAKE_FORECAST_CACHE_SYMBOLS: .* got 'many'"):  # noqa: SIM117
         with pytest.warns(FutureWarning, match="is now called"):

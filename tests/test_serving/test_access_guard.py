@@ -14,7 +14,6 @@ from lake.store import Lake
 from lake.tables import AUDIT
 from serving.access import KEY_REFRESH_SECONDS, Policy, Rule, keys
 from serving.access.checks import Access
-from serving.access.watched import Watched
 from serving.web.http import problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.guarded_stream import ENDED
@@ -304,6 +303,6 @@ def test_the_door_looks_at_no_file_while_the_clock_stands(access, texts, monkeyp
 
     monkeypatch.setattr("serving.access.watched.time", VirtualClock())
     asyncio.run(ask())
-    monkeypatch.setattr(Watched, "_stamp", None)
+    monkeypatch.setattr("serving.access.watched.identity_of", None)
     asyncio.run(ask())
     assert answers == [200] * 200

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.disk import identity_of
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import Settings
 from lake.store import Lake
@@ -243,8 +244,7 @@ def test_checking_a_key_looks_for_a_change_of_the_file_now_and_then_only(setting
     texts = [make(settings)[1] for _ in range(3)]
     clock, looks = VirtualClock(), []
     monkeypatch.setattr("serving.access.watched.time", clock)
-    stamp = Watched._stamp
-    monkeypatch.setattr(Watched, "_stamp", lambda watched: looks.append(watched.path.name) or stamp(watched))
+    monkeypatch.setattr("serving.access.watched.identity_of", lambda path: looks.append(path.name) or identity_of(path))
     ring = KeyRing(settings)
     assert ring.find(texts[1]) is not None
     assert len(looks) == 1
