@@ -33,6 +33,8 @@ def pytest_configure() -> None:
         del os.environ[name]
     for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
         os.environ.pop(name, None)
+    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # child processes import `support` as well
     os.environ |= {
         "QUANTLAKE_HOME": tempfile.mkdtemp(prefix="quantlake-tests-"),
         "QUANTLAKE_WORKERS": "1",

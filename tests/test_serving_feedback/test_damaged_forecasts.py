@@ -82,7 +82,7 @@ def test_a_row_that_reached_the_lake_is_withdrawn_and_the_day_goes_on(
     lake, configured = home
     mature(lake, CLOCK)
 
-    def careless(logged: draining.Logged) -> draining.Verdict:
+    def careless(logged: draining.Logged) -> draining.RowVerdict:
         row = draining.rows_from_json([str(logged.row)]).row(0, named=True)
         return verify_logged(logged)._replace(row=row, fault="")
 

@@ -193,7 +193,7 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
     from feature_repo.targets.windows import FORECAST_V1
     from lake.settings import Settings
     from serving.deployment import LoadedModels
-    from serving.deployment.champions import Loaded
+    from serving.deployment.candidates import LoadedModel
     from serving.engines import load_engine
     from serving.engines.export import export_model
     from serving.predict import forecast
@@ -207,7 +207,7 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
     assert bundle.parity.max_absolute_difference <= 1e-5
     extended = pool.parse_pool(document.pool_as_json(MODELS.values()))
     monkeypatch.setattr(pool, "STRATEGIES", extended)
-    models = LoadedModels({"convolution": Loaded(bundle, load_engine(bundle, Settings(home=tmp_path)))})
+    models = LoadedModels({"convolution": LoadedModel(bundle, load_engine(bundle, Settings(home=tmp_path)))})
     features = len(FORECAST_V1.features)
     row = Row(windows.x[0, :, :features], ["convolution"], [1.0])
     made = forecast([row], models)  # type: ignore[list-item]
