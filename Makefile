@@ -70,7 +70,7 @@ format: setup ## rewrite the files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md; and serving/strategies.json
+docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md; and serving/strategies/pool.json
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document

@@ -154,7 +154,7 @@ def test_a_function_that_returns_no_fitted_network_is_an_error(
 def test_the_strategies_of_the_service_are_those_of_the_cards() -> None:
     assert document.POOL == pool.POOL
     assert pool.POOL.read_text(encoding="utf-8") == document.pool_as_json(MODELS.values()), (
-        "serving/strategies.json is older than the cards: run `make docs`"
+        "serving/strategies/pool.json is older than the cards: run `make docs`"
     )
     with pytest.raises(ConfigError, match="make docs"):
         pool.parse_pool('[{"model": "naive", "name": "naive", "rule": "all_in"}]')
@@ -220,3 +220,4 @@ class Row:
 
     def __init__(self, window: np.ndarray, names: list[str], weights: list[float]) -> None:
         self.window, self.strategies, self.weights, self.symbol = window, names, weights, "AAPL"
+        self.calibration = None
