@@ -122,7 +122,7 @@ def test_a_shadow_is_calibrated_like_the_answer(champions, rows, trial):
     calibration = Calibration(rows[0].as_of, rows[0].regime, (1, 5), (0.5, 2.0), (1.5, 1.25), (1.0, 1.0), (9.0, 9.0))
     corrected = [replace(row, calibration=calibration) for row in rows]
     plain, canary = forecast(corrected, champions), forecast(corrected, trial(("lstm", "canary", 1.0)))
-    bare = forecast(rows, trial(("lstm", "canary", 1.0)))
+    bare = forecast([replace(row, calibration=None) for row in rows], trial(("lstm", "canary", 1.0)))
     for place in range(len(rows)):
         (champion,) = canary.shadows[place]
         assert np.array_equal(champion.quantiles, plain.quantiles[place])
