@@ -157,7 +157,9 @@ def test_the_programs_of_the_page_run(app, predictor_aside, aside, served, place
     with served(app) as address:
         where = address.removeprefix("http://")
         program = program.replace("127.0.0.1:3000", where).replace("ql_...", local_key(aside))
-        program = program.replace('        if said["event"]', '        hear()\n        if said["event"]')
+        listening = '        if message["event"]'
+        assert place == 0 or listening in program, "without a forecast the program would listen for ever"
+        program = program.replace(listening, f"        hear()\n{listening}")
         with suppress(Heard):
             exec(program, {"print": say, "hear": hear_something})
     assert printed[0][0] == "AAPL" if place == 1 else len(printed) == 2
