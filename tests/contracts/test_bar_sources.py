@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
-from lake.sources import BarSource, PackagedMarket, as_received, tiny_market
+from lake.sources import BarSource, PackagedMarket, as_received, open_source, tiny_market
+from lake.sources.registry import SOURCES as REGISTERED
 from lake.tables import RAW_BARS
 from support.raw_rows import RowSource
 
@@ -35,6 +36,14 @@ SOURCES = [
         ("AAA", DEMO_START, "close", tiny_market(["AAA", "BBB"], sessions=20, seed=1)["close"][19]),
     ),
 ]
+
+
+def test_every_registered_source_has_its_answers() -> None:
+    answered = {answers.source.name for answers in SOURCES}
+    missing = [name for name in REGISTERED if open_source(name).name not in answered]
+    assert missing == [], "add an entry to SOURCES above"
+
+
 FORMER, LATER = close_of(date(2012, 12, 14)), close_of(date(2012, 12, 21))
 
 each_source = pytest.mark.parametrize("answers", SOURCES, ids=lambda answers: answers.source.name)

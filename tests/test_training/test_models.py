@@ -8,12 +8,12 @@ import torch
 
 from lake.errors import ConfigError, UnknownNameError
 from training.data import fit_scaler
-from training.models import MODELS, InputSpec, OutputSpec, build_network
-from training.models.ridge import fit_ridge
-from training.models.trees import fit_trees
+from training.models import MODELS, AtOnce, InputSpec, OutputSpec, build_network, card_of
 
 INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=6)
 OUTPUTS = OutputSpec()
+QUICK = {"lightgbm": {"rounds": 20, "rows_per_leaf": 50}}
+"""Parameters that make a model small; each model is fitted as its card says."""
 
 pytestmark = [
     # torch.export warns of its own calls to its own deprecated functions.
@@ -28,11 +28,9 @@ pytestmark = [
 def fitted(name: str, seed: int = 3):
     x, random = INPUTS.example(1500, seed=8), np.random.default_rng(9)
     y = (x[:, -1, 1:2] * 0.06 * random.standard_normal((1500, 2))).astype(np.float32)
-    network = build_network(name, INPUTS, OUTPUTS, fit_scaler(x), seed=seed)
-    if name == "ridge":
-        fit_ridge(network, x, y)
-    if name == "lightgbm":
-        fit_trees(network, x, y, rounds=20, rows_per_leaf=50)
+    network, card = build_network(name, INPUTS, OUTPUTS, fit_scaler(x), seed=seed), card_of(name)
+    if isinstance(card.fit, AtOnce):
+        network = card.fitted_at_once(network, x, y, card.parameters().model_dump() | QUICK.get(name, {}), seed)
     return network.eval()
 
 
