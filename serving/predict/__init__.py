@@ -1,8 +1,10 @@
 """From a request to a forecast: the one place where forecast rows are made.
 
+- `questions`: a question for forecasts and its answers, as types
 - `predictor`: reads online, computes, blends, composes, logs
 - `batching`: questions of many requests answered together
-- `rows`, `forecasting`, `calibrating`: rows of an online read, the engines' forecasts of them, and their calibration
+- `rows`, `forecasting`: rows of an online read, and the engines' forecasts of them
+- `making`: the one function that makes forecasts, and the one that names the columns of their rows
 - `answers`, `response_template`, `forecast_cache`: what is answered, written once and kept
 - `scheduled`: forecasts of every symbol after a close
 """
@@ -11,7 +13,8 @@ from serving.predict.answers import AnswerTerms, age_sessions, compose
 from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast, model_weights
 from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
-from serving.predict.predictor import Answers, Predictor, Question
+from serving.predict.predictor import Predictor
+from serving.predict.questions import Answers, Question
 from serving.predict.rows import require_known, split_ready
 from serving.predict.scheduled import store_scheduled
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lake.errors import LogError, OverloadedError, QuantlakeError
 from serving.monitoring import Stopwatch, metrics
-from serving.predict.predictor import Answers, Question
+from serving.predict.questions import Answers, Question
 
 if TYPE_CHECKING:
     from serving.predict.predictor import Predictor

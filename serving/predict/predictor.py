@@ -2,18 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lake.clock import ReplayClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from lake.universe import SYMBOLS
 from serving.deployment import Champions
-from serving.forecast_log import ForecastLog, LogEntry, LogReader
+from serving.forecast_log import ForecastLog, LogReader
 from serving.monitoring import Stopwatch, metrics
 from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import RowForecast, forecast
+from serving.predict.questions import Answers, Question
 from serving.predict.response_template import AnswerTime, ResponseTemplates
 from serving.predict.rows import require_known, split_ready
 
@@ -41,62 +42,6 @@ class OnlineValues(Protocol):
     def close(self) -> None:
         """End its threads and connections."""
         ...
-
-
-@dataclass(frozen=True)
-class Question:
-    """One request for forecasts.
-
-    Parameters
-    ----------
-    symbols
-        Each once.
-    horizon
-        Sessions ahead.
-    kind
-        How its forecasts are named in the log.
-    asked_at
-        ``time.perf_counter()`` when it came; the latency that is logged counts from there.
-    key_id
-        API key of the request; empty for an internal request.
-    correlation_id
-        Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
-    follow
-        Called with the seconds of each stage once the answers are out; spans are made of them.
-    """
-
-    symbols: Sequence[str]
-    horizon: int
-    kind: str = "served"
-    asked_at: float = field(default_factory=time.perf_counter)
-    key_id: str = ""
-    correlation_id: str = ""
-    follow: Callable[[Stopwatch], None] | None = None
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Forecasts to be logged and then sent, and the symbols that have none, with the reason.
-
-    Parameters
-    ----------
-    shadows
-        Forecasts to be logged with them and never sent; see `serving.predict.forecasting`.
-    """
-
-    entries: list[LogEntry]
-    unavailable: list[tuple[str, str]]
-    shadows: list[LogEntry] = field(default_factory=list)
-
-    @property
-    def to_log(self) -> list[LogEntry]:
-        """Everything to be logged before the answers are sent."""
-        return self.entries + self.shadows
-
-    @property
-    def texts(self) -> list[str]:
-        """The answers, as JSON."""
-        return [entry.answer for entry in self.entries]
 
 
 @dataclass(frozen=True)

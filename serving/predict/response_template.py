@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from serving.deployment import LoadedModels
     from serving.forecasts import Row
     from serving.predict.forecasting import BlendedForecast, RowForecast
-    from serving.predict.predictor import Question
+    from serving.predict.questions import Question
 
 BLANK_ID, BLANK_AT = "blank", datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = ('"prediction_id":"blank"', '"made_at":"1970-01-01T00:00:00Z"')

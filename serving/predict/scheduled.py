@@ -16,7 +16,8 @@ from lake.report import Report
 from lake.tables import FORECASTS
 from serving.forecast_log import drain
 from serving.forecast_log.latest import LatestForecasts
-from serving.predict.predictor import Answers, Predictor, Question
+from serving.predict.predictor import Predictor
+from serving.predict.questions import Answers, Question
 
 if TYPE_CHECKING:
     from lake.settings import Settings

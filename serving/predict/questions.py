@@ -1,0 +1,64 @@
+"""A question for forecasts, and the answers to it: what the predictor takes and gives."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from serving.forecast_log import LogEntry
+from serving.monitoring import Stopwatch
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request for forecasts.
+
+    Parameters
+    ----------
+    symbols
+        Each once.
+    horizon
+        Sessions ahead.
+    kind
+        How its forecasts are named in the log.
+    asked_at
+        ``time.perf_counter()`` when it came; the latency that is logged counts from there.
+    key_id
+        API key of the request; empty for an internal request.
+    correlation_id
+        Id of the request, as `serving.web.http.arrival` takes or makes it; it stands in the receipts.
+    follow
+        Called with the seconds of each stage once the answers are out; spans are made of them.
+    """
+
+    symbols: Sequence[str]
+    horizon: int
+    kind: str = "served"
+    asked_at: float = field(default_factory=time.perf_counter)
+    key_id: str = ""
+    correlation_id: str = ""
+    follow: Callable[[Stopwatch], None] | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Forecasts to be logged and then sent, and the symbols that have none, with the reason.
+
+    Parameters
+    ----------
+    shadows
+        Forecasts to be logged with them and never sent; see `serving.predict.forecasting`.
+    """
+
+    entries: list[LogEntry]
+    unavailable: list[tuple[str, str]]
+    shadows: list[LogEntry] = field(default_factory=list)
+
+    @property
+    def to_log(self) -> list[LogEntry]:
+        """Everything to be logged before the answers are sent."""
+        return self.entries + self.shadows
+
+    @property
+    def texts(self) -> list[str]:
+        """The answers, as JSON."""
+        return [entry.answer for entry in self.entries]
