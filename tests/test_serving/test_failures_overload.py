@@ -26,7 +26,12 @@ def service(copy_home, tmp_path):
 
 def question(symbol, headers):
     body = json.dumps({"symbol": symbol, "horizon_sessions": 1}).encode()
-    lines = [f"POST {PREDICT} HTTP/1.1", "host: a", "content-type: application/json", f"content-length: {len(body)}"]
+    lines = [
+        f"POST {PREDICT} HTTP/1.1",
+        "host: 127.0.0.1",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + HEAD_END + body
 
