@@ -33,6 +33,7 @@ def pytest_configure() -> None:
         del os.environ[name]
     for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
         os.environ.pop(name, None)
+    os.umask(0o022)  # the usual one, whatever started this process: a closed one would hide what is left open
     paths = [str(Path(__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # child processes import `support` as well
     os.environ |= {
