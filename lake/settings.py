@@ -144,8 +144,8 @@ class Settings(BaseSettings):
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the environment by former names."""
-        variables = EnvSettingsSource(settings_cls, case_sensitive=True).env_vars
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_former_names(variables))
+        former = _by_former_names(_variables(settings_cls))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, former)
 
     @property
     def tables(self) -> Path:
@@ -193,7 +193,7 @@ def feature_modules() -> tuple[str, ...]:
 
     The catalog asks when it is imported, so this looks at one variable and needs no other to be usable.
     """
-    names = os.environ.get("QUANTLAKE_FEATURE_GROUPS", "").split(",")
+    names = (_variables(Settings).get("QUANTLAKE_FEATURE_GROUPS") or "").split(",")
     return tuple(name.strip() for name in names if name.strip())
 
 
@@ -221,6 +221,11 @@ def settings() -> Settings:
             f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."
         )
     return read.model_copy(update={"home": home})
+
+
+def _variables(settings_cls: type[BaseSettings]) -> Mapping[str, str | None]:
+    """Variables of the environment, by the names that their user wrote."""
+    return EnvSettingsSource(settings_cls, case_sensitive=True).env_vars
 
 
 def _by_former_names(variables: Mapping[str, str | None]) -> dict[str, Any]:
