@@ -1,7 +1,7 @@
 """One function makes a row of the table `forecasts`, and one blends and calibrates; a second one is named here."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,10 +31,11 @@ CALLERS = {
 """Who may call what; the endpoint and the schedule come through the first, the scoring through the second."""
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+@cache
+def sources() -> list[tuple[str, ast.Module]]:
+    """Every file of the product, parsed once for all rules."""
+    files = (path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text())) for path in files]
 
 
 def named_columns(function: ast.AST) -> set[str]:

@@ -2,12 +2,12 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from serving.access import local_key
+from support.waiting import until
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -72,10 +72,7 @@ def listening(app: "ASGIApp", protocol: Any, **options: Any) -> Iterator[tuple[s
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.started, "the server did not start", START_SECONDS)
         yield listener.getsockname()
         server.should_exit = True
         thread.join()

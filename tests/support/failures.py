@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from support.waiting import until
+
 PREDICT = "/api/v1/public/predict"
-PATIENCE_SECONDS = 120.0
 CLIENT_SECONDS = 120.0
 NUMBERS = ("p10", "p50", "p90", "target_price", "reference_price", "confidence")
 
@@ -212,12 +212,3 @@ def _connected(address: tuple[str, int]) -> http.client.HTTPConnection:
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
-
-
-def until(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> float:
-    """Wait for something that must come, and return how long it took."""
-    began, pause = time.monotonic(), threading.Event()
-    while not is_so():
-        assert time.monotonic() < began + seconds, "it did not come to be"
-        pause.wait(0.005)
-    return time.monotonic() - began

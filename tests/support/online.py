@@ -7,8 +7,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,11 +29,11 @@ from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
 from support.ports import free_port
+from support.waiting import until
 
 AT = datetime(2012, 12, 31, 21, tzinfo=UTC)
 DAY = timedelta(days=1)
 SYMBOLS = tuple(f"S{n}" for n in range(12))
-PATIENCE_SECONDS = 120.0
 TRENDS = ("downtrend", "uptrend")
 
 
@@ -195,14 +194,6 @@ def emptied(client: Redis) -> None:
     keys = cast("list[bytes]", [*client.scan_iter(count=1_000)])
     if keys:
         client.delete(*keys)
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    end, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to be"
-        pause.wait(0.005)
 
 
 @dataclass

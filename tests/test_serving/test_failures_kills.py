@@ -16,9 +16,9 @@ from lake.universe import SYMBOLS
 from serving.forecast_log import LogReader, drain, log_path
 from serving.supervision import serve_environment
 from support.clients import headers_of
-from support.failures import Clients, Lives, until
+from support.failures import Clients, Lives
 from support.services import is_worker, running_service
-from support.waiting import rest
+from support.waiting import rest, until
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]
@@ -140,7 +140,7 @@ def test_with_two_workers_a_kill_costs_each_client_one_answer_at_most(own):
     """The other one answers all the while, and the supervisor starts the next."""
     two = own.model_copy(update={"workers": 2})
     with running_service(two) as service, clients_of(two, service.at) as clients:
-        until(lambda: log_path(two, 1).exists() and LogReader(two).count() > 0, 90)
+        until(lambda: log_path(two, 1).exists() and LogReader(two).count() > 0, seconds=90)
         settled = clients.mark()
         until(lambda: sum(one.status == 200 for one in clients.since(settled)) >= 20 * ASKING)
         victim, *_ = service.workers()

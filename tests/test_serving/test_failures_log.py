@@ -19,7 +19,8 @@ from serving.forecast_log import ForecastLog, LogReader, log_path, open_log
 from serving.processes import metrics_folder
 from serving.supervision import serve_environment
 from support.clients import headers_of
-from support.failures import Clients, Lives, until
+from support.failures import Clients, Lives
+from support.waiting import until
 
 SCRIPT = Path(__file__).parent / "quick_service.py"
 QUESTIONS = [(symbol, 1) for symbol in SYMBOLS[:10]]

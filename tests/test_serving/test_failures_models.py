@@ -17,7 +17,7 @@ from serving.engines import Bundle, OnnxEngine
 from serving.predict import Answers, Batcher, Question
 from serving.web.app import build_app
 from support.clients import client_of
-from support.failures import until
+from support.waiting import until
 
 PREDICT = "/api/v1/public/predict"
 UNLUCKY = "AAPL"

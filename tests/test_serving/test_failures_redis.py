@@ -23,9 +23,10 @@ from serving.forecast_log import ForecastLog, LogReader
 from serving.predict import Predictor, Question
 from serving.web.app import build_app
 from support.clients import headers_of
-from support.failures import Clients, numbers_of, until
+from support.failures import Clients, numbers_of
 from support.online import Proxy, emptied
 from support.services import copied_home, running_service
+from support.waiting import until
 
 QUESTIONS = [(symbol, horizon) for symbol in SYMBOLS[:10] for horizon in (1, 5)]
 ANSWERS = 80
