@@ -9,8 +9,7 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from benchmarks.report import Topic
-from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, judge
-from serving.drift.statistics import adjust, compare_with_blocks
+from serving.drift import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, adjust, compare_with_blocks, judge
 
 Values = npt.NDArray[np.float64]
 REFERENCE, SYMBOLS, FAMILY, SHIFT, ALPHA = 2_800, 25, 20, 0.5, 0.05

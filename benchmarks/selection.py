@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from benchmarks.report import Topic
 from serving.evidence import posterior
-from serving.strategies.selection import PaperReturns, Selection, SelectionRule, select
+from serving.strategies import PaperReturns, Selection, SelectionRule, select
 
 Values = npt.NDArray[np.float64]
 REGIMES = ("calm", "wild")

@@ -1,7 +1,7 @@
 """Every source of bars by name, and the one that the settings choose."""
 
 from collections.abc import Callable
-from importlib import import_module
+from pkgutil import resolve_name
 
 from lake.errors import ConfigError, UnknownNameError
 from lake.sources.base import BarSource
@@ -36,10 +36,9 @@ def open_source(name: str) -> BarSource:
         if name not in SOURCES:
             raise UnknownNameError("source", name, SOURCES)
         return SOURCES[name]()
-    module, _, attribute = name.partition(":")
     try:
-        make = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        make = resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"QUANTLAKE_SOURCE is '{name}', and that cannot be imported: {error}.") from error
     source = make()
     missing = [part for part in ("name", "read") if not hasattr(source, part)]

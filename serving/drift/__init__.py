@@ -4,9 +4,16 @@
 - `report`: a page of Evidently
 """
 
-from serving.drift.measure import update_drift
+from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, judge, update_drift
+from serving.drift.statistics import adjust, compare_with_blocks
 
 __all__ = [
+    "BLOCK_SESSIONS",
+    "CURRENT_SESSIONS",
+    "DriftSubject",
+    "adjust",
+    "compare_with_blocks",
+    "judge",
     "report",
     "update_drift",
 ]

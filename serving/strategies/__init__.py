@@ -8,16 +8,27 @@
 from serving.strategies.assignments import update_assignments
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
-from serving.strategies.selection import KNOWN_REGIMES, update_selections
+from serving.strategies.selection import (
+    KNOWN_REGIMES,
+    PaperReturns,
+    Selection,
+    SelectionRule,
+    select,
+    update_selections,
+)
 
 __all__ = [
     "FORECAST_HORIZON",
     "KNOWN_REGIMES",
     "STRATEGIES",
     "STRATEGY_NAMES",
+    "PaperReturns",
+    "Selection",
+    "SelectionRule",
     "drawdown_of",
     "net_returns",
     "positions",
+    "select",
     "sharpe_of",
     "strategy_named",
     "update_assignments",

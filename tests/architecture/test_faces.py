@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("lake", "feature_repo", "training", "serving", "dagster_project")
+IMPORTERS = (*ROOMS, "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def is_module(root: Path, module: str) -> bool:
 
 
 def own_imports(root: Path) -> Iterator[Import]:
-    for file in sorted(path for room in ROOMS for path in (root / room).rglob("*.py")):
+    for file in sorted(path for room in IMPORTERS for path in (root / room).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] in ROOMS:
                 yield from (Import(file.relative_to(root), node.lineno, node.module, each.name) for each in node.names)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -217,8 +217,7 @@ def resolved(reference: Reference) -> Callable[..., Any]:
     """Return the callable that a reference leads to; its module is imported now."""
     if not isinstance(reference, str):
         return reference
-    module, _, name = reference.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
+    found: Callable[..., Any] = resolve_name(reference)
     return found
 
 
