@@ -1,6 +1,5 @@
 """The examples in the docstrings of this room run as they are printed."""
 
-import doctest
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET
+from support.examples import OPTIONS, failed_examples
 from support.online import AT, store_generation
 
 PLAIN = (
@@ -34,18 +34,6 @@ PLAIN = (
     "feature_repo.targets.windows",
 )
 ONLINE = ("feature_repo.retrieval", "feature_repo.online.parity")
-OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-
-
-def failures(name: str, **given: Any) -> str:
-    """Run the examples of a module; return what doctest prints of those that fail."""
-    module, printed = importlib.import_module(name), []
-    runner = doctest.DocTestRunner(optionflags=OPTIONS)
-    found = [test for test in doctest.DocTestFinder().find(module, extraglobs=given) if test.examples]
-    for test in found:
-        runner.run(test, out=printed.append)
-    assert found, f"{name} has no example"
-    return "".join(printed)
 
 
 @pytest.fixture
@@ -72,16 +60,16 @@ def served(settings: Settings) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_examples_run(name: str, with_calendar: tuple[Lake, Any]) -> None:
     lake, now = with_calendar
-    printed = failures(name, lake=lake, now=now)
+    printed = failed_examples(name, OPTIONS, lake=lake, now=now)
     assert not printed, printed
 
 
 def test_the_examples_of_the_online_store_run(served: dict[str, Any]) -> None:
-    printed = "".join(failures(name, **served) for name in ONLINE)
+    printed = "".join(failed_examples(name, OPTIONS, **served) for name in ONLINE)
     assert not printed, printed
 
 
 def test_an_example_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("feature_repo.online.degradation")
     monkeypatch.setattr(module.Degradation, "__doc__", ">>> 1 + 1\n3\n")
-    assert "Expected:" in failures("feature_repo.online.degradation")
+    assert "Expected:" in failed_examples("feature_repo.online.degradation")
