@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.commands.demo import DEMO_SYMBOLS
-from dagster_project.commands.shell import require_lake
+from dagster_project.commands.shell import compile_missing_kernels, require_lake
 from lake.clock import ReplayClock
 from lake.errors import NotReadyError, SourceError
 
@@ -22,7 +22,6 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     from dagster_project.partitions import recent_years
     from dagster_project.runs import run_selection
     from dagster_project.selections import DAILY_UPDATE
-    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     clock = ReplayClock(settings.home / "clock.json")
@@ -36,7 +35,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         then = _close_after(before, sessions)
         clock.move_to(then)
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
-    compile_kernels(tell=lambda sentence: console.print(f"  {sentence}", highlight=False))
+    compile_missing_kernels(console)
     with running_redis(settings):
         run_selection(DAILY_UPDATE, settings, recent_years(then))
         answers = _forecasts_now(settings)

@@ -4,6 +4,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+from dagster_project.commands.shell import compile_missing_kernels
 from lake.clock import ReplayClock
 
 if TYPE_CHECKING:
@@ -30,14 +31,13 @@ def demo(settings: "Settings", console: "Console") -> None:
     from dagster_project.partitions import years_until
     from dagster_project.runs import run_selection
     from dagster_project.selections import EVERYTHING
-    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
     from serving.client import Client
 
     started = time.perf_counter()
     now = ReplayClock(settings.home / "clock.json").now()
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
-    compile_kernels(tell=lambda sentence: console.print(f"  {sentence}", highlight=False))
+    compile_missing_kernels(console)
     with running_redis(settings):
         run_selection(EVERYTHING, settings, years_until(now))
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project.commands.shell import console, require_lake, taking_turn
+from dagster_project.commands.shell import compile_missing_kernels, console, require_lake, taking_turn
 from dagster_project.plurals import counted
 from lake.errors import QuantlakeError
 from lake.settings import settings
@@ -45,12 +45,11 @@ def update(
 
 def _users(out: "Console") -> None:
     from dagster_project.runs import seconds_together, update, users_platform
-    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     require_lake(settings())
     platform = users_platform(settings())
-    compile_kernels(tell=lambda sentence: out.print(f"  [dim]{sentence}[/dim]", highlight=False))
+    compile_missing_kernels(out, "dim")
     with running_redis(settings()):
         try:
             stages = update(platform, lambda stage: _show(stage, out))
@@ -71,7 +70,6 @@ def _show(stage: "Stage", out: "Console") -> None:
 
 def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
     from dagster_project.runs import generated_platform, scratch_settings, update_each_session
-    from feature_repo.compiling import compile_kernels
     from feature_repo.online.redis_server import running_redis
 
     home = settings().home / "generated"
@@ -80,7 +78,7 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
     out.print(
         f"Making a market of {counted(symbols, 'symbol')} over {counted(history, 'session')} in [bold]{home}[/bold] ..."
     )
-    compile_kernels(tell=lambda sentence: out.print(f"  [dim]{sentence}[/dim]", highlight=False))
+    compile_missing_kernels(out, "dim")
     started = time.perf_counter()
     with running_redis(scratch):
         platform = generated_platform(
