@@ -17,7 +17,8 @@ def failed_examples(name: str, options: int = 0, **given: Any) -> str:
     given
         Names that the examples find beside those of the module.
     """
-    runner, printed = doctest.DocTestRunner(optionflags=options), []
+    printed: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=options)
     found = [t for t in doctest.DocTestFinder().find(importlib.import_module(name), extraglobs=given) if t.examples]
     for test in found:
         runner.run(test, out=printed.append)
