@@ -61,8 +61,8 @@ class Judged:
 
     def only(self, regime: str) -> "Judged":
         """The sessions of one regime."""
-        mine = (self.rows["regime"] == regime).to_numpy()
-        return Judged(self.rows.filter(mine), self.quantiles[mine], self.realised[mine])
+        in_regime = (self.rows["regime"] == regime).to_numpy()
+        return Judged(self.rows.filter(in_regime), self.quantiles[in_regime], self.realised[in_regime])
 
     @property
     def coverage(self) -> float:
@@ -141,11 +141,11 @@ def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimula
     parts = []
     for one in forecast_folds(windows, experiment, {}, progress=print):
         for number, horizon in enumerate(HORIZONS):
-            said = {
+            values_of = {
                 name: weights[one.model] * one.quantiles[:, number, place].astype(np.float64)
                 for place, name in enumerate(QUANTILES)
             }
-            columns = [pl.Series(name, values) for name, values in said.items()]
+            columns = [pl.Series(name, values) for name, values in values_of.items()]
             keys = one.truth.keys.select("symbol", "event_time", pl.lit(horizon, pl.Int32()).alias("horizon_sessions"))
             parts.append(keys.with_columns(columns))
     blends = pl.concat(parts).group_by("symbol", "event_time", "horizon_sessions").agg(pl.col(QUANTILES).sum())
@@ -167,22 +167,22 @@ def regime_rows(one: WalkForwardSimulation, first: int, last: int) -> Iterator[t
     """Coverage of each way in each regime, with its standard error over sessions."""
     ways = judged_ways(one, first, last)
     for regime in KNOWN_REGIMES:
-        mine = [way.only(regime) for way in ways]
-        sessions = mine[0].rows["event_time"].n_unique()
+        judged = [way.only(regime) for way in ways]
+        sessions = judged[0].rows["event_time"].n_unique()
         if not sessions:
             continue
-        error = standard_error(mine[-1], one.panel.horizon)
-        said = [f"{way.coverage:.1%}" for way in mine]
-        is_met = abs(mine[-1].coverage - COVERAGE_TARGET) <= TOLERANCE
+        error = standard_error(judged[-1], one.panel.horizon)
+        coverages = [f"{way.coverage:.1%}" for way in judged]
+        is_met = abs(judged[-1].coverage - COVERAGE_TARGET) <= TOLERANCE
         name = f"{first} to {last}, {one.panel.horizon} ahead, {regime.replace('_', ' ')}"
-        yield (name, f"{sessions:,}", *said[:-1], f"{said[-1]} ± {error:.1%}", "yes" if is_met else "no")
+        yield (name, f"{sessions:,}", *coverages[:-1], f"{coverages[-1]} ± {error:.1%}", "yes" if is_met else "no")
 
 
 def judged_ways(one: WalkForwardSimulation, first: int, last: int) -> list[Judged]:
     """As the models say, by a rolling window, and as calibrated, over the sessions of some years."""
     ways = (one.panel.quantiles, rolling_window(one), one.calibrated())
     is_mine = one.rows["event_time"].dt.year().is_between(first, last).to_numpy() & ~np.isnan(one.panel.realised)
-    return [Judged(one.rows.filter(is_mine), said[is_mine], one.panel.realised[is_mine]) for said in ways]
+    return [Judged(one.rows.filter(is_mine), quantiles[is_mine], one.panel.realised[is_mine]) for quantiles in ways]
 
 
 def rolling_window(one: WalkForwardSimulation) -> Numbers:

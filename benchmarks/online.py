@@ -162,13 +162,13 @@ def forecasts(client: Redis, reader: OnlineReader, names: list[str], repetitions
 def windows(view: OnlineView, names: list[str]) -> pl.DataFrame:
     """A window for each symbol."""
     values = np.random.default_rng(8).normal(size=(len(names), FORECAST_V1.shape[0] * FORECAST_V1.shape[1]))
-    said = {"reference_price": 1.0, "feature_hash": "0" * 64, "table_versions": '{"bars": 0}'}
+    constants = {"reference_price": 1.0, "feature_hash": "0" * 64, "table_versions": '{"bars": 0}'}
     frame = market(len(names)).select(
         "symbol",
         "event_time",
         "known_time",
         pl.Series("window", values.astype(np.float32)).arr.to_list(),
-        *(pl.lit(value).alias(name) for name, value in said.items()),
+        *(pl.lit(value).alias(name) for name, value in constants.items()),
     )
     return frame.select(view.columns)
 

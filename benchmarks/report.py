@@ -82,8 +82,8 @@ class Figure:
 
     def to_row(self) -> tuple[str, ...]:
         """A line of a table with the header `RATIO`."""
-        said = (each if isinstance(each, str) else f"{each:.2f} {self.unit}" for each in (self.rival, self.ours))
-        return self.what, *said, "" if self.ratio is None else f"{self.ratio:.2f}", self.goal, self.met
+        measured = (each if isinstance(each, str) else f"{each:.2f} {self.unit}" for each in (self.rival, self.ours))
+        return self.what, *measured, "" if self.ratio is None else f"{self.ratio:.2f}", self.goal, self.met
 
 
 @dataclass(frozen=True)

@@ -94,14 +94,14 @@ def _notes(kept: list[Day], pruned: list[Day]) -> tuple[str, ...]:
     apart = [ms for day in pruned for ms in day.commits_ms]
     beside = [ms for day in pruned for ms in day.commits_beside_ms]
     in_log, in_lake = (getattr(kept[-1], part) / sum(day.rows for day in kept) for part in ("log", "lake"))
-    told = [
+    lines = [
         f"{name}: median {median(found):.1f} ms, p99 {quantiles(found, n=100)[98]:.1f} ms"
         for name, found in (("a commit of one forecast", apart), ("the same while the log is pruned", beside))
     ]
     return (
         f"a forecast takes {in_log:,.0f} bytes in the log and {in_lake:,.0f} in the lake (`forecasts` and `receipts`)",
         f"figures for 1 M a day are these bytes times 1 M; the lake then grows by {in_lake * DAILY / 1e9:.2f} GB a day",
-        *told,
+        *lines,
     )
 
 

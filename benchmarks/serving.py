@@ -70,15 +70,17 @@ def measure(configured: Settings | None = None) -> Topic:
         _throughput("itself without batching", full["unbatched"], full["ours"], "P12", 1.5, 2.0),
         Figure(f"P14 scoring {SCORED:,} windows / bare chunked engine loop", *_scoring(models, rows), 1.3, 1.1),
     ]
-    said = {f"{name}, {CLIENTS} clients": result for name, result in full.items()}
+    results_of = {f"{name}, {CLIENTS} clients": result for name, result in full.items()}
     for how, results in (("", remembered), (", every one computed anew", anew)):
-        said |= {f"{rate:.0f}/s over {CONNECTIONS} connections{how}": r for rate, r in zip(RATES, results, strict=True)}
+        results_of |= {
+            f"{rate:.0f}/s over {CONNECTIONS} connections{how}": r for rate, r in zip(RATES, results, strict=True)
+        }
     notes = (
         f"models of the blend: {', '.join(models.engines)}; processes that answer: {configured.workers}",
         "every request carries a key, is measured, and is in the forecast log, flushed to disk, before it is answered",
         "computed anew: QUANTLAKE_FORECAST_CACHE_SYMBOLS=0, as all of P10 and P12; P11 as by default unless it says so",
         *(f"one client, {name}: p50 {p50:.2f}, p95 {p95:.2f} ms" for name, (p50, p95) in lone.items()),
-        *(f"{name}: {_said(result)}" for name, result in said.items()),
+        *(f"{name}: {_said(result)}" for name, result in results_of.items()),
     )
     text = f"Rivals and ours in {TURNS} turns of {SECONDS:.0f} s each; the clients share the machine with the service."
     return Topic("Serving", text, RATIO, tuple(figure.to_row() for figure in figures), notes)

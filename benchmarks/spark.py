@@ -136,12 +136,12 @@ def tell_peak(folder: str) -> None:
 
 
 def _bytes_per_row(sizes: list[Size], memory: list[int]) -> str:
-    told = f"local in one part: {memory[-1] / 1e9:.2f} GB at {sizes[-1].rows:,} rows"
+    one_part = f"local in one part: {memory[-1] / 1e9:.2f} GB at {sizes[-1].rows:,} rows"
     if memory[-1] <= memory[0]:
-        return told
+        return one_part
     each = (memory[-1] - memory[0]) / (sizes[-1].rows - sizes[0].rows)
     return (
-        f"{told}, {each:,.0f} bytes a further row, so 16 GB would hold about {16e9 / each / 1e6:,.0f} million rows "
+        f"{one_part}, {each:,.0f} bytes a further row, so 16 GB would hold about {16e9 / each / 1e6:,.0f} million rows "
         "(extrapolated); in chunks of symbols, as it runs by default, memory does not grow with the market"
     )
 
@@ -155,13 +155,13 @@ def _crossover(kind: str, sizes: list[Size]) -> str:
     local, there = ((large.seconds[name] - small.seconds[name]) / grown for name in ("local", kind))
     fixed = max(small.seconds[kind] - there * small.rows, 0.0)
     base = max(small.seconds["local"] - local * small.rows, 0.0)
-    told = []
+    lines = []
     for cores in FLEETS:
         gain = local - there * CORES / cores
-        told.append(
+        lines.append(
             f"{cores} cores: {max(fixed - base, 0) / gain / 1e6:.1f} million rows" if gain > 0 else f"{cores}: never"
         )
     return (
         f"{kind}: {fixed:.1f} s + {there * 1e6:.2f} s per million rows on {CORES} cores, local {base:.1f} s + "
-        f"{local * 1e6:.2f} s; crossover, extrapolated: {'; '.join(told)}"
+        f"{local * 1e6:.2f} s; crossover, extrapolated: {'; '.join(lines)}"
     )

@@ -140,5 +140,5 @@ def _ingest(bars: pl.DataFrame, folder: Path) -> tuple[Figure, list[str]]:
     figure = Figure(
         "P18 delivery validated, told apart, stored / bare write_parquet", middle["bare"], middle["ours"], 6, 4
     )
-    told = ", ".join(f"{name} {each:.2f} s" for name, each in medians(stages).items())
-    return figure, [f"the delivery: {counts[0]:,} raw rows, {counts[1]:,} bars, {counts[2]} refused; {told}"]
+    stage_seconds = ", ".join(f"{name} {each:.2f} s" for name, each in medians(stages).items())
+    return figure, [f"the delivery: {counts[0]:,} raw rows, {counts[1]:,} bars, {counts[2]} refused; {stage_seconds}"]

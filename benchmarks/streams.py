@@ -96,7 +96,7 @@ def _large_lake(folder: Path) -> Lake:
     for session in range(SESSIONS):
         at = datetime(2012, 11, 1, 21, tzinfo=UTC) + timedelta(days=session)
         drawn = random.integers(0, SYMBOLS, A_SESSION)
-        said = {
+        constants = {
             "kind": "served", "event_time": at, "known_time": at, "horizon_sessions": 1, "p10": -0.1, "p50": 0.0,
             "p90": 0.1, "reference_price": 10.0, "model_name": "blend", "model_version": "1", "model_digest": "a" * 64,
             "strategy": "lstm", "regime": "high_volatility_uptrend", "feature_table_versions": "{}",
@@ -108,7 +108,7 @@ def _large_lake(folder: Path) -> Lake:
                 "symbol": [f"S{number:04d}" for number in drawn],
                 "made_at": [at + timedelta(milliseconds=n) for n in range(A_SESSION)],
             }
-        ).with_columns(**{name: pl.lit(value) for name, value in said.items()})
+        ).with_columns(**{name: pl.lit(value) for name, value in constants.items()})
         lake.append(FORECASTS, rows.select(FORECASTS.names).cast(FORECASTS.schema), batch_id=str(session))
     return lake
 

@@ -178,8 +178,8 @@ def peak_bytes(bars: pl.DataFrame) -> int | None:
         path = Path(folder, "bars.parquet")
         bars.write_parquet(path)
         command = [sys.executable, "-m", "benchmarks.technical", str(path)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return int(said) if said.strip() else None
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(printed) if printed.strip() else None
 
 
 def _print_peak(path: str) -> None:

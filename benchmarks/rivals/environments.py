@@ -121,5 +121,5 @@ def _run(command: Sequence[str | Path], seconds: float, folder: str | Path) -> s
         return str(error)
     if done.returncode == 0:
         return ""
-    said = (done.stderr or done.stdout).strip().splitlines()
-    return f"exit status {done.returncode}, {said[-1] if said else 'and it said nothing'}"
+    output = (done.stderr or done.stdout).strip().splitlines()
+    return f"exit status {done.returncode}, {output[-1] if output else 'and it said nothing'}"

@@ -45,8 +45,8 @@ class RawApplication:
         if scope["type"] == "lifespan":
             return
         asked = json.loads((await receive())["body"])
-        said = [engine.predict(self.window)[0, 0].tolist() for engine in self.engines]
-        body = json.dumps({"symbol": asked["symbol"], "quantiles": said}).encode()
+        quantiles = [engine.predict(self.window)[0, 0].tolist() for engine in self.engines]
+        body = json.dumps({"symbol": asked["symbol"], "quantiles": quantiles}).encode()
         headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
