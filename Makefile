@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 
 export DAGSTER_TELEMETRY_ENABLED := false
+# Images of containers often set it; each of the many processes of a platform would then compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo advance update leaks serve ui mlflow lab test test-slow mutants check format docs bench clean
@@ -50,7 +52,7 @@ lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 	@$(BIN)/quantlake lab
 
 test: setup ## all tests but the slow ones, on two cores; the rules of the code first
-	@$(BIN)/pytest -q tests/architecture
+	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
 	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup --ignore tests/architecture
 
 test-slow: setup ## the slow and wide variants

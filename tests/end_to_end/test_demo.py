@@ -61,6 +61,7 @@ def test_served_forecasts_reached_the_log(demo_home):
     assert kinds == {"served": 3, "scheduled": 2 * len(SYMBOLS)}
 
 
+@pytest.mark.slow
 def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):
     home = demo_home.copy(tmp_path / "data")
     with home as configured:
@@ -131,6 +132,7 @@ def test_day_by_day_equals_one_jump(demo_home, next_day, tmp_path):
     assert (weights[0] - weights[1]).abs().max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_advance_shows_what_came_of_yesterdays_forecasts(next_day):
     home, said = next_day
     with home as configured:

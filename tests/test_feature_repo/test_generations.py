@@ -243,6 +243,7 @@ def test_a_writer_killed_at_any_step_leaves_no_mixture(client: Redis, server: st
     assert len(watcher.seen - {None}) >= 2, "no generation was ever replaced"
 
 
+@pytest.mark.slow
 def test_a_writer_of_one_view_after_the_other_would_leave_a_mixture(client: Redis, server: str) -> None:
     """The mutant."""
     assert killed_at_every_step(server, "by_view").mixed > 0

@@ -12,6 +12,7 @@ from lake.universe import MARKET
 NO_QLIB = Unavailable("qlib could not be installed (pyqlib): no network")
 
 
+@pytest.mark.slow
 def test_every_row_has_its_figures_and_a_missing_rival_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(technical, "ask_qlib", lambda *_: NO_QLIB)
     topic = technical.measure(2, 450, 1)

@@ -156,6 +156,7 @@ def test_killed_at_each_step_of_the_store_nothing_is_lost_or_doubled(
     assert points >= 3
 
 
+@pytest.mark.slow
 def test_a_store_that_forgets_its_batches_would_double_rows(by_step: Kill, template: Path, tmp_path: Path) -> None:
     def append_anew(lake: Lake) -> None:
         lake.append(FACTS, facts(9), batch_id="another")
@@ -164,6 +165,7 @@ def test_a_store_that_forgets_its_batches_would_double_rows(by_step: Kill, templ
     assert any("doubled" in fault for fault in faults)
 
 
+@pytest.mark.slow
 def test_a_store_that_commits_file_by_file_would_show_half(by_step: Kill, template: Path, tmp_path: Path) -> None:
     _, faults = die_everywhere(by_step, template, tmp_path, FIRST, mutant=True, stop=True)
     assert any("half of the rows" in fault for fault in faults)

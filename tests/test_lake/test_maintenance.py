@@ -110,6 +110,7 @@ def test_after_forty_days_every_version_in_use_reads_the_same(lake: Lake) -> Non
         assert lake.merge(FACTS, session(day)).skipped
 
 
+@pytest.mark.slow
 def test_maintenance_that_knows_of_no_use_would_lose_them(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "pins_in_use", lambda _: {})
     assert len(lost(lake, forty_days(lake, maintain_tables))) >= 4

@@ -163,6 +163,7 @@ class _Own(_Blind):
         return ledgers.Taken(is_allowed=used <= limit, used=used, elsewhere=0, oldest=now)
 
 
+@pytest.mark.slow
 def test_counting_from_nothing_in_each_worker_would_be_noticed(with_redis, monkeypatch):
     accepted, *_ = two_workers(with_redis, caller("mutant"), monkeypatch, 0, FromNothing)
     assert busiest_hour(accepted) > FREE

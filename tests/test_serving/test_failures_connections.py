@@ -238,6 +238,7 @@ def test_a_hundred_clients_that_drip_are_sent_away(address, key, dripping, part)
     assert [statuses(read_all(connection)) for connection in slow] == [[408]] * 100
 
 
+@pytest.mark.slow
 def test_without_the_bounds_a_client_that_drips_stays(app, key):
     """The mutant: uvicorn's own protocol keeps half a head for as long as the client likes."""
     with listening(app, "httptools") as there, closing(socket.create_connection(there, PATIENCE_SECONDS)) as connection:
@@ -372,6 +373,7 @@ def test_dripping_does_not_prolong_a_connection(begun, drip):
         until(lambda: is_closed(connection, drip))
 
 
+@pytest.mark.slow
 def test_without_the_bounds_dripping_prolongs_a_connection():
     with (
         listening(refusing, "httptools", timeout_keep_alive=IDLE_SECONDS) as there,

@@ -80,6 +80,7 @@ def test_each_answer_that_a_client_holds_has_one_row_after_kills_at_load(own, ki
     sys.stdout.write(f"{kills} kills, {len(ids)} answers held, none lost, none twice\n")
 
 
+@pytest.mark.slow
 def test_a_log_that_says_it_is_written_before_it_is_loses_answers(own):
     """The mutant."""
     with Lives(SCRIPT, serve_environment(own)) as lives:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -42,19 +42,45 @@ from support import receipts as at_home
 from support.clients import client_of
 
 
-@pytest.fixture(scope="module")
-def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
-    """1,000 forecasts of two generations, a part of them drained, and four sessions replayed; then the market moves."""
-    mine = at_home.copied(home.settings, tmp_path_factory.mktemp("receipts") / "home", with_forecasts=False)
+class Sizes(NamedTuple):
+    """How many forecasts of each kind, and how many sessions replayed, 150 forecasts each."""
+
+    drained: int
+    served: int
+    scheduled: int
+    sessions: int
+
+    @property
+    def asked(self) -> int:
+        return self.drained + self.served + self.scheduled
+
+    @property
+    def replayed(self) -> int:
+        return 150 * self.sessions
+
+
+FEW = Sizes(160, 120, 120, 2)
+MANY = Sizes(400, 300, 300, 4)
+
+
+def lived(home: Any, folder: Path, sizes: Sizes) -> at_home.Home:
+    """Forecasts of two generations, a part of them drained, and sessions replayed; then the market moves."""
+    mine = at_home.copied(home.settings, folder, with_forecasts=False)
     at_home.assign(mine, (0.1, 0.2, 0.3, 0.4))
-    assert at_home.serve(mine, 400, seed=1) == 400
-    assert drain(mine.lake, mine.settings).added == 400
+    assert at_home.serve(mine, sizes.drained, seed=1) == sizes.drained
+    assert drain(mine.lake, mine.settings).added == sizes.drained
     at_home.assign(mine, (0.25, 0.25, 0.0, 0.5))
-    assert at_home.serve(mine, 300, seed=2) == 300
-    assert at_home.serve(mine, 300, seed=3, kind="scheduled") == 300
-    assert at_home.backfill(mine, 4) == 600
+    assert at_home.serve(mine, sizes.served, seed=2) == sizes.served
+    assert at_home.serve(mine, sizes.scheduled, seed=3, kind="scheduled") == sizes.scheduled
+    assert at_home.backfill(mine, sizes.sessions) == sizes.replayed
     at_home.move_on(mine, delete)
     return mine
+
+
+@pytest.fixture(scope="module")
+def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
+    """The home with few forecasts, to be read."""
+    return lived(home, tmp_path_factory.mktemp("receipts") / "home", FEW)
 
 
 @pytest.fixture
@@ -67,14 +93,18 @@ def delete(table: Path) -> None:
     DeltaTable(str(table)).delete(f"symbol = '{at_home.DELISTED}'")
 
 
-def test_1000_of_1000_come_out_equal_though_the_market_was_restated_deleted_and_vacuumed(mine: at_home.Home) -> None:
+@pytest.mark.parametrize("sizes", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "1000"])
+def test_all_come_out_equal_though_the_market_was_restated_deleted_and_vacuumed(
+    request: pytest.FixtureRequest, home: Any, tmp_path: Path, sizes: Sizes
+) -> None:
+    mine = request.getfixturevalue("mine") if sizes is FEW else lived(home, tmp_path / "lived", sizes)
     before = mine.lake.version(BARS)
     assert at_home.clean(mine) > 0
     assert mine.lake.version(BARS) > before
     found = replay(mine.lake, mine.settings, newest=1_000_000)
     asked = [one for one in found if one.kind != "replay"]
-    assert counts(asked) == {"equal": 1_000, "close": 0, "differs": 0, "unknown": 0}
-    assert counts(found) == {"equal": 1_600, "close": 0, "differs": 0, "unknown": 0}
+    assert counts(asked) == {"equal": sizes.asked, "close": 0, "differs": 0, "unknown": 0}
+    assert counts(found) == {"equal": sizes.asked + sizes.replayed, "close": 0, "differs": 0, "unknown": 0}
     assert {"model input", "features", "bar", "strategy", "regime", "calibration", "quantiles"} <= set(
         asked[0].compared
     )
@@ -85,11 +115,12 @@ def test_1000_of_1000_come_out_equal_though_the_market_was_restated_deleted_and_
     assert mine.lake.read(FORECASTS).filter(pl.col("symbol") == at_home.DELISTED).height
 
 
+@pytest.mark.slow
 def test_without_the_pins_the_past_would_be_gone(mine: at_home.Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "pins_in_use", lambda _: {})
     at_home.clean(mine)
     found = replay(mine.lake, mine.settings)
-    assert counts(found)["equal"] < 1_600
+    assert counts(found)["equal"] < FEW.asked + FEW.replayed
     assert counts(found)["differs"] > 0
     assert any("cleaned up" in str(fault) or "missing" in str(fault) for one in found for fault in one.faults)
 
@@ -98,7 +129,7 @@ def test_what_waits_in_the_log_survives_a_vacuum_that_does_not_drain(mine: at_ho
     """The online generation and the one before it are held by the materialisation itself."""
     maintenance.maintain_tables(mine.lake, SPECS, keep=timedelta(0))
     waiting = [one for one in replay(mine.lake, mine.settings) if one.kind == "scheduled"]
-    assert counts(waiting) == {"equal": 300, "close": 0, "differs": 0, "unknown": 0}
+    assert counts(waiting) == {"equal": FEW.scheduled, "close": 0, "differs": 0, "unknown": 0}
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary"])

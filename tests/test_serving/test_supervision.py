@@ -145,6 +145,7 @@ def test_nothing_outlives_the_process_that_started_it_and_a_restart_works_at_onc
             assert again.poll() is None
 
 
+@pytest.mark.slow
 def test_a_worker_without_a_lifeline_outlives_its_supervisor(configured):
     """The mutant."""
     with started(configured, ORPHAN="yes") as process:

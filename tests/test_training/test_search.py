@@ -241,6 +241,7 @@ def test_a_second_worker_leaves_the_running_trial_of_the_first_alone_and_takes_i
         assert int((workers.folder / f"ran-{second.pid}").read_text()) == 4
 
 
+@pytest.mark.slow
 def test_a_lone_worker_that_was_killed_is_taken_up_again_as_if_it_had_not_been(tmp_path: Path) -> None:
     with workers_on(tmp_path / "whole") as workers:
         workers.start(4)
