@@ -16,7 +16,7 @@ from serving.outcomes.quality_file import BandFigures, ModelFigures, write_figur
 from serving.web import gauge_sampler
 from serving.web.gauge_sampler import GaugeSampler
 from support.clients import headers_of, token_of
-from support.services import is_worker, running_service
+from support.services import NO_AUTHORITIES, is_worker, running_service
 from support.waiting import until
 
 PREDICT = "/api/v1/public/predict"
@@ -37,14 +37,20 @@ class Running:
         self.answered = []
 
     def get(self, path, **options):
-        return httpx.get(f"{self.address}{path}", timeout=120, **options)
+        return httpx.get(f"{self.address}{path}", timeout=120, verify=NO_AUTHORITIES, **options)
+
+    def post(self, body, **headers):
+        return httpx.post(
+            f"{self.address}{PREDICT}",
+            json=body,
+            headers=headers_of(self.settings) | headers,
+            timeout=30,
+            verify=NO_AUTHORITIES,
+        )
 
     def ask(self, **headers):
         """One forecast over a connection of its own, so that both workers get some."""
-        body = {"symbol": "AAPL", "horizon_sessions": 1}
-        answer = httpx.post(
-            f"{self.address}{PREDICT}", json=body, headers=headers_of(self.settings) | headers, timeout=30
-        )
+        answer = self.post({"symbol": "AAPL", "horizon_sessions": 1}, **headers)
         self.answered += [answer] if answer.status_code == 200 else []
         return answer
 
@@ -130,7 +136,7 @@ def test_models_in_service_and_figures_of_the_last_session_are_shown_once(runnin
 
 def test_no_label_holds_what_a_client_chose(running):
     for symbol in ("AAPL", "NOPE"):
-        httpx.post(f"{running.address}{PREDICT}", json={"symbol": symbol}, headers=headers_of(running.settings))
+        running.post({"symbol": symbol})
         running.get(f"/api/v1/public/regime/{symbol}?x=HIDDENHERE", headers=headers_of(running.settings))
         running.get(f"/nowhere/{symbol}/HIDDENHERE")
     text = running.get("/metrics").text
