@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
+from deltalake import DeltaTable
 
 from feature_repo.catalog import SPECS
 from feature_repo.materialize import update_regimes, update_technical, update_windows
@@ -48,6 +49,42 @@ class Home:
     def at(cls, settings: "Settings") -> "Home":
         """Open a home."""
         return cls(settings, Lake.open(settings), ReplayClock(settings.home / "clock.json"))
+
+
+class Sizes(NamedTuple):
+    """How many forecasts of each kind, and how many sessions replayed, 150 forecasts each."""
+
+    drained: int
+    served: int
+    scheduled: int
+    sessions: int
+
+    @property
+    def asked(self) -> int:
+        """Forecasts that somebody asked for, or the schedule."""
+        return self.drained + self.served + self.scheduled
+
+    @property
+    def replayed(self) -> int:
+        """Forecasts of the sessions."""
+        return 150 * self.sessions
+
+
+FEW, MANY = Sizes(160, 120, 120, 2), Sizes(400, 300, 300, 4)
+
+
+def forecast_and_moved_on(settings: "Settings", folder: Path, sizes: Sizes) -> Home:
+    """Make forecasts of two generations, a part of them drained, and replay sessions; then the market moves."""
+    mine = copied(settings, folder, with_forecasts=False)
+    assign(mine, (0.1, 0.2, 0.3, 0.4))
+    assert serve(mine, sizes.drained, seed=1) == sizes.drained
+    assert drain(mine.lake, mine.settings).added == sizes.drained
+    assign(mine, (0.25, 0.25, 0.0, 0.5))
+    assert serve(mine, sizes.served, seed=2) == sizes.served
+    assert serve(mine, sizes.scheduled, seed=3, kind="scheduled") == sizes.scheduled
+    assert backfill(mine, sizes.sessions) == sizes.replayed
+    move_on(mine, lambda table: DeltaTable(str(table)).delete(f"symbol = '{DELISTED}'"))
+    return mine
 
 
 def copied(settings: "Settings", folder: Path, *, with_forecasts: bool = True) -> Home:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
 import typer
-from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from dagster_project.checks.replay import CHECK, replayed_forecasts
@@ -40,47 +39,13 @@ from serving.replay.verify import without_receipt
 from serving.web.app import build_app
 from support import receipts as at_home
 from support.clients import client_of
-
-
-class Sizes(NamedTuple):
-    """How many forecasts of each kind, and how many sessions replayed, 150 forecasts each."""
-
-    drained: int
-    served: int
-    scheduled: int
-    sessions: int
-
-    @property
-    def asked(self) -> int:
-        return self.drained + self.served + self.scheduled
-
-    @property
-    def replayed(self) -> int:
-        return 150 * self.sessions
-
-
-FEW = Sizes(160, 120, 120, 2)
-MANY = Sizes(400, 300, 300, 4)
-
-
-def lived(home: Any, folder: Path, sizes: Sizes) -> at_home.Home:
-    """Forecasts of two generations, a part of them drained, and sessions replayed; then the market moves."""
-    mine = at_home.copied(home.settings, folder, with_forecasts=False)
-    at_home.assign(mine, (0.1, 0.2, 0.3, 0.4))
-    assert at_home.serve(mine, sizes.drained, seed=1) == sizes.drained
-    assert drain(mine.lake, mine.settings).added == sizes.drained
-    at_home.assign(mine, (0.25, 0.25, 0.0, 0.5))
-    assert at_home.serve(mine, sizes.served, seed=2) == sizes.served
-    assert at_home.serve(mine, sizes.scheduled, seed=3, kind="scheduled") == sizes.scheduled
-    assert at_home.backfill(mine, sizes.sessions) == sizes.replayed
-    at_home.move_on(mine, delete)
-    return mine
+from support.receipts import FEW, MANY, Sizes
 
 
 @pytest.fixture(scope="module")
 def said(home: Any, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
     """The home with few forecasts, to be read."""
-    return lived(home, tmp_path_factory.mktemp("receipts") / "home", FEW)
+    return at_home.forecast_and_moved_on(home.settings, tmp_path_factory.mktemp("receipts") / "home", FEW)
 
 
 @pytest.fixture
@@ -89,15 +54,15 @@ def mine(said: at_home.Home, tmp_path: Path) -> at_home.Home:
     return at_home.copied(said.settings, tmp_path / "home")
 
 
-def delete(table: Path) -> None:
-    DeltaTable(str(table)).delete(f"symbol = '{at_home.DELISTED}'")
-
-
 @pytest.mark.parametrize("sizes", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "1000"])
 def test_all_come_out_equal_though_the_market_was_restated_deleted_and_vacuumed(
     request: pytest.FixtureRequest, home: Any, tmp_path: Path, sizes: Sizes
 ) -> None:
-    mine = request.getfixturevalue("mine") if sizes is FEW else lived(home, tmp_path / "lived", sizes)
+    mine = (
+        request.getfixturevalue("mine")
+        if sizes is FEW
+        else at_home.forecast_and_moved_on(home.settings, tmp_path / "lived", sizes)
+    )
     before = mine.lake.version(BARS)
     assert at_home.clean(mine) > 0
     assert mine.lake.version(BARS) > before
