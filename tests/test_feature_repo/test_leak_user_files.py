@@ -1,6 +1,8 @@
 """A user's own file is checked by one command, and a file that cannot be says what is missing."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,17 @@ def test_a_price_level_is_a_leak_unless_it_is_declared(file_of) -> None:
     assert {leak.how for leak in check(subject, trial_world(60)).leaks} == {"rescaled"}
     (declared,) = subjects_of_file(file_of(level + "PRICE_LEVELS = ('ema',)\n"))
     assert check(declared, trial_world(60)).passed
+
+
+def test_a_file_that_changed_within_a_second_is_read_again(file_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python tells a cached compilation from its source by size and whole seconds."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    names = []
+    for name in ("first", "other"):
+        path = file_of(HEAD + f"def {name}(bars):\n    return bars['close']\n")
+        os.utime(path, (1_000_000, 1_000_000))
+        names += [subject.name for subject in subjects_of_file(path)]
+    assert names == ["first", "other"]
 
 
 def test_releases_are_given_to_a_function_that_asks_for_them(file_of) -> None:
