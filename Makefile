@@ -53,7 +53,7 @@ lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 
 test: setup ## all tests but the slow ones, on two cores; the rules of the code first
 	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup --ignore tests/architecture
+	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup --ignore tests/architecture
 
 test-slow: setup ## the slow and wide variants
 	@$(BIN)/pytest -m slow

@@ -36,16 +36,23 @@ def said(process: subprocess.Popen) -> str:
     return output
 
 
-def test_apply_and_materialise_work_in_the_repository(featured_lake: Lake, settings: Settings) -> None:
+def test_apply_works_in_the_repository(settings: Settings) -> None:
     before = sorted(REPO.rglob("*.db"))
     settings.home.mkdir(parents=True)
-    settings.tables.symlink_to(featured_lake.root)
-
     assert "Applying changes for project quantlake" in said(feast(settings, "apply"))
     assert (settings.feast / "registry.db").exists()
     assert {service.name for service in feature_store(settings).list_feature_services()} == {
         one.name for one in SERVICES
     }
+    assert sorted(REPO.rglob("*.db")) == before, "the command left a registry or a store inside the repository"
+
+
+@pytest.mark.slow
+def test_materialise_works_in_the_repository(featured_lake: Lake, settings: Settings) -> None:
+    before = sorted(REPO.rglob("*.db"))
+    settings.home.mkdir(parents=True)
+    settings.tables.symlink_to(featured_lake.root)
+    said(feast(settings, "apply"))
     filled = said(feast(settings, "materialize-incremental", f"{DEMO_START:%Y-%m-%dT%H:%M:%S}"))
     assert "window_forecast_v1" in filled
 
