@@ -15,6 +15,7 @@ TOPICS = (
     "spark",
     "serving",
     "calibration",
+    "forecasts",
     "streams",
     "retention",
     "selection",

@@ -140,7 +140,7 @@ def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimula
     weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
     parts = []
     for one in forecast_folds(windows, experiment, {}, progress=print):
-        for number, horizon in enumerate(HORIZONS):
+        for number, horizon in enumerate(HORIZONS) if one.model in weights else ():
             values_of = {
                 name: weights[one.model] * one.quantiles[:, number, place].astype(np.float64)
                 for place, name in enumerate(QUANTILES)

@@ -29,7 +29,7 @@ from feature_repo.online import (
     row_key,
 )
 from feature_repo.online.redis_server import connect
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
@@ -70,7 +70,7 @@ def measure(symbols: int = 5_000, repetitions: int = 7, calls: int = 100) -> Top
     notes = (
         f"cold: the first `feast materialize` of the process took {cold:.1f} s",
         "ours, where `feast materialize` is the rival, includes reading the rows from Delta",
-        "a read of forecast_v1 is the window of 30 sessions, the strategy and the regime; raw is one MGET of the keys",
+        "a read of forecast_v2 is the window of 30 sessions, the strategy and the regime; raw is one MGET of the keys",
     )
     return Topic("Online store", text, RATIO, tuple(figure.to_row() for figure in figures), notes)
 
@@ -154,14 +154,14 @@ def forecasts(client: Redis, reader: OnlineReader, names: list[str], repetitions
         for warm in rivals.values():
             warm()
         found = milliseconds(interleave(rivals, turns))
-        what = f"P7 read forecast_v1 of {count:,}: raw MGET, not decoded"
+        what = f"P7 read forecast_v2 of {count:,}: raw MGET, not decoded"
         figures.append(Figure(what, found["raw"], found["ours"], 2, 1.5))
     return figures
 
 
 def windows(view: OnlineView, names: list[str]) -> pl.DataFrame:
     """A window for each symbol."""
-    values = np.random.default_rng(8).normal(size=(len(names), FORECAST_V1.shape[0] * FORECAST_V1.shape[1]))
+    values = np.random.default_rng(8).normal(size=(len(names), FORECAST_V2.shape[0] * FORECAST_V2.shape[1]))
     constants = {"reference_price": 1.0, "feature_hash": "0" * 64, "table_versions": '{"bars": 0}'}
     frame = market(len(names)).select(
         "symbol",

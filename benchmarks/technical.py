@@ -18,13 +18,15 @@ from benchmarks.rivals import polars_technical, talib_technical
 from benchmarks.rivals.environments import Answer, Unavailable
 from benchmarks.rivals.qlib_rival import beside_qlib, evaluate
 from benchmarks.timing import interleave, medians
-from feature_repo.catalog import TECHNICAL
+from feature_repo.catalog import CONDITIONAL_VOLATILITY, TECHNICAL
 from feature_repo.engines import compute_technical
 from lake.settings import settings
 from lake.sources import tiny_market
 from lake.universe import MARKET
 
 SYMBOLS, SESSIONS = 800, 3_300
+FORMULAS = tuple(feature for feature in TECHNICAL if feature not in CONDITIONAL_VOLATILITY)
+"""Features that the rivals have as well; what is fitted is none of theirs."""
 NEEDED = (
     "symbol",
     "event_time",
@@ -74,12 +76,12 @@ def measure(
     names = [*(f"S{number:04d}" for number in range(symbols)), MARKET]
     bars = tiny_market(names, sessions, seed=1).select(NEEDED).sort("symbol", "event_time")
     qlib = partial(ask_qlib, bars, environments or settings().home / "rivals")
-    ours, answer = compute_technical(bars), qlib()
+    ours, answer = compute_technical(bars, FORMULAS), qlib()
     compare(ours, bars, answer)
     written = ours.estimated_size()
     del ours
     rivals = {
-        "ours": lambda: compute_technical(bars),
+        "ours": lambda: compute_technical(bars, FORMULAS),
         "polars": lambda: polars_technical.compute(bars),
         "talib": lambda: talib_technical.compute(bars),
         "touch": lambda: touch(bars),
@@ -104,7 +106,7 @@ def measure(
         Figure("P3, peak memory beside bytes in and out", size, "" if peak is None else peak / 1e6, 2.5, unit="MB"),
     )
     text = (
-        f"The {len(TECHNICAL.features)} features of the technical group, {symbols:,} symbols of {sessions:,} sessions; "
+        f"The {len(FORMULAS)} features of the technical group, {symbols:,} symbols of {sessions:,} sessions; "
         f"the middle of {repetitions} repetitions, in turn."
     )
     return Topic("Technical features", text, RATIO, tuple(figure.to_row() for figure in figures), _notes())
@@ -137,7 +139,7 @@ def compare(ours: pl.DataFrame, bars: pl.DataFrame, answer: Answer | Unavailable
         Naming the rival and the feature.
     """
     expected = polars_technical.compute(bars)
-    for feature in TECHNICAL:
+    for feature in FORMULAS:
         _require("Polars", feature.name, ours[feature.name], expected[feature.name], 1e-9, share=1)
     warm = pl.int_range(pl.len()).over("symbol") >= FORGOTTEN
     after, symbols = ours.filter(warm), ours["symbol"].unique(maintain_order=True).to_list()
@@ -169,7 +171,7 @@ def touch(bars: pl.DataFrame) -> list[npt.NDArray[np.float64]]:
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         list(threads.map(lambda name: bars[name].to_physical().to_numpy().sum(), NEEDED[1:]))
-        return list(threads.map(write, range(len(TECHNICAL.features) + 1)))
+        return list(threads.map(write, range(len(FORMULAS) + 1)))
 
 
 def peak_bytes(bars: pl.DataFrame) -> int | None:
@@ -183,13 +185,15 @@ def peak_bytes(bars: pl.DataFrame) -> int | None:
 
 
 def _print_peak(path: str) -> None:
-    compute_technical(tiny_market(["AAA", MARKET], 3, seed=1))  # what is loaded and compiled once is not counted
+    compute_technical(
+        tiny_market(["AAA", MARKET], 3, seed=1), FORMULAS
+    )  # what is loaded and compiled once is not counted
     gc.collect()
     try:
         before = _memory_of_process("VmRSS")
         bars = pl.read_parquet(path)
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the peak so far
-        compute_technical(bars)
+        compute_technical(bars, FORMULAS)
         print(_memory_of_process("VmHWM") - before)
     except OSError:
         return

@@ -26,7 +26,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.engines import LocalEngine, compute_group
 from feature_repo.materialize import RECENT_BAR_COLUMNS, update_group
 from feature_repo.online.redis_server import connect, redis_url, running_redis
-from feature_repo.targets import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V2, build_windows, to_model_input, window_hash
 from lake.calendars import next_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.refine import refine_bars
@@ -130,9 +130,9 @@ def bare_stages(market: GivenPlatform, folder: Path, day: datetime) -> dict[str,
     tail = read_look_back(lake, BARS, first, TECHNICAL.warm_up, now=day, columns=RECENT_BAR_COLUMNS)
     panel = pl.concat([tail, index]).sort("symbol", "event_time")
     features, windows, forecasts = (lake.read(s, where=today) for s in (FEATURES_TECHNICAL, MODEL_WINDOWS, FORECASTS))
-    recent = read_look_back(lake, FEATURES_TECHNICAL, first, FORECAST_V1.sessions - 1, now=day)
+    recent = read_look_back(lake, FEATURES_TECHNICAL, first, FORECAST_V2.sessions - 1, now=day)
     engines = market.champions.current().engines
-    x = to_model_input(build_windows(recent, FORECAST_V1, at=[day]).values)
+    x = to_model_input(build_windows(recent, FORECAST_V2, at=[day]).values)
     seconds = {
         "raw rows": timed(lambda: scratch.append(RAW_BARS, raw, batch_id="bare")),
         "bars": timed(lambda: (refine_bars(raw), scratch.append(BARS, bars, batch_id="bare"))),
@@ -151,7 +151,7 @@ def bare_stages(market: GivenPlatform, folder: Path, day: datetime) -> dict[str,
 
 
 def _cut(recent: pl.DataFrame, day: datetime) -> list[str]:
-    return [window_hash(window) for window in build_windows(recent, FORECAST_V1, at=[day]).values]
+    return [window_hash(window) for window in build_windows(recent, FORECAST_V2, at=[day]).values]
 
 
 def _set(market: GivenPlatform, x: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from feature_repo.catalog import MODEL_FEATURES, PACKAGED
 from feature_repo.feast_store import REPO
 from feature_repo.spec import Feature, FeatureGroup
-from feature_repo.targets import FORECAST_V1, HORIZONS
+from feature_repo.targets import FORECAST_V2, HORIZONS
 
 PAGE = REPO.parent / "docs" / "features.md"
 
@@ -21,7 +21,7 @@ gives the value of the full one to a relative 1e-9. The time at which a row is k
 have used, those of the market included.
 
 Models see only what is free of scale, because an adjusted price already knows later splits and dividends: the window
-`{FORECAST_V1.name}` holds {len(MODEL_FEATURES)} features over {FORECAST_V1.sessions} sessions, from which the return
+`{FORECAST_V2.name}` holds {len(MODEL_FEATURES)} features over {FORECAST_V2.sessions} sessions, from which the return
 over {" and ".join(str(horizon) for horizon in HORIZONS)} sessions is forecast.
 
 Each group is a table of its own:

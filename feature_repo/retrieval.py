@@ -25,7 +25,7 @@ from feature_repo.online import (
     write_last_generation,
 )
 from feature_repo.online.redis_server import connect, running_redis
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from feature_repo.targets.windows import FORECAST_V2, WindowSpec
 from lake.care import set_pins
 from lake.clock import require_utc
 from lake.report import Report
@@ -49,7 +49,7 @@ HOLDER = "online"
 """Keeps the table versions behind this generation and the one before readable; see `lake.care.pins`."""
 
 
-def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: Settings | None = None) -> OnlineBatch:
+def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V2, settings: Settings | None = None) -> OnlineBatch:
     """Read the current values of one or thousands of symbols; see `OnlineReader.read`.
 
     The first call makes the reader and its snapshot, which later calls share.
@@ -60,7 +60,7 @@ def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V1, settings: 
 
     >>> _ = materialize(lake, settings, until=now)
     >>> batch = online(["S0", "NOPE"], settings=settings)
-    >>> batch.symbols, batch.missing, batch.window.shape == (1, *FORECAST_V1.shape), batch.source
+    >>> batch.symbols, batch.missing, batch.window.shape == (1, *FORECAST_V2.shape), batch.source
     (['S0'], ['NOPE'], True, 'redis')
     """
     return _reader(settings or read_settings(), service).read(symbols)

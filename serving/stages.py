@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V2
 from lake.care import pin
 from lake.clock import Clock
 from lake.errors import ModelError
@@ -120,7 +120,7 @@ def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32
     return export_model(
         load_fitted(champion["path"]).network,
         name,
-        FORECAST_V1,
+        FORECAST_V2,
         champion["versions"],
         windows,
         folder,

@@ -82,7 +82,8 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     Returns
     -------
     Report
-        Of `evaluations`; `details` has the model table over all folds, the verdicts against naive and the plots.
+        Of `evaluations`; `details` has the model table over all folds, the verdicts against the best baseline and the
+        plots.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
@@ -198,7 +199,7 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
 
 
 def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
-    from training.judge import OVERALL, FoldForecast, forecast_folds, score_folds, verdicts
+    from training.judge import OVERALL, FoldForecast, compare_with_best_baseline, forecast_folds, score_folds
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
@@ -210,7 +211,7 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     for name in experiment.models:
         ours = [forecast for forecast in forecasts if forecast.model == name]
         plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
-    sentences = verdicts(table)
+    sentences = list(map(str, compare_with_best_baseline(forecasts, stride_sessions=stride)))
     for sentence in sentences:
         progress(sentence)
     overall = table.filter(pl.col("fold") == OVERALL).drop("experiment", "fold", "event_time", "known_time")

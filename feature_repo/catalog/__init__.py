@@ -6,6 +6,7 @@ that `QUANTLAKE_FEATURE_GROUPS` names, see `feature_repo.catalog.entries`.
 
 from feature_repo.catalog.alpha158 import ALPHA158
 from feature_repo.catalog.calendar import CALENDAR
+from feature_repo.catalog.conditional_volatility import CONDITIONAL_VOLATILITY
 from feature_repo.catalog.cross_asset import CROSS_ASSET
 from feature_repo.catalog.entries import groups_of, require_whole
 from feature_repo.catalog.fractal import FRACTAL
@@ -22,6 +23,7 @@ from lake.tables import LABELS, TABLES
 __all__ = [
     "ALPHA158",
     "CALENDAR",
+    "CONDITIONAL_VOLATILITY",
     "CROSS_ASSET",
     "FEATURES_TECHNICAL",
     "FRACTAL",

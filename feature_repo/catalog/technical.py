@@ -1,10 +1,11 @@
-"""The twenty technical features, and scale-free twins of those that depend on the price level.
+"""The twenty technical features, scale-free twins of those that depend on the price level, and expected volatility.
 
 `P` is the adjusted close, `V` the volume adjusted for splits, `r` the return over one bar; every formula looks back
 from the bar `t` of one symbol and uses nothing later. Scale-dependent features have a scale-free twin, because an
 adjusted price already knows later splits and dividends: models see only what is scale-free.
 """
 
+from feature_repo.catalog.conditional_volatility import CONDITIONAL_VOLATILITY
 from feature_repo.compute import momentum, volatility, volume
 from feature_repo.compute.market import MARKET_SESSIONS, as_given, market_beta
 from feature_repo.compute.returns import simple_return
@@ -222,5 +223,6 @@ TECHNICAL = FeatureGroup(
             null_rule=NO_RANGE,
             minimum=0,
         ),
+        *CONDITIONAL_VOLATILITY,
     ),
 )

@@ -2,27 +2,31 @@
 
 - `kernel`: how a function becomes a kernel, and the types of its arrays.
 - `returns`, `rolling`, `market`: what other formulas are made of.
-- `momentum`, `volatility`, `range_volatility`, `volume`, `on_balance`, `cross_asset`, `spectral`, `fractal`, `alpha`:
-  the formulas, a module per family.
+- `momentum`, `volatility`, `garch`, `har`, `range_volatility`, `volume`, `on_balance`, `cross_asset`, `spectral`,
+  `fractal`, `alpha`: the formulas, a module per family.
 - `regime`: expressions over the index and over the market's returns.
 
-A kernel may read these columns: those of a bar (prices adjusted), those of the index at the same close, and what the
-exchange's calendar says of the session.
+A kernel may read these columns: those of a bar (prices adjusted), those of the index at the same close, what the
+exchange's calendar says of the session, and the year of the close in UTC.
 """
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "close_unadjusted", "volume_unadjusted")
 MARKET_COLUMNS = ("market_close", "market_return", "market_volatility")
 CALENDAR_COLUMNS = ("weekday", "sessions_left_in_month")
-COLUMNS = BAR_COLUMNS + MARKET_COLUMNS + CALENDAR_COLUMNS
+TIME_COLUMNS = ("year",)
+COLUMNS = BAR_COLUMNS + MARKET_COLUMNS + CALENDAR_COLUMNS + TIME_COLUMNS
 
 __all__ = [
     "BAR_COLUMNS",
     "CALENDAR_COLUMNS",
     "COLUMNS",
     "MARKET_COLUMNS",
+    "TIME_COLUMNS",
     "alpha",
     "cross_asset",
     "fractal",
+    "garch",
+    "har",
     "kernel",
     "market",
     "momentum",

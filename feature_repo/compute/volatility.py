@@ -18,6 +18,17 @@ def annualised_volatility(price: Bars, sessions: int) -> Bars:
 
 
 @kernel
+def ewma_volatility(price: Bars, decay: float) -> Bars:
+    """Return the root of the exponential mean of squared one-bar returns x sqrt(252), from bar 21 on.
+
+    The mean starts as the plain one of the first 20 squares (J. P. Morgan, *RiskMetrics Technical Document*, 1996, with
+    a decay of 0.94 for days).
+    """
+    squares = simple_return(price, 1) ** 2
+    return np.sqrt(seeded_mean(squares, 1 - decay, 20, 20) * SESSIONS_PER_YEAR)
+
+
+@kernel
 def average_true_range(high: Bars, low: Bars, close: Bars, sessions: int) -> Bars:
     """Return Wilder's average true range on the adjusted prices; NaN where a bar has no high and low.
 

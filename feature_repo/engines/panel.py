@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from feature_repo.catalog import TECHNICAL
-from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, MARKET_COLUMNS
+from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, MARKET_COLUMNS, TIME_COLUMNS
 from feature_repo.compute.kernel import Bars, Index
 from feature_repo.compute.market import MARKET_SESSIONS
 from feature_repo.compute.returns import simple_return
@@ -27,6 +27,7 @@ from lake.universe import MARKET
 ROWS_AT_ONCE = 100_000
 """Rows of one piece of work, whole symbols always: small enough for its columns to stay in the processor's cache."""
 Times = npt.NDArray[np.int64]
+EPOCH_YEAR = 1970
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,8 @@ class _Panel:
         if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
             planned = _calendar_context().at(times)
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
+        if not self._inputs.isdisjoint(TIME_COLUMNS):
+            inputs["year"] = times.view("datetime64[us]").astype("datetime64[Y]").astype(np.float64) + EPOCH_YEAR
         for feature in self._features:
             given = [inputs[name] for name in feature.inputs]
             feature.function.over(local, given, feature.parameters, values[feature.name][rows])

@@ -4,12 +4,12 @@ from feast import FeatureService
 
 from feature_repo.catalog import GROUPS
 from feature_repo.feast_store.views import calibration, features, regime, strategy, window
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 
 TRAINING = "_training"
 
-forecast_v1 = FeatureService(
-    name=FORECAST_V1.name,
+forecast_v2 = FeatureService(
+    name=FORECAST_V2.name,
     features=[
         window[["window", "reference_price", "feature_hash", "table_versions"]],
         regime[["regime"]],
@@ -18,9 +18,9 @@ forecast_v1 = FeatureService(
     ],
     description="What one forecast request reads: model input, regime, and the strategy and calibration in force",
 )
-forecast_v1_training = FeatureService(
-    name=FORECAST_V1.name + TRAINING,
-    features=[features["technical"][list(FORECAST_V1.features)]],
+forecast_v2_training = FeatureService(
+    name=FORECAST_V2.name + TRAINING,
+    features=[features["technical"][list(FORECAST_V2.features)]],
     description="What models of this signature are trained on, session by session",
 )
 groups_training = tuple(
@@ -32,4 +32,4 @@ groups_training = tuple(
     for group in GROUPS
 )
 
-SERVICES = (forecast_v1, forecast_v1_training, *groups_training)
+SERVICES = (forecast_v2, forecast_v2_training, *groups_training)

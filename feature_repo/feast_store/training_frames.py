@@ -13,7 +13,7 @@ import polars as pl
 
 from feature_repo.catalog import spec_of
 from feature_repo.feast_store.registry import apply, feature_store
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.clock import Clock, ReplayClock
 from lake.errors import ConfigError, LookAheadError, NotReadyError, SchemaError, UnknownNameError
 from lake.settings import Settings
@@ -49,7 +49,7 @@ class TrainingFrame:
 def training_frame(
     lake: Lake,
     settings: Settings,
-    service: str = FORECAST_V1.name,
+    service: str = FORECAST_V2.name,
     clock: Clock | None = None,
     *,
     spine: pl.DataFrame | None = None,

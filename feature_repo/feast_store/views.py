@@ -16,7 +16,7 @@ from feature_repo.feast_store.batch_sources import (
 from feature_repo.feast_store.delta_source import KNOWN_TIME_US, DeltaSource, value_type
 from feature_repo.feast_store.entities import market, symbol
 from feature_repo.online import A_QUARTER, A_WEEK
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 
 
 def _view(name: str, source: DeltaSource, entity: Entity, ttl: timedelta, *, is_online: bool = True) -> FeatureView:
@@ -46,7 +46,7 @@ features = {
 }
 """By name of the feature group: every feature of the catalog is a field of one of these."""
 regime = _view("regime", regime_source, market, A_WEEK)
-window = _view(f"window_{FORECAST_V1.name}", window_source, symbol, A_WEEK)
+window = _view(f"window_{FORECAST_V2.name}", window_source, symbol, A_WEEK)
 strategy = _view("strategy", strategy_source, symbol, A_QUARTER)
 calibration = _view("calibration", calibration_source, market, A_QUARTER)
 

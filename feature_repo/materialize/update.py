@@ -17,7 +17,7 @@ from feature_repo.materialize import incremental
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
 from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
-from feature_repo.targets import FORECAST_V1, HORIZONS, WindowSpec, build_windows, compute_labels, window_hash
+from feature_repo.targets import FORECAST_V2, HORIZONS, WindowSpec, build_windows, compute_labels, window_hash
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
@@ -126,7 +126,7 @@ def update_regimes(lake: Lake, clock: Clock) -> Report:
     return step.run(compute)
 
 
-def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V1) -> Report:
+def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V2) -> Report:
     """Store the model input of every symbol at the newest session known at the market's now.
 
     A symbol whose newest bar is older than that gets no window, because its last sessions are not the market's.
@@ -246,6 +246,8 @@ class _Step:
         return new_rows(self.lake, spec, since[spec.name], self.now, until=self.read[spec.name].version)
 
     def _store(self, frames: Iterable[pl.DataFrame]) -> Report:
+        if self.lake.lacks_columns(self.target):  # null where they are known would be contradicted by the values
+            return self.lake.rebuild(self.target, frames)
         added, report = 0, None
         for frame in frames:
             report = self.lake.merge(self.target, frame.filter(known_in(self.years)))

@@ -18,7 +18,7 @@ from feature_repo.online.repair import StoreObserver
 from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
 from feature_repo.online.views import CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
-from feature_repo.targets import FORECAST_V1, FloatArray, WindowSpec
+from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
 from lake.settings import Settings
 from lake.universe import MARKET
@@ -54,7 +54,7 @@ class OnlineReader:
     def __init__(
         self,
         settings: Settings,
-        spec: WindowSpec = FORECAST_V1,
+        spec: WindowSpec = FORECAST_V2,
         *,
         snapshot: OnlineSnapshot | None = None,
         clock: Clock | None = None,
@@ -77,7 +77,7 @@ class OnlineReader:
     def open(
         cls,
         settings: Settings,
-        spec: WindowSpec = FORECAST_V1,
+        spec: WindowSpec = FORECAST_V2,
         clock: Clock | None = None,
         notice: StoreObserver | None = None,
     ) -> "OnlineReader":

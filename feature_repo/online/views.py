@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_repo.catalog import GROUPS
 from feature_repo.online.packing import EVENT, KNOWN, Layout, kind_of
-from feature_repo.targets import FORECAST_V1, WindowSpec
+from feature_repo.targets import FORECAST_V2, WindowSpec
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
 from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -73,7 +73,7 @@ def window_view(spec: WindowSpec) -> OnlineView:
 
 FEATURES = tuple(OnlineView(group.name, group.table, "symbol", A_WEEK) for group in GROUPS if group.is_online)
 REGIME = OnlineView("regime", REGIMES, "market", A_WEEK)
-WINDOW = window_view(FORECAST_V1)
+WINDOW = window_view(FORECAST_V2)
 STRATEGY = OnlineView("strategy", STRATEGY_ASSIGNMENTS, "symbol", A_QUARTER)
 CALIBRATION = OnlineView("calibration", CALIBRATIONS, "market", A_QUARTER)
 

@@ -8,8 +8,10 @@
 from feature_repo.targets.labels import HORIZONS, compute_labels
 from feature_repo.targets.windows import (
     FORECAST_V1,
+    FORECAST_V2,
     QUANTILES,
-    SCALE,
+    SCALES,
+    WINDOW_SPECS,
     FloatArray,
     Windows,
     WindowSpec,
@@ -20,9 +22,11 @@ from feature_repo.targets.windows import (
 
 __all__ = [
     "FORECAST_V1",
+    "FORECAST_V2",
     "HORIZONS",
     "QUANTILES",
-    "SCALE",
+    "SCALES",
+    "WINDOW_SPECS",
     "FloatArray",
     "WindowSpec",
     "Windows",

@@ -9,17 +9,28 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.catalog import MODEL_FEATURES
+from feature_repo.catalog import CONDITIONAL_VOLATILITY, MODEL_FEATURES
 from lake.errors import ConfigError, UnknownNameError
 
 QUANTILES: tuple[float, ...] = (0.1, 0.5, 0.9)
 """Quantiles of the return that every model forecasts."""
-SCALE = "volatility_20d"
-"""Feature that scales the targets; a window needs it at every session."""
+SCALES: tuple[str, ...] = ("volatility_garch", "volatility_garch_5d")
+"""Features that scale the targets, one for each of `HORIZONS`; a window needs them at every session."""
+EXPECTED = {feature.name for feature in CONDITIONAL_VOLATILITY}
 
 FloatArray = npt.NDArray[np.float32]
 
-__all__ = ["FORECAST_V1", "QUANTILES", "SCALE", "WindowSpec", "Windows", "build_windows", "to_model_input"]
+__all__ = [
+    "FORECAST_V1",
+    "FORECAST_V2",
+    "QUANTILES",
+    "SCALES",
+    "WINDOW_SPECS",
+    "WindowSpec",
+    "Windows",
+    "build_windows",
+    "to_model_input",
+]
 
 
 @dataclass(frozen=True)
@@ -31,29 +42,33 @@ class WindowSpec:
     name
         Name of the model signature and of the Feast feature service.
     features
-        In the order of the array's last axis; `SCALE` is one of them.
+        In the order of the array's last axis; all of `scales` are among them.
     sessions
         Length of the window.
+    scales
+        Annualised volatilities that the returns are scaled by: one for each horizon, or one for all.
 
     Examples
     --------
-    >>> WindowSpec("short", features=("return_1d", "volatility_20d"), sessions=5).shape
+    >>> WindowSpec("short", ("return_1d", "volatility_20d"), sessions=5, scales=("volatility_20d",)).shape
     (5, 2)
-    >>> FORECAST_V1.shape
-    (30, 20)
+    >>> FORECAST_V2.shape
+    (30, 25)
     """
 
     name: str
     features: tuple[str, ...]
     sessions: int
+    scales: tuple[str, ...] = SCALES
 
     def __post_init__(self) -> None:
         """Refuse a window that no model could use."""
         if self.sessions < 1:
             raise ConfigError(f"Window '{self.name}' spans {self.sessions} sessions; the smallest is 1.")
-        if SCALE not in self.features:
+        missing = [scale for scale in self.scales if scale not in self.features]
+        if missing:
             raise ConfigError(
-                f"Window '{self.name}' lacks '{SCALE}', by which forecasts are scaled. Add it to its features."
+                f"Window '{self.name}' lacks '{missing[0]}', by which forecasts are scaled. Add it to its features."
             )
 
     @property
@@ -62,12 +77,22 @@ class WindowSpec:
         return self.sessions, len(self.features)
 
     @property
-    def scale_index(self) -> int:
-        """Position of `SCALE` on the feature axis."""
-        return self.features.index(SCALE)
+    def scale_indices(self) -> list[int]:
+        """Positions of the scales on the feature axis."""
+        return [self.features.index(scale) for scale in self.scales]
 
 
-FORECAST_V1 = WindowSpec("forecast_v1", features=MODEL_FEATURES, sessions=30)
+FORECAST_V1 = WindowSpec(
+    "forecast_v1",
+    features=tuple(name for name in MODEL_FEATURES if name not in EXPECTED),
+    sessions=30,
+    scales=("volatility_20d",),
+)
+"""Windows of the models before expected volatility was a feature; what they forecast is replayed."""
+FORECAST_V2 = WindowSpec("forecast_v2", features=MODEL_FEATURES, sessions=30)
+"""Windows of the models in service."""
+WINDOW_SPECS = {spec.name: spec for spec in (FORECAST_V1, FORECAST_V2)}
+"""By name, the oldest first."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +118,8 @@ class Windows:
 def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datetime] | None = None) -> Windows:
     """Cut windows out of a feature table.
 
-    A window exists at (symbol, t) when the symbol has `spec.sessions` rows up to and with t and `SCALE` is known at
-    each of them. Other features may be NaN: a close-only symbol has no volume, a young one no long look-back.
+    A window exists at (symbol, t) when the symbol has `spec.sessions` rows up to and with t and every scale is known
+    at each of them. Other features may be NaN: a close-only symbol has no volume, a young one no long look-back.
 
     Parameters
     ----------
@@ -108,7 +133,8 @@ def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datet
     >>> from datetime import UTC, datetime
     >>> closes = [datetime(2020, 1, day, 21, tzinfo=UTC) for day in (2, 3, 6)]
     >>> rows = pl.DataFrame({"symbol": "AAA", "event_time": closes, "volatility_20d": [None, 0.2, 0.3]})
-    >>> windows = build_windows(rows, WindowSpec("short", ("volatility_20d",), sessions=2))
+    >>> spec = WindowSpec("short", ("volatility_20d",), sessions=2, scales=("volatility_20d",))
+    >>> windows = build_windows(rows, spec)
     >>> len(windows), windows.values.shape, windows.keys["event_time"].item() == closes[-1]
     (1, (1, 2, 1), True)
     """
@@ -116,7 +142,9 @@ def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datet
         if name not in features.columns:
             raise UnknownNameError("feature", name, features.columns)
     rows = features.sort("symbol", "event_time")
-    scale_run = pl.col(SCALE).is_not_null().cast(pl.Int32).rolling_sum(spec.sessions).over("symbol")
+    scale_run = (
+        pl.all_horizontal(pl.col(*spec.scales).is_not_null()).cast(pl.Int32).rolling_sum(spec.sessions).over("symbol")
+    )
     complete = (scale_run == spec.sessions).fill_null(value=False)
     if at is not None:
         complete &= pl.col("event_time").is_in(pl.Series(list(at), dtype=rows.schema["event_time"]).implode())

@@ -324,7 +324,9 @@ def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataF
                 or altered_files(sources)
             ):
                 return None
-            return pl.read_parquet(sources, schema=spec.schema, glob=False, hive_partitioning=False)
+            return pl.read_parquet(
+                sources, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns="insert"
+            )
     return None
 
 

@@ -5,7 +5,7 @@ Durable: rows and log are on disk before a write returns. Idempotent: a batch th
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from lake.errors import DamagedTableError
 from lake.report import Report
 from lake.spec import TableSpec
 from lake.store import commits, delta_log, snapshots
-from lake.store.delta_schema import HOOKS, declare, delta_schema, partitions, require_columns
+from lake.store.delta_schema import HOOKS, declare, delta_schema, lacks_columns, partitions, require_columns
 from lake.store.files import DataFile, joinable, removals, without_digest, write_files
 from lake.store.merge import new_or_restated
 from lake.store.reading import LakeReader
@@ -116,6 +116,52 @@ class Lake(LakeReader):
                 self._commit(spec, handle, write_files(self.path(spec), spec, fresh))
         report = self.report(spec, added=fresh.height, started=started)
         return report if fresh.height else report.with_details(reason="every row is already stored")
+
+    def lacks_columns(self, spec: TableSpec) -> bool:
+        """Whether a stored table was made before some columns that may be null were declared; see `rebuild`."""
+        if not self.exists(spec):
+            return False
+        with self._handle(spec).table() as table:
+            return lacks_columns(spec, table)
+
+    def rebuild(self, spec: TableSpec, frames: Iterable[pl.DataFrame]) -> Report:
+        """Replace all rows of a table that lacks columns by rows that have them, in one commit.
+
+        It is for a table that follows from others. Versions before it keep the rows they had, so what was made from
+        them can be made again.
+
+        Parameters
+        ----------
+        frames
+            Every row of the table, in frames that share no row.
+
+        Raises
+        ------
+        SchemaError
+            If the table differs in more than columns that it lacks.
+        """
+        started, rows = time.perf_counter(), 0
+        with self.lock(spec):
+            handle = self._handle(spec)
+            with handle.table() as table:
+                if not lacks_columns(spec, table):
+                    require_columns(spec, table)
+            files: list[DataFile] = []
+            for frame in frames:
+                whole = spec.conform(frame)
+                files += write_files(self.path(spec), spec, whole)
+                rows += whole.height
+            self._make_durable(spec, handle)
+            with handle.table() as table:
+                table.create_write_transaction(
+                    [_added(file, is_new=True) for file in files],
+                    "overwrite",
+                    delta_schema(spec),
+                    partitions(spec),
+                    post_commithook_properties=HOOKS,
+                )
+            self._make_durable(spec, handle, is_ours=True)
+        return self.report(spec, added=rows, started=started)
 
     def compact(
         self,
@@ -252,10 +298,7 @@ class Lake(LakeReader):
     ) -> None:
         """Put files that are on disk already into the table, or in the place of others with the same rows."""
         is_new = instead_of is None
-        added = [
-            AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)
-            for file in files
-        ]
+        added = [_added(file, is_new=is_new) for file in files]
         removed = [] if instead_of is None else removals(instead_of, is_loss=is_loss)
         with handle.table() as table:
             table.create_write_transaction(
@@ -283,3 +326,7 @@ class Lake(LakeReader):
                     flush(path)
             commits.record(self.path(spec), version)
             handle.durable = version
+
+
+def _added(file: DataFile, *, is_new: bool) -> AddAction:
+    return AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)

@@ -35,12 +35,24 @@ def declare(table: DeltaTable, properties: dict[str, str]) -> None:
     table.alter.set_table_properties(properties, raise_if_not_exists=False, post_commithook_properties=HOOKS)
 
 
+def lacks_columns(spec: TableSpec, table: DeltaTable) -> bool:
+    """Whether a table has all that is declared but for columns that may be null: it was made before these were."""
+    declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
+    optional = {column.name for column in spec.columns if column.nullable} - {*spec.key}
+    return declared.keys() > stored.keys() >= declared.keys() - optional and stored.items() <= declared.items()
+
+
 def require_columns(spec: TableSpec, table: DeltaTable) -> None:
     """Refuse a table that was made with other columns: its files could not be read together."""
     declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
     if declared != stored:
         odd = sorted({name for name, _ in declared.items() ^ stored.items()})
+        way_out = (
+            "Compute the table again: its next update does."
+            if lacks_columns(spec, table)
+            else "Move its folder away and make it again from the tables before it."
+        )
         raise SchemaError(
             f"Table '{spec.name}' was made with other columns than it is declared with now: {', '.join(odd)} differ. "
-            "Move its folder away and make it again from the tables before it."
+            f"{way_out}"
         )

@@ -233,7 +233,8 @@ class LakeReader:
         if not files:
             return spec.empty().lazy()
         self._require_intact(spec, files)
-        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False)
+        # A column that was declared later is null in the rows of before.
+        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns="insert")
 
     def _require_intact(self, spec: TableSpec, files: list[str]) -> None:
         if self.verifies:

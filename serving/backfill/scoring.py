@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import FORECAST_V1, WindowSpec, to_model_input
+from feature_repo.targets import FORECAST_V2, WindowSpec, to_model_input
 from lake.calendars import session_closes
 from lake.clock import Clock, SystemClock
 from lake.report import Report
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def score_newest(
-    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, spec: WindowSpec = FORECAST_V1, *, sessions: int = 250
+    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, spec: WindowSpec = FORECAST_V2, *, sessions: int = 250
 ) -> Report:
     """Forecast the newest session by every model that has not forecast it yet.
 

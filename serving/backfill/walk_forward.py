@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1, Windows, WindowSpec, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V2, Windows, WindowSpec, build_windows, to_model_input, window_hash
 from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
@@ -36,7 +36,7 @@ VERSIONED = (BARS, FEATURES_TECHNICAL, REGIMES)
 
 
 def replay_forecasts(
-    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int = 250, spec: WindowSpec = FORECAST_V1
+    lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int = 250, spec: WindowSpec = FORECAST_V2
 ) -> Report:
     """Forecast every session that has not been replayed yet, by every model, for each symbol and horizon.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_repo.targets import FORECAST_V1, HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V2, HORIZONS, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
 from serving.deployment.releases import load_release
 from serving.engines import load_engine, warm
@@ -29,7 +29,7 @@ class LoadedModel:
 
 
 def load_candidate(
-    configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V1
+    configured: "Settings", name: str, release: "Release", window_spec: "WindowSpec" = FORECAST_V2
 ) -> LoadedModel:
     """Check a placed version, load it in addition to the models in service, and warm it up.
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.clock import Clock
 from lake.settings import Settings
 from lake.store import Lake
@@ -56,7 +56,7 @@ def put_sample_models_in_service(
         fitted = fit_model(name, train, valid, experiment)
         with TemporaryDirectory() as folder:
             bundle = export_model(
-                fitted.network, name, FORECAST_V1, versions, windows.x[-2_000:], Path(folder) / name, train_until=until
+                fitted.network, name, FORECAST_V2, versions, windows.x[-2_000:], Path(folder) / name, train_until=until
             )
             register_and_promote(bundle, lake, settings, clock=clock)
         say(f"{name} fitted on {len(train):,} windows, exported and in service")

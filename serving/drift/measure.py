@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1, WindowSpec, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V2, WindowSpec, build_windows, to_model_input
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
@@ -110,7 +110,7 @@ def update_drift(
     )
 
 
-def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> Iterator[DriftSubject]:
+def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V2) -> Iterator[DriftSubject]:
     """Every feature that models read."""
     for name in spec.features:
         yield DriftSubject(name, features.select("symbol", "event_time", pl.col(name).alias("value")))
@@ -119,7 +119,7 @@ def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V1) -> 
 def forecast_subjects(
     features: pl.DataFrame,
     engines: "Mapping[str, Engine]",
-    spec: WindowSpec = FORECAST_V1,
+    spec: WindowSpec = FORECAST_V2,
     at: pl.Series | None = None,
 ) -> Iterator[DriftSubject]:
     """Median and width of the band of every model's forecast for its first horizon, every `FORECAST_STRIDE` sessions.

@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import REGIME, STRATEGY, newest_rows
-from feature_repo.targets import FORECAST_V1, Windows, build_windows
+from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, Windows, WindowSpec, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store import altered_files
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
@@ -54,8 +54,8 @@ class AsOfTables:
 
     @cached_property
     def windows(self) -> pl.DataFrame:
-        """Model inputs, every restatement: symbol, event_time, known_time, window, feature_hash, reference_price."""
-        return self._read(MODEL_WINDOWS, (pl.col("signature") == FORECAST_V1.name) & self._is_wanted())
+        """Model inputs, every restatement: signature, key, known_time, window, feature_hash, reference_price."""
+        return self._read(MODEL_WINDOWS, pl.col("signature").is_in(list(WINDOW_SPECS)) & self._is_wanted())
 
     @cached_property
     def prices(self) -> pl.DataFrame:
@@ -69,18 +69,18 @@ class AsOfTables:
         """Rows that the windows were cut from, every restatement."""
         near = pl.col("event_time").is_between(self.first - LOOKBACK, self.last)
         rows = self._read(FEATURES_TECHNICAL, near & pl.col("symbol").is_in(list(self.symbols)))
-        return rows.select("symbol", "event_time", "known_time", *FORECAST_V1.features)
+        return rows.select("symbol", "event_time", "known_time", *FORECAST_V2.features)
 
     @cached_property
     def calibrations(self) -> pl.DataFrame:
         """Corrections, by the close they were learned at."""
         return self._read(CALIBRATIONS, None)
 
-    def windows_known(self, known: datetime, sessions: Sequence[datetime]) -> Windows:
-        """Cut the windows again from the features known at an instant."""
+    def windows_known(self, known: datetime, sessions: Sequence[datetime], spec: WindowSpec) -> Windows:
+        """Cut the windows of a specification again from the features known at an instant."""
         rows = self.features.filter(pl.col("known_time") <= known)
         newest = rows.sort("known_time").unique(["symbol", "event_time"], keep="last", maintain_order=True)
-        return build_windows(newest, FORECAST_V1, at=sessions)
+        return build_windows(newest, spec, at=sessions)
 
     def prices_known(self, known: datetime) -> dict[tuple[str, datetime], float]:
         """Reference price of each symbol and session as known at an instant."""

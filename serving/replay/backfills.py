@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec
 from lake.tables import BARS, REGIMES
 from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, forecast_rows
 from serving.receipts import ReplayFinding
@@ -26,22 +26,30 @@ Key = tuple[str, datetime]
 
 def recompute_backfills(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
     """Recompute backfilled forecasts, and add a finding for each difference."""
-    groups: dict[tuple[tuple[str, int], ...], list[ReplayJob]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[tuple[str, int], ...]], list[ReplayJob]] = defaultdict(list)
     for job in jobs:
-        groups[tuple(sorted(job.case.tables.items()))].append(job)
-    for tables, group in groups.items():
+        groups[_spec_of(engines, job).name, tuple(sorted(job.case.tables.items()))].append(job)
+    for (spec, tables), group in groups.items():
         unknown = [spec.name for spec in VERSIONED if spec.name not in dict(tables)]
         if unknown:
             for job in group:
                 job.result.unknown.append(f"the version of {', '.join(unknown)} that was read")
             continue
-        _recompute(lake, engines, dict(tables), group)
+        _recompute(lake, engines, dict(tables), group, WINDOW_SPECS[spec])
 
 
-def _recompute(lake: "Lake", engines: "EngineCache", tables: dict[str, int], jobs: Sequence[ReplayJob]) -> None:
+def _spec_of(engines: "EngineCache", job: ReplayJob) -> WindowSpec:
+    """Return how the windows of a forecast's model are cut; the newest way where the model cannot be read."""
+    engine = engines.take(job.receipt.models[0])
+    return FORECAST_V2 if isinstance(engine, ReplayFinding) else WINDOW_SPECS[engine.signature.window_spec]
+
+
+def _recompute(
+    lake: "Lake", engines: "EngineCache", tables: dict[str, int], jobs: Sequence[ReplayJob], spec: WindowSpec
+) -> None:
     sessions = sorted({job.case.row["event_time"] for job in jobs})
     try:
-        batches = list(WalkForwardTables.of(lake, sessions, FORECAST_V1, tables).batches())
+        batches = list(WalkForwardTables.of(lake, sessions, spec, tables).batches())
     except UNREADABLE as error:
         found = [finding for spec in VERSIONED for finding in _why(lake, spec, tables[spec.name], error)]
         for job in jobs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, FloatArray, WindowSpec, window_hash
 from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCALED = ("mean", "std")
 USES = {
-    FEATURES_TECHNICAL.name: (FORECAST_V1.sessions, "the model input was cut from them"),
+    FEATURES_TECHNICAL.name: (FORECAST_V2.sessions, "the model input was cut from them"),
     BARS.name: (1, "the reference price"),
     MODEL_WINDOWS.name: (1, "the model input"),
     REGIMES.name: (1, "the regime of the market"),
@@ -89,13 +89,15 @@ class _ReceiptView:
 
     def _vector(self) -> api.FeatureVector:
         row, known = self.case.row, self._known()
+        spec: WindowSpec = FORECAST_V2
         values: list[list[float | None]] | None = None
         try:
-            values = _values(self.as_of, row["symbol"], row["event_time"], known) if known else None
+            if known:
+                spec, values = _values(self.as_of, row, known)
         except UnreadableTablesError as error:
             self.not_known.append(f"the values of the features: {error}")
         return api.FeatureVector(
-            hash=row["feature_hash"], known_time=known, features=list(FORECAST_V1.features), values=values
+            hash=row["feature_hash"], known_time=known, features=list(spec.features), values=values
         )
 
     def _known(self) -> datetime | None:
@@ -122,7 +124,7 @@ class _ReceiptView:
             rows = self.as_of.features
         except UnreadableTablesError:
             return []
-        found: list[datetime] = rows["event_time"].unique().sort().tail(FORECAST_V1.sessions).to_list()
+        found: list[datetime] = rows["event_time"].unique().sort().tail(FORECAST_V2.sessions).to_list()
         return found
 
     def _strategy(self) -> api.StrategyRead:
@@ -182,13 +184,22 @@ class _ReceiptView:
         return [api.ModelRead(weight=1.0, **names, **unknown)]
 
 
-def _values(tables: AsOfTables, symbol: str, as_of: datetime, known: datetime) -> list[list[float | None]] | None:
-    cut = tables.windows_known(known, [as_of])
-    for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows()):
-        if key == (symbol, as_of):
-            rows = cut.values[place].astype(float).tolist()
-            return [[None if math.isnan(value) else value for value in row] for row in rows]
-    return None
+def _values(
+    tables: AsOfTables, row: dict[str, Any], known: datetime
+) -> tuple[WindowSpec, list[list[float | None]] | None]:
+    """Return the window of a forecast, by the specification whose window has the hash of its row."""
+    found: dict[str, FloatArray] = {}
+    for spec in WINDOW_SPECS.values():
+        cut = tables.windows_known(known, [row["event_time"]], spec)
+        symbols = cut.keys["symbol"].to_list()
+        if row["symbol"] in symbols:
+            found[spec.name] = cut.values[symbols.index(row["symbol"])]
+    matching = [name for name, window in found.items() if window_hash(window) == row["feature_hash"]]
+    if not found:
+        return FORECAST_V2, None
+    name = (matching or list(found))[-1]
+    values = [[None if math.isnan(value) else value for value in each] for each in found[name].astype(float).tolist()]
+    return WINDOW_SPECS[name], values
 
 
 def _scaler(bundle: Bundle) -> dict[str, list[float] | None]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import OnlineCalibration
-from feature_repo.targets import FORECAST_V1, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model_input, window_hash
 from lake.errors import EngineError
 from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.forecasts import Calibration, Member, name_blend
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from serving.replay.engine_cache import EngineCache
 
 WEIGHT_DIFFERENCE = 1e-12
-WINDOW_SPAN = timedelta(days=2 * FORECAST_V1.sessions)
+WINDOW_SPAN = timedelta(days=2 * FORECAST_V2.sessions)
 """Days that hold the sessions of a window, weekends and holidays included."""
 
 
@@ -42,6 +42,7 @@ class ReplayJob:
     receipt: "Receipt"
     result: Replayed
     window: "NDArray[np.float32] | None" = None
+    spec: WindowSpec = FORECAST_V2
 
     @property
     def members(self) -> list[Member]:
@@ -60,7 +61,8 @@ def recompute(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -
                 for job in group:
                     for finding in error.findings:
                         job.result.add(finding)
-    _forecast([job for job in jobs if job.window is not None], engines)
+    for spec in WINDOW_SPECS.values():
+        _forecast([job for job in jobs if job.window is not None and job.spec is spec], engines)
 
 
 def _grouped(jobs: Sequence[ReplayJob]) -> Iterable[tuple[tuple[tuple[str, int], ...], list[ReplayJob]]]:
@@ -78,16 +80,21 @@ def _as_of_tables(lake: "Lake", tables: Mapping[str, int], jobs: Sequence[Replay
 
 def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Read the model input of each forecast, and compare it with its own hash and the one of the answer."""
-    names = ("symbol", "event_time", "known_time", "window", "feature_hash", "reference_price")
-    stored = {row[:3]: row[3:] for row in as_of.windows.select(names).iter_rows()}
+    names = ("symbol", "event_time", "known_time", "signature", "window", "feature_hash", "reference_price")
+    stored: dict[tuple[Any, ...], dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    for symbol, at, known, signature, *values in as_of.windows.select(names).iter_rows():
+        stored[symbol, at, known][signature] = tuple(values)
     for job in jobs:
         row = job.case.row
-        found = stored.get((row["symbol"], row["event_time"], job.receipt.window_known_time))
-        if found is None:
+        by_spec = stored.get((row["symbol"], row["event_time"], job.receipt.window_known_time))
+        if by_spec is None:
             problem = f"version {as_of.tables[MODEL_WINDOWS.name]} holds no window of {row['symbol']} known then"
             _blame(as_of, MODEL_WINDOWS, job, problem)
             continue
-        window = np.array(found[0], np.float32).reshape(FORECAST_V1.shape)
+        matching = [name for name, found in by_spec.items() if found[1] == row["feature_hash"]]
+        job.spec = WINDOW_SPECS[(matching or list(by_spec))[-1]]
+        found = by_spec[job.spec.name]
+        window = np.array(found[0], np.float32).reshape(job.spec.shape)
         job.result.compared += ["model input", "reference price"]
         if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:
             _blame(as_of, MODEL_WINDOWS, job, "the window in it is not the one that was forecast from")
@@ -98,8 +105,12 @@ def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
 
 def _compare_features(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Cut the windows again from the features, and compare hashes."""
-    for known, group in _by_known_time(jobs):
-        cut = as_of.windows_known(known, sorted({job.case.row["event_time"] for job in group}))
+    for spec, known, group in (
+        (spec, known, group)
+        for spec in WINDOW_SPECS.values()
+        for known, group in _by_known_time([job for job in jobs if job.spec is spec])
+    ):
+        cut = as_of.windows_known(known, sorted({job.case.row["event_time"] for job in group}), spec)
         keys = {key: place for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows())}
         for job in group:
             row = job.case.row

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from feature_repo.online import DegradationKind, OnlineBatch, OnlineReader
 from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
-from feature_repo.targets.windows import FORECAST_V1, window_hash
+from feature_repo.targets.windows import FORECAST_V2, window_hash
 from lake.disk import write_durably
 from lake.settings import Settings
 from lake.store import Lake
@@ -46,7 +46,7 @@ def store_generation(lake: Lake, generation: int, symbols: tuple[str, ...] = SYM
     """Put the rows of one generation into the lake and return the instant they are known at."""
     at = close_of(generation)
     windows = [
-        (symbol, at, at, FORECAST_V1.name, window.tolist(), float(generation + 1), window_hash(window), "{}")
+        (symbol, at, at, FORECAST_V2.name, window.tolist(), float(generation + 1), window_hash(window), "{}")
         for n, symbol in enumerate(symbols)
         for window in [window_of(generation, n)]
     ]
@@ -65,7 +65,7 @@ def store_generation(lake: Lake, generation: int, symbols: tuple[str, ...] = SYM
 
 def window_of(generation: int, n: int) -> np.ndarray:
     """Window of the n-th symbol: its first value is the generation, its second the symbol, its third unknown."""
-    window = np.full(FORECAST_V1.shape[0] * FORECAST_V1.shape[1], 0.5, dtype=np.float32)
+    window = np.full(FORECAST_V2.shape[0] * FORECAST_V2.shape[1], 0.5, dtype=np.float32)
     window[:3] = generation, n, np.nan
     return window
 

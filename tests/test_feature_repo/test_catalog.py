@@ -7,7 +7,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_repo import document
-from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES, SPECS, TECHNICAL, spec_of
+from feature_repo.catalog import (
+    CONDITIONAL_VOLATILITY,
+    FEATURES_TECHNICAL,
+    GROUPS,
+    MODEL_FEATURES,
+    SPECS,
+    TECHNICAL,
+    spec_of,
+)
 from feature_repo.compute.returns import simple_return
 from feature_repo.engines.panel import compute_technical
 from feature_repo.spec import Feature
@@ -38,7 +46,8 @@ OWN = [
 def test_the_twenty_promised_features_and_their_twins_are_declared() -> None:
     names = [feature.name for feature in TECHNICAL]
     assert len(PROMISED) == 20
-    assert set(names) == PROMISED | {"macd_signal", "macd_relative", "atr_relative", "log_dollar_volume"}
+    expected = {feature.name for feature in CONDITIONAL_VOLATILITY}
+    assert set(names) == PROMISED | expected | {"macd_signal", "macd_relative", "atr_relative", "log_dollar_volume"}
     assert len(names) == len(set(names))
 
 

@@ -10,7 +10,7 @@ from feature_repo import retrieval
 from feature_repo.catalog import CALENDAR
 from feature_repo.materialize import update_group
 from feature_repo.online.redis_server import running_redis
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.sources import tiny_market
@@ -54,7 +54,7 @@ def served(settings: Settings) -> Iterator[dict[str, Any]]:
     store_generation(lake, 0)
     with running_redis(home):
         yield {"settings": home, "lake": lake, "now": AT}
-        retrieval._reader(home, FORECAST_V1).close()
+        retrieval._reader(home, FORECAST_V2).close()
 
 
 @pytest.mark.parametrize("name", PLAIN)

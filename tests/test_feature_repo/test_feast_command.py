@@ -54,7 +54,7 @@ def test_materialise_works_in_the_repository(featured_lake: Lake, settings: Sett
     settings.tables.symlink_to(featured_lake.root)
     said(feast(settings, "apply"))
     filled = said(feast(settings, "materialize-incremental", f"{DEMO_START:%Y-%m-%dT%H:%M:%S}"))
-    assert "window_forecast_v1" in filled
+    assert "window_forecast_v2" in filled
 
     with running_redis(settings):
         batch = OnlineReader(settings).read(list(SYMBOLS))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -283,17 +284,18 @@ def test_a_row_is_known_no_earlier_than_the_last_bar_it_looks_back_on(
     assert (stored == [after_close, DEMO_START, DEMO_START]) is (mutate is None)
 
 
-def test_bars_are_read_as_far_back_as_the_group_looks(computed: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    heights: list[int] = []
-
-    def counting(bars: pl.DataFrame, group: FeatureGroup, **options: str) -> pl.DataFrame:
-        heights.append(bars.filter(pl.col("symbol") != MARKET).height)
-        return compute_group(bars, group, **options)
-
-    monkeypatch.setattr(incremental, "compute_group", counting)
-    one_more_session(computed)
-    assert max(heights) == len(SYMBOLS) * (TECHNICAL.warm_up + 5)
-    assert min(heights) == len(SYMBOLS) * (1 + 5)  # what looks at one bar is not computed over two years
+def test_bars_are_read_as_far_back_as_the_group_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tiny_market(["AAA", MARKET], sessions=TECHNICAL.warm_up + 30, seed=12)
+    sessions, lake = long["event_time"].unique().sort(), Lake(tmp_path / "tables")
+    lake.merge(BARS, long.filter(pl.col("event_time") <= sessions[-6]))
+    run(lake, sessions[-6])
+    lake.merge(BARS, long)
+    spy = Mock(wraps=compute_group)
+    monkeypatch.setattr(incremental, "compute_group", spy)
+    run(lake, sessions[-1])
+    heights = [call.args[0].filter(pl.col("symbol") != MARKET).height for call in spy.call_args_list]
+    assert (min(heights), max(heights)) == (1 + 5, TECHNICAL.warm_up + 5)  # what looks at one bar is computed over one
+    assert_as_computed_whole(lake, sessions[-1])
 
 
 def test_chunks_of_symbols_change_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from feature_repo.online.redis_server import ServerPaths
 from feature_repo.online.snapshot import LoadedSnapshot, OnlineSnapshot, write_last_generation
 from feature_repo.online.views import VIEWS, WINDOW
 from feature_repo.retrieval import online
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V2
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
@@ -129,7 +129,7 @@ def test_the_first_read_without_a_server_is_answered_and_says_that_it_refused(ma
     assert what_is_wrong(batch, list(SYMBOLS), {0}) == ""
     assert f"{ServerPaths.of(settings).socket} refused the connection: no server runs there" in batch.served.reason
     assert kind_of(batch) is DegradationKind.REFUSED
-    retrieval._reader(settings, FORECAST_V1).close()
+    retrieval._reader(settings, FORECAST_V2).close()
 
 
 def test_a_server_that_is_left_alone_is_not_said_to_be_slow(settings: Settings) -> None:

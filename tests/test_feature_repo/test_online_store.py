@@ -16,7 +16,7 @@ from feature_repo.online.generations import row_key
 from feature_repo.online.redis_server import connect, running_redis
 from feature_repo.online.seals import SEAL_BYTES
 from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec, window_hash
+from feature_repo.targets.windows import FORECAST_V2, WindowSpec, window_hash
 from lake.care import pins_in_use
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, OnlineStoreError
@@ -77,7 +77,7 @@ def assert_same_as_offline(batch: OnlineBatch, lake: Lake, at: datetime) -> None
     assert batch.symbols == sorted(offline)
     for n, symbol in enumerate(batch.symbols):
         row = offline[symbol]
-        stored = np.array(row["window"], dtype=np.float32).reshape(FORECAST_V1.shape)
+        stored = np.array(row["window"], dtype=np.float32).reshape(FORECAST_V2.shape)
         assert batch.window[n].tobytes() == stored.tobytes(), symbol
         assert batch.feature_hash[n] == row["feature_hash"] == window_hash(batch.window[n])
         assert batch.reference_price[n] == row["reference_price"]
@@ -126,10 +126,10 @@ def test_feasts_own_online_read_gives_the_same_window(small_lake: Lake, settings
     materialize(small_lake, settings, DEMO_START)
     store = feature_store(settings, url=redis)
     answer = store.get_online_features(
-        store.get_feature_service("forecast_v1"), [{"symbol": "BBB", "market": MARKET}]
+        store.get_feature_service("forecast_v2"), [{"symbol": "BBB", "market": MARKET}]
     ).to_dict()
     batch = OnlineReader(settings).read(["BBB"])
-    np.testing.assert_array_equal(np.float32(answer["window"][0]).reshape(FORECAST_V1.shape), batch.window[0])
+    np.testing.assert_array_equal(np.float32(answer["window"][0]).reshape(FORECAST_V2.shape), batch.window[0])
     assert answer["feature_hash"] == batch.feature_hash
     assert answer["weights"] == batch.weights == [[0.249, 0.751]]
     assert answer["regime"] == [batch.regime]
@@ -161,13 +161,13 @@ def test_symbols_that_nobody_materialised_are_missing(small_lake: Lake, settings
     reader = OnlineReader(settings)
     batch = reader.read(["AAPL"])
     assert (batch.missing, batch.symbols) == (["AAPL"], [])
-    assert batch.window.shape == (0, *FORECAST_V1.shape)
+    assert batch.window.shape == (0, *FORECAST_V2.shape)
     assert len(reader.read([])) == 0
 
 
 def test_a_window_of_another_size_is_missing_and_not_misread(small_lake: Lake, settings: Settings, redis: str) -> None:
     materialize(small_lake, settings, DEMO_START)
-    shorter = WindowSpec(FORECAST_V1.name, FORECAST_V1.features, FORECAST_V1.sessions - 1)
+    shorter = WindowSpec(FORECAST_V2.name, FORECAST_V2.features, FORECAST_V2.sessions - 1)
     assert OnlineReader(settings, shorter).read(["AAA"]).missing == ["AAA"]
 
 

@@ -22,7 +22,7 @@ from feature_repo.online.rows import newest_rows
 from feature_repo.online.seals import OnlineKey
 from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
 from feature_repo.retrieval import feature_store, materialize, online
-from feature_repo.targets.windows import FORECAST_V1
+from feature_repo.targets.windows import FORECAST_V2
 from lake.clock import ReplayClock
 from lake.errors import SchemaError, UnknownNameError
 from lake.settings import Settings
@@ -155,7 +155,7 @@ def test_symbols_can_be_asked_for_in_one_line(home: Settings, redis: Redis) -> N
     materialize(lake, home, store_generation(lake, 0))
     ReplayClock(home.home / "clock.json").move_to(close_of(8))
     batch = online(["S1", "S0"], settings=home)
-    retrieval._reader(home, FORECAST_V1).close()
+    retrieval._reader(home, FORECAST_V2).close()
     assert (batch.symbols, batch.source) == (["S1", "S0"], "redis")
     assert batch.event_age == [8 * DAY] * 2
     assert WINDOW.name in batch.expired[0]

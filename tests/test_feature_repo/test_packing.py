@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from feature_repo.online.packing import HEADER, NARROW, WIDE, Layout, kind_of
 from feature_repo.online.views import VIEWS, WINDOW
-from feature_repo.targets.windows import FORECAST_V1, window_hash
+from feature_repo.targets.windows import FORECAST_V2, window_hash
 from lake.errors import SchemaError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ def test_every_kind_comes_back_bit_for_bit_and_null_stays_null(rows: list[dict],
 def test_a_windows_float32_bits_stay_and_so_does_its_hash() -> None:
     """Also the payload of a NaN, which arithmetic would drop."""
     odd = np.array([0x7FC00001, 0xFFC12345, 0x80000000, 0x00000001, 0x7F800000], dtype="<u4").view("<f4")
-    window = np.resize(odd, FORECAST_V1.shape[0] * FORECAST_V1.shape[1]).astype(np.float32)
+    window = np.resize(odd, FORECAST_V2.shape[0] * FORECAST_V2.shape[1]).astype(np.float32)
     row = {
         "event_time": EPOCH,
         "known_time": EPOCH,

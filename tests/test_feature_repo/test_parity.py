@@ -84,9 +84,9 @@ def test_a_row_that_is_gone_is_missing_and_one_that_was_never_known_is_extra(fil
 
 
 def found_numbers() -> int:
-    from feature_repo.targets.windows import FORECAST_V1
+    from feature_repo.targets.windows import FORECAST_V2
 
-    return FORECAST_V1.shape[0] * FORECAST_V1.shape[1]
+    return FORECAST_V2.shape[0] * FORECAST_V2.shape[1]
 
 
 def test_a_row_that_is_cut_short_counts_as_missing(filled, settings: Settings) -> None:

@@ -37,4 +37,4 @@ def test_a_rival_that_computes_something_else_is_not_measured() -> None:
 
 
 def test_qlib_is_asked_for_features_that_exist() -> None:
-    assert set(technical.EXPRESSIONS) <= {feature.name for feature in technical.TECHNICAL}
+    assert set(technical.EXPRESSIONS) <= {feature.name for feature in technical.FORMULAS}

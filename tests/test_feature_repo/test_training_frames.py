@@ -116,8 +116,8 @@ def test_what_cannot_be_meant_is_refused_with_the_way_out(made: Lake, settings: 
         ask(versions={"labels": 1})
     with pytest.raises(UnknownNameError, match=r"no table 'feature_technical'. Did you mean features_technical"):
         ask(versions={"feature_technical": 1})
-    with pytest.raises(UnknownNameError, match=r"no training service 'forecast_v2'. Did you mean forecast_v1"):
-        ask(service="forecast_v2")
+    with pytest.raises(UnknownNameError, match=r"no training service 'forecast_v9'. Did you mean forecast_v2"):
+        ask(service="forecast_v9")
     with pytest.raises(SchemaError, match=r"A spine has the columns symbol .* cast them first"):
         ask(spine=pl.DataFrame({"symbol": ["AAA"]}))
     late = made.read(FEATURES_TECHNICAL).select("symbol", pl.col("event_time") + HOUR)

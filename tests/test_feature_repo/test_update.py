@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.materialize.update import update_labels, update_regimes, update_technical, update_windows
-from feature_repo.targets.windows import FORECAST_V1, window_hash
+from feature_repo.targets.windows import FORECAST_V2, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, TableNotFoundError
 from lake.ingest import ingest_bars, refine_to_lake
@@ -136,12 +136,12 @@ def test_windows_are_of_the_current_session_and_say_what_they_are(featured_lake:
     rows = featured_lake.read(MODEL_WINDOWS)
     assert rows.height == 25
     assert set(rows["event_time"]) == {DEMO_START}
-    assert set(rows["signature"]) == {FORECAST_V1.name}
+    assert set(rows["signature"]) == {FORECAST_V2.name}
     bars = featured_lake.read_as_of(BARS, DEMO_START, where=pl.col("event_time") == DEMO_START)
     price = dict(bars.select("symbol", pl.coalesce("close_unadjusted", "close")).rows())
     versions = featured_lake.versions([BARS, FEATURES_TECHNICAL])
     for row in rows.iter_rows(named=True):
-        values = np.float32(row["window"]).reshape(FORECAST_V1.shape)
+        values = np.float32(row["window"]).reshape(FORECAST_V2.shape)
         assert row["feature_hash"] == window_hash(values)
         assert row["reference_price"] == price[row["symbol"]]
         assert json.loads(row["table_versions"]) == versions

@@ -9,11 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.catalog import MODEL_FEATURES
-from feature_repo.targets.windows import FORECAST_V1, SCALE, WindowSpec, build_windows, to_model_input, window_hash
+from feature_repo.targets.windows import (
+    FORECAST_V1,
+    FORECAST_V2,
+    WindowSpec,
+    build_windows,
+    to_model_input,
+    window_hash,
+)
 from lake import calendars
 from lake.errors import ConfigError, UnknownNameError
 
-SMALL = WindowSpec("small", ("a", SCALE), 3)
+SCALE = "volatility_20d"
+SMALL = WindowSpec("small", ("a", SCALE), 3, scales=(SCALE,))
 TIMES = calendars.closes()["event_time"].head(12)
 
 
@@ -76,10 +84,10 @@ def test_a_missing_feature_is_named() -> None:
 
 
 def test_a_window_without_its_scale_or_without_sessions_is_refused() -> None:
-    with pytest.raises(ConfigError, match=f"lacks '{SCALE}'"):
-        WindowSpec("x", ("a",), 3)
+    with pytest.raises(ConfigError, match="lacks 'volatility_garch'"):
+        WindowSpec("x", ("a", "volatility_garch_5d"), 3)
     with pytest.raises(ConfigError, match="spans 0 sessions; the smallest is 1"):
-        WindowSpec("x", ("a", SCALE), 0)
+        WindowSpec("x", ("a", SCALE), 0, scales=(SCALE,))
 
 
 def test_the_model_sees_zero_and_a_flag_where_a_value_is_unknown() -> None:
@@ -105,15 +113,23 @@ def test_the_hash_tells_windows_apart_and_not_kinds_of_nan() -> None:
 
 
 def test_the_served_window_is_what_the_models_may_see() -> None:
-    assert FORECAST_V1.features == MODEL_FEATURES
-    assert FORECAST_V1.shape == (30, 20)
-    assert FORECAST_V1.features[FORECAST_V1.scale_index] == "volatility_20d"
+    assert FORECAST_V2.features == MODEL_FEATURES
+    assert FORECAST_V2.shape == (30, 25)
+    assert [FORECAST_V2.features[place] for place in FORECAST_V2.scale_indices] == [
+        "volatility_garch",
+        "volatility_garch_5d",
+    ]
+
+
+def test_windows_of_earlier_models_are_cut_as_they_were() -> None:
+    assert (FORECAST_V1.shape, FORECAST_V1.scales) == ((30, 20), ("volatility_20d",))
+    assert FORECAST_V2.features[:20] == FORECAST_V1.features
 
 
 def test_every_symbol_of_the_real_market_has_a_window_now(real_features: pl.DataFrame) -> None:
     now = real_features["event_time"].max()
-    windows = build_windows(real_features, FORECAST_V1, at=[now])
-    assert windows.values.shape == (25, 30, 20)
-    latest = real_features.filter(pl.col("event_time") == now).sort("symbol").select(FORECAST_V1.features)
+    windows = build_windows(real_features, FORECAST_V2, at=[now])
+    assert windows.values.shape == (25, *FORECAST_V2.shape)
+    latest = real_features.filter(pl.col("event_time") == now).sort("symbol").select(FORECAST_V2.features)
     expected = latest.cast(pl.Float32).fill_null(float("nan")).to_numpy()
     np.testing.assert_array_equal(windows.values[:, -1, :], expected)

@@ -12,7 +12,7 @@ from feature_repo.materialize import update
 from feature_repo.materialize.update import update_technical, update_windows
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from feature_repo.retrieval import OnlineBatch, OnlineReader, materialize, training_frame
-from feature_repo.targets.windows import FORECAST_V1, Windows, build_windows, window_hash
+from feature_repo.targets.windows import FORECAST_V2, Windows, build_windows, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
 from lake.sources import tiny_market
@@ -23,7 +23,7 @@ from support.online import emptied
 
 NOW = FixedClock(DEMO_START)
 SESSIONS = 120
-NEEDED = FORECAST_V1.sessions + 20
+NEEDED = FORECAST_V2.sessions + 20
 """Bars until the first window: the scale looks back on 20 returns."""
 
 
@@ -62,7 +62,7 @@ def market(seed: int) -> pl.DataFrame:
 
 
 def windows_by_symbol(frame: pl.DataFrame) -> dict[str, np.ndarray]:
-    windows = build_windows(frame, FORECAST_V1, at=[DEMO_START])
+    windows = build_windows(frame, FORECAST_V2, at=[DEMO_START])
     return dict(zip(windows.keys["symbol"], windows.values, strict=True))
 
 
@@ -111,7 +111,7 @@ def test_a_window_filled_where_a_value_is_unknown_is_found_out(
     """The mutant: what is served has a zero where training has no value."""
 
     def filled(features: pl.DataFrame, *rest, **named) -> Windows:
-        return build_windows(features.with_columns(pl.col(FORECAST_V1.features).fill_null(0.0)), *rest, **named)
+        return build_windows(features.with_columns(pl.col(FORECAST_V2.features).fill_null(0.0)), *rest, **named)
 
     monkeypatch.setattr(update, "build_windows", filled)
     assert "CLOSES" in disagreeing(*served_and_trained(redis, tmp_path / "tables", market(5)))

@@ -61,7 +61,7 @@ def test_lists_and_string_filters_work(lake: Lake) -> None:
         "symbol",
         "event_time",
         "known_time",
-        pl.lit("forecast_v1").alias("signature"),
+        pl.lit("forecast_v2").alias("signature"),
         pl.lit([1.0, 2.0], dtype=pl.List(pl.Float32)).alias("window"),
         pl.lit(9.0).alias("reference_price"),
         pl.lit("00").alias("feature_hash"),

@@ -23,7 +23,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import OnlineReader
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from feature_repo.targets import FORECAST_V1, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V2, build_windows, to_model_input
 from lake.clock import DEMO_START
 from lake.settings import Settings
 from lake.store import Lake
@@ -76,14 +76,14 @@ def served() -> Callable[[FastAPI], AbstractContextManager[str]]:
 def inputs(featured_lake: Lake) -> np.ndarray:
     """1,200 real model inputs, evenly drawn from the whole panel."""
     features = featured_lake.read_as_of(FEATURES_TECHNICAL, DEMO_START)
-    values = build_windows(features, FORECAST_V1).values
+    values = build_windows(features, FORECAST_V2).values
     return to_model_input(values[np.linspace(0, len(values) - 1, 1_200).astype(int)])
 
 
 @pytest.fixture(scope="session")
 def networks(inputs: np.ndarray) -> dict:
     """Real networks with a real scaler; their weights are drawn, not trained: no test here is about skill."""
-    spec = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions)
+    spec = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions)
     scaler = fit_scaler(inputs)
     built = {
         "naive": build_network("naive", spec, OutputSpec(), scaler),
@@ -105,7 +105,7 @@ def exports(made_once, featured_lake: Lake, request, tmp_path_factory) -> dict[s
         networks, inputs = request.getfixturevalue("networks"), request.getfixturevalue("inputs")
         versions = {FEATURES_TECHNICAL.name: featured_lake.version(FEATURES_TECHNICAL)}
         for name, network in networks.items():
-            export_model(network, name, FORECAST_V1, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
+            export_model(network, name, FORECAST_V2, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
 
     root = shutil.copytree(made_once("exports", make), tmp_path_factory.mktemp("exports") / "bundles")
     return {name: Bundle.load(root / name) for name in ("naive", "ridge", "lstm")}

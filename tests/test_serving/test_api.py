@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from feature_repo.online import OnlineReader
-from feature_repo.targets import FORECAST_V1, to_model_input
+from feature_repo.targets import FORECAST_V2, to_model_input
 from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
@@ -90,7 +90,7 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     answer = ask(client, "KO", horizon).json()
     windows = home.lake.read_as_of(MODEL_WINDOWS, home.clock.now())
     row = windows.filter(windows["symbol"] == "KO").row(0, named=True)
-    values = np.array(row["window"], np.float32).reshape(1, FORECAST_V1.sessions, len(FORECAST_V1.features))
+    values = np.array(row["window"], np.float32).reshape(1, FORECAST_V2.sessions, len(FORECAST_V2.features))
     engines = load_engines(home.settings)
     position = (1, 5).index(horizon)
     said = {name: engine.predict(to_model_input(values))[0, position] for name, engine in engines.items()}

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.errors import EngineError, ModelError, RefusedModelError
 from lake.settings import Settings
 from serving.deployment import Champions, candidates, read_deployment
@@ -51,7 +51,7 @@ SIGNED = {
     "a pickle": (lambda _: pickle.dumps({"weights": [1.0] * 99}), {}, "no ONNX model|cannot be loaded"),
     "weights in another file": (outside, {}, "outside its file"),
     "other sessions": (lambda c: c, {"sessions": 29}, "takes 29 sessions"),
-    "features in another order": (lambda c: c, {"features": FORECAST_V1.features[::-1]}, "or in another order"),
+    "features in another order": (lambda c: c, {"features": FORECAST_V2.features[::-1]}, "or in another order"),
     "other horizons": (lambda c: c, {"horizons": [1, 10]}, r"over \[1, 10\] sessions"),
     "other quantiles": (lambda c: c, {"quantiles": [0.05, 0.5, 0.95]}, r"quantiles \[0.05, 0.5, 0.95\]"),
     "files of another model": (lambda c: c, {"name": "lstm"}, "holds model 'lstm'"),

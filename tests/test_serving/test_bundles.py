@@ -31,7 +31,7 @@ def lay_out(folder: Path, content: bytes, **proof: object) -> Path:
     digest = hashlib.sha256(content).hexdigest()
     signature = Signature(
         name="ridge",
-        window_spec="forecast_v1",
+        window_spec="forecast_v2",
         features=("return_1d",),
         sessions=30,
         horizons=(1, 5),

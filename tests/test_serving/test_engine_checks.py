@@ -10,7 +10,7 @@ from serving.engines.signature import Signature
 
 SIGNATURE = Signature(
     name="ridge",
-    window_spec="forecast_v1",
+    window_spec="forecast_v2",
     features=("return_1d", "volatility_20d"),
     sessions=3,
     horizons=(1, 5),

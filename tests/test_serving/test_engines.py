@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.errors import EngineError
 from lake.settings import Settings
 from serving.engines import OnnxEngine, load_engine, tensorrt
@@ -58,7 +58,7 @@ def test_it_answers_like_torch(engines, networks, inputs):
 
 def test_the_naive_model_answers_the_normal_distribution(engines, inputs):
     loaded, tolerance = engines
-    sigma = inputs[:, -1, FORECAST_V1.features.index("volatility_20d")] / math.sqrt(252)
+    sigma = inputs[:, -1, FORECAST_V2.features.index("volatility_20d")] / math.sqrt(252)
     tail = NormalDist().inv_cdf(0.9)
     found = loaded["naive"].predict(inputs)
     for position, horizon in enumerate((1, 5)):
@@ -96,9 +96,9 @@ def test_what_is_exported_needs_no_company(exports):
 
 @pytest.mark.slow
 def test_a_temporal_fusion_transformer_has_the_same_bits_in_every_batch(inputs, tmp_path):
-    spec = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions)
+    spec = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions)
     network = build_network("tft", spec, OutputSpec(), fit_scaler(inputs), hidden=4, heads=2)
-    bundle = export_model(network, "tft", FORECAST_V1, {}, inputs, tmp_path / "tft", train_until=TRAIN_UNTIL)
+    bundle = export_model(network, "tft", FORECAST_V2, {}, inputs, tmp_path / "tft", train_until=TRAIN_UNTIL)
     engine = OnnxEngine(bundle)
     assert engine.grain == 1
     expected = engine.predict(inputs[:128])
@@ -108,7 +108,7 @@ def test_a_temporal_fusion_transformer_has_the_same_bits_in_every_batch(inputs, 
 
 def test_a_file_with_unsteady_bits_is_filled_up_to_its_grain(exports, networks, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr("serving.engines.export.with_steady_bits", lambda content: content)
-    bundle = export_model(networks["lstm"], "lstm", FORECAST_V1, {}, inputs, tmp_path / "old", train_until=TRAIN_UNTIL)
+    bundle = export_model(networks["lstm"], "lstm", FORECAST_V2, {}, inputs, tmp_path / "old", train_until=TRAIN_UNTIL)
     engine = OnnxEngine(bundle)
     assert engine.grain > 1
     expected = engine.predict(inputs[:128])
@@ -134,12 +134,12 @@ def test_a_model_whose_bits_depend_on_the_place_is_given_one_window_at_a_time(ex
 
 
 def test_trees_of_any_number_have_the_same_bits_in_every_batch(inputs, tmp_path):
-    spec, outputs = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions), OutputSpec()
+    spec, outputs = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions), OutputSpec()
     y = np.random.default_rng(5).normal(0, 0.02, (len(inputs), 2)).astype(np.float32)
     network = fit_trees(
         build_network("lightgbm", spec, outputs, fit_scaler(inputs)), inputs, y, rounds=5, rows_per_leaf=20
     )
-    bundle = export_model(network, "lightgbm", FORECAST_V1, {}, inputs, tmp_path / "trees", train_until=TRAIN_UNTIL)
+    bundle = export_model(network, "lightgbm", FORECAST_V2, {}, inputs, tmp_path / "trees", train_until=TRAIN_UNTIL)
     assert OnnxEngine(bundle).grain == 1
 
 
@@ -157,7 +157,7 @@ def test_no_window_is_no_forecast(engines, inputs):
 def test_what_is_not_finite_is_refused_by_position(engines, inputs, value):
     bad = inputs[:5].copy()
     bad[3, 12, 7] = value
-    with pytest.raises(EngineError, match=f"window 3, session 12, value of '{FORECAST_V1.features[7]}'"):
+    with pytest.raises(EngineError, match=f"window 3, session 12, value of '{FORECAST_V2.features[7]}'"):
         engines[0]["lstm"].predict(bad)
 
 
@@ -179,8 +179,8 @@ def test_another_shape_or_type_is_refused(engines, inputs, change):
 def test_a_window_without_a_scale_has_no_forecast(engines, inputs):
     """The volatility that scales the forecast is flagged as not known: the model has no answer, and none is made up."""
     blind = inputs[:3].copy()
-    blind[1, -1, len(FORECAST_V1.features) + FORECAST_V1.features.index("volatility_20d")] = 0
-    blind[1, -1, FORECAST_V1.features.index("volatility_20d")] = 0
+    for place in FORECAST_V2.scale_indices:
+        blind[1, -1, [place, len(FORECAST_V2.features) + place]] = 0
     with pytest.raises(EngineError, match="window 1"):
         engines[0]["naive"].predict(blind)
 
@@ -243,7 +243,7 @@ def test_a_built_engine_that_differs_from_the_processor_is_refused(exports):
 
 def test_the_tensorrt_profile_covers_every_batch_an_engine_asks_for(exports, tmp_path):
     options = tensorrt.provider_options(exports["lstm"], "fp16", tmp_path)
-    channels = 2 * len(FORECAST_V1.features)
+    channels = 2 * len(FORECAST_V2.features)
     assert options["trt_profile_min_shapes"] == f"window:1x30x{channels}"
     assert options["trt_profile_max_shapes"] == f"window:128x30x{channels}"
     assert options["trt_fp16_enable"] == "True"

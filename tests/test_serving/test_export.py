@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.errors import ModelError, ParityError
 from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
 from serving.engines.bundles import Export, Parity, refuse_external_data
@@ -40,12 +40,12 @@ def test_the_export_is_one_file_with_a_free_batch_axis(exports):
     graph = onnx.load_model_from_string(exports["lstm"].content).graph
     batch, sessions, channels = graph.input[0].type.tensor_type.shape.dim
     assert batch.dim_param
-    assert (sessions.dim_value, channels.dim_value) == (30, 2 * len(FORECAST_V1.features))
+    assert (sessions.dim_value, channels.dim_value) == (30, 2 * len(FORECAST_V2.features))
 
 
 def test_the_signature_says_what_it_was_made_from(exports):
     signature = exports["ridge"].signature
-    assert signature.matches(FORECAST_V1)
+    assert signature.matches(FORECAST_V2)
     assert signature.table_versions.keys() == {"features_technical"}
     assert signature.code_version.startswith("0.")
     assert signature.train_until == UNTIL
@@ -69,7 +69,7 @@ def test_a_network_that_answers_nan_has_no_proof(exports, networks, inputs):
 
 def test_too_few_windows_prove_nothing(networks, inputs, tmp_path):
     with pytest.raises(ParityError, match="999 windows; 1000 real ones"):
-        export_model(networks["naive"], "naive", FORECAST_V1, {}, inputs[:999], tmp_path / "x", train_until=UNTIL)
+        export_model(networks["naive"], "naive", FORECAST_V2, {}, inputs[:999], tmp_path / "x", train_until=UNTIL)
     assert not (tmp_path / "x").exists()
 
 

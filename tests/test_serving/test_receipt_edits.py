@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from feature_repo.targets import FORECAST_V1, window_hash
+from feature_repo.targets import FORECAST_V2, window_hash
 from lake.settings import Settings
 from lake.sources import tiny_market
 from lake.store import Lake
@@ -42,7 +42,7 @@ def log_forecast(settings: Settings, lake: Lake, edit: Callable[[str], str] = st
     tables = {spec.name: lake.version(spec) for spec in names}
     said = {
         "symbol": "S0", "event_time": AT, "known_time": AT, "reference_price": 1.0,
-        "feature_hash": window_hash(window_of(0, 0).reshape(FORECAST_V1.shape)),
+        "feature_hash": window_hash(window_of(0, 0).reshape(FORECAST_V2.shape)),
         "regime": "low_volatility_downtrend", "feature_table_versions": json.dumps(tables),
     }  # fmt: skip
     row = forecast_row(**said | change)
@@ -101,6 +101,6 @@ def test_an_edited_answer_is_not_the_one_that_was_sent(settings: Settings, lake:
 
 
 def test_a_forecast_from_another_input_than_the_stored_one_is_found(settings: Settings, lake: Lake) -> None:
-    forecast_id = log_forecast(settings, lake, feature_hash=window_hash(window_of(0, 1).reshape(FORECAST_V1.shape)))
+    forecast_id = log_forecast(settings, lake, feature_hash=window_hash(window_of(0, 1).reshape(FORECAST_V2.shape)))
     said = told(settings, lake, forecast_id)
     assert any("the window in it is not the one that was forecast from" in one for one in said), said

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.errors import ModelError
 from serving.engines.signature import Signature
 
 GIVEN = {
     "name": "lstm",
-    "window_spec": FORECAST_V1.name,
-    "features": FORECAST_V1.features,
-    "sessions": FORECAST_V1.sessions,
+    "window_spec": FORECAST_V2.name,
+    "features": FORECAST_V2.features,
+    "sessions": FORECAST_V2.sessions,
     "horizons": (1, 5),
     "quantiles": (0.1, 0.5, 0.9),
     "scaler": "inside the graph",
@@ -41,7 +41,7 @@ def test_its_fingerprint_does_not_depend_on_the_order_things_were_said_in(versio
     "change",
     [
         {"sessions": 31},
-        {"features": tuple(reversed(FORECAST_V1.features))},
+        {"features": tuple(reversed(FORECAST_V2.features))},
         {"horizons": (1, 10)},
         {"digest": "cd" * 32},
         {"table_versions": {"features_technical": 4}},
@@ -54,10 +54,10 @@ def test_its_fingerprint_changes_with_whatever_it_says(change):
 
 def test_it_matches_the_windows_it_was_made_from_and_no_others():
     signature = Signature(**GIVEN)
-    assert signature.matches(FORECAST_V1)
-    signature.require_match(FORECAST_V1)
-    swapped = dataclasses.replace(FORECAST_V1, features=tuple(reversed(FORECAST_V1.features)))
-    for other in (swapped, dataclasses.replace(FORECAST_V1, sessions=29), dataclasses.replace(FORECAST_V1, name="v2")):
+    assert signature.matches(FORECAST_V2)
+    signature.require_match(FORECAST_V2)
+    swapped = dataclasses.replace(FORECAST_V2, features=tuple(reversed(FORECAST_V2.features)))
+    for other in (swapped, dataclasses.replace(FORECAST_V2, sessions=29), dataclasses.replace(FORECAST_V2, name="v2")):
         assert not signature.matches(other)
         with pytest.raises(ModelError, match="Train and promote the model again"):
             signature.require_match(other)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from feature_repo.materialize import update_labels, update_regimes, update_technical
-from feature_repo.targets import FORECAST_V1, HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V2, HORIZONS, QUANTILES
 from lake.calendars import session_closes
 from lake.clock import DEMO_START, FixedClock
 from lake.sources import tiny_market
@@ -49,9 +49,9 @@ class RuleEngine:
     def signature(self) -> Signature:
         return Signature(
             name=self.name,
-            window_spec=FORECAST_V1.name,
-            features=FORECAST_V1.features,
-            sessions=FORECAST_V1.sessions,
+            window_spec=FORECAST_V2.name,
+            features=FORECAST_V2.features,
+            sessions=FORECAST_V2.sessions,
             horizons=HORIZONS,
             quantiles=QUANTILES,
             scaler="none",
@@ -63,8 +63,8 @@ class RuleEngine:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         self.asked.append(len(x))
-        volatility = x[:, -1, FORECAST_V1.scale_index] / np.sqrt(252)  # [batch]
-        drift = self.slope * x[:, -5:, FORECAST_V1.features.index("return_1d")].mean(axis=1)
+        volatility = x[:, -1, FORECAST_V2.scale_indices[0]] / np.sqrt(252)  # [batch]
+        drift = self.slope * x[:, -5:, FORECAST_V2.features.index("return_1d")].mean(axis=1)
         horizons = np.array(HORIZONS, dtype=np.float32)
         middle = drift[:, None] * horizons  # [batch, horizon]
         band = 1.2816 * volatility[:, None] * np.sqrt(horizons)

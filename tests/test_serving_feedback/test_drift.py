@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V2, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
 from lake.settings import Settings
@@ -212,7 +212,7 @@ def test_no_window_spans_the_sessions_that_are_left_out(
     lake = copy_lake(made_market, tmp_path / "drift" / "tables")
     early = {name: replace(engine, train_until=closes[-101]) for name, engine in engines.items()}
     update_drift(lake, settings, FixedClock(DEMO_START), early)
-    windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, DEMO_START), FORECAST_V1)
+    windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, DEMO_START), FORECAST_V2)
     assert seen
     assert set(seen) <= {window_hash(window) for window in windows.values}
 

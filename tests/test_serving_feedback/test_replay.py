@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V1, HORIZONS, build_windows, to_model_input, window_hash
+from feature_repo.targets import FORECAST_V2, HORIZONS, build_windows, to_model_input, window_hash
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import LookAheadError
 from lake.store import Lake
@@ -42,7 +42,7 @@ def test_a_forecast_is_the_engines_answer_to_the_window_of_its_session(market: L
     row = (
         replayed(market).filter(symbol="BBB", event_time=at, horizon_sessions=5, model_name="ridge").row(0, named=True)
     )
-    windows = build_windows(market.read_as_of(FEATURES_TECHNICAL, at).filter(symbol="BBB"), FORECAST_V1, at=[at])
+    windows = build_windows(market.read_as_of(FEATURES_TECHNICAL, at).filter(symbol="BBB"), FORECAST_V2, at=[at])
     answer = engines["ridge"].predict(to_model_input(windows.values))[0, HORIZONS.index(5)]
     assert [row["p10"], row["p50"], row["p90"]] == pytest.approx(answer.tolist(), abs=1e-9)
     assert row["feature_hash"] == window_hash(windows.values[0])
@@ -90,7 +90,7 @@ def test_a_restatement_is_not_used_before_it_was_known(market: Lake, engines, cl
     assert said.filter(event_time=session)["p50"].item() == pytest.approx(untouched, abs=1e-9)
     # The same step without the guard, on every row known today, is wrong by the restatement: the check can fail.
     unguarded = market.read_as_of(FEATURES_TECHNICAL, DEMO_START).filter(symbol="AAA")
-    windows = build_windows(unguarded, FORECAST_V1, at=[session])
+    windows = build_windows(unguarded, FORECAST_V2, at=[session])
     leaked = engines["ridge"].predict(to_model_input(windows.values))[0, 0, 1]
     assert leaked - untouched == pytest.approx(0.5 / 5, rel=1e-4)
     # From the close at which it was known on, it is used.
@@ -117,7 +117,7 @@ def test_a_bar_or_regime_restated_later_is_no_reference_of_an_earlier_session(
 
 def replay(lake: Lake, engines, at: datetime) -> float:
     """Median for AAA at a close, from the table as of that close."""
-    windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, at).filter(symbol="AAA"), FORECAST_V1, at=[at])
+    windows = build_windows(lake.read_as_of(FEATURES_TECHNICAL, at).filter(symbol="AAA"), FORECAST_V2, at=[at])
     return float(engines["ridge"].predict(to_model_input(windows.values))[0, 0, 1])
 
 

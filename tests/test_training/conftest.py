@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.targets import FORECAST_V1, HORIZONS
+from feature_repo.targets import FORECAST_V2, HORIZONS
 from lake.calendars import session_closes
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
+from training.models.volatility import NaiveForecaster
 
 MakeWindows = Callable[..., WindowSet]
 
@@ -52,10 +53,12 @@ def _make(
     random = np.random.default_rng(seed)
     sessions = session_closes(start, end)
     sessions, ends = sessions[: -max(HORIZONS)], sessions[max(HORIZONS) :]
-    count, (length, features) = len(sessions) * symbols, FORECAST_V1.shape
+    count, (length, features) = len(sessions) * symbols, FORECAST_V2.shape
     values = random.standard_normal((count, length, features))
-    values[..., FORECAST_V1.scale_index] = 0.2 + 0.2 * random.random((count, length))
-    sigma = values[:, -1, FORECAST_V1.scale_index, None] * np.sqrt(np.array(HORIZONS) / 252)  # [window, horizon]
+    volatility = 0.2 + 0.2 * random.random((count, length))
+    for name in (*FORECAST_V2.scales, *NaiveForecaster.volatilities):
+        values[..., FORECAST_V2.features.index(name)] = volatility
+    sigma = volatility[:, -1, None] * np.sqrt(np.array(HORIZONS) / 252)  # [window, horizon]
     y = sigma * (signal * values[:, -1, 0, None] + random.standard_normal((count, len(HORIZONS))))
     keys = pl.DataFrame(
         {

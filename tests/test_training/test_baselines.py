@@ -10,7 +10,7 @@ from training.models import InputSpec, OutputSpec, build_network
 from training.models.base import standardised_targets
 from training.models.ridge import fit_ridge
 
-INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=6)
+INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=6, scales=("volatility_20d",))
 OUTPUTS = OutputSpec()
 
 

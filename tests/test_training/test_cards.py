@@ -190,7 +190,7 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
 ) -> None:
     from datetime import UTC, datetime
 
-    from feature_repo.targets.windows import FORECAST_V1
+    from feature_repo.targets.windows import FORECAST_V2
     from lake.settings import Settings
     from serving.deployment import LoadedModels
     from serving.deployment.candidates import LoadedModel
@@ -202,13 +202,13 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
     fitted = fit_model("convolution", windows, windows, outside)
     until = datetime(2008, 7, 1, tzinfo=UTC)
     bundle = export_model(
-        fitted.network, "convolution", FORECAST_V1, {"labels": 1}, windows.x, tmp_path / "bundle", train_until=until
+        fitted.network, "convolution", FORECAST_V2, {"labels": 1}, windows.x, tmp_path / "bundle", train_until=until
     )
     assert bundle.parity.max_absolute_difference <= 1e-5
     extended = pool.parse_pool(document.pool_as_json(MODELS.values()))
     monkeypatch.setattr(pool, "STRATEGIES", extended)
     models = LoadedModels({"convolution": LoadedModel(bundle, load_engine(bundle, Settings(home=tmp_path)))})
-    features = len(FORECAST_V1.features)
+    features = len(FORECAST_V2.features)
     row = Row(windows.x[0, :, :features], ["convolution"], [1.0])
     made = forecast([row], models)  # type: ignore[list-item]
     np.testing.assert_allclose(made.quantiles[0], fitted.predict(windows.x[:1])[0], atol=1e-5)

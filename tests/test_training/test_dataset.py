@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.targets import FORECAST_V1, WindowSpec, compute_labels
+from feature_repo.targets import FORECAST_V2, WindowSpec, compute_labels
 from lake.calendars import session_closes
 from lake.errors import NotReadyError, SchemaError
 from training.data import WindowSet, build_window_set
 
-SPEC = WindowSpec("short", ("return_1d", "volatility_20d"), sessions=3)
+SPEC = WindowSpec("short", ("return_1d", "volatility_20d"), sessions=3, scales=("volatility_20d",))
 SESSIONS = session_closes(datetime(2010, 1, 1, tzinfo=UTC), datetime(2010, 2, 1, tzinfo=UTC))
 
 
@@ -104,4 +104,4 @@ def test_the_newest_rows_are_the_latest_in_time() -> None:
 def test_the_window_in_service_is_the_default() -> None:
     with pytest.raises(Exception, match="feature"):
         build_window_set(features(), labels())
-    assert FORECAST_V1.sessions > 1
+    assert FORECAST_V2.sessions > 1

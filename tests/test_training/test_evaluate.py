@@ -13,12 +13,12 @@ from training.experiments import Experiment
 from training.judge import (
     OVERALL,
     FoldForecast,
+    compare_with_best_baseline,
     evaluate,
     forecast_folds,
     measures_of,
     pinball_loss,
     score_folds,
-    verdicts,
 )
 
 NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -68,7 +68,7 @@ def test_a_planted_signal_beats_naive_and_the_table_says_so(forecasts: list[Fold
     table = table_of(forecasts)
     assert table.filter(pl.col("model") == "ridge")["beats_naive"].all()
     assert not table.filter(pl.col("model") == "naive")["beats_naive"].any()
-    sentences = verdicts(table)
+    sentences = list(map(str, compare_with_best_baseline(forecasts, stride_sessions=10)))
     assert len(sentences) == 2
     assert all(text.startswith("ridge beats naive") and "3 of 3 folds" in text for text in sentences)
     strength = table.filter((pl.col("model") == "ridge") & (pl.col("fold") == OVERALL))
@@ -81,10 +81,13 @@ def test_a_planted_signal_beats_naive_and_the_table_says_so(forecasts: list[Fold
 
 def test_a_model_worse_than_naive_is_called_worse(market: WindowSet) -> None:
     truth = market.take(np.arange(400))
-    table = table_of([said(truth, "naive", 0.02, shift=0.01), said(truth, "lstm", 0.02, shift=0.05)])
+    both = [said(truth, "naive", 0.02, shift=0.01), said(truth, "lstm", 0.02, shift=0.05)]
+    table = table_of(both)
     assert table.filter(pl.col("model") == "lstm")["advantage_t"].max() < -2
     assert not table["beats_naive"].any()
-    assert all(text.startswith("lstm does not beat naive") and "0 of 1 folds" in text for text in verdicts(table))
+    for one in compare_with_best_baseline(both, stride_sessions=10):
+        assert (one.gain < 0, one.won, one.folds, one.p_value) == (True, 0, 1, 1.0)
+        assert str(one).startswith("lstm does not beat naive, the best baseline")
 
 
 def test_as_good_as_naive_does_not_beat_it(market: WindowSet) -> None:
@@ -99,8 +102,9 @@ def test_an_advantage_that_chance_explains_is_said_to_be_one(market: WindowSet) 
     small = said(truth, "lstm", 0.02, shift=0.01 - 1e-5)
     noisy = small.quantiles + (noise - noise.mean())[:, None, None].astype(np.float32)
     naive = said(truth, "naive", 0.02, shift=0.01)
-    table = table_of([naive, FoldForecast("lstm", "2009", truth, noisy), said(truth, "tft", 0.02, shift=0.009)])
-    sentences = verdicts(table)
+    three = [naive, FoldForecast("lstm", "2009", truth, noisy), said(truth, "tft", 0.02, shift=0.009)]
+    table = table_of(three)
+    sentences = list(map(str, compare_with_best_baseline(three, stride_sessions=10)))
     assert table.filter(pl.col("model") != "naive")["beats_naive"].all()
     assert [("chance alone could explain it" in text) for text in sentences] == [True, True, False, False]
     assert table.filter(pl.col("model") == "naive")["advantage_t"].null_count() == 4

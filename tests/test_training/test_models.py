@@ -6,11 +6,13 @@ import onnxruntime
 import pytest
 import torch
 
+from feature_repo.catalog import CONDITIONAL_VOLATILITY
 from lake.errors import ConfigError, UnknownNameError
 from training.data import fit_scaler
 from training.models import MODELS, AtOnce, InputSpec, OutputSpec, build_network, card_of
 
-INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=6)
+NAMES = ("return_1d", "volatility_20d", "volume_ratio_20d", *(feature.name for feature in CONDITIONAL_VOLATILITY))
+INPUTS = InputSpec(NAMES, sessions=6)
 OUTPUTS = OutputSpec()
 QUICK = {"lightgbm": {"rounds": 20, "rows_per_leaf": 50}}
 """Parameters that make a model small; each model is fitted as its card says."""
@@ -59,16 +61,17 @@ def test_quantiles_of_each_horizon_ascend(network, windows):
 
 def test_what_lies_under_a_closed_flag_is_not_seen(network, windows):
     hidden = windows.copy()
-    hidden[..., :4][windows[..., 4:] == 0] = 1e3
+    hidden[..., : len(NAMES)][windows[..., len(NAMES) :] == 0] = 1e3
     np.testing.assert_allclose(answers(network, hidden), answers(network, windows), rtol=1e-5, atol=1e-8)
 
 
 def test_a_window_without_a_scale_answers_nan(network, windows):
     blind = windows[:2].copy()
-    blind[1, -1, [1, 5]] = 0
+    place = INPUTS.scale_indices[0]
+    blind[1, -1, [place, len(NAMES) + place]] = 0
     found = answers(network, blind)
     assert np.isfinite(found[0]).all()
-    assert np.isnan(found[1]).all()
+    assert np.isnan(found[1, 0]).all()
 
 
 def test_the_module_is_built_again_from_its_sizes_and_its_state(network, windows):
@@ -128,11 +131,11 @@ def test_an_unknown_model_is_named_with_its_nearest():
 
 def test_specs_refuse_what_no_model_could_use():
     with pytest.raises(ConfigError, match="at least 1"):
-        InputSpec(("volatility_20d",), sessions=0)
+        InputSpec(("volatility_20d",), sessions=0, scales=("volatility_20d",))
     with pytest.raises(ConfigError, match="named twice"):
-        InputSpec(("volatility_20d", "volatility_20d"), sessions=5)
+        InputSpec(("volatility_20d", "volatility_20d"), sessions=5, scales=("volatility_20d",))
     with pytest.raises(ConfigError, match="has no 'volatility_20d'"):
-        InputSpec(("return_1d",), sessions=5)
+        InputSpec(("return_1d",), sessions=5, scales=("volatility_20d",))
     with pytest.raises(ConfigError, match="ascending"):
         OutputSpec(horizons=(5, 1))
     with pytest.raises(ConfigError, match=r"\(low, 0.5, high\)"):

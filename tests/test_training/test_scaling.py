@@ -9,7 +9,7 @@ from lake.errors import ConfigError
 from training.data import fit_scaler
 from training.models import FeatureScaler, InputSpec, OutputSpec, build_network
 
-SPEC = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8)
+SPEC = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8, scales=("volatility_20d",))
 
 
 def test_mean_and_spread_agree_with_scikit_learn_which_also_leaves_out_what_is_not_known():

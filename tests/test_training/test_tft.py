@@ -7,7 +7,7 @@ from training.data import fit_scaler
 from training.fit.losses import pinball_loss
 from training.models import InputSpec, OutputSpec, build_network
 
-INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8)
+INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d"), sessions=8, scales=("volatility_20d",))
 OUTPUTS = OutputSpec()
 POSITIONS = 8 + 5
 

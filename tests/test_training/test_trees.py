@@ -9,7 +9,9 @@ from lake.errors import ModelError
 from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network, trees
 
-INPUTS = InputSpec(("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=4)
+INPUTS = InputSpec(
+    ("return_1d", "volatility_20d", "volume_ratio_20d", "rsi_14"), sessions=4, scales=("volatility_20d",)
+)
 OUTPUTS = OutputSpec()
 SETTINGS = {"num_leaves": 8, "min_data_in_leaf": 20, "seed": 1, "learning_rate": 0.1}
 ROUNDS = 12

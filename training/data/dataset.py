@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets import FORECAST_V1, HORIZONS, WindowSpec, build_windows, to_model_input
+from feature_repo.targets import FORECAST_V2, HORIZONS, WindowSpec, build_windows, to_model_input
 from lake.errors import NotReadyError, SchemaError
 
 
@@ -62,7 +62,7 @@ def build_window_set(
     labels: pl.DataFrame,
     *,
     at: Collection[datetime] | None = None,
-    spec: WindowSpec = FORECAST_V1,
+    spec: WindowSpec = FORECAST_V2,
 ) -> WindowSet:
     """Return every window whose labels are all known.
 
@@ -83,7 +83,7 @@ def build_window_set(
         If no window has all its labels.
     """
     windows = build_windows(features, spec, at=at)
-    has_scale = pl.Series(windows.values[:, -1, spec.scale_index] > 0)
+    has_scale = pl.Series((windows.values[:, -1, spec.scale_indices] > 0).all(axis=1))
     keys = windows.keys.with_row_index("row").filter(has_scale)
     keys = keys.join(_targets(labels), on=["symbol", "event_time"], how="inner").sort("row")
     if keys.is_empty():

@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_repo.engines import compute_technical
 from feature_repo.leaks import LeakSubject, World
-from feature_repo.targets import FORECAST_V1, compute_labels
+from feature_repo.targets import FORECAST_V2, compute_labels
 from lake.errors import NotReadyError
 from training.data.dataset import WindowSet, build_window_set
 from training.data.scaling import fit_scaler
@@ -94,8 +94,8 @@ def scaler_rows(
         frames.append(
             pl.DataFrame(
                 {
-                    "feature": FORECAST_V1.features,
-                    BOUNDARY: pl.Series([end] * len(FORECAST_V1.features), dtype=instant),
+                    "feature": FORECAST_V2.features,
+                    BOUNDARY: pl.Series([end] * len(FORECAST_V2.features), dtype=instant),
                     "mean": scaler.mean.astype(np.float64),
                     "spread": scaler.std.astype(np.float64),
                 }

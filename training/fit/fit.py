@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from feature_repo.targets.windows import FORECAST_V1, WindowSpec
+from feature_repo.targets.windows import FORECAST_V2, WindowSpec
 from training.data import WindowSet, fit_scaler
 from training.experiments import Experiment, Optimisation
 from training.fit.fitted import Fitted
@@ -28,7 +28,7 @@ def fit_model(
     *,
     optimisation: Optimisation | None = None,
     watch: Watch = unwatched,
-    window: WindowSpec = FORECAST_V1,
+    window: WindowSpec = FORECAST_V2,
 ) -> Fitted:
     """Fit one model on training windows, with validation windows for early stopping only.
 
@@ -60,7 +60,7 @@ def fit_model(
     Examples
     --------
     >>> import polars as pl
-    >>> x = InputSpec(FORECAST_V1.features, FORECAST_V1.sessions).example(40)
+    >>> x = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions).example(40)
     >>> keys = pl.DataFrame({"symbol": ["A"] * 40, "event_time": range(40), "label_end": range(5, 45)})
     >>> windows = WindowSet(x, np.random.default_rng(0).normal(0, 0.01, (40, 2)).astype(np.float32), keys)
     >>> fitted = fit_model("ridge", windows, windows, Experiment())
@@ -70,7 +70,7 @@ def fit_model(
     chosen = experiment.parameters_of(name) if parameters is None else parameters
     drawn = experiment.seeds[0] if seed is None else seed
     plan = experiment.optimisation if optimisation is None else optimisation
-    card, inputs = card_of(name), InputSpec(window.features, window.sessions)
+    card, inputs = card_of(name), InputSpec(window.features, window.sessions, window.scales)
     scaler = fit_scaler(train.x)
     history: list[float] = []
     with threads(plan.threads):

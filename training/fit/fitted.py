@@ -90,7 +90,9 @@ def load_fitted(folder: Path) -> Fitted:
             f"There is no fitted model in {folder}: expected {SIZES} and {WEIGHTS}. Fit it with `make demo`."
         )
     content = json.loads((folder / SIZES).read_text(encoding="utf-8"))
-    inputs = InputSpec(tuple(content["inputs"]["features"]), content["inputs"]["sessions"])
+    inputs = InputSpec(
+        tuple(content["inputs"]["features"]), content["inputs"]["sessions"], tuple(content["inputs"]["scales"])
+    )
     low, middle, high = content["outputs"]["quantiles"]
     outputs = OutputSpec(tuple(content["outputs"]["horizons"]), (low, middle, high))
     network = build_network(content["name"], inputs, outputs, **content["architecture"])

@@ -3,11 +3,12 @@
 - `mean_absolute_error`, `pinball_loss`, `coverage`, `direction_hits`, `hit_rate`: a number, or one per row
 - `information_coefficient`, `InformationCoefficient`, `t_value`: rank correlation over sessions, and how sure a mean is
 - `FoldForecast`, `forecast_folds`: what each model forecasts for each test year
-- `score_folds`, `OVERALL`, `verdicts`, `measures_of`: the model table, in sentences, and as numbers to track
+- `score_folds`, `OVERALL`, `measures_of`: the model table, and as numbers to track
+- `compare_with_best_baseline`, `ModelComparison`, `adjusted`: each model against the best baseline, in sentences
 - `plot_forecast_against_truth`, `plot_calibration`: pictures of one model's forecasts
 """
 
-from training.judge.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds, verdicts
+from training.judge.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds
 from training.judge.metrics import (
     InformationCoefficient,
     coverage,
@@ -19,6 +20,7 @@ from training.judge.metrics import (
     t_value,
 )
 from training.judge.plots import plot_calibration, plot_forecast_against_truth
+from training.judge.verdicts import ModelComparison, adjusted, compare_with_best_baseline
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "mean_absolute_error",
@@ -33,8 +35,10 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "forecast_folds",
     "score_folds",
     "OVERALL",
-    "verdicts",
     "measures_of",
+    "compare_with_best_baseline",
+    "ModelComparison",
+    "adjusted",
     "plot_forecast_against_truth",
     "plot_calibration",
 ]

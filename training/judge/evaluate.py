@@ -25,9 +25,6 @@ from training.judge.metrics import (
 from training.models import BASELINE
 from training.tracking import Measure, Progress, no_progress
 
-MORE_THAN_CHANCE = 2.0
-"""A t-value from which on an advantage is called more than chance."""
-
 OVERALL = "overall"
 """Name of the row that scores the forecasts of all folds together."""
 
@@ -114,7 +111,7 @@ def score_folds(
         horizon, `advantage_t` says how sure that is.
     """
     models = dict.fromkeys(forecast.model for forecast in forecasts)
-    joined = [_join([forecast for forecast in forecasts if forecast.model == model]) for model in models]
+    joined = [join_folds([forecast for forecast in forecasts if forecast.model == model]) for model in models]
     naives = {forecast.fold: forecast for forecast in [*forecasts, *joined] if forecast.model == BASELINE}
     rows = [
         {
@@ -130,12 +127,6 @@ def score_folds(
     naive = table.filter(pl.col("model") == BASELINE).select(*same, pl.col("pinball_loss").alias("of_naive"))
     beats = pl.col("pinball_loss") < pl.col("of_naive")
     return table.join(naive, on=same, how="left").with_columns(beats.alias("beats_naive")).select(EVALUATIONS.names)
-
-
-def verdicts(table: pl.DataFrame) -> list[str]:
-    """Return a sentence for each model and horizon: whether it beat naive over all folds, and in how many of them."""
-    judged = table.filter((pl.col("fold") == OVERALL) & (pl.col("model") != BASELINE))
-    return [_verdict(row, table) for row in judged.iter_rows(named=True)]
 
 
 def measures_of(table: pl.DataFrame) -> list[Measure]:
@@ -155,16 +146,6 @@ def _step(row: Mapping[str, Any]) -> int:
     return 0 if row["fold"] == OVERALL else int(row["fold"])
 
 
-def _verdict(row: Mapping[str, Any], table: pl.DataFrame) -> str:
-    ours = (pl.col("model") == row["model"]) & (pl.col("horizon_sessions") == row["horizon_sessions"])
-    folds = table.filter(ours & (pl.col("fold") != OVERALL))
-    what = "beats naive" if row["beats_naive"] else "does not beat naive"
-    is_chance = row["beats_naive"] and (row["advantage_t"] or 0.0) < MORE_THAN_CHANCE
-    won = f"it does in {folds['beats_naive'].sum()} of {folds.height} folds"
-    won += f", t {row['advantage_t'] or 0.0:.1f}{': chance alone could explain it' if is_chance else ''}"
-    return f"{row['model']} {what} at {row['horizon_sessions']} session(s) ahead by pinball loss ({won})"
-
-
 def _scores(forecast: FoldForecast, naive: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
     truth, levels = forecast.truth.y[:, number], forecast.quantiles[:, number]  # [window], [window, quantile]
     median = levels[:, 1]
@@ -180,12 +161,12 @@ def _scores(forecast: FoldForecast, naive: FoldForecast, number: int, *, overlap
         "information_coefficient_t": correlation.t_value,
         "hit_rate": hit_rate(truth, median),
         "coverage": coverage(truth, levels[:, 0], levels[:, 2]),
-        "advantage_t": t_value(_session_losses(naive, number) - _session_losses(forecast, number), overlap),
+        "advantage_t": t_value(session_losses(naive, number) - session_losses(forecast, number), overlap),
         "event_time": forecast.truth.keys["label_end"].max(),
     }
 
 
-def _session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
+def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
     """Mean pinball loss of each session, in order of time: symbols of one session move together and count once."""
     error = forecast.truth.y[:, number, None].astype(np.float64) - forecast.quantiles[:, number]  # [window, quantile]
     level = np.asarray(QUANTILES)
@@ -195,7 +176,8 @@ def _session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float
     return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
 
 
-def _join(forecasts: list[FoldForecast]) -> FoldForecast:
+def join_folds(forecasts: list[FoldForecast]) -> FoldForecast:
+    """Return the forecasts of one model for all its folds as one."""
     parts = [forecast.truth for forecast in forecasts]
     truth = WindowSet(
         x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),

@@ -34,9 +34,9 @@ class Window(NamedTuple):
 class ReturnForecaster(nn.Module):
     """Base of every model: quantiles of the return over each horizon.
 
-    A model itself answers in units of risk: z = return / sigma, where sigma is the window's last `volatility_20d`
-    / sqrt(252) x sqrt(horizon). So it need not learn that some symbols move more than others, and one scale serves
-    every year.
+    A model itself answers in units of risk: z = return / sigma, where sigma is the volatility that the window's scale
+    of the horizon expects, / sqrt(252) x sqrt(horizon). So it need not learn that some symbols move more than others,
+    and it learns the shape of a distribution rather than its width.
 
     Parameters
     ----------
@@ -53,6 +53,11 @@ class ReturnForecaster(nn.Module):
 
     def __init__(self, inputs: InputSpec, outputs: OutputSpec, scaler: FeatureScaler | None = None) -> None:
         super().__init__()
+        if len(inputs.scales) not in {1, len(outputs.horizons)}:
+            raise ConfigError(
+                f"The window has {len(inputs.scales)} scales, expected one, or one for each of the horizons "
+                f"{outputs.horizons}."
+            )
         scaler = FeatureScaler.identity(len(inputs.features)) if scaler is None else scaler
         self.inputs, self.outputs = inputs, outputs
         self.register_buffer("mean", torch.tensor(scaler.mean, dtype=torch.float32))
@@ -66,8 +71,8 @@ class ReturnForecaster(nn.Module):
         Parameters
         ----------
         x
-            float32 `[batch, session, 2 * feature]`, values then flags. A window whose last `volatility_20d` is flagged
-            as not known has no scale: its answer is NaN, which an engine refuses.
+            float32 `[batch, session, 2 * feature]`, values then flags. A window whose last scale is flagged as not
+            known has none: its answer is NaN, which an engine refuses.
         """
         window = self.split(x)
         return self.heads(window) * self.sigma(window).unsqueeze(-1)  # [batch, horizon, quantile]
@@ -83,9 +88,9 @@ class ReturnForecaster(nn.Module):
 
     def sigma(self, window: Window) -> Tensor:
         """Return the expected size of the return over each horizon, `[batch, horizon]`, as a fraction."""
-        index = self.inputs.volatility_index
-        volatility = window.values[:, -1, index] / window.known[:, -1, index]  # 0 / 0 is NaN: no scale, no forecast
-        return volatility.unsqueeze(-1) * self.root_horizon
+        places = self.inputs.scale_indices
+        volatility = window.values[:, -1, places] / window.known[:, -1, places]  # 0 / 0 is NaN: no scale, no forecast
+        return volatility * self.root_horizon  # [batch, scale] x [horizon]
 
     def heads(self, window: Window) -> Tensor:
         """Return z, `[batch, horizon, quantile]`, ascending along the last axis. Each model says how."""
@@ -106,7 +111,7 @@ def standardised_targets(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Return the windows that have a scale, and their returns in units of sigma as float64 `[window, horizon]`.
 
-    A window without a scale is one whose last volatility is not known, or zero (a price that stood still).
+    A window without a scale is one whose last scale is not known, or zero (a price that stood still).
 
     Raises
     ------

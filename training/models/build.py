@@ -43,7 +43,7 @@ def build_network(
     Examples
     --------
     >>> import torch
-    >>> inputs, outputs = InputSpec(("return_1d", "volatility_20d"), sessions=20), OutputSpec()
+    >>> inputs, outputs = InputSpec(("volatility_20d",), 20, ("volatility_20d",)), OutputSpec()
     >>> build_network("naive", inputs, outputs)(torch.from_numpy(inputs.example(3))).shape
     torch.Size([3, 2, 3])
     """

@@ -114,6 +114,8 @@ class ModelCard:
         Strategies that trade on its forecasts, ``()`` for none.
     libraries
         Distributions whose version may change its numbers, besides numpy and torch.
+    is_baseline
+        Whether it is a formula that others are judged against.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class ModelCard:
     outputs: OutputSpec = _MISSING
     strategies: tuple[FedStrategy, ...] = _MISSING
     libraries: tuple[str, ...] = ()
+    is_baseline: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a card that is not whole."""

@@ -26,7 +26,7 @@ from training.models.card import (
 from training.models.spec import OutputSpec
 
 BASELINE = "naive"
-"""The model that every table shows the others beside."""
+"""The model whose loss every row of `evaluations` is compared with; verdicts are against the best baseline."""
 
 OUTPUTS = OutputSpec(HORIZONS)
 
@@ -92,7 +92,7 @@ register(
     ModelCard(
         name=BASELINE,
         meaning="Zero return, as uncertain as the last volatility says.",
-        build="training.models.naive:NaiveForecaster",
+        build="training.models.volatility:NaiveForecaster",
         fit=Unfitted(),
         parameters=NaiveParameters,
         space=(),
@@ -101,8 +101,33 @@ register(
             FedStrategy("naive", "A forecast of zero: stays in cash, earns and pays nothing."),
             FedStrategy("buy_and_hold", "Long every symbol with equal weight, whatever is forecast.", rule="hold"),
         ),
+        is_baseline=True,
     )
 )
+
+
+class VolatilityParameters(Parameters):
+    """A volatility times empirical quantiles has no parameters."""
+
+
+def _of_volatility(name: str, network: str, meaning: str) -> ModelCard:
+    """Return the card of a forecaster that is a volatility and the empirical quantiles of what it was divided by."""
+    return ModelCard(
+        name=name,
+        meaning=meaning,
+        build=f"training.models.volatility:{network}",
+        fit=AtOnce("training.models.volatility:fit_levels"),
+        parameters=VolatilityParameters,
+        space=(),
+        outputs=OUTPUTS,
+        strategies=(),
+        is_baseline=True,
+    )
+
+
+register(_of_volatility("ewma", "EwmaForecaster", "The shape of past returns, as wide as their exponential mean says."))
+register(_of_volatility("har", "HarForecaster", "The shape of past returns, as wide as a HAR regression expects."))
+register(_of_volatility("garch", "GarchForecaster", "The shape of past returns, as wide as GJR-GARCH expects."))
 
 
 class RidgeParameters(Parameters):

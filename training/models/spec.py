@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.targets.windows import SCALES
 from lake.errors import ConfigError
 
-VOLATILITY = "volatility_20d"
-"""The feature that every forecast is scaled by: annualised, so a fraction per square root of a year."""
-
 SESSIONS_PER_YEAR = 252
-"""Sessions by which `volatility_20d` was annualised."""
+"""Sessions by which volatilities were annualised."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +24,32 @@ class InputSpec:
     Parameters
     ----------
     features
-        Names, in the order of the columns; `volatility_20d` is among them because it scales every forecast.
+        Names, in the order of the columns; the scales are among them.
     sessions
         Length of the window; the last session is the one the forecast is made at.
+    scales
+        Annualised volatilities that every forecast is scaled by: one for each horizon, or one for all.
 
     Raises
     ------
     ConfigError
-        If there is no session, a name is repeated, or `volatility_20d` is missing.
+        If there is no session, a name is repeated, or a scale is missing.
     """
 
     features: tuple[str, ...]
     sessions: int
+    scales: tuple[str, ...] = SCALES
 
     def __post_init__(self) -> None:
         if self.sessions < 1:
             raise ConfigError(f"A window has {self.sessions} sessions. Give InputSpec(sessions=...) at least 1.")
         if len(set(self.features)) != len(self.features):
             raise ConfigError(f"A feature is named twice in {list(self.features)}. Name each feature of a window once.")
-        if VOLATILITY not in self.features:
+        missing = [scale for scale in self.scales if scale not in self.features]
+        if missing or not self.scales:
             raise ConfigError(
-                f"The window has no '{VOLATILITY}', found {list(self.features)}. Forecasts are scaled by it: add it."
+                f"The window has no '{', '.join(missing)}', found {list(self.features)}. Forecasts are scaled by it: "
+                "add it."
             )
 
     @property
@@ -55,9 +58,22 @@ class InputSpec:
         return 2 * len(self.features)
 
     @property
-    def volatility_index(self) -> int:
-        """Position of `volatility_20d` among the features."""
-        return self.features.index(VOLATILITY)
+    def scale_indices(self) -> list[int]:
+        """Positions of the scales among the features."""
+        return [self.features.index(scale) for scale in self.scales]
+
+    def positions(self, names: tuple[str, ...]) -> list[int]:
+        """Return the positions of features by name.
+
+        Raises
+        ------
+        ConfigError
+            If the window has none of that name.
+        """
+        missing = [name for name in names if name not in self.features]
+        if missing:
+            raise ConfigError(f"The window has no '{missing[0]}', found {list(self.features)}. Add it to the window.")
+        return [self.features.index(name) for name in names]
 
     def example(self, batch: int, seed: int = 0) -> npt.NDArray[np.float32]:
         """Return made-up windows that fit: for tracing an export and for trying an engine, never for a forecast.
@@ -72,14 +88,14 @@ class InputSpec:
         Returns
         -------
         numpy.ndarray
-            float32 `[batch, session, 2 * feature]`; about one flag in ten is 0, the volatility is always known.
+            float32 `[batch, session, 2 * feature]`; about one flag in ten is 0, the scales are always known.
         """
         random = np.random.default_rng(seed)
         shape = (batch, self.sessions, len(self.features))
         known = random.random(shape) < 0.9  # noqa: PLR2004 - a mixture of known and unknown, as the market has it
-        known[..., self.volatility_index] = True
+        known[..., self.scale_indices] = True
         values = random.standard_normal(shape)
-        values[..., self.volatility_index] = 0.1 + 0.4 * random.random(shape[:2])
+        values[..., self.scale_indices] = 0.1 + 0.4 * random.random((*shape[:2], len(self.scales)))
         return np.concatenate([np.where(known, values, 0.0), known], axis=-1).astype(np.float32)
 
 

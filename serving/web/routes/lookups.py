@@ -9,7 +9,7 @@ from fastapi import FastAPI, Path, Query, Request, Response
 
 from feature_repo.catalog import GROUPS, MODEL_FEATURES, TECHNICAL
 from feature_repo.online import REGIME, STRATEGY, view_named
-from feature_repo.targets import FORECAST_V1
+from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError, UnknownNameError
 from lake.universe import MARKET
 from serving import api
@@ -174,9 +174,9 @@ def _schema() -> str:
         )
         for group in GROUPS
     ]
-    sessions, _ = FORECAST_V1.shape
+    sessions, _ = FORECAST_V2.shape
     return api.FeatureSchemaAnswer(
-        window=FORECAST_V1.name, window_sessions=sessions, window_features=list(FORECAST_V1.features), tables=tables
+        window=FORECAST_V2.name, window_sessions=sessions, window_features=list(FORECAST_V2.features), tables=tables
     ).model_dump_json()
 
 

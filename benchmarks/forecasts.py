@@ -1,0 +1,137 @@
+"""The model table: every model fitted before each test year, beside the best baseline, and the blend of them."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.report import Topic
+from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.materialize import update_labels, update_technical
+from feature_repo.targets import HORIZONS, QUANTILES
+from lake.calendars import close_of
+from lake.clock import FixedClock
+from lake.ingest import ingest_bars, refine_to_lake
+from lake.settings import Settings
+from lake.sources import LAST_DAY, PackagedMarket
+from lake.store import Lake
+from lake.tables import LABELS
+from serving.predict import model_weights
+from serving.strategies import STRATEGIES, STRATEGY_NAMES
+from training.data import WindowSet, build_window_set, sessions_of
+from training.experiments import Experiment, load_experiment
+from training.judge import (
+    FoldForecast,
+    ModelComparison,
+    compare_with_best_baseline,
+    coverage,
+    forecast_folds,
+    pinball_loss,
+)
+from training.models import MODELS
+
+BLEND = "blend, equal strategy weights"
+EVERY_YEAR = tuple(range(2004, LAST_DAY.year + 1))
+HEADER = (
+    "test years", "forecast",
+    *(f"{what}, {horizon} ahead" for horizon in HORIZONS for what in ("pinball, %", "gain, t", "coverage")),
+)  # fmt: skip
+
+
+def measure(experiments: Sequence[Experiment] = ()) -> Topic:
+    """Walk through the test years of the demo, and through every year that has four years before it."""
+    chosen = experiments or (load_experiment("demo"), every_year())
+    with tempfile.TemporaryDirectory(prefix="quantlake-forecasts-") as folder:
+        lake = prepared(Path(folder))
+        walks = [walk(lake, experiment) for experiment in chosen]
+    rows = [row for experiment, forecasts in zip(chosen, walks, strict=True) for row in rows_of(experiment, forecasts)]
+    text = (
+        "Every model is fitted anew before each test year on what was known then, with the demo's budget and one seed. "
+        "Pinball loss at 10, 50 and 90 % in percent of return. The gain is the part of the best baseline's loss that "
+        "is saved, with its t-value over sessions (Newey-West); for the baselines it is against naive. Coverage is "
+        "that of the 80 % band before any calibration."
+    )
+    notes = ["the 25 symbols are companies that still existed in 2013: their returns are those of survivors"]
+    for experiment, forecasts in zip(chosen, walks, strict=True):
+        notes += [f"{_span(experiment)}: {one}" for one in against_best(forecasts) if one.model in MODELS]
+    return Topic("Forecasts", text, HEADER, tuple(rows), tuple(map(str, notes)))
+
+
+def every_year() -> Experiment:
+    """The demo's experiment with a test in every year up to the end of the packaged market."""
+    demo = load_experiment("demo")
+    splits = demo.splits.model_copy(update={"test_years": EVERY_YEAR})
+    return demo.model_copy(update={"name": "every_year", "train_until": LAST_DAY, "splits": splits})
+
+
+def prepared(folder: Path) -> Lake:
+    """Return the packaged market with technical features and labels."""
+    lake, clock = Lake.open(Settings(home=folder)), FixedClock(close_of(LAST_DAY))
+    ingest_bars(lake, PackagedMarket(), clock)
+    refine_to_lake(lake, clock)
+    for update in (update_technical, update_labels):
+        update(lake, clock)
+    return lake
+
+
+def walk(lake: Lake, experiment: Experiment) -> list[FoldForecast]:
+    """Forecast every test year by every model, and by the blend with equal strategy weights."""
+    features, labels = (lake.read_as_of(table, experiment.knowledge_end) for table in (FEATURES_TECHNICAL, LABELS))
+    at = sessions_of(experiment, features["event_time"].min())  # type: ignore[arg-type]
+    windows: WindowSet = build_window_set(features, labels, at=at)
+    forecasts = list(forecast_folds(windows, experiment, {}, progress=print))
+    return [*forecasts, *_blends(forecasts)]
+
+
+def rows_of(experiment: Experiment, forecasts: Sequence[FoldForecast]) -> Iterator[tuple[str, ...]]:
+    """One row per forecaster, over all folds."""
+    gains = {(one.model, one.horizon_sessions): one for one in against_best(forecasts)}
+    gains |= {(one.model, one.horizon_sessions): one for one in _against_naive(forecasts)}
+    for name in dict.fromkeys(one.model for one in forecasts):
+        folds = [one for one in forecasts if one.model == name]
+        truth, quantiles = (
+            np.concatenate(parts) for parts in zip(*((f.truth.y, f.quantiles) for f in folds), strict=True)
+        )
+        cells: list[str] = []
+        for number, horizon in enumerate(HORIZONS):
+            outcome, bands = truth[:, number], quantiles[:, number]
+            gain = gains.get((name, horizon))
+            inside = coverage(outcome, bands[:, 0], bands[:, 2])
+            cells += [
+                f"{100 * (pinball_loss(outcome, bands, QUANTILES) or 0):.4f}",
+                f"{gain.gain:+.2%}, {gain.t_value or 0:.1f}" if gain else "",
+                f"{inside:.1%}",
+            ]
+        yield (_span(experiment), name, *cells)
+
+
+def against_best(forecasts: Sequence[FoldForecast]) -> list[ModelComparison]:
+    """Every model and the blend beside the best baseline."""
+    return compare_with_best_baseline(forecasts)
+
+
+def _against_naive(forecasts: Sequence[FoldForecast]) -> Iterator[ModelComparison]:
+    """The other baselines beside naive, each as if it were none."""
+    naive = [one for one in forecasts if one.model == "naive"]
+    for name in (card.name for card in MODELS.values() if card.is_baseline and card.name != "naive"):
+        renamed = [
+            FoldForecast(f"the baseline {name}", one.fold, one.truth, one.quantiles)
+            for one in forecasts
+            if one.model == name
+        ]
+        for found in compare_with_best_baseline([*naive, *renamed]) if renamed else []:
+            yield ModelComparison(**{**vars(found), "model": name})
+
+
+def _blends(forecasts: Sequence[FoldForecast]) -> Iterator[FoldForecast]:
+    weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
+    for fold in dict.fromkeys(one.fold for one in forecasts):
+        members = [one for one in forecasts if one.fold == fold and one.model in weights]
+        total = sum(weights[one.model] * one.quantiles.astype(np.float64) for one in members)
+        yield FoldForecast(BLEND, fold, members[0].truth, np.asarray(total, np.float32))
+
+
+def _span(experiment: Experiment) -> str:
+    years = experiment.splits.test_years
+    return f"{years[0]} to {years[-1]}"

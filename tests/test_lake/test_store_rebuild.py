@@ -1,0 +1,92 @@
+"""A table that was made before some of its columns were declared: read as it is, computed again as a whole."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from lake.care import examine
+from lake.errors import SchemaError
+from lake.spec import INSTANT, Column, TableSpec
+from lake.store import Lake
+
+NOON = datetime(2020, 1, 6, 12, tzinfo=UTC)
+BEFORE = TableSpec(
+    name="features_trial",
+    layer="features",
+    meaning="What was counted.",
+    key=("symbol", "event_time"),
+    by_year=True,
+    columns=(
+        Column("symbol", pl.String(), "", "who"),
+        Column("event_time", INSTANT, "UTC", "when"),
+        Column("known_time", INSTANT, "UTC", "when we could know it"),
+        Column("price", pl.Float64(), "currency", "what", nullable=True),
+    ),
+)
+LATER = Column("expected", pl.Float64(), "currency", "a later idea", nullable=True)
+NOW = replace(BEFORE, columns=(*BEFORE.columns, LATER))
+
+
+def rows(count: int = 4) -> pl.DataFrame:
+    times = [NOON + timedelta(days=300 * number) for number in range(count)]
+    return pl.DataFrame(
+        {"symbol": "A", "event_time": times, "known_time": times, "price": [float(n) for n in range(count)]},
+        schema=BEFORE.schema,
+    )
+
+
+def whole() -> pl.DataFrame:
+    return rows().with_columns(pl.col("price").mul(2).alias("expected"))
+
+
+@pytest.fixture
+def old(lake: Lake) -> Lake:
+    lake.merge(BEFORE, rows())
+    return lake
+
+
+def test_a_column_that_was_declared_later_is_null_and_nothing_can_be_added_beside_it(old: Lake) -> None:
+    assert old.lacks_columns(NOW)
+    assert old.read(NOW).sort("event_time")["expected"].to_list() == [None] * 4
+    with pytest.raises(SchemaError, match=r"expected differ. Compute the table again: its next update does."):
+        old.merge(NOW, whole())
+
+
+def test_a_table_that_was_made_with_other_columns_is_not_called_older(old: Lake) -> None:
+    assert not old.lacks_columns(BEFORE)
+    required = replace(NOW, columns=(*BEFORE.columns, replace(LATER, nullable=False)))
+    retyped = replace(NOW, columns=(*BEFORE.columns[:-1], replace(BEFORE.columns[-1], dtype=pl.String()), LATER))
+    for other in (required, retyped):
+        assert not old.lacks_columns(other)
+        with pytest.raises(SchemaError, match="Move its folder away"):
+            old.rebuild(other, [])
+    assert old.read(BEFORE).height == 4
+
+
+def test_rebuilt_it_has_the_values_and_the_versions_before_have_their_rows(old: Lake) -> None:
+    before = old.version(BEFORE)
+    report = old.rebuild(NOW, [whole()[:3], whole()[3:]])
+    assert (report.rows, report.added) == (4, 4)
+    assert old.read(NOW).sort("event_time").equals(whole())
+    assert old.read(BEFORE, version=before).sort("event_time").equals(rows())
+    assert not old.lacks_columns(NOW)
+    assert old.merge(NOW, whole()).added == 0
+    later = whole().with_columns(pl.col("event_time", "known_time") + timedelta(days=1))
+    assert old.merge(NOW, later).added == 4
+    assert examine(old, NOW) == []
+    (stored,) = old.stored()
+    assert (stored.name, stored.key, stored.restates) == (NOW.name, NOW.key, NOW.restates)
+
+
+def test_cut_off_before_its_commit_nothing_has_changed(old: Lake) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield whole()[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        old.rebuild(NOW, frames())
+    assert old.lacks_columns(NOW)
+    assert old.read(BEFORE).sort("event_time").equals(rows())
