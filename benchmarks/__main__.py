@@ -20,6 +20,7 @@ TOPICS = (
     "retention",
     "selection",
     "drift",
+    "canary",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`."""
 

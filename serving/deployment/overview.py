@@ -74,6 +74,7 @@ def _challenger(context: "DeploymentContext", challenger: "Challenger") -> dict[
         "since": f"{challenger.since:%Y-%m-%d %H:%M:%S}",
         "sessions": verdict.sessions,
         "excess_loss": round(verdict.excess, 4),
+        "outside_band": round(verdict.outside, 4),
         "evidence_worse": round(verdict.worse, 3),
         "evidence_better": round(verdict.better, 3),
     }

@@ -1,8 +1,9 @@
 """Verdict on a challenger: a sequential test of paired, matured losses that may be looked at daily."""
 
 import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from lake.tables import FORECASTS, OUTCOMES
 from serving.deployment.moves import DeploymentContext, roll_back
 from serving.deployment.record import deployment_or_none
 from serving.evidence import Evidence
+from serving.forecasts import COVERAGE_TARGET
 from serving.strategies import FORECAST_HORIZON
 
 if TYPE_CHECKING:
@@ -22,9 +24,32 @@ if TYPE_CHECKING:
     from lake.store import Lake
     from serving.deployment.record import Challenger
 
-LARGEST_EXCESS = 0.25
+SCALE_SESSIONS = 60
+"""Sessions whose mean loss of the champion scales the next difference; fewer where the trial is younger."""
+FEWEST_SESSIONS = 5
+"""Sessions before the first bet on losses: their scale says too little."""
+LARGEST_EXCESS = 0.5
 """An excess beyond it counts as this much: what is tested is the mean of the excess clipped to it."""
+COVERAGE_MARGIN = 0.02
+"""Part of the outcomes that may fall outside the band beyond what is promised."""
 NAME = "canary_verdict"
+
+
+class SessionPair(NamedTuple):
+    """What a challenger and its champion said of the same symbols in one session, once the outcomes are known.
+
+    Parameters
+    ----------
+    challenger, champion
+        Mean pinball losses.
+    challenger_outside, champion_outside
+        Parts of the outcomes outside p10..p90.
+    """
+
+    challenger: float
+    champion: float
+    challenger_outside: float = 0.0
+    champion_outside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,52 +61,75 @@ class ChallengerVerdict:
     sessions
         Sessions with at least one matured pair.
     excess
-        Mean over sessions of the challenger's relative excess loss: 2 (its loss - champion's) / (sum of the two).
+        Mean over sessions of the challenger's loss minus the champion's, in units of the champion's mean loss.
+    outside
+        Mean over sessions of the part of outcomes outside the challenger's band.
     worse
-        Evidence that it is worse than its champion by more than the margin; at 1 / alpha it is rolled back.
+        Evidence that its loss is larger by more than the margin, or that its band holds too little; at 1 / alpha it is
+        rolled back.
     better
-        Evidence that it is better at all.
+        Evidence that its loss is smaller at all.
     is_worse
         Whether that evidence ever reached 1 / alpha.
     """
 
     sessions: int
     excess: float
+    outside: float
     worse: float
     better: float
     is_worse: bool
 
 
-def judge(losses: "Iterable[tuple[float, float]]", *, margin: float, alpha: float) -> ChallengerVerdict:
-    """Settle one bet per session that the challenger is worse than its champion by more than a margin.
+def judge(pairs: "Iterable[SessionPair]", *, margin: float, alpha: float) -> ChallengerVerdict:
+    """Settle two bets per session: that the challenger's loss is larger, and that its band holds too little.
 
-    Let ``d = 2 (c - b) / (c + b)`` for the mean pinball losses ``c`` of the challenger and ``b`` of the champion over
-    the same symbols in one session. It lies within -2 and 2, and for two models that are exchangeable its mean is
-    exactly zero, as it is odd in the two. The bet's gain is ``d - margin``, see `serving.evidence.posterior.Evidence`:
-    if the expected clipped gain of each session, given all before, is at most zero, the capital ever reaches
-    ``1 / alpha`` with probability at most alpha, however often one looks. So a challenger that is not worse than the
-    margin is rolled back in at most a share alpha of all worlds, and one may look every day.
+    The first bet is on ``d = (c - b) / S - margin`` for the mean pinball losses ``c`` of the challenger and ``b`` of
+    the champion over the same symbols, in units of ``S``, the champion's mean loss in the `SCALE_SESSIONS` before. The
+    scale is known before the session, so the sign of d's mean is that of the mean difference in losses; a ratio of the
+    session's own losses would favour narrow bands, whose losses are small in calm sessions and huge in others. The
+    second bet is on the part of outcomes outside the challenger's band, minus the promised part and a margin, or minus
+    the champion's where that is more: in a storm both miss.
+
+    If the expected clipped gains of each session, given all before, are at most zero, both capitals are non-negative
+    supermartingales, and so is their mean: it ever reaches ``1 / alpha`` with probability at most alpha, however often
+    one looks (see `serving.evidence.posterior.Evidence`).
 
     Parameters
     ----------
-    losses
-        Challenger's and champion's loss, a pair for each session in order.
+    pairs
+        One for each session in order.
     margin
-        Relative excess loss that is put up with.
+        Excess loss that is put up with, as a part of the champion's.
     alpha
         Largest probability of rolling back a challenger that is not worse.
+
+    Examples
+    --------
+    >>> narrow = [SessionPair(0.0042, 0.0040, challenger_outside=0.45, champion_outside=0.2)] * 40
+    >>> judge(narrow, margin=0.02, alpha=0.05).is_worse
+    True
     """
-    worse, better = Evidence(LARGEST_EXCESS), Evidence(LARGEST_EXCESS)
-    excesses: list[float] = []
-    is_worse = False
-    for challenger, champion in losses:
-        together = challenger + champion
-        excesses.append(2 * (challenger - champion) / together if together > 0 else 0.0)
-        worse.settle(excesses[-1] - margin)
-        better.settle(-excesses[-1])
-        is_worse = is_worse or worse.e_value >= 1 / alpha
-    mean = sum(excesses) / len(excesses) if excesses else 0.0
-    return ChallengerVerdict(len(excesses), mean, worse.e_value, better.e_value, is_worse)
+    larger, smaller, outside = Evidence(LARGEST_EXCESS), Evidence(LARGEST_EXCESS), Evidence(LARGEST_EXCESS)
+    recent: deque[float] = deque(maxlen=SCALE_SESSIONS)
+    seen: list[tuple[float, float]] = []
+    promised = 1 - COVERAGE_TARGET + COVERAGE_MARGIN
+    is_worse, worse = False, 1.0
+    for pair in pairs:
+        scale = sum(recent) / len(recent) if len(recent) >= FEWEST_SESSIONS else 0.0
+        excess = (pair.challenger - pair.champion) / scale if scale > 0 else 0.0
+        if scale > 0:
+            larger.settle(excess - margin)
+            smaller.settle(-excess)
+        outside.settle(pair.challenger_outside - max(promised, pair.champion_outside))
+        worse = (larger.e_value + outside.e_value) / 2
+        is_worse = is_worse or worse >= 1 / alpha
+        recent.append(pair.champion)
+        seen.append((pair.challenger - pair.champion, pair.challenger_outside))
+    level = sum(recent) / len(recent) if recent else 0.0
+    difference, share = (sum(column) / len(seen) for column in zip(*seen, strict=True)) if seen else (0.0, 0.0)
+    mean = difference / level if level > 0 else 0.0
+    return ChallengerVerdict(len(seen), mean, share, worse, smaller.e_value, is_worse)
 
 
 def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.DataFrame:
@@ -93,17 +141,19 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     Returns
     -------
     pl.DataFrame
-        ``event_time``, ``symbols``, ``challenger``, ``champion``: mean losses per session, in order of time.
+        ``event_time``, ``symbols``, and the parts of `SessionPair`: means per session, in order of time.
     """
     empty = pl.DataFrame(schema={"event_time": FORECASTS.schema["event_time"], "symbols": pl.UInt32})
     if not (lake.exists(FORECASTS) and lake.exists(OUTCOMES)):
-        return empty.with_columns(challenger=pl.lit(0.0), champion=pl.lit(0.0))
+        return empty.with_columns(pl.lit(0.0).alias(name) for name in SessionPair._fields)
     is_compared = (
         (pl.col("kind") != "replay")
         & (pl.col("horizon_sessions") == FORECAST_HORIZON)
         & (pl.col("made_at") >= challenger.since)
     )
-    outcomes = lake.read_as_of(OUTCOMES, clock.now()).select("forecast_id", "pinball_loss")
+    outcomes = lake.read_as_of(OUTCOMES, clock.now()).select(
+        "forecast_id", "pinball_loss", (~pl.col("is_covered")).cast(pl.Float64).alias("outside")
+    )
     forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_compared).join(outcomes, on="forecast_id")
     name, version = pl.col("model_name"), pl.col("model_version")
     parts = pl.when(name == "blend").then(version).otherwise(name + "-" + version)
@@ -116,25 +166,27 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     as_canary = challenger.mode == "canary"
     keys = ["symbol", "event_time", "rest"]
     sides = [
-        forecasts.filter(side & (is_shadow if in_shadow else ~is_shadow)).unique(keys, keep="first").select(*keys, loss)
-        for side, in_shadow, loss in (
-            (is_challenger, not as_canary, pl.col("pinball_loss").alias("challenger")),
-            (~is_challenger, as_canary, pl.col("pinball_loss").alias("champion")),
+        forecasts.filter(side & (is_shadow if in_shadow else ~is_shadow))
+        .unique(keys, keep="first")
+        .select(*keys, pl.col("pinball_loss").alias(who), pl.col("outside").alias(f"{who}_outside"))
+        for side, in_shadow, who in (
+            (is_challenger, not as_canary, "challenger"),
+            (~is_challenger, as_canary, "champion"),
         )
     ]
     pairs = sides[0].join(sides[1], on=keys).unique(["symbol", "event_time"], keep="first")
     grouped = pairs.sort("event_time", "symbol").group_by("event_time", maintain_order=True)
-    return grouped.agg(pl.len().alias("symbols"), pl.col("challenger").mean(), pl.col("champion").mean())
+    return grouped.agg(pl.len().alias("symbols"), pl.col(SessionPair._fields).mean())
 
 
 def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> ChallengerVerdict:
     """Judge a challenger by everything that has matured since it is on trial."""
-    losses = paired_losses(lake, clock, challenger).select("challenger", "champion").iter_rows()
-    return judge(losses, margin=configured.canary_margin, alpha=configured.canary_alpha)
+    pairs = paired_losses(lake, clock, challenger).select(SessionPair._fields).iter_rows()
+    return judge(map(SessionPair._make, pairs), margin=configured.canary_margin, alpha=configured.canary_alpha)
 
 
 def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:
-    """Roll back a canary whose matured loss exceeds its champion's by more than the margin, with evidence.
+    """Roll back a canary that is worse with evidence: a larger loss by more than the margin, or a band that misses.
 
     Returns
     -------
