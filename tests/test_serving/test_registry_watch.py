@@ -363,7 +363,7 @@ def test_the_commands_move_models_with_their_alias_and_say_so(settings, client, 
         assert [one["version"] for one in found["champions"]] == ["2"]
         assert found["challengers"][0] | {"since": "", "digest": ""} == {
             "model": "ridge", "version": "3", "digest": "", "mode": "canary", "share": 0.25, "since": "",
-            "sessions": 0, "excess_loss": 0.0, "evidence_worse": 1.0, "evidence_better": 1.0,
+            "sessions": 0, "excess_loss": 0.0, "outside_band": 0.0, "evidence_worse": 1.0, "evidence_better": 1.0,
         }  # fmt: skip
         assert "The canary of ridge, version 3, is over; version 2 answers." in say("rollback", "ridge")
         assert "The champion of ridge is version 1 (before: 2)" in say("rollback", "ridge")
