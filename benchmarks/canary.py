@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import Topic
-from feature_repo.compute.garch import garch_volatility
+from feature_repo.compute import garch
 from feature_repo.targets import QUANTILES
 from lake.settings import Settings
-from serving.deployment.verdict import SessionPair, judge
+from serving.deployment import SessionPair, judge_challenger
 
 Values = npt.NDArray[np.float64]
 SYMBOLS, BEFORE, SESSIONS, LAST = 12, 800, 250, 20
@@ -69,12 +69,13 @@ def world(random: np.random.Generator) -> World:
     returns = exact * shocks
     year = np.floor(np.arange(total) / YEAR)
     prices = np.cumprod(1 + np.clip(returns, -0.9, None), axis=0)
-    said = np.stack([garch_volatility(price, year, FITTED, 1) for price in prices.T.copy()], axis=1) / math.sqrt(252)
+    said = np.stack([garch.garch_volatility(price, year, FITTED, 1) for price in prices.T.copy()], axis=1) / math.sqrt(
+        252
+    )
     sums = np.cumsum(np.vstack([np.zeros(SYMBOLS), returns**2]), axis=0)
     last = np.full_like(returns, np.nan)
     last[LAST:] = np.sqrt((sums[LAST:-1] - sums[: -LAST - 1]) / LAST)
-    garch = np.vstack([np.full(SYMBOLS, np.nan), said[:-1]])
-    return World(returns, last, garch, exact)
+    return World(returns, last, np.vstack([np.full(SYMBOLS, np.nan), said[:-1] / math.sqrt(YEAR)]), exact)
 
 
 def trials(made: World) -> dict[str, tuple[float, float, int | None]]:
@@ -99,12 +100,12 @@ def trials(made: World) -> dict[str, tuple[float, float, int | None]]:
 def taken_back_at(pairs: list[SessionPair]) -> int | None:
     """First session after which a daily look takes the canary back; None where none of them does."""
     rule = Settings()
-    if not judge(pairs, margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse:
+    if not judge_challenger(pairs, margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse:
         return None
     low, high = 0, len(pairs)  # once worse is worse for good, so halving finds the first
     while high - low > 1:
         middle = (low + high) // 2
-        is_worse = judge(pairs[:middle], margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse
+        is_worse = judge_challenger(pairs[:middle], margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse
         low, high = (low, middle) if is_worse else (middle, high)
     return high
 

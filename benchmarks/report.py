@@ -131,13 +131,15 @@ def write_results(topic: Topic, path: Path = RESULTS) -> Path:
 
 
 def with_quotes(page: str, path: Path = RESULTS) -> str:
-    """Return a page on which each quoted topic says what the results page says.
+    """Return a page on which each quoted topic says what the results page says; one that is not there yet stays.
 
     A quote stands between ``<!-- results: Title -->`` and ``<!-- end of results -->``: the topic without its heading.
     """
     results = path.read_text(encoding="utf-8")
     sections = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in results.split("\n## ")[1:]}
-    return QUOTE.sub(lambda found: f"{found[1]}\n\n{sections[found[2]]}\n\n{found[3]}", page)
+    return QUOTE.sub(
+        lambda found: f"{found[1]}\n\n{sections[found[2]]}\n\n{found[3]}" if found[2] in sections else found[0], page
+    )
 
 
 def machine() -> str:

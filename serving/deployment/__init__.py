@@ -14,7 +14,7 @@ from serving.deployment.record import SERVING_FILE, Mode, deployment_or_none, mo
 from serving.deployment.refusals import ModelRefusal, read_refusals
 from serving.deployment.releases import load_champions, load_engines
 from serving.deployment.shares import is_within
-from serving.deployment.verdict import roll_back_canary
+from serving.deployment.verdict import SessionPair, judge_challenger, roll_back_canary
 
 __all__ = [
     "SERVING_FILE",
@@ -25,10 +25,12 @@ __all__ = [
     "Mode",
     "ModelRefusal",
     "Move",
+    "SessionPair",
     "deployment_or_none",
     "describe_deployment",
     "following",
     "is_within",
+    "judge_challenger",
     "load_champions",
     "load_engines",
     "moving",

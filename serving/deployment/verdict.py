@@ -81,7 +81,7 @@ class ChallengerVerdict:
     is_worse: bool
 
 
-def judge(pairs: "Iterable[SessionPair]", *, margin: float, alpha: float) -> ChallengerVerdict:
+def judge_challenger(pairs: "Iterable[SessionPair]", *, margin: float, alpha: float) -> ChallengerVerdict:
     """Settle two bets per session: that the challenger's loss is larger, and that its band holds too little.
 
     The first bet is on ``d = (c - b) / S - margin`` for the mean pinball losses ``c`` of the challenger and ``b`` of
@@ -107,7 +107,7 @@ def judge(pairs: "Iterable[SessionPair]", *, margin: float, alpha: float) -> Cha
     Examples
     --------
     >>> narrow = [SessionPair(0.0042, 0.0040, challenger_outside=0.45, champion_outside=0.2)] * 40
-    >>> judge(narrow, margin=0.02, alpha=0.05).is_worse
+    >>> judge_challenger(narrow, margin=0.02, alpha=0.05).is_worse
     True
     """
     larger, smaller, outside = Evidence(LARGEST_EXCESS), Evidence(LARGEST_EXCESS), Evidence(LARGEST_EXCESS)
@@ -182,7 +182,9 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
 def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> ChallengerVerdict:
     """Judge a challenger by everything that has matured since it is on trial."""
     pairs = paired_losses(lake, clock, challenger).select(SessionPair._fields).iter_rows()
-    return judge(map(SessionPair._make, pairs), margin=configured.canary_margin, alpha=configured.canary_alpha)
+    return judge_challenger(
+        map(SessionPair._make, pairs), margin=configured.canary_margin, alpha=configured.canary_alpha
+    )
 
 
 def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:

@@ -13,7 +13,7 @@ from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PROMOTIONS
 from serving.deployment import read_deployment, roll_back_canary
 from serving.deployment.record import Challenger, Deployment, Release, write_deployment
-from serving.deployment.verdict import SessionPair, judge, paired_losses
+from serving.deployment.verdict import SessionPair, judge_challenger, paired_losses
 
 DIGEST = {"3": "3" * 64, "4": "4" * 64}
 START = datetime(2012, 6, 1, 20, tzinfo=UTC)
@@ -37,7 +37,7 @@ def rolled_back_at(challenger, champion, margin=MARGIN):
     """First session at which a daily look takes the canary back; None if none of the looks does."""
     pairs = pairs_of(challenger, champion)
     for session in range(1, SESSIONS + 1):
-        if judge(pairs[:session], margin=margin, alpha=ALPHA).is_worse:
+        if judge_challenger(pairs[:session], margin=margin, alpha=ALPHA).is_worse:
             return session
     return None
 
@@ -45,7 +45,7 @@ def rolled_back_at(challenger, champion, margin=MARGIN):
 def share_rolled_back(worlds, excess, margin):
     return np.mean(
         [
-            judge(pairs_of(*pair), margin=margin, alpha=ALPHA).is_worse
+            judge_challenger(pairs_of(*pair), margin=margin, alpha=ALPHA).is_worse
             for pair in zip(*losses(worlds, excess), strict=True)
         ]
     )
@@ -71,7 +71,7 @@ def test_a_look_every_day_finds_what_one_look_at_the_end_finds():
     challenger, champion = losses(1, 0.5, seed=2)
     first = rolled_back_at(challenger[0], champion[0])
     recovered = [*challenger[0][:first], *champion[0][first:] * 0.5]
-    assert judge(pairs_of(recovered, champion[0]), margin=MARGIN, alpha=ALPHA).is_worse
+    assert judge_challenger(pairs_of(recovered, champion[0]), margin=MARGIN, alpha=ALPHA).is_worse
 
 
 @pytest.mark.slow
@@ -105,29 +105,29 @@ def test_a_ratio_of_the_sessions_own_losses_would_take_back_wide_bands_and_leave
     narrow = np.tile([0.9] * 9 + [6.2], 25)
     assert narrow.mean() > 1.08 * champion.mean()
     assert np.mean(2 * (narrow - champion) / (narrow + champion)) < 0
-    verdict = judge(pairs_of(narrow, champion), margin=MARGIN, alpha=ALPHA)
+    verdict = judge_challenger(pairs_of(narrow, champion), margin=MARGIN, alpha=ALPHA)
     assert verdict.excess > 0.08
 
 
 def test_coverage_alone_is_evidence_and_a_storm_that_both_miss_is_none():
     narrow = [SessionPair(1.0, 1.0, 0.45, 0.2)] * 40
     storm = [SessionPair(1.0, 1.0, 0.6, 0.6)] * 250
-    assert judge(narrow, margin=MARGIN, alpha=ALPHA).is_worse
-    assert not judge(storm, margin=MARGIN, alpha=ALPHA).is_worse
+    assert judge_challenger(narrow, margin=MARGIN, alpha=ALPHA).is_worse
+    assert not judge_challenger(storm, margin=MARGIN, alpha=ALPHA).is_worse
 
 
 def test_the_scale_is_known_before_the_session():
     """A session's own losses, however large, change nothing in how it is scaled."""
     calm = [SessionPair(1.0, 1.0)] * 30
     for size in (1.0, 100.0):
-        verdict = judge([*calm, SessionPair(1.4 + size, 1.0 + size)], margin=0.0, alpha=ALPHA)
-        same = judge([*calm, SessionPair(1.4, 1.0)], margin=0.0, alpha=ALPHA)
+        verdict = judge_challenger([*calm, SessionPair(1.4 + size, 1.0 + size)], margin=0.0, alpha=ALPHA)
+        same = judge_challenger([*calm, SessionPair(1.4, 1.0)], margin=0.0, alpha=ALPHA)
         assert verdict.worse == pytest.approx(same.worse, rel=1e-9)
-        assert verdict.worse > judge(calm, margin=0.0, alpha=ALPHA).worse
+        assert verdict.worse > judge_challenger(calm, margin=0.0, alpha=ALPHA).worse
 
 
 def test_without_a_session_nothing_is_said():
-    verdict = judge([], margin=MARGIN, alpha=ALPHA)
+    verdict = judge_challenger([], margin=MARGIN, alpha=ALPHA)
     assert (verdict.sessions, verdict.worse, verdict.is_worse) == (0, 1.0, False)
 
 
