@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 LABELS = "tests/test_feature_repo/test_labels_and_regimes.py"
+EXPECTED = "tests/test_feature_repo/test_conditional_volatility.py"
 
 MUTANTS = (
     Mutant(
@@ -100,5 +101,21 @@ MUTANTS = (
         "for name, lake_value, held in pairs if lake_value != held]",
         "for name, lake_value, held in pairs if (lake_value is None) != (held is None)]",
         ("tests/test_feature_repo/test_parity.py::test_one_bit_of_one_value_is_named_with_its_symbol_and_feature",),
+    ),
+    Mutant(
+        "garch-fitted-on-its-own-year",
+        "A year's parameters of GARCH are fitted on the sessions before it.",
+        "feature_repo/compute/garch.py",
+        "until = max(1, begin - sessions), max(begin, SEED_SESSIONS + 1)",
+        "until = max(1, begin - sessions), max(end, SEED_SESSIONS + 1)",
+        (f"{EXPECTED}::test_no_later_bar_of_a_year_or_of_any_other_changes_a_value",),
+    ),
+    Mutant(
+        "har-fitted-on-outcomes-to-come",
+        "A year's parameters of HAR are fitted on outcomes known before it.",
+        "feature_repo/compute/har.py",
+        "until = begin - horizon",
+        "until = end - horizon",
+        (f"{EXPECTED}::test_no_later_bar_of_a_year_or_of_any_other_changes_a_value",),
     ),
 )

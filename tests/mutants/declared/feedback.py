@@ -130,6 +130,22 @@ MUTANTS = (
         (f"{VERDICT}::test_a_canary_that_is_worse_within_the_margin_stays",),
     ),
     Mutant(
+        "canary-without-coverage",
+        "A canary whose bands hold too little is taken back.",
+        "serving/deployment/verdict.py",
+        "outside.settle(pair.challenger_outside - max(promised, pair.champion_outside))",
+        "outside.settle(0.0)",
+        (f"{VERDICT}::test_coverage_alone_is_evidence_and_a_storm_that_both_miss_is_none",),
+    ),
+    Mutant(
+        "canary-scale-of-the-session-itself",
+        "A session's losses are scaled by what was known before it.",
+        "serving/deployment/verdict.py",
+        "scale = sum(recent) / len(recent) if",
+        "scale = (sum(recent) + pair.champion) / (len(recent) + 1) if",
+        (f"{VERDICT}::test_the_scale_is_known_before_the_session",),
+    ),
+    Mutant(
         "canary-paired-across-causes",
         "Challenger and champion are compared on forecasts that differ in nothing else.",
         "serving/deployment/verdict.py",

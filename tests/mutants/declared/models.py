@@ -69,4 +69,20 @@ MUTANTS = (
         "if False:",
         ("tests/test_serving/test_bundles.py::test_a_placed_version_is_held_to_the_digest_of_the_registry",),
     ),
+    Mutant(
+        "verdicts-uncorrected",
+        "The verdicts of the model table allow for how many comparisons it holds.",
+        "training/judge/verdicts.py",
+        "comparisons[place].p_value * (len(order) - rank)",
+        "comparisons[place].p_value",
+        ("tests/test_training/test_verdicts.py::test_statsmodels_adjusts_the_same",),
+    ),
+    Mutant(
+        "verdicts-against-the-worst-baseline",
+        "A model is judged against the best baseline.",
+        "training/judge/verdicts.py",
+        "best = [min(",
+        "best = [max(",
+        ("tests/test_training/test_verdicts.py::test_one_that_beats_the_worst_baseline_alone_beats_none",),
+    ),
 )
