@@ -30,7 +30,7 @@ NEEDED = FORECAST_V2.sessions + 20
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a home whose embedded Redis runs."""
-    settings = Settings(home=tmp_path_factory.mktemp("served"))
+    settings = Settings(home=tmp_path_factory.mktemp("served"), online_timeout_ms=8_000)  # for a busy machine
     with running_redis(settings):
         yield settings
 
