@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from feature_repo.targets import FORECAST_V2, HORIZONS
@@ -51,10 +49,12 @@ def test_one_that_beats_the_worst_baseline_alone_beats_none(truth: WindowSet) ->
     )
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_statsmodels_adjusts_the_same(values: list[float]) -> None:
-    ours = adjusted([ModelComparison("a", "naive", 1, 0.1, 1, 1, None, value) for value in values])
-    expected = multipletests(values, method="holm")[1]
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_statsmodels_adjusts_the_same(count: int) -> None:
+    values = np.random.default_rng(count).uniform(0, 1, count) ** 3
+    values[count // 2] = values[0]  # equal ones share their place
+    ours = adjusted([ModelComparison("a", "naive", 1, 0.1, 1, 1, None, float(value)) for value in values])
+    expected = multipletests(values, method="holm")[1]  # 50 ms a call
     assert [one.p_value for one in ours] == pytest.approx(list(expected), abs=1e-12)
     assert all(one.p_value >= value for one, value in zip(ours, values, strict=True))
 
