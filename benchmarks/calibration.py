@@ -35,7 +35,7 @@ from serving.predict import model_weights
 from serving.strategies import KNOWN_REGIMES, STRATEGIES, STRATEGY_NAMES
 from training.data import build_window_set, sessions_of
 from training.experiments import Experiment, load_experiment
-from training.judge import forecast_folds
+from training.judge import forecast_folds, quantile_losses
 
 YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""
@@ -84,8 +84,7 @@ class Judged:
     @property
     def pinball(self) -> float:
         """Mean pinball loss over the three quantiles, in basis points."""
-        error, level = self.realised[:, None] - self.quantiles, np.array([TAIL, 0.5, 1 - TAIL])
-        return float(1e4 * np.maximum(level * error, (level - 1) * error).mean())
+        return float(1e4 * quantile_losses(self.realised, self.quantiles, (TAIL, 0.5, 1 - TAIL)).mean())
 
 
 def measure(experiment: Experiment | None = None, picture: Path = PICTURE) -> Topic:

@@ -11,11 +11,12 @@ from feature_repo.compute import garch
 from feature_repo.targets import QUANTILES
 from lake.settings import Settings
 from serving.deployment import SessionPair, judge_challenger
+from training.judge import quantile_losses
 
 Values = npt.NDArray[np.float64]
 SYMBOLS, BEFORE, SESSIONS, LAST = 12, 800, 250, 20
 DAILY, YEAR, FITTED = 0.018, 252, 756
-LEVELS = np.asarray(QUANTILES)
+MARGIN, ALPHA = (Settings.model_fields[name].default for name in ("canary_margin", "canary_alpha"))
 LOOKS = (60, 120, SESSIONS)
 HEADER = (
     "challenger", "loss beside the champion's", "coverage",
@@ -69,13 +70,11 @@ def world(random: np.random.Generator) -> World:
     returns = exact * shocks
     year = np.floor(np.arange(total) / YEAR)
     prices = np.cumprod(1 + np.clip(returns, -0.9, None), axis=0)
-    said = np.stack([garch.garch_volatility(price, year, FITTED, 1) for price in prices.T.copy()], axis=1) / math.sqrt(
-        252
-    )
+    after = np.stack([garch.garch_volatility(price, year, FITTED, 1) for price in prices.T.copy()], axis=1)
     sums = np.cumsum(np.vstack([np.zeros(SYMBOLS), returns**2]), axis=0)
     last = np.full_like(returns, np.nan)
     last[LAST:] = np.sqrt((sums[LAST:-1] - sums[: -LAST - 1]) / LAST)
-    return World(returns, last, np.vstack([np.full(SYMBOLS, np.nan), said[:-1] / math.sqrt(YEAR)]), exact)
+    return World(returns, last, np.vstack([np.full(SYMBOLS, np.nan), after[:-1] / math.sqrt(YEAR)]), exact)
 
 
 def trials(made: World) -> dict[str, tuple[float, float, int | None]]:
@@ -88,10 +87,10 @@ def trials(made: World) -> dict[str, tuple[float, float, int | None]]:
         "exact": (made.exact, 1.0),
         "GARCH": (made.garch, 1.0),
     }
-    champion = _said(made.returns, made.last, 1.0)
+    champion = _judged(made.returns, made.last, 1.0)
     found = {}
     for name, (sigma, width) in challengers.items():
-        losses, outside = _said(made.returns, sigma, width)
+        losses, outside = _judged(made.returns, sigma, width)
         pairs = [SessionPair(*map(float, pair)) for pair in zip(losses, champion[0], outside, champion[1], strict=True)]
         found[name] = (float(losses.mean() / champion[0].mean()), float(1 - outside.mean()), taken_back_at(pairs))
     return found
@@ -99,23 +98,22 @@ def trials(made: World) -> dict[str, tuple[float, float, int | None]]:
 
 def taken_back_at(pairs: list[SessionPair]) -> int | None:
     """First session after which a daily look takes the canary back; None where none of them does."""
-    rule = Settings()
-    if not judge_challenger(pairs, margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse:
+    if not judge_challenger(pairs, margin=MARGIN, alpha=ALPHA).is_worse:
         return None
     low, high = 0, len(pairs)  # once worse is worse for good, so halving finds the first
     while high - low > 1:
         middle = (low + high) // 2
-        is_worse = judge_challenger(pairs[:middle], margin=rule.canary_margin, alpha=rule.canary_alpha).is_worse
+        is_worse = judge_challenger(pairs[:middle], margin=MARGIN, alpha=ALPHA).is_worse
         low, high = (low, middle) if is_worse else (middle, high)
     return high
 
 
-def _said(returns: Values, sigma: Values, width: float) -> tuple[Values, Values]:
+def _judged(returns: Values, sigma: Values, width: float) -> tuple[Values, Values]:
     """Mean loss and part outside the band in each session of the trial, by the shape of the sessions before."""
     known = returns[LAST + 40 : BEFORE] / sigma[LAST + 40 : BEFORE]
-    shape = np.nanquantile(known, LEVELS)
+    shape = np.nanquantile(known, QUANTILES)
     bands = width * sigma[BEFORE:, :, None] * shape
-    error = returns[BEFORE:, :, None] - bands
-    losses = np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=(1, 2))
-    outside = (error[..., 0] < 0) | (error[..., -1] > 0)
+    realised = returns[BEFORE:]
+    losses = quantile_losses(realised, bands, QUANTILES).mean(axis=(1, 2))
+    outside = (realised < bands[..., 0]) | (realised > bands[..., -1])
     return losses, outside.mean(axis=1)

@@ -33,15 +33,6 @@ def pairs_of(challenger, champion):
     return [SessionPair(*pair) for pair in zip(challenger, champion, strict=True)]
 
 
-def rolled_back_at(challenger, champion, margin=MARGIN):
-    """First session at which a daily look takes the canary back; None if none of the looks does."""
-    pairs = pairs_of(challenger, champion)
-    for session in range(1, SESSIONS + 1):
-        if judge_challenger(pairs[:session], margin=margin, alpha=ALPHA).is_worse:
-            return session
-    return None
-
-
 def share_rolled_back(worlds, excess, margin):
     return np.mean(
         [
@@ -61,7 +52,7 @@ def test_a_canary_that_is_worse_within_the_margin_stays():
 
 
 def test_a_clearly_worse_canary_is_taken_back_in_weeks():
-    taken = [rolled_back_at(*pair) for pair in zip(*losses(40, 0.25, seed=1), strict=True)]
+    taken = [canary.taken_back_at(pairs_of(*pair)) for pair in zip(*losses(40, 0.25, seed=1), strict=True)]
     assert None not in taken
     assert np.median(taken) <= 40
 
@@ -69,7 +60,7 @@ def test_a_clearly_worse_canary_is_taken_back_in_weeks():
 def test_a_look_every_day_finds_what_one_look_at_the_end_finds():
     """The verdict is about the whole path, so a later recovery does not hide what was seen."""
     challenger, champion = losses(1, 0.5, seed=2)
-    first = rolled_back_at(challenger[0], champion[0])
+    first = canary.taken_back_at(pairs_of(challenger[0], champion[0]))
     recovered = [*challenger[0][:first], *champion[0][first:] * 0.5]
     assert judge_challenger(pairs_of(recovered, champion[0]), margin=MARGIN, alpha=ALPHA).is_worse
 

@@ -1,10 +1,11 @@
 """Judgement: how good forecasts were, walk-forward and live, in NumPy and Polars only.
 
-- `mean_absolute_error`, `pinball_loss`, `coverage`, `direction_hits`, `hit_rate`: a number, or one per row
+- `mean_absolute_error`, `pinball_loss`, `coverage`, `hit_rate`: a number
+- `quantile_losses`, `direction_hits`: one per forecast
 - `information_coefficient`, `InformationCoefficient`, `t_value`: rank correlation over sessions, and how sure a mean is
 - `FoldForecast`, `forecast_folds`: what each model forecasts for each test year
 - `score_folds`, `OVERALL`, `measures_of`: the model table, and as numbers to track
-- `compare_with_best_baseline`, `ModelComparison`, `adjusted`: each model against the best baseline, in sentences
+- `compare_with_best_baseline`, `compare_models`, `ModelComparison`, `adjusted`: each model against the best baseline
 - `plot_forecast_against_truth`, `plot_calibration`: pictures of one model's forecasts
 """
 
@@ -17,14 +18,16 @@ from training.judge.metrics import (
     information_coefficient,
     mean_absolute_error,
     pinball_loss,
+    quantile_losses,
     t_value,
 )
 from training.judge.plots import plot_calibration, plot_forecast_against_truth
-from training.judge.verdicts import ModelComparison, adjusted, compare_with_best_baseline
+from training.judge.verdicts import ModelComparison, adjusted, compare_models, compare_with_best_baseline
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "mean_absolute_error",
     "pinball_loss",
+    "quantile_losses",
     "coverage",
     "direction_hits",
     "hit_rate",
@@ -37,6 +40,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "OVERALL",
     "measures_of",
     "compare_with_best_baseline",
+    "compare_models",
     "ModelComparison",
     "adjusted",
     "plot_forecast_against_truth",

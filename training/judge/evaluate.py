@@ -1,7 +1,7 @@
 """Walk-forward evaluation: the forecasts of each model for each test year, and how they compare with naive."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from training.judge.metrics import (
     information_coefficient,
     mean_absolute_error,
     pinball_loss,
+    quantile_losses,
     t_value,
 )
 from training.models import BASELINE
@@ -168,15 +169,14 @@ def _scores(forecast: FoldForecast, naive: FoldForecast, number: int, *, overlap
 
 def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
     """Mean pinball loss of each session, in order of time: symbols of one session move together and count once."""
-    error = forecast.truth.y[:, number, None].astype(np.float64) - forecast.quantiles[:, number]  # [window, quantile]
-    level = np.asarray(QUANTILES)
-    losses = forecast.truth.keys.select("event_time").with_columns(
-        pl.Series("loss", np.maximum(level * error, (level - 1) * error).mean(axis=1))
+    of_windows = quantile_losses(
+        forecast.truth.y[:, number].astype(np.float64), forecast.quantiles[:, number], QUANTILES
     )
+    losses = forecast.truth.keys.select("event_time").with_columns(pl.Series("loss", of_windows.mean(axis=1)))
     return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
 
 
-def join_folds(forecasts: list[FoldForecast]) -> FoldForecast:
+def join_folds(forecasts: Sequence[FoldForecast]) -> FoldForecast:
     """Return the forecasts of one model for all its folds as one."""
     parts = [forecast.truth for forecast in forecasts]
     truth = WindowSet(

@@ -81,9 +81,37 @@ def compare_with_best_baseline(forecasts: Sequence[FoldForecast], *, stride_sess
     for name, folds in by_model.items():
         if name not in baselines:
             found += [
-                _compare(folds, by_model[best[number]], number, stride_sessions) for number in range(len(HORIZONS))
+                compare_models(folds, by_model[best[number]], number, stride_sessions=stride_sessions)
+                for number in range(len(HORIZONS))
             ]
     return adjusted(found)
+
+
+def compare_models(
+    ours: Sequence[FoldForecast], theirs: Sequence[FoldForecast], number: int, *, stride_sessions: int = 1
+) -> ModelComparison:
+    """Compare one model with another over the same folds; the p-value allows for no other comparison.
+
+    Parameters
+    ----------
+    number
+        Place of the horizon in `HORIZONS`.
+    """
+    horizon = HORIZONS[number]
+    all_ours, all_theirs = join_folds(ours), join_folds(theirs)
+    saved = session_losses(all_theirs, number) - session_losses(all_ours, number)
+    t = t_value(saved, (horizon - 1) // stride_sessions)
+    won = sum(_loss(one, number) < _loss(other, number) for one, other in zip(ours, theirs, strict=True))
+    return ModelComparison(
+        model=ours[0].model,
+        baseline=theirs[0].model,
+        horizon_sessions=horizon,
+        gain=1 - _loss(all_ours, number) / _loss(all_theirs, number),
+        won=won,
+        folds=len(ours),
+        t_value=t,
+        p_value=1.0 if t is None else NormalDist().cdf(-t),
+    )
 
 
 def adjusted(comparisons: Sequence[ModelComparison]) -> list[ModelComparison]:
@@ -103,25 +131,6 @@ def adjusted(comparisons: Sequence[ModelComparison]) -> list[ModelComparison]:
 
 def _is_baseline(model: str) -> bool:
     return model in MODELS and MODELS[model].is_baseline
-
-
-def _compare(ours: list[FoldForecast], theirs: list[FoldForecast], number: int, stride: int) -> ModelComparison:
-    """Compare two models over their folds, before any correction."""
-    horizon = HORIZONS[number]
-    all_ours, all_theirs = join_folds(ours), join_folds(theirs)
-    saved = session_losses(all_theirs, number) - session_losses(all_ours, number)
-    t = t_value(saved, (horizon - 1) // stride)
-    won = sum(_loss(one, number) < _loss(other, number) for one, other in zip(ours, theirs, strict=True))
-    return ModelComparison(
-        model=ours[0].model,
-        baseline=theirs[0].model,
-        horizon_sessions=horizon,
-        gain=1 - _loss(all_ours, number) / _loss(all_theirs, number),
-        won=won,
-        folds=len(ours),
-        t_value=t,
-        p_value=1.0 if t is None else NormalDist().cdf(-t),
-    )
 
 
 def _loss(forecast: FoldForecast, number: int) -> float:

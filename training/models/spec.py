@@ -60,7 +60,7 @@ class InputSpec:
     @property
     def scale_indices(self) -> list[int]:
         """Positions of the scales among the features."""
-        return [self.features.index(scale) for scale in self.scales]
+        return self.positions(self.scales)
 
     def positions(self, names: tuple[str, ...]) -> list[int]:
         """Return the positions of features by name.

@@ -84,7 +84,6 @@ def fit_levels(
     inner, z = standardised_targets(network, x, y)
     with torch.no_grad():
         stretch = network.stretch(network.split(torch.from_numpy(inner))).double().numpy()
-    moved = np.where(stretch > 0, z / np.where(stretch > 0, stretch, 1), np.nan)
-    levels = np.nanquantile(moved, network.outputs.quantiles, axis=0).T  # [horizon, quantile]
+    levels = np.quantile(z / stretch, network.outputs.quantiles, axis=0).T  # [horizon, quantile]
     network.levels.copy_(torch.from_numpy(levels))
     return network
