@@ -78,6 +78,11 @@ class TableSpec:
     ordered: tuple[tuple[str, str], ...] = (("event_time", "known_time"),)
 
     @property
+    def may_gain_columns(self) -> bool:
+        """Whether a row that lacks a column declared later is a row still: every value but key and time may be null."""
+        return all(column.nullable for column in self.columns if column.name not in {*self.key, "known_time"})
+
+    @property
     def schema(self) -> dict[str, pl.DataType]:
         """Column names to Polars types, in order."""
         return {column.name: column.dtype for column in self.columns}

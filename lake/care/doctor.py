@@ -13,7 +13,7 @@ from lake.care.pins import InUse, pins_in_use
 from lake.disk import flush, write_durably
 from lake.errors import DamagedTableError, NotReadyError
 from lake.spec import TableSpec
-from lake.store import Lake, altered_files, commits, data_files, delta_log, named_digest, snapshots
+from lake.store import Lake, altered_files, commits, data_files, delta_log, named_digest, scan_files, snapshots
 from lake.store.delta_log import DAMAGED
 
 MAGIC = b"PAR1"
@@ -324,9 +324,7 @@ def _rows_before_compaction(lake: Lake, spec: TableSpec, file: Path) -> pl.DataF
                 or altered_files(sources)
             ):
                 return None
-            return pl.read_parquet(
-                sources, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns="insert"
-            )
+            return scan_files(spec, sources).collect()
     return None
 
 

@@ -7,7 +7,7 @@
 - `read_look_back`, `ROW_KEY`, `known_in`, `YEAR`: the rows that an update reads
 - `WITHDRAWN`, `UNVERIFIED`, `unverified`: forecasts that a person withdrew or released
 - `altered_files`, `require_intact`, `named_digest`, `digest_of_file`, `forget_verified_files`: digests of data files
-- `data_files`, and the modules `delta_log`, `commits`, `snapshots`: the files, for `lake.care` and `lake.sql`
+- `data_files`, `scan_files`, modules `delta_log`, `commits`, `snapshots`: the files, for `lake.care` and `lake.sql`
 
 Examples
 --------
@@ -32,7 +32,7 @@ from lake.store.digests import (
     named_digest,
     require_intact,
 )
-from lake.store.files import YEAR, data_files
+from lake.store.files import YEAR, data_files, scan_files
 from lake.store.look_back import ROW_KEY, read_look_back
 from lake.store.merge import new_or_restated, newest_event, newest_known
 from lake.store.reading import LakeReader
@@ -67,6 +67,7 @@ __all__ = [
     "read_look_back",
     "read_watermarks",
     "require_intact",
+    "scan_files",
     "snapshots",
     "unverified",
     "write_watermarks",

@@ -141,26 +141,13 @@ class Lake(LakeReader):
             If the table differs in more than columns that it lacks.
         """
         started, rows = time.perf_counter(), 0
-        with self.lock(spec):
-            handle = self._handle(spec)
-            with handle.table() as table:
-                if not lacks_columns(spec, table):
-                    require_columns(spec, table)
+        with self.writing(spec, may_lack_columns=True) as handle:
             files: list[DataFile] = []
             for frame in frames:
                 whole = spec.conform(frame)
                 files += write_files(self.path(spec), spec, whole)
                 rows += whole.height
-            self._make_durable(spec, handle)
-            with handle.table() as table:
-                table.create_write_transaction(
-                    [_added(file, is_new=True) for file in files],
-                    "overwrite",
-                    delta_schema(spec),
-                    partitions(spec),
-                    post_commithook_properties=HOOKS,
-                )
-            self._make_durable(spec, handle, is_ours=True)
+            self._commit(spec, handle, files, replaces_all=True)
         return self.report(spec, added=rows, started=started)
 
     def compact(
@@ -238,7 +225,7 @@ class Lake(LakeReader):
         return file_lock(self.root / f".{spec.name}.lock", f"Table '{spec.name}'")
 
     @contextmanager
-    def writing(self, spec: TableSpec) -> Iterator[Handle]:
+    def writing(self, spec: TableSpec, *, may_lack_columns: bool = False) -> Iterator[Handle]:
         """Hold the lock of the table; it exists, and all that an earlier writer committed is on disk."""
         with self.lock(spec):
             if delta_log.unfinished(self.path(spec)).exists():
@@ -249,12 +236,13 @@ class Lake(LakeReader):
             if not self.exists(spec):
                 self._create(spec)
             self._newest(spec)  # a log that lost its end would give a version number away twice
-            yield self._held(spec)
+            yield self._held(spec, may_lack_columns=may_lack_columns)
 
-    def _held(self, spec: TableSpec) -> Handle:
+    def _held(self, spec: TableSpec, *, may_lack_columns: bool = False) -> Handle:
         handle = self._handle(spec)
         with handle.table() as table:
-            require_columns(spec, table)
+            if not (may_lack_columns and lacks_columns(spec, table)):
+                require_columns(spec, table)
         # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
         self._make_durable(spec, handle)
         return handle
@@ -295,16 +283,20 @@ class Lake(LakeReader):
         batch_id: str | None = None,
         instead_of: pl.DataFrame | None = None,
         is_loss: bool = False,
+        replaces_all: bool = False,
     ) -> None:
-        """Put files that are on disk already into the table, or in the place of others with the same rows."""
+        """Put files that are on disk already into the table, in the place of others, or of all with their columns."""
         is_new = instead_of is None
-        added = [_added(file, is_new=is_new) for file in files]
+        added = [
+            AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)
+            for file in files
+        ]
         removed = [] if instead_of is None else removals(instead_of, is_loss=is_loss)
         with handle.table() as table:
             table.create_write_transaction(
                 [*added, *removed],
-                "append",
-                table.schema(),
+                "overwrite" if replaces_all else "append",
+                delta_schema(spec) if replaces_all else table.schema(),
                 partitions(spec),
                 commit_properties=CommitProperties(app_transactions=[Transaction(batch_id, 1)] if batch_id else None),
                 post_commithook_properties=HOOKS,
@@ -326,7 +318,3 @@ class Lake(LakeReader):
                     flush(path)
             commits.record(self.path(spec), version)
             handle.durable = version
-
-
-def _added(file: DataFile, *, is_new: bool) -> AddAction:
-    return AddAction(file.path, file.size_bytes, file.partition, file.written_ms, is_new, file.statistics)

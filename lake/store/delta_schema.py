@@ -36,10 +36,11 @@ def declare(table: DeltaTable, properties: dict[str, str]) -> None:
 
 
 def lacks_columns(spec: TableSpec, table: DeltaTable) -> bool:
-    """Whether a table has all that is declared but for columns that may be null: it was made before these were."""
+    """Whether a table was made before some of its columns were declared, and has the others as they are declared."""
     declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
     optional = {column.name for column in spec.columns if column.nullable} - {*spec.key}
-    return declared.keys() > stored.keys() >= declared.keys() - optional and stored.items() <= declared.items()
+    missing = declared.keys() - stored.keys()
+    return spec.may_gain_columns and stored.items() < declared.items() and missing <= optional
 
 
 def require_columns(spec: TableSpec, table: DeltaTable) -> None:

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from deltalake.transaction import RemoveAction
@@ -157,3 +157,9 @@ def data_files(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         found += [Path(path) / name for name in names if name.endswith(".parquet")]
     return sorted(found)
+
+
+def scan_files(spec: TableSpec, paths: list[str] | list[Path]) -> pl.LazyFrame:
+    """Return the rows of some data files in the table's columns; one that was declared later is null in older files."""
+    missing: Literal["insert", "raise"] = "insert" if spec.may_gain_columns else "raise"
+    return pl.scan_parquet(paths, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns=missing)

@@ -16,6 +16,7 @@ from lake.settings import Settings, settings
 from lake.spec import TableSpec
 from lake.store import delta_log, snapshots
 from lake.store.digests import require_intact
+from lake.store.files import scan_files
 from lake.store.merge import newest_known
 from lake.store.snapshots import Handle, StoredTable, TableSnapshot
 from lake.store.withdrawals import without_withdrawn
@@ -233,8 +234,7 @@ class LakeReader:
         if not files:
             return spec.empty().lazy()
         self._require_intact(spec, files)
-        # A column that was declared later is null in the rows of before.
-        return pl.scan_parquet(files, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns="insert")
+        return scan_files(spec, files)
 
     def _require_intact(self, spec: TableSpec, files: list[str]) -> None:
         if self.verifies:

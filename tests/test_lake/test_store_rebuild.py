@@ -8,43 +8,31 @@ import polars as pl
 import pytest
 
 from lake.care import examine
-from lake.errors import SchemaError
-from lake.spec import INSTANT, Column, TableSpec
-from lake.store import Lake
+from lake.errors import DamagedTableError, SchemaError
+from lake.spec import Column
+from lake.store import Lake, delta_log
+from support.facts import FACTS
 
 NOON = datetime(2020, 1, 6, 12, tzinfo=UTC)
-BEFORE = TableSpec(
-    name="features_trial",
-    layer="features",
-    meaning="What was counted.",
-    key=("symbol", "event_time"),
-    by_year=True,
-    columns=(
-        Column("symbol", pl.String(), "", "who"),
-        Column("event_time", INSTANT, "UTC", "when"),
-        Column("known_time", INSTANT, "UTC", "when we could know it"),
-        Column("price", pl.Float64(), "currency", "what", nullable=True),
-    ),
-)
 LATER = Column("expected", pl.Float64(), "currency", "a later idea", nullable=True)
-NOW = replace(BEFORE, columns=(*BEFORE.columns, LATER))
+NOW = replace(FACTS, columns=(*FACTS.columns, LATER))
 
 
 def rows(count: int = 4) -> pl.DataFrame:
     times = [NOON + timedelta(days=300 * number) for number in range(count)]
     return pl.DataFrame(
-        {"symbol": "A", "event_time": times, "known_time": times, "price": [float(n) for n in range(count)]},
-        schema=BEFORE.schema,
+        {"symbol": "A", "event_time": times, "known_time": times, "value": [float(n) for n in range(count)]},
+        schema=FACTS.schema,
     )
 
 
 def whole() -> pl.DataFrame:
-    return rows().with_columns(pl.col("price").mul(2).alias("expected"))
+    return rows().with_columns(pl.col("value").mul(2).alias("expected"))
 
 
 @pytest.fixture
 def old(lake: Lake) -> Lake:
-    lake.merge(BEFORE, rows())
+    lake.merge(FACTS, rows())
     return lake
 
 
@@ -56,22 +44,24 @@ def test_a_column_that_was_declared_later_is_null_and_nothing_can_be_added_besid
 
 
 def test_a_table_that_was_made_with_other_columns_is_not_called_older(old: Lake) -> None:
-    assert not old.lacks_columns(BEFORE)
-    required = replace(NOW, columns=(*BEFORE.columns, replace(LATER, nullable=False)))
-    retyped = replace(NOW, columns=(*BEFORE.columns[:-1], replace(BEFORE.columns[-1], dtype=pl.String()), LATER))
+    assert not old.lacks_columns(FACTS)
+    required = replace(NOW, columns=(*FACTS.columns, replace(LATER, nullable=False)))
+    retyped = replace(NOW, columns=(*FACTS.columns[:-1], replace(FACTS.columns[-1], dtype=pl.String()), LATER))
     for other in (required, retyped):
         assert not old.lacks_columns(other)
         with pytest.raises(SchemaError, match="Move its folder away"):
             old.rebuild(other, [])
-    assert old.read(BEFORE).height == 4
+    with pytest.raises(pl.exceptions.PolarsError, match="expected"):
+        old.read(required)
+    assert old.read(FACTS).height == 4
 
 
 def test_rebuilt_it_has_the_values_and_the_versions_before_have_their_rows(old: Lake) -> None:
-    before = old.version(BEFORE)
+    before = old.version(FACTS)
     report = old.rebuild(NOW, [whole()[:3], whole()[3:]])
     assert (report.rows, report.added) == (4, 4)
     assert old.read(NOW).sort("event_time").equals(whole())
-    assert old.read(BEFORE, version=before).sort("event_time").equals(rows())
+    assert old.read(FACTS, version=before).sort("event_time").equals(rows())
     assert not old.lacks_columns(NOW)
     assert old.merge(NOW, whole()).added == 0
     later = whole().with_columns(pl.col("event_time", "known_time") + timedelta(days=1))
@@ -89,4 +79,13 @@ def test_cut_off_before_its_commit_nothing_has_changed(old: Lake) -> None:
     with pytest.raises(KeyboardInterrupt):
         old.rebuild(NOW, frames())
     assert old.lacks_columns(NOW)
-    assert old.read(BEFORE).sort("event_time").equals(rows())
+    assert old.read(FACTS).sort("event_time").equals(rows())
+
+
+def test_while_a_repair_is_unfinished_nothing_is_replaced(old: Lake) -> None:
+    mark = delta_log.unfinished(old.path(FACTS))
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+    with pytest.raises(DamagedTableError, match="A repair of table 'facts' was cut off"):
+        old.rebuild(NOW, [whole()])
+    assert old.lacks_columns(NOW)
