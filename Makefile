@@ -51,7 +51,7 @@ mlflow: setup ## the MLflow tracking UI on 127.0.0.1:5000
 lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 	@$(BIN)/quantlake lab
 
-test: setup ## all tests but the slow ones, on two cores; the rules of the code first
+test: setup ## all tests but the slow ones, in three processes; the rules of the code first
 	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
 	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup --ignore tests/architecture
 

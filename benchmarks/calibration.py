@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from benchmarks import forecasts
 from benchmarks.report import Topic
-from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.materialize import update_labels, update_regimes, update_technical
+from feature_repo.materialize import update_regimes
 from feature_repo.targets import HORIZONS
 from lake.calendars import close_of
 from lake.clock import FixedClock
-from lake.ingest import ingest_bars, refine_to_lake
-from lake.settings import Settings
-from lake.sources import LAST_DAY, PackagedMarket
-from lake.store import Lake
+from lake.sources import LAST_DAY
 from lake.tables import LABELS, REGIMES
 from serving.calibration import (
     QUANTILES,
@@ -31,11 +28,9 @@ from serving.calibration import (
 )
 from serving.calibration.picture import draw
 from serving.forecasts import COVERAGE_TARGET, widened
-from serving.predict import model_weights
-from serving.strategies import KNOWN_REGIMES, STRATEGIES, STRATEGY_NAMES
-from training.data import build_window_set, sessions_of
-from training.experiments import Experiment, load_experiment
-from training.judge import forecast_folds, quantile_losses
+from serving.strategies import KNOWN_REGIMES
+from training.experiments import Experiment
+from training.judge import quantile_losses
 
 YEARS = tuple(range(2003, LAST_DAY.year + 1))
 """Every model is fitted anew before each of them."""
@@ -121,34 +116,21 @@ def topic_of(lived: Sequence[WalkForwardSimulation]) -> Topic:
 
 def every_year() -> Experiment:
     """The demo's experiment with a test in every year up to the end of the packaged market."""
-    demo = load_experiment("demo")
-    splits = demo.splits.model_copy(update={"test_years": YEARS})
-    return demo.model_copy(update={"name": "calibration", "train_until": LAST_DAY, "splits": splits})
+    return forecasts.every_year(YEARS, "calibration")
 
 
 def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimulation]:
     """Forecast every test year by models that were fitted before it, and calibrate the blend close by close."""
-    lake, clock = Lake.open(Settings(home=folder)), FixedClock(close_of(LAST_DAY))
-    ingest_bars(lake, PackagedMarket(), clock)
-    refine_to_lake(lake, clock)
-    for update in (update_technical, update_regimes, update_labels):
-        update(lake, clock)
-    features, labels, regimes = (lake.read_as_of(table, clock.now()) for table in (FEATURES_TECHNICAL, LABELS, REGIMES))
-    at = sessions_of(experiment, features["event_time"].min())  # type: ignore[arg-type]
-    windows = build_window_set(features, labels, at=at)
-    weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
+    lake, clock = forecasts.prepared(folder), FixedClock(close_of(LAST_DAY))
+    update_regimes(lake, clock)
+    labels, regimes = (lake.read_as_of(table, clock.now()) for table in (LABELS, REGIMES))
     parts = []
-    for one in forecast_folds(windows, experiment, {}, progress=print):
-        for number, horizon in enumerate(HORIZONS) if one.model in weights else ():
-            values_of = {
-                name: weights[one.model] * one.quantiles[:, number, place].astype(np.float64)
-                for place, name in enumerate(QUANTILES)
-            }
-            columns = [pl.Series(name, values) for name, values in values_of.items()]
-            keys = one.truth.keys.select("symbol", "event_time", pl.lit(horizon, pl.Int32()).alias("horizon_sessions"))
+    for fold in forecasts.blended(forecasts.walk(lake, experiment)):
+        for number, horizon in enumerate(HORIZONS):
+            columns = [pl.Series(name, fold.quantiles[:, number, place]) for place, name in enumerate(QUANTILES)]
+            keys = fold.truth.keys.select("symbol", "event_time", pl.lit(horizon, pl.Int32()).alias("horizon_sessions"))
             parts.append(keys.with_columns(columns))
-    blends = pl.concat(parts).group_by("symbol", "event_time", "horizon_sessions").agg(pl.col(QUANTILES).sum())
-    blends = blends.join(regimes.select("event_time", "regime"), on="event_time")
+    blends = pl.concat(parts).join(regimes.select("event_time", "regime"), on="event_time")
     return list(simulate(blends.sort("event_time", "symbol", "horizon_sessions"), labels))
 
 

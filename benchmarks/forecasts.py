@@ -17,13 +17,15 @@ from lake.settings import Settings
 from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS
+from serving.forecasts import blend
 from serving.predict import model_weights
 from serving.strategies import STRATEGIES, STRATEGY_NAMES
-from training.data import WindowSet, build_window_set, sessions_of
+from training.data import build_window_set, sessions_of
 from training.experiments import Experiment, load_experiment
 from training.judge import (
     FoldForecast,
     ModelComparison,
+    compare_models,
     compare_with_best_baseline,
     coverage,
     forecast_folds,
@@ -45,6 +47,7 @@ def measure(experiments: Sequence[Experiment] = ()) -> Topic:
     with tempfile.TemporaryDirectory(prefix="quantlake-forecasts-") as folder:
         lake = prepared(Path(folder))
         walks = [walk(lake, experiment) for experiment in chosen]
+    walks = [[*forecasts, *blended(forecasts)] for forecasts in walks]
     rows = [row for experiment, forecasts in zip(chosen, walks, strict=True) for row in rows_of(experiment, forecasts)]
     text = (
         "Every model is fitted anew before each test year on what was known then, with the demo's budget and one seed. "
@@ -54,15 +57,15 @@ def measure(experiments: Sequence[Experiment] = ()) -> Topic:
     )
     notes = ["the 25 symbols are companies that still existed in 2013: their returns are those of survivors"]
     for experiment, forecasts in zip(chosen, walks, strict=True):
-        notes += [f"{_span(experiment)}: {one}" for one in against_best(forecasts) if one.model in MODELS]
+        notes += [f"{_span(experiment)}: {one}" for one in compare_with_best_baseline(forecasts) if one.model in MODELS]
     return Topic("Forecasts", text, HEADER, tuple(rows), tuple(map(str, notes)))
 
 
-def every_year() -> Experiment:
-    """The demo's experiment with a test in every year up to the end of the packaged market."""
+def every_year(years: tuple[int, ...] = EVERY_YEAR, name: str = "every_year") -> Experiment:
+    """The demo's experiment with a test in every one of some years up to the end of the packaged market."""
     demo = load_experiment("demo")
-    splits = demo.splits.model_copy(update={"test_years": EVERY_YEAR})
-    return demo.model_copy(update={"name": "every_year", "train_until": LAST_DAY, "splits": splits})
+    splits = demo.splits.model_copy(update={"test_years": years})
+    return demo.model_copy(update={"name": name, "train_until": LAST_DAY, "splits": splits})
 
 
 def prepared(folder: Path) -> Lake:
@@ -76,17 +79,24 @@ def prepared(folder: Path) -> Lake:
 
 
 def walk(lake: Lake, experiment: Experiment) -> list[FoldForecast]:
-    """Forecast every test year by every model, and by the blend with equal strategy weights."""
+    """Forecast every test year by every model, each fitted before it."""
     features, labels = (lake.read_as_of(table, experiment.knowledge_end) for table in (FEATURES_TECHNICAL, LABELS))
     at = sessions_of(experiment, features["event_time"].min())  # type: ignore[arg-type]
-    windows: WindowSet = build_window_set(features, labels, at=at)
-    forecasts = list(forecast_folds(windows, experiment, {}, progress=print))
-    return [*forecasts, *_blends(forecasts)]
+    return list(forecast_folds(build_window_set(features, labels, at=at), experiment, {}, progress=print))
+
+
+def blended(forecasts: Sequence[FoldForecast]) -> Iterator[FoldForecast]:
+    """Average the models of each fold with equal strategy weights, as is answered before anything was learnt."""
+    weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
+    for fold in dict.fromkeys(one.fold for one in forecasts):
+        members = {one.model: one for one in forecasts if one.fold == fold}
+        quantiles = blend({name: one.quantiles for name, one in members.items()}, weights)
+        yield FoldForecast(BLEND, fold, next(iter(members.values())).truth, quantiles)
 
 
 def rows_of(experiment: Experiment, forecasts: Sequence[FoldForecast]) -> Iterator[tuple[str, ...]]:
     """One row per forecaster, over all folds."""
-    gains = {(one.model, one.horizon_sessions): one for one in against_best(forecasts)}
+    gains = {(one.model, one.horizon_sessions): one for one in compare_with_best_baseline(forecasts)}
     gains |= {(one.model, one.horizon_sessions): one for one in _against_naive(forecasts)}
     for name in dict.fromkeys(one.model for one in forecasts):
         folds = [one for one in forecasts if one.model == name]
@@ -106,30 +116,12 @@ def rows_of(experiment: Experiment, forecasts: Sequence[FoldForecast]) -> Iterat
         yield (_span(experiment), name, *cells)
 
 
-def against_best(forecasts: Sequence[FoldForecast]) -> list[ModelComparison]:
-    """Every model and the blend beside the best baseline."""
-    return compare_with_best_baseline(forecasts)
-
-
 def _against_naive(forecasts: Sequence[FoldForecast]) -> Iterator[ModelComparison]:
-    """The other baselines beside naive, each as if it were none."""
-    naive = [one for one in forecasts if one.model == "naive"]
-    for name in (card.name for card in MODELS.values() if card.is_baseline and card.name != "naive"):
-        renamed = [
-            FoldForecast(f"the baseline {name}", one.fold, one.truth, one.quantiles)
-            for one in forecasts
-            if one.model == name
-        ]
-        for found in compare_with_best_baseline([*naive, *renamed]) if renamed else []:
-            yield ModelComparison(**{**vars(found), "model": name})
-
-
-def _blends(forecasts: Sequence[FoldForecast]) -> Iterator[FoldForecast]:
-    weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
-    for fold in dict.fromkeys(one.fold for one in forecasts):
-        members = [one for one in forecasts if one.fold == fold and one.model in weights]
-        total = sum(weights[one.model] * one.quantiles.astype(np.float64) for one in members)
-        yield FoldForecast(BLEND, fold, members[0].truth, np.asarray(total, np.float32))
+    """The other baselines beside naive."""
+    folds = {name: [one for one in forecasts if one.model == name] for name in MODELS if MODELS[name].is_baseline}
+    naive = folds.pop("naive")
+    for baseline in filter(None, folds.values()):
+        yield from (compare_models(baseline, naive, number) for number in range(len(HORIZONS)))
 
 
 def _span(experiment: Experiment) -> str:

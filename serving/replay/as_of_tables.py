@@ -120,6 +120,19 @@ class AsOfTables:
             raise UnreadableTablesError(why_unreadable(self.lake, spec, self.tables[spec.name], error)) from error
 
 
+def window_spec_of(feature_hash: str, hashes: Mapping[str, str]) -> WindowSpec | None:
+    """Return the specification of the window with a hash; the newest of them where none has it, None where none is.
+
+    Parameters
+    ----------
+    hashes
+        Hash of the window that was found, by the name of its specification.
+    """
+    found = [spec for name, spec in WINDOW_SPECS.items() if name in hashes]
+    matching = [spec for spec in found if hashes[spec.name] == feature_hash]
+    return next(reversed(matching or found), None)
+
+
 def why_unreadable(lake: "Lake", spec: "TableSpec", version: int, error: Exception) -> list[ReplayFinding]:
     """Name the files that keep a version from being read, or else say what reading it says."""
     try:

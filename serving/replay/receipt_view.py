@@ -12,7 +12,7 @@ from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
-from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError
+from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError, window_spec_of
 from serving.replay.cases import Case, cases
 
 if TYPE_CHECKING:
@@ -189,17 +189,16 @@ def _values(
 ) -> tuple[WindowSpec, list[list[float | None]] | None]:
     """Return the window of a forecast, by the specification whose window has the hash of its row."""
     found: dict[str, FloatArray] = {}
-    for spec in WINDOW_SPECS.values():
-        cut = tables.windows_known(known, [row["event_time"]], spec)
+    for each in WINDOW_SPECS.values():
+        cut = tables.windows_known(known, [row["event_time"]], each)
         symbols = cut.keys["symbol"].to_list()
         if row["symbol"] in symbols:
-            found[spec.name] = cut.values[symbols.index(row["symbol"])]
-    matching = [name for name, window in found.items() if window_hash(window) == row["feature_hash"]]
-    if not found:
+            found[each.name] = cut.values[symbols.index(row["symbol"])]
+    spec = window_spec_of(row["feature_hash"], {name: window_hash(window) for name, window in found.items()})
+    if spec is None:
         return FORECAST_V2, None
-    name = (matching or list(found))[-1]
-    values = [[None if math.isnan(value) else value for value in each] for each in found[name].astype(float).tolist()]
-    return WINDOW_SPECS[name], values
+    rows = found[spec.name].astype(float).tolist()
+    return spec, [[None if math.isnan(value) else value for value in each] for each in rows]
 
 
 def _scaler(bundle: Bundle) -> dict[str, list[float] | None]:

@@ -17,7 +17,7 @@ from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASS
 from serving.forecasts import Calibration, Member, name_blend
 from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts, model_weights
 from serving.receipts import ReplayFinding
-from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError
+from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
 from serving.replay.findings import Replayed
 
 if TYPE_CHECKING:
@@ -86,15 +86,14 @@ def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
         stored[symbol, at, known][signature] = tuple(values)
     for job in jobs:
         row = job.case.row
-        by_spec = stored.get((row["symbol"], row["event_time"], job.receipt.window_known_time))
-        if by_spec is None:
+        by_spec = stored.get((row["symbol"], row["event_time"], job.receipt.window_known_time), {})
+        spec = window_spec_of(row["feature_hash"], {name: found[1] for name, found in by_spec.items()})
+        if spec is None:
             problem = f"version {as_of.tables[MODEL_WINDOWS.name]} holds no window of {row['symbol']} known then"
             _blame(as_of, MODEL_WINDOWS, job, problem)
             continue
-        matching = [name for name, found in by_spec.items() if found[1] == row["feature_hash"]]
-        job.spec = WINDOW_SPECS[(matching or list(by_spec))[-1]]
-        found = by_spec[job.spec.name]
-        window = np.array(found[0], np.float32).reshape(job.spec.shape)
+        found, job.spec = by_spec[spec.name], spec
+        window = np.array(found[0], np.float32).reshape(spec.shape)
         job.result.compared += ["model input", "reference price"]
         if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:
             _blame(as_of, MODEL_WINDOWS, job, "the window in it is not the one that was forecast from")
@@ -105,11 +104,12 @@ def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
 
 def _compare_features(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Cut the windows again from the features, and compare hashes."""
-    for spec, known, group in (
-        (spec, known, group)
-        for spec in WINDOW_SPECS.values()
-        for known, group in _by_known_time([job for job in jobs if job.spec is spec])
-    ):
+    for spec in WINDOW_SPECS.values():
+        _compare_windows(as_of, spec, [job for job in jobs if job.spec is spec])
+
+
+def _compare_windows(as_of: AsOfTables, spec: WindowSpec, jobs: Sequence[ReplayJob]) -> None:
+    for known, group in _by_known_time(jobs):
         cut = as_of.windows_known(known, sorted({job.case.row["event_time"] for job in group}), spec)
         keys = {key: place for place, key in enumerate(cut.keys.select("symbol", "event_time").iter_rows())}
         for job in group:
