@@ -40,28 +40,34 @@ AT_ONCE = 8
 
 
 @kernel
+def gjr_variance(returns: Bars, long_run: float, persistence: float, news: float, asymmetry: float) -> Bars:
+    """Return the variance expected after each return, starting at the long-run variance before the first."""
+    fall = 2 * persistence * news * asymmetry
+    rise, kept = persistence * news * (1 - asymmetry), persistence * (1 - news)
+    out, variance = np.empty(returns.size), long_run
+    for t in range(returns.size):
+        variance = (1 - persistence) * long_run + kept * variance
+        variance += (rise + (fall if returns[t] < 0 else 0.0)) * returns[t] ** 2
+        out[t] = variance
+    return out
+
+
+@kernel
 def gjr_log_likelihood(scaled: Bars, persistence: float, news: float, asymmetry: float, degrees: float) -> Bars:
     """Return the log-likelihood, as an array of one, of returns whose mean square is one.
 
     Each return is Student's t with the conditional variance of the recursion, which starts at one.
     """
-    fall = 2 * persistence * news * asymmetry
-    rise = persistence * news * (1 - asymmetry)
-    kept, base = persistence * (1 - news), 1 - persistence
-    variance, log_variance, log_tail = 1.0, 0.0, 0.0
-    variances, tails, count = 1.0, 1.0, 0
+    after = gjr_variance(scaled, 1.0, persistence, news, asymmetry)
+    log_variance, log_tail, variances, tails = 0.0, 0.0, 1.0, 1.0
     for t in range(scaled.size):
-        square = scaled[t] * scaled[t]
+        variance = after[t - 1] if t > 0 else 1.0
         variances *= variance
-        tails *= 1 + square / (variance * (degrees - 2))
-        count += 1
-        if count == AT_ONCE:
+        tails *= 1 + scaled[t] ** 2 / (variance * (degrees - 2))
+        if t % AT_ONCE == AT_ONCE - 1 or t == scaled.size - 1:
             log_variance += math.log(variances)
             log_tail += math.log(tails)
-            variances, tails, count = 1.0, 1.0, 0
-        variance = base + (rise + (fall if scaled[t] < 0 else 0.0)) * square + kept * variance
-    log_variance += math.log(variances)
-    log_tail += math.log(tails)
+            variances, tails = 1.0, 1.0
     scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(math.pi * (degrees - 2))
     return np.full(1, scaled.size * scale - 0.5 * log_variance - (degrees + 1) / 2 * log_tail)
 
@@ -116,17 +122,11 @@ def garch_volatility(close: Bars, year: Bars, sessions: int, horizon: int) -> Ba
         long_run = (returns[first:until] ** 2).mean()
         if long_run > 0:
             fitted = gjr_parameters(returns[first:until] / math.sqrt(long_run))
-            persistence, news, asymmetry = fitted[0], fitted[1], fitted[2]
-            fall = 2 * persistence * news * asymmetry
-            rise, kept = persistence * news * (1 - asymmetry), persistence * (1 - news)
+            persistence = fitted[0]
+            after = gjr_variance(returns[first:end], long_run, persistence, fitted[1], fitted[2])
             fading = (1 - persistence**horizon) / (horizon * (1 - persistence))
-            variance = long_run
-            for t in range(first, end):
-                square = returns[t] ** 2
-                variance = (1 - persistence) * long_run + kept * variance
-                variance += (rise + (fall if returns[t] < 0 else 0.0)) * square
-                if t >= begin:
-                    expected = long_run + (variance - long_run) * fading
-                    out[t] = math.sqrt(expected * SESSIONS_PER_YEAR)
+            for t in range(begin, end):
+                expected = long_run + (after[t - first] - long_run) * fading
+                out[t] = math.sqrt(expected * SESSIONS_PER_YEAR)
         begin = end
     return out
