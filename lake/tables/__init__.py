@@ -16,6 +16,7 @@ from lake.tables.clean import ACTIONS, BARS, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
     AUDIT,
+    BLEND_WEIGHTS,
     CALIBRATIONS,
     DRIFT,
     EVALUATIONS,
@@ -28,6 +29,7 @@ from lake.tables.decisions import (
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
+    VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.raw import RAW_BARS
@@ -36,6 +38,7 @@ __all__ = [
     "ACTIONS",
     "AUDIT",
     "BARS",
+    "BLEND_WEIGHTS",
     "CALIBRATIONS",
     "DRIFT",
     "EVALUATIONS",
@@ -58,6 +61,7 @@ __all__ = [
     "STRATEGY_RETURNS",
     "SYMBOL",
     "TABLES",
+    "VERDICTS",
 ]
 
 TABLES: tuple[TableSpec, ...] = (
@@ -69,6 +73,7 @@ TABLES: tuple[TableSpec, ...] = (
     REGIMES,
     MODEL_WINDOWS,
     EVALUATIONS,
+    VERDICTS,
     FORECASTS,
     RECEIPTS,
     FORECAST_DECISIONS,
@@ -78,6 +83,7 @@ TABLES: tuple[TableSpec, ...] = (
     DRIFT,
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
+    BLEND_WEIGHTS,
     CALIBRATIONS,
     PROMOTIONS,
     AUDIT,

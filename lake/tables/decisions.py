@@ -44,6 +44,35 @@ EVALUATIONS = TableSpec(
     ),
 )
 
+VERDICTS = TableSpec(
+    name="verdicts",
+    tolerance=RECOMPUTED,
+    layer="decisions",
+    meaning="Each model beside the best baseline of its walk-forward evaluation: what may count in a forecast.",
+    key=("experiment", "model", "horizon_sessions"),
+    columns=(
+        Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs"),
+        Column("model", TEXT, "", "model name"),
+        HORIZON,
+        Column("is_baseline", FLAG, "", "whether it is a formula that others are judged against"),
+        Column("is_constant", FLAG, "", "whether its forecasts are one band times the volatility, though it is fitted"),
+        Column("best_baseline", TEXT, "", "baseline with the lowest pinball loss at the horizon"),
+        Column("pinball_loss", REAL, "fraction", "mean pinball loss over the quantiles, all folds and seeds"),
+        Column("seeds", COUNT, "", "fits with different random numbers that were averaged", minimum=1),
+        Column("loss_spread", REAL, "fraction", "standard deviation of the loss over seeds", nullable=True),
+        Column("gain", REAL, "fraction", "part of the best baseline's loss that is saved; for a baseline, of naive's"),
+        Column("gain_t", REAL, "", "t-value of that over sessions, Newey-West", nullable=True),
+        Column("p_value", REAL, "", "one-sided, adjusted by Holm's method; null for a baseline", nullable=True),
+        Column("folds_won", COUNT, "", "test intervals in which its loss is lower"),
+        Column("folds", COUNT, "", "test intervals", minimum=1),
+        Column("beats_best_baseline", FLAG, "", "whether it gains, and chance is ruled out as the reason"),
+        Column("hit_rate", REAL, "fraction", "share of right directions; null where none was said", nullable=True),
+        Column("base_rate", REAL, "fraction", "share of outcomes above zero: hit rate of always saying up"),
+        EVENT_TIME,
+        KNOWN_TIME,
+    ),
+)
+
 FORECASTS = TableSpec(
     name="forecasts",
     layer="decisions",
@@ -233,6 +262,26 @@ STRATEGY_ASSIGNMENTS = TableSpec(
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
         Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
+    ),
+)
+
+BLEND_WEIGHTS = TableSpec(
+    name="blend_weights",
+    tolerance=RECOMPUTED,
+    layer="decisions",
+    meaning="How much each model counts in forecasts made from a close on, per horizon, by its loss so far.",
+    key=("market", "event_time"),
+    restates=False,
+    columns=(
+        Column("market", TEXT, "", "index that stands for the market"),
+        Column("event_time", INSTANT, "UTC", "close by which every outcome it was learned from was known"),
+        KNOWN_TIME,
+        Column("horizons", pl.List(pl.Int32()), "sessions", "horizon of each entry of the lists"),
+        Column("models", pl.List(pl.String()), "", "model of each entry"),
+        Column("weights", pl.List(pl.Float64()), "", "its weight; those of a horizon sum to one"),
+        Column("losses", pl.List(pl.Float64()), "fraction", "its mean pinball loss; 0 while nothing has matured"),
+        Column("sessions", pl.List(pl.Float64()), "", "matured sessions that were learned from"),
+        Column("reasons", pl.List(pl.String()), "", "why it may have a weight, or why it has none"),
     ),
 )
 
