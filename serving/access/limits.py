@@ -12,6 +12,7 @@ import math
 import secrets
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -121,7 +122,8 @@ class Limiter:
         """End the connections."""
         self._ledger.close()
         if self._loop is not None:
-            await self._pool.aclose()
+            with suppress(RedisError):  # one that does not close within the deadline ends with the process
+                await self._pool.aclose()
             self._loop = None
 
     async def _count(self, caller: Caller, limit: int) -> LimitDecision:

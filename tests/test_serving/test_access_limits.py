@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
@@ -199,3 +201,17 @@ def test_redis_knows_pseudonyms_and_forgets_them_in_an_hour(with_redis):
         (mine,) = [name for name in names if "key:forgotten" in name]
         assert not any("id-forgotten" in name for name in names)
         assert 0 < client.ttl(mine) <= 3_600
+
+
+def test_a_connection_that_does_not_close_in_time_is_left_to_the_process(with_redis, monkeypatch):
+    """A busy machine takes longer than the deadline of a read to close a socket; the service ends all the same."""
+
+    disconnect = AbstractConnection.disconnect
+
+    async def late(self, **how):
+        await disconnect(self, **how)
+        raise RedisTimeoutError("Timed out closing connection after 0.02")
+
+    monkeypatch.setattr(AbstractConnection, "disconnect", late)
+    (verdict,) = asked(with_redis, caller(name="closing"))
+    assert verdict.is_allowed
