@@ -14,7 +14,7 @@ from feature_repo.online import OnlineReader
 from feature_repo.targets import to_model_input
 from lake.settings import settings
 from serving.deployment import Champions
-from serving.predict import model_weights, split_ready
+from serving.predict import split_ready
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -37,7 +37,7 @@ class RawApplication:
         configured = settings()
         (row,), _ = split_ready(OnlineReader(configured).read([symbol]))
         engines = Champions(configured).current().engines
-        self.engines: list[Engine] = [engines[name] for name in model_weights(row.strategies, row.weights)]
+        self.engines: list[Engine] = [engines[name] for name in row.blend.of_horizon(1)]
         self.window = to_model_input(row.window[None])
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:

@@ -75,11 +75,11 @@ def model_windows(platform: Platform) -> dg.MaterializeResult:
 
 @dg.asset(
     group_name=GROUP,
-    deps=[model_windows, regimes, "strategy_assignments", "calibrations"],
+    deps=[model_windows, regimes, "strategy_assignments", "blend_weights", "calibrations"],
     kinds={"feast", "redis"},
 )
 def online_store(platform: Platform) -> dg.MaterializeResult:
-    """Features, windows, regime, selected strategy and calibration in Redis: what one request reads."""
+    """Features, windows, regime, strategy, weights of models and calibration in Redis: what one request reads."""
     from feature_repo.retrieval import materialize
 
     return materialized(materialize(platform.lake, platform.settings, platform.clock.now()))

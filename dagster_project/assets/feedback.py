@@ -56,7 +56,15 @@ def selections(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_selections(platform.lake, platform.settings, platform.clock))
 
 
-@dg.asset(group_name=GROUP, deps=["forecasts", "labels", selections], kinds={"numpy", "delta"})
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels", "replayed_forecasts"], kinds={"numpy", "delta"})
+def blend_weights(platform: Platform) -> dg.MaterializeResult:
+    """How much each model counts in a forecast, by its loss on what has matured."""
+    from serving.blend_weights import update_blend_weights
+
+    return materialized(update_blend_weights(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels", blend_weights], kinds={"numpy", "delta"})
 def calibrations(platform: Platform) -> dg.MaterializeResult:
     """By how much forecast bands are corrected, so that they cover what they promise."""
     from serving.calibration import update_calibrations

@@ -33,6 +33,13 @@ SELECTED = """
     qualify row_number() over (partition by regime order by event_time desc) = 1
     order by regime
 """
+BLEND = """
+    select unnest(model_horizons) as horizon, unnest(models) as model, unnest(model_weights) as weight,
+           unnest(losses) as loss, unnest(reasons) as reason
+    from blend_weights
+    where event_time = (select max(event_time) from blend_weights)
+    order by horizon, weight desc, loss
+"""
 MATURED = """
     select distinct f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
            o.realised_return, o.is_covered
@@ -49,6 +56,7 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(tables(settings))
     console.print(_refused(settings))
     console.print(models(settings))
+    console.print(blend(settings))
     console.print(selections(settings))
     console.print(reasons(settings), highlight=False)
     console.print(_drift(settings), highlight=False)
@@ -100,6 +108,18 @@ def models(settings: "Settings") -> Table:
             for model, horizon, count, error, loss, ic, t, hit, cover, beats, gain_t in rows(
                 settings, MODEL_TABLE, (in_force,)
             )
+        ),
+    )
+
+
+def blend(settings: "Settings") -> Table:
+    """What the forecasts are made of now: the weight of each model at each horizon, and why."""
+    return _table(
+        "What answers: weights of the models by their pinball loss so far (%)",
+        ("model", "h", "weight", "loss", "why"),
+        (
+            (model, horizon, f"{weight:.2f}", _percent(loss, 4), reason)
+            for horizon, model, weight, loss, reason in rows(settings, BLEND)
         ),
     )
 

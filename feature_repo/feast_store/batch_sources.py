@@ -11,6 +11,7 @@ window_source = DeltaSource(
     "model_windows", equals={"signature": FORECAST_V2.name}, name=f"model_windows_{FORECAST_V2.name}"
 )
 strategy_source = DeltaSource("strategy_assignments")
+blend_source = DeltaSource("blend_weights")
 calibration_source = DeltaSource("calibrations")
 
-SOURCES = (*feature_sources.values(), regime_source, window_source, strategy_source, calibration_source)
+SOURCES = (*feature_sources.values(), regime_source, window_source, strategy_source, blend_source, calibration_source)

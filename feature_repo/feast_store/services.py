@@ -3,7 +3,7 @@
 from feast import FeatureService
 
 from feature_repo.catalog import GROUPS
-from feature_repo.feast_store.views import calibration, features, regime, strategy, window
+from feature_repo.feast_store.views import blend, calibration, features, regime, strategy, window
 from feature_repo.targets import FORECAST_V2
 
 TRAINING = "_training"
@@ -14,9 +14,10 @@ forecast_v2 = FeatureService(
         window[["window", "reference_price", "feature_hash", "table_versions"]],
         regime[["regime"]],
         strategy[["selected_strategy", "strategies", "weights", "confidence"]],
+        blend[["model_horizons", "models", "model_weights"]],
         calibration[["regimes", "horizons", "lower", "upper", "trust", "sessions"]],
     ],
-    description="What one forecast request reads: model input, regime, and the strategy and calibration in force",
+    description="What one forecast request reads: model input, regime, and strategy, weights and calibration in force",
 )
 forecast_v2_training = FeatureService(
     name=FORECAST_V2.name + TRAINING,

@@ -7,6 +7,7 @@ from feast.types import Int64, from_value_type
 
 from feature_repo.catalog import GROUPS
 from feature_repo.feast_store.batch_sources import (
+    blend_source,
     calibration_source,
     feature_sources,
     regime_source,
@@ -48,6 +49,7 @@ features = {
 regime = _view("regime", regime_source, market, A_WEEK)
 window = _view(f"window_{FORECAST_V2.name}", window_source, symbol, A_WEEK)
 strategy = _view("strategy", strategy_source, symbol, A_QUARTER)
+blend = _view("blend_weights", blend_source, market, A_QUARTER)
 calibration = _view("calibration", calibration_source, market, A_QUARTER)
 
-VIEWS = (*features.values(), regime, window, strategy, calibration)
+VIEWS = (*features.values(), regime, window, strategy, blend, calibration)

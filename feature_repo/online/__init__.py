@@ -8,6 +8,7 @@
 """
 
 from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
+from feature_repo.online.blend import BlendWeights
 from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.deadlines import TimedClient, deadline
@@ -59,6 +60,7 @@ __all__ = [
     "VIEWS",
     "WIDE",
     "WINDOW",
+    "BlendWeights",
     "CircuitBreaker",
     "Degradation",
     "DegradationKind",

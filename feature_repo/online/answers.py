@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.online.blend import BlendWeights
 from feature_repo.online.calibration import OnlineCalibration
 from feature_repo.online.degradation import Degradation
 from feature_repo.online.generations import Generation
@@ -84,6 +85,8 @@ class OnlineBatch:
         The strategy in force; None and empty where none has been assigned yet.
     regime
         Regime of the market, None before the first is known.
+    blend
+        Weights of the models in force; None before the first, and once they have expired.
     calibration
         Calibration in force; None before the first, and once it has expired.
     missing
@@ -110,6 +113,7 @@ class OnlineBatch:
     weights: list[list[float]]
     confidence: list[float | None]
     regime: str | None
+    blend: BlendWeights | None
     calibration: OnlineCalibration | None
     missing: list[str]
     known_time: list[datetime]

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
+from feature_repo.online.blend import weights_in_force
 from feature_repo.online.calibration import calibration_in_force
 from feature_repo.online.repair import StoreObserver
 from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
-from feature_repo.online.views import CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
+from feature_repo.online.views import BLEND, CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.clock import Clock, ReplayClock, SystemClock
 from lake.settings import Settings
@@ -29,7 +30,7 @@ CLOCK_SECONDS = 0.1
 """How long a reading of the market's clock, which is a file, is good for."""
 WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions")
 STRATEGY_COLUMNS = ("selected_strategy", "strategies", "weights", "confidence")
-MARKET_ROWS = ((REGIME, (MARKET,)), (CALIBRATION, (MARKET,)))
+MARKET_ROWS = ((REGIME, (MARKET,)), (CALIBRATION, (MARKET,)), (BLEND, (MARKET,)))
 NOT_ASSIGNED: list[Any] = [None] * len(STRATEGY_COLUMNS)
 
 
@@ -101,7 +102,7 @@ class OnlineReader:
             If nothing was ever materialised, and no snapshot stands in.
         """
         fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), *MARKET_ROWS])
-        windows, strategies, regimes, calibrations = fetched.parts
+        windows, strategies, regimes, calibrations, blends = fetched.parts
         served = self._served(fetched)
         found, places, values = self._usable(windows)
         read_window, read_strategy = self._read_window, self._read_strategy
@@ -122,6 +123,7 @@ class OnlineReader:
             weights=[[] if row[2] is None else row[2].tolist() for row in assigned],
             confidence=[row[3] for row in assigned],
             regime=self._read_regime(regimes.held[0]) if regimes.held else None,
+            blend=weights_in_force(blends.held, served.now),
             calibration=calibration_in_force(calibrations.held, served.now),
             missing=[] if kept is None else [symbol for n, symbol in enumerate(symbols) if n not in kept],
             known_time=[_instant(known[place]) for place in places],

@@ -15,12 +15,12 @@ from feature_repo.online.packing import EVENT, KNOWN, Layout, kind_of
 from feature_repo.targets import FORECAST_V2, WindowSpec
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
-from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 
 A_WEEK = timedelta(days=7)
 """How old a value may be: an instrument that has not traded for a week has no current features."""
 A_QUARTER = timedelta(days=92)
-"""How old a strategy assignment or a calibration may be: what was learned stands until more is."""
+"""How old a strategy assignment, weights or a calibration may be: what was learned stands until more is."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ FEATURES = tuple(OnlineView(group.name, group.table, "symbol", A_WEEK) for group
 REGIME = OnlineView("regime", REGIMES, "market", A_WEEK)
 WINDOW = window_view(FORECAST_V2)
 STRATEGY = OnlineView("strategy", STRATEGY_ASSIGNMENTS, "symbol", A_QUARTER)
+BLEND = OnlineView("blend_weights", BLEND_WEIGHTS, "market", A_QUARTER)
 CALIBRATION = OnlineView("calibration", CALIBRATIONS, "market", A_QUARTER)
 
-VIEWS: tuple[OnlineView, ...] = (*FEATURES, REGIME, WINDOW, STRATEGY, CALIBRATION)
+VIEWS: tuple[OnlineView, ...] = (*FEATURES, REGIME, WINDOW, STRATEGY, BLEND, CALIBRATION)
 
 
 def view_named(name: str) -> OnlineView:

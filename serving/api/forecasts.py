@@ -59,7 +59,7 @@ class Prediction(Part):
 
 
 class Strategy(Part):
-    """Which strategies the feedback loop trusts in this regime; the models behind them make up the forecast."""
+    """Which strategies the feedback loop trusts in this regime: what the paper portfolio holds."""
 
     selected_strategy: str
     parameter_weights: dict[str, Finite]
@@ -76,7 +76,7 @@ class ModelPart(Part):
 
 
 class Model(Part):
-    """What computed the forecast: one model, or a blend of its members' quantiles."""
+    """What computed the forecast: one model, or its members' quantiles averaged by weights that their losses give."""
 
     name: str
     version: str

@@ -113,6 +113,7 @@ class ReceiptAnswer(Answer):
     reference_price: Finite
     strategy: StrategyRead
     models: list[ModelRead]
+    blend: dict[str, Any] | None = Field(description="weights of models that were applied; null for a replay")
     calibration: dict[str, Any] | None = Field(description="correction that was applied; null for none")
     code: CodeRead | None
     seal: Seal

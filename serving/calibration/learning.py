@@ -13,13 +13,13 @@ from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
-from lake.tables import CALIBRATIONS, FORECASTS, SELECTIONS
+from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
 from lake.universe import MARKET
 from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule, track
 from serving.calibration.picture import draw
 from serving.forecasts import WEIGHT_TOLERANCE, widened
-from serving.outcomes import known_labels
-from serving.strategies import KNOWN_REGIMES, STRATEGIES
+from serving.outcomes import first_replays, known_labels
+from serving.strategies import KNOWN_REGIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def update_calibrations(
 ) -> Report:
     """Append the correction in force from each close on, up to the newest that was forecast.
 
-    They are worked out from the replayed forecasts, the strategy weights in force at each close and the outcomes known
+    They are worked out from the replayed forecasts, the weights of models in force at each close and the outcomes known
     by each close, so that a day-by-day walk through history appends the same rows as one call.
 
     Parameters
@@ -72,7 +72,7 @@ def update_calibrations(
     Raises
     ------
     NotReadyError
-        If no forecast was replayed, or no strategy selected.
+        If no forecast was replayed, or no weights of models are known.
     """
     started = time.perf_counter()
     simulations = simulate_walk_forward(lake, clock, rule)
@@ -90,28 +90,25 @@ def simulate_walk_forward(
     lake: Lake, clock: Clock, rule: TrackingRule | None = None
 ) -> "Sequence[WalkForwardSimulation]":
     """Simulate every close with a replayed forecast, one simulation per horizon; errors as `update_calibrations`."""
-    now = clock.now()
-    if not lake.exists(FORECASTS) or not lake.exists(SELECTIONS):
-        raise NotReadyError("Nothing can be calibrated yet. Replay forecasts and update `selections` first.")
-    blends = blend_replayed(
-        lake.read_as_of(FORECASTS, now, where=pl.col("kind") == "replay"), lake.read_as_of(SELECTIONS, now)
-    )
+    if not lake.exists(BLEND_WEIGHTS):
+        raise NotReadyError("Nothing can be calibrated yet. Replay forecasts and update `blend_weights` first.")
+    blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now()))
     if blends.is_empty():
         raise NotReadyError(
-            "No close has a replayed forecast of every model that its strategies read. Replay them by `make demo`."
+            "No close has a replayed forecast of every model that has a weight. Replay them by `make demo`."
         )
     return simulate(blends, known_labels(lake, clock), rule)
 
 
-def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.DataFrame:
-    """Blend backfilled forecasts by the strategy weights in force at their close, as `serving.forecasts.blending` does.
+def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.DataFrame:
+    """Blend backfilled forecasts by the weights in force at their close, as `serving.forecasts.blending` does.
 
     Parameters
     ----------
     forecasts
-        Replayed rows of `forecasts`. Of several by one model for one key the first counts.
-    selections
-        Rows of `selections`; in force at a close is the newest decision for its regime.
+        Replayed rows of `forecasts`, at most one per model and key.
+    blend_weights
+        Rows of `blend_weights`; in force at a close is the newest row up to it.
 
     Returns
     -------
@@ -119,22 +116,15 @@ def blend_replayed(forecasts: pl.DataFrame, selections: pl.DataFrame) -> pl.Data
         ``symbol``, ``event_time``, ``horizon_sessions``, ``regime`` and the quantiles, in order of time; only where
         every model with a weight made a forecast.
     """
-    first = forecasts.sort("made_at", maintain_order=True).unique([*KEY, "model_name"], keep="first")
-    closes = first.select("regime", "event_time").unique().sort("event_time")
+    closes = forecasts.select("event_time").unique().sort("event_time")
     in_force = closes.join_asof(
-        selections.select("regime", "event_time", "strategies", "weights").sort("event_time"),
+        blend_weights.select("event_time", "model_horizons", "models", "model_weights").sort("event_time"),
         on="event_time",
-        by="regime",
         strategy="backward",
-        check_sortedness=False,
     ).drop_nulls()
-    model = pl.col("strategies").replace_strict({strategy.name: strategy.model for strategy in STRATEGIES})
-    weights = (
-        in_force.explode("strategies", "weights", empty_as_null=True)
-        .group_by("regime", "event_time", model.alias("model_name"))
-        .agg(pl.col("weights").sum().alias("weight"))
-    )
-    weighted = first.join(weights, on=["regime", "event_time", "model_name"])
+    names = {"model_horizons": "horizon_sessions", "models": "model_name", "model_weights": "weight"}
+    weights = in_force.explode(*names, empty_as_null=True).rename(names).filter(pl.col("weight") > 0)
+    weighted = forecasts.join(weights, on=["event_time", "horizon_sessions", "model_name"])
     blends = (
         weighted.sort(*KEY, "model_name")
         .group_by([*KEY, "regime"], maintain_order=True)

@@ -46,8 +46,8 @@ def blend(
     predictions
         By model, ``[batch, horizon, quantile]``.
     weights
-        By model, one number for all or one per window; they sum to one for every window. Models with a weight but no
-        prediction are an error, never left out.
+        By model, one number for all or ``[window, horizon]``; they sum to one for every window and horizon. Models with
+        a weight but no prediction are an error, never left out.
 
     Raises
     ------
@@ -63,19 +63,21 @@ def blend(
     missing = sorted(name for name, weight in weights.items() if np.any(weight) and name not in predictions)
     if missing:
         raise ModelError(
-            f"The strategy weights name {', '.join(missing)}, for which there is no prediction. Predictions exist for "
-            f"{', '.join(sorted(predictions))}. Promote the missing models, or select again without them."
+            f"The weights of the blend name {', '.join(missing)}, for which there is no prediction. Predictions exist "
+            f"for {', '.join(sorted(predictions))}. Promote the missing models, or update `blend_weights` without them."
         )
     shares = np.broadcast_arrays(*(np.asarray(weight, np.float64) for weight in weights.values()))
     share_of = dict(zip(weights, shares, strict=True))
     total = np.asarray(sum(shares))
     if not (np.abs(total - 1.0) <= WEIGHT_TOLERANCE).all() or any((share < 0).any() for share in shares):
-        raise ModelError(f"Strategy weights have to be positive and sum to one; found {dict(weights)}. Select again.")
+        raise ModelError(
+            f"The weights of models have to be positive and sum to one; found {dict(weights)}. Update `blend_weights`."
+        )
     names = [name for name in predictions if name in share_of]
-    weighted = np.stack([share_of[name] for name in names]).reshape(len(names), -1, 1, 1)
+    weighted = np.stack([np.atleast_2d(share_of[name]) for name in names])[..., None]  # [model, batch, horizon, 1]
     quantiles = np.stack([predictions[name] for name in names]).astype(np.float64)  # [model, batch, horizon, quantile]
     answer: NDArray[np.float64] = (weighted * quantiles).sum(axis=0)
-    answer /= total.reshape(-1, 1, 1)
+    answer /= np.atleast_2d(total)[..., None]
     return answer
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from feature_repo.online import Degradation, Served
+    from feature_repo.online import BlendWeights, Degradation, Served
     from feature_repo.targets.windows import FloatArray
     from serving.forecasts.corrections import Calibration
 
@@ -29,6 +29,7 @@ class Row:
     strategies: list[str]
     weights: list[float]
     confidence: float
+    blend: "BlendWeights"
     known_time: "datetime"
     served: "Served"
     degraded: "Degradation | None" = None

@@ -6,15 +6,23 @@
 """
 
 from serving.outcomes.live_quality import update_figures
-from serving.outcomes.matured_outcomes import known_labels, mature, update_strategy_returns
+from serving.outcomes.matured_outcomes import (
+    first_replays,
+    known_labels,
+    mature,
+    pinball_loss,
+    update_strategy_returns,
+)
 from serving.outcomes.performance import update_performance
 from serving.outcomes.quality_file import Figures, figures_path, read_figures, show_figures
 
 __all__ = [
     "Figures",
     "figures_path",
+    "first_replays",
     "known_labels",
     "mature",
+    "pinball_loss",
     "read_figures",
     "show_figures",
     "update_figures",

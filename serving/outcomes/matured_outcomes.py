@@ -61,9 +61,7 @@ def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         pl.col("end").alias("known_time"),
         realised.alias("realised_return"),
         (pl.col("p50") - realised).alias("error"),
-        (pl.sum_horizontal([_pinball(q, pl.col(name)) for q, name in QUANTILE_COLUMNS.items()]) / 3).alias(
-            "pinball_loss"
-        ),
+        pinball_loss().alias("pinball_loss"),
         realised.is_between(pl.col("p10"), pl.col("p90")).alias("is_covered"),
         pl.when(pl.col("p50") != 0).then(pl.col("p50").sign() == realised.sign()).alias("is_direction_hit"),
     ).select(OUTCOMES.names)
@@ -131,6 +129,20 @@ def known_labels(lake: Lake, clock: Clock) -> pl.DataFrame:
     """
     known = lake.read(LABELS, where=pl.col("known_time") <= clock.now())
     return known.sort("known_time", maintain_order=True).unique(list(LABELS.key), keep="first", maintain_order=True)
+
+
+def first_replays(lake: Lake, clock: Clock) -> pl.DataFrame:
+    """Return the replayed forecasts known by now; of several by one model for one key, the one that was made first."""
+    if not lake.exists(FORECASTS):
+        return FORECASTS.empty()
+    replays = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")
+    key = ["symbol", "event_time", "horizon_sessions", "model_name"]
+    return replays.sort("made_at", maintain_order=True).unique(key, keep="first", maintain_order=True)
+
+
+def pinball_loss() -> pl.Expr:
+    """Mean over the quantiles of ``max(q (y - f), (q - 1) (y - f))``; reads p10, p50, p90 and forward_return."""
+    return pl.mean_horizontal([_pinball(q, pl.col(name)) for q, name in QUANTILE_COLUMNS.items()])
 
 
 def _pinball(quantile: float, forecast: pl.Expr) -> pl.Expr:

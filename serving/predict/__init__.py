@@ -11,7 +11,7 @@
 
 from serving.predict.answers import AnswerTerms, age_sessions, compose
 from serving.predict.batching import LARGE_ROWS, Batcher
-from serving.predict.forecasting import forecast, model_weights
+from serving.predict.forecasting import forecast
 from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.predict.predictor import Predictor
 from serving.predict.questions import Answers, Question
@@ -33,7 +33,6 @@ __all__ = [
     "forecast",
     "forecast_row",
     "make_forecasts",
-    "model_weights",
     "require_known",
     "split_ready",
     "store_scheduled",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from feature_repo.online import BlendWeights
     from serving.deployment import LoadedModels
     from serving.forecasts import Calibration, Row
     from serving.predict.forecasting import RowForecast
@@ -20,6 +21,7 @@ class _Origin(NamedTuple):
 
     packed: tuple[bytes, bytes]
     regime: str
+    blend: "BlendWeights"
     calibration: "Calibration | None"
 
 
@@ -71,4 +73,4 @@ _NOTHING = None, None
 
 
 def _origin(row: "Row") -> _Origin:
-    return _Origin(row.packed, row.regime, row.calibration)
+    return _Origin(row.packed, row.regime, row.blend, row.calibration)

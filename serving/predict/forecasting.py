@@ -1,9 +1,10 @@
-"""Forecasts quantiles of rows: the engines of the selected strategies' models, and their blend."""
+"""Forecasts quantiles of rows: the engines of the models that have a weight, and their blend."""
 
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,11 @@ from lake.errors import EngineError, ModelError
 from serving.deployment import is_within
 from serving.forecasts import Member
 from serving.predict.making import make_forecasts
-from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from feature_repo.online import BlendWeights
     from serving.deployment import LoadedChallenger, LoadedModels
     from serving.forecasts import Calibration, Row
     from serving.monitoring import Lap
@@ -26,10 +27,10 @@ logger = logging.getLogger("quantlake.serving")
 
 
 class BlendedForecast(NamedTuple):
-    """One forecast of a row: quantiles ``[horizon, quantile]``, and the models that took part."""
+    """One forecast of a row: quantiles ``[horizon, quantile]``, and by horizon the models that took part."""
 
     quantiles: "NDArray[np.float64]"
-    members: list[Member]
+    members: "Sequence[list[Member]]"
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Forecasts:
     quantiles
         ``[row, horizon, quantile]``, what is answered.
     members
-        Per row, the models that took part in it.
+        Per row and horizon, the models that took part in it.
     shadows
         By place of the row, what is logged and never answered: the forecast of a challenger in the shadow of the
         champion, or that of the champion where a canary answers.
@@ -52,7 +53,7 @@ class Forecasts:
     """
 
     quantiles: "NDArray[np.float64]"
-    members: list[list[Member]]
+    members: "list[Sequence[list[Member]]]"
     shadows: dict[int, list[BlendedForecast]] = field(default_factory=dict)
     laps: "dict[str, Lap]" = field(default_factory=dict)
     incomplete: set[int] = field(default_factory=set)
@@ -80,11 +81,6 @@ class RowForecast:
     shadows: Sequence[BlendedForecast] = ()
     templates: dict[Any, Any] = field(default_factory=dict)
 
-    @property
-    def all(self) -> tuple[BlendedForecast, ...]:
-        """The answered one first, then the shadows."""
-        return (self.answered, *self.shadows)
-
 
 @dataclass(frozen=True)
 class _Predictions:
@@ -111,7 +107,7 @@ class _Predictions:
 
 
 def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
-    """Forecast rows by the models that their strategies stand for, calibrated, with challengers in their parts.
+    """Forecast rows by the models that have a weight, calibrated, with challengers in their parts.
 
     A challenger stands in for the champion of its name, with the same weight, in the rows whose symbol is within its
     share. One that fails is left out: its champion answers.
@@ -122,15 +118,15 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
         If a weighted model is not in service, or an engine in service refuses.
     """
     x = to_model_input(np.stack([row.window for row in rows]))
-    per_row = [model_weights(row.strategies, row.weights) for row in rows]
-    names = sorted({name for weights in per_row for name in weights})
+    per_row = [_weights(row.blend, models.horizons) for row in rows]
+    names = sorted({name for weights in per_row for of_horizon in weights for name in of_horizon})
     missing = [name for name in names if name not in models.engines]
     if missing:
         raise ModelError(
-            f"The selected strategies use {', '.join(missing)}, which is not in service; in service are "
-            f"{', '.join(models.engines)}. Promote it, or let the selection run again."
+            f"The weights of models name {', '.join(missing)}, which is not in service; in service are "
+            f"{', '.join(models.engines)}. Promote it, or update `blend_weights`."
         )
-    weights = {name: np.array([row.get(name, 0.0) for row in per_row]) for name in names}
+    weights = {name: np.array([[of_horizon.get(name, 0.0) for of_horizon in row] for row in per_row]) for name in names}
     by_model, laps = _predict(models, names, x)
     predictions = _Predictions(x, by_model, weights, models.horizons, [row.calibration for row in rows])
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
@@ -138,7 +134,7 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
     members = [_members(row, champions) for row in per_row]
     found = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
-        places = _places(challenger, rows, per_row)
+        places = _places(challenger, rows, weights)
         challenged = _challenge(challenger, places, predictions) if len(places) else None
         if challenged is None:
             found.incomplete.update(places)
@@ -153,14 +149,10 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
     return found
 
 
-def model_weights(strategies: "Sequence[str]", weights: "Sequence[float]") -> dict[str, float]:
-    """Weight of each model: the sum over the strategies that read it, those with no weight left out."""
-    total: dict[str, float] = {}
-    for name, weight in zip(strategies, weights, strict=True):
-        if weight > 0:
-            model = strategy_named(name).model
-            total[model] = total.get(model, 0.0) + weight
-    return dict(sorted(total.items()))
+@lru_cache(maxsize=64)
+def _weights(blend: "BlendWeights", horizons: tuple[int, ...]) -> tuple[Mapping[str, float], ...]:
+    """Weight of each model by horizon, in the order of the horizons; those with no weight are left out."""
+    return tuple(blend.of_horizon(horizon) for horizon in horizons)
 
 
 def _predict(
@@ -175,13 +167,16 @@ def _predict(
     return predictions, laps
 
 
-def _places(challenger: "LoadedChallenger", rows: "Sequence[Row]", per_row: Sequence[Mapping[str, float]]) -> list[int]:
-    """Rows that a challenger takes part in: within its share, and with a weight for its model."""
+def _places(
+    challenger: "LoadedChallenger", rows: "Sequence[Row]", weights: "Mapping[str, NDArray[np.float64]]"
+) -> list[int]:
+    """Rows that a challenger takes part in: within its share, and with a weight for its model at some horizon."""
     trial = challenger.trial
+    of_model = weights.get(trial.model, np.zeros((len(rows), 1)))
     return [
         place
-        for place, (row, weights) in enumerate(zip(rows, per_row, strict=True))
-        if trial.model in weights and is_within(trial.model, trial.version, row.symbol, trial.share)
+        for place, row in enumerate(rows)
+        if of_model[place].any() and is_within(trial.model, trial.version, row.symbol, trial.share)
     ]
 
 
@@ -198,8 +193,9 @@ def _challenge(
     return predictions.with_challenger(model, predicted, places)
 
 
-def _members(weights: Mapping[str, float], parts: Mapping[str, Member]) -> list[Member]:
-    return [parts[name]._replace(weight=weight) for name, weight in weights.items()]
+def _members(weights: "Sequence[Mapping[str, float]]", parts: Mapping[str, Member]) -> list[list[Member]]:
+    """By horizon, the models that take part."""
+    return [[parts[name]._replace(weight=weight) for name, weight in of.items()] for of in weights]
 
 
 def _part(challenger: "LoadedChallenger") -> Member:

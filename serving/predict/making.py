@@ -89,7 +89,7 @@ def make_forecasts(
     predictions
         By model, ``[window, horizon, quantile]``.
     weights
-        By model, one number for all windows or one per window; they sum to one for every window.
+        By model, one number for all or ``[window, horizon]``; they sum to one for every window and horizon.
     horizons
         Sessions ahead, in the order of the second axis.
     calibrations

@@ -71,14 +71,16 @@ class ResponseTemplate(NamedTuple):
         ValueError
             If it is no forecast: a number is missing, or a price is not positive.
         """
+        place = models.horizons.index(horizon)
+        members = forecast.members[place]
         made = forecast_row(
             _context(row),
             ForecastStamp(BLANK_ID, "served", now, BLANK_AT),
-            [float(value) for value in forecast.quantiles[models.horizons.index(horizon)]],
-            name_blend(forecast.members),
+            [float(value) for value in forecast.quantiles[place]],
+            name_blend(members),
             horizon,
         )
-        answer = compose(made, AnswerTerms.of(row, forecast.members))
+        answer = compose(made, AnswerTerms.of(row, members))
         before, _, rest = answer.model_dump_json().partition(BLANKS[0])
         between, _, after = rest.partition(BLANKS[1])
         logged = {name: value for name, value in made.items() if name not in OWN}
@@ -86,7 +88,7 @@ class ResponseTemplate(NamedTuple):
             (before + '"prediction_id":"', '"' + between + '"made_at":"', '"' + after),
             logged,
             row_as_json(logged)[1:-1],
-            shared_part(row, forecast.members, models),
+            shared_part(row, members, models),
             row.known_time.isoformat(),
         )
 
@@ -122,7 +124,10 @@ class ResponseTemplates(NamedTuple):
         if known is None:
             if len(forecast.templates) >= MOST:
                 forecast.templates.clear()
-            made = [ResponseTemplate.of(row, each, models, horizon, now) for each in forecast.all]
+            place = models.horizons.index(horizon)
+            # Where a challenger's model has no weight at the horizon, its forecast is the answer itself.
+            others = [each for each in forecast.shadows if each.members[place] != forecast.answered.members[place]]
+            made = [ResponseTemplate.of(row, each, models, horizon, now) for each in (forecast.answered, *others)]
             known = forecast.templates[key] = cls(made[0], made[1:])
         return known
 

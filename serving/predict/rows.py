@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from feature_repo.online import OnlineBatch
 
+NO_WEIGHTS = (
+    "the online store holds no weights of models that are current. Materialise the asset `blend_weights`, which learns "
+    "them from the forecasts that have matured, or run `quantlake advance`."
+)
+
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
     """Refuse the first symbol that is not known."""
@@ -37,6 +42,8 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
         elif batch.expired[i]:
             old = ", ".join(batch.expired[i])
             unavailable.append((symbol, f"{symbol} has no current values: {old} expired, last of {batch.as_of[i]}."))
+        elif batch.blend is None:
+            unavailable.append((symbol, f"{symbol} has no forecast: {NO_WEIGHTS}"))
         else:
             rows.append(
                 Row(
@@ -51,6 +58,7 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     strategies=batch.strategies[i],
                     weights=batch.weights[i],
                     confidence=confidence,
+                    blend=batch.blend,
                     known_time=batch.known_time[i],
                     served=batch.served,
                     degraded=batch.served.degradation,

@@ -9,7 +9,7 @@
 
 from serving.receipts.code import running_code
 from serving.receipts.findings import TELLING, ReplayFinding
-from serving.receipts.receipt import EngineSettings, ModelUse, Receipt
+from serving.receipts.receipt import EngineSettings, ModelUse, Receipt, StrategyInForce
 from serving.receipts.seals import DIGITS, SEAL, digest_of, is_intact, opened, row_digest
 from serving.receipts.writing import batch_id, batch_receipt, receipt_text, shared_part, tables_read
 
@@ -21,6 +21,7 @@ __all__ = [
     "ModelUse",
     "Receipt",
     "ReplayFinding",
+    "StrategyInForce",
     "batch_id",
     "batch_receipt",
     "digest_of",

@@ -114,7 +114,10 @@ class Receipt(_ReceiptPart):
     online
         Where the input was read from; None for a replay, which reads the tables.
     strategy
-        What the models' weights follow from; None for a replay, made for every model.
+        The strategy in force; None for a replay, made for every model.
+    blend
+        The weights of models in force, as `feature_repo.online.BlendWeights.to_dict` gives them. None for a replay, and
+        in receipts from before there were any: there the models' weights follow from the strategy.
     models
         Every model that took part, with its weight.
     calibration
@@ -132,6 +135,7 @@ class Receipt(_ReceiptPart):
     tables: dict[str, int]
     online: Online | None = None
     strategy: StrategyInForce | None = None
+    blend: dict[str, Any] | None = None
     models: tuple[ModelUse, ...]
     calibration: dict[str, Any] | None = None
     code: Code

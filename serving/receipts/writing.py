@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from lake.tables import CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.receipts.code import running_code
 from serving.receipts.receipt import BATCH, EngineSettings, ModelUse, Online, Receipt, StrategyInForce
 from serving.receipts.seals import digest_of, row_digest, sealed
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from serving.engines import Engine
     from serving.forecasts import Member, Row
 
-ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS))
+ONLINE_TABLES = tuple(spec.name for spec in (MODEL_WINDOWS, STRATEGY_ASSIGNMENTS, REGIMES, BLEND_WEIGHTS, CALIBRATIONS))
 """Tables behind a forecast beside those its window was made from."""
 
 OWN = {"format", "forecast_id", "correlation_id", "row", "answer", "window_known_time"}
@@ -76,6 +76,7 @@ def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels")
         row.selected_strategy,
         tuple(row.weights),
         row.confidence,
+        row.blend,
         row.calibration,
     )
     shared = _texts.get(key)
@@ -117,6 +118,7 @@ def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> 
             weights=tuple(row.weights),
             confidence=row.confidence,
         ),
+        blend=row.blend.to_dict(),
         models=tuple(ModelUse(**member._asdict(), engine=_settings_of(member, models)) for member in members),
         calibration=None if row.calibration is None else row.calibration.to_dict(),
         code=running_code(),

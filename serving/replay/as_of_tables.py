@@ -14,7 +14,7 @@ from feature_repo.online import REGIME, STRATEGY, newest_rows
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, Windows, WindowSpec, build_windows
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store import altered_files
-from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS
+from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS
 from serving.receipts import ReplayFinding
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ class AsOfTables:
     def calibrations(self) -> pl.DataFrame:
         """Corrections, by the close they were learned at."""
         return self._read(CALIBRATIONS, None)
+
+    @cached_property
+    def blend_weights(self) -> pl.DataFrame:
+        """Weights of models, by the close they were learned at."""
+        return self._read(BLEND_WEIGHTS, None)
 
     def windows_known(self, known: datetime, sessions: Sequence[datetime], spec: WindowSpec) -> Windows:
         """Cut the windows of a specification again from the features known at an instant."""

@@ -9,7 +9,7 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, FloatArray, WindowSpec, window_hash
 from lake.errors import ModelError, UnknownNameError
-from lake.tables import BARS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
+from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
 from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError, window_spec_of
@@ -29,6 +29,7 @@ USES = {
     MODEL_WINDOWS.name: (1, "the model input"),
     REGIMES.name: (1, "the regime of the market"),
     STRATEGY_ASSIGNMENTS.name: (1, "the strategy in force"),
+    BLEND_WEIGHTS.name: (1, "the weights of the models"),
     "calibrations": (1, "the correction of the band"),
 }
 
@@ -78,6 +79,7 @@ class _ReceiptView:
             rows=self._rows(),
             strategy=self._strategy(),
             models=[self._model(use) for use in receipt.models] if receipt else self._model_by_row(),
+            blend=receipt.blend if receipt else None,
             calibration=receipt.calibration if receipt else None,
             code=api.CodeRead(**receipt.code.model_dump()) if receipt else None,
             seal=api.Seal(

@@ -10,22 +10,23 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.online import OnlineCalibration
+from feature_repo.online import BlendWeights, OnlineCalibration
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model_input, window_hash
 from lake.errors import EngineError
-from lake.tables import BARS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.forecasts import Calibration, Member, name_blend
-from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts, model_weights
+from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
 from serving.replay.findings import Replayed
+from serving.strategies import strategy_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lake.spec import TableSpec
     from lake.store import Lake
-    from serving.receipts import ModelUse, Receipt
+    from serving.receipts import ModelUse, Receipt, StrategyInForce
     from serving.replay.cases import Case
     from serving.replay.engine_cache import EngineCache
 
@@ -54,7 +55,14 @@ def recompute(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -
     """Recompute served forecasts, and add a finding for each difference."""
     for tables, group in _grouped(jobs):
         as_of = _as_of_tables(lake, dict(tables), group)
-        for step in (_take_windows, _compare_features, _compare_prices, _compare_decisions, _compare_calibrations):
+        for step in (
+            _take_windows,
+            _compare_features,
+            _compare_prices,
+            _compare_decisions,
+            _compare_blends,
+            _compare_calibrations,
+        ):
             try:
                 step(as_of, group)
             except UnreadableTablesError as error:
@@ -131,7 +139,7 @@ def _compare_prices(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
 
 
 def _compare_decisions(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
-    """Compare regime, strategy and the models' weights with what the online store was filled with."""
+    """Compare regime and strategy with what the online store was filled with."""
     groups: dict[datetime, list[ReplayJob]] = defaultdict(list)
     for job in jobs:
         if job.receipt.online is None or job.receipt.online.until is None:
@@ -155,11 +163,41 @@ def _compare_strategy(as_of: AsOfTables, job: ReplayJob, stored: Mapping[str, An
     names = ("selected_strategy", "strategies", "weights", "confidence")
     if stored is None or tuple(stored[name] for name in names) != values:
         _blame(as_of, STRATEGY_ASSIGNMENTS, job, "the strategy weights in it are not those that were in force")
-    expected = model_weights(written.strategies, written.weights)
-    weights = {use.name: use.weight for use in job.receipt.models}
-    if expected.keys() != weights.keys() or any(abs(w - weights[n]) > WEIGHT_DIFFERENCE for n, w in expected.items()):
-        problem = "the models' weights do not follow from the strategy"
-        job.result.add(ReplayFinding("receipt", job.case.forecast_id, problem))
+
+
+def _compare_blends(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
+    """Compare the weights of models that were applied with those learned by then, and each model's part with them."""
+    weighted = [job for job in jobs if job.receipt.blend is not None]
+    learned = {row["event_time"]: row for row in as_of.blend_weights.iter_rows(named=True)} if weighted else {}
+    for job in jobs:
+        receipt, origin = job.receipt, "strategy"
+        if receipt.blend is not None:
+            applied, origin = BlendWeights.from_dict(receipt.blend), "weights of models in force"
+            stored = learned.get(applied.as_of)
+            job.result.compared.append("weights of models")
+            if stored is None or BlendWeights.of(stored) != applied:
+                _blame(as_of, BLEND_WEIGHTS, job, "the weights of models in it are not those that were applied")
+            expected = applied.of_horizon(job.case.row["horizon_sessions"])
+        elif receipt.strategy is not None:
+            expected = _weights_by_strategy(receipt.strategy)
+        else:
+            continue
+        weights = {use.name: use.weight for use in receipt.models}
+        if expected.keys() != weights.keys() or any(
+            abs(w - weights[n]) > WEIGHT_DIFFERENCE for n, w in expected.items()
+        ):
+            problem = f"the models' weights do not follow from the {origin}"
+            job.result.add(ReplayFinding("receipt", job.case.forecast_id, problem))
+
+
+def _weights_by_strategy(strategy: "StrategyInForce") -> dict[str, float]:
+    """Weight of each model in receipts without weights of models: the sum over the strategies that read it."""
+    total: dict[str, float] = {}
+    for name, weight in zip(strategy.strategies, strategy.weights, strict=True):
+        if weight > 0:
+            model = strategy_named(name).model
+            total[model] = total.get(model, 0.0) + weight
+    return total
 
 
 def _compare_calibrations(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:

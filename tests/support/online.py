@@ -22,12 +22,14 @@ from redis.exceptions import RedisError
 from feature_repo.online import DegradationKind, OnlineBatch, OnlineReader
 from feature_repo.online.redis_server import ServerPaths, connect
 from feature_repo.online.redis_server.binary import server_binary
+from feature_repo.targets import HORIZONS
 from feature_repo.targets.windows import FORECAST_V2, window_hash
 from lake.disk import write_durably
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
+from support.blend import weights_row
 from support.ports import free_port
 from support.waiting import until
 
@@ -60,6 +62,7 @@ def store_generation(lake: Lake, generation: int, symbols: tuple[str, ...] = SYM
         (symbol, at, at, regime["regime"], f"strategy {generation}", ["naive"], [1.0], 0.5) for symbol in symbols
     ]
     lake.merge(STRATEGY_ASSIGNMENTS, pl.DataFrame(assigned, schema=STRATEGY_ASSIGNMENTS.schema, orient="row"))
+    lake.merge(BLEND_WEIGHTS, weights_row(at, {horizon: {"naive": 1.0} for horizon in HORIZONS}))
     return at
 
 

@@ -21,12 +21,13 @@ from lake.clock import ReplayClock
 from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources import PackagedMarket
 from lake.store import Lake
-from lake.tables import BARS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
 from serving.backfill import replay_forecasts
 from serving.deployment import load_engines
 from serving.forecast_log import drain
 from serving.predict import Answers, Predictor, Question
+from support.blend import weights_row
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -95,7 +96,7 @@ def copied(settings: "Settings", folder: Path, *, with_forecasts: bool = True) -
 
 
 def assign(home: Home, weights: Sequence[float]) -> None:
-    """Let an hour pass, then decide on other strategy weights and on a correction of the bands."""
+    """Let an hour pass, then decide on other weights of strategies and models and on a correction of the bands."""
     now = home.clock.now() + timedelta(hours=1)
     home.clock.move_to(now)
     regime = home.lake.read_as_of(REGIMES, now).sort("event_time")["regime"][-1]
@@ -103,6 +104,12 @@ def assign(home: Home, weights: Sequence[float]) -> None:
     said = (now, now, regime, "lstm", list(STRATEGIES), list(weights), 0.55)
     rows = [(symbol, *said) for symbol in symbols]
     home.lake.merge(STRATEGY_ASSIGNMENTS, pl.DataFrame(rows, schema=STRATEGY_ASSIGNMENTS.schema, orient="row"))
+    naive, hold, third, fourth = weights
+    by_horizon = {
+        1: {"lstm": third, "naive": naive + hold, "ridge": fourth},
+        5: {"lstm": naive, "naive": hold, "ridge": third + fourth},
+    }
+    home.lake.merge(BLEND_WEIGHTS, weights_row(now, by_horizon))
     correction = (MARKET, now, now, [regime] * 2, [1, 5], [1.1, 0.9], [1.2, 0.95], [0.8, 0.7], [90.0, 86.0])
     home.lake.merge(CALIBRATIONS, pl.DataFrame([correction], schema=CALIBRATIONS.schema, orient="row"))
 

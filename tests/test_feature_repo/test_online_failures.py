@@ -113,7 +113,7 @@ def test_one_question_answers_one_symbol_or_many(market: Lake, home: Settings, c
         monkeypatch.setattr(client, "mget", lambda keys: asked.append(len(keys)) or mget(keys))
         batch = reader.read(SYMBOLS[:count])
     assert what_is_wrong(batch, list(SYMBOLS[:count]), {0}) == ""
-    assert asked == [2 * count + 3]
+    assert asked == [2 * count + 4]
 
 
 def test_the_snapshot_has_the_bytes_that_redis_has(market: Lake, home: Settings, redis: Redis) -> None:

@@ -53,9 +53,8 @@ def test_what_was_just_materialised_differs_nowhere(filled, settings: Settings) 
     report = compare_stores(filled[0], settings)
     assert report.is_equal
     assert report.totals == {"mismatch": 0, "missing": 0, "extra": 0}
-    assert report.rows == {
-        view.name: {"regime": 1, "strategy": 0, "calibration": 0}.get(view.name, 2) for view in VIEWS
-    }
+    of_market = {"regime": 1, "strategy": 0, "blend_weights": 0, "calibration": 0}
+    assert report.rows == {view.name: of_market.get(view.name, 2) for view in VIEWS}
     assert report.values["technical"] == 2 * (len(COLUMNS) + 2)
     assert report.until == DEMO_START
 

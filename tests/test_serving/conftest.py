@@ -27,7 +27,7 @@ from feature_repo.targets import FORECAST_V2, build_windows, to_model_input
 from lake.clock import DEMO_START
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.deployment import Champions, LoadedModels, deployment_or_none
 from serving.deployment.placing import place
@@ -39,6 +39,7 @@ from serving.forecast_log import ForecastLog, LogReader
 from serving.forecasts import Row
 from serving.predict import Predictor, split_ready
 from serving.predict.predictor import OnlineValues
+from support.blend import weights_row
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home
@@ -50,6 +51,7 @@ TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 NOBODY = "redis://127.0.0.1:1025/0"
 """An address that no Redis listens on."""
 WEIGHTS = {"naive": 0.1, "buy_and_hold": 0.2, "ridge": 0.3, "lstm": 0.4}
+MODEL_WEIGHTS = {1: {"lstm": 0.5, "naive": 0.2, "ridge": 0.3}, 5: {"lstm": 0.1, "naive": 0.3, "ridge": 0.6}}
 
 
 @contextmanager
@@ -120,6 +122,7 @@ def home(made_once, featured_lake: Lake, exports: dict[str, Bundle], tmp_path_fa
         for bundle in exports.values():
             register_and_promote(bundle, made.lake, made.settings, clock=made.clock)
         made.lake.merge(STRATEGY_ASSIGNMENTS, assignments(made, WEIGHTS))
+        made.lake.merge(BLEND_WEIGHTS, weights_row(made.clock.now(), MODEL_WEIGHTS))
 
     folder = shutil.copytree(made_once("home", make), tmp_path_factory.mktemp("shared") / "home")
     settings = Settings(home=folder, port=free_port(), redis_url=None, online_timeout_ms=8_000)
@@ -196,6 +199,12 @@ def rows(home: Home) -> list[Row]:
 def weights() -> dict[str, float]:
     """Weight of each strategy in force."""
     return WEIGHTS
+
+
+@pytest.fixture(scope="session")
+def model_weights() -> dict[int, dict[str, float]]:
+    """Weight of each model in force, by horizon."""
+    return MODEL_WEIGHTS
 
 
 def assignments(home: Home, weights: dict[str, float]) -> pl.DataFrame:

@@ -1,8 +1,8 @@
 """Every route and every refusal, over the real application, models, lake and Redis."""
 
-import dataclasses
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -14,7 +14,7 @@ from lake import calendars
 from lake.clock import FixedClock
 from lake.errors import OnlineStoreError
 from lake.settings import Settings
-from lake.tables import FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, FORECASTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import BATCH_SYMBOLS, DISCLAIMER, PredictAnswer, Problem
 from serving.deployment import Champions, load_engines
@@ -57,7 +57,7 @@ class Shelf:
 
     def read(self, symbols):
         batch = self._reader.read(symbols)
-        return dataclasses.replace(batch, **{n: change(getattr(batch, n)) for n, change in self._change.items()})
+        return replace(batch, **{n: change(getattr(batch, n)) for n, change in self._change.items()})
 
 
 def ask(client, symbol="AAPL", horizon=1):
@@ -85,7 +85,9 @@ def test_a_forecast_has_exactly_the_promised_parts(client):
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
-def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_window(client, home, weights, horizon):
+def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_window(
+    client, home, model_weights, horizon
+):
     """Computed again from the lake table, not from the online store, and by hand, not by `blend`."""
     answer = ask(client, "KO", horizon).json()
     windows = home.lake.read_as_of(MODEL_WINDOWS, home.clock.now())
@@ -94,30 +96,34 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     engines = load_engines(home.settings)
     position = (1, 5).index(horizon)
     said = {name: engine.predict(to_model_input(values))[0, position] for name, engine in engines.items()}
-    naive = weights["naive"] + weights["buy_and_hold"]
-    expected = naive * said["naive"] + weights["ridge"] * said["ridge"] + weights["lstm"] * said["lstm"]
+    of = model_weights[horizon]
+    expected = of["naive"] * said["naive"] + of["ridge"] * said["ridge"] + of["lstm"] * said["lstm"]
     prediction = answer["prediction"]
     assert np.allclose([prediction["p10"], prediction["p50"], prediction["p90"]], expected, atol=1e-7)
     assert prediction["target_price"] == pytest.approx(row["reference_price"] * (1 + prediction["p50"]))
     assert prediction["expected_return"] == prediction["p50"]
     assert answer["data"]["feature_hash"] == row["feature_hash"]
-    read = home.lake.versions([MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS]) | json.loads(row["table_versions"])
+    read = home.lake.versions([MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS, BLEND_WEIGHTS]) | json.loads(
+        row["table_versions"]
+    )
     assert read.items() <= answer["data"]["feature_table_versions"].items()
     assert datetime.fromisoformat(answer["as_of"]) == row["event_time"]
 
 
-def test_the_model_part_names_every_file_that_took_part(client, exports, weights):
-    model = ask(client).json()["model"]
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_the_model_part_names_every_file_that_took_part(client, exports, model_weights, horizon):
+    model = ask(client, horizon=horizon).json()["model"]
     parts = {part["name"]: part for part in model["members"]}
     assert {name: part["digest"] for name, part in parts.items()} == {n: e.digest for n, e in exports.items()}
-    assert parts["naive"]["weight"] == pytest.approx(weights["naive"] + weights["buy_and_hold"])
+    assert {name: part["weight"] for name, part in parts.items()} == model_weights[horizon]
     assert (model["name"], model["version"]) == ("blend", "lstm-1+naive-1+ridge-1")
     text = "\n".join(f"{name} {exports[name].digest}" for name in sorted(exports))
     assert model["digest"] == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_strategy_that_has_all_the_weight_answers_under_its_models_name(home, reader, predictor, exports):
-    shelf = Shelf(reader, weights=lambda rows: [[0.0, 0.0, 1.0, 0.0] for _ in rows])
+def test_a_model_that_has_all_the_weight_answers_under_its_name(home, reader, predictor, exports):
+    models, weights, horizons = ("lstm", "ridge") * 2, (0.0, 1.0) * 2, (1, 1, 5, 5)
+    shelf = Shelf(reader, blend=lambda found: replace(found, models=models, weights=weights, horizons=horizons))
     alone = Predictor(shelf, predictor.champions, predictor.log, predictor.logged, home.clock)
     answer = ask(client_of(build_app(alone))).json()
     assert (answer["model"]["name"], answer["model"]["digest"]) == ("ridge", exports["ridge"].digest)
@@ -192,6 +198,7 @@ def test_symbols_of_a_batch_that_are_not_ready_are_listed_apart(home, reader, pr
         ({"selected_strategy": lambda found: [None] * len(found)}, "No strategy has been selected for AAPL"),
         ({"strategies": lambda found: [[] for _ in found]}, "No strategy has been selected for AAPL"),
         ({"regime": lambda _: None}, "regime is not known"),
+        ({"blend": lambda _: None}, "no weights of models that are current"),
         ({"symbols": lambda _: [], "missing": lambda _: ["AAPL"]}, "AAPL has no model input yet"),
     ],
 )
@@ -208,12 +215,8 @@ def test_what_is_not_there_yet_is_409_and_never_made_up(home, reader, predictor,
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            {"strategies": lambda found: [["tft", "ridge", "naive", "lstm"]] * len(found)},
-            "use tft, which is not in service",
-        ),
-        ({"weights": lambda found: [[0.1] * 4] * len(found)}, "sum to one"),
-        ({"strategies": lambda found: [["crystal_ball"] * 4] * len(found)}, "no strategy 'crystal_ball'"),
+        ({"blend": lambda found: replace(found, models=("tft",) * 6)}, "name tft, which is not in service"),
+        ({"blend": lambda found: replace(found, weights=(0.1,) * 6)}, "sum to one"),
         ({"window": lambda found: found + np.float32(np.inf)}, "window 0, session 0"),
     ],
 )

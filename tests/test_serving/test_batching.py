@@ -217,22 +217,6 @@ def test_whatever_happens_beside_an_answer_the_next_question_is_answered(predict
     assert len(answered.entries) == 1
 
 
-def test_a_strategy_that_is_not_declared_fails_its_own_symbol_alone(predictor, reader):
-    class Renamed(Gate):
-        def read(self, symbols):
-            batch = super().read(symbols)
-            strategies = [
-                ["forgotten"] if s == "KO" else names for s, names in zip(batch.symbols, batch.strategies, strict=True)
-            ]
-            weights = [[1.0] if s == "KO" else each for s, each in zip(batch.symbols, batch.weights, strict=True)]
-            return dataclasses.replace(batch, strategies=strategies, weights=weights)
-
-    renamed = Renamed(reader)
-    predictor.online = renamed
-    outcomes = ask_together(Batcher(predictor), renamed, [Question([s], 1) for s in ("AAPL", "KO", "GE")])
-    assert [type(outcome).__name__ for outcome in outcomes] == ["Answers", "UnknownNameError", "Answers"]
-
-
 def test_a_forecast_that_does_not_hold_together_is_not_given_and_touches_nobody_else(predictor, reader):
     class Worthless(Gate):
         def read(self, symbols):

@@ -32,10 +32,17 @@ def test_a_model_blended_with_itself_is_itself(quantiles):
     assert np.allclose(found[0, 0], np.float32(quantiles), atol=1e-9)
 
 
-def test_weights_may_differ_by_window():
-    up, down = np.full((2, 1, 3), 0.1, np.float32), np.full((2, 1, 3), -0.1, np.float32)
-    found = blend({"up": up, "down": down}, {"up": np.array([1.0, 0.25]), "down": np.array([0.0, 0.75])})
-    assert np.allclose(found[:, 0, 1], [0.1, -0.05])
+def test_weights_may_differ_by_window_and_horizon():
+    up, down = np.full((2, 2, 3), 0.1, np.float32), np.full((2, 2, 3), -0.1, np.float32)
+    of_up = np.array([[1.0, 0.25], [0.5, 0.0]])
+    found = blend({"up": up, "down": down}, {"up": of_up, "down": 1 - of_up})
+    assert np.allclose(found[:, :, 1], [[0.1, -0.05], [0.0, -0.1]])
+
+
+def test_weights_that_do_not_sum_to_one_at_one_horizon_are_refused():
+    predictions = {"naive": np.zeros((1, 2, 3), np.float32), "ridge": np.ones((1, 2, 3), np.float32)}
+    with pytest.raises(ModelError, match="sum to one"):
+        blend(predictions, {"naive": np.array([[0.5, 0.5]]), "ridge": np.array([[0.5, 0.4]])})
 
 
 def test_a_weighted_model_without_a_prediction_is_not_left_out():

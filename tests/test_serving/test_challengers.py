@@ -69,7 +69,10 @@ class Failing:
 
 
 def part(members, model):
-    return next(member for member in members if member.name == model)
+    """Return the part of a model, which is the same version over every horizon."""
+    of_horizons = [next(member for member in each if member.name == model) for each in members]
+    assert len({one.digest for one in of_horizons}) == 1
+    return of_horizons[0]
 
 
 def test_a_share_is_stable_nested_and_about_as_large_as_said():
@@ -146,8 +149,9 @@ def test_the_shadow_of_one_model_knows_nothing_of_the_canary_of_another(champion
             assert part(both.members[place], "ridge").version == "1"
 
 
-def test_a_symbol_whose_strategies_do_not_read_the_model_takes_no_part(champions, rows, trial):
-    other = [replace(row, strategies=["ridge"], weights=[1.0]) for row in rows]
+def test_a_model_without_a_weight_takes_no_part(champions, rows, trial):
+    alone = replace(rows[0].blend, horizons=(1, 5), models=("ridge", "ridge"), weights=(1.0, 1.0))
+    other = [replace(row, blend=alone) for row in rows]
     found = forecast(other, trial(("lstm", "canary", 1.0)))
     assert found.shadows == {}
     assert np.array_equal(found.quantiles, forecast(other, champions).quantiles)
@@ -233,6 +237,21 @@ def test_what_is_not_answered_is_logged_and_found_by_nobody(apart, client, conte
     newest = client.get(f"{PUBLIC}/predictions/latest/AAPL").json()
     assert hidden not in json.dumps(newest)
     assert apart.logged.newest("AAPL", 1).forecast_id == answer["prediction_id"]
+
+
+def test_where_a_model_has_no_weight_its_challenger_says_nothing(apart, context, monkeypatch):
+    """At that horizon its forecast would be the answer itself, and a pair to judge it by that are always equal."""
+    put_on_trial(context, "lstm", "3", "shadow", 1.0)
+    apart.champions.look()
+    read = apart.online.read
+    weights = {"horizons": (1, 5, 5), "models": ("ridge", "lstm", "ridge"), "weights": (1.0, 0.5, 0.5)}
+
+    def weighted(symbols):
+        batch = read(symbols)
+        return replace(batch, blend=replace(batch.blend, **weights))
+
+    monkeypatch.setattr(apart.online, "read", weighted)
+    assert [len(apart.predict(SYMBOLS[:3], horizon).shadows) for horizon in (1, 5)] == [0, 3]
 
 
 def test_without_a_trial_nothing_else_is_logged(apart):

@@ -10,7 +10,7 @@ import pytest
 
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from lake.tables import BARS, FORECASTS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BLEND_WEIGHTS, FORECASTS
 from serving.backfill import replay_forecasts, score_newest
 from serving.deployment import load_engines
 from serving.forecast_log import drain
@@ -19,6 +19,7 @@ from serving.predict import Predictor
 from serving.predict.making import QUANTILES, make_forecasts
 from serving.predict.scheduled import schedule
 from serving.replay import backfills, recompute, replay
+from support.blend import weights_row
 from support.receipts import Home, copied
 
 MODEL, HORIZONS = "ridge", (1, 5)
@@ -32,7 +33,7 @@ Rows = dict[tuple[Any, ...], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def own(home: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home whose strategy is one model, with the forecasts of the newest session made in every way."""
+    """A home where one model has all the weight, with the forecasts of the newest session made in every way."""
     folder = tmp_path_factory.mktemp("maker")
     made = copied(home.settings, folder / "home", with_forecasts=False)
     _assign_one_model(made)
@@ -68,10 +69,7 @@ def made(own: Home) -> dict[str, Rows]:
 def _assign_one_model(home: Home) -> None:
     now = home.clock.now() + timedelta(hours=1)
     home.clock.move_to(now)
-    regime = home.lake.read_as_of(REGIMES, now).sort("event_time")["regime"][-1]
-    symbols = home.lake.scan(BARS).select("symbol").unique().collect()["symbol"].sort()
-    rows = [(symbol, now, now, regime, MODEL, [MODEL], [1.0], 0.5) for symbol in symbols]
-    home.lake.merge(STRATEGY_ASSIGNMENTS, pl.DataFrame(rows, schema=STRATEGY_ASSIGNMENTS.schema, orient="row"))
+    home.lake.merge(BLEND_WEIGHTS, weights_row(now, {horizon: {MODEL: 1.0} for horizon in HORIZONS}))
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -128,13 +126,13 @@ def test_a_window_has_the_same_forecast_alone_and_among_others() -> None:
     random = np.random.default_rng(3)
     names = ("lstm", "naive", "ridge")
     predictions = {name: np.sort(random.normal(size=(257, 2, 3)), axis=-1).astype(np.float32) for name in names}
-    weights = dict(zip(names, random.dirichlet(np.ones(3), 257).T, strict=True))
+    weights = dict(zip(names, np.moveaxis(random.dirichlet(np.ones(3), (257, 2)), -1, 0), strict=True))
     together = make_forecasts(predictions, weights, HORIZONS, [None] * 257)
     assert together.tobytes() == blend(predictions, weights).tobytes(), "without a calibration it is the blend"
     for place in range(257):
         alone = make_forecasts(
             {name: numbers[place : place + 1] for name, numbers in predictions.items()},
-            {name: float(each[place]) for name, each in weights.items()},
+            {name: each[place : place + 1] for name, each in weights.items()},
             HORIZONS,
         )
         assert alone[0].tobytes() == together[place].tobytes()

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from feature_repo.online import BlendWeights
 from feature_repo.targets import FORECAST_V2, window_hash
 from lake.settings import Settings
 from lake.sources import tiny_market
 from lake.store import Lake
-from lake.tables import BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
 from serving.forecast_log import ForecastLog, LogEntry
-from serving.receipts import EngineSettings, ModelUse, Receipt, digest_of, row_digest, running_code
+from serving.receipts import EngineSettings, ModelUse, Receipt, StrategyInForce, digest_of, row_digest, running_code
 from serving.receipts.receipt import Online
 from serving.receipts.seals import sealed
 from serving.replay import Replayed, replay
@@ -36,9 +37,17 @@ def lake(settings: Settings) -> Lake:
     return made
 
 
-def log_forecast(settings: Settings, lake: Lake, edit: Callable[[str], str] = str, **change: Any) -> str:
+def log_forecast(
+    settings: Settings,
+    lake: Lake,
+    edit: Callable[[str], str] = str,
+    *,
+    strategy: StrategyInForce | None = None,
+    blend: BlendWeights | None = None,
+    **change: Any,
+) -> str:
     """Log a forecast of S0 with its receipt, which may be edited after it was sealed; return its id."""
-    names = (BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS)
+    names = (BARS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS, BLEND_WEIGHTS)
     tables = {spec.name: lake.version(spec) for spec in names}
     said = {
         "symbol": "S0", "event_time": AT, "known_time": AT, "reference_price": 1.0,
@@ -53,6 +62,8 @@ def log_forecast(settings: Settings, lake: Lake, edit: Callable[[str], str] = st
         window_known_time=AT,
         tables=tables,
         online=Online(generation=1, until=AT, source="redis"),
+        strategy=strategy,
+        blend=None if blend is None else blend.to_dict(),
         models=(ModelUse(name="lstm", version="1", digest=row["model_digest"], weight=1.0, engine=ENGINE),),
         code=running_code(),
     )
@@ -104,3 +115,27 @@ def test_a_forecast_from_another_input_than_the_stored_one_is_found(settings: Se
     forecast_id = log_forecast(settings, lake, feature_hash=window_hash(window_of(0, 1).reshape(FORECAST_V2.shape)))
     said = told(settings, lake, forecast_id)
     assert any("the window in it is not the one that was forecast from" in one for one in said), said
+
+
+NOT_FOLLOWING = "the models' weights do not follow from the"
+
+
+@pytest.mark.parametrize(("name", "follows"), [("lstm", True), ("ridge", False), ("buy_and_hold", False)])
+def test_without_weights_of_models_the_strategy_says_them(
+    settings: Settings, lake: Lake, name: str, follows: bool
+) -> None:
+    """A receipt from before there were weights of models; the model that took part is the LSTM."""
+    in_force = StrategyInForce(selected=name, strategies=(name,), weights=(1.0,), confidence=0.5)
+    said = told(settings, lake, log_forecast(settings, lake, strategy=in_force))
+    assert any(f"{NOT_FOLLOWING} strategy" in one for one in said) is not follows, said
+
+
+@pytest.mark.parametrize(("model", "follows"), [("lstm", True), ("naive", False)])
+def test_the_weights_of_models_say_who_took_part(settings: Settings, lake: Lake, model: str, follows: bool) -> None:
+    """Whatever the strategy in force is."""
+    in_force = StrategyInForce(selected="ridge", strategies=("ridge",), weights=(1.0,), confidence=0.5)
+    blend = BlendWeights(AT, (1, 5), (model, model), (1.0, 1.0))
+    said = told(settings, lake, log_forecast(settings, lake, strategy=in_force, blend=blend))
+    assert any(f"{NOT_FOLLOWING} weights of models" in one for one in said) is not follows, said
+    is_stored = model == "naive"  # by `store_generation`
+    assert any("the weights of models in it are not those" in one for one in said) is not is_stored, said

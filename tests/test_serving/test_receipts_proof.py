@@ -26,7 +26,16 @@ from lake.clock import SystemClock
 from lake.errors import ConfigError, SchemaError, UnknownNameError
 from lake.settings import settings as read_settings
 from lake.spec import TableSpec
-from lake.tables import BARS, CALIBRATIONS, FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import (
+    BARS,
+    BLEND_WEIGHTS,
+    CALIBRATIONS,
+    FORECASTS,
+    MODEL_WINDOWS,
+    RECEIPTS,
+    REGIMES,
+    STRATEGY_ASSIGNMENTS,
+)
 from serving.api.receipts import CodeRead, ReceiptAnswer
 from serving.deployment import read_deployment
 from serving.deployment.record import Challenger, write_deployment
@@ -70,9 +79,16 @@ def test_all_come_out_equal_though_the_market_was_restated_deleted_and_vacuumed(
     asked = [one for one in found if one.kind != "replay"]
     assert counts(asked) == {"equal": sizes.asked, "close": 0, "differs": 0, "unknown": 0}
     assert counts(found) == {"equal": sizes.asked + sizes.replayed, "close": 0, "differs": 0, "unknown": 0}
-    assert {"model input", "features", "bar", "strategy", "regime", "calibration", "quantiles"} <= set(
-        asked[0].compared
-    )
+    assert {
+        "model input",
+        "features",
+        "bar",
+        "strategy",
+        "regime",
+        "weights of models",
+        "calibration",
+        "quantiles",
+    } <= set(asked[0].compared)
     assert {one.kind for one in found} == {"served", "scheduled", "replay"}
     # What was read is not what stands there now.
     now = mine.lake.read(BARS)
@@ -132,7 +148,7 @@ def test_a_damaged_table_is_named_with_the_file_that_is_gone(mine: at_home.Home,
 
 
 @pytest.mark.parametrize(
-    "table", [FEATURES_TECHNICAL, MODEL_WINDOWS, BARS, STRATEGY_ASSIGNMENTS, REGIMES, CALIBRATIONS]
+    "table", [FEATURES_TECHNICAL, MODEL_WINDOWS, BARS, STRATEGY_ASSIGNMENTS, REGIMES, BLEND_WEIGHTS, CALIBRATIONS]
 )
 def test_one_altered_parquet_file_is_named(mine: at_home.Home, table: TableSpec) -> None:
     one = stored(mine, "served")
@@ -142,7 +158,7 @@ def test_one_altered_parquet_file_is_named(mine: at_home.Home, table: TableSpec)
     spoilt = [file for file in before if spoil(file, table, one)]
     assert faults(mine, one) & {("parquet file", file) for file in spoilt}
     assert {part for part, _ in faults(mine, one)} == {"parquet file"}
-    shares = table in (REGIMES, CALIBRATIONS)  # one row for the whole market
+    shares = table in (REGIMES, BLEND_WEIGHTS, CALIBRATIONS)  # one row for the whole market
     assert bool(faults(mine, others)) is shares
 
 
@@ -382,6 +398,7 @@ def spoil(file: str, table: TableSpec, case: Case) -> bool:
         BARS.name: pl.coalesce("close_unadjusted", "close") + 0.01,
         STRATEGY_ASSIGNMENTS.name: pl.col("weights").list.reverse(),
         REGIMES.name: pl.col("regime").str.replace("low", "high").str.replace("high_high", "low_high"),
+        BLEND_WEIGHTS.name: pl.col("model_weights").list.reverse(),
         CALIBRATIONS.name: pl.col("lower").list.eval(pl.element() + 1e-12),
     }
     change = changes[table.name]

@@ -1,6 +1,7 @@
 """After each materialisation every symbol has a stored forecast: once, however often it is run or cut off."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -117,8 +118,7 @@ def test_other_weights_are_another_forecast(settings, predictor, monkeypatch):
 
     def other(symbols):
         batch = read(symbols)
-        batch.weights[:] = [[0.0, 0.0, 1.0, 0.0]] * len(batch.weights)
-        return batch
+        return replace(batch, blend=replace(batch.blend, horizons=(1, 5), models=("ridge",) * 2, weights=(1.0, 1.0)))
 
     monkeypatch.setattr(predictor.online, "read", other)
     assert run(settings, predictor).added == len(SYMBOLS) * len(HORIZONS)

@@ -10,18 +10,18 @@ from scipy.stats import norm
 
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError
-from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import CALIBRATIONS, FORECASTS, LABELS, OUTCOMES, SELECTIONS
+from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, FORECASTS, LABELS, OUTCOMES
 from serving.backfill import replay_forecasts
+from serving.blend_weights import update_blend_weights
 from serving.calibration import confidence_reliability, learning, simulate, update_calibrations
 from serving.calibration.learning import blend_replayed, coverage_of, simulate_walk_forward
 from serving.calibration.reliability import reliability
 from serving.forecasts import blend
-from serving.outcomes import known_labels, mature, update_strategy_returns
+from serving.outcomes import known_labels, mature
 from serving.outcomes.coverage import coverage_by_regime
-from serving.predict import model_weights
-from serving.strategies import KNOWN_REGIMES, update_selections
+from serving.strategies import KNOWN_REGIMES
+from support.blend import weights_row
 
 NOW = FixedClock(DEMO_START)
 LISTS = ("lower", "upper", "trust", "sessions")
@@ -34,8 +34,7 @@ def lived(made_market: Lake, engines, tmp_path_factory, copy_lake: Callable[[Lak
     lake = copy_lake(made_market, home / "tables")
     replay_forecasts(lake, engines, NOW, sessions=25)
     mature(lake, NOW)
-    update_strategy_returns(lake, NOW)
-    update_selections(lake, Settings(home=home), NOW)
+    update_blend_weights(lake, NOW)
     return lake
 
 
@@ -103,26 +102,22 @@ def test_labels_taken_as_known_at_the_forecast_are_found_to_leak(
     assert later_outcomes_that_leak(lived, closes, tmp_path, copy_lake) > 0
 
 
-def test_what_is_calibrated_is_the_blend_that_the_strategies_in_force_stand_for(lived: Lake, closes) -> None:
-    """By `serving.forecasts.blending` and `serving.predict.forecasting`, not by the code under test."""
-    forecasts, selections = lived.read(FORECASTS), lived.read(SELECTIONS)
+def test_what_is_calibrated_is_the_blend_by_the_weights_in_force(lived: Lake, closes) -> None:
+    """By `serving.forecasts.blending`, not by the code under test."""
+    forecasts, weights = lived.read(FORECASTS), {"naive": 0.3, "ridge": 0.7}
     at = closes[-3]
-    regime = forecasts.filter(event_time=at)["regime"][0]
-    decision = selections.filter((pl.col("regime") == regime) & (pl.col("event_time") <= at)).sort("event_time").tail(1)
-    unequal = selections.join(decision.select("regime", "event_time"), on=["regime", "event_time"], how="anti")
-    weights = [0.2, 0.1, 0.7]
-    unequal = pl.concat([unequal, decision.with_columns(pl.Series("weights", [weights]))])
-    blends = blend_replayed(forecasts, unequal).filter(event_time=at, horizon_sessions=5, symbol="CCC")
+    decided = pl.concat([weights_row(closes[0], {5: {"naive": 1.0}}), weights_row(at, {1: {"naive": 1.0}, 5: weights})])
+    blends = blend_replayed(forecasts, decided).filter(event_time=at, horizon_sessions=5, symbol="CCC")
     said = forecasts.filter(event_time=at, horizon_sessions=5, symbol="CCC")
     parts = {row["model_name"]: np.array([[[row["p10"], row["p50"], row["p90"]]]]) for row in said.to_dicts()}
-    expected = blend(parts, model_weights(decision["strategies"][0].to_list(), weights))[0, 0]
+    expected = blend(parts, weights)[0, 0]
     assert blends.select("p10", "p50", "p90").row(0) == pytest.approx(expected.tolist(), rel=1e-12)
 
 
 def test_a_close_without_a_forecast_of_every_weighted_model_is_left_out(lived: Lake, closes) -> None:
-    forecasts, selections = lived.read(FORECASTS), lived.read(SELECTIONS)
+    forecasts, both = lived.read(FORECASTS), {"naive": 0.5, "ridge": 0.5}
     holed = forecasts.filter(~((pl.col("model_name") == "ridge") & (pl.col("event_time") == closes[-2])))
-    left = blend_replayed(holed, selections)["event_time"].unique().to_list()
+    left = blend_replayed(holed, weights_row(closes[0], {1: both, 5: both}))["event_time"].unique().to_list()
     assert closes[-2] not in left
     assert len(left) == 24
 
@@ -195,7 +190,7 @@ def test_a_wrong_confidence_is_caught(wrong) -> None:
 
 def test_the_confidence_of_lived_sessions_is_judged_by_their_direction(lived: Lake) -> None:
     labels = known_labels(lived, NOW)
-    blends = blend_replayed(lived.read(FORECASTS), lived.read(SELECTIONS))
+    blends = blend_replayed(lived.read(FORECASTS), lived.read(BLEND_WEIGHTS))
     (one, _) = simulate(blends, labels)
     found = confidence_reliability(one)
     joined = blends.join(labels, on=["symbol", "event_time", "horizon_sessions"]).filter(horizon_sessions=1)

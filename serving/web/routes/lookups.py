@@ -110,7 +110,7 @@ def _add_decisions(app: FastAPI) -> None:
 
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
     def strategy(symbol: AskedSymbol, request: Request) -> api.StrategyAnswer:
-        """Return the strategy in force for a symbol: the weights of the pool that make up its forecast."""
+        """Return the strategy in force for a symbol: the weights of the pool that the paper portfolio holds."""
         row = _row(request, STRATEGY.name, symbol, f"No strategy has been selected for {symbol} yet.")
         decision = {name: row.values[name] for name in ("regime", "selected_strategy", "confidence")}
         pool = [

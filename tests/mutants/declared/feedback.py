@@ -6,6 +6,7 @@ REPLAY = "tests/test_serving_feedback/test_replay.py"
 VERDICT = "tests/test_serving/test_verdict.py"
 OUTCOMES = "tests/test_serving_feedback/test_outcomes.py"
 CONFORMAL = "tests/test_serving_feedback/test_conformal.py"
+BLEND = "tests/test_serving_feedback/test_blend_weights.py"
 SELECTION = "tests/test_serving_feedback/test_selection.py"
 
 MUTANTS = (
@@ -45,9 +46,41 @@ MUTANTS = (
         "outcome-judged-twice",
         "A forecast has one outcome, by the label as it was first known.",
         "serving/outcomes/matured_outcomes.py",
-        'keep="first", maintain_order=True)',
-        'keep="last", maintain_order=True)',
+        'unique(list(LABELS.key), keep="first"',
+        'unique(list(LABELS.key), keep="last"',
         (f"{OUTCOMES}::test_a_label_restated_later_changes_no_outcome",),
+    ),
+    Mutant(
+        "weights-know-later-outcomes",
+        "A loss counts in the weights of models from the close on by which its outcome was known.",
+        "serving/blend_weights/learning.py",
+        'known_by = by_key["known"]',
+        'known_by = by_key["event_time"]',
+        (f"{BLEND}::test_by_hand",),
+    ),
+    Mutant(
+        "weight-without-a-verdict",
+        "A model that does not beat the best baseline has no weight.",
+        "serving/blend_weights/learning.py",
+        "counting = [number for number in present if standing[number].counts]",
+        "counting = present",
+        (f"{BLEND}::test_what_does_not_beat_the_best_baseline_has_no_weight",),
+    ),
+    Mutant(
+        "weight-for-a-constant",
+        "A fitted model whose forecasts do not vary has no weight.",
+        "serving/blend_weights/learning.py",
+        'if verdict["is_constant"]:',
+        "if False:",
+        (f"{BLEND}::test_a_constant_has_no_weight",),
+    ),
+    Mutant(
+        "verdict-before-its-time",
+        "A verdict counts from the end of its last test label on.",
+        "serving/blend_weights/learning.py",
+        'pl.col("event_time") <= close, ',
+        "",
+        (f"{BLEND}::test_a_later_verdict_says_nothing_of_earlier_closes",),
     ),
     Mutant(
         "calibration-sign",

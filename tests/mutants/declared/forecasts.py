@@ -37,11 +37,11 @@ MUTANTS = (
     ),
     Mutant(
         "blend-ignores-weights",
-        "A blend weighs each model by the weight of its strategy.",
+        "A blend weighs each model by its weight, at each horizon.",
         "serving/forecasts/blending.py",
-        "np.stack([share_of[name] for name in names])",
-        "np.stack([np.full_like(share_of[name], 1 / len(names)) for name in names])",
-        ("tests/test_serving/test_blend.py::test_weights_may_differ_by_window",),
+        "np.stack([np.atleast_2d(share_of[name]) for name in names])",
+        "np.stack([np.full_like(np.atleast_2d(share_of[name]), 1 / len(names)) for name in names])",
+        ("tests/test_serving/test_blend.py::test_weights_may_differ_by_window_and_horizon",),
     ),
     Mutant(
         "blend-leaves-models-out",
