@@ -93,8 +93,8 @@ def refuse_overlap(returns: PaperReturns) -> None:
 
     Evidence multiplies one bet per session. Returns over overlapping periods contain the same market move several
     times, and each bet after the first one knows a part of its outcome, so more than alpha of the worlds without any
-    gain are proven (docs/selection.md has the figure for five-session returns of every session). Holding periods are half-open, ``(session, end]``; when a
-    return was known does not matter here.
+    gain are proven (docs/selection.md has the figure for five-session returns of every session). Holding periods are
+    half-open, ``(session, end]``; when a return was known does not matter here.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETU
 from lake.universe import SYMBOLS
 from serving.backfill import replay_forecasts
 from serving.outcomes import update_strategy_returns
-from serving.strategies import KNOWN_REGIMES, update_assignments, update_selections
+from serving.strategies import KNOWN_REGIMES, at_equal_volatility, update_assignments, update_selections
 from serving.strategies.comparison import TWINS, compare, shuffled
 from serving.strategies.paper import PaperReturns, paper_returns_of
 from serving.strategies.selection import Selection, SelectionRule, select
@@ -264,6 +264,20 @@ def test_living_day_by_day_appends_the_decisions_of_one_jump(
     ]
     again = update_selections(jump, settings, FixedClock(DEMO_START))
     assert (again.skipped, again.details["reason"]) == (True, "no review is due since the last one")
+
+
+def test_the_tables_are_decided_and_shown_at_equal_volatility(
+    earned: Lake, settings: Settings, tmp_path: Path, copy_lake: Callable[[Lake, Path], Lake]
+) -> None:
+    lake, clock = copy_lake(earned, tmp_path / "scaled" / "tables"), FixedClock(DEMO_START)
+    report = update_selections(lake, settings, clock)
+    declared = paper_returns_of(lake.read(STRATEGY_RETURNS))
+    scaled = at_equal_volatility(declared)
+    assert not np.allclose(scaled.net, declared.net)
+    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES).figures
+    last = select(scaled, clock.now(), RULE, KNOWN_REGIMES).decisions[-1]
+    stored = lake.read(SELECTIONS).filter(event_time=last.session, regime=last.regime)
+    assert stored["probabilities"].item().to_list() == list(last.probabilities)
 
 
 def test_every_symbol_is_assigned_the_decision_of_the_current_regime(
