@@ -36,7 +36,8 @@ class GainEvidence:
 
     No test that keeps this promise is much faster. A portfolio that earns ``m`` a session and loses ``L`` with
     probability ``m / (L + m)`` has no mean, and survives ``n`` sessions with probability about ``exp(-n m / L)``: a
-    gain ``m`` cannot be told from it before ``ln(1 / alpha) L / m`` sessions. The bet needs about a quarter more.
+    gain ``m`` cannot reliably be told from it before ``ln(1 / alpha) L / m`` sessions. The bet needs about a quarter
+    more.
 
     Parameters
     ----------
