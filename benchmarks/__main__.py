@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from benchmarks.report import write_results
+from benchmarks.report import Topic, write_results
 
 TOPICS = (
     "technical",
@@ -22,7 +22,7 @@ TOPICS = (
     "drift",
     "canary",
 )
-"""Modules of this folder; each has a function `measure` that returns a `Topic`."""
+"""Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 
 
 def main(names: list[str]) -> None:
@@ -32,8 +32,10 @@ def main(names: list[str]) -> None:
         sys.exit(f"There is no benchmark {', '.join(unknown)}. Choose among {', '.join(TOPICS)}.")
     for name in names or TOPICS:
         print(f"measuring {name} ...", flush=True)
-        path = write_results(import_module(f"benchmarks.{name}").measure())
-        print(f"\nwritten to {path}\n", flush=True)
+        measured = import_module(f"benchmarks.{name}").measure()
+        for topic in (measured,) if isinstance(measured, Topic) else measured:
+            path = write_results(topic)
+            print(f"\nwritten to {path}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,21 @@
 """The selection of strategies in simulated worlds: of noise, and with an edge planted in each regime."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.gains import (
+    LOSSES,
+    OLD_BOUND,
+    SESSIONS,
+    WITHOUT_GAIN,
+    capital_of_clipped,
+    measure_false_proofs,
+    measure_power,
+    sessions_until_proof,
+)
 from benchmarks.report import Topic
 from serving.evidence import posterior
 from serving.strategies import PaperReturns, Selection, SelectionRule, select
@@ -19,13 +30,33 @@ WORLDS = (
     ("edge of 10 bp a day by regime", 6, 750, 0.0010, 40),
     ("edge of 20 bp", 6, 750, 0.0020, 40),
     ("edge of 30 bp", 6, 250, 0.0030, 40),
+    ("edge of 30 bp", 6, 750, 0.0030, 40),
 )
 """What, strategies, sessions, edge of the best of a regime a session, how many."""
+KINDS = (
+    "independent, normal",
+    "Student's t, 3 degrees of freedom",
+    "GARCH",
+    "AR(1) 0.2",
+    "AR(1) 0.5",
+    "left skew",
+    *(f"insurance seller, {loss:.0%} once in 250" for loss in LOSSES),
+)
+"""Worlds of `benchmarks.gains` of which pools are made."""
+POOL, POOLS = 6, 100
 HEADER = ("world", "leaves equal weights", "selection", "without proof", "one a day")
 
 
-def measure(share: float = 1.0) -> Topic:
-    """Live through many worlds of each kind, or a share of them."""
+def measure(share: float = 1.0) -> Iterator[Topic]:
+    """Let gains alone be proven; then live through many worlds of each kind, or a share of them."""
+    yield measure_false_proofs()
+    yield measure_power()
+    yield measure_edges(share)
+    yield measure_pools(max(2, round(POOLS * share)))
+
+
+def measure_edges(share: float = 1.0) -> Topic:
+    """Live through worlds of noise, and worlds with an edge in each regime."""
     rows = tuple(
         _row(f"{name}, {sessions} sessions", strategies, sessions, edge, max(2, round(worlds * share)))
         for name, strategies, sessions, edge, worlds in WORLDS
@@ -36,6 +67,47 @@ def measure(share: float = 1.0) -> Topic:
         "(Thompson sampling)."
     )
     return Topic("Selection in simulated worlds", text, HEADER, rows)
+
+
+def measure_pools(pools: int = POOLS) -> Topic:
+    """Live through pools in which no strategy gains anything."""
+    rule, rows = SelectionRule(), []
+    for name in KINDS:
+        for sellers in (1, POOL) if "insurance" in name else (POOL,):
+            old, left, gains = [], [], []
+            for seed in range(pools):
+                returns = pool_without_gain(name, sellers, seed)
+                found = select(returns, returns.known[-1], rule, REGIMES)
+                old.append(
+                    sessions_until_proof(capital_of_clipped((found.ungated - found.equal)[None], OLD_BOUND), rule.alpha)
+                )
+                left.append(_is_left(found))
+                gains.append(252 * float((found.selected - found.equal).mean()))
+            what = name if sellers == POOL else f"one {name}, beside noise"
+            rows.append(
+                (
+                    what,
+                    f"{np.isfinite(old).mean():.1%}",
+                    f"{np.mean(left):.1%}",
+                    f"{round(np.mean(gains), 4) + 0.0:+.2%}",
+                )
+            )
+    text = (
+        f"Part of {pools} pools in which equal weights are ever left, over {SESSIONS:,} sessions: {POOL} strategies of "
+        "one kind with an exposure of 1, beside a common factor, two regimes, 10 bp a side, and no gain in any of them."
+    )
+    header = ("pool", "both clipped at 2 %", "losses in full", "gain over equal weights a year")
+    return Topic("Selection in pools without a gain", text, header, tuple(rows), (f"seeds 0 to {pools - 1}",))
+
+
+def pool_without_gain(name: str, sellers: int, seed: int) -> PaperReturns:
+    """Paper returns of so many strategies of a world of `benchmarks.gains`, and normal noise for the others."""
+    rng = np.random.default_rng(seed)
+    noise = world(POOL, SESSIONS, seed, 0.0)
+    special = WITHOUT_GAIN[name](rng, (sellers, SESSIONS)).T
+    common = 0.01 * rng.standard_normal((SESSIONS, 1))
+    ordinary = 0.008 * rng.standard_normal((SESSIONS, POOL - sellers))
+    return noise._replace(net=common + np.hstack([special, ordinary]), exposure=np.ones((SESSIONS, POOL)))
 
 
 def world(strategies: int, sessions: int, seed: int, edge: float) -> PaperReturns:
@@ -50,7 +122,7 @@ def world(strategies: int, sessions: int, seed: int, edge: float) -> PaperReturn
     days = tuple(START + timedelta(days=day) for day in range(sessions + 1))
     names = tuple(f"s{number}" for number in range(strategies))
     regimes = tuple(REGIMES[number] for number in regime)
-    return PaperReturns(names, days[:-1], days[1:], regimes, net, np.full(net.shape, EXPOSURE))
+    return PaperReturns(names, days[:-1], days[1:], days[1:], regimes, net, np.full(net.shape, EXPOSURE))
 
 
 def one_a_day(returns: PaperReturns, rule: SelectionRule, seed: int) -> Values:
@@ -72,7 +144,11 @@ def _row(name: str, strategies: int, sessions: int, edge: float, worlds: int) ->
     for seed in range(worlds):
         returns = world(strategies, sessions, seed, edge)
         found: Selection = select(returns, returns.known[-1], rule, REGIMES)
-        left.append(any(decision.selected != "equal_weight" for decision in found.decisions))
+        left.append(_is_left(found))
         ways = (found.selected, found.ungated, one_a_day(returns, rule, seed))
         gains.append([252 * float((way - found.equal).mean()) for way in ways])
     return f"{name}, {worlds} worlds", f"{np.mean(left):.1%}", *(f"{gain:+.1%}" for gain in np.mean(gains, axis=0))
+
+
+def _is_left(found: Selection) -> bool:
+    return any(decision.selected != "equal_weight" for decision in found.decisions)

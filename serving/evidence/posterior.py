@@ -1,4 +1,4 @@
-"""Posterior of each strategy's mean paper return, and a sequential test of whether the weights gain."""
+"""Posterior of each strategy's mean paper return, and a sequential test of a quantity that is clipped."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -71,7 +71,7 @@ def probability_of_being_best(known: Posterior, draws: int, rng: np.random.Gener
 
 
 class Evidence:
-    """Evidence that weights gain over equal weights: a bet against "they do not", settled session by session.
+    """Evidence that a clipped quantity has a positive mean: a bet against "it has none", settled session by session.
 
     The capital of a bettor who stakes a share ``f`` on each session's gain is multiplied by ``1 + f g / B``, where
     ``g`` is the gain clipped to ``-B..B``. If the expected clipped gain is never above zero, whatever happened before,
@@ -82,7 +82,8 @@ class Evidence:
     Parameters
     ----------
     largest_gain
-        ``B``, as a fraction. What is tested is the mean of the clipped gain.
+        ``B``, in the unit of the gain. What is tested is the mean of the clipped gain, which is positive for many small
+        gains and a rare loss beyond it. `serving.evidence.GainEvidence` counts losses in full.
     """
 
     STAKES = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
@@ -97,6 +98,6 @@ class Evidence:
         return float(np.exp(self._log_capital).mean())
 
     def settle(self, gain: float) -> None:
-        """Update with the gain of one session, a fraction of equity."""
+        """Update with the gain of one session."""
         clipped = min(max(gain, -self._largest), self._largest) / self._largest
         self._log_capital += np.log1p(self.STAKES * clipped)

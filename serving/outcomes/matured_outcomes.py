@@ -5,6 +5,7 @@ import time
 import polars as pl
 
 from lake.clock import Clock
+from lake.errors import ConflictError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
@@ -112,7 +113,18 @@ def paper_returns(forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.Dat
     -------
     pl.DataFrame
         Rows of `strategy_returns`, in the order of the pool and of time.
+
+    Raises
+    ------
+    ConflictError
+        If a label has another horizon: positions are revised every session, so its returns would overlap.
     """
+    other = labels.filter(pl.col("horizon_sessions") != FORECAST_HORIZON)["horizon_sessions"].unique().sort().to_list()
+    if other:
+        raise ConflictError(
+            f"Paper returns cannot be made from labels of {other} sessions: positions are revised every session, and "
+            f"such returns overlap. Expected labels of {FORECAST_HORIZON} session only; filter by `horizon_sessions`."
+        )
     frames = [STRATEGY_RETURNS.empty()]
     for strategy in STRATEGIES:
         held = positions(strategy, forecasts)

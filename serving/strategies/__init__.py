@@ -1,16 +1,18 @@
 """Strategy pool: positions, paper returns, and the selected strategy.
 
 - `pool`: the strategies as declared values, their positions and net returns
+- `paper`, `equal_volatility`: paper returns by session and strategy, and the pool scaled to one volatility
 - `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols
 - `ratios`, `comparison`: Sharpe ratio and drawdown, and the selection beside its rivals
 """
 
 from serving.strategies.assignments import update_assignments
+from serving.strategies.equal_volatility import at_equal_volatility
+from serving.strategies.paper import PaperReturns
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.selection import (
     KNOWN_REGIMES,
-    PaperReturns,
     Selection,
     SelectionRule,
     select,
@@ -25,6 +27,7 @@ __all__ = [
     "PaperReturns",
     "Selection",
     "SelectionRule",
+    "at_equal_volatility",
     "drawdown_of",
     "net_returns",
     "positions",

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from serving.evidence import FloatArray
-from serving.strategies.ratios import drawdown_of, sharpe_of
-from serving.strategies.selection import PaperReturns, SelectionRule, select
+from serving.strategies.paper import PaperReturns
+from serving.strategies.ratios import drawdown_of, sharpe_of, volatility_of
+from serving.strategies.selection import SelectionRule, select
 
 SELECTION = "selection"
 TWINS = 19
@@ -29,7 +30,8 @@ class Comparison:
     twins
         Gains of each null twin over equal weights ``[twin]``, summed over the sessions.
     figures
-        One plain dict per curve: name, net return, Sharpe ratio, drawdown, gain over equal weights, final e-value.
+        One plain dict per curve: name, net return, volatility per year, Sharpe ratio, drawdown, gain over equal
+        weights, final e-value.
     """
 
     sessions: tuple[datetime, ...]
@@ -43,6 +45,11 @@ def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: 
 
     A null twin sees the same sessions with the strategies shuffled anew in each of them: the pool's mean and every
     session's spread are the same, but no strategy is better than another. What the selection gains there is luck.
+
+    Parameters
+    ----------
+    returns
+        At equal volatility, so that no strategy, twin or best in hindsight is ahead by its exposure alone.
     """
     found = select(returns, now, rule, regimes)
     totals = returns.net.sum(axis=0)
@@ -60,6 +67,7 @@ def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: 
         {
             "name": name,
             "net_return": float(net.sum()),
+            "volatility": volatility_of(net),
             "sharpe": sharpe_of(net),
             "drawdown": drawdown_of(net),
             "gain_over_equal": float((net - found.equal).sum()),
@@ -94,7 +102,7 @@ def draw(comparison: Comparison, path: Path) -> Path:
         label = f"{name}: {100 * net.sum():+.1f} %"
         axes.plot(sessions, 100 * np.cumsum(net), style, label=label, linewidth=width, alpha=opacity)
     axes.axhline(0, color="grey", linewidth=0.5)
-    axes.set_ylabel("summed net return, %")
+    axes.set_ylabel("summed net return at equal volatility, %")
     axes.set_title(f"Selection from the pool, {comparison.sessions[0]:%Y-%m-%d} to {comparison.sessions[-1]:%Y-%m-%d}")
     low, high = 100 * comparison.twins.min(), 100 * comparison.twins.max()
     axes.set_xlabel(f"{len(comparison.twins)} null twins gained {low:+.1f} to {high:+.1f} % over equal weights")

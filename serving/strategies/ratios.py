@@ -1,4 +1,4 @@
-"""Sharpe ratio and drawdown of a series of net session returns."""
+"""Volatility, Sharpe ratio and drawdown of a series of net session returns."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from serving.evidence import FloatArray
 
 SESSIONS_PER_YEAR = 252
+
+
+def volatility_of(net: "FloatArray") -> float | None:
+    """Deviation of net session returns, per year; None for fewer than two sessions."""
+    if len(net) < 2:  # noqa: PLR2004 - a deviation needs two
+        return None
+    return float(net.std(ddof=1) * np.sqrt(SESSIONS_PER_YEAR))
 
 
 def sharpe_of(net: "FloatArray") -> float | None:

@@ -1,12 +1,13 @@
 """Strategy selection by regime: weights from paper returns, in force once a sequential test has proven them.
 
 Every strategy of the pool is run on paper, so its net return is known whether it was followed or not: nothing has to
-be tried. Four steps (docs/selection.md says why):
+be tried. Five steps (docs/selection.md says why):
 
-1. `serving.evidence.posterior.posterior`: per regime, what is known of each strategy's mean excess over the pool.
-2. `serving.evidence.posterior.probability_of_being_best`: weights, by seeded posterior draws.
-3. Reviews every few sessions, with a band within which weights are left as they are.
-4. `serving.evidence.posterior.Evidence`: an e-value on what the weights gained over equal weights, net of cost. Until
+1. `serving.strategies.equal_volatility.at_equal_volatility`: strategies are held, and compared, at equal volatility.
+2. `serving.evidence.posterior.posterior`: per regime, what is known of each strategy's mean excess over the pool.
+3. `serving.evidence.posterior.probability_of_being_best`: weights, by seeded posterior draws.
+4. Reviews every few sessions, with a band within which weights are left as they are.
+5. `serving.evidence.gains.GainEvidence`: an e-value on what the weights gained over equal weights, net of cost. Until
    it crosses its threshold, the pool has equal weights.
 """
 
@@ -15,18 +16,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from lake.clock import Clock
-from lake.errors import ConfigError, NotReadyError
+from lake.errors import ConfigError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_RETURNS
-from serving.evidence import Evidence, FloatArray, Prior, posterior, probability_of_being_best
-from serving.strategies.pool import COST_BPS, EQUAL_WEIGHT, STRATEGY_NAMES
+from serving.evidence import FloatArray, GainEvidence, Prior, posterior, probability_of_being_best
+from serving.strategies.equal_volatility import at_equal_volatility
+from serving.strategies.paper import PaperReturns, paper_returns_of, refuse_overlap
+from serving.strategies.pool import COST_BPS, EQUAL_WEIGHT
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -54,8 +57,10 @@ class SelectionRule:
         Posterior draws per review and regime, and what they are drawn from.
     prior
         Belief about an excess before any session was seen.
-    largest_gain
-        Daily gain, as a fraction, beyond which the bets of the e-value are clipped.
+    largest_loss
+        Most that one unit of exposure loses in a session, as a fraction: up to it the promise of alpha is exact.
+    bet_sessions
+        Sessions over which the e-value's stake stays the same, so that autocorrelated gains prove nothing.
     cost_bps
         Cost of moving from one strategy to another, per side.
     """
@@ -66,30 +71,19 @@ class SelectionRule:
     draws: int = 2000
     seed: int = 20121231
     prior: Prior = field(default_factory=Prior)
-    largest_gain: float = 0.02
+    largest_loss: float = 0.4
+    bet_sessions: int = 20
     cost_bps: float = COST_BPS
 
     def __post_init__(self) -> None:
         """Refuse a rule that cannot select, or would prove something with nothing."""
-        if not 0 < self.alpha < 1 or self.review_sessions < 1 or self.largest_gain <= 0 or self.draws < 1:
+        others = (self.review_sessions, self.largest_loss, self.bet_sessions, self.draws)
+        if not 0 < self.alpha < 1 or min(others) <= 0:
             raise ConfigError(
-                f"The selection rule has alpha {self.alpha}, review_sessions {self.review_sessions}, largest_gain "
-                f"{self.largest_gain} and draws {self.draws}. Alpha lies between 0 and 1, the others above 0."
+                f"The selection rule has alpha {self.alpha}, review_sessions {self.review_sessions}, largest_loss "
+                f"{self.largest_loss}, bet_sessions {self.bet_sessions} and draws {self.draws}. Alpha lies between 0 "
+                "and 1, the others above 0."
             )
-
-
-class PaperReturns(NamedTuple):
-    """Paper returns of the pool by session.
-
-    `net` and `exposure` are ``[session, strategy]``; `regime` and `known` (when the returns were known) ``[session]``.
-    """
-
-    strategies: tuple[str, ...]
-    sessions: tuple[datetime, ...]
-    known: tuple[datetime, ...]
-    regime: tuple[str, ...]
-    net: FloatArray
-    exposure: FloatArray
 
 
 @dataclass(frozen=True)
@@ -151,7 +145,8 @@ def select(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: S
     Parameters
     ----------
     returns
-        Paper returns of the pool; those of a session are used from the close at which they were known.
+        Paper returns of the pool, at equal volatility where that is what is held; those of a session are used from the
+        close at which they were known.
     now
         Last close; a decision is made at it if it is due.
     regimes
@@ -161,41 +156,14 @@ def select(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: S
     -------
     Selection
         Cutting the returns off at any close changes no earlier decision and no earlier return.
-    """
-    return _SelectionWalk(returns, rule, tuple(regimes)).to(now)
-
-
-def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
-    """Arrange rows of `strategy_returns` by session and strategy, in the pool's order.
-
-    Sessions in which not every strategy that has returns has one are left out, so that all are compared on the same
-    sessions.
 
     Raises
     ------
-    NotReadyError
-        If there is no such session.
+    ConflictError, LookAheadError
+        If holding periods overlap, or a return is known before its own has ended; a late one is neither.
     """
-    names = tuple(name for name in STRATEGY_NAMES if name in set(rows["strategy"].unique()))
-    rows = rows.filter(pl.col("strategy").is_in(names))
-    order = pl.col("strategy").replace_strict(list(names), list(range(len(names))), return_dtype=pl.Int32)
-    whole = rows.filter(pl.len().over("event_time") == len(names)).sort("event_time", order)
-    if whole.is_empty():
-        raise NotReadyError(
-            "No session has a return of every strategy yet. Replay forecasts, then update strategy_returns."
-        )
-    shape = (-1, len(names))
-    sessions = whole.group_by("event_time", maintain_order=True).agg(
-        pl.col("known_time").max(), pl.col("regime").first()
-    )
-    return PaperReturns(
-        names,
-        tuple(sessions["event_time"].to_list()),
-        tuple(sessions["known_time"].to_list()),
-        tuple(sessions["regime"].to_list()),
-        whole["net_return"].to_numpy().reshape(shape),
-        whole["exposure"].to_numpy().reshape(shape),
-    )
+    refuse_overlap(returns)
+    return _SelectionWalk(returns, rule, tuple(regimes)).to(now)
 
 
 class _SelectionWalk:
@@ -208,10 +176,11 @@ class _SelectionWalk:
         self.equal = np.full(size, 1 / size)
         self.learnt, self.best = (dict.fromkeys(self.regimes, self.equal) for _ in range(2))
         self.seen = dict.fromkeys(self.regimes, 0)
-        self.evidence = Evidence(rule.largest_gain)
+        self.evidence = GainEvidence(rule.largest_loss, rule.bet_sessions)
         self.is_proven = False
         self.decisions: list[SelectionDecision] = []
-        self.selected, self.ungated, self.e_values = (np.zeros(len(returns.sessions)) for _ in range(3))
+        zeros = np.zeros(len(returns.sessions))
+        self.selected, self.ungated, self.e_values, self.moved = (zeros.copy() for _ in range(4))
         self.settled = 0
 
     def to(self, now: datetime) -> Selection:
@@ -226,6 +195,7 @@ class _SelectionWalk:
                 weights = self.learnt[self.returns.regime[position]]
                 in_force = weights if self.is_proven else self.equal
                 self.ungated[position] = self._earned(position, weights, before)
+                self.moved[position] = self._apart(position, weights, before)
                 self.selected[position] = self._earned(position, in_force, followed)
                 before, followed = weights, in_force
         self._settle(now, len(sessions))
@@ -236,14 +206,15 @@ class _SelectionWalk:
         """Update with the gains known by a close, of sessions before a position."""
         while self.settled < before and self.returns.known[self.settled] <= close:
             position = self.settled
-            self.evidence.settle(self.ungated[position] - self.returns.net[position] @ self.equal)
-            self.e_values[position] = self.evidence.e_value
+            gain = self.ungated[position] - self.returns.net[position] @ self.equal
+            self.evidence.settle(gain, self.moved[position])
+            self.e_values[position] = self.evidence.e_value.item()
             self.settled += 1
 
     def _review(self, close: datetime) -> None:
-        e_value = self.evidence.e_value
-        # Proven from 1 / alpha on, and until all that was won is lost again.
-        self.is_proven = e_value >= (1.0 if self.is_proven else 1 / self.rule.alpha)
+        e_value = self.evidence.e_value.item()
+        # Proven from 1 / alpha on, and until half of the bettor's capital is lost again.
+        self.is_proven = e_value >= (0.5 if self.is_proven else 1.0) / self.rule.alpha
         seen = np.array(self.returns.regime[: self.settled])
         net = self.returns.net[: self.settled]
         excess = net - net.mean(axis=1, keepdims=True)
@@ -281,9 +252,22 @@ class _SelectionWalk:
         ``|sum_s (w_s p_s - w'_s p'_s)|`` is at most ``sum_s w_s |p_s - p'_s| + |w_s - w'_s| |p'_s|``, and the first
         part is in each strategy's own cost.
         """
-        held = self.returns.exposure[position - 1] if position else np.zeros(len(weights))
-        moving = self.rule.cost_bps / 1e4 * np.abs(weights - before) @ held
+        moving = self.rule.cost_bps / 1e4 * self._moved(position, weights, before)
         return float(self.returns.net[position] @ weights - moving)
+
+    def _apart(self, position: int, weights: FloatArray, before: FloatArray) -> float:
+        """Exposure that a gain over equal weights is at risk with: the larger side, and what is on the move.
+
+        The sides are the positions of strategies held above their equal weight, and of those held below it.
+        """
+        sides = (weights - self.equal) * self.returns.exposure[position]
+        larger = max(sides[sides > 0].sum(), -sides[sides < 0].sum())
+        return float(larger) + self._moved(position, weights, before)
+
+    def _moved(self, position: int, weights: FloatArray, before: FloatArray) -> float:
+        """Largest sum of absolute positions that are moved from one strategy to another at a close."""
+        held = self.returns.exposure[position - 1] if position else np.zeros(len(weights))
+        return float(np.abs(weights - before) @ held)
 
 
 def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: SelectionRule | None = None) -> Report:
@@ -307,7 +291,8 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
 
     started = time.perf_counter()
     rule = rule or SelectionRule()
-    returns = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()))
+    declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()))
+    returns = at_equal_volatility(declared, rule.cost_bps)
     found = select(returns, clock.now(), rule, KNOWN_REGIMES)
     rows = decision_rows(found.decisions, returns.strategies)
     if lake.exists(SELECTIONS):

@@ -1,8 +1,12 @@
 """A figure beside its rival's says its ratio, what is asked of it, and whether that is met."""
 
+import sys
+from types import ModuleType
+
 import pytest
 
-from benchmarks.report import RATIO, Figure
+from benchmarks import __main__ as command
+from benchmarks.report import RATIO, Figure, Topic
 
 
 @pytest.mark.parametrize(
@@ -24,3 +28,17 @@ from benchmarks.report import RATIO, Figure
 def test_a_figure_says_its_ratio_and_what_it_meets(figure: Figure, cells: tuple[str, ...]) -> None:
     assert figure.to_row() == (figure.what, *cells)
     assert len(figure.to_row()) == len(RATIO)
+
+
+@pytest.mark.parametrize("titles", [("one",), ("first", "second")])
+def test_a_benchmark_of_one_or_several_topics_writes_each(
+    monkeypatch: pytest.MonkeyPatch, titles: tuple[str, ...]
+) -> None:
+    topics = tuple(Topic(title, "", ("a",), (("1",),)) for title in titles)
+    module = ModuleType("benchmarks.drift")
+    module.measure = lambda: topics if len(topics) > 1 else topics[0]
+    monkeypatch.setitem(sys.modules, "benchmarks.drift", module)
+    written: list[str] = []
+    monkeypatch.setattr(command, "write_results", lambda topic: written.append(topic.title))
+    command.main(["drift"])
+    assert written == list(titles)

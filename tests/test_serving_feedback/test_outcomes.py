@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.clock import DEMO_START, FixedClock
+from lake.errors import ConflictError
 from lake.spec import INSTANT
 from lake.store import Lake
-from lake.tables import FORECASTS, LABELS, OUTCOMES, STRATEGY_RETURNS
+from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
 from serving.backfill import replay_forecasts
 from serving.outcomes import known_labels, mature, update_strategy_returns
-from serving.outcomes.matured_outcomes import outcomes_of
+from serving.outcomes.matured_outcomes import outcomes_of, paper_returns
 from serving.strategies import STRATEGY_NAMES
 
 
@@ -165,3 +166,10 @@ def test_the_pool_is_run_on_paper_and_idle_strategies_are_named(lake: Lake, clos
     assert "lightgbm, lstm, tft" in report.warnings[0]
     again = update_strategy_returns(lake, FixedClock(DEMO_START))
     assert (again.skipped, again.details["reason"]) == (True, "no further session has settled")
+
+
+def test_labels_of_a_longer_horizon_are_no_paper_returns(lake: Lake) -> None:
+    forecasts, labels, regimes = (lake.read(table) for table in (FORECASTS, LABELS, REGIMES))
+    message = r"cannot be made from labels of \[5\] sessions.*such returns overlap. Expected labels of 1 session only"
+    with pytest.raises(ConflictError, match=message):
+        paper_returns(forecasts, labels, regimes)

@@ -10,16 +10,17 @@ import polars as pl
 import pytest
 
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import ConfigError, NotReadyError
+from lake.errors import ConfigError, ConflictError, LookAheadError, NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
 from lake.universe import SYMBOLS
 from serving.backfill import replay_forecasts
 from serving.outcomes import update_strategy_returns
-from serving.strategies import KNOWN_REGIMES, update_assignments, update_selections
+from serving.strategies import KNOWN_REGIMES, at_equal_volatility, update_assignments, update_selections
 from serving.strategies.comparison import TWINS, compare, shuffled
-from serving.strategies.selection import PaperReturns, Selection, SelectionRule, paper_returns_of, select
+from serving.strategies.paper import PaperReturns, paper_returns_of
+from serving.strategies.selection import Selection, SelectionRule, select
 
 START = datetime(2010, 1, 4, 21, tzinfo=UTC)
 RULE = SelectionRule()
@@ -38,7 +39,7 @@ def world(strategies: int, sessions: int, seed: int, edge: float = 0.0, cost_of_
     days = tuple(START + timedelta(days=day) for day in range(sessions + 1))
     names = tuple(f"s{number}" for number in range(strategies))
     regimes = tuple(REGIME_NAMES[number] for number in regime)
-    return PaperReturns(names, days[:-1], days[1:], regimes, net, np.full(net.shape, cost_of_moving))
+    return PaperReturns(names, days[:-1], days[1:], days[1:], regimes, net, np.full(net.shape, cost_of_moving))
 
 
 def run(returns: PaperReturns, rule: SelectionRule = RULE) -> Selection:
@@ -66,7 +67,7 @@ def test_on_noise_equal_weights_are_left_in_at_most_one_world_of_twenty_in_many_
 
 
 def test_planted_edges_by_regime_are_found_and_paid_for() -> None:
-    found = [run(world(6, 750, seed, edge=0.002)) for seed in range(8)]
+    found = [run(world(6, 750, seed, edge=0.003)) for seed in range(8)]
     yearly = [252 * (selection.selected - selection.equal).mean() for selection in found]
     assert np.mean(yearly) > 0.08
     assert min(yearly) > 0
@@ -75,13 +76,32 @@ def test_planted_edges_by_regime_are_found_and_paid_for() -> None:
 
 
 def test_until_the_proof_the_selection_earns_equal_weights_and_the_learnt_ones_from_the_next_review_on() -> None:
-    found = run(world(6, 300, seed=0, edge=0.003))
+    sessions = 600
+    found = run(world(6, sessions, seed=0, edge=0.003))
     proven = int(np.argmax(found.e_values >= 1 / RULE.alpha))
     assert proven > 30
     np.testing.assert_allclose(found.selected[: proven + 1], found.equal[: proven + 1], rtol=1e-12)
-    review = next(n for n in range(proven + 1, 300) if n % RULE.review_sessions == 0)
+    review = next(n for n in range(proven + 1, sessions) if n % RULE.review_sessions == 0)
     assert not np.isclose(found.selected[review], found.equal[review], rtol=1e-6)
     np.testing.assert_allclose(found.selected[review + 1 : review + 4], found.ungated[review + 1 : review + 4])
+
+
+def test_proven_weights_are_given_up_once_half_of_the_capital_is_lost() -> None:
+    gaining, losing = world(2, 400, seed=0, edge=0.0), world(2, 400, seed=1, edge=0.0)
+    edge = np.array([0.006, -0.006])
+    turned = np.vstack([gaining.net + edge, losing.net - edge])
+    days = tuple(START + timedelta(days=day) for day in range(801))
+    returns = PaperReturns(
+        gaining.strategies, days[:-1], days[1:], days[1:], ("calm",) * 800, turned, np.full(turned.shape, 0.8)
+    )
+    found = run(returns)
+    in_force = [d for d in found.decisions if d.regime == "calm"]
+    taken = next(d for d in in_force if d.selected != "equal_weight")
+    assert taken.e_value >= 1 / RULE.alpha
+    after = [d for d in in_force if d.session > taken.session and d.selected == "equal_weight"]
+    assert after[0].e_value < 0.5 / RULE.alpha
+    before = [d for d in in_force if taken.session < d.session < after[0].session]
+    assert all(d.e_value >= 0.5 / RULE.alpha for d in before)
 
 
 def test_decisions_are_made_every_five_sessions_for_every_regime() -> None:
@@ -147,6 +167,49 @@ def test_a_rule_that_proves_nothing_is_refused() -> None:
         SelectionRule(alpha=0.0)
 
 
+def test_overlapping_holding_periods_are_refused_and_the_message_says_what_to_do() -> None:
+    returns = world(3, 30, seed=0)
+    five = tuple(at + timedelta(days=5) for at in returns.sessions)
+    overlapping = returns._replace(ends=five, known=five)
+    message = (
+        r"The holding periods of 29 of 30 paper returns overlap: positions taken at 2010-01-04 21:00:00\+00:00 were "
+        r"held until 2010-01-09 21:00:00\+00:00, the next ones were taken at 2010-01-05.*Expected periods that end by "
+        r"the next session.*Pass one-session returns \(FORECAST_HORIZON 1\)"
+    )
+    with pytest.raises(ConflictError, match=message):
+        run(overlapping)
+
+
+def test_long_holding_periods_that_follow_each_other_are_no_overlap() -> None:
+    returns = world(3, 30, seed=0)
+    every_fifth = [column[::5] for column in returns[1:]]
+    five = tuple(at + timedelta(days=5) for at in every_fifth[0])
+    assert run(PaperReturns(returns.strategies, *every_fifth)._replace(ends=five, known=five)).decisions
+
+
+def test_a_return_that_is_known_before_it_was_earned_is_refused() -> None:
+    returns = world(3, 30, seed=0)
+    early = returns._replace(known=returns.sessions)
+    with pytest.raises(LookAheadError, match=r"known at 2010-01-04 21:00:00\+00:00, before they were sold.*29 others"):
+        run(early)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_returns_of_the_table_end_with_the_horizon_that_positions_are_revised_by(
+    earned: Lake, closes, monkeypatch: pytest.MonkeyPatch, horizon: int
+) -> None:
+    """A late `known_time` is no overlap; a longer horizon is one, whatever the table says."""
+    monkeypatch.setattr("serving.strategies.paper.FORECAST_HORIZON", horizon)
+    late = earned.read(STRATEGY_RETURNS).with_columns(pl.col("known_time").dt.offset_by("30d"))
+    returns = paper_returns_of(late)
+    assert returns.ends[0] == closes[closes.index(returns.sessions[0]) + horizon]
+    if horizon == 1:
+        assert select(returns, returns.known[-1], RULE, KNOWN_REGIMES).decisions
+    else:
+        with pytest.raises(ConflictError, match="overlap"):
+            select(returns, returns.known[-1], RULE, KNOWN_REGIMES)
+
+
 def test_a_null_twin_has_the_same_sessions_and_no_edge() -> None:
     returns = world(6, 750, seed=7, edge=0.003)
     twin = shuffled(returns, seed=0)
@@ -201,6 +264,20 @@ def test_living_day_by_day_appends_the_decisions_of_one_jump(
     ]
     again = update_selections(jump, settings, FixedClock(DEMO_START))
     assert (again.skipped, again.details["reason"]) == (True, "no review is due since the last one")
+
+
+def test_the_tables_are_decided_and_shown_at_equal_volatility(
+    earned: Lake, settings: Settings, tmp_path: Path, copy_lake: Callable[[Lake, Path], Lake]
+) -> None:
+    lake, clock = copy_lake(earned, tmp_path / "scaled" / "tables"), FixedClock(DEMO_START)
+    report = update_selections(lake, settings, clock)
+    declared = paper_returns_of(lake.read(STRATEGY_RETURNS))
+    scaled = at_equal_volatility(declared)
+    assert not np.allclose(scaled.net, declared.net)
+    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES).figures
+    last = select(scaled, clock.now(), RULE, KNOWN_REGIMES).decisions[-1]
+    stored = lake.read(SELECTIONS).filter(event_time=last.session, regime=last.regime)
+    assert stored["probabilities"].item().to_list() == list(last.probabilities)
 
 
 def test_every_symbol_is_assigned_the_decision_of_the_current_regime(

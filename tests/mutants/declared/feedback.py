@@ -8,6 +8,8 @@ OUTCOMES = "tests/test_serving_feedback/test_outcomes.py"
 CONFORMAL = "tests/test_serving_feedback/test_conformal.py"
 BLEND = "tests/test_serving_feedback/test_blend_weights.py"
 SELECTION = "tests/test_serving_feedback/test_selection.py"
+GAINS = "tests/test_serving_feedback/test_gains.py"
+VOLATILITY = "tests/test_serving_feedback/test_equal_volatility.py"
 
 MUTANTS = (
     Mutant(
@@ -110,7 +112,7 @@ MUTANTS = (
         "evidence-without-threshold",
         "Learnt weights are in force only after evidence of 1 / alpha.",
         "serving/strategies/selection.py",
-        "self.is_proven = e_value >= (1.0 if self.is_proven else 1 / self.rule.alpha)",
+        "self.is_proven = e_value >= (0.5 if self.is_proven else 1.0) / self.rule.alpha",
         "self.is_proven = e_value >= 1.0",
         (f"{SELECTION}::test_on_noise_equal_weights_are_left_in_at_most_one_world_of_twenty",),
     ),
@@ -121,6 +123,78 @@ MUTANTS = (
         "clipped = min(max(gain, -self._largest), self._largest) / self._largest",
         "clipped = min(max(gain, -self._largest), 2 * self._largest) / self._largest",
         ("tests/test_serving_feedback/test_evidence.py::test_the_bet_is_settled_as_worked_by_hand",),
+    ),
+    Mutant(
+        "gains-losses-clipped",
+        "Losses count in full, so that an insurance seller without a gain proves none.",
+        "serving/evidence/gains.py",
+        "stake * np.minimum(gain / possible, 1.0)",
+        "stake * np.clip(gain / possible, -0.05, 1.0)",
+        (f"{GAINS}::test_what_is_not_there_is_proven_in_at_most_one_world_of_twenty",),
+    ),
+    Mutant(
+        "gains-as-large-as-the-old-clip",
+        "A loss of 40 % of the exposure is thought possible.",
+        "serving/strategies/selection.py",
+        "largest_loss: float = 0.4",
+        "largest_loss: float = 0.02",
+        (f"{GAINS}::test_what_is_not_there_is_proven_in_at_most_one_world_of_twenty",),
+    ),
+    Mutant(
+        "gains-more-staked-than-left",
+        "A bettor stakes at most what is left of a block's capital.",
+        "serving/evidence/gains.py",
+        "stake = np.minimum(STAKE * self._at_start, self._capital)",
+        "stake = STAKE * self._at_start",
+        (f"{GAINS}::test_no_more_is_staked_than_is_left_of_a_block",),
+    ),
+    Mutant(
+        "gains-stake-follows-each-session",
+        "The stake stays the same within a block, so that autocorrelated gains prove nothing.",
+        "serving/strategies/selection.py",
+        "bet_sessions: int = 20",
+        "bet_sessions: int = 1",
+        (f"{GAINS}::test_what_is_not_there_is_proven_in_at_most_one_world_of_twenty",),
+    ),
+    Mutant(
+        "selection-takes-overlapping-returns",
+        "Paper returns over overlapping holding periods are refused.",
+        "serving/strategies/selection.py",
+        "    refuse_overlap(returns)\n",
+        "",
+        (f"{SELECTION}::test_overlapping_holding_periods_are_refused_and_the_message_says_what_to_do",),
+    ),
+    Mutant(
+        "selection-ends-by-known-time",
+        "Holding periods end by the horizon of the pool, however late a return was delivered.",
+        "serving/strategies/paper.py",
+        'holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON)',
+        'tuple(sessions["known_time"].to_list())',
+        (f"{SELECTION}::test_returns_of_the_table_end_with_the_horizon_that_positions_are_revised_by",),
+    ),
+    Mutant(
+        "paper-returns-of-any-horizon",
+        "Paper returns are made from labels of the horizon that positions are revised by.",
+        "serving/outcomes/matured_outcomes.py",
+        "    if other:\n",
+        "    if not labels.width:\n",
+        (f"{OUTCOMES}::test_labels_of_a_longer_horizon_are_no_paper_returns",),
+    ),
+    Mutant(
+        "equal-volatility-sees-the-session",
+        "A strategy is scaled by returns that were known when its position was taken.",
+        "serving/strategies/equal_volatility.py",
+        "[_known_at(returns)]",
+        "[1:]",
+        (f"{VOLATILITY}::test_returns_that_were_not_known_yet_change_no_scale",),
+    ),
+    Mutant(
+        "selection-by-exposure",
+        "Strategies are compared and held at equal volatility.",
+        "serving/strategies/selection.py",
+        "returns = at_equal_volatility(declared, rule.cost_bps)",
+        "returns = declared",
+        (f"{SELECTION}::test_the_tables_are_decided_and_shown_at_equal_volatility",),
     ),
     Mutant(
         "selection-sees-the-future",
