@@ -18,7 +18,7 @@ from benchmarks.gains import (
 )
 from benchmarks.report import Topic
 from serving.evidence import posterior
-from serving.strategies import PaperReturns, Selection, SelectionRule, select
+from serving.strategies import CONFIDENCE_SESSIONS, PaperReturns, Selection, SelectionRule, confidence_in, select
 
 Values = npt.NDArray[np.float64]
 REGIMES = ("calm", "wild")
@@ -52,6 +52,7 @@ def measure(share: float = 1.0) -> Iterator[Topic]:
     yield measure_false_proofs()
     yield measure_power()
     yield measure_edges(share)
+    yield measure_confidence(share)
     yield measure_pools(max(2, round(POOLS * share)))
 
 
@@ -67,6 +68,40 @@ def measure_edges(share: float = 1.0) -> Topic:
         "(Thompson sampling)."
     )
     return Topic("Selection in simulated worlds", text, HEADER, rows)
+
+
+def measure_confidence(share: float = 1.0) -> Topic:
+    """Compare the confidence in learnt weights with how often they gained afterwards, proven or not."""
+    said: list[float] = []
+    gained: list[bool] = []
+    for _, strategies, sessions, edge, worlds in WORLDS:
+        for seed in range(max(2, round(worlds * share))):
+            returns = world(strategies, sessions, seed, edge)
+            found, regime = select(returns, returns.known[-1], SelectionRule(), REGIMES), np.array(returns.regime)
+            gains = found.ungated - found.equal
+            for at in range(0, sessions, SelectionRule().review_sessions):
+                for name in REGIMES:
+                    before, after = gains[:at][regime[:at] == name], gains[at:][regime[at:] == name]
+                    if len(after) >= CONFIDENCE_SESSIONS and len(before):
+                        said.append(confidence_in(before, SelectionRule().prior))
+                        gained.append(bool(after[:CONFIDENCE_SESSIONS].sum() > 0))
+    rows = [
+        (
+            f"{low:.0%} to {low + 0.1:.0%}",
+            f"{inside.sum():,}",
+            f"{values[inside].mean():.1%}",
+            f"{came[inside].mean():.1%}",
+        )
+        for values, came in [(np.array(said), np.array(gained))]
+        for low in np.arange(0.0, 1.0, 0.1).round(1)
+        if (inside := (values >= low) & (values < low + 0.1)).any()
+    ]
+    text = (
+        f"Of the worlds above: the confidence in learnt weights at every review, and how often they gained on equal "
+        f"weights in the next {CONFIDENCE_SESSIONS} sessions of the regime, net of cost. "
+        "`heuristic_confidence` is this number once weights are proven, and 50 % before."
+    )
+    return Topic("Confidence in strategy weights", text, ("confidence", "reviews", "said", "gained"), tuple(rows))
 
 
 def measure_pools(pools: int = POOLS) -> Topic:

@@ -128,7 +128,7 @@ def selections(settings: "Settings") -> Table:
     """The strategy in force per regime, its weights, and why."""
     return _table(
         "Strategy in force per regime",
-        ("regime", "sessions", "selected", "P(best)", "e-value", "weights"),
+        ("regime", "sessions", "selected", "P(gain)", "e-value", "weights"),
         (
             (regime, seen, chosen, f"{_percent(confidence, 0)} %", _number(e_value, 2), _weights(names, weights))
             for regime, chosen, names, weights, confidence, e_value, seen, _ in rows(settings, SELECTED)

@@ -241,7 +241,7 @@ SELECTIONS = TableSpec(
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
         Column("probabilities", pl.List(pl.Float64()), "", "their posterior probabilities of being best"),
-        Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
+        Column("confidence", REAL, "fraction", "chance to gain on equal weights in 20 sessions", minimum=0, maximum=1),
         Column("e_value", REAL, "", "evidence against equal weights", minimum=0),
         Column("sessions", COUNT, "", "sessions of this regime seen"),
         Column("reason", TEXT, "", "why, in a sentence"),
@@ -261,7 +261,7 @@ STRATEGY_ASSIGNMENTS = TableSpec(
         Column("selected_strategy", TEXT, "", "strategy with the largest weight, or 'equal_weight'"),
         Column("strategies", pl.List(pl.String()), "", "names of the pool, in declared order"),
         Column("weights", pl.List(pl.Float64()), "", "their weights, summing to one"),
-        Column("confidence", REAL, "fraction", "weights x probabilities, summed", minimum=0, maximum=1 + 1e-9),
+        Column("confidence", REAL, "fraction", "chance to gain on equal weights in 20 sessions", minimum=0, maximum=1),
     ),
 )
 

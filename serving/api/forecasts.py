@@ -63,7 +63,10 @@ class Strategy(Part):
 
     selected_strategy: str
     parameter_weights: dict[str, Finite]
-    heuristic_confidence: Finite = Field(description="posterior probability that the selected strategy is the best")
+    heuristic_confidence: Finite = Field(
+        description="probability that these weights earn more than equal weights over the next 20 sessions of the "
+        "regime, by what they gained so far; 0.5 for equal weights"
+    )
 
 
 class ModelPart(Part):

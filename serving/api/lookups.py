@@ -111,5 +111,5 @@ class StrategyAnswer(Looked):
 
     regime: str = Field(description="regime it was chosen for")
     selected_strategy: str = Field(description="strategy with the largest weight, or equal_weight")
-    confidence: Finite = Field(description="posterior probability that the selection is the best")
+    confidence: Finite = Field(description="probability that its weights earn more than equal weights over 20 sessions")
     strategies: list[StrategyPart] = Field(description="the whole pool, in declared order")

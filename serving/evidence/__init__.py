@@ -5,7 +5,14 @@
 """
 
 from serving.evidence.gains import GainEvidence
-from serving.evidence.posterior import Evidence, FloatArray, Prior, posterior, probability_of_being_best
+from serving.evidence.posterior import (
+    Evidence,
+    FloatArray,
+    Prior,
+    posterior,
+    probability_of_being_best,
+    probability_of_gain,
+)
 
 __all__ = [
     "Evidence",
@@ -14,4 +21,5 @@ __all__ = [
     "Prior",
     "posterior",
     "probability_of_being_best",
+    "probability_of_gain",
 ]

@@ -70,6 +70,31 @@ def probability_of_being_best(known: Posterior, draws: int, rng: np.random.Gener
     return np.bincount(means.argmax(axis=1), minlength=size[1]) / draws
 
 
+def probability_of_gain(known: Posterior, sessions: int) -> FloatArray:
+    """Probability, by the posterior predictive, that the mean of the next sessions is above zero.
+
+    That mean is Student's t with ``2 a`` degrees of freedom, location ``m`` and scale ``sqrt(b / a (1 / k + 1 / n))``
+    for ``n`` sessions (Gelman et al., Bayesian Data Analysis, 3rd ed., section 3.3). Of gains that are said to come
+    with a probability of 60 %, 60 % have to come: it can be checked by counting.
+
+    Returns
+    -------
+    FloatArray
+        One entry per strategy; 0.5 before any session was seen.
+
+    Examples
+    --------
+    >>> gains = np.array([[0.002], [0.001], [-0.001], [0.003]])
+    >>> probability_of_gain(posterior(gains, Prior(sessions=1.0, deviation=0.002)), sessions=20).round(2)
+    array([0.86])
+    """
+    from scipy.stats import t
+
+    spread = np.sqrt(known.scale / known.shape * (1 / known.sessions + 1 / sessions))
+    likely: FloatArray = t.cdf(known.mean / spread, 2 * known.shape)
+    return likely
+
+
 class Evidence:
     """Evidence that a clipped quantity has a positive mean: a bet against "it has none", settled session by session.
 

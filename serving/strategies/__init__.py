@@ -12,14 +12,17 @@ from serving.strategies.paper import PaperReturns
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.selection import (
+    CONFIDENCE_SESSIONS,
     KNOWN_REGIMES,
     Selection,
     SelectionRule,
+    confidence_in,
     select,
     update_selections,
 )
 
 __all__ = [
+    "CONFIDENCE_SESSIONS",
     "FORECAST_HORIZON",
     "KNOWN_REGIMES",
     "STRATEGIES",
@@ -28,6 +31,7 @@ __all__ = [
     "Selection",
     "SelectionRule",
     "at_equal_volatility",
+    "confidence_in",
     "drawdown_of",
     "net_returns",
     "positions",

@@ -26,7 +26,7 @@ from lake.errors import ConfigError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_RETURNS
-from serving.evidence import FloatArray, GainEvidence, Prior, posterior, probability_of_being_best
+from serving.evidence import FloatArray, GainEvidence, Prior, posterior, probability_of_being_best, probability_of_gain
 from serving.strategies.equal_volatility import at_equal_volatility
 from serving.strategies.paper import PaperReturns, paper_returns_of, refuse_overlap
 from serving.strategies.pool import COST_BPS, EQUAL_WEIGHT
@@ -39,6 +39,10 @@ KNOWN_REGIMES: tuple[str, ...] = tuple(
     for volatility, trend in product(REGIMES.column("volatility_state").allowed, REGIMES.column("trend_state").allowed)
 )
 """Every regime there can be; decisions are made for all of them, seen or not."""
+
+
+CONFIDENCE_SESSIONS = 20
+"""Sessions that the confidence of a decision looks ahead."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,9 @@ class SelectionDecision:
         Weights in force, and the posterior probabilities of being best, in the order of the pool.
     e_value
         Evidence against equal weights at that close.
+    confidence
+        Probability that the weights in force earn more than equal weights over the next `CONFIDENCE_SESSIONS` of the
+        regime, by the posterior predictive of what they have gained so far; 0.5 for equal weights.
     seen
         Sessions of this regime whose returns were known.
     """
@@ -108,13 +115,9 @@ class SelectionDecision:
     weights: tuple[float, ...]
     probabilities: tuple[float, ...]
     e_value: float
+    confidence: float
     seen: int
     reason: str
-
-    @property
-    def confidence(self) -> float:
-        """Probability that a strategy drawn by these weights is the best; 1 / pool for equal weights."""
-        return float(np.dot(self.weights, self.probabilities))
 
 
 @dataclass(frozen=True)
@@ -230,11 +233,15 @@ class _SelectionWalk:
             moved = 0.5 * np.abs(best - self.learnt[regime]).sum()
             if moved > self.rule.band:
                 self.learnt[regime] = best
-            self.decisions.append(self._decision(close, regime, best, e_value, len(in_regime)))
+            gained = (self.ungated[: self.settled] - net @ self.equal)[seen == regime]
+            self.decisions.append(self._decision(close, regime, best, e_value, gained))
 
-    def _decision(self, close: datetime, regime: str, best: FloatArray, e_value: float, seen: int) -> SelectionDecision:
-        names, needed = self.returns.strategies, 1 / self.rule.alpha
+    def _decision(
+        self, close: datetime, regime: str, best: FloatArray, e_value: float, gained: FloatArray
+    ) -> SelectionDecision:
+        names, needed, seen = self.returns.strategies, 1 / self.rule.alpha, len(gained)
         weights = self.learnt[regime] if self.is_proven else self.equal
+        confidence = confidence_in(gained, self.rule.prior) if self.is_proven else 0.5
         leader = int(weights.argmax())
         reason = (
             f"Weights by the probability of being best in {seen} sessions of this regime, led by {names[leader]}: they "
@@ -243,7 +250,8 @@ class _SelectionWalk:
             else f"Equal weights: the evidence that other weights gain is {e_value:.3g}, and {needed:.3g} is needed."
         )
         selected = names[leader] if self.is_proven else EQUAL_WEIGHT
-        return SelectionDecision(close, regime, selected, tuple(weights), tuple(best), e_value, seen, reason)
+        found = tuple(weights), tuple(best)
+        return SelectionDecision(close, regime, selected, *found, e_value, confidence, seen, reason)
 
     def _earned(self, position: int, weights: FloatArray, before: FloatArray) -> float:
         """Net return of weights over one session, what it costs to move to them included.
@@ -268,6 +276,18 @@ class _SelectionWalk:
         """Largest sum of absolute positions that are moved from one strategy to another at a close."""
         held = self.returns.exposure[position - 1] if position else np.zeros(len(weights))
         return float(np.abs(weights - before) @ held)
+
+
+def confidence_in(gains: FloatArray, prior: Prior) -> float:
+    """Probability that learnt weights gain over equal weights in the next `CONFIDENCE_SESSIONS` of a regime.
+
+    Parameters
+    ----------
+    gains
+        ``[session]``: what the weights gained in the sessions of the regime so far, each by weights that were learnt
+        before it. Gains of today's weights on the sessions that they were learnt from say too much.
+    """
+    return float(probability_of_gain(posterior(gains[:, None], prior), CONFIDENCE_SESSIONS)[0])
 
 
 def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: SelectionRule | None = None) -> Report:

@@ -112,7 +112,7 @@ def test_decisions_are_made_every_five_sessions_for_every_regime() -> None:
     for decision in found.decisions:
         assert sum(decision.weights) == pytest.approx(1)
         assert sum(decision.probabilities) == pytest.approx(1)
-        assert decision.confidence == pytest.approx(1 / 3), "equal weights know nothing"
+        assert decision.confidence == 0.5, "equal weights are neither better nor worse than themselves"
 
 
 def test_a_decision_knows_only_returns_of_sessions_that_have_closed() -> None:
