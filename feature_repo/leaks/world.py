@@ -23,7 +23,13 @@ RESTATED = 0.1
 AFTERWARDS = timedelta(days=30)
 """How long after the last bar a restatement becomes known."""
 A_YEAR = timedelta(days=365)
-JUMP = 0.12
+MOVES = (-0.6, 1.5, -0.4, 2 / 3, -0.2, 0.25, -0.12, 0.12)
+"""Largest returns of single names, in crises and take-overs, down to a bad day's; what falls comes back."""
+INDEX_MOVES = (-0.2, 0.25, -0.12, 0.12)
+"""The S&P 500 lost 20.5 % on 1987-10-19."""
+JUMP = min(abs(move) for move in MOVES)
+"""Smallest of the moves."""
+SESSIONS_PER_MOVE = 50
 
 
 @dataclass(frozen=True)
@@ -123,13 +129,13 @@ def _scaled(frame: pl.DataFrame, chosen: pl.Expr, columns: list[str], random: np
 def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"), seed: int = 11) -> World:
     """Return a small seeded market in which what leaks hang on happens.
 
-    Prices jump by 12 % now and then; the first symbol misses sessions, the second has closes only at first and ends
+    Prices move by up to -60 and +150 % now and then; the first symbol misses sessions, the second has closes only at first and ends
     before the others, the third is listed late and splits; a figure about the economy is released and revised.
     """
     bars = tiny_market([*symbols, MARKET], sessions, seed)
     times = bars["event_time"].unique().sort().to_list()
     random = np.random.default_rng(seed)
-    bars = _with_jumps(bars, random)
+    bars = _with_moves(bars, random)
     number = pl.col("event_time").rank("dense").cast(pl.Int64) - 1
     first, second, third = symbols[:3]
     bars = bars.with_columns(number.alias("number")).filter(
@@ -151,14 +157,18 @@ def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"),
     return World(bars.drop("number"), _releases(times, random))
 
 
-def _with_jumps(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
-    """Let the prices of each symbol jump up or down in one session of fifty, and stay there."""
-    jumps = np.where(random.random(bars.height) < 1 / 50, random.choice([-JUMP, JUMP], bars.height), 0.0)
-    level = (1 + pl.Series(jumps)).cum_prod()
-    shares = pl.DataFrame({"symbol": bars["symbol"], "level": level}).with_columns(
-        pl.col("level") / pl.col("level").first().over("symbol")
-    )["level"]
-    return bars.with_columns(pl.col(name) * shares for name in (*PRICES, "close_unadjusted"))
+def _with_moves(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """Let the prices of each symbol move in one session of fifty, the largest moves first of all, and stay there."""
+    frames = []
+    for (symbol,), own in bars.group_by("symbol", maintain_order=True):
+        moves = INDEX_MOVES if symbol == MARKET else MOVES
+        traded = np.arange(own.height * 3 // 20, own.height * 9 // 10)
+        at = random.choice(traded, max(1, own.height // SESSIONS_PER_MOVE), replace=False)
+        factors = np.ones(own.height)
+        factors[at] += np.resize(moves, at.size)
+        level = pl.Series(np.cumprod(factors))
+        frames.append(own.with_columns(pl.col(name) * level for name in (*PRICES, "close_unadjusted")))
+    return pl.concat(frames)
 
 
 def _releases(times: list[datetime], random: np.random.Generator) -> pl.DataFrame:

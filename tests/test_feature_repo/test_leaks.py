@@ -11,7 +11,7 @@ from feature_repo.catalog import GROUPS, TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
 from feature_repo.engines.panel import compute_technical
 from feature_repo.leaks import LeakSubject, World, as_values, check, find_leaks, require_causal, subjects
-from feature_repo.leaks.checker import replay
+from feature_repo.leaks.counterfactuals import compare, in_this_process, replayed
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, rescaled, restated, trial_world
 from feature_repo.regimes.daily import compute_regimes
@@ -226,7 +226,8 @@ def test_a_replay_compares_nulls_as_values() -> None:
         kept = pl.when(pl.col("event_time") == last).then("close")
         return other.bars.select("symbol", "event_time", kept.alias("forgets"))
 
-    (leak,) = replay(forgets, world, world.sessions[-10:], key=("symbol", "event_time"))
+    others = [replayed(world, world.sessions[-10:])]
+    _, (leak,) = compare(others, world, in_this_process(forgets), key=("symbol", "event_time"))
     assert (leak.column, leak.rows) == (
         "forgets",
         world.bars.filter(pl.col("event_time") >= world.sessions[-10])
