@@ -1,5 +1,6 @@
 """Other worlds in which the same rows must come out: what is computed in each, and how the answers are compared."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,6 +48,18 @@ class KeptRows:
         tests += [] if self.until is None else [pl.col(self.time) <= self.until]
         tests += [] if self.symbol is None else [pl.col("symbol") == self.symbol]
         return answer.filter(*tests)
+
+    def to_text(self) -> str:
+        """Return the rows asked for as text, for another process."""
+        ends = [None if end is None else end.isoformat() for end in (self.until, self.since)]
+        return json.dumps([self.time, *ends, self.symbol])
+
+    @classmethod
+    def from_text(cls, text: str) -> "KeptRows":
+        """Return what `to_text` was given."""
+        time, *ends, symbol = json.loads(text)
+        until, since = (None if end is None else datetime.fromisoformat(end) for end in ends)
+        return cls(time, until, since, symbol)
 
 
 Part = tuple[World, KeptRows]

@@ -18,6 +18,10 @@ SAID = {
     "restated": "claims to be known before the bar it uses was",
     "rescaled": "changes when a later split rescales the past",
     "warmed up": "needs a longer history than declared",
+    "replayed on real bars": "on real bars, replayed, its value then is another",
+    "cut off on real bars": "on real bars, changes when the future is cut off",
+    "disturbed on real bars": "on real bars, changes when the future is another",
+    "called again": "is another when called again: state is kept between calls",
     "stored": "the stored row is not what was known then",
 }
 

@@ -1,6 +1,6 @@
 """A world to compute in: bars, and figures released and revised later. What was known of it then, and other futures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -129,8 +129,9 @@ def _scaled(frame: pl.DataFrame, chosen: pl.Expr, columns: list[str], random: np
 def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"), seed: int = 11) -> World:
     """Return a small seeded market in which what leaks hang on happens.
 
-    Prices move by up to -60 and +150 % now and then; the first symbol misses sessions, the second has closes only at first and ends
-    before the others, the third is listed late and splits; a figure about the economy is released and revised.
+    Prices move by up to -60 and +150 % now and then; the first symbol misses sessions, the second has closes only at
+    first and ends before the others, the third is listed late and splits; a figure about the economy is released and
+    revised.
     """
     bars = tiny_market([*symbols, MARKET], sessions, seed)
     times = bars["event_time"].unique().sort().to_list()
@@ -171,7 +172,12 @@ def _with_moves(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame
     return pl.concat(frames)
 
 
-def _releases(times: list[datetime], random: np.random.Generator) -> pl.DataFrame:
+def releases_over(times: Sequence[datetime], seed: int = 0) -> pl.DataFrame:
+    """Return figures about an economy that never was, released and revised over given sessions."""
+    return _releases(times, np.random.default_rng(seed))
+
+
+def _releases(times: Sequence[datetime], random: np.random.Generator) -> pl.DataFrame:
     """A figure per 21 sessions, released 10 sessions after its period and revised 15 sessions later still."""
     rows = []
     for end in range(0, len(times), 21):
