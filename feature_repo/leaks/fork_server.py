@@ -35,13 +35,22 @@ def serve(path: Path, modules: list[str]) -> None:
         with contextlib.suppress(Exception):  # the fork that imports the file says what is wrong
             importlib.import_module(module)
     gc.freeze()
-    for line in sys.stdin:
+    for number, line in enumerate(sys.stdin):
         child = os.fork()
         if child == 0:
+            if number:
+                _be_quiet()
             _work(path, Path(line.rstrip("\n")))
         _, status = os.waitpid(child, 0)
         replies.write(f"{os.waitstatus_to_exitcode(status)}\n")
         replies.flush()
+
+
+def _be_quiet() -> None:
+    """Print nothing: the first process has said it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, sys.stderr.fileno())
 
 
 def _work(path: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Real bars for a user's functions: whole histories of real symbols, replayed beside their largest moves."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,8 +23,8 @@ SYMBOLS = 30
 """Most symbols that are read of a lake with more: the index, the first and last by name, others with every session."""
 ROWS = 120_000
 """Most bars; the oldest sessions are left out where the symbols have more."""
-MOVES = 14
-"""Sessions of large moves beside which it is replayed, at most one per symbol."""
+MOVES = 60
+"""Most sessions of large moves at which it is replayed: the largest fall and the largest rise of each symbol."""
 BACK = (1, 2, 5, 21)
 """How many sessions before the newest one it is replayed as well."""
 COMPARED = timedelta(days=21)
@@ -43,7 +44,7 @@ class RealBars:
     origin
         As the command's output tells it.
     moves
-        Instants at the largest moves, one per symbol at most, in order of time.
+        As `largest_moves` gives them.
     newest
         Instants shortly before the last.
     """
@@ -53,28 +54,27 @@ class RealBars:
     moves: tuple[datetime, ...]
     newest: tuple[datetime, ...]
 
-    def others(self, *, moves: int | None = None) -> list[Counterfactual]:
-        """Return the other worlds: replayed at each instant, and the future cut off and disturbed over all rows.
-
-        Parameters
-        ----------
-        moves
-            Replay at so many of the moves only.
-        """
-        at = sorted({*self.moves[:moves], *self.newest})
+    def others(self) -> list[Counterfactual]:
+        """Return the other worlds: replayed at each instant, and the future cut off and disturbed over all rows."""
+        at = sorted({*self.moves, *self.newest})
         parts = tuple((self.world.until(now), KeptRows("event_time", now, now - COMPARED)) for now in at)
-        cuts = [self.moves[len(self.moves) // 2], self.newest[-1]]
+        cuts = [self.moves[0], self.newest[0]]
         found = [Counterfactual("replayed", now, (part,)) for now, part in zip(at, parts, strict=True)]
         found += counterfactuals.other_futures(self.world, cuts[:1], futures=["cut off"])
         found += counterfactuals.other_futures(self.world, cuts[1:], futures=["cut off", "disturbed"])
         return [replace(one, how=one.how + ON_REAL_BARS) for one in found]
+
+    def at_moves_of(self, symbols: Collection[str]) -> "RealBars":
+        """Return the same bars, replayed at the largest moves of some symbols only."""
+        chosen = self.world.bars.filter(pl.col("symbol").is_in(list(symbols)))
+        return replace(self, moves=largest_moves(chosen))
 
     def sentence(self) -> str:
         """Say what was looked at."""
         symbols, sessions = self.world.bars["symbol"].n_unique(), self.world.sessions
         return (
             f"Real bars: {symbols} symbols {self.origin}, {len(sessions)} sessions from {sessions[0]:%Y-%m-%d} to "
-            f"{sessions[-1]:%Y-%m-%d}; replayed at {len(self.moves)} sessions of their largest moves and "
+            f"{sessions[-1]:%Y-%m-%d}; replayed at {len(self.moves)} sessions of their largest falls and rises and "
             f"{len(self.newest)} of the newest."
         )
 
@@ -99,6 +99,17 @@ def _packaged() -> RealBars:
     return _with_instants(refine_bars(raw).bars.select(BARS.names), "of the packaged market")
 
 
+def largest_moves(bars: pl.DataFrame) -> tuple[datetime, ...]:
+    """Return when each symbol fell and rose most, the last session left out; the index first, then the largest."""
+    change = (pl.col("close") / pl.col("close").shift(1)).log().over("symbol", order_by="event_time")
+    inner = bars.with_columns(change.alias("change")).filter(pl.col("event_time") < pl.col("event_time").max())
+    by_symbol = inner.drop_nulls("change").sort("change", "event_time").group_by("symbol", maintain_order=True)
+    extremes = pl.concat([by_symbol.first(), by_symbol.last()])
+    is_index, size = pl.col("symbol") == MARKET, pl.col("change").abs()
+    ordered = extremes.sort(is_index, size, descending=True, maintain_order=True)["event_time"]
+    return tuple(dict.fromkeys(ordered.to_list()))[:MOVES]
+
+
 def _stored(lake: Lake, now: datetime) -> pl.DataFrame:
     recent = lake.read_as_of(BARS, now, where=pl.col("event_time") > now - RECENT)
     names = recent.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
@@ -112,10 +123,5 @@ def _stored(lake: Lake, now: datetime) -> pl.DataFrame:
 def _with_instants(bars: pl.DataFrame, origin: str) -> RealBars:
     bars = bars.sort("event_time").tail(ROWS).sort("symbol", "event_time")
     sessions: list[Any] = bars["event_time"].unique().sort().to_list()
-    size = (pl.col("close") / pl.col("close").shift(1) - 1).over("symbol").abs()
-    inner = bars.with_columns(size.alias("size")).filter(pl.col("event_time") < sessions[-1]).drop_nulls("size")
-    largest = inner.sort("size", descending=True).group_by("symbol", maintain_order=True).first()
-    index = largest.filter(pl.col("symbol") == MARKET)["event_time"].to_list()
-    moves = list(dict.fromkeys([*index, *largest.sort("size", descending=True)["event_time"].to_list()]))[:MOVES]
-    newest = sorted({sessions[-1 - back] for back in BACK if back < len(sessions)}, reverse=True)
-    return RealBars(World(bars, releases_over(sessions)), origin, tuple(moves), tuple(newest))
+    newest = sorted({sessions[-1 - back] for back in BACK if back < len(sessions)})
+    return RealBars(World(bars, releases_over(sessions)), origin, largest_moves(bars), tuple(newest))
