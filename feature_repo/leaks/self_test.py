@@ -7,16 +7,14 @@ from pathlib import Path
 from feature_repo.leaks.comparing import ROW
 from feature_repo.leaks.lookalikes import LOOKALIKES
 from feature_repo.leaks.planted import LEAKS, PlantedLeak, as_subject
-from feature_repo.leaks.planted_files import HONEST, LEAKING
+from feature_repo.leaks.planted_files import HONEST, LEAKING, RARE
 from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import REPLAYED, LeakSubject, check
 from feature_repo.leaks.user_check import check_file
-from feature_repo.leaks.world import trial_world
+from feature_repo.leaks.world import eventful_sessions, trial_world
 from lake.universe import MARKET
 
-FEW = 100
-"""Sessions that are replayed of planted files at each run; the slow tests replay as many as of a user's file."""
 WATCHED = (MARKET, "AAPL", "KO")
 """Symbols at whose largest moves each run looks on real bars; the slow tests look at those of all."""
 OF_UNITS = {"rescaled"}
@@ -83,24 +81,23 @@ def self_test(
     )
 
 
-def self_test_of_files(
-    real: RealBars,
-    leaking: Iterable[Path] = LEAKING,
-    honest: Iterable[Path] = HONEST,
-    *,
-    replayed: int = FEW,
-) -> SelfTest:
-    """Check planted files as a user's file is checked: every function of some leaks, none of the others does.
+def self_test_of_files(real: RealBars, leaking: Iterable[Path] = LEAKING, *, is_full: bool = False) -> SelfTest:
+    """Check planted files as a user's file is checked: every function of some leaks, none of the honest ones does.
 
     Parameters
     ----------
     real
         The packaged market: some leaks act for its symbols only.
-    replayed
-        How many sessions of the trial market are replayed.
+    is_full
+        Replay every session, and look at real bars for every file. Otherwise the eventful sessions are replayed, and
+        real bars are for the leaks that happen nowhere else and for the honest functions, at a few large moves.
     """
-    leaks = [one for path in leaking for one in check_file(path, real, replayed=replayed)]
-    clean = [one for path in honest for one in check_file(path, real, replayed=replayed)]
+    few = real if is_full else real.at_moves_of(WATCHED)
+    instants = None if is_full else eventful_sessions
+    leaks = [
+        one for path in leaking for one in check_file(path, few if is_full or path == RARE else None, instants=instants)
+    ]
+    clean = check_file(HONEST, few, instants=instants)
     caught = {one.name for one in leaks if any(leak.how not in OF_UNITS for leak in one.leaks)}
     return SelfTest(
         caught=tuple(one.name for one in leaks if one.name in caught),

@@ -1,7 +1,9 @@
 """A user's file checked: every function in fresh processes, on the trial market and on real bars."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +22,12 @@ CALLED_AGAIN = "called again"
 
 
 def check_file(
-    path: Path, real: RealBars | None = None, *, world: World | None = None, replayed: int | None = None
+    path: Path,
+    real: RealBars | None = None,
+    *,
+    world: World | None = None,
+    replayed: int | None = None,
+    instants: Callable[[World], list[datetime]] | None = None,
 ) -> tuple[LeakCheck, ...]:
     """Check every function, feature and feature group of a file.
 
@@ -36,6 +43,8 @@ def check_file(
         By default the trial market.
     replayed
         How many of the last sessions of `world` are replayed one by one, by default `REPLAYED`.
+    instants
+        Which sessions are replayed instead.
 
     Returns
     -------
@@ -49,7 +58,7 @@ def check_file(
     SchemaError
         If a function's answer is no frame of symbol, event_time and values.
     """
-    subjects = subjects_of_file(path)
+    subjects = [replace(subject, instants=instants) for subject in subjects_of_file(path)]
     functions = [subject for subject in subjects if subject.kind == "user"]
     checked = _check_functions(path, functions, real, world, replayed) if functions else []
     for subject in subjects:
@@ -100,12 +109,4 @@ def _with_real(checked: LeakCheck, subject: LeakSubject, real: RealBars | None) 
     started = time.perf_counter()
     _, leaks = compare(real.others(), real.world, in_this_process(subject.compute), key=subject.key)
     seconds = checked.seconds + time.perf_counter() - started
-    return LeakCheck(
-        checked.kind,
-        checked.name,
-        checked.columns,
-        checked.rows,
-        checked.replayed,
-        (*checked.leaks, *leaks),
-        seconds,
-    )
+    return replace(checked, leaks=(*checked.leaks, *leaks), seconds=seconds)

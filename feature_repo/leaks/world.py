@@ -158,6 +158,27 @@ def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"),
     return World(bars.drop("number"), _releases(times, random))
 
 
+def eventful_sessions(world: World) -> list[datetime]:
+    """Return the sessions at which something happens in a trial market, and one of five of the others.
+
+    Something is: a large move, a first bar, a bar before the symbol misses a session or ends, before its first volume
+    or its split, the end of a month.
+    """
+    close, time, factor = pl.col("close"), pl.col("event_time"), pl.col("close_unadjusted") / pl.col("close")
+    number = time.rank("dense").cast(pl.Int64)
+    is_event = (
+        ((close / close.shift(1) - 1).abs() > 2 / 3 * JUMP)
+        | close.shift(1).is_null()
+        | (pl.col("number").shift(-1) != pl.col("number") + 1).fill_null(value=True)
+        | (pl.col("volume").is_null() & pl.col("volume").shift(-1).is_not_null())
+        | ((factor.shift(-1) / factor - 1).abs() > 1 / 2)
+        | (time.dt.month() != time.shift(-1).dt.month())
+        | (pl.col("number") % 5 == 0)
+    )
+    found = world.bars.with_columns(number.alias("number")).filter(is_event.over("symbol", order_by="event_time"))
+    return found["event_time"].unique().sort().to_list()
+
+
 def _with_moves(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
     """Let the prices of each symbol move in one session of fifty, the largest moves first of all, and stay there."""
     frames = []

@@ -3,5 +3,6 @@
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-LEAKING = tuple(_FOLDER / name for name in ("rare_events.py", "joined_ahead.py", "fitted_on_all.py", "kept_state.py"))
-HONEST = (_FOLDER / "honest.py",)
+RARE = _FOLDER / "rare_events.py"
+LEAKING = (RARE, *(_FOLDER / name for name in ("joined_ahead.py", "fitted_on_all.py", "kept_state.py")))
+HONEST = _FOLDER / "honest.py"
