@@ -80,6 +80,9 @@ def _answer(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
         return {"frames": _frames(path, folder, job)}
     except QuantlakeError as error:
         return {"error": type(error).__name__, "message": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the process that asked is told
+        told = f"{', '.join(job['names'])} cannot be checked: {type(error).__name__}: {error}."
+        return {"error": "ConfigError", "message": told}
 
 
 def _frames(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, pl.DataFrame]:

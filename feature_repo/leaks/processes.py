@@ -98,7 +98,8 @@ class FreshProcesses:
             )
         answer = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
         if "error" in answer:
-            raise getattr(errors, answer["error"])(answer["message"])
+            kind = getattr(errors, answer["error"], ConfigError)
+            raise (ConfigError if kind is errors.UnknownNameError else kind)(answer["message"])
         return {name: pl.read_ipc(folder / f"{name}.arrow") for name in answer["names"]}
 
 
