@@ -57,16 +57,14 @@ def _work(path: Path, folder: Path) -> None:
     """Do one job and end this process, whatever happens."""
     status = 1
     try:
-        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
         sys.dont_write_bytecode = True
         job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         with Traces(but=folder) as traces:
             answer = _answer(path, folder, job)
         traces.remove()
-        frames = answer.pop("frames", {})
-        for name, frame in frames.items():
-            frame.write_ipc(folder / f"{name}.arrow")
-        answer["names"] = [*frames]
         (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
         status = 0
     finally:
@@ -75,14 +73,18 @@ def _work(path: Path, folder: Path) -> None:
 
 
 def _answer(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Return the frames of each function asked for, or what went wrong and in which class of error."""
+    """Write a frame for each function asked for and return their names, or say what went wrong."""
     try:
-        return {"frames": _frames(path, folder, job)}
+        frames = _frames(path, folder, job)
+        for name, frame in frames.items():
+            frame.write_ipc(folder / f"{name}.arrow")
     except QuantlakeError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever it is, the process that asked is told
         told = f"{', '.join(job['names'])} cannot be checked: {type(error).__name__}: {error}."
         return {"error": "ConfigError", "message": told}
+    else:
+        return {"names": [*frames]}
 
 
 def _frames(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, pl.DataFrame]:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -100,7 +101,9 @@ class FreshProcesses:
         if "error" in answer:
             kind = getattr(errors, answer["error"], ConfigError)
             raise (ConfigError if kind is errors.UnknownNameError else kind)(answer["message"])
-        return {name: pl.read_ipc(folder / f"{name}.arrow") for name in answer["names"]}
+        frames = {name: pl.read_ipc(folder / f"{name}.arrow") for name in answer["names"]}
+        shutil.rmtree(folder)
+        return frames
 
 
 def _installed_modules(path: Path) -> Iterator[str]:

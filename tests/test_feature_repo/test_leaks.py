@@ -102,6 +102,22 @@ def test_a_leak_that_acts_on_one_row_is_found_by_the_replay_alone() -> None:
     assert find_leaks(leaks_once, world.bars, consecutive(world.bars)) == []
 
 
+def test_truncated_worlds_are_computed_before_the_whole_one(small_market) -> None:
+    """What the first call keeps is then of the past; were the whole history given first, the others would know it."""
+    kept: list[float] = []
+
+    def fitted_once(bars: pl.DataFrame) -> pl.DataFrame:
+        kept.append(bars["close"].std())
+        return bars.select("symbol", "event_time", (RETURN.over("symbol") / kept[0]).alias("fitted_once"))
+
+    bars = small_market(60)
+    sessions = bars["event_time"].unique().sort()
+    cuts = [sessions[20], sessions[40]]
+    find_leaks(fitted_once, bars, cuts)
+    assert len(kept) == 7
+    assert kept[0] == bars.filter(pl.col("event_time") <= cuts[0])["close"].std()
+
+
 def test_a_row_that_appears_only_with_the_future_is_a_leak(small_market) -> None:
     """A session dropped because of what came after it is seen, although no value of another row changes."""
 
