@@ -62,7 +62,18 @@ class KeptRows:
         return cls(time, until, since, symbol)
 
 
-Part = tuple[World, KeptRows]
+@dataclass(frozen=True)
+class Part:
+    """One world, as it was known at `until`, and the rows of its answer that are compared."""
+
+    base: World
+    kept: KeptRows
+    until: datetime | None = None
+
+    @property
+    def world(self) -> World:
+        """The world that is computed in."""
+        return self.base if self.until is None else self.base.until(self.until)
 
 
 @dataclass(frozen=True)
@@ -94,12 +105,15 @@ class Counterfactual:
     def judge(self, full: pl.DataFrame, other: pl.DataFrame, key: Sequence[str], time: str) -> list[Leak]:
         """Return a leak per column in which the other worlds' rows are not the whole world's."""
         columns = [name for name in self.columns or full.columns if name not in {*key, *self.except_for}]
-        same = (
-            full.join(other.select(key), on=list(key), how="semi")
-            if self.is_claim
-            else pl.concat([kept.of(full) for _, kept in self.parts])
-        )
+        same = full.join(other.select(key), on=list(key), how="semi") if self.is_claim else self._same(full, time)
         return differences(same, other, self.how, self.cut, key, time=time, closeness=self.closeness, columns=columns)
+
+    def _same(self, full: pl.DataFrame, time: str) -> pl.DataFrame:
+        """Return the rows of the whole answer that the other worlds' are compared with."""
+        instants = [part.until for part in self.parts]
+        if None not in instants:
+            return full.filter(pl.col(time).is_in(pl.Series(instants, dtype=full.schema[time]).implode()))
+        return pl.concat([part.kept.of(full) for part in self.parts])
 
 
 Answers = Callable[[Sequence[Part]], pl.DataFrame]
@@ -108,7 +122,7 @@ Answers = Callable[[Sequence[Part]], pl.DataFrame]
 
 def in_this_process(compute: Callable[[World], pl.DataFrame]) -> Answers:
     """Return answers of a function that keeps no state: one call after another."""
-    return lambda parts: pl.concat([kept.of(compute(world)) for world, kept in parts], how="vertical_relaxed")
+    return lambda parts: pl.concat([part.kept.of(compute(part.world)) for part in parts], how="vertical_relaxed")
 
 
 def compare(
@@ -127,7 +141,7 @@ def compare(
         The whole world's answer; a leak per column and `how`, that of the first cut.
     """
     others = [(one, answers(one.parts)) for one in counterfactuals]
-    full = answers([(world, KeptRows(time))])
+    full = answers([Part(world, KeptRows(time))])
     found: dict[tuple[str, str], Leak] = {}
     for one, other in others:
         for leak in one.judge(full, other, key, time):
@@ -137,7 +151,7 @@ def compare(
 
 def replayed(world: World, at: Sequence[datetime], time: str = "event_time") -> Counterfactual:
     """At each instant what was known then; the rows of that instant are compared."""
-    parts = tuple((world.until(now), KeptRows(time, until=now, since=now)) for now in sorted(at))
+    parts = tuple(Part(world, KeptRows(time, until=now, since=now), now) for now in sorted(at))
     return Counterfactual("replayed", max(at), parts)
 
 
@@ -152,7 +166,7 @@ def other_futures(
     """At each cut the future cut off, disturbed and thinned out; every row known up to the cut is compared."""
     random = np.random.default_rng(seed)
     return [
-        Counterfactual(how, cut, ((FUTURES[how](world, cut, random), KeptRows(time, until=cut)),))
+        Counterfactual(how, cut, (Part(FUTURES[how](world, cut, random), KeptRows(time, until=cut)),))
         for cut in cuts
         for how in futures
     ]
@@ -162,14 +176,14 @@ def restated(world: World, cut: datetime, seed: int = 0) -> Counterfactual:
     """Bars restated after the last close; rows that claim to be known before then are compared."""
     other = worlds.restated(world, cut, np.random.default_rng(seed))
     earlier = KeptRows("known_time", until=world.afterwards - AN_INSTANT)
-    return Counterfactual("restated", cut, ((other, earlier),), is_claim=True)
+    return Counterfactual("restated", cut, (Part(other, earlier),), is_claim=True)
 
 
 def rescaled(world: World, cut: datetime, time: str = "event_time", levels: Iterable[str] = ()) -> Counterfactual:
     """Adjusted prices of the past rescaled by a later split; `levels` are meant to change with them."""
     other = worlds.rescaled(world, cut, np.random.default_rng(0))
     return Counterfactual(
-        "rescaled", cut, ((other, KeptRows(time, until=cut)),), closeness=UNITS, except_for=frozenset(levels)
+        "rescaled", cut, (Part(other, KeptRows(time, until=cut)),), closeness=UNITS, except_for=frozenset(levels)
     )
 
 
@@ -183,7 +197,9 @@ def warmed_up(world: World, cut: datetime, warm_ups: Mapping[str, int]) -> list[
     found = []
     for bars in sorted({*warm_ups.values()}):
         names = tuple(name for name, needed in warm_ups.items() if needed == bars)
-        parts = tuple((_last_bars(known, symbol, bars), KeptRows("event_time", cut, cut, symbol)) for symbol in symbols)
+        parts = tuple(
+            Part(_last_bars(known, symbol, bars), KeptRows("event_time", cut, cut, symbol)) for symbol in symbols
+        )
         found.append(Counterfactual("warmed up", cut, parts, closeness=SETTLED, columns=names))
     return found
 

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,14 @@ def _answer(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 def _frames(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, pl.DataFrame]:
     subjects = [subject for subject in subjects_of_file(path) if subject.name in job["names"]]
     found: dict[str, list[pl.DataFrame]] = {}
-    for number, kept in enumerate(job["parts"]):
-        world = World(*(pl.read_ipc(folder / f"{number}-{name}.arrow") for name in ("bars", "releases")))
-        rows = KeptRows.from_text(kept)
+    bases: dict[int, World] = {}
+    for part in job["parts"]:
+        number = part["base"]
+        if number not in bases:
+            bases[number] = World(*(pl.read_ipc(folder / f"{number}-{name}.arrow") for name in ("bars", "releases")))
+        until = None if part["until"] is None else datetime.fromisoformat(part["until"])
+        world = bases[number] if until is None else bases[number].until(until)
+        rows = KeptRows.from_text(part["kept"])
         for _ in range(job["calls"]):
             for subject in subjects:
                 found.setdefault(subject.name, []).append(rows.of(subject.compute(world)))

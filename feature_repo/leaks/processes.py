@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
@@ -19,7 +20,10 @@ from feature_repo.leaks.fork_server import ANSWER, JOB
 from lake import errors
 from lake.errors import ConfigError
 
-PARTS = 20
+if TYPE_CHECKING:
+    from feature_repo.leaks.world import World
+
+PARTS = 40
 """Most worlds that one process computes. They come in order of time, so that whatever a function keeps from one of
 them was known in the next."""
 START = (
@@ -81,10 +85,16 @@ class FreshProcesses:
         folder = Path(self._folder.name) / str(self._jobs)
         self._jobs += 1
         folder.mkdir()
-        for number, (world, _) in enumerate(parts):
-            world.bars.write_ipc(folder / f"{number}-bars.arrow")
-            world.releases.write_ipc(folder / f"{number}-releases.arrow")
-        job = {"names": [*names], "parts": [kept.to_text() for _, kept in parts], "calls": calls}
+        bases: list[World] = []
+        given = []
+        for part in _of_one_base(parts):
+            if not any(part.base is base for base in bases):
+                part.base.bars.write_ipc(folder / f"{len(bases)}-bars.arrow")
+                part.base.releases.write_ipc(folder / f"{len(bases)}-releases.arrow")
+                bases.append(part.base)
+            until = None if part.until is None else part.until.isoformat()
+            given.append({"base": len(bases) - 1, "until": until, "kept": part.kept.to_text()})
+        job = {"names": [*names], "parts": given, "calls": calls}
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
         assert self._server.stdin
         assert self._server.stdout
@@ -92,7 +102,7 @@ class FreshProcesses:
         self._server.stdin.flush()
         status = self._server.stdout.readline().strip()
         if status != "0":
-            sessions = max(len(world.sessions) for world, _ in parts)
+            sessions = len(bases[-1].sessions)
             raise ConfigError(
                 f"The process that computed {', '.join(names)} of {self.path} over {sessions} sessions ended with "
                 f"status {status or 'unknown'} and without an answer. Its functions must not end or kill their process."
@@ -104,6 +114,15 @@ class FreshProcesses:
         frames = {name: pl.read_ipc(folder / f"{name}.arrow") for name in answer["names"]}
         shutil.rmtree(folder)
         return frames
+
+
+def _of_one_base(parts: Sequence[Part]) -> Sequence[Part]:
+    """Let parts that truncate one world truncate what the last of them knew: a process is given nothing later."""
+    ends = [part.until for part in parts if part.until is not None]
+    if len(ends) < len(parts) or any(part.base is not parts[0].base for part in parts):
+        return parts
+    known = parts[0].base.until(max(ends))
+    return [replace(part, base=known) for part in parts]
 
 
 def _installed_modules(path: Path) -> Iterator[str]:

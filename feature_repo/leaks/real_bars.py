@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.leaks import counterfactuals
-from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows
+from feature_repo.leaks.counterfactuals import Counterfactual
 from feature_repo.leaks.world import World, releases_over
 from lake.clock import DEMO_START
 from lake.refine import refine_bars
@@ -27,8 +27,6 @@ MOVES = 60
 """Most sessions of large moves at which it is replayed: the largest fall and the largest rise of each symbol."""
 BACK = (1, 2, 5, 21)
 """How many sessions before the newest one it is replayed as well."""
-COMPARED = timedelta(days=21)
-"""How long before an instant rows are compared: what reaches a month ahead shows in them."""
 RECENT = timedelta(days=14)
 ON_REAL_BARS = " on real bars"
 
@@ -57,9 +55,8 @@ class RealBars:
     def others(self) -> list[Counterfactual]:
         """Return the other worlds: replayed at each instant, and the future cut off and disturbed over all rows."""
         at = sorted({*self.moves, *self.newest})
-        parts = tuple((self.world.until(now), KeptRows("event_time", now, now - COMPARED)) for now in at)
         cuts = [self.moves[0], self.newest[0]]
-        found = [Counterfactual("replayed", now, (part,)) for now, part in zip(at, parts, strict=True)]
+        found = [counterfactuals.replayed(self.world, at)]
         found += counterfactuals.other_futures(self.world, cuts[:1], futures=["cut off"])
         found += counterfactuals.other_futures(self.world, cuts[1:], futures=["cut off", "disturbed"])
         return [replace(one, how=one.how + ON_REAL_BARS) for one in found]

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_repo.leaks.comparing import Leak, differences
-from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows, compare, in_this_process
+from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows, Part, compare, in_this_process
 from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
@@ -78,8 +78,9 @@ def _check_functions(
     with FreshProcesses(path) as processes:
         answered = [(one, processes.answers(names, one.parts)) for one in others]
         on_real = [(one, processes.answers(names, one.parts)) for one in (real.others() if real else ())]
-        full = processes.twice(names, (world, EVERYTHING))
-        whole = processes.answers(names, [(real.world, EVERYTHING)]) if real else {}
+        exchanged = processes.answers(names, [Part(world.with_names_exchanged(), EVERYTHING)])
+        full = processes.twice(names, Part(world, EVERYTHING))
+        whole = processes.answers(names, [Part(real.world, EVERYTHING)]) if real else {}
     seconds = (time.perf_counter() - started) / len(names)
     checked = []
     for name in names:
@@ -88,7 +89,10 @@ def _check_functions(
         leaks += _judged(on_real, whole[name], name) if real else []
         leaks += differences(first, again, CALLED_AGAIN, world.sessions[-1], KEY)
         columns = tuple(column for column in first.columns if column not in {*KEY, "known_time"})
-        checked.append(LeakCheck("user", name, columns, first.height, len(others[0].parts), tuple(leaks), seconds))
+        back = World(exchanged[name], world.releases).with_names_exchanged().bars
+        mixed = {leak.column for leak in differences(first, back, "exchanged", world.sessions[-1], KEY)}
+        found = LeakCheck("user", name, columns, first.height, len(others[0].parts), tuple(leaks), seconds)
+        checked.append(replace(found, depend_on_order=frozenset(mixed & {*found.leaking})))
     return checked
 
 

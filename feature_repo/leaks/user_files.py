@@ -97,7 +97,7 @@ def _function_subject(name: str, function: Callable[..., Any], levels: frozenset
     wants_releases = [*parameters][1:2] == ["releases"]
 
     def compute(world: World) -> pl.DataFrame:
-        bars = world.bars.sort(KEY)
+        bars = world.in_order
         try:
             answer = function(bars, world.releases) if wants_releases else function(bars)
         except QuantlakeError:

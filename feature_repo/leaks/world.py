@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class World:
         """Closes of the bars, in order of time."""
         return self.bars["event_time"].unique().sort().to_list()
 
+    @cached_property
+    def in_order(self) -> pl.DataFrame:
+        """The bars by symbol and time, sorted once."""
+        return self.bars.sort("symbol", "event_time")
+
     @property
     def afterwards(self) -> datetime:
         """When a restatement becomes known that nothing here can have known."""
@@ -62,6 +67,12 @@ class World:
     def until(self, cut: datetime) -> "World":
         """Return what was known at an instant."""
         return World(self.bars.filter(pl.col("event_time") <= cut), self.releases.filter(pl.col("known_time") <= cut))
+
+    def with_names_exchanged(self) -> "World":
+        """Return the same bars with the symbols' names in the opposite order, the index's left; twice is none."""
+        names = self.bars.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
+        other = dict(zip(names, reversed(names), strict=True))
+        return replace(self, bars=self.bars.with_columns(pl.col("symbol").replace(other)))
 
     def last_sessions(self, count: int) -> "World":
         """Return the world as it would be if the data began that many sessions before its end."""

@@ -1,14 +1,16 @@
 """A user's own file is checked by one command, and a file that cannot be says what is missing."""
 
+import io
 import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from feature_repo.leaks import check, check_file, subjects_of_file, trial_world
+from feature_repo.leaks import as_table, as_values, check, check_file, subjects_of_file, trial_world
 from feature_repo.leaks.real_bars import RealBars, largest_moves
 from feature_repo.leaks.world import World, releases_over
 from lake.errors import ConfigError, SchemaError, SourceError
@@ -55,6 +57,20 @@ def test_a_leak_in_a_users_series_is_caught(file_of) -> None:
     tomorrow, fine = check_file(file_of(LEAKING), world=trial_world(60), replayed=20)
     assert tomorrow.leaks[0].column == "tomorrow"
     assert fine.passed
+
+
+def test_a_forgotten_over_symbol_is_told_from_a_plain_leak(file_of) -> None:
+    source = LEAKING + "def mixed(bars):\n    return bars.select(RETURN.alias('mixed')).to_series()\n"
+    checked = check_file(file_of(source), world=trial_world(60), replayed=20)
+    assert {one.name: one.depend_on_order for one in checked} == {
+        "tomorrow": frozenset(),
+        "fine": frozenset(),
+        "mixed": frozenset({"mixed"}),
+    }
+    assert {row["column"]: row["depends_on_order"] for row in as_values(checked)}["mixed"]
+    console = Console(width=400, file=io.StringIO())
+    console.print(as_table(checked, ""))
+    assert console.file.getvalue().count('is .over("symbol") missing?') == 1
 
 
 def test_a_price_level_is_a_leak_unless_it_is_declared(file_of) -> None:
