@@ -84,7 +84,8 @@ def test_the_packaged_market_is_taken_where_the_lake_has_no_bars(tmp_path: Path)
     assert real.sentence().startswith("Real bars: 26 symbols of the packaged market, 32")
     size = real.world.bars.with_columns(RETURN.over("symbol").alias("move")).filter(pl.col("symbol") == MARKET)
     worst = size.drop_nulls("move").sort("move")["event_time"][0]
-    assert {worst, *real.newest} <= {one.cut for one in real.others() if one.how == "replayed on real bars"}
+    (replayed,) = (one for one in real.others() if one.how == "replayed on real bars")
+    assert {worst, *real.newest} <= {part.until for part in replayed.parts}
     assert len(real.at_moves_of(["KO"]).moves) == 2
 
 
