@@ -63,7 +63,7 @@ class KeptRows:
 
 
 @dataclass(frozen=True)
-class Part:
+class WorldPart:
     """One world, as it was known at `until`, and the rows of its answer that are compared."""
 
     base: World
@@ -96,7 +96,7 @@ class Counterfactual:
 
     how: str
     cut: datetime
-    parts: tuple[Part, ...]
+    parts: tuple[WorldPart, ...]
     closeness: Closeness = EXACT
     columns: tuple[str, ...] | None = None
     except_for: frozenset[str] = frozenset()
@@ -116,7 +116,7 @@ class Counterfactual:
         return pl.concat([part.kept.of(full) for part in self.parts])
 
 
-Answers = Callable[[Sequence[Part]], pl.DataFrame]
+Answers = Callable[[Sequence[WorldPart]], pl.DataFrame]
 """Computes in each world, in the order given, and returns the kept rows one below the other."""
 
 
@@ -141,7 +141,7 @@ def compare(
         The whole world's answer; a leak per column and `how`, that of the first cut.
     """
     others = [(one, answers(one.parts)) for one in counterfactuals]
-    full = answers([Part(world, KeptRows(time))])
+    full = answers([WorldPart(world, KeptRows(time))])
     found: dict[tuple[str, str], Leak] = {}
     for one, other in others:
         for leak in one.judge(full, other, key, time):
@@ -151,7 +151,7 @@ def compare(
 
 def replayed(world: World, at: Sequence[datetime], time: str = "event_time") -> Counterfactual:
     """At each instant what was known then; the rows of that instant are compared."""
-    parts = tuple(Part(world, KeptRows(time, until=now, since=now), now) for now in sorted(at))
+    parts = tuple(WorldPart(world, KeptRows(time, until=now, since=now), now) for now in sorted(at))
     return Counterfactual("replayed", max(at), parts)
 
 
@@ -166,7 +166,7 @@ def other_futures(
     """At each cut the future cut off, disturbed and thinned out; every row known up to the cut is compared."""
     random = np.random.default_rng(seed)
     return [
-        Counterfactual(how, cut, (Part(FUTURES[how](world, cut, random), KeptRows(time, until=cut)),))
+        Counterfactual(how, cut, (WorldPart(FUTURES[how](world, cut, random), KeptRows(time, until=cut)),))
         for cut in cuts
         for how in futures
     ]
@@ -176,14 +176,14 @@ def restated(world: World, cut: datetime, seed: int = 0) -> Counterfactual:
     """Bars restated after the last close; rows that claim to be known before then are compared."""
     other = worlds.restated(world, cut, np.random.default_rng(seed))
     earlier = KeptRows("known_time", until=world.afterwards - AN_INSTANT)
-    return Counterfactual("restated", cut, (Part(other, earlier),), is_claim=True)
+    return Counterfactual("restated", cut, (WorldPart(other, earlier),), is_claim=True)
 
 
 def rescaled(world: World, cut: datetime, time: str = "event_time", levels: Iterable[str] = ()) -> Counterfactual:
     """Adjusted prices of the past rescaled by a later split; `levels` are meant to change with them."""
     other = worlds.rescaled(world, cut, np.random.default_rng(0))
     return Counterfactual(
-        "rescaled", cut, (Part(other, KeptRows(time, until=cut)),), closeness=UNITS, except_for=frozenset(levels)
+        "rescaled", cut, (WorldPart(other, KeptRows(time, until=cut)),), closeness=UNITS, except_for=frozenset(levels)
     )
 
 
@@ -198,7 +198,7 @@ def warmed_up(world: World, cut: datetime, warm_ups: Mapping[str, int]) -> list[
     for bars in sorted({*warm_ups.values()}):
         names = tuple(name for name, needed in warm_ups.items() if needed == bars)
         parts = tuple(
-            Part(_last_bars(known, symbol, bars), KeptRows("event_time", cut, cut, symbol)) for symbol in symbols
+            WorldPart(_last_bars(known, symbol, bars), KeptRows("event_time", cut, cut, symbol)) for symbol in symbols
         )
         found.append(Counterfactual("warmed up", cut, parts, closeness=SETTLED, columns=names))
     return found

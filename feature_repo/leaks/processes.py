@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from feature_repo.leaks.counterfactuals import Part
+from feature_repo.leaks.counterfactuals import WorldPart
 from feature_repo.leaks.fork_server import ANSWER, JOB
 from lake import errors
 from lake.errors import ConfigError
@@ -61,7 +61,7 @@ class FreshProcesses:
         self._server.communicate()
         self._folder.cleanup()
 
-    def answers(self, names: Collection[str], parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
+    def answers(self, names: Collection[str], parts: Sequence[WorldPart]) -> dict[str, pl.DataFrame]:
         """Return the kept rows of each function, one world's below another's.
 
         Raises
@@ -76,12 +76,14 @@ class FreshProcesses:
                 frames[name].append(answer[name])
         return {name: pl.concat(own, how="vertical_relaxed") for name, own in frames.items()}
 
-    def twice(self, names: Collection[str], part: Part) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    def twice(self, names: Collection[str], part: WorldPart) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
         """Return what each function answers at the first call of a process, and at the second."""
         answer = self._one_process(names, [part], calls=2)
         return {name: (answer[name], answer[f"{name}-again"]) for name in names}
 
-    def _one_process(self, names: Collection[str], parts: Sequence[Part], calls: int = 1) -> dict[str, pl.DataFrame]:
+    def _one_process(
+        self, names: Collection[str], parts: Sequence[WorldPart], calls: int = 1
+    ) -> dict[str, pl.DataFrame]:
         folder = Path(self._folder.name) / str(self._jobs)
         self._jobs += 1
         folder.mkdir()
@@ -116,7 +118,7 @@ class FreshProcesses:
         return frames
 
 
-def _of_one_base(parts: Sequence[Part]) -> Sequence[Part]:
+def _of_one_base(parts: Sequence[WorldPart]) -> Sequence[WorldPart]:
     """Let parts that truncate one world truncate what the last of them knew: a process is given nothing later."""
     ends = [part.until for part in parts if part.until is not None]
     if len(ends) < len(parts) or any(part.base is not parts[0].base for part in parts):

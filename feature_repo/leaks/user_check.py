@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_repo.leaks.comparing import Leak, differences
-from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows, Part, compare, in_this_process
+from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows, WorldPart, compare, in_this_process
 from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
@@ -78,9 +78,9 @@ def _check_functions(
     with FreshProcesses(path) as processes:
         answered = [(one, processes.answers(names, one.parts)) for one in others]
         on_real = [(one, processes.answers(names, one.parts)) for one in (real.others() if real else ())]
-        exchanged = processes.answers(names, [Part(world.with_names_exchanged(), EVERYTHING)])
-        full = processes.twice(names, Part(world, EVERYTHING))
-        whole = processes.answers(names, [Part(real.world, EVERYTHING)]) if real else {}
+        exchanged = processes.answers(names, [WorldPart(world.with_names_exchanged(), EVERYTHING)])
+        full = processes.twice(names, WorldPart(world, EVERYTHING))
+        whole = processes.answers(names, [WorldPart(real.world, EVERYTHING)]) if real else {}
     seconds = (time.perf_counter() - started) / len(names)
     checked = []
     for name in names:

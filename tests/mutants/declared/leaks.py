@@ -12,8 +12,8 @@ MUTANTS = (
         "What is computed in one process is computed in truncated worlds first and in the whole one last.",
         "feature_repo/leaks/counterfactuals.py",
         "    others = [(one, answers(one.parts)) for one in counterfactuals]\n"
-        "    full = answers([Part(world, KeptRows(time))])\n",
-        "    full = answers([Part(world, KeptRows(time))])\n"
+        "    full = answers([WorldPart(world, KeptRows(time))])\n",
+        "    full = answers([WorldPart(world, KeptRows(time))])\n"
         "    others = [(one, answers(one.parts)) for one in counterfactuals]\n",
         ("tests/test_feature_repo/test_leaks.py::test_truncated_worlds_are_computed_before_the_whole_one",),
     ),
@@ -22,7 +22,7 @@ MUTANTS = (
         "A user's functions are computed in truncated worlds first and in the whole one last.",
         "feature_repo/leaks/user_check.py",
         "        answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
-        "        processes.twice(names, Part(world, EVERYTHING))\n"
+        "        processes.twice(names, WorldPart(world, EVERYTHING))\n"
         "        answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
         (IN_ORDER,),
     ),
