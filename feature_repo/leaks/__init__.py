@@ -2,11 +2,13 @@
 
 from feature_repo.leaks.checker import find_leaks, require_causal
 from feature_repo.leaks.comparing import Leak
+from feature_repo.leaks.real_bars import RealBars, real_bars
 from feature_repo.leaks.report import LeakCheck, as_table, as_values
-from feature_repo.leaks.self_test import SelfTest, self_test
+from feature_repo.leaks.self_test import SelfTest, self_test, self_test_of_files
 from feature_repo.leaks.stored import check_stored
 from feature_repo.leaks.subject import LeakSubject, check
 from feature_repo.leaks.subjects import subjects
+from feature_repo.leaks.user_check import check_file
 from feature_repo.leaks.user_files import subjects_of_file
 from feature_repo.leaks.world import World, trial_world
 
@@ -14,15 +16,19 @@ __all__ = [
     "Leak",
     "LeakCheck",
     "LeakSubject",
+    "RealBars",
     "SelfTest",
     "World",
     "as_table",
     "as_values",
     "check",
+    "check_file",
     "check_stored",
     "find_leaks",
+    "real_bars",
     "require_causal",
     "self_test",
+    "self_test_of_files",
     "subjects",
     "subjects_of_file",
     "trial_world",

@@ -18,8 +18,14 @@ SAID = {
     "restated": "claims to be known before the bar it uses was",
     "rescaled": "changes when a later split rescales the past",
     "warmed up": "needs a longer history than declared",
+    "replayed on real bars": "on real bars, replayed, its value then is another",
+    "cut off on real bars": "on real bars, changes when the future is cut off",
+    "disturbed on real bars": "on real bars, changes when the future is another",
+    "called again": "is another when called again: state is kept between calls",
     "stored": "the stored row is not what was known then",
 }
+
+NEIGHBOURS = '. It also depends on the order or the names of the symbols: is .over("symbol") missing?'
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class LeakCheck:
         Instants at which it was computed anew from what was known then.
     leaks
         In the order of the checks; a column may have several.
+    depend_on_order
+        Leaking columns whose values are others when the symbols exchange their names: they may read a neighbour's bars.
     """
 
     kind: str
@@ -45,6 +53,7 @@ class LeakCheck:
     replayed: int
     leaks: tuple[Leak, ...]
     seconds: float
+    depend_on_order: frozenset[str] = frozenset()
 
     @property
     def leaking(self) -> dict[str, list[Leak]]:
@@ -74,6 +83,7 @@ def as_values(checked: Iterable[LeakCheck]) -> list[dict[str, Any]]:
                     "column": column,
                     "passed": not leaks,
                     "leaks": [_leak(leak) for leak in leaks],
+                    "depends_on_order": column in subject.depend_on_order,
                     "seconds": round(subject.seconds, 3),
                 }
             )
@@ -113,7 +123,8 @@ def as_table(checked: Iterable[LeakCheck], title: str) -> "Table":
             "" if found else "-",
         )
         for column, leaks in found.items():
-            table.add_row(f"  {column}", "", "", "", "", _sentence(column, leaks[0]), style="red")
+            hint = NEIGHBOURS if column in subject.depend_on_order else ""
+            table.add_row(f"  {column}", "", "", "", "", _sentence(column, leaks[0]) + hint, style="red")
     return table
 
 

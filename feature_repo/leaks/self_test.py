@@ -1,14 +1,24 @@
 """The checker checked: every planted leak is caught by the check that must, and no look-alike is flagged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from feature_repo.leaks.comparing import ROW
 from feature_repo.leaks.lookalikes import LOOKALIKES
 from feature_repo.leaks.planted import LEAKS, PlantedLeak, as_subject
+from feature_repo.leaks.planted_files import HONEST, LEAKING, RARE
+from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import REPLAYED, LeakSubject, check
-from feature_repo.leaks.world import trial_world
+from feature_repo.leaks.user_check import check_file
+from feature_repo.leaks.world import eventful_sessions, trial_world
+from lake.universe import MARKET
+
+WATCHED = (MARKET, "AAPL", "KO")
+"""Symbols at whose largest moves each run looks on real bars; the slow tests look at those of all."""
+OF_UNITS = {"rescaled"}
+"""Checks that convict a unit; the planted files hold look-ahead, and must be caught as such."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,10 @@ class SelfTest:
         """How long it took."""
         return sum(subject.seconds for subject in self.checked)
 
-    def sentence(self) -> str:
+    def sentence(self, title: str = "Self-test") -> str:
         """Say it for a person."""
         leaks, clean = len(self.caught) + len(self.missed), len(self.flagged) + len(self.passed_over)
-        summary = (
-            f"Self-test: {len(self.caught)} of {leaks} planted leaks caught, {len(self.flagged)} of {clean} clean "
-        )
+        summary = f"{title}: {len(self.caught)} of {leaks} planted leaks caught, {len(self.flagged)} of {clean} clean "
         summary += f"look-alikes flagged, {self.seconds:.1f} s."
         wrong = {"Missed": self.missed, "Wrongly flagged": self.flagged}
         return summary + "".join(f" {word}: {', '.join(names)}." for word, names in wrong.items() if names)
@@ -70,6 +78,33 @@ def self_test(
         flagged=tuple(planted.name for planted in clean if planted.name in found),
         passed_over=tuple(planted.name for planted in clean if planted.name not in found),
         checked=checked,
+    )
+
+
+def self_test_of_files(real: RealBars, leaking: Iterable[Path] = LEAKING, *, is_full: bool = False) -> SelfTest:
+    """Check planted files as a user's file is checked: every function of some leaks, none of the honest ones does.
+
+    Parameters
+    ----------
+    real
+        The packaged market: some leaks act for its symbols only.
+    is_full
+        Replay every session, and look at real bars for every file. Otherwise the eventful sessions are replayed, and
+        real bars are for the leaks that happen nowhere else and for the honest functions, at a few large moves.
+    """
+    few = real if is_full else real.at_moves_of(WATCHED)
+    instants = None if is_full else eventful_sessions
+    leaks = [
+        one for path in leaking for one in check_file(path, few if is_full or path == RARE else None, instants=instants)
+    ]
+    clean = check_file(HONEST, few, instants=instants)
+    caught = {one.name for one in leaks if any(leak.how not in OF_UNITS for leak in one.leaks)}
+    return SelfTest(
+        caught=tuple(one.name for one in leaks if one.name in caught),
+        missed=tuple(one.name for one in leaks if one.name not in caught),
+        flagged=tuple(one.name for one in clean if not one.passed),
+        passed_over=tuple(one.name for one in clean if one.passed),
+        checked=(*leaks, *clean),
     )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import GROUPS
-from feature_repo.leaks import checker
+from feature_repo.leaks import counterfactuals
 from feature_repo.leaks.comparing import Closeness, Leak, differences
+from feature_repo.leaks.counterfactuals import compare, in_this_process
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
@@ -73,13 +74,12 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
     cuts = sorted({sessions[-1 - back] for back in BACK if back < len(sessions)})
     leaks: list[Leak] = []
     if cuts:
-        compute, key, moment = subject.compute, subject.key, subject.time
-        full = compute(world)
-        leaks += checker.under_other_futures(compute, world, cuts, key=key, time=moment, full=full)
-        leaks += checker.under_restatement(compute, world, cuts[0], key=key, full=full)
-        leaks += checker.under_a_later_split(
-            compute, world, cuts[-1], key=key, time=moment, full=full, levels=subject.levels
-        )
+        others = [
+            *counterfactuals.other_futures(world, cuts, time=subject.time),
+            counterfactuals.restated(world, cuts[0]),
+            counterfactuals.rescaled(world, cuts[-1], subject.time, subject.levels),
+        ]
+        _, leaks = compare(others, world, in_this_process(subject.compute), key=subject.key, time=subject.time)
         leaks += _as_stored(lake, spec, subject, world, [*cuts, sessions[-1]], now)
     columns = tuple(column.name for column in spec.columns if column.name not in {*spec.key, "known_time"})
     return LeakCheck("stored", table, columns, bars.height, len(cuts), tuple(leaks), time.perf_counter() - started)

@@ -8,8 +8,8 @@ from typing import Literal
 
 import polars as pl
 
-from feature_repo.leaks import checker
-from feature_repo.leaks.comparing import Leak
+from feature_repo.leaks import counterfactuals
+from feature_repo.leaks.counterfactuals import Counterfactual, compare, in_this_process
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.world import World, trial_world
 
@@ -72,31 +72,30 @@ def check(subject: LeakSubject, world: World | None = None, *, replayed: int | N
         What was checked and every leak found.
     """
     started = time.perf_counter()
-    replayed = REPLAYED if replayed is None else replayed
     world = trial_world(max(REPLAYED, subject.sessions)) if world is None else world
-    full = subject.compute(world)
-    sessions = world.sessions
-    at = subject.instants(world) if subject.instants else sessions[-replayed:]
-    cuts = [sessions[int(part * len(sessions))] for part in CUTS]
-    compute, key, moment = subject.compute, subject.key, subject.time
-    leaks = checker.replay(compute, world, at, key=key, time=moment, full=full)
-    leaks += checker.under_other_futures(compute, world, cuts, key=key, time=moment, full=full)
-    leaks += checker.under_restatement(compute, world, cuts[-2], key=key, full=full)
-    leaks += checker.under_a_later_split(
-        compute, world, cuts[-1], key=key, time=moment, full=full, levels=subject.levels
-    )
-    leaks += _since_warm_up(subject, world, full)
+    others = worlds_of(subject, world, replayed)
+    full, leaks = compare(others, world, in_this_process(subject.compute), key=subject.key, time=subject.time)
     return LeakCheck(
         kind=subject.kind,
         name=subject.name,
         columns=tuple(name for name in full.columns if name not in {*subject.key, subject.time, "known_time"}),
         rows=full.height,
-        replayed=len(at),
+        replayed=len(others[0].parts),
         leaks=tuple(leaks),
         seconds=time.perf_counter() - started,
     )
 
 
-def _since_warm_up(subject: LeakSubject, world: World, full: pl.DataFrame) -> list[Leak]:
-    cut = world.sessions[int(SHORT_HISTORY * len(world.sessions))]
-    return checker.since_warm_up(subject.compute, world, cut, subject.warm_ups, key=subject.key, full=full)
+def worlds_of(subject: LeakSubject, world: World, replayed: int | None = None) -> list[Counterfactual]:
+    """Return the other worlds that a subject is computed in, the replay first; the options are those of `check`."""
+    sessions = world.sessions
+    at = subject.instants(world) if subject.instants else sessions[-(REPLAYED if replayed is None else replayed) :]
+    cuts = [sessions[int(part * len(sessions))] for part in CUTS]
+    begun = sessions[int(SHORT_HISTORY * len(sessions))]
+    return [
+        counterfactuals.replayed(world, at, subject.time),
+        *counterfactuals.other_futures(world, cuts, time=subject.time),
+        counterfactuals.restated(world, cuts[-2]),
+        counterfactuals.rescaled(world, cuts[-1], subject.time, subject.levels),
+        *counterfactuals.warmed_up(world, begun, subject.warm_ups),
+    ]

@@ -30,6 +30,8 @@ LEVELS = "PRICE_LEVELS"
 def subjects_of_file(path: Path) -> tuple[LeakSubject, ...]:
     """Import a file and return a subject for each of its functions, features and feature groups.
 
+    A function computes in the process that calls it, and may keep state there: `check_file` gives it fresh ones.
+
     Raises
     ------
     ConfigError
@@ -95,14 +97,15 @@ def _function_subject(name: str, function: Callable[..., Any], levels: frozenset
     wants_releases = [*parameters][1:2] == ["releases"]
 
     def compute(world: World) -> pl.DataFrame:
-        bars = world.bars.sort(KEY)
+        bars = world.in_order
         try:
             answer = function(bars, world.releases) if wants_releases else function(bars)
         except QuantlakeError:
             raise
         except Exception as error:
+            sessions = bars["event_time"].n_unique()
             raise ConfigError(
-                f"{name} fails on {bars['event_time'].n_unique()} sessions of {bars['symbol'].n_unique()} symbols: "
+                f"{name} fails on {sessions} session{'s' * (sessions > 1)} of {bars['symbol'].n_unique()} symbols: "
                 f"{type(error).__name__}: {error}. It is replayed from the first session on: give null where there is "
                 "too little history."
             ) from error

@@ -1,9 +1,9 @@
 """A world to compute in: bars, and figures released and revised later. What was known of it then, and other futures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,13 @@ RESTATED = 0.1
 AFTERWARDS = timedelta(days=30)
 """How long after the last bar a restatement becomes known."""
 A_YEAR = timedelta(days=365)
-JUMP = 0.12
+MOVES = (-0.6, 1.5, -0.4, 2 / 3, -0.2, 0.25, -0.12, 0.12)
+"""Largest returns of single names, in crises and take-overs, down to a bad day's; what falls comes back."""
+INDEX_MOVES = (-0.2, 0.25, -0.12, 0.12)
+"""The S&P 500 lost 20.5 % on 1987-10-19."""
+JUMP = min(abs(move) for move in MOVES)
+"""Smallest of the moves."""
+SESSIONS_PER_MOVE = 50
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ class World:
         """Closes of the bars, in order of time."""
         return self.bars["event_time"].unique().sort().to_list()
 
+    @cached_property
+    def in_order(self) -> pl.DataFrame:
+        """The bars by symbol and time, sorted once."""
+        return self.bars.sort("symbol", "event_time")
+
     @property
     def afterwards(self) -> datetime:
         """When a restatement becomes known that nothing here can have known."""
@@ -56,6 +67,12 @@ class World:
     def until(self, cut: datetime) -> "World":
         """Return what was known at an instant."""
         return World(self.bars.filter(pl.col("event_time") <= cut), self.releases.filter(pl.col("known_time") <= cut))
+
+    def with_names_exchanged(self) -> "World":
+        """Return the same bars with the symbols' names in the opposite order, the index's left; twice is none."""
+        names = self.bars.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
+        other = dict(zip(names, reversed(names), strict=True))
+        return replace(self, bars=self.bars.with_columns(pl.col("symbol").replace(other)))
 
     def last_sessions(self, count: int) -> "World":
         """Return the world as it would be if the data began that many sessions before its end."""
@@ -123,13 +140,14 @@ def _scaled(frame: pl.DataFrame, chosen: pl.Expr, columns: list[str], random: np
 def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"), seed: int = 11) -> World:
     """Return a small seeded market in which what leaks hang on happens.
 
-    Prices jump by 12 % now and then; the first symbol misses sessions, the second has closes only at first and ends
-    before the others, the third is listed late and splits; a figure about the economy is released and revised.
+    Prices move by up to -60 and +150 % now and then; the first symbol misses sessions, the second has closes only at
+    first and ends before the others, the third is listed late and splits; a figure about the economy is released and
+    revised.
     """
     bars = tiny_market([*symbols, MARKET], sessions, seed)
     times = bars["event_time"].unique().sort().to_list()
     random = np.random.default_rng(seed)
-    bars = _with_jumps(bars, random)
+    bars = _with_moves(bars, random)
     number = pl.col("event_time").rank("dense").cast(pl.Int64) - 1
     first, second, third = symbols[:3]
     bars = bars.with_columns(number.alias("number")).filter(
@@ -151,17 +169,47 @@ def trial_world(sessions: int, symbols: tuple[str, ...] = ("AAA", "BBB", "CCC"),
     return World(bars.drop("number"), _releases(times, random))
 
 
-def _with_jumps(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
-    """Let the prices of each symbol jump up or down in one session of fifty, and stay there."""
-    jumps = np.where(random.random(bars.height) < 1 / 50, random.choice([-JUMP, JUMP], bars.height), 0.0)
-    level = (1 + pl.Series(jumps)).cum_prod()
-    shares = pl.DataFrame({"symbol": bars["symbol"], "level": level}).with_columns(
-        pl.col("level") / pl.col("level").first().over("symbol")
-    )["level"]
-    return bars.with_columns(pl.col(name) * shares for name in (*PRICES, "close_unadjusted"))
+def eventful_sessions(world: World) -> list[datetime]:
+    """Return the sessions at which something happens in a trial market, and one of five of the others.
+
+    Something is: a large move, a first bar, a bar before the symbol misses a session or ends, before its first volume
+    or its split, the end of a month.
+    """
+    close, time, factor = pl.col("close"), pl.col("event_time"), pl.col("close_unadjusted") / pl.col("close")
+    number = time.rank("dense").cast(pl.Int64)
+    is_event = (
+        ((close / close.shift(1) - 1).abs() > 2 / 3 * JUMP)
+        | close.shift(1).is_null()
+        | (pl.col("number").shift(-1) != pl.col("number") + 1).fill_null(value=True)
+        | (pl.col("volume").is_null() & pl.col("volume").shift(-1).is_not_null())
+        | ((factor.shift(-1) / factor - 1).abs() > 1 / 2)
+        | (time.dt.month() != time.shift(-1).dt.month())
+        | (pl.col("number") % 5 == 0)
+    )
+    found = world.bars.with_columns(number.alias("number")).filter(is_event.over("symbol", order_by="event_time"))
+    return found["event_time"].unique().sort().to_list()
 
 
-def _releases(times: list[datetime], random: np.random.Generator) -> pl.DataFrame:
+def _with_moves(bars: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """Let the prices of each symbol move in one session of fifty, the largest moves first of all, and stay there."""
+    frames = []
+    for (symbol,), own in bars.group_by("symbol", maintain_order=True):
+        moves = INDEX_MOVES if symbol == MARKET else MOVES
+        traded = np.arange(own.height * 3 // 20, own.height * 9 // 10)
+        at = random.choice(traded, max(1, own.height // SESSIONS_PER_MOVE), replace=False)
+        factors = np.ones(own.height)
+        factors[at] += np.resize(moves, at.size)
+        level = pl.Series(np.cumprod(factors))
+        frames.append(own.with_columns(pl.col(name) * level for name in (*PRICES, "close_unadjusted")))
+    return pl.concat(frames)
+
+
+def releases_over(times: Sequence[datetime], seed: int = 0) -> pl.DataFrame:
+    """Return figures about an economy that never was, released and revised over given sessions."""
+    return _releases(times, np.random.default_rng(seed))
+
+
+def _releases(times: Sequence[datetime], random: np.random.Generator) -> pl.DataFrame:
     """A figure per 21 sessions, released 10 sessions after its period and revised 15 sessions later still."""
     rows = []
     for end in range(0, len(times), 21):

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.leaks import SelfTest, checker, self_test, trial_world
+from feature_repo.leaks import SelfTest, counterfactuals, self_test, trial_world
 from feature_repo.leaks.lookalikes import LOOKALIKES
 from feature_repo.leaks.planted import LEAKS, by_symbol
 
@@ -56,8 +56,9 @@ def test_the_self_test_passes_over_four_hundred_sessions() -> None:
 
 
 def test_a_checker_without_its_replay_misses_what_acts_on_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutant of the checker: no replay, and leaks that only act now and then go by."""
-    monkeypatch.setattr(checker, "replay", lambda *_, **__: [])
+    """The mutant of the checker: no replay but of the last session, and leaks that only act now and then go by."""
+    one_session = counterfactuals.replayed
+    monkeypatch.setattr(counterfactuals, "replayed", lambda world, at, time: one_session(world, at[-1:], time))
     rare = [planted for planted in LEAKS if planted.name in {"on_a_rare_event", "on_one_weekday"}]
     assert self_test(rare, [], sessions=100).missed == ("on_a_rare_event", "on_one_weekday")
 

@@ -1,15 +1,21 @@
 """A user's own file is checked by one command, and a file that cannot be says what is missing."""
 
+import io
 import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from feature_repo.leaks import check, subjects_of_file, trial_world
-from lake.errors import ConfigError, SchemaError
+from feature_repo.leaks import as_table, as_values, check, check_file, subjects_of_file, trial_world
+from feature_repo.leaks.real_bars import RealBars, largest_moves
+from feature_repo.leaks.world import World, releases_over
+from lake.errors import ConfigError, SchemaError, SourceError
+from lake.sources import tiny_market
+from lake.universe import MARKET
 
 HEAD = "import polars as pl\n\nRETURN = pl.col('close') / pl.col('close').shift(1) - 1\n"
 CLEAN = HEAD + (
@@ -35,6 +41,12 @@ def file_of(tmp_path: Path):
     return write
 
 
+def small_real_bars() -> RealBars:
+    bars = tiny_market(["AAPL", "KO", MARKET], 300, seed=3)
+    sessions = bars["event_time"].unique().sort().to_list()
+    return RealBars(World(bars, releases_over(sessions)), "of a test", largest_moves(bars), tuple(sessions[-3:-1]))
+
+
 def test_public_functions_of_bars_are_checked_and_others_are_not(file_of) -> None:
     (subject,) = subjects_of_file(file_of(CLEAN))
     checked = check(subject, trial_world(60))
@@ -42,9 +54,23 @@ def test_public_functions_of_bars_are_checked_and_others_are_not(file_of) -> Non
 
 
 def test_a_leak_in_a_users_series_is_caught(file_of) -> None:
-    tomorrow, fine = (check(subject, trial_world(60)) for subject in subjects_of_file(file_of(LEAKING)))
+    tomorrow, fine = check_file(file_of(LEAKING), world=trial_world(60), replayed=20)
     assert tomorrow.leaks[0].column == "tomorrow"
     assert fine.passed
+
+
+def test_a_forgotten_over_symbol_is_told_from_a_plain_leak(file_of) -> None:
+    source = LEAKING + "def mixed(bars):\n    return bars.select(RETURN.alias('mixed')).to_series()\n"
+    checked = check_file(file_of(source), world=trial_world(60), replayed=20)
+    assert {one.name: one.depend_on_order for one in checked} == {
+        "tomorrow": frozenset(),
+        "fine": frozenset(),
+        "mixed": frozenset({"mixed"}),
+    }
+    assert {row["column"]: row["depends_on_order"] for row in as_values(checked)}["mixed"]
+    console = Console(width=400, file=io.StringIO())
+    console.print(as_table(checked, ""))
+    assert console.file.getvalue().count('is .over("symbol") missing?') == 1
 
 
 def test_a_price_level_is_a_leak_unless_it_is_declared(file_of) -> None:
@@ -86,9 +112,11 @@ def test_features_of_a_file_are_checked(file_of) -> None:
         "from feature_repo.spec import Feature\n"
         "WEEK = Feature('return_5d', simple_return, ('close',), 6, parameters=(5,), unit='', formula='', meaning='')\n"
     )
-    (subject,) = subjects_of_file(file_of(source))
+    path = file_of(source)
+    (subject,) = subjects_of_file(path)
     assert subject.warm_ups == {"return_5d": 6}
-    assert check(subject, trial_world(60)).passed
+    (checked,) = check_file(path, small_real_bars(), world=trial_world(60), replayed=20)
+    assert checked.passed
 
 
 @pytest.mark.parametrize(
@@ -118,20 +146,19 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         ("return bars.select('symbol', 'close')", SchemaError, "f returns no column event_time; it has symbol, close"),
         ("return bars.select('symbol', 'event_time')", SchemaError, "there is no value to check"),
         ("return pl.concat([bars, bars])", SchemaError, "rows whose symbol and event_time are there twice"),
-        ("return 1 / 0", ConfigError, r"f fails on 60 sessions of 4 symbols: ZeroDivisionError: .*null where"),
+        ("return 1 / 0", ConfigError, r"f fails on 1 session of 3 symbols: ZeroDivisionError: .*null where"),
     ],
 )
 def test_a_function_that_answers_wrongly_says_how(file_of, body: str, error: type[Exception], says: str) -> None:
-    (subject,) = subjects_of_file(file_of(HEAD + f"def f(bars):\n    {body}\n"))
     with pytest.raises(error, match=says):
-        check(subject, trial_world(60))
+        check_file(file_of(HEAD + f"def f(bars):\n    {body}\n"), world=trial_world(60))
 
 
 def test_the_example_in_the_docs_is_clean(file_of) -> None:
     page = (Path(__file__).parents[2] / "docs" / "leaks.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    (subject,) = subjects_of_file(file_of(example))
-    assert check(subject, trial_world(60)).passed
+    (checked,) = check_file(file_of(example), world=trial_world(60), replayed=20)
+    assert checked.passed
 
 
 def test_the_command_prints_the_first_offending_row_and_exits_with_one(
@@ -143,11 +170,13 @@ def test_the_command_prints_the_first_offending_row_and_exits_with_one(
     from feature_repo.leaks import subject
 
     monkeypatch.setattr(subject, "REPLAYED", 60)
+    monkeypatch.setattr("feature_repo.leaks.real_bars", lambda *_: small_real_bars())
     app = typer.Typer()
     app.command()(leaks)
     found = CliRunner().invoke(app, [str(file_of(LEAKING))])
     assert found.exit_code == 1
     assert "1 of 2 columns leak" in found.output
+    assert "Real bars: 3 symbols of a test, 300 sessions from " in found.output
     assert "replayed bar by bar" in " ".join(found.output.replace("│", " ").split())
 
 
@@ -157,9 +186,16 @@ def test_the_command_can_print_json_and_ends_well_where_nothing_leaks(file_of, m
     from dagster_project.commands.leaks import leaks
     from feature_repo.leaks import subject
 
+    def missing(*_) -> None:
+        raise SourceError("The data package 'arch' is not installed.")
+
     monkeypatch.setattr(subject, "REPLAYED", 60)
+    monkeypatch.setattr("feature_repo.leaks.real_bars", missing)
     app = typer.Typer()
     app.command()(leaks)
     clean = CliRunner().invoke(app, [str(file_of(CLEAN)), "--json"])
     assert clean.exit_code == 0
     assert '"passed": true' in clean.output
+    told = CliRunner().invoke(app, [str(file_of(CLEAN))]).output
+    assert "Real bars: none, so that a leak for one real symbol" in told
+    assert "The data package 'arch' is not installed." in " ".join(told.split())

@@ -11,7 +11,7 @@ from feature_repo.catalog import GROUPS, TECHNICAL
 from feature_repo.compute.kernel import Bars, kernel
 from feature_repo.engines.panel import compute_technical
 from feature_repo.leaks import LeakSubject, World, as_values, check, find_leaks, require_causal, subjects
-from feature_repo.leaks.checker import replay
+from feature_repo.leaks.counterfactuals import compare, in_this_process, replayed
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
 from feature_repo.leaks.world import RELEASES, rescaled, restated, trial_world
 from feature_repo.regimes.daily import compute_regimes
@@ -100,6 +100,22 @@ def test_a_leak_that_acts_on_one_row_is_found_by_the_replay_alone() -> None:
     (leak, *_) = check(told(leaks_once), world).leaks
     assert (leak.how, leak.column, leak.first, leak.example["event_time"]) == ("replayed", "once", at, at)
     assert find_leaks(leaks_once, world.bars, consecutive(world.bars)) == []
+
+
+def test_truncated_worlds_are_computed_before_the_whole_one(small_market) -> None:
+    """What the first call keeps is then of the past; were the whole history given first, the others would know it."""
+    kept: list[float] = []
+
+    def fitted_once(bars: pl.DataFrame) -> pl.DataFrame:
+        kept.append(bars["close"].std())
+        return bars.select("symbol", "event_time", (RETURN.over("symbol") / kept[0]).alias("fitted_once"))
+
+    bars = small_market(60)
+    sessions = bars["event_time"].unique().sort()
+    cuts = [sessions[20], sessions[40]]
+    find_leaks(fitted_once, bars, cuts)
+    assert len(kept) == 7
+    assert kept[0] == bars.filter(pl.col("event_time") <= cuts[0])["close"].std()
 
 
 def test_a_row_that_appears_only_with_the_future_is_a_leak(small_market) -> None:
@@ -226,7 +242,8 @@ def test_a_replay_compares_nulls_as_values() -> None:
         kept = pl.when(pl.col("event_time") == last).then("close")
         return other.bars.select("symbol", "event_time", kept.alias("forgets"))
 
-    (leak,) = replay(forgets, world, world.sessions[-10:], key=("symbol", "event_time"))
+    others = [replayed(world, world.sessions[-10:])]
+    _, (leak,) = compare(others, world, in_this_process(forgets), key=("symbol", "event_time"))
     assert (leak.column, leak.rows) == (
         "forgets",
         world.bars.filter(pl.col("event_time") >= world.sessions[-10])

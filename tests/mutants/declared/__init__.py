@@ -2,11 +2,12 @@
 
 from mutant import Mutant
 
-from declared import access, doors, drained, features, feedback, forecasts, homes, models, online, storage
+from declared import access, doors, drained, features, feedback, forecasts, homes, leaks, models, online, storage
 
 MUTANTS: tuple[Mutant, ...] = (
     *storage.MUTANTS,
     *features.MUTANTS,
+    *leaks.MUTANTS,
     *online.MUTANTS,
     *models.MUTANTS,
     *forecasts.MUTANTS,
