@@ -21,6 +21,7 @@ TOPICS = (
     "selection",
     "drift",
     "canary",
+    "shock",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 

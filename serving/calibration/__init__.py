@@ -6,13 +6,14 @@
 - `picture`: coverage over time (needs matplotlib)
 """
 
-from serving.calibration.conformal import TAIL, track
+from serving.calibration.conformal import TAIL, ForecastPanel, track
 from serving.calibration.learning import QUANTILES, WalkForwardSimulation, simulate, update_calibrations
 from serving.calibration.reliability import Reliability, confidence_reliability
 
 __all__ = [
     "QUANTILES",
     "TAIL",
+    "ForecastPanel",
     "Reliability",
     "WalkForwardSimulation",
     "confidence_reliability",

@@ -13,7 +13,7 @@ from serving.forecasts import calibrate, widened
 SYMBOLS = 20
 CLOSES = [datetime(2005, 1, 3, 21, tzinfo=UTC) + timedelta(days=n) for n in range(1_500)]
 RULE = TrackingRule()
-NO_RULE = TrackingRule(shared_gain=0.0, shared_floor=0.0, regime_gain=0.0)
+NO_RULE = TrackingRule(shared_gain=0.0, shared_floor=0.0, regime_gain=0.0, surprise_gain=0.0)
 
 
 def panel_of(horizon: int = 1, scale: float = 0.7, seed: int = 3, closes: int = 1_500) -> ForecastPanel:
@@ -170,3 +170,25 @@ def test_a_rule_that_cannot_learn_is_refused() -> None:
         TrackingRule(regime_gain=-0.1)
     with pytest.raises(ConfigError, match="deviation is above 0"):
         TrackingRule(trust_deviation=0.0)
+    with pytest.raises(ConfigError, match="the decay is from 0 to below 1"):
+        TrackingRule(surprise_decay=1.0)
+
+
+def test_after_a_shock_of_the_whole_market_bands_are_wider_within_sessions() -> None:
+    """Volatility doubles at session 1,000; the models go on saying the old one."""
+    panel = panel_of(scale=1.0, closes=1_040)
+    panel = panel._replace(realised=np.where(panel.session >= 1_000, 2 * panel.realised, panel.realised))
+    calm = panel._replace(regime=np.zeros_like(panel.regime))
+    tracked = track(calm, 1)
+    below, above = coverage(calm, tracked, 0, after=1_010)
+    slow_below, slow_above = coverage(calm, track(calm, 1, TrackingRule(surprise_gain=0.0)), 0, after=1_010)
+    assert below + above < 0.75 * (slow_below + slow_above)
+    assert tracked.factors[990].max() < 1.3, "nothing was wrong before"
+    assert tracked.factors[1_020].min() > 1.25
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-300])
+def test_bands_without_width_surprise_nobody(spread: float) -> None:
+    panel = panel_of(closes=60)
+    flat = np.tile(panel.quantiles[:, 1:2], 3) + np.array([-spread, 0.0, spread])
+    assert np.isfinite(track(panel._replace(quantiles=flat), 3).factors).all()

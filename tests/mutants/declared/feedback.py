@@ -85,6 +85,14 @@ MUTANTS = (
         (f"{BLEND}::test_a_later_verdict_says_nothing_of_earlier_closes",),
     ),
     Mutant(
+        "calibration-unsurprised",
+        "Bands are widened within sessions of a shock that the whole market shows.",
+        "serving/calibration/conformal.py",
+        "self._be_surprised(rows, share)",
+        "pass",
+        (f"{CONFORMAL}::test_after_a_shock_of_the_whole_market_bands_are_wider_within_sessions",),
+    ),
+    Mutant(
         "calibration-sign",
         "A band that too many outcomes fall beyond is widened.",
         "serving/calibration/conformal.py",
