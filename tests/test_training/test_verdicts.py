@@ -176,3 +176,11 @@ def test_seeds_do_not_make_an_advantage_surer(truth: WindowSet) -> None:
     ours = [one.filter(pl.col("model") == "lstm").select(numbers) for one in scores]
     for column in numbers:
         assert ours[0][column].to_list() == pytest.approx(ours[1][column].to_list()), column
+
+
+def test_the_table_allows_for_how_many_models_it_holds(truth: WindowSet) -> None:
+    pair = [forecast(truth, "naive", 1.2), forecast(truth, "ridge", 1.0, sway=0.03)]
+    others = [forecast(truth, name, 1.3, sway=0.03) for name in ("lightgbm", "lstm", "tft")]
+    alone, among = row_of(pair, "ridge"), row_of([*pair, *others], "ridge")
+    assert among["gain_t"] == alone["gain_t"]
+    assert among["p_value"] > alone["p_value"] > 0
