@@ -114,8 +114,8 @@ def test_a_trial_whose_forecasts_do_not_vary_never_wins(
 
     monkeypatch.setattr(Fitted, "variation", best_is_flat)
     found = search_parameters("lstm", *parts, tiny, tmp_path / "flat", progress=said.append)
-    assert (found.constant, found.pruned) == (1, whole.pruned + 1)
-    assert found.loss == min(loss for slot, loss in enumerate(found.losses) if slot != best)
+    assert (found.constant, found.losses[best]) == (1, whole.loss)
+    assert whole.loss < found.loss == min(loss for slot, loss in enumerate(found.losses) if slot != best)
     assert "refused, its forecasts do not vary (median 0.0000, width 0.0000, skew 0.0000)" in said[best]
 
 

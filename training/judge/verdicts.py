@@ -34,6 +34,8 @@ class ModelComparison:
     p_value
         One-sided, adjusted by Holm's method for all comparisons of the table (S. Holm, *A Simple Sequentially
         Rejective Multiple Test Procedure*, Scandinavian Journal of Statistics 6, 1979).
+    loss
+        Mean pinball loss of the model, over quantiles, sessions and seeds.
     seeds, loss_spread
         Fits with different random numbers that losses are the mean of, and the standard deviation of the loss over
         them; None for one seed, which has no spread.
@@ -49,6 +51,7 @@ class ModelComparison:
     folds: int
     t_value: float | None
     p_value: float
+    loss: float = 0.0
     seeds: int = 1
     loss_spread: float | None = None
     constant_fits: int = 0
@@ -150,7 +153,7 @@ def _row(one: ModelComparison, folds: list[FoldForecast], best: list[str]) -> di
         "is_baseline": is_baseline,
         "is_constant": one.is_constant and not is_baseline,
         "best_baseline": best[number],
-        "pinball_loss": _loss(all_folds, number),
+        "pinball_loss": one.loss,
         "seeds": one.seeds,
         "loss_spread": one.loss_spread,
         "gain": one.gain,
@@ -191,6 +194,7 @@ def compare_models(
         folds=len(folds),
         t_value=t,
         p_value=1.0 if t is None else NormalDist().cdf(-t),
+        loss=_loss(all_ours, number),
         seeds=len(losses),
         loss_spread=stdev(losses) if len(losses) > 1 else None,
         constant_fits=sum(variation_of(one.quantiles, one.truth.x).is_constant_at(number) for one in ours),
