@@ -83,8 +83,8 @@ MUTANTS = (
         "verdicts-against-the-worst-baseline",
         "A model is judged against the best baseline.",
         "training/judge/verdicts.py",
-        "best = [min(",
-        "best = [max(",
+        "return [min(",
+        "return [max(",
         ("tests/test_training/test_verdicts.py::test_one_that_beats_the_worst_baseline_alone_beats_none",),
     ),
     Mutant(
