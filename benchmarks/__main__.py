@@ -16,6 +16,7 @@ TOPICS = (
     "serving",
     "calibration",
     "forecasts",
+    "seeds",
     "streams",
     "retention",
     "selection",

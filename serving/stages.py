@@ -18,8 +18,9 @@ from lake.errors import ModelError
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import EVALUATIONS, FORECASTS
+from lake.tables import EVALUATIONS, FORECASTS, VERDICTS
 from serving.backfill import score_newest
+from serving.deployment.record import deployment_or_none
 from serving.deployment.registry import register_and_promote
 from serving.engines import PARITY_WINDOWS, Bundle, Engine
 from serving.forecast_log import drain
@@ -33,6 +34,10 @@ PROOF_WINDOWS = 2 * PARITY_WINDOWS
 def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: Any, say: Say) -> Report:
     """Export every model of the latest training, prove the export, and put it in service.
 
+    A model whose forecasts do not vary is refused: the one in service before stays, or none. One that does not beat the
+    best baseline in the walk-forward evaluation is put in service, so that its forecasts are logged and judged on
+    paper, and `warnings` says so: no answer gives it a weight.
+
     Parameters
     ----------
     experiment
@@ -41,7 +46,8 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     Returns
     -------
     Report
-        One row per model; `details` has version, digest, bytes and parity of each. Skipped when all were in service.
+        One row per model put in service; `details` has version, digest, bytes and parity of each. Skipped when all
+        were in service. The verdicts of a model are in the evidence of its row in `promotions`.
 
     Raises
     ------
@@ -53,8 +59,13 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     started = time.perf_counter()
     fitted = champions(settings)
     promoted: list[dict[str, Any]] = []
+    warnings: list[str] = []
     added = 0
     for name, champion in fitted.items():
+        if champion["is_constant"]:
+            warnings.append(_refusal(name, champion["variation"], deployment_or_none(settings).versions.get(name)))
+            say(warnings[-1])
+            continue
         folder = settings.models / "exports" / champion["fingerprint"][:16] / name
         bundle = _exported(folder)
         if bundle is None:
@@ -64,12 +75,18 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
                 f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
             )
         pin(lake, f"model:{bundle.digest}", bundle.signature.table_versions)
-        evidence = {"scores": _scores(lake, champion["experiment"], name), "run_id": champion["run_id"]}
+        verdicts = _verdicts(lake, champion["experiment"], name)
+        warnings += map(_on_paper, filter(_is_beaten, verdicts))
+        evidence = {
+            "scores": _scores(lake, champion["experiment"], name),
+            "verdicts": verdicts,
+            "run_id": champion["run_id"],
+        }
         report = register_and_promote(bundle, lake, settings, clock=clock, evidence=evidence)
         added += report.added
         promoted.append(_row(bundle, report))
     done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
-    report = done.with_details(models=promoted)
+    report = done.with_details(models=promoted, warnings=tuple(warnings))
     return report if added else _skipped(report, "every champion is in service already")
 
 
@@ -142,6 +159,42 @@ def _scores(lake: Lake, experiment: str, model: str) -> list[dict[str, Any]]:
         "advantage_t",
     )
     return [{name: row[name] for name in kept} for row in rows]
+
+
+def _verdicts(lake: Lake, experiment: str, model: str) -> list[dict[str, Any]]:
+    """Walk-forward verdicts of a model beside the best baseline, by horizon; none where it was not judged."""
+    if not lake.exists(VERDICTS):
+        return []
+    is_ours = (pl.col("experiment") == experiment) & (pl.col("model") == model)
+    rows = lake.read(VERDICTS, where=is_ours).sort("horizon_sessions")
+    return rows.drop("experiment", "event_time", "known_time").to_dicts()
+
+
+def _is_beaten(verdict: dict[str, Any]) -> bool:
+    return not verdict["is_baseline"] and not verdict["beats_best_baseline"]
+
+
+def _on_paper(verdict: dict[str, Any]) -> str:
+    """Say that a model which does not beat the best baseline counts for nothing in an answer."""
+    horizon = verdict["horizon_sessions"]
+    return (
+        f"{verdict['model']} does not beat {verdict['best_baseline']} at {horizon} session(s) ahead (pinball loss "
+        f"{verdict['gain']:+.2%}, adjusted p {verdict['p_value']:.2g}): it is in service on paper, and has no weight "
+        "in answers."
+    )
+
+
+def _refusal(model: str, variation: str, version: str | None) -> str:
+    """Say why a fit that does not vary is not put in service, and what is there instead."""
+    from training.models import SMALLEST_DEVIATION
+
+    instead = f"Version {version} stays in service" if version else f"No version of '{model}' is in service"
+    return (
+        f"{model} was not put in service: its forecasts over the newest windows do not vary beyond their volatility "
+        f"(standard deviations: {variation}; expected one of {SMALLEST_DEVIATION} at least). {instead}. Give "
+        f"optimisation.epochs, optimisation.epoch_windows or parameters.{model}.learning_rate of the experiment more, "
+        "and train again."
+    )
 
 
 def _row(bundle: Bundle, report: Report) -> dict[str, Any]:

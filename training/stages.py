@@ -15,11 +15,21 @@ from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
+from lake.sources import caveats_of
 from lake.store import Lake, digest_of_file
 from lake.store import forget_verified_files as forget_verified
-from lake.tables import EVALUATIONS, LABELS
-from training.data import WindowSet, assert_no_overlap, build_window_set, champion_split, sessions_of, walk_forward
+from lake.tables import EVALUATIONS, LABELS, VERDICTS
+from training.data import (
+    WindowSet,
+    assert_learnt_before,
+    assert_no_overlap,
+    build_window_set,
+    champion_split,
+    sessions_of,
+    walk_forward,
+)
 from training.experiments import Experiment, Workspace
+from training.models import card_of
 from training.tracking import Measure, Progress, Tracker, no_progress
 
 if TYPE_CHECKING:
@@ -82,15 +92,17 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     Returns
     -------
     Report
-        Of `evaluations`; `details` has the model table over all folds, the verdicts against the best baseline and the
-        plots.
+        Of `evaluations`; `details` has the model table over all folds, the verdicts against the best baseline, which
+        are in the table `verdicts` too, and the plots; `warnings` names the models that beat no baseline.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
     record, was_done = work.once(EVALUATED, lambda: _judge(work, progress))
     report = _completed(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
     plots = {name: work.folder / path for name, path in record["plots"].items()}
-    return report.with_details(model_table=record["model_table"], verdicts=record["verdicts"], **plots)
+    return report.with_details(
+        model_table=record["model_table"], verdicts=record["verdicts"], warnings=tuple(record["warnings"]), **plots
+    )
 
 
 def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, progress: Progress = no_progress) -> Report:
@@ -120,7 +132,8 @@ def champions(settings: Settings) -> dict[str, dict[str, Any]]:
     dict
         For each model ``path`` (a folder for `training.fit.load_fitted`), ``run_id`` (in the tracking store),
         ``fingerprint`` of the training, ``versions`` of the tables it learnt from, ``experiment`` (as in the table
-        `evaluations`), ``train_until`` (ISO instant) and ``seed``.
+        `evaluations`), ``train_until`` (ISO instant), ``seed``, ``is_constant`` (its forecasts do not vary, and it
+        is no baseline) and ``variation`` (how much they vary, a sentence).
 
     Raises
     ------
@@ -139,6 +152,8 @@ def champions(settings: Settings) -> dict[str, dict[str, Any]]:
             "path": folder / model["path"],
             "run_id": model["run_id"],
             "seed": model["seed"],
+            "is_constant": model.get("is_constant", False),  # trainings of earlier versions did not say
+            "variation": model.get("variation", "not measured"),
             "experiment": current["label"],
             **{key: shared[key] for key in ("fingerprint", "versions", "train_until")},
         }
@@ -193,13 +208,25 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
     for name in work.experiment.tuned:
         result = search_parameters(name, train, valid, work.experiment, work.folder, progress=progress)
         found[name] = asdict(result)
+        if result.constant == result.trials:
+            progress(
+                f"{name}: the forecasts of none of {result.trials} trials vary, so the declared parameters stay. "
+                "Give search.epochs or optimisation.epoch_windows of the experiment more."
+            )
         measures = [Measure("trial_loss", loss, number) for number, loss in enumerate(result.losses)]
         _track(work, name, measures=measures, tags={"search": found[name]})
     return found
 
 
 def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
-    from training.judge import OVERALL, FoldForecast, compare_with_best_baseline, forecast_folds, score_folds
+    from training.judge import (
+        OVERALL,
+        FoldForecast,
+        compare_with_best_baseline,
+        forecast_folds,
+        score_folds,
+        verdict_table,
+    )
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
@@ -207,27 +234,40 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     stride = experiment.splits.test_stride_sessions
     table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
     report = work.lake.merge(EVALUATIONS, table)
+    work.lake.merge(VERDICTS, verdict_table(forecasts, experiment=work.label, known_time=now, stride_sessions=stride))
     plots: dict[str, str] = {}
     for name in experiment.models:
         ours = [forecast for forecast in forecasts if forecast.model == name]
         plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
-    sentences = list(map(str, compare_with_best_baseline(forecasts, stride_sessions=stride)))
+    verdicts = compare_with_best_baseline(forecasts, stride_sessions=stride)
+    sentences, warnings = list(map(str, verdicts)), [str(verdict) for verdict in verdicts if not verdict.beats]
     for sentence in sentences:
         progress(sentence)
     overall = table.filter(pl.col("fold") == OVERALL).drop("experiment", "fold", "event_time", "known_time")
-    return {"added": report.added, "model_table": overall.to_dicts(), "verdicts": sentences, "plots": plots}
+    return {
+        "added": report.added,
+        "model_table": overall.to_dicts(),
+        "verdicts": sentences,
+        "warnings": warnings,
+        "plots": plots,
+    }
 
 
 def _publish(
     work: Workspace, name: str, forecasts: "list[FoldForecast]", table: pl.DataFrame, parameters: dict[str, Any]
 ) -> dict[str, str]:
-    """Draw the plots of one model and add them, with its scores, to its run; return the plots within the folder."""
+    """Draw the plots of one model and add them, with its scores, to its run; return the plots within the folder.
+
+    Of several seeds the first is drawn; scores are means over all.
+    """
     from training.judge import measures_of, plot_calibration, plot_forecast_against_truth
 
-    folder = work.folder / "plots"
+    folder, caveats = work.folder / "plots", caveats_of(work.settings.source)
+    first = [forecast for forecast in forecasts if forecast.seed == forecasts[0].seed]
+    forecasts_path, calibration_path = (folder / f"{name}_{what}.png" for what in ("forecasts", "calibration"))
     drawn = {
-        f"{name}_forecast_against_truth": plot_forecast_against_truth(forecasts, folder / f"{name}_forecasts.png"),
-        f"{name}_calibration": plot_calibration(forecasts, folder / f"{name}_calibration.png"),
+        f"{name}_forecast_against_truth": plot_forecast_against_truth(first, forecasts_path, caveats=caveats),
+        f"{name}_calibration": plot_calibration(first, calibration_path),
     }
     _track(work, name, parameters=parameters[name], measures=measures_of(table), files={"plots": drawn.values()})
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
@@ -244,10 +284,11 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
     for name in work.experiment.models:
         started = time.perf_counter()
         fitted = fit_best(name, train, valid, work.experiment, parameters[name])
-        seconds = time.perf_counter() - started
+        assert_learnt_before(split, fitted.learnt_until)
+        seconds, variation = time.perf_counter() - started, fitted.variation(valid.x)
         folder = save_fitted(fitted, work.folder / "models" / name)
         epochs = [Measure("validation_loss", loss, epoch) for epoch, loss in enumerate(fitted.history)]
-        measures = [*epochs, Measure("fit_seconds", seconds), Measure("train_windows", len(train))]
+        measures = [*epochs, Measure("fit_seconds", seconds), Measure("train_windows", fitted.learnt_from)]
         run_id = _track(work, name, parameters=parameters[name], measures=measures, files={"model": [folder]})
         found[name] = {
             "path": str(folder.relative_to(work.folder)),
@@ -255,9 +296,15 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
             "seed": fitted.seed,
             "seconds": round(seconds, 2),
             "epochs": len(fitted.history),
+            "epochs_of_refit": fitted.epochs,
+            "windows": fitted.learnt_from,
+            "labels_until": fitted.learnt_until.isoformat() if fitted.learnt_until else None,
+            "is_constant": variation.is_constant and not card_of(name).is_baseline,
+            "variation": str(variation),
             "parameters": fitted.parameters,
         }
-        progress(f"{name} fitted for service on {len(train):,} windows in {seconds:.1f} s")
+        refitted = f", {fitted.epochs} of {len(fitted.history)} epochs" if fitted.history else ""
+        progress(f"{name} fitted for service on {fitted.learnt_from:,} windows in {seconds:.1f} s{refitted}")
     return found
 
 

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from lake.clock import ReplayClock
 from lake.sql import connect
@@ -15,17 +18,18 @@ if TYPE_CHECKING:
 
     from lake.settings import Settings
 
-MORE_THAN_CHANCE = 2.0
-"""t-value from which on an advantage over naive is called more than chance."""
 EQUAL, SHOWN = 1e-9, 0.005
 """Spread below which weights are equal, and the least weight worth a line."""
 
 MODEL_TABLE = """
-    select model, horizon_sessions, rows, mean_absolute_error, pinball_loss, information_coefficient,
-           information_coefficient_t, hit_rate, coverage, beats_naive, advantage_t
-    from evaluations
-    where fold = 'overall' and experiment = ?
-    order by horizon_sessions, pinball_loss
+    select v.model, v.horizon_sessions, v.pinball_loss, v.loss_spread, v.gain, v.gain_t, e.information_coefficient,
+           v.hit_rate, v.base_rate, e.coverage,
+           case when v.is_constant then 'constant' when v.beats_best_baseline then 'beats ' || v.best_baseline
+                when v.gain > 0 then 'by chance?' else 'no' end as verdict,
+           v.is_baseline, v.seeds
+    from verdicts v join evaluations e using (experiment, model, horizon_sessions)
+    where e.fold = 'overall' and experiment = ?
+    order by v.horizon_sessions, v.pinball_loss
 """
 SELECTED = """
     select regime, selected_strategy, strategies, weights, confidence, e_value, sessions, reason
@@ -83,33 +87,43 @@ def tables(settings: "Settings") -> Table:
     )
 
 
-def models(settings: "Settings") -> Table:
-    """The model table of the training whose models are in force: walk-forward scores beside naive."""
+def models(settings: "Settings") -> Group:
+    """The model table of the training whose models are in force, each beside the best baseline, and how to read it."""
     from training.stages import champions
 
     in_force = next(iter(champions(settings).values()))["experiment"]
-    return _table(
-        "Models, walk-forward over all folds (errors and rates in %; t: of the pinball loss gained over naive)",
-        ("model", "h", "rows", "MAE", "pinball", "IC", "t(IC)", "hit rate", "80 % band", "t", "beats naive"),
+    found = rows(settings, MODEL_TABLE, (in_force,))
+    table = _table(
+        "Models, walk-forward over all folds, per horizon h (in %; gain: on the best baseline)",
+        ("model", "h", "loss", "±", "gain", "t", "IC", "hit", "up", "band", "verdict"),
         (
             (
                 model,
                 horizon,
-                f"{count:,}",
-                _percent(error, 3),
                 _percent(loss, 4),
+                _percent(spread, 4),
+                "" if is_baseline else _percent(gain),
+                "" if is_baseline else _number(t, 1),
                 _number(ic, 3),
-                _number(t, 1),
-                _percent(hit, 1),
-                _percent(cover, 1),
-                _number(gain_t, 1),
-                _verdict(model, gain_t, beats=beats),
+                *(_percent(rate, 1) for rate in rates),
+                "-" if is_baseline else verdict,
             )
-            for model, horizon, count, error, loss, ic, t, hit, cover, beats, gain_t in rows(
-                settings, MODEL_TABLE, (in_force,)
-            )
+            for model, horizon, loss, spread, gain, t, ic, *rates, verdict, is_baseline, _ in found
         ),
     )
+    table.box, table.pad_edge, table.padding = SIMPLE_HEAD, False, (0, 1, 0, 0)  # so that it fits 80 columns
+    return Group(table, Text("\n".join(_legend(settings, max(seeds for *_, seeds in found)))))
+
+
+def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
+    """What the columns of the model table are, as far as their names do not say it, and what to keep in mind."""
+    from lake.sources import caveats_of
+
+    yield "hit: right directions; up: outcomes above zero, what always saying up would hit;"
+    yield "band: outcomes within p10 to p90, of 80 promised; verdicts: Holm's method, 5 %"
+    networks = "networks are the mean of"
+    yield f"{networks} {seeds} seeds, ± their deviation" if seeds > 1 else f"{networks} 1 seed: its spread is not known"
+    yield from caveats_of(settings.source)
 
 
 def blend(settings: "Settings") -> Table:
@@ -224,14 +238,6 @@ def _percent(value: float | None, digits: int = 2) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _verdict(model: str, advantage_t: float | None, *, beats: bool) -> str:
-    if model == "naive":
-        return "-"
-    if not beats:
-        return "no"
-    return "yes" if abs(advantage_t or 0.0) >= MORE_THAN_CHANCE else "yes, by chance?"
 
 
 def _weights(names: Sequence[str], weights: Sequence[float]) -> str:

@@ -3,7 +3,7 @@
 from lake.sources.base import BarBatch, BarSource
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import open_source
+from lake.sources.registry import caveats_of, open_source
 
 __all__ = [
     "FIRST_DAY",
@@ -13,6 +13,7 @@ __all__ = [
     "GeneratedMarket",
     "PackagedMarket",
     "as_received",
+    "caveats_of",
     "open_source",
     "tiny_market",
 ]

@@ -16,7 +16,11 @@ class BarBatch:
 
 
 class BarSource(Protocol):
-    """A source of daily bars."""
+    """A source of daily bars.
+
+    A source may also have ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g.
+    that its symbols were chosen with hindsight; `lake.sources.caveats_of` reads them.
+    """
 
     name: str
 

@@ -103,6 +103,9 @@ class PackagedMarket:
     """The packaged market as a source of bars, each known from the close of its session."""
 
     name = "packaged"
+    caveats = (
+        f"The symbols are companies that still existed in {LAST_DAY.year}: their returns are those of survivors.",
+    )
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``, every value as the text in its file."""

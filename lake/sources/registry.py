@@ -17,6 +17,22 @@ SOURCES: dict[str, Callable[[], BarSource]] = {"packaged": _packaged}
 """What makes each source; a new one is a file in this folder and an entry here."""
 
 
+def caveats_of(name: str) -> tuple[str, ...]:
+    """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
+
+    Parameters
+    ----------
+    name
+        As for `open_source`, whose errors it raises.
+
+    Examples
+    --------
+    >>> len(caveats_of("packaged"))
+    1
+    """
+    return tuple(getattr(open_source(name), "caveats", ()))
+
+
 def open_source(name: str) -> BarSource:
     """Return a source of bars.
 

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
-from lake.sources import BarSource, PackagedMarket, as_received, open_source, tiny_market
+from lake.sources import BarSource, PackagedMarket, as_received, caveats_of, open_source, tiny_market
 from lake.sources.registry import SOURCES as REGISTERED
 from lake.tables import RAW_BARS
 from support.raw_rows import RowSource
@@ -42,6 +42,14 @@ def test_every_registered_source_has_its_answers() -> None:
     answered = {answers.source.name for answers in SOURCES}
     missing = [name for name in REGISTERED if open_source(name).name not in answered]
     assert missing == [], "add an entry to SOURCES above"
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_what_a_source_says_of_its_bars_is_whole_sentences(name: str) -> None:
+    for caveat in caveats_of(name):
+        assert caveat[0].isupper()
+        assert caveat.endswith(".")
+        assert len(caveat) <= 110  # a line below a table
 
 
 FORMER, LATER = close_of(date(2012, 12, 14)), close_of(date(2012, 12, 21))

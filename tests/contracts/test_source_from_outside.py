@@ -15,7 +15,7 @@ from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.sources.base import BarBatch
-from lake.sources.registry import open_source
+from lake.sources.registry import caveats_of, open_source
 from lake.store import Lake
 from lake.tables import BARS, RAW_BARS
 from support.raw_rows import RowSource
@@ -67,6 +67,11 @@ def test_the_asset_graph_reads_the_source_that_a_setting_names(
     assert lake.read(RAW_BARS)["symbol"].unique().to_list() == ["ZZZ"]
     bars = lake.read(BARS)
     assert (bars.height, bars["event_time"].max()) == (8, DEMO_START)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_source_that_says_nothing_of_its_bars_has_no_caveats() -> None:
+    assert caveats_of("a_module_of_a_user:ThrowAwaySource") == ()
 
 
 def test_a_name_that_there_is_none_of_is_refused_with_those_there_are() -> None:

@@ -11,14 +11,15 @@ from rich.console import Console
 from dagster_project.commands import summaries
 from dagster_project.commands.shell import WIDTH
 from lake.settings import Settings
+from lake.sources import PackagedMarket
 from lake.store import Lake
-from lake.tables import EVALUATIONS
+from lake.tables import EVALUATIONS, VERDICTS
 
 NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 IN_FORCE = "demo@aaaaaaaaaaaa"
 
 
-def score(experiment: str, model: str, *, beats: bool, advantage_t: float | None) -> dict[str, object]:
+def score(experiment: str, model: str) -> dict[str, object]:
     numbers = dict.fromkeys([column.name for column in EVALUATIONS.columns if column.dtype == pl.Float64], 0.0123)
     return numbers | {
         "experiment": experiment,
@@ -26,48 +27,114 @@ def score(experiment: str, model: str, *, beats: bool, advantage_t: float | None
         "fold": "overall",
         "horizon_sessions": 1,
         "rows": 18_825,
-        "information_coefficient_t": -10.2,
-        "beats_naive": beats,
-        "advantage_t": advantage_t,
+        "beats_naive": True,
         "event_time": NOW,
         "known_time": NOW,
     }
 
 
-@pytest.fixture
-def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def verdict(experiment: str, model: str, **given: object) -> dict[str, object]:
+    return {
+        "experiment": experiment,
+        "model": model,
+        "horizon_sessions": 1,
+        "is_baseline": False,
+        "is_constant": False,
+        "best_baseline": "garch",
+        "pinball_loss": 0.004821,
+        "seeds": 1,
+        "loss_spread": None,
+        "gain": 0.0123,
+        "gain_t": 3.04,
+        "p_value": 0.001,
+        "folds_won": 3,
+        "folds": 3,
+        "beats_best_baseline": False,
+        "hit_rate": 0.514,
+        "base_rate": 0.542,
+        "event_time": NOW,
+        "known_time": NOW,
+    } | given
+
+
+VERDICTS_OF_FORCE = {
+    "naive": {"is_baseline": True, "p_value": None, "gain_t": None, "hit_rate": None, "gain": 0.0},
+    "garch": {"is_baseline": True, "p_value": None},
+    "ridge": {"beats_best_baseline": True},
+    "lightgbm": {"gain_t": 1.26, "p_value": 0.2},
+    "lstm": {"gain": -0.1234, "gain_t": -12.5, "p_value": 1.0},
+    "tft": {"is_constant": True},
+}
+
+
+def page_of(home: Path, monkeypatch: pytest.MonkeyPatch, width: int, changes: dict[str, object]) -> list[str]:
     """Lines of the model table, where two trainings were judged at the same market time."""
-    settings = Settings(home=tmp_path)
-    scores = [
-        score(IN_FORCE, "naive", beats=False, advantage_t=None),
-        score(IN_FORCE, "ridge", beats=True, advantage_t=3.04),
-        score(IN_FORCE, "lightgbm", beats=True, advantage_t=1.26),
-        score(IN_FORCE, "tft", beats=False, advantage_t=-12.5),
-        *(score(f"demo@{letter * 12}", "lstm", beats=True, advantage_t=9.9) for letter in "09z"),
-    ]
-    Lake.open(settings).merge(EVALUATIONS, pl.DataFrame(scores, schema=EVALUATIONS.schema))
+    settings, lake = Settings(home=home), Lake.open(Settings(home=home))
+    names = [(IN_FORCE, name) for name in VERDICTS_OF_FORCE] + [(f"demo@{letter * 12}", "har") for letter in "09z"]
+    verdicts = [verdict(label, name, **(VERDICTS_OF_FORCE.get(name, {}) | changes)) for label, name in names]
+    lake.merge(EVALUATIONS, pl.DataFrame([score(*name) for name in names], schema=EVALUATIONS.schema))
+    lake.merge(VERDICTS, pl.DataFrame(verdicts, schema=VERDICTS.schema))
     monkeypatch.setattr("training.stages.champions", lambda _: {"ridge": {"experiment": IN_FORCE}})
-    page = Console(file=StringIO(), width=WIDTH, soft_wrap=True)
+    page = Console(file=StringIO(), width=width)
     page.print(summaries.models(settings))
     assert isinstance(page.file, StringIO)
-    return page.file.getvalue().splitlines()
+    return page.file.getvalue().rstrip().splitlines()
 
 
-def line_of(shown: list[str], model: str) -> str:
-    (found,) = [line for line in shown if line.strip().startswith(model)]
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return page_of(tmp_path, monkeypatch, WIDTH, {})
+
+
+def line_of(shown: list[str], model: str) -> list[str]:
+    (found,) = [line.split() for line in shown if line.strip().startswith(f"{model} ")]
     return found
 
 
 @pytest.mark.parametrize(
-    ("model", "t", "verdict"),
-    [("ridge", "3.0", "yes"), ("lightgbm", "1.3", "yes, by chance?"), ("tft", "-12.5", "no"), ("naive", "", "-")],
+    ("model", "said"),
+    [
+        ("ridge", "beats garch"),
+        ("lightgbm", "by chance?"),
+        ("lstm", "no"),
+        ("tft", "constant"),
+        ("naive", "-"),
+        ("garch", "-"),
+    ],
 )
-def test_the_model_table_says_how_sure_an_advantage_is(shown: list[str], model: str, t: str, verdict: str) -> None:
-    *_, sureness, said = (cell.strip() for cell in line_of(shown, model).split("│"))
-    assert (sureness, said) == (t, verdict)
+def test_the_verdict_is_against_the_best_baseline(shown: list[str], model: str, said: str) -> None:
+    assert " ".join(line_of(shown, model)).endswith(f" 1.2 {said}")
 
 
-def test_the_model_table_is_that_of_the_models_in_force_and_fits_a_log_file(shown: list[str]) -> None:
-    assert not [line for line in shown if "lstm" in line]
-    assert len(shown) == len(["title", "names", "rule"]) + 4
-    assert max(map(len, shown)) <= WIDTH
+def test_the_hit_rate_stands_beside_what_always_saying_up_would_hit(shown: list[str]) -> None:
+    assert line_of(shown, "ridge")[6:8] == ["51.4", "54.2"]
+    names = next(line for line in shown if line.startswith("model")).split()
+    assert names[names.index("hit") + 1] == "up"
+    assert any("always saying up" in line for line in shown)
+
+
+def test_the_number_of_seeds_is_said_and_their_spread_shown(
+    shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "networks are the mean of 1 seed: its spread is not known" in shown
+    many = page_of(tmp_path / "many", monkeypatch, WIDTH, {"seeds": 5, "loss_spread": 0.000012})
+    assert "networks are the mean of 5 seeds, ± their deviation" in many
+    assert line_of(many, "ridge")[3] == "0.0012"
+
+
+def test_what_the_source_says_of_its_symbols_stands_below(
+    shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shown[-1] == "The symbols are companies that still existed in 2013: their returns are those of survivors."
+    monkeypatch.setattr(PackagedMarket, "caveats", ())
+    assert not any("survivors" in line for line in page_of(tmp_path / "other", monkeypatch, WIDTH, {}))
+
+
+@pytest.mark.parametrize("width", [80, WIDTH])
+def test_the_model_table_is_that_of_the_models_in_force_and_fits_the_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    shown = page_of(tmp_path, monkeypatch, width, {"seeds": 5, "loss_spread": 0.000012})
+    assert not [line for line in shown if line.startswith("har")]
+    assert {line.split()[0] for line in shown if line.split()[1:2] == ["1"]} == set(VERDICTS_OF_FORCE)
+    assert max(map(len, map(str.rstrip, shown))) <= width

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from training.judge import (
     forecast_folds,
     measures_of,
     pinball_loss,
+    plot_forecast_against_truth,
     score_folds,
 )
 
@@ -172,3 +174,15 @@ def test_what_is_tracked_fits_on_the_charts(forecasts: list[FoldForecast]) -> No
     assert {"pinball_loss_1", "overall_pinball_loss_5", "hit_rate_1"} <= keys
     assert len(keys) <= 24
     assert {one.step for one in measures if not one.key.startswith("overall_")} == {2009, 2010, 2011}
+
+
+def test_what_the_source_says_of_its_returns_stands_at_the_foot_of_their_picture(
+    forecasts: list[FoldForecast], tmp_path: Path
+) -> None:
+    ours = [one for one in forecasts if one.model == "ridge"]
+    paths = [
+        plot_forecast_against_truth(ours, tmp_path / f"{len(said)}.png", caveats=said)
+        for said in ((), ("Survivors.",), ("Survivors.", "Closes only."))
+    ]
+    heights = [int.from_bytes(path.read_bytes()[20:24], "big") for path in paths]  # of the PNG's header
+    assert heights == [650, 670, 690]

@@ -14,11 +14,13 @@ from lake.errors import ModelError, UnknownNameError
 from support.waiting import until
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
-from training.fit import fit_model, search_parameters
+from training.fit import Fitted, fit_model, search_parameters
 from training.fit.study import DATABASE, JOURNAL, SharedStudy
+from training.models import Variation
 
 DEADLINE_SECONDS = 240.0
 """Far more than a worker needs on a busy machine."""
+FLAT = Variation((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 HERE = Path(__file__).parent
 WORKER = HERE / "search_worker.py"
 
@@ -97,6 +99,35 @@ def test_a_search_without_one_number_says_what_to_lower(
     monkeypatch.setattr("training.fit.search.fit_model", lambda *_, watch, **__: watch(0, float("nan")))
     with pytest.raises(ModelError, match=r"parameters\.lstm\.learning_rate"):
         search_parameters("lstm", *parts, tiny, tmp_path)
+
+
+def test_a_trial_whose_forecasts_do_not_vary_never_wins(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = with_trials(tiny, 2)  # both drawn before the search learns, so that neither depends on the other
+    whole = search_parameters("lstm", *parts, two, tmp_path / "whole")
+    best = whole.losses.index(whole.loss)
+    real, said, measured = Fitted.variation, [], []
+
+    def best_is_flat(fit: Fitted, x: Any) -> Variation:
+        measured.append(fit)
+        return FLAT if len(measured) == best + 1 else real(fit, x)
+
+    monkeypatch.setattr(Fitted, "variation", best_is_flat)
+    found = search_parameters("lstm", *parts, two, tmp_path / "flat", progress=said.append)
+    assert (found.constant, found.losses) == (1, whole.losses)
+    assert found.loss == max(whole.losses) > whole.loss
+    assert "refused, its forecasts do not vary (median 0.0000, width 0.0000, skew 0.0000)" in said[best]
+
+
+def test_where_no_trial_varies_the_declared_parameters_stay(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fitted, "variation", lambda *_: FLAT)
+    found = search_parameters("lstm", *parts, with_trials(tiny, 2), tmp_path)
+    assert (found.constant, found.pruned) == (2, 2)
+    assert found.parameters == tiny.parameters_of("lstm")
+    assert found.loss == found.first_loss
 
 
 def test_poor_trials_are_pruned(parts: tuple[WindowSet, WindowSet], tiny: Experiment, tmp_path: Path) -> None:

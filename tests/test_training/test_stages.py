@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from mlflow import MlflowClient
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.materialize import update_labels, update_technical
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import DamagedFileError, DamagedTableError, NotReadyError
+from lake.errors import DamagedFileError, DamagedTableError, LookAheadError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import BARS, EVALUATIONS, LABELS
+from lake.tables import BARS, EVALUATIONS, LABELS, VERDICTS
 from lake.universe import MARKET
 from training import stages
+from training.data import champion_split
 from training.experiments import Experiment, Workspace, content_fingerprint, load_experiment, workspace
 from training.fit import load_fitted
 from training.models import MODELS
@@ -130,7 +131,7 @@ def test_the_search_found_parameters_for_the_networks(world: World, reports: lis
     assert set(world.work.read("tuned_parameters")) == {"lstm", "tft"}
     for name in ("lstm", "tft"):
         found = reports[1].details[name]
-        assert found["loss"] <= found["first_loss"]
+        assert found["loss"] <= found["first_loss"] or found["constant"]
         assert found["parameters"].keys() == world.experiment.parameters_of(name).keys()
 
 
@@ -145,6 +146,51 @@ def test_the_model_table_is_in_the_lake_and_beside_naive(world: World, reports: 
     pictures = [value for value in reports[2].details.values() if isinstance(value, Path)]
     assert len(pictures) == 2 * len(MODELS)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_the_verdicts_are_in_the_lake_for_every_model_and_horizon(world: World, reports: list[Report]) -> None:
+    table = world.lake.read(VERDICTS)
+    assert table.height == len(MODELS) * 2
+    assert set(table["experiment"]) == {world.work.label}
+    overall = world.lake.read(EVALUATIONS, where=pl.col("fold") == "overall")
+    both = table.join(overall, on=["experiment", "model", "horizon_sessions", "event_time", "known_time"], suffix="_of")
+    assert both.height == table.height
+    assert (both["pinball_loss"] - both["pinball_loss_of"]).abs().max() < 1e-12
+    beaten = table.filter(~pl.col("is_baseline") & ~pl.col("beats_best_baseline"))
+    assert len(reports[2].warnings) == beaten.height
+    assert set(reports[2].warnings) <= set(reports[2].details["verdicts"]) < set(world.said)
+
+
+def test_networks_served_have_learnt_from_the_newest_year_and_from_nothing_later(
+    world: World, reports: list[Report]
+) -> None:
+    keys = stages.load_windows(world.lake, world.settings, world.experiment).keys
+    newest = keys[champion_split(keys, world.experiment).valid]["label_end"].max()
+    for name in ("lstm", "tft", "ridge"):
+        found = reports[3].details[name]
+        until = datetime.fromisoformat(found["labels_until"])
+        assert until == newest <= world.experiment.knowledge_end
+        assert found["epochs_of_refit"] <= found["epochs"]
+        assert load_fitted(stages.champions(world.settings)[name]["path"]).learnt_until == until
+
+
+def test_a_champion_that_learnt_from_what_was_not_known_is_refused(
+    few: tuple[Lake, Settings], world: World, reports: list[Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reports
+    home = world.settings.model_copy(update={"home": tmp_path})
+    quick = world.experiment.model_copy(update={"models": ("naive", "ridge")})
+    work = Workspace(few[0], home, quick)
+    shutil.copytree(world.work.folder, work.folder, ignore=shutil.ignore_patterns("trained_models.json", "models"))
+    real = stages.champion_split
+
+    def a_year_too_early(*given: object) -> object:
+        split = real(*given)
+        return replace(split, test_start=split.test_start.replace(year=2010))
+
+    monkeypatch.setattr(stages, "champion_split", a_year_too_early)
+    with pytest.raises(LookAheadError, match="expected none after 2010-12-30"):
+        stages.fit_champions(few[0], home, quick, print)
 
 
 def test_the_champions_can_be_loaded_and_say_what_made_them(world: World, reports: list[Report]) -> None:

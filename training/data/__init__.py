@@ -2,14 +2,21 @@
 
 - `WindowSet`, `build_window_set`: windows with what came after them
 - `Split`, `walk_forward`, `champion_split`, `sessions_of`: purged splits, and the sessions at which windows end
-- `assert_no_overlap`: the check that convicts a split that looks ahead
+- `assert_no_overlap`, `assert_learnt_before`: the checks that convict a split, or a fit, that looks ahead
 - `fit_scaler`: mean and spread of each feature, learnt from training windows only
 - `leak_subjects`: the split and the scaler as subjects of the leak checks (a submodule: import it where they run)
 """
 
 from training.data.dataset import WindowSet, build_window_set
 from training.data.scaling import fit_scaler
-from training.data.splits import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
+from training.data.splits import (
+    Split,
+    assert_learnt_before,
+    assert_no_overlap,
+    champion_split,
+    sessions_of,
+    walk_forward,
+)
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "WindowSet",
@@ -19,6 +26,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "champion_split",
     "sessions_of",
     "assert_no_overlap",
+    "assert_learnt_before",
     "fit_scaler",
     "leak_subjects",
 ]

@@ -51,6 +51,12 @@ class WindowSet:
         """Return the rows of those numbers, in that order."""
         return WindowSet(self.x[rows], self.y[rows], self.keys[rows])
 
+    def joined(self, other: "WindowSet") -> "WindowSet":
+        """Return these rows followed by those of another set."""
+        return WindowSet(
+            np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y]), pl.concat([self.keys, other.keys])
+        )
+
     def newest(self, count: int) -> "WindowSet":
         """Return the `count` rows with the latest event times, in order of time; all of them if there are fewer."""
         order = self.keys.select(pl.col("event_time").arg_sort()).to_series().to_numpy().astype(np.int64)

@@ -110,6 +110,32 @@ def assert_no_overlap(keys: pl.DataFrame, split: Split) -> None:
             )
 
 
+def assert_learnt_before(split: Split, learnt_until: datetime | None) -> None:
+    """Raise where a model has learnt from a label that was not known when its forecasts begin.
+
+    This looks at what was learnt, whoever chose the windows: the training interval alone, or its validation tail too.
+
+    Parameters
+    ----------
+    learnt_until
+        Latest end of a label that was learnt from; None where there was nothing to learn.
+
+    Raises
+    ------
+    LookAheadError
+        If it lies at or after the start of the test or, in the split that has none, after the end of knowledge.
+    """
+    if learnt_until is None:
+        return
+    is_champion = split.name == CHAMPION
+    if learnt_until > split.test_start or (learnt_until == split.test_start and not is_champion):
+        raise LookAheadError(
+            f"Split {split.name}: a model learnt from a label that ends on {learnt_until:%Y-%m-%d}, expected none "
+            f"{'after' if is_champion else 'at or after'} {split.test_start:%Y-%m-%d}. "
+            "Fit on the windows of the split only."
+        )
+
+
 def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
     """Return the sessions after `first` at which a window of this experiment ends, for training or for a test year.
 

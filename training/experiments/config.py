@@ -108,7 +108,8 @@ class Experiment(_Frozen):
     models
         Models that are judged and fitted, in this order, by default all; naive is always among them.
     seeds
-        A network is trained once per seed, and the run with the best validation loss is kept.
+        A network is trained once per seed. Its scores in the walk-forward evaluation are means over the seeds, with
+        their spread; the seed with the best validation loss is served.
     parameters
         Parameters of every registered model; for the searched ones, where the search starts.
     """

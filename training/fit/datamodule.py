@@ -20,7 +20,7 @@ class WindowData(LightningDataModule):
     Parameters
     ----------
     train, valid
-        Disjoint in time, purged by `training.data.walk_forward`.
+        Disjoint in time, purged by `training.data.walk_forward`; `valid` is None where nothing is validated.
     batch_windows
         Windows per gradient step.
     epoch_windows
@@ -30,10 +30,16 @@ class WindowData(LightningDataModule):
     """
 
     def __init__(
-        self, train: WindowSet, valid: WindowSet, *, batch_windows: int, seed: int, epoch_windows: int | None = None
+        self,
+        train: WindowSet,
+        valid: WindowSet | None,
+        *,
+        batch_windows: int,
+        seed: int,
+        epoch_windows: int | None = None,
     ) -> None:
         super().__init__()
-        self.train, self.valid = _tensors(train), _tensors(valid)
+        self.train, self.valid = _tensors(train), None if valid is None else _tensors(valid)
         self.batch_windows, self.seed = batch_windows, seed
         self.epoch_windows = min(epoch_windows or len(train), len(train))
 
@@ -45,6 +51,7 @@ class WindowData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Batches in the order of the rows."""
+        assert self.valid is not None  # never asked for where nothing is validated
         return _loader(self.valid, SequentialSampler(self.valid), EVALUATION_WINDOWS)
 
 

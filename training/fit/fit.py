@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import polars as pl
 import torch
 
 from feature_repo.targets.windows import FORECAST_V2, WindowSpec
 from training.data import WindowSet, fit_scaler
 from training.experiments import Experiment, Optimisation
 from training.fit.fitted import Fitted
-from training.fit.gradient import Watch, train_network, unwatched
+from training.fit.gradient import Watch, train_for, train_network, unwatched
 from training.models import InputSpec, ModelCard, build_network, card_of
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def fit_model(
 
     Examples
     --------
+    >>> import numpy as np
     >>> import polars as pl
     >>> x = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions).example(40)
     >>> keys = pl.DataFrame({"symbol": ["A"] * 40, "event_time": range(40), "label_end": range(5, 45)})
@@ -79,7 +82,47 @@ def fit_model(
             history = train_network(network, train, valid, plan, chosen, drawn, watch)
         else:
             network = _fit_at_once(card, network, train, valid, chosen, drawn)
-    return Fitted(name, network.eval(), chosen, drawn, history)
+    learnt = (train,) if card.is_network else (train, valid)
+    return Fitted(name, network.eval(), chosen, drawn, history, sum(map(len, learnt)), _last_label(*learnt))
+
+
+def refit(
+    fitted: Fitted, train: WindowSet, valid: WindowSet, experiment: Experiment, *, window: WindowSpec = FORECAST_V2
+) -> Fitted:
+    """Fit a network from scratch on training and validation windows, for as many epochs as were best without those.
+
+    Early stopping needs windows that the weights have not seen, and takes the newest. Once it has said how long to
+    train, there is no reason to leave out the newest year. The scaler is learnt anew from all windows as well. A model
+    that is fitted in one call has learnt from them already, and is returned as it is.
+
+    Raises
+    ------
+    ModelError
+        If the weights are no numbers afterwards.
+    """
+    card = card_of(fitted.name)
+    if not card.is_network:
+        return fitted
+    every, plan = train.joined(valid), experiment.optimisation
+    inputs = InputSpec(window.features, window.sessions, window.scales)
+    with threads(plan.threads):
+        network = build_network(
+            fitted.name, inputs, card.outputs, fit_scaler(every.x), seed=fitted.seed, **card.sizes(fitted.parameters)
+        )
+        train_for(network, every, plan, fitted.parameters, fitted.seed, fitted.epochs)
+    return replace(fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every))
+
+
+def fit_each_seed(
+    model: str,
+    train: WindowSet,
+    valid: WindowSet,
+    experiment: Experiment,
+    parameters: Mapping[str, Any] | None = None,
+) -> Iterator[Fitted]:
+    """Fit and refit a network once per seed; other models are fitted once."""
+    for fitted in _of_seeds(model, train, valid, experiment, parameters):
+        yield refit(fitted, train, valid, experiment)
 
 
 def fit_best(
@@ -89,11 +132,27 @@ def fit_best(
     experiment: Experiment,
     parameters: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    """Fit a network once per seed and return the fit with the lowest validation loss; other models are fitted once."""
-    seeds = experiment.seeds if card_of(model).is_network else experiment.seeds[:1]
+    """Fit a network once per seed, and refit that with the lowest validation loss; other models are fitted once.
+
+    A seed whose forecasts do not vary over the validation windows is taken only where those of no other do.
+    """
+    fits = list(_of_seeds(model, train, valid, experiment, parameters))
+    varying = [fitted for fitted in fits if len(fits) > 1 and not fitted.variation(valid.x).is_constant]
+    best = min(varying or fits, key=lambda fitted: min(fitted.history, default=0.0))
+    return refit(best, train, valid, experiment)
+
+
+def _of_seeds(
+    model: str, train: WindowSet, valid: WindowSet, experiment: Experiment, parameters: Mapping[str, Any] | None
+) -> Iterator[Fitted]:
     chosen = None if parameters is None else dict(parameters)
-    fits = [fit_model(model, train, valid, experiment, chosen, seed) for seed in seeds]
-    return min(fits, key=lambda fitted: min(fitted.history, default=0.0))
+    for seed in experiment.seeds if card_of(model).is_network else experiment.seeds[:1]:
+        yield fit_model(model, train, valid, experiment, chosen, seed)
+
+
+def _last_label(*learnt: WindowSet) -> datetime:
+    last: datetime = pl.concat([windows.keys["label_end"] for windows in learnt]).max()  # type: ignore[assignment]  # instants
+    return last
 
 
 def _fit_at_once(
@@ -105,8 +164,8 @@ def _fit_at_once(
     seed: int,
 ) -> "base.ReturnForecaster":
     """Return the network fitted in one call; that needs no validation, so it learns from those windows as well."""
-    x, y = np.concatenate([train.x, valid.x]), np.concatenate([train.y, valid.y])
-    return card.fitted_at_once(network, x, y, parameters, seed)
+    every = train.joined(valid)
+    return card.fitted_at_once(network, every.x, every.y, parameters, seed)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import torch
 
 from lake.disk import write_durably
 from lake.errors import ModelError, NotReadyError
-from training.models import InputSpec, OutputSpec, build_network
+from training.models import InputSpec, OutputSpec, Variation, build_network, variation_of
 
 if TYPE_CHECKING:
     from training.models import base
@@ -34,7 +35,10 @@ class Fitted:
     parameters, seed
         What it was fitted with.
     history
-        Validation loss (pinball, in units of sigma) after each epoch; empty for what is fitted in one call.
+        Validation loss (pinball, in units of sigma) after each epoch; empty for what is fitted in one call. Of a
+        network that was refitted, that of the fit before, whose best epoch said how long to refit.
+    learnt_from, learnt_until
+        How many windows the weights learnt from, and when the last of their labels ended; None for neither.
     """
 
     name: str
@@ -42,6 +46,17 @@ class Fitted:
     parameters: dict[str, Any]
     seed: int
     history: list[float] = field(default_factory=list)
+    learnt_from: int = 0
+    learnt_until: datetime | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training windows after which the validation loss was lowest; 0 where there were none."""
+        return int(np.nanargmin(self.history)) + 1 if self.history else 0
+
+    def variation(self, x: npt.NDArray[np.float32]) -> Variation:
+        """Return how much its forecasts vary over some windows."""
+        return variation_of(self.predict(x), x, self.network.inputs)
 
     def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return quantiles ``[window, horizon, quantile]`` of the simple return, ascending along the last axis.
@@ -70,6 +85,8 @@ def save_fitted(fitted: Fitted, folder: Path) -> Path:
         "parameters": fitted.parameters,
         "seed": fitted.seed,
         "history": fitted.history,
+        "learnt_from": fitted.learnt_from,
+        "learnt_until": None if fitted.learnt_until is None else fitted.learnt_until.isoformat(),
     }
     write_durably(folder / SIZES, json.dumps(content, indent=1))
     return folder
@@ -102,7 +119,16 @@ def load_fitted(folder: Path) -> Fitted:
         raise ModelError(
             f"The weights in {folder / WEIGHTS} cannot be used for '{content['name']}': {error}. Fit the model again."
         ) from error
-    return Fitted(content["name"], network.eval(), content["parameters"], content["seed"], content["history"])
+    until = content.get("learnt_until")  # earlier versions did not say
+    return Fitted(
+        content["name"],
+        network.eval(),
+        content["parameters"],
+        content["seed"],
+        content["history"],
+        content.get("learnt_from", 0),
+        None if until is None else datetime.fromisoformat(until),
+    )
 
 
 def _chunks(x: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:

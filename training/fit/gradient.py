@@ -14,6 +14,8 @@ from training.data import WindowSet
 from training.experiments import Optimisation
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
     from training.models import base
 
 Watch = Callable[[int, float], None]
@@ -34,21 +36,65 @@ def train_network(
     watch: Watch,
 ) -> list[float]:
     """Train a network in place, leave it with its best weights, and return the validation losses."""
-    from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import EarlyStopping
 
+    from training.fit.module import KeepBest
+
+    keeper = KeepBest(watch)
+    stopper = EarlyStopping("valid_loss", patience=plan.patience_epochs, check_finite=False)
+    _descend(network, train, valid, plan, parameters, seed, epochs=plan.epochs, callbacks=[keeper, stopper])
+    if not np.isfinite(keeper.losses).any():
+        raise ModelError(
+            f"The validation loss was never a number in {len(keeper.losses)} epochs, found {keeper.losses[:3]}. "
+            "Lower learning_rate or gradient_clip_norm in the experiment."
+        )
+    network.cpu().load_state_dict(keeper.best)
+    return keeper.losses
+
+
+def train_for(
+    network: "base.ReturnForecaster",
+    train: WindowSet,
+    plan: Optimisation,
+    parameters: dict[str, Any],
+    seed: int,
+    epochs: int,
+) -> None:
+    """Train a network in place for a number of epochs: without validation, so that no window is left out for it."""
+    _descend(network, train, None, plan, parameters, seed, epochs=epochs, callbacks=[])
+    network.cpu()
+    if not all(torch.isfinite(weights).all() for weights in network.parameters()):
+        raise ModelError(
+            f"Weights were no numbers after {epochs} epochs over {len(train):,} windows. "
+            "Lower learning_rate or gradient_clip_norm in the experiment."
+        )
+
+
+def _descend(
+    network: "base.ReturnForecaster",
+    train: WindowSet,
+    valid: WindowSet | None,
+    plan: Optimisation,
+    parameters: dict[str, Any],
+    seed: int,
+    *,
+    epochs: int,
+    callbacks: "list[Callback]",
+) -> None:
+    from pytorch_lightning import Trainer
+
     from training.fit.datamodule import WindowData
-    from training.fit.module import ForecastModule, KeepBest
+    from training.fit.module import ForecastModule
 
     module = ForecastModule(network, learning_rate=parameters["learning_rate"], weight_decay=parameters["weight_decay"])
     data = WindowData(train, valid, batch_windows=plan.batch_windows, seed=seed, epoch_windows=plan.epoch_windows)
-    keeper = KeepBest(watch)
     with _quiet_lightning(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         Trainer(
-            max_epochs=plan.epochs,
+            max_epochs=epochs,
             gradient_clip_val=plan.gradient_clip_norm,
-            callbacks=[keeper, EarlyStopping("valid_loss", patience=plan.patience_epochs, check_finite=False)],
+            callbacks=callbacks,
+            limit_val_batches=None if valid is not None else 0,
             accelerator=plan.accelerator,
             devices=1,
             logger=False,
@@ -57,13 +103,6 @@ def train_network(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         ).fit(module, datamodule=data)
-    if not np.isfinite(keeper.losses).any():
-        raise ModelError(
-            f"The validation loss was never a number in {len(keeper.losses)} epochs, found {keeper.losses[:3]}. "
-            "Lower learning_rate or gradient_clip_norm in the experiment."
-        )
-    network.cpu().load_state_dict(keeper.best)
-    return keeper.losses
 
 
 @contextmanager

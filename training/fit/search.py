@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from training.fit.study import SharedStudy
 
+CONSTANT = "constant"
+"""Attribute of a trial whose forecasts do not vary; its value says how little."""
 LOOK_SECONDS = 0.5
 """How often a worker with nothing left to do looks whether the others are done."""
 
@@ -37,6 +39,8 @@ class SearchResult:
         Finished trials in all, how many of them were pruned, and how many were run by this call.
     losses
         The last validation loss of every finished trial; that of the declared parameters comes first.
+    constant
+        Trials whose forecasts did not vary over the validation windows; none of them is the best.
     """
 
     parameters: dict[str, Any]
@@ -46,6 +50,7 @@ class SearchResult:
     pruned: int
     ran: int
     losses: list[float]
+    constant: int = 0
 
 
 def search_parameters(
@@ -60,7 +65,9 @@ def search_parameters(
 ) -> SearchResult:
     """Search the parameters of one network until its trials are used up, together with other workers on the folder.
 
-    The first trial is the declared parameters, so the result is never worse than them on the validation windows. Each
+    The first trial is the declared parameters, so the result is never worse than them on the validation windows, unless
+    their forecasts do not vary: such a trial counts as pruned, whatever its loss. Where no trial's forecasts vary, the
+    declared parameters are returned, and `constant` is the number of trials. Each
     trial draws from a seed of its own number, so a search by one worker that was cut off and taken up again goes on as
     if it had not been. Several workers may call it at once; each returns when all trials are finished, also those of
     workers that died, which it runs itself.
@@ -96,6 +103,7 @@ def search_parameters(
         nonlocal ran
         ran += 1
         worth = "pruned" if trial.state.name == "PRUNED" else f"validation loss {trial.value:.5f}"
+        worth = trial.user_attrs.get(CONSTANT, worth)
         progress(f"{name} trial {trial.user_attrs['slot'] + 1} of {experiment.search.trials}: {worth}")
 
     with shared.joined():
@@ -144,7 +152,12 @@ def _objective(
 
         drawn = {dimension.name: _draw(trial, dimension) for dimension in experiment.space_of(name)}
         parameters = experiment.parameters_of(name) | drawn
-        return min(fit_model(name, train, valid, experiment, parameters, optimisation=plan, watch=watch).history)
+        fitted = fit_model(name, train, valid, experiment, parameters, optimisation=plan, watch=watch)
+        variation = fitted.variation(valid.x)
+        if variation.is_constant:
+            trial.set_user_attr(CONSTANT, f"refused, its forecasts do not vary ({variation})")
+            raise optuna.TrialPruned
+        return min(fitted.history)
 
     return objective
 
@@ -158,20 +171,22 @@ def _draw(trial: "optuna.Trial", dimension: Dimension) -> Any:
 def _result(name: str, shared: "SharedStudy", experiment: Experiment, ran: int) -> SearchResult:
     trials = shared.finished()
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    if not complete:
+    constant = sum(CONSTANT in trial.user_attrs for trial in trials)
+    if not complete and not constant:
         raise ModelError(
             f"None of {len(trials)} trials of '{name}' had a validation loss that is a number. Lower "
             f"parameters.{name}.learning_rate in the experiment."
         )
-    best = min(complete, key=lambda trial: trial.value)
+    best = min(complete, key=lambda trial: trial.value, default=trials[0])
     return SearchResult(
         parameters=experiment.parameters_of(name) | best.params,
-        loss=best.value,
+        loss=_last_loss(best),
         first_loss=_last_loss(trials[0]),
         trials=len(trials),
         pruned=len(trials) - len(complete),
         ran=ran,
         losses=[_last_loss(trial) for trial in trials],
+        constant=constant,
     )
 
 

@@ -6,6 +6,7 @@
 - `FoldForecast`, `forecast_folds`: what each model forecasts for each test year
 - `score_folds`, `OVERALL`, `measures_of`: the model table, and as numbers to track
 - `compare_with_best_baseline`, `compare_models`, `ModelComparison`, `adjusted`: each model against the best baseline
+- `verdict_table`: the same as a table, baselines included
 - `plot_forecast_against_truth`, `plot_calibration`: pictures of one model's forecasts
 """
 
@@ -22,7 +23,13 @@ from training.judge.metrics import (
     t_value,
 )
 from training.judge.plots import plot_calibration, plot_forecast_against_truth
-from training.judge.verdicts import ModelComparison, adjusted, compare_models, compare_with_best_baseline
+from training.judge.verdicts import (
+    ModelComparison,
+    adjusted,
+    compare_models,
+    compare_with_best_baseline,
+    verdict_table,
+)
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "mean_absolute_error",
@@ -43,6 +50,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "compare_models",
     "ModelComparison",
     "adjusted",
+    "verdict_table",
     "plot_forecast_against_truth",
     "plot_calibration",
 ]

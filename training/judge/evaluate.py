@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_repo.targets import HORIZONS, QUANTILES
 from lake.tables import EVALUATIONS
-from training.data import WindowSet, assert_no_overlap, walk_forward
+from training.data import WindowSet, assert_learnt_before, assert_no_overlap, walk_forward
 from training.experiments import Experiment
 from training.judge.metrics import (
     coverage,
@@ -23,7 +23,7 @@ from training.judge.metrics import (
     quantile_losses,
     t_value,
 )
-from training.models import BASELINE
+from training.models import BASELINE, card_of, variation_of
 from training.tracking import Measure, Progress, no_progress
 
 OVERALL = "overall"
@@ -47,6 +47,8 @@ class FoldForecast:
         float32 ``[window, horizon, quantile]``.
     seconds
         How long fitting took.
+    seed
+        What the model drew its random numbers from; None where nothing is drawn.
     """
 
     model: str
@@ -54,12 +56,21 @@ class FoldForecast:
     truth: WindowSet
     quantiles: npt.NDArray[np.float32]
     seconds: float = 0.0
+    seed: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Which fit it is, for a reader."""
+        return f"{self.model} judged on {self.fold}" + ("" if self.seed is None else f", seed {self.seed}")
 
 
 def forecast_folds(
     windows: WindowSet, experiment: Experiment, parameters: Parameters, *, progress: Progress = no_progress
 ) -> Iterator[FoldForecast]:
     """Fit every model before every test interval, and yield its forecasts for the interval.
+
+    A network is fitted as it is for service, refit included, once per seed of the experiment; each seed's forecasts are
+    yielded by themselves. A fit whose forecasts do not vary is yielded like any other, and `progress` is told.
 
     Parameters
     ----------
@@ -71,21 +82,35 @@ def forecast_folds(
     Raises
     ------
     LookAheadError
-        If a split lets a training label end at or after the start of its test.
+        If a split lets a training label end at or after the start of its test, or a model learnt from one.
     """
-    from training.fit import fit_best, threads
+    from training.fit import fit_each_seed, threads
 
     for split in walk_forward(windows.keys, experiment):
         assert_no_overlap(windows.keys, split)
         train, valid, test = (windows.take(rows) for rows in (split.train, split.valid, split.test))
         for model in experiment.models:
             started = time.perf_counter()
-            fitted = fit_best(model, train, valid, experiment, parameters.get(model))
-            seconds = time.perf_counter() - started
-            progress(f"{model} judged on {split.name}: fitted on {len(train):,} windows in {seconds:.1f} s")
-            with threads(experiment.optimisation.threads):
-                quantiles = fitted.predict(test.x)
-            yield FoldForecast(model, split.name, test, quantiles, seconds)
+            for fitted in fit_each_seed(model, train, valid, experiment, parameters.get(model)):
+                seconds = time.perf_counter() - started
+                assert_learnt_before(split, fitted.learnt_until)
+                with threads(experiment.optimisation.threads):
+                    quantiles = fitted.predict(test.x)
+                seed = fitted.seed if card_of(model).is_network else None
+                forecast = FoldForecast(model, split.name, test, quantiles, seconds, seed)
+                progress(f"{forecast.label}: fitted on {fitted.learnt_from:,} windows in {seconds:.1f} s")
+                if (variation := variation_of(quantiles, test.x)).is_constant and not card_of(model).is_baseline:
+                    progress(f"{forecast.label}: its forecasts do not vary ({variation})")
+                yield forecast
+                started = time.perf_counter()
+
+
+def of_seeds(forecasts: Sequence[FoldForecast]) -> list[list[FoldForecast]]:
+    """Return the forecasts of one model by seed, in the order they came."""
+    by_seed: dict[int | None, list[FoldForecast]] = {}
+    for forecast in forecasts:
+        by_seed.setdefault(forecast.seed, []).append(forecast)
+    return list(by_seed.values())
 
 
 def score_folds(
@@ -109,18 +134,20 @@ def score_folds(
     -------
     pl.DataFrame
         In the columns of `evaluations`; `beats_naive` compares the pinball loss with naive's of the same fold and
-        horizon, `advantage_t` says how sure that is.
+        horizon, `advantage_t` says how sure that is. Scores of a model with several seeds are means over them.
     """
-    models = dict.fromkeys(forecast.model for forecast in forecasts)
-    joined = [join_folds([forecast for forecast in forecasts if forecast.model == model]) for model in models]
-    naives = {forecast.fold: forecast for forecast in [*forecasts, *joined] if forecast.model == BASELINE}
+    models, folds = (dict.fromkeys(getattr(one, what) for one in forecasts) for what in ("model", "fold"))
+    grouped = [[one for one in forecasts if (one.model, one.fold) == (m, f)] for m in models for f in folds]
+    grouped = [group for group in grouped if group]
+    everywhere = [_all_folds([one for one in forecasts if one.model == model]) for model in models]
+    naives = {group[0].fold: group for group in [*grouped, *everywhere] if group[0].model == BASELINE}
     rows = [
         {
             "experiment": experiment,
             "known_time": known_time,
-            **_scores(forecast, naives[forecast.fold], number, overlap=(horizon - 1) // stride_sessions),
+            **_scores(group, naives[group[0].fold], number, overlap=(horizon - 1) // stride_sessions),
         }
-        for forecast in [*forecasts, *joined]
+        for group in [*grouped, *everywhere]
         for number, horizon in enumerate(HORIZONS)
     ]
     table = pl.DataFrame(rows, schema_overrides=EVALUATIONS.schema | {"beats_naive": pl.Null})
@@ -147,28 +174,49 @@ def _step(row: Mapping[str, Any]) -> int:
     return 0 if row["fold"] == OVERALL else int(row["fold"])
 
 
-def _scores(forecast: FoldForecast, naive: FoldForecast, number: int, *, overlap: int) -> dict[str, Any]:
+def _all_folds(forecasts: Sequence[FoldForecast]) -> list[FoldForecast]:
+    """Return the forecasts of one model over all folds, one for each seed."""
+    return [join_folds(folds) for folds in of_seeds(forecasts)]
+
+
+def _scores(seeds: list[FoldForecast], naive: list[FoldForecast], number: int, *, overlap: int) -> dict[str, Any]:
+    """Score the forecasts of one model's seeds for one interval together: every mean is one over seeds as well."""
+    forecast = join_folds(seeds)
     truth, levels = forecast.truth.y[:, number], forecast.quantiles[:, number]  # [window], [window, quantile]
     median = levels[:, 1]
-    correlation = information_coefficient(forecast.truth.keys["event_time"].to_numpy(), truth, median, overlap=overlap)
+    correlations = [
+        information_coefficient(
+            one.truth.keys["event_time"].to_numpy(),
+            one.truth.y[:, number],
+            one.quantiles[:, number, 1],
+            overlap=overlap,
+        )
+        for one in seeds
+    ]
+    saved = session_losses(join_folds(naive), number) - session_losses(forecast, number)
     return {
         "model": forecast.model,
-        "fold": forecast.fold,
+        "fold": seeds[0].fold,
         "horizon_sessions": HORIZONS[number],
-        "rows": len(truth),
+        "rows": len(seeds[0].truth),
         "mean_absolute_error": mean_absolute_error(truth, median),
         "pinball_loss": pinball_loss(truth, levels, QUANTILES),
-        "information_coefficient": correlation.mean,
-        "information_coefficient_t": correlation.t_value,
+        "information_coefficient": _mean([one.mean for one in correlations]),
+        "information_coefficient_t": _mean([one.t_value for one in correlations]),
         "hit_rate": hit_rate(truth, median),
         "coverage": coverage(truth, levels[:, 0], levels[:, 2]),
-        "advantage_t": t_value(session_losses(naive, number) - session_losses(forecast, number), overlap),
+        "advantage_t": t_value(saved, overlap),
         "event_time": forecast.truth.keys["label_end"].max(),
     }
 
 
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
-    """Mean pinball loss of each session, in order of time: symbols of one session move together and count once."""
+    """Mean pinball loss of each session, in order of time: its symbols, and seeds, move together and count once."""
     of_windows = quantile_losses(
         forecast.truth.y[:, number].astype(np.float64), forecast.quantiles[:, number], QUANTILES
     )
@@ -177,7 +225,7 @@ def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float6
 
 
 def join_folds(forecasts: Sequence[FoldForecast]) -> FoldForecast:
-    """Return the forecasts of one model for all its folds as one."""
+    """Return the forecasts of one model for all its folds, or of all its seeds, as one; seeds repeat the windows."""
     parts = [forecast.truth for forecast in forecasts]
     truth = WindowSet(
         x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),

@@ -1,5 +1,6 @@
 """Plots of a model's forecasts: against outcomes, and calibration of its quantiles."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,22 @@ if TYPE_CHECKING:
 
 GROUPS = 10
 """Groups of equal size that forecasts are sorted into."""
+FOOT = 0.2
+"""Inches that a note at the foot of a figure takes."""
 BAND, LINE, TRUTH = "#c9d8ef", "#2a5caa", "#1a1a1a"
 
 
-def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path) -> Path:
+def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path, *, caveats: Sequence[str] = ()) -> Path:
     """Draw the forecasts of one model beside the outcomes, one column per horizon, and return the path of the PNG.
 
     Above, one symbol through the last test interval: the band p10..p90, the median, and the outcomes. Below, all
     forecasts in ten groups from the lowest median to the highest: mean forecast and mean outcome of each group, with
-    two standard errors of the outcome, as if outcomes were independent, which those of one session are not.
+    two standard errors of the outcome, as if outcomes were independent, which those of one session are not. What the
+    source of the returns says about them, `caveats`, stands at the foot.
     """
-    figure = _figure(6.5)
+    figure = _figure(6.5 + FOOT * len(caveats), foot=FOOT * len(caveats))
+    for line, caveat in enumerate(reversed(caveats)):
+        figure.text(0.07, (0.1 + FOOT * line) / figure.get_figheight(), caveat, fontsize=7, color="#555555")
     axes = figure.subplots(2, len(HORIZONS), squeeze=False)
     for column, horizon in enumerate(HORIZONS):
         _draw_band(axes[0][column], forecasts[-1], column)
@@ -81,14 +87,16 @@ def _draw_groups(axes: "Axes", forecasts: "list[FoldForecast]", column: int) -> 
     axes.legend(fontsize=7)
 
 
-def _figure(height: float) -> "Figure":
+def _figure(height: float, foot: float = 0.0) -> "Figure":
+    """Return a figure of a height in inches, with room for notes at its foot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, height))
     FigureCanvasAgg(figure)
     edge = 0.45 / height  # the same margin in inches, whatever the height
-    figure.subplots_adjust(left=0.07, right=0.98, bottom=1.1 * edge, top=1 - 0.6 * edge, hspace=0.34, wspace=0.17)
+    bottom, top = 1.1 * edge + foot / height, 1 - 0.6 * edge
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=bottom, top=top, hspace=0.34, wspace=0.17)
     return figure
 
 

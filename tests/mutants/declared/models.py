@@ -2,6 +2,8 @@
 
 from mutant import Mutant
 
+VERDICTS = "tests/test_training/test_verdicts.py::"
+REFIT = "tests/test_training/test_refit.py::"
 SPLITS = "tests/test_training/test_splits.py::test_no_training_label_ends_at_or_after_the_start_of_a_test"
 
 MUTANTS = (
@@ -81,8 +83,72 @@ MUTANTS = (
         "verdicts-against-the-worst-baseline",
         "A model is judged against the best baseline.",
         "training/judge/verdicts.py",
-        "best = [min(",
-        "best = [max(",
+        "return [min(",
+        "return [max(",
         ("tests/test_training/test_verdicts.py::test_one_that_beats_the_worst_baseline_alone_beats_none",),
+    ),
+    Mutant(
+        "verdicts-without-holm",
+        "What the table of verdicts calls more than chance allows for how many models it holds.",
+        "training/judge/verdicts.py",
+        "    return adjusted(\n",
+        "    return list(\n",
+        (f"{VERDICTS}test_the_table_allows_for_how_many_models_it_holds",),
+    ),
+    Mutant(
+        "constant-beats",
+        "A model whose forecasts do not vary beats no baseline.",
+        "training/judge/verdicts.py",
+        " and self.p_value <= ALPHA and not self.is_constant",
+        " and self.p_value <= ALPHA",
+        (f"{VERDICTS}test_a_model_whose_forecasts_do_not_vary_beats_nothing",),
+    ),
+    Mutant(
+        "base-rate-missing",
+        "A hit rate stands beside that of always saying up.",
+        "training/judge/verdicts.py",
+        '"base_rate": float((truth > 0).mean()),',
+        '"base_rate": 0.5,',
+        (f"{VERDICTS}test_the_base_rate_is_the_hit_rate_of_always_saying_up",),
+    ),
+    Mutant(
+        "constant-wins-the-search",
+        "A trial whose forecasts do not vary never wins a search.",
+        "training/fit/search.py",
+        "if variation.is_constant:",
+        "if False:",
+        ("tests/test_training/test_search.py::test_a_trial_whose_forecasts_do_not_vary_never_wins",),
+    ),
+    Mutant(
+        "constant-in-service",
+        "A fit whose forecasts do not vary is not put in service.",
+        "serving/stages.py",
+        'if champion["is_constant"]:',
+        "if False:",
+        ("tests/test_serving/test_champions_stage.py::test_a_fit_that_does_not_vary_is_not_put_in_service",),
+    ),
+    Mutant(
+        "refit-after-the-cut",
+        "A model that learnt from a label which ends in its test is convicted.",
+        "training/data/splits.py",
+        "if learnt_until > split.test_start or (learnt_until == split.test_start and not is_champion):",
+        "if False:",
+        (f"{REFIT}test_a_champion_may_learn_from_what_is_known_at_the_end_of_knowledge_and_no_later",),
+    ),
+    Mutant(
+        "refit-unchecked",
+        "What a fold's models learnt from is checked against the start of its test.",
+        "training/judge/evaluate.py",
+        "                assert_learnt_before(split, fitted.learnt_until)\n",
+        "",
+        (f"{REFIT}test_no_fit_of_a_fold_learns_from_a_label_that_ends_in_its_test[ridge]",),
+    ),
+    Mutant(
+        "refit-without-the-newest-year",
+        "A network that is served has learnt from its validation windows as well.",
+        "training/fit/fit.py",
+        "every, plan = train.joined(valid), experiment.optimisation",
+        "every, plan = train, experiment.optimisation",
+        (f"{REFIT}test_the_refit_learns_from_validation_windows_and_scales_by_them",),
     ),
 )
