@@ -104,7 +104,7 @@ def topic_of(lived: Sequence[WalkForwardSimulation]) -> Topic:
     rows = [row for one in lived for row in regime_rows(one, first, last)]
     rows += [row for one in lived for row in horizon_rows(one, later, last)]
     text = (
-        f"Every model is fitted anew before each year from {YEARS[0]} on; their forecasts, blended with equal strategy "
+        f"Every model is fitted anew before each year from {YEARS[0]} on; their forecasts, blended by their "
         f"weights, are calibrated from close to close by what was known. The method and its gains were chosen on "
         f"{first} to {CHOSEN_UNTIL} alone; of {later} to {LAST_DAY:%B} {last} nothing was chosen. The rolling window "
         f"is split conformal prediction: each side scaled by the quantile of its last {ROLLING_SESSIONS} sessions, all "
@@ -125,7 +125,7 @@ def walk_forward(folder: Path, experiment: Experiment) -> list[WalkForwardSimula
     update_regimes(lake, clock)
     labels, regimes = (lake.read_as_of(table, clock.now()) for table in (LABELS, REGIMES))
     parts = []
-    for fold in forecasts.blended(forecasts.walk(lake, experiment)):
+    for fold in forecasts.blended(forecasts.walk(lake, experiment), labels):
         for number, horizon in enumerate(HORIZONS):
             columns = [pl.Series(name, fold.quantiles[:, number, place]) for place, name in enumerate(QUANTILES)]
             keys = fold.truth.keys.select("symbol", "event_time", pl.lit(horizon, pl.Int32()).alias("horizon_sessions"))

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from benchmarks.report import Topic
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.materialize import update_labels, update_technical
+from feature_repo.online import BlendWeights
 from feature_repo.targets import HORIZONS, QUANTILES
 from lake.calendars import close_of
 from lake.clock import FixedClock
@@ -17,9 +19,8 @@ from lake.settings import Settings
 from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
 from lake.tables import LABELS
+from serving.blend_weights import learn_weights
 from serving.forecasts import blend
-from serving.predict import model_weights
-from serving.strategies import STRATEGIES, STRATEGY_NAMES
 from training.data import build_window_set, sessions_of
 from training.experiments import Experiment, load_experiment
 from training.judge import (
@@ -30,10 +31,11 @@ from training.judge import (
     coverage,
     forecast_folds,
     pinball_loss,
+    verdict_table,
 )
 from training.models import MODELS
 
-BLEND = "blend, equal strategy weights"
+BLEND = "blend, as it is answered"
 EVERY_YEAR = tuple(range(2004, LAST_DAY.year + 1))
 HEADER = (
     "test years", "forecast",
@@ -47,17 +49,20 @@ def measure(experiments: Sequence[Experiment] = ()) -> Topic:
     with tempfile.TemporaryDirectory(prefix="quantlake-forecasts-") as folder:
         lake = prepared(Path(folder))
         walks = [walk(lake, experiment) for experiment in chosen]
-    walks = [[*forecasts, *blended(forecasts)] for forecasts in walks]
+        labels = lake.read_as_of(LABELS, close_of(LAST_DAY))
+    longest = max(walks, key=len)
+    walks = [[*forecasts, *blended(forecasts, labels, longest)] for forecasts in walks]
     rows = [row for experiment, forecasts in zip(chosen, walks, strict=True) for row in rows_of(experiment, forecasts)]
     text = (
         "Every model is fitted anew before each test year on what was known then, with the demo's budget and one seed. "
         "Pinball loss at 10, 50 and 90 % in percent of return. The gain is the part of the best baseline's loss that "
         "is saved, with its t-value over sessions (Newey-West); for the baselines it is against naive. Coverage is "
-        "that of the 80 % band before any calibration."
+        "that of the 80 % band before any calibration. The weights of the blend are learned from the longest walk."
     )
     notes = ["the 25 symbols are companies that still existed in 2013: their returns are those of survivors"]
     for experiment, forecasts in zip(chosen, walks, strict=True):
-        notes += [f"{_span(experiment)}: {one}" for one in compare_with_best_baseline(forecasts) if one.model in MODELS]
+        verdicts = [str(one) for one in compare_with_best_baseline(forecasts) if one.model in MODELS]
+        notes += [f"{_span(experiment)}: {one}" for one in (*verdicts, *beside_members(forecasts))]
     return Topic("Forecasts", text, HEADER, tuple(rows), tuple(map(str, notes)))
 
 
@@ -85,13 +90,77 @@ def walk(lake: Lake, experiment: Experiment) -> list[FoldForecast]:
     return list(forecast_folds(build_window_set(features, labels, at=at), experiment, {}, progress=print))
 
 
-def blended(forecasts: Sequence[FoldForecast]) -> Iterator[FoldForecast]:
-    """Average the models of each fold with equal strategy weights, as is answered before anything was learnt."""
-    weights = model_weights(STRATEGY_NAMES, [1 / len(STRATEGIES)] * len(STRATEGIES))
+def blended(
+    forecasts: Sequence[FoldForecast], labels: pl.DataFrame, history: Sequence[FoldForecast] = ()
+) -> Iterator[FoldForecast]:
+    """Average the models of each fold as it is answered: by weights learned from what had matured at each close.
+
+    What counts in a fold follows from the verdicts on the folds before it; in the first one the baselines count.
+
+    Parameters
+    ----------
+    labels
+        Rows of `labels`, one per key.
+    history
+        Forecasts of a longer walk that weights are learned from; by default from the forecasts themselves, which begin
+        with nothing learned.
+    """
+    learned = history or forecasts
+    rows = learn_weights(_as_stored(learned), labels, _verdicts(learned)).iter_rows(named=True)
+    in_force = {row["event_time"]: BlendWeights.of(row) for row in rows}
     for fold in dict.fromkeys(one.fold for one in forecasts):
-        members = {one.model: one for one in forecasts if one.fold == fold}
-        quantiles = blend({name: one.quantiles for name, one in members.items()}, weights)
-        yield FoldForecast(BLEND, fold, next(iter(members.values())).truth, quantiles)
+        members = {one.model: one for one in reversed(forecasts) if one.fold == fold}  # of several seeds the first
+        truth = next(iter(members.values())).truth
+        of_horizons = [[in_force[at].of_horizon(h) for h in HORIZONS] for at in truth.keys["event_time"].to_list()]
+        weights = {name: np.array([[one.get(name, 0.0) for one in row] for row in of_horizons]) for name in members}
+        yield FoldForecast(BLEND, fold, truth, blend({name: one.quantiles for name, one in members.items()}, weights))
+
+
+def _as_stored(forecasts: Sequence[FoldForecast]) -> pl.DataFrame:
+    """Forecasts in those columns of the table `forecasts` that weights are learned from."""
+    columns, kept = ("p10", "p50", "p90"), {}
+    for one in reversed(forecasts):
+        kept[one.model, one.fold] = one
+    return pl.concat(
+        one.truth.keys.select("symbol", "event_time").with_columns(
+            pl.lit(horizon, pl.Int32()).alias("horizon_sessions"),
+            pl.lit(one.model).alias("model_name"),
+            *(pl.Series(name, one.quantiles[:, number, place]) for place, name in enumerate(columns)),
+        )
+        for one in kept.values()
+        for number, horizon in enumerate(HORIZONS)
+    )
+
+
+def _verdicts(forecasts: Sequence[FoldForecast]) -> pl.DataFrame:
+    """What is known of the models before each fold: the verdicts on those before it."""
+    folds = [*dict.fromkeys(one.fold for one in forecasts)]
+    start = min(one.truth.keys["event_time"].min() for one in forecasts)  # type: ignore[type-var]
+    first = verdict_table([one for one in forecasts if one.fold == folds[0]], experiment="", known_time=start)
+    tables = [
+        first.filter("is_baseline").with_columns(pl.lit(start).cast(first.schema["event_time"]).alias("event_time"))
+    ]
+    for count in range(1, len(folds)):
+        before = [one for one in forecasts if one.fold in folds[:count]]
+        tables.append(verdict_table(before, experiment=folds[count], known_time=start))
+    return pl.concat(tables)
+
+
+def beside_members(forecasts: Sequence[FoldForecast]) -> Iterator[str]:
+    """How the blend compares in each fold with the model whose loss turned out lowest there."""
+    for number, horizon in enumerate(HORIZONS):
+        said = []
+        for fold in dict.fromkeys(one.fold for one in forecasts):
+            losses = {
+                one.model: pinball_loss(one.truth.y[:, number], one.quantiles[:, number], QUANTILES) or 0.0
+                for one in reversed(forecasts)
+                if one.fold == fold
+            }
+            mine = losses.pop(BLEND)
+            baselines = {name: loss for name, loss in losses.items() if MODELS[name].is_baseline}
+            best, known = min(losses, key=losses.__getitem__), min(baselines, key=baselines.__getitem__)
+            said.append(f"{fold} {mine / baselines[known] - 1:+.2%} ({known}), {mine / losses[best] - 1:+.2%} ({best})")
+        yield f"the blend's loss {horizon} ahead beside that year's best baseline, and best model: {'; '.join(said)}"
 
 
 def rows_of(experiment: Experiment, forecasts: Sequence[FoldForecast]) -> Iterator[tuple[str, ...]]:
