@@ -20,7 +20,7 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS, VERDICTS
 from serving.backfill import score_newest
-from serving.deployment.record import deployment_or_none
+from serving.deployment import deployment_or_none
 from serving.deployment.registry import register_and_promote
 from serving.engines import PARITY_WINDOWS, Bundle, Engine
 from serving.forecast_log import drain

@@ -94,7 +94,7 @@ def models(settings: "Settings") -> Group:
     in_force = next(iter(champions(settings).values()))["experiment"]
     found = rows(settings, MODEL_TABLE, (in_force,))
     table = _table(
-        "Models, walk-forward over all folds, per horizon h (in %; gain: on the best baseline)",
+        "Models, walk-forward over all folds (in %; gain: on the best baseline)",
         ("model", "h", "loss", "±", "gain", "t", "IC", "hit", "up", "band", "verdict"),
         (
             (

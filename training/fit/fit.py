@@ -76,14 +76,15 @@ def fit_model(
     card, inputs = card_of(name), InputSpec(window.features, window.sessions, window.scales)
     scaler = fit_scaler(train.x)
     history: list[float] = []
+    epochs = 0
     with threads(plan.threads):
         network = build_network(name, inputs, card.outputs, scaler, seed=drawn, **card.sizes(chosen))
         if card.is_network:
-            history = train_network(network, train, valid, plan, chosen, drawn, watch)
+            history, epochs = train_network(network, train, valid, plan, chosen, drawn, watch)
         else:
             network = _fit_at_once(card, network, train, valid, chosen, drawn)
     learnt = (train,) if card.is_network else (train, valid)
-    return Fitted(name, network.eval(), chosen, drawn, history, sum(map(len, learnt)), _last_label(*learnt))
+    return Fitted(name, network.eval(), chosen, drawn, history, epochs, sum(map(len, learnt)), _last_label(*learnt))
 
 
 def refit(
@@ -93,7 +94,8 @@ def refit(
 
     Early stopping needs windows that the weights have not seen, and takes the newest. Once it has said how long to
     train, there is no reason to leave out the newest year. The scaler is learnt anew from all windows as well. A model
-    that is fitted in one call has learnt from them already, and is returned as it is.
+    that is fitted in one call has learnt from them already, and is returned as it is. So is a network whose forecasts
+    no longer vary when it is fitted anew: what it had learnt is not thrown away for what learnt nothing.
 
     Raises
     ------
@@ -110,7 +112,9 @@ def refit(
             fitted.name, inputs, card.outputs, fit_scaler(every.x), seed=fitted.seed, **card.sizes(fitted.parameters)
         )
         train_for(network, every, plan, fitted.parameters, fitted.seed, fitted.epochs)
-    return replace(fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every))
+    again = replace(fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every))
+    lost = again.variation(valid.x).is_constant and not fitted.variation(valid.x).is_constant
+    return fitted if lost else again
 
 
 def fit_each_seed(
@@ -138,7 +142,7 @@ def fit_best(
     """
     fits = list(_of_seeds(model, train, valid, experiment, parameters))
     varying = [fitted for fitted in fits if len(fits) > 1 and not fitted.variation(valid.x).is_constant]
-    best = min(varying or fits, key=lambda fitted: min(fitted.history, default=0.0))
+    best = min(varying or fits, key=lambda fitted: fitted.loss)
     return refit(best, train, valid, experiment)
 
 

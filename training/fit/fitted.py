@@ -37,6 +37,9 @@ class Fitted:
     history
         Validation loss (pinball, in units of sigma) after each epoch; empty for what is fitted in one call. Of a
         network that was refitted, that of the fit before, whose best epoch said how long to refit.
+    epochs
+        Passes over the training windows that the weights are the result of; 0 where there were none. They were chosen
+        by the lowest validation loss among epochs after which forecasts vary.
     learnt_from, learnt_until
         How many windows the weights learnt from, and when the last of their labels ended; None for neither.
     """
@@ -46,13 +49,14 @@ class Fitted:
     parameters: dict[str, Any]
     seed: int
     history: list[float] = field(default_factory=list)
+    epochs: int = 0
     learnt_from: int = 0
     learnt_until: datetime | None = None
 
     @property
-    def epochs(self) -> int:
-        """Passes over the training windows after which the validation loss was lowest; 0 where there were none."""
-        return int(np.nanargmin(self.history)) + 1 if self.history else 0
+    def loss(self) -> float:
+        """Validation loss after so many epochs; 0 for what is fitted in one call."""
+        return self.history[self.epochs - 1] if self.history else 0.0
 
     def variation(self, x: npt.NDArray[np.float32]) -> Variation:
         """Return how much its forecasts vary over some windows."""
@@ -85,6 +89,7 @@ def save_fitted(fitted: Fitted, folder: Path) -> Path:
         "parameters": fitted.parameters,
         "seed": fitted.seed,
         "history": fitted.history,
+        "epochs": fitted.epochs,
         "learnt_from": fitted.learnt_from,
         "learnt_until": None if fitted.learnt_until is None else fitted.learnt_until.isoformat(),
     }
@@ -126,6 +131,7 @@ def load_fitted(folder: Path) -> Fitted:
         content["parameters"],
         content["seed"],
         content["history"],
+        content.get("epochs", 0),
         content.get("learnt_from", 0),
         None if until is None else datetime.fromisoformat(until),
     )

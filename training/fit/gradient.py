@@ -34,8 +34,11 @@ def train_network(
     parameters: dict[str, Any],
     seed: int,
     watch: Watch,
-) -> list[float]:
-    """Train a network in place, leave it with its best weights, and return the validation losses."""
+) -> tuple[list[float], int]:
+    """Train a network in place, leave it with its best weights, and return validation losses and the best epoch.
+
+    Numbers start at 1; see `KeepBest` for what is best.
+    """
     from pytorch_lightning.callbacks import EarlyStopping
 
     from training.fit.module import KeepBest
@@ -49,7 +52,7 @@ def train_network(
             "Lower learning_rate or gradient_clip_norm in the experiment."
         )
     network.cpu().load_state_dict(keeper.best)
-    return keeper.losses
+    return keeper.losses, keeper.best_epoch + 1
 
 
 def train_for(

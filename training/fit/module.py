@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from training.fit.losses import pinball_loss
-from training.models import base
+from training.models import base, variation_in_units
 
 Batch = tuple[Tensor, Tensor]
 
@@ -32,27 +32,34 @@ class ForecastModule(LightningModule):
         super().__init__()
         self.network = network
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.forecasts: list[Tensor] = []
+        """What was forecast for the validation windows of this epoch, in units of sigma."""
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
-        return self._loss(batch)
+        return self._loss(batch, self.network.standardised(batch[0]))
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Add one batch to the validation loss of the epoch."""
-        self.log("valid_loss", self._loss(batch), on_epoch=True, batch_size=len(batch[0]))
+        z = self.network.standardised(batch[0])
+        self.forecasts.append(z.cpu())
+        self.log("valid_loss", self._loss(batch, z), on_epoch=True, batch_size=len(batch[0]))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW over every parameter."""
         return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch, z: Tensor) -> Tensor:
         x, y = batch  # [batch, session, 2 * feature], [batch, horizon]
         sigma = self.network.sigma(self.network.split(x))  # [batch, horizon]
-        return pinball_loss(self.network.standardised(x), y / sigma, self.network.outputs.quantiles)
+        return pinball_loss(z, y / sigma, self.network.outputs.quantiles)
 
 
 class KeepBest(Callback):
-    """Remember the weights of the epoch with the lowest validation loss, and tell who watches how each epoch went.
+    """Remember the weights of the best epoch, and tell who watches how each epoch went.
+
+    The best epoch is that with the lowest validation loss among those whose forecasts vary. A network starts as the
+    same for every window; an epoch after which it still is has learnt nothing, and counts only where every one is so.
 
     Lightning's own checkpoints are pickles of a whole trainer; a state of tensors is all that is needed here.
 
@@ -65,14 +72,17 @@ class KeepBest(Callback):
     def __init__(self, on_epoch: Callable[[int, float], None]) -> None:
         self.on_epoch = on_epoch
         self.losses: list[float] = []
-        self.best_loss = math.inf
+        self.best_epoch = 0
+        self._worth = (True, math.inf)
         self.best: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compare the epoch that just ended with the best so far."""
         loss = float(trainer.callback_metrics["valid_loss"])
-        if loss < self.best_loss:
-            self.best_loss = loss
+        worth = variation_in_units(torch.cat(module.forecasts).numpy()).is_constant, loss
+        module.forecasts.clear()
+        if math.isfinite(loss) and worth < self._worth:
+            self._worth, self.best_epoch = worth, len(self.losses)
             self.best = {name: value.detach().cpu().clone() for name, value in module.network.state_dict().items()}
         self.losses.append(loss)
         self.on_epoch(len(self.losses) - 1, loss)

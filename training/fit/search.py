@@ -157,7 +157,7 @@ def _objective(
         if variation.is_constant:
             trial.set_user_attr(CONSTANT, f"refused, its forecasts do not vary ({variation})")
             raise optuna.TrialPruned
-        return min(fitted.history)
+        return fitted.loss
 
     return objective
 

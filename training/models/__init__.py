@@ -5,7 +5,7 @@
   `GradientDescent`, `AtOnce` or `Unfitted`; `FedStrategy`
 - `register`, `registered`: add a model, for good or for the time of a block
 - `InputSpec`, `OutputSpec`, `FeatureScaler`: what a model is given, what it answers, and what scales its input
-- `Variation`, `variation_of`, `SMALLEST_DEVIATION`: how much forecasts vary beyond the volatility they are scaled by
+- `Variation`, `variation_of`, `variation_in_units`, `SMALLEST_DEVIATION`: how much forecasts vary beyond volatility
 - `build_network`: a new module by name
 - `base`, `layers`: what a model's own file is made of (submodules: they import torch)
 - `ridge`, `trees`: models fitted in one call (submodules: they import torch)
@@ -26,7 +26,7 @@ from training.models.card import (
 from training.models.registry import BASELINE, MODELS, card_of, register, registered
 from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
-from training.models.variation import SMALLEST_DEVIATION, Variation, variation_of
+from training.models.variation import SMALLEST_DEVIATION, Variation, variation_in_units, variation_of
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "MODELS",
@@ -48,6 +48,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "FeatureScaler",
     "Variation",
     "variation_of",
+    "variation_in_units",
     "SMALLEST_DEVIATION",
     "build_network",
     "base",

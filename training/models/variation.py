@@ -77,11 +77,17 @@ def variation_of(
     """
     roots = np.sqrt(np.array(HORIZONS) / SESSIONS_PER_YEAR)
     sigma = x[:, -1, window.scale_indices].astype(np.float64) * roots  # [window, horizon]
-    low, middle, high = np.moveaxis(quantiles.astype(np.float64), -1, 0)  # [window, horizon] each
-    band = high - low
-    columns = [np.flatnonzero(usable) for usable in ((band > 0) & (sigma > 0)).T]
     with np.errstate(divide="ignore", invalid="ignore"):
-        parts = (2 * middle / band, np.log(band / (2 * sigma)), (high - middle) / band)
+        return variation_in_units(quantiles / sigma[..., None])
+
+
+def variation_in_units(z: npt.NDArray[np.floating]) -> Variation:
+    """Return the same for quantiles in units of the expected size of the return, `[window, horizon, quantile]`."""
+    low, middle, high = np.moveaxis(z.astype(np.float64), -1, 0)  # [window, horizon] each
+    band = high - low
+    columns = [np.flatnonzero(usable) for usable in (np.isfinite(band) & (band > 0)).T]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = (2 * middle / band, np.log(band / 2), (high - middle) / band)
     median, width, skew = (
         tuple(float(part[rows, number].std()) if len(rows) else 0.0 for number, rows in enumerate(columns))
         for part in parts

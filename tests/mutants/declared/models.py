@@ -120,6 +120,14 @@ MUTANTS = (
         ("tests/test_training/test_search.py::test_a_trial_whose_forecasts_do_not_vary_never_wins",),
     ),
     Mutant(
+        "constant-epoch-kept",
+        "An epoch after which forecasts do not vary is no candidate while another is.",
+        "training/fit/module.py",
+        "worth = variation_in_units(torch.cat(module.forecasts).numpy()).is_constant, loss",
+        "worth = False, loss",
+        (f"{REFIT}test_an_epoch_after_which_nothing_varies_is_kept_only_where_every_one_is_so",),
+    ),
+    Mutant(
         "constant-in-service",
         "A fit whose forecasts do not vary is not put in service.",
         "serving/stages.py",
