@@ -43,7 +43,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     console.rule("Strategy weights before")
     console.print(old)
     console.rule("Strategy weights now")
-    console.print(summaries.blend(settings))
+    console.print(summaries.model_weights(settings))
     console.print(summaries.selections(settings))
     console.print(summaries.forecasts(answers))
 

@@ -60,7 +60,7 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(tables(settings))
     console.print(_refused(settings))
     console.print(models(settings))
-    console.print(blend(settings))
+    console.print(model_weights(settings))
     console.print(selections(settings))
     console.print(reasons(settings), highlight=False)
     console.print(_drift(settings), highlight=False)
@@ -126,7 +126,7 @@ def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
     yield from caveats_of(settings.source)
 
 
-def blend(settings: "Settings") -> Table:
+def model_weights(settings: "Settings") -> Table:
     """What the forecasts are made of now: the weight of each model at each horizon, and why."""
     return _table(
         "What answers: weights of the models by their pinball loss so far (%)",
