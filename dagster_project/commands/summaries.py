@@ -185,7 +185,7 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Table:
     """Answers of the service, a line each."""
     return _table(
         "Served forecasts (quantiles of the return and confidence in %)",
-        ("symbol", "as of", "h", "target", "p10", "p50", "p90", "direction", "conf.", "regime", "strategy"),
+        ("symbol", "as of", "h", "target", "p10", "p50", "p90", "direction", "conf.", "model"),
         (
             (
                 answer["symbol"],
@@ -195,8 +195,7 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Table:
                 *(_percent(answer["prediction"][name]) for name in ("p10", "p50", "p90")),
                 answer["prediction"]["direction"],
                 _percent(answer["prediction"]["confidence"], 1),
-                answer["prediction"]["regime"],
-                answer["strategy"]["selected_strategy"],
+                answer["model"]["name"],
             )
             for answer in answers
         ),
@@ -222,7 +221,7 @@ def _drift(settings: "Settings") -> str:
 def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if index == 0 or column == "why" else "right", overflow="fold")
     for row in content:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     return table

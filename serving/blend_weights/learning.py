@@ -19,7 +19,7 @@ from serving.blend_weights.weighting import FloatArray, WeightRule, exponential_
 from serving.outcomes import first_replays, known_labels, pinball_loss
 
 KEY = ("symbol", "event_time", "horizon_sessions")
-TOO_FAR = "; its loss so far is too far above the lowest"
+TOO_FAR = ", far above the lowest loss"
 
 
 class _Standing(NamedTuple):
@@ -29,9 +29,9 @@ class _Standing(NamedTuple):
     reason: str
 
 
-NOT_JUDGED = _Standing(counts=False, reason="it was not judged beside a baseline")
-UNJUDGED = _Standing(counts=True, reason="no model was judged beside a baseline, so each counts by its loss")
-NO_BASELINE = _Standing(counts=True, reason="no baseline is in service, so each model counts by its loss")
+NOT_JUDGED = _Standing(counts=False, reason="not judged beside a baseline")
+UNJUDGED = _Standing(counts=True, reason="no model was judged beside a baseline")
+NO_BASELINE = _Standing(counts=True, reason="no baseline is in service")
 
 
 class _Losses(NamedTuple):
@@ -214,10 +214,10 @@ def _standing(verdict: Mapping[str, object]) -> _Standing:
     if verdict["is_baseline"]:
         return _Standing(counts=True, reason="a baseline")
     if verdict["is_constant"]:
-        return _Standing(counts=False, reason="its forecasts are one band times the volatility, though it was fitted")
+        return _Standing(counts=False, reason="its forecasts do not vary")
     beats = bool(verdict["beats_best_baseline"])
     sentence = (
-        f"{'beats' if beats else 'does not beat'} {verdict['best_baseline']}, the best baseline, in its evaluation "
-        f"({verdict['gain']:+.2%}, p {verdict['p_value']:.2g})"
+        f"{'beats' if beats else 'does not beat'} {verdict['best_baseline']} ({verdict['gain']:+.2%}, "
+        f"p {verdict['p_value']:.2g})"
     )
     return _Standing(beats, sentence)
