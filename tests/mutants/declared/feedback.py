@@ -214,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "canary-judged-before-trial",
-        "A canary is judged by forecasts of its trial only.",
+        "A challenger is judged by forecasts of its trial only.",
         "serving/deployment/verdict.py",
         '(pl.col("made_at") >= challenger.since)',
         "pl.lit(value=True)",
@@ -253,12 +253,12 @@ MUTANTS = (
         (f"{VERDICT}::test_the_scale_is_known_before_the_session",),
     ),
     Mutant(
-        "canary-paired-across-causes",
-        "Challenger and champion are compared on forecasts that differ in nothing else.",
+        "canary-judged-by-another-version",
+        "A challenger is judged by what its own version forecast alone.",
         "serving/deployment/verdict.py",
-        'keys = ["symbol", "event_time", "rest"]',
-        'keys = ["symbol", "event_time"]',
-        (f"{VERDICT}::test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first",),
+        'is_tried = (pl.col("kind") == TRIAL) & (pl.col("model_version") == challenger.version)',
+        'is_tried = pl.col("kind") == TRIAL',
+        (f"{VERDICT}::test_neither_answers_nor_other_models_and_versions_are_evidence",),
     ),
     Mutant(
         "drift-of-independent-sessions",
