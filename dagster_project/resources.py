@@ -10,11 +10,8 @@ from lake.settings import Settings, settings
 from lake.store import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lake.sources import BarSource
-    from serving.deployment import Champions
-    from serving.engines import Engine
+    from serving.deployment import Champions, LoadedModels
     from training.experiments import Experiment
 
 
@@ -44,11 +41,11 @@ class Platform(dg.ConfigurableResource):
         return open_source(self.settings.source)
 
     @property
-    def engines(self) -> "Mapping[str, Engine]":
-        """The models in service, loaded, by name."""
-        from serving.deployment import load_engines
+    def models(self) -> "LoadedModels":
+        """Champions and challengers, loaded."""
+        from serving.deployment import Champions
 
-        return load_engines(self.settings)
+        return Champions(self.settings).current()
 
     @property
     def experiment(self) -> "Experiment":
@@ -72,9 +69,9 @@ class GivenPlatform:
     champions: "Champions"
 
     @property
-    def engines(self) -> "Mapping[str, Engine]":
-        """The models in service, loaded, by name."""
-        return self.champions.current().engines
+    def models(self) -> "LoadedModels":
+        """Champions and challengers, loaded."""
+        return self.champions.current()
 
     @property
     def experiment(self) -> "Experiment":

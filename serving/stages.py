@@ -1,7 +1,7 @@
 """The stages between training and feedback as plain functions: put the champions in service, and forecast with them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +19,10 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS, VERDICTS
-from serving.backfill import score_newest
-from serving.deployment import deployment_or_none
+from serving.backfill import forecast_trials, score_newest
+from serving.deployment import LoadedModels, deployment_or_none
 from serving.deployment.registry import register_and_promote
-from serving.engines import PARITY_WINDOWS, Bundle, Engine
+from serving.engines import PARITY_WINDOWS, Bundle
 from serving.forecast_log import drain
 
 Say = Callable[[str], None]
@@ -91,32 +91,38 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
 
 
 def update_forecasts(
-    lake: Lake, settings: Settings, clock: Clock, say: Say, *, engines: Mapping[str, Engine], sessions: int = 250
+    lake: Lake, settings: Settings, clock: Clock, say: Say, *, models: LoadedModels, sessions: int = 250
 ) -> Report:
-    """Drain the forecast log, and forecast the sessions that the models in service have not forecast yet.
+    """Drain the forecast log, and forecast what the models in service and the versions on trial have not forecast yet.
 
     Parameters
     ----------
-    engines
-        Models in service, loaded, by name.
+    models
+        Champions and challengers, loaded.
     sessions
         How many sessions a model that never forecast is taken through; see `serving.backfill.scoring.score_newest`.
 
     Returns
     -------
     Report
-        Of `forecasts`; skipped when neither brought a row.
+        Of `forecasts`; skipped when none of them brought a row. ``details`` count the rows: ``served`` in all,
+        ``replayed`` by model, ``trials`` by model and version.
     """
     started = time.perf_counter()
     served = drain(lake, settings)
     if served.added:
         say(f"{served.added:,} answers of the service brought in")
-    scored = score_newest(lake, engines, clock, sessions=sessions)
+    scored = score_newest(lake, models.engines, clock, sessions=sessions)
     if scored.added:
         say(f"{scored.added:,} forecasts made, sessions replayed: {scored.details.get('sessions', 0)}")
-    report = lake.report(FORECASTS, added=served.added + scored.added, started=started)
+    tried = forecast_trials(lake, models.challengers, clock)
+    if tried.added:
+        say(f"{tried.added:,} forecasts made by versions on trial: {', '.join(tried.details['trials'])}")
+    report = lake.report(FORECASTS, added=served.added + scored.added + tried.added, started=started)
     counts = scored.details.get("scored", scored.details.get("replayed", {}))
-    report = report.with_details(served=served.added, replayed=counts)
+    report = report.with_details(
+        served=served.added, replayed=counts, trials=tried.details["trials"], warnings=tried.warnings
+    )
     if report.skipped:
         return report.with_details(reason="every model has forecast every session, and no answer waits")
     return report

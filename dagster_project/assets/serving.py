@@ -29,7 +29,7 @@ class WalkForward(dg.Config):
     kinds={"onnx", "delta"},
 )
 def forecasts(context: dg.AssetExecutionContext, config: WalkForward, platform: Platform) -> dg.MaterializeResult:
-    """The forecast of every model at each session's close, and the answers that the service gave."""
+    """Forecasts of every model and every version on trial at each close, and the answers that the service gave."""
     from serving.stages import update_forecasts
 
     return materialized(
@@ -38,7 +38,7 @@ def forecasts(context: dg.AssetExecutionContext, config: WalkForward, platform: 
             platform.settings,
             platform.clock,
             context.log.info,
-            engines=platform.engines,
+            models=platform.models,
             sessions=config.sessions,
         )
     )

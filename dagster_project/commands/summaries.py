@@ -49,6 +49,7 @@ MATURED = """
            o.realised_return, o.is_covered
     from outcomes o join forecasts f using (forecast_id)
     where o.known_time > ? and f.horizon_sessions = 1 and f.symbol in ('AAPL', 'IBM', 'XOM')
+      and f.kind not in ('shadow', 'trial')
     order by f.event_time, f.symbol, f.model_name
 """
 

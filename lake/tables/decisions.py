@@ -84,7 +84,7 @@ FORECASTS = TableSpec(
     ordered=(CAUSAL, ("p10", "p50"), ("p50", "p90")),
     columns=(
         Column("forecast_id", TEXT, "", "identifier given in the answer"),
-        Column("kind", TEXT, "", "how it came about", allowed=("replay", "served", "scheduled", "shadow")),
+        Column("kind", TEXT, "", "how it came about", allowed=("replay", "served", "scheduled", "shadow", "trial")),
         SYMBOL,
         Column("event_time", INSTANT, "UTC", "as_of: close of the last session the forecast knew"),
         Column("known_time", INSTANT, "UTC", "market time at which it was made"),
@@ -97,11 +97,11 @@ FORECASTS = TableSpec(
         Column("model_name", TEXT, "", "model, or the blend that answered"),
         Column("model_version", TEXT, "", "registered version"),
         Column("model_digest", TEXT, "", "SHA-256 of the model file"),
-        Column("strategy", TEXT, "", "strategy in force; null in a replay, made for every model", nullable=True),
+        Column("strategy", TEXT, "", "strategy in force; null in a replay or trial, made by one model", nullable=True),
         REGIME,
         Column("feature_table_versions", TEXT, "", "table versions behind the features, as JSON"),
         Column("feature_hash", TEXT, "", "SHA-256 of the model input"),
-        Column("latency_ms", REAL, "ms", "time to answer; null in a replay", nullable=True, minimum=0),
+        Column("latency_ms", REAL, "ms", "time to answer; null in a replay or trial", nullable=True, minimum=0),
         Column("degraded", FLAG, "", "answered from a fallback"),
     ),
 )

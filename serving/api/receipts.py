@@ -97,7 +97,7 @@ class ReceiptAnswer(Answer):
     """Everything that one forecast was made from."""
 
     prediction_id: str
-    kind: Literal["served", "scheduled", "shadow", "replay"]
+    kind: Literal["served", "scheduled", "shadow", "replay", "trial"]
     symbol: str
     as_of: datetime
     made_at: datetime

@@ -2,9 +2,11 @@
 
 - `walk_forward`: every session of history, in order
 - `scoring`: the session that has just closed
+- `trials`: every session since the trial of a version began
 """
 
 from serving.backfill.scoring import score_newest
+from serving.backfill.trials import forecast_trials
 from serving.backfill.walk_forward import (
     VERSIONED,
     WalkForwardTables,
@@ -20,6 +22,7 @@ __all__ = [
     "WindowBatch",
     "forecast_id",
     "forecast_rows",
+    "forecast_trials",
     "replay_forecasts",
     "score_newest",
 ]

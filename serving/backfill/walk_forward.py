@@ -3,10 +3,10 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from lake.errors import LookAheadError
 from lake.report import Report
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
-from serving.forecasts import Member
+from serving.forecasts import REPLAY, TRIAL, Member
 from serving.predict import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import batch_id, batch_receipt, digest_of
 
@@ -62,25 +62,81 @@ def replay_forecasts(
     LookAheadError
         If a model was trained on labels that end at or after a session it would forecast.
     """
+    done: dict[str, set[datetime]] = {name: set() for name in engines}
+    if lake.exists(FORECASTS):
+        replayed = lake.scan(FORECASTS).filter(pl.col("kind") == REPLAY, pl.col("model_name").is_in(list(engines)))
+        for name, at in replayed.select("model_name", "event_time").unique().collect().iter_rows():
+            done[name].add(at)
+    walks = [
+        Walk(engine, pending_sessions(clock, done[name], min(done[name], default=None), sessions))
+        for name, engine in engines.items()
+    ]
+    report = forecast_sessions(lake, walks, REPLAY, spec)
+    report = report.with_details(replayed=report.details["forecast"])
+    return report.with_details(reason="every model has replayed every session") if report.skipped else report
+
+
+class Walk(NamedTuple):
+    """A loaded model and the sessions that it has still to forecast, in order."""
+
+    engine: "Engine"
+    pending: Sequence[datetime]
+
+
+def forecast_sessions(lake: Lake, walks: Sequence[Walk], kind: str, spec: WindowSpec) -> Report:
+    """Forecast the pending sessions of each model, for each symbol and horizon, and store rows and receipts.
+
+    Parameters
+    ----------
+    kind
+        Kind of the rows, `serving.forecasts.REPLAY` or `TRIAL`.
+
+    Returns
+    -------
+    Report
+        Of `forecasts`; ``details["forecast"]`` counts the new rows by model, ``details["sessions"]`` the sessions.
+
+    Raises
+    ------
+    LookAheadError
+        If a model was trained on labels that end at or after a session it would forecast; nothing is stored then.
+    """
     started = time.perf_counter()
-    pending = _pending(lake, engines, clock, sessions)
-    todo = sorted({at for waiting in pending.values() for at in waiting})
+    todo = sorted({at for walk in walks for at in walk.pending})
     tables = WalkForwardTables.of(lake, todo, spec) if todo else None
     frames, made_at = [FORECASTS.empty()], SystemClock().now()
     for windows in tables.batches() if tables else ():
-        for name, engine in engines.items():
-            batch = windows.at(pending[name])
+        for engine, pending in walks:
+            batch = windows.at(pending)
             if batch.keys.height:
                 require_no_look_ahead(engine, min(batch.keys["event_time"].to_list()))
-                frames.append(forecast_rows(engine, batch, made_at))
+                frames.append(forecast_rows(engine, batch, made_at, kind))
     rows = pl.concat(frames)
     if tables:
-        at_work = [engines[name] for name, waiting in pending.items() if waiting]
+        at_work = [engine for engine, pending in walks if pending]
         lake.merge(RECEIPTS, receipts_of(at_work, made_at, todo[-1], tables.versions))
     report = lake.merge(FORECASTS, rows)
     counts = dict(rows.group_by("model_name").len().sort("model_name").iter_rows())
-    report = report.with_details(seconds=time.perf_counter() - started, replayed=counts, sessions=len(todo))
-    return report.with_details(reason="every model has replayed every session") if report.skipped else report
+    return report.with_details(seconds=time.perf_counter() - started, forecast=counts, sessions=len(todo))
+
+
+def pending_sessions(clock: Clock, done: Collection[datetime], first: datetime | None, sessions: int) -> list[datetime]:
+    """Sessions that a model has not forecast yet, from its first one on, in order.
+
+    Parameters
+    ----------
+    done
+        Sessions that it has forecast.
+    first
+        The session it began with; None for a model that begins now.
+    sessions
+        Sessions up to the market's now that a model begins with.
+    """
+    now = clock.now()
+    recent = calendars.session_closes(now - timedelta(days=2 * sessions + 30), now)[-sessions:]
+    begin = min(recent[0], first or recent[0])
+    every = calendars.session_closes(begin - timedelta(seconds=1), now)
+    return [at for at in every if at not in done]
 
 
 def require_no_look_ahead(engine: "Engine", first: datetime) -> None:
@@ -195,24 +251,6 @@ def _at_own_close(rows: pl.DataFrame) -> pl.DataFrame:
     return newest_known(rows.filter(pl.col("known_time") <= pl.col("event_time")), key)
 
 
-def _pending(lake: Lake, engines: "Mapping[str, Engine]", clock: Clock, sessions: int) -> dict[str, list[datetime]]:
-    """Sessions that each model has not replayed yet, from its first one on."""
-    now = clock.now()
-    recent = calendars.session_closes(now - timedelta(days=2 * sessions + 30), now)[-sessions:]
-    done: dict[str, set[datetime]] = {}
-    if lake.exists(FORECASTS):
-        replayed = lake.scan(FORECASTS).filter(pl.col("kind") == "replay").select("model_name", "event_time").unique()
-        for name, at in replayed.collect().iter_rows():
-            done.setdefault(name, set()).add(at)
-    pending = {}
-    for name in engines:
-        replayed_at = done.get(name, set())
-        first = min([recent[0], *replayed_at])
-        every = calendars.session_closes(first - timedelta(seconds=1), now)
-        pending[name] = [at for at in every if at not in replayed_at]
-    return pending
-
-
 def receipts_of(
     engines: "Iterable[Engine]", made_at: datetime, session: datetime, versions: Mapping[str, int]
 ) -> pl.DataFrame:
@@ -232,7 +270,7 @@ def receipts_of(
     return pl.DataFrame(rows, schema=RECEIPTS.schema, orient="row")
 
 
-def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime) -> pl.DataFrame:
+def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime, kind: str = REPLAY) -> pl.DataFrame:
     """Forecast every horizon from windows with one model, in the columns of `forecasts`.
 
     Neither blended with others nor calibrated; one frame per horizon below the other.
@@ -251,14 +289,19 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime) -> pl
     identities = list(keys.select("symbol", "event_time").iter_rows())
     frames = []
     for position, horizon in enumerate(signature.horizons):
-        ids = [forecast_id(symbol, at, horizon, model.name, model.digest) for symbol, at in identities]
-        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), "replay", keys["event_time"], made_at)
+        ids = [forecast_id(symbol, at, horizon, model, kind) for symbol, at in identities]
+        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"], made_at)
         columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
     return pl.concat(frames)
 
 
-def forecast_id(symbol: str, as_of: datetime, horizon: int, model: str, digest: str) -> str:
-    """Return the identity of a replayed forecast: the same for the same model file, symbol, session and horizon."""
-    identity = json.dumps(["replay", symbol, as_of.isoformat(), horizon, model, digest])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+def forecast_id(symbol: str, as_of: datetime, horizon: int, model: Member, kind: str = REPLAY) -> str:
+    """Return the identity of a walk-forward's forecast: by kind, model file, symbol, session and horizon.
+
+    That of a trial has the version as well: one file may be registered twice, and each version has a trial of its own.
+    """
+    identity = [kind, symbol, as_of.isoformat(), horizon, model.name, model.digest]
+    if kind == TRIAL:
+        identity.append(model.version)
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

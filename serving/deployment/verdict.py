@@ -13,7 +13,7 @@ from lake.tables import FORECASTS, OUTCOMES
 from serving.deployment.moves import DeploymentContext, roll_back
 from serving.deployment.record import deployment_or_none
 from serving.evidence import Evidence
-from serving.forecasts import COVERAGE_TARGET
+from serving.forecasts import COVERAGE_TARGET, REPLAY, TRIAL
 from serving.strategies import FORECAST_HORIZON
 
 if TYPE_CHECKING:
@@ -133,10 +133,14 @@ def judge_challenger(pairs: "Iterable[SessionPair]", *, margin: float, alpha: fl
 
 
 def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.DataFrame:
-    """Losses of a challenger and of its champion on the same symbols and sessions, those whose outcome is known.
+    """Losses of a challenger and of its champion, each on its own, where the outcome of the session is known.
 
-    Only forecasts one session ahead count: those of longer horizons overlap, and the bet of a day may know only what
-    was known the day before. A symbol counts once per session, however often it was asked for.
+    What the version on trial forecast of a symbol and session is paired with what its champion, whichever version that
+    was, forecast of the same. Both are alone and uncalibrated, so a pair differs in the model and in nothing else, and
+    a model without a weight in the blend is judged like any other. All symbols count: the share of a trial concerns
+    answers. Only forecasts made since the trial began count, none of an earlier trial of the same version. Of these
+    only the ones for one session ahead: longer horizons overlap, and the bet of a day may know only what was known the
+    day before.
 
     Returns
     -------
@@ -146,8 +150,10 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     empty = pl.DataFrame(schema={"event_time": FORECASTS.schema["event_time"], "symbols": pl.UInt32})
     if not (lake.exists(FORECASTS) and lake.exists(OUTCOMES)):
         return empty.with_columns(pl.lit(0.0).alias(name) for name in SessionPair._fields)
+    is_tried = (pl.col("kind") == TRIAL) & (pl.col("model_version") == challenger.version)
     is_compared = (
-        (pl.col("kind") != "replay")
+        (is_tried | (pl.col("kind") == REPLAY))
+        & (pl.col("model_name") == challenger.model)
         & (pl.col("horizon_sessions") == FORECAST_HORIZON)
         & (pl.col("made_at") >= challenger.since)
     )
@@ -155,26 +161,15 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
         "forecast_id", "pinball_loss", (~pl.col("is_covered")).cast(pl.Float64).alias("outside")
     )
     forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_compared).join(outcomes, on="forecast_id")
-    name, version = pl.col("model_name"), pl.col("model_version")
-    parts = pl.when(name == "blend").then(version).otherwise(name + "-" + version)
-    member = rf"(^|\+){challenger.model}-([A-Za-z0-9]+)"
-    forecasts = forecasts.with_columns(part=parts.str.extract(member, 2), rest=parts.str.replace(member, "$1")).sort(
-        "made_at"
-    )
-    is_challenger = pl.col("part") == challenger.version
-    is_shadow = pl.col("kind") == "shadow"
-    as_canary = challenger.mode == "canary"
-    keys = ["symbol", "event_time", "rest"]
-    sides = [
-        forecasts.filter(side & (is_shadow if in_shadow else ~is_shadow))
+    keys = ["symbol", "event_time"]
+    challengers, champions = (
+        forecasts.filter(pl.col("kind") == kind)
+        .sort("made_at")
         .unique(keys, keep="first")
         .select(*keys, pl.col("pinball_loss").alias(who), pl.col("outside").alias(f"{who}_outside"))
-        for side, in_shadow, who in (
-            (is_challenger, not as_canary, "challenger"),
-            (~is_challenger, as_canary, "champion"),
-        )
-    ]
-    pairs = sides[0].join(sides[1], on=keys).unique(["symbol", "event_time"], keep="first")
+        for kind, who in ((TRIAL, "challenger"), (REPLAY, "champion"))
+    )
+    pairs = challengers.join(champions, on=keys)
     grouped = pairs.sort("event_time", "symbol").group_by("event_time", maintain_order=True)
     return grouped.agg(pl.len().alias("symbols"), pl.col(SessionPair._fields).mean())
 

@@ -25,6 +25,7 @@ from lake.store import Lake
 from serving.forecast_log.connections import OpenLogs
 from serving.forecast_log.log_files import LAST
 from serving.forecast_log.stored_forecasts import newest_in_lake
+from serving.forecasts import ANSWERED
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class LatestForecasts:
         """Queue logged forecasts for Redis, a challenger's excepted. Never waits for Redis."""
         for entry in entries:
             row = entry.row
-            if row["kind"] != "shadow":
+            if row["kind"] in ANSWERED:
                 self._put((row["symbol"], row["horizon_sessions"]), packed(row["made_at"], entry.answer))
         self._wake.set()
 

@@ -7,14 +7,10 @@ import polars as pl
 
 from lake.tables import FORECASTS
 from serving.api import StoredForecast
+from serving.forecasts import ANSWERED, VISIBLE
 
 if TYPE_CHECKING:
     from lake.store import Lake
-
-ANSWERED = ("served", "scheduled")
-"""Kinds of forecasts of the blend, which is what is answered."""
-VISIBLE = (*ANSWERED, "replay")
-"""Kinds that may be looked up; those of a challenger are never answered."""
 
 
 def newest_in_lake(lake: "Lake", symbol: str, horizon: int) -> StoredForecast | None:

@@ -2,15 +2,22 @@
 
 - `rows`: what one symbol's forecast is made from
 - `blending`: from the members' quantiles to one forecast, its direction and its probability
+- `kinds`: how a stored forecast came about, and who may see it
 - `corrections`: the calibration in force, applied to quantiles and confidence
 """
 
 from serving.forecasts.blending import WEIGHT_TOLERANCE, Member, blend, direction_of, name_blend, sign_probability
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of, widened
+from serving.forecasts.kinds import ANSWERED, REPLAY, TRIAL, VISIBLE, WALKED
 from serving.forecasts.rows import Row
 
 __all__ = [
+    "ANSWERED",
     "COVERAGE_TARGET",
+    "REPLAY",
+    "TRIAL",
+    "VISIBLE",
+    "WALKED",
     "WEIGHT_TOLERANCE",
     "Calibration",
     "Member",

@@ -21,7 +21,7 @@ SESSIONS = 60
 DECIMALS = 9
 """Sums of many numbers differ in their last bits from run to run; a figure that has not changed is not written."""
 KINDS = (*MATURED_KINDS, "replay")
-"""Models are scored on every forecast, shadow and replayed ones included; bands on answered forecasts only."""
+"""Models are scored on answered and replayed forecasts, no challenger's; bands on answered forecasts only."""
 
 
 def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Report:

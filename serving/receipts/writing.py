@@ -88,7 +88,7 @@ def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels")
 
 
 def batch_receipt(engine: "Engine", made_at: "datetime", tables: "Mapping[str, int]") -> Receipt:
-    """Return the receipt of all that a model replayed together."""
+    """Return the receipt of all that a model forecast together in a walk-forward, as champion or on trial."""
     use = ModelUse(
         name=engine.signature.name,
         version=engine.version,

@@ -11,6 +11,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec
 from lake.tables import BARS, REGIMES
 from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast_id, forecast_rows
+from serving.forecasts import Member
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
 from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles
@@ -87,8 +88,9 @@ def _compare(
         if found["regime"] != row["regime"]:
             _blame(lake, REGIMES, tables, job, f"the regime in it is {found['regime']}, not {row['regime']}")
         use = job.receipt.models[0]
-        if row["forecast_id"] != forecast_id(*_key(job), row["horizon_sessions"], row["model_name"], use.digest):
-            problem = "its id is not that of its symbol, session, horizon and model: one of these was altered"
+        model = Member(row["model_name"], use.version, use.digest, 1.0)
+        if row["forecast_id"] != forecast_id(*_key(job), row["horizon_sessions"], model, row["kind"]):
+            problem = "its id is not that of its kind, symbol, session, horizon and model: one of these was altered"
             job.result.add(ReplayFinding("forecast row", job.case.forecast_id, problem))
         by_model[use].append((job, place))
     for use, group in by_model.items():

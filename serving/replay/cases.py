@@ -12,6 +12,7 @@ import polars as pl
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
 from serving.forecast_log import INSTANTS, SET_APART, Logged, log_paths, open_log, require_fitting, rows_from_json
+from serving.forecasts import WALKED
 from serving.receipts import Receipt, ReplayFinding, batch_id, digest_of, is_intact, opened, row_digest
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ QUERY = (
     f"SELECT sequence, forecast_id, row, answer, receipt FROM logged WHERE is_in_lake <> {SET_APART} "  # noqa: S608 - a number of ours
     "AND forecast_id IN "
 )
-REPLAY = "replay"
 LAKE = "lake"
 
 
@@ -64,7 +64,7 @@ class Case:
     @property
     def is_replay(self) -> bool:
         """Whether the walk-forward made it, rather than the service."""
-        return bool(self.row["kind"] == REPLAY)
+        return self.row["kind"] in WALKED
 
     @property
     def tables(self) -> dict[str, int]:
@@ -157,8 +157,9 @@ def _receipts(lake: "Lake", rows: pl.DataFrame) -> dict[str, tuple[str, str]]:
     """Content and seal by forecast, or by what stands for those replayed together."""
     if not lake.exists(RECEIPTS) or not rows.height:
         return {}
-    replayed = rows.filter(pl.col("kind") == REPLAY).select("model_digest", "made_at").unique()
-    wanted = [*rows.filter(pl.col("kind") != REPLAY)["forecast_id"], *(batch_id(*key) for key in replayed.iter_rows())]
+    is_walked = pl.col("kind").is_in(WALKED)
+    walked = rows.filter(is_walked).select("model_digest", "made_at").unique()
+    wanted = [*rows.filter(~is_walked)["forecast_id"], *(batch_id(*key) for key in walked.iter_rows())]
     found = lake.scan(RECEIPTS).filter(pl.col("forecast_id").is_in(wanted)).collect()
     stored = found.select("forecast_id", "content", "seal")
     return {forecast_id: (content, seal) for forecast_id, content, seal in stored.iter_rows()}
@@ -181,7 +182,7 @@ def _case(row: dict[str, Any], receipts: dict[str, tuple[str, str]], logged: dic
 
 def _receipt_id(row: dict[str, Any]) -> str:
     made_at: datetime = row["made_at"]
-    return batch_id(row["model_digest"], made_at) if row["kind"] == REPLAY else str(row["forecast_id"])
+    return batch_id(row["model_digest"], made_at) if row["kind"] in WALKED else str(row["forecast_id"])
 
 
 def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:

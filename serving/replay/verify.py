@@ -10,6 +10,7 @@ import polars as pl
 
 from lake.store import unverified
 from lake.tables import RECEIPTS
+from serving.forecasts import WALKED
 from serving.receipts import EngineSettings, ModelUse, Receipt, ReplayFinding, drain_digest, running_code
 from serving.replay.answered import compare_answer
 from serving.replay.backfills import recompute_backfills
@@ -97,7 +98,7 @@ def without_receipt(lake: "Lake", found: Sequence[Replayed]) -> list[str]:
     lost = [
         result.forecast_id
         for result in found
-        if first and result.kind != "replay" and result.verdict == "unknown" and result.as_of > first
+        if first and result.kind not in WALKED and result.verdict == "unknown" and result.as_of > first
     ]
     return [f"forecast {name}: it has no receipt, though receipts are written since {first}" for name in lost]
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from serving.forecast_log import LogTail
+from serving.forecasts import ANSWERED
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ CONNECTIONS = 2_000
 """Most connections of one process."""
 AT_A_TIME = 64
 """Updates handed out before other work of the process gets its turn."""
-HIDDEN = "shadow"
 
 
 class Subscriber:
@@ -181,7 +181,7 @@ class Hub:
         handed = 0
         for stored in news:
             listening = self._by_symbol.get(stored.symbol)
-            if not listening or stored.kind == HIDDEN:
+            if not listening or stored.kind not in ANSWERED:
                 continue
             text = f'{{"event":"prediction_update","prediction":{stored.answer}}}'
             for subscriber in list(listening):

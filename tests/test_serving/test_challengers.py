@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from serving.deployment import (
 )
 from serving.deployment.candidates import LoadedModel
 from serving.deployment.moves import promote
-from serving.deployment.record import Challenger, Deployment, Release, write_deployment
+from serving.deployment.record import Challenger, write_deployment
 from serving.engines import OnnxEngine
 from serving.forecast_log import ForecastLog, LogReader, rows_from_json
 from serving.forecasts import Calibration, calibrate
@@ -381,31 +381,7 @@ def test_a_promoted_challenger_is_no_challenger_any_more_and_there_is_one_canary
     assert [one.model for one in read_deployment(context.configured).challengers] == ["ridge"]
 
 
-@pytest.mark.parametrize(
-    "challengers",
-    [
-        [("lstm", "shadow"), ("lstm", "canary")],
-        [("lstm", "canary"), ("ridge", "canary")],
-    ],
-)
-def test_a_deployment_that_makes_no_sense_cannot_be_written(challengers):
-    since = SINCE - timedelta(days=1)
-    made = [
-        Challenger(model=model, version="2", digest="0" * 64, mode=mode, share=0.5, since=since)
-        for model, mode in challengers
-    ]
-    with pytest.raises(ValueError, match=r"two challengers|two canaries"):
-        Deployment(challengers=tuple(made))
-
-
 def test_a_deployment_is_read_as_it_was_written(context):
     before = read_deployment(context.configured)
     write_deployment(context.configured, before)
     assert read_deployment(context.configured) == before
-
-
-def test_a_version_is_never_its_own_way_back():
-    deployment = Deployment()
-    for version in ("1", "2", "3", "1", "3"):
-        deployment = deployment.promoted("lstm", Release(version=version, digest=version * 64))
-    assert (deployment.versions["lstm"], deployment.former["lstm"]) == ("3", ("2", "1"))

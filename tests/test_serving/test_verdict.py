@@ -139,16 +139,16 @@ def on_trial(settings, mode="canary", share=0.5, since=START - timedelta(days=1)
     return challenger
 
 
-def say(lake, day, symbol, kind, model_version, loss, horizon=1, name="blend", copy=0, is_covered=True):
+def say(day, symbol, kind, model_version, loss, horizon=1, name="lstm", copy=0, is_covered=True):
     """One matured forecast and its outcome."""
     at, known = START + timedelta(days=day), START + timedelta(days=day + horizon)
-    identity = f"{day}-{symbol}-{kind}-{model_version}-{horizon}-{copy}"
+    identity = f"{day}-{symbol}-{kind}-{name}-{model_version}-{horizon}-{copy}"
     row = {
         "forecast_id": identity, "kind": kind, "symbol": symbol, "event_time": at, "known_time": at,
         "made_at": at + timedelta(seconds=copy), "horizon_sessions": horizon, "p10": -0.01, "p50": 0.0, "p90": 0.01,
         "reference_price": 1.0, "model_name": name, "model_version": model_version, "model_digest": "d",
-        "strategy": "lstm", "regime": "calm", "feature_table_versions": "{}", "feature_hash": "h",
-        "latency_ms": 1.0, "degraded": False,
+        "strategy": None, "regime": "calm", "feature_table_versions": "{}", "feature_hash": "h",
+        "latency_ms": None, "degraded": False,
     }  # fmt: skip
     outcome = {
         "forecast_id": identity, "event_time": known, "known_time": known, "realised_return": 0.0, "error": 0.0,
@@ -162,23 +162,22 @@ def store(lake, said):
     lake.merge(OUTCOMES, pl.DataFrame([outcome for _, outcome in said], schema=OUTCOMES.schema))
 
 
-def test_losses_are_paired_on_symbol_and_session_and_on_one_cause(settings, lake):
-    challenger = on_trial(settings)
+def test_losses_are_paired_on_symbol_and_session_and_over_all_symbols(settings, lake):
+    challenger = on_trial(settings, share=0.01)
     store(
         lake,
         [
-            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.5),
-            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.9, copy=1),  # asked again: counts once
-            say(lake, 0, "A", "shadow", "lstm-3+ridge-1", 0.25),
-            say(lake, 0, "A", "shadow", "lstm-3+ridge-2", 7.0),  # another trial's
-            say(lake, 0, "B", "scheduled", "lstm-4+ridge-1", 0.7, is_covered=False),
-            say(lake, 0, "B", "shadow", "lstm-3+ridge-1", 0.75),
-            say(lake, 0, "C", "served", "lstm-3+ridge-1", 9.0),  # outside the share: nobody to compare with
-            say(lake, 1, "A", "served", "lstm-4+ridge-1", 0.3),  # its champion said nothing
-            say(lake, 2, "A", "served", "4", 0.1, name="lstm"),
-            say(lake, 2, "A", "shadow", "3", 0.2, name="lstm"),
-            say(lake, 3, "A", "served", "lstm-4+ridge-1", 0.1, horizon=5),
-            say(lake, 3, "A", "shadow", "lstm-3+ridge-1", 0.2, horizon=5),
+            say(0, "A", "trial", "4", 0.5),
+            say(0, "A", "replay", "3", 0.25),
+            say(0, "A", "replay", "3", 9.0, copy=1),  # made again: the first one counts
+            say(0, "B", "trial", "4", 0.7, is_covered=False),
+            say(0, "B", "replay", "3", 0.75),
+            say(0, "C", "replay", "3", 9.0),  # the challenger forecast nothing
+            say(1, "A", "trial", "4", 0.3),  # its champion forecast nothing
+            say(2, "A", "trial", "4", 0.1),
+            say(2, "A", "replay", "2", 0.2),  # another champion at the time
+            say(3, "A", "trial", "4", 0.1, horizon=5),
+            say(3, "A", "replay", "3", 0.2, horizon=5),
         ],
     )
     pairs = paired_losses(lake, NOW, challenger)
@@ -188,14 +187,20 @@ def test_losses_are_paired_on_symbol_and_session_and_on_one_cause(settings, lake
     assert pairs["champion"].to_list() == pytest.approx([0.5, 0.2])
 
 
-def test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first(settings, lake):
+def test_neither_answers_nor_other_models_and_versions_are_evidence(settings, lake):
+    """Answers are of the blend, where other models stand beside the challenger and a correction over both."""
     challenger = on_trial(settings)
     store(
         lake,
         [
-            say(lake, 0, "A", "shadow", "lstm-3+ridge-2", 7.0),
-            say(lake, 0, "A", "served", "lstm-4+ridge-1", 0.5, copy=1),
-            say(lake, 0, "A", "shadow", "lstm-3+ridge-1", 0.25, copy=1),
+            say(0, "A", "trial", "4", 0.5, copy=1),
+            say(0, "A", "replay", "3", 0.25, copy=1),
+            say(0, "A", "trial", "5", 7.0),
+            say(0, "A", "trial", "4", 7.0, name="ridge"),
+            say(0, "A", "replay", "3", 7.0, name="ridge"),
+            *(say(0, "A", kind, "3", 7.0) for kind in ("served", "scheduled", "shadow")),
+            say(1, "A", "served", "lstm-4+ridge-1", 7.0, name="blend"),
+            say(1, "A", "shadow", "lstm-3+ridge-1", 7.0, name="blend"),
         ],
     )
     pairs = paired_losses(lake, NOW, challenger)
@@ -219,8 +224,7 @@ def test_a_challenger_in_the_shadow_is_judged_and_never_taken_back(settings, lak
     days = range(60)
     store(
         lake,
-        [say(lake, d, "A", "shadow", "lstm-4+ridge-1", 0.9) for d in days]
-        + [say(lake, d, "A", "served", "lstm-3+ridge-1", 0.3) for d in days],
+        [say(d, "A", "trial", "4", 0.9) for d in days] + [say(d, "A", "replay", "3", 0.3) for d in days],
     )
     report = roll_back_canary(lake, settings, NOW)
     assert report.details["verdicts"][0]["is_worse"]
@@ -234,8 +238,8 @@ def canary_says(lake, ratio, sessions):
     for day in range(sessions):
         loss = 0.004 * float(random.uniform(0.5, 1.5))
         said += [
-            say(lake, day, "A", "served", "lstm-4+ridge-1", loss * ratio),
-            say(lake, day, "A", "shadow", "lstm-3+ridge-1", loss),
+            say(day, "A", "trial", "4", loss * ratio),
+            say(day, "A", "replay", "3", loss),
         ]
     store(lake, said)
 

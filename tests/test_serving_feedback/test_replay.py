@@ -16,6 +16,7 @@ from lake.errors import LookAheadError
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, REGIMES
 from serving.backfill import forecast_id, replay_forecasts
+from serving.forecasts import Member
 
 NOW = FixedClock(DEMO_START)
 KEY = ["symbol", "event_time", "horizon_sessions", "model_name"]
@@ -49,7 +50,7 @@ def test_a_forecast_is_the_engines_answer_to_the_window_of_its_session(market: L
     bar = market.read(BARS).filter(symbol="BBB", event_time=at).row(0, named=True)
     assert row["reference_price"] == bar["close_unadjusted"]
     assert row["regime"] == market.read(REGIMES).filter(event_time=at)["regime"].item()
-    assert row["forecast_id"] == forecast_id("BBB", at, 5, "ridge", engines["ridge"].digest)
+    assert row["forecast_id"] == forecast_id("BBB", at, 5, Member("ridge", "1", engines["ridge"].digest, 1.0))
     assert (row["kind"], row["model_version"], row["strategy"]) == ("replay", "1", None)
 
 

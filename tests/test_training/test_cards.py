@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from pydantic import Field
 
+from feature_repo.online import BlendWeights
 from lake.errors import ConfigError, ModelError, UnknownNameError
 from serving.strategies import document, pool
 from training.data import WindowSet
@@ -175,8 +177,6 @@ def test_a_model_from_outside_is_searched_fitted_and_kept(
 
 
 def test_a_model_from_outside_is_judged(outside: Experiment, make_windows: Any) -> None:
-    from datetime import UTC, datetime
-
     windows = make_windows(start=datetime(2007, 6, 1, tzinfo=UTC), end=datetime(2011, 12, 30, tzinfo=UTC), symbols=2)
     table = score_folds(
         list(forecast_folds(windows, outside, {})), experiment="outside", known_time=datetime(2012, 1, 1, tzinfo=UTC)
@@ -186,9 +186,8 @@ def test_a_model_from_outside_is_judged(outside: Experiment, make_windows: Any) 
 
 
 def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
-    outside: Experiment, make_windows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outside: Experiment, make_windows: Any, tmp_path: Path
 ) -> None:
-    from datetime import UTC, datetime
 
     from feature_repo.targets.windows import FORECAST_V2
     from lake.settings import Settings
@@ -205,19 +204,17 @@ def test_a_model_from_outside_is_exported_with_its_proof_and_serves_a_forecast(
         fitted.network, "convolution", FORECAST_V2, {"labels": 1}, windows.x, tmp_path / "bundle", train_until=until
     )
     assert bundle.parity.max_absolute_difference <= 1e-5
-    extended = pool.parse_pool(document.pool_as_json(MODELS.values()))
-    monkeypatch.setattr(pool, "STRATEGIES", extended)
     models = LoadedModels({"convolution": LoadedModel(bundle, load_engine(bundle, Settings(home=tmp_path)))})
     features = len(FORECAST_V2.features)
-    row = Row(windows.x[0, :, :features], ["convolution"], [1.0])
+    row = Row(windows.x[0, :, :features], "convolution")
     made = forecast([row], models)  # type: ignore[list-item]
     np.testing.assert_allclose(made.quantiles[0], fitted.predict(windows.x[:1])[0], atol=1e-5)
-    assert [member.name for member in made.members[0]] == ["convolution"]
+    assert [[member.name for member in each] for each in made.members[0]] == [["convolution"]] * 2
 
 
 class Row:
     """What the blend reads of a row."""
 
-    def __init__(self, window: np.ndarray, names: list[str], weights: list[float]) -> None:
-        self.window, self.strategies, self.weights, self.symbol = window, names, weights, "AAPL"
-        self.calibration = None
+    def __init__(self, window: np.ndarray, name: str) -> None:
+        self.window, self.symbol, self.calibration = window, "AAPL", None
+        self.blend = BlendWeights(datetime(2012, 12, 31, tzinfo=UTC), (1, 5), (name, name), (1.0, 1.0))

@@ -15,6 +15,7 @@ from lake.universe import MARKET
 from serving import api
 from serving.api import Horizon, Symbol
 from serving.forecast_log import in_lake
+from serving.forecasts import VISIBLE
 from serving.predict import require_known
 from serving.strategies import strategy_named
 from serving.web.routes.forecasts import JSON, PREFIX
@@ -72,7 +73,7 @@ def _add_forecasts(app: FastAPI) -> None:
         if not IDENTIFIER.fullmatch(prediction_id):
             raise UnknownNameError("prediction", prediction_id[:64], [])
         found = request.app.state.predictor.logged.get(prediction_id)
-        if found is not None and found.kind != "shadow":
+        if found is not None and found.kind in VISIBLE:
             return Response(found.answer, media_type=JSON, headers={ANSWERED_BY: "log"})
         stored = None if found is not None else in_lake(request.app.state.latest.lake, prediction_id)
         if stored is None:

@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 
 from lake.errors import UnknownNameError
 from serving.api.receipts import ReceiptAnswer
+from serving.forecasts import VISIBLE
 from serving.replay import receipt_of
 from serving.web.routes.forecasts import PREFIX
 from serving.web.routes.lookups import IDENTIFIER
@@ -19,6 +20,6 @@ def add_routes(app: FastAPI) -> None:
             raise UnknownNameError("prediction", prediction_id[:64], [])
         lake, configured = request.app.state.latest.lake, request.app.state.predictor.logged.configured
         found = receipt_of(lake, configured, prediction_id)
-        if found.kind == "shadow":  # a challenger's forecasts are looked at by operators, and never answered
+        if found.kind not in VISIBLE:  # a challenger's forecasts are looked at by operators, and never answered
             raise UnknownNameError("prediction", prediction_id, [])
         return found

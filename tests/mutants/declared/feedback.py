@@ -4,6 +4,8 @@ from mutant import Mutant
 
 REPLAY = "tests/test_serving_feedback/test_replay.py"
 VERDICT = "tests/test_serving/test_verdict.py"
+ALONE = "tests/test_serving/test_trials_alone.py"
+TRIALS = "tests/test_serving_feedback/test_trials.py"
 OUTCOMES = "tests/test_serving_feedback/test_outcomes.py"
 CONFORMAL = "tests/test_serving_feedback/test_conformal.py"
 BLEND = "tests/test_serving_feedback/test_blend_weights.py"
@@ -222,7 +224,7 @@ MUTANTS = (
     ),
     Mutant(
         "canary-judged-before-trial",
-        "A canary is judged by forecasts of its trial only.",
+        "A challenger is judged by forecasts of its trial only.",
         "serving/deployment/verdict.py",
         '(pl.col("made_at") >= challenger.since)',
         "pl.lit(value=True)",
@@ -261,12 +263,60 @@ MUTANTS = (
         (f"{VERDICT}::test_the_scale_is_known_before_the_session",),
     ),
     Mutant(
-        "canary-paired-across-causes",
-        "Challenger and champion are compared on forecasts that differ in nothing else.",
+        "canary-judged-by-another-version",
+        "A challenger is judged by what its own version forecast alone.",
         "serving/deployment/verdict.py",
-        'keys = ["symbol", "event_time", "rest"]',
-        'keys = ["symbol", "event_time"]',
-        (f"{VERDICT}::test_a_forecast_that_differs_in_another_model_too_is_no_pair_although_it_was_made_first",),
+        'is_tried = (pl.col("kind") == TRIAL) & (pl.col("model_version") == challenger.version)',
+        'is_tried = pl.col("kind") == TRIAL',
+        (f"{VERDICT}::test_neither_answers_nor_other_models_and_versions_are_evidence",),
+    ),
+    Mutant(
+        "trial-found",
+        "What a version forecasts on trial is neither looked up nor shown with its receipt.",
+        "serving/forecasts/kinds.py",
+        "VISIBLE = (*ANSWERED, REPLAY)",
+        "VISIBLE = (*ANSWERED, REPLAY, TRIAL)",
+        (f"{ALONE}::test_nobody_finds_what_a_version_forecast_on_trial",),
+    ),
+    Mutant(
+        "trial-answered",
+        "What a version forecasts on trial is never the newest answer.",
+        "serving/forecasts/kinds.py",
+        'ANSWERED = ("served", "scheduled")',
+        'ANSWERED = ("served", "scheduled", TRIAL)',
+        (f"{ALONE}::test_nobody_finds_what_a_version_forecast_on_trial",),
+    ),
+    Mutant(
+        "trial-in-blend-weights",
+        "Weights of models and corrections of bands are learned from champions only.",
+        "serving/outcomes/matured_outcomes.py",
+        'replays = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")',
+        'replays = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind").is_in(("replay", "trial")))',
+        (f"{TRIALS}::test_trials_have_outcomes_and_change_nothing_else_that_is_learned",),
+    ),
+    Mutant(
+        "trial-in-strategies",
+        "Strategies trade on what champions forecast.",
+        "serving/outcomes/matured_outcomes.py",
+        'replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")',
+        'replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind").is_in(("replay", "trial")))',
+        (f"{TRIALS}::test_trials_have_outcomes_and_change_nothing_else_that_is_learned",),
+    ),
+    Mutant(
+        "trial-within-training",
+        "A version on trial does not forecast a session that it was trained on.",
+        "serving/backfill/trials.py",
+        " if at > engine.signature.train_until]",
+        "]",
+        (f"{TRIALS}::test_a_session_that_the_version_was_trained_on_is_left_out",),
+    ),
+    Mutant(
+        "trial-goes-back-to-an-earlier-one",
+        "A trial forecasts no session from before it began, where the same version was on trial before.",
+        "serving/backfill/trials.py",
+        'rows.filter(pl.col("made_at") >= trial.since)["event_time"]',
+        'rows["event_time"]',
+        (f"{TRIALS}::test_a_second_trial_of_a_version_does_not_go_back_to_the_first",),
     ),
     Mutant(
         "drift-of-independent-sessions",
