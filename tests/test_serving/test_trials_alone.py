@@ -16,6 +16,9 @@ from serving.deployment.record import write_deployment
 from serving.forecast_log import in_lake, newest_in_lake
 from serving.outcomes import mature
 from serving.replay import counts, receipt_of, replay
+from serving.replay.cases import cases
+from serving.replay.engine_cache import EngineCache
+from serving.replay.verify import replay_cases
 from serving.stages import update_forecasts
 from serving.web.app import build_app
 from support.blend import weights_row
@@ -109,6 +112,16 @@ def test_what_a_version_forecast_on_trial_replays_equal_after_its_trial(tried: T
     assert (asked.kind, asked.online, asked.strategy.decision, asked.calibration) == ("trial", None, None, None)
     assert [(model.name, model.version) for model in asked.models] in ([WORSE], [EQUAL])
     assert asked.seal.is_intact
+
+
+def test_a_trial_that_is_passed_off_as_a_replay_is_named(tried: Tried) -> None:
+    """A replay counts in weights, strategies and corrections: the kind is part of the identity."""
+    hidden = of_trials(tried.home)["forecast_id"][0]
+    (case,) = cases(tried.home.lake, tried.home.settings, [hidden])
+    case.row["kind"] = "replay"
+    (found,) = replay_cases(tried.home.lake, EngineCache(tried.home.settings), [case])
+    assert found.verdict == "differs"
+    assert "its id is not that of its kind" in str(found.faults)
 
 
 def test_nobody_finds_what_a_version_forecast_on_trial(tried: Tried, predicting: Callable[..., Any]) -> None:
