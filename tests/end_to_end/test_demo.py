@@ -24,6 +24,7 @@ def test_demo_ends_with_everything_a_newcomer_looks_for(demo_output):
         "features_technical",
         "Refused rows",
         "Models, walk-forward",
+        "What answers",
         "naive",
         "tft",
         "lstm",
