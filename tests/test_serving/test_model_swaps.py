@@ -117,7 +117,7 @@ def mistakes(settings, answers, engines):
     for answer in answers:
         row, model = windows[answer["data"]["feature_hash"]], answer["model"]
         members = [Member(**part) for part in model["members"]]
-        key = (row.feature_hash, model["digest"])
+        key = (row.feature_hash, model["digest"], answer["prediction"]["horizon_sessions"])
         if key not in computed:
             x = to_model_input(row.window[None])
             found = {m.name: engines[m.digest].predict(x) for m in members}

@@ -34,7 +34,10 @@ def test_every_letter_is_as_if_it_were_composed_anew(rows, champions, forecasts,
         question, AnswerTime(made_at, now), "served"
     )
     identifier = entry.row["forecast_id"]
-    assert entry.answer == compose(entry.row, AnswerTerms.of(row, blended.members)).model_dump_json()
+    assert (
+        entry.answer
+        == compose(entry.row, AnswerTerms.of(row, blended.members[champions.horizons.index(horizon)])).model_dump_json()
+    )
     assert set(entry.row) == set(FORECASTS.names)
     quantiles = blended.quantiles[champions.horizons.index(horizon)].tolist()
     assert [entry.row[name] for name in ("p10", "p50", "p90")] == quantiles
