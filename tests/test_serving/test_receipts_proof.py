@@ -238,7 +238,7 @@ def test_a_forecast_of_before_there_were_receipts_is_unknown_and_says_so(mine: a
 
 @pytest.mark.parametrize("kind", ["served", "scheduled", "replay"])
 def test_a_receipt_says_everything_the_forecast_was_made_from(said: at_home.Home, kind: str) -> None:
-    one = stored(said, kind, model="lstm" if kind == "replay" else None)
+    one = stored(said, kind, model="lstm" if kind == "replay" else None, member="lstm")
     asked = receipt_of(said.lake, said.settings, one.forecast_id)
     assert (asked.kind, asked.symbol, asked.p50) == (kind, one.row["symbol"], one.row["p50"])
     values = np.array(asked.feature_vector.values, float).astype(np.float32)
