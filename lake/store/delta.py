@@ -117,6 +117,27 @@ class Lake(LakeReader):
         report = self.report(spec, added=fresh.height, started=started)
         return report if fresh.height else report.with_details(reason="every row is already stored")
 
+    def merge_unstored(self, spec: TableSpec, frame: pl.DataFrame) -> Report:
+        """Add the rows whose key is not stored yet; what is stored stays, whatever is computed for it today.
+
+        It is for decisions, which were in force as they were made.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lake.sources import tiny_market
+        >>> from lake.tables import BARS
+        >>> lake, bars = Lake(Path(tempfile.mkdtemp())), tiny_market(["AAA"], sessions=5, seed=1)
+        >>> lake.merge(BARS, bars.head(3)).added
+        3
+        >>> lake.merge_unstored(BARS, bars.with_columns(pl.col("close") + 1)).added
+        2
+        """
+        if self.exists(spec):
+            frame = frame.join(self.read(spec).select(spec.key), on=list(spec.key), how="anti")
+        return self.merge(spec, frame)
+
     def lacks_columns(self, spec: TableSpec) -> bool:
         """Whether a stored table was made before some columns that may be null were declared; see `rebuild`."""
         if not self.exists(spec):

@@ -82,9 +82,7 @@ def update_blend_weights(lake: Lake, clock: Clock, rule: WeightRule | None = Non
     verdicts = lake.read_as_of(VERDICTS, now) if lake.exists(VERDICTS) else VERDICTS.empty()
     rows = learn_weights(forecasts, known_labels(lake, clock), verdicts, rule)
     newest = rows.sort("event_time").tail(1)
-    if lake.exists(BLEND_WEIGHTS):
-        rows = rows.join(lake.read(BLEND_WEIGHTS).select(BLEND_WEIGHTS.key), on=list(BLEND_WEIGHTS.key), how="anti")
-    report = lake.merge(BLEND_WEIGHTS, rows).with_details(seconds=time.perf_counter() - started)
+    report = lake.merge_unstored(BLEND_WEIGHTS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
         return report.with_details(reason="every close that was forecast has its weights")
     names = ["model_horizons", "models", "model_weights", "losses", "sessions", "reasons"]

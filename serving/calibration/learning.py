@@ -77,9 +77,7 @@ def update_calibrations(
     started = time.perf_counter()
     simulations = simulate_walk_forward(lake, clock, rule)
     rows = calibration_rows(simulations)
-    if lake.exists(CALIBRATIONS):
-        rows = rows.join(lake.read(CALIBRATIONS).select(CALIBRATIONS.key), on=list(CALIBRATIONS.key), how="anti")
-    report = lake.merge(CALIBRATIONS, rows).with_details(seconds=time.perf_counter() - started)
+    report = lake.merge_unstored(CALIBRATIONS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
         return report.with_details(reason="every close that was forecast has its calibration")
     report = report.with_details(coverage=coverage_of(simulations).to_dicts())

@@ -85,10 +85,7 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     labels = known_labels(lake, clock).filter(pl.col("horizon_sessions") == FORECAST_HORIZON)
     regimes = lake.read_as_of(REGIMES, clock.now()).select("event_time", "regime")
     earned = paper_returns(replayed, labels, regimes)
-    if lake.exists(STRATEGY_RETURNS):
-        stored = lake.read(STRATEGY_RETURNS).select(STRATEGY_RETURNS.key)
-        earned = earned.join(stored, on=list(STRATEGY_RETURNS.key), how="anti")
-    report = lake.merge(STRATEGY_RETURNS, earned)
+    report = lake.merge_unstored(STRATEGY_RETURNS, earned)
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
     warnings = (f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing.",) if idle else ()

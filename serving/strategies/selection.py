@@ -315,9 +315,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     returns = at_equal_volatility(declared, rule.cost_bps)
     found = select(returns, clock.now(), rule, KNOWN_REGIMES)
     rows = decision_rows(found.decisions, returns.strategies)
-    if lake.exists(SELECTIONS):
-        rows = rows.join(lake.read(SELECTIONS).select(SELECTIONS.key), on=list(SELECTIONS.key), how="anti")
-    report = lake.merge(SELECTIONS, rows)
+    report = lake.merge_unstored(SELECTIONS, rows)
     if report.skipped:
         return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
     comparison = compare(returns, clock.now(), rule, KNOWN_REGIMES)
