@@ -149,18 +149,19 @@ def _verdicts(forecasts: Sequence[FoldForecast]) -> pl.DataFrame:
 def beside_members(forecasts: Sequence[FoldForecast]) -> Iterator[str]:
     """How the blend compares in each fold with the model whose loss turned out lowest there."""
     for number, horizon in enumerate(HORIZONS):
-        said = []
+        years = []
         for fold in dict.fromkeys(one.fold for one in forecasts):
             losses = {
                 one.model: pinball_loss(one.truth.y[:, number], one.quantiles[:, number], QUANTILES) or 0.0
                 for one in reversed(forecasts)
                 if one.fold == fold
             }
-            mine = losses.pop(BLEND)
+            blended_loss = losses.pop(BLEND)
             baselines = {name: loss for name, loss in losses.items() if MODELS[name].is_baseline}
             best, known = min(losses, key=losses.__getitem__), min(baselines, key=baselines.__getitem__)
-            said.append(f"{fold} {mine / baselines[known] - 1:+.2%} ({known}), {mine / losses[best] - 1:+.2%} ({best})")
-        yield f"the blend's loss {horizon} ahead beside that year's best baseline, and best model: {'; '.join(said)}"
+            beside = ", ".join(f"{blended_loss / losses[name] - 1:+.2%} ({name})" for name in (known, best))
+            years.append(f"{fold} {beside}")
+        yield f"the blend's loss {horizon} ahead beside that year's best baseline, and best model: {'; '.join(years)}"
 
 
 def rows_of(experiment: Experiment, forecasts: Sequence[FoldForecast]) -> Iterator[tuple[str, ...]]:

@@ -42,11 +42,11 @@ def rows_of(forecasts: Sequence[FoldForecast]) -> Iterator[tuple[str, ...]]:
     """One row per network and horizon."""
     for one in compare_with_best_baseline(forecasts):
         number = HORIZONS.index(one.horizon_sessions)
-        theirs = [forecast for forecast in forecasts if forecast.model == one.baseline]
-        ours = [forecast for forecast in forecasts if forecast.model == one.model]
+        of_baseline = [forecast for forecast in forecasts if forecast.model == one.baseline]
+        of_network = [forecast for forecast in forecasts if forecast.model == one.model]
         by_seed = [
-            compare_models([forecast for forecast in ours if forecast.seed == seed], theirs, number).gain
-            for seed in dict.fromkeys(forecast.seed for forecast in ours)
+            compare_models([forecast for forecast in of_network if forecast.seed == seed], of_baseline, number).gain
+            for seed in dict.fromkeys(forecast.seed for forecast in of_network)
         ]
         yield (
             one.model,

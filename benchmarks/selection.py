@@ -72,7 +72,7 @@ def measure_edges(share: float = 1.0) -> Topic:
 
 def measure_confidence(share: float = 1.0) -> Topic:
     """Compare the confidence in learnt weights with how often they gained afterwards, proven or not."""
-    said: list[float] = []
+    confidences: list[float] = []
     gained: list[bool] = []
     for _, strategies, sessions, edge, worlds in WORLDS:
         for seed in range(max(2, round(worlds * share))):
@@ -83,7 +83,7 @@ def measure_confidence(share: float = 1.0) -> Topic:
                 for name in REGIMES:
                     before, after = gains[:at][regime[:at] == name], gains[at:][regime[at:] == name]
                     if len(after) >= CONFIDENCE_SESSIONS and len(before):
-                        said.append(confidence_in(before, SelectionRule().prior))
+                        confidences.append(confidence_in(before, SelectionRule().prior))
                         gained.append(bool(after[:CONFIDENCE_SESSIONS].sum() > 0))
     rows = [
         (
@@ -92,7 +92,7 @@ def measure_confidence(share: float = 1.0) -> Topic:
             f"{values[inside].mean():.1%}",
             f"{came[inside].mean():.1%}",
         )
-        for values, came in [(np.array(said), np.array(gained))]
+        for values, came in [(np.array(confidences), np.array(gained))]
         for low in np.arange(0.0, 1.0, 0.1).round(1)
         if (inside := (values >= low) & (values < low + 0.1)).any()
     ]

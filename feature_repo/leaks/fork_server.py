@@ -82,8 +82,8 @@ def _answer(path: Path, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     except QuantlakeError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever it is, the process that asked is told
-        told = f"{', '.join(job['names'])} cannot be checked: {type(error).__name__}: {error}."
-        return {"error": "ConfigError", "message": told}
+        message = f"{', '.join(job['names'])} cannot be checked: {type(error).__name__}: {error}."
+        return {"error": "ConfigError", "message": message}
     else:
         return {"names": [*frames]}
 

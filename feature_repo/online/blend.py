@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Self
 
-from feature_repo.online.packing import HEADER
+from feature_repo.online.packing import event_time
 from feature_repo.online.views import BLEND
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("model_horizons", "models", "model_weights")
 FIELDS = ("horizons", "models", "weights")
 _read = BLEND.layout.reader(COLUMNS)
@@ -30,7 +29,8 @@ class BlendWeights:
 
     Examples
     --------
-    >>> known = BlendWeights(EPOCH, (1, 1, 5, 5), ("garch", "tft", "garch", "tft"), (0.4, 0.6, 1.0, 0.0))
+    >>> models, weights = ("garch", "tft", "garch", "tft"), (0.4, 0.6, 1.0, 0.0)
+    >>> known = BlendWeights(datetime(2012, 12, 31), (1, 1, 5, 5), models, weights)
     >>> known.of_horizon(5)
     {'garch': 1.0}
     """
@@ -64,11 +64,10 @@ class BlendWeights:
 def held_weights(value: bytes) -> BlendWeights:
     """Unpack a row of the view; the same bytes are unpacked once."""
     horizons, models, weights = _read(value)
-    as_of = EPOCH + timedelta(microseconds=HEADER.unpack_from(value)[3])
-    return BlendWeights(as_of, tuple(horizons.tolist()), tuple(models), tuple(weights.tolist()))
+    return BlendWeights(event_time(value), tuple(horizons.tolist()), tuple(models), tuple(weights.tolist()))
 
 
 def weights_in_force(rows: Sequence[bytes], now: datetime) -> BlendWeights | None:
     """Return what the view holds; None where it holds nothing, or something that has outlived what it allows."""
     held = held_weights(rows[0]) if rows else None
-    return None if held is None or held.as_of < now - BLEND.ttl else held
+    return held if held is not None and BLEND.is_current(held.as_of, now) else None

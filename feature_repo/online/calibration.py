@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
-from feature_repo.online.packing import HEADER
+from feature_repo.online.packing import event_time
 from feature_repo.online.views import CALIBRATION
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("regimes", "horizons", "lower", "upper", "trust", "sessions")
 _read = CALIBRATION.layout.reader(COLUMNS)
 
@@ -39,14 +38,11 @@ class OnlineCalibration:
 @lru_cache(maxsize=8)
 def held_calibration(value: bytes) -> OnlineCalibration:
     """Unpack a row of the view; the same bytes are unpacked once."""
-    event_us = HEADER.unpack_from(value)[3]
     regimes, *numbers = _read(value)
-    return OnlineCalibration(
-        EPOCH + timedelta(microseconds=event_us), tuple(regimes), *(tuple(part.tolist()) for part in numbers)
-    )
+    return OnlineCalibration(event_time(value), tuple(regimes), *(tuple(part.tolist()) for part in numbers))
 
 
 def calibration_in_force(rows: Sequence[bytes], now: datetime) -> OnlineCalibration | None:
     """Return what the view holds; None where it holds nothing, or something that has outlived what it allows."""
     held = held_calibration(rows[0]) if rows else None
-    return None if held is None or held.as_of < now - CALIBRATION.ttl else held
+    return held if held is not None and CALIBRATION.is_current(held.as_of, now) else None

@@ -9,6 +9,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise, repeat
 from typing import Any
@@ -20,6 +21,7 @@ import polars as pl
 from feature_repo.online.seals import SEAL_BYTES
 from lake.errors import SchemaError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAGIC = b"QLR2"
 HEADER = struct.Struct("<4sI8sqqq")
 """Magic, length of the whole value, fingerprint, event time, known time, generation; times in microseconds, UTC."""
@@ -59,6 +61,17 @@ WIDE: dict[str, pl.DataType] = {
 NUMBERS = {"[f4]": "<f4", "[f8]": "<f8", "[i4]": "<i4", "[i8]": "<i8"}
 Words = npt.NDArray[np.int64]
 Getter = Callable[[bytes], Any]
+
+
+@lru_cache(maxsize=16_384)
+def instant(microseconds: int) -> datetime:
+    """Return the instant so many microseconds after 1970 began, in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def event_time(value: bytes) -> datetime:
+    """Return the event time that a packed row says in its header."""
+    return instant(HEADER.unpack_from(value)[3])
 
 
 def kind_of(dtype: pl.DataType) -> str:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, WatchError
 
 from feature_repo.coverage import readable
 from feature_repo.online.generations import Generation, generation_key, index_key, read_generation, read_index, row_key
-from feature_repo.online.packing import EVENT, HEADER_FIELDS, KNOWN, NUMBERS
+from feature_repo.online.packing import EVENT, HEADER_FIELDS, KNOWN, NUMBERS, instant
 from feature_repo.online.redis_server import connect, redis_url
 from feature_repo.online.rows import newest_rows
 from feature_repo.online.seals import OnlineKey
@@ -31,7 +31,6 @@ AT_ONCE = 1_000
 SHOWN = 5
 """Examples kept of each feature that differs."""
 FLOATS = {"f8": "<d", "f4": "<f"}
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Columns = dict[str, list[Any]]
 """Values of each feature, aligned with a list of entities."""
@@ -298,4 +297,4 @@ def _shown(value: Any, kind: str) -> str:
         return repr(struct.unpack(FLOATS[kind], value)[0])
     if kind in NUMBERS:
         return f"{len(np.frombuffer(value, NUMBERS[kind]))} numbers"
-    return str(EPOCH + timedelta(microseconds=value)) if kind == "us" else repr(value)
+    return str(instant(value)) if kind == "us" else repr(value)

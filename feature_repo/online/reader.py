@@ -6,7 +6,7 @@ Free of Feast, whose import takes longer than starting an endpoint.
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
 from feature_repo.online.blend import weights_in_force
 from feature_repo.online.calibration import calibration_in_force
+from feature_repo.online.packing import EPOCH, instant
 from feature_repo.online.repair import StoreObserver
 from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
@@ -24,7 +25,6 @@ from lake.clock import Clock, ReplayClock, SystemClock
 from lake.settings import Settings
 from lake.universe import MARKET
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 CLOCK_SECONDS = 0.1
 """How long a reading of the market's clock, which is a file, is good for."""
@@ -113,7 +113,7 @@ class OnlineReader:
         kept = set(found) if len(found) < len(symbols) else None
         return OnlineBatch(
             symbols=[symbols[n] for n in found],
-            as_of=[_instant(event[place]) for place in places],
+            as_of=[instant(event[place]) for place in places],
             window=values.reshape(len(rows), *self._spec.shape),
             reference_price=[row[0] for row in rows],
             feature_hash=[row[1] for row in rows],
@@ -126,7 +126,7 @@ class OnlineReader:
             blend=weights_in_force(blends.held, served.now),
             calibration=calibration_in_force(calibrations.held, served.now),
             missing=[] if kept is None else [symbol for n, symbol in enumerate(symbols) if n not in kept],
-            known_time=[_instant(known[place]) for place in places],
+            known_time=[instant(known[place]) for place in places],
             expired=self._expired(fetched, found, places, served.now),
             packed=[(windows.held[place], value or b"") for place, value in zip(places, in_force, strict=True)],
             served=served,
@@ -184,8 +184,8 @@ class OnlineReader:
             missing=[name for name, value in pairs if value is None],
             columns=floats,
             values=asked.layout.floats(part.held, floats, part.words),
-            as_of=[_instant(at) for at in part.event.tolist()],
-            known_time=[_instant(at) for at in part.known.tolist()],
+            as_of=[instant(at) for at in part.event.tolist()],
+            known_time=[instant(at) for at in part.known.tolist()],
             is_expired=(part.event < _oldest(asked.ttl, served.now)).tolist(),
             served=served,
         )
@@ -201,8 +201,8 @@ class OnlineReader:
         served, event = self._served(fetched), int(part.event[0])
         return ViewRow(
             values=dict(zip(columns, asked.layout.reader(columns)(part.held[0]), strict=True)),
-            as_of=_instant(event),
-            known_time=_instant(int(part.known[0])),
+            as_of=instant(event),
+            known_time=instant(int(part.known[0])),
             is_expired=event < _oldest(asked.ttl, served.now),
             served=served,
         )
@@ -212,18 +212,13 @@ class OnlineReader:
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
         generation, read_at = fetched.generation, SystemClock().now()
-        return Served(fetched.source, fetched.degradation, _instant(generation.number), read_at, self._now, generation)
+        return Served(fetched.source, fetched.degradation, instant(generation.number), read_at, self._now, generation)
 
 
 @lru_cache(maxsize=64)
 def _oldest(ttl: timedelta, now: datetime) -> int:
     """Event time before which a row has outlived what the view allows."""
     return (now - ttl - EPOCH) // MICROSECOND
-
-
-@lru_cache(maxsize=16_384)
-def _instant(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)
 
 
 @lru_cache(maxsize=1_024)

@@ -5,7 +5,7 @@ whole endpoint; a test holds the two to the same declaration.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import polars as pl
@@ -58,6 +58,10 @@ class OnlineView:
     def columns(self) -> list[str]:
         """Entity, times and features: what a frame of rows needs."""
         return [self.entity, EVENT, KNOWN, *(name for name, _ in self.layout.columns)]
+
+    def is_current(self, event_time: datetime, now: datetime) -> bool:
+        """Whether an event is not older than the view allows."""
+        return event_time >= now - self.ttl
 
     def narrow(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Keep the rows and columns that belong to the view."""

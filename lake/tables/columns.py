@@ -13,5 +13,8 @@ CAUSAL = ("event_time", "known_time")
 SYMBOL = Column("symbol", TEXT, "", "instrument, under the name it trades by today")
 HORIZON = Column("horizon_sessions", pl.Int32(), "sessions", "how far ahead", minimum=1, maximum=252)
 REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_volatility_uptrend")
+MARKET_INDEX = Column("market", TEXT, "", "index that stands for the market")
+EXPERIMENT = Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs")
+MODEL = Column("model", TEXT, "", "model name")
 RECOMPUTED = 1e-9
 """Tolerance of the tables that are computed again with every run."""

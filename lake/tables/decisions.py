@@ -7,15 +7,20 @@ from lake.tables.columns import (
     CAUSAL,
     COUNT,
     EVENT_TIME,
+    EXPERIMENT,
     FLAG,
     HORIZON,
     KNOWN_TIME,
+    MARKET_INDEX,
+    MODEL,
     REAL,
     RECOMPUTED,
     REGIME,
     SYMBOL,
     TEXT,
 )
+
+LEARNED_BY = Column("event_time", INSTANT, "UTC", "close by which every outcome it was learned from was known")
 
 EVALUATIONS = TableSpec(
     name="evaluations",
@@ -24,8 +29,8 @@ EVALUATIONS = TableSpec(
     meaning="The model table: walk-forward scores by model and fold, always beside naive.",
     key=("experiment", "model", "fold", "horizon_sessions"),
     columns=(
-        Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs"),
-        Column("model", TEXT, "", "model name"),
+        EXPERIMENT,
+        MODEL,
         Column("fold", TEXT, "", "fold by its test interval, or 'overall'"),
         HORIZON,
         Column("rows", COUNT, "", "forecasts scored"),
@@ -51,8 +56,8 @@ VERDICTS = TableSpec(
     meaning="Each model beside the best baseline of its walk-forward evaluation: what may count in a forecast.",
     key=("experiment", "model", "horizon_sessions"),
     columns=(
-        Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs"),
-        Column("model", TEXT, "", "model name"),
+        EXPERIMENT,
+        MODEL,
         HORIZON,
         Column("is_baseline", FLAG, "", "whether it is a formula that others are judged against"),
         Column("is_constant", FLAG, "", "whether its forecasts are one band times the volatility, though it is fitted"),
@@ -273,8 +278,8 @@ BLEND_WEIGHTS = TableSpec(
     key=("market", "event_time"),
     restates=False,
     columns=(
-        Column("market", TEXT, "", "index that stands for the market"),
-        Column("event_time", INSTANT, "UTC", "close by which every outcome it was learned from was known"),
+        MARKET_INDEX,
+        LEARNED_BY,
         KNOWN_TIME,
         Column("model_horizons", pl.List(pl.Int32()), "sessions", "horizon of each entry of the lists"),
         Column("models", pl.List(pl.String()), "", "model of each entry"),
@@ -293,8 +298,8 @@ CALIBRATIONS = TableSpec(
     key=("market", "event_time"),
     restates=False,
     columns=(
-        Column("market", TEXT, "", "index that stands for the market"),
-        Column("event_time", INSTANT, "UTC", "close by which every outcome it was learned from was known"),
+        MARKET_INDEX,
+        LEARNED_BY,
         KNOWN_TIME,
         Column("regimes", pl.List(pl.String()), "", "regime of each entry of the lists"),
         Column("horizons", pl.List(pl.Int32()), "sessions", "horizon of each entry"),

@@ -11,6 +11,7 @@ from lake.tables.columns import (
     FLAG,
     HORIZON,
     KNOWN_TIME,
+    MARKET_INDEX,
     REAL,
     RECOMPUTED,
     REGIME,
@@ -54,7 +55,7 @@ REGIMES = TableSpec(
     meaning="Regime of the market per session, from what was known at its close.",
     key=("market", "event_time"),
     columns=(
-        Column("market", TEXT, "", "index that stands for the market"),
+        MARKET_INDEX,
         EVENT_TIME,
         KNOWN_TIME,
         REGIME,

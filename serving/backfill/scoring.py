@@ -26,6 +26,7 @@ from serving.backfill.walk_forward import (
     replay_forecasts,
     require_no_look_ahead,
 )
+from serving.forecasts import REPLAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +97,7 @@ def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, ses
     closes = session_closes(session - LOOKBACK, session)
     done: set[tuple[str, datetime]] = set()
     if lake.exists(FORECASTS):
-        is_recent = (pl.col("kind") == "replay") & (pl.col("event_time") >= closes[-2])
+        is_recent = (pl.col("kind") == REPLAY) & (pl.col("event_time") >= closes[-2])
         recent = lake.scan(FORECASTS).filter(is_recent).select("model_name", "event_time").unique().collect()
         done = set(recent.iter_rows())
     names = [name for name in engines if (name, session) not in done]

@@ -16,7 +16,7 @@ from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, VERDICTS
 from lake.universe import MARKET
 from serving.blend_weights.weighting import FloatArray, WeightRule, exponential_weights
-from serving.outcomes import first_replays, known_labels, pinball_loss
+from serving.outcomes import first_close_by, first_replays, known_labels, pinball_loss
 
 KEY = ("symbol", "event_time", "horizon_sessions")
 TOO_FAR = ", far above the lowest loss"
@@ -166,17 +166,17 @@ def _losses(
     by_key = losses.pivot(on="model_name", on_columns=models, index=["symbol", "event_time", "known"], values="loss")
     table = by_key.select(models).to_numpy()  # [key, model]; null, and so NaN, where there is no forecast or outcome
     count = len(closes)
-    session = np.searchsorted(closes.to_numpy(), by_key["event_time"].to_numpy())
+    session = first_close_by(closes, by_key["event_time"])
     is_known = by_key["known"].is_not_null().to_numpy()
-    known_by = by_key["known"].to_numpy()[is_known]
-    known = np.searchsorted(closes.to_numpy(), known_by)  # the first close by which it was known
+    known_by = by_key["known"]
+    known = first_close_by(closes, known_by.filter(is_known))
     share = 1.0 / np.bincount(session, minlength=count)[session]
     table, share = table[is_known], share[is_known]
     filled = np.where(np.isnan(table), np.nanmean(table, axis=1, keepdims=True), table) if len(table) else table
     by_close = [np.bincount(known, weights=column * share, minlength=count + 1)[:count] for column in filled.T]
     present = of_horizon.select("event_time", "model_name").unique()
     is_present = np.zeros((count, len(models)), bool)
-    at = np.searchsorted(closes.to_numpy(), present["event_time"].to_numpy())
+    at = first_close_by(closes, present["event_time"])
     is_present[at, [models.index(name) for name in present["model_name"]]] = True
     sessions = np.bincount(known, weights=share, minlength=count + 1)[:count]
     discounted = _discounted(np.stack([*by_close, sessions], axis=1), rule.decay)

@@ -18,7 +18,7 @@ from lake.universe import MARKET
 from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule, track
 from serving.calibration.picture import draw
 from serving.forecasts import WEIGHT_TOLERANCE, widened
-from serving.outcomes import first_replays, known_labels
+from serving.outcomes import first_close_by, first_replays, known_labels
 from serving.strategies import KNOWN_REGIMES
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ def simulate(
             horizon=horizon,
             closes=closes.to_list(),
             regime=regimes.replace_strict(number, return_dtype=pl.Int64).to_numpy(),
-            session=_places(closes, rows["event_time"]),
+            session=first_close_by(closes, rows["event_time"]),
             quantiles=rows.select(QUANTILES).to_numpy(),
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
-            known=_places(closes, rows["known"].fill_null(datetime.max.replace(tzinfo=closes[0].tzinfo))),
+            known=first_close_by(closes, rows["known"].fill_null(datetime.max.replace(tzinfo=closes[0].tzinfo))),
         )
         found.append(
             WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))
@@ -222,8 +222,3 @@ def coverage_of(simulations: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
 
 def _is_within(realised: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     return (quantiles[:, 0] <= realised) & (realised <= quantiles[:, 2])
-
-
-def _places(closes: pl.Series, instants: pl.Series) -> np.ndarray:
-    """Place of the first close at or after each instant; the number of closes where there is none."""
-    return np.searchsorted(closes.to_numpy(), instants.to_numpy(), side="left").astype(np.int64)

@@ -7,6 +7,7 @@
 
 from serving.outcomes.live_quality import update_figures
 from serving.outcomes.matured_outcomes import (
+    first_close_by,
     first_replays,
     known_labels,
     mature,
@@ -19,6 +20,7 @@ from serving.outcomes.quality_file import Figures, figures_path, read_figures, s
 __all__ = [
     "Figures",
     "figures_path",
+    "first_close_by",
     "first_replays",
     "known_labels",
     "mature",

@@ -7,6 +7,7 @@ import polars as pl
 
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
+from serving.forecasts import REPLAY
 from serving.outcomes.coverage import MATURED_KINDS, coverage_by_regime
 from serving.outcomes.quality_file import BandFigures, Figures, ModelFigures, read_figures, write_figures
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SESSIONS = 60
 DECIMALS = 9
 """Sums of many numbers differ in their last bits from run to run; a figure that has not changed is not written."""
-KINDS = (*MATURED_KINDS, "replay")
+KINDS = (*MATURED_KINDS, REPLAY)
 """Models are scored on answered and replayed forecasts, no challenger's; bands on answered forecasts only."""
 
 

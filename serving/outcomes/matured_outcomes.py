@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from lake.clock import Clock
@@ -9,6 +11,7 @@ from lake.errors import ConflictError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
+from serving.forecasts import REPLAY
 from serving.strategies import FORECAST_HORIZON, STRATEGIES, net_returns, positions
 
 QUANTILE_COLUMNS = {0.1: "p10", 0.5: "p50", 0.9: "p90"}
@@ -81,7 +84,7 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
         forecast to trade on.
     """
     started = time.perf_counter()
-    replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")
+    replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == REPLAY)
     labels = known_labels(lake, clock).filter(pl.col("horizon_sessions") == FORECAST_HORIZON)
     regimes = lake.read_as_of(REGIMES, clock.now()).select("event_time", "regime")
     earned = paper_returns(replayed, labels, regimes)
@@ -144,9 +147,14 @@ def first_replays(lake: Lake, clock: Clock) -> pl.DataFrame:
     """Return the replayed forecasts known by now; of several by one model for one key, the one that was made first."""
     if not lake.exists(FORECASTS):
         return FORECASTS.empty()
-    replays = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == "replay")
+    replays = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == REPLAY)
     key = ["symbol", "event_time", "horizon_sessions", "model_name"]
     return replays.sort("made_at", maintain_order=True).unique(key, keep="first", maintain_order=True)
+
+
+def first_close_by(closes: pl.Series, instants: pl.Series) -> npt.NDArray[np.int64]:
+    """Place of the first of the ascending closes at or after each instant; their number where there is none."""
+    return np.searchsorted(closes.to_numpy(), instants.to_numpy(), side="left").astype(np.int64)
 
 
 def pinball_loss() -> pl.Expr:

@@ -10,6 +10,7 @@ from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, OUTCOMES, PERFORMANCE, STRATEGY_RETURNS
+from serving.forecasts import REPLAY
 from serving.strategies import FORECAST_HORIZON, STRATEGY_NAMES, drawdown_of, sharpe_of, strategy_named
 
 ALL = "all"
@@ -40,7 +41,7 @@ def update_performance(lake: Lake, clock: Clock) -> Report:
     if lake.exists(PERFORMANCE) and last == lake.read(PERFORMANCE)["event_time"].max():
         report = lake.report(PERFORMANCE, started=started)
         return report.with_details(reason="no session has settled since the last one")
-    is_judged = (pl.col("kind") == "replay") & (pl.col("horizon_sessions") == FORECAST_HORIZON)
+    is_judged = (pl.col("kind") == REPLAY) & (pl.col("horizon_sessions") == FORECAST_HORIZON)
     forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_judged)
     outcomes = lake.read_as_of(OUTCOMES, clock.now()).drop("event_time", "known_time")
     report = lake.merge(PERFORMANCE, performance_of(earned, forecasts.join(outcomes, on="forecast_id")))
