@@ -55,8 +55,14 @@ test: setup ## all tests but the slow ones, in three processes; the rules of the
 	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
 	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup --ignore tests/architecture
 
-test-slow: setup ## the slow and wide variants
+test-slow: setup $(VENV)/.spark-jvm-ready ## the slow and wide variants; adds a Spark for the JVM to .venv, 1.4 GB
 	@$(BIN)/pytest -m slow
+
+# pyspark and pyspark-client hold the same modules in one folder: what is installed last must be the whole one.
+$(VENV)/.spark-jvm-ready: $(VENV)/.ready
+	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python pyspark-client
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt "delta-spark" "pyspark[connect]"
+	@touch $@
 
 mutants: setup ## guarantees taken away one at a time: a test must notice each
 	@$(BIN)/python tests/mutants/run.py --page docs/mutants.md
@@ -91,7 +97,7 @@ constraints.txt: ; # made by `make lock`
 .PHONY: lock
 lock: ## resolve constraints.txt for Python 3.11 to 3.13, keeping pins that fit; UPGRADE=1 takes the newest
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest $(if $(UPGRADE),--upgrade) \
-		--extra sample --extra notebooks --extra dev --extra spark --extra otel \
+		--extra sample --extra notebooks --extra dev --extra spark --extra spark-jvm --extra otel \
 		--no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
 	@sed -i.old -E -e '/^nvidia-ml-py==/b' -e '/^(nvidia-|cuda-|triton==)/d' constraints.txt && rm constraints.txt.old
 

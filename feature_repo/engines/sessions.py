@@ -21,6 +21,11 @@ SessionKind = Literal["sail", "connect", "jvm"]
 Reading = Literal["delta", "files"]
 """`delta`: Spark reads the table itself. `files`: the parquet files of the version, as the table's log lists them."""
 
+PACKAGES: Mapping[SessionKind, tuple[str, ...]] = {
+    "sail": ("pyspark", "grpc", "pysail"),
+    "connect": ("pyspark", "grpc"),
+    "jvm": ("pyspark", "py4j"),  # pyspark-client has the name pyspark too, and no JVM
+}
 LOOPBACK = "127.0.0.1"
 CONNECT_PORT = 15002
 """Where a Spark Connect server listens unless told otherwise."""
@@ -220,14 +225,11 @@ def _configured(options: SparkOptions, scratch: Path) -> Any:
 
 
 def _require_packages(kind: SessionKind) -> None:
-    needed = (
-        ("pyspark", "grpc", "pysail") if kind == "sail" else ("pyspark", "grpc") if kind == "connect" else ("pyspark",)
-    )
-    missing = [name for name in needed if find_spec(name) is None]
+    missing = [name for name in PACKAGES[kind] if find_spec(name) is None]
     if missing:
         raise NotReadyError(
-            f"The engine '{kind}' needs {' and '.join(missing)}, which is not installed. Install what Spark needs with "
-            "pip install 'quantlake[spark]'."
+            f"The engine '{kind}' needs {' and '.join(missing)}, which is not installed. Install what it needs with "
+            f"pip install 'quantlake[{'spark-jvm' if kind == 'jvm' else 'spark'}]'."
         )
 
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_repo.catalog import TECHNICAL
-from feature_repo.engines import FeatureEngine, SparkOptions, open_engine
+from feature_repo.engines import FeatureEngine, SparkOptions, open_engine, sessions
 from feature_repo.engines.sessions import delta_coordinates, open_session
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, NotReadyError
@@ -25,6 +26,10 @@ from support.ports import free_port
 pytest.importorskip("pysail", reason="pysail, the Spark of these tests, is not installed")
 
 KEY = ["symbol", "event_time"]
+needs_jvm_packages = pytest.mark.skipif(
+    not all(find_spec(name) for name in ("py4j", "delta")),
+    reason="the packages of the extra spark-jvm are not installed; `make test-slow` installs them",
+)
 
 
 def rows(engine: FeatureEngine, lake: Lake) -> pl.DataFrame:
@@ -99,6 +104,7 @@ def test_an_address_that_is_none_is_refused(remote: str | None) -> None:
         pass
 
 
+@needs_jvm_packages
 def test_a_jvm_that_cannot_read_delta_says_which_jar_is_missing_and_how_to_get_it() -> None:
     with pytest.raises(NotReadyError) as failed, open_session("jvm", SparkOptions(reads="delta")):
         pass
@@ -108,16 +114,24 @@ def test_a_jvm_that_cannot_read_delta_says_which_jar_is_missing_and_how_to_get_i
     assert "Maven Central" in said
 
 
+@needs_jvm_packages
 def test_jars_that_are_not_there_are_named() -> None:
     options = SparkOptions(jars=("/nowhere/delta.jar",))
     with pytest.raises(ConfigError, match=r"names /nowhere/delta.jar, and there is no"), open_session("jvm", options):
         pass
 
 
+@needs_jvm_packages
 def test_the_coordinates_fit_the_installed_spark() -> None:
     import pyspark
 
     assert delta_coordinates().startswith(f"io.delta:delta-spark_{'.'.join(pyspark.__version__.split('.')[:2])}_2.13")
+
+
+def test_a_jvm_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "find_spec", lambda name: None if name == "py4j" else find_spec(name))
+    with pytest.raises(NotReadyError, match=r"'jvm' needs py4j, .*\n?.*quantlake\[spark-jvm\]"), open_session("jvm"):
+        pass
 
 
 def test_no_server_at_the_address_is_said_at_once() -> None:
