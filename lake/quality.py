@@ -2,7 +2,9 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -132,14 +134,33 @@ def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> QualityRe
 def _context() -> Any:
     """Return a context that keeps nothing, sends nothing and draws no progress bars."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with _hidden("pyspark"):
+        import great_expectations
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = great_expectations.get_context(mode="ephemeral")
     context.enable_analytics(enable=False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Let a package look uninstalled, unless this process uses it already.
+
+    Great Expectations imports Spark's client where it finds one, for frames that never come from here; and the client
+    ends a process that was started without a file, as ``python -c`` and workers of tests are (`pyspark.sql.connect`
+    takes it for its own doctests).
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment] # as the import system marks what cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def _suite(spec: TableSpec) -> Any:

@@ -179,14 +179,31 @@ def _connect(options: SparkOptions) -> Iterator[Session]:
 
 @contextmanager
 def _remote(address: str) -> Iterator[Any]:
-    # The builder of the client itself: pyspark's common one would turn the whole process into a client.
-    from pyspark.sql.connect.session import SparkSession
+    with _interactive():
+        # The builder of the client itself: pyspark's common one would turn the whole process into a client.
+        from pyspark.sql.connect.session import SparkSession
 
     spark = SparkSession.builder.remote(address).create()
     try:
         yield spark
     finally:
         spark.stop()
+
+
+@contextmanager
+def _interactive() -> Iterator[None]:
+    """Let this process look interactive: one that was started without a file ends when it imports Spark's client.
+
+    See `check_dependencies` in ``pyspark.sql.connect.utils``, which takes such a process for its own doctests.
+    """
+    if hasattr(sys, "ps1"):
+        yield
+        return
+    sys.ps1 = ">>> "
+    try:
+        yield
+    finally:
+        del sys.ps1
 
 
 @contextmanager
