@@ -5,6 +5,7 @@ Each command calls plain functions and imports what is heavy itself, so that hel
 
 import json
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -61,6 +62,21 @@ def demo() -> None:
     require_experiment(settings())
     with taking_turn("demo", makes_home=True):
         demo(settings(), console)
+
+
+@app.command()
+def run(
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Replay the market up to the close of this day.")
+    ] = None,
+) -> None:
+    """Bring the market of QUANTLAKE_MARKET up to now: train the first time, take in what is new after that."""
+    from dagster_project.commands.run import run
+    from dagster_project.commands.shell import require_experiment
+
+    require_experiment(settings())
+    with taking_turn("run", makes_home=True):
+        run(settings(), console, until=until.date() if until else None)
 
 
 @app.command()

@@ -1,15 +1,36 @@
-"""Partitions: by year, for the tables that are long in time. Never by symbol."""
+"""Partitions: by year, for the tables that are long in time. Never by symbol. Which years, the market says."""
 
 import warnings
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lake.settings import settings
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-YEARS = dg.TimeWindowPartitionsDefinition(cron_schedule="0 0 1 1 *", start="2000", end="2014", fmt="%Y")
-"""Calendar years of the packaged market."""
+    from lake.market import Market
+
+
+def years_of_market(market: "Market") -> dg.TimeWindowPartitionsDefinition:
+    """Calendar years of a market: up to its last day, or to the present year where it goes on.
+
+    Examples
+    --------
+    >>> from lake.market import DEMO
+    >>> years_of_market(DEMO).get_partition_keys()[-1]
+    '2013'
+    """
+    start = f"{market.first_year}"
+    if market.last_day is None:
+        return dg.TimeWindowPartitionsDefinition(cron_schedule="0 0 1 1 *", start=start, end_offset=1, fmt="%Y")
+    end = f"{market.last_day.year + 1}"
+    return dg.TimeWindowPartitionsDefinition(cron_schedule="0 0 1 1 *", start=start, end=end, fmt="%Y")
+
+
+YEARS = years_of_market(settings().declared_market)
+"""Calendar years of the market of this process's home."""
 
 # The policy is the documented way to say "one run for all years"; that it may still change is pinned, not news.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
@@ -26,14 +47,20 @@ def years_until(now: "datetime", *, first: int = 2000) -> dict[str, str]:
     return {RANGE_START: str(first), RANGE_END: str(now.year)}
 
 
-def recent_years(now: "datetime") -> dict[str, str]:
-    """Run tags of a daily run: this year, and the one before, whose last labels mature in this one."""
-    return years_until(now, first=now.year - 1)
+def recent_years(now: "datetime", *, first: int = 2000) -> dict[str, str]:
+    """Run tags of a daily run: this year, and the one before, whose last labels mature in this one.
+
+    Parameters
+    ----------
+    first
+        First year of the market; none before it is named.
+    """
+    return years_until(now, first=max(first, now.year - 1))
 
 
-def changed_years(now: "datetime") -> dict[str, str]:
+def changed_years(now: "datetime", *, first: int = 2000) -> dict[str, str]:
     """Run tags of a run for whatever changed, in any year; Dagster records it for the recent years."""
-    return recent_years(now) | {CHANGED: "true"}
+    return recent_years(now, first=first) | {CHANGED: "true"}
 
 
 def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:

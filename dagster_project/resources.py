@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lake.clock import Clock, ReplayClock
+from lake.clock import Clock
 from lake.settings import Settings, settings
 from lake.store import Lake
 
@@ -31,14 +31,14 @@ class Platform(dg.ConfigurableResource):
     @property
     def clock(self) -> Clock:
         """The market's now."""
-        return ReplayClock(self.settings.home / "clock.json")
+        return self.settings.clock
 
     @property
     def source(self) -> "BarSource":
-        """Where daily bars come from: what QUANTLAKE_SOURCE names."""
-        from lake.sources import open_source
+        """Where daily bars come from: what QUANTLAKE_SOURCE names, or else what the market declares."""
+        from lake.sources import source_of
 
-        return open_source(self.settings.source)
+        return source_of(self.settings)
 
     @property
     def models(self) -> "LoadedModels":
@@ -49,10 +49,10 @@ class Platform(dg.ConfigurableResource):
 
     @property
     def experiment(self) -> "Experiment":
-        """The experiment named by the settings."""
-        from training.experiments import load_experiment
+        """The experiment named by the settings, as it fits the market."""
+        from training.experiments import experiment_of
 
-        return load_experiment(self.settings.experiment)
+        return experiment_of(self.settings, self.lake, self.clock)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GivenPlatform:
 
     @property
     def experiment(self) -> "Experiment":
-        """The experiment named by the settings."""
-        from training.experiments import load_experiment
+        """The experiment named by the settings, as it fits the market."""
+        from training.experiments import experiment_of
 
-        return load_experiment(self.settings.experiment)
+        return experiment_of(self.settings, self.lake, self.clock)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
+import polars as pl
 from redis import Redis
 
 from feature_repo.feast_store import TrainingFrame, apply, feature_store, training_frame
@@ -32,6 +33,7 @@ from lake.report import Report
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.store import Lake
+from lake.tables import MODEL_WINDOWS
 
 __all__ = [
     "OnlineBatch",
@@ -41,12 +43,22 @@ __all__ = [
     "feature_store",
     "materialize",
     "online",
+    "symbols_with_input",
     "training_frame",
 ]
 
 WRITE_SECONDS = 10.0
 HOLDER = "online"
 """Keeps the table versions behind this generation and the one before readable; see `lake.care.pins`."""
+
+
+def symbols_with_input(lake: Lake, now: datetime) -> list[str]:
+    """Return the symbols with a model input at the newest session known at an instant, sorted."""
+    if not lake.exists(MODEL_WINDOWS):
+        return []
+    known = lake.scan(MODEL_WINDOWS).filter(pl.col("known_time") <= now).select("symbol", "event_time")
+    newest = known.filter(pl.col("event_time") == pl.col("event_time").max())
+    return newest.select(pl.col("symbol").unique().sort()).collect()["symbol"].to_list()
 
 
 def online(symbols: Sequence[str], service: WindowSpec = FORECAST_V2, settings: Settings | None = None) -> OnlineBatch:

@@ -1,5 +1,6 @@
 """Trading sessions and their closing instants, over exchange_calendars."""
 
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -59,6 +60,24 @@ def planned_sessions(venue: str = VENUE) -> list[date]:
 def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[datetime]:
     """Closing instants in the half-open interval ``(start, end]``, in order."""
     return closes(venue).filter((pl.col("event_time") > start) & (pl.col("event_time") <= end))["event_time"].to_list()
+
+
+def count_closes(start: datetime, end: datetime, venue: str = VENUE) -> int:
+    """Count the closing instants in the half-open interval ``(start, end]``, in a microsecond.
+
+    Examples
+    --------
+    >>> friday, monday = datetime(2012, 12, 28, 21, tzinfo=UTC), datetime(2012, 12, 31, 21, tzinfo=UTC)
+    >>> count_closes(friday, monday)
+    1
+    """
+    every = _instants(venue)
+    return bisect_right(every, end) - bisect_right(every, start)
+
+
+@cache
+def _instants(venue: str) -> list[datetime]:
+    return closes(venue)["event_time"].to_list()
 
 
 def next_closes(after: datetime, count: int, venue: str = VENUE) -> list[datetime]:

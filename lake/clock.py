@@ -27,12 +27,22 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class SystemClock:
-    """The wall clock, for live sources and for how long things took."""
+    """The wall clock, for live sources and for how long things took.
+
+    Parameters
+    ----------
+    is_by_minute
+        Whether it moves once a minute: what is the same at the same time can then be kept for a while.
+    """
+
+    is_by_minute: bool = False
 
     def now(self) -> datetime:
-        """Return the current instant, in UTC."""
-        return datetime.now(UTC)
+        """Return the current instant, or the last full minute, in UTC."""
+        now = datetime.now(UTC)
+        return now.replace(second=0, microsecond=0) if self.is_by_minute else now
 
 
 @dataclass(frozen=True)
@@ -53,23 +63,26 @@ class ReplayClock:
     Parameters
     ----------
     path
-        File that holds the instant; `DEMO_START` is in force while it does not exist.
+        File that holds the instant.
+    start
+        In force while the file does not exist.
     """
 
     path: "Path"
+    start: datetime = DEMO_START
 
     def now(self) -> datetime:
         """Return the instant the market stands at, in UTC."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return DEMO_START
+            return require_utc(self.start)
         try:
             return require_utc(datetime.fromisoformat(json.loads(content)["now"]))
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise ConfigError(
                 f"The market clock {self.path} cannot be read: {str(error).rstrip('.')}. Write the instant the market "
-                f'stands at, e.g. {{"now": "{DEMO_START.isoformat()}"}}; `quantlake doctor` says which instant it is.'
+                f'stands at, e.g. {{"now": "{self.start.isoformat()}"}}; `quantlake doctor` says which instant it is.'
             ) from error
 
     def move_to(self, at: datetime) -> None:

@@ -16,7 +16,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from lake.errors import ConfigError
+from lake.clock import Clock
+from lake.errors import ConfigError, UnknownNameError
+from lake.market import Market, home_of, known_markets, market_of, open_clock
 
 Provider = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
@@ -46,6 +48,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUANTLAKE_", frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Field(default=Path("data"), description="folder of everything generated")
+    market: str | None = Field(
+        default=None, description="market to work on, see `quantlake market list`; the one of the home when unset"
+    )
     backups: Path | None = Field(
         default=None, description="folder of the backups, outside the home; the weekly drill does nothing when unset"
     )
@@ -55,7 +60,10 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
     )
-    source: str = Field(default="packaged", description="source of bars: a name, or module:name of one of your own")
+    source: str | None = Field(
+        default=None,
+        description="source of bars: a name, or module:name of one of your own; what the market declares when unset",
+    )
     experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
     feature_engine: Literal["local", "sail", "connect", "jvm"] = Field(
         default="local", description="where features are computed: this process, or a Spark (docs/spark.md)"
@@ -148,6 +156,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, former)
 
     @property
+    def declared_market(self) -> Market:
+        """The market of the home."""
+        return market_of(self.home)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the home's market."""
+        return open_clock(self.home)
+
+    @property
     def tables(self) -> Path:
         """Folder of the Delta tables."""
         return self.home / "tables"
@@ -215,7 +233,10 @@ def settings() -> Settings:
         raise ConfigError(
             f"REDIS_URL must begin with one of {', '.join(REDIS_SCHEMES)}, e.g. redis://127.0.0.1:6379/0."
         )
-    home = read.home.expanduser().absolute()
+    home = home_of(read.home.expanduser().absolute(), read.market)
+    if read.market is not None and market_of(home).name != read.market:
+        known = known_markets(read.home.expanduser().absolute())
+        raise UnknownNameError("market", read.market, known) from None
     if home.exists() and not home.is_dir():
         raise ConfigError(
             f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lake.care import pin
-from lake.clock import FixedClock, ReplayClock
+from lake.clock import FixedClock
 from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
-from lake.sources import caveats_of
+from lake.sources import caveats_of, source_of
 from lake.store import Lake, digest_of_file
 from lake.store import forget_verified_files as forget_verified
 from lake.tables import EVALUATIONS, LABELS, VERDICTS
@@ -230,7 +230,7 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
-    now = ReplayClock(work.settings.home / "clock.json").now()
+    now = work.settings.clock.now()
     stride = experiment.splits.test_stride_sessions
     table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
     report = work.lake.merge(EVALUATIONS, table)
@@ -262,7 +262,7 @@ def _publish(
     """
     from training.judge import measures_of, plot_calibration, plot_forecast_against_truth
 
-    folder, caveats = work.folder / "plots", caveats_of(work.settings.source)
+    folder, caveats = work.folder / "plots", caveats_of(source_of(work.settings))
     first = [forecast for forecast in forecasts if forecast.seed == forecasts[0].seed]
     forecasts_path, calibration_path = (folder / f"{name}_{what}.png" for what in ("forecasts", "calibration"))
     drawn = {

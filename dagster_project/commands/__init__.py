@@ -1,6 +1,6 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
-`demo` and `advance` run the asset graph and print `summaries`; `update` times it. `features`, `lake`, `models`,
+`run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `features`, `lake`, `models`,
 `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain functions.
 """
 
@@ -17,6 +17,7 @@ __all__ = [
     "leaks",
     "models",
     "replay",
+    "run",
     "shell",
     "summaries",
     "update",

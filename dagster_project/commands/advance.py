@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.commands.demo import DEMO_SYMBOLS
+from dagster_project.commands.run import HORIZONS, shown_symbols
 from dagster_project.commands.shell import compile_missing_kernels, require_lake
 from lake.clock import ReplayClock
 from lake.errors import NotReadyError, SourceError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from lake.market import Market
     from lake.settings import Settings
 
 
@@ -24,7 +25,12 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     from dagster_project.selections import DAILY_UPDATE
     from feature_repo.online.redis_server import running_redis
 
-    clock = ReplayClock(settings.home / "clock.json")
+    market, clock = settings.declared_market, settings.clock
+    if not isinstance(clock, ReplayClock):
+        raise NotReadyError(
+            f"The market '{market.name}' follows the wall clock, so there is nothing to advance. `quantlake run` takes "
+            "in what is new; `quantlake run --until DATE` replays it."
+        )
     require_lake(settings)
     before = _last_session_forecast(settings)
     old = summaries.selections(settings)
@@ -32,14 +38,14 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         then = clock.now()
         console.print(f"The last run did not finish: it is taken up again, up to the close of {then:%Y-%m-%d}.\n")
     else:
-        then = _close_after(before, sessions)
+        then = _close_after(market, before, sessions)
         clock.move_to(then)
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     compile_missing_kernels(console)
     with running_redis(settings):
         run_selection(DAILY_UPDATE, settings, recent_years(then))
         answers = _forecasts_now(settings)
-    console.print(summaries.matured(settings, before))
+    console.print(summaries.matured(settings, before, shown_symbols(settings)))
     console.rule("Strategy weights before")
     console.print(old)
     console.rule("Strategy weights now")
@@ -60,16 +66,18 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
     return last
 
 
-def _close_after(before: "datetime", sessions: int) -> "datetime":
+def _close_after(market: "Market", before: "datetime", sessions: int) -> "datetime":
     from lake import calendars
-    from lake.sources import LAST_DAY
 
-    then = calendars.next_closes(before, sessions)[-1]
-    if then > calendars.close_of(LAST_DAY):
-        left = len(calendars.session_closes(before, calendars.close_of(LAST_DAY)))
+    then = calendars.next_closes(before, sessions, market.calendar)[-1]
+    if market.last_day is None:
+        return then
+    last = calendars.close_of(market.last_day, market.calendar)
+    if then > last:
+        left = len(calendars.session_closes(before, last, market.calendar))
         raise SourceError(
-            f"The packaged market ends on {LAST_DAY}: {left} sessions are left after {before:%Y-%m-%d}, "
-            f"and {sessions} were asked for."
+            f"The market '{market.name}' ends on {market.last_day}: {left} sessions are left after "
+            f"{before:%Y-%m-%d}, and {sessions} were asked for."
         )
     return then
 
@@ -81,7 +89,8 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     predictor = Predictor.open(settings)
     try:
         batches = [
-            predictor.predict([symbol], horizon) for symbol, horizon in zip(DEMO_SYMBOLS, (1, 1, 5), strict=True)
+            predictor.predict([symbol], horizon)
+            for symbol, horizon in zip(shown_symbols(settings), HORIZONS, strict=False)
         ]
     finally:
         predictor.close()

@@ -133,11 +133,10 @@ def _verdict(parity: Any) -> str:
 
 
 def _lake_and_now() -> "tuple[Lake, datetime]":
-    from lake.clock import ReplayClock
     from lake.settings import settings
     from lake.store import Lake
 
-    return Lake.open(), ReplayClock(settings().home / "clock.json").now()
+    return Lake.open(), settings().clock.now()
 
 
 def _year_or_symbol(by: str) -> Literal["year", "symbol"]:

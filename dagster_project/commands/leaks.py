@@ -57,13 +57,12 @@ def _everything(tell: Callable[[str], None]) -> "list[LeakCheck]":
 def _of_file(path: Path, tell: Callable[[str], None]) -> "list[LeakCheck]":
     """Check a file of the user's own on the trial market and on the bars of the home, or else the packaged ones."""
     from feature_repo.leaks import check_file, real_bars
-    from lake.clock import ReplayClock
     from lake.errors import SourceError
     from lake.settings import settings
     from lake.store import Lake
 
     try:
-        real = real_bars(Lake.open(), ReplayClock(settings().home / "clock.json").now())
+        real = real_bars(Lake.open(), settings().clock.now())
         tell(real.sentence())
     except SourceError as error:
         real = None

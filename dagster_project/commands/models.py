@@ -91,14 +91,13 @@ def _done(move: "Move", more: str = "") -> None:
 
 
 def _context() -> "DeploymentContext":
-    from lake.clock import ReplayClock
     from lake.settings import settings
     from lake.store import Lake
     from serving.audit import console as who
     from serving.deployment import DeploymentContext
 
     configured = settings()
-    clock = ReplayClock(configured.home / "clock.json")
+    clock = configured.clock
     return DeploymentContext(lake=Lake.open(configured), configured=configured, clock=clock, who=who())
 
 

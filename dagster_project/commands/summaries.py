@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from lake.clock import ReplayClock
+from dagster_project.plurals import counted
 from lake.sql import connect
 from lake.store import Lake
 
@@ -48,7 +48,7 @@ MATURED = """
     select distinct f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
            o.realised_return, o.is_covered
     from outcomes o join forecasts f using (forecast_id)
-    where o.known_time > ? and f.horizon_sessions = 1 and f.symbol in ('AAPL', 'IBM', 'XOM')
+    where o.known_time > ? and f.horizon_sessions = 1 and list_contains(?, f.symbol)
       and f.kind not in ('shadow', 'trial')
     order by f.event_time, f.symbol, f.model_name
 """
@@ -56,7 +56,7 @@ MATURED = """
 
 def show(settings: "Settings", console: "Console") -> None:
     """Print tables, refused rows, the model table, the strategies in force and the drift verdict."""
-    now = ReplayClock(settings.home / "clock.json").now()
+    now = settings.clock.now()
     console.rule(f"the market stands at the close of {now:%Y-%m-%d}")
     console.print(tables(settings))
     console.print(_refused(settings))
@@ -69,7 +69,7 @@ def show(settings: "Settings", console: "Console") -> None:
 
 def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Rows of a query over the tables as known at the market's now."""
-    now = ReplayClock(settings.home / "clock.json").now()
+    now = settings.clock.now()
     with connect(now, Lake.open(settings)) as connection:
         found: list[tuple[Any, ...]] = connection.execute(query, list(parameters)).fetchall()
     return found
@@ -118,13 +118,13 @@ def models(settings: "Settings") -> Group:
 
 def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
     """What the columns of the model table are, as far as their names do not say it, and what to keep in mind."""
-    from lake.sources import caveats_of
+    from lake.sources import caveats_of, source_of
 
     yield "hit: right directions; up: outcomes above zero, what always saying up would hit;"
     yield "band: outcomes within p10 to p90, of 80 promised; verdicts: Holm's method, 5 %"
     networks = "networks are the mean of"
     yield f"{networks} {seeds} seeds, ± their deviation" if seeds > 1 else f"{networks} 1 seed: its spread is not known"
-    yield from caveats_of(settings.source)
+    yield from caveats_of(source_of(settings))
 
 
 def model_weights(settings: "Settings") -> Table:
@@ -161,10 +161,10 @@ def reasons(settings: "Settings") -> str:
     return "\n".join(f"  {', '.join(regimes)}: {reason}" for reason, regimes in by_reason.items())
 
 
-def matured(settings: "Settings", since: datetime) -> Table:
+def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Table:
     """Forecasts one session ahead beside what came, for outcomes known after an instant."""
     return _table(
-        "Forecasts and what came (three symbols, one session ahead, in %)",
+        f"Forecasts and what came ({counted(len(symbols), 'symbol')}, one session ahead, in %)",
         ("as of", "symbol", "model", "p10", "p50", "p90", "came", "in band"),
         (
             (
@@ -177,7 +177,7 @@ def matured(settings: "Settings", since: datetime) -> Table:
                 _percent(came),
                 "yes" if covered else "no",
             )
-            for symbol, model, _, at, p10, p50, p90, came, covered in rows(settings, MATURED, (since,))
+            for symbol, model, _, at, p10, p50, p90, came, covered in rows(settings, MATURED, (since, list(symbols)))
         ),
     )
 

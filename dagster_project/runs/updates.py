@@ -54,15 +54,13 @@ def users_platform(settings: "Settings") -> GivenPlatform:
     ModelError
         If no model is in service, before anything is written.
     """
-    from lake.clock import ReplayClock
-    from lake.sources import open_source
+    from lake.sources import source_of
     from lake.store import Lake
     from serving.deployment import Champions
 
     champions = Champions(settings)
     champions.current()
-    clock = ReplayClock(settings.home / "clock.json")
-    return GivenPlatform(settings, Lake.open(settings), clock, open_source(settings.source), champions)
+    return GivenPlatform(settings, Lake.open(settings), settings.clock, source_of(settings), champions)
 
 
 def seconds_until_served(run: "Sequence[Stage]") -> float:

@@ -117,7 +117,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _curl(settings: "Settings", address: str, key: str) -> str:
     """A question to be pasted into a shell."""
-    body = json.dumps({"symbol": "AAPL", "horizon_sessions": 1})
+    body = json.dumps({"symbol": next(iter(settings.declared_market.symbols), "SYMBOL"), "horizon_sessions": 1})
     trusted = "" if settings.tls_certificate is None else f" --cacert '{settings.tls_certificate}'"
     headers = f"-H 'authorization: Bearer {key}' -H 'content-type: application/json'"
     return f"curl -s{trusted} {address}/api/v1/public/predict {headers} -d '{body}'"

@@ -5,10 +5,10 @@ import polars as pl
 from feature_repo.engines.panel import compute_group
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
-from lake.universe import MARKET
+from lake.market import DEMO, Market
 
 
-def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:
+def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup, *, market: Market = DEMO) -> pl.DataFrame:
     """Compute a group, or say which feature of which symbol cannot be.
 
     Raises
@@ -17,18 +17,18 @@ def compute_or_explain(bars: pl.DataFrame, group: FeatureGroup) -> pl.DataFrame:
         One sentence that names both. They are found by computing them one by one, once the whole has failed.
     """
     try:
-        return compute_group(bars, group)
+        return compute_group(bars, group, market=market)
     except Exception as error:
-        raise FeatureError(explain(bars, group, error)) from error
+        raise FeatureError(explain(bars, group, error, market=market)) from error
 
 
-def explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception) -> str:
+def explain(bars: pl.DataFrame, group: FeatureGroup, error: Exception, *, market: Market = DEMO) -> str:
     """Find the feature and the symbol by computing them one by one, once the whole has failed."""
-    index = bars.filter(pl.col("symbol") == MARKET)
-    for own in bars.filter(pl.col("symbol") != MARKET).partition_by("symbol", maintain_order=True):
+    index = bars.filter(pl.col("symbol") == market.index)
+    for own in bars.filter(pl.col("symbol") != market.index).partition_by("symbol", maintain_order=True):
         for feature in group:
             try:
-                compute_group(pl.concat([own, index]), [feature])
+                compute_group(pl.concat([own, index]), [feature], market=market)
             except Exception as alone:  # noqa: BLE001 - a user's function may raise anything, and all of it is told
                 return (
                     f"Feature '{feature.name}' of symbol '{own['symbol'][0]}' cannot be computed over its "

@@ -12,7 +12,6 @@ from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
 from lake.store import Lake, Watermark, newest_known
 from lake.tables import BARS
-from lake.universe import MARKET
 
 VALUES_AT_ONCE = 40_000_000
 """Feature values held in memory at a time; more are computed in chunks of symbols."""
@@ -39,7 +38,7 @@ class LocalEngine:
             yield from _compute_whole(lake, group, Watermark(version, at), self.values_at_once)
         except Exception as error:
             bars = lake.read_as_of(BARS, at, version=version)
-            raise FeatureError(explain(bars, group, error)) from error
+            raise FeatureError(explain(bars, group, error, market=lake.market)) from error
 
 
 def known_bars(lake: Lake, read: Watermark) -> pl.LazyFrame:
@@ -47,19 +46,19 @@ def known_bars(lake: Lake, read: Watermark) -> pl.LazyFrame:
     return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)
 
 
-def read_index(lake: Lake, read: Watermark, market: str = MARKET) -> pl.DataFrame:
-    """Read the newest known bar of the index at each close."""
-    return newest_known(known_bars(lake, read).filter(pl.col("symbol") == market).collect())
+def read_index(lake: Lake, read: Watermark) -> pl.DataFrame:
+    """Read the newest known bar of the market's index at each close."""
+    return newest_known(known_bars(lake, read).filter(pl.col("symbol") == lake.market.index).collect())
 
 
 def _compute_whole(lake: Lake, group: FeatureGroup, read: Watermark, values_at_once: int) -> Iterator[pl.DataFrame]:
     """Compute every row of a group from all bars, in chunks of symbols of about `values_at_once` values."""
     index = read_index(lake, read)
-    own = known_bars(lake, read).filter(pl.col("symbol") != MARKET)
+    own = known_bars(lake, read).filter(pl.col("symbol") != lake.market.index)
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
     names = bar_columns(group)
     for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
         low, high = chunk["symbol"][0], chunk["symbol"][-1]
         rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
-        yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group)
+        yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=lake.market)

@@ -20,9 +20,9 @@ from feature_repo.compute.returns import simple_return
 from feature_repo.compute.volatility import annualised_volatility
 from feature_repo.spec import Feature
 from lake import calendars
+from lake.market import DEMO, Market
 from lake.spec import INSTANT
 from lake.tables import BARS
-from lake.universe import MARKET
 
 ROWS_AT_ONCE = 100_000
 """Rows of one piece of work, whole symbols always: small enough for its columns to stay in the processor's cache."""
@@ -83,7 +83,7 @@ def bar_columns(features: Iterable[Feature]) -> list[str]:
     return [name for name in BARS.names if name in asked]
 
 
-def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: str = MARKET) -> pl.DataFrame:
+def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Market = DEMO) -> pl.DataFrame:
     """Compute features for every bar of every symbol.
 
     Parameters
@@ -93,7 +93,7 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: st
     features
         A feature group, or any features.
     market
-        Symbol of the index: context for the others, no row of its own.
+        Says which symbol is the index, context for the others without a row of its own, and which calendar holds.
 
     Returns
     -------
@@ -104,12 +104,12 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: st
     """
     chosen = tuple(features)
     rows = _in_order(bars)
-    is_market = rows["symbol"] == market
+    is_market = rows["symbol"] == market.index
     first = is_market.arg_max() or 0
     last = first + is_market.sum()
     index, own = rows[first:last], pl.concat([rows[:first], rows[last:]], rechunk=False)
     starts = _starts(own["symbol"])
-    panel = _Panel(own, _market_context(index), chosen)
+    panel = _Panel(own, _market_context(index), market.calendar, chosen)
     known = np.empty(own.height, dtype=np.int64)
     values = {feature.name: np.empty(own.height) for feature in chosen}
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
@@ -125,7 +125,7 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: st
 
 
 def compute_technical(
-    bars: pl.DataFrame, features: Iterable[Feature] = TECHNICAL, *, market: str = MARKET
+    bars: pl.DataFrame, features: Iterable[Feature] = TECHNICAL, *, market: Market = DEMO
 ) -> pl.DataFrame:
     """Compute the technical features of every bar; see `compute_group`."""
     return compute_group(bars, features, market=market)
@@ -134,8 +134,8 @@ def compute_technical(
 class _Panel:
     """Bars of all symbols as arrays, and what every symbol shares."""
 
-    def __init__(self, own: pl.DataFrame, market: Context, features: Sequence[Feature]) -> None:
-        self._features, self._market = features, market
+    def __init__(self, own: pl.DataFrame, market: Context, calendar: str, features: Sequence[Feature]) -> None:
+        self._features, self._market, self._calendar = features, market, calendar
         self._inputs = {name for feature in features for name in feature.inputs}
         self._bars = {name: _numpy(own, name) for name in self._inputs if name in BAR_COLUMNS}
         self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
@@ -148,7 +148,7 @@ class _Panel:
         inputs = {name: self._bars[name][rows].copy() for name in self._bars}
         inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
         if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
-            planned = _calendar_context().at(times)
+            planned = _calendar_context(self._calendar).at(times)
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
         if not self._inputs.isdisjoint(TIME_COLUMNS):
             inputs["year"] = times.view("datetime64[us]").astype("datetime64[Y]").astype(np.float64) + EPOCH_YEAR
@@ -181,14 +181,14 @@ def _market_context(index: pl.DataFrame) -> Context:
 
 
 @cache
-def _calendar_context() -> Context:
+def _calendar_context(calendar: str) -> Context:
     """Describe every session by the exchange's calendar as it was published beforehand."""
     month = pl.col("session").dt.truncate("1mo")
-    planned = pl.DataFrame({"session": calendars.planned_sessions()}).with_columns(
+    planned = pl.DataFrame({"session": calendars.planned_sessions(calendar)}).with_columns(
         pl.col("session").dt.weekday().cast(pl.Float64).alias("weekday"),
         (pl.len().over(month) - pl.int_range(pl.len()).over(month) - 1.0).alias("sessions_left_in_month"),
     )
-    sessions = calendars.closes().join(planned, on="session", how="left", maintain_order="left")
+    sessions = calendars.closes(calendar).join(planned, on="session", how="left", maintain_order="left")
     times = sessions["event_time"].to_physical().to_numpy()
     return Context(times, {name: sessions[name].to_numpy() for name in CALENDAR_COLUMNS})
 

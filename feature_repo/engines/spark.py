@@ -22,7 +22,6 @@ from lake.errors import FeatureError, NotReadyError
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import BARS
-from lake.universe import MARKET
 
 ROWS_PER_BUCKET = 150_000
 """Bars of a bucket: some 100 MB on a worker with what it makes of them, and enough to be worth the way there."""
@@ -68,8 +67,8 @@ class SparkEngine:
         rows = lake.scan(BARS, version=version).select(pl.len()).collect().item()
         if not rows:
             return pl.DataFrame(schema={"path": pl.String, "year": pl.Int32, "rows": pl.Int64})
-        market = lake.read_as_of(BARS, at, where=pl.col("symbol") == MARKET, version=version).select(bar_columns(group))
-        task = Task.of(group, market, folder)
+        index = lake.read_as_of(BARS, at, where=pl.col("symbol") == lake.market.index, version=version)
+        task = Task.of(group, index.select(bar_columns(group)), folder, lake.market)
 
         def compute(bucket: pa.Table) -> pa.Table:
             return compute_bucket(task, bucket)
@@ -97,7 +96,8 @@ class SparkEngine:
         else:
             stored = spark.read.parquet(*lake.files(BARS, version))
         microseconds = round(require_utc(at).timestamp() * 1_000_000)
-        return stored.where(f"known_time <= timestamp_micros({microseconds}) AND symbol <> '{MARKET}'")
+        is_known = f"known_time <= timestamp_micros({microseconds})"
+        return stored.where(is_known).where(stored["symbol"] != lake.market.index)
 
     def _frames(self, staged: pl.DataFrame) -> Iterator[list[str]]:
         """Files of one year each, as many as make one frame."""

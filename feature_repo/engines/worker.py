@@ -15,6 +15,7 @@ from feature_repo.compute.kernel import Kernel
 from feature_repo.engines.failures import compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
+from lake.market import Market
 from lake.spec import INSTANT
 from lake.store import newest_known
 
@@ -34,20 +35,23 @@ class Task:
     ----------
     group
         Name of a group of this package, which the worker has as well; or the group itself.
-    market
+    index
         Bars of the index in the columns of the bucket: context for all symbols, shipped once.
     folder
         Where the files go; driver and workers see it at the same path.
+    market
+        The market they are of.
     """
 
     group: str | FeatureGroup
-    market: pl.DataFrame
+    index: pl.DataFrame
     folder: str
+    market: Market
 
     @classmethod
-    def of(cls, group: FeatureGroup, market: pl.DataFrame, folder: Path) -> "Task":
+    def of(cls, group: FeatureGroup, index: pl.DataFrame, folder: Path, market: Market) -> "Task":
         """Describe the computation of a group."""
-        return cls(group.name if group in PACKAGED else group, market, str(folder))
+        return cls(group.name if group in PACKAGED else group, index, str(folder), market)
 
 
 def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
@@ -65,7 +69,8 @@ def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
     """
     group = group_of(task.group) if isinstance(task.group, str) else task.group
     try:
-        staged = list(_stage(compute_or_explain(_known(bucket, task.market), group), Path(task.folder)))
+        rows = compute_or_explain(_known(bucket, task.index), group, market=task.market)
+        staged = list(_stage(rows, Path(task.folder)))
     except FeatureError as error:
         staged = [{"failure": str(error)}]
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver tells it
@@ -73,10 +78,10 @@ def compute_bucket(task: Task, bucket: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(staged, schema=_schema())
 
 
-def _known(bucket: pa.Table, market: pl.DataFrame) -> pl.DataFrame:
+def _known(bucket: pa.Table, index: pl.DataFrame) -> pl.DataFrame:
     """Keep the newest row of each key, as `Lake.read_as_of` does; later ones were left out when Spark read them."""
-    own: Any = pl.from_arrow(bucket.select(market.columns))
-    rows: pl.DataFrame = pl.concat([own.with_columns(pl.col(INSTANTS).cast(INSTANT)), market])
+    own: Any = pl.from_arrow(bucket.select(index.columns))
+    rows: pl.DataFrame = pl.concat([own.with_columns(pl.col(INSTANTS).cast(INSTANT)), index])
     return newest_known(rows)
 
 

@@ -38,8 +38,8 @@ from feature_repo.online import (
     row_key,
 )
 from feature_repo.online.redis_server import connect, running_redis
-from lake.clock import ReplayClock
 from lake.errors import SchemaError
+from lake.market import open_clock
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -162,7 +162,7 @@ class EmbeddedRedisOnlineStore(OnlineStore):
     @staticmethod
     def _now(config: RepoConfig) -> datetime:
         configured = config.online_store.clock
-        return ReplayClock(Path(configured) if configured else store_settings().home / "clock.json").now()
+        return open_clock(Path(configured).parent if configured else store_settings().home).now()
 
 
 def layout_of(table: FeatureView) -> Layout:

@@ -14,7 +14,7 @@ import polars as pl
 from feature_repo.catalog import spec_of
 from feature_repo.feast_store.registry import apply, feature_store
 from feature_repo.targets import FORECAST_V2
-from lake.clock import Clock, ReplayClock
+from lake.clock import Clock
 from lake.errors import ConfigError, LookAheadError, NotReadyError, SchemaError, UnknownNameError
 from lake.settings import Settings
 from lake.spec import INSTANT, TableSpec
@@ -83,7 +83,7 @@ def training_frame(
     LookAheadError
         If the spine asks at a time after the market's now.
     """
-    now = (clock or ReplayClock(settings.home / "clock.json")).now()
+    now = (clock or settings.clock).now()
     apply(settings)
     tables = _tables(service)
     pinned = _versions(lake, tables, versions)

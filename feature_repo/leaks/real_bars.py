@@ -107,14 +107,22 @@ def largest_moves(bars: pl.DataFrame) -> tuple[datetime, ...]:
     return tuple(dict.fromkeys(ordered.to_list()))[:MOVES]
 
 
+def named_as_generated(bars: pl.DataFrame, index: str) -> pl.DataFrame:
+    """Return bars whose index goes by the name that it has in generated worlds, `MARKET`."""
+    if index == MARKET:
+        return bars
+    return bars.with_columns(pl.col("symbol").replace({index: MARKET})).sort("symbol", "event_time", "known_time")
+
+
 def _stored(lake: Lake, now: datetime) -> pl.DataFrame:
+    index = lake.market.index
     recent = lake.read_as_of(BARS, now, where=pl.col("event_time") > now - RECENT)
-    names = recent.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
+    names = recent.filter(pl.col("symbol") != index)["symbol"].unique().sort().to_list()
     if len(names) < SYMBOLS:
-        return lake.read_as_of(BARS, now)
+        return named_as_generated(lake.read_as_of(BARS, now), index)
     others = np.random.default_rng(int(now.timestamp())).permutation(names[1:-1])[: SYMBOLS - 3].tolist()
-    chosen = [MARKET, names[0], names[-1], *others]
-    return lake.read_as_of(BARS, now, where=pl.col("symbol").is_in(chosen))
+    chosen = [index, names[0], names[-1], *others]
+    return named_as_generated(lake.read_as_of(BARS, now, where=pl.col("symbol").is_in(chosen)), index)
 
 
 def _with_instants(bars: pl.DataFrame, origin: str) -> RealBars:

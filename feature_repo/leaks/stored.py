@@ -12,6 +12,7 @@ from feature_repo.catalog import GROUPS
 from feature_repo.leaks import counterfactuals
 from feature_repo.leaks.comparing import Closeness, Leak, differences
 from feature_repo.leaks.counterfactuals import compare, in_this_process
+from feature_repo.leaks.real_bars import named_as_generated
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import LeakSubject
 from feature_repo.leaks.subjects import group_subject, label_subject, regime_subject
@@ -68,7 +69,7 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
     started = time.perf_counter()
     subject, spec = stored_subject(table)
     where = None if spec is REGIMES else pl.col("symbol").is_in(_sample(lake, now, symbols))
-    bars = lake.read_as_of(BARS, now, where=where)
+    bars = named_as_generated(lake.read_as_of(BARS, now, where=where), lake.market.index)
     world = World(bars, pl.DataFrame(schema=RELEASES))
     sessions = world.sessions
     cuts = sorted({sessions[-1 - back] for back in BACK if back < len(sessions)})
@@ -88,9 +89,9 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
 def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
     """Return the index and some symbols that traded of late, others with every session."""
     recent = lake.read_as_of(BARS, now, where=pl.col("event_time") > now - RECENT)
-    names = recent.filter(pl.col("symbol") != MARKET)["symbol"].unique().sort().to_list()
+    names = recent.filter(pl.col("symbol") != lake.market.index)["symbol"].unique().sort().to_list()
     random = np.random.default_rng(int(now.timestamp()))
-    return [MARKET, *random.permutation(names)[:count].tolist()]
+    return [lake.market.index, *random.permutation(names)[:count].tolist()]
 
 
 def _as_stored(
@@ -106,6 +107,8 @@ def _as_stored(
         else is_one & pl.col("symbol").is_in(world.bars["symbol"].unique().to_list())
     )
     stored = lake.read_as_of(spec, now, where=where)
+    if "market" in spec.names:
+        stored = stored.with_columns(pl.col("market").replace({lake.market.index: MARKET}))
     recomputed = pl.concat(
         [subject.compute(world.until(cut)).filter(pl.col(subject.time) == cut) for cut in at]
     ).select(spec.names)

@@ -17,9 +17,9 @@ import polars as pl
 from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
 from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
 from feature_repo.spec import Feature, FeatureGroup
+from lake.market import Market
 from lake.store import ROW_KEY, Lake, Watermark, newest_known
 from lake.tables import BARS
-from lake.universe import MARKET
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,7 +30,7 @@ STILL = 60
 """Bars without a move after which a recursion has lost the digits of what moved before."""
 
 
-def touched_from(lake: Lake, changed: pl.DataFrame, read: Watermark, *, market: str = MARKET) -> pl.DataFrame:
+def touched_from(lake: Lake, changed: pl.DataFrame, read: Watermark) -> pl.DataFrame:
     """Return ``symbol, first``: the earliest close of each symbol whose features the changed bars touch.
 
     Parameters
@@ -40,6 +40,7 @@ def touched_from(lake: Lake, changed: pl.DataFrame, read: Watermark, *, market: 
     read
         Version of `bars` and instant of the run.
     """
+    market = lake.market.index
     first = changed.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
     index = first.filter(pl.col("symbol") == market)["first"]
     own = first.filter(pl.col("symbol") != market)
@@ -60,7 +61,6 @@ def recompute(
     first: pl.DataFrame,
     read: Watermark,
     *,
-    market: str = MARKET,
     values_at_once: int = VALUES_AT_ONCE,
 ) -> Iterator[pl.DataFrame]:
     """Compute the rows of a group from each symbol's instant on, in chunks of symbols.
@@ -72,7 +72,7 @@ def recompute(
         up to the row, those that were not read again included.
     """
     place = ReadPoint.of(lake, read)
-    index = _read_index(place, market)
+    index = _read_index(place)
     known = _known_before(lake, first, read)
     by_reach = _by_reach(group)
     widest = max(
@@ -82,7 +82,7 @@ def recompute(
         recent = recent_rows_of(place, chunk, group.warm_up)
         partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
-        rows = _compute_recent(recent, plain, index, by_reach, market) if plain.height else group.table.empty()
+        rows = _compute_recent(recent, plain, index, by_reach, lake.market) if plain.height else group.table.empty()
         if partly.len():
             rest = _compute_from_the_start(lake, chunk, partly, index, group, read)
             rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)]).sort(
@@ -104,7 +104,11 @@ def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
 
 
 def _compute_recent(
-    recent: RecentRows, first: pl.DataFrame, index: pl.DataFrame, by_reach: Mapping[int, Sequence[Feature]], market: str
+    recent: RecentRows,
+    first: pl.DataFrame,
+    index: pl.DataFrame,
+    by_reach: Mapping[int, Sequence[Feature]],
+    market: Market,
 ) -> pl.DataFrame:
     """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
     start, at, end = recent.span(first)
@@ -129,7 +133,8 @@ def _compute_from_the_start(
 ) -> pl.DataFrame:
     columns = bar_columns(group)
     own = known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
-    rows = compute_group(pl.concat([newest_known(own), index.select(columns)]), group)
+    panel = pl.concat([newest_known(own), index.select(columns)])
+    rows = compute_group(panel, group, market=lake.market)
     rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
     return rows.drop("first")
 
@@ -160,8 +165,8 @@ def _standing_still(recent: RecentRows, first: pl.DataFrame, group: FeatureGroup
 
 
 @lru_cache(maxsize=1)
-def _read_index(place: ReadPoint, market: str) -> pl.DataFrame:
-    return read_index(place.lake, place.read, market)
+def _read_index(place: ReadPoint) -> pl.DataFrame:
+    return read_index(place.lake, place.read)
 
 
 def _known_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> pl.DataFrame:

@@ -20,7 +20,6 @@ from lake.disk import FileIdentity, identity_of
 from lake.spec import INSTANT, TableSpec
 from lake.store import ROW_KEY, Lake, Watermark, new_rows, read_look_back
 from lake.tables import BARS
-from lake.universe import MARKET
 
 CACHED_VALUES = 50_000_000
 """Most values of one table in the cache: about 400 MB."""
@@ -65,7 +64,7 @@ class RecentRows:
     Parameters
     ----------
     symbols
-        Sorted names; `rows` holds them as numbers of this list, with the index last.
+        Sorted names; `rows` holds them as numbers of this list.
     rows
         One row per key, symbol, event_time and known_time among the columns.
     is_whole
@@ -116,7 +115,6 @@ class RecentRows:
 
     def followed_by(self, fresh: pl.DataFrame, keep: int) -> "RecentRows | None":
         """Append rows and keep the last `keep` per symbol; None unless each extends the history of a cached symbol."""
-        fresh = fresh.filter(pl.col("symbol") != MARKET)
         if not fresh["symbol"].is_in(self.symbols.implode()).all():
             return None
         added = (
@@ -175,12 +173,15 @@ def _carried(held: _CacheEntry, place: ReadPoint, count: int) -> RecentRows | No
     if then.read == place.read:
         return held.recent
     fresh = new_rows(place.lake, place.table, then.read, place.read.now, until=place.read.version)
-    return None if fresh is None else held.recent.followed_by(fresh, max(count, held.count) + 1)
+    if fresh is None:
+        return None
+    own = fresh.filter(pl.col("symbol") != place.lake.market.index)
+    return held.recent.followed_by(own, max(count, held.count) + 1)
 
 
 def names_of(symbols: pl.Series) -> pl.Enum:
-    """Return symbols as numbers: sorted names, and the index behind all of them."""
-    return pl.Enum([*symbols.to_list(), MARKET])
+    """Return symbols as numbers: their places among sorted names."""
+    return pl.Enum(symbols.to_list())
 
 
 def _keys(rows: pl.DataFrame) -> Rows:

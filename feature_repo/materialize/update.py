@@ -34,7 +34,6 @@ from lake.store import (
     write_watermarks,
 )
 from lake.tables import BARS, LABELS, MODEL_WINDOWS, QUARANTINE, RAW_BARS, REGIMES
-from lake.universe import MARKET
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -105,11 +104,17 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         if changed is None:
-            return [compute_labels(lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version))]
-        first = changed.filter(pl.col("symbol") != MARKET).group_by("symbol").agg(first=pl.col("event_time").min())
+            bars = lake.read_as_of(BARS, step.now, version=step.read[BARS.name].version)
+            return [compute_labels(bars, market=lake.market)]
+        first = (
+            changed.filter(pl.col("symbol") != lake.market.index)
+            .group_by("symbol")
+            .agg(first=pl.col("event_time").min())
+        )
         # A bar ends the horizons that began up to the longest of them before it.
         recent = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
-        return [compute_labels(recent.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String}))]
+        bars = recent.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String})
+        return [compute_labels(bars, market=lake.market)]
 
     return step.run(compute)
 
@@ -121,7 +126,8 @@ def update_regimes(lake: Lake, clock: Clock) -> Report:
     def compute(_: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         bars = lake.scan(BARS, version=step.read[BARS.name].version).filter(pl.col("known_time") <= step.now)
         models = lake.root / ".stamps" / "hidden_markov"
-        return [compute_regimes(newest_known(bars.select(*ROW_KEY, "close").collect()), cache_folder=models)]
+        known = newest_known(bars.select(*ROW_KEY, "close").collect())
+        return [compute_regimes(known, market=lake.market, cache_folder=models)]
 
     return step.run(compute)
 

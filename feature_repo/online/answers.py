@@ -13,6 +13,7 @@ from feature_repo.online.degradation import Degradation
 from feature_repo.online.generations import Generation
 from feature_repo.online.source import Source
 from feature_repo.targets import FloatArray
+from lake.calendars import VENUE
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Served:
         Market time of the read, against which ages count.
     generation
         What was written together with the values; its number is `written_at` in microseconds.
+    calendar
+        Sessions of the market, in which ages count.
     """
 
     source: Source
@@ -41,6 +44,7 @@ class Served:
     read_at: datetime
     now: datetime
     generation: Generation
+    calendar: str = VENUE
 
     @property
     def versions(self) -> dict[str, int]:

@@ -21,16 +21,16 @@ from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
 from feature_repo.online.views import BLEND, CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
-from lake.clock import Clock, ReplayClock, SystemClock
+from lake.clock import Clock, SystemClock
 from lake.settings import Settings
-from lake.universe import MARKET
 
 MICROSECOND = timedelta(microseconds=1)
 CLOCK_SECONDS = 0.1
 """How long a reading of the market's clock, which is a file, is good for."""
 WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions")
 STRATEGY_COLUMNS = ("selected_strategy", "strategies", "weights", "confidence")
-MARKET_ROWS = ((REGIME, (MARKET,)), (CALIBRATION, (MARKET,)), (BLEND, (MARKET,)))
+MARKET_VIEWS = (REGIME, CALIBRATION, BLEND)
+"""Views with one row, under the name of the index."""
 NOT_ASSIGNED: list[Any] = [None] * len(STRATEGY_COLUMNS)
 
 
@@ -63,7 +63,8 @@ class OnlineReader:
     ) -> None:
         self._spec = spec
         self._window = window_view(spec)
-        self._clock = clock or ReplayClock(settings.home / "clock.json")
+        self._clock, self.market = clock or settings.clock, settings.declared_market
+        self._market_rows = tuple((view, (self.market.index,)) for view in MARKET_VIEWS)
         self._source = PackedRowSource(settings, snapshot, notice)
         self._now, self._ask_clock_at = EPOCH, 0.0
         self._read_window = self._window.layout.reader(WINDOW_COLUMNS)
@@ -101,7 +102,7 @@ class OnlineReader:
         NotReadyError
             If nothing was ever materialised, and no snapshot stands in.
         """
-        fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), *MARKET_ROWS])
+        fetched = self._source.fetch([(self._window, symbols), (STRATEGY, symbols), *self._market_rows])
         windows, strategies, regimes, calibrations, blends = fetched.parts
         served = self._served(fetched)
         found, places, values = self._usable(windows)
@@ -162,6 +163,10 @@ class OnlineReader:
         """Return the symbols that have a model input, sorted; for the errors see `read`."""
         return self._source.names(self._window)
 
+    def assigned_symbols(self) -> list[str]:
+        """Return the symbols that a strategy was selected for, sorted; for the errors see `read`."""
+        return self._source.names(STRATEGY)
+
     def rows(self, view: str, names: Sequence[str], columns: Sequence[str] | None = None) -> ViewRows:
         """Return numbers of one view for some entities; for the errors see `read`.
 
@@ -212,7 +217,8 @@ class OnlineReader:
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
         generation, read_at = fetched.generation, SystemClock().now()
-        return Served(fetched.source, fetched.degradation, instant(generation.number), read_at, self._now, generation)
+        written_at, calendar = instant(generation.number), self.market.calendar
+        return Served(fetched.source, fetched.degradation, written_at, read_at, self._now, generation, calendar)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from feature_repo.online.generations import Generation, Index, index_key, sealed
 from feature_repo.online.packing import EVENT, KNOWN, instants
 from feature_repo.online.seals import OnlineKey
 from feature_repo.online.views import OnlineView
-from lake.clock import Clock, ReplayClock
+from lake.clock import Clock
 from lake.disk import write_durably
 from lake.settings import Settings
 
@@ -89,7 +89,7 @@ class OnlineSnapshot:
 
     def __init__(self, settings: Settings, views: Sequence[OnlineView], clock: Clock | None = None) -> None:
         self._settings, self._views = settings, tuple(views)
-        self._clock = clock or ReplayClock(settings.home / "clock.json")
+        self._clock = clock or settings.clock
         self._loaded: LoadedSnapshot | None = None
         self._stamp: object = None
         self._tried, self._ended = threading.Event(), threading.Event()

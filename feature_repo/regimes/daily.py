@@ -8,8 +8,8 @@ import polars as pl
 
 from feature_repo.compute import regime
 from feature_repo.regimes import hidden_markov
+from lake.market import DEMO, Market
 from lake.tables import REGIMES
-from lake.universe import MARKET
 
 REGIME_EXPRESSIONS: tuple[pl.Expr, ...] = (
     regime.volatility_state().alias("volatility_state"),
@@ -83,7 +83,7 @@ RECIPE: tuple[str, ...] = (
 def compute_regimes(
     bars: pl.DataFrame,
     *,
-    market: str = MARKET,
+    market: Market = DEMO,
     training_sessions: int = TRAINING_SESSIONS,
     cache_folder: Path | None = None,
 ) -> pl.DataFrame:
@@ -109,10 +109,10 @@ def compute_regimes(
     >>> regimes["market"].unique().to_list(), regimes["hidden_trend_state"].null_count() == regimes.height
     (['^GSPC'], True)
     """
-    index = bars.filter(pl.col("symbol") == market).sort("event_time")
+    index = bars.filter(pl.col("symbol") == market.index).sort("event_time")
     seen = (
         index.select("event_time", regime.daily_return().alias("daily_return"), regime.drift().alias("drift"))
-        .join(regime.average_correlation(bars.filter(pl.col("symbol") != market)), on="event_time", how="left")
+        .join(regime.average_correlation(bars.filter(pl.col("symbol") != market.index)), on="event_time", how="left")
         .sort("event_time")
     )
     states = index.select(pl.col("symbol").alias("market"), "event_time", *REGIME_EXPRESSIONS)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from lake.market import DEMO, Market
 from lake.tables import LABELS
-from lake.universe import MARKET
 
 HORIZONS: tuple[int, ...] = (1, 5)
 """How many sessions ahead is forecast."""
 
 
-def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, market: str = MARKET) -> pl.DataFrame:
+def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, market: Market = DEMO) -> pl.DataFrame:
     """Compute the simple return of the adjusted close over the next bars of the same symbol.
 
     Parameters
@@ -21,7 +21,7 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, ma
     horizons
         Sessions ahead, each at least 1.
     market
-        Symbol of the index, which is not forecast.
+        Says which symbol is the index, which is not forecast, and which calendar holds.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, ma
     >>> labels.group_by("horizon_sessions").len().sort("horizon_sessions").rows()  # of seven closes
     [(1, 6), (5, 2)]
     """
-    own = bars.filter(pl.col("symbol") != market).sort("symbol", "event_time")
+    own = bars.filter(pl.col("symbol") != market.index).sort("symbol", "event_time")
     return pl.concat([_horizon(own, horizon) for horizon in horizons]).sort(LABELS.key)
 
 

@@ -4,42 +4,47 @@ from collections.abc import Callable
 from pkgutil import resolve_name
 
 from lake.errors import ConfigError, UnknownNameError
+from lake.market import DEMO, Market
+from lake.settings import Settings
 from lake.sources.base import BarSource
 
 
-def _packaged() -> BarSource:
+def _packaged(_market: Market) -> BarSource:
     from lake.sources.packaged import PackagedMarket
 
     return PackagedMarket()
 
 
-SOURCES: dict[str, Callable[[], BarSource]] = {"packaged": _packaged}
-"""What makes each source; a new one is a file in this folder and an entry here."""
+SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged}
+"""What makes each source for a market; a new one is a file in this folder and an entry here."""
 
 
-def caveats_of(name: str) -> tuple[str, ...]:
+def source_of(configured: Settings) -> BarSource:
+    """Return the source of bars that the settings name, or else the one that their market declares."""
+    market = configured.declared_market
+    return open_source(configured.source or market.source, market)
+
+
+def caveats_of(source: BarSource) -> tuple[str, ...]:
     """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
-
-    Parameters
-    ----------
-    name
-        As for `open_source`, whose errors it raises.
 
     Examples
     --------
-    >>> len(caveats_of("packaged"))
+    >>> len(caveats_of(open_source("packaged")))
     1
     """
-    return tuple(getattr(open_source(name), "caveats", ()))
+    return tuple(getattr(source, "caveats", ()))
 
 
-def open_source(name: str) -> BarSource:
+def open_source(name: str, market: Market = DEMO) -> BarSource:
     """Return a source of bars.
 
     Parameters
     ----------
     name
         Name in `SOURCES`, or ``module:name`` of something importable that makes a source when it is called.
+    market
+        The market that it is opened for: its options are the source's.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def open_source(name: str) -> BarSource:
     if ":" not in name:
         if name not in SOURCES:
             raise UnknownNameError("source", name, SOURCES)
-        return SOURCES[name]()
+        return SOURCES[name](market)
     try:
         make = resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:

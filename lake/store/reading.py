@@ -11,6 +11,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from lake.clock import require_utc
+from lake.market import Market, market_of
 from lake.report import Report
 from lake.settings import Settings, settings
 from lake.spec import TableSpec
@@ -42,6 +43,11 @@ class LakeReader:
     def open(cls, configured: Settings | None = None) -> Self:
         """Return the lake of these settings, by default those of the environment."""
         return cls((configured or settings()).tables)
+
+    @property
+    def market(self) -> Market:
+        """The market whose tables these are, as the folder above them declares it."""
+        return market_of(self.root.parent)
 
     def path(self, spec: TableSpec) -> Path:
         """Return the folder of a table."""

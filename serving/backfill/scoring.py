@@ -78,7 +78,7 @@ def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame
     if not lake.exists(MODEL_WINDOWS):
         return MODEL_WINDOWS.empty()
     known = (pl.col("known_time") <= now) & (pl.col("signature") == spec.name)
-    closes = session_closes(now - LOOKBACK, now)
+    closes = session_closes(now - LOOKBACK, now, lake.market.calendar)
     for start in ([closes[-1]] if closes else []), []:
         inside = known & (pl.col("event_time") >= start[0]) if start else known
         rows = lake.read(MODEL_WINDOWS, where=inside)
@@ -94,7 +94,7 @@ def _as_known_at_the_close(windows: pl.DataFrame) -> bool:
 
 def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, sessions: int) -> list[str] | None:
     """Return models that have only the newest session to forecast; None if one has earlier sessions as well."""
-    closes = session_closes(session - LOOKBACK, session)
+    closes = session_closes(session - LOOKBACK, session, lake.market.calendar)
     done: set[tuple[str, datetime]] = set()
     if lake.exists(FORECASTS):
         is_recent = (pl.col("kind") == REPLAY) & (pl.col("event_time") >= closes[-2])

@@ -72,7 +72,7 @@ def _pending(lake: "Lake", challenger: "LoadedChallenger", clock: "Clock") -> "l
     """
     trial = challenger.trial
     if not lake.exists(FORECASTS):
-        return pending_sessions(clock, (), None, 1)
+        return pending_sessions(lake, clock, (), None, 1)
     is_mine = (
         (pl.col("kind") == TRIAL)
         & (pl.col("model_name") == trial.model)
@@ -81,4 +81,4 @@ def _pending(lake: "Lake", challenger: "LoadedChallenger", clock: "Clock") -> "l
     )
     rows = lake.scan(FORECASTS).filter(is_mine).select("event_time", "made_at").unique().collect()
     of_this_trial = rows.filter(pl.col("made_at") >= trial.since)["event_time"].to_list()
-    return pending_sessions(clock, rows["event_time"].to_list(), min(of_this_trial, default=None), 1)
+    return pending_sessions(lake, clock, rows["event_time"].to_list(), min(of_this_trial, default=None), 1)

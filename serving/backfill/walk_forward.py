@@ -48,8 +48,8 @@ def replay_forecasts(
     engines
         Loaded models by name.
     sessions
-        Sessions up to the market's now that the first call forecasts; later calls go on from there, so that no session
-        in between is left out.
+        Sessions up to the newest with a bar that the first call forecasts; later calls go on from there, so that no
+        session in between is left out.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def replay_forecasts(
         for name, at in replayed.select("model_name", "event_time").unique().collect().iter_rows():
             done[name].add(at)
     walks = [
-        Walk(engine, pending_sessions(clock, done[name], min(done[name], default=None), sessions))
+        Walk(engine, pending_sessions(lake, clock, done[name], min(done[name], default=None), sessions))
         for name, engine in engines.items()
     ]
     report = forecast_sessions(lake, walks, REPLAY, spec)
@@ -120,8 +120,10 @@ def forecast_sessions(lake: Lake, walks: Sequence[Walk], kind: str, spec: Window
     return report.with_details(seconds=time.perf_counter() - started, forecast=counts, sessions=len(todo))
 
 
-def pending_sessions(clock: Clock, done: Collection[datetime], first: datetime | None, sessions: int) -> list[datetime]:
-    """Sessions that a model has not forecast yet, from its first one on, in order.
+def pending_sessions(
+    lake: Lake, clock: Clock, done: Collection[datetime], first: datetime | None, sessions: int
+) -> list[datetime]:
+    """Sessions that a model has not forecast yet, from its first one on to the newest with a bar, in order.
 
     Parameters
     ----------
@@ -130,12 +132,15 @@ def pending_sessions(clock: Clock, done: Collection[datetime], first: datetime |
     first
         The session it began with; None for a model that begins now.
     sessions
-        Sessions up to the market's now that a model begins with.
+        Sessions up to the newest with a bar that a model begins with.
     """
-    now = clock.now()
-    recent = calendars.session_closes(now - timedelta(days=2 * sessions + 30), now)[-sessions:]
+    calendar, last = lake.market.calendar, lake.report(BARS).last if lake.exists(BARS) else None
+    end = min(clock.now(), last or clock.now())
+    recent = calendars.session_closes(end - timedelta(days=2 * sessions + 30), end, calendar)[-sessions:]
+    if not recent:
+        return []
     begin = min(recent[0], first or recent[0])
-    every = calendars.session_closes(begin - timedelta(seconds=1), now)
+    every = calendars.session_closes(begin - timedelta(seconds=1), end, calendar)
     return [at for at in every if at not in done]
 
 

@@ -11,10 +11,10 @@ import polars as pl
 from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
+from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, VERDICTS
-from lake.universe import MARKET
 from serving.blend_weights.weighting import FloatArray, WeightRule, exponential_weights
 from serving.outcomes import first_close_by, first_replays, known_labels, pinball_loss
 
@@ -80,7 +80,7 @@ def update_blend_weights(lake: Lake, clock: Clock, rule: WeightRule | None = Non
             "`make demo`."
         )
     verdicts = lake.read_as_of(VERDICTS, now) if lake.exists(VERDICTS) else VERDICTS.empty()
-    rows = learn_weights(forecasts, known_labels(lake, clock), verdicts, rule)
+    rows = learn_weights(forecasts, known_labels(lake, clock), verdicts, rule, market=lake.market)
     newest = rows.sort("event_time").tail(1)
     report = lake.merge_unstored(BLEND_WEIGHTS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
@@ -90,7 +90,12 @@ def update_blend_weights(lake: Lake, clock: Clock, rule: WeightRule | None = Non
 
 
 def learn_weights(
-    forecasts: pl.DataFrame, labels: pl.DataFrame, verdicts: pl.DataFrame, rule: WeightRule | None = None
+    forecasts: pl.DataFrame,
+    labels: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    rule: WeightRule | None = None,
+    *,
+    market: Market = DEMO,
 ) -> pl.DataFrame:
     """Return rows of `blend_weights`, one per close with a forecast.
 
@@ -120,7 +125,7 @@ def learn_weights(
             for entry in _entries(lost, place, models, judged.of(close, horizon), horizon, rule)
         ]
         columns: tuple[Sequence[object], ...] = tuple(zip(*entries, strict=True)) if entries else ((),) * 6
-        rows.append((MARKET, close, close, *map(list, columns)))
+        rows.append((market.index, close, close, *map(list, columns)))
     return pl.DataFrame(rows, schema=BLEND_WEIGHTS.schema, orient="row")
 
 

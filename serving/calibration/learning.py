@@ -11,10 +11,10 @@ import polars as pl
 from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
+from lake.market import Market
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
-from lake.universe import MARKET
 from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule, track
 from serving.calibration.picture import draw
 from serving.forecasts import WEIGHT_TOLERANCE, widened
@@ -76,7 +76,7 @@ def update_calibrations(
     """
     started = time.perf_counter()
     simulations = simulate_walk_forward(lake, clock, rule)
-    rows = calibration_rows(simulations)
+    rows = calibration_rows(simulations, lake.market)
     report = lake.merge_unstored(CALIBRATIONS, rows).with_details(seconds=time.perf_counter() - started)
     if report.skipped:
         return report.with_details(reason="every close that was forecast has its calibration")
@@ -167,7 +167,7 @@ def simulate(
     return found
 
 
-def calibration_rows(simulations: "Sequence[WalkForwardSimulation]") -> pl.DataFrame:
+def calibration_rows(simulations: "Sequence[WalkForwardSimulation]", market: Market) -> pl.DataFrame:
     """One row of `calibrations` per close, with an entry per regime and horizon."""
     closes = simulations[0].panel.closes
     entries = [(regime, each) for regime in range(len(KNOWN_REGIMES)) for each in simulations]
@@ -179,7 +179,7 @@ def calibration_rows(simulations: "Sequence[WalkForwardSimulation]") -> pl.DataF
     }
     names, horizons = [KNOWN_REGIMES[regime] for regime, _ in entries], [each.panel.horizon for _, each in entries]
     columns = {
-        "market": [MARKET] * len(closes),
+        "market": [market.index] * len(closes),
         "event_time": list(closes),
         "known_time": list(closes),
         "regimes": [names] * len(closes),

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lake.clock import ReplayClock
 from lake.disk import close_new_files, identity_of
 from lake.settings import settings
 from lake.store import Lake
@@ -48,7 +47,7 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
     context = DeploymentContext(
         lake=Lake.open(configured),
         configured=configured,
-        clock=ReplayClock(configured.home / "clock.json"),
+        clock=configured.clock,
         who="registry",
     )
     follower: RegistryFollower | None = None

@@ -9,7 +9,7 @@
 - `scheduled`: forecasts of every symbol after a close
 """
 
-from serving.predict.answers import AnswerTerms, age_sessions, compose
+from serving.predict.answers import AnswerTerms, compose
 from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast
 from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
@@ -28,7 +28,6 @@ __all__ = [
     "ForecastStamp",
     "Predictor",
     "Question",
-    "age_sessions",
     "compose",
     "forecast",
     "forecast_row",

@@ -10,7 +10,6 @@ from serving.forecasts import COVERAGE_TARGET, Member, confidence, direction_of,
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from serving.forecasts import Calibration, Row
 
@@ -30,6 +29,8 @@ class AnswerTerms(NamedTuple):
         Delta version of every table that was read.
     degraded_because
         Why a fallback of the online store answered; empty where none did.
+    calendar
+        Sessions of the market, in which the age counts.
     """
 
     members: "Sequence[Member]"
@@ -40,6 +41,7 @@ class AnswerTerms(NamedTuple):
     calibration: "Calibration | None"
     table_versions: "Mapping[str, int]"
     degraded_because: str = ""
+    calendar: str = calendars.VENUE
 
     @classmethod
     def of(cls, row: "Row", members: "Sequence[Member]") -> Self:
@@ -53,6 +55,7 @@ class AnswerTerms(NamedTuple):
             row.calibration,
             row.table_versions,
             str(row.degraded or ""),
+            row.served.calendar,
         )
 
 
@@ -66,7 +69,7 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
     """
     p10, p50, p90, horizon = row["p10"], row["p50"], row["p90"], row["horizon_sessions"]
     calibration = terms.calibration
-    age = age_sessions(row["event_time"], row["known_time"])
+    age = calendars.count_closes(row["event_time"], row["known_time"], terms.calendar)
     return api.PredictAnswer(
         prediction_id=row["forecast_id"],
         symbol=row["symbol"],
@@ -126,17 +129,3 @@ def _model(members: tuple[Member, ...]) -> api.Model:
 def versions_text(versions: "Mapping[str, int]") -> str:
     """Return table versions as the table `forecasts` keeps them."""
     return json.dumps(dict(versions), sort_keys=True)
-
-
-@lru_cache(maxsize=4_096)
-def age_sessions(as_of: "datetime", now: "datetime") -> int:
-    """Return how many sessions have closed after `as_of`, up to and with `now`.
-
-    Examples
-    --------
-    >>> from datetime import UTC, datetime
-    >>> friday, monday = datetime(2012, 12, 28, 21, tzinfo=UTC), datetime(2012, 12, 31, 21, tzinfo=UTC)
-    >>> age_sessions(friday, monday)
-    1
-    """
-    return len(calendars.session_closes(as_of, now))

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lake.clock import ReplayClock, SystemClock
+from lake.clock import SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
-from lake.universe import SYMBOLS
 from serving.deployment import Champions
 from serving.forecast_log import ForecastLog, LogReader
 from serving.monitoring import Stopwatch, metrics
@@ -33,6 +32,10 @@ class OnlineValues(Protocol):
 
     def symbols(self) -> Sequence[str]:
         """Symbols that have a model input."""
+        ...
+
+    def assigned_symbols(self) -> Sequence[str]:
+        """Symbols that a strategy was selected for."""
         ...
 
     def read(self, symbols: Sequence[str]) -> "OnlineBatch":
@@ -94,7 +97,7 @@ class Predictor:
             Champions(configured).watch(),
             ForecastLog.open(configured),
             LogReader(configured),
-            ReplayClock(configured.home / "clock.json"),
+            configured.clock,
             ForecastCache(configured.forecast_cache_symbols),
         )
 
@@ -182,7 +185,7 @@ class Predictor:
     def symbols(self) -> dict[str, bool]:
         """Every symbol that can be asked for, and whether it has a model input now."""
         ready = set(self.online.symbols())
-        return {symbol: symbol in ready for symbol in sorted(ready | set(SYMBOLS))}
+        return {symbol: symbol in ready for symbol in sorted(ready | set(self.online.assigned_symbols()))}
 
     def _compute(self, symbols: Sequence[str], models: "LoadedModels", watch: Stopwatch) -> _Computed:
         started = time.perf_counter()

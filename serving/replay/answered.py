@@ -74,6 +74,7 @@ def derive(job: "ReplayJob", because: str = "") -> "api.PredictAnswer":
         calibration=None if receipt.calibration is None else Calibration.from_dict(receipt.calibration),
         table_versions=job.case.tables,
         degraded_because=because,
+        calendar=job.calendar,
     )
     return compose(job.case.row, terms)
 

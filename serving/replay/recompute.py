@@ -12,6 +12,7 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import BlendWeights, OnlineCalibration
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model_input, window_hash
+from lake.calendars import VENUE
 from lake.errors import EngineError
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from serving.forecasts import Calibration, Member, name_blend
@@ -44,6 +45,7 @@ class ReplayJob:
     result: Replayed
     window: "NDArray[np.float32] | None" = None
     spec: WindowSpec = FORECAST_V2
+    calendar: str = VENUE
 
     @property
     def members(self) -> list[Member]:

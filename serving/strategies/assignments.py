@@ -8,8 +8,7 @@ from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
-from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
-from lake.universe import SYMBOLS
+from lake.tables import BARS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 
 
 def update_assignments(lake: Lake, clock: Clock) -> Report:
@@ -36,7 +35,7 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
     decision = latest_decision(lake.read_as_of(SELECTIONS, clock.now()), current["regime"].item())
     in_force = decision.select("regime", "selected_strategy", "strategies", "weights", "confidence")
     rows = (
-        pl.DataFrame({"symbol": SYMBOLS})
+        _served_symbols(lake, clock)
         .join(current.select("event_time", "known_time"), how="cross")
         .join(in_force, how="cross")
         .select(STRATEGY_ASSIGNMENTS.names)
@@ -48,6 +47,14 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
         selected_strategy=in_force["selected_strategy"].item(),
     )
     return report.with_details(reason="the last session is already assigned") if report.skipped else report
+
+
+def _served_symbols(lake: Lake, clock: Clock) -> pl.DataFrame:
+    """Every symbol that has a bar, but for the index."""
+    if not lake.exists(BARS):
+        raise NotReadyError("No symbol has a bar yet. Update `bars` first.")
+    is_own = (pl.col("known_time") <= clock.now()) & (pl.col("symbol") != lake.market.index)
+    return lake.scan(BARS).filter(is_own).select(pl.col("symbol").unique().sort()).collect()
 
 
 def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake.calendars import next_closes, session_closes
+from lake.calendars import VENUE, next_closes, session_closes
 from lake.errors import ConflictError, LookAheadError, NotReadyError
 from serving.evidence import FloatArray
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGY_NAMES
@@ -38,7 +38,7 @@ class PaperReturns(NamedTuple):
     exposure: FloatArray
 
 
-def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
+def paper_returns_of(rows: pl.DataFrame, calendar: str = VENUE) -> PaperReturns:
     """Arrange rows of `strategy_returns` by session and strategy, in the pool's order.
 
     Sessions in which not every strategy that has returns has one are left out, so that all are compared on the same
@@ -66,7 +66,7 @@ def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
     return PaperReturns(
         names,
         tuple(sessions["event_time"].to_list()),
-        holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON),
+        holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON, calendar),
         tuple(sessions["known_time"].to_list()),
         tuple(sessions["regime"].to_list()),
         whole["net_return"].to_numpy().reshape(shape),
@@ -74,7 +74,7 @@ def paper_returns_of(rows: pl.DataFrame) -> PaperReturns:
     )
 
 
-def holding_ends(sessions: Sequence[datetime], horizon_sessions: int) -> tuple[datetime, ...]:
+def holding_ends(sessions: Sequence[datetime], horizon_sessions: int, calendar: str = VENUE) -> tuple[datetime, ...]:
     """Close, a number of sessions later, of each close in order.
 
     Examples
@@ -84,7 +84,10 @@ def holding_ends(sessions: Sequence[datetime], horizon_sessions: int) -> tuple[d
     >>> [end.day for end in holding_ends([friday], 1) + holding_ends([friday], 5)]
     [9, 13]
     """
-    following = [*session_closes(sessions[0], sessions[-1]), *next_closes(sessions[-1], horizon_sessions)]
+    following = [
+        *session_closes(sessions[0], sessions[-1], calendar),
+        *next_closes(sessions[-1], horizon_sessions, calendar),
+    ]
     return tuple(following[bisect_right(following, at) + horizon_sessions - 1] for at in sessions)
 
 

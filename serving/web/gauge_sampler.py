@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from filelock import FileLock, Timeout
 
 from feature_repo.online.redis_server import restarts
+from lake.calendars import count_closes
 from lake.disk import FileIdentity, identity_of
 from lake.errors import QuantlakeError
 from lake.store import Lake
@@ -18,7 +19,6 @@ from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
 from serving.outcomes import Figures, figures_path, read_figures, show_figures
-from serving.predict import age_sessions
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -117,7 +117,7 @@ class GaugeSampler:
         metrics.READY.set(1)
         newest, now = max(batch.as_of), self._predictor.clock.now()
         metrics.FEATURES_AGE_SECONDS.set((now - newest).total_seconds())
-        metrics.FEATURES_AGE_SESSIONS.set(age_sessions(newest, now))
+        metrics.FEATURES_AGE_SESSIONS.set(count_closes(newest, now, batch.served.calendar))
 
     def _look_at_log(self) -> None:
         found = look_at_log(self._configured)

@@ -55,6 +55,9 @@ class Shelf:
     def symbols(self):
         return self._reader.symbols()
 
+    def assigned_symbols(self):
+        return self._reader.assigned_symbols()
+
     def read(self, symbols):
         batch = self._reader.read(symbols)
         return replace(batch, **{n: change(getattr(batch, n)) for n, change in self._change.items()})

@@ -33,6 +33,9 @@ class Gate:
     def symbols(self):
         return self._reader.symbols()
 
+    def assigned_symbols(self):
+        return self._reader.assigned_symbols()
+
     def read(self, symbols):
         self.asked.append(list(symbols))
         assert self.is_open.wait(PATIENCE_SECONDS)

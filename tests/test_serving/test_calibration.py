@@ -82,6 +82,9 @@ class InForce:
     def symbols(self):
         return self._reader.symbols()
 
+    def assigned_symbols(self):
+        return self._reader.assigned_symbols()
+
     def read(self, symbols):
         return replace(self._reader.read(symbols), calibration=self._held)
 

@@ -6,14 +6,14 @@ would leave almost every overlap of a panel in place (López de Prado, Advances 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 import numpy as np
 import polars as pl
 
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
-from training.experiments import Experiment
+from training.experiments import Experiment, TestInterval
 
 CHAMPION = "champion"
 """Name of the split that the served models are fitted on."""
@@ -48,7 +48,7 @@ class Split:
 
 
 def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
-    """Return one purged and embargoed split per test year, in order of time.
+    """Return one purged and embargoed split per test interval, in order of time.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
     >>> first.name, f"{first.valid_start:%Y-%m-%d}", f"{first.test_start:%Y-%m-%d}"
     ('2009', '2007-12-26', '2009-01-02')
     """
-    return [_year(keys, experiment, year) for year in experiment.splits.test_years]
+    return [_fold(keys, experiment, interval) for interval in experiment.test_intervals]
 
 
 def champion_split(keys: pl.DataFrame, experiment: Experiment) -> Split:
@@ -137,7 +137,7 @@ def assert_learnt_before(split: Split, learnt_until: datetime | None) -> None:
 
 
 def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
-    """Return the sessions after `first` at which a window of this experiment ends, for training or for a test year.
+    """Return the sessions after `first` at which a window of this experiment ends, for training or for a test.
 
     Examples
     --------
@@ -146,8 +146,9 @@ def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
     ['2008-06-06', '2008-09-02', '2008-11-25']
     """
     plan, end = experiment.splits, experiment.knowledge_end
-    tested = [at for year in plan.test_years for at in _tested(experiment, year)]
-    return sorted({*_on_stride(session_closes(first, end), plan.train_stride_sessions), *tested})
+    tested = [at for interval in experiment.test_intervals for at in _tested(experiment, interval)]
+    closes_after = session_closes(first, end, experiment.calendar)
+    return sorted({*_on_stride(closes_after, plan.train_stride_sessions), *tested})
 
 
 def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
@@ -155,18 +156,24 @@ def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
     return sessions[::-1][::stride][::-1]
 
 
-def _tested(experiment: Experiment, year: int) -> list[datetime]:
-    """Sessions of a test year at which a window is judged, counted from its first."""
-    start = datetime(year, 1, 1, tzinfo=UTC)
-    sessions = [at for at in session_closes(start, experiment.knowledge_end) if at.year == year]
+def _tested(experiment: Experiment, interval: TestInterval) -> list[datetime]:
+    """Sessions of a test interval at which a window is judged, counted from its first."""
+    start = datetime.combine(interval.first, time.min, UTC)
+    known = session_closes(start, experiment.knowledge_end, experiment.calendar)
+    sessions = [at for at in known if at.date() <= interval.last]
+    if not sessions:
+        raise NotReadyError(
+            f"No session of {experiment.calendar} closes between {interval.first} and {interval.last}, which fold "
+            f"{interval.name} is tested on. Choose other test_years or test_starts."
+        )
     return sessions[:: experiment.splits.test_stride_sessions]
 
 
-def _year(keys: pl.DataFrame, experiment: Experiment, year: int) -> Split:
-    tested = _tested(experiment, year)
+def _fold(keys: pl.DataFrame, experiment: Experiment, interval: TestInterval) -> Split:
+    tested = _tested(experiment, interval)
     is_test = pl.col("event_time").is_in(tested) & (pl.col("label_end") <= experiment.knowledge_end)
-    cut = _sessions_before(tested[0], experiment.splits.embargo_sessions)
-    return _inner(str(year), keys, experiment, (pl.col("label_end") < cut, cut), (_rows(keys, is_test), tested[0]))
+    cut = _sessions_before(tested[0], experiment.splits.embargo_sessions, experiment.calendar)
+    return _inner(interval.name, keys, experiment, (pl.col("label_end") < cut, cut), (_rows(keys, is_test), tested[0]))
 
 
 def _inner(
@@ -179,13 +186,13 @@ def _inner(
     """Cut what is known before the test into training and its validation tail, purged like the test itself."""
     plan, event_time = experiment.splits, pl.col("event_time")
     (known, end), (test, test_start) = before, after
-    valid_start = _sessions_before(end, plan.validation_sessions)
-    cut = _sessions_before(valid_start, plan.embargo_sessions)
+    valid_start = _sessions_before(end, plan.validation_sessions, experiment.calendar)
+    cut = _sessions_before(valid_start, plan.embargo_sessions, experiment.calendar)
     train = known & (pl.col("label_end") < cut)
     if plan.scheme == "rolling":
-        train &= event_time >= _sessions_before(cut, plan.rolling_sessions)
+        train &= event_time >= _sessions_before(cut, plan.rolling_sessions, experiment.calendar)
     on_stride = event_time.is_in(
-        _on_stride(session_closes(EPOCH, experiment.knowledge_end), plan.train_stride_sessions)
+        _on_stride(session_closes(EPOCH, experiment.knowledge_end, experiment.calendar), plan.train_stride_sessions)
     )
     valid = known & (event_time >= valid_start)
     split = Split(name, _rows(keys, train & on_stride), _rows(keys, valid & on_stride), test, valid_start, test_start)
@@ -203,11 +210,11 @@ def _rows(keys: pl.DataFrame, chosen: pl.Expr) -> np.ndarray:
     return keys.select(chosen.arg_true()).to_series().to_numpy().astype(np.int64)
 
 
-def _sessions_before(at: datetime, count: int) -> datetime:
+def _sessions_before(at: datetime, count: int, calendar: str) -> datetime:
     """Return the close `count` sessions before one close."""
     if count == 0:
         return at
-    earlier: datetime = closes().filter(pl.col("event_time") < at)["event_time"][-count]
+    earlier: datetime = closes(calendar).filter(pl.col("event_time") < at)["event_time"][-count]
     return earlier
 
 

@@ -1,11 +1,12 @@
 """Experiments as frozen values: a YAML file is a small difference from the defaults, and an unknown key is an error."""
 
 import hashlib
-from datetime import date, datetime
+import json
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import (
@@ -19,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from lake.calendars import close_of
+from lake.calendars import VENUE, close_of
 from lake.errors import ConfigError, UnknownNameError
 from training.models import BASELINE, MODELS, Choice, Dimension, ModelCard, card_of
 
@@ -31,6 +32,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class TestInterval(NamedTuple):
+    """Days that one fold is tested on, both ends included."""
+
+    name: str
+    first: date
+    last: date
+
+
 class SplitPlan(_Frozen):
     """How time is cut into training, validation and test.
 
@@ -39,6 +48,9 @@ class SplitPlan(_Frozen):
     """
 
     test_years: tuple[int, ...] = Field(default=(2009, 2010, 2011), min_length=3, description="one fold per year")
+    test_starts: tuple[date, ...] = Field(
+        default=(), description="instead of years: first day of each fold, which lasts until the next one begins"
+    )
     scheme: Literal["expanding", "rolling"] = Field(default="expanding", description="does old data stay in training?")
     rolling_sessions: int = Field(default=1260, ge=60, description="length of a rolling training interval")
     embargo_sessions: int = Field(default=5, ge=0, description="sessions left out between a label's end and the cut")
@@ -105,6 +117,8 @@ class Experiment(_Frozen):
         Name of the experiment: the stem of its file.
     train_until
         Session whose close is the end of knowledge: no label that ends later is used in any way.
+    calendar
+        Sessions of the market that is learnt from.
     models
         Models that are judged and fitted, in this order, by default all; naive is always among them.
     seeds
@@ -116,6 +130,7 @@ class Experiment(_Frozen):
 
     name: str = "default"
     train_until: date = date(2011, 12, 30)
+    calendar: str = VENUE
     models: tuple[str, ...] = Field(default_factory=lambda: tuple(MODELS))
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
     splits: SplitPlan = SplitPlan()
@@ -135,12 +150,13 @@ class Experiment(_Frozen):
     def _is_consistent(self) -> Self:
         if BASELINE not in self.models:
             raise ValueError(f"models must hold '{BASELINE}': the table shows every other model beside it")
-        years = self.splits.test_years
-        if list(years) != sorted(set(years)):
-            raise ValueError(f"test_years {years} must ascend: parameters are searched for before the first of them")
-        late = [year for year in self.splits.test_years if year > self.train_until.year]
+        plan = self.splits
+        name, starts = ("test_starts", plan.test_starts) if plan.test_starts else ("test_years", plan.test_years)
+        if list(starts) != sorted(set(starts)):  # type: ignore[type-var] # all of one type
+            raise ValueError(f"{name} {starts} must ascend: parameters are searched for before the first of them")
+        late = [each.name for each in self.test_intervals if each.first > self.train_until]
         if late:
-            raise ValueError(f"test_years {late} lie after train_until {self.train_until}, which nothing may see")
+            raise ValueError(f"{name} {late} lie after train_until {self.train_until}, which nothing may see")
         for name in self.tuned:
             declared = self.parameters_of(name)
             for choice in self.space_of(name):
@@ -154,7 +170,22 @@ class Experiment(_Frozen):
     @property
     def knowledge_end(self) -> datetime:
         """Close of `train_until`, the last instant this experiment may know, in UTC."""
-        return close_of(self.train_until)
+        return close_of(self.train_until, self.calendar)
+
+    @property
+    def test_intervals(self) -> tuple[TestInterval, ...]:
+        """The intervals that are tested on, one fold each, in order.
+
+        Examples
+        --------
+        >>> [each.name for each in Experiment().test_intervals]
+        ['2009', '2010', '2011']
+        """
+        plan = self.splits
+        if not plan.test_starts:
+            return tuple(TestInterval(f"{year}", date(year, 1, 1), date(year, 12, 31)) for year in plan.test_years)
+        ends = [*(start - timedelta(days=1) for start in plan.test_starts[1:]), self.train_until]
+        return tuple(TestInterval(f"{start}", start, end) for start, end in zip(plan.test_starts, ends, strict=True))
 
     @property
     def tuned(self) -> tuple[str, ...]:
@@ -183,7 +214,12 @@ class Experiment(_Frozen):
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of every value, in hex."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        values = self.model_dump(mode="json")
+        if self.calendar == VENUE:  # as before there were others, so that no training is done again
+            del values["calendar"]
+        if not self.splits.test_starts:
+            del values["splits"]["test_starts"]
+        return hashlib.sha256(json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
 def list_experiments(folder: Path = FOLDER) -> list[str]:

@@ -158,7 +158,7 @@ def score_folds(
 
 
 def measures_of(table: pl.DataFrame) -> list[Measure]:
-    """Return one model's rows of the model table as numbers to track; a fold is a step, by its year."""
+    """Return one model's rows of the model table as numbers to track; a fold is a step, by its year or first day."""
     names = ("mean_absolute_error", "pinball_loss", "information_coefficient", "hit_rate", "coverage")
     return [
         Measure(
@@ -171,7 +171,7 @@ def measures_of(table: pl.DataFrame) -> list[Measure]:
 
 
 def _step(row: Mapping[str, Any]) -> int:
-    return 0 if row["fold"] == OVERALL else int(row["fold"])
+    return 0 if row["fold"] == OVERALL else int(row["fold"].replace("-", ""))
 
 
 def _all_folds(forecasts: Sequence[FoldForecast]) -> list[FoldForecast]:

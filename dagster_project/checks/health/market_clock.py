@@ -11,13 +11,17 @@ from lake.settings import Settings
 
 def market_clock(configured: Settings) -> list[HealthFinding]:
     """Look at the clock: it can be read, stands at the close of a session, and where the tables say the market is."""
-    from lake.clock import DEMO_START, ReplayClock
+    from lake.clock import SystemClock
     from lake.errors import ConfigError
+    from lake.market import CLOCK_FILE
 
-    path, last = configured.home / "clock.json", _newest(configured, "bars")
-    right = last or DEMO_START
+    market, path, last = configured.declared_market, configured.home / CLOCK_FILE, _newest(configured, "bars")
+    right = last or market.starts_at or SystemClock().now()
     try:
-        now = ReplayClock(path).now()
+        clock = configured.clock
+        if isinstance(clock, SystemClock):
+            return []
+        now = clock.now()
     except (ConfigError, UnicodeDecodeError, OSError) as error:
         meaning = f"{str(error).split('. Write')[0].rstrip('.')}. No command knows what the market's time is"
         return [HealthFinding("damaged market clock", path, meaning, _set(path, right))]
@@ -26,7 +30,7 @@ def market_clock(configured: Settings) -> list[HealthFinding]:
     if now < last:
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, and the bars reach {last:%Y-%m-%d %H:%M}: those are hidden"
         return [HealthFinding("market clock behind the tables", path, meaning, _set(path, last))]
-    if not _is_close(now):
+    if not _is_close(now, market.calendar):
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, which is not the close of a session"
         return [HealthFinding("market clock off the calendar", path, meaning, _set(path, last))]
     meaning = f"it stands at {now:%Y-%m-%d}, and the bars end on {last:%Y-%m-%d}"
@@ -50,10 +54,10 @@ def _newest(configured: Settings, table: str) -> datetime | None:
         return None
 
 
-def _is_close(at: datetime) -> bool:
+def _is_close(at: datetime, calendar: str) -> bool:
     from lake import calendars
 
-    return at in calendars.closes()["event_time"].to_list()
+    return at in calendars.closes(calendar)["event_time"].to_list()
 
 
 def _set(path: Path, at: datetime) -> str:

@@ -11,7 +11,6 @@ from feature_repo.catalog import GROUPS, MODEL_FEATURES, TECHNICAL
 from feature_repo.online import REGIME, STRATEGY, view_named
 from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError, UnknownNameError
-from lake.universe import MARKET
 from serving import api
 from serving.api import Horizon, Symbol
 from serving.forecast_log import in_lake
@@ -100,14 +99,15 @@ def _add_decisions(app: FastAPI) -> None:
     def regime(symbol: AskedSymbol, request: Request) -> api.RegimeAnswer:
         """Return the regime of the market that a symbol is traded in."""
         require_known([symbol], list(request.app.state.predictor.symbols()))
-        row = _online(request).row(REGIME.name, MARKET)
+        online = _online(request)
+        row = online.row(REGIME.name, online.market.index)
         if row is None:
             raise NotReadyError("The market's regime is not known yet: it needs 200 sessions of the index.")
         names = ("regime", "volatility_state", "trend_state", "volatility", "trend_gap")
         chances = ("high_volatility_probability", "uptrend_probability")
         values: dict[str, Any] = {name: row.values[name] for name in names}
         values |= {name: value if _is_number(value := row.values[name]) else None for name in chances}
-        return api.RegimeAnswer(**_times(symbol, row), market=MARKET, **values)
+        return api.RegimeAnswer(**_times(symbol, row), market=online.market.index, **values)
 
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
     def strategy(symbol: AskedSymbol, request: Request) -> api.StrategyAnswer:

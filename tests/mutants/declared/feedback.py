@@ -178,7 +178,7 @@ MUTANTS = (
         "selection-ends-by-known-time",
         "Holding periods end by the horizon of the pool, however late a return was delivered.",
         "serving/strategies/paper.py",
-        'holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON)',
+        'holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON, calendar)',
         'tuple(sessions["known_time"].to_list())',
         (f"{SELECTION}::test_returns_of_the_table_end_with_the_horizon_that_positions_are_revised_by",),
     ),

@@ -1,0 +1,144 @@
+"""`quantlake run`: a market from its bars to served forecasts, the first time and every time after.
+
+`quantlake demo` is the same for the packaged market, with what a newcomer needs to know around it.
+"""
+
+import resource
+from typing import TYPE_CHECKING, Any
+
+from dagster_project.commands.shell import compile_missing_kernels
+from lake.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from rich.console import Console
+
+    from lake.settings import Settings
+
+HORIZONS = (1, 1, 5)
+"""Sessions ahead of the forecasts that are shown."""
+
+
+def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> None:
+    """Bring a market up to its clock: train the first time, and take in what is new every time after.
+
+    Parameters
+    ----------
+    until
+        Replay the market up to the close of that session; without it its clock is the wall clock, or stays where a
+        replayed market stands.
+    """
+    from serving.deployment import SERVING_FILE
+
+    market = settings.declared_market
+    now = _set_clock(settings, until)
+    console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
+    before = _newest_forecast(settings)
+    is_first = not (settings.models / SERVING_FILE).exists()
+    answers = bring_up(settings, console, is_first=is_first)
+    console.print()
+    _show(settings, console, before, is_first=is_first)
+    from dagster_project.commands import summaries
+
+    console.print(summaries.forecasts(answers))
+
+
+def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> list[dict[str, Any]]:
+    """Run the asset graph, whole or without training, and return forecasts that the service gave.
+
+    Parameters
+    ----------
+    is_first
+        Whether models are to be trained and put in service.
+    """
+    from dagster_project import servers
+    from dagster_project.partitions import changed_years, years_until
+    from dagster_project.runs import run_selection
+    from dagster_project.selections import DAILY_UPDATE, EVERYTHING
+    from feature_repo.online.redis_server import running_redis
+    from serving.client import Client
+
+    now, first = settings.clock.now(), settings.declared_market.first_year
+    compile_missing_kernels(console)
+    with running_redis(settings):
+        if is_first:
+            run_selection(EVERYTHING, settings, years_until(now, first=first))
+        else:
+            run_selection(DAILY_UPDATE, settings, changed_years(now, first=first))
+        console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
+        apart = settings.model_copy(update={"port": servers.free_port()})
+        with servers.forecast_service(apart), Client.local(apart) as client:
+            return [
+                client.predict(symbol, horizon).model_dump(mode="json")
+                for symbol, horizon in zip(shown_symbols(settings), HORIZONS, strict=False)
+            ]
+
+
+def shown_symbols(settings: "Settings") -> tuple[str, ...]:
+    """Symbols that a reader is shown first: those that the market names, or the first three that can be forecast."""
+    from feature_repo.retrieval import symbols_with_input
+    from lake.store import Lake
+
+    market = settings.declared_market
+    return market.symbols or tuple(symbols_with_input(Lake.open(settings), settings.clock.now())[: len(HORIZONS)])
+
+
+def peak_gib() -> float:
+    """Peak memory of this process and of its largest child, in GiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return (own + children) / 2**20
+
+
+def _set_clock(settings: "Settings", until: "date | None") -> "datetime":
+    """Move a replayed market to the close of a day, or let a live one follow the wall clock again."""
+    from lake.calendars import close_of
+    from lake.clock import ReplayClock
+    from lake.market import CLOCK_FILE
+
+    market, path = settings.declared_market, settings.home / CLOCK_FILE
+    if until is None:
+        if market.clock == "system":
+            path.unlink(missing_ok=True)
+        return settings.clock.now()
+    at = close_of(until, market.calendar)
+    if market.last_day is not None and until > market.last_day:
+        raise ConfigError(f"The market '{market.name}' ends on {market.last_day}, and {until} lies after it.")
+    newest = _newest_bar(settings)
+    if newest is not None and at < newest:
+        raise ConfigError(
+            f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
+            "known cannot be unlearned. Replay it in an empty QUANTLAKE_HOME."
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    clock = ReplayClock(path, market.starts_at or at)
+    clock.move_to(at)
+    return at
+
+
+def _newest_bar(settings: "Settings") -> "datetime | None":
+    from lake.store import Lake
+    from lake.tables import BARS
+
+    lake = Lake.open(settings)
+    return lake.report(BARS).last if lake.exists(BARS) else None
+
+
+def _newest_forecast(settings: "Settings") -> "datetime | None":
+    from lake.store import Lake
+    from lake.tables import FORECASTS
+
+    lake = Lake.open(settings)
+    return lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
+
+
+def _show(settings: "Settings", console: "Console", before: "datetime | None", *, is_first: bool) -> None:
+    from dagster_project.commands import summaries
+
+    if is_first or before is None:
+        summaries.show(settings, console)
+        return
+    console.print(summaries.matured(settings, before, shown_symbols(settings)))
+    console.print(summaries.model_weights(settings))
+    console.print(summaries.selections(settings))

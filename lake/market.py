@@ -1,0 +1,201 @@
+"""Markets: what is true of one market and of no other, as a value that lies in the market's home.
+
+The packaged market `DEMO` needs no file. Every other home holds ``market.yaml``, so that whatever opens the home, moved
+or copied, from whichever process, reads and writes that market and no other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import yaml
+
+from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
+from lake.disk import write_durably
+from lake.errors import ConfigError
+
+FILE = "market.yaml"
+CLOCK_FILE = "clock.json"
+FOLDER = "markets"
+"""Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
+NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+@dataclass(frozen=True)
+class Market:
+    """One market.
+
+    Parameters
+    ----------
+    name
+        What `QUANTLAKE_MARKET` calls it: lower-case letters, digits, ``-`` and ``_``.
+    source
+        Where its bars come from: a name in `lake.sources`, or ``module:name`` of a source of one's own.
+    index
+        Symbol that stands for the market as a whole: context for every feature, never forecast.
+    calendar
+        Its sessions: a calendar of exchange_calendars, e.g. ``XNYS`` or ``24/7``.
+    clock
+        `replay`: the market stands where its clock was moved to. `system`: its time is the wall clock's, unless
+        it is being replayed.
+    starts_at
+        For a replayed market: the close it stands at before its clock is moved.
+    first_year
+        First calendar year it has bars of; partitions of tables begin there.
+    last_day
+        Last day its source will ever have; None where more days come.
+    symbols
+        Symbols that a reader is shown first; none means the first ones that are served.
+    options
+        What its source is told, e.g. how a price file is read.
+    """
+
+    name: str
+    source: str = "packaged"
+    index: str = "^GSPC"
+    calendar: str = "XNYS"
+    clock: Literal["replay", "system"] = "system"
+    starts_at: datetime | None = None
+    first_year: int = 2000
+    last_day: date | None = None
+    symbols: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name or set(self.name) - set(NAME_CHARACTERS):
+            raise ConfigError(
+                f"A market cannot be called {self.name!r}. Use lower-case letters, digits, '-' and '_', e.g. 'desk'."
+            )
+        if self.clock == "replay" and self.starts_at is None:
+            raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.source, self.index, self.calendar))
+
+    def write(self, home: Path) -> Path:
+        """Write the declaration into a home and return its path.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> home = Path(tempfile.mkdtemp())
+        >>> path = Market("desk", source="file", calendar="XLON", first_year=2021).write(home)
+        >>> market_of(home).calendar
+        'XLON'
+        """
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {
+            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+            if value not in (None, (), {})
+        }
+        home.mkdir(parents=True, exist_ok=True)
+        write_durably(home / FILE, yaml.safe_dump(given, sort_keys=False, allow_unicode=True))
+        return home / FILE
+
+
+DEMO = Market(
+    "demo",
+    clock="replay",
+    starts_at=DEMO_START,
+    last_day=date(2013, 3, 1),
+    symbols=("AAPL", "IBM", "XOM"),
+)
+"""The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
+PACKAGED: Mapping[str, Market] = MappingProxyType({DEMO.name: DEMO})
+"""Markets that need no declaration, by name."""
+
+
+def market_of(home: Path) -> Market:
+    """Return the market that a home belongs to: what its ``market.yaml`` declares, or `DEMO` where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or says something that is no part of a market.
+
+    Examples
+    --------
+    >>> market_of(Path("no/such/home")).name
+    'demo'
+    """
+    path = home / FILE
+    try:
+        modified = path.stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return DEMO
+    return _declared(path, modified)
+
+
+def open_clock(home: Path) -> Clock:
+    """Return the clock of the market that a home belongs to.
+
+    Examples
+    --------
+    >>> open_clock(Path("no/such/home")).now().isoformat()
+    '2012-12-31T21:00:00+00:00'
+    """
+    market, path = market_of(home), home / CLOCK_FILE
+    if market.clock == "replay" or path.exists():
+        return ReplayClock(path, market.starts_at or DEMO_START)
+    return SystemClock(is_by_minute=True)
+
+
+def home_of(root: Path, name: str | None) -> Path:
+    """Return the home of a market, given the folder that `QUANTLAKE_HOME` names.
+
+    Parameters
+    ----------
+    root
+        A home, or the folder in which the homes of other markets lie, below `FOLDER`.
+    name
+        Name of the market; None for the one that `root` itself is the home of.
+
+    Raises
+    ------
+    ConfigError
+        If `root` is the home of another declared market.
+    """
+    if name is None or name == market_of(root).name:
+        return root
+    if (root / FILE).exists():
+        raise ConfigError(
+            f"QUANTLAKE_MARKET is '{name}', and QUANTLAKE_HOME is the home of the market '{market_of(root).name}', "
+            f"{root}. Unset one of the two."
+        )
+    return root / FOLDER / name
+
+
+def known_markets(root: Path) -> dict[str, Path]:
+    """Return the home of each packaged market and of each that was declared below a folder, by name."""
+    declared = {path.parent.name: path.parent for path in sorted((root / FOLDER).glob(f"*/{FILE}"))}
+    return {name: home_of(root, name) for name in PACKAGED} | declared
+
+
+@lru_cache(maxsize=64)
+def _declared(path: Path, _modified: int) -> Market:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The market declaration {path} is not YAML: {error}.") from error
+    if not isinstance(content, dict) or "name" not in content:
+        raise ConfigError(f"The market declaration {path} must hold keys and values, `name` among them.")
+    names = [each.name for each in fields(Market)]
+    for unknown in (name for name in content if name not in names):
+        near = get_close_matches(str(unknown), names, 1)
+        raise ConfigError(
+            f"The market declaration {path} holds '{unknown}', which is no part of a market. "
+            + (f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}.")
+        )
+    values = dict(content)
+    if isinstance(values.get("starts_at"), datetime):
+        at: datetime = values["starts_at"]
+        values["starts_at"] = require_utc(at if at.tzinfo else at.replace(tzinfo=UTC))  # YAML's own form is UTC
+    if "symbols" in values:
+        values["symbols"] = tuple(map(str, values["symbols"]))
+    return Market(**values)

@@ -1,0 +1,135 @@
+"""Experiments that fit a market's history: as many folds, and as long ones, as there are sessions for."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from lake.calendars import closes
+from lake.clock import Clock
+from lake.disk import write_durably
+from lake.errors import ConfigError, NotReadyError
+from lake.market import PACKAGED
+from lake.settings import Settings
+from lake.store import Lake
+from lake.tables import BARS
+from training.experiments.config import Experiment, load_experiment, parse_experiment
+
+FOLDER = "experiments"
+WARM_UP = 90
+"""Sessions before the first window: those that its scale needs, and those that it spans."""
+LEAST = 260
+"""Fewest sessions that an experiment is fitted to: the regime of a session needs 200 before it, and something has to be
+left to learn from, to test on and to forecast."""
+WALKED, FOLDS, YEAR = 250, 3, 252
+LONG = 2_000
+"""Sessions from which on an experiment strides over its training windows; a shorter history is learnt from whole."""
+
+
+def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
+    """Return the experiment that the settings name, as it fits the market of the lake.
+
+    That of a packaged market is as its file says. For any other market it is fitted once to the bars that are known,
+    and kept in the home as ``experiments/<name>.yaml``: what is trained does not change with every new session. Delete
+    that file, or edit it, to train anew.
+
+    Raises
+    ------
+    NotReadyError
+        If the market has no bars yet, or too few.
+    """
+    declared = load_experiment(settings.experiment)
+    if lake.market.name in PACKAGED:
+        return declared
+    path = settings.home / FOLDER / f"{declared.name}.yaml"
+    if path.is_file():
+        return parse_experiment({"name": declared.name} | _read(path), where=str(path))
+    if not lake.exists(BARS):
+        raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
+    known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
+    first, last = known.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).collect().row(0)
+    if first is None:
+        raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
+    fitted = fit_to_history(declared, lake.market.calendar, first, last)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, yaml.safe_dump(_difference(fitted, Experiment(name=fitted.name)), sort_keys=False))
+    return fitted
+
+
+def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: datetime) -> Experiment:
+    """Return an experiment whose training, validation and test intervals lie within a history.
+
+    A quarter of the usable sessions, 250 at most, stays after the end of knowledge: they are forecast walk-forward, and
+    their outcomes weigh models and strategies. Of the rest a sixth, a year at most, is each fold and the validation
+    tail. A short history has fewer folds.
+
+    Parameters
+    ----------
+    first, last
+        Closes of the first and last session with bars, UTC.
+
+    Raises
+    ------
+    NotReadyError
+        If there are fewer than `LEAST` sessions.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> start, end = datetime(2022, 1, 3, 21, tzinfo=UTC), datetime(2024, 6, 28, 20, tzinfo=UTC)
+    >>> fitted = fit_to_history(Experiment(), "XNYS", start, end)
+    >>> f"{fitted.train_until}", [each.name for each in fitted.test_intervals]
+    ('2023-12-15', ['2023-03-02', '2023-06-07', '2023-09-13'])
+    """
+    inside = (pl.col("event_time") >= first) & (pl.col("event_time") <= last)
+    days = closes(calendar).filter(inside)["session"].to_list()
+    if len(days) < LEAST:
+        raise NotReadyError(
+            f"There are bars of {len(days)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
+            f"need {LEAST} at least: 200 until the market's regime is known, the rest to learn from and to test on."
+        )
+    usable = len(days) - WARM_UP
+    walked = min(WALKED, usable // 4)
+    rest = usable - walked
+    span = min(YEAR, rest // 6)
+    folds = FOLDS if rest >= 6 * 40 else 2 if rest >= 6 * 30 else 1
+    end = len(days) - 1 - walked
+    starts = [days[end - span * (fold + 1) + 1] for fold in reversed(range(folds))]
+    plan = declared.splits.model_copy(
+        update={
+            "test_starts": tuple(starts),
+            "validation_sessions": max(10, min(declared.splits.validation_sessions, span)),
+            "train_stride_sessions": declared.splits.train_stride_sessions if len(days) >= LONG else 1,
+        }
+    )
+    values = declared.model_dump() | {"train_until": days[end], "calendar": calendar, "splits": plan.model_dump()}
+    return Experiment.model_validate(values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The experiment {path} is not YAML: {error}. Delete it to have it made again.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"The experiment {path} must hold keys and values. Delete it to have it made again.")
+    return content
+
+
+def _difference(experiment: Experiment, default: Experiment) -> dict[str, Any]:
+    """What differs from the defaults, in the form of an experiment file."""
+
+    def differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if value == usual.get(name):
+                continue
+            found[name] = differing(value, usual[name]) if isinstance(value, dict) else value
+        return found
+
+    values = differing(experiment.model_dump(mode="json"), default.model_dump(mode="json"))
+    values.pop("name", None)
+    return values
