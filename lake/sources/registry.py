@@ -15,7 +15,13 @@ def _packaged(_market: Market) -> BarSource:
     return PackagedMarket()
 
 
-SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged}
+def _file(market: Market) -> BarSource:
+    from lake.sources.files import FileMapping, FileSource
+
+    return FileSource(FileMapping.from_dict(market.options))
+
+
+SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}
 """What makes each source for a market; a new one is a file in this folder and an entry here."""
 
 

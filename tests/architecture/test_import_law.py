@@ -36,6 +36,8 @@ LAWFUL = {
 CRIMES = {
     "rooms": ("lake/spec.py", "import training.tracking"),
     "lake-folders": ("lake/store/delta.py", "import lake.care"),
+    "lake-sources": ("lake/sources/base.py", "import lake.sources.files"),
+    "lake-sources-files": ("lake/sources/files/mapping.py", "import lake.sources.files.rows"),
     "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
     "feast": ("feature_repo/retrieval.py", "import feast"),
@@ -57,11 +59,16 @@ def contracts() -> list[dict[str, Any]]:
 
 def make_layers(folder: Path) -> None:
     """Make an empty module for each layer of a room that the example does not have; a contract asks for all of them."""
-    for contract in contracts():
-        for room in contract.get("containers", []):
-            for name in re.findall(r"\w+", " ".join(contract["layers"])):
-                if not (folder / room / name).is_dir():
-                    (folder / room / f"{name}.py").touch()
+    layered = [
+        (contract, room.replace(".", "/")) for contract in contracts() for room in contract.get("containers", [])
+    ]
+    for _, room in layered:
+        (folder / room).mkdir(parents=True, exist_ok=True)
+        (folder / room / "__init__.py").touch()
+    for contract, room in layered:
+        for name in re.findall(r"\w+", " ".join(contract["layers"])):
+            if not (folder / room / name).is_dir():
+                (folder / room / f"{name}.py").touch()
 
 
 def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

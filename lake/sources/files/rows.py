@@ -1,0 +1,147 @@
+"""A file's cells as raw rows of bars: canonical symbols, closes of sessions, plain numbers, everything still text."""
+
+import polars as pl
+
+from lake.errors import UnknownNameError
+from lake.refine import parse, rules
+from lake.sources.files.dates import read_dates
+from lake.sources.files.mapping import NUMBERS, FileMapping
+from lake.sources.files.numbers import plain_number
+from lake.sources.files.sessions import NO_SESSION, closes_of
+from lake.sources.files.symbols import canonical_symbol
+from lake.spec import INSTANT
+
+
+def require_named(frame: pl.DataFrame, mapping: FileMapping) -> None:
+    """Refuse a mapping that names a column which the file does not have.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    """
+    for column in [mapping.time, *([mapping.symbol] if mapping.symbol else []), *mapping.columns.values()]:
+        if column not in frame.columns:
+            raise UnknownNameError("column", column, frame.columns)
+
+
+def raw_rows(cells: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+    """Return one row per bar of a file, in the file's order.
+
+    Parameters
+    ----------
+    cells
+        As `lake.sources.files.tables.read_table` gives them.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol`` (canonical, null where refused), ``written`` (symbol as in the file), ``day`` (null where
+        unreadable), ``stamp``, ``open``, ``high``, ``low``, ``close``, ``adj_close``, ``volume``, ``price_basis`` and
+        ``event_time``: the close of the day's session; the last second of a day that has none; where the day cannot
+        be read, the time of the row before it.
+    """
+    require_named(cells, mapping)
+    rows = _wide(cells, mapping) if mapping.layout == "wide" else _long(cells, mapping)
+    numbers = [plain_number(pl.col(name), mapping.decimal_mark, mapping.thousands_mark).alias(name) for name in NUMBERS]
+    return _based(_stamped(_named(rows), mapping).with_columns(numbers), mapping)
+
+
+def _long(cells: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+    symbol = pl.col(mapping.symbol) if mapping.symbol else pl.lit(mapping.only_symbol, dtype=pl.String)
+    missing = pl.lit(None, dtype=pl.String)
+    return cells.select(
+        symbol.alias("written"),
+        pl.col(mapping.time).alias("time"),
+        *((pl.col(mapping.columns[n]) if n in mapping.columns else missing).alias(n) for n in NUMBERS),
+    )
+
+
+def _wide(cells: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+    """One row per price: an empty cell of a wide file is no row."""
+    rows = cells.unpivot(index=mapping.time, variable_name="written", value_name="close")
+    missing = [pl.lit(None, dtype=pl.String).alias(name) for name in NUMBERS if name != "close"]
+    is_price = plain_number(pl.col("close"), mapping.decimal_mark, mapping.thousands_mark).is_not_null()
+    return rows.filter(is_price).select("written", pl.col(mapping.time).alias("time"), "close", *missing)
+
+
+def _named(rows: pl.DataFrame) -> pl.DataFrame:
+    written = rows["written"].unique().drop_nulls().to_list()
+    canonical = {text: canonical_symbol(text) for text in written}
+    symbol = pl.col("written").replace_strict(canonical, default=None, return_dtype=pl.String)
+    return rows.with_columns(symbol.alias("symbol"))
+
+
+def read_days(texts: pl.Series, mapping: FileMapping) -> pl.DataFrame:
+    """Return ``time`` (the distinct texts) and ``day``, the date each one speaks of; null where unreadable."""
+    times = texts.unique().drop_nulls()
+    read = read_dates(times, mapping.time_format)
+    day = pl.col("at")
+    if mapping.zone is not None:
+        instant = (pl.col("at") - pl.duration(minutes=pl.col("offset"))).dt.replace_time_zone("UTC")
+        local = instant.dt.convert_time_zone(mapping.zone).dt.replace_time_zone(None)
+        day = pl.when(pl.col("offset").is_not_null()).then(local).otherwise("at")
+    return read.select(day.dt.date().alias("day"), times.alias("time"))
+
+
+def _stamped(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+    days = read_days(rows["time"], mapping).join(
+        closes_of(mapping.calendar), left_on="day", right_on="session", how="left"
+    )
+    # Marked, so that no text which happens to be an ISO time passes for one that the mapping reads.
+    unreadable = pl.concat_str(pl.lit("unreadable:"), "time", pl.lit("Z"))
+    days = days.with_columns(
+        pl.coalesce(
+            pl.col("event_time").dt.to_string("iso:strict"), pl.col("day").dt.to_string("iso") + NO_SESSION, unreadable
+        ).alias("stamp"),
+        pl.coalesce(
+            "event_time", (pl.col("day").dt.to_string("iso") + NO_SESSION).str.to_datetime("%+", time_zone="UTC")
+        )
+        .cast(INSTANT)
+        .alias("event_time"),
+    )
+    joined = rows.join(days, on="time", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("event_time").forward_fill().backward_fill()).drop("time")
+
+
+def _based(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+    """Say the basis in the words of `raw_bars`, and give each row the adjusted close that the rules ask for.
+
+    ``fully_adjusted`` has no word of its own there. With all of open, high, low, close and volume its bars are on one
+    basis already, so they pass as ``split_adjusted`` with a factor of one; with fewer as ``adjusted_close_only``.
+    """
+    is_full = all(name in mapping.columns for name in ("open", "high", "low", "close", "volume"))
+    close, adjusted = pl.col("close"), pl.col("adj_close")
+    if mapping.price_basis == "fully_adjusted" and "adj_close" in mapping.columns and "close" in mapping.columns:
+        adjusted = close  # the close is the adjusted one already; what else is in the file is another's adjustment
+    elif "adj_close" not in mapping.columns:
+        adjusted = close
+    if mapping.price_basis == "fully_adjusted" and not {"open", "high", "low"} & set(mapping.columns):
+        close = pl.lit(None, dtype=pl.String)  # no close before adjustment is known
+    basis = mapping.price_basis if mapping.price_basis != "fully_adjusted" else "split_adjusted"
+    return rows.with_columns(
+        close.alias("close"),
+        adjusted.alias("adj_close"),
+        pl.lit(basis if is_full else "adjusted_close_only").alias("price_basis"),
+    )
+
+
+def with_reasons(rows: pl.DataFrame, calendar: str) -> pl.DataFrame:
+    """Add ``reason``, the first rule that a row will be refused by, or null: the rules are those of `lake.refine`.
+
+    Parameters
+    ----------
+    rows
+        As `raw_rows` gives them.
+    """
+    asked = rules() | {"not_a_session_close": ~pl.col("at").is_in(closes_of(calendar)["event_time"].implode())}
+    first_broken = pl.coalesce(
+        [pl.when(is_broken.fill_null(value=False)).then(pl.lit(reason)) for reason, is_broken in asked.items()]
+    )
+    is_refused_name = pl.col("symbol").is_null() & (pl.col("written").fill_null("").str.strip_chars() != "")
+    judged = parse(rows.with_columns(pl.col("event_time").alias("known_time"))).with_columns(
+        pl.when(is_refused_name).then(pl.lit("symbol_not_accepted")).otherwise(first_broken).alias("reason")
+    )
+    is_good = pl.col("reason").is_null()
+    is_copy = is_good & ~pl.struct("symbol", "at", is_good.alias("is_good")).is_first_distinct()
+    return judged.with_columns(pl.when(is_copy).then(pl.lit("duplicate")).otherwise("reason").alias("reason"))
