@@ -20,6 +20,7 @@ from dagster_project.commands import (
     forecasts,
     keys,
     leaks,
+    market,
     models,
     replay,
     update,
@@ -29,7 +30,7 @@ from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.shell import console as console_of
 from dagster_project.commands.shell import taking_turn
 from lake.disk import close_home, close_new_files
-from lake.errors import ConfigError, QuantlakeError
+from lake.errors import QuantlakeError
 from lake.settings import settings
 
 app = typer.Typer(
@@ -47,7 +48,7 @@ def close_to_others() -> None:
     """Close a home that other users of this machine may enter, before a verb reads or writes it."""
     try:
         home = settings().home
-    except ConfigError:
+    except QuantlakeError:
         return  # the verb says it, and `--help` is answered all the same
     if message := close_home(home):
         Console(stderr=True, soft_wrap=True).print(message, highlight=False, markup=False)
@@ -166,6 +167,7 @@ app.command()(update.update)
 app.command()(leaks.leaks)
 app.command()(replay.replay)
 app.command()(doctor.doctor)
+app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
 app.add_typer(backup.app, name="backup")

@@ -77,6 +77,15 @@ class Market:
     def __hash__(self) -> int:
         return hash((self.name, self.source, self.index, self.calendar))
 
+    def described(self) -> dict[str, Any]:
+        """Return what is said of the market, by field, without what is empty."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+            if value not in (None, (), {})
+        }
+
     def write(self, home: Path) -> Path:
         """Write the declaration into a home and return its path.
 
@@ -88,14 +97,8 @@ class Market:
         >>> market_of(home).calendar
         'XLON'
         """
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        given = {
-            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-            for name, value in values.items()
-            if value not in (None, (), {})
-        }
-        home.mkdir(parents=True, exist_ok=True)
-        write_durably(home / FILE, yaml.safe_dump(given, sort_keys=False, allow_unicode=True))
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(home / FILE, yaml.safe_dump(self.described(), sort_keys=False, allow_unicode=True))
         return home / FILE
 
 

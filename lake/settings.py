@@ -215,6 +215,12 @@ def feature_modules() -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+def market_root() -> Path:
+    """Folder that `QUANTLAKE_HOME` names, below which the homes of declared markets lie; see `lake.market.home_of`."""
+    named = _variables(Settings).get("QUANTLAKE_HOME") or Settings.model_fields["home"].default
+    return Path(named).expanduser().absolute()
+
+
 @cache
 def settings() -> Settings:
     """Read the environment once; paths come back absolute."""

@@ -1,7 +1,8 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
-`run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `features`, `lake`, `models`,
-`forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain functions.
+`run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `market`, `features`, `lake`,
+`models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain
+functions.
 """
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "keys",
     "lake",
     "leaks",
+    "market",
     "models",
     "replay",
     "run",

@@ -4,6 +4,7 @@
 """
 
 import resource
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.commands.shell import compile_missing_kernels
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 HORIZONS = (1, 1, 5)
 """Sessions ahead of the forecasts that are shown."""
+VALID_SESSIONS = 5
+"""How many sessions values are served for: `feature_repo.online.views` keeps them a week."""
 
 
 def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> None:
@@ -32,7 +35,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     from serving.deployment import SERVING_FILE
 
     market = settings.declared_market
-    now = _set_clock(settings, until)
+    now = _set_clock(settings, console, until)
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
     before = _newest_forecast(settings)
     is_first = not (settings.models / SERVING_FILE).exists()
@@ -91,17 +94,25 @@ def peak_gib() -> float:
     return (own + children) / 2**20
 
 
-def _set_clock(settings: "Settings", until: "date | None") -> "datetime":
+def _set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
     """Move a replayed market to the close of a day, or let a live one follow the wall clock again."""
-    from lake.calendars import close_of
-    from lake.clock import ReplayClock
+    from lake.calendars import close_of, count_closes
+    from lake.clock import SystemClock
     from lake.market import CLOCK_FILE
 
     market, path = settings.declared_market, settings.home / CLOCK_FILE
-    if until is None:
-        if market.clock == "system":
-            path.unlink(missing_ok=True)
+    if until is None and market.clock == "replay":
         return settings.clock.now()
+    if until is None:
+        ended = _end_of_source(settings)
+        if ended is None:
+            path.unlink(missing_ok=True)
+            return settings.clock.now()
+        console.print(
+            f"What '{market.name}' is read from ends at the close of {ended:%Y-%m-%d}, "
+            f"{count_closes(ended, SystemClock().now(), market.calendar)} sessions ago: the market stands there.\n"
+        )
+        return _stand_at(settings, ended)
     at = close_of(until, market.calendar)
     if market.last_day is not None and until > market.last_day:
         raise ConfigError(f"The market '{market.name}' ends on {market.last_day}, and {until} lies after it.")
@@ -111,10 +122,36 @@ def _set_clock(settings: "Settings", until: "date | None") -> "datetime":
             f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
             "known cannot be unlearned. Replay it in an empty QUANTLAKE_HOME."
         )
+    return _stand_at(settings, at)
+
+
+def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
+    """Move the clock to an instant, or to what the market knows already where that is later."""
+    from lake.clock import ReplayClock
+    from lake.market import CLOCK_FILE
+    from lake.store import Lake
+    from lake.tables import BARS
+
+    market, lake = settings.declared_market, Lake.open(settings)
+    known = lake.known_until(BARS) if lake.exists(BARS) else None
     settings.home.mkdir(parents=True, exist_ok=True)
-    clock = ReplayClock(path, market.starts_at or at)
-    clock.move_to(at)
-    return at
+    clock = ReplayClock(settings.home / CLOCK_FILE, market.starts_at or at)
+    clock.move_to(max(at, known or at))
+    return clock.now()
+
+
+def _end_of_source(settings: "Settings") -> "datetime | None":
+    """Newest close that a source offered whole has, where that is longer ago than values stay valid; else None."""
+    from lake.calendars import count_closes
+    from lake.clock import SystemClock
+    from lake.sources import source_of
+
+    source, now = source_of(settings), SystemClock().now()
+    if getattr(source, "lookback", timedelta(0)) is not None:
+        return None
+    newest = source.read(None, now).last_close
+    is_old = newest is not None and count_closes(newest, now, settings.declared_market.calendar) > VALID_SESSIONS
+    return newest if is_old else None
 
 
 def _newest_bar(settings: "Settings") -> "datetime | None":

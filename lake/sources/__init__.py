@@ -3,7 +3,7 @@
 from lake.sources.base import BarBatch, BarSource
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import caveats_of, open_source, source_of
+from lake.sources.registry import caveats_of, mapping_of, open_source, source_of
 
 __all__ = [
     "FIRST_DAY",
@@ -14,6 +14,7 @@ __all__ = [
     "PackagedMarket",
     "as_received",
     "caveats_of",
+    "mapping_of",
     "open_source",
     "source_of",
     "tiny_market",

@@ -14,6 +14,12 @@ class BarBatch:
     batch_id: str
     rows: pl.DataFrame
 
+    @property
+    def last_close(self) -> datetime | None:
+        """Newest close of the rows, None where there are none."""
+        last: datetime | None = self.rows.select(pl.col("event_time").max()).item()
+        return last
+
 
 class BarSource(Protocol):
     """A source of daily bars.
@@ -22,7 +28,10 @@ class BarSource(Protocol):
     that its symbols were chosen with hindsight; `lake.sources.caveats_of` reads them.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Value of the column `source`."""
+        ...
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``; `after` None means from the source's beginning.

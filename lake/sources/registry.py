@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from lake.errors import ConfigError, UnknownNameError
 from lake.market import DEMO, Market
 from lake.settings import Settings
 from lake.sources.base import BarSource
+
+if TYPE_CHECKING:
+    from lake.sources.files import FileMapping
 
 
 def _packaged(_market: Market) -> BarSource:
@@ -16,9 +20,23 @@ def _packaged(_market: Market) -> BarSource:
 
 
 def _file(market: Market) -> BarSource:
-    from lake.sources.files import FileMapping, FileSource
+    from lake.sources.files import FileSource
 
-    return FileSource(FileMapping.from_dict(market.options))
+    return FileSource(mapping_of(market))
+
+
+def mapping_of(market: Market) -> "FileMapping":
+    """Return how the price file of a market is read: its options, under the market's own calendar and index.
+
+    Raises
+    ------
+    ConfigError
+        If an option is missing or unknown.
+    """
+    from lake.sources.files import FileMapping
+
+    index = {"index" if "index" in market.options else "index_name": market.index}
+    return FileMapping.from_dict({**market.options, **index, "calendar": market.calendar})
 
 
 SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}

@@ -229,6 +229,11 @@ class LakeReader:
             skipped=added == 0,
         )
 
+    def known_until(self, spec: TableSpec) -> datetime | None:
+        """Return the latest known_time of a table; None where it has no rows."""
+        latest: datetime | None = self.scan_all(spec).select(pl.col("known_time").max()).collect().item()
+        return latest
+
     def _newest(self, spec: TableSpec) -> TableSnapshot:
         """Return the newest version, once its log was compared with the ledger of commits."""
         return self._handle(spec).require_complete()

@@ -48,8 +48,8 @@ def replay_forecasts(
     engines
         Loaded models by name.
     sessions
-        Sessions up to the newest with a bar that the first call forecasts; later calls go on from there, so that no
-        session in between is left out.
+        Most sessions, up to the newest with a bar, that the first call forecasts: those after the end of what a model
+        knows. Later calls go on from there, so that no session in between is left out.
 
     Returns
     -------
@@ -67,13 +67,19 @@ def replay_forecasts(
         replayed = lake.scan(FORECASTS).filter(pl.col("kind") == REPLAY, pl.col("model_name").is_in(list(engines)))
         for name, at in replayed.select("model_name", "event_time").unique().collect().iter_rows():
             done[name].add(at)
-    walks = [
-        Walk(engine, pending_sessions(lake, clock, done[name], min(done[name], default=None), sessions))
-        for name, engine in engines.items()
-    ]
+    walks = [Walk(engine, _pending(lake, clock, engine, done[name], sessions)) for name, engine in engines.items()]
     report = forecast_sessions(lake, walks, REPLAY, spec)
     report = report.with_details(replayed=report.details["forecast"])
     return report.with_details(reason="every model has replayed every session") if report.skipped else report
+
+
+def _pending(
+    lake: Lake, clock: Clock, engine: "Engine", done: Collection[datetime], sessions: int
+) -> Sequence[datetime]:
+    """Sessions that a model has still to forecast: after the end of its knowledge, where there are any."""
+    pending = pending_sessions(lake, clock, done, min(done, default=None), sessions)
+    unseen = [at for at in pending if at > engine.signature.train_until]
+    return unseen if unseen or done else pending  # where there are none, it is refused
 
 
 class Walk(NamedTuple):

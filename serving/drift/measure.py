@@ -77,8 +77,8 @@ def update_drift(
     Returns
     -------
     Report
-        Of `drift`; skipped when the newest session has been judged, or when fewer than `FEWEST_SESSIONS` sessions have
-        passed since training. ``details`` hold the drifted subjects and the path of the HTML report.
+        Of `drift`; skipped when the newest session has been judged, when fewer than `FEWEST_SESSIONS` sessions have
+        passed since training, or when training saw too few to compare with. ``details`` hold the drifted subjects and the path of the HTML report.
 
     Raises
     ------
@@ -94,13 +94,19 @@ def update_drift(
     later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
     reason = _reason_to_skip(lake, later)
     if reason:
-        standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name)
-        return standing.with_details(seconds=time.perf_counter() - started, reason=reason)
+        return _skipped(lake, started, reason)
     recent = features.filter(
         (pl.col("event_time") <= until) | (pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0])
     )
     subjects = [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]
     findings = [finding for subject in subjects for finding in judge(subject, until)]
+    if not findings:
+        learnt = features.filter(pl.col("event_time") <= until)["event_time"].n_unique()
+        return _skipped(
+            lake,
+            started,
+            f"{learnt} sessions up to the end of training are too few to compare with, in blocks of {BLOCK_SESSIONS}",
+        )
     rows = drift_rows(findings, later[-1], clock.now())
     page = _publish(subjects, rows, until, settings)
     report = lake.merge(DRIFT, rows)
@@ -178,6 +184,11 @@ def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
     from serving.deployment import load_engines
 
     return load_engines(settings)
+
+
+def _skipped(lake: Lake, started: float, reason: str) -> Report:
+    standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name)
+    return standing.with_details(seconds=time.perf_counter() - started, reason=reason)
 
 
 def _reason_to_skip(lake: Lake, later: pl.Series) -> str:

@@ -122,13 +122,17 @@ def replay(lake: Lake, engines, at: datetime) -> float:
     return float(engines["ridge"].predict(to_model_input(windows.values))[0, 0, 1])
 
 
-def test_a_model_that_knows_the_answer_is_refused(market: Lake, engines, closes) -> None:
+def test_a_model_forecasts_nothing_that_it_knows(market: Lake, engines, closes) -> None:
     late = replace(engines["ridge"], train_until=closes[-10])
-    with pytest.raises(LookAheadError, match=f"Model 'ridge' knows the market up to {closes[-10].date()}.*train_until"):
+    replay_forecasts(market, {"ridge": late}, NOW, sessions=20)
+    assert replayed(market)["event_time"].min() == closes[-9]
+
+
+def test_a_model_that_knows_every_answer_is_refused(market: Lake, engines, closes) -> None:
+    late = replace(engines["ridge"], train_until=closes[-1])
+    with pytest.raises(LookAheadError, match=f"Model 'ridge' knows the market up to {closes[-1].date()}.*train_until"):
         replay_forecasts(market, {"ridge": late}, NOW, sessions=10)
     assert not market.exists(FORECASTS)
-    replay_forecasts(market, {"ridge": late}, NOW, sessions=9)
-    assert replayed(market)["event_time"].min() == closes[-9]
 
 
 def test_a_new_model_catches_up_and_the_others_are_left_alone(market: Lake, engines) -> None:

@@ -1,0 +1,189 @@
+"""Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from dagster_project.commands.shell import console, print_line
+from dagster_project.plurals import counted
+from lake.errors import ConfigError, UnknownNameError
+from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
+from lake.settings import market_root
+
+if TYPE_CHECKING:
+    from lake.sources.files import FileMapping, FileProposal
+
+app = typer.Typer(
+    help="Markets: prices of your own, from a file or a feed, beside the packaged one.", no_args_is_help=True
+)
+MOST_REASONS = 8
+FLAGS = {"true": True, "false": False}
+
+MarketName = Annotated[str, typer.Argument(help="Name of the market, e.g. desk.")]
+Settled = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Settle a choice, e.g. --set day_first=true or --set calendar=XLON; may be repeated."),
+]
+
+
+@app.command()
+def new(
+    name: MarketName,
+    *,
+    file: Annotated[Path, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with daily prices.")],
+    settled: Settled = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")] = False,
+) -> None:
+    """Look at a price file, say how it is read and what it gives, and declare a market of it.
+
+    Nothing is guessed: where the file leaves something open, the question is asked, and --set answers it.
+    """
+    from lake.sources.files import inspect_file
+
+    home = _home_of_new(name, may_replace=replace)
+    proposal = inspect_file(file.expanduser().absolute(), given=_given(settled or []))
+    _show_proposal(proposal)
+    if proposal.questions:
+        for question in proposal.questions:
+            print_line(f"Open: {question.text} Say {' or '.join(f'--set {option}' for option in question.options)}.")
+        raise typer.Exit(1)
+    market = _market_of_file(name, proposal, proposal.settled())
+    path = market.write(home)
+    print_line(
+        f"\nDeclared in {path}. Edit it to change how the file is read; `quantlake market check {name}` is a dry run."
+    )
+    print_line(f"Next: QUANTLAKE_MARKET={name} quantlake run")
+
+
+@app.command()
+def check(name: Annotated[str, typer.Argument(help="Name of a market, or the path of its market.yaml.")]) -> None:
+    """Say what the file of a market would load and refuse now, and write nothing."""
+    from lake.sources import mapping_of
+    from lake.sources.files import inspect_file
+
+    market = _declared(name)
+    if market.source != "file":
+        raise ConfigError(f"The market '{market.name}' comes from the source '{market.source}', not from a file.")
+    mapping = mapping_of(market)
+    given = {field: value for field, value in mapping.to_dict().items() if field != "path"}
+    _show_proposal(inspect_file(mapping.path, given=given))
+    print_line("Nothing was written.")
+
+
+@app.command(name="list")
+def list_markets() -> None:
+    """List the packaged markets and those declared below QUANTLAKE_HOME, and what each holds."""
+    table = _table("market", "source", "calendar", "index", "bars up to")
+    for name, home in known_markets(market_root()).items():
+        market = market_of(home)
+        table.add_row(name, market.source, market.calendar, market.index, _newest_bar(home))
+    console().print(table)
+    print_line("QUANTLAKE_MARKET chooses one; `demo` when it is unset.")
+
+
+@app.command()
+def show(name: MarketName) -> None:
+    """Show what is declared of a market, and where its home is."""
+    home = known_markets(market_root()).get(name)
+    if home is None:
+        raise UnknownNameError("market", name, known_markets(market_root()))
+    market = market_of(home)
+    table = _table("", "")
+    for field, value in market.described().items():
+        if isinstance(value, dict):
+            for option, given in value.items():
+                table.add_row(f"{field}: {option}", str(given))
+        else:
+            table.add_row(field, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    table.show_header = False
+    console().print(table)
+    print_line(f"Home: {home}")
+
+
+def _home_of_new(name: str, *, may_replace: bool) -> Path:
+    """Home of a market that is to be declared; refuses a name that is taken."""
+    if name in PACKAGED:
+        raise ConfigError(f"'{name}' is a packaged market. Choose another name.")
+    root = market_root()
+    home = home_of(root, Market(name).name)
+    if (home / "tables").exists():
+        raise ConfigError(
+            f"The market '{name}' has tables already, in {home}. Edit {home / FILE} to change how its file is read, or "
+            "choose another name."
+        )
+    if (home / FILE).exists() and not may_replace:
+        raise ConfigError(f"The market '{name}' is declared in {home / FILE}. Edit it, or say --replace.")
+    return home
+
+
+def _given(settled: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in settled:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {each} has no '='. Say for example --set calendar=XLON.")
+        found[name.strip()] = FLAGS.get(value.strip().lower(), value)
+    return found
+
+
+def _market_of_file(name: str, proposal: "FileProposal", mapping: "FileMapping") -> Market:
+    first = min((span.first for span in proposal.symbols), default=None)
+    if first is None:
+        raise ConfigError(f"{proposal.file} has no row that would be loaded, so there is no market to declare.")
+    return Market(
+        name,
+        source="file",
+        index=mapping.market_index,
+        calendar=mapping.calendar,
+        first_year=first.year,
+        options={key: value for key, value in mapping.to_dict().items() if key not in ("calendar", "index_name")},
+    )
+
+
+def _declared(name: str) -> Market:
+    markets = known_markets(market_root())
+    if name in markets:
+        return market_of(markets[name])
+    path = Path(name).expanduser()
+    if path.name == FILE and path.is_file():
+        return market_of(path.absolute().parent)
+    raise UnknownNameError("market", name, markets)
+
+
+def _show_proposal(proposal: "FileProposal") -> None:
+    table = _table("what", "read as", "why")
+    for choice in proposal.choices:
+        evidence = f"{choice.evidence} (assumed)" if choice.is_assumed else choice.evidence
+        table.add_row(choice.field.replace("_", " "), "none" if choice.value is None else str(choice.value), evidence)
+    console().print(table)
+    if proposal.questions:
+        return
+    spans = proposal.symbols
+    if spans:
+        first, last = min(span.first for span in spans), max(span.last for span in spans)
+        print_line(f"{counted(proposal.loaded, 'row')} of {counted(len(spans), 'symbol')} to load, {first} to {last}.")
+    refused = sum(each.rows for each in proposal.refused)
+    print_line(f"{counted(refused, 'row')} to refuse." if refused else "No row is refused.")
+    for each in proposal.refused[:MOST_REASONS]:
+        print_line(f"  {each.reason}: {counted(each.rows, 'row')}, e.g. {each.example}")
+    for note in proposal.notes:
+        print_line(note)
+
+
+def _newest_bar(home: Path) -> str:
+    from lake.store import Lake
+    from lake.tables import BARS
+
+    lake = Lake(home / "tables")
+    last = lake.report(BARS).last if lake.exists(BARS) else None
+    return "none yet" if last is None else f"{last:%Y-%m-%d}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
