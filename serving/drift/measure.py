@@ -78,7 +78,8 @@ def update_drift(
     -------
     Report
         Of `drift`; skipped when the newest session has been judged, when fewer than `FEWEST_SESSIONS` sessions have
-        passed since training, or when training saw too few to compare with. ``details`` hold the drifted subjects and the path of the HTML report.
+        passed since training, or when training saw too few to compare with. ``details`` hold the drifted subjects and
+        the path of the HTML report.
 
     Raises
     ------
