@@ -1,4 +1,4 @@
-"""Sources of bars: what each of them answers, the packaged market, and generated markets of any size."""
+"""Sources of bars: what each of them answers, the packaged market, generated markets of any size, and own files."""
 
 from lake.sources.base import BarBatch, BarSource
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
@@ -14,6 +14,7 @@ __all__ = [
     "PackagedMarket",
     "as_received",
     "caveats_of",
+    "files",
     "mapping_of",
     "open_source",
     "source_of",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.sources import BarSource, PackagedMarket, as_received, caveats_of, open_source, tiny_market
+from lake.sources.files import FileMapping, FileSource
 from lake.sources.registry import SOURCES as REGISTERED
 from lake.tables import RAW_BARS
 from support.raw_rows import RowSource
@@ -26,6 +28,24 @@ class Answers:
     known: tuple[str, datetime, str, float]  # symbol, close, column, value
 
 
+PRICES = FileMapping(
+    path=str(Path(__file__).parents[1] / "fixtures" / "prices.csv"),
+    layout="long",
+    time="Date",
+    time_format="%d.%m.%Y",
+    price_basis="split_adjusted",
+    interval="1d",
+    calendar="XNYS",
+    symbol="Ticker",
+    open="Open",
+    high="High",
+    low="Low",
+    close="Close",
+    volume="Volume",
+    delimiter=";",
+    decimal_mark=",",
+    thousands_mark=".",
+)
 SOURCES = [
     # FB closed at 38.23 on its first day, 2012-05-18: every newspaper of the next morning.
     Answers(PackagedMarket(), close_of(date(2000, 3, 1)), 26, ("META", close_of(date(2012, 5, 18)), "close", 38.23)),
@@ -35,6 +55,8 @@ SOURCES = [
         2,
         ("AAA", DEMO_START, "close", tiny_market(["AAA", "BBB"], sessions=20, seed=1)["close"][19]),
     ),
+    # The last line of 2012 in the file, and the index that is made beside its two symbols.
+    Answers(FileSource(PRICES), close_of(date(2012, 12, 3)), 3, ("NA", DEMO_START, "volume", 2_557)),
 ]
 
 

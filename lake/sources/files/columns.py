@@ -60,7 +60,8 @@ def find_layout(path: Path, cells: pl.DataFrame, given: Mapping[str, Any]) -> Fo
     if "symbol" in found and _is_prices(cells[found["symbol"]]):
         del found["symbol"]
     time = named.get("time") or _time_column(path, cells, found, [*named.values()])
-    found = {field: name for field, name in found.items() if name != time} | named | {"time": time}
+    found = {field: name for field, name in found.items() if name != time and len(sample_of(cells[name]))}
+    found |= named | {"time": time}
     layout = given.get("layout") or _layout(cells, found, time)
     if layout == "wide":
         evidence = f"besides '{time}' there is a column per symbol: {', '.join(_others(cells, time)[:3])}"
@@ -121,10 +122,10 @@ def _others(cells: pl.DataFrame, time: str) -> list[str]:
 
 def _is_numbers(column: pl.Series) -> bool:
     texts = sample_of(column)
-    return len(texts) == 0 or bool(texts.str.contains(NUMBER).mean() > MOST)  # type: ignore[operator]  # a share
+    return len(texts) > 0 and bool(texts.str.contains(NUMBER).mean() > MOST)  # type: ignore[operator]  # a share
 
 
 def _is_prices(column: pl.Series) -> bool:
     """Whether the cells are numbers with decimals, which no code of an instrument is."""
     texts = sample_of(column)
-    return len(texts) > 0 and _is_numbers(column) and bool(texts.str.contains(r"\d[.,]\d").mean() > MOST)  # type: ignore[operator]  # a share
+    return _is_numbers(column) and bool(texts.str.contains(r"\d[.,]\d").mean() > MOST)  # type: ignore[operator]  # a share

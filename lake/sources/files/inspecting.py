@@ -16,7 +16,7 @@ from lake.sources.files.mapping import EQUAL_WEIGHT, LOADED_INTERVAL, NUMBERS, F
 from lake.sources.files.numbers import find_number_format
 from lake.sources.files.proposal import FieldChoice, FileProposal, OpenQuestion
 from lake.sources.files.rows import raw_rows, with_reasons
-from lake.sources.files.sessions import PREFERRED, describe_fit, rank_calendars, zone_of
+from lake.sources.files.sessions import describe_fit, rank_calendars, zone_of
 from lake.sources.files.spacing import find_interval
 from lake.sources.files.summary import refused_rows, remarks, symbol_spans
 from lake.sources.files.symbols import canonical_symbol
@@ -24,6 +24,8 @@ from lake.sources.files.tables import NAMES, TextTable, read_table
 
 DAY_FIRST = "day_first"
 HEAD = 20_000
+FEWEST_DAYS = 60
+"""Fewer days than these say little about a calendar."""
 DEFAULTS = {one.name: one.default for one in fields_of(FileMapping)}
 
 
@@ -91,9 +93,10 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
     draft.choices += found.choices
     _choose_dates(draft, table.frame[found.columns["time"]], is_day_first)
     _choose_numbers(draft, table, found)
-    if draft.questions:
+    known = None if draft.questions else _choose_interval(draft, table.frame, found)
+    if known is None or draft.questions:
         return FileProposal(path.name, None, tuple(draft.choices), tuple(draft.questions))
-    _choose_days(draft, table.frame, found)
+    _choose_calendar(draft, known)
     index = given.get("index")
     draft.choose("index", None, f"none is named, so an equal-weight one is made and called {EQUAL_WEIGHT}")
     mapping = _mapping(path, found, draft, table, price_basis=given.get("price_basis", "split_adjusted"))
@@ -159,8 +162,8 @@ def _choose_numbers(draft: _Draft, table: TextTable, found: FoundColumns) -> Non
         draft.choose("thousands_mark", thousands, form.evidence)
 
 
-def _choose_days(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> None:
-    """Choose interval, calendar and zone, which are read off the same times."""
+def _choose_interval(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> pl.DataFrame:
+    """Choose the interval, or ask where it is not a day; return the times that can be read, as `read_dates` does."""
     time = found.columns["time"]
     times = cells[time].unique().drop_nulls()
     read = read_dates(times, str(draft.value("time_format"))).with_columns(times.alias(time))
@@ -172,6 +175,17 @@ def _choose_days(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> Non
         )
     interval, evidence = find_interval(cells, read, time, found.columns.get("symbol"))
     draft.choose("interval", interval, evidence)
+    if draft.value("interval") != LOADED_INTERVAL:
+        draft.ask(
+            "interval",
+            f"{_capital(evidence)}, and only daily bars are loaded: make a file of one row per symbol and day.",
+            "interval=1d if the rows are daily nevertheless",
+        )
+    return known
+
+
+def _choose_calendar(draft: _Draft, known: pl.DataFrame) -> None:
+    """Choose calendar and zone: each calendar is compared with the days that the times are in its own zone."""
     has_offsets = known["offset"].null_count() < known.height
     is_midnight = bool((known["at"].dt.date().cast(pl.Datetime("us")) == known["at"]).all())
 
@@ -185,7 +199,8 @@ def _choose_days(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> Non
         draft.choose("calendar", None, "given")
     else:
         fits = rank_calendars(days_in)
-        draft.choose("calendar", fits[0].calendar, describe_fit(fits), is_assumed=_is_weak(fits[0].calendar, known))
+        is_tie = len(fits) > 1 and fits[0].misses == fits[1].misses
+        draft.choose("calendar", fits[0].calendar, describe_fit(fits), is_assumed=is_tie or known.height < FEWEST_DAYS)
     if has_offsets and not is_midnight:
         zone = zone_of(str(draft.value("calendar")))
         draft.choose("zone", zone, f"times have an offset, so their day is read where the market is, in {zone}")
@@ -195,21 +210,7 @@ def _choose_days(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> Non
         draft.choose("zone", None, "every time is midnight where it was written, so the date counts as written")
 
 
-def _is_weak(calendar: str, known: pl.DataFrame) -> bool:
-    """Whether the days are too few to tell calendars apart."""
-    fewest = 60
-    return calendar == PREFERRED and known["at"].dt.date().n_unique() < fewest
-
-
 def _choose_basis(draft: _Draft, rows: pl.DataFrame, mapping: FileMapping) -> None:
-    if mapping.interval != LOADED_INTERVAL:
-        evidence = next(choice.evidence for choice in draft.choices if choice.field == "interval")
-        draft.ask(
-            "interval",
-            f"{_capital(evidence)}, and only daily bars are loaded: make a file of one row per symbol and day.",
-            "interval=1d if the rows are daily nevertheless",
-        )
-        return
     if "price_basis" in draft.given:
         draft.choose("price_basis", None, "given")
         return

@@ -7,8 +7,11 @@ import polars as pl
 
 SPACES = r"[ \u00a0\u2009\u202f]"
 QUOTES = r"['\u2019]"
-NOT_KNOWN = ("", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "#n/a", "nd", ".")
-"""What stands for a value that is not known, in small letters."""
+MARKS = {",": ",", ".": r"\.", " ": SPACES, "'": QUOTES}
+"""Regular expression of each mark."""
+UNKNOWN = ("", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "#n/a", "nd", ".")
+NOT_KNOWN = sorted({"NaN", *UNKNOWN, *(text.upper() for text in UNKNOWN), *(text.title() for text in UNKNOWN)})
+"""What stands for a value that is not known."""
 
 
 @dataclass(frozen=True)
@@ -24,36 +27,29 @@ class NumberFormat:
 def plain_number(column: pl.Expr, decimal_mark: str, thousands_mark: str | None) -> pl.Expr:
     """Return a column of texts as numbers are written in code, e.g. ``1234.5``; null for what is not known.
 
-    A text that does not follow the marks to the letter stays as it is, so that a later rule refuses it: ``12,5`` is
-    never read as 125.
+    A text that does not follow the marks to the letter stays as it is, or is quoted where others would read a number,
+    so that a later rule refuses it: ``12,5`` is never read as 125.
 
     Examples
     --------
     >>> import polars as pl
     >>> texts = pl.Series("price", ["1.234,5", "12,5", "n/a", "1.23,4"]).to_frame()
     >>> texts.select(plain_number(pl.col("price"), ",", "."))["price"].to_list()
-    ['1234.5', '12.5', None, '1.23,4']
+    ['1234.5', '12.5', None, "'1.23,4'"]
     """
-    text = column.str.strip_chars().str.replace_all("\u2212", "-", literal=True)
-    text = pl.when(~text.str.to_lowercase().is_in(NOT_KNOWN)).then(text)
-    decimal = r"\." if decimal_mark == "." else ","
-    if thousands_mark is not None:
-        mark = {" ": SPACES, "'": QUOTES, ".": r"\."}.get(thousands_mark, thousands_mark)
-        is_grouped = text.str.contains(rf"^[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{decimal}\d*)?$")
-        text = pl.when(is_grouped).then(text.str.replace_all(mark, "")).otherwise(text)
-    if decimal_mark == ",":
-        is_decimal = text.str.contains(r"^[+-]?\d*,\d*(?:[eE][+-]?\d+)?$")
-        # A point is no decimal mark in this file. Quoted, such a text is unreadable for everybody.
-        has_point = column.str.contains(r"^\s*[+-]?\d*\.\d*\s*$") & (text == column.str.strip_chars())
-        quoted = pl.concat_str(pl.lit("'"), text, pl.lit("'"))
-        text = (
-            pl.when(is_decimal)
-            .then(text.str.replace(",", ".", literal=True))
-            .when(has_point)
-            .then(quoted)
-            .otherwise(text)
-        )
-    return text
+    text = column.str.strip_chars()
+    text = pl.when(~text.is_in(NOT_KNOWN)).then(text.str.replace_all("\u2212", "-", literal=True))
+    if decimal_mark == "." and thousands_mark is None:
+        return text
+    mark = MARKS.get(thousands_mark, "") if thousands_mark else ""
+    grouped = rf"|\d{{1,3}}(?:{mark}\d{{3}})+" if mark else ""
+    is_by_the_marks = text.str.contains(rf"^[+-]?(?:\d*{grouped})(?:{MARKS[decimal_mark]}\d*)?(?:[eE][+-]?\d+)?$")
+    plain = text.str.replace_all(mark, "") if mark else text
+    if decimal_mark == ".":
+        return pl.when(is_by_the_marks).then(plain).otherwise(text)
+    # A point is no decimal mark in this file. Quoted, such a text is unreadable for everybody.
+    quoted = pl.when(text.str.contains(".", literal=True)).then(pl.concat_str(pl.lit("'"), text, pl.lit("'")))
+    return pl.when(is_by_the_marks).then(plain.str.replace(",", ".", literal=True)).otherwise(quoted.otherwise(text))
 
 
 def find_number_format(texts: pl.Series) -> NumberFormat:
@@ -98,8 +94,7 @@ def find_number_format(texts: pl.Series) -> NumberFormat:
 
 def _with_thousands(decimal: str, texts: pl.Series, example: Callable[[str], str | None]) -> NumberFormat:
     after = r"(?:\.\d*)?$" if decimal == "." else r"(?:,\d*)?$"
-    marks = {",": ",", ".": r"\.", " ": SPACES, "'": QUOTES}
-    for mark, pattern in marks.items():
+    for mark, pattern in MARKS.items():
         if mark == decimal:
             continue
         grouped = example(rf"^[+-]?\d{{1,3}}(?:{pattern}\d{{3}})+{after}")

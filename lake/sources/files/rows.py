@@ -9,6 +9,7 @@ from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.numbers import plain_number
 from lake.sources.files.sessions import NO_SESSION, closes_of
 from lake.sources.files.symbols import canonical_symbol
+from lake.sources.files.tables import is_unnamed
 from lake.spec import INSTANT
 
 
@@ -58,8 +59,10 @@ def _long(cells: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
 
 
 def _wide(cells: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
-    """One row per price: an empty cell of a wide file is no row."""
-    rows = cells.unpivot(index=mapping.time, variable_name="written", value_name="close")
+    """One row per price: an empty cell of a wide file is no row, and a column without a name is no symbol."""
+    rows = cells.drop([name for name in cells.columns if is_unnamed(name) and name != mapping.time]).unpivot(
+        index=mapping.time, variable_name="written", value_name="close"
+    )
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in NUMBERS if name != "close"]
     is_price = plain_number(pl.col("close"), mapping.decimal_mark, mapping.thousands_mark).is_not_null()
     return rows.filter(is_price).select("written", pl.col(mapping.time).alias("time"), "close", *missing)

@@ -35,7 +35,7 @@ CANDIDATES = {
     "CMES": "America/Chicago",
 }
 """Calendars that a file's days are compared with, and their time zones; any other calendar can be named."""
-JUDGED = timedelta(days=1100)
+JUDGED = timedelta(days=1000)
 """Newest stretch of a file that calendars are compared over: three of each yearly holiday."""
 NO_SESSION = "T23:59:59+00:00"
 """Time of a row on a day without a session: no session of any calendar closes in the last second of a day."""
@@ -118,16 +118,17 @@ def zone_of(name: str) -> str:
 
 def _sessions(name: str, first: date, last: date) -> frozenset[date] | None:
     """Return sessions of a calendar between two days, both included; None where it does not reach so far."""
-    found = _sessions_of_years(name, first.year, last.year)
+    found = _sessions_until(name, last.year)
     return None if found is None else frozenset(day for day in found if first <= day <= last)
 
 
 @lru_cache(maxsize=64)
-def _sessions_of_years(name: str, first: int, last: int) -> tuple[date, ...] | None:
+def _sessions_until(name: str, year: int) -> tuple[date, ...] | None:
+    """Return sessions of a year and the three before it, which `JUDGED` does not leave; kept, being slow to make."""
     import exchange_calendars
 
     try:
-        found = exchange_calendars.get_calendar(name, start=f"{first}-01-01", end=f"{last}-12-31")
+        found = exchange_calendars.get_calendar(name, start=f"{year - 3}-01-01", end=f"{year}-12-31")
     except (ValueError, exchange_calendars.errors.NoSessionsError):
         return None
     return tuple(stamp.date() for stamp in found.sessions)
@@ -150,8 +151,8 @@ def describe_fit(fits: Sequence[CalendarFit]) -> str:
     best, *others = fits
     equals = [fit.calendar for fit in others if fit.misses == best.misses]
     if best.misses:
-        text = f"{best.calendar} explains the days best: {best.strange} of them are none of its sessions, "
-        text += f"{best.absent} of its sessions are not in the file (e.g. {best.example})"
+        text = f"{best.calendar} explains the days best, of the newest three years: days without a session "
+        text += f"{best.strange}, sessions without a row {best.absent}, e.g. {best.example}"
     else:
         text = f"the sessions of {best.calendar} are the days of the file exactly"
     if equals:

@@ -59,7 +59,8 @@ def remarks(rows: pl.DataFrame, mapping: FileMapping) -> tuple[str, ...]:
     pairs = folded.select("written", "symbol").unique(maintain_order=True)
     if pairs.height:
         shown = ", ".join(f"{written!r} as {symbol}" for written, symbol in pairs.head(SHOWN).iter_rows())
-        found.append(f"{pairs.height} spellings of symbols are read as their canonical ones: {shown}.")
+        more = f" and {pairs.height - SHOWN} more" if pairs.height > SHOWN else ""
+        found.append(f"Symbols are read under their canonical names: {shown}{more}.")
     refused = rows.filter(pl.col("symbol").is_null())["written"].drop_nulls().unique(maintain_order=True)
     found += [reason for text in refused.head(SHOWN).to_list() if (reason := why_refused(text))]
     if mapping.index is None:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
@@ -48,6 +49,8 @@ def read_table(path: Path, delimiter: str | None = None) -> TextTable:
     if content[:2] == b"PK":
         raise SourceError(f"{path.name} is a workbook or a zip archive. Save the sheet as CSV and name that file.")
     text, encoding = _decoded(path, content)
+    if not text.strip():
+        raise SourceError(f"{path.name} is empty. A price file has a line of column names and a row per bar.")
     delimiter = delimiter or find_delimiter(text)
     return TextTable(_from_text(path, text, delimiter), delimiter, encoding, digest)
 
@@ -62,8 +65,6 @@ def _bytes(path: Path) -> bytes:
         raise SourceError(f"There is no file {path}. Check the path, or give it in full.") from error
     except (OSError, EOFError) as error:
         raise SourceError(f"{path.name} cannot be read: {error}.") from error
-    if not content.strip():
-        raise SourceError(f"{path.name} is empty. A price file has a line of column names and a row per bar.")
     return content
 
 
@@ -134,6 +135,11 @@ def _from_text(path: Path, text: str, delimiter: str) -> pl.DataFrame:
 def clean_name(name: str, number: int) -> str:
     """Return a column's name as it is shown: no white space round it, never empty."""
     return " ".join(name.replace("\ufeff", "").split()) or f"column {number}"
+
+
+def is_unnamed(name: str) -> bool:
+    """Return whether a column has no name of its own in the file, such as row numbers that were written with it."""
+    return re.fullmatch(r"column \d+|Unnamed: \d+", name) is not None
 
 
 def _is_data(name: str) -> bool:

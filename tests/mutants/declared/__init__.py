@@ -2,9 +2,10 @@
 
 from mutant import Mutant
 
-from declared import access, doors, drained, features, feedback, forecasts, homes, leaks, models, online, storage
+from declared import access, doors, drained, features, feedback, files, forecasts, homes, leaks, models, online, storage
 
 MUTANTS: tuple[Mutant, ...] = (
+    *files.MUTANTS,
     *storage.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
