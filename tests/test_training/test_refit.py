@@ -167,8 +167,22 @@ def test_an_epoch_after_which_nothing_varies_is_kept_only_where_every_one_is_so(
 def test_a_refit_that_no_longer_varies_is_not_taken(
     parts: tuple[WindowSet, WindowSet], tiny: Experiment, fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert not fitted.variation(parts[1].x).is_constant
+    assert refit(fitted, *parts, tiny) is not fitted
     real = Fitted.variation
     monkeypatch.setattr(Fitted, "variation", lambda fit, x: real(fit, x) if fit is fitted else FLAT)
     assert refit(fitted, *parts, tiny) is fitted
-    monkeypatch.setattr(Fitted, "variation", lambda *_: FLAT)
-    assert refit(fitted, *parts, tiny) is not fitted
+
+
+def test_a_fit_that_does_not_vary_is_not_fitted_again(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused whatever its weights; a network without a learning rate says the same of every window."""
+    still = tiny.parameters_of("tft") | {"learning_rate": 1e-9}
+    flat = fit_model("tft", *parts, tiny, still)
+    assert flat.variation(parts[1].x).is_constant
+    trained: list[int] = []
+    monkeypatch.setattr("training.fit.fit.train_for", lambda *_: trained.append(1))
+    assert refit(flat, *parts, tiny) is flat
+    assert fit_best("tft", *parts, tiny, still).learnt_until == parts[0].keys["label_end"].max()
+    assert not trained

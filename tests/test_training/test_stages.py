@@ -165,11 +165,14 @@ def test_networks_served_have_learnt_from_the_newest_year_and_from_nothing_later
     world: World, reports: list[Report]
 ) -> None:
     keys = stages.load_windows(world.lake, world.settings, world.experiment).keys
-    newest = keys[champion_split(keys, world.experiment).valid]["label_end"].max()
+    split = champion_split(keys, world.experiment)
+    newest, before = (keys[rows]["label_end"].max() for rows in (split.valid, split.train))
+    assert before < newest <= world.experiment.knowledge_end
+    assert not reports[3].details["lstm"]["is_constant"]
     for name in ("lstm", "tft", "ridge"):
         found = reports[3].details[name]
         until = datetime.fromisoformat(found["labels_until"])
-        assert until == newest <= world.experiment.knowledge_end
+        assert until == (before if found["is_constant"] else newest)  # what is refused is not fitted again
         assert found["epochs_of_refit"] <= found["epochs"]
         assert load_fitted(stages.champions(world.settings)[name]["path"]).learnt_until == until
 

@@ -95,7 +95,8 @@ def refit(
     Early stopping needs windows that the weights have not seen, and takes the newest. Once it has said how long to
     train, there is no reason to leave out the newest year. The scaler is learnt anew from all windows as well. A model
     that is fitted in one call has learnt from them already, and is returned as it is. So is a network whose forecasts
-    no longer vary when it is fitted anew: what it had learnt is not thrown away for what learnt nothing.
+    do not vary over the validation windows, which is refused whatever its weights, and one whose forecasts no longer
+    vary when it is fitted anew: what it had learnt is not thrown away for what learnt nothing.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def refit(
         If the weights are no numbers afterwards.
     """
     card = card_of(fitted.name)
-    if not card.is_network:
+    if not card.is_network or fitted.variation(valid.x).is_constant:
         return fitted
     every, plan = train.joined(valid), experiment.optimisation
     inputs = InputSpec(window.features, window.sessions, window.scales)
@@ -113,8 +114,7 @@ def refit(
         )
         train_for(network, every, plan, fitted.parameters, fitted.seed, fitted.epochs)
     again = replace(fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every))
-    lost = again.variation(valid.x).is_constant and not fitted.variation(valid.x).is_constant
-    return fitted if lost else again
+    return fitted if again.variation(valid.x).is_constant else again
 
 
 def fit_each_seed(

@@ -159,4 +159,20 @@ MUTANTS = (
         "every, plan = train, experiment.optimisation",
         (f"{REFIT}test_the_refit_learns_from_validation_windows_and_scales_by_them",),
     ),
+    Mutant(
+        "refit-of-a-constant",
+        "A network whose forecasts do not vary is not fitted a second time.",
+        "training/fit/fit.py",
+        "if not card.is_network or fitted.variation(valid.x).is_constant:",
+        "if not card.is_network:",
+        (f"{REFIT}test_a_fit_that_does_not_vary_is_not_fitted_again",),
+    ),
+    Mutant(
+        "refit-to-a-constant",
+        "A refit whose forecasts no longer vary is dropped for the first fit.",
+        "training/fit/fit.py",
+        "return fitted if again.variation(valid.x).is_constant else again",
+        "return again",
+        (f"{REFIT}test_a_refit_that_no_longer_varies_is_not_taken",),
+    ),
 )
