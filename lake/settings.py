@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -54,6 +54,21 @@ class Settings(BaseSettings):
     )
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
+    )
+    alphavantage_api_key: SecretStr | None = Field(
+        default=None, validation_alias="ALPHAVANTAGE_API_KEY", description="key of the source alpha_vantage"
+    )
+    massive_api_key: SecretStr | None = Field(
+        default=None, validation_alias="MASSIVE_API_KEY", description="key of the source polygon, now called Massive"
+    )
+    fred_api_key: SecretStr | None = Field(
+        default=None, validation_alias="FRED_API_KEY", description="key of the source fred"
+    )
+    https_proxy: str | None = Field(
+        default=None, validation_alias="HTTPS_PROXY", description="proxy through which vendors of data are asked"
+    )
+    source_url: str | None = Field(
+        default=None, description="address asked in place of the vendor's own, e.g. that of a mirror"
     )
     source: str = Field(default="packaged", description="source of bars: a name, or module:name of one of your own")
     experiment: str = Field(default="demo", description="experiment file in training/experiments, without .yaml")
@@ -171,6 +186,11 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """Folder of the exported models that the service loads."""
         return self.home / "models"
+
+    @property
+    def sources(self) -> Path:
+        """Folder of the counts of requests made to vendors."""
+        return self.home / "sources"
 
     @property
     def reports(self) -> Path:

@@ -1,19 +1,26 @@
-"""Sources of bars: what each of them answers, the packaged market, and generated markets of any size."""
+"""Sources of bars: what each of them answers, the packaged market, generated markets, and vendors over HTTP."""
 
-from lake.sources.base import BarBatch, BarSource
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import caveats_of, open_source
+from lake.sources.registry import CONNECTORS, caveats_of, connector_of, key_of, open_http_source, open_source
 
 __all__ = [
+    "ACTION_COLUMNS",
+    "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
     "BarBatch",
     "BarSource",
+    "FailedSymbol",
     "GeneratedMarket",
     "PackagedMarket",
     "as_received",
     "caveats_of",
+    "connector_of",
+    "http",
+    "key_of",
+    "open_http_source",
     "open_source",
     "tiny_market",
 ]

@@ -1,25 +1,64 @@
 """The interface of a source of bars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import polars as pl
 
+ACTION_COLUMNS: dict[str, pl.DataType] = {
+    "symbol": pl.String(),
+    "ex_date": pl.Date(),
+    **dict.fromkeys(("kind", "ratio", "amount", "currency", "price_basis", "source"), pl.String()),
+    "received_at": pl.Datetime("us", "UTC"),
+}
+"""Columns of the corporate actions of a delivery; what they mean is said at `lake.sources.http.SESSION_ACTIONS`."""
+
+
+@dataclass(frozen=True)
+class FailedSymbol:
+    """A symbol that a delivery has no rows for, with the kind of the error and its sentence."""
+
+    symbol: str
+    kind: str
+    reason: str
+
 
 @dataclass(frozen=True)
 class BarBatch:
-    """One delivery: rows in the columns of `raw_bars`, under an id that is the same whenever the same is asked."""
+    """One delivery.
+
+    Parameters
+    ----------
+    batch_id
+        Of a source without a network the same whenever the same is asked; a source that asks a vendor puts the time of
+        receipt in, because the same question may be answered otherwise tomorrow.
+    rows
+        Bars in the columns of `raw_bars`.
+    actions
+        Splits and dividends that the source states, in the columns of `ACTION_COLUMNS`.
+    failures
+        Symbols that were asked and not answered, the others being whole.
+    notes
+        Sentences for the report of the run.
+    """
 
     batch_id: str
     rows: pl.DataFrame
+    actions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTION_COLUMNS))
+    failures: tuple[FailedSymbol, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class BarSource(Protocol):
     """A source of daily bars.
 
-    A source may also have ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g.
-    that its symbols were chosen with hindsight; `lake.sources.caveats_of` reads them.
+    A source may also have
+
+    - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
+      chosen with hindsight; `lake.sources.caveats_of` reads them
+    - ``lookback``, how far before the newest stored bar it is to be asked again, because its vendor restates
+    - ``symbols``, those that it is asked for
     """
 
     name: str
@@ -27,6 +66,7 @@ class BarSource(Protocol):
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``; `after` None means from the source's beginning.
 
-        Nothing known after `until` is returned, whatever the source holds.
+        Nothing known after `until` is returned, whatever the source holds. The one exception is a vendor that is asked
+        over the network: its rows are known from their receipt, moments after the `until` that they were asked for.
         """
         ...

@@ -1,10 +1,21 @@
 """Every source of bars by name, and the one that the settings choose."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from importlib import import_module
 from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-from lake.errors import ConfigError, UnknownNameError
+from lake import calendars
+from lake.clock import Clock, SystemClock
+from lake.errors import AuthError, ConfigError, UnknownNameError
+from lake.settings import Settings
+from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
+
+if TYPE_CHECKING:
+    from lake.sources.http import Connector, HttpBars
 
 
 def _packaged() -> BarSource:
@@ -14,7 +25,83 @@ def _packaged() -> BarSource:
 
 
 SOURCES: dict[str, Callable[[], BarSource]] = {"packaged": _packaged}
-"""What makes each source; a new one is a file in this folder and an entry here."""
+"""What makes each source that is asked for no symbols; a new one is a file in this folder and an entry here."""
+CONNECTORS = {"alpha_vantage": "AlphaVantage", "polygon": "Polygon", "yahoo": "Yahoo"}
+"""Class of each vendor that is asked over HTTP, in the module of the source's name; a new one is one more."""
+
+
+def connector_of(name: str) -> "Connector":
+    """Return a vendor as values: its address, limits, key and terms, without asking it anything.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name, with those that there are.
+
+    Examples
+    --------
+    >>> connector_of("yahoo").title
+    'Yahoo Finance'
+    """
+    if name not in CONNECTORS:
+        raise UnknownNameError("source", name, [*SOURCES, *CONNECTORS])
+    made: Connector = getattr(import_module(f"lake.sources.{name}"), CONNECTORS[name])()
+    return made
+
+
+def open_http_source(
+    name: str,
+    symbols: Sequence[str],
+    settings: Settings,
+    calendar: str = calendars.VENUE,
+    *,
+    first: date = calendars.FIRST_SESSION,
+    clock: Clock | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> "HttpBars":
+    """Return a vendor that is asked over HTTP as a source of bars.
+
+    Parameters
+    ----------
+    symbols
+        Those to ask for, as the vendor spells them.
+    settings
+        Keys, the folder where requests are counted, and another address or a proxy where they are set.
+    calendar
+        Exchange whose sessions the bars belong to.
+    first
+        First session of the history, asked for when nothing is stored.
+    clock, sleep
+        The wall clock and real waiting, unless a test gives its own.
+
+    Raises
+    ------
+    ConfigError
+        If no symbol is named.
+    AuthError
+        If the vendor needs a key and none is set.
+    """
+    from lake.sources.http import Fetcher, HttpBars, RequestCount
+
+    connector = connector_of(name)
+    if not symbols:
+        raise ConfigError(f"{connector.title} is asked symbol by symbol, and none is named. Name those of the market.")
+    count = RequestCount(settings.sources, connector.limits, clock or SystemClock())
+    secret = key_of(connector, settings)
+    if connector.auth is not None and secret is None:
+        raise AuthError(f"{connector.title} needs a key, and none is set. Set {connector.auth.variable} to yours.")
+    fetcher = Fetcher(
+        connector, count, base_url=settings.source_url or "", secret=secret, sleep=sleep, proxy=settings.https_proxy
+    )
+    return HttpBars(fetcher, symbols, calendar, first)
+
+
+def key_of(connector: "Connector", settings: Settings) -> str | None:
+    """Return the key that is set for a vendor; None where it needs none, or none is set."""
+    if connector.auth is None:
+        return None
+    secret = getattr(settings, connector.auth.variable.lower())
+    return secret.get_secret_value() or None if secret is not None else None
 
 
 def caveats_of(name: str) -> tuple[str, ...]:
@@ -30,16 +117,30 @@ def caveats_of(name: str) -> tuple[str, ...]:
     >>> len(caveats_of("packaged"))
     1
     """
+    if name in CONNECTORS:
+        return connector_of(name).caveats
     return tuple(getattr(open_source(name), "caveats", ()))
 
 
-def open_source(name: str) -> BarSource:
+def open_source(
+    name: str,
+    symbols: Sequence[str] = (),
+    calendar: str = calendars.VENUE,
+    *,
+    first: date = calendars.FIRST_SESSION,
+    settings: Settings | None = None,
+) -> BarSource:
     """Return a source of bars.
 
     Parameters
     ----------
     name
-        Name in `SOURCES`, or ``module:name`` of something importable that makes a source when it is called.
+        Name in `SOURCES` or `CONNECTORS`, or ``module:name`` of something importable that makes a source when it is
+        called.
+    symbols, calendar, first
+        Those of the market, for a vendor that is asked over HTTP; other sources bring theirs.
+    settings
+        Where keys come from; those of this process unless given.
 
     Raises
     ------
@@ -48,9 +149,11 @@ def open_source(name: str) -> BarSource:
     ConfigError
         If a module or its name does not exist, or what is made does not have what a source has.
     """
+    if name in CONNECTORS:
+        return open_http_source(name, symbols, settings or read_settings(), calendar, first=first)
     if ":" not in name:
         if name not in SOURCES:
-            raise UnknownNameError("source", name, SOURCES)
+            raise UnknownNameError("source", name, [*SOURCES, *CONNECTORS])
         return SOURCES[name]()
     try:
         make = resolve_name(name)
