@@ -21,6 +21,7 @@ from dagster_project.commands import (
     leaks,
     models,
     replay,
+    sources,
     update,
     user_data,
 )
@@ -152,6 +153,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
+app.add_typer(sources.app, name="sources")
 app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")

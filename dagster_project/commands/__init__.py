@@ -1,7 +1,8 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
 `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `features`, `lake`, `models`,
-`forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain functions.
+`forecasts`, `sources`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain
+functions.
 """
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "models",
     "replay",
     "shell",
+    "sources",
     "summaries",
     "update",
     "user_data",

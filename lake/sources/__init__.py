@@ -3,13 +3,14 @@
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import CONNECTORS, caveats_of, connector_of, key_of, open_http_source, open_source
+from lake.sources.registry import CONNECTORS, SOURCES, caveats_of, connector_of, key_of, open_http_source, open_source
 
 __all__ = [
     "ACTION_COLUMNS",
     "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "SOURCES",
     "BarBatch",
     "BarSource",
     "FailedSymbol",

@@ -32,7 +32,7 @@ from lake.sources.http.fields import day, number, required, same_symbol, unknown
 SERIES = "Time Series (Daily)"
 FIELDS = {"open": "1. open", "high": "2. high", "low": "3. low", "close": "4. close", "volume": "5. volume"}
 COMPACT_DAYS = 130
-"""Calendar days before today that the latest 100 sessions surely cover: no 100 sessions last less than 139 days."""
+"""Calendar days before today that the latest 100 sessions surely reach back: five a week, they take 137 at least."""
 BASIS = "as_traded"
 DAILY = ("per day", "daily rate limit")
 TOO_FAST = ("per second", "per minute", "call frequency")

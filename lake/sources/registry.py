@@ -57,7 +57,7 @@ def open_http_source(
     *,
     first: date = calendars.FIRST_SESSION,
     clock: Clock | None = None,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
 ) -> "HttpBars":
     """Return a vendor that is asked over HTTP as a source of bars.
 
@@ -91,7 +91,12 @@ def open_http_source(
     if connector.auth is not None and secret is None:
         raise AuthError(f"{connector.title} needs a key, and none is set. Set {connector.auth.variable} to yours.")
     fetcher = Fetcher(
-        connector, count, base_url=settings.source_url or "", secret=secret, sleep=sleep, proxy=settings.https_proxy
+        connector,
+        count,
+        base_url=settings.source_url or "",
+        secret=secret,
+        sleep=sleep or time.sleep,
+        proxy=settings.https_proxy,
     )
     return HttpBars(fetcher, symbols, calendar, first)
 

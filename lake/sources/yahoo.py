@@ -57,7 +57,7 @@ class Yahoo:
     def plan(self, ask: Ask) -> Iterator[HttpRequest]:
         """Return one request per symbol and ten years."""
         for symbol in ask.symbols:
-            start = ask.first
+            start = ask.first - timedelta(days=1)  # east of Greenwich a session begins before its date does in UTC
             while start <= ask.last:
                 end = min(start + SPAN, ask.last + timedelta(days=1))
                 yield HttpRequest(

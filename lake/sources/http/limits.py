@@ -71,8 +71,7 @@ class RequestCount:
         now = self.clock.now().timestamp()
         found: dict[Limit, int] = {}
         for scope, limits in self._by_scope().items():
-            with self._locked(scope):
-                times = self._read(scope, now)
+            times = self._read(scope, now)
             found |= {limit: sum(at > now - limit.seconds for at in times) for limit in limits}
         return found
 
