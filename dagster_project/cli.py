@@ -23,6 +23,7 @@ from dagster_project.commands import (
     market,
     models,
     replay,
+    sources,
     update,
     user_data,
 )
@@ -170,6 +171,7 @@ app.command()(doctor.doctor)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")
+app.add_typer(sources.app, name="sources")
 app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")

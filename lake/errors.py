@@ -5,6 +5,13 @@
     QuantlakeError
     ├── ConfigError          a setting or an experiment value is wrong
     ├── SourceError          a source has no data, or data it should not have
+    │   ├── OutageError        it does not answer, or its answer is torn; asking again is right
+    │   ├── ThrottledError     it was asked too often; asking again after a wait is right
+    │   ├── QuotaError         its allowance is used up until a stated instant
+    │   ├── AuthError          it refuses the key, or there is none
+    │   ├── EntitlementError   the plan behind the key does not include what was asked
+    │   ├── UnknownSymbolError it has no such symbol; never the same as having no rows
+    │   └── ContractError      its answer lacks, or contradicts, what it is documented to hold
     ├── SchemaError          a frame does not fit its table
     ├── TableNotFoundError   a table has no rows yet
     ├── DamagedTableError    a table's log or files are torn, empty or missing
@@ -30,6 +37,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 
 class QuantlakeError(Exception):
@@ -42,6 +50,54 @@ class ConfigError(QuantlakeError):
 
 class SourceError(QuantlakeError):
     """A source has no data, or data it should not have."""
+
+
+class OutageError(SourceError):
+    """A source does not answer, or its answer is torn or is no answer of its service; asking again is right."""
+
+
+class ThrottledError(SourceError):
+    """A source was asked too often.
+
+    Parameters
+    ----------
+    wait_seconds
+        How long the source wants to be left alone; None where it does not say.
+    """
+
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
+class QuotaError(SourceError):
+    """The allowance of a source is used up.
+
+    Parameters
+    ----------
+    resume_at
+        Instant, in UTC, from which on it answers again.
+    """
+
+    def __init__(self, message: str, resume_at: "datetime") -> None:
+        super().__init__(f"{message} It answers again from {resume_at:%Y-%m-%d %H:%M:%S} UTC on.")
+        self.resume_at = resume_at
+
+
+class AuthError(SourceError):
+    """A source refuses the key, or no key is set."""
+
+
+class EntitlementError(SourceError):
+    """The plan behind a key does not include what was asked."""
+
+
+class UnknownSymbolError(SourceError):
+    """A source has no such symbol; a symbol that it knows and has no rows for is an empty answer instead."""
+
+
+class ContractError(SourceError):
+    """An answer lacks, or contradicts, what it is documented to hold."""
 
 
 class SchemaError(QuantlakeError):

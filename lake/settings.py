@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -59,6 +59,21 @@ class Settings(BaseSettings):
     )
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_URI", description="tracking server; SQLite in home when unset"
+    )
+    alphavantage_api_key: SecretStr | None = Field(
+        default=None, validation_alias="ALPHAVANTAGE_API_KEY", description="key of the source alpha_vantage"
+    )
+    massive_api_key: SecretStr | None = Field(
+        default=None, validation_alias="MASSIVE_API_KEY", description="key of the source polygon, now called Massive"
+    )
+    fred_api_key: SecretStr | None = Field(
+        default=None, validation_alias="FRED_API_KEY", description="key of the source fred"
+    )
+    https_proxy: str | None = Field(
+        default=None, validation_alias="HTTPS_PROXY", description="proxy through which vendors of data are asked"
+    )
+    source_url: str | None = Field(
+        default=None, description="address asked in place of the vendor's own, e.g. that of a mirror"
     )
     source: str | None = Field(
         default=None,
@@ -161,6 +176,11 @@ class Settings(BaseSettings):
         return market_of(self.home)
 
     @property
+    def source_name(self) -> str:
+        """The source of bars that is set, or else the one that the market declares."""
+        return self.source or self.declared_market.source
+
+    @property
     def clock(self) -> Clock:
         """The clock of the home's market."""
         return open_clock(self.home)
@@ -189,6 +209,11 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """Folder of the exported models that the service loads."""
         return self.home / "models"
+
+    @property
+    def sources(self) -> Path:
+        """Folder of the counts of requests made to vendors."""
+        return self.home / "sources"
 
     @property
     def reports(self) -> Path:

@@ -31,7 +31,8 @@ def pytest_configure() -> None:
     """Keep tests, and the processes they start, away from the user's lake and from services outside."""
     for name in [name for name in os.environ if name.startswith("QUANTLAKE_")]:
         del os.environ[name]
-    for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
+    keys = ("ALPHAVANTAGE_API_KEY", "FRED_API_KEY", "MASSIVE_API_KEY")
+    for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "HTTPS_PROXY", *keys):
         os.environ.pop(name, None)
     os.umask(0o022)  # the usual one, whatever started this process: a closed one would hide what is left open
     paths = [str(Path(__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]

@@ -15,7 +15,7 @@ from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
-from lake.sources import caveats_of, source_of
+from lake.sources import caveats_of
 from lake.store import Lake, digest_of_file
 from lake.store import forget_verified_files as forget_verified
 from lake.tables import EVALUATIONS, LABELS, VERDICTS
@@ -262,7 +262,7 @@ def _publish(
     """
     from training.judge import measures_of, plot_calibration, plot_forecast_against_truth
 
-    folder, caveats = work.folder / "plots", caveats_of(source_of(work.settings))
+    folder, caveats = work.folder / "plots", _caveats(work)
     first = [forecast for forecast in forecasts if forecast.seed == forecasts[0].seed]
     forecasts_path, calibration_path = (folder / f"{name}_{what}.png" for what in ("forecasts", "calibration"))
     drawn = {
@@ -271,6 +271,10 @@ def _publish(
     }
     _track(work, name, parameters=parameters[name], measures=measures_of(table), files={"plots": drawn.values()})
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
+
+
+def _caveats(work: Workspace) -> tuple[str, ...]:
+    return caveats_of(work.settings.source_name, work.lake.market)
 
 
 def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:

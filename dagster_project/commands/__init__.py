@@ -1,8 +1,8 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
-`run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `market`, `features`, `lake`,
-`models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are commands over plain
-functions.
+`run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `market`, `sources`,
+`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are
+commands over plain functions.
 """
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "replay",
     "run",
     "shell",
+    "sources",
     "summaries",
     "update",
     "user_data",

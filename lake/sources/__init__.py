@@ -1,21 +1,39 @@
-"""Sources of bars: what each of them answers, the packaged market, generated markets of any size, and own files."""
+"""Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import BarBatch, BarSource
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import caveats_of, mapping_of, open_source, source_of
+from lake.sources.registry import (
+    CONNECTORS,
+    SOURCES,
+    caveats_of,
+    connector_of,
+    key_of,
+    mapping_of,
+    open_http_source,
+    open_source,
+    source_of,
+)
 
 __all__ = [
+    "ACTION_COLUMNS",
+    "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "SOURCES",
     "BarBatch",
     "BarSource",
+    "FailedSymbol",
     "GeneratedMarket",
     "PackagedMarket",
     "as_received",
     "caveats_of",
+    "connector_of",
     "files",
+    "http",
+    "key_of",
     "mapping_of",
+    "open_http_source",
     "open_source",
     "source_of",
     "tiny_market",

@@ -1,18 +1,53 @@
 """The interface of a source of bars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import polars as pl
 
+ACTION_COLUMNS: dict[str, pl.DataType] = {
+    "symbol": pl.String(),
+    "ex_date": pl.Date(),
+    **dict.fromkeys(("kind", "ratio", "amount", "currency", "price_basis", "source"), pl.String()),
+    "received_at": pl.Datetime("us", "UTC"),
+}
+"""Columns of the corporate actions of a delivery; what they mean is said at `lake.sources.http.SESSION_ACTIONS`."""
+
+
+@dataclass(frozen=True)
+class FailedSymbol:
+    """A symbol that a delivery has no rows for, with the kind of the error and its sentence."""
+
+    symbol: str
+    kind: str
+    reason: str
+
 
 @dataclass(frozen=True)
 class BarBatch:
-    """One delivery: rows in the columns of `raw_bars`, under an id that is the same whenever the same is asked."""
+    """One delivery.
+
+    Parameters
+    ----------
+    batch_id
+        Of a source without a network the same whenever the same is asked; a source that asks a vendor puts the time of
+        receipt in, because the same question may be answered otherwise tomorrow.
+    rows
+        Bars in the columns of `raw_bars`.
+    actions
+        Splits and dividends that the source states, in the columns of `ACTION_COLUMNS`.
+    failures
+        Symbols that were asked and not answered, the others being whole.
+    notes
+        Sentences for the report of the run.
+    """
 
     batch_id: str
     rows: pl.DataFrame
+    actions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTION_COLUMNS))
+    failures: tuple[FailedSymbol, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def last_close(self) -> datetime | None:
@@ -24,13 +59,15 @@ class BarBatch:
 class BarSource(Protocol):
     """A source of daily bars.
 
-    A source may also have ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g.
-    that its symbols were chosen with hindsight; `lake.sources.caveats_of` reads them.
+    A source may also have
 
-    A source whose rows arrive late, or are corrected, may have ``lookback``: a `timedelta` by which it is asked again
-    before its newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are
-    stored (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window
-    of a week or more also tells a split or dividend from a correction (`lake.refine.chain`).
+    - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
+      chosen with hindsight; `lake.sources.caveats_of` reads them
+    - ``symbols``, those that it is asked for
+    - ``lookback``, where its rows arrive late or are corrected: a `timedelta` by which it is asked again before its
+      newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored
+      (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window of
+      a week or more also tells a split or dividend from a correction (`lake.refine.chain`)
     """
 
     @property
@@ -41,6 +78,7 @@ class BarSource(Protocol):
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``; `after` None means from the source's beginning.
 
-        Nothing known after `until` is returned, whatever the source holds.
+        Nothing known after `until` is returned, whatever the source holds. The one exception is a vendor that is asked
+        over the network: its rows are known from their receipt, moments after the `until` that they were asked for.
         """
         ...

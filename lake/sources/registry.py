@@ -1,16 +1,23 @@
 """Every source of bars by name, and the one that the settings choose."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from importlib import import_module
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from lake.errors import ConfigError, UnknownNameError
+from lake import calendars
+from lake.clock import Clock, SystemClock
+from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.market import DEMO, Market
 from lake.settings import Settings
+from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
 
 if TYPE_CHECKING:
     from lake.sources.files import FileMapping
+    from lake.sources.http import Connector, HttpBars
 
 
 def _packaged(_market: Market) -> BarSource:
@@ -23,6 +30,91 @@ def _file(market: Market) -> BarSource:
     from lake.sources.files import FileSource
 
     return FileSource(mapping_of(market))
+
+
+SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}
+"""What makes each source that is asked for no symbols; a new one is a file in this folder and an entry here."""
+CONNECTORS = {"alpha_vantage": "AlphaVantage", "polygon": "Polygon", "yahoo": "Yahoo"}
+"""Class of each vendor that is asked over HTTP, in the module of the source's name; a new one is one more."""
+
+
+def connector_of(name: str) -> "Connector":
+    """Return a vendor as values: its address, limits, key and terms, without asking it anything.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name, with those that there are.
+
+    Examples
+    --------
+    >>> connector_of("yahoo").title
+    'Yahoo Finance'
+    """
+    if name not in CONNECTORS:
+        raise UnknownNameError("source", name, [*SOURCES, *CONNECTORS])
+    made: Connector = getattr(import_module(f"lake.sources.{name}"), CONNECTORS[name])()
+    return made
+
+
+def open_http_source(
+    name: str,
+    symbols: Sequence[str],
+    settings: Settings,
+    calendar: str = calendars.VENUE,
+    *,
+    first: date = calendars.FIRST_SESSION,
+    clock: Clock | None = None,
+    sleep: Callable[[float], object] | None = None,
+) -> "HttpBars":
+    """Return a vendor that is asked over HTTP as a source of bars.
+
+    Parameters
+    ----------
+    symbols
+        Those to ask for, as the vendor spells them.
+    settings
+        Keys, the folder where requests are counted, and another address or a proxy where they are set.
+    calendar
+        Exchange whose sessions the bars belong to.
+    first
+        First session of the history, asked for when nothing is stored.
+    clock, sleep
+        The wall clock and real waiting, unless a test gives its own.
+
+    Raises
+    ------
+    ConfigError
+        If no symbol is named.
+    AuthError
+        If the vendor needs a key and none is set.
+    """
+    from lake.sources.http import Fetcher, HttpBars, RequestCount
+
+    connector = connector_of(name)
+    if not symbols:
+        raise ConfigError(f"{connector.title} is asked symbol by symbol, and none is named. Name those of the market.")
+    count = RequestCount(settings.sources, connector.limits, clock or SystemClock())
+    secret = key_of(connector, settings)
+    if connector.auth is not None and secret is None:
+        raise AuthError(f"{connector.title} needs a key, and none is set. Set {connector.auth.variable} to yours.")
+    fetcher = Fetcher(
+        connector,
+        count,
+        base_url=settings.source_url or "",
+        secret=secret,
+        sleep=sleep or time.sleep,
+        proxy=settings.https_proxy,
+    )
+    return HttpBars(fetcher, symbols, calendar, first)
+
+
+def key_of(connector: "Connector", settings: Settings) -> str | None:
+    """Return the key that is set for a vendor; None where it needs none, or none is set."""
+    if connector.auth is None:
+        return None
+    secret = getattr(settings, connector.auth.variable.lower())
+    return secret.get_secret_value() or None if secret is not None else None
 
 
 def mapping_of(market: Market) -> "FileMapping":
@@ -39,36 +131,41 @@ def mapping_of(market: Market) -> "FileMapping":
     return FileMapping.from_dict({**market.options, **index, "calendar": market.calendar})
 
 
-SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}
-"""What makes each source for a market; a new one is a file in this folder and an entry here."""
-
-
 def source_of(configured: Settings) -> BarSource:
     """Return the source of bars that the settings name, or else the one that their market declares."""
-    market = configured.declared_market
-    return open_source(configured.source or market.source, market)
+    return open_source(configured.source_name, configured.declared_market, settings=configured)
 
 
-def caveats_of(source: BarSource) -> tuple[str, ...]:
+def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
     """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
+
+    Parameters
+    ----------
+    name, market
+        As for `open_source`, whose errors it raises; a vendor needs no key for this.
 
     Examples
     --------
-    >>> len(caveats_of(open_source("packaged")))
+    >>> len(caveats_of("packaged"))
     1
     """
-    return tuple(getattr(source, "caveats", ()))
+    if name in CONNECTORS:
+        return connector_of(name).caveats
+    return tuple(getattr(open_source(name, market), "caveats", ()))
 
 
-def open_source(name: str, market: Market = DEMO) -> BarSource:
+def open_source(name: str, market: Market = DEMO, *, settings: Settings | None = None) -> BarSource:
     """Return a source of bars.
 
     Parameters
     ----------
     name
-        Name in `SOURCES`, or ``module:name`` of something importable that makes a source when it is called.
+        Name in `SOURCES` or `CONNECTORS`, or ``module:name`` of something importable that makes a source when it is
+        called.
     market
-        The market that it is opened for: its options are the source's.
+        The market that it is opened for: what its options say, a vendor's ``symbols`` among them, is for the source.
+    settings
+        Where keys come from; those of this process unless given.
 
     Raises
     ------
@@ -77,9 +174,14 @@ def open_source(name: str, market: Market = DEMO) -> BarSource:
     ConfigError
         If a module or its name does not exist, or what is made does not have what a source has.
     """
+    if name in CONNECTORS:
+        asked = tuple(market.options.get("symbols", ()))
+        symbols = asked if not asked or market.index in asked else (*asked, market.index)
+        first = max(calendars.FIRST_SESSION, date(market.first_year, 1, 1))
+        return open_http_source(name, symbols, settings or read_settings(), market.calendar, first=first)
     if ":" not in name:
         if name not in SOURCES:
-            raise UnknownNameError("source", name, SOURCES)
+            raise UnknownNameError("source", name, [*SOURCES, *CONNECTORS])
         return SOURCES[name](market)
     try:
         make = resolve_name(name)

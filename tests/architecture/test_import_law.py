@@ -32,14 +32,17 @@ LAWFUL = {
     "dagster_project/servers/uis/__init__.py": "",
     "dagster_project/servers/uis/mlflow_ui.py": "import mlflow",
     "lake/spec.py": "import polars",
+    "lake/sources/http/__init__.py": "import httpx\nimport lake.sources.base",
+    "lake/sources/yahoo.py": "import lake.sources.http",
 }
 CRIMES = {
     "rooms": ("lake/spec.py", "import training.tracking"),
     "lake-folders": ("lake/store/delta.py", "import lake.care"),
-    "lake-sources": ("lake/sources/base.py", "import lake.sources.files"),
     "lake-sources-files": ("lake/sources/files/mapping.py", "import lake.sources.files.rows"),
     "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
+    "httpx": ("lake/sources/yahoo.py", "import httpx"),
+    "lake-sources": ("lake/sources/http/__init__.py", "import lake.sources.yahoo"),
     "feast": ("feature_repo/retrieval.py", "import feast"),
     "training": ("training/models/__init__.py", "import training.fit"),
     "mlflow": ("training/fit/__init__.py", "import mlflow"),
@@ -59,16 +62,14 @@ def contracts() -> list[dict[str, Any]]:
 
 def make_layers(folder: Path) -> None:
     """Make an empty module for each layer of a room that the example does not have; a contract asks for all of them."""
-    layered = [
-        (contract, room.replace(".", "/")) for contract in contracts() for room in contract.get("containers", [])
-    ]
-    for _, room in layered:
-        (folder / room).mkdir(parents=True, exist_ok=True)
-        (folder / room / "__init__.py").touch()
-    for contract, room in layered:
-        for name in re.findall(r"\w+", " ".join(contract["layers"])):
-            if not (folder / room / name).is_dir():
-                (folder / room / f"{name}.py").touch()
+    declared = [(room, contract["layers"]) for contract in contracts() for room in contract.get("containers", [])]
+    for room, layers in sorted(declared, key=lambda each: -each[0].count(".")):  # the folders within rooms first
+        package = folder / room.replace(".", "/")
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+        for name in re.findall(r"\w+", " ".join(layers)):
+            if not (package / name).is_dir():
+                (package / f"{name}.py").touch()
 
 
 def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

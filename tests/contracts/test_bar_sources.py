@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
+from lake.market import DEMO, Market
 from lake.sources import BarSource, PackagedMarket, as_received, caveats_of, open_source, tiny_market
 from lake.sources.files import FileMapping, FileSource
 from lake.sources.registry import SOURCES as REGISTERED
@@ -60,15 +61,19 @@ SOURCES = [
 ]
 
 
+MARKETS = {"file": Market("own", index=PRICES.market_index, calendar=PRICES.calendar, options=PRICES.to_dict())}
+"""Markets for sources that read what a market declares."""
+
+
 def test_every_registered_source_has_its_answers() -> None:
     answered = {answers.source.name for answers in SOURCES}
-    missing = [name for name in REGISTERED if open_source(name).name not in answered]
+    missing = [name for name in REGISTERED if open_source(name, MARKETS.get(name, DEMO)).name not in answered]
     assert missing == [], "add an entry to SOURCES above"
 
 
 @pytest.mark.parametrize("name", REGISTERED)
 def test_what_a_source_says_of_its_bars_is_whole_sentences(name: str) -> None:
-    for caveat in caveats_of(name):
+    for caveat in caveats_of(name, MARKETS.get(name, DEMO)):
         assert caveat[0].isupper()
         assert caveat.endswith(".")
         assert len(caveat) <= 110  # a line below a table

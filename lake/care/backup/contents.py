@@ -16,6 +16,7 @@ LEFT_OUT = {
     "generated": "the made-up market of `quantlake update --symbols`",
     "backups.json": "when this home was last backed up",
     "job.json": "which job runs in this home",
+    "sources": "how many requests vendors were asked of late; their own counts hold",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""

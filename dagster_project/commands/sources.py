@@ -1,0 +1,209 @@
+"""Commands of `quantlake sources`: which there are, what they need and allow, what is stored; and a pull by hand."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.plurals import counted
+
+if TYPE_CHECKING:
+    from lake.sources import BarBatch, BarSource
+
+app = typer.Typer(help="Sources of bars: list them, see what is stored, pull from one.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+KEY_WIDTH = 20
+"""Columns for the name of a key: a name that is broken in two cannot be copied."""
+STORED = """
+    select source, count(*) as rows, count(distinct symbol) as symbols, min(event_time) as first,
+        max(event_time) as last, bool_or(licence = 'synthetic') as is_fixture
+    from raw_bars group by source
+"""
+
+
+@app.command("list")
+def list_sources(*, as_json: AsJson = False) -> None:
+    """List every source: the tables it fills, its limits, where its key goes, what is stored, and its terms."""
+    found = _sources()
+    if as_json:
+        console().print_json(json.dumps(found, default=str))
+        return
+    table = _table("source", "fills", "limits", "key", "stored")
+    for each in found:
+        key = each["key"] and f"{each['key']} ({'set' if each['has_key'] else 'not set'})"
+        cells = (each["source"], each["fills"], each["limits"], key, each["stored"])
+        table.add_row(*(escape(cell or "-") for cell in cells))
+    console().print(table)
+    print_line("")
+    for each in found:
+        if each["terms"]:
+            console().print(f"{each['source']}: {each['terms']}", highlight=False, markup=False)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Show what each source has stored, and how much of its limits is used now."""
+    stored, used = _stored(), _used()
+    found = [
+        {"source": name, **{part: stored.get(name, {}).get(part) for part in ("rows", "symbols", "first", "last")}}
+        | {"used": used.get(name, "")}
+        for name in sorted({*stored, *used})
+    ]
+    if as_json:
+        console().print_json(json.dumps(found, default=str))
+        return
+    table = _table("source", "rows", "symbols", "first", "last", "requests used")
+    for each in found:
+        days = (f"{each[part]:%Y-%m-%d}" if each[part] else "-" for part in ("first", "last"))
+        counts = (f"{each[part]:,}" if each[part] else "-" for part in ("rows", "symbols"))
+        table.add_row(escape(str(each["source"])), *counts, *days, str(each["used"] or "-"))
+    console().print(table)
+
+
+@app.command()
+def pull(
+    source: Annotated[str, typer.Argument(help="Name of a vendor as `quantlake sources list` shows it.")],
+    symbols: Annotated[str, typer.Option(help="Symbols as the vendor spells them, with commas between.")],
+    *,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First session of the history.")] = None,
+    calendar: Annotated[str, typer.Option(help="Exchange whose sessions the bars belong to.")] = "XNYS",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what comes, and store nothing.")] = False,
+) -> None:
+    """Ask a vendor for what is new and store it as received: quantlake sources pull yahoo --symbols AAPL,MSFT."""
+    from lake.calendars import FIRST_SESSION
+    from lake.clock import SystemClock
+    from lake.ingest import ingest_bars
+    from lake.settings import settings
+    from lake.sources import open_http_source
+    from lake.store import Lake
+
+    names = [name.strip() for name in symbols.split(",") if name.strip()]
+    first: date = since.date() if since else FIRST_SESSION
+    vendor = _Overheard(open_http_source(source, names, settings(), calendar, first=first))
+    if dry_run:
+        vendor.read(None, SystemClock().now())
+        _show(vendor.batches)
+        print_line("Nothing is stored: this was a dry run.")
+        return
+    with taking_turn("sources pull", makes_home=True):
+        report = ingest_bars(Lake.open(), vendor, SystemClock())
+    _show(vendor.batches)
+    print_line(
+        f"{counted(report.added, 'row')} stored in raw_bars. They become bars with the next run whose market has come "
+        "to when they were known."
+        if report.added
+        else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
+    )
+
+
+@dataclass
+class _Overheard:
+    """A source whose deliveries are kept for the screen: failures and notes are in no report."""
+
+    source: "BarSource"
+
+    def __post_init__(self) -> None:
+        self.batches: list[BarBatch] = []
+        self.name = self.source.name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def read(self, after: datetime | None, until: datetime) -> "BarBatch":
+        """Return what the source delivers, and keep it."""
+        batch = self.source.read(after, until)
+        self.batches.append(batch)
+        return batch
+
+
+def _show(batches: "list[BarBatch]") -> None:
+    """Print a line per symbol that was delivered, and one per symbol that failed."""
+    stamps: dict[str, list[datetime]] = defaultdict(list)
+    actions: dict[str, int] = defaultdict(int)
+    for batch in batches:
+        for symbol, at in batch.rows.select("symbol", "event_time").iter_rows():
+            stamps[symbol].append(at)
+        for symbol in batch.actions["symbol"]:
+            actions[symbol] += 1
+    table = _table("symbol", "bars", "first", "last", "splits and dividends")
+    for symbol, times in sorted(stamps.items()):
+        span = (f"{min(times):%Y-%m-%d}", f"{max(times):%Y-%m-%d}")
+        table.add_row(escape(symbol), f"{len(times):,}", *span, str(actions[symbol]))
+    if stamps:
+        console().print(table)
+    for batch in batches:
+        for failure in batch.failures:
+            print_line(f"{failure.symbol} failed, {failure.kind}: {failure.reason}")
+        for note in batch.notes:
+            print_line(note)
+
+
+def _sources() -> list[dict[str, Any]]:
+    from lake.settings import settings
+    from lake.sources import CONNECTORS, SOURCES, connector_of, key_of
+
+    stored = _stored()
+    found: list[dict[str, Any]] = [
+        {"source": name, "limits": "", "key": "", "has_key": None, "terms": ""} for name in SOURCES
+    ]
+    for name in CONNECTORS:
+        connector = connector_of(name)
+        found.append(
+            {
+                "source": name,
+                "limits": ", ".join(map(str, connector.limits)),
+                "key": connector.auth.variable if connector.auth else "",
+                "has_key": key_of(connector, settings()) is not None if connector.auth else None,
+                "terms": connector.terms.notice,
+            }
+        )
+    return [each | {"fills": "raw_bars", "stored": _word(stored.get(each["source"]))} for each in found]
+
+
+def _word(stored: dict[str, Any] | None) -> str:
+    """Say real, fixture or empty, with the span."""
+    if stored is None:
+        return "empty"
+    kind = "fixture" if stored["is_fixture"] else "real"
+    return f"{kind}, {stored['first']:%Y-%m-%d} to {stored['last']:%Y-%m-%d}"
+
+
+def _stored() -> dict[str, dict[str, Any]]:
+    """What `raw_bars` holds of each source; nothing where there is no table yet."""
+    from lake.sql import connect
+    from lake.store import Lake
+    from lake.tables import RAW_BARS
+
+    if not Lake.open().exists(RAW_BARS):
+        return {}
+    with connect() as connection:
+        answer = connection.sql(STORED)
+        return {row[0]: dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()}
+
+
+def _used() -> dict[str, str]:
+    """Requests in the window of each limit now, by vendor."""
+    from lake.clock import SystemClock
+    from lake.settings import settings
+    from lake.sources import CONNECTORS, connector_of
+    from lake.sources.http import RequestCount
+
+    counts = {name: RequestCount(settings().sources, connector_of(name).limits, SystemClock()) for name in CONNECTORS}
+    return {
+        name: ", ".join(f"{used:,} of {limit}" for limit, used in count.used().items())
+        for name, count in counts.items()
+    }
+
+
+def _table(*columns: str) -> Table:
+    table = Table(header_style="", show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", min_width=KEY_WIDTH if column == "key" else None)
+    return table

@@ -1,0 +1,98 @@
+"""The verbs of `quantlake sources`, against a server that plays the vendor."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from dagster_project.commands.sources import app
+from lake.clock import SystemClock
+from lake.errors import UnknownNameError
+from lake.settings import settings
+from lake.sources import CONNECTORS, as_received, tiny_market
+from lake.store import Lake
+from lake.tables import RAW_BARS
+from support.vendors import Stand, stand_of
+
+NOW = datetime(2012, 12, 31, 22, tzinfo=UTC)
+Say = Callable[..., Result]
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    with stand_of("polygon", tmp_path, NOW) as made:
+        monkeypatch.setattr(SystemClock, "now", lambda _: made.time.now())
+        monkeypatch.setattr("lake.sources.registry.time", SimpleNamespace(sleep=made.time.sleep))
+        monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("QUANTLAKE_SOURCE_URL", made.server.url)
+        monkeypatch.setenv("MASSIVE_API_KEY", str(made.vendor.key))
+        settings.cache_clear()
+        yield made
+        settings.cache_clear()
+
+
+@pytest.fixture
+def say(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Say:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> Result:
+        said = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        assert said.exit_code == 0, said.output
+        assert str(stand.vendor.key) not in said.output
+        return said
+
+    return run
+
+
+def test_the_list_fits_80_columns_and_says_what_each_source_needs(say: Say) -> None:
+    said = say("list").output
+    assert max(map(len, said.splitlines())) <= 80
+    assert "No contract and no right to redistribute" in said
+    found = {each["source"]: each for each in json.loads(say("list", "--json").output)}
+    assert sorted(found) == sorted(["packaged", *CONNECTORS])
+    assert (found["polygon"]["key"], found["polygon"]["has_key"]) == ("MASSIVE_API_KEY", True)
+    assert (found["alpha_vantage"]["key"], found["alpha_vantage"]["has_key"]) == ("ALPHAVANTAGE_API_KEY", False)
+    assert (found["yahoo"]["limits"], found["yahoo"]["stored"]) == ("1 a second", "empty")
+
+
+def test_the_list_tells_real_rows_from_fixtures(say: Say) -> None:
+    rows = as_received(tiny_market(["AAA"], sessions=3, seed=1))
+    Lake.open().append(RAW_BARS, rows.with_columns(source=rows["source"] + "-x"), batch_id="tiny:0")
+    assert "tiny-x" in [each["source"] for each in json.loads(say("status", "--json").output)]
+    polygon = rows.with_columns(source=rows["source"].replace("tiny", "polygon"), batch_id=rows["batch_id"] + "1")
+    synthetic = polygon.with_columns(licence=polygon["licence"].replace("MIT", "synthetic"))
+    Lake.open().append(RAW_BARS, synthetic, batch_id="tiny:01")
+    found = {each["source"]: each["stored"] for each in json.loads(say("list", "--json").output)}
+    assert found["polygon"] == "fixture, 2012-12-27 to 2012-12-31"
+
+
+def test_a_pull_stores_what_came_and_names_what_failed(say: Say) -> None:
+    wanted = ("polygon", "--symbols", "AAPL,IBM,GOOG,META,MSFT,NOPE", "--since", "2012-12-20")
+    dry = say("pull", *wanted, "--dry-run").output
+    assert "Nothing is stored: this was a dry run." in dry
+    assert not Lake.open().exists(RAW_BARS)
+    said = say("pull", *wanted).output
+    assert "NOPE failed, UnknownSymbolError: Polygon (Massive) has no bar of 'NOPE' in its whole history." in said
+    assert "35 rows stored in raw_bars" in said
+    assert Lake.open().read(RAW_BARS).height == 35
+    assert "Nothing new was stored" in say("pull", *wanted).output
+    found = {each["source"]: each["stored"] for each in json.loads(say("list", "--json").output)}
+    assert found["polygon"] == "real, 2012-12-20 to 2012-12-31"
+
+
+def test_the_status_says_what_is_stored_and_how_much_of_the_limits_is_used(say: Say) -> None:
+    say("pull", "polygon", "--symbols", "AAPL", "--since", "2012-12-20")
+    found = {each["source"]: each for each in json.loads(say("status", "--json").output)}
+    assert (found["polygon"]["rows"], found["polygon"]["symbols"]) == (7, 1)
+    assert found["polygon"]["used"] == "3 of 5 a minute"
+    assert max(map(len, say("status").output.splitlines())) <= 80
+
+
+def test_a_vendor_that_there_is_none_of_is_refused(say: Say) -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean yahoo\?"):
+        say("pull", "yaho", "--symbols", "AAPL")
