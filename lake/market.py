@@ -53,6 +53,8 @@ class Market:
         Symbols that a reader is shown first; none means the first ones that are served.
     options
         What its source is told, e.g. how a price file is read.
+    other_sources
+        Names of further sources whose bars belong to it; those of any other source are of another market.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Market:
     last_day: date | None = None
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    other_sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -199,6 +202,7 @@ def _declared(path: Path, _modified: int) -> Market:
     if isinstance(values.get("starts_at"), datetime):
         at: datetime = values["starts_at"]
         values["starts_at"] = require_utc(at if at.tzinfo else at.replace(tzinfo=UTC))  # YAML's own form is UTC
-    if "symbols" in values:
-        values["symbols"] = tuple(map(str, values["symbols"]))
+    for name in ("symbols", "other_sources"):
+        if name in values:
+            values[name] = tuple(map(str, values[name]))
     return Market(**values)

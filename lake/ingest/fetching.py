@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from lake.clock import Clock
-from lake.errors import SourceError
+from lake.errors import ConflictError, SourceError
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
 from lake.sources import BarBatch, BarSource
@@ -26,6 +26,11 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     years
         Fetch bars of these years only, one delivery per year; none named means everything that is new.
 
+    Raises
+    ------
+    ConflictError
+        If the lake holds bars of a source that is neither this one nor its market's: they are of another market.
+
     Examples
     --------
     >>> import tempfile
@@ -43,6 +48,7 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     (15, 0)
     """
     started = time.perf_counter()
+    _require_own_market(lake, source)
     spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
     spans = spans or [(None, clock.now())]
     lookback: timedelta | None = getattr(source, "lookback", timedelta(0))
@@ -58,6 +64,26 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
             reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}"
         )
     return report
+
+
+def _require_own_market(lake: Lake, source: BarSource) -> None:
+    """Refuse to mix the bars of two markets, before anything is written."""
+    if not lake.exists(RAW_BARS):
+        return
+    stored = lake.scan(RAW_BARS)
+    if stored.filter(pl.col("source") == source.name).head(1).collect().height:
+        return
+    others = set(stored.select(pl.col("source").unique()).collect().to_series()) - {
+        source.name,
+        lake.market.source,
+        *lake.market.other_sources,
+    }
+    if others:
+        raise ConflictError(
+            f"The lake in {lake.root} holds bars of {', '.join(map(repr, sorted(others)))}, and '{source.name}' is no "
+            f"source of theirs: they are of another market. Nothing was written. Declare a market for '{source.name}' "
+            "(`quantlake market new`), or set QUANTLAKE_HOME to a folder of its own."
+        )
 
 
 def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> None:

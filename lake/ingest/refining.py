@@ -33,7 +33,7 @@ RULES = Path(__file__).parents[1] / "refine"
 
 
 def refine_to_lake(
-    lake: Lake, clock: Clock, years: Collection[int] = (), *, calendar: str = VENUE
+    lake: Lake, clock: Clock, years: Collection[int] = (), *, calendar: str | None = None
 ) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
 
@@ -47,7 +47,7 @@ def refine_to_lake(
         Judge rows that became known in these years only (`lake.store.years.known_in`); none named means all. Actions
         follow from rows on both sides of a year's end, so all that follow are stored.
     calendar
-        Venue whose sessions the bars are of.
+        Venue whose sessions the bars are of; that of the lake's market by default.
 
     Returns
     -------
@@ -56,6 +56,7 @@ def refine_to_lake(
         raw row is in exactly one of the first and the last, save that a restatement which repeats what was known adds
         no bar, and that a bar which was held back stays in quarantine when it is released.
     """
+    calendar = calendar or lake.market.calendar
     read = Watermark(lake.version(RAW_BARS), clock.now())
     watermarks = read_watermarks(lake, STEP, recipe(calendar), REFINED)
     since = watermarks.since(years)

@@ -37,6 +37,27 @@ def test_a_restated_bar_makes_its_labels_known_later(small_market) -> None:
     assert labels == [*times[1:4], later, later, *times[6:]]
 
 
+def test_a_halt_makes_no_label_over_more_sessions_than_its_horizon(small_market) -> None:
+    bars = small_market(50, symbols=("AAA",)).sort("symbol", "event_time")
+    times = bars["event_time"].unique().sort().to_list()
+    halted = bars.filter(~pl.col("event_time").is_in(times[10:41]))  # a halt of 31 sessions
+    labels, whole = compute_labels(halted, [1, 5]), compute_labels(bars, [1, 5])
+    kept = labels.join(whole, on=["symbol", "event_time", "horizon_sessions"], how="semi")
+    assert kept.equals(labels), "a label that the whole market does not have"
+    assert labels.join(whole, on=labels.columns, how="semi").height == labels.height, "another return"
+    one = labels.filter(horizon_sessions=1)["event_time"].to_list()
+    five = labels.filter(horizon_sessions=5)["event_time"].to_list()
+    assert one == [*times[:9], *times[41:49]]
+    assert five == [*times[:5], *times[41:45]]
+
+
+def test_a_missing_bar_within_the_horizon_hides_no_label(small_market) -> None:
+    bars = small_market(12, symbols=("AAA",)).sort("symbol", "event_time")
+    times = bars["event_time"].unique().sort().to_list()
+    labels = compute_labels(bars.filter(pl.col("event_time") != times[6]), [5]).sort("event_time")
+    assert labels["event_time"].to_list() == [*times[:1], *times[2:6]]
+
+
 def test_a_regime_names_volatility_and_trend_as_computed_by_hand(real_bars: pl.DataFrame) -> None:
     regimes = compute_regimes(real_bars)
     assert REGIMES.conform(regimes).height == regimes.height

@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from lake.calendars import close_of, next_closes
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import SourceError
+from lake.errors import ConflictError, SourceError
 from lake.ingest import ingest_bars, refine_to_lake, require_history
+from lake.market import Market
 from lake.sources import PackagedMarket, as_received, tiny_market
 from lake.sources.packaged import PackagedFile
 from lake.spec import TableSpec
@@ -68,11 +69,21 @@ def test_what_one_source_delivered_hides_nothing_of_another(lake: Lake) -> None:
     early, late = SESSIONS[3], SESSIONS[8]
     ahead = RowSource(RAW.filter(pl.col("symbol") == "AAA"), name="ahead")
     behind = RowSource(RAW.filter(pl.col("symbol") == "BBB"), name="behind")
+    Market("both", source="ahead", other_sources=("behind",)).write(lake.root.parent)
     ingest_bars(lake, behind, FixedClock(early))
     ingest_bars(lake, ahead, FixedClock(late))
     assert ingest_bars(lake, behind, FixedClock(late)).added == 5
     stored = lake.read(RAW_BARS).group_by("source").len().sort("source")
     assert stored.rows() == [("ahead", 9), ("behind", 9)]
+
+
+def test_bars_of_another_market_are_refused_before_anything_is_written(lake: Lake) -> None:
+    ingest_bars(lake, RowSource(RAW, name="desk"), FixedClock(SESSIONS[3]))
+    version = lake.version(RAW_BARS)
+    with pytest.raises(ConflictError, match=r"holds bars of 'desk', and 'else' is no source of theirs.*market new"):
+        ingest_bars(lake, RowSource(RAW, name="else"), FixedClock(SESSIONS[8]))
+    assert lake.version(RAW_BARS) == version
+    assert ingest_bars(lake, RowSource(RAW, name="desk"), FixedClock(SESSIONS[4])).added == 2
 
 
 def test_a_named_year_is_read_up_to_now_and_no_further(lake: Lake) -> None:

@@ -34,9 +34,17 @@ MUTANTS = (
         "label-known-too-early",
         "A label is known when its horizon has ended, and later where a bar of it was restated.",
         "feature_repo/targets/labels.py",
-        'pl.max_horizontal(later["event_time"], *known).alias("known_time")',
+        'pl.max_horizontal(at_end("event_time"), "known_time", *between).alias("known_time")',
         'pl.col("known_time")',
         (f"{LABELS}::test_a_restated_bar_makes_its_labels_known_later",),
+    ),
+    Mutant(
+        "label-over-a-halt",
+        "A label spans the sessions of its horizon, not the bars of a symbol that did not trade.",
+        "feature_repo/targets/labels.py",
+        "pl.when(session[n] == end)",
+        "pl.when(session[n] >= end)",
+        (f"{LABELS}::test_a_halt_makes_no_label_over_more_sessions_than_its_horizon",),
     ),
     Mutant(
         "regime-known-too-early",
