@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from lake.errors import ConfigError
+from lake.errors import ConfigError, UnknownNameError
 
 VENUE = "XNYS"
 FIRST_SESSION, LAST_SESSION = date(1998, 1, 1), date(2027, 12, 31)
@@ -17,6 +17,8 @@ FIRST_SESSION, LAST_SESSION = date(1998, 1, 1), date(2027, 12, 31)
 def _calendar(venue: str) -> Any:
     import exchange_calendars
 
+    if venue not in (names := exchange_calendars.get_calendar_names()):
+        raise UnknownNameError("calendar", venue, names)
     return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
 
 

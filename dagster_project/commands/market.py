@@ -9,12 +9,13 @@ from rich.table import Table
 
 from dagster_project.commands.shell import console, print_line
 from dagster_project.plurals import counted
+from lake.calendars import VENUE
 from lake.errors import ConfigError, UnknownNameError
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
-from lake.settings import market_root
+from lake.settings import Settings, market_root
 
 if TYPE_CHECKING:
-    from lake.sources.files import FileMapping, FileProposal
+    from lake.sources.files import FileProposal
 
 app = typer.Typer(
     help="Markets: prices of your own, from a file or a feed, beside the packaged one.", no_args_is_help=True
@@ -33,28 +34,35 @@ Settled = Annotated[
 def new(
     name: MarketName,
     *,
-    file: Annotated[Path, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with daily prices.")],
+    file: Annotated[
+        Path | None, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with daily prices.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Feed to ask instead: a name of `quantlake sources list`.")] = None,
+    symbols: Annotated[str, typer.Option(help="Symbols to ask a feed for, as it spells them, with commas.")] = "",
+    index: Annotated[str, typer.Option(help="Symbol of a feed that stands for the whole market.")] = "^GSPC",
+    calendar: Annotated[str, typer.Option(help="Sessions of a feed's symbols, e.g. XNYS or 24/7.")] = VENUE,
+    since: Annotated[int, typer.Option(min=1998, help="First year to ask a feed for.")] = 2010,
     settled: Settled = None,
     replace: Annotated[bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")] = False,
 ) -> None:
-    """Look at a price file, say how it is read and what it gives, and declare a market of it.
+    """Declare a market of prices of your own, from a file or a feed.
 
-    Nothing is guessed: where the file leaves something open, the question is asked, and --set answers it.
+    A file is looked at first: how it is read, what it gives, what is refused. Nothing is guessed: where it leaves
+    something open, the question is asked, and --set answers it.
     """
-    from lake.sources.files import inspect_file
-
     home = _home_of_new(name, may_replace=replace)
-    proposal = inspect_file(file.expanduser().absolute(), given=_given(settled or []))
-    _show_proposal(proposal)
-    if proposal.questions:
-        for question in proposal.questions:
-            print_line(f"Open: {question.text} Say {' or '.join(f'--set {option}' for option in question.options)}.")
-        raise typer.Exit(1)
-    market = _market_of_file(name, proposal, proposal.settled())
+    if (file is None) == (source is None):
+        raise ConfigError("Name either a file (--from prices.csv) or a feed (--source yahoo --symbols AAPL,MSFT).")
+    if source is not None:
+        asked = [each.strip() for each in symbols.split(",") if each.strip()]
+        market = _market_of_feed(name, source, asked, index, calendar, since)
+    else:
+        assert file is not None
+        market = _market_of_file(name, _looked_at(file, _given(settled or [])))
     path = market.write(home)
-    print_line(
-        f"\nDeclared in {path}. Edit it to change how the file is read; `quantlake market check {name}` is a dry run."
-    )
+    print_line(f"\nDeclared in {path}.")
+    if source is None:
+        print_line(f"Edit it to change how the file is read; `quantlake market check {name}` is a dry run.")
     print_line(f"Next: QUANTLAKE_MARKET={name} quantlake run")
 
 
@@ -129,7 +137,36 @@ def _given(settled: list[str]) -> dict[str, Any]:
     return found
 
 
-def _market_of_file(name: str, proposal: "FileProposal", mapping: "FileMapping") -> Market:
+def _looked_at(file: Path, given: dict[str, Any]) -> "FileProposal":
+    """Show how a file is read; ends with exit code 1 where it leaves something open."""
+    from lake.sources.files import inspect_file
+
+    proposal = inspect_file(file.expanduser().absolute(), given=given)
+    _show_proposal(proposal)
+    for question in proposal.questions:
+        print_line(f"Open: {question.text} Say {' or '.join(f'--set {option}' for option in question.options)}.")
+    if proposal.questions:
+        raise typer.Exit(1)
+    return proposal
+
+
+def _market_of_feed(name: str, source: str, symbols: list[str], index: str, calendar: str, since: int) -> Market:
+    from lake.calendars import closes
+    from lake.sources import connector_of, key_of
+
+    connector = connector_of(source)
+    if not symbols:
+        raise ConfigError(f"{connector.title} is asked symbol by symbol. Name them: --symbols AAPL,MSFT.")
+    closes(calendar)
+    if connector.auth is not None and key_of(connector, Settings()) is None:
+        print_line(f"{connector.title} needs a key: set {connector.auth.variable} before `quantlake run`.")
+    print_line(f"{connector.title}: {counted(len(symbols), 'symbol')} and the index {index}, from {since} on.")
+    print_line(connector.terms.notice)
+    return Market(name, source=source, index=index, calendar=calendar, first_year=since, options={"symbols": symbols})
+
+
+def _market_of_file(name: str, proposal: "FileProposal") -> Market:
+    mapping = proposal.settled()
     first = min((span.first for span in proposal.symbols), default=None)
     if first is None:
         raise ConfigError(f"{proposal.file} has no row that would be loaded, so there is no market to declare.")
