@@ -1,13 +1,18 @@
 """Schedule and sensor: the daily run after the close, and a run for new raw batches."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.partitions import recent_years
+from dagster_project.partitions import changed_years
 from dagster_project.resources import Platform
 from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
+from lake.calendars import last_close
+from lake.clock import SystemClock
 
+DELAY = timedelta(minutes=30)
+"""How long after a close its bars are asked for."""
 NO_BACKUPS = "QUANTLAKE_BACKUPS is not set, so it is not known where backups go."
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
@@ -21,13 +26,21 @@ def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     return dg.RunRequest() if platform.settings.backups is not None else dg.SkipReason(NO_BACKUPS)
 
 
-@dg.schedule(job=DAILY_UPDATE.job, cron_schedule="30 16 * * 1-5", execution_timezone="America/New_York")
+@dg.schedule(job=DAILY_UPDATE.job, cron_schedule="*/15 * * * *", execution_timezone="UTC")
 def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
-    """Half an hour after the New York close, on weekdays, once the whole graph has run."""
+    """Once after each close of the market's calendar, half days and holidays as it has them.
+
+    A market that follows the wall clock is looked at every quarter of an hour, and updated half an hour after a close;
+    a replayed one when its clock was moved. The run key names the close, so that no session is run twice.
+    """
     if not _has_run_whole(platform):
         return dg.SkipReason(NOT_YET)
-    now = platform.clock.now()
-    return dg.RunRequest(run_key=f"close-{now:%Y%m%dT%H%M}", tags=recent_years(now))
+    market, now = platform.lake.market, platform.clock.now()
+    is_live = isinstance(platform.clock, SystemClock)
+    close = last_close(now - DELAY if is_live else now, market.calendar)
+    if close is None:
+        return dg.SkipReason(f"No session of {market.calendar} has closed in the ten days before {now:%Y-%m-%d}.")
+    return dg.RunRequest(run_key=f"close-{close:%Y%m%dT%H%M}", tags=changed_years(now, first=market.first_year))
 
 
 @dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=60)
@@ -43,7 +56,8 @@ def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> 
         yield dg.SkipReason(f"raw_bars still stands at version {version}.")
         return
     context.update_cursor(version)
-    yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=recent_years(platform.clock.now()))
+    tags = changed_years(platform.clock.now(), first=platform.lake.market.first_year)
+    yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=tags)
 
 
 def _has_run_whole(platform: Platform) -> bool:

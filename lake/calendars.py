@@ -64,6 +64,17 @@ def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[d
     return closes(venue).filter((pl.col("event_time") > start) & (pl.col("event_time") <= end))["event_time"].to_list()
 
 
+def last_close(at: datetime, venue: str = VENUE) -> datetime | None:
+    """Return the newest closing instant at or before another; None where there is none within ten days.
+
+    Examples
+    --------
+    >>> last_close(datetime(2012, 12, 30, 12, tzinfo=UTC)).isoformat()  # a Sunday
+    '2012-12-28T21:00:00+00:00'
+    """
+    return next(reversed(session_closes(at - timedelta(days=10), at, venue)), None)
+
+
 def count_closes(start: datetime, end: datetime, venue: str = VENUE) -> int:
     """Count the closing instants in the half-open interval ``(start, end]``, in a microsecond.
 

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from dagster_project.commands.shell import console, print_line
 from dagster_project.plurals import counted
-from lake.calendars import VENUE
 from lake.errors import ConfigError, UnknownNameError
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
 from lake.settings import Settings, market_root
@@ -21,6 +20,8 @@ app = typer.Typer(
     help="Markets: prices of your own, from a file or a feed, beside the packaged one.", no_args_is_help=True
 )
 MOST_REASONS = 8
+VENUE = "XNYS"
+"""As in `lake.calendars`, which costs an import that `--help` should not wait for."""
 FLAGS = {"true": True, "false": False}
 
 MarketName = Annotated[str, typer.Argument(help="Name of the market, e.g. desk.")]

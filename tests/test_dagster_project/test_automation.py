@@ -1,6 +1,7 @@
 """The sensor, the schedule and the blocking checks, over a real lake."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -10,11 +11,12 @@ from polars.testing import assert_frame_equal
 
 from dagster_project.assets.maintenance import table_maintenance
 from dagster_project.definitions import defs
-from dagster_project.partitions import RANGE_END, RANGE_START
+from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
 from dagster_project.resources import Platform
 from dagster_project.schedules import after_the_close, new_raw_batches
-from lake.clock import DEMO_START
+from lake.clock import DEMO_START, SystemClock
 from lake.disk import write_durably
+from lake.market import Market
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
@@ -76,8 +78,28 @@ def test_the_sensor_asks_for_one_run_per_raw_batch(served: Lake):
 @pytest.mark.usefixtures("served")
 def test_the_schedule_asks_for_this_year_and_the_one_before():
     request = after_the_close(dg.build_schedule_context(), platform=Platform())
-    assert request.tags == {RANGE_START: "2011", RANGE_END: "2012"}
-    assert f"{DEMO_START:%Y%m%d}" in request.run_key
+    assert request.tags == {RANGE_START: "2011", RANGE_END: "2012", CHANGED: "true"}
+    assert request.run_key == f"close-{DEMO_START:%Y%m%dT%H%M}"
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("now", "close"),
+    [
+        (datetime(2024, 7, 3, 17, 29, tzinfo=UTC), datetime(2024, 7, 2, 20, tzinfo=UTC)),  # a half day closes at 17:00
+        (datetime(2024, 7, 3, 17, 30, tzinfo=UTC), datetime(2024, 7, 3, 17, tzinfo=UTC)),
+        (datetime(2024, 7, 4, 22, 0, tzinfo=UTC), datetime(2024, 7, 3, 17, tzinfo=UTC)),  # a holiday
+        (datetime(2024, 7, 7, 12, 0, tzinfo=UTC), datetime(2024, 7, 5, 20, tzinfo=UTC)),  # a Sunday
+    ],
+)
+def test_a_live_market_is_updated_once_after_each_close_of_its_calendar(
+    home: Lake, monkeypatch: pytest.MonkeyPatch, now: datetime, close: datetime
+):
+    Market("desk", first_year=2020).write(home.root.parent)
+    monkeypatch.setattr(SystemClock, "now", lambda _: now)
+    request = after_the_close(dg.build_schedule_context(), platform=Platform())
+    assert request.run_key == f"close-{close:%Y%m%dT%H%M}"
+    assert request.tags == {RANGE_START: "2023", RANGE_END: "2024", CHANGED: "true"}
 
 
 @pytest.mark.parametrize("is_bad", [False, True])
