@@ -158,7 +158,10 @@ def test_each_choice_has_its_evidence(tmp_path: Path) -> None:
     assert evidence(proposal, "time_format") == "dates are written 13/01/2023, so the day comes first"
     assert "semicolon" in evidence(proposal, "delimiter")
     assert evidence(proposal, "interval") == "rows of a symbol are a day apart"
-    assert evidence(proposal, "calendar").startswith("the sessions of XNYS are the days of the file exactly; the next")
+    assert (
+        evidence(proposal, "calendar")
+        == "the sessions of XNYS are the days of the file exactly, and no other calendar has these"
+    )
     assert value(proposal, "index") is None
     assert [choice.field for choice in proposal.choices if choice.is_assumed] == ["price_basis"]
 

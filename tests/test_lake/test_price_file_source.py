@@ -17,7 +17,7 @@ from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources.files import LONGEST_SYMBOL, FileMapping, FileSource, canonical_symbol, inspect_file, why_refused
 from lake.sources.files.index import equal_weight_index
 from lake.sources.files.mapping import EQUAL_WEIGHT
-from lake.sources.files.sessions import CANDIDATES
+from lake.sources.files.sessions import ALONE, CANDIDATES, PROOF_DAYS, _sessions_until
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 from serving.api.base import SYMBOL_LETTERS
@@ -269,6 +269,17 @@ def test_a_canonical_symbol_is_its_own_spelling_and_the_endpoint_takes_it(text: 
 
 def test_the_longest_symbol_is_that_of_the_endpoint() -> None:
     assert LONGEST_SYMBOL == SYMBOL_LETTERS
+
+
+def test_no_other_calendar_has_the_sessions_of_those_that_end_the_comparison() -> None:
+    for name in ALONE:
+        for year in range(2021, 2025):
+            days = {day for day in _sessions_until(name, 2024) or () if day.year == year}
+            others = [other for other in CANDIDATES if other != name]
+            assert all(
+                days != {day for day in _sessions_until(other, 2024) or () if day.year == year} for other in others
+            )
+            assert len(days) <= PROOF_DAYS + 2 or name == "24/7"
 
 
 def test_the_zones_of_candidates_are_those_of_their_calendars() -> None:
