@@ -31,9 +31,10 @@ class FoundColumns:
 
 
 def sample_of(column: pl.Series) -> pl.Series:
-    """Return some distinct texts of a column, trimmed, none of them empty."""
+    """Return some distinct texts of a column from its whole length, trimmed, none of them empty."""
     texts = column.drop_nulls().str.strip_chars()
-    return texts.filter(texts != "").unique(maintain_order=True).head(SAMPLE)
+    distinct = texts.filter(texts != "").unique(maintain_order=True)
+    return distinct.gather_every(1 + len(distinct) // SAMPLE)
 
 
 def find_layout(path: Path, cells: pl.DataFrame, given: Mapping[str, Any]) -> FoundColumns:

@@ -55,7 +55,7 @@ def _example(row: dict[str, str | None], shown: list[str]) -> str:
 
 def remarks(rows: pl.DataFrame, mapping: FileMapping) -> tuple[str, ...]:
     """Return sentences on symbols of two spellings, symbols refused, indices in the file, and closed weekends."""
-    found = []
+    found = [] if rows["reason"].null_count() else ["No row would be loaded."]
     folded = rows.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != pl.col("written")))
     pairs = folded.select("written", "symbol").unique(maintain_order=True)
     if pairs.height:
