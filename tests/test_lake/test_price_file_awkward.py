@@ -161,7 +161,7 @@ def test_the_calendar_is_the_one_whose_sessions_are_the_days(calendar: str, expe
     days = sessions(calendar)
     file = Dialect().write(tmp_path / "prices.csv", market(["AAA"], days))
     proposal = inspect_file(file)
-    assert proposal.settled().calendar == expected
+    assert proposal.settled().calendar == calendar
     assert (proposal.loaded, proposal.refused) == (len(days), ())
 
 
@@ -171,6 +171,37 @@ def test_equal_evidence_goes_to_new_york_and_is_said(tmp_path: Path) -> None:
     assert (choice.value, choice.is_assumed) == ("XNYS", True)
     assert "XLON" in choice.evidence
     assert choice.evidence.endswith("would do as well, and XNYS is taken by custom")
+
+
+def test_many_rows_of_one_day_are_asked_about(tmp_path: Path) -> None:
+    bars = market(["AAA"], DAYS)
+    file = tmp_path / "AAA.csv"
+    minutes = pl.DataFrame({"Clock": ["09:30", "09:31", "09:32"]})
+    bars.select(pl.col("day").alias("Date"), pl.col("close").alias("Close")).join(minutes, how="cross").write_csv(file)
+    (question,) = inspect_file(file).questions
+    assert question.text.startswith(f"{2 * len(DAYS)} of {3 * len(DAYS)} rows are further ones of their symbol and day")
+    assert inspect_file(file, given={"interval": "1d"}).loaded == len(DAYS)
+
+
+def test_a_late_date_settles_day_and_month_in_a_long_file_too(tmp_path: Path) -> None:
+    days = [date(2023, month, day) for month in range(1, 13) for day in range(1, 13)] * 60
+    lines = [f"S{number},{day:%d/%m/%Y},1.5" for number, day in enumerate(days)] + ["AAA,31/12/2024,1.5"]
+    (tmp_path / "p.csv").write_text("Ticker,Date,Close\n" + "\n".join(lines))
+    assert inspect_file(tmp_path / "p.csv", given={"calendar": "24/7"}).settled().time_format == "%d/%m/%Y"
+
+
+def test_a_symbol_of_the_name_of_the_index_that_is_made_is_asked_about(tmp_path: Path) -> None:
+    file = Dialect().write(tmp_path / "p.csv", market(["^EQUAL_WEIGHT", "AAA"], DAYS))
+    (question,) = inspect_file(file).questions
+    assert str(question) == "The file has a symbol ^EQUAL_WEIGHT. Say index=^EQUAL_WEIGHT or index_name=^OTHER."
+    assert inspect_file(file, given={"index_name": "^OTHER"}).settled().index_name == "^OTHER"
+    assert inspect_file(file, given={"index": "^EQUAL_WEIGHT"}).settled().index == "^EQUAL_WEIGHT"
+
+
+def test_a_file_of_which_nothing_would_be_loaded_says_so(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("Ticker,Date,Close\nAAA,2024-01-02,twelve\nAAA,2024-01-03,-1.5\n")
+    proposal = inspect_file(tmp_path / "p.csv", given={"calendar": "XNYS"})
+    assert (proposal.loaded, proposal.symbols, proposal.notes) == (0, (), ("No row would be loaded.",))
 
 
 def test_shares_among_coins_are_told_to_have_a_file_of_their_own(tmp_path: Path) -> None:

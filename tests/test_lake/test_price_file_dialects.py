@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -158,14 +159,17 @@ def test_each_choice_has_its_evidence(tmp_path: Path) -> None:
     assert evidence(proposal, "time_format") == "dates are written 13/01/2023, so the day comes first"
     assert "semicolon" in evidence(proposal, "delimiter")
     assert evidence(proposal, "interval") == "rows of a symbol are a day apart"
-    assert evidence(proposal, "calendar").startswith("the sessions of XNYS are the days of the file exactly; the next")
+    assert (
+        evidence(proposal, "calendar")
+        == "the sessions of XNYS are the days of the file exactly, and no other calendar has these"
+    )
     assert value(proposal, "index") is None
     assert [choice.field for choice in proposal.choices if choice.is_assumed] == ["price_basis"]
 
 
 def test_what_is_proposed_is_what_the_yaml_says_again(tmp_path: Path) -> None:
     proposal = inspect_file(Dialect().write(tmp_path / "prices.csv", market(["AAA"], DAYS)))
-    again = FileMapping.from_dict(proposal.settled().to_dict())
+    again = FileMapping.from_dict(yaml.safe_load(yaml.safe_dump(proposal.settled().to_dict())))
     assert again == proposal.settled()
     assert inspect_file(tmp_path / "prices.csv", given=again.to_dict() | {"path": "other.csv"}).settled() is not None
 
@@ -186,7 +190,7 @@ dialects = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     dialects,
     st.lists(texts, min_size=1, max_size=4, unique_by=str.upper),

@@ -3,6 +3,7 @@
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,7 @@ from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources.files import LONGEST_SYMBOL, FileMapping, FileSource, canonical_symbol, inspect_file, why_refused
 from lake.sources.files.index import equal_weight_index
 from lake.sources.files.mapping import EQUAL_WEIGHT
-from lake.sources.files.sessions import CANDIDATES
+from lake.sources.files.sessions import ALONE, CANDIDATES, PROOF_DAYS, _sessions_until
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 from serving.api.base import SYMBOL_LETTERS
@@ -269,6 +270,16 @@ def test_a_canonical_symbol_is_its_own_spelling_and_the_endpoint_takes_it(text: 
 
 def test_the_longest_symbol_is_that_of_the_endpoint() -> None:
     assert LONGEST_SYMBOL == SYMBOL_LETTERS
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_no_other_calendar_has_the_sessions_of_one_that_ends_the_comparison(name: str) -> None:
+    own = _sessions_until(name, 2024) or ()
+    for other in set(CANDIDATES) - {name}:
+        differences = sorted({*own} ^ {*(_sessions_until(other, 2024) or ())})
+        marks = [own[0], *differences, own[-1]]
+        alike = [sum(start <= day <= end for day in own) for start, end in pairwise(marks)]
+        assert max(alike) < PROOF_DAYS, other
 
 
 def test_the_zones_of_candidates_are_those_of_their_calendars() -> None:

@@ -31,9 +31,10 @@ class FoundColumns:
 
 
 def sample_of(column: pl.Series) -> pl.Series:
-    """Return some distinct texts of a column, trimmed, none of them empty."""
+    """Return some distinct texts of a column from its whole length, trimmed, none of them empty."""
     texts = column.drop_nulls().str.strip_chars()
-    return texts.filter(texts != "").unique(maintain_order=True).head(SAMPLE)
+    distinct = texts.filter(texts != "").unique(maintain_order=True)
+    return distinct.gather_every(1 + len(distinct) // SAMPLE)
 
 
 def find_layout(path: Path, cells: pl.DataFrame, given: Mapping[str, Any]) -> FoundColumns:
@@ -60,7 +61,7 @@ def find_layout(path: Path, cells: pl.DataFrame, given: Mapping[str, Any]) -> Fo
     if "symbol" in found and _is_prices(cells[found["symbol"]]):
         del found["symbol"]
     time = named.get("time") or _time_column(path, cells, found, [*named.values()])
-    found = {field: name for field, name in found.items() if name != time and len(sample_of(cells[name]))}
+    found = {field: name for field, name in found.items() if name != time and _has_cells(cells[name])}
     found |= named | {"time": time}
     layout = given.get("layout") or _layout(cells, found, time)
     if layout == "wide":
@@ -120,12 +121,16 @@ def _others(cells: pl.DataFrame, time: str) -> list[str]:
     return [name for name in cells.columns if name != time]
 
 
+def _has_cells(column: pl.Series) -> bool:
+    return bool((column.str.strip_chars() != "").any())
+
+
 def _is_numbers(column: pl.Series) -> bool:
-    texts = sample_of(column)
+    texts = sample_of(column.gather_every(1 + len(column) // SAMPLE))
     return len(texts) > 0 and bool(texts.str.contains(NUMBER).mean() > MOST)  # type: ignore[operator]  # a share
 
 
 def _is_prices(column: pl.Series) -> bool:
     """Whether the cells are numbers with decimals, which no code of an instrument is."""
-    texts = sample_of(column)
+    texts = sample_of(column.gather_every(1 + len(column) // SAMPLE))
     return _is_numbers(column) and bool(texts.str.contains(r"\d[.,]\d").mean() > MOST)  # type: ignore[operator]  # a share

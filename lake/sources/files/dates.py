@@ -131,21 +131,29 @@ def find_date_format(texts: pl.Series, *, is_day_first: bool | None = None) -> D
     ('%m/%d/%Y',)
     """
     texts = texts.drop_nulls()
-    texts = texts.filter(texts.str.strip_chars() != "")
+    texts = texts.str.strip_chars()
+    texts = texts.filter(texts != "")
     if texts.is_empty():
         return None
     candidates = [*YEAR_FIRST, *DAY_FIRST, *MONTH_FIRST, *NAMED]
     if is_day_first is not None:
         candidates = [form for form in candidates if form not in (MONTH_FIRST if is_day_first else DAY_FIRST)]
-    read = {form: read_dates(texts, form)["at"].is_not_null().sum() for form in candidates}
+    read = {form: _count_read(texts, form) for form in candidates}
     for form in SPECIAL:
         low, high = EPOCH_DIGITS.get(form, (5, 5))
-        read[form] = int(texts.str.strip_chars().str.contains(rf"^[1-9]\d{{{low - 1},{high - 1}}}(?:\.\d*)?$").sum())
+        read[form] = int(texts.str.contains(rf"^[1-9]\d{{{low - 1},{high - 1}}}(?:\.\d*)?$").sum())
     best = max(read, key=lambda form: read[form])
     if read[best] < ENOUGH * len(texts):
         return None
     rivals = tuple(form for form, count in read.items() if count == read[best] and form != best)
     return DateFormat(best, _evidence(texts, best, rivals), rivals)
+
+
+def _count_read(texts: pl.Series, form: str) -> int:
+    """Count the texts that a format reads; 0 where their shape alone says that it does not read `ENOUGH`."""
+    if texts.str.contains(_pattern(form)).sum() < ENOUGH * len(texts):
+        return 0
+    return int(read_dates(texts, form)["at"].is_not_null().sum())
 
 
 def _evidence(texts: pl.Series, form: str, rivals: tuple[str, ...]) -> str:

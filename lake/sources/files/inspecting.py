@@ -98,10 +98,14 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
         return FileProposal(path.name, None, tuple(draft.choices), tuple(draft.questions))
     _choose_calendar(draft, known)
     index = given.get("index")
-    draft.choose("index", None, f"none is named, so an equal-weight one is made and called {EQUAL_WEIGHT}")
+    index_name = given.get("index_name", EQUAL_WEIGHT)
+    draft.choose("index", None, f"none is named, so an equal-weight one is made and called {index_name}")
     mapping = _mapping(path, found, draft, table, price_basis=given.get("price_basis", "split_adjusted"))
     rows = with_reasons(raw_rows(table.frame, mapping), mapping.calendar)
+    _require_one_row_a_day(draft, rows)
     _choose_basis(draft, rows, mapping)
+    if index is None and (rows["symbol"] == index_name).any():
+        draft.ask("index", f"The file has a symbol {index_name}.", f"index={index_name}", "index_name=^OTHER")
     if draft.questions:
         return FileProposal(path.name, None, tuple(draft.choices), tuple(draft.questions))
     settled = replace(mapping, price_basis=str(draft.value("price_basis")))
@@ -208,6 +212,18 @@ def _choose_calendar(draft: _Draft, known: pl.DataFrame) -> None:
         draft.choose("zone", None, "given")
     elif has_offsets:
         draft.choose("zone", None, "every time is midnight where it was written, so the date counts as written")
+
+
+def _require_one_row_a_day(draft: _Draft, rows: pl.DataFrame) -> None:
+    """Ask where most rows share symbol and day with another one: their time of day is in another column, or lost."""
+    copies = rows.filter(pl.col("reason") == "duplicate")
+    if "interval" not in draft.given and copies.height > rows["reason"].null_count():
+        draft.ask(
+            "interval",
+            f"{copies.height} of {rows.height} rows are further ones of their symbol and day, e.g. of "
+            f"{copies['symbol'][0]} on {copies['day'][0]}, and only daily bars are loaded: make one row of each day.",
+            "interval=1d to load the first of each day",
+        )
 
 
 def _choose_basis(draft: _Draft, rows: pl.DataFrame, mapping: FileMapping) -> None:

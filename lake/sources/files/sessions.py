@@ -35,6 +35,8 @@ CANDIDATES = {
     "CMES": "America/Chicago",
 }
 """Calendars that a file's days are compared with, and their time zones; any other calendar can be named."""
+ALONE, PROOF_DAYS = (PREFERRED, "24/7"), 250
+"""No other candidate has the same sessions as one of these over so many days: an exact fit ends the comparison."""
 JUDGED = timedelta(days=1000)
 """Newest stretch of a file that calendars are compared over: three of each yearly holiday."""
 NO_SESSION = "T23:59:59+00:00"
@@ -80,13 +82,18 @@ def rank_calendars(days_in: Callable[[str], pl.Series]) -> list[CalendarFit]:
     days_in
         Gives the distinct dates of the file in a time zone; it matters where times carry an offset.
 
+    Returns
+    -------
+    list[CalendarFit]
+        The first alone where its fit proves that there can be no other.
+
     Examples
     --------
     >>> import polars as pl
     >>> from datetime import date
-    >>> june = pl.date_range(date(2024, 6, 1), date(2024, 6, 30), eager=True)
-    >>> rank_calendars(lambda zone: june)[0]
-    CalendarFit(calendar='24/7', strange=0, absent=0, example=None)
+    >>> days = pl.date_range(date(2023, 6, 1), date(2024, 6, 30), eager=True)
+    >>> rank_calendars(lambda zone: days)
+    [CalendarFit(calendar='24/7', strange=0, absent=0, example=None)]
     """
     fits = []
     for name in CANDIDATES:
@@ -94,8 +101,11 @@ def rank_calendars(days_in: Callable[[str], pl.Series]) -> list[CalendarFit]:
         last = max(days)
         own = {day for day in days if day >= last - JUDGED}
         sessions = _sessions(name, min(own), last)
-        if sessions is not None:
-            fits.append(_fit(name, sessions, own))
+        if sessions is None:
+            continue
+        fits.append(_fit(name, sessions, own))
+        if name in ALONE and fits[-1].misses == 0 and len(own) >= PROOF_DAYS:
+            return fits[-1:]
     if not fits:
         raise ConfigError("No calendar that is looked at reaches over the days of the file. Name one: calendar=24/7.")
     return sorted(fits, key=lambda fit: fit.misses)
@@ -158,4 +168,6 @@ def describe_fit(fits: Sequence[CalendarFit]) -> str:
     if equals:
         why = f", and {best.calendar} is taken by custom" if best.calendar == PREFERRED else ", the first is taken"
         return f"{text}; {', '.join(equals)} would do as well{why}"
-    return f"{text}; the next best, {others[0].calendar}, misses {others[0].misses}" if others else text
+    if not others:
+        return f"{text}, and no other calendar has these"
+    return f"{text}; the next best, {others[0].calendar}, misses {others[0].misses}"

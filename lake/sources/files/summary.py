@@ -4,6 +4,7 @@ import polars as pl
 
 from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.proposal import RefusedRows, SymbolSpan
+from lake.sources.files.sessions import closes_of
 from lake.sources.files.symbols import why_refused
 
 SHOWN = 5
@@ -54,7 +55,7 @@ def _example(row: dict[str, str | None], shown: list[str]) -> str:
 
 def remarks(rows: pl.DataFrame, mapping: FileMapping) -> tuple[str, ...]:
     """Return sentences on symbols of two spellings, symbols refused, indices in the file, and closed weekends."""
-    found = []
+    found = [] if rows["reason"].null_count() else ["No row would be loaded."]
     folded = rows.filter(pl.col("symbol").is_not_null() & (pl.col("symbol") != pl.col("written")))
     pairs = folded.select("written", "symbol").unique(maintain_order=True)
     if pairs.height:
@@ -63,6 +64,12 @@ def remarks(rows: pl.DataFrame, mapping: FileMapping) -> tuple[str, ...]:
         found.append(f"Symbols are read under their canonical names: {shown}{more}.")
     refused = rows.filter(pl.col("symbol").is_null())["written"].drop_nulls().unique(maintain_order=True)
     found += [reason for text in refused.head(SHOWN).to_list() if (reason := why_refused(text))]
+    declared = closes_of(mapping.calendar)["session"]
+    outside = rows.filter((pl.col("day") < declared[0]) | (pl.col("day") > declared[-1])).height
+    if outside:
+        found.append(
+            f"{outside} rows lie outside the days that calendars are declared for, {declared[0]} to {declared[-1]}."
+        )
     if mapping.index is None:
         indices = rows.filter(pl.col("symbol").str.starts_with("^"))["symbol"].unique().sort().to_list()
         if indices:
