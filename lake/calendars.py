@@ -22,6 +22,11 @@ def _calendar(venue: str) -> Any:
     return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
 
 
+def load(venue: str = VENUE) -> None:
+    """Read a venue's calendar, which takes a second, and compute nothing of it: a process forked afterwards has it."""
+    _calendar(venue)
+
+
 @cache
 def closes(venue: str = VENUE) -> pl.DataFrame:
     """Every session of a venue with its close.

@@ -1,22 +1,13 @@
-"""Blocking look-ahead checks: rows of a table follow from what was known then; and the list of declared subjects."""
+"""Blocking look-ahead checks: rows of a table follow from what was known then; and where subjects are declared."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dagster_project.resources import Platform
 
-if TYPE_CHECKING:
-    from feature_repo.leaks import LeakSubject
-
-
-def every_subject() -> "tuple[LeakSubject, ...]":
-    """Return every registered feature, label and regime, and the split and the scaler of training."""
-    from feature_repo.leaks import subjects
-    from training.data import leak_subjects
-
-    return (*subjects(), *leak_subjects.training_subjects())
+DECLARED = ("feature_repo.leaks:subjects", "training.data.leak_subjects:training_subjects")
+"""Where subjects are declared: every registered feature, label and regime, and the split and the scaler of training."""
 
 
 def leak_checks(tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:

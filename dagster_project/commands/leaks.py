@@ -42,15 +42,16 @@ def leaks(
 
 
 def _everything(tell: Callable[[str], None]) -> "list[LeakCheck]":
-    from dagster_project.checks.leaks import every_subject
+    from dagster_project.checks.leaks import DECLARED
     from feature_repo.compiling import compile_kernels
-    from feature_repo.leaks import check
+    from feature_repo.leaks import FreshProcesses, check, declared_subjects
 
     compile_kernels(tell=tell)
-    subjects, checked = every_subject(), []
-    for number, subject in enumerate(subjects, start=1):
-        tell(f"[{number}/{len(subjects)}] {subject.kind} {subject.name} ...")
-        checked.append(check(subject))
+    subjects, checked = declared_subjects(DECLARED), []
+    with FreshProcesses(*DECLARED) as processes:
+        for number, subject in enumerate(subjects, start=1):
+            tell(f"[{number}/{len(subjects)}] {subject.kind} {subject.name} ...")
+            checked.append(check(subject, answers=processes.answers_of(subject.name)))
     return checked
 
 

@@ -10,7 +10,7 @@
 
 from feature_repo.engines.local import VALUES_AT_ONCE, LocalEngine, known_bars, read_index
 from feature_repo.engines.opening import EngineName, FeatureEngine, open_engine
-from feature_repo.engines.panel import bar_columns, compute_group, compute_technical
+from feature_repo.engines.panel import bar_columns, compile_context, compute_group, compute_technical
 from feature_repo.engines.sessions import Session, SparkOptions, delta_coordinates, open_session
 from feature_repo.engines.spark import SparkEngine
 
@@ -23,6 +23,7 @@ __all__ = [
     "SparkEngine",
     "SparkOptions",
     "bar_columns",
+    "compile_context",
     "compute_group",
     "compute_technical",
     "delta_coordinates",

@@ -131,6 +131,12 @@ def compute_technical(
     return compute_group(bars, features, market=market)
 
 
+def compile_context() -> None:
+    """Import numba and compile what describes the index, which every computation of a group calls."""
+    for described in (simple_return, annualised_volatility):
+        described.compile()
+
+
 class _Panel:
     """Bars of all symbols as arrays, and what every symbol shares."""
 

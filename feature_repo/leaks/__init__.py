@@ -2,17 +2,19 @@
 
 from feature_repo.leaks.checker import find_leaks, require_causal
 from feature_repo.leaks.comparing import Leak
+from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars, real_bars
 from feature_repo.leaks.report import LeakCheck, as_table, as_values
 from feature_repo.leaks.self_test import SelfTest, self_test, self_test_of_files
 from feature_repo.leaks.stored import check_stored
 from feature_repo.leaks.subject import LeakSubject, check
-from feature_repo.leaks.subjects import subjects
+from feature_repo.leaks.subjects import declared_subjects, subjects
 from feature_repo.leaks.user_check import check_file
 from feature_repo.leaks.user_files import subjects_of_file
 from feature_repo.leaks.world import World, trial_world
 
 __all__ = [
+    "FreshProcesses",
     "Leak",
     "LeakCheck",
     "LeakSubject",
@@ -24,6 +26,7 @@ __all__ = [
     "check",
     "check_file",
     "check_stored",
+    "declared_subjects",
     "find_leaks",
     "real_bars",
     "require_causal",

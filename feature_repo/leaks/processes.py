@@ -1,4 +1,4 @@
-"""Answers of a user's functions, each group of worlds in a process of its own; frames cross as Arrow IPC files."""
+"""Answers of computations, each group of worlds in a process of its own; frames cross as Arrow IPC files."""
 
 import ast
 import json
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from feature_repo.leaks.counterfactuals import WorldPart
-from feature_repo.leaks.fork_server import ANSWER, JOB
+from feature_repo.leaks.counterfactuals import Answers, WorldPart
+from feature_repo.leaks.fork_server import ANSWER, COMPUTED, JOB, READY
 from lake import errors
 from lake.errors import ConfigError
 
@@ -27,29 +27,47 @@ PARTS = 40
 """Most worlds that one process computes. They come in order of time, so that whatever a function keeps from one of
 them was known in the next."""
 START = (
-    "import json, sys; from pathlib import Path; sys.path[:] = json.loads(sys.argv[1]); "
-    "from feature_repo.leaks.fork_server import serve; serve(Path(sys.argv[2]), sys.argv[3:])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from feature_repo.leaks import fork_server; "
+    "getattr(fork_server, sys.argv[2])(*sys.argv[3:])"
 )
 
 
 class FreshProcesses:
-    """The functions of a file, computed in processes that know of no other world; a context manager.
+    """Computations in processes that know of no other world; a context manager.
 
     Parameters
     ----------
-    path
-        The file. Each process imports it anew.
+    source
+        A file of a user's, which each process imports anew; or the lists of declared subjects, each as
+        ``module:function``, see `declared_subjects`.
+
+    Examples
+    --------
+    >>> from feature_repo.leaks import check, subjects, trial_world
+    >>> calendar = next(subject for subject in subjects() if subject.name == "features_calendar")
+    >>> with FreshProcesses("feature_repo.leaks:subjects") as processes:
+    ...     found = check(calendar, trial_world(60), replayed=2, answers=processes.answers_of(calendar.name))
+    >>> found.passed
+    True
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+    def __init__(self, source: Path | str, *more: str) -> None:
+        if isinstance(source, Path):
+            path = source.resolve()
+            self._told, self._arguments = str(path), ["serve_file", str(path), *_installed_modules(path)]
+        else:
+            self._told = " and ".join((source, *more))
+            self._arguments = ["serve_declared", source, *more]
         self._folder = TemporaryDirectory(prefix="quantlake-leaks-")
         self._jobs = 0
+        self._is_ready = False
 
     def __enter__(self) -> Self:
-        arguments = [json.dumps(sys.path), str(self.path), *_installed_modules(self.path)]
         self._server = subprocess.Popen(
-            [sys.executable, "-c", START, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", START, json.dumps(sys.path), *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return self
 
@@ -62,12 +80,12 @@ class FreshProcesses:
         self._folder.cleanup()
 
     def answers(self, names: Collection[str], parts: Sequence[WorldPart]) -> dict[str, pl.DataFrame]:
-        """Return the kept rows of each function, one world's below another's.
+        """Return the kept rows of each subject, one world's below another's.
 
         Raises
         ------
         QuantlakeError
-            As the function raised it, or a `ConfigError` if its process ended without an answer.
+            As the subject raised it, or a `ConfigError` if its process ended without an answer.
         """
         frames: dict[str, list[pl.DataFrame]] = {name: [] for name in names}
         for start in range(0, len(parts), PARTS):
@@ -75,6 +93,10 @@ class FreshProcesses:
             for name in names:
                 frames[name].append(answer[name])
         return {name: pl.concat(own, how="vertical_relaxed") for name, own in frames.items()}
+
+    def answers_of(self, name: str) -> Answers:
+        """Return the answers of one subject, for `check`."""
+        return lambda parts: self.answers([name], parts)[name]
 
     def twice(self, names: Collection[str], part: WorldPart) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
         """Return what each function answers at the first call of a process, and at the second."""
@@ -100,14 +122,15 @@ class FreshProcesses:
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
         assert self._server.stdin
         assert self._server.stdout
+        self._require_ready(self._server.stdout.readline().strip() if not self._is_ready else READY)
         self._server.stdin.write(f"{folder}\n")
         self._server.stdin.flush()
         status = self._server.stdout.readline().strip()
         if status != "0":
             sessions = len(bases[-1].sessions)
             raise ConfigError(
-                f"The process that computed {', '.join(names)} of {self.path} over {sessions} sessions ended with "
-                f"status {status or 'unknown'} and without an answer. Its functions must not end or kill their process."
+                f"The process that computed {', '.join(names)} of {self._told} over {sessions} sessions ended with "
+                f"status {status or 'unknown'} and without an answer. A function must not end or kill its process."
             )
         answer = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
         if "error" in answer:
@@ -116,6 +139,18 @@ class FreshProcesses:
         frames = {name: pl.read_ipc(folder / f"{name}.arrow") for name in answer["names"]}
         shutil.rmtree(folder)
         return frames
+
+    def _require_ready(self, reply: str) -> None:
+        """Refuse to compute in a process that cannot."""
+        self._is_ready = reply == READY
+        if reply == COMPUTED:
+            raise ConfigError(
+                f"Importing what is declared in {self._told} computes a Polars frame, so that no process forked "
+                "afterwards can. Compute in functions, not in the body of a module such as QUANTLAKE_FEATURE_GROUPS "
+                "names."
+            )
+        if not self._is_ready:
+            raise ConfigError(f"The process that imports {self._told} ended; what it printed says why.")
 
 
 def _of_one_base(parts: Sequence[WorldPart]) -> Sequence[WorldPart]:

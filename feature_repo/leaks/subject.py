@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from feature_repo.leaks import counterfactuals
-from feature_repo.leaks.counterfactuals import Counterfactual, compare, in_this_process
+from feature_repo.leaks.counterfactuals import Answers, Counterfactual, compare, in_this_process
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.world import World, trial_world
 
@@ -21,6 +21,10 @@ CUTS = (0.3, 0.5, 0.7, 0.9)
 """Where the future becomes another one, as parts of the sessions."""
 SHORT_HISTORY = 0.94
 """Where a history that began later is compared with the full one: before the trial market's first symbol ends."""
+
+
+def _nothing() -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class LeakSubject:
         Columns that are meant to be in units of price, so that a later split changes them.
     instants
         When it is replayed, by default at each of the last sessions.
+    prepare
+        Imports and compiles what `compute` needs, so that a process forked afterwards need not. It computes nothing.
     """
 
     kind: Kind
@@ -54,9 +60,12 @@ class LeakSubject:
     warm_ups: Mapping[str, int] = field(default_factory=dict)
     levels: frozenset[str] = frozenset()
     instants: Callable[[World], list[datetime]] | None = None
+    prepare: Callable[[], None] = _nothing
 
 
-def check(subject: LeakSubject, world: World | None = None, *, replayed: int | None = None) -> LeakCheck:
+def check(
+    subject: LeakSubject, world: World | None = None, *, replayed: int | None = None, answers: Answers | None = None
+) -> LeakCheck:
     """Replay a subject, give it other futures, restate and rescale its past, and begin its history later.
 
     Parameters
@@ -65,6 +74,9 @@ def check(subject: LeakSubject, world: World | None = None, *, replayed: int | N
         By default a trial market long enough for the subject.
     replayed
         How many of the last sessions are replayed one by one, by default `REPLAYED`.
+    answers
+        Where it is computed: by default in this process, which sees no state that is kept between calls. Fresh
+        processes do, see `feature_repo.leaks.FreshProcesses`.
 
     Returns
     -------
@@ -74,7 +86,8 @@ def check(subject: LeakSubject, world: World | None = None, *, replayed: int | N
     started = time.perf_counter()
     world = trial_world(max(REPLAYED, subject.sessions)) if world is None else world
     others = worlds_of(subject, world, replayed)
-    full, leaks = compare(others, world, in_this_process(subject.compute), key=subject.key, time=subject.time)
+    answers = in_this_process(subject.compute) if answers is None else answers
+    full, leaks = compare(others, world, answers, key=subject.key, time=subject.time)
     return LeakCheck(
         kind=subject.kind,
         name=subject.name,

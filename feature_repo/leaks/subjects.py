@@ -1,11 +1,13 @@
 """Everything in this room that must not look ahead: every feature of every group, the labels and the regimes."""
 
+from collections.abc import Iterable
 from functools import partial
+from pkgutil import resolve_name
 
 import polars as pl
 
 from feature_repo.catalog import GROUPS
-from feature_repo.engines import compute_group
+from feature_repo.engines import compile_context, compute_group
 from feature_repo.leaks.subject import REPLAYED, LeakSubject
 from feature_repo.leaks.world import World
 from feature_repo.regimes import compute_regimes
@@ -22,6 +24,17 @@ TRAINING = 100
 def subjects() -> tuple[LeakSubject, ...]:
     """Return every subject of this room; the rooms above add theirs."""
     return (*(group_subject(group) for group in GROUPS), label_subject(), regime_subject())
+
+
+def declared_subjects(lists: Iterable[str]) -> tuple[LeakSubject, ...]:
+    """Return what functions that are named by module return, one after another; another process can be told of them so.
+
+    Examples
+    --------
+    >>> [subject.name for subject in declared_subjects(["feature_repo.leaks:subjects"])][-2:]
+    ['labels', 'regimes']
+    """
+    return tuple(subject for name in lists for subject in resolve_name(name)())
 
 
 def group_subject(group: FeatureGroup) -> LeakSubject:
@@ -43,6 +56,7 @@ def group_subject(group: FeatureGroup) -> LeakSubject:
         sessions=group.warm_up + BEYOND,
         warm_ups={feature.name: feature.warm_up for feature in group},
         levels=frozenset(feature.name for feature in group if not feature.is_scale_free),
+        prepare=partial(_compile, group),
     )
 
 
@@ -53,7 +67,18 @@ def label_subject() -> LeakSubject:
 
 def regime_subject() -> LeakSubject:
     """The regimes by rule and by hidden Markov models, these fitted on the first sessions of the trial market."""
-    return LeakSubject("regime", REGIMES.name, _regimes, REGIMES.key, sessions=REPLAYED + 2 * TRAINING)
+    sessions = REPLAYED + 2 * TRAINING
+    return LeakSubject("regime", REGIMES.name, _regimes, REGIMES.key, sessions=sessions, prepare=_import_models)
+
+
+def _compile(group: FeatureGroup) -> None:
+    compile_context()
+    for feature in group:
+        feature.function.compile()
+
+
+def _import_models() -> None:
+    import hmmlearn.hmm  # noqa: F401 - seconds, which each fork would spend anew
 
 
 def _features(group: FeatureGroup, world: World) -> pl.DataFrame:

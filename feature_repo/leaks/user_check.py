@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_repo.leaks.comparing import Leak, differences
-from feature_repo.leaks.counterfactuals import Counterfactual, KeptRows, WorldPart, compare, in_this_process
+from feature_repo.leaks.counterfactuals import Answers, Counterfactual, KeptRows, WorldPart, compare
 from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
@@ -31,9 +31,8 @@ def check_file(
 ) -> tuple[LeakCheck, ...]:
     """Check every function, feature and feature group of a file.
 
-    Functions may keep state. Their worlds are computed in fresh processes, each of which imports the file anew: first
-    those that end earliest, and the whole ones last. Features are compiled functions, which keep none: they are
-    computed here.
+    Any of them may keep state. Their worlds are computed in fresh processes, each of which imports the file anew: first
+    those that end earliest, and the whole ones last.
 
     Parameters
     ----------
@@ -60,27 +59,33 @@ def check_file(
     """
     subjects = [replace(subject, instants=instants) for subject in subjects_of_file(path)]
     functions = [subject for subject in subjects if subject.kind == "user"]
-    checked = _check_functions(path, functions, real, world, replayed) if functions else []
-    for subject in subjects:
-        if subject.kind != "user":
-            checked.append(_with_real(check(subject, world, replayed=replayed), subject, real))
+    with FreshProcesses(path) as processes:
+        checked = _check_functions(processes, functions, real, world, replayed) if functions else []
+        for subject in subjects:
+            if subject.kind != "user":
+                answers = processes.answers_of(subject.name)
+                found = check(subject, world, replayed=replayed, answers=answers)
+                checked.append(found if real is None else _with_real(found, subject, real, answers))
     return tuple(checked)
 
 
 def _check_functions(
-    path: Path, functions: Sequence[LeakSubject], real: RealBars | None, world: World | None, replayed: int | None
+    processes: FreshProcesses,
+    functions: Sequence[LeakSubject],
+    real: RealBars | None,
+    world: World | None,
+    replayed: int | None,
 ) -> list[LeakCheck]:
     """Compute all functions of a file in the same processes: state that they share is of the same world."""
     started = time.perf_counter()
     names = [function.name for function in functions]
     world = trial_world(REPLAYED) if world is None else world
     others = worlds_of(functions[0], world, replayed)
-    with FreshProcesses(path) as processes:
-        answered = [(one, processes.answers(names, one.parts)) for one in others]
-        on_real = [(one, processes.answers(names, one.parts)) for one in (real.others() if real else ())]
-        exchanged = processes.answers(names, [WorldPart(world.with_names_exchanged(), EVERYTHING)])
-        full = processes.twice(names, WorldPart(world, EVERYTHING))
-        whole = processes.answers(names, [WorldPart(real.world, EVERYTHING)]) if real else {}
+    answered = [(one, processes.answers(names, one.parts)) for one in others]
+    on_real = [(one, processes.answers(names, one.parts)) for one in (real.others() if real else ())]
+    exchanged = processes.answers(names, [WorldPart(world.with_names_exchanged(), EVERYTHING)])
+    full = processes.twice(names, WorldPart(world, EVERYTHING))
+    whole = processes.answers(names, [WorldPart(real.world, EVERYTHING)]) if real else {}
     seconds = (time.perf_counter() - started) / len(names)
     checked = []
     for name in names:
@@ -106,11 +111,9 @@ def _judged(
     return [*found.values()]
 
 
-def _with_real(checked: LeakCheck, subject: LeakSubject, real: RealBars | None) -> LeakCheck:
-    """Add what real bars show of features, which are computed in this process."""
-    if real is None:
-        return checked
+def _with_real(checked: LeakCheck, subject: LeakSubject, real: RealBars, answers: Answers) -> LeakCheck:
+    """Add what real bars show of features."""
     started = time.perf_counter()
-    _, leaks = compare(real.others(), real.world, in_this_process(subject.compute), key=subject.key)
+    _, leaks = compare(real.others(), real.world, answers, key=subject.key)
     seconds = checked.seconds + time.perf_counter() - started
     return replace(checked, leaks=(*checked.leaks, *leaks), seconds=seconds)

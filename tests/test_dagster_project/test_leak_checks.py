@@ -6,10 +6,14 @@ from types import SimpleNamespace
 import dagster as dg
 import polars as pl
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from dagster_project.checks.leaks import every_subject, leak_checks
+from dagster_project.checks.leaks import DECLARED, leak_checks
+from dagster_project.commands import leaks
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS
 from feature_repo.engines import compute_technical
+from feature_repo.leaks import check, declared_subjects
 from lake.clock import FixedClock
 from lake.sources import tiny_market
 from lake.store import Lake
@@ -57,4 +61,38 @@ def test_the_checks_block_and_are_one_per_table() -> None:
 
 
 def test_what_is_proved_covers_every_kind() -> None:
-    assert {subject.kind for subject in every_subject()} == {"feature", "label", "regime", "split", "scaler"}
+    subjects = declared_subjects(DECLARED)
+    assert {subject.kind for subject in subjects} == {"feature", "label", "regime", "split", "scaler"}
+
+
+FITTED_ONCE = """
+import polars as pl
+from feature_repo.leaks import LeakSubject
+
+SPREADS = []
+
+def compute(world):
+    returns = (pl.col("close") / pl.col("close").shift(1) - 1).over("symbol", order_by="event_time")
+    frame = world.bars.select("symbol", "event_time", returns.alias("scaled"))
+    SPREADS.append(frame["scaled"].std() or 1.0)
+    return frame.with_columns(pl.col("scaled") / SPREADS[0])
+
+def declared():
+    return (LeakSubject("feature", "fitted_once", compute, instants=lambda world: world.sessions[-2:]),)
+"""
+
+
+def test_what_is_registered_is_computed_in_fresh_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computation that is fitted on the first call passes wherever all worlds share its state."""
+    (tmp_path / "fitted_once.py").write_text(FITTED_ONCE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("dagster_project.checks.leaks.DECLARED", ("fitted_once:declared",))
+    monkeypatch.setattr("feature_repo.compiling.compile_kernels", lambda **_: 0)
+    monkeypatch.setattr(leaks, "_self_tests", lambda _: ())
+    command = typer.Typer()
+    command.command()(leaks.leaks)
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 1, result.output
+    assert "1 of 1 columns leak" in result.output
+    (subject,) = declared_subjects(["fitted_once:declared"])
+    assert check(subject).passed

@@ -1,10 +1,12 @@
-"""Users' functions in fresh processes: what one call keeps helps no other, and leaves nothing on disk."""
+"""Computations in fresh processes: what one call keeps helps no other, and leaves nothing on disk."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from feature_repo.leaks import LeakCheck, check_file, trial_world
+from feature_repo.leaks import FreshProcesses, LeakCheck, check, check_file, declared_subjects, trial_world
+from feature_repo.leaks.counterfactuals import KeptRows, WorldPart
 from feature_repo.leaks.planted_files import HONEST, LEAKING
 from feature_repo.leaks.user_files import subjects_of_file
 from lake.errors import ConfigError
@@ -12,6 +14,39 @@ from lake.errors import ConfigError
 SESSIONS, REPLAYED = 80, 20
 (KEPT_STATE,) = (path for path in LEAKING if path.stem == "kept_state")
 HEAD = "import os, sys\nfrom pathlib import Path\nimport polars as pl\n\nFOLDER = Path({folder!r})\n"
+
+FEATURES = """
+import numpy as np
+from feature_repo.compute.kernel import Bars, Kernel
+from feature_repo.leaks.subjects import group_subject
+from feature_repo.spec import Feature, FeatureGroup
+
+class Scaled(Kernel):
+    spreads = []
+    place = 0
+
+    def over(self, starts, inputs, parameters, out):
+        returns = np.diff(np.log(inputs[0]), prepend=np.nan)
+        returns[starts[:-1]] = np.nan
+        self.spreads.append((np.nanstd(returns) if starts[-1] > 1 else 0.0) or 1.0)
+        out[:] = returns / self.spreads[self.place]
+
+class ScaledAnew(Scaled):
+    place = -1
+
+def scaled(close: Bars) -> Bars:
+    return close
+
+ONCE, ANEW = (
+    Feature(name, kind(scaled), ("close",), 2, unit="", formula="", meaning="")
+    for name, kind in (("once", Scaled), ("anew", ScaledAnew))
+)
+"""
+"""A feature scaled by the spread of whatever history came first, and one scaled by that of the history it is given."""
+DECLARED = """
+def declared():
+    return tuple(group_subject(FeatureGroup(one.name, "", (one,))) for one in (ONCE, ANEW))
+"""
 
 
 def names_in(path: Path) -> list[str]:
@@ -128,3 +163,62 @@ def test_what_a_function_prints_is_printed_once_and_disturbs_nothing(check_sourc
 def test_what_goes_wrong_in_a_process_is_told_here(check_source, body: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         check_source(f"def f(bars):\n    {body}\n")
+
+
+def test_a_feature_of_a_file_that_is_fitted_on_the_first_call_is_caught(check_source) -> None:
+    """Its rows are the same in every world that one process computes, whatever that was fitted on."""
+    assert {"replayed", "cut off"} <= {leak.how for leak in check_source(f"{FEATURES}\ndel ANEW\n").leaks}
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], str]]:
+    """Return a maker of importable modules that declare subjects."""
+    folder = tmp_path_factory.mktemp("declared")
+
+    def make(name: str, source: str) -> str:
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+        return f"{name}:declared"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield make
+
+
+@pytest.fixture(scope="module")
+def here_and_there(declared) -> dict[str, tuple[LeakCheck, LeakCheck]]:
+    """Return each declared feature as checked in this process and in fresh ones."""
+    name, world = declared("trial_features", FEATURES + DECLARED), trial_world(SESSIONS)
+    with FreshProcesses(name) as processes:
+        return {
+            one.name: (
+                check(one, world, replayed=REPLAYED),
+                check(one, world, replayed=REPLAYED, answers=processes.answers_of(one.name)),
+            )
+            for one in declared_subjects([name])
+        }
+
+
+def test_what_is_declared_and_keeps_state_is_caught_in_fresh_processes_alone(here_and_there) -> None:
+    here, there = here_and_there["features_once"]
+    assert here.passed
+    assert {"replayed", "cut off"} <= {leak.how for leak in there.leaks}
+
+
+def test_a_leak_without_state_is_found_alike_in_fresh_processes(here_and_there) -> None:
+    here, there = here_and_there["features_anew"]
+    assert there.leaks == here.leaks != ()
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("import polars as pl\npl.DataFrame({'a': [1, 2]}).select(pl.col('a').sum())", "computes a Polars frame"),
+        ("raise RuntimeError('not today')", "The process that imports trial_bad:declared ended"),
+    ],
+    ids=["computes", "raises"],
+)
+def test_a_declaration_that_no_fork_could_compute_is_refused(declared, body: str, says: str) -> None:
+    world = trial_world(SESSIONS)
+    name = declared("trial_bad", f"{body}\n\ndef declared():\n    return ()\n")
+    with FreshProcesses(name) as processes, pytest.raises(ConfigError, match=says):
+        processes.answers(["nothing"], [WorldPart(world, KeptRows("event_time"))])

@@ -13,7 +13,7 @@ from training.data import WindowSet, assert_learnt_before, champion_split, fit_s
 from training.experiments import Experiment
 from training.fit import Fitted, fit_best, fit_each_seed, fit_model, load_fitted, refit, save_fitted
 from training.judge import forecast_folds
-from training.models import MODELS, Variation
+from training.models import MODELS, Variation, variation_of
 
 FLAT = Variation((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 
@@ -186,3 +186,18 @@ def test_a_fit_that_does_not_vary_is_not_fitted_again(
     assert refit(flat, *parts, tiny) is flat
     assert fit_best("tft", *parts, tiny, still).learnt_until == parts[0].keys["label_end"].max()
     assert not trained
+
+
+@pytest.mark.parametrize("name", ["lstm", "tft"])
+def test_the_validation_of_a_network_says_how_much_it_varies(
+    name: str, parts: tuple[WindowSet, WindowSet], tiny: Experiment
+) -> None:
+    fit, x = fit_model(name, *parts, tiny), parts[1].x
+    np.testing.assert_allclose(fit.variation(x), variation_of(fit.predict(x), x), rtol=1e-3, atol=1e-6)
+
+
+def test_the_validation_of_the_first_fit_says_nothing_of_the_refit(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, fitted: Fitted
+) -> None:
+    again, x = refit(fitted, *parts, tiny), parts[1].x
+    assert again.variation(x) == variation_of(again.predict(x), x) != fitted.variation(x)

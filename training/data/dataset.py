@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ import polars as pl
 
 from feature_repo.targets import FORECAST_V2, HORIZONS, WindowSpec, build_windows, to_model_input
 from lake.errors import NotReadyError, SchemaError
+from training.data.scaling import fit_scaler
+from training.models import FeatureScaler
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class WindowSet:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @cached_property
+    def scaler(self) -> FeatureScaler:
+        """Mean and spread of each feature over these windows, see `fit_scaler`; learnt once for all models."""
+        return fit_scaler(self.x)
 
     def take(self, rows: npt.NDArray[np.int64]) -> "WindowSet":
         """Return the rows of those numbers, in that order."""

@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from feature_repo.targets.windows import FORECAST_V2, WindowSpec
-from training.data import WindowSet, fit_scaler
+from training.data import WindowSet
 from training.experiments import Experiment, Optimisation
 from training.fit.fitted import Fitted
 from training.fit.gradient import Watch, train_for, train_network, unwatched
@@ -74,17 +74,19 @@ def fit_model(
     drawn = experiment.seeds[0] if seed is None else seed
     plan = experiment.optimisation if optimisation is None else optimisation
     card, inputs = card_of(name), InputSpec(window.features, window.sessions, window.scales)
-    scaler = fit_scaler(train.x)
+    scaler = train.scaler
     history: list[float] = []
-    epochs = 0
+    epochs, validated = 0, None
     with threads(plan.threads):
         network = build_network(name, inputs, card.outputs, scaler, seed=drawn, **card.sizes(chosen))
         if card.is_network:
-            history, epochs = train_network(network, train, valid, plan, chosen, drawn, watch)
+            history, epochs, variation = train_network(network, train, valid, plan, chosen, drawn, watch)
+            validated = valid.x, variation
         else:
             network = _fit_at_once(card, network, train, valid, chosen, drawn)
     learnt = (train,) if card.is_network else (train, valid)
-    return Fitted(name, network.eval(), chosen, drawn, history, epochs, sum(map(len, learnt)), _last_label(*learnt))
+    known = sum(map(len, learnt)), _last_label(*learnt)
+    return Fitted(name, network.eval(), chosen, drawn, history, epochs, *known, validated)
 
 
 def refit(
@@ -110,10 +112,12 @@ def refit(
     inputs = InputSpec(window.features, window.sessions, window.scales)
     with threads(plan.threads):
         network = build_network(
-            fitted.name, inputs, card.outputs, fit_scaler(every.x), seed=fitted.seed, **card.sizes(fitted.parameters)
+            fitted.name, inputs, card.outputs, every.scaler, seed=fitted.seed, **card.sizes(fitted.parameters)
         )
         train_for(network, every, plan, fitted.parameters, fitted.seed, fitted.epochs)
-    again = replace(fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every))
+    again = replace(
+        fitted, network=network.eval(), learnt_from=len(every), learnt_until=_last_label(every), validated=None
+    )
     return fitted if again.variation(valid.x).is_constant else again
 
 

@@ -42,6 +42,9 @@ class Fitted:
         by the lowest validation loss among epochs after which forecasts vary.
     learnt_from, learnt_until
         How many windows the weights learnt from, and when the last of their labels ended; None for neither.
+    validated
+        Windows that an epoch was chosen by, and how much the forecasts of these weights for them vary, as the
+        validation found it; None where there was none.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Fitted:
     epochs: int = 0
     learnt_from: int = 0
     learnt_until: datetime | None = None
+    validated: tuple[npt.NDArray[np.float32], Variation] | None = field(default=None, repr=False, compare=False)
 
     @property
     def loss(self) -> float:
@@ -59,7 +63,9 @@ class Fitted:
         return self.history[self.epochs - 1] if self.history else 0.0
 
     def variation(self, x: npt.NDArray[np.float32]) -> Variation:
-        """Return how much its forecasts vary over some windows."""
+        """Return how much its forecasts vary over some windows; those it was validated by are not forecast again."""
+        if self.validated is not None and x is self.validated[0]:
+            return self.validated[1]
         return variation_of(self.predict(x), x, self.network.inputs)
 
     def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

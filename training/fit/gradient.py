@@ -12,6 +12,7 @@ import torch
 from lake.errors import ModelError
 from training.data import WindowSet
 from training.experiments import Optimisation
+from training.models import Variation
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -34,10 +35,11 @@ def train_network(
     parameters: dict[str, Any],
     seed: int,
     watch: Watch,
-) -> tuple[list[float], int]:
-    """Train a network in place, leave it with its best weights, and return validation losses and the best epoch.
+) -> tuple[list[float], int, Variation]:
+    """Train a network in place, leave it with its best weights, and return what the validation said.
 
-    Numbers start at 1; see `KeepBest` for what is best.
+    These are the losses by epoch, the best epoch, numbers starting at 1, and how much forecasts for the validation
+    windows varied after it; see `KeepBest` for what is best.
     """
     from pytorch_lightning.callbacks import EarlyStopping
 
@@ -52,7 +54,7 @@ def train_network(
             "Lower learning_rate or gradient_clip_norm in the experiment."
         )
     network.cpu().load_state_dict(keeper.best)
-    return keeper.losses, keeper.best_epoch + 1
+    return keeper.losses, keeper.best_epoch + 1, keeper.variation
 
 
 def train_for(

@@ -8,9 +8,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from training.fit.losses import pinball_loss
-from training.models import base, variation_in_units
+from training.models import Variation, base, variation_in_units
 
 Batch = tuple[Tensor, Tensor]
+NOTHING = Variation((), (), ())
 
 
 class ForecastModule(LightningModule):
@@ -73,16 +74,18 @@ class KeepBest(Callback):
         self.on_epoch = on_epoch
         self.losses: list[float] = []
         self.best_epoch = 0
+        self.variation = NOTHING
         self._worth = (True, math.inf)
         self.best: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compare the epoch that just ended with the best so far."""
         loss = float(trainer.callback_metrics["valid_loss"])
-        worth = variation_in_units(torch.cat(module.forecasts).numpy()).is_constant, loss
+        variation = variation_in_units(torch.cat(module.forecasts).numpy())
+        worth = variation.is_constant, loss
         module.forecasts.clear()
         if math.isfinite(loss) and worth < self._worth:
-            self._worth, self.best_epoch = worth, len(self.losses)
+            self._worth, self.best_epoch, self.variation = worth, len(self.losses), variation
             self.best = {name: value.detach().cpu().clone() for name, value in module.network.state_dict().items()}
         self.losses.append(loss)
         self.on_epoch(len(self.losses) - 1, loss)

@@ -21,20 +21,36 @@ MUTANTS = (
         "leaks-users-whole-world-first",
         "A user's functions are computed in truncated worlds first and in the whole one last.",
         "feature_repo/leaks/user_check.py",
-        "        answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
-        "        processes.twice(names, WorldPart(world, EVERYTHING))\n"
-        "        answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
+        "    answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
+        "    processes.twice(names, WorldPart(world, EVERYTHING))\n"
+        "    answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
         (IN_ORDER,),
     ),
     Mutant(
         "leaks-one-process-for-all-worlds",
         "A user's functions are computed in fresh processes.",
         "feature_repo/leaks/user_check.py",
-        "        answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
-        "        answered = [\n"
-        "            (one, {f.name: in_this_process(f.compute)(one.parts) for f in functions}) for one in others\n"
-        "        ]\n",
+        "    answered = [(one, processes.answers(names, one.parts)) for one in others]\n",
+        "    from feature_repo.leaks.counterfactuals import in_this_process\n\n"
+        "    here = {function.name: in_this_process(function.compute) for function in functions}\n"
+        "    answered = [(one, {name: answers(one.parts) for name, answers in here.items()}) for one in others]\n",
         (IN_ORDER,),
+    ),
+    Mutant(
+        "leaks-features-of-a-file-in-one-process",
+        "A user's features are computed in fresh processes.",
+        "feature_repo/leaks/user_check.py",
+        "found = check(subject, world, replayed=replayed, answers=answers)",
+        "found = check(subject, world, replayed=replayed)",
+        (f"{PROCESSES}::test_a_feature_of_a_file_that_is_fitted_on_the_first_call_is_caught",),
+    ),
+    Mutant(
+        "leaks-declared-in-one-process",
+        "`quantlake leaks` computes what is registered in fresh processes.",
+        "dagster_project/commands/leaks.py",
+        "check(subject, answers=processes.answers_of(subject.name))",
+        "check(subject)",
+        ("tests/test_dagster_project/test_leak_checks.py::test_what_is_registered_is_computed_in_fresh_processes",),
     ),
     Mutant(
         "leaks-second-call-not-looked-at",
