@@ -2,10 +2,24 @@
 
 from mutant import Mutant
 
-from declared import access, doors, drained, features, feedback, forecasts, homes, leaks, models, online, storage
+from declared import (
+    access,
+    doors,
+    drained,
+    features,
+    feedback,
+    forecasts,
+    homes,
+    leaks,
+    models,
+    online,
+    sources,
+    storage,
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     *storage.MUTANTS,
+    *sources.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,
