@@ -1,18 +1,28 @@
 """Raw rows to clean tables: pure functions.
 
-`refine_bars` judges raw rows and adjusts the good ones; `find_actions` reads splits and dividends off them.
+`unstored` finds what a delivery says anew; `refine_bars` judges raw rows, brings them to one basis and adjusts the good
+ones; `find_actions` reads splits and dividends off them.
 """
 
 from lake.refine.actions import find_actions, restate, withdraw
 from lake.refine.bars import Refined, judge, parse, refine_bars, rules
+from lake.refine.deliveries import Unstored, as_one_delivery, unstored
+from lake.refine.vintages import JUMP, RELEASED, UNEXPLAINED, unsettled_symbols
 
 __all__ = [
+    "JUMP",
+    "RELEASED",
+    "UNEXPLAINED",
     "Refined",
+    "Unstored",
+    "as_one_delivery",
     "find_actions",
     "judge",
     "parse",
     "refine_bars",
     "restate",
     "rules",
+    "unsettled_symbols",
+    "unstored",
     "withdraw",
 ]

@@ -4,31 +4,34 @@ from datetime import datetime
 
 import polars as pl
 
+from lake.refine.digits import is_split, noise
 from lake.spec import INSTANT
 from lake.tables import ACTIONS
 
 SPLIT_JUMP = 1.3
-"""A factor that changes by more than this overnight is a split; no ordinary dividend does."""
+"""A factor that rises by more than this overnight is a split; no ordinary dividend does."""
 FACTOR_NOISE = 1e-4
-"""Relative change of the factor that rounding of printed prices can cause; a dividend changes it by more."""
+"""Least relative change of the factor that counts; rounding of printed prices can cause more (`lake.refine.digits`)."""
 
 
 def find_actions(judged: pl.DataFrame) -> pl.DataFrame:
     """Return every split and dividend that the rows imply.
 
-    The factor ``adj_close / close`` rises overnight by ``rise``. A rise beyond `SPLIT_JUMP` (or a fall beyond its
-    inverse) is a split of that ratio. A smaller one is a dividend, and what it was worth depends on how the source
-    defines its factor:
+    The factor ``adj_close / close`` rises overnight by ``rise``, where it changes by more than the printed digits
+    explain. A rise beyond `SPLIT_JUMP` is a split of that ratio, and so is any fall, which no dividend causes. Where
+    prices are as traded, a small split such as a stock dividend of 21:20 is told by its ratio. Any other rise is a
+    dividend, and what it was worth depends on how the source defines its factor:
 
     - prices as traded (the WIKI convention): ``rise = 1 + dividend / close`` on the ex-date;
     - prices adjusted for splits (the Yahoo and CRSP convention): ``1 / rise = 1 - dividend / close`` on the day before.
 
-    A split and a dividend on one day show as one split.
+    A split and a dividend on one day show as one split. A history that the source re-based counts on the basis of its
+    first delivery (`lake.refine.vintages`), so that re-basing is no action.
 
     Parameters
     ----------
     judged
-        Every raw row of a symbol as `lake.refine.bars.judge` gives it. Refused rows and close-only rows are passed
+        Every raw row of a symbol as `lake.refine.refine_bars` gives it. Refused rows and close-only rows are passed
         over; of several versions of one bar the newest known counts.
 
     Returns
@@ -38,34 +41,38 @@ def find_actions(judged: pl.DataFrame) -> pl.DataFrame:
         the unadjusted close.
     """
     is_usable = pl.col("reason").is_null() & (pl.col("price_basis") != "adjusted_close_only")
+    factor = pl.col("adj_close_value") * pl.col("scale") / (pl.col("close_value") * pl.col("close_scale"))
     bars = judged.filter(is_usable).sort("symbol", "at", "known_time")
-    bars = bars.unique(["symbol", "at"], keep="last", maintain_order=True).with_columns(
-        (pl.col("adj_close_value") / pl.col("close_value")).alias("factor")
+    bars = bars.unique(["symbol", "at"], keep="last", maintain_order=True).with_columns(factor.alias("factor"))
+    is_later = pl.col("symbol") == pl.col("symbol").shift(1)
+    rise = pl.when(is_later).then(pl.col("factor") / pl.col("factor").shift(1))
+    moved = bars.with_columns(
+        rise.alias("rise"), ((rise - 1).abs() > FACTOR_NOISE).fill_null(value=False).alias("moves")
     )
-    rise = pl.col("factor") / pl.col("factor").shift(1)
-    before = pl.col("close_value").shift(1)
+    pairs = moved.filter(pl.col("moves") | pl.col("moves").shift(-1)).with_columns(noise().alias("noise"))
+    error = pl.col("noise") + pl.col("noise").shift(1)
+    before = (pl.col("close_value") * pl.col("close_scale")).shift(1) / pl.col("close_scale")
+    is_as_traded = pl.col("price_basis") == "as_traded"
     amount = (
-        pl.when(pl.col("price_basis") == "as_traded")
-        .then(pl.col("close_value") * (rise - 1))
-        .otherwise(before * (1 - 1 / rise))
+        pl.when(is_as_traded)
+        .then(pl.col("close_value") * (pl.col("rise") - 1))
+        .otherwise(before * (1 - 1 / pl.col("rise")))
     )
-    known = pl.max_horizontal(pl.col("known_time"), pl.col("known_time").shift(1))
-    is_split = (pl.col("rise") > SPLIT_JUMP) | (pl.col("rise") < 1 / SPLIT_JUMP)
-    return (
-        bars.with_columns(
-            rise.over("symbol").alias("rise"), amount.over("symbol").alias("worth"), known.over("symbol").alias("known")
-        )
-        .filter((pl.col("rise") - 1).abs() > FACTOR_NOISE)
-        .select(
-            "symbol",
-            pl.col("at").alias("event_time"),
-            pl.col("known").alias("known_time"),
-            pl.when(is_split).then(pl.lit("split")).otherwise(pl.lit("dividend")).alias("kind"),
-            pl.when(is_split).then("rise").otherwise(1.0).alias("ratio"),
-            pl.when(is_split).then(None).otherwise("worth").alias("amount"),
-            "source",
-        )
-        .select(ACTIONS.names)
+    found = pairs.with_columns(
+        amount.alias("worth"),
+        pl.max_horizontal(error, pl.lit(FACTOR_NOISE)).alias("error"),
+        pl.max_horizontal(pl.col("known_time"), pl.col("known_time").shift(1)).alias("known"),
+    ).filter(pl.col("moves"), (pl.col("rise") - 1).abs() > pl.col("error"))
+    has_split_ratio = pl.Series(is_split(found["rise"].to_numpy(), found["error"].to_numpy()), dtype=pl.Boolean)
+    kind = (pl.col("rise") > SPLIT_JUMP) | (pl.col("rise") < 1) | (is_as_traded & has_split_ratio)
+    return found.with_columns(kind.alias("is_split")).select(
+        "symbol",
+        pl.col("at").alias("event_time"),
+        pl.col("known").alias("known_time"),
+        pl.when("is_split").then(pl.lit("split")).otherwise(pl.lit("dividend")).alias("kind"),
+        pl.when("is_split").then("rise").otherwise(1.0).alias("ratio"),
+        pl.when("is_split").then(None).otherwise("worth").alias("amount"),
+        "source",
     )
 
 

@@ -1,34 +1,47 @@
 """Raw rows to clean bars: parse strictly, refuse with a reason, adjust row by row. Pure functions."""
 
+from datetime import timedelta
 from functools import cache
 from typing import NamedTuple
 
 import polars as pl
 
 from lake import calendars
+from lake.refine import vintages
+from lake.refine.digits import EXACT
 from lake.spec import INSTANT
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 
-PRICES = ("open", "high", "low", "close", "adj_close")
+RANGE = ("open", "high", "low")
+"""Prices that a bar can do without: zero or missing, they are not known."""
+PRICES = (*RANGE, "close", "adj_close")
 NUMBERS = (*PRICES, "volume")
 BASES = RAW_BARS.column("price_basis").allowed
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 
 
 class Refined(NamedTuple):
-    """What became of one or more deliveries: each raw row is in exactly one of `bars` and `quarantine`."""
+    """What became of one or more deliveries.
+
+    Each raw row is in exactly one of `bars` and `quarantine`, save two kinds: one that repeats a bar on another basis
+    is in neither, one that was held back until something explained it is in both.
+    """
 
     bars: pl.DataFrame
     quarantine: pl.DataFrame
     judged: pl.DataFrame
 
 
-def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) -> Refined:
+def refine_bars(
+    raw: pl.DataFrame, judged_before: pl.DataFrame | None = None, *, calendar: str = calendars.VENUE
+) -> Refined:
     """Split raw rows into clean bars and refused rows.
 
-    A bar depends on its own raw row alone, so any deliveries in any order give the same bars. The one exception is
-    a duplicate: of several good rows for one symbol and close that claim to have been known at the same time, the
-    first received is kept. A later `known_time` makes a restatement, and that is a bar of its own.
+    A bar depends on its own raw row alone, so any deliveries in any order give the same bars, with two exceptions.
+    One is a duplicate: of several good rows for one symbol and close that claim to have been known at the same time,
+    the delivery received first counts, and in one delivery the last row. A later `known_time` makes a restatement, and
+    that is a bar of its own. The other is a symbol of which closes were told in two ways, or jump: its rows are judged
+    together (`lake.refine.vintages`), and all of them must be there.
 
     Parameters
     ----------
@@ -37,26 +50,46 @@ def refine_bars(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) ->
     judged_before
         Rows of earlier deliveries for the same closes. They identify duplicates, and the bars of a close that `raw`
         speaks of are given again whole: a row that repeated what was known may now say something new. They were
-        refused when they came, if at all, so no refusal is given again.
+        refused when they came, if at all, so no refusal is given again. Rows of symbols that must be judged together
+        are not judged so here: ask `unsettled_symbols` first.
+    calendar
+        Venue whose sessions the bars are of.
 
     Returns
     -------
     Refined
         `bars` on one basis: ``factor = adj_close / close`` multiplies open, high, low and close, and divides volume,
         so that close x volume is the money that was traded. A close-only bar has nulls for what its source does not
-        say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`). `judged`
-        holds all rows as `judge` gives them, for `lake.refine.actions.find_actions`.
+        say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`), or
+        `lake.refine.vintages.UNEXPLAINED`. `judged` holds all rows as `judge` gives them, with the factors that bring
+        them to one basis, for `lake.refine.actions.find_actions`.
     """
     if judged_before is None:
-        judged = judge(parse(raw))
+        judged = judge(parse(raw), calendar)
         good, bad = judged.filter(pl.col("reason").is_null()), judged.drop_nulls("reason")
-        return Refined(_adjust(good), _refused(bad), judged)
+        bars = _adjust(good)
+        together = vintages.unsettled(bars)
+        if not together:
+            return Refined(bars, _refused(bad), judged)
+        return _refine_together(judged, bars, together)
     rows = pl.concat([judged_before, raw]).unique(["batch_id", "row"], maintain_order=True)
-    judged = judge(parse(rows))
+    judged = judge(parse(rows), calendar)
     good = judged.filter(pl.col("reason").is_null())
     fresh = judged.join(raw, on=["batch_id", "row"], how="semi")
     bars = good.join(fresh.filter(pl.col("reason").is_null()), on=["symbol", "at"], how="semi")
     return Refined(_adjust(bars), _refused(fresh.drop_nulls("reason")), judged)
+
+
+def _refine_together(judged: pl.DataFrame, bars: pl.DataFrame, symbols: list[str]) -> Refined:
+    """Refine rows of which those of some symbols must be judged together."""
+    is_together = pl.col("symbol").is_in(symbols)
+    is_chained = is_together.fill_null(value=False) & pl.col("reason").is_null()
+    chained = vintages.chain(judged.filter(is_chained))
+    good, held = chained.filter(pl.col("reason").is_null()), chained.drop_nulls("reason")
+    whole = pl.concat([judged.filter(~is_chained), chained])
+    told = pl.concat([bars.filter(~is_together), _adjust(good)]).sort("symbol", "event_time", "known_time")
+    refused = pl.concat([judged.drop_nulls("reason"), held])
+    return Refined(told, _refused(refused), whole)
 
 
 def parse(raw: pl.DataFrame) -> pl.DataFrame:
@@ -71,13 +104,15 @@ def parse(raw: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def judge(parsed: pl.DataFrame) -> pl.DataFrame:
-    """Add ``reason``: the first rule a row breaks, or null for a good row."""
+def judge(parsed: pl.DataFrame, calendar: str = calendars.VENUE) -> pl.DataFrame:
+    """Add ``reason``: the first rule a row breaks, or null for a good row; and the basis that every row has alone."""
     first_broken = pl.coalesce(
-        [pl.when(broken.fill_null(value=False)).then(pl.lit(name)) for name, broken in rules().items()]
+        [pl.when(broken.fill_null(value=False)).then(pl.lit(name)) for name, broken in rules(calendar).items()]
     )
-    judged = parsed.sort("received_at", "batch_id", "row", maintain_order=True).with_columns(
-        first_broken.alias("reason")
+    # Of one delivery the last row counts, so it comes first.
+    received = parsed.sort("received_at", "batch_id", "row", descending=[False, False, True], maintain_order=True)
+    judged = received.with_columns(
+        first_broken.alias("reason"), pl.lit(1.0).alias("scale"), pl.lit(1.0).alias("close_scale")
     )
     copies = pl.int_range(pl.len()).over("symbol", "at", "known_time", pl.col("reason").is_null())
     return judged.with_columns(
@@ -86,17 +121,26 @@ def judge(parsed: pl.DataFrame) -> pl.DataFrame:
 
 
 @cache
-def rules() -> dict[str, pl.Expr]:
-    """Return what a raw row must not be, by the reason given for refusing it; from what a row is to what it says."""
+def rules(calendar: str = calendars.VENUE) -> dict[str, pl.Expr]:
+    """Return what a raw row must not be, by the reason given for refusing it; from what a row is to what it says.
+
+    Parameters
+    ----------
+    calendar
+        Venue whose sessions the bars are of.
+    """
     value = {name: pl.col(f"{name}_value") for name in NUMBERS}
-    is_full = pl.col("price_basis") != "adjusted_close_only"
-    is_session_close = pl.col("at").is_in(calendars.closes()["event_time"].implode())
-    low, high = value["low"], value["high"]
+    needed = pl.col("price_basis") != "adjusted_close_only"
+    sessions = calendars.closes(calendar)["event_time"]
+    day = timedelta(days=1)
+    is_in_calendar = pl.col("at").dt.date().is_between(calendars.FIRST_SESSION - day, calendars.LAST_SESSION + day)
+    known = {name: pl.when(value[name] != 0).then(value[name]) for name in RANGE}
     return {
         "null_key": (pl.col("symbol").fill_null("").str.strip_chars() == "") | pl.col("stamp").is_null(),
         "time_without_zone": ~pl.col("stamp").str.contains(ZONE),
         "unreadable_time": pl.col("at").is_null(),
-        "not_a_session_close": ~is_session_close,
+        "outside_the_calendar": ~is_in_calendar,
+        "not_a_session_close": ~pl.col("at").is_in(sessions.implode()),
         "known_before_it_happened": pl.col("known_time") < pl.col("at"),
         "unknown_price_basis": ~pl.col("price_basis").is_in(BASES),
         "unreadable_number": pl.any_horizontal(
@@ -104,31 +148,39 @@ def rules() -> dict[str, pl.Expr]:
         ),
         "not_a_number": pl.any_horizontal([~value[name].is_finite() for name in NUMBERS]),
         "missing_value": value["adj_close"].is_null()
-        | (is_full & pl.any_horizontal([value[name].is_null() for name in NUMBERS])),
-        "price_not_positive": pl.any_horizontal([value[name] <= 0 for name in PRICES]),
+        | (needed & pl.any_horizontal([value[name].is_null() for name in ("close", "volume")])),
+        "price_not_positive": pl.any_horizontal(
+            [*(value[name] < 0 for name in RANGE), *(value[name] <= 0 for name in ("close", "adj_close"))]
+        ),
         "negative_volume": value["volume"] < 0,
-        "high_below_low": value["high"] < value["low"],
+        "high_below_low": known["high"] < known["low"] * (1 - EXACT),
         "price_outside_range": pl.any_horizontal(
-            [(value[name] < low) | (value[name] > high) for name in ("open", "close")]
+            [
+                (price < known["low"] * (1 - EXACT)) | (price > known["high"] * (1 + EXACT))
+                for price in (known["open"], value["close"])
+            ]
         ),
     }
 
 
 def _adjust(good: pl.DataFrame) -> pl.DataFrame:
+    is_full = (pl.col("price_basis") != "adjusted_close_only") & pl.all_horizontal(
+        [(pl.col(f"{name}_value") > 0).fill_null(value=False) for name in RANGE]
+    )
+    first, high, low, close = (pl.col(f"{name}_value") for name in (*RANGE, "close"))
+    inside = {"open": first, "high": pl.max_horizontal(high, first, close), "low": pl.min_horizontal(low, first, close)}
+    adjusted_close = pl.col("adj_close_value") * pl.col("scale")
     # Relative to close first: equal prices stay equal and ordered ones ordered, to the last bit.
-    adjusted = [
-        pl.col("adj_close_value") * (pl.col(f"{n}_value") / pl.col("close_value")) for n in ("open", "high", "low")
-    ]
-    is_full = pl.col("price_basis") != "adjusted_close_only"
+    adjusted = [pl.when(is_full).then(adjusted_close * (price / close)).alias(name) for name, price in inside.items()]
     return (
         good.select(
             "symbol",
             pl.col("at").alias("event_time"),
             "known_time",
-            *(price.alias(name) for name, price in zip(("open", "high", "low"), adjusted, strict=True)),
-            pl.col("adj_close_value").alias("close"),
-            (pl.col("volume_value") * (pl.col("close_value") / pl.col("adj_close_value"))).alias("volume"),
-            pl.col("close_value").alias("close_unadjusted"),
+            *adjusted,
+            adjusted_close.alias("close"),
+            (pl.col("volume_value") * (close / adjusted_close)).alias("volume"),
+            close.alias("close_unadjusted"),
             pl.col("volume_value").alias("volume_unadjusted"),
             pl.when(is_full).then(pl.lit("full")).otherwise(pl.lit("close_only")).alias("quality"),
             "source",

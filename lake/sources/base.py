@@ -57,8 +57,11 @@ class BarSource(Protocol):
 
     - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
       chosen with hindsight; `lake.sources.caveats_of` reads them
-    - ``lookback``, how far before the newest stored bar it is to be asked again, because its vendor restates
     - ``symbols``, those that it is asked for
+    - ``lookback``, if its rows arrive late or are corrected: a `timedelta` by which it is asked again before its newest
+      stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored
+      (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window of a
+      week or more also tells a split or dividend from a correction (`lake.refine.chain`)
     """
 
     name: str

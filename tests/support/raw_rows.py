@@ -65,6 +65,8 @@ BAD_ROWS: tuple[BadRow, ...] = (
     BadRow("early close at the usual hour", "not_a_session_close", _set(stamp="2012-11-23T21:00:00+00:00")),
     BadRow("winter hour in summer", "not_a_session_close", _set(stamp="2012-07-02T21:00:00+00:00")),
     BadRow("an hour late", "not_a_session_close", _moved(timedelta(hours=1))),
+    BadRow("before the calendar begins", "outside_the_calendar", _set(stamp="1987-10-19T20:00:00+00:00")),
+    BadRow("after the calendar ends", "outside_the_calendar", _set(stamp="2028-01-03T21:00:00+00:00")),
     BadRow("known before it closed", "known_before_it_happened", _set(stamp="2013-03-01T21:00:00+00:00")),
     BadRow("unknown basis", "unknown_price_basis", _set(price_basis="guessed")),
     BadRow("text in a number", "unreadable_number", _set(close="twelve")),
@@ -97,7 +99,8 @@ class PlantedRows(NamedTuple):
 def plant_bad_rows(raw: pl.DataFrame, seed: int, *, copies: int = 1, kinds: Sequence[BadRow] = BAD_ROWS) -> PlantedRows:
     """Add bad rows to good ones of one delivery; every good row stays.
 
-    Each bad row is a changed copy of a good one, so a rule that lets it pass gives a wrong or a doubled bar.
+    Each bad row is a changed copy of a good one, so a rule that lets it pass gives a wrong or a doubled bar. Bad rows
+    are numbered before the good ones: of two good rows for one bar the last counts.
 
     Parameters
     ----------
@@ -114,11 +117,10 @@ def plant_bad_rows(raw: pl.DataFrame, seed: int, *, copies: int = 1, kinds: Sequ
     random = np.random.default_rng(seed)
     planted = [bad for bad in kinds for _ in range(copies)]
     victims = raw[random.integers(0, raw.height, len(planted))].to_dicts()
-    first = raw.height
-    changed = [
-        row | bad.change(row) | {"row": first + n} for n, (row, bad) in enumerate(zip(victims, planted, strict=True))
-    ]
+    changed = [row | bad.change(row) | {"row": n} for n, (row, bad) in enumerate(zip(victims, planted, strict=True))]
     bad_rows = pl.DataFrame(changed, schema=raw.schema)
-    expected = pl.DataFrame({"row": bad_rows["row"], "reason": [bad.reason for bad in planted]})
-    rows = pl.concat([raw, bad_rows])
+    expected = pl.DataFrame(
+        {"row": bad_rows["row"], "reason": [bad.reason for bad in planted]}, schema_overrides={"reason": pl.String}
+    )
+    rows = pl.concat([bad_rows, raw.with_columns(pl.col("row") + len(planted))])
     return PlantedRows(rows[random.permutation(rows.height)], expected)

@@ -53,7 +53,7 @@ def test_every_raw_row_is_either_a_bar_or_in_quarantine(seed: int, copies: int) 
 def test_without_its_rule_a_bad_row_is_missed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = plant_bad_rows(RAW, seed=2, kinds=[bad for bad in BAD_ROWS if bad.reason == rule])
     weakened = {name: broken for name, broken in rules().items() if name != rule}
-    monkeypatch.setattr(refining, "rules", lambda: weakened)
+    monkeypatch.setattr(refining, "rules", lambda _: weakened)
     assert refused(planted.rows) != dict(planted.expected.iter_rows())
 
 

@@ -146,7 +146,8 @@ def test_a_second_row_known_at_the_same_time_is_a_duplicate_and_blocks_nothing(l
 
 def test_a_split_that_a_restatement_undoes_is_withdrawn(lake: Lake) -> None:
     rows = RAW.with_columns(price_basis=pl.lit("as_traded"))
-    wrong = pl.when((pl.col("symbol") == "AAA") & (pl.col("event_time") == SESSIONS[5])).then(pl.lit("1.0"))
+    half = (pl.col("close").cast(pl.Float64) / 2).cast(pl.String)
+    wrong = pl.when((pl.col("symbol") == "AAA") & (pl.col("event_time") == SESSIONS[5])).then(half)
     source = RowSource(
         pl.concat(
             [

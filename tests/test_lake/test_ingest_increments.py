@@ -12,14 +12,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import lake.ingest as lake_ingest
 from lake.clock import DEMO_START, FixedClock
-from lake.ingest import RAW_BARS, refine_to_lake
+from lake.ingest import refine_to_lake
+from lake.ingest import refining as lake_ingest
 from lake.refine import refine_bars
 from lake.sources import as_received, tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
-from lake.tables import ACTIONS, BARS, QUARANTINE
+from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 from support.raw_rows import plant_bad_rows
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=9, seed=5)
@@ -169,9 +169,9 @@ def test_a_row_dated_outside_the_years_of_the_run_is_not_lost(lake: Lake) -> Non
 def count_judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     judged: list[int] = []
 
-    def counting(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None) -> object:
+    def counting(raw: pl.DataFrame, judged_before: pl.DataFrame | None = None, **given: str) -> object:
         judged.append(raw.height)
-        return refine_bars(raw, judged_before)
+        return refine_bars(raw, judged_before, **given)
 
     monkeypatch.setattr(lake_ingest, "refine_bars", counting)
     return judged

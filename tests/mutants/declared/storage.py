@@ -6,7 +6,7 @@ MUTANTS = (
     Mutant(
         "ingest-year-past-now",
         "Ingest of a named year reads up to the market's now and no further.",
-        "lake/ingest.py",
+        "lake/ingest/fetching.py",
         "after, min(until, clock.now()))",
         "after, until)",
         ("tests/test_lake/test_ingest.py::test_a_named_year_is_read_up_to_now_and_no_further",),
@@ -14,7 +14,7 @@ MUTANTS = (
     Mutant(
         "ingest-mixes-sources",
         "How far one source was read says nothing about another.",
-        "lake/ingest.py",
+        "lake/ingest/fetching.py",
         'is_own = (pl.col("source") == source.name) & (pl.col("known_time") <= until)',
         'is_own = pl.col("known_time") <= until',
         ("tests/test_lake/test_ingest.py::test_what_one_source_delivered_hides_nothing_of_another",),
@@ -79,8 +79,8 @@ MUTANTS = (
         "quarantine-takes-zero-prices",
         "A bar whose price is zero or negative goes to quarantine with its reason.",
         "lake/refine/bars.py",
-        "value[name] <= 0 for name in PRICES",
-        "value[name] < 0 for name in PRICES",
+        '*(value[name] <= 0 for name in ("close", "adj_close"))',
+        '*(value[name] < 0 for name in ("close", "adj_close"))',
         ("tests/test_lake/test_bad_rows.py::test_each_kind_is_refused_with_its_reason",),
     ),
     Mutant(

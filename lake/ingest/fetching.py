@@ -1,0 +1,173 @@
+"""Sources to `raw_bars`: ask for what is new, or for a window again, and append what says something new."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from lake.clock import Clock
+from lake.errors import SourceError
+from lake.refine import Unstored, as_one_delivery, unstored
+from lake.report import Report
+from lake.sources import BarBatch, BarSource
+from lake.store import Lake
+from lake.tables import RAW_BARS
+
+RECENT = timedelta(days=30)
+"""Where the newest delivery of a source is looked for first."""
+
+
+def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[int] = ()) -> Report:
+    """Append what a source published since its last delivery and up to the market's now, as received.
+
+    Parameters
+    ----------
+    years
+        Fetch bars of these years only, one delivery per year; none named means everything that is new.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from datetime import UTC, datetime
+    >>> from pathlib import Path
+    >>> from lake.clock import FixedClock
+    >>> from lake.sources import GeneratedMarket
+    >>> from lake.store import Lake
+    >>> lake, clock = Lake(Path(tempfile.mkdtemp())), FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
+    >>> source = GeneratedMarket.ending(symbols=2, sessions=5, until=clock.now())
+    >>> ingest_bars(lake, source, clock).added
+    15
+    >>> bars, actions, quarantine = refine_to_lake(lake, clock)
+    >>> bars.added, quarantine.added
+    (15, 0)
+    """
+    started = time.perf_counter()
+    spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
+    spans = spans or [(None, clock.now())]
+    lookback: timedelta | None = getattr(source, "lookback", timedelta(0))
+    if lookback == timedelta(0):
+        added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
+        report = lake.report(RAW_BARS, added=added, started=started)
+    else:
+        told = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
+        report = lake.report(RAW_BARS, added=sum(each.rows.height for each in told), started=started)
+        report = _with_what_was_told_again(report, source, told)
+    if report.skipped:
+        return report.with_details(
+            reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}"
+        )
+    return report
+
+
+def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> None:
+    """Refuse years that would leave a gap behind them.
+
+    Bars come out the same in whatever order years arrive. Features do not: what looks back over a gap contradicts what
+    the whole history says later.
+
+    Raises
+    ------
+    SourceError
+        If the source has bars before these years that are not stored, with the first of them.
+    """
+    start = _new_year(min(years))
+    missing = source.read(_newest(lake, source, None, start), start).rows
+    if missing.height:
+        first: datetime = missing.select(pl.col("known_time").min()).item()
+        raise SourceError(
+            f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
+            f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
+        )
+
+
+def _newest(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> datetime | None:
+    """Newest stored `known_time` of a source in ``(after, until]``, or `after` where there is none."""
+    if not lake.exists(RAW_BARS):
+        return after
+    is_own = (pl.col("source") == source.name) & (pl.col("known_time") <= until)
+    for start in (until - RECENT if after is None else max(after, until - RECENT), after):
+        inside = is_own if start is None else is_own & (pl.col("known_time") > start)
+        newest: datetime | None = lake.scan(RAW_BARS).filter(inside).select(pl.col("known_time").max()).collect().item()
+        if newest is not None:
+            return newest
+    return after
+
+
+def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> int:
+    """Append the bars of ``(after, until]`` that are newer than the newest one stored of that span; return how many."""
+    after = _newest(lake, source, after, until)
+    if after is not None and after >= until:
+        return 0
+    batch = source.read(after, until)
+    if batch.rows.is_empty() and lake.exists(RAW_BARS):
+        return 0
+    return lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).added
+
+
+def _fetch_again(
+    lake: Lake,
+    source: BarSource,
+    after: datetime | None,
+    until: datetime,
+    lookback: timedelta | None,
+    now: datetime,
+) -> Unstored:
+    """Ask for a span again and append the rows that are new or differ from what is stored; return them."""
+    newest = _newest_bars(lake, source)
+    batch = _ask_again(source, after, min(until, now), lookback, newest)
+    stored = RAW_BARS.empty()
+    if lake.exists(RAW_BARS) and batch.rows.height:
+        first, last = batch.rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
+        is_near = (pl.col("source") == source.name) & pl.col("event_time").is_between(first, last)
+        stored = lake.read(RAW_BARS, where=is_near)
+    told = unstored(batch.rows, stored, max(newest.values(), default=None), now)
+    if told.rows.height or not lake.exists(RAW_BARS):
+        batch_id, rows = as_one_delivery(told.rows, batch.batch_id)
+        lake.append(RAW_BARS, rows, batch_id=batch_id)
+    return told
+
+
+def _newest_bars(lake: Lake, source: BarSource) -> dict[str | None, datetime]:
+    """Newest stored `event_time` of each symbol of a source."""
+    if not lake.exists(RAW_BARS):
+        return {}
+    own = lake.scan(RAW_BARS).filter(pl.col("source") == source.name)
+    return dict(own.group_by("symbol").agg(pl.col("event_time").max()).collect().iter_rows())
+
+
+def _ask_again(
+    source: BarSource,
+    after: datetime | None,
+    until: datetime,
+    lookback: timedelta | None,
+    newest: Mapping[str | None, datetime],
+) -> BarBatch:
+    """Ask from `lookback` before the newest stored bar on; what lies further back of a symbol is asked for as well."""
+    if after is not None or lookback is None or not newest:
+        return source.read(after, until)
+    start = max(newest.values()) - lookback
+    batch = source.read(start, until)
+    behind = [symbol for symbol in batch.rows["symbol"].unique() if symbol not in newest or newest[symbol] <= start]
+    if not behind:
+        return batch
+    is_added = any(symbol not in newest for symbol in behind)
+    whole = source.read(None if is_added else min(newest[symbol] for symbol in behind) - lookback, until)
+    is_behind = pl.col("symbol").is_in(behind, nulls_equal=True)
+    rows = pl.concat([batch.rows.filter(~is_behind), whole.rows.filter(is_behind)])
+    return BarBatch(batch.batch_id, rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("row")))
+
+
+def _with_what_was_told_again(report: Report, source: BarSource, told: Sequence[Unstored]) -> Report:
+    corrected, late, doubled = (sum(counts) for counts in zip(*(each[1:] for each in told), strict=True))
+    if not doubled:
+        return report.with_details(corrected=corrected, late=late)
+    sentence = (
+        f"'{source.name}' sent {doubled} rows for bars of which the same delivery holds a later row. The last row of "
+        "each bar counts; the others are in quarantine as 'duplicate'."
+    )
+    return report.with_details(corrected=corrected, late=late, doubled=doubled, warnings=(sentence,))
+
+
+def _new_year(year: int) -> datetime:
+    return datetime(year, 1, 1, tzinfo=UTC)

@@ -1,0 +1,192 @@
+"""`raw_bars` to clean tables: every raw row becomes a bar, repeats one, or is in quarantine with its reason."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from lake.calendars import VENUE
+from lake.clock import Clock
+from lake.errors import ConflictError
+from lake.refine import (
+    JUMP,
+    UNEXPLAINED,
+    Refined,
+    find_actions,
+    refine_bars,
+    restate,
+    unsettled_symbols,
+    withdraw,
+)
+from lake.report import Report
+from lake.spec import TableSpec
+from lake.store import ROW_KEY, Lake, Watermark, known_in, new_rows, read_look_back, read_watermarks, write_watermarks
+from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+
+REFINED = (BARS, ACTIONS, QUARANTINE)
+STEP = "refine"
+RULES = Path(__file__).parents[1] / "refine"
+
+
+def refine_to_lake(
+    lake: Lake, clock: Clock, years: Collection[int] = (), *, calendar: str = VENUE
+) -> tuple[Report, Report, Report]:
+    """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
+
+    Only raw rows that no earlier run has judged are read, and the stored rows that are needed to find a duplicate, an
+    action or a jump; of a symbol that its source re-based, all rows. The tables are those that one run over everything
+    would give.
+
+    Parameters
+    ----------
+    years
+        Judge rows that became known in these years only (`lake.store.years.known_in`); none named means all. Actions
+        follow from rows on both sides of a year's end, so all that follow are stored.
+    calendar
+        Venue whose sessions the bars are of.
+
+    Returns
+    -------
+    tuple[Report, Report, Report]
+        Of `bars`, `actions` and `quarantine`, in that order; warnings of the last name bars that are held back. Each
+        raw row is in exactly one of the first and the last, save that a restatement which repeats what was known adds
+        no bar, and that a bar which was held back stays in quarantine when it is released.
+    """
+    read = Watermark(lake.version(RAW_BARS), clock.now())
+    watermarks = read_watermarks(lake, STEP, recipe(calendar), REFINED)
+    since = watermarks.since(years)
+    fresh = (
+        None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years, until=read.version)
+    )
+    try:
+        if fresh is None:
+            reports = _refine_all(lake, read, years, calendar)
+        else:
+            reports = _refine_new(lake, fresh, read, calendar)
+    except ConflictError:  # a row whose stamp and event_time differ is no neighbour of its duplicates in the table
+        if fresh is None:
+            raise
+        reports = _refine_all(lake, read, years, calendar)
+    write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
+    return reports
+
+
+@cache
+def recipe(calendar: str = VENUE) -> str:
+    """Identity of the rules by which rows are judged: their source, and the venue."""
+    content = b"".join(source.read_bytes() for source in sorted(RULES.glob("*.py")))
+    return hashlib.sha256(content + calendar.encode()).hexdigest()[:16]
+
+
+def _refine_all(lake: Lake, read: Watermark, years: Collection[int], calendar: str) -> tuple[Report, Report, Report]:
+    raw = lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version)
+    refined = refine_bars(raw, calendar=calendar)
+    bars, refused, rows = refined.bars, refined.quarantine, raw.height
+    if years:
+        bars, refused, rows = (
+            bars.filter(known_in(years)),
+            refused.filter(known_in(years)),
+            raw.filter(known_in(years)).height,
+        )
+    stored = lake.merge(BARS, bars).with_details(raw_rows=rows)
+    actions = _refine_actions(lake, refined.judged, None, read.now)
+    return stored, actions, _refuse(lake, refused)
+
+
+def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Watermark, calendar: str) -> tuple[Report, Report, Report]:
+    if fresh.is_empty():
+        bars, actions, refused = (_unchanged(lake, spec) for spec in REFINED)
+        return bars, actions, refused
+    first = fresh.drop_nulls("symbol").group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+    near = _from_the_bar_before(lake, first, read)
+    refined = refine_bars(fresh, judged_before=near.raw, calendar=calendar)
+    together = unsettled_symbols(refined.judged, near.bars)
+    if together:
+        refined = _refine_whole_symbols(lake, fresh, refined, together, read, calendar)
+        oldest = refined.judged.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+        first = pl.concat([first, oldest.filter(pl.col("symbol").is_in(together))])
+        first = first.group_by("symbol").agg(pl.col("first").min())
+    bars = lake.merge(BARS, refined.bars)
+    refused = _refuse(lake, refined.quarantine) if refined.quarantine.height else _unchanged(lake, QUARANTINE)
+    if refined.bars.is_empty():
+        return bars.with_details(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
+    actions = _refine_actions(lake, refined.judged, first, read.now)
+    return bars.with_details(raw_rows=fresh.height), actions, refused
+
+
+def _refine_whole_symbols(
+    lake: Lake, fresh: pl.DataFrame, refined: Refined, symbols: Sequence[str], read: Watermark, calendar: str
+) -> Refined:
+    """Judge all rows of some symbols together, and put them in the place of what their fresh rows alone gave."""
+    is_theirs = pl.col("symbol").is_in(symbols).fill_null(value=False)
+    raw = lake.read(RAW_BARS, where=is_theirs & (pl.col("known_time") <= read.now), version=read.version)
+    whole = refine_bars(raw, calendar=calendar)
+    row = ["batch_id", "row"]
+    refused = [
+        refined.quarantine.join(fresh.filter(~is_theirs), on=row, how="semi"),
+        whole.quarantine.join(fresh, on=row, how="semi"),
+    ]
+    return Refined(
+        pl.concat([refined.bars.filter(~is_theirs), whole.bars]),
+        pl.concat(refused),
+        pl.concat([refined.judged.filter(~is_theirs), whole.judged]),
+    )
+
+
+def _refuse(lake: Lake, refused: pl.DataFrame) -> Report:
+    """Put rows in quarantine, and name the bars among them that only a person can release."""
+    report = lake.merge(QUARANTINE, refused)
+    held = refused.filter(pl.col("reason") == UNEXPLAINED)
+    if held.is_empty() or report.skipped:
+        return report
+    symbol = pl.col("content").str.json_path_match("$.symbol").alias("symbol")
+    bars = held.with_columns(symbol).group_by("symbol").agg(pl.col("event_time").min(), pl.len()).sort("symbol")
+    return report.with_details(warnings=tuple(_held_back(*bar) for bar in bars.iter_rows()))
+
+
+def _held_back(symbol: str, first: datetime, bars: int) -> str:
+    return (
+        f"{symbol}: {bars} {'bar is' if bars == 1 else 'bars are'} held back in quarantine as '{UNEXPLAINED}', the "
+        f"first that of {first:%Y-%m-%d}: its close lies more than a factor of {JUMP:g} from the one before, and no "
+        "split or dividend explains it. Send the bars before it again as the source states them now. If the prices are "
+        "right as they are, release them with `lake.ingest.release`."
+    )
+
+
+def _refine_actions(lake: Lake, judged: pl.DataFrame, first: pl.DataFrame | None, now: datetime) -> Report:
+    """Store what the rows say about actions, and withdraw the stored ones from `first` on that they no longer imply."""
+    found = find_actions(judged)
+    if lake.exists(ACTIONS):
+        stored = lake.read_as_of(ACTIONS, now)
+        if first is not None:
+            stored = stored.join(first, on="symbol").filter(pl.col("event_time") >= pl.col("first")).drop("first")
+        undone = withdraw(stored, found).with_columns(pl.lit(judged["known_time"].max()).alias("known_time"))
+        found = restate(stored, pl.concat([found, undone]), now)
+    return lake.merge(ACTIONS, found)
+
+
+class _Near(NamedTuple):
+    """Stored bars and raw rows of each symbol from the last bar before its first fresh row on."""
+
+    bars: pl.DataFrame
+    raw: pl.DataFrame
+
+
+def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> _Near:
+    """Read what fresh rows are judged beside: the same closes, for duplicates, and the bar before, for actions."""
+    bars = read_look_back(lake, BARS, first, 1, now=read.now, columns=[*ROW_KEY, "close"])
+    earliest = bars.group_by("symbol").agg(pl.col("event_time").min())
+    start = first.join(earliest, on="symbol", how="left").select(
+        "symbol", pl.min_horizontal("event_time", "first").alias("start")
+    )
+    near = (pl.col("event_time") >= start["start"].min()) & (pl.col("known_time") <= read.now)
+    rows = lake.scan(RAW_BARS, version=read.version).filter(near).join(start.lazy(), on="symbol")
+    return _Near(bars, rows.filter(pl.col("event_time") >= pl.col("start")).select(RAW_BARS.names).collect())
+
+
+def _unchanged(lake: Lake, spec: TableSpec) -> Report:
+    return lake.report(spec).with_details(reason="every raw row has been judged already")
