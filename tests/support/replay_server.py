@@ -172,6 +172,10 @@ class ReplayServer:
         """Let the next requests whose path begins so fail, one after the other."""
         self._faults[path].extend(faults)
 
+    def heal(self) -> None:
+        """Forget the faults that have not come yet."""
+        self._faults.clear()
+
     def reply_to(self, asked: Asked) -> Reply:
         """Return the scripted or the ordinary answer."""
         self.log.append(asked)

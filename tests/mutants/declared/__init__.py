@@ -2,11 +2,26 @@
 
 from mutant import Mutant
 
-from declared import access, doors, drained, features, feedback, files, forecasts, homes, leaks, models, online, storage
+from declared import (
+    access,
+    doors,
+    drained,
+    features,
+    feedback,
+    files,
+    forecasts,
+    homes,
+    leaks,
+    models,
+    online,
+    sources,
+    storage,
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     *files.MUTANTS,
     *storage.MUTANTS,
+    *sources.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,

@@ -36,7 +36,15 @@ MUTANTS = (
         "serving/backfill/walk_forward.py",
         "if until >= first:",
         "if False:",
-        (f"{REPLAY}::test_a_model_that_knows_the_answer_is_refused",),
+        (f"{REPLAY}::test_a_model_that_knows_every_answer_is_refused",),
+    ),
+    Mutant(
+        "replay-from-within-knowledge",
+        "A model that never forecast begins after the end of what it was trained on.",
+        "serving/backfill/walk_forward.py",
+        "unseen = [at for at in pending if at > engine.signature.train_until]",
+        "unseen = pending",
+        (f"{REPLAY}::test_a_model_forecasts_nothing_that_it_knows",),
     ),
     Mutant(
         "outcome-too-early",

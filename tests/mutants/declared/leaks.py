@@ -99,8 +99,8 @@ MUTANTS = (
         "leaks-lake-read-past-now",
         "The real bars of a home are those known at the market's now.",
         "feature_repo/leaks/real_bars.py",
-        "        return lake.read_as_of(BARS, now)\n",
-        "        return lake.read(BARS)\n",
+        "named_as_generated(lake.read_as_of(BARS, now), index)\n",
+        "named_as_generated(lake.read(BARS), index)\n",
         (f"{REAL}::test_bars_of_the_lake_are_taken_as_known_now",),
     ),
 )

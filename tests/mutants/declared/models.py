@@ -19,7 +19,7 @@ MUTANTS = (
         "split-without-embargo",
         "An embargo of whole sessions lies between what is known and a test year.",
         "training/data/splits.py",
-        "cut = _sessions_before(tested[0], experiment.splits.embargo_sessions)",
+        "cut = _sessions_before(tested[0], experiment.splits.embargo_sessions, experiment.calendar)",
         "cut = tested[0]",
         (SPLITS,),
     ),

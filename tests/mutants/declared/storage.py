@@ -12,6 +12,14 @@ MUTANTS = (
         ("tests/test_lake/test_ingest.py::test_a_named_year_is_read_up_to_now_and_no_further",),
     ),
     Mutant(
+        "ingest-mixes-markets",
+        "Bars of another market are refused before anything is written.",
+        "lake/ingest/fetching.py",
+        "    if others:\n",
+        "    if False:\n",
+        ("tests/test_lake/test_ingest.py::test_bars_of_another_market_are_refused_before_anything_is_written",),
+    ),
+    Mutant(
         "ingest-mixes-sources",
         "How far one source was read says nothing about another.",
         "lake/ingest/fetching.py",
