@@ -19,7 +19,10 @@ def _calendar(venue: str) -> Any:
 
     if venue not in (names := exchange_calendars.get_calendar_names()):
         raise UnknownNameError("calendar", venue, names)
-    return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
+    try:
+        return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
+    except ValueError:  # a venue whose holidays are not known so far ahead, or not so far back
+        return exchange_calendars.get_calendar(venue)
 
 
 def load(venue: str = VENUE) -> None:

@@ -35,7 +35,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     from serving.deployment import SERVING_FILE
 
     market = settings.declared_market
-    now = _set_clock(settings, console, until)
+    now = set_clock(settings, console, until)
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
     before = _newest_forecast(settings)
     is_first = not (settings.models / SERVING_FILE).exists()
@@ -94,7 +94,7 @@ def peak_gib() -> float:
     return (own + children) / 2**20
 
 
-def _set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
+def set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
     """Move a replayed market to the close of a day, or let a live one follow the wall clock again."""
     from lake.calendars import close_of, count_closes
     from lake.clock import SystemClock

@@ -1,0 +1,133 @@
+"""The verbs of `quantlake market`, and where `quantlake run` lets a market stand."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import Result
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dagster_project.commands.market import app
+from dagster_project.commands.run import set_clock
+from lake.clock import ReplayClock, SystemClock
+from lake.errors import ConfigError, UnknownNameError
+from lake.market import Market, market_of
+from lake.settings import Settings, settings
+from lake.sources import tiny_market
+
+LAST = datetime(2012, 12, 31, 21, tzinfo=UTC)
+Say = Callable[..., Result]
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Say]:
+    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "80")
+    settings.cache_clear()
+    yield lambda *arguments: CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    settings.cache_clear()
+
+
+def price_file(folder: Path, symbols: tuple[str, ...] = ("AAA", "BRK.B", "NA"), written: str = "%Y-%m-%d") -> Path:
+    bars = tiny_market(symbols, 300, seed=1)
+    day = pl.col("event_time").dt.strftime(written).alias("Date")
+    prices = bars.select(day, pl.col("symbol").alias("Ticker"), *(pl.col(n) for n in ("open", "high", "low", "close")))
+    path = folder / "prices.csv"
+    prices.with_columns(bars["volume"]).write_csv(path)
+    return path
+
+
+def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
+    said = say("new", "desk", "--from", str(price_file(tmp_path)))
+    assert said.exit_code == 0, said.output
+    assert "900 rows of 3 symbols to load, 2011-10-20 to 2012-12-31." in said.output
+    assert "No row is refused." in said.output
+    assert "Next: QUANTLAKE_MARKET=desk quantlake run" in said.output
+    assert max(map(len, said.output.splitlines()[:25])) <= 80
+    market = market_of(tmp_path / "home" / "markets" / "desk")
+    assert (market.source, market.index, market.calendar, market.first_year) == ("file", "^EQUAL_WEIGHT", "XNYS", 2011)
+    assert "desk" in say("list").output
+    assert "^EQUAL_WEIGHT" in say("show", "desk").output
+    checked = say("check", "desk")
+    assert "900 rows of 3 symbols" in checked.output
+    assert "Nothing was written." in checked.output
+
+
+def test_what_a_file_leaves_open_is_asked_and_nothing_is_written(say: Say, tmp_path: Path) -> None:
+    bars = pl.DataFrame({"Date": ["01/02/2012", "02/03/2012", "03/04/2012"], "Close": ["10.5", "10.6", "10.7"]})
+    bars.write_csv(tmp_path / "open.csv")
+    said = say("new", "desk", "--from", str(tmp_path / "open.csv"))
+    assert said.exit_code == 1
+    assert "--set day_first=true" in said.output
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_market_that_has_tables_is_not_declared_anew(say: Say, tmp_path: Path) -> None:
+    file = str(price_file(tmp_path))
+    assert say("new", "desk", "--from", file).exit_code == 0
+    with pytest.raises(ConfigError, match="Edit it, or say --replace"):
+        say("new", "desk", "--from", file)
+    assert say("new", "desk", "--from", file, "--replace").exit_code == 0
+    (tmp_path / "home" / "markets" / "desk" / "tables").mkdir()
+    with pytest.raises(ConfigError, match="has tables already"):
+        say("new", "desk", "--from", file, "--replace")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("new", "demo", "--from", "prices.csv"), "packaged market"),
+        (("new", "Desk", "--from", "prices.csv"), "cannot be called"),
+        (("new", "desk"), "either a file .* or a feed"),
+        (("new", "desk", "--source", "yahoo"), "asked symbol by symbol"),
+        (("new", "desk", "--source", "yaho", "--symbols", "A"), "no source 'yaho'. Did you mean yahoo"),
+        (("new", "desk", "--source", "yahoo", "--symbols", "A", "--calendar", "XNYX"), "no calendar 'XNYX'.*XNYS"),
+        (("check", "dsek"), "no market 'dsek'"),
+        (("show", "dsek"), "no market 'dsek'"),
+    ],
+)
+def test_what_cannot_be_declared_says_why(say: Say, arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises((ConfigError, UnknownNameError), match=message):
+        say(*arguments)
+
+
+def test_a_feed_is_declared_with_its_symbols_and_terms(say: Say, tmp_path: Path) -> None:
+    said = say("new", "us", "--source", "alpha_vantage", "--symbols", "AAPL, MSFT", "--since", "2015")
+    assert said.exit_code == 0, said.output
+    assert "set ALPHAVANTAGE_API_KEY before" in said.output
+    market = market_of(tmp_path / "home" / "markets" / "us")
+    assert (market.source, market.options["symbols"], market.first_year) == ("alpha_vantage", ["AAPL", "MSFT"], 2015)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Settings:
+    mapping = {"path": str(price_file(tmp_path)), "layout": "long", "time": "Date", "time_format": "%Y-%m-%d"}
+    columns = {"symbol": "Ticker", "open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
+    options = {**mapping, **columns, "delimiter": ",", "price_basis": "split_adjusted", "interval": "1d"}
+    Market("desk", source="file", index="^EQUAL_WEIGHT", first_year=2011, options=options).write(tmp_path / "desk")
+    return Settings(home=tmp_path / "desk")
+
+
+def test_a_file_that_ended_stands_at_its_last_close_and_a_fresh_one_at_the_wall_clock(
+    desk: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(record=True, width=80)
+    monkeypatch.setattr(SystemClock, "now", lambda _: datetime(2013, 2, 1, 12, tzinfo=UTC))
+    assert set_clock(desk, console, None) == desk.clock.now() == LAST
+    assert "ends at the close of 2012-12-31, 21 sessions ago" in console.export_text()
+    fresh = datetime(2013, 1, 3, 12, tzinfo=UTC)
+    monkeypatch.setattr(SystemClock, "now", lambda _: fresh)
+    assert set_clock(desk, console, None) == desk.clock.now() == fresh
+
+
+def test_a_replay_stands_at_the_close_of_its_day_and_never_goes_back(desk: Settings) -> None:
+    console = Console(width=80)
+    assert set_clock(desk, console, date(2012, 6, 29)) == datetime(2012, 6, 29, 20, tzinfo=UTC)
+    assert isinstance(desk.clock, ReplayClock)
+    with pytest.raises(ConfigError, match="cannot go back"):
+        set_clock(desk, console, date(2012, 6, 28))
+    with pytest.raises(ConfigError, match="2012-07-04 is no session of XNYS"):
+        set_clock(desk, console, date(2012, 7, 4))
