@@ -212,6 +212,10 @@ def _refused(settings: "Settings") -> Table | str:
 
 
 def _drift(settings: "Settings") -> str:
+    from lake.tables import DRIFT
+
+    if not Lake.open(settings).exists(DRIFT):
+        return "Drift against the training years: not judged, too few sessions to compare."
     found = rows(settings, "select subject, is_drifted from drift qualify event_time = max(event_time) over ()")
     drifted = sorted(subject for subject, is_drifted in found if is_drifted)
     verdict = f"{len(drifted)} of {len(found)} drifted" + (f": {', '.join(drifted)}" if drifted else "")

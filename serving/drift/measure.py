@@ -188,7 +188,7 @@ def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
 
 
 def _skipped(lake: Lake, started: float, reason: str) -> Report:
-    standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name)
+    standing = lake.report(DRIFT) if lake.exists(DRIFT) else Report(DRIFT.name, skipped=True)
     return standing.with_details(seconds=time.perf_counter() - started, reason=reason)
 
 
