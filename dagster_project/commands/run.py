@@ -176,6 +176,10 @@ def _show(settings: "Settings", console: "Console", before: "datetime | None", *
     if is_first or before is None:
         summaries.show(settings, console)
         return
-    console.print(summaries.matured(settings, before, shown_symbols(settings)))
+    newest = _newest_forecast(settings)
+    if newest is not None and newest > before:
+        console.print(summaries.matured(settings, before, shown_symbols(settings)))
+    else:
+        console.print(f"No session has closed since the run up to {before:%Y-%m-%d}.")
     console.print(summaries.model_weights(settings))
     console.print(summaries.selections(settings))

@@ -112,7 +112,6 @@ def models(settings: "Settings") -> Group:
             for model, horizon, loss, spread, gain, t, ic, *rates, verdict, is_baseline, _ in found
         ),
     )
-    table.box, table.pad_edge, table.padding = SIMPLE_HEAD, False, (0, 1, 0, 0)  # so that it fits 80 columns
     return Group(table, Text("\n".join(_legend(settings, max(seeds for *_, seeds in found)))))
 
 
@@ -224,7 +223,16 @@ def _drift(settings: "Settings") -> str:
 
 
 def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        header_style="",
+        box=SIMPLE_HEAD,  # so that the widest fits 80 columns
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 or column == "why" else "right", overflow="fold")
     for row in content:
