@@ -37,6 +37,7 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     >>> from datetime import UTC, datetime
     >>> from pathlib import Path
     >>> from lake.clock import FixedClock
+    >>> from lake.ingest import refine_to_lake
     >>> from lake.sources import GeneratedMarket
     >>> from lake.store import Lake
     >>> lake, clock = Lake(Path(tempfile.mkdtemp())), FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))

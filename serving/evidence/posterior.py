@@ -86,7 +86,7 @@ def probability_of_gain(known: Posterior, sessions: int) -> FloatArray:
     --------
     >>> gains = np.array([[0.002], [0.001], [-0.001], [0.003]])
     >>> probability_of_gain(posterior(gains, Prior(sessions=1.0, deviation=0.002)), sessions=20).round(2)
-    array([0.86])
+    array([0.88])
     """
     from scipy.stats import t
 

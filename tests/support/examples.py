@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 from typing import Any
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -24,3 +25,11 @@ def failed_examples(name: str, options: int = 0, **given: Any) -> str:
         runner.run(test, out=printed.append)
     assert found, f"{name} has no example"
     return "".join(printed)
+
+
+def modules_with_examples(room: str) -> list[str]:
+    """Return the modules of a room that show an example in a docstring, by name."""
+    root = Path(__file__).parents[2]
+    found = [path for path in (root / room).rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")]
+    names = (path.relative_to(root).with_suffix("").parts for path in found)
+    return sorted(".".join(parts).removesuffix(".__init__") for parts in names)

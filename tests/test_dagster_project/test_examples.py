@@ -1,7 +1,10 @@
 """The examples in the docstrings of the room run."""
 
-from support.examples import failed_examples
+import pytest
+
+from support.examples import failed_examples, modules_with_examples
 
 
-def test_the_examples_give_what_they_show() -> None:
-    assert failed_examples("dagster_project.plurals") == ""
+@pytest.mark.parametrize("name", modules_with_examples("dagster_project"))
+def test_the_examples_give_what_they_show(name: str) -> None:
+    assert failed_examples(name) == ""

@@ -5,39 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.examples import failed_examples
+from support.examples import failed_examples, modules_with_examples
 
-MODULES = (
-    "lake.calendars",
-    "lake.care.backup.creating",
-    "lake.care.maintenance",
-    "lake.care.pins",
-    "lake.disk.identity",
-    "lake.disk.key_files",
-    "lake.ingest",
-    "lake.quality",
-    "lake.report",
-    "lake.sources.files.dates",
-    "lake.sources.files.headers",
-    "lake.sources.files.index",
-    "lake.sources.files.inspecting",
-    "lake.sources.files.mapping",
-    "lake.sources.files.numbers",
-    "lake.sources.files.sessions",
-    "lake.sources.files.symbols",
-    "lake.sources.files.tables",
-    "lake.sources.http.fetching",
-    "lake.sources.http.fields",
-    "lake.sources.http.redaction",
-    "lake.sources.http.values",
-    "lake.sources.registry",
-    "lake.sql",
-    "lake.store",
-    "lake.store.delta",
-    "lake.store.merge",
-    "lake.store.reading",
-    "lake.tables",
-)
+MODULES = modules_with_examples("lake")
 
 
 @pytest.mark.parametrize("name", MODULES)

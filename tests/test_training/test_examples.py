@@ -1,18 +1,12 @@
 """The examples in the docstrings of this room run, and what a notebook user calls has one."""
 
 import importlib
-from pathlib import Path
 
 import pytest
 
-from support.examples import failed_examples
+from support.examples import failed_examples, modules_with_examples
 
-ROOM = Path(__file__).parents[2] / "training"
-MODULES = sorted(
-    ".".join(path.relative_to(ROOM.parent).with_suffix("").parts)
-    for path in ROOM.rglob("*.py")
-    if ">>>" in path.read_text(encoding="utf-8")
-)
+MODULES = modules_with_examples("training")
 CALLED = {
     "training.experiments": ("list_experiments", "load_experiment", "parse_experiment"),
     "training.models": ("card_of", "build_network", "ModelCard"),
