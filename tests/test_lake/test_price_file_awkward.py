@@ -88,7 +88,7 @@ def test_rows_that_would_be_refused_are_counted_by_reason_with_an_example(tmp_pa
         "BBB,2024-01-08,1,0.5,1,1,10",
         "EUR/USD,2024-01-08,1,1,1,1,10",
         ",2024-01-08,1,1,1,1,10",
-        f"AAA,{DAYS[0]},1,2,1,2,10",
+        file.read_text(encoding="utf-8").splitlines()[1],
         "",
     ]
     with file.open("a") as end:

@@ -78,7 +78,8 @@ def test_ingestion_keeps_every_row_either_clean_or_with_its_reason(tmp_path: Pat
     file = Dialect().write(tmp_path / "p.csv", market(["aaa", "NA", "TRUE"], DAYS))
     with file.open("a") as end:
         end.write("aaa,2023-01-07,1,2,1,2,10\nNA,not a day,1,2,1,2,10\nEUR/USD,2023-01-04,1,2,1,2,10\n")
-        end.write(f"AAA\u200b,{DAYS[0]},1,2,1,2,10\n,{DAYS[0]},1,2,1,2,10\n")
+        again = file.read_text(encoding="utf-8").splitlines()[1].rpartition(",")[0].partition(",")[2]  # the last one counts
+        end.write(f"AAA\u200b,{again},11\n,{DAYS[0]},1,2,1,2,10\n")
     lake, clock, source = Lake(tmp_path / "lake"), FixedClock(END), source_of(file)
     assert ingest_bars(lake, source, clock).added == 4 * len(DAYS) + 5  # the index among them
     bars, _, quarantine = refine_to_lake(lake, clock)
@@ -168,10 +169,10 @@ def test_the_index_is_the_mean_return_chained_from_100(tmp_path: Path) -> None:
 def test_refused_rows_do_not_move_the_index(tmp_path: Path) -> None:
     file = Dialect().write(tmp_path / "p.csv", market(["AAA", "BBB"], DAYS))
     before = index_of(source_of(file))
-    with file.open("a") as end:
-        end.write(
-            f"AAA,{DAYS[5]},1,2,1,2,10\nCCC,{DAYS[5]},1,2,1,-2,10\nCCC,{DAYS[6]},1,2,1,twelve,10\nCCC,2023-01-07,1,2,1,2,1\n"
-        )
+    names, _, rows = file.read_text(encoding="utf-8").partition("\n")
+    former = f"AAA,{DAYS[5]},1,2,1,2,10\n"  # the last row of a bar counts
+    refused = f"CCC,{DAYS[5]},1,2,1,-2,10\nCCC,{DAYS[6]},1,2,1,twelve,10\nCCC,2023-01-07,1,2,1,2,1\n"
+    file.write_text(f"{names}\n{former}{rows}{refused}", encoding="utf-8")
     assert index_of(source_of(file)) == before
 
 

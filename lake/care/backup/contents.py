@@ -14,6 +14,7 @@ LEFT_OUT = {
     "bentoml": "temporary files of the endpoint's processes",
     "logs": "what processes of this machine wrote for people",
     "generated": "the made-up market of `quantlake update --symbols`",
+    "markets": "other markets, each a home of its own: back it up with QUANTLAKE_MARKET set to it",
     "backups.json": "when this home was last backed up",
     "job.json": "which job runs in this home",
     "sources": "how many requests vendors were asked of late; their own counts hold",

@@ -137,14 +137,14 @@ def with_reasons(rows: pl.DataFrame, calendar: str) -> pl.DataFrame:
     rows
         As `raw_rows` gives them.
     """
-    asked = rules() | {"not_a_session_close": ~pl.col("at").is_in(closes_of(calendar)["event_time"].implode())}
+    asked = rules(calendar).items()
     first_broken = pl.coalesce(
-        [pl.when(is_broken.fill_null(value=False)).then(pl.lit(reason)) for reason, is_broken in asked.items()]
+        [pl.when(is_broken.fill_null(value=False)).then(pl.lit(reason)) for reason, is_broken in asked]
     )
     is_refused_name = pl.col("symbol").is_null() & (pl.col("written").fill_null("").str.strip_chars() != "")
     judged = parse(rows.with_columns(pl.col("event_time").alias("known_time"))).with_columns(
         pl.when(is_refused_name).then(pl.lit("symbol_not_accepted")).otherwise(first_broken).alias("reason")
     )
     is_good = pl.col("reason").is_null()
-    is_copy = is_good & ~pl.struct("symbol", "at", is_good.alias("is_good")).is_first_distinct()
+    is_copy = is_good & ~pl.struct("symbol", "at", is_good.alias("is_good")).is_last_distinct()
     return judged.with_columns(pl.when(is_copy).then(pl.lit("duplicate")).otherwise("reason").alias("reason"))
