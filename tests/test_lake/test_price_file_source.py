@@ -78,7 +78,8 @@ def test_ingestion_keeps_every_row_either_clean_or_with_its_reason(tmp_path: Pat
     file = Dialect().write(tmp_path / "p.csv", market(["aaa", "NA", "TRUE"], DAYS))
     with file.open("a") as end:
         end.write("aaa,2023-01-07,1,2,1,2,10\nNA,not a day,1,2,1,2,10\nEUR/USD,2023-01-04,1,2,1,2,10\n")
-        again = file.read_text(encoding="utf-8").splitlines()[1].rpartition(",")[0].partition(",")[2]  # the last one counts
+        again = file.read_text(encoding="utf-8").splitlines()[1].rpartition(",")[0].partition(",")[2]
+        # The last row of a bar counts.
         end.write(f"AAA\u200b,{again},11\n,{DAYS[0]},1,2,1,2,10\n")
     lake, clock, source = Lake(tmp_path / "lake"), FixedClock(END), source_of(file)
     assert ingest_bars(lake, source, clock).added == 4 * len(DAYS) + 5  # the index among them
