@@ -20,6 +20,7 @@ from feature_repo.leaks.world import RELEASES, World
 from feature_repo.regimes import compute_regimes
 from feature_repo.targets import compute_labels
 from lake.errors import UnknownNameError
+from lake.market import DEMO, Market
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import BARS, LABELS, REGIMES
@@ -34,17 +35,24 @@ STORED = Closeness(relative=4e-9, floor=1e-3)
 """A stored value may be a table's tolerance away from what is computed now, and that from what is computed at once."""
 
 
-def stored_subject(table: str) -> tuple[LeakSubject, TableSpec]:
+def stored_subject(table: str, market: Market = DEMO) -> tuple[LeakSubject, TableSpec]:
     """Return what computes a table from bars, and its spec.
+
+    Parameters
+    ----------
+    market
+        Says which calendar holds; the index goes by its name in generated worlds, as in the bars.
 
     Raises
     ------
     UnknownNameError
         If the table is not one of features, labels or regimes.
     """
-    known = {group.table.name: (group_subject(group), group.table) for group in GROUPS}
-    known[LABELS.name] = (replace(label_subject(), compute=lambda world: compute_labels(world.bars)), LABELS)
-    known[REGIMES.name] = (replace(regime_subject(), compute=lambda world: compute_regimes(world.bars)), REGIMES)
+    here = replace(market, index=MARKET)
+    known = {group.table.name: (group_subject(group, here), group.table) for group in GROUPS}
+    known[LABELS.name] = (replace(label_subject(), compute=lambda world: compute_labels(world.bars, market=here)), LABELS)
+    regimes = replace(regime_subject(), compute=lambda world: compute_regimes(world.bars, market=here))
+    known[REGIMES.name] = (regimes, REGIMES)
     if table not in known:
         raise UnknownNameError("table with leak checks", table, known)
     return known[table]
@@ -67,7 +75,7 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
         With no leak where the lake holds no bars yet.
     """
     started = time.perf_counter()
-    subject, spec = stored_subject(table)
+    subject, spec = stored_subject(table, lake.market)
     where = None if spec is REGIMES else pl.col("symbol").is_in(_sample(lake, now, symbols))
     bars = named_as_generated(lake.read_as_of(BARS, now, where=where), lake.market.index)
     world = World(bars, pl.DataFrame(schema=RELEASES))

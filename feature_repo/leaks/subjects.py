@@ -13,6 +13,7 @@ from feature_repo.leaks.world import World
 from feature_repo.regimes import compute_regimes
 from feature_repo.spec import FeatureGroup
 from feature_repo.targets import compute_labels
+from lake.market import DEMO, Market
 from lake.tables import LABELS, REGIMES
 
 BEYOND = 60
@@ -37,7 +38,7 @@ def declared_subjects(lists: Iterable[str]) -> tuple[LeakSubject, ...]:
     return tuple(subject for name in lists for subject in resolve_name(name)())
 
 
-def group_subject(group: FeatureGroup) -> LeakSubject:
+def group_subject(group: FeatureGroup, market: Market = DEMO) -> LeakSubject:
     """Every feature of a group, its warm-up and whether it is free of the price level as declared.
 
     Examples
@@ -51,7 +52,7 @@ def group_subject(group: FeatureGroup) -> LeakSubject:
     return LeakSubject(
         kind="feature",
         name=group.table.name,
-        compute=partial(_features, group),
+        compute=partial(_features, group, market),
         key=group.table.key,
         sessions=group.warm_up + BEYOND,
         warm_ups={feature.name: feature.warm_up for feature in group},
@@ -81,8 +82,8 @@ def _import_models() -> None:
     import hmmlearn.hmm  # noqa: F401 - seconds, which each fork would spend anew
 
 
-def _features(group: FeatureGroup, world: World) -> pl.DataFrame:
-    return compute_group(world.bars, group)
+def _features(group: FeatureGroup, market: Market, world: World) -> pl.DataFrame:
+    return compute_group(world.bars, group, market=market)
 
 
 def _regimes(world: World) -> pl.DataFrame:
