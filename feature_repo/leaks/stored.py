@@ -50,7 +50,8 @@ def stored_subject(table: str, market: Market = DEMO) -> tuple[LeakSubject, Tabl
     """
     here = replace(market, index=MARKET)
     known = {group.table.name: (group_subject(group, here), group.table) for group in GROUPS}
-    known[LABELS.name] = (replace(label_subject(), compute=lambda world: compute_labels(world.bars, market=here)), LABELS)
+    labels = replace(label_subject(), compute=lambda world: compute_labels(world.bars, market=here))
+    known[LABELS.name] = (labels, LABELS)
     regimes = replace(regime_subject(), compute=lambda world: compute_regimes(world.bars, market=here))
     known[REGIMES.name] = (regimes, REGIMES)
     if table not in known:
