@@ -3,13 +3,23 @@
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
-from lake.sources.registry import CONNECTORS, SOURCES, caveats_of, connector_of, key_of, open_http_source, open_source
+from lake.sources.registry import (
+    CONNECTORS,
+    SERIES,
+    SOURCES,
+    caveats_of,
+    connector_of,
+    key_of,
+    open_http_source,
+    open_source,
+)
 
 __all__ = [
     "ACTION_COLUMNS",
     "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "SERIES",
     "SOURCES",
     "BarBatch",
     "BarSource",
@@ -19,6 +29,7 @@ __all__ = [
     "as_received",
     "caveats_of",
     "connector_of",
+    "fred",
     "http",
     "key_of",
     "open_http_source",

@@ -14,6 +14,7 @@ Redirects are not followed, and a next page is asked for at the connector's own 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -114,7 +115,7 @@ class Fetcher:
         return self.count.clock
 
     def pages(self, request: HttpRequest) -> Iterator[tuple[HttpAnswer, Page]]:
-        """Return the answers to a request and to those for its next pages.
+        """Return the answers to a request, to those for its next pages, and to those that it is the key to.
 
         Raises
         ------
@@ -123,8 +124,9 @@ class Fetcher:
             would be asked for ever.
         """
         seen: set[str] = set()
-        next_request: HttpRequest | None = request
-        while next_request is not None:
+        waiting = deque([request])
+        while waiting:
+            next_request = waiting.popleft()
             if str(next_request) in seen or len(seen) >= MOST_PAGES:
                 raise self._told(
                     ContractError(f"The next page {next_request} was read already, or there are over {MOST_PAGES:,}.")
@@ -132,7 +134,8 @@ class Fetcher:
             seen.add(str(next_request))
             answer, page = self.fetch(next_request)
             yield answer, page
-            next_request = page.next
+            waiting.extend([page.next] if page.next else [])
+            waiting.extend(page.following)
 
     def fetch(self, request: HttpRequest) -> tuple[HttpAnswer, Page]:
         """Return the answer to one request and what it says, after as many tries and waits as the policy allows.

@@ -102,6 +102,22 @@ MUTANTS = (
         (f"{POLICY}::test_an_answer_that_is_not_the_documented_success_is_none",),
     ),
     Mutant(
+        "seam-of-windows-as-revision",
+        "A vintage that a window's own start invents is no revision.",
+        "lake/sources/fred.py",
+        "is_new = (place == 0) |",
+        "is_new = (place >= 0) |",
+        ("tests/test_lake/test_fred.py::test_every_revision_comes_once_whatever_the_windows",),
+    ),
+    Mutant(
+        "vintage-known-before-its-release",
+        "A vintage is known from the hour of its release, not from the begin of its day.",
+        "lake/sources/fred.py",
+        "RELEASE_CLOCK.get(series, LATEST)",
+        "time()",
+        ("tests/test_lake/test_fred.py::test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed",),
+    ),
+    Mutant(
         "adjusted-prices-as-traded",
         "Prices that the vendor adjusted are not taken for those that were traded.",
         "lake/sources/polygon.py",
