@@ -101,7 +101,7 @@ def open_http_source(
         base_url=settings.source_url or "",
         secret=secret,
         sleep=sleep or time.sleep,
-        proxy=settings.https_proxy,
+        proxy=settings.https_proxy.get_secret_value() if settings.https_proxy else None,
     )
     return HttpBars(fetcher, symbols, calendar, first)
 

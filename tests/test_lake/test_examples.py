@@ -14,7 +14,7 @@ MODULES = (
     "lake.care.pins",
     "lake.disk.identity",
     "lake.disk.key_files",
-    "lake.ingest.fetching",
+    "lake.ingest",
     "lake.quality",
     "lake.report",
     "lake.sources.http.fetching",

@@ -27,6 +27,7 @@ import httpx
 from lake.clock import Clock
 from lake.errors import (
     AuthError,
+    ConfigError,
     ContractError,
     EntitlementError,
     OutageError,
@@ -61,18 +62,23 @@ class Fetcher:
 
     Parameters
     ----------
+    count
+        The requests counted against the connector's limits, and the clock by which they are.
     base_url
-        Address asked; the connector's own, or that of a replay server or a mirror.
+        Address asked in place of the connector's own: that of a replay server or a mirror.
     secret
         The key; None where the connector needs none.
-    count
-        The requests counted against the connector's limits.
-    clock, sleep
-        Where the time comes from and how it is waited; a test gives its own.
+    sleep
+        How a wait is spent; a test moves its clock.
     proxy
         Address of a proxy; not used for an address of this machine.
     timeout_seconds
         Longest wait for a connection, and for each next piece of an answer.
+
+    Raises
+    ------
+    ConfigError
+        If the address is neither https nor on this machine: a key would go over the network for all to read.
     """
 
     def __init__(
@@ -89,6 +95,10 @@ class Fetcher:
         silence_address_logs()
         self.connector, self.count = connector, count
         self.base_url = httpx.URL(base_url or connector.base_url)
+        if self.base_url.scheme != "https" and self.base_url.host not in LOOPBACK:
+            raise ConfigError(
+                f"QUANTLAKE_SOURCE_URL is {base_url}, and a key must not go there in the clear. Use https."
+            )
         self._secret, self._sleep = secret, sleep
         self._jitter = SystemRandom()
         self._client = httpx.Client(
