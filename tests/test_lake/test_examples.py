@@ -17,6 +17,7 @@ MODULES = (
     "lake.ingest",
     "lake.quality",
     "lake.report",
+    "lake.sources.http.adjusting",
     "lake.sources.http.fetching",
     "lake.sources.http.fields",
     "lake.sources.http.redaction",

@@ -159,6 +159,13 @@ def test_a_split_without_a_ratio_is_refused(name: str, tmp_path: Path) -> None:
             stand.source(["AAPL"]).read(BEFORE, LAST)
 
 
+def test_a_dividend_without_its_amount_refuses_the_symbol(tmp_path: Path) -> None:
+    with stand_of("alpha_vantage", tmp_path, NOW) as stand:
+        stand.vendor.events = {"AAPL": [Event(date(2012, 12, 20), "dividend", None)]}  # sent as the text "None"
+        with pytest.raises(ContractError, match="states a dividend of 2012-12-20 without size"):
+            stand.source(["AAPL"]).read(BEFORE, LAST)
+
+
 def test_a_redirect_is_not_followed(stand: Stand) -> None:
     stand.server.script("/", status(302, ""))
     with pytest.raises(ContractError, match="redirects are not followed"):
