@@ -26,6 +26,7 @@ from lake.report import Report
 from lake.spec import TableSpec
 from lake.store import ROW_KEY, Lake, Watermark, known_in, new_rows, read_look_back, read_watermarks, write_watermarks
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from lake.universe import MARKET
 
 REFINED = (BARS, ACTIONS, QUARANTINE)
 STEP = "refine"
@@ -33,7 +34,12 @@ RULES = Path(__file__).parents[1] / "refine"
 
 
 def refine_to_lake(
-    lake: Lake, clock: Clock, years: Collection[int] = (), *, calendar: str = VENUE
+    lake: Lake,
+    clock: Clock,
+    years: Collection[int] = (),
+    *,
+    calendar: str = VENUE,
+    index: str | None = MARKET,
 ) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
 
@@ -48,6 +54,9 @@ def refine_to_lake(
         follow from rows on both sides of a year's end, so all that follow are stored.
     calendar
         Venue whose sessions the bars are of.
+    index
+        Symbol that stands for the market, None where nothing does. Where new bars lack that of the index for their
+        newest session, a warning of the first report says so.
 
     Returns
     -------
@@ -72,7 +81,9 @@ def refine_to_lake(
             raise
         reports = _refine_all(lake, read, years, calendar)
     write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
-    return reports
+    bars, actions, refused = reports
+    missing = _without_index(lake, bars, index, read.now) if bars.added and index else ()
+    return bars.with_details(warnings=missing), actions, refused
 
 
 @cache
@@ -135,6 +146,23 @@ def _refine_whole_symbols(
         pl.concat(refused),
         pl.concat([refined.judged.filter(~is_theirs), whole.judged]),
     )
+
+
+def _without_index(lake: Lake, bars: Report, index: str, now: datetime) -> tuple[str, ...]:
+    """Say that the index has no bar of the newest session, and why; nothing where it has one."""
+    newest = pl.col("event_time") == pl.lit(bars.last)
+    symbols = lake.read(BARS, where=newest & (pl.col("known_time") <= now))["symbol"].unique()
+    if bars.last is None or symbols.is_empty() or index in symbols:
+        return ()
+    where = newest & (pl.col("content").str.json_path_match("$.symbol") == index)
+    reasons = lake.read(QUARANTINE, where=where)["reason"].unique().sort().to_list()
+    came = f"was refused as {' and '.join(map(repr, reasons))}" if reasons else "has not come"
+    sentence = (
+        f"The bar of the index {index} for the session that closed at {bars.last:%Y-%m-%d %H:%M} UTC {came}, while "
+        f"{symbols.len()} symbols have theirs. Without it no regime, no feature of the market and no forecast is made "
+        "for that session. Run `quantlake update` again once the source has it."
+    )
+    return (sentence,)
 
 
 def _refuse(lake: Lake, refused: pl.DataFrame) -> Report:

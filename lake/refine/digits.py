@@ -21,8 +21,9 @@ SPLITS = np.array(sorted(map(float, {*_FORWARD, *(1 / ratio for ratio in _FORWAR
 def noise() -> pl.Expr:
     """Relative error that the printed digits of ``close`` and ``adj_close`` allow in their quotient.
 
-    Half a unit in the last place of each. Trailing zeros are often lost on the way (12.50 becomes 12.5), so the digits
-    of a row are those of its longest price, and the adjusted close has two decimals where the others have.
+    Half a unit in the last place of each. Trailing zeros say nothing (12.50 becomes 12.5 on the way, and 12 becomes
+    12.0), so the digits of a row are those of its longest price, and the adjusted close has two decimals where the
+    others have.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def is_split(rise: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 def _decimals(name: str) -> pl.Expr:
     text = pl.col(name)
-    digits = text.str.extract(r"\.(\d+)$").str.len_chars().cast(pl.Float64)
+    digits = text.str.extract(r"\.(\d*[1-9])0*$").str.len_chars().cast(pl.Float64)
     return pl.when(text.str.contains("[eE]")).then(float(ALL_DIGITS)).otherwise(digits.fill_null(0.0))
 
 

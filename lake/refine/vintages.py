@@ -7,7 +7,7 @@ once, day by day, or was sent again in full. Pure functions.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import log
@@ -25,7 +25,10 @@ NIGHT = timedelta(days=60)
 """Bars further apart than this are no neighbours: what happened between them is not known."""
 RUN = 3
 """So many bars in a row that changed by one factor are no corrections of each of them."""
+SURE = 20
+"""Two bars in a row say the same when the error of their factor is this many times smaller than the change."""
 LEAST_SPLIT = 1.04
+"""A smaller change of one bar is taken for a correction."""
 RELEASED = "released:"
 """Begins the id of a delivery by which a person took bars out of quarantine; its oldest bar may jump."""
 UNEXPLAINED = "unexplained_jump"
@@ -199,10 +202,10 @@ class _Chain:
         again = [row for row in rows if row.at in self.told]
         if not again:
             return None
-        runs = [*_runs(again, self._rise)]
+        runs = [*self._runs(again)]
         run = next((each for each in runs if len(each) >= RUN), None) or max(runs, key=len)
         rise = median(map(self._rise, run))
-        error = max(row.noise + self.told[row.at].row.noise for row in run) + EXACT
+        error = max(map(self._error, run))
         levels = [level for row in run if (level := self._level_rise(row)) is not None]
         level = median(levels) if len(levels) == len(run) else None
         if abs(rise - 1) <= error or self._is_correction(run, rise, level, error, rows[-1]):
@@ -211,6 +214,19 @@ class _Chain:
             level = 1.0
         basis = Basis(self.basis.adjusted * rise, self.basis.close * level)
         return _Change(basis, run[-1].at, max(row.known for row in again))
+
+    def _runs(self, again: Sequence[_Row]) -> Iterator[list[_Row]]:
+        """Cut rows into runs that changed by one factor, as far as their digits tell."""
+        run = [again[0]]
+        for row in again[1:]:
+            if abs(self._rise(row) / self._rise(run[-1]) - 1) > self._error(row) + self._error(run[-1]):
+                yield run
+                run = []
+            run.append(row)
+        yield run
+
+    def _error(self, row: _Row) -> float:
+        return row.noise + self.told[row.at].row.noise + EXACT
 
     def _rise(self, row: _Row) -> float:
         return self.told[row.at].bar / (row.adjusted * self.basis.adjusted)
@@ -224,9 +240,9 @@ class _Chain:
         is_by_action = level is not None and abs(rise / level - 1) > error
         if len(run) < RUN:
             ends_before_the_news = run[-1].at == self.closes[-1] < last.at
-            is_like_a_split = is_split(np.array([rise]), np.array([error]))[0] and all(
-                self._keeps_shape(row) for row in run
-            )
+            is_common = len(run) > 1 and abs(log(rise)) > SURE * error
+            has_ratio = abs(log(rise)) > log(LEAST_SPLIT) and bool(is_split(np.array([rise]), np.array([error]))[0])
+            is_like_a_split = (is_common or has_ratio) and all(map(self._keeps_shape, run))
             if not ends_before_the_news or not (is_by_action or is_like_a_split):
                 return True
         older = self._before(run[0].at)
@@ -264,7 +280,7 @@ class _Chain:
             self._accept(row, self.basis)
 
     def _repeats(self, row: _Row, told: _Told) -> bool:
-        tolerance = row.noise + told.row.noise + EXACT
+        tolerance = self._error(row)
         if abs(row.adjusted * self.basis.adjusted / told.bar - 1) > tolerance or not self._keeps_shape(row):
             return False
         if row.volume is None or told.row.volume is None or row.volume == told.row.volume:
@@ -310,17 +326,6 @@ class _Chain:
     def _tell(self, row: _Row, known: datetime, basis: Basis) -> None:
         self._accept(row, basis)
         self.outcome.again.append((row.number, max(known, row.known + timedelta(microseconds=1)), basis))
-
-
-def _runs(rows: Sequence[_Row], rise: Callable[[_Row], float]) -> Iterator[list[_Row]]:
-    """Cut rows into runs that changed by one factor, as far as their digits tell."""
-    run = [rows[0]]
-    for row in rows[1:]:
-        if abs(rise(row) / rise(run[-1]) - 1) > row.noise + run[-1].noise + EXACT:
-            yield run
-            run = []
-        run.append(row)
-    yield run
 
 
 def _deliveries(own: pl.DataFrame) -> Iterator[list[_Row]]:

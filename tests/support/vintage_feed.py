@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,15 @@ from lake.calendars import closes
 from lake.sources import BarBatch
 from lake.tables import RAW_BARS
 
-SESSIONS = closes().filter(pl.col("session").is_between(pl.date(2012, 9, 4), pl.date(2012, 12, 31)))["event_time"]
+SESSIONS = closes().filter(pl.col("session").is_between(pl.date(2012, 10, 1), pl.date(2012, 12, 31)))["event_time"]
+
+
+@cache
+def _shape(symbol: str, n: int) -> tuple[float, float, float, float]:
+    """Low, open and high relative to close before they are widened to hold it, and shares traded."""
+    random = np.random.default_rng([n, *symbol.encode()])
+    low, first, high = np.sort(random.uniform(0.99, 1.01, 3))
+    return low, first, high, 1000.0 * random.integers(1000, 5000)
 
 
 class Action(NamedTuple):
@@ -98,9 +107,8 @@ class VintageFeed:
         splits = float(np.prod([action.ratio for action in told]))
         dividends = float(np.prod([1 - action.dividend for action in told]))
         stated = close if self.basis == "as_traded" else close / splits
-        random = np.random.default_rng([n, *symbol.encode()])
-        low, first, high = np.sort(random.uniform(0.99, 1.01, 3))
-        volume = 1000.0 * random.integers(1000, 5000) * (1.0 if self.basis == "as_traded" else splits)
+        low, first, high, shares = _shape(symbol, n)
+        volume = shares * (1.0 if self.basis == "as_traded" else splits)
         prices = {
             "open": stated * first,
             "high": stated * max(high, 1.0),

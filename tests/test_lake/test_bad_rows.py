@@ -1,5 +1,8 @@
 """Every kind of bad row is refused with its reason, and no good row is lost."""
 
+from datetime import UTC, datetime
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -68,6 +71,51 @@ def test_a_close_only_row_needs_nothing_but_its_close() -> None:
     assert refined.bars["quality"].unique().to_list() == ["close_only"]
     assert refined.bars.select("open", "high", "low", "volume", "close_unadjusted").null_count().row(0) == (180,) * 5
     assert refined.bars["close"].null_count() == 0
+
+
+@pytest.mark.parametrize("names", [("open",), ("high",), ("low",), ("open", "high", "low")], ids=" ".join)
+@pytest.mark.parametrize("nothing", ["0", "0.0", None])
+def test_a_price_of_zero_is_not_known_and_the_close_is_kept(names: tuple[str, ...], nothing: str | None) -> None:
+    """Vendors write 0 where no trade was printed, e.g. for the open of an illiquid share or of a fund."""
+    rows = RAW.with_columns(pl.lit(nothing, dtype=pl.String).alias(name) for name in names)
+    refined = refine_bars(rows)
+    assert refined.quarantine.is_empty()
+    assert_frame_equal(refined.bars.select("close", "volume"), MARKET.select("close", "volume"), rel_tol=1e-12)
+    assert refined.bars.select("open", "high", "low").null_count().row(0) == (180,) * 3
+    assert refined.bars["quality"].unique().to_list() == ["close_only"]
+
+
+def test_prices_scaled_in_another_order_are_within_their_range() -> None:
+    """A factor of 0.1 x 3 and one of 0.3 differ in the last bit, so that the high lies below the close."""
+    close = MARKET["close"].to_numpy()
+    ours, theirs = close * 0.1 * 3.0, close * (0.1 * 3.0)
+    above, below = (np.where(np.arange(close.size) % 2, *pair) for pair in ((ours, theirs), (theirs, ours)))
+    rows = RAW.with_columns(
+        pl.Series(name, [repr(float(value)) for value in values])
+        for name, values in {"open": above, "high": below, "low": above, "close": above, "adj_close": above}.items()
+    )
+    assert (above != below).any()
+    refined = refine_bars(rows)
+    assert refined.quarantine.is_empty()
+    low, high = refined.bars["low"], refined.bars["high"]
+    for name in ("open", "close"):
+        assert ((low <= refined.bars[name]) & (refined.bars[name] <= high)).all()
+
+
+def test_a_range_is_not_more_tolerant_than_arithmetic_needs() -> None:
+    high = (pl.col("close").cast(pl.Float64) * (1 - 1e-7)).cast(pl.String)
+    rows = RAW.with_columns(high.alias("high"), high.alias("low"), open=high)
+    assert refine_bars(rows).quarantine["reason"].unique().to_list() == ["price_outside_range"]
+
+
+def test_another_venue_has_other_sessions() -> None:
+    """Tokyo closed at 15:00 its time on 2012-12-24, when New York closed early; and kept the 31st as a holiday."""
+    tokyo = RAW.head(1).with_columns(stamp=pl.lit("2012-12-24T15:00:00+09:00"), known_time=pl.lit(DEMO_START))
+    assert refine_bars(tokyo).quarantine["reason"].to_list() == ["not_a_session_close"]
+    expected = refine_bars(tokyo, calendar="XTKS").quarantine["reason"].to_list()
+    assert expected == ["not_a_session_close"], "a holiday of Tokyo"
+    friday = tokyo.with_columns(stamp=pl.lit("2012-12-21T15:00:00+09:00"))
+    assert refine_bars(friday, calendar="XTKS").bars["event_time"].to_list() == [datetime(2012, 12, 21, 6, tzinfo=UTC)]
 
 
 def test_a_late_close_is_accepted_in_any_zone() -> None:

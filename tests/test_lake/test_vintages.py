@@ -1,5 +1,6 @@
 """Bars of a feed that re-bases its history: the same returns and actions at once, day by day, or sent again in full."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -9,6 +10,7 @@ import pytest
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
 from lake.refine import Refined, as_one_delivery, find_actions, refine_bars, unstored
+from lake.sources import BarBatch
 from lake.store import Lake, newest_known
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 from support.vintage_feed import SESSIONS, Action, VintageFeed
@@ -97,6 +99,53 @@ def test_the_actions_are_those_that_the_market_had() -> None:
         ("TEN", 40, "split", 10.0),
         ("TWO", 30, "split", 2.0),
     ]
+
+
+class Corrected(VintageFeed):
+    """A feed whose newest bar is preliminary: the prices of some sessions are right only from the day after."""
+
+    wrong: Mapping[int, float] = {}
+
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
+        batch = super().read(after, until)
+        rows = batch.rows
+        for session, factor in self.wrong.items():
+            if until == SESSIONS[session]:
+                is_newest = pl.col("event_time") == until
+                rows = rows.with_columns(
+                    pl.when(is_newest)
+                    .then((pl.col(name).cast(pl.Float64) * factor).cast(pl.String))
+                    .otherwise(name)
+                    .alias(name)
+                    for name in ("close", "adj_close", "high")
+                )
+        return BarBatch(batch.batch_id, rows)
+
+
+@each_basis
+@pytest.mark.parametrize("lookback", [timedelta(days=4), WINDOW, None], ids=["four days", "nine days", "all"])
+def test_a_corrected_price_is_no_action_and_moves_no_other_bar(basis: str, lookback: timedelta | None) -> None:
+    feed = Corrected(ACTIONS_BY_SYMBOL, basis, lookback)
+    feed.wrong = {5: 1.01, 10: 1.08, 33: 1.003, 37: 1.12}
+    found = refine_bars(received(feed, SESSIONS))
+    assert found.quarantine.is_empty()
+    for symbol in ACTIONS_BY_SYMBOL:
+        assert returns(found.bars, symbol) == pytest.approx(feed.returns(symbol), abs=1e-12), symbol
+        versions = found.bars.filter(pl.col("symbol") == symbol)
+        assert versions.height == len(SESSIONS) + len(feed.wrong), symbol
+    assert [row[:3] for row in actions(found)] == [row[:3] for row in actions(refined(basis, "at once"))]
+
+
+@pytest.mark.parametrize("decimals", [2, 4])
+@each_basis
+def test_prices_rounded_in_print_give_the_same_actions_and_nearly_the_same_returns(basis: str, decimals: int) -> None:
+    for lookback in (WINDOW, None):
+        feed = VintageFeed(ACTIONS_BY_SYMBOL, basis, lookback, decimals)
+        found = refine_bars(received(feed, SESSIONS))
+        assert found.quarantine.is_empty()
+        for symbol in ACTIONS_BY_SYMBOL:
+            assert returns(found.bars, symbol) == pytest.approx(feed.returns(symbol), abs=4 * 10.0**-decimals)
+        assert [row[:3] for row in actions(found)] == [row[:3] for row in actions(refined(basis, "at once"))]
 
 
 @pytest.mark.parametrize("lookback", [WINDOW, None])
