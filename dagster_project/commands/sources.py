@@ -167,7 +167,7 @@ def _sources() -> list[dict[str, Any]]:
     return [
         each
         | {
-            "fills": "no table yet" if each["source"] in SERIES else "raw_bars",
+            "fills": "" if each["source"] in SERIES else "raw_bars",
             "stored": _word(stored.get(each["source"])),
         }
         for each in found
