@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     fred_api_key: SecretStr | None = Field(
         default=None, validation_alias="FRED_API_KEY", description="key of the source fred"
     )
-    https_proxy: str | None = Field(
+    https_proxy: SecretStr | None = Field(
         default=None, validation_alias="HTTPS_PROXY", description="proxy through which vendors of data are asked"
     )
     source_url: str | None = Field(

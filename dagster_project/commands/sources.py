@@ -147,13 +147,13 @@ def _show(batches: "list[BarBatch]") -> None:
 
 def _sources() -> list[dict[str, Any]]:
     from lake.settings import settings
-    from lake.sources import CONNECTORS, SOURCES, connector_of, key_of
+    from lake.sources import CONNECTORS, SERIES, SOURCES, connector_of, key_of
 
     stored = _stored()
     found: list[dict[str, Any]] = [
         {"source": name, "limits": "", "key": "", "has_key": None, "terms": ""} for name in SOURCES
     ]
-    for name in CONNECTORS:
+    for name in [*CONNECTORS, *SERIES]:
         connector = connector_of(name)
         found.append(
             {
@@ -164,7 +164,14 @@ def _sources() -> list[dict[str, Any]]:
                 "terms": connector.terms.notice,
             }
         )
-    return [each | {"fills": "raw_bars", "stored": _word(stored.get(each["source"]))} for each in found]
+    return [
+        each
+        | {
+            "fills": "" if each["source"] in SERIES else "raw_bars",
+            "stored": _word(stored.get(each["source"])),
+        }
+        for each in found
+    ]
 
 
 def _word(stored: dict[str, Any] | None) -> str:

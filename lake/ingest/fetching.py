@@ -88,15 +88,17 @@ def _require_own_market(lake: Lake, source: BarSource) -> None:
 
 
 def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> None:
-    """Refuse years that would leave a gap behind them.
+    """Refuse years that would leave a gap behind them, and years that would fill one.
 
     Bars come out the same in whatever order years arrive. Features do not: what looks back over a gap contradicts what
-    the whole history says later.
+    the whole history says later. A source with a `lookback` may tell an older history later, because what it tells then
+    is known from then on.
 
     Raises
     ------
     SourceError
-        If the source has bars before these years that are not stored, with the first of them.
+        If the source has bars before these years that are not stored, with the first of them; or if newer bars are
+        stored already, and those of these years would be known from before them.
     """
     start = _new_year(min(years))
     missing = source.read(_newest(lake, source, None, start), start).rows
@@ -106,6 +108,23 @@ def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> No
             f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
             f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
         )
+    if getattr(source, "lookback", timedelta(0)) == timedelta(0):
+        _require_nothing_newer(lake, source, years)
+
+
+def _require_nothing_newer(lake: Lake, source: BarSource, years: Collection[int]) -> None:
+    newest = _newest(lake, source, None, datetime.max.replace(tzinfo=UTC))
+    for year in sorted(years):
+        start, end = _new_year(year), _new_year(year + 1)
+        if newest is None or newest <= end:
+            return
+        older = source.read(_newest(lake, source, start, end), end).rows
+        if older.height:
+            raise SourceError(
+                f"{older.height} bars of '{source.name}' for {year} are not stored, but bars up to {newest:%Y-%m-%d} "
+                "are, and features were computed without them. Start afresh with an empty QUANTLAKE_HOME, or give the "
+                "source `lookback = None`: what it tells late is then known from now on (`lake.sources.BarSource`)."
+            )
 
 
 def _newest(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> datetime | None:

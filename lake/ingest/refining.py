@@ -33,7 +33,12 @@ RULES = Path(__file__).parents[1] / "refine"
 
 
 def refine_to_lake(
-    lake: Lake, clock: Clock, years: Collection[int] = (), *, calendar: str | None = None
+    lake: Lake,
+    clock: Clock,
+    years: Collection[int] = (),
+    *,
+    calendar: str | None = None,
+    index: str | None = None,
 ) -> tuple[Report, Report, Report]:
     """Bring `bars`, `actions` and `quarantine` up to what `raw_bars` holds at the market's now.
 
@@ -48,6 +53,9 @@ def refine_to_lake(
         follow from rows on both sides of a year's end, so all that follow are stored.
     calendar
         Venue whose sessions the bars are of; that of the lake's market by default.
+    index
+        Symbol that stands for the market; that of the lake's market by default. Where new bars lack that of the index
+        for their newest session, a warning of the first report says so.
 
     Returns
     -------
@@ -56,7 +64,7 @@ def refine_to_lake(
         raw row is in exactly one of the first and the last, save that a restatement which repeats what was known adds
         no bar, and that a bar which was held back stays in quarantine when it is released.
     """
-    calendar = calendar or lake.market.calendar
+    calendar, index = calendar or lake.market.calendar, index or lake.market.index
     read = Watermark(lake.version(RAW_BARS), clock.now())
     watermarks = read_watermarks(lake, STEP, recipe(calendar), REFINED)
     since = watermarks.since(years)
@@ -73,7 +81,9 @@ def refine_to_lake(
             raise
         reports = _refine_all(lake, read, years, calendar)
     write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
-    return reports
+    bars, actions, refused = reports
+    missing = _without_index(lake, bars, index, read.now) if bars.added else ()
+    return bars.with_details(warnings=missing), actions, refused
 
 
 @cache
@@ -136,6 +146,23 @@ def _refine_whole_symbols(
         pl.concat(refused),
         pl.concat([refined.judged.filter(~is_theirs), whole.judged]),
     )
+
+
+def _without_index(lake: Lake, bars: Report, index: str, now: datetime) -> tuple[str, ...]:
+    """Say that the index has no bar of the newest session, and why; nothing where it has one."""
+    newest = pl.col("event_time") == pl.lit(bars.last)
+    symbols = lake.read(BARS, where=newest & (pl.col("known_time") <= now))["symbol"].unique()
+    if bars.last is None or symbols.is_empty() or index in symbols:
+        return ()
+    where = newest & (pl.col("content").str.json_path_match("$.symbol") == index)
+    reasons = lake.read(QUARANTINE, where=where)["reason"].unique().sort().to_list()
+    came = f"was refused as {' and '.join(map(repr, reasons))}" if reasons else "has not come"
+    sentence = (
+        f"The bar of the index {index} for the session that closed at {bars.last:%Y-%m-%d %H:%M} UTC {came}, while "
+        f"{symbols.len()} symbols have theirs. Without it no regime, no feature of the market and no forecast is made "
+        "for that session. Run `quantlake update` again once the source has it."
+    )
+    return (sentence,)
 
 
 def _refuse(lake: Lake, refused: pl.DataFrame) -> Report:

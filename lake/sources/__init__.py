@@ -5,6 +5,7 @@ from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
     CONNECTORS,
+    SERIES,
     SOURCES,
     caveats_of,
     connector_of,
@@ -20,6 +21,7 @@ __all__ = [
     "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "SERIES",
     "SOURCES",
     "BarBatch",
     "BarSource",
@@ -30,6 +32,7 @@ __all__ = [
     "caveats_of",
     "connector_of",
     "files",
+    "fred",
     "http",
     "key_of",
     "mapping_of",

@@ -43,9 +43,9 @@ KEY = ("apikey", "api key")
 class AlphaVantage:
     """The daily service of Alpha Vantage.
 
-    Prices are as traded and come as text; there is no adjusted close, and none is made up. Splits and dividends are
-    asked for beside, so a symbol costs three requests. The adjusted series and, for some keys, the full history are
-    part of paid plans.
+    Prices are as traded and come as text, without an adjusted close. Splits and dividends are asked for beside, and
+    give it (`lake.sources.http.adjusting`), so a symbol costs three requests. The adjusted series and, for some keys,
+    the full history are part of paid plans.
     """
 
     name: ClassVar[str] = "alpha_vantage"

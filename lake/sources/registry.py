@@ -35,7 +35,9 @@ def _file(market: Market) -> BarSource:
 SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}
 """What makes each source that is asked for no symbols; a new one is a file in this folder and an entry here."""
 CONNECTORS = {"alpha_vantage": "AlphaVantage", "polygon": "Polygon", "yahoo": "Yahoo"}
-"""Class of each vendor that is asked over HTTP, in the module of the source's name; a new one is one more."""
+"""Class of each vendor of bars that is asked over HTTP, in the module of the source's name; a new one is one more."""
+SERIES = {"fred": "Fred"}
+"""The same of vendors of economic series, which fill no table yet."""
 
 
 def connector_of(name: str) -> "Connector":
@@ -51,9 +53,10 @@ def connector_of(name: str) -> "Connector":
     >>> connector_of("yahoo").title
     'Yahoo Finance'
     """
-    if name not in CONNECTORS:
-        raise UnknownNameError("source", name, [*SOURCES, *CONNECTORS])
-    made: Connector = getattr(import_module(f"lake.sources.{name}"), CONNECTORS[name])()
+    classes = CONNECTORS | SERIES
+    if name not in classes:
+        raise UnknownNameError("source", name, [*SOURCES, *classes])
+    made: Connector = getattr(import_module(f"lake.sources.{name}"), classes[name])()
     return made
 
 
@@ -91,6 +94,8 @@ def open_http_source(
     """
     from lake.sources.http import Fetcher, HttpBars, RequestCount
 
+    if name in SERIES:
+        raise ConfigError(f"'{name}' tells economic series and no bars. Name one of {', '.join(CONNECTORS)}.")
     connector = connector_of(name)
     if not symbols:
         raise ConfigError(f"{connector.title} is asked symbol by symbol, and none is named. Name those of the market.")
@@ -104,7 +109,7 @@ def open_http_source(
         base_url=settings.source_url or "",
         secret=secret,
         sleep=sleep or time.sleep,
-        proxy=settings.https_proxy,
+        proxy=settings.https_proxy.get_secret_value() if settings.https_proxy else None,
     )
     return HttpBars(fetcher, symbols, calendar, first)
 

@@ -63,7 +63,7 @@ def test_s01_a_happy_page_is_the_frame_that_was_written_by_hand(stand: Stand) ->
             "high": ["514.48", "535.4", "26.9", "26.77"],
             "low": ["508.12", "509.0", "26.55", "26.37"],
             "close": ["509.5892", "532.1729", "26.55", "26.7097"],
-            "adj_close": adjusted if is_yahoo else pl.Series([None] * 4, dtype=pl.String),
+            "adj_close": adjusted if is_yahoo else ["509.5892", "532.1729", "26.55", "26.7097"],
             "volume": ["12652800", "23553300", "28239900", "42749500"],
             "price_basis": ["split_adjusted" if is_yahoo else "as_traded"] * 4,
         }

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.calendars import close_of, closes
+from lake.clock import FixedClock
 from lake.errors import SourceError
-from lake.ingest import ingest_bars
+from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources import connector_of
 from lake.store import Lake
-from lake.tables import RAW_BARS
+from lake.tables import ACTIONS, RAW_BARS
 from support.replay_server import reset, status
-from support.vendors import SYMBOLS, VENDORS, Stand, stand_of
+from support.vendors import SYMBOLS, VENDORS, Event, Stand, stand_of
 from support.vendors import faults_of_the_wire as faults
 
 LAST = close_of(date(2012, 12, 31))
@@ -125,6 +126,28 @@ def test_s17_symbols_in_any_order_with_pulls_that_were_killed_leave_no_gap(
     assert as_of(lake, stand.time.now()) == truth(stand, date(2012, 12, 3))
     rows = lake.read(RAW_BARS)
     assert rows.height == 20 * len(SYMBOLS)  # each bar once, whatever was asked again
+
+
+def test_prices_as_traded_become_bars_and_the_stated_actions_are_found_again(stand: Stand, lake: Lake) -> None:
+    day, bars = date(2012, 12, 14), stand.vendor.bars["IBM"]
+    paid = [Event(date(2012, 11, 8), "dividend", 0.85), Event(date(2012, 12, 20), "dividend", 1.25)]
+    stand.vendor.events = {"IBM": [Event(day, "split", 2), *paid]}
+    if stand.vendor.name != "yahoo":  # which tells its bars adjusted
+        stand.vendor.bars["IBM"] = {d: _halved(bar) if d >= day else bar for d, bar in bars.items()}
+    ingest_bars(lake, stand.source(SYMBOLS, date(2012, 10, 1)), stand.time)
+    clock = FixedClock(NOW + DAY)
+    refined, actions, refused = refine_to_lake(lake, clock)
+    assert (refined.added, refused.added) == (62 * len(SYMBOLS), 0)
+    if stand.vendor.name != "yahoo":
+        found = lake.read(ACTIONS).filter(pl.col("symbol") == "IBM").sort("event_time")
+        told = [(date(2012, 11, 8), "dividend", 0.85), (day, "split", 2.0), (date(2012, 12, 20), "dividend", 1.25)]
+        values = found.select(pl.col("event_time").dt.date(), "kind", pl.coalesce("amount", "ratio")).rows()
+        assert [(at, kind, pytest.approx(value, rel=1e-6)) for at, kind, value in told] == values
+        assert actions.added == 3
+
+
+def _halved(bar: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: value if value is None or name == "volume" else value / 2 for name, value in bar.items()}
 
 
 TWO = ("AAPL", "IBM")

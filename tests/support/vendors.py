@@ -48,7 +48,7 @@ class Event:
 
     ex_date: date
     kind: str
-    value: float
+    value: float | None
 
 
 @cache

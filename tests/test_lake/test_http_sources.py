@@ -8,22 +8,26 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import SecretStr
 
 from lake.calendars import close_of
 from lake.clock import FixedClock
 from lake.errors import (
     AuthError,
+    ConfigError,
     ContractError,
     DamagedFileError,
     EntitlementError,
+    OutageError,
     QuotaError,
     SourceError,
     ThrottledError,
     UnknownSymbolError,
 )
-from lake.sources import connector_of
+from lake.settings import Settings
+from lake.sources import connector_of, open_http_source
 from lake.sources.http import Ask, HttpAnswer, HttpRequest, Limit, RequestCount
-from support.replay_server import note, status
+from support.replay_server import ReplayServer, Reply, VirtualTime, note, status
 from support.vendors import VENDORS, Event, Stand, stand_of
 
 LAST = close_of(date(2012, 12, 31))
@@ -155,6 +159,13 @@ def test_a_split_without_a_ratio_is_refused(name: str, tmp_path: Path) -> None:
             stand.source(["AAPL"]).read(BEFORE, LAST)
 
 
+def test_a_dividend_without_its_amount_refuses_the_symbol(tmp_path: Path) -> None:
+    with stand_of("alpha_vantage", tmp_path, NOW) as stand:
+        stand.vendor.events = {"AAPL": [Event(date(2012, 12, 20), "dividend", None)]}  # sent as the text "None"
+        with pytest.raises(ContractError, match="states a dividend of 2012-12-20 without size"):
+            stand.source(["AAPL"]).read(BEFORE, LAST)
+
+
 def test_a_redirect_is_not_followed(stand: Stand) -> None:
     stand.server.script("/", status(302, ""))
     with pytest.raises(ContractError, match="redirects are not followed"):
@@ -201,6 +212,23 @@ def test_without_a_key_nothing_is_asked(polygon: Stand, monkeypatch: pytest.Monk
     with pytest.raises(AuthError, match=r"Polygon \(Massive\): It needs a key\. Set MASSIVE_API_KEY to yours"):
         polygon.source(["AAPL"]).read(BEFORE, LAST)
     assert polygon.server.log == []
+
+
+def test_a_key_does_not_go_over_the_network_in_the_clear(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, source_url="http://mirror.example", massive_api_key=SecretStr("k"))
+    with pytest.raises(ConfigError, match=r"QUANTLAKE_SOURCE_URL is http://mirror\.example, .* Use https\."):
+        open_http_source("polygon", ["AAPL"], settings)
+    open_http_source("polygon", ["AAPL"], settings.model_copy(update={"source_url": "https://mirror.example"}))
+
+
+def test_a_proxy_is_used_for_other_machines_and_its_password_is_shown_nowhere(tmp_path: Path) -> None:
+    clock = VirtualTime(NOW)
+    with ReplayServer(clock, lambda _: Reply()) as proxy:  # it refuses what a proxy is asked for
+        settings = Settings(home=tmp_path, https_proxy=SecretStr(proxy.url.replace("//", "//me:hidden@")))
+        assert "hidden" not in repr(settings)
+        with pytest.raises(OutageError, match="ProxyError") as caught:
+            open_http_source("yahoo", ["AAPL"], settings, clock=clock, sleep=clock.sleep).read(BEFORE, LAST)
+        assert "hidden" not in str(caught.value)
 
 
 def test_the_loggers_that_write_whole_addresses_are_held(stand: Stand) -> None:

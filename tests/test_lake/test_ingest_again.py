@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from lake.clock import FixedClock
-from lake.ingest import ingest_bars, refine_to_lake
+from lake.errors import SourceError
+from lake.ingest import ingest_bars, refine_to_lake, require_history
+from lake.market import Market
 from lake.report import Report
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
@@ -139,3 +141,50 @@ def test_named_years_are_asked_again_as_a_whole(lake: Lake) -> None:
         pl.when(is_aaa & at(SESSIONS[0])).then(pl.lit("5")).otherwise("volume").alias("volume")
     )
     assert ingest_bars(lake, AskedAgain(corrected), clock, years=[2012]).added == 1
+
+
+def test_an_index_without_its_newest_bar_is_named(lake: Lake) -> None:
+    source = RowSource(RAW.filter(~(is_bbb & at(SESSIONS[9]))))
+    ingest_bars(lake, source, FixedClock(SESSIONS[9]))
+    bars, *_ = refine_to_lake(lake, FixedClock(SESSIONS[9]), index="BBB")
+    day = f"{SESSIONS[9]:%Y-%m-%d}"
+    assert bars.warnings[0].startswith(f"The bar of the index BBB for the session that closed at {day}")
+    assert "has not come, while 1 symbols have theirs" in bars.warnings[0]
+
+
+def test_an_index_whose_newest_bar_was_refused_is_named_with_the_reason(lake: Lake) -> None:
+    volume = pl.when(is_bbb & at(SESSIONS[9])).then(pl.lit("-1")).otherwise("volume")
+    source = RowSource(RAW.with_columns(volume.alias("volume")))
+    for session in SESSIONS[8:10]:
+        ingest_bars(lake, source, FixedClock(session))
+        bars, *_ = refine_to_lake(lake, FixedClock(session), index="BBB")
+    assert "was refused as 'negative_volume'" in bars.warnings[0]
+
+
+def test_nothing_is_said_of_an_index_that_is_there(lake: Lake) -> None:
+    Market("desk", index="BBB").write(lake.root.parent)
+    ingest_bars(lake, RowSource(RAW), FixedClock(SESSIONS[9]))
+    assert refine_to_lake(lake, FixedClock(SESSIONS[9]))[0].warnings == ()
+
+
+LONG = as_received(tiny_market(["AAA", "BBB"], sessions=500, seed=5))
+
+
+def test_older_years_after_newer_ones_are_refused_before_anything_is_stored(lake: Lake) -> None:
+    clock = FixedClock(SESSIONS[-1])
+    ingest_bars(lake, RowSource(LONG.filter(pl.col("event_time").dt.year() == 2012)), clock)
+    with pytest.raises(SourceError, match=r"bars of .tiny. for 2011 are not stored, but bars up to 2012-12-31.*QUANT"):
+        require_history(lake, RowSource(LONG), [2011])
+    require_history(lake, RowSource(LONG.filter(pl.col("event_time").dt.year() == 2012)), [2012])
+
+
+@pytest.mark.parametrize("years", [[], [2011]])
+def test_a_source_that_is_asked_again_may_tell_an_older_history_known_from_now(lake: Lake, years: list[int]) -> None:
+    early, later = FixedClock(SESSIONS[-1]), FixedClock(SESSIONS[-1] + LATER)
+    ingest_bars(lake, AskedAgain(LONG.filter(pl.col("event_time").dt.year() == 2012)), early)
+    source = AskedAgain(LONG, lookback=None)
+    if years:
+        require_history(lake, AskedAgain(LONG.filter(pl.col("event_time").dt.year() >= 2011), lookback=None), years)
+    assert ingest_bars(lake, source, later, years).added > 0
+    told = lake.read(RAW_BARS, where=pl.col("event_time").dt.year() < 2012)
+    assert set(told["known_time"]) == {later.now()}

@@ -4,6 +4,7 @@
 - `Auth`, `Limit`, `Terms`: its key, its limits, what it allows
 - `fields`: strict reading of decoded JSON, for `parse`
 - `Fetcher`, `RequestCount`: the policy (tries, waits, limits, kinds of failure), and the shared count of requests
+- `SESSION_BARS`, `SESSION_ACTIONS`, `VINTAGES`: columns of what a page says
 - `HttpBars`: a connector as a `lake.sources.BarSource`
 """
 
@@ -14,6 +15,7 @@ from lake.sources.http.pulling import HttpBars
 from lake.sources.http.values import (
     SESSION_ACTIONS,
     SESSION_BARS,
+    VINTAGES,
     Ask,
     Auth,
     Connector,
@@ -28,6 +30,7 @@ from lake.sources.http.values import (
 __all__ = [
     "SESSION_ACTIONS",
     "SESSION_BARS",
+    "VINTAGES",
     "Ask",
     "Auth",
     "Connector",

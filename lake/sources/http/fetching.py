@@ -14,6 +14,7 @@ Redirects are not followed, and a next page is asked for at the connector's own 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ import httpx
 from lake.clock import Clock
 from lake.errors import (
     AuthError,
+    ConfigError,
     ContractError,
     EntitlementError,
     OutageError,
@@ -60,18 +62,23 @@ class Fetcher:
 
     Parameters
     ----------
+    count
+        The requests counted against the connector's limits, and the clock by which they are.
     base_url
-        Address asked; the connector's own, or that of a replay server or a mirror.
+        Address asked in place of the connector's own: that of a replay server or a mirror.
     secret
         The key; None where the connector needs none.
-    count
-        The requests counted against the connector's limits.
-    clock, sleep
-        Where the time comes from and how it is waited; a test gives its own.
+    sleep
+        How a wait is spent; a test moves its clock.
     proxy
         Address of a proxy; not used for an address of this machine.
     timeout_seconds
         Longest wait for a connection, and for each next piece of an answer.
+
+    Raises
+    ------
+    ConfigError
+        If the address is neither https nor on this machine: a key would go over the network for all to read.
     """
 
     def __init__(
@@ -88,6 +95,10 @@ class Fetcher:
         silence_address_logs()
         self.connector, self.count = connector, count
         self.base_url = httpx.URL(base_url or connector.base_url)
+        if self.base_url.scheme != "https" and self.base_url.host not in LOOPBACK:
+            raise ConfigError(
+                f"QUANTLAKE_SOURCE_URL is {base_url}, and a key must not go there in the clear. Use https."
+            )
         self._secret, self._sleep = secret, sleep
         self._jitter = SystemRandom()
         self._client = httpx.Client(
@@ -114,7 +125,7 @@ class Fetcher:
         return self.count.clock
 
     def pages(self, request: HttpRequest) -> Iterator[tuple[HttpAnswer, Page]]:
-        """Return the answers to a request and to those for its next pages.
+        """Return the answers to a request, to those for its next pages, and to those that it is the key to.
 
         Raises
         ------
@@ -123,8 +134,9 @@ class Fetcher:
             would be asked for ever.
         """
         seen: set[str] = set()
-        next_request: HttpRequest | None = request
-        while next_request is not None:
+        waiting = deque([request])
+        while waiting:
+            next_request = waiting.popleft()
             if str(next_request) in seen or len(seen) >= MOST_PAGES:
                 raise self._told(
                     ContractError(f"The next page {next_request} was read already, or there are over {MOST_PAGES:,}.")
@@ -132,7 +144,8 @@ class Fetcher:
             seen.add(str(next_request))
             answer, page = self.fetch(next_request)
             yield answer, page
-            next_request = page.next
+            waiting.extend([page.next] if page.next else [])
+            waiting.extend(page.following)
 
     def fetch(self, request: HttpRequest) -> tuple[HttpAnswer, Page]:
         """Return the answer to one request and what it says, after as many tries and waits as the policy allows.

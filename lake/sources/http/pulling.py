@@ -11,6 +11,7 @@ from lake import calendars
 from lake.clock import require_utc
 from lake.errors import ContractError, OutageError, SourceError, UnknownSymbolError
 from lake.sources.base import ACTION_COLUMNS, BarBatch, FailedSymbol
+from lake.sources.http.adjusting import with_adjusted_close
 from lake.sources.http.fetching import Fetcher
 from lake.sources.http.values import SESSION_ACTIONS, SESSION_BARS, Ask, HttpAnswer, HttpRequest, Page
 from lake.tables import RAW_BARS
@@ -34,6 +35,12 @@ class _Gathered:
     actions: list[pl.DataFrame] = field(default_factory=list)
     failures: list[tuple[str, SourceError]] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+
+    def all_actions(self) -> pl.DataFrame:
+        """Return each split and dividend once, in the columns of `SESSION_ACTIONS` and `received_at`."""
+        empty = pl.DataFrame(schema={**SESSION_ACTIONS, "received_at": INSTANT})
+        told = pl.concat([empty, *self.actions])
+        return told.unique([*SESSION_ACTIONS], keep="first", maintain_order=True)
 
     def add(self, answer: HttpAnswer, page: Page, symbols: Sequence[str]) -> None:
         """Keep the rows of one page, with when it arrived and how far it reaches."""
@@ -81,6 +88,9 @@ class HttpBars:
         earlier; that is an assumption. Who stores a row that differs from a stored one must make it known from its
         receipt.
 
+        Prices as traded that come without an adjusted close get one from the splits and dividends of the same
+        delivery (`with_adjusted_close`).
+
         Raises
         ------
         SourceError
@@ -96,7 +106,7 @@ class HttpBars:
             for request in asked:
                 self._gather(request, gathered)
         self._judge_failures(gathered)
-        bars = self._stamped(gathered, after, until)
+        bars = with_adjusted_close(self._stamped(gathered, after, until), gathered.all_actions())
         batch_id = self._batch_id(gathered)
         if after is None and sessions.height:
             silent = sorted({*self.symbols} - {*bars["symbol"]} - {symbol for symbol, _ in gathered.failures})
@@ -124,6 +134,7 @@ class HttpBars:
             pages = []
             for answer, page in self._fetcher.pages(request):
                 self._require_past(answer, page)
+                self._require_amounts(answer, page)
                 pages.append((answer, page))
         except OF_ONE_SYMBOL as error:
             if not request.subject:
@@ -142,6 +153,12 @@ class HttpBars:
                 f"{answer.received_at:%Y-%m-%d %H:%M} UTC. Check the clock of this machine; if it is right, the "
                 "vendor's answer is wrong."
             )
+
+    def _require_amounts(self, answer: HttpAnswer, page: Page) -> None:
+        """Refuse a split without its ratio and a dividend without its amount: the history would be off by it."""
+        empty = page.actions.filter(pl.col("ratio").is_null() & pl.col("amount").is_null())
+        for kind, ex_date in empty["kind", "ex_date"].iter_rows():
+            raise ContractError(f"{self._connector.title}: {answer.request} states a {kind} of {ex_date} without size.")
 
     def _judge_failures(self, gathered: _Gathered) -> None:
         failures = gathered.failures
@@ -191,11 +208,10 @@ class HttpBars:
         return pl.concat([RAW_BARS.empty(), said.drop("session", "reach")], how="diagonal").select(RAW_BARS.names)
 
     def _actions(self, gathered: _Gathered, sessions: pl.DataFrame) -> pl.DataFrame:
-        empty = pl.DataFrame(schema={**SESSION_ACTIONS, "received_at": INSTANT})
-        found = pl.concat([empty, *gathered.actions]).unique([*SESSION_ACTIONS], keep="first", maintain_order=True)
         first, last = sessions["session"].min(), sessions["session"].max()
         return (
-            found.filter(pl.col("ex_date").is_between(pl.lit(first), pl.lit(last)))
+            gathered.all_actions()
+            .filter(pl.col("ex_date").is_between(pl.lit(first), pl.lit(last)))
             .filter(pl.col("symbol").is_in(self._answered(gathered)))
             .with_columns(pl.lit(self.name).alias("source"))
             .sort("symbol", "ex_date", "kind")

@@ -30,6 +30,19 @@ in ``currency`` where it is stated, in the shares that ``price_basis`` says).
 """
 
 
+VINTAGES: dict[str, pl.DataType] = {
+    "series": TEXT,
+    "period": pl.Date(),
+    "vintage_date": pl.Date(),
+    "value": TEXT,
+    "is_clamped": pl.Boolean(),
+}
+"""Columns of the vintages of a page: a value of a period, and from which day on it was told.
+
+``is_clamped``: the vintage is the start of the question, so the value may be older.
+"""
+
+
 @dataclass(frozen=True)
 class Auth:
     """Where the key of a source comes from, and where it goes in a request.
@@ -152,10 +165,12 @@ class Page:
 
     Parameters
     ----------
-    bars, actions
-        Rows in the columns of `SESSION_BARS` and `SESSION_ACTIONS`.
+    bars, actions, vintages
+        Rows in the columns of `SESSION_BARS`, `SESSION_ACTIONS` and `VINTAGES`.
     next
         Request of the next page; None after the last.
+    following
+        Requests that this answer is the key to.
     complete_until
         Instant up to which the vendor's own data reaches, where it says: a session that closes later is still open.
     ignored
@@ -166,7 +181,9 @@ class Page:
 
     bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSION_BARS))
     actions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSION_ACTIONS))
+    vintages: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=VINTAGES))
     next: HttpRequest | None = None
+    following: tuple[HttpRequest, ...] = ()
     complete_until: datetime | None = None
     ignored: tuple[str, ...] = ()
     failures: tuple[tuple[str, SourceError], ...] = ()

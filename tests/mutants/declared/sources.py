@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 BATTERY = "tests/contracts/test_sources.py"
+STORED = "tests/contracts/test_sources_stored.py"
 POLICY = "tests/test_lake/test_http_sources.py"
 FETCHING, PULLING = "lake/sources/http/fetching.py", "lake/sources/http/pulling.py"
 
@@ -100,6 +101,38 @@ MUTANTS = (
         "if asked and asked.casefold() != told.casefold():",
         "if False:",
         (f"{POLICY}::test_an_answer_that_is_not_the_documented_success_is_none",),
+    ),
+    Mutant(
+        "ex-date-adjusts-itself",
+        "An action adjusts the bars before its ex-date, not the one of it.",
+        "lake/sources/http/adjusting.py",
+        ".shift(-1, fill_value=1.0).cum_prod(reverse=True)",
+        ".cum_prod(reverse=True)",
+        (f"{STORED}::test_prices_as_traded_become_bars_and_the_stated_actions_are_found_again",),
+    ),
+    Mutant(
+        "action-without-size-passed-over",
+        "A dividend without an amount refuses its symbol, whose history would be off by it.",
+        PULLING,
+        "                self._require_amounts(answer, page)\n",
+        "",
+        (f"{POLICY}::test_a_dividend_without_its_amount_refuses_the_symbol",),
+    ),
+    Mutant(
+        "seam-of-windows-as-revision",
+        "A vintage that a window's own start invents is no revision.",
+        "lake/sources/fred.py",
+        "is_new = (place == 0) |",
+        "is_new = (place >= 0) |",
+        ("tests/test_lake/test_fred.py::test_every_revision_comes_once_whatever_the_windows",),
+    ),
+    Mutant(
+        "vintage-known-before-its-release",
+        "A vintage is known from the hour of its release, not from the begin of its day.",
+        "lake/sources/fred.py",
+        "RELEASE_CLOCK.get(series, LATEST)",
+        "time()",
+        ("tests/test_lake/test_fred.py::test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed",),
     ),
     Mutant(
         "adjusted-prices-as-traded",

@@ -1,0 +1,147 @@
+"""FRED and its archive ALFRED: economic series with every vintage, so that a revision is known from its own day.
+
+There is no table of macro series yet; `read_vintages` returns their rows as a frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from lake.errors import AuthError, ContractError, SourceError, UnknownSymbolError
+from lake.sources.http import VINTAGES, Ask, Auth, Digits, Fetcher, HttpAnswer, HttpRequest, Limit, Page, Terms
+from lake.sources.http.fields import day, number, required
+
+DATES, OBSERVATIONS = "/fred/series/vintagedates", "/fred/series/observations"
+OPEN_END = date(9999, 12, 31)
+MOST_DATES, MOST_ROWS = 10_000, 100_000
+WINDOW = 1_900
+"""Vintages of one query; the service refuses more than 2,000."""
+NEW_YORK = ZoneInfo("America/New_York")
+RELEASE_CLOCK = {
+    **dict.fromkeys(("CPIAUCSL", "CPILFESL", "PAYEMS", "UNRATE", "PPIACO", "PPIFIS", "GDP", "GDPC1"), time(8, 30)),
+    "JTSJOL": time(10),
+}
+"""When a series is released on its day, in New York; any other counts as known at the end of the day."""
+LATEST = time(23, 59)
+BAD_REQUEST = 400
+
+
+class Fred:
+    """The series service of the Federal Reserve Bank of St. Louis."""
+
+    name: ClassVar[str] = "fred"
+    title: ClassVar[str] = "FRED (ALFRED)"
+    base_url: ClassVar[str] = "https://api.stlouisfed.org"
+    auth: ClassVar[Auth | None] = Auth("FRED_API_KEY", "query", "api_key")
+    limits: ClassVar[tuple[Limit, ...]] = (Limit(120, 60, "fred-key"),)
+    terms: ClassVar[Terms] = Terms(
+        "FRED terms of use", "Its terms restrict storage and the training of models; series of others are theirs."
+    )
+    caveats: ClassVar[tuple[str, ...]] = ()
+    lookback: ClassVar[timedelta] = timedelta(0)
+    delay: ClassVar[timedelta] = timedelta(0)
+
+    def plan(self, ask: Ask) -> Iterator[HttpRequest]:
+        """Return the question for the vintage dates of each series; its answer names the questions for the values."""
+        for series in ask.symbols:
+            yield _dates(series, 0)
+
+    def parse(self, answer: HttpAnswer) -> Page:
+        """Return the values of a page of vintages, or the windows of vintages to ask for.
+
+        Windows overlap by one vintage: an answer says of each value that it holds from the window's own start at the
+        earliest, so the rows at a seam can be told from revisions only by what the window before says of it.
+        """
+        content = answer.json()
+        params, series = answer.request.params, answer.request.subject
+        count, offset = (int(required(content, name, Digits)) for name in ("count", "offset"))
+        if answer.request.path == DATES:
+            dates = [day(text, "vintage_dates") for text in required(content, "vintage_dates", list)]
+            read = offset + len(dates)
+            following = [*_windows(series, dates, is_last=read >= count)]
+            if dates and read < count:
+                following.append(_dates(series, read - 1))
+            return Page(following=tuple(following))
+        rows = required(content, "observations", list)
+        vintages = [_vintage(series, row, params["realtime_start"]) for row in rows]
+        read = offset + len(rows)
+        further = HttpRequest(series, OBSERVATIONS, {**params, "offset": str(read)}) if rows and read < count else None
+        return Page(vintages=pl.DataFrame(vintages, schema=VINTAGES), next=further)
+
+    def refusal(self, answer: HttpAnswer) -> SourceError | None:
+        """A 400 says in JSON whether the series or the key is the reason."""
+        if answer.status != BAD_REQUEST:
+            return None
+        text = required(answer.json(), "error_message", str)
+        if "does not exist" in text:
+            return UnknownSymbolError(f"There is no series '{answer.request.subject}': {text}")
+        kind = AuthError if "api_key" in text else ContractError
+        return kind(f"{answer.request} was answered with: {text}")
+
+
+def read_vintages(fetcher: Fetcher, series: Sequence[str]) -> pl.DataFrame:
+    """Return every vintage of some series.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `VINTAGES`, then ``known_time`` and ``known_basis``, sorted by series, period and vintage. ``value``
+        is text as sent, null where a vintage withdrew it. A row that repeats the value before it is left out: it is the
+        seam of two windows. Rows of the first vintage are ``assumed``: the archive begins there, the values are older.
+
+    Raises
+    ------
+    SourceError
+        Of any series: nothing is returned in part.
+    """
+    frames = [pl.DataFrame(schema=VINTAGES)]
+    today = fetcher.clock.now().date()
+    for request in Fred().plan(Ask(tuple(series), date.min, today, today)):
+        frames += [page.vintages for _, page in fetcher.pages(request)]
+    told = pl.concat(frames).sort("series", "period", "vintage_date", maintain_order=True)
+    told = told.unique(["series", "period", "vintage_date"], keep="first", maintain_order=True)
+    begins = pl.col("vintage_date").min().over("series")
+    place = pl.int_range(pl.len()).over("series", "period")
+    is_new = (place == 0) | pl.col("value").ne_missing(pl.col("value").shift(1).over("series", "period"))
+    kept = told.with_columns((pl.col("is_clamped") & (pl.col("vintage_date") == begins)).alias("is_first")).filter(
+        is_new
+    )
+    known = [_released(name, vintage) for name, vintage in kept["series", "vintage_date"].iter_rows()]
+    return kept.with_columns(
+        pl.Series("known_time", known, dtype=pl.Datetime("us", "UTC")),
+        pl.when("is_first").then(pl.lit("assumed")).otherwise(pl.lit("scheduled")).alias("known_basis"),
+    ).drop("is_clamped", "is_first")
+
+
+def _dates(series: str, offset: int) -> HttpRequest:
+    params = {"series_id": series, "limit": str(MOST_DATES), "offset": str(offset), "file_type": "json"}
+    return HttpRequest(series, DATES, params)
+
+
+def _windows(series: str, dates: Sequence[date], *, is_last: bool) -> Iterator[HttpRequest]:
+    """Return one question per `WINDOW` vintages, each beginning with the last vintage of the one before."""
+    for start in range(0, max(len(dates) - 1, 1) if dates else 0, WINDOW - 1):
+        end = min(start + WINDOW - 1, len(dates) - 1)
+        until = OPEN_END if is_last and end == len(dates) - 1 else dates[end]
+        span = {"realtime_start": str(dates[start]), "realtime_end": str(until)}
+        paging = {"limit": str(MOST_ROWS), "offset": "0", "file_type": "json"}
+        yield HttpRequest(series, OBSERVATIONS, {"series_id": series, **span, **paging})
+
+
+def _vintage(series: str, row: dict[str, Any], window_start: str) -> dict[str, object]:
+    begins = required(row, "realtime_start", str)
+    return {
+        "series": series,
+        "period": day(required(row, "date", str), "date"),
+        "vintage_date": day(begins, "realtime_start"),
+        "value": number(row, "value", str),
+        "is_clamped": begins == window_start,
+    }
+
+
+def _released(series: str, vintage: date) -> datetime:
+    """Return when the values of a vintage were released; never earlier than it can have been."""
+    return datetime.combine(vintage, RELEASE_CLOCK.get(series, LATEST), NEW_YORK)
