@@ -21,6 +21,9 @@ RECENT = timedelta(days=30)
 def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[int] = ()) -> Report:
     """Append what a source published since its last delivery and up to the market's now, as received.
 
+    A source with a `lookback` (`lake.sources.BarSource`) is asked again for what is stored, and only rows that are new
+    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`.
+
     Parameters
     ----------
     years
@@ -32,6 +35,7 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     >>> from datetime import UTC, datetime
     >>> from pathlib import Path
     >>> from lake.clock import FixedClock
+    >>> from lake.ingest import refine_to_lake
     >>> from lake.sources import GeneratedMarket
     >>> from lake.store import Lake
     >>> lake, clock = Lake(Path(tempfile.mkdtemp())), FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
