@@ -21,6 +21,9 @@ RECENT = timedelta(days=30)
 def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[int] = ()) -> Report:
     """Append what a source published since its last delivery and up to the market's now, as received.
 
+    A source with a `lookback` (`lake.sources.BarSource`) is asked again for what is stored, and only rows that are new
+    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`.
+
     Parameters
     ----------
     years

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
+from math import log
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +25,23 @@ from lake.refine import (
 )
 from lake.report import Report
 from lake.spec import TableSpec
-from lake.store import ROW_KEY, Lake, Watermark, known_in, new_rows, read_look_back, read_watermarks, write_watermarks
+from lake.store import (
+    ROW_KEY,
+    Lake,
+    Watermark,
+    known_in,
+    new_rows,
+    newest_known,
+    read_look_back,
+    read_watermarks,
+    write_watermarks,
+)
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
 
 REFINED = (BARS, ACTIONS, QUARANTINE)
 STEP = "refine"
+HALF = 0.03
+"""Difference of logarithms within which a close is half or twice another, as after a split of 2:1 or 1:2."""
 RULES = Path(__file__).parents[1] / "refine"
 
 
@@ -121,7 +134,7 @@ def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Watermark, calendar: str)
         oldest = refined.judged.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
         first = pl.concat([first, oldest.filter(pl.col("symbol").is_in(together))])
         first = first.group_by("symbol").agg(pl.col("first").min())
-    bars = lake.merge(BARS, refined.bars)
+    bars = lake.merge(BARS, refined.bars).with_details(warnings=_like_a_split(near.bars, refined.bars, fresh))
     refused = _refuse(lake, refined.quarantine) if refined.quarantine.height else _unchanged(lake, QUARANTINE)
     if refined.bars.is_empty():
         return bars.with_details(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
@@ -145,6 +158,21 @@ def _refine_whole_symbols(
         pl.concat([refined.bars.filter(~is_theirs), whole.bars]),
         pl.concat(refused),
         pl.concat([refined.judged.filter(~is_theirs), whole.judged]),
+    )
+
+
+def _like_a_split(before: pl.DataFrame, bars: pl.DataFrame, fresh: pl.DataFrame) -> tuple[str, ...]:
+    """Name the new bars whose close is half or twice the one before: what 2:1 looks like to who sees one bar a day."""
+    columns = ["symbol", "event_time", "close"]
+    told = pl.concat([before.select(columns), newest_known(bars).select(columns)])
+    told = told.unique(["symbol", "event_time"], keep="last").sort("symbol", "event_time")
+    rise = pl.when(pl.col("symbol") == pl.col("symbol").shift(1)).then(pl.col("close") / pl.col("close").shift(1))
+    is_near = (rise.log().abs() - log(2)).abs() < HALF
+    found = told.filter(is_near).join(fresh, on=["symbol", "event_time"], how="semi")
+    return tuple(
+        f"{symbol}: the close of {at:%Y-%m-%d} is about half or twice the one before. If that was a split, send the "
+        "bars before it again as the source states them; a source with a `lookback` does (`lake.sources.BarSource`)."
+        for symbol, at, _ in found.iter_rows()
     )
 
 

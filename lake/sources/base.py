@@ -67,7 +67,7 @@ class BarSource(Protocol):
     - ``lookback``, where its rows arrive late or are corrected: a `timedelta` by which it is asked again before its
       newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored
       (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window of
-      a week or more also tells a split or dividend from a correction (`lake.refine.chain`)
+      a week or more also tells a split or dividend from a correction (`lake.refine.vintages`)
     """
 
     @property

@@ -154,3 +154,17 @@ def test_an_action_that_the_source_learns_late_restates_the_bars_after_it(lake: 
     assert then.pct_change()[5] == pytest.approx((1 + truth[4]) * 0.98 - 1, abs=1e-12)
     assert now[:5].to_list() == then[:5].to_list(), "what is older does not move"
     assert lake.report(BARS).rows == 10 + 2
+
+
+@pytest.mark.parametrize("ratio", [2.0, 0.5])
+def test_a_split_in_two_that_only_the_newest_bar_shows_is_said(lake: Lake, ratio: float) -> None:
+    feed = VintageFeed({"SHARE": {5: Action(ratio)}, "OTHER": {}}, "split_adjusted")
+    assert live(lake, feed, *SESSIONS[:5])[0].warnings[1:] == ()
+    warnings = [one for one in live(lake, feed, SESSIONS[5])[0].warnings if "half or twice" in one]
+    assert warnings[0].startswith(f"SHARE: the close of {SESSIONS[5]:%Y-%m-%d} is about half or twice the one before")
+    assert len(warnings) == 1
+    feed.lookback = timedelta(days=14)
+    bars, *_ = live(lake, feed, SESSIONS[6])
+    assert not any("half or twice" in one for one in bars.warnings)
+    closes = lake.read_as_of(BARS, SESSIONS[6], where=is_share)["close"]
+    assert closes.pct_change().to_list()[1:] == pytest.approx(feed.returns("SHARE")[:6], abs=1e-12)
