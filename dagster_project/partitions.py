@@ -42,12 +42,12 @@ CHANGED = "quantlake/changed_years"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def years_until(now: "datetime", *, first: int = 2000) -> dict[str, str]:
+def years_until(now: "datetime", *, first: int) -> dict[str, str]:
     """Run tags that name the years from `first` to the market's now."""
     return {RANGE_START: str(first), RANGE_END: str(now.year)}
 
 
-def recent_years(now: "datetime", *, first: int = 2000) -> dict[str, str]:
+def recent_years(now: "datetime", *, first: int) -> dict[str, str]:
     """Run tags of a daily run: this year, and the one before, whose last labels mature in this one.
 
     Parameters
@@ -58,7 +58,7 @@ def recent_years(now: "datetime", *, first: int = 2000) -> dict[str, str]:
     return years_until(now, first=max(first, now.year - 1))
 
 
-def changed_years(now: "datetime", *, first: int = 2000) -> dict[str, str]:
+def changed_years(now: "datetime", *, first: int) -> dict[str, str]:
     """Run tags of a run for whatever changed, in any year; Dagster records it for the recent years."""
     return recent_years(now, first=first) | {CHANGED: "true"}
 

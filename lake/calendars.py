@@ -19,10 +19,11 @@ def _calendar(venue: str) -> Any:
 
     if venue not in (names := exchange_calendars.get_calendar_names()):
         raise UnknownNameError("calendar", venue, names)
-    try:
-        return exchange_calendars.get_calendar(venue, start=FIRST_SESSION.isoformat(), end=LAST_SESSION.isoformat())
-    except ValueError:  # a venue whose holidays are not known so far ahead, or not so far back
-        return exchange_calendars.get_calendar(venue)
+    known = exchange_calendars.get_calendar(venue)  # some venues' holidays are not known so far back, or ahead
+    first, last = known.bound_min(), known.bound_max()
+    start = FIRST_SESSION if first is None else max(FIRST_SESSION, first.date())
+    end = LAST_SESSION if last is None else min(LAST_SESSION, last.date())
+    return exchange_calendars.get_calendar(venue, start=start.isoformat(), end=end.isoformat())
 
 
 def load(venue: str = VENUE) -> None:
@@ -73,14 +74,16 @@ def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[d
 
 
 def last_close(at: datetime, venue: str = VENUE) -> datetime | None:
-    """Return the newest closing instant at or before another; None where there is none within ten days.
+    """Return the newest closing instant at or before another; None where the calendar begins later.
 
     Examples
     --------
     >>> last_close(datetime(2012, 12, 30, 12, tzinfo=UTC)).isoformat()  # a Sunday
     '2012-12-28T21:00:00+00:00'
     """
-    return next(reversed(session_closes(at - timedelta(days=10), at, venue)), None)
+    every = _instants(venue)
+    place = bisect_right(every, at)
+    return every[place - 1] if place else None
 
 
 def count_closes(start: datetime, end: datetime, venue: str = VENUE) -> int:

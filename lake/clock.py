@@ -27,22 +27,23 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class SystemClock:
-    """The wall clock, for live sources and for how long things took.
-
-    Parameters
-    ----------
-    is_by_minute
-        Whether it moves once a minute: what is the same at the same time can then be kept for a while.
-    """
-
-    is_by_minute: bool = False
+    """The wall clock, for live sources and for how long things took."""
 
     def now(self) -> datetime:
-        """Return the current instant, or the last full minute, in UTC."""
-        now = datetime.now(UTC)
-        return now.replace(second=0, microsecond=0) if self.is_by_minute else now
+        """Return the current instant, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class MinuteClock:
+    """A clock that stands at the last full minute: what is the same at the same time can be kept meanwhile."""
+
+    clock: Clock
+
+    def now(self) -> datetime:
+        """Return the last full minute of the clock; a close is a full minute."""
+        return self.clock.now().replace(second=0, microsecond=0)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def open_clock(home: Path) -> Clock:
     market, path = market_of(home), home / CLOCK_FILE
     if market.clock == "replay" or path.exists():
         return ReplayClock(path, market.starts_at or DEMO_START)
-    return SystemClock(is_by_minute=True)
+    return SystemClock()
 
 
 def home_of(root: Path, name: str | None) -> Path:

@@ -26,10 +26,10 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     from feature_repo.online.redis_server import running_redis
 
     market, clock = settings.declared_market, settings.clock
-    if not isinstance(clock, ReplayClock):
+    if market.clock == "system" or not isinstance(clock, ReplayClock):
         raise NotReadyError(
-            f"The market '{market.name}' follows the wall clock, so there is nothing to advance. `quantlake run` takes "
-            "in what is new; `quantlake run --until DATE` replays it."
+            f"The market '{market.name}' is no replayed one, so there is nothing to advance. `quantlake run` takes in "
+            "what is new; `quantlake run --until DATE` replays it."
         )
     require_lake(settings)
     before = _last_session_forecast(settings)
@@ -43,7 +43,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     compile_missing_kernels(console)
     with running_redis(settings):
-        run_selection(DAILY_UPDATE, settings, recent_years(then))
+        run_selection(DAILY_UPDATE, settings, recent_years(then, first=market.first_year))
         answers = _forecasts_now(settings)
     console.print(summaries.matured(settings, before, shown_symbols(settings)))
     console.rule("Strategy weights before")

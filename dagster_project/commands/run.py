@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 HORIZONS = (1, 1, 5)
 """Sessions ahead of the forecasts that are shown."""
-VALID_SESSIONS = 5
-"""How many sessions values are served for: `feature_repo.online.views` keeps them a week."""
+VALID = timedelta(days=7)
+"""How long values are served for, as in `feature_repo.online.views`."""
+A_MINUTE = timedelta(minutes=1)
 
 
 def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> None:
@@ -60,15 +61,18 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
     from dagster_project.runs import run_selection
     from dagster_project.selections import DAILY_UPDATE, EVERYTHING
     from feature_repo.online.redis_server import running_redis
+    from lake.market import PACKAGED
     from serving.client import Client
 
     now, first = settings.clock.now(), settings.declared_market.first_year
     compile_missing_kernels(console)
     with running_redis(settings):
-        if is_first:
-            run_selection(EVERYTHING, settings, years_until(now, first=first))
-        else:
+        if not is_first:
             run_selection(DAILY_UPDATE, settings, changed_years(now, first=first))
+        elif settings.declared_market.name in PACKAGED:
+            run_selection(EVERYTHING, settings, years_until(now, first=first))
+        else:  # whatever the source has, rows outside the declared years among it
+            run_selection(EVERYTHING, settings, changed_years(now, first=first))
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:
@@ -114,6 +118,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
         )
         return _stand_at(settings, ended)
     at = close_of(until, market.calendar)
+    _require_offered(settings, at, until)
     if market.last_day is not None and until > market.last_day:
         raise ConfigError(f"The market '{market.name}' ends on {market.last_day}, and {until} lies after it.")
     newest = _newest_bar(settings)
@@ -126,7 +131,10 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
 
 
 def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
-    """Move the clock to an instant, or to what the market knows already where that is later."""
+    """Move the clock to an instant, or to a minute after where it stood and what is known where that is later.
+
+    What a run takes in late is known from its now on: later than anything that an earlier run derived.
+    """
     from lake.clock import ReplayClock
     from lake.market import CLOCK_FILE
     from lake.store import Lake
@@ -136,13 +144,27 @@ def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
     known = lake.known_until(BARS) if lake.exists(BARS) else None
     settings.home.mkdir(parents=True, exist_ok=True)
     clock = ReplayClock(settings.home / CLOCK_FILE, market.starts_at or at)
-    clock.move_to(max(at, known or at))
+    before = [] if known is None else [known + A_MINUTE, clock.now() + A_MINUTE]
+    clock.move_to(max([at, *before]))
     return clock.now()
+
+
+def _require_offered(settings: "Settings", at: "datetime", until: "date") -> None:
+    """Refuse a day after the last one of a source that is offered whole."""
+    from lake.clock import SystemClock
+    from lake.sources import source_of
+
+    source = source_of(settings)
+    if getattr(source, "lookback", timedelta(0)) is not None:
+        return
+    newest = source.read(None, SystemClock().now()).last_close
+    if newest is None or at > newest:
+        ends = "holds no bar" if newest is None else f"ends on {newest:%Y-%m-%d}"
+        raise ConfigError(f"What '{settings.declared_market.name}' is read from {ends}, and {until} lies after it.")
 
 
 def _end_of_source(settings: "Settings") -> "datetime | None":
     """Newest close that a source offered whole has, where that is longer ago than values stay valid; else None."""
-    from lake.calendars import count_closes
     from lake.clock import SystemClock
     from lake.sources import source_of
 
@@ -150,8 +172,7 @@ def _end_of_source(settings: "Settings") -> "datetime | None":
     if getattr(source, "lookback", timedelta(0)) is not None:
         return None
     newest = source.read(None, now).last_close
-    is_old = newest is not None and count_closes(newest, now, settings.declared_market.calendar) > VALID_SESSIONS
-    return newest if is_old else None
+    return newest if newest is not None and now - newest >= VALID else None
 
 
 def _newest_bar(settings: "Settings") -> "datetime | None":

@@ -50,7 +50,7 @@ def run_timed(
     with dg.DagsterInstance.ephemeral() as instance, listening(note):
         job.execute_in_process(
             instance=instance,
-            tags=changed_years(platform.clock.now()),
+            tags=changed_years(platform.clock.now(), first=platform.lake.market.first_year),
             resources={"platform": dg.ResourceDefinition.hardcoded_resource(platform)},
             run_config={"loggers": {"stages": {}}, "ops": dict(configuration or {})},
         )

@@ -21,7 +21,7 @@ from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
 from feature_repo.online.views import BLEND, CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
 from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
-from lake.clock import Clock, SystemClock
+from lake.clock import Clock, MinuteClock, SystemClock
 from lake.settings import Settings
 
 MICROSECOND = timedelta(microseconds=1)
@@ -63,7 +63,7 @@ class OnlineReader:
     ) -> None:
         self._spec = spec
         self._window = window_view(spec)
-        self._clock, self.market = clock or settings.clock, settings.declared_market
+        self._clock, self.market = clock or MinuteClock(settings.clock), settings.declared_market
         self._market_rows = tuple((view, (self.market.index,)) for view in MARKET_VIEWS)
         self._source = PackedRowSource(settings, snapshot, notice)
         self._now, self._ask_clock_at = EPOCH, 0.0

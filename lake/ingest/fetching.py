@@ -8,6 +8,8 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
+from lake.market import FILE as DECLARATION
+from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
 from lake.sources import BarBatch, BarSource
@@ -71,17 +73,23 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
 
 
 def _require_own_market(lake: Lake, source: BarSource) -> None:
-    """Refuse to mix the bars of two markets, before anything is written."""
+    """Refuse to mix the bars of two markets, before anything is written.
+
+    A source that a market names as ``module:name`` may call itself what it likes.
+    """
+    declared = {lake.market.source, *lake.market.other_sources}
+    if lake.market.name not in PACKAGED and ":" not in lake.market.source and source.name not in declared:
+        raise ConflictError(
+            f"The market '{lake.market.name}' has its bars from {', '.join(map(repr, sorted(declared)))}, and "
+            f"'{source.name}' is none of them. Nothing was written. Unset QUANTLAKE_SOURCE, or add '{source.name}' to "
+            f"other_sources in {lake.root.parent / DECLARATION}."
+        )
     if not lake.exists(RAW_BARS):
         return
     stored = lake.scan(RAW_BARS)
     if stored.filter(pl.col("source") == source.name).head(1).collect().height:
         return
-    others = set(stored.select(pl.col("source").unique()).collect().to_series()) - {
-        source.name,
-        lake.market.source,
-        *lake.market.other_sources,
-    }
+    others = set(stored.select(pl.col("source").unique()).collect().to_series()) - declared
     if others:
         raise ConflictError(
             f"The lake in {lake.root} holds bars of {', '.join(map(repr, sorted(others)))}, and '{source.name}' is no "

@@ -14,6 +14,7 @@ BARS = TableSpec(
     meaning="Daily bars on one split- and dividend-adjusted basis per symbol, unadjusted close kept.",
     key=("symbol", "event_time"),
     by_year=True,
+    tolerance=1e-12,
     ordered=(CAUSAL, ("low", "open"), ("low", "close"), ("open", "high"), ("close", "high")),
     columns=(
         SYMBOL,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lake.clock import SystemClock
+from lake.clock import MinuteClock, SystemClock
 from lake.errors import EngineError, ModelError, NotReadyError, QuantlakeError, UnknownNameError
 from serving.deployment import Champions
 from serving.forecast_log import ForecastLog, LogReader
@@ -97,7 +97,7 @@ class Predictor:
             Champions(configured).watch(),
             ForecastLog.open(configured),
             LogReader(configured),
-            configured.clock,
+            MinuteClock(configured.clock),
             ForecastCache(configured.forecast_cache_symbols),
         )
 

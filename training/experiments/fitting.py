@@ -24,6 +24,8 @@ WARM_UP = 90
 LEAST = 260
 """Fewest sessions that an experiment is fitted to: the regime of a session needs 200 before it, and something has to be
 left to learn from, to test on and to forecast."""
+LEAST_WINDOWS, LEARNT = 1_000, 0.75
+"""Fewest training windows: an exported model is proved on as many. A quarter of a history comes after training."""
 WALKED, FOLDS, YEAR = 250, 3, 252
 LONG = 2_000
 """Sessions from which on an experiment strides over its training windows; a shorter history is learnt from whole."""
@@ -49,10 +51,19 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         return parse_experiment({"name": declared.name} | _read(path), where=str(path))
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
-    known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
-    first, last = known.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).collect().row(0)
-    if first is None:
+    is_own = (pl.col("known_time") <= clock.now()) & (pl.col("symbol") != lake.market.index)
+    spans = lake.scan(BARS).filter(is_own).group_by("symbol").agg(first=pl.col("event_time").min(), rows=pl.len())
+    symbols = spans.collect()
+    if symbols.is_empty():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
+    first: datetime = symbols.sort("first")["first"][symbols.height // 2]  # from when on half of the symbols are there
+    last: datetime = lake.scan(BARS).filter(is_own).select(pl.col("event_time").max()).collect().item()
+    windows = int(LEARNT * sum(max(0, rows - WARM_UP) for rows in symbols["rows"]))
+    if windows < LEAST_WINDOWS:
+        raise NotReadyError(
+            f"The {symbols.height} symbols of the market '{lake.market.name}' have about {windows:,} windows to learn "
+            f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
+        )
     fitted = fit_to_history(declared, lake.market.calendar, first, last)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, yaml.safe_dump(_difference(fitted, Experiment(name=fitted.name)), sort_keys=False))
