@@ -56,7 +56,7 @@ LEAKY = FeatureGroup("leaky", "What tomorrow brings.", (_feature("tomorrow", nex
 TABLE = """
 import polars as pl
 from feature_repo.catalog import PACKAGED, GROUPS, feature_of, group_of, spec_of
-from feature_repo.leaks import check, subjects
+from feature_repo.leaks import check, subjects, trial_world
 from feature_repo.materialize import update_group
 from lake.clock import FixedClock
 from lake.sources import tiny_market
@@ -76,7 +76,8 @@ own = bars.filter(pl.col("symbol") != MARKET).sort("symbol", "event_time")
 expected = own.select((pl.col("open") / pl.col("close").shift(5).over("symbol") - 1).alias("opening_gap_5d"))
 assert stored["opening_gap_5d"].to_list() == expected["opening_gap_5d"].to_list()
 assert feature_of("opening_gap_1d")[0] is group
-found = {subject.name: check(subject) for subject in subjects() if subject.name in {"features_gaps", "features_leaky"}}
+mine = [subject for subject in subjects() if subject.name in {"features_gaps", "features_leaky"}]
+found = {subject.name: check(subject, trial_world(120), replayed=20) for subject in mine}
 assert found["features_gaps"].passed, found["features_gaps"].leaks
 assert set(found["features_leaky"].leaking) == {"tomorrow"}
 """

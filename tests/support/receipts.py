@@ -71,7 +71,7 @@ class Sizes(NamedTuple):
         return 150 * self.sessions
 
 
-FEW, MANY = Sizes(160, 120, 120, 2), Sizes(400, 300, 300, 4)
+FEW, MANY = Sizes(80, 60, 60, 1), Sizes(400, 300, 300, 4)
 
 
 def forecast_and_moved_on(settings: "Settings", folder: Path, sizes: Sizes) -> Home:

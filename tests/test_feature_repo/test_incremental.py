@@ -87,7 +87,7 @@ def some_days(lake: Lake, seed: int) -> None:
             run(lake, session)
 
 
-@hypothesis_settings(max_examples=5, phases=[Phase.explicit, Phase.generate])
+@hypothesis_settings(max_examples=3, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 10_000))
 def test_any_days_end_as_one_computation(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     lake = Lake(tmp_path_factory.mktemp("days"))

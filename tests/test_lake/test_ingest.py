@@ -95,9 +95,23 @@ def test_a_named_year_is_read_up_to_now_and_no_further(lake: Lake) -> None:
     assert ingest_bars(lake, source, FixedClock(SESSIONS[6]), years=[year]).added == 2
 
 
-@hypothesis_settings(max_examples=8)
-@given(days=st.lists(st.sampled_from(SESSIONS), unique=True, max_size=5).map(sorted))
+DAYS = st.lists(st.sampled_from(SESSIONS), unique=True, max_size=5).map(sorted)
+
+
+@hypothesis_settings(max_examples=4)
+@given(days=DAYS)
 def test_at_any_pace_the_bars_are_the_same(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert_pace_changes_nothing(days, tmp_path_factory)
+
+
+@pytest.mark.slow
+@hypothesis_settings(max_examples=40)
+@given(days=DAYS)
+def test_at_many_paces_the_bars_are_the_same(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert_pace_changes_nothing(days, tmp_path_factory)
+
+
+def assert_pace_changes_nothing(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
     source = RowSource(pl.concat([RAW, restated(RAW, SESSIONS[2], SESSIONS[4], close=RAW["close"][2], volume="7")]))
     slow = live(Lake(tmp_path_factory.mktemp("slow")), source, [*days, DEMO_START])
     fast = live(Lake(tmp_path_factory.mktemp("fast")), source, [DEMO_START])

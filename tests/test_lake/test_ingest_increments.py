@@ -81,14 +81,28 @@ def assert_same(ours: Lake, theirs: Lake) -> None:
         assert_frame_equal(facts(ours, BARS, at), facts(theirs, BARS, at))
 
 
-@hypothesis_settings(max_examples=6)
-@given(
-    seed=st.integers(0, 10_000),
-    runs=st.lists(st.sampled_from(["now", "early", "2012", "2013", "none"]), min_size=2, max_size=4),
-)
+SEED = st.integers(0, 10_000)
+RUNS = st.lists(st.sampled_from(["now", "early", "2012", "2013", "none"]), min_size=2, max_size=4)
+
+
+@hypothesis_settings(max_examples=3)
+@given(seed=SEED, runs=RUNS)
 def test_any_split_over_runs_equals_one_run(
     seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    assert_split_changes_nothing(seed, runs, tmp_path_factory)
+
+
+@pytest.mark.slow
+@hypothesis_settings(max_examples=40)
+@given(seed=SEED, runs=RUNS)
+def test_many_splits_over_runs_equal_one_run(
+    seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert_split_changes_nothing(seed, runs, tmp_path_factory)
+
+
+def assert_split_changes_nothing(seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     deliveries = in_deliveries(eventful(seed), len(runs), seed)
     ours, theirs = (Lake(tmp_path_factory.mktemp(name)) for name in ("ours", "theirs"))
     for rows, run in zip(deliveries, runs, strict=True):

@@ -260,8 +260,8 @@ def test_a_receipt_says_everything_the_forecast_was_made_from(said: at_home.Home
 def test_the_endpoint_answers_receipts_and_keeps_those_of_challengers(mine: at_home.Home) -> None:
     one = stored(mine, "scheduled", waits=True)
     with closing(sqlite3.connect(mine.settings.home / "forecast_log.sqlite")) as log, log:
-        log.execute("UPDATE forecasts SET row = json_set(row, '$.kind', 'shadow') WHERE sequence = 400")
-        hidden = log.execute("SELECT forecast_id FROM forecasts WHERE sequence = 400").fetchone()[0]
+        log.execute("UPDATE forecasts SET row = json_set(row, '$.kind', 'shadow') WHERE sequence = ?", (FEW.asked,))
+        hidden = log.execute("SELECT forecast_id FROM forecasts WHERE sequence = ?", (FEW.asked,)).fetchone()[0]
     predictor = Predictor.open(mine.settings)
     try:
         client = client_of(build_app(predictor))

@@ -1,4 +1,4 @@
-"""One worker of a shared study, in a process of its own: `search_worker.py FOLDER TRIALS`.
+"""One worker of a shared study, in a process of its own: `search_worker.py FOLDER TRIALS GRACE_SECONDS`.
 
 It stops inside a trial while a file `hold`, or `hold-<slot>`, lies in the folder, and says so by a file `held-...`.
 """
@@ -13,7 +13,7 @@ from support.waiting import rest, until
 from training.fit.study import SharedStudy
 
 
-def main(folder: Path, trials: int) -> None:
+def main(folder: Path, trials: int, grace_seconds: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     shared = SharedStudy(
         "lstm",
@@ -24,7 +24,7 @@ def main(folder: Path, trials: int) -> None:
         startup_trials=2,
         pruner=optuna.pruners.NopPruner(),
         heartbeat_seconds=1,
-        grace_seconds=10,
+        grace_seconds=grace_seconds,
     )
     ran = []
 
@@ -44,4 +44,4 @@ def main(folder: Path, trials: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

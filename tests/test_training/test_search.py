@@ -197,10 +197,10 @@ class Workers:
         self.folder = folder
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, trials: int) -> "subprocess.Popen[str]":
+    def start(self, trials: int, grace_seconds: int = 10) -> "subprocess.Popen[str]":
         paths = os.pathsep.join(map(str, (HERE.parents[1], HERE.parent)))
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(self.folder), str(trials)],
+            [sys.executable, str(WORKER), str(self.folder), str(trials), str(grace_seconds)],
             text=True,
             env=os.environ | {"PYTHONPATH": paths},
         )
@@ -258,7 +258,7 @@ def test_a_second_worker_leaves_the_running_trial_of_the_first_alone_and_takes_i
         first = workers.start(4)
         workers.wait_until(workers.held)  # the first one sits in its trial
         (held,) = workers.held()
-        second = workers.start(4)
+        second = workers.start(4, grace_seconds=4)  # the first one beats every second, until it is killed
         workers.wait_until(lambda: len(workers.held()) == 2)
         running = [trial.user_attrs["slot"] for trial in trials_in(workers.folder) if trial.state.name == "RUNNING"]
         assert sorted(running) == [0, 1]
