@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
 from lake.disk import write_durably
@@ -23,6 +24,8 @@ FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
+REQUIRED = ("name", "source", "index", "calendar", "first_year")
+"""Keys that a declaration has: what it leaves out would be the packaged market's."""
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -167,7 +170,7 @@ def home_of(root: Path, name: str | None) -> Path:
     ConfigError
         If `root` is the home of another declared market.
     """
-    if name is None or name == market_of(root).name:
+    if not name or name == market_of(root).name:
         return root
     if (root / FILE).exists():
         raise ConfigError(
@@ -178,7 +181,12 @@ def home_of(root: Path, name: str | None) -> Path:
 
 
 def known_markets(root: Path) -> dict[str, Path]:
-    """Return the home of each packaged market and of each that was declared below a folder, by name."""
+    """Return the home of each packaged market and of each that was declared below a folder, by name.
+
+    Of a folder that is the home of a declared market itself, only that one.
+    """
+    if (root / FILE).exists():
+        return {market_of(root).name: root}
     declared = {path.parent.name: path.parent for path in sorted((root / FOLDER).glob(f"*/{FILE}"))}
     return {name: home_of(root, name) for name in PACKAGED} | declared
 
@@ -189,8 +197,9 @@ def _declared(path: Path, _modified: int) -> Market:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"The market declaration {path} is not YAML: {error}.") from error
-    if not isinstance(content, dict) or "name" not in content:
-        raise ConfigError(f"The market declaration {path} must hold keys and values, `name` among them.")
+    missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise ConfigError(f"The market declaration {path} must hold keys and values, {', '.join(missing)} among them.")
     names = [each.name for each in fields(Market)]
     for unknown in (name for name in content if name not in names):
         near = get_close_matches(str(unknown), names, 1)
@@ -199,10 +208,14 @@ def _declared(path: Path, _modified: int) -> Market:
             + (f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}.")
         )
     values = dict(content)
-    if isinstance(values.get("starts_at"), datetime):
-        at: datetime = values["starts_at"]
-        values["starts_at"] = require_utc(at if at.tzinfo else at.replace(tzinfo=UTC))  # YAML's own form is UTC
-    for name in ("symbols", "other_sources"):
-        if name in values:
-            values[name] = tuple(map(str, values[name]))
-    return Market(**values)
+    at = values.get("starts_at")
+    if isinstance(at, datetime) and at.tzinfo is None:
+        values["starts_at"] = at.replace(tzinfo=UTC)  # YAML's own form is UTC
+    try:
+        declared: Market = TypeAdapter(Market).validate_python(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        raise ConfigError(f"The market declaration {path} cannot be used. {wrong}. See docs/markets.md.") from error
+    if declared.starts_at is not None:
+        require_utc(declared.starts_at)
+    return declared

@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from lake.clock import Clock
 from lake.errors import ConfigError, UnknownNameError
+from lake.market import FILE as DECLARATION
 from lake.market import Market, home_of, known_markets, market_of, open_clock
 
 Provider = Literal["cpu", "cuda"]
@@ -265,9 +266,13 @@ def settings() -> Settings:
             f"REDIS_URL must begin with one of {', '.join(REDIS_SCHEMES)}, e.g. redis://127.0.0.1:6379/0."
         )
     home = home_of(read.home.expanduser().absolute(), read.market)
-    if read.market is not None and market_of(home).name != read.market:
-        known = known_markets(read.home.expanduser().absolute())
-        raise UnknownNameError("market", read.market, known) from None
+    if read.market and (found := market_of(home).name) != read.market:
+        if (home / DECLARATION).exists():
+            raise ConfigError(
+                f"QUANTLAKE_MARKET is '{read.market}', and {home / DECLARATION} declares a market '{found}'. Give the "
+                "folder and the market the same name."
+            )
+        raise UnknownNameError("market", read.market, known_markets(read.home.expanduser().absolute()))
     if home.exists() and not home.is_dir():
         raise ConfigError(
             f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."

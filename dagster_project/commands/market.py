@@ -134,7 +134,8 @@ def _given(settled: list[str]) -> dict[str, Any]:
         name, equals, value = each.partition("=")
         if not equals:
             raise ConfigError(f"--set {each} has no '='. Say for example --set calendar=XLON.")
-        found[name.strip()] = FLAGS.get(value.strip().lower(), value)
+        field = name.strip()
+        found[field] = FLAGS.get(value.strip().lower(), value) if field == "day_first" else value
     return found
 
 

@@ -69,6 +69,11 @@ def test_a_file_is_forecast_and_followed(tmp_path: Path, calendar: str) -> None:
     served = lake.read(FORECASTS).filter(pl.col("kind") == "served")  # those of the first run, brought in by the second
     assert served["symbol"].n_unique() == 3, "three forecasts of the endpoint"
 
+    price_file(file, calendar, SESSIONS, SYMBOLS, corrected="AAA")
+    quantlake("run")
+    restated = lake.read(BARS).filter(pl.col("symbol") == "AAA", pl.len().over("event_time") > 1).sort("known_time")
+    assert restated["known_time"][-1] > last, "a correction is known from before what was derived at the last close"
+
     price_file(file, calendar, SESSIONS + 2, (*SYMBOLS, ADDED), corrected="CCC")
     quantlake("run")
     then = closes(calendar).filter(pl.col("event_time") <= UNTIL)["event_time"][-4]

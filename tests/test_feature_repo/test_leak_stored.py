@@ -1,14 +1,20 @@
 """The check behind every feature table: a sample of the lake's bars under other futures, and the rows as stored."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
-from feature_repo.catalog import FEATURES_TECHNICAL
+from feature_repo.catalog import CALENDAR, FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.leaks import check_stored
-from lake.clock import DEMO_START
+from feature_repo.materialize import update_group, update_labels, update_regimes
+from lake.calendars import closes
+from lake.clock import DEMO_START, FixedClock
 from lake.errors import UnknownNameError
+from lake.market import Market
+from lake.sources import tiny_market
 from lake.store import Lake
-from lake.tables import BARS, LABELS
+from lake.tables import BARS, LABELS, REGIMES
 
 
 @pytest.mark.parametrize("table", ["features_technical", "labels", "regimes"])
@@ -47,3 +53,20 @@ def test_a_lake_without_rows_of_the_table_has_nothing_stored_to_compare(make_lak
 def test_a_table_that_is_not_computed_from_bars_has_no_leak_check(featured_lake: Lake) -> None:
     with pytest.raises(UnknownNameError, match="no table with leak checks 'bars'"):
         check_stored(featured_lake, BARS.name, DEMO_START)
+
+
+@pytest.mark.parametrize(("calendar", "index"), [("24/7", "^COINS"), ("XTKS", "^TOPIX")])
+def test_a_market_of_another_calendar_and_index_passes(tmp_path: Path, calendar: str, index: str) -> None:
+    Market("desk", source="file", index=index, calendar=calendar).write(tmp_path)
+    lake, closed = Lake(tmp_path / "tables"), closes(calendar).filter(pl.col("event_time") <= DEMO_START).tail(330)
+    bars = tiny_market(["7203.T", "BTC-USD", index], 330, seed=2).sort("symbol", "event_time")
+    times = pl.concat([closed["event_time"]] * 3)
+    lake.merge(BARS, bars.with_columns(times.alias("event_time"), times.alias("known_time")))
+    clock = FixedClock(DEMO_START)
+    for group in (TECHNICAL, CALENDAR):
+        assert update_group(lake, clock, group).added == 2 * 330
+    assert update_labels(lake, clock).added == 2 * (329 + 325)
+    assert update_regimes(lake, clock).added > 0
+    for table in (TECHNICAL.table.name, CALENDAR.table.name, LABELS.name, REGIMES.name):
+        found = check_stored(lake, table, DEMO_START)
+        assert found.passed, found.leaks[:1]

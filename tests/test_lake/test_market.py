@@ -36,6 +36,9 @@ def test_what_is_declared_is_what_is_read(tmp_path_factory: pytest.TempPathFacto
     assert market_of(home) == market
 
 
+WHOLE = "name: desk\nsource: file\nindex: ^DESK\ncalendar: XNYS\nfirst_year: 2020\n"
+
+
 @pytest.mark.parametrize("name", ["", "Desk", "a b", "../up", "ä"])
 def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be called"):
@@ -46,9 +49,14 @@ def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
     ("content", "message"),
     [
         ("- a", "must hold keys and values"),
-        ("calendar: XNYS", "`name` among them"),
-        ("name: desk\ncalender: XNYS", "Did you mean 'calendar'"),
-        ("name: desk\nclock: replay", "does not say from where"),
+        ("calendar: XNYS", "name, source, index, first_year among them"),
+        (f"{WHOLE}calender: XNYS", "Did you mean 'calendar'"),
+        (f"{WHOLE}clock: replay", "does not say from where"),
+        (f"{WHOLE}clock: replayed", "clock: Input should be 'replay' or 'system', got 'replayed'"),
+        (f"{WHOLE}symbols: AAPL", "symbols: Input should be a valid tuple"),
+        (f"{WHOLE}symbols: [ON]", "symbols.0: Input should be a valid string, got True"),
+        (f"{WHOLE}options:", "options: Input should be a valid"),
+        (WHOLE.replace("desk", "7"), "name: Input should be a valid string, got 7"),
         ("a: b: c", "is not YAML"),
     ],
 )
@@ -82,6 +90,7 @@ def test_each_market_has_a_home_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is the home of the market 'desk'"):
         home_of(desk, "demo")
     assert known_markets(tmp_path) == {"demo": tmp_path, "desk": desk}
+    assert known_markets(desk) == {"desk": desk}
 
 
 def test_the_clock_of_a_live_market_is_the_wall_clock_unless_it_is_replayed(tmp_path: Path) -> None:
