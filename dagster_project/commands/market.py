@@ -1,5 +1,6 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line
+from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, UnknownNameError
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
@@ -110,6 +111,30 @@ def show(name: MarketName) -> None:
     table.show_header = False
     console().print(table)
     print_line(f"Home: {home}")
+
+
+@app.command()
+def release(
+    symbol: Annotated[str, typer.Argument(help="Symbol whose bar was held back as 'unexplained_jump'.")],
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of the bar.")],
+) -> None:
+    """Release a bar that nothing explains, and those after it, in the market of QUANTLAKE_MARKET."""
+    from lake.calendars import close_of
+    from lake.clock import FixedClock
+    from lake.ingest import release as release_bars
+    from lake.settings import settings
+    from lake.store import Lake
+
+    configured, lake = settings(), Lake.open()
+    require_lake(configured)
+    with taking_turn("market release"):
+        held_since = close_of(day.date(), lake.market.calendar)
+        # Known after what the last run derived, and by the next one.
+        clock = FixedClock(configured.clock.now() + timedelta(minutes=1))
+        report = release_bars(lake, symbol, held_since, clock)
+    print_line(
+        f"{counted(report.added, 'row')} of {symbol} released, from {day:%Y-%m-%d} on. The next run takes them in."
+    )
 
 
 def _home_of_new(name: str, *, may_replace: bool) -> Path:

@@ -209,7 +209,7 @@ def _held_back(symbol: str, first: datetime, bars: int) -> str:
         f"{symbol}: {bars} {'bar is' if bars == 1 else 'bars are'} held back in quarantine as '{UNEXPLAINED}', the "
         f"first that of {first:%Y-%m-%d}: its close lies more than a factor of {JUMP:g} from the one before, and no "
         "split or dividend explains it. Send the bars before it again as the source states them now. If the prices are "
-        "right as they are, release them with `lake.ingest.release`."
+        "right as they are, release them with `quantlake market release`."
     )
 
 

@@ -1,7 +1,7 @@
 """The verbs of `quantlake market`, and where `quantlake run` lets a market stand."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.market import app
 from dagster_project.commands.run import set_clock
-from lake.clock import ReplayClock, SystemClock
-from lake.errors import ConfigError, UnknownNameError
+from lake.clock import FixedClock, ReplayClock, SystemClock
+from lake.errors import ConfigError, SourceError, UnknownNameError
+from lake.ingest import refine_to_lake
 from lake.market import Market, market_of
 from lake.settings import Settings, settings
-from lake.sources import tiny_market
+from lake.sources import as_received, tiny_market
+from lake.store import Lake
+from lake.tables import RAW_BARS
 
 LAST = datetime(2012, 12, 31, 21, tzinfo=UTC)
 Say = Callable[..., Result]
@@ -100,6 +103,26 @@ def test_a_feed_is_declared_with_its_symbols_and_terms(say: Say, tmp_path: Path)
     assert "set ALPHAVANTAGE_API_KEY before" in said.output
     market = market_of(tmp_path / "home" / "markets" / "us")
     assert (market.source, market.options["symbols"], market.first_year) == ("alpha_vantage", ["AAPL", "MSFT"], 2015)
+
+
+def test_a_bar_that_nothing_explains_is_released_by_hand(say: Say, tmp_path: Path) -> None:
+    home, symbol = tmp_path / "home", "AAA"
+    Market("desk", source="file", clock="replay", starts_at=LAST, first_year=2012).write(home)
+    bars = tiny_market((symbol, "^GSPC"), 20, seed=1)
+    first = bars["event_time"].unique().sort()[15]
+    jumps = (pl.col("symbol") == symbol) & (pl.col("event_time") >= first)
+    prices = (
+        pl.when(jumps).then(pl.col(name) * 10).otherwise(name).alias(name) for name in ("open", "high", "low", "close")
+    )
+    lake = Lake(home / "tables")
+    lake.append(RAW_BARS, as_received(bars.with_columns(*prices)), batch_id="once")
+    refused = refine_to_lake(lake, FixedClock(LAST))[2]
+    assert refused.added == 5
+    with pytest.raises(SourceError, match="The first that is"):
+        say("release", symbol, "2012-12-03")
+    said = say("release", symbol, f"{first:%Y-%m-%d}")
+    assert f"5 rows of {symbol} released, from {first:%Y-%m-%d} on." in said.output
+    assert refine_to_lake(lake, FixedClock(LAST + timedelta(minutes=1)))[0].added == 5
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_a_ticker_that_became_another_company_is_held_back_from_then_on(lake: La
     assert lake.report(BARS).rows == 10 + 5, "the other symbol goes on"
     assert quarantine.warnings[0].startswith("SHARE: ")
     assert f"the first that of {SESSIONS[5 if len(instants) == 1 else 9]:%Y-%m-%d}: " in quarantine.warnings[0]
-    assert "release them with `lake.ingest.release`" in quarantine.warnings[0]
+    assert "release them with `quantlake market release`" in quarantine.warnings[0]
 
 
 @pytest.mark.parametrize("instants", [[END], SESSIONS[:10].to_list()], ids=["at once", "day by day"])
