@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from dagster_project.commands.shell import console, print_line, taking_turn
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
-    from lake.sources import BarBatch, BarSource
+    from lake.sources import BarBatch
 
 app = typer.Typer(help="Sources of bars: list them, see what is stored, pull from one.", no_args_is_help=True)
 
@@ -81,12 +80,12 @@ def pull(
     from lake.clock import SystemClock
     from lake.ingest import ingest_bars
     from lake.settings import settings
-    from lake.sources import open_http_source
+    from lake.sources import OverheardSource, open_http_source
     from lake.store import Lake
 
     names = [name.strip() for name in symbols.split(",") if name.strip()]
     first: date = since.date() if since else FIRST_SESSION
-    vendor = _Overheard(open_http_source(source, names, settings(), calendar, first=first))
+    vendor = OverheardSource(open_http_source(source, names, settings(), calendar, first=first))
     if dry_run:
         vendor.read(None, SystemClock().now())
         _show(vendor.batches)
@@ -101,26 +100,6 @@ def pull(
         if report.added
         else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
     )
-
-
-@dataclass
-class _Overheard:
-    """A source whose deliveries are kept for the screen: failures and notes are in no report."""
-
-    source: "BarSource"
-
-    def __post_init__(self) -> None:
-        self.batches: list[BarBatch] = []
-        self.name = self.source.name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.source, name)
-
-    def read(self, after: datetime | None, until: datetime) -> "BarBatch":
-        """Return what the source delivers, and keep it."""
-        batch = self.source.read(after, until)
-        self.batches.append(batch)
-        return batch
 
 
 def _show(batches: "list[BarBatch]") -> None:

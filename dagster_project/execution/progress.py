@@ -7,8 +7,12 @@ from typing import Any
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from dagster_project.plurals import counted
+
+SAID = ("evaluations", "served_models")
+"""Assets whose lines in the log have said their warnings."""
 
 
 class _ProgressHandler(logging.Handler):
@@ -47,6 +51,8 @@ class _ProgressHandler(logging.Handler):
             self.console.print(
                 f"    [green]✓[/green] {asset}: {_outcome(metadata)} [dim]{seconds:.1f} s[/dim]", highlight=False
             )
+            for warning in () if asset in SAID else metadata.get("warnings", "").splitlines():
+                self.console.print(f"      [yellow]![/yellow] {escape(warning.removeprefix('- '))}", highlight=False)
 
     def _asset_check_evaluation(self, _step: str, event: Any) -> None:
         check = event.event_specific_data

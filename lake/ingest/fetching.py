@@ -12,7 +12,7 @@ from lake.market import FILE as DECLARATION
 from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
-from lake.sources import BarBatch, BarSource
+from lake.sources import BarBatch, BarSource, OverheardSource
 from lake.store import Lake
 from lake.tables import RAW_BARS
 
@@ -55,6 +55,7 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     """
     started = time.perf_counter()
     _require_own_market(lake, source)
+    source = heard = OverheardSource(source)
     spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
     spans = spans or [(None, clock.now())]
     lookback: timedelta | None = getattr(source, "lookback", timedelta(0))
@@ -65,6 +66,9 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         told = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
         report = lake.report(RAW_BARS, added=sum(each.rows.height for each in told), started=started)
         report = _with_what_was_told_again(report, source, told)
+    failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
+    noted = {note for batch in heard.batches for note in batch.notes}
+    report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))
     if report.skipped:
         return report.with_details(
             reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}"

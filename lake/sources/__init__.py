@@ -1,6 +1,6 @@
 """Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
@@ -27,6 +27,7 @@ __all__ = [
     "BarSource",
     "FailedSymbol",
     "GeneratedMarket",
+    "OverheardSource",
     "PackagedMarket",
     "as_received",
     "caveats_of",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -54,6 +54,23 @@ class BarBatch:
         """Newest close of the rows, None where there are none."""
         last: datetime | None = self.rows.select(pl.col("event_time").max()).item()
         return last
+
+
+class OverheardSource:
+    """A source whose deliveries are kept as well: what failed, and what else they say, is in no row of theirs."""
+
+    def __init__(self, source: "BarSource") -> None:
+        self.source, self.name = source, source.name
+        self.batches: list[BarBatch] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
+        """Return what the source delivers, and keep it."""
+        batch = self.source.read(after, until)
+        self.batches.append(batch)
+        return batch
 
 
 class BarSource(Protocol):

@@ -162,7 +162,7 @@ def test_an_index_whose_newest_bar_was_refused_is_named_with_the_reason(lake: La
 
 
 def test_nothing_is_said_of_an_index_that_is_there(lake: Lake) -> None:
-    Market("desk", index="BBB").write(lake.root.parent)
+    Market("desk", source="tiny", index="BBB").write(lake.root.parent)
     ingest_bars(lake, RowSource(RAW), FixedClock(SESSIONS[9]))
     assert refine_to_lake(lake, FixedClock(SESSIONS[9]))[0].warnings == ()
 
