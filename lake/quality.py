@@ -147,20 +147,20 @@ def _context() -> Any:
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Let a package look uninstalled, unless this process uses it already.
+    """Let a package look uninstalled, also where another one has imported it already.
 
     Great Expectations imports Spark's client where it finds one, for frames that never come from here; and the client
     ends a process that was started without a file, as ``python -c`` and workers of tests are (`pyspark.sql.connect`
     takes it for its own doctests).
     """
-    if package in sys.modules:
-        yield
-        return
+    imported = sys.modules.pop(package, None)
     sys.modules[package] = None  # type: ignore[assignment] # as the import system marks what cannot be imported
     try:
         yield
     finally:
         del sys.modules[package]
+        if imported is not None:
+            sys.modules[package] = imported
 
 
 def _suite(spec: TableSpec) -> Any:

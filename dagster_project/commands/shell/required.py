@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lake.errors import NotReadyError
+from lake.market import PACKAGED
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -17,8 +18,9 @@ def require_lake(settings: "Settings") -> None:
         Naming the folder that was looked in.
     """
     if not (settings.tables / "bars").exists():  # the audit trail may be there before any market
+        first = "demo" if settings.declared_market.name in PACKAGED else "run"
         raise NotReadyError(
-            f"There is no lake in {settings.home} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
+            f"There is no lake in {settings.home} yet. Run `quantlake {first}` first, or set QUANTLAKE_HOME."
         )
 
 
