@@ -5,6 +5,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -53,7 +54,14 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of the block: during a start they would orphan the child."""
+    """Defer Ctrl-C and SIGTERM to the end of the block.
+
+    During a start they would orphan the child; while `Popen` looks at one, they would leave its lock taken, and every
+    later wait would hang.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread alone
+        return
     arrived: list[int] = []
     handlers = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in ENDING}
     try:
@@ -86,7 +94,7 @@ def wait_until_up(
         If the process ends first or the time is over; the end of its log is in the message.
     """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and not _has_ended(process):
         try:
             with urllib.request.urlopen(address, timeout=2, context=trusting):  # noqa: S310 - always our own address
                 return
@@ -116,21 +124,27 @@ def wait_for_interrupt(*processes: subprocess.Popen[bytes]) -> int | None:
     """Wait until Ctrl-C, SIGTERM or the end of a process; return the exit code of the process that ended, if any."""
     heed_signals()
     try:
-        while all(process.poll() is None for process in processes):
+        while not any(map(_has_ended, processes)):
             time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
         return None
     return next(process.returncode for process in processes if process.returncode is not None)
 
 
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    with _signals_held_back():
+        return process.poll() is not None
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
+    with _signals_held_back():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+        process.wait()

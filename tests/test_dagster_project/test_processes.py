@@ -60,6 +60,29 @@ def test_a_signal_in_the_middle_of_a_start_leaves_no_orphan(tmp_path: Path, monk
     assert [process.poll() is not None for process in started] == [True]
 
 
+def test_a_signal_while_a_child_is_looked_at_waits_until_that_is_done(tmp_path: Path):
+    """A signal inside `Popen.poll` would leave its lock taken, and the end of the child would be waited for in vain."""
+    looked: list[str] = []
+
+    class Child(subprocess.Popen):
+        def poll(self):
+            signal.raise_signal(signal.SIGTERM)
+            looked.append("whole")
+            return super().poll()
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    heed_signals()
+    try:
+        with Child([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as process:
+            with pytest.raises(KeyboardInterrupt):
+                wait_until_up(f"http://127.0.0.1:{free_port()}", process, tmp_path / "log")
+            assert looked == ["whole"]
+            os.kill(process.pid, signal.SIGKILL)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_a_server_that_dies_says_what_its_log_says(tmp_path: Path):
     log = tmp_path / "server.log"
     with (
