@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,9 @@ def pytest_configure() -> None:
     keys = ("ALPHAVANTAGE_API_KEY", "FRED_API_KEY", "MASSIVE_API_KEY")
     for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "HTTPS_PROXY", *keys):
         os.environ.pop(name, None)
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):  # in a worker: Spark's client ends a process that was started without a file
+        main.__file__ = str(Path(__file__).parent / "support" / "worker_main.py")
     os.umask(0o022)  # the usual one, whatever started this process: a closed one would hide what is left open
     paths = [str(Path(__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # child processes import `support` as well

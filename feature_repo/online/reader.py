@@ -165,7 +165,7 @@ class OnlineReader:
 
     def assigned_symbols(self) -> list[str]:
         """Return the symbols that a strategy was selected for, sorted; for the errors see `read`."""
-        return self._source.names(STRATEGY)
+        return [name for name in self._source.names(STRATEGY) if name != self.market.index]
 
     def rows(self, view: str, names: Sequence[str], columns: Sequence[str] | None = None) -> ViewRows:
         """Return numbers of one view for some entities; for the errors see `read`.

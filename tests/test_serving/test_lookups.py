@@ -53,8 +53,8 @@ class Without:
     def __init__(self, reader, view=None, change=lambda _: None):
         self._reader, self._view, self._change = reader, view, change
 
-    def symbols(self):
-        return self._reader.symbols()
+    def __getattr__(self, name):
+        return getattr(self._reader, name)
 
     def row(self, view, name):
         row = self._reader.row(view, name)
