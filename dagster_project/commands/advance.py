@@ -59,8 +59,7 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
     from lake.store import Lake
     from lake.tables import FORECASTS
 
-    lake = Lake.open(settings)
-    last = lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
+    last = Lake.open(settings).last_event(FORECASTS)
     if last is None:
         raise NotReadyError(f"The first run in {settings.home} did not finish. Run `quantlake demo` again.")
     return last

@@ -241,8 +241,7 @@ def _newest_bar(home: Path) -> str:
     from lake.store import Lake
     from lake.tables import BARS
 
-    lake = Lake(home / "tables")
-    last = lake.report(BARS).last if lake.exists(BARS) else None
+    last = Lake(home / "tables").last_event(BARS)
     return "none yet" if last is None else f"{last:%Y-%m-%d}"
 
 

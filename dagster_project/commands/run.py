@@ -33,18 +33,23 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
         Replay the market up to the close of that session; without it its clock is the wall clock, or stays where a
         replayed market stands.
     """
+    from dagster_project.commands import summaries
+    from lake.store import Lake
+    from lake.tables import FORECASTS
     from serving.deployment import SERVING_FILE
 
     market = settings.declared_market
     now = set_clock(settings, console, until)
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
-    before = _newest_forecast(settings)
+    lake = Lake.open(settings)
+    before = lake.last_event(FORECASTS)
     is_first = not (settings.models / SERVING_FILE).exists()
     answers = bring_up(settings, console, is_first=is_first)
     console.print()
-    _show(settings, console, before, is_first=is_first)
-    from dagster_project.commands import summaries
-
+    if is_first or before is None:
+        summaries.show(settings, console)
+    else:
+        _show_news(settings, console, before, lake.last_event(FORECASTS))
     console.print(summaries.forecasts(answers))
 
 
@@ -67,12 +72,10 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
     now, first = settings.clock.now(), settings.declared_market.first_year
     compile_missing_kernels(console)
     with running_redis(settings):
-        if not is_first:
-            run_selection(DAILY_UPDATE, settings, changed_years(now, first=first))
-        elif settings.declared_market.name in PACKAGED:
-            run_selection(EVERYTHING, settings, years_until(now, first=first))
-        else:  # whatever the source has, rows outside the declared years among it
-            run_selection(EVERYTHING, settings, changed_years(now, first=first))
+        # Of a declared market whatever the source has, rows outside the declared years among it.
+        is_by_year = is_first and settings.declared_market.name in PACKAGED
+        years = years_until(now, first=first) if is_by_year else changed_years(now, first=first)
+        run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years)
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:
@@ -103,6 +106,8 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
     from lake.calendars import close_of, count_closes
     from lake.clock import SystemClock
     from lake.market import CLOCK_FILE
+    from lake.store import Lake
+    from lake.tables import BARS
 
     market, path = settings.declared_market, settings.home / CLOCK_FILE
     if until is None and market.clock == "replay":
@@ -121,7 +126,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
     _require_offered(settings, at, until)
     if market.last_day is not None and until > market.last_day:
         raise ConfigError(f"The market '{market.name}' ends on {market.last_day}, and {until} lies after it.")
-    newest = _newest_bar(settings)
+    newest = Lake.open(settings).last_event(BARS)
     if newest is not None and at < newest:
         raise ConfigError(
             f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
@@ -140,8 +145,7 @@ def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
     from lake.store import Lake
     from lake.tables import BARS
 
-    market, lake = settings.declared_market, Lake.open(settings)
-    known = lake.known_until(BARS) if lake.exists(BARS) else None
+    market, known = settings.declared_market, Lake.open(settings).known_until(BARS)
     settings.home.mkdir(parents=True, exist_ok=True)
     clock = ReplayClock(settings.home / CLOCK_FILE, market.starts_at or at)
     before = [] if known is None else [known + A_MINUTE, clock.now() + A_MINUTE]
@@ -151,14 +155,8 @@ def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
 
 def _require_offered(settings: "Settings", at: "datetime", until: "date") -> None:
     """Refuse a day after the last one of a source that is offered whole."""
-    from lake.clock import SystemClock
-    from lake.sources import source_of
-
-    source = source_of(settings)
-    if getattr(source, "lookback", timedelta(0)) is not None:
-        return
-    newest = source.read(None, SystemClock().now()).last_close
-    if newest is None or at > newest:
+    is_whole, newest = _offered(settings)
+    if is_whole and (newest is None or at > newest):
         ends = "holds no bar" if newest is None else f"ends on {newest:%Y-%m-%d}"
         raise ConfigError(f"What '{settings.declared_market.name}' is read from {ends}, and {until} lies after it.")
 
@@ -166,38 +164,25 @@ def _require_offered(settings: "Settings", at: "datetime", until: "date") -> Non
 def _end_of_source(settings: "Settings") -> "datetime | None":
     """Newest close that a source offered whole has, where that is longer ago than values stay valid; else None."""
     from lake.clock import SystemClock
-    from lake.sources import source_of
 
-    source, now = source_of(settings), SystemClock().now()
-    if getattr(source, "lookback", timedelta(0)) is not None:
-        return None
-    newest = source.read(None, now).last_close
-    return newest if newest is not None and now - newest >= VALID else None
+    _, newest = _offered(settings)
+    return newest if newest is not None and SystemClock().now() - newest >= VALID else None
 
 
-def _newest_bar(settings: "Settings") -> "datetime | None":
-    from lake.store import Lake
-    from lake.tables import BARS
+def _offered(settings: "Settings") -> "tuple[bool, datetime | None]":
+    """Whether the source is offered whole, and then its newest close; no other is asked."""
+    from lake.clock import SystemClock
+    from lake.sources import lookback_of, source_of
 
-    lake = Lake.open(settings)
-    return lake.report(BARS).last if lake.exists(BARS) else None
-
-
-def _newest_forecast(settings: "Settings") -> "datetime | None":
-    from lake.store import Lake
-    from lake.tables import FORECASTS
-
-    lake = Lake.open(settings)
-    return lake.report(FORECASTS).last if lake.exists(FORECASTS) else None
+    source = source_of(settings)
+    is_whole = lookback_of(source) is None
+    return is_whole, source.read(None, SystemClock().now()).last_close if is_whole else None
 
 
-def _show(settings: "Settings", console: "Console", before: "datetime | None", *, is_first: bool) -> None:
+def _show_news(settings: "Settings", console: "Console", before: "datetime", newest: "datetime | None") -> None:
+    """Print what came since the run before, and what is in force now."""
     from dagster_project.commands import summaries
 
-    if is_first or before is None:
-        summaries.show(settings, console)
-        return
-    newest = _newest_forecast(settings)
     if newest is not None and newest > before:
         console.print(summaries.matured(settings, before, shown_symbols(settings)))
     else:

@@ -12,7 +12,7 @@ from lake.market import FILE as DECLARATION
 from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
-from lake.sources import BarBatch, BarSource, OverheardSource
+from lake.sources import BarBatch, BarSource, OverheardSource, lookback_of
 from lake.store import Lake
 from lake.tables import RAW_BARS
 
@@ -58,7 +58,7 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     source = heard = OverheardSource(source)
     spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
     spans = spans or [(None, clock.now())]
-    lookback: timedelta | None = getattr(source, "lookback", timedelta(0))
+    lookback = lookback_of(source)
     if lookback == timedelta(0):
         added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
         report = lake.report(RAW_BARS, added=added, started=started)
@@ -123,7 +123,7 @@ def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> No
             f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
             f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
         )
-    if getattr(source, "lookback", timedelta(0)) == timedelta(0):
+    if lookback_of(source) == timedelta(0):
         _require_nothing_newer(lake, source, years)
 
 

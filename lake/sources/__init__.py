@@ -1,6 +1,6 @@
 """Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
@@ -36,6 +36,7 @@ __all__ = [
     "fred",
     "http",
     "key_of",
+    "lookback_of",
     "mapping_of",
     "open_http_source",
     "open_source",

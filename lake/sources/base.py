@@ -1,7 +1,7 @@
 """The interface of a source of bars."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import polars as pl
@@ -54,6 +54,11 @@ class BarBatch:
         """Newest close of the rows, None where there are none."""
         last: datetime | None = self.rows.select(pl.col("event_time").max()).item()
         return last
+
+
+def lookback_of(source: "BarSource") -> timedelta | None:
+    """Return how far before its newest stored bar a source is asked again; None where it is offered whole each time."""
+    return getattr(source, "lookback", timedelta(0))
 
 
 class OverheardSource:

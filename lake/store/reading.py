@@ -229,8 +229,14 @@ class LakeReader:
             skipped=added == 0,
         )
 
+    def last_event(self, spec: TableSpec) -> datetime | None:
+        """Return the newest event_time of a table; None where it has no rows, or was never written."""
+        return self.report(spec).last if self.exists(spec) else None
+
     def known_until(self, spec: TableSpec) -> datetime | None:
-        """Return the latest known_time of a table; None where it has no rows."""
+        """Return the latest known_time of a table; None where it has no rows, or was never written."""
+        if not self.exists(spec):
+            return None
         latest: datetime | None = self.scan_all(spec).select(pl.col("known_time").max()).collect().item()
         return latest
 

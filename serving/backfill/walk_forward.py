@@ -140,8 +140,8 @@ def pending_sessions(
     sessions
         Sessions up to the newest with a bar that a model begins with.
     """
-    calendar, last = lake.market.calendar, lake.report(BARS).last if lake.exists(BARS) else None
-    end = min(clock.now(), last or clock.now())
+    calendar, now = lake.market.calendar, clock.now()
+    end = min(now, lake.last_event(BARS) or now)
     recent = calendars.session_closes(end - timedelta(days=2 * sessions + 30), end, calendar)[-sessions:]
     if not recent:
         return []

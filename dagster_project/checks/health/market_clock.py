@@ -49,7 +49,7 @@ def _newest(configured: Settings, table: str) -> datetime | None:
 
     lake, spec = Lake.open(configured), spec_of(table)
     try:
-        return lake.report(spec).last if lake.exists(spec) else None
+        return lake.last_event(spec)
     except QuantlakeError:
         return None
 
