@@ -63,9 +63,9 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
         report = lake.report(RAW_BARS, added=added, started=started)
     else:
-        told = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
-        report = lake.report(RAW_BARS, added=sum(each.rows.height for each in told), started=started)
-        report = _with_what_was_told_again(report, source, told)
+        deliveries = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
+        report = lake.report(RAW_BARS, added=sum(each.rows.height for each in deliveries), started=started)
+        report = _with_counts(report, source, deliveries)
     failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
     noted = {note for batch in heard.batches for note in batch.notes}
     report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))
@@ -182,11 +182,11 @@ def _fetch_again(
         first, last = batch.rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
         is_near = (pl.col("source") == source.name) & pl.col("event_time").is_between(first, last)
         stored = lake.read(RAW_BARS, where=is_near)
-    told = unstored(batch.rows, stored, max(newest.values(), default=None), now)
-    if told.rows.height or not lake.exists(RAW_BARS):
-        batch_id, rows = as_one_delivery(told.rows, batch.batch_id)
+    fresh = unstored(batch.rows, stored, max(newest.values(), default=None), now)
+    if fresh.rows.height or not lake.exists(RAW_BARS):
+        batch_id, rows = as_one_delivery(fresh.rows, batch.batch_id)
         lake.append(RAW_BARS, rows, batch_id=batch_id)
-    return told
+    return fresh
 
 
 def _newest_bars(lake: Lake, source: BarSource) -> dict[str | None, datetime]:
@@ -219,8 +219,8 @@ def _ask_again(
     return BarBatch(batch.batch_id, rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("row")))
 
 
-def _with_what_was_told_again(report: Report, source: BarSource, told: Sequence[Unstored]) -> Report:
-    corrected, late, doubled = (sum(counts) for counts in zip(*(each[1:] for each in told), strict=True))
+def _with_counts(report: Report, source: BarSource, deliveries: Sequence[Unstored]) -> Report:
+    corrected, late, doubled = (sum(counts) for counts in zip(*(each[1:] for each in deliveries), strict=True))
     if not doubled:
         return report.with_details(corrected=corrected, late=late)
     sentence = (

@@ -164,11 +164,11 @@ def _refine_whole_symbols(
 def _like_a_split(before: pl.DataFrame, bars: pl.DataFrame, fresh: pl.DataFrame) -> tuple[str, ...]:
     """Name the new bars whose close is half or twice the one before: what 2:1 looks like to who sees one bar a day."""
     columns = ["symbol", "event_time", "close"]
-    told = pl.concat([before.select(columns), newest_known(bars).select(columns)])
-    told = told.unique(["symbol", "event_time"], keep="last").sort("symbol", "event_time")
+    latest = pl.concat([before.select(columns), newest_known(bars).select(columns)])
+    latest = latest.unique(["symbol", "event_time"], keep="last").sort("symbol", "event_time")
     rise = pl.when(pl.col("symbol") == pl.col("symbol").shift(1)).then(pl.col("close") / pl.col("close").shift(1))
     is_near = (rise.log().abs() - log(2)).abs() < HALF
-    found = told.filter(is_near).join(fresh, on=["symbol", "event_time"], how="semi")
+    found = latest.filter(is_near).join(fresh, on=["symbol", "event_time"], how="semi")
     return tuple(
         f"{symbol}: the close of {at:%Y-%m-%d} is about half or twice the one before. If that was a split, send the "
         "bars before it again as the source states them; a source with a `lookback` does (`lake.sources.BarSource`)."

@@ -46,13 +46,13 @@ def release(lake: Lake, symbol: str, close: datetime, clock: Clock) -> Report:
     now = pl.lit(clock.now(), dtype=INSTANT)
     newest = held.sort("known_time", "received_at", "row").unique("event_time", keep="last")
     rows = newest.filter(pl.col("event_time") >= pl.lit(close, dtype=INSTANT)).sort("event_time")
-    told = rows.with_columns(
+    released = rows.with_columns(
         pl.lit(batch_id).alias("batch_id"),
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
         pl.max_horizontal(now, pl.col("known_time").dt.offset_by("1us")).alias("known_time"),
         pl.max_horizontal(now, "received_at").alias("received_at"),
     )
-    return lake.append(RAW_BARS, told.select(RAW_BARS.names), batch_id=batch_id)
+    return lake.append(RAW_BARS, released.select(RAW_BARS.names), batch_id=batch_id)
 
 
 def _held(lake: Lake, where: pl.Expr) -> pl.DataFrame:

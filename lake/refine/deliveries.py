@@ -106,6 +106,6 @@ def as_one_delivery(rows: pl.DataFrame, batch_id: str) -> tuple[str, pl.DataFram
 
     A source that is asked the same again may answer something else, so the question alone does not name the answer.
     """
-    told = rows.select(*NATURAL, *VALUES, "known_time").write_csv()
-    name = f"{batch_id}:{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    content = rows.select(*NATURAL, *VALUES, "known_time").write_csv()
+    name = f"{batch_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     return name, rows.with_columns(pl.lit(name).alias("batch_id"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
