@@ -19,10 +19,14 @@ def _calendar(venue: str) -> Any:
 
     if venue not in (names := exchange_calendars.get_calendar_names()):
         raise UnknownNameError("calendar", venue, names)
-    known = exchange_calendars.get_calendar(venue)  # some venues' holidays are not known so far back, or ahead
+    start, end = FIRST_SESSION, LAST_SESSION
+    try:
+        return exchange_calendars.get_calendar(venue, start=start.isoformat(), end=end.isoformat())
+    except ValueError:  # a venue whose holidays are not known so far back, or ahead
+        known = exchange_calendars.get_calendar(venue)
     first, last = known.bound_min(), known.bound_max()
-    start = FIRST_SESSION if first is None else max(FIRST_SESSION, first.date())
-    end = LAST_SESSION if last is None else min(LAST_SESSION, last.date())
+    start = start if first is None else max(start, first.date())
+    end = end if last is None else min(end, last.date())
     return exchange_calendars.get_calendar(venue, start=start.isoformat(), end=end.isoformat())
 
 
@@ -70,7 +74,8 @@ def planned_sessions(venue: str = VENUE) -> list[date]:
 
 def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[datetime]:
     """Closing instants in the half-open interval ``(start, end]``, in order."""
-    return closes(venue).filter((pl.col("event_time") > start) & (pl.col("event_time") <= end))["event_time"].to_list()
+    every = _instants(venue)
+    return every[bisect_right(every, start) : bisect_right(every, end)]
 
 
 def last_close(at: datetime, venue: str = VENUE) -> datetime | None:
@@ -95,8 +100,7 @@ def count_closes(start: datetime, end: datetime, venue: str = VENUE) -> int:
     >>> count_closes(friday, monday)
     1
     """
-    every = _instants(venue)
-    return bisect_right(every, end) - bisect_right(every, start)
+    return len(session_closes(start, end, venue))
 
 
 @cache

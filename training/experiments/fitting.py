@@ -1,9 +1,6 @@
 """Experiments that fit a market's history: as many folds, and as long ones, as there are sessions for."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import polars as pl
 import yaml
@@ -11,12 +8,12 @@ import yaml
 from lake.calendars import closes
 from lake.clock import Clock
 from lake.disk import write_durably
-from lake.errors import ConfigError, NotReadyError
+from lake.errors import NotReadyError
 from lake.market import PACKAGED
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS
-from training.experiments.config import Experiment, load_experiment, parse_experiment
+from training.experiments.config import Experiment, load_experiment
 
 FOLDER = "experiments"
 WARM_UP = 90
@@ -48,16 +45,16 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         return declared
     path = settings.home / FOLDER / f"{declared.name}.yaml"
     if path.is_file():
-        return parse_experiment({"name": declared.name} | _read(path), where=str(path))
+        return load_experiment(declared.name, path.parent)
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
     is_own = (pl.col("known_time") <= clock.now()) & (pl.col("symbol") != lake.market.index)
-    spans = lake.scan(BARS).filter(is_own).group_by("symbol").agg(first=pl.col("event_time").min(), rows=pl.len())
-    symbols = spans.collect()
+    spans = {"first": pl.col("event_time").min(), "last": pl.col("event_time").max(), "rows": pl.len()}
+    symbols = lake.scan(BARS).filter(is_own).group_by("symbol").agg(**spans).collect()
     if symbols.is_empty():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
     first: datetime = symbols.sort("first")["first"][symbols.height // 2]  # from when on half of the symbols are there
-    last: datetime = lake.scan(BARS).filter(is_own).select(pl.col("event_time").max()).collect().item()
+    last: datetime = symbols.select(pl.col("last").max()).item()
     windows = int(LEARNT * sum(max(0, rows - WARM_UP) for rows in symbols["rows"]))
     if windows < LEAST_WINDOWS:
         raise NotReadyError(
@@ -66,7 +63,8 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         )
     fitted = fit_to_history(declared, lake.market.calendar, first, last)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, yaml.safe_dump(_difference(fitted, Experiment(name=fitted.name)), sort_keys=False))
+    differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    write_durably(path, yaml.safe_dump(differences, sort_keys=False))
     return fitted
 
 
@@ -118,29 +116,3 @@ def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: d
     )
     values = declared.model_dump() | {"train_until": days[end], "calendar": calendar, "splits": plan.model_dump()}
     return Experiment.model_validate(values)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The experiment {path} is not YAML: {error}. Delete it to have it made again.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"The experiment {path} must hold keys and values. Delete it to have it made again.")
-    return content
-
-
-def _difference(experiment: Experiment, default: Experiment) -> dict[str, Any]:
-    """What differs from the defaults, in the form of an experiment file."""
-
-    def differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            if value == usual.get(name):
-                continue
-            found[name] = differing(value, usual[name]) if isinstance(value, dict) else value
-        return found
-
-    values = differing(experiment.model_dump(mode="json"), default.model_dump(mode="json"))
-    values.pop("name", None)
-    return values
