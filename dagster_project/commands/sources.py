@@ -13,6 +13,8 @@ from dagster_project.commands.shell import console, print_line, taking_turn
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lake.sources import BarBatch
 
 app = typer.Typer(help="Sources of bars: list them, see what is stored, pull from one.", no_args_is_help=True)
@@ -48,12 +50,12 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Show what each source has stored, and how much of its limits is used now."""
-    stored, used = _stored(), _used()
+    """Show what each source has stored, how much of its limits is used now, and what it was asked last."""
+    stored, used, last = _stored(), _used(), _last_deliveries()
     found = [
         {"source": name, **{part: stored.get(name, {}).get(part) for part in ("rows", "symbols", "first", "last")}}
-        | {"used": used.get(name, "")}
-        for name in sorted({*stored, *used})
+        | {"used": used.get(name, ""), "last_delivery": last.get(name)}
+        for name in sorted({*stored, *used, *last})
     ]
     if as_json:
         console().print_json(json.dumps(found, default=str))
@@ -64,6 +66,12 @@ def status(*, as_json: AsJson = False) -> None:
         counts = (f"{each[part]:,}" if each[part] else "-" for part in ("rows", "symbols"))
         table.add_row(escape(str(each["source"])), *counts, *days, str(each["used"] or "-"))
     console().print(table)
+    if last:
+        print_line("")
+        console().print(_deliveries_table(last.values()))
+    for each in last.values():
+        if each["reason"]:
+            print_line(f"{each['source']}: {each['reason']}")
 
 
 @app.command()
@@ -186,6 +194,42 @@ def _used() -> dict[str, str]:
         name: ", ".join(f"{used:,} of {limit}" for limit, used in count.used().items())
         for name, count in counts.items()
     }
+
+
+def _last_deliveries() -> dict[str, dict[str, Any]]:
+    from lake.ingest import last_deliveries
+    from lake.store import Lake
+
+    return {each["source"]: each for each in last_deliveries(Lake.open())}
+
+
+def _deliveries_table(deliveries: "Iterable[dict[str, Any]]") -> Table:
+    """Newest delivery of each source: how long ago, what came, what of it was refused, and how it ended."""
+    from lake.clock import SystemClock
+
+    now = SystemClock().now()
+    table = _table("last asked", "ago", "up to", "rows", "new", "refused", "outcome")
+    for each in deliveries:
+        some = f", {each['failed']:,} of {each['subjects']:,}" if each["failed"] else ""
+        counts = (f"{each[part]:,}" for part in ("rows", "stored", "refused"))
+        ago = _ago((now - each["received_at"]).total_seconds())
+        outcome = each["outcome"].replace("_", " ") + some
+        table.add_row(escape(each["source"]), ago, f"{each['until']:%Y-%m-%d}", *counts, outcome)
+    return table
+
+
+def _ago(seconds: float) -> str:
+    """Say how long ago in the largest unit that fits.
+
+    Examples
+    --------
+    >>> _ago(40), _ago(7_300), _ago(200_000)
+    ('40 s', '2 h', '2 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def _table(*columns: str) -> Table:

@@ -95,6 +95,19 @@ def test_the_status_says_what_is_stored_and_how_much_of_the_limits_is_used(say: 
     assert max(map(len, say("status").output.splitlines())) <= 80
 
 
+def test_the_status_says_when_each_source_was_asked_last_and_what_came_of_it(say: Say, stand: Stand) -> None:
+    say("pull", "polygon", "--symbols", "AAPL,GOOG,IBM,META,MSFT,NOPE", "--since", "2012-12-20")
+    stand.time.sleep(7_300)
+    said = say("status").output
+    assert max(map(len, said.splitlines())) <= 80 or "Polygon (Massive) has no bar of 'NOPE'" in said
+    row = next(line for line in said.splitlines() if "unknown symbol" in line)
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells == ["polygon", "2 h", "2012-12-31", "35", "35", "0", "unknown symbol, 1 of 6"]
+    found = {each["source"]: each for each in json.loads(say("status", "--json").output)}
+    assert found["polygon"]["last_delivery"]["outcome"] == "unknown_symbol"
+    assert found["yahoo"]["last_delivery"] is None
+
+
 def test_a_vendor_that_there_is_none_of_is_refused(say: Say) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean yahoo\?"):
         say("pull", "yaho", "--symbols", "AAPL")
