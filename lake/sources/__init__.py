@@ -42,6 +42,7 @@ __all__ = [
     "mapping_of",
     "open_http_source",
     "open_source",
+    "replay",
     "source_of",
     "sources_of",
     "tiny_market",
