@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,11 @@ app = typer.Typer(help="Sources of bars: list them, see what is stored, pull fro
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 KEY_WIDTH = 20
 """Columns for the name of a key: a name that is broken in two cannot be copied."""
+REPLAYED = (
+    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the last "
+    "pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of the "
+    "replay."
+)
 STORED = """
     select source, count(*) as rows, count(distinct symbol) as symbols, min(event_time) as first,
         max(event_time) as last, bool_or(licence = 'synthetic') as is_fixture
@@ -108,6 +114,39 @@ def pull(
         if report.added
         else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
     )
+
+
+@app.command()
+def replay(
+    names: Annotated[list[str] | None, typer.Argument(help="Vendors, the preferred one first; all by default.")] = None,
+    *,
+    home: Annotated[Path | None, typer.Option(help="Folder to keep what is stored in; thrown away by default.")] = None,
+) -> None:
+    """Pull from vendors that are played on this machine: what a connector does, without a key and a network."""
+    from tempfile import TemporaryDirectory
+
+    from lake.ingest import replay_sources
+
+    with TemporaryDirectory(prefix="quantlake-replay-") as scratch:
+        folder = home.expanduser().absolute() if home else Path(scratch)
+        table = _table("source", "pull", "requests", "waited", "new rows", "corrected")
+        notes = []
+        for each in replay_sources(folder, names or ()):
+            if each.source:
+                counts = (f"{each.requests}", f"{each.waited_seconds:.0f} s", f"{each.rows:,}", f"{each.corrected}")
+                table.add_row(each.source, each.what, *counts)
+            else:
+                notes.append(f"They became {counted(each.rows, 'bar')}; {counted(each.refused, 'row')} refused.")
+    console().print(table)
+    print_line("")
+    for note in notes:
+        print_line(note)
+    print_line(
+        "Real bars of the packaged market in the vendors' forms, over HTTP on this machine. The connectors kept to"
+    )
+    print_line("the vendors' limits; the waits passed on a clock of the replay. Nothing was asked of a vendor.")
+    if home:
+        print_line(f'Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sql "select * from deliveries"')
 
 
 def _show(batches: "list[BarBatch]") -> None:
