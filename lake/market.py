@@ -5,7 +5,7 @@ or copied, from whichever process, reads and writes that market and no other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import lru_cache
@@ -57,7 +57,10 @@ class Market:
     options
         What its source is told, e.g. how a price file is read.
     other_sources
-        Names of further sources whose bars belong to it; those of any other source are of another market.
+        Names of further sources whose bars belong to it, in the order in which they stand in where `source`, or one
+        named before, has no bar; those of any other source are of another market.
+    other_options
+        What each further source is told, by its name; where it is told nothing, the ``symbols`` that `source` is told.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Market:
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
+    other_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -80,8 +84,32 @@ class Market:
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
 
+        if unknown := sorted({*self.other_options} - {*self.other_sources}):
+            raise ConfigError(
+                f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
+                "does not name it."
+            )
+
     def __hash__(self) -> int:
         return hash((self.name, self.source, self.index, self.calendar))
+
+    def as_told_to(self, source: str) -> "Market":
+        """Return the market as one of its further sources is opened for it: with that source and its options.
+
+        Examples
+        --------
+        >>> market = Market("us", "polygon", options={"symbols": ["AAPL"]}, other_sources=("yahoo",))
+        >>> market.as_told_to("yahoo").options
+        {'symbols': ['AAPL']}
+        """
+        inherited = {name: self.options[name] for name in ("symbols",) if name in self.options}
+        return replace(
+            self,
+            source=source,
+            options=self.other_options.get(source, inherited),
+            other_sources=(),
+            other_options={},
+        )
 
     def described(self) -> dict[str, Any]:
         """Return what is said of the market, by field, without what is empty."""

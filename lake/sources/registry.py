@@ -141,6 +141,39 @@ def source_of(configured: Settings) -> BarSource:
     return open_source(configured.source_name, configured.declared_market, settings=configured)
 
 
+def sources_of(configured: Settings, only: str | None = None) -> tuple[BarSource, ...]:
+    """Return the sources of a market in the order of their priority; one that the settings name stands alone.
+
+    Parameters
+    ----------
+    only
+        Name of the one that is wanted; None for all.
+
+    Raises
+    ------
+    UnknownNameError
+        If `only` is none of them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> [source.name for source in sources_of(Settings(home=Path("no/such/home"), source=None))]
+    ['packaged']
+    """
+    market = configured.declared_market
+    further = () if configured.source else market.other_sources
+    names = tuple(dict.fromkeys((configured.source_name, *further)))
+    if only is not None and only not in names:
+        raise UnknownNameError("source", only, names)
+    wanted = names if only is None else (only,)
+    return tuple(
+        source_of(configured)
+        if name == configured.source_name
+        else open_source(name, market.as_told_to(name), settings=configured)
+        for name in wanted
+    )
+
+
 def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
     """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
 
