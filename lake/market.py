@@ -6,7 +6,7 @@ or copied, from whichever process, reads and writes that market and no other.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,8 @@ FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
 """Keys that a declaration has: what it leaves out would be the packaged market's."""
+MOST_DELAY = 720
+"""Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -61,6 +63,10 @@ class Market:
         named before, has no bar; those of any other source are of another market.
     other_options
         What each further source is told, by its name; where it is told nothing, the ``symbols`` that `source` is told.
+    decision_delay
+        Minutes after a close at which its forecasts are decided, from what is known by then.
+    delisted_after
+        Sessions without a bar after which a symbol counts as delisted, and its paper positions are closed.
     """
 
     name: str
@@ -75,6 +81,8 @@ class Market:
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
     other_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decision_delay: int = 0
+    delisted_after: int = 20
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -83,12 +91,22 @@ class Market:
             )
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
-
+        if not 0 <= self.decision_delay <= MOST_DELAY or self.delisted_after < 1:
+            raise ConfigError(
+                f"The market '{self.name}' has decision_delay {self.decision_delay} and delisted_after "
+                f"{self.delisted_after}. Expected minutes from 0 to {MOST_DELAY}, before the next session, and "
+                "at least 1 session."
+            )
         if unknown := sorted({*self.other_options} - {*self.other_sources}):
             raise ConfigError(
                 f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
                 "does not name it."
             )
+
+    @property
+    def decided_after(self) -> timedelta:
+        """Time from a close to the decisions that belong to it: the declared delay."""
+        return timedelta(minutes=self.decision_delay)
 
     def __hash__(self) -> int:
         return hash((self.name, self.source, self.index, self.calendar))
