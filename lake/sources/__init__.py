@@ -1,4 +1,4 @@
-"""Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
+"""Sources of bars: what each of them answers, packaged markets, generated markets, own files, vendors over HTTP."""
 
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
@@ -40,6 +40,7 @@ __all__ = [
     "mapping_of",
     "open_http_source",
     "open_source",
+    "packaged",
     "source_of",
     "tiny_market",
 ]
