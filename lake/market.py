@@ -1,7 +1,8 @@
 """Markets: what is true of one market and of no other, as a value that lies in the market's home.
 
 The packaged market `DEMO` needs no file. Every other home holds ``market.yaml``, so that whatever opens the home, moved
-or copied, from whichever process, reads and writes that market and no other.
+or copied, from whichever process, reads and writes that market and no other; the home of another packaged market gets
+its file with its first run.
 """
 
 from collections.abc import Mapping
@@ -162,12 +163,33 @@ DEMO = Market(
     symbols=("AAPL", "IBM", "XOM"),
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
-PACKAGED: Mapping[str, Market] = MappingProxyType({DEMO.name: DEMO})
-"""Markets that need no declaration, by name."""
+LONG = Market(
+    "long",
+    source="packaged-long",
+    clock="replay",
+    starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
+    last_day=date(2022, 12, 28),
+    symbols=("AAPL", "JPM", "XOM"),
+)
+"""The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
+WIDE = Market(
+    "wide",
+    source="packaged-wide",
+    clock="replay",
+    starts_at=datetime(2010, 6, 30, 20, tzinfo=UTC),
+    first_year=2008,
+    last_day=date(2010, 8, 20),
+    symbols=("AAPL", "JPM", "XOM"),
+)
+"""The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
+PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})
+"""Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
 
 
 def market_of(home: Path) -> Market:
-    """Return the market that a home belongs to: what its ``market.yaml`` declares, or `DEMO` where there is none.
+    """Return the market that a home belongs to: what its ``market.yaml`` declares.
+
+    Where there is none it is the packaged market whose home this is by its place below `FOLDER`, or else `DEMO`.
 
     Raises
     ------
@@ -176,15 +198,22 @@ def market_of(home: Path) -> Market:
 
     Examples
     --------
-    >>> market_of(Path("no/such/home")).name
-    'demo'
+    >>> market_of(Path("no/such/home")).name, market_of(Path("no/such/home/markets/long")).name
+    ('demo', 'long')
     """
     path = home / FILE
     try:
         modified = path.stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        return DEMO
+        return PACKAGED.get(home.name, DEMO) if home.parent.name == FOLDER else DEMO
     return _declared(path, modified)
+
+
+def declare_packaged(home: Path) -> None:
+    """Write the declaration of a packaged market into its home, so that the home can be moved; `DEMO` needs none."""
+    market = market_of(home)
+    if market is not DEMO and market == PACKAGED.get(market.name) and not (home / FILE).exists():
+        market.write(home)
 
 
 def open_clock(home: Path) -> Clock:
