@@ -17,6 +17,8 @@ RANGE = ("open", "high", "low")
 PRICES = (*RANGE, "close", "adj_close")
 NUMBERS = (*PRICES, "volume")
 BASES = RAW_BARS.column("price_basis").allowed
+AS_RECEIVED = "received_symbol"
+"""Column with the name that a row came with, where it is not the symbol that the row is judged as."""
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 
 
@@ -204,9 +206,15 @@ def _adjust(good: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def refused_as(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """Return raw rows as rows of `quarantine`, all for one reason."""
+    return _refused(rows.with_columns(pl.lit(reason).alias("reason")))
+
+
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
     ours = {"received_at", "event_time", "known_time"}
-    content = pl.struct([name for name in RAW_BARS.names if name not in ours])
+    symbol = pl.col(AS_RECEIVED if AS_RECEIVED in bad.columns else "symbol").alias("symbol")
+    content = pl.struct([symbol if name == "symbol" else name for name in RAW_BARS.names if name not in ours])
     return bad.select(
         pl.lit("bars").alias("table"),
         "batch_id",

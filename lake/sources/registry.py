@@ -11,6 +11,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.market import DEMO, Market
+from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
@@ -41,7 +42,7 @@ def _packaged_wide(_market: Market) -> BarSource:
 def _file(market: Market) -> BarSource:
     from lake.sources.files import FileSource
 
-    return FileSource(mapping_of(market))
+    return FileSource(mapping_of(market), names=market.names if market.row_names == "as_traded" else NameHistory())
 
 
 SOURCES: dict[str, Callable[[Market], BarSource]] = {
