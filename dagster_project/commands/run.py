@@ -102,7 +102,7 @@ def peak_gib() -> float:
 
 
 def set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
-    """Move a replayed market to the close of a day, or let a live one follow the wall clock again."""
+    """Move a replayed market to when the close of a day is decided, or let a live one follow the wall clock again."""
     from lake.calendars import close_of, count_closes
     from lake.clock import SystemClock
     from lake.market import CLOCK_FILE
@@ -121,7 +121,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"What '{market.name}' is read from ends at the close of {ended:%Y-%m-%d}, "
             f"{count_closes(ended, SystemClock().now(), market.calendar)} sessions ago: the market stands there.\n"
         )
-        return _stand_at(settings, ended)
+        return _stand_at(settings, ended + market.decided_after)
     at = close_of(until, market.calendar)
     _require_offered(settings, at, until)
     if market.last_day is not None and until > market.last_day:
@@ -132,7 +132,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
             "known cannot be unlearned. Replay it in an empty QUANTLAKE_HOME."
         )
-    return _stand_at(settings, at)
+    return _stand_at(settings, at + market.decided_after)
 
 
 def _stand_at(settings: "Settings", at: "datetime") -> "datetime":

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from importlib import import_module
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -157,6 +157,25 @@ def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
     if name in CONNECTORS:
         return connector_of(name).caveats
     return tuple(getattr(open_source(name, market), "caveats", ()))
+
+
+def delay_of(name: str, market: Market = DEMO) -> timedelta | None:
+    """Return how long after a close a source has its bars; None where it does not say.
+
+    Parameters
+    ----------
+    name, market
+        As for `open_source`, whose errors it raises; a vendor needs no key for this.
+
+    Examples
+    --------
+    >>> delay_of("yahoo")
+    datetime.timedelta(seconds=1800)
+    """
+    if name in CONNECTORS:
+        return connector_of(name).delay
+    declared: timedelta | None = getattr(open_source(name, market), "delay", None)
+    return declared
 
 
 def open_source(name: str, market: Market = DEMO, *, settings: Settings | None = None) -> BarSource:

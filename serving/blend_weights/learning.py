@@ -115,6 +115,8 @@ def learn_weights(
     rule = rule or WeightRule()
     closes = forecasts["event_time"].unique().sort()
     models = sorted(forecasts["model_name"].unique())
+    # What is known when a close is decided counts at that close.
+    labels = labels.with_columns(pl.col("known_time") - market.decided_after)
     by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in HORIZONS}
     judged = _Verdicts(verdicts)
     rows = []
@@ -125,7 +127,7 @@ def learn_weights(
             for entry in _entries(lost, place, models, judged.of(close, horizon), horizon, rule)
         ]
         columns: tuple[Sequence[object], ...] = tuple(zip(*entries, strict=True)) if entries else ((),) * 6
-        rows.append((market.index, close, close, *map(list, columns)))
+        rows.append((market.index, close, close + market.decided_after, *map(list, columns)))
     return pl.DataFrame(rows, schema=BLEND_WEIGHTS.schema, orient="row")
 
 

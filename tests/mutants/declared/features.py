@@ -58,8 +58,8 @@ MUTANTS = (
         "training-frame-sees-the-future",
         "A training frame asks for sessions that are known by now.",
         "feature_repo/feast_store/training_frames.py",
-        'filter(pl.col("event_time") <= now, pl.col("known_time") <= now)',
-        'filter(pl.col("event_time") <= now)',
+        'is_past = (pl.col("event_time") + delay <= now) & (pl.col("known_time") <= now)',
+        'is_past = pl.col("event_time") + delay <= now',
         ("tests/test_feature_repo/test_training_frames.py::test_a_session_that_is_known_later_is_not_asked_for_yet",),
     ),
     Mutant(

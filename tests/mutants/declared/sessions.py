@@ -1,0 +1,84 @@
+"""Sessions that are not ideal: symbols without bars, decisions after the close, sources that publish late."""
+
+from mutant import Mutant
+
+HALTS = "tests/test_serving_feedback/test_halts.py"
+DELAY = "tests/test_serving_feedback/test_decision_delay.py"
+
+MUTANTS = (
+    Mutant(
+        "halted-position-traded",
+        "A position is not traded while its symbol has no bar.",
+        "serving/strategies/halts.py",
+        "stays = ~is_quoted & (absent <= delisted_after)",
+        "stays = ~is_quoted & False",
+        (f"{HALTS}::test_a_halt_carries_the_position_and_books_the_loss_when_the_bar_comes",),
+    ),
+    Mutant(
+        "halted-position-for-ever",
+        "A position is closed after the declared number of sessions without a bar.",
+        "serving/strategies/halts.py",
+        "absent = np.where(is_quoted, 0, absent + 1)",
+        "absent = np.where(is_quoted, 0, 1)",
+        (f"{HALTS}::test_a_delisted_position_is_closed_at_its_last_close_after_the_declared_sessions",),
+    ),
+    Mutant(
+        "halt-return-by-when-one-looks",
+        "A bar that comes after the market has gone on is booked at the same session whenever one looks.",
+        "serving/strategies/halts.py",
+        'pl.col("gone_on").is_null() | (pl.col("known_time") <= pl.col("gone_on"))',
+        "pl.lit(value=True)",
+        (f"{HALTS}::test_a_bar_later_than_the_markets_next_is_booked_with_the_next_in_time_whenever_one_looks",),
+    ),
+    Mutant(
+        "halted-forecast-pending-for-ever",
+        "A forecast whose horizon ended without a bar is said to be beyond settling.",
+        "serving/outcomes/matured_outcomes.py",
+        "waiting=still.height - halted.height",
+        "waiting=still.height",
+        (f"{HALTS}::test_a_forecast_whose_horizon_ends_in_a_halt_is_said_to_be_beyond_settling",),
+    ),
+    Mutant(
+        "could-not-is-not-done",
+        "Where nothing could be forecast, it is not said that everything was.",
+        "serving/backfill/walk_forward.py",
+        "    if not waiting:\n",
+        "    if True:\n",
+        (f"{DELAY}::test_what_could_not_be_forecast_is_not_said_to_be_done",),
+    ),
+    Mutant(
+        "scored-before-its-decision",
+        "No session is forecast before its decision time.",
+        "serving/backfill/walk_forward.py",
+        "calendar, now = lake.market.calendar, clock.now() - lake.market.decided_after",
+        "calendar, now = lake.market.calendar, clock.now()",
+        (f"{DELAY}::test_the_newest_session_is_scored_from_stored_inputs_once_it_is_decided",),
+    ),
+    Mutant(
+        "weights-known-at-the-close",
+        "Weights learned from what was known at a decision are known from the decision on, not from the close.",
+        "serving/blend_weights/learning.py",
+        "close + market.decided_after, *map",
+        "close, *map",
+        (f"{DELAY}::test_decided_after_the_close_everything_is_as_of_a_source_known_at_the_close",),
+    ),
+    Mutant(
+        "drift-of-the-known-only",
+        "A feature that is no longer known has drifted.",
+        "serving/drift/measure.py",
+        "if shift is not None and abs(now.mean() - then.mean()) >= LEAST_CHANGE:",
+        "if False:",
+        ("tests/test_serving_feedback/test_drift.py::test_a_feature_that_is_no_longer_known_has_drifted",),
+    ),
+    Mutant(
+        "close-asked-for-once",
+        "A close whose bars are not there is asked for again, under a run key of its own.",
+        "dagster_project/schedules.py",
+        "elif attempt:",
+        "elif False:",
+        (
+            "tests/test_dagster_project/test_automation.py"
+            "::test_a_live_market_is_updated_after_each_close_of_its_calendar_a_bounded_number_of_times",
+        ),
+    ),
+)
