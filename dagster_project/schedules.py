@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 
 from dagster_project.partitions import changed_years
 from dagster_project.resources import Platform
 from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
 from lake.calendars import last_close
 from lake.clock import SystemClock
+from lake.ingest import missing_bars
 from lake.sources import delay_of
 
 if TYPE_CHECKING:
@@ -64,27 +64,12 @@ def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     return dg.RunRequest(run_key=key, tags=changed_years(now, first=market.first_year))
 
 
-def missing_bars(lake: "Lake", close: datetime) -> list[str] | None:
-    """Return the symbols that have a bar at the session before a close and none at it; None where no symbol has one."""
-    from lake.tables import BARS
-
-    before = last_close(close - timedelta(microseconds=1), lake.market.calendar)
-    if before is None or not lake.exists(BARS):
-        return None
-    rows = lake.scan(BARS).filter(pl.col("event_time").is_in([before, close])).select("symbol", "event_time").collect()
-    then, now = (set(rows.filter(pl.col("event_time") == at)["symbol"]) for at in (before, close))
-    return sorted(then - now) if now else None
-
-
 def _is_decision_due(lake: "Lake", close: datetime, now: datetime) -> bool:
     """Whether a close is to be decided by now, after its bars came, and no model has forecast it."""
-    from lake.tables import FORECASTS
-    from serving.forecasts import REPLAY
+    from serving.backfill import has_replays
 
-    if lake.market.decision_delay == 0 or close + lake.market.decided_after > now:
-        return False
-    is_of_close = (pl.col("kind") == REPLAY) & (pl.col("event_time") == close)
-    return not lake.exists(FORECASTS) or lake.scan(FORECASTS).filter(is_of_close).head(1).collect().is_empty()
+    delay = lake.market.decided_after
+    return timedelta(0) < delay <= now - close and not has_replays(lake, close)
 
 
 @dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=60)

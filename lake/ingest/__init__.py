@@ -1,7 +1,7 @@
 """Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason."""
 
-from lake.ingest.fetching import ingest_bars, require_history
+from lake.ingest.fetching import ingest_bars, missing_bars, require_history
 from lake.ingest.refining import refine_to_lake
 from lake.ingest.releasing import release
 
-__all__ = ["ingest_bars", "refine_to_lake", "release", "require_history"]
+__all__ = ["ingest_bars", "missing_bars", "refine_to_lake", "release", "require_history"]

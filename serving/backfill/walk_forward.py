@@ -166,6 +166,12 @@ def forecast_sessions(lake: Lake, walks: Sequence[Walk], kind: str, spec: Window
     return report.with_details(seconds=time.perf_counter() - started, forecast=counts, sessions=len(todo))
 
 
+def has_replays(lake: Lake, session: datetime) -> bool:
+    """Whether any model has forecast a session walk-forward."""
+    is_replay = (pl.col("kind") == REPLAY) & (pl.col("event_time") == session)
+    return lake.exists(FORECASTS) and not lake.scan(FORECASTS).filter(is_replay).head(1).collect().is_empty()
+
+
 def pending_sessions(
     lake: Lake, clock: Clock, done: Collection[datetime], first: datetime | None, sessions: int
 ) -> list[datetime]:

@@ -13,9 +13,10 @@ from dagster_project.assets.maintenance import table_maintenance
 from dagster_project.definitions import defs
 from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
 from dagster_project.resources import Platform
-from dagster_project.schedules import DELAY, after_the_close, missing_bars, new_raw_batches
+from dagster_project.schedules import DELAY, after_the_close, new_raw_batches
 from lake.clock import DEMO_START, SystemClock
 from lake.disk import write_durably
+from lake.ingest import missing_bars
 from lake.market import Market
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
@@ -94,7 +95,7 @@ def test_the_schedule_asks_for_this_year_and_the_one_before():
         (datetime(2024, 7, 7, 12, 0, tzinfo=UTC), datetime(2024, 7, 5, 20, tzinfo=UTC), "-8"),  # a Sunday
     ],
 )
-def test_a_live_market_is_updated_after_each_close_of_its_calendar_a_bounded_number_of_times(
+def test_a_live_market_is_updated_after_each_close_a_bounded_number_of_times(
     home: Lake, monkeypatch: pytest.MonkeyPatch, now: datetime, close: datetime, attempt: str
 ):
     Market("desk", first_year=2020).write(home.root.parent)
