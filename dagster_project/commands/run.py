@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 HORIZONS = (1, 1, 5)
 """Sessions ahead of the forecasts that are shown."""
-VALID = timedelta(days=7)
-"""How long values are served for, as in `feature_repo.online.views`."""
 A_MINUTE = timedelta(minutes=1)
 
 
@@ -163,10 +161,13 @@ def _require_offered(settings: "Settings", at: "datetime", until: "date") -> Non
 
 def _end_of_source(settings: "Settings") -> "datetime | None":
     """Newest close that a source offered whole has, where that is longer ago than values stay valid; else None."""
+    from feature_repo.online import A_WEEK, oldest_current
     from lake.clock import SystemClock
 
     _, newest = _offered(settings)
-    return newest if newest is not None and SystemClock().now() - newest >= VALID else None
+    if newest is None:
+        return None
+    return newest if newest <= oldest_current(A_WEEK, SystemClock().now(), settings.declared_market.calendar) else None
 
 
 def _offered(settings: "Settings") -> "tuple[bool, datetime | None]":

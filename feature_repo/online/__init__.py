@@ -41,6 +41,7 @@ from feature_repo.online.views import (
     VIEWS,
     WINDOW,
     OnlineView,
+    oldest_current,
     view_named,
 )
 
@@ -84,6 +85,7 @@ __all__ = [
     "is_whole",
     "key_path",
     "newest_rows",
+    "oldest_current",
     "parity",
     "publish",
     "read_generation",

@@ -63,6 +63,24 @@ MUTANTS = (
         (f"{DELAY}::test_decided_after_the_close_everything_is_as_of_a_source_known_at_the_close",),
     ),
     Mutant(
+        "holiday-expires-values",
+        "A value stays good while fewer than five sessions of the calendar have closed since.",
+        "feature_repo/online/views.py",
+        "return min(now - ttl, recent[-LEAST_SESSIONS]) if",
+        "return now - ttl if",
+        (
+            "tests/test_feature_repo/test_online_views.py::test_a_value_is_good_for_a_week_and_for_the_sessions_of_the_calendar",
+        ),
+    ),
+    Mutant(
+        "fold-without-its-last-session",
+        "A fold of a market without pauses holds its last session.",
+        "training/data/splits.py",
+        'is_inside = pl.col("session").is_between',
+        'is_inside = pl.col("event_time").dt.date().is_between',
+        ("tests/test_training/test_splits.py::test_a_fold_of_a_market_without_pauses_holds_each_of_its_days",),
+    ),
+    Mutant(
         "drift-of-the-known-only",
         "A feature that is no longer known has drifted.",
         "serving/drift/measure.py",
@@ -77,8 +95,7 @@ MUTANTS = (
         "elif attempt:",
         "elif False:",
         (
-            "tests/test_dagster_project/test_automation.py"
-            "::test_a_live_market_is_updated_after_each_close_of_its_calendar_a_bounded_number_of_times",
+            "tests/test_dagster_project/test_automation.py::test_a_live_market_is_updated_after_each_close_a_bounded_number_of_times",
         ),
     ),
 )
