@@ -61,7 +61,9 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
 
     last = Lake.open(settings).last_event(FORECASTS)
     if last is None:
-        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `quantlake demo` again.")
+        raise NotReadyError(
+            f"The first run in {settings.home} did not finish. Run `{settings.declared_market.first_run}` again."
+        )
     return last
 
 

@@ -134,7 +134,7 @@ def _versions(lake: Lake, tables: list[TableSpec], asked: Mapping[str, int] | No
         if not lake.exists(table):
             raise NotReadyError(
                 f"There is nothing to train on: table '{table.name}' is not made yet under {lake.root}. "
-                "Run `make demo`, or feature_repo.materialize.update.update_group."
+                f"Run `{lake.market.first_run}`, or feature_repo.materialize.update.update_group."
             )
     if asked is None:
         return lake.versions(tables)

@@ -122,7 +122,7 @@ def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> No
         first: datetime = missing.select(pl.col("known_time").min()).item()
         raise SourceError(
             f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
-            f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
+            f"stored yet. Run the years from {first.year} on, all in one run, or `{lake.market.first_run}`."
         )
     if lookback_of(source) == timedelta(0):
         _require_nothing_newer(lake, source, years)

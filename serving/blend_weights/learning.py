@@ -77,7 +77,7 @@ def update_blend_weights(lake: Lake, clock: Clock, rule: WeightRule | None = Non
     if forecasts.is_empty():
         raise NotReadyError(
             "No model can have a weight yet: no forecast was replayed. Materialise the asset `forecasts`, or run "
-            "`make demo`."
+            f"`{lake.market.first_run}`."
         )
     verdicts = lake.read_as_of(VERDICTS, now) if lake.exists(VERDICTS) else VERDICTS.empty()
     rows = learn_weights(forecasts, known_labels(lake, clock), verdicts, rule, market=lake.market)

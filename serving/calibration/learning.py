@@ -94,7 +94,8 @@ def simulate_walk_forward(
     blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now()))
     if blends.is_empty():
         raise NotReadyError(
-            "No close has a replayed forecast of every model that has a weight. Replay them by `make demo`."
+            "No close has a replayed forecast of every model that has a weight. Replay them by "
+            f"`{lake.market.first_run}`."
         )
     return simulate(blends, known_labels(lake, clock), rule, decided_after=lake.market.decided_after)
 

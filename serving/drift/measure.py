@@ -94,7 +94,7 @@ def update_drift(
     engines = _engines_in_service(settings) if engines is None else engines
     features = lake.read_as_of(FEATURES_TECHNICAL, clock.now())
     if features.is_empty() or not engines:
-        raise NotReadyError("Drift needs features and a model in service. Run `make demo` first.")
+        raise NotReadyError(f"Drift needs features and a model in service. Run `{lake.market.first_run}` first.")
     until = min(engine.signature.train_until for engine in engines.values())
     later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
     reason = _reason_to_skip(lake, later)

@@ -81,6 +81,24 @@ MUTANTS = (
         ("tests/test_training/test_splits.py::test_a_fold_of_a_market_without_pauses_holds_each_of_its_days",),
     ),
     Mutant(
+        "features-of-another-index",
+        "Features are not continued for another index or calendar than they were made for.",
+        "feature_repo/materialize/update.py",
+        "        require_made_for(self.lake)\n",
+        "",
+        (
+            "tests/test_feature_repo/test_made_for.py::test_another_index_or_calendar_is_refused_naming_both_and_the_way_out",
+        ),
+    ),
+    Mutant(
+        "two-markets-in-one-redis",
+        "A market does not write to the Redis that holds another's values.",
+        "feature_repo/online/claims.py",
+        "if held is not None and held.decode() != name:",
+        "if False:",
+        ("tests/test_feature_repo/test_claims.py::test_the_first_market_holds_the_server_and_another_is_refused",),
+    ),
+    Mutant(
         "drift-of-the-known-only",
         "A feature that is no longer known has drifted.",
         "serving/drift/measure.py",
