@@ -98,7 +98,8 @@ def _read(entity_df: pd.DataFrame, name: str) -> pl.Series:
 def _in_utc(times: pl.Series) -> pl.Series:
     """Instants in UTC, whose kind leaves nothing to guess."""
     if times.dtype == pl.Datetime:
-        return times.dt.convert_time_zone("UTC").cast(INSTANT)
+        zone = getattr(times.dtype, "time_zone", None)
+        return (times.dt.convert_time_zone("UTC") if zone else times.dt.replace_time_zone("UTC")).cast(INSTANT)
     if times.dtype == pl.Null:
         return times.cast(INSTANT)
     if times.dtype != pl.String:
