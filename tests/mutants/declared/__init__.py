@@ -14,6 +14,7 @@ from declared import (
     leaks,
     models,
     online,
+    sessions,
     sources,
     storage,
 )
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *forecasts.MUTANTS,
     *drained.MUTANTS,
     *feedback.MUTANTS,
+    *sessions.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
     *homes.MUTANTS,
