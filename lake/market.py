@@ -59,6 +59,8 @@ class Market:
         What its source is told, e.g. how a price file is read.
     other_sources
         Names of further sources whose bars belong to it; those of any other source are of another market.
+    macro_source
+        Source of economic series that is read with the bars; none where empty.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Market:
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
+    macro_source: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -90,7 +93,7 @@ class Market:
         return {
             name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
             for name, value in values.items()
-            if value not in (None, (), {})
+            if value not in (None, (), {}, "")
         }
 
     def write(self, home: Path) -> Path:
@@ -115,6 +118,7 @@ DEMO = Market(
     starts_at=DEMO_START,
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -124,6 +128,7 @@ LONG = Market(
     starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
     last_day=date(2022, 12, 28),
     symbols=("AAPL", "JPM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -134,6 +139,7 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})

@@ -32,7 +32,7 @@ def demo(settings: "Settings", console: "Console") -> None:
         If the market is not a packaged one.
     """
     from dagster_project.commands import summaries
-    from lake.market import PACKAGED
+    from lake.market import PACKAGED, declare_packaged
 
     market = settings.declared_market
     if market.name not in PACKAGED:
@@ -40,6 +40,7 @@ def demo(settings: "Settings", console: "Console") -> None:
             f"The demo shows a packaged market, and this is the home of '{market.name}'. Use `quantlake run`."
         )
     started, now = time.perf_counter(), settings.clock.now()
+    declare_packaged(settings.home)
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
     answers = bring_up(settings, console, is_first=True)
     console.print()

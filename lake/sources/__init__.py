@@ -2,9 +2,11 @@
 
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
+from lake.sources.macro import MacroBatch, MacroSource
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
     CONNECTORS,
+    MACRO_SOURCES,
     SERIES,
     SOURCES,
     caveats_of,
@@ -12,7 +14,9 @@ from lake.sources.registry import (
     key_of,
     mapping_of,
     open_http_source,
+    open_macro_source,
     open_source,
+    pull_series,
     source_of,
 )
 
@@ -21,12 +25,15 @@ __all__ = [
     "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "MACRO_SOURCES",
     "SERIES",
     "SOURCES",
     "BarBatch",
     "BarSource",
     "FailedSymbol",
     "GeneratedMarket",
+    "MacroBatch",
+    "MacroSource",
     "OverheardSource",
     "PackagedMarket",
     "as_received",
@@ -39,8 +46,10 @@ __all__ = [
     "lookback_of",
     "mapping_of",
     "open_http_source",
+    "open_macro_source",
     "open_source",
     "packaged",
+    "pull_series",
     "source_of",
     "tiny_market",
 ]

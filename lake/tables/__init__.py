@@ -8,11 +8,11 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine']
+['bars', 'actions', 'macro', 'quarantine']
 """
 
 from lake.spec import TableSpec
-from lake.tables.clean import ACTIONS, BARS, QUARANTINE
+from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
     AUDIT,
@@ -32,7 +32,7 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
-from lake.tables.raw import RAW_BARS
+from lake.tables.raw import RAW_BARS, RAW_MACRO
 
 __all__ = [
     "ACTIONS",
@@ -47,12 +47,14 @@ __all__ = [
     "FORECAST_DECISIONS",
     "KNOWN_TIME",
     "LABELS",
+    "MACRO",
     "MODEL_WINDOWS",
     "OUTCOMES",
     "PERFORMANCE",
     "PROMOTIONS",
     "QUARANTINE",
     "RAW_BARS",
+    "RAW_MACRO",
     "RECEIPTS",
     "RECOMPUTED",
     "REGIMES",
@@ -66,8 +68,10 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    RAW_MACRO,
     BARS,
     ACTIONS,
+    MACRO,
     QUARANTINE,
     LABELS,
     REGIMES,

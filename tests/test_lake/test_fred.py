@@ -1,7 +1,5 @@
 """Vintages of economic series: every revision once, known from its own release, whatever windows they came in."""
 
-import bisect
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,58 +9,16 @@ import pytest
 from lake.errors import AuthError, ConfigError, UnknownSymbolError
 from lake.settings import Settings
 from lake.sources import connector_of, fred, open_http_source
-from lake.sources.http import Fetcher, RequestCount
-from support.replay_server import Asked, ReplayServer, Reply, VirtualTime, reply, status
+from lake.sources.macro import released
+from support.economic_archive import FIRST, KEY, QUARTER, TOLD, Archive, fetcher_of
+from support.replay_server import ReplayServer, VirtualTime, status
 
 NOW = datetime(2012, 12, 31, 22, tzinfo=UTC)
-KEY = "0123456789abcdef"
-QUARTER = date(2008, 10, 1)
-# US GDP of the fourth quarter of 2008 as first told and as told next; the rest is made up for the test.
-TOLD: dict[date, list[tuple[date, str]]] = {
-    date(2008, 7, 1): [(date(2008, 10, 30), "14429.2"), (date(2009, 1, 30), "."), (date(2009, 2, 27), "14412.8")],
-    QUARTER: [(date(2009, 1, 30), "14264.6"), (date(2009, 2, 27), "14200.3"), (date(2009, 8, 27), "14347.3")],
-    date(2009, 1, 1): [(date(2009, 4, 29), "14075.5"), (date(2009, 5, 29), "14097.2"), (date(2009, 6, 25), "14090.0")],
-}
-FIRST = date(2008, 10, 30)
-
-
-class Archive:
-    """The service: it clamps what it tells to the question, and refuses too many vintages at once."""
-
-    def __init__(self, most_rows: int = 100_000, most_dates: int = 10_000, most_vintages: int = 2_000) -> None:
-        self.most_rows, self.most_dates, self.most_vintages = most_rows, most_dates, most_vintages
-        self.dates = sorted({vintage for told in TOLD.values() for vintage, _ in told})
-
-    def answer(self, asked: Asked) -> Reply:
-        """Return dates or observations."""
-        if asked.query["series_id"] != "GDP":
-            return reply({"error_code": 400, "error_message": "Bad Request.  The series does not exist."}, 400)
-        offset = int(asked.query["offset"])
-        if asked.path.endswith("vintagedates"):
-            page = [str(each) for each in self.dates[offset : offset + self.most_dates]]
-            return reply({"count": len(self.dates), "offset": offset, "vintage_dates": page})
-        start, end = (date.fromisoformat(asked.query[f"realtime_{name}"]) for name in ("start", "end"))
-        if sum(start <= each <= end for each in self.dates) > self.most_vintages:
-            return reply({"error_code": 400, "error_message": "Too many vintage dates."}, 400)
-        rows = [row for period, told in TOLD.items() for row in self._rows(period, told, start, end)]
-        page_rows = rows[offset : offset + self.most_rows]
-        return reply({"count": len(rows), "offset": offset, "observations": page_rows})
-
-    def _rows(self, period: date, told: list[tuple[date, str]], start: date, end: date) -> Iterator[dict[str, str]]:
-        begun = bisect.bisect_right([vintage for vintage, _ in told], start)
-        for vintage, value in told[max(0, begun - 1) :]:
-            if vintage <= end:
-                yield {"date": str(period), "realtime_start": str(max(vintage, start)), "value": value}
 
 
 @pytest.fixture
 def time() -> VirtualTime:
     return VirtualTime(NOW)
-
-
-def fetcher_of(server: ReplayServer, folder: Path) -> Fetcher:
-    count = RequestCount(folder, (), server.time)
-    return Fetcher(connector_of("fred"), count, base_url=server.url, secret=KEY, sleep=server.time.sleep)
 
 
 def expected() -> list[tuple[date, date, str | None]]:
@@ -88,7 +44,7 @@ def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: 
     first = found.filter(pl.col("period") == QUARTER).row(0, named=True)
     assert (first["value"], first["known_time"]) == ("14264.6", datetime(2009, 1, 30, 13, 30, tzinfo=UTC))
     assert found.filter(pl.col("known_basis") == "assumed")["vintage_date"].to_list() == [FIRST]
-    unlisted = fred._released("DGS10", date(2009, 7, 1))
+    unlisted = released("DGS10", date(2009, 7, 1))
     assert unlisted.astimezone(UTC) == datetime(2009, 7, 2, 3, 59, tzinfo=UTC)
 
 
