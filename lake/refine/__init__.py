@@ -5,12 +5,13 @@ ones; `find_actions` reads splits and dividends off them. `refine_macro` judges 
 """
 
 from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import Refined, judge, parse, refine_bars, rules
+from lake.refine.bars import AS_RECEIVED, Refined, judge, parse, refine_bars, refused_as, rules
 from lake.refine.deliveries import Unstored, as_one_delivery, unstored
 from lake.refine.macro import RefinedMacro, refine_macro
 from lake.refine.vintages import JUMP, RELEASED, UNEXPLAINED, unsettled_symbols
 
 __all__ = [
+    "AS_RECEIVED",
     "JUMP",
     "RELEASED",
     "UNEXPLAINED",
@@ -23,6 +24,7 @@ __all__ = [
     "parse",
     "refine_bars",
     "refine_macro",
+    "refused_as",
     "restate",
     "rules",
     "unsettled_symbols",

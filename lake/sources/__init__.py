@@ -1,6 +1,6 @@
 """Sources of bars: what each of them answers, packaged markets, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, Heard, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.macro import MacroBatch, MacroSource
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
@@ -18,6 +18,7 @@ from lake.sources.registry import (
     open_source,
     pull_series,
     source_of,
+    sources_of,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "BarSource",
     "FailedSymbol",
     "GeneratedMarket",
+    "Heard",
     "MacroBatch",
     "MacroSource",
     "OverheardSource",
@@ -50,6 +52,8 @@ __all__ = [
     "open_source",
     "packaged",
     "pull_series",
+    "replay",
     "source_of",
+    "sources_of",
     "tiny_market",
 ]

@@ -11,6 +11,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.market import DEMO, Market
+from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
@@ -42,7 +43,7 @@ def _packaged_wide(_market: Market) -> BarSource:
 def _file(market: Market) -> BarSource:
     from lake.sources.files import FileSource
 
-    return FileSource(mapping_of(market))
+    return FileSource(mapping_of(market), names=market.names if market.row_names == "as_traded" else NameHistory())
 
 
 def _packaged_macro() -> "MacroSource":
@@ -217,6 +218,39 @@ def mapping_of(market: Market) -> "FileMapping":
 def source_of(configured: Settings) -> BarSource:
     """Return the source of bars that the settings name, or else the one that their market declares."""
     return open_source(configured.source_name, configured.declared_market, settings=configured)
+
+
+def sources_of(configured: Settings, only: str | None = None) -> tuple[BarSource, ...]:
+    """Return the sources of a market in the order of their priority; one that the settings name stands alone.
+
+    Parameters
+    ----------
+    only
+        Name of the one that is wanted; None for all.
+
+    Raises
+    ------
+    UnknownNameError
+        If `only` is none of them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> [source.name for source in sources_of(Settings(home=Path("no/such/home"), source=None))]
+    ['packaged']
+    """
+    market = configured.declared_market
+    further = () if configured.source else market.other_sources
+    names = tuple(dict.fromkeys((configured.source_name, *further)))
+    if only is not None and only not in names:
+        raise UnknownNameError("source", only, names)
+    wanted = names if only is None else (only,)
+    return tuple(
+        source_of(configured)
+        if name == configured.source_name
+        else open_source(name, market.as_told_to(name), settings=configured)
+        for name in wanted
+    )
 
 
 def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:

@@ -9,11 +9,14 @@ import pytest
 from lake.errors import AuthError, ConfigError, UnknownSymbolError
 from lake.settings import Settings
 from lake.sources import connector_of, fred, open_http_source
+from lake.sources.http import Fetcher, RequestCount
 from lake.sources.macro import released
-from support.economic_archive import FIRST, KEY, QUARTER, TOLD, Archive, fetcher_of
-from support.replay_server import ReplayServer, VirtualTime, status
+from lake.sources.replay import QUARTER, VINTAGES_TOLD, PlayedArchive
+from support.replay_server import FaultyServer, VirtualTime, status
 
 NOW = datetime(2012, 12, 31, 22, tzinfo=UTC)
+KEY = "0123456789abcdef"
+FIRST = date(2008, 10, 30)
 
 
 @pytest.fixture
@@ -21,8 +24,13 @@ def time() -> VirtualTime:
     return VirtualTime(NOW)
 
 
+def fetcher_of(server: FaultyServer, folder: Path) -> Fetcher:
+    count = RequestCount(folder, (), server.time)
+    return Fetcher(connector_of("fred"), count, base_url=server.url, secret=KEY, sleep=server.time.sleep)
+
+
 def expected() -> list[tuple[date, date, str | None]]:
-    rows = [(period, vintage, value) for period, told in TOLD.items() for vintage, value in told]
+    rows = [(period, vintage, value) for period, told in VINTAGES_TOLD.items() for vintage, value in told]
     return [(period, vintage, None if value == "." else value) for period, vintage, value in rows]
 
 
@@ -32,14 +40,14 @@ def test_every_revision_comes_once_whatever_the_windows(
     time: VirtualTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, most_rows: int, most_dates: int
 ) -> None:
     monkeypatch.setattr(fred, "WINDOW", window)
-    archive = Archive(most_rows, most_dates, most_vintages=window)
-    with ReplayServer(time, archive.answer) as server:
+    archive = PlayedArchive(most_rows, most_dates, most_vintages=window)
+    with FaultyServer(time, archive.answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     assert found.select("period", "vintage_date", "value").rows() == expected()
 
 
 def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     first = found.filter(pl.col("period") == QUARTER).row(0, named=True)
     assert (first["value"], first["known_time"]) == ("14264.6", datetime(2009, 1, 30, 13, 30, tzinfo=UTC))
@@ -49,14 +57,14 @@ def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: 
 
 
 def test_a_value_that_was_withdrawn_is_a_null_of_its_own(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     withdrawn = found.filter(pl.col("value").is_null())
     assert withdrawn.select("period", "vintage_date").rows() == [(date(2008, 7, 1), date(2009, 1, 30))]
 
 
 def test_an_unknown_series_and_a_wrong_key_are_told_apart(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         fetcher = fetcher_of(server, tmp_path)
         with pytest.raises(UnknownSymbolError, match="There is no series 'GPD'"):
             fred.read_vintages(fetcher, ["GPD"])

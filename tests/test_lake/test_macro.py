@@ -14,13 +14,14 @@ from lake.ingest import ingest_macro, refine_macro_to_lake, store_macro
 from lake.market import DEMO, Market
 from lake.quality import check_table
 from lake.refine import refine_macro
-from lake.sources import MacroBatch, fred, open_macro_source
+from lake.sources import MacroBatch, connector_of, fred, open_macro_source
+from lake.sources.http import Fetcher, RequestCount
 from lake.sources.macro import as_received_series, last_days
 from lake.sources.packaged import PackagedMacro
+from lake.sources.replay import PlayedArchive
 from lake.store import Lake
 from lake.tables import MACRO, QUARANTINE, RAW_MACRO
-from support.economic_archive import Archive, fetcher_of
-from support.replay_server import ReplayServer, VirtualTime
+from support.replay_server import FaultyServer, VirtualTime
 
 NEW_YORK = ZoneInfo("America/New_York")
 QUARTER = date(2008, 10, 1)
@@ -129,8 +130,10 @@ def test_a_pull_from_the_archive_adds_vintages_once_and_agrees_with_what_is_pack
     ingest_macro(lake, PackagedMacro(), FixedClock(at(date(2009, 3, 2), time(9))))
     refine_macro_to_lake(lake, clock)
     before = gdp(lake, at(date(2009, 2, 1), time(9)))
-    with ReplayServer(VirtualTime(NOW), Archive().answer) as server:
-        batches = [fred.pull(fetcher_of(server, tmp_path), ["GDP"]) for _ in range(2)]
+    with FaultyServer(VirtualTime(NOW), PlayedArchive().answer) as server:
+        count = RequestCount(tmp_path, (), server.time)
+        fetcher = Fetcher(connector_of("fred"), count, base_url=server.url, secret="key", sleep=server.time.sleep)
+        batches = [fred.pull(fetcher, ["GDP"]) for _ in range(2)]
     added = [store_macro(lake, batch).added for batch in batches]
     assert added == [9, 0], "nine vintages, and nothing new the second time"
     refine_macro_to_lake(lake, clock)
