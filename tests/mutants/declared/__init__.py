@@ -14,6 +14,7 @@ from declared import (
     leaks,
     models,
     online,
+    packaged,
     sources,
     storage,
 )
@@ -22,6 +23,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *files.MUTANTS,
     *storage.MUTANTS,
     *sources.MUTANTS,
+    *packaged.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,
