@@ -1,4 +1,4 @@
-"""An experiment fits the history of its market: folds, validation and walk-forward sessions lie inside it."""
+"""An experiment fits the packaged markets: folds, validation and walk-forward sessions lie inside their history."""
 
 from datetime import date
 
