@@ -16,10 +16,9 @@ from lake.sources.packaged.long import LONG_BARS
 from lake.sources.packaged.macro import PackagedMacro
 from lake.sources.packaged.market import PackagedMarket
 from lake.sources.packaged.segments import PackagedBars, Segment
-from lake.sources.packaged.wide import ACTIONS, WIDE_BARS, DeclaredAction, adjusted_for
+from lake.sources.packaged.wide import WIDE_BARS, DeclaredAction, adjusted_for
 
 __all__ = [
-    "ACTIONS",
     "DATA_FOLDER",
     "DEMO_BARS",
     "FIRST_DAY",
