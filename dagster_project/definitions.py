@@ -35,7 +35,12 @@ defs = dg.Definitions(
             backups,
         ]
     ),
-    asset_checks=[*tables.table_checks(), *leaks.leak_checks(tables.CAUSAL), tables.few_rows_refused],
+    asset_checks=[
+        *tables.table_checks(),
+        *leaks.leak_checks(tables.CAUSAL),
+        tables.few_rows_refused,
+        tables.sources_agree,
+    ],
     jobs=[selection.job for selection in SELECTIONS],
     schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
     sensors=[new_raw_batches, ingest_requests],

@@ -24,9 +24,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program i
 KEY_WIDTH = 20
 """Columns for the name of a key: a name that is broken in two cannot be copied."""
 REPLAYED = (
-    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the last "
-    "pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of the "
-    "replay."
+    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the "
+    "last pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of "
+    "the replay."
 )
 STORED = """
     select source, count(*) as rows, count(distinct symbol) as symbols, min(event_time) as first,
@@ -141,12 +141,9 @@ def replay(
     print_line("")
     for note in notes:
         print_line(note)
-    print_line(
-        "Real bars of the packaged market in the vendors' forms, over HTTP on this machine. The connectors kept to"
-    )
-    print_line("the vendors' limits; the waits passed on a clock of the replay. Nothing was asked of a vendor.")
+    console().print(REPLAYED, highlight=False)
     if home:
-        print_line(f'Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sql "select * from deliveries"')
+        print_line(f"Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sources status")
 
 
 def _show(batches: "list[BarBatch]") -> None:

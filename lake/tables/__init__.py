@@ -32,10 +32,12 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
+from lake.tables.quality import AGREEMENT
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
 
 __all__ = [
     "ACTIONS",
+    "AGREEMENT",
     "ANSWERS",
     "AUDIT",
     "BARS",
@@ -72,6 +74,7 @@ TABLES: tuple[TableSpec, ...] = (
     BARS,
     ACTIONS,
     QUARANTINE,
+    AGREEMENT,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,

@@ -158,4 +158,28 @@ MUTANTS = (
         '            _write(folder, each)\n            (folder / f"{each.id}.json").unlink()\n    return started',
         ("tests/test_dagster_project/test_automation.py::test_a_requested_source_becomes_one_run_that_names_it",),
     ),
+    Mutant(
+        "second-source-never-stands-in",
+        "A session that the first source lacks gets its bar from another one.",
+        "lake/refine/priorities.py",
+        'told.filter(pl.col("rank") == pl.col("best"))',
+        'told.filter(pl.col("rank") == pl.col("rank").min().over("symbol"))',
+        ("tests/test_lake/test_priorities.py::test_every_session_that_any_source_has_gets_its_bar",),
+    ),
+    Mutant(
+        "second-source-on-its-own-basis",
+        "A bar of a source that stands in continues the prices of the first.",
+        "lake/refine/priorities.py",
+        "        if told <= known:\n            return factor",
+        "        if told <= known:\n            return 1.0",
+        ("tests/test_lake/test_priorities.py::test_the_second_source_stands_in_on_the_basis_of_the_first",),
+    ),
+    Mutant(
+        "preferred-source-known-before-it-came",
+        "What a preferred source says of a bar that was told already is known from when it came.",
+        "lake/refine/priorities.py",
+        'again.filter(differs).with_columns(from_now.alias("known_time"))',
+        "again.filter(differs)",
+        ("tests/test_lake/test_priorities.py::test_a_late_bar_of_the_first_source_restates_from_then",),
+    ),
 )
