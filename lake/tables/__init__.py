@@ -32,7 +32,7 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
-from lake.tables.quality import AGREEMENT
+from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
     "KNOWN_TIME",
@@ -55,6 +56,7 @@ __all__ = [
     "OUTCOMES",
     "PERFORMANCE",
     "PROMOTIONS",
+    "QUALITY_SCORES",
     "QUARANTINE",
     "RAW_BARS",
     "RECEIPTS",
@@ -75,6 +77,8 @@ TABLES: tuple[TableSpec, ...] = (
     ACTIONS,
     QUARANTINE,
     AGREEMENT,
+    FINDINGS,
+    QUALITY_SCORES,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,

@@ -112,6 +112,17 @@ def test_a_late_bar_of_the_first_source_restates_from_then(lake: Lake) -> None:
     assert lake.versions([BARS, AGREEMENT]) == before
 
 
+def test_a_preferred_source_that_joins_later_is_known_from_then_whatever_it_claims(lake: Lake) -> None:
+    other = MARKET.with_columns(pl.col("close") * 0.999).with_columns(pl.min_horizontal("low", "close").alias("low"))
+    before = run(lake, Told("second", other))
+    joined = timedelta(days=2)
+    bars = run(lake, Told("first", MARKET), Told("second", other), at=joined)
+    assert bars["source"].unique().to_list() == ["first"]
+    assert bars["known_time"].min() >= NOW.at + joined
+    then = lake.read_as_of(BARS, NOW.at + timedelta(days=1))
+    assert_frame_equal(then.sort("symbol", "event_time"), before)
+
+
 def test_every_session_that_any_source_has_gets_its_bar(lake: Lake) -> None:
     first = without(without(MARKET, CLOSES[:5]), CLOSES[30:], "BBB")
     second = without(without(MARKET, CLOSES[10:20]), CLOSES[::2], "BBB")

@@ -182,4 +182,20 @@ MUTANTS = (
         "again.filter(differs)",
         ("tests/test_lake/test_priorities.py::test_a_late_bar_of_the_first_source_restates_from_then",),
     ),
+    Mutant(
+        "findings-see-the-bar-itself",
+        "A bar is judged beside the bars before it, not beside itself.",
+        "lake/assessment/anomalies.py",
+        "before = sliding_window_view(changes, WINDOW)[:-1]",
+        "before = sliding_window_view(changes, WINDOW)[1:]",
+        ("tests/test_lake/test_assessment.py::test_real_scares_are_found",),
+    ),
+    Mutant(
+        "silent-session-unscored",
+        "A session of which nothing came is scored once it is due.",
+        "lake/assessment/scores.py",
+        '(pl.col("came") > 0) |',
+        '(pl.col("came") > 0) &',
+        ("tests/test_lake/test_assessment.py::test_a_session_of_which_nothing_came_is_scored_once_it_is_due",),
+    ),
 )
