@@ -22,7 +22,7 @@ UNEXPLAINED = "unexplained_jump"
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one symbol the share of sessions with a bar, by bucket of time; None where nobody asked for it."""
+    """Share of sessions with a bar of one symbol, by bucket of time; None before its first, and where nobody asked."""
 
     symbol: str
     bars: int
@@ -165,23 +165,21 @@ def _coverage(lake: Lake, keys: pl.DataFrame, now: datetime) -> tuple[tuple[date
         (pl.int_range(pl.len()) // size).alias("bucket")
     )
     sizes = grid.group_by("bucket").len().sort("bucket")["len"].to_list()
-    counted = keys.join(grid, on="event_time").group_by("symbol", "bucket").len()
+    placed = keys.join(grid.with_row_index("session"), on="event_time")
+    begins = dict(placed.group_by("symbol").agg(pl.col("session").min()).iter_rows())
     by_symbol: dict[str, dict[int, int]] = {}
-    for symbol, bucket, bars in counted.iter_rows():
+    for symbol, bucket, bars in placed.group_by("symbol", "bucket").len().iter_rows():
         by_symbol.setdefault(symbol, {})[bucket] = bars
     asked = _asked(lake, now)
     rows = []
     for symbol, bars in by_symbol.items():
-        begins = min(bars)
-        shares = tuple(
-            bars[place] / size
-            if place in bars
-            else 0.0
-            if _was_asked(asked, symbol, sessions[place * sizes[0]])
-            else None
-            for place, size in enumerate(sizes)
-        )
-        rows.append(Coverage(symbol, sum(bars.values()), sum(sizes[begins:]), shares))
+        first_session = begins[symbol]
+        shares: list[float | None] = []
+        for place, length in enumerate(sizes):
+            due = min(length, place * size + length - first_session)
+            is_asked = place in bars or (due > 0 and _was_asked(asked, symbol, sessions[place * size]))
+            shares.append(bars.get(place, 0) / due if is_asked else None)
+        rows.append(Coverage(symbol, sum(bars.values()), len(sessions) - first_session, tuple(shares)))
     rows.sort(key=lambda each: (each.bars / max(each.sessions, 1), each.symbol))
     starts = grid.group_by("bucket").agg(pl.col("event_time").min().dt.date()).sort("bucket")["event_time"]
     return tuple(starts), tuple(rows[:SYMBOLS_SHOWN])

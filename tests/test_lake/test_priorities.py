@@ -112,7 +112,7 @@ def test_a_late_bar_of_the_first_source_restates_from_then(lake: Lake) -> None:
     assert lake.versions([BARS, AGREEMENT]) == before
 
 
-def test_a_preferred_source_that_joins_later_is_known_from_then_whatever_it_claims(lake: Lake) -> None:
+def test_a_preferred_source_that_joins_later_is_known_from_then(lake: Lake) -> None:
     other = MARKET.with_columns(pl.col("close") * 0.999).with_columns(pl.min_horizontal("low", "close").alias("low"))
     before = run(lake, Told("second", other))
     joined = timedelta(days=2)
