@@ -9,6 +9,7 @@ import polars as pl
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
 from lake.ingest.deliveries import StoredBatches, log_deliveries
+from lake.ingest.naming import spelled
 from lake.market import FILE as DECLARATION
 from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
@@ -171,7 +172,7 @@ def _fetch(lake: Lake, source: BarSource, stored: StoredBatches, after: datetime
     batch = source.read(after, until)
     if batch.rows.is_empty() and lake.exists(RAW_BARS):
         return 0
-    added = lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).added
+    added = lake.append(RAW_BARS, spelled(batch.rows, lake.market.index), batch_id=batch.batch_id).added
     stored[batch.batch_id] = batch.batch_id, added
     return added
 
@@ -188,12 +189,13 @@ def _fetch_again(
     """Ask for a span again and append the rows that are new or differ from what is stored; return them."""
     newest = _newest_bars(lake, source)
     batch = _ask_again(source, after, until, lookback, newest)
+    rows = spelled(batch.rows, lake.market.index)
     stored = RAW_BARS.empty()
-    if lake.exists(RAW_BARS) and batch.rows.height:
-        first, last = batch.rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
+    if lake.exists(RAW_BARS) and rows.height:
+        first, last = rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
         is_near = (pl.col("source") == source.name) & pl.col("event_time").is_between(first, last)
         stored = lake.read(RAW_BARS, where=is_near)
-    fresh = unstored(batch.rows, stored, max(newest.values(), default=None), now)
+    fresh = unstored(rows, stored, max(newest.values(), default=None), now)
     if fresh.rows.height or not lake.exists(RAW_BARS):
         batch_id, rows = as_one_delivery(fresh.rows, batch.batch_id)
         kept[batch.batch_id] = batch_id, lake.append(RAW_BARS, rows, batch_id=batch_id).added

@@ -6,12 +6,13 @@ dividends off them.
 """
 
 from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import Refined, judge, parse, refine_bars, rules
+from lake.refine.bars import AS_RECEIVED, Refined, judge, parse, refine_bars, refused_as, rules
 from lake.refine.deliveries import Unstored, as_one_delivery, unstored
 from lake.refine.priorities import Chosen, agree, refine_sources, told_from_now
 from lake.refine.vintages import JUMP, RELEASED, UNEXPLAINED, unsettled_symbols
 
 __all__ = [
+    "AS_RECEIVED",
     "JUMP",
     "RELEASED",
     "UNEXPLAINED",
@@ -25,6 +26,7 @@ __all__ = [
     "parse",
     "refine_bars",
     "refine_sources",
+    "refused_as",
     "restate",
     "rules",
     "told_from_now",

@@ -1,4 +1,4 @@
-"""Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
+"""Sources of bars: what each of them answers, packaged markets, generated markets, own files, vendors over HTTP."""
 
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, Heard, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
@@ -42,6 +42,7 @@ __all__ = [
     "mapping_of",
     "open_http_source",
     "open_source",
+    "packaged",
     "replay",
     "source_of",
     "sources_of",

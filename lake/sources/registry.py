@@ -11,6 +11,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.market import DEMO, Market
+from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
@@ -26,13 +27,30 @@ def _packaged(_market: Market) -> BarSource:
     return PackagedMarket()
 
 
+def _packaged_long(_market: Market) -> BarSource:
+    from lake.sources.packaged import LONG_BARS, PackagedMarket
+
+    return PackagedMarket(LONG_BARS)
+
+
+def _packaged_wide(_market: Market) -> BarSource:
+    from lake.sources.packaged import WIDE_BARS, PackagedMarket
+
+    return PackagedMarket(WIDE_BARS)
+
+
 def _file(market: Market) -> BarSource:
     from lake.sources.files import FileSource
 
-    return FileSource(mapping_of(market))
+    return FileSource(mapping_of(market), names=market.names if market.row_names == "as_traded" else NameHistory())
 
 
-SOURCES: dict[str, Callable[[Market], BarSource]] = {"packaged": _packaged, "file": _file}
+SOURCES: dict[str, Callable[[Market], BarSource]] = {
+    "packaged": _packaged,
+    "packaged-long": _packaged_long,
+    "packaged-wide": _packaged_wide,
+    "file": _file,
+}
 """What makes each source that is asked for no symbols; a new one is a file in this folder and an entry here."""
 CONNECTORS = {"alpha_vantage": "AlphaVantage", "polygon": "Polygon", "yahoo": "Yahoo"}
 """Class of each vendor of bars that is asked over HTTP, in the module of the source's name; a new one is one more."""

@@ -8,7 +8,7 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine']
+['bars', 'actions', 'quarantine', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
@@ -32,6 +32,7 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
+from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
 
@@ -66,7 +67,9 @@ __all__ = [
     "STRATEGY_ASSIGNMENTS",
     "STRATEGY_RETURNS",
     "SYMBOL",
+    "SYMBOLS",
     "TABLES",
+    "UNIVERSE",
     "VERDICTS",
 ]
 
@@ -79,6 +82,8 @@ TABLES: tuple[TableSpec, ...] = (
     AGREEMENT,
     FINDINGS,
     QUALITY_SCORES,
+    SYMBOLS,
+    UNIVERSE,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,
