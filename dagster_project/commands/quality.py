@@ -54,7 +54,7 @@ def _show(summary: "QualitySummary") -> None:
     print_line("Means of the last 20 sessions.\n")
     print_line(f"refused   {summary.refused:,} of {summary.raw_rows:,} rows")
     for reason in summary.reasons:
-        print_line(f"  {reason['reason']}: {reason['rows']:,}; {reason['next']}")
+        print_line(f"  {reason['reason']}: {reason['rows']:,}\n    {reason['next']}")
     print_line(f"odd bars  {sum(summary.rules.values()):,}")
     for rule, rows in summary.rules.items():
         print_line(f"  {rule.replace('_', ' ')}: {rows:,}")

@@ -1,10 +1,9 @@
 """Bars that look odd beside those before them. Pure functions; nothing is changed or refused."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lake.tables import BARS, FINDINGS
@@ -15,6 +14,8 @@ MOST_DEVIATIONS, MOST_VOLUMES, EQUAL_CLOSES = 8.0, 20.0, 5
 SCALE = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
 LOOK_BACK = WINDOW + 1
+BLOCK = 100_000
+"""Bars whose windows are in memory at a time: 48 MB."""
 
 
 def find_anomalies(bars: pl.DataFrame, actions: pl.DataFrame, agreement: pl.DataFrame) -> pl.DataFrame:
@@ -45,56 +46,74 @@ def find_anomalies(bars: pl.DataFrame, actions: pl.DataFrame, agreement: pl.Data
     >>> find_anomalies(odd, ACTIONS.empty(), AGREEMENT.empty())["rule"].to_list()
     ['extreme_volume']
     """
-    of_symbol = pl.col("close").shift(1).over("symbol")
-    judged = bars.with_columns((pl.col("close") / of_symbol - 1).alias("change"))
-    parts = [_odd(rows) for _, rows in judged.group_by("symbol", maintain_order=True)]
+    is_same = pl.col("symbol") == pl.col("symbol").shift(1)
+    judged = bars.with_columns(
+        pl.when(is_same).then(pl.col("close") / pl.col("close").shift(1) - 1).alias("change"),
+        pl.int_range(pl.len()).over("symbol").alias("place"),
+        (is_same & (pl.col("close") == pl.col("close").shift(1))).fill_null(value=False).not_().cum_sum().alias("run"),
+    ).with_columns(pl.int_range(1, pl.len() + 1).over("run").cast(pl.Float64).alias("equal_closes"))
     explained = pl.concat(
         [
             actions.select("symbol", "event_time"),
             agreement.filter(pl.col("agreeing") > 1, pl.col("field") == "close").select("symbol", "event_time"),
         ]
     ).unique()
-    found = pl.concat([FINDINGS.empty(), *parts])
+    found = _odd(judged)
     returns = found.filter(pl.col("rule") == "extreme_return").join(explained, on=["symbol", "event_time"], how="anti")
     return pl.concat([found.filter(pl.col("rule") != "extreme_return"), returns]).sort(FINDINGS.key)
 
 
-def _odd(rows: pl.DataFrame) -> pl.DataFrame:
-    """Findings of one symbol."""
-    deviations = _deviations(rows["change"].to_numpy())
-    volumes = rows["volume"].to_numpy() / _medians_before(rows["volume"].to_numpy())
-    run = pl.Series(rows["close"]).rle_id()
-    length = rows.select(pl.int_range(1, pl.len() + 1).over(run)).to_series()
+def _odd(judged: pl.DataFrame) -> pl.DataFrame:
+    """Findings before anything explains them."""
+    places, volumes = judged["place"].to_numpy(), judged["volume"].to_numpy()
+    deviations = _over_windows(judged["change"].to_numpy(), places, WINDOW + 1, _deviations)
+    multiples = _over_windows(volumes, places, WINDOW, _multiples)
     rules = {
-        "extreme_return": (pl.Series(deviations), MOST_DEVIATIONS),
-        "extreme_volume": (pl.Series(volumes), MOST_VOLUMES),
+        "extreme_return": pl.Series(deviations) > MOST_DEVIATIONS,
+        "extreme_volume": pl.Series(multiples) > MOST_VOLUMES,
+        "stale_close": judged["equal_closes"] == EQUAL_CLOSES,
     }
+    values = {"extreme_return": pl.Series(deviations), "extreme_volume": pl.Series(multiples)}
     found = [
-        rows.with_columns(values.alias("value"), pl.lit(rule).alias("rule")).filter(
-            pl.col("value").is_finite() & (pl.col("value") > most)
+        judged.with_columns(values.get(rule, judged["equal_closes"]).alias("value"), pl.lit(rule).alias("rule")).filter(
+            is_odd & pl.col("value").is_finite()
         )
-        for rule, (values, most) in rules.items()
+        for rule, is_odd in rules.items()
     ]
-    stale = rows.with_columns(length.cast(pl.Float64).alias("value"), pl.lit("stale_close").alias("rule"))
-    found.append(stale.filter(pl.col("value") == EQUAL_CLOSES))
     return pl.concat(found).with_columns(pl.lit(BARS.name).alias("table")).select(FINDINGS.names)
 
 
-def _deviations(changes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each value from the median of those before it, in scaled median absolute deviations."""
-    found = np.full(len(changes), np.nan)
-    if len(changes) > WINDOW:
-        before = sliding_window_view(changes, WINDOW)[:-1]  # [bar, bars before]
-        center = np.median(before, axis=1)
-        spread = SCALE * np.median(np.abs(before - center[:, None]), axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[WINDOW:] = np.abs(changes[WINDOW:] - center) / spread
-    return found
+Numbers = NDArray[np.float64]
 
 
-def _medians_before(values: NDArray[Any]) -> NDArray[np.float64]:
+def _over_windows(
+    values: Numbers, places: NDArray[np.int64], least: int, measure: Callable[[Numbers, Numbers], Numbers]
+) -> Numbers:
+    """Measure each value beside the `WINDOW` ones before it, of the same symbol; NaN where there are fewer.
+
+    Parameters
+    ----------
+    places
+        Position of each bar within its symbol.
+    least
+        Bars of the symbol that must come before it.
+    """
     found = np.full(len(values), np.nan)
-    if len(values) > WINDOW:
-        medians = np.median(sliding_window_view(values, WINDOW)[:-1], axis=1)
-        found[WINDOW:] = np.where(medians > 0, medians, np.nan)
+    full = np.flatnonzero(places >= least)
+    for start in range(0, len(full), BLOCK):
+        rows = full[start : start + BLOCK]
+        before = values[rows[:, None] - np.arange(WINDOW, 0, -1)]  # [bar, bars before]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[rows] = measure(values[rows], before)
     return found
+
+
+def _deviations(changes: Numbers, before: Numbers) -> Numbers:
+    """Distance from the median of those before, in scaled median absolute deviations."""
+    center = np.median(before, axis=1)
+    return np.abs(changes - center) / (SCALE * np.median(np.abs(before - center[:, None]), axis=1))
+
+
+def _multiples(volumes: Numbers, before: Numbers) -> Numbers:
+    """Multiple of the median volume before; of a median of zero there is none."""
+    return volumes / np.median(before, axis=1)

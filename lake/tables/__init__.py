@@ -8,7 +8,7 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine', 'symbols', 'universe']
+['bars', 'actions', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
