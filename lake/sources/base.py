@@ -85,6 +85,8 @@ class BarSource(Protocol):
 
     - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
       chosen with hindsight; `lake.sources.caveats_of` reads them
+    - ``knows_survivorship``, true where those say what became of the symbols that it does not have; otherwise how many
+      left is counted in the table `universe`
     - ``symbols``, those that it is asked for
     - ``lookback``, where its rows arrive late or are corrected: a `timedelta` by which it is asked again before its
       newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored

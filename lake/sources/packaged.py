@@ -103,6 +103,7 @@ class PackagedMarket:
     """The packaged market as a source of bars, each known from the close of its session."""
 
     name = "packaged"
+    knows_survivorship = True
     caveats = (
         f"The symbols are companies that still existed in {LAST_DAY.year}: their returns are those of survivors.",
     )

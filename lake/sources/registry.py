@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from importlib import import_module
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -11,10 +11,12 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.market import DEMO, Market
+from lake.membership import survivorship_of
 from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
+from lake.store import LakeReader
 
 if TYPE_CHECKING:
     from lake.sources.files import FileMapping
@@ -142,22 +144,37 @@ def source_of(configured: Settings) -> BarSource:
     return open_source(configured.source_name, configured.declared_market, settings=configured)
 
 
-def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
-    """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
+def caveats_of(
+    name: str, market: Market = DEMO, lake: LakeReader | None = None, at: datetime | None = None
+) -> tuple[str, ...]:
+    """Return what belongs beside every figure made from the bars of a source, whole sentences.
+
+    What the source says of its bars, and with a lake what the market's list of symbols means: how many ever left it
+    (`lake.membership.survivorship_of`), unless the source says that of its own list.
 
     Parameters
     ----------
     name, market
         As for `open_source`, whose errors it raises; a vendor needs no key for this.
+    lake, at
+        Tables of the market, and the instant as known at which they are read.
 
     Examples
     --------
     >>> len(caveats_of("packaged"))
     1
     """
-    if name in CONNECTORS:
-        return connector_of(name).caveats
-    return tuple(getattr(open_source(name, market), "caveats", ()))
+    said = connector_of(name) if name in CONNECTORS else open_source(name, market)
+    caveats = tuple(getattr(said, "caveats", ()))
+    if lake is None or at is None or getattr(said, "knows_survivorship", False):
+        return caveats
+    return (*caveats, survivorship_of(lake, at))
+
+
+def caveats_now(configured: Settings) -> tuple[str, ...]:
+    """Return what belongs beside every figure of the market of some settings, as its tables are known now."""
+    lake, now = LakeReader.open(configured), configured.clock.now()
+    return caveats_of(configured.source_name, configured.declared_market, lake, now)
 
 
 def open_source(name: str, market: Market = DEMO, *, settings: Settings | None = None) -> BarSource:
