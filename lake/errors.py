@@ -10,6 +10,7 @@
     │   ├── QuotaError         its allowance is used up until a stated instant
     │   ├── AuthError          it refuses the key, or there is none
     │   ├── EntitlementError   the plan behind the key does not include what was asked
+    │   ├── MissingPackageError the package or file that carries it is not installed
     │   ├── UnknownSymbolError it has no such symbol; never the same as having no rows
     │   └── ContractError      its answer lacks, or contradicts, what it is documented to hold
     ├── SchemaError          a frame does not fit its table
@@ -90,6 +91,10 @@ class AuthError(SourceError):
 
 class EntitlementError(SourceError):
     """The plan behind a key does not include what was asked."""
+
+
+class MissingPackageError(SourceError):
+    """A package that carries a source's data is not installed, or no longer has the file."""
 
 
 class UnknownSymbolError(SourceError):

@@ -268,7 +268,15 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         print_line(f"{connector.title} needs a key: set {connector.auth.variable} before `quantlake run`.")
     print_line(f"{connector.title}: {counted(len(symbols), 'symbol')} and the index {index}, from {since} on.")
     print_line(connector.terms.notice)
-    return Market(name, source=source, index=index, calendar=calendar, first_year=since, options={"symbols": symbols})
+    return Market(
+        name,
+        source=source,
+        index=index,
+        calendar=calendar,
+        first_year=since,
+        options={"symbols": symbols},
+        row_names="today",  # a vendor is asked for a symbol, and its rows bear that name however old they are
+    )
 
 
 def _market_of_file(name: str, proposal: "FileProposal") -> Market:

@@ -1,6 +1,6 @@
-"""Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
+"""Sources of bars: what each of them answers, packaged markets, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, Heard, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
@@ -15,6 +15,7 @@ from lake.sources.registry import (
     open_http_source,
     open_source,
     source_of,
+    sources_of,
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "BarSource",
     "FailedSymbol",
     "GeneratedMarket",
+    "Heard",
     "OverheardSource",
     "PackagedMarket",
     "as_received",
@@ -42,6 +44,9 @@ __all__ = [
     "mapping_of",
     "open_http_source",
     "open_source",
+    "packaged",
+    "replay",
     "source_of",
+    "sources_of",
     "tiny_market",
 ]

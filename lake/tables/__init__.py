@@ -33,14 +33,16 @@ from lake.tables.decisions import (
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
-from lake.tables.raw import RAW_BARS
+from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
 
 __all__ = [
     "ACTIONS",
+    "ANSWERS",
     "AUDIT",
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
+    "DELIVERIES",
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
@@ -69,6 +71,7 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    DELIVERIES,
     BARS,
     ACTIONS,
     QUARANTINE,
