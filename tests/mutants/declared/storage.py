@@ -41,7 +41,7 @@ MUTANTS = (
         "lake/membership/coverage.py",
         'closes.gather(over["place"] + market.coverage_sessions).alias("known_time")',
         'closes.gather(over["place"] + 1).alias("known_time")',
-        ("tests/test_lake/test_membership.py::test_membership_as_of_an_instant_is_that_of_a_lake_that_ends_there",),
+        ("tests/test_lake/test_membership.py::test_coverage_ends_once_that_is_known_and_resumes",),
     ),
     Mutant(
         "names-without-dates",
@@ -50,6 +50,14 @@ MUTANTS = (
         "        is_own &= day >= span.valid_from\n",
         "        is_own &= True\n",
         ("tests/test_lake/test_membership.py::test_rows_that_bear_the_old_name_and_the_new_one_are_one_symbol",),
+    ),
+    Mutant(
+        "feed-symbols-as-written",
+        "Each spelling of a symbol in a feed is one canonical symbol, or refused.",
+        "lake/ingest/fetching.py",
+        "lake.append(RAW_BARS, spelled(batch.rows, lake.market.index)",
+        "lake.append(RAW_BARS, batch.rows",
+        ("tests/test_lake/test_ingest.py::test_each_spelling_of_a_symbol_in_a_feed_is_one_symbol",),
     ),
     Mutant(
         "unknown-rows-are-lost",
