@@ -111,6 +111,8 @@ class BarSource(Protocol):
     - ``knows_survivorship``, true where those say what became of the symbols that it does not have; otherwise how many
       left is counted in the table `universe`
     - ``symbols``, those that it is asked for
+    - ``delay``, a `timedelta` after a close from which on it has the bars; `lake.sources.delay_of` reads it. The
+      schedule asks from then on. Half an hour where a source does not say
     - ``lookback``, where its rows arrive late or are corrected: a `timedelta` by which it is asked again before its
       newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored
       (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window of
