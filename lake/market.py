@@ -250,8 +250,8 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
-    macro_source="packaged-macro",
     row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})

@@ -293,8 +293,8 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         calendar=calendar,
         first_year=since,
         options={"symbols": symbols},
-        decision_delay=(connector.delay + ASKED_FOR) // timedelta(minutes=1),
         row_names="today",  # a vendor is asked for a symbol, and its rows bear that name however old they are
+        decision_delay=(connector.delay + ASKED_FOR) // timedelta(minutes=1),
     )
 
 
