@@ -26,6 +26,8 @@ FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
 """Keys that a declaration has: what it leaves out would be the packaged market's."""
+CODE = 3
+"""Letters of a currency's code."""
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -58,6 +60,8 @@ class Market:
         What its source is told, e.g. how a price file is read.
     other_sources
         Names of further sources whose bars belong to it; those of any other source are of another market.
+    currency
+        ISO 4217 code of what its prices are in, e.g. ``USD``; None where nobody said.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Market:
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -79,6 +84,14 @@ class Market:
             )
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
+
+        if self.currency is not None and not (
+            len(self.currency) == CODE and self.currency.isascii() and self.currency.isupper()
+        ):
+            raise ConfigError(
+                f"The market '{self.name}' has the currency {self.currency!r}. Name it by its ISO 4217 code, three "
+                "capital letters, e.g. USD, or leave it out where prices are no money."
+            )
 
     def __hash__(self) -> int:
         return hash((self.name, self.source, self.index, self.calendar))
@@ -114,6 +127,7 @@ DEMO = Market(
     starts_at=DEMO_START,
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
+    currency="USD",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({DEMO.name: DEMO})

@@ -1,5 +1,6 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
+import dataclasses
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +45,7 @@ def new(
     index: Annotated[str, typer.Option(help="Symbol of a feed that stands for the whole market.")] = "^GSPC",
     calendar: Annotated[str, typer.Option(help="Sessions of a feed's symbols, e.g. XNYS or 24/7.")] = VENUE,
     since: Annotated[int, typer.Option(min=1998, help="First year to ask a feed for.")] = 2010,
+    currency: Annotated[str | None, typer.Option(help="ISO code of what prices are in, e.g. USD.")] = None,
     settled: Settled = None,
     replace: Annotated[bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")] = False,
 ) -> None:
@@ -61,7 +63,7 @@ def new(
     else:
         assert file is not None
         market = _market_of_file(name, _looked_at(file, _given(settled or [])))
-    path = market.write(home)
+    path = _with_currency(market, currency).write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
         print_line(f"Edit it to change how the file is read; `quantlake market check {name}` is a dry run.")
@@ -135,6 +137,11 @@ def release(
     print_line(
         f"{counted(report.added, 'row')} of {symbol} released, from {day:%Y-%m-%d} on. The next run takes them in."
     )
+
+
+def _with_currency(market: Market, currency: str | None) -> Market:
+    """Return the market with what its prices are in; None leaves it unsaid."""
+    return dataclasses.replace(market, currency=currency)
 
 
 def _home_of_new(name: str, *, may_replace: bool) -> Path:

@@ -8,6 +8,7 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
+from lake.ingest.stating import store_stated
 from lake.market import FILE as DECLARATION
 from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
@@ -24,7 +25,8 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     """Append what a source published since its last delivery and up to the market's now, as received.
 
     A source with a `lookback` (`lake.sources.BarSource`) is asked again for what is stored, and only rows that are new
-    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`.
+    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`. Splits and dividends
+    that a source states go to `raw_actions`; where there are any, the report counts them as `stated_actions`.
 
     Parameters
     ----------
@@ -66,6 +68,8 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         deliveries = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
         report = lake.report(RAW_BARS, added=sum(each.rows.height for each in deliveries), started=started)
         report = _with_counts(report, source, deliveries)
+    if stated := store_stated(lake, heard.batches, clock.now()):
+        report = report.with_details(stated_actions=stated)
     failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
     noted = {note for batch in heard.batches for note in batch.notes}
     report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))

@@ -1,10 +1,12 @@
 """The interface of a source of bars."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import polars as pl
+
+from lake.tables import RAW_BARS
 
 ACTION_COLUMNS: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -72,8 +74,14 @@ class OverheardSource:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
-        """Return what the source delivers, and keep it."""
+        """Return what the source delivers, and keep it; columns that may be null and that it does not know are null."""
         batch = self.source.read(after, until)
+        lacking = [
+            pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in RAW_BARS.columns
+            if column.nullable and column.name not in batch.rows.columns
+        ]
+        batch = replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
         self.batches.append(batch)
         return batch
 

@@ -5,7 +5,7 @@ There is no table of macro series yet; `read_vintages` returns their rows as a f
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -40,6 +40,7 @@ class Fred:
     terms: ClassVar[Terms] = Terms(
         "FRED terms of use", "Its terms restrict storage and the training of models; series of others are theirs."
     )
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]] = "as_traded"
     caveats: ClassVar[tuple[str, ...]] = ()
     lookback: ClassVar[timedelta] = timedelta(0)
     delay: ClassVar[timedelta] = timedelta(0)

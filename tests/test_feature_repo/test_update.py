@@ -138,7 +138,12 @@ def test_windows_are_of_the_current_session_and_say_what_they_are(featured_lake:
     assert set(rows["event_time"]) == {DEMO_START}
     assert set(rows["signature"]) == {FORECAST_V2.name}
     bars = featured_lake.read_as_of(BARS, DEMO_START, where=pl.col("event_time") == DEMO_START)
-    price = dict(bars.select("symbol", pl.coalesce("close_unadjusted", "close")).rows())
+    price = dict(bars.select("symbol", "close_traded").rows())
+    told = {row["symbol"]: (row["reference_price"], row["price_basis"]) for row in rows.iter_rows(named=True)}
+    assert told["NVDA"] == (pytest.approx(12.26, abs=0.005), "as_traded")  # 0.3065 in shares of 2025
+    assert told["AAPL"] == (532.1729, "as_traded")
+    assert told["XOM"] == (None, "adjusted_close_only")
+    assert rows["currency"].unique().to_list() == ["USD"]
     versions = featured_lake.versions([BARS, FEATURES_TECHNICAL])
     for row in rows.iter_rows(named=True):
         values = np.float32(row["window"]).reshape(FORECAST_V2.shape)
