@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EQUAL, SHOWN = 1e-9, 0.005
 """Spread below which weights are equal, and the least weight worth a line."""
 
+WIDE = 1e4
+"""Prices from here on are told without the part behind the point."""
 NO_PRICE = {
     "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
     "split_adjusted": "the source adjusts for splits and does not say for which",
@@ -195,13 +197,13 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
     currencies = ", ".join(sorted({each["currency"] or "a currency not stated" for each in said}))
     table = _table(
         f"Served forecasts as of {dates} (returns and confidence in %)",
-        ("symbol", "h", "ends", "close", "target", "p10", "p50", "p90", "direction", "conf.", "model"),
+        ("symbol", "h", "ends", "close", "target", "p10", "p50", "p90", "dir.", "conf.", "model"),
         (
             (
                 answer["symbol"],
                 each["horizon_sessions"],
                 each["target_session"],
-                *(_number(each[name], 2) or "-" for name in ("reference_price", "target_price")),
+                *(_price(each[name]) for name in ("reference_price", "target_price")),
                 *(_percent(each[name]) for name in ("p10", "p50", "p90")),
                 each["direction"],
                 _percent(each["confidence"], 1),
@@ -273,6 +275,10 @@ def _percent(value: float | None, digits: int = 2) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _price(price: float | None) -> str:
+    return "-" if price is None else f"{price:.{2 if price < WIDE else 0}f}"
 
 
 def _weights(names: Sequence[str], weights: Sequence[float]) -> str:

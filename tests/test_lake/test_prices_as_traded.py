@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from feature_repo.targets import reference_price
 from lake.calendars import VENUE, close_of, closes, next_closes, session_after
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError
@@ -215,6 +216,14 @@ def test_a_target_session_is_the_calendars() -> None:
     assert session_after(close_of(date(2012, 10, 26)), 1) == date(2012, 10, 31)
     assert session_after(datetime(2012, 12, 29, tzinfo=UTC), 1, "24/7") == date(2012, 12, 29)
     assert session_after(every["event_time"][-1], 1) is None
+
+
+def test_a_forecast_starts_from_a_price_as_traded_or_from_none(bars: pl.DataFrame) -> None:
+    quoted = bars.filter(pl.col("event_time") == DEMO_START).select("symbol", *reference_price())
+    told = {symbol: (price, basis) for symbol, price, basis in quoted.iter_rows()}
+    assert told["IBM"] == (191.55, "as_traded")
+    assert told["XOM"] == (None, "adjusted_close_only")
+    assert sum(price is None for price, _ in told.values()) == 18  # those of closes alone
 
 
 def test_a_currency_is_an_iso_code_or_not_said(tmp_path: Path) -> None:

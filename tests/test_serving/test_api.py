@@ -103,7 +103,8 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     expected = of["naive"] * said["naive"] + of["ridge"] * said["ridge"] + of["lstm"] * said["lstm"]
     prediction = answer["prediction"]
     assert np.allclose([prediction["p10"], prediction["p50"], prediction["p90"]], expected, atol=1e-7)
-    assert prediction["target_price"] == pytest.approx(row["reference_price"] * (1 + prediction["p50"]))
+    assert (prediction["target_price"], prediction["reference_price"]) == (None, None)  # its source has no such price
+    assert prediction["price_basis"] == "adjusted_close_only"
     assert prediction["expected_return"] == prediction["p50"]
     assert answer["data"]["feature_hash"] == row["feature_hash"]
     read = home.lake.versions([MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS, BLEND_WEIGHTS]) | json.loads(
@@ -111,6 +112,17 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     )
     assert read.items() <= answer["data"]["feature_table_versions"].items()
     assert datetime.fromisoformat(answer["as_of"]) == row["event_time"]
+
+
+@pytest.mark.parametrize(("horizon", "session"), [(1, "2013-01-02"), (5, "2013-01-08")])
+@pytest.mark.parametrize(("symbol", "close"), [("NVDA", 12.26), ("AAPL", 532.1729)])
+def test_prices_are_those_of_the_market_and_end_in_a_session_of_its_calendar(client, symbol, close, horizon, session):
+    """Stated in shares of 2025, NVIDIA's close would be 0.3065."""
+    prediction = ask(client, symbol, horizon).json()["prediction"]
+    assert prediction["reference_price"] == pytest.approx(close, abs=0.0051)
+    assert prediction["target_price"] == prediction["reference_price"] * (1.0 + prediction["p50"])
+    assert (prediction["price_basis"], prediction["currency"]) == ("as_traded", "USD")
+    assert prediction["target_session"] == session
 
 
 @pytest.mark.parametrize("horizon", [1, 5])

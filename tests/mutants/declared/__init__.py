@@ -14,6 +14,7 @@ from declared import (
     leaks,
     models,
     online,
+    prices,
     sources,
     storage,
 )
@@ -22,6 +23,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *files.MUTANTS,
     *storage.MUTANTS,
     *sources.MUTANTS,
+    *prices.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,
