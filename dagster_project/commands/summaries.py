@@ -1,6 +1,6 @@
 """Summaries for the terminal; every figure is read from the tables with SQL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,10 @@ EQUAL, SHOWN = 1e-9, 0.005
 
 WIDE = 1e4
 """Prices from here on are told without the part behind the point."""
-NO_PRICE = {
+NO_PRICE: Mapping[str | None, str] = {
     "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
     "split_adjusted": "the source adjusts for splits and does not say for which",
+    None: "its model input is from before prices as traded were kept; `quantlake update` makes it anew",
 }
 """Why there is no price, by `price_basis`."""
 
@@ -218,13 +219,13 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
 
 def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:
     """A sentence for each reason why symbols have no price."""
-    by_basis: dict[str, list[str]] = {}
+    by_basis: dict[str | None, list[str]] = {}
     for answer in answers:
         if answer["prediction"]["reference_price"] is None:
             symbols = by_basis.setdefault(answer["prediction"]["price_basis"], [])
             symbols += [answer["symbol"]] if answer["symbol"] not in symbols else []
     for basis, symbols in by_basis.items():
-        yield f"no price of {', '.join(symbols)}: {NO_PRICE.get(basis, basis)}"
+        yield f"no price of {', '.join(symbols)}: {NO_PRICE[basis]}"
 
 
 def _refused(settings: "Settings") -> Table | str:

@@ -138,7 +138,8 @@ def _context(row: "Row") -> ForecastContext:
     return ForecastContext(
         symbol=row.symbol,
         event_time=row.as_of,
-        reference_price=row.reference_price,
+        # A window of before its price basis was kept has a price that nobody may have traded at.
+        reference_price=None if row.price_basis is None else row.reference_price,
         regime=row.regime,
         feature_hash=row.feature_hash,
         feature_table_versions=versions_text(row.table_versions),

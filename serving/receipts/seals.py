@@ -12,7 +12,7 @@ from lake.spec import INSTANT
 from lake.tables import FORECASTS
 from serving.forecasts import PRICED
 
-_in_order, _priced = itemgetter(*(name for name in FORECASTS.names if name not in PRICED)), itemgetter(*PRICED)
+_in_order = itemgetter(*(name for name in FORECASTS.names if name not in PRICED))
 _INSTANTS = tuple(place for place, dtype in enumerate(FORECASTS.schema.values()) if dtype == INSTANT)
 SEAL = ',"seal":"'
 DIGITS = 64
@@ -27,14 +27,15 @@ def row_digest(row: Mapping[str, Any]) -> str:
     """SHA-256 of a row of `forecasts`: its values in the order of the table, as Python writes them, one per line.
 
     The same from the service, from the log and from the lake: numbers keep every bit on the way, and instants are
-    written in UTC. The columns `PRICED` are part of it where the row has a `price_basis`: rows of before they were
+    written in UTC. The columns `PRICED` are part of it where the row says any of them: rows of before they were
     declared keep their digest, and one to which they were written afterwards has another.
     """
     values = list(_in_order(row))
     for place in _INSTANTS:
         values[place] = _written(values[place])
-    if row.get("price_basis") is not None:
-        values += _priced(row)
+    priced = [row.get(name) for name in PRICED]
+    if any(value is not None for value in priced):
+        values += priced
     return digest_of("\n".join(map(repr, values)))
 
 

@@ -15,7 +15,7 @@ from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model
 from lake.calendars import VENUE, session_after
 from lake.errors import EngineError
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts import Calibration, Member, name_blend
+from serving.forecasts import PRICED, Calibration, Member, name_blend
 from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
@@ -109,7 +109,7 @@ def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
         if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:
             _blame(as_of, MODEL_WINDOWS, job, "the window in it is not the one that was forecast from")
         for name, held in zip(QUOTED, found[2:], strict=True):
-            if held != row[name]:
+            if held != row[name] and (name != "reference_price" or not has_no_price(row)):
                 problem = f"the {name.replace('_', ' ')} in it is {held}, not {row[name]}"
                 _blame(as_of, MODEL_WINDOWS, job, problem)
         job.window = window
@@ -144,12 +144,17 @@ def _compare_prices(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
                 _blame(as_of, BARS, job, problem)
 
 
+def has_no_price(row: Mapping[str, Any]) -> bool:
+    """Whether a forecast tells no price because its window was stored before the basis of prices was kept."""
+    return row["price_basis"] is None and row["reference_price"] is None
+
+
 def wrong_price(found: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return what is wrong with the price of a forecast, by the bar that was found; empty where nothing is.
 
     A forecast of before `price_basis` was kept has the price that was taken then.
     """
-    if row["price_basis"] is None and row["reference_price"] is None:
+    if has_no_price(row):
         return ""
     is_disclosed = row["price_basis"] is not None
     price = found.get("reference_price" if is_disclosed else "undisclosed_price")
@@ -343,7 +348,7 @@ def _compare_names(job: ReplayJob, remade: Mapping[str, Any]) -> None:
 def compare_target(job: ReplayJob, remade: Mapping[str, Any]) -> None:
     """Add a finding where the session in which the horizon ends is not the calendar's."""
     stored = job.case.row["target_session"]
-    if job.case.row["price_basis"] is None:
+    if all(job.case.row[name] is None for name in PRICED):
         return
     job.result.compared.append("target session")
     if stored != remade["target_session"]:

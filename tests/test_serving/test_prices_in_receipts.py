@@ -92,6 +92,7 @@ def test_the_price_of_a_forecast_is_judged_by_the_rule_of_its_time() -> None:
     assert wrong_price(bar, {"reference_price": 12.26, "price_basis": "as_traded"}) == ""
     assert "0.3065, not 12.26" in wrong_price(bar, {"reference_price": 12.26, "price_basis": None})
     assert "12.26, not 0.3065" in wrong_price(bar, {"reference_price": 0.3065, "price_basis": "as_traded"})
+    assert wrong_price(bar, {"reference_price": None, "price_basis": None}) == ""  # from a window of before
     unknown = {"reference_price": None, "price_basis": "adjusted_close_only", "undisclosed_price": 55.753}
     assert wrong_price(unknown, {"reference_price": None, "price_basis": "adjusted_close_only"}) == ""
     assert "basis" in wrong_price(unknown, {"reference_price": None, "price_basis": "split_adjusted"})
