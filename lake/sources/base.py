@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from lake.errors import SourceError
 from lake.tables import RAW_BARS
 
 ACTION_COLUMNS: dict[str, pl.DataType] = {
@@ -43,6 +44,8 @@ class BarBatch:
         Symbols that were asked and not answered, the others being whole.
     notes
         Sentences for the report of the run.
+    requests
+        Requests that were answered for it; None for a source that asks no network.
     """
 
     batch_id: str
@@ -50,6 +53,7 @@ class BarBatch:
     actions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTION_COLUMNS))
     failures: tuple[FailedSymbol, ...] = ()
     notes: tuple[str, ...] = ()
+    requests: int | None = None
 
     @property
     def last_close(self) -> datetime | None:
@@ -63,26 +67,44 @@ def lookback_of(source: "BarSource") -> timedelta | None:
     return getattr(source, "lookback", timedelta(0))
 
 
+@dataclass(frozen=True)
+class Heard:
+    """One question to a source, for the span ``(after, until]``, and its answer: a batch, or the error."""
+
+    after: datetime | None
+    until: datetime
+    answer: BarBatch | SourceError
+
+
 class OverheardSource:
     """A source whose deliveries are kept as well: what failed, and what else they say, is in no row of theirs."""
 
     def __init__(self, source: "BarSource") -> None:
         self.source, self.name = source, source.name
-        self.batches: list[BarBatch] = []
+        self.heard: list[Heard] = []
+
+    @property
+    def batches(self) -> list[BarBatch]:
+        """The deliveries, without the questions that failed."""
+        return [each.answer for each in self.heard if isinstance(each.answer, BarBatch)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return what the source delivers, and keep it; columns that may be null and that it does not know are null."""
-        batch = self.source.read(after, until)
+        try:
+            batch = self.source.read(after, until)
+        except SourceError as error:
+            self.heard.append(Heard(after, until, error))
+            raise
         lacking = [
             pl.lit(None, dtype=column.dtype).alias(column.name)
             for column in RAW_BARS.columns
             if column.nullable and column.name not in batch.rows.columns
         ]
         batch = replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
-        self.batches.append(batch)
+        self.heard.append(Heard(after, until, batch))
         return batch
 
 

@@ -16,6 +16,7 @@ from lake.market import DEMO, Market, market_of
 from lake.refine import refine_bars
 from lake.sources import GeneratedMarket, PackagedMarket
 from lake.sources.files import FileMapping, FileSource
+from lake.sources.packaged import LONG_BARS
 from lake.sources.splits import with_later_splits
 from lake.spec import TableSpec
 from lake.store import Lake
@@ -233,3 +234,24 @@ def test_a_currency_is_an_iso_code_or_not_said(tmp_path: Path) -> None:
     for wrong in ("usd", "US", "$", "USDT"):
         with pytest.raises(ConfigError, match="ISO 4217"):
             Market("desk", currency=wrong)
+
+
+def test_the_last_closes_before_splits_of_the_long_market_are_those_of_the_press() -> None:
+    """Among them Amazon's, whose later file is brought to the shares of the earlier one and has twenty for one."""
+    told = {
+        ("AAPL", date(2014, 6, 6)): 645.57,
+        ("AAPL", date(2014, 6, 9)): 93.70,
+        ("NFLX", date(2015, 7, 14)): 702.60,
+        ("AAPL", date(2020, 8, 28)): 499.23,
+        ("NVDA", date(2021, 7, 19)): 751.19,
+        ("AMZN", date(2022, 6, 3)): 2_447.00,
+        ("AMZN", date(2022, 6, 6)): 124.79,
+        ("GOOG", date(2022, 7, 15)): 2_255.34,
+        ("GOOG", date(2022, 7, 18)): 109.91,
+    }
+    rows = PackagedMarket(LONG_BARS).read(close_of(date(2014, 6, 5)), close_of(date(2022, 7, 18))).rows
+    prices = {
+        (symbol, at.date()): price
+        for symbol, at, price in refine_bars(rows).bars.select("symbol", "event_time", "close_traded").iter_rows()
+    }
+    assert {key: prices[key] for key in told} == {key: pytest.approx(price, abs=0.0051) for key, price in told.items()}
