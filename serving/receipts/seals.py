@@ -14,6 +14,7 @@ from serving.forecasts import PRICED
 
 _in_order = itemgetter(*(name for name in FORECASTS.names if name not in PRICED))
 _INSTANTS = tuple(place for place, dtype in enumerate(FORECASTS.schema.values()) if dtype == INSTANT)
+UNPRICED = (None,) * len(PRICED)
 SEAL = ',"seal":"'
 DIGITS = 64
 
@@ -33,8 +34,8 @@ def row_digest(row: Mapping[str, Any]) -> str:
     values = list(_in_order(row))
     for place in _INSTANTS:
         values[place] = _written(values[place])
-    priced = [row.get(name) for name in PRICED]
-    if any(value is not None for value in priced):
+    priced = tuple(map(row.get, PRICED))
+    if priced != UNPRICED:
         values += priced
     return digest_of("\n".join(map(repr, values)))
 

@@ -59,6 +59,16 @@ def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
     assert "Nothing was written." in checked.output
 
 
+def test_the_currency_of_a_market_is_said_and_checked(say: Say, tmp_path: Path) -> None:
+    file = str(price_file(tmp_path))
+    with pytest.raises(ConfigError, match="ISO 4217"):
+        say("new", "desk", "--from", file, "--currency", "pounds")
+    assert not (tmp_path / "home" / "markets" / "desk" / "market.yaml").exists()
+    assert say("new", "desk", "--from", file, "--currency", "GBP").exit_code == 0
+    assert market_of(tmp_path / "home" / "markets" / "desk").currency == "GBP"
+    assert "GBP" in say("show", "desk").output
+
+
 def test_what_a_file_leaves_open_is_asked_and_nothing_is_written(say: Say, tmp_path: Path) -> None:
     bars = pl.DataFrame({"Date": ["01/02/2012", "02/03/2012", "03/04/2012"], "Close": ["10.5", "10.6", "10.7"]})
     bars.write_csv(tmp_path / "open.csv")

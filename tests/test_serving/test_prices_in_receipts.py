@@ -8,6 +8,7 @@ import pytest
 
 from lake.store import Lake
 from lake.tables import FORECASTS
+from serving.api import PredictAnswer
 from serving.forecast_log import ForecastLog, LogEntry, drain, log_path, row_as_json, row_from_json
 from serving.forecast_log.stored_forecasts import in_lake
 from serving.forecast_log.verifying import Logged, verify_logged
@@ -16,6 +17,7 @@ from serving.receipts import Receipt, receipt_text, row_digest, running_code
 from serving.replay.cases import Case
 from serving.replay.findings import Replayed
 from serving.replay.recompute import ReplayJob, compare_target, wrong_price
+from serving.web.http.examples import examples
 from support.log import forecast_row
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -111,3 +113,13 @@ def test_a_replay_names_a_session_that_is_not_the_calendars() -> None:
         assert len(result.findings) == found
         if found:
             assert "2013-01-02 by the calendar, not of 2013-01-01" in str(result.findings[0])
+
+
+def test_an_answer_of_before_is_read_by_the_client_of_today() -> None:
+    recorded = next(each for each in examples() if each.route.endswith("/predict")).answer
+    prediction = {name: value for name, value in recorded["prediction"].items() if name not in PRICED}
+    read = PredictAnswer.model_validate(recorded | {"prediction": prediction})
+    assert read.prediction.reference_price == 532.1729
+    assert (read.prediction.price_basis, read.prediction.currency, read.prediction.target_session) == (None,) * 3
+    told = PredictAnswer.model_validate(recorded).prediction
+    assert (told.price_basis, told.target_session) == ("as_traded", date(2013, 1, 2))

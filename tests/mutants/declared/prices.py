@@ -58,7 +58,7 @@ MUTANTS = (
         "seal-without-prices",
         "What a forecast says of its prices is under its seal.",
         "serving/receipts/seals.py",
-        "if any(value is not None for value in priced):",
+        "if priced != UNPRICED:",
         "if False:",
         (f"{RECEIPTS}::test_what_is_said_of_prices_is_under_the_seal",),
     ),
