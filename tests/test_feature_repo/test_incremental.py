@@ -390,9 +390,7 @@ def test_a_window_is_known_when_its_price_is(computed: Lake) -> None:
     update_windows(computed, at)
     is_it = (pl.col("symbol") == "BBB") & (pl.col("event_time") == SESSIONS[-2])
     split = computed.read(BARS, where=is_it).with_columns(
-        pl.col("close_unadjusted", "close_traded") * 2,
-        pl.col("volume_unadjusted") / 2,
-        pl.lit(later).alias("known_time"),
+        pl.col("^close_.*$") * 2, pl.col("volume_unadjusted") / 2, pl.lit(later).alias("known_time")
     )
     computed.merge(BARS, split)
     run(computed, later)

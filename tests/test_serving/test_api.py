@@ -114,17 +114,6 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     assert datetime.fromisoformat(answer["as_of"]) == row["event_time"]
 
 
-@pytest.mark.parametrize(("horizon", "session"), [(1, "2013-01-02"), (5, "2013-01-08")])
-@pytest.mark.parametrize(("symbol", "close"), [("NVDA", 12.26), ("AAPL", 532.1729)])
-def test_prices_are_those_of_the_market_and_end_in_a_session_of_its_calendar(client, symbol, close, horizon, session):
-    """Stated in shares of 2025, NVIDIA's close would be 0.3065."""
-    prediction = ask(client, symbol, horizon).json()["prediction"]
-    assert prediction["reference_price"] == pytest.approx(close, abs=0.0051)
-    assert prediction["target_price"] == prediction["reference_price"] * (1.0 + prediction["p50"])
-    assert (prediction["price_basis"], prediction["currency"]) == ("as_traded", "USD")
-    assert prediction["target_session"] == session
-
-
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_the_model_part_names_every_file_that_took_part(client, exports, model_weights, horizon):
     model = ask(client, horizon=horizon).json()["model"]
