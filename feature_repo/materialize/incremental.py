@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from feature_repo.compute import IS_ASKED
 from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
 from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
 from feature_repo.spec import Feature, FeatureGroup
@@ -117,10 +118,13 @@ def _compute_recent(
     for reach, features in by_reach.items():
         columns = bar_columns(features)
         bars = recent.around(first, reach, columns)
-        panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
-        computed = compute_group(panel, features, market=market)
         upto = np.cumsum(end - np.maximum(start, at - reach))
-        parts.append(computed[ranges(upto - size, upto)])
+        asked = ranges(upto - size, upto)
+        is_asked = np.zeros(bars.height)
+        is_asked[asked] = 1
+        own = bars.with_columns(pl.col("symbol").cast(pl.String), pl.Series(IS_ASKED, is_asked))
+        panel = pl.concat([own, index.select(*columns, pl.lit(1.0).alias(IS_ASKED))])
+        parts.append(compute_group(panel, features, market=market)[asked])
     keys = parts[0].select("symbol", "event_time")
     # The widest of them has seen the most bars, so it knows best when the row could be known.
     known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
