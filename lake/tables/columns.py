@@ -16,6 +16,15 @@ REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_vola
 MARKET_INDEX = Column("market", TEXT, "", "index that stands for the market")
 EXPERIMENT = Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs")
 MODEL = Column("model", TEXT, "", "model name")
+KNOWN_BASIS = Column(
+    "known_basis",
+    TEXT,
+    "",
+    "how known_time is known: the source states it, a timetable gives it, it is the time of receipt, or it is assumed",
+    allowed=("stated", "scheduled", "observed", "assumed"),
+    is_origin=True,
+)
+SERIES = Column("series", TEXT, "", "economic series, under the name its source gives it")
 PRICE_BASIS = Column(
     "price_basis",
     TEXT,
