@@ -54,6 +54,7 @@ def new(
     index: Annotated[str, typer.Option(help="Symbol of a feed that stands for the whole market.")] = "^GSPC",
     calendar: Annotated[str, typer.Option(help="Sessions of a feed's symbols, e.g. XNYS or 24/7.")] = VENUE,
     since: Annotated[int, typer.Option(min=1998, help="First year to ask a feed for.")] = 2010,
+    currency: Annotated[str | None, typer.Option(help="ISO code of what prices are in, e.g. USD.")] = None,
     settled: Settled = None,
     is_replaced: Annotated[
         bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")
@@ -79,7 +80,7 @@ def new(
     else:
         assert file is not None
         market = _market_of_file(name, _looked_at(file, given))
-    path = replace(market, **of_market).write(home)
+    path = replace(market, currency=currency, **of_market).write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
         print_line(f"Edit it to change how the file is read; `quantlake market check {name}` is a dry run.")

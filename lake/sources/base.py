@@ -1,12 +1,13 @@
 """The interface of a source of bars."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import polars as pl
 
 from lake.errors import SourceError
+from lake.tables import RAW_BARS
 
 ACTION_COLUMNS: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -91,12 +92,18 @@ class OverheardSource:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
-        """Return what the source delivers, and keep it."""
+        """Return what the source delivers, and keep it; columns that may be null and that it does not know are null."""
         try:
             batch = self.source.read(after, until)
         except SourceError as error:
             self.heard.append(Heard(after, until, error))
             raise
+        lacking = [
+            pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in RAW_BARS.columns
+            if column.nullable and column.name not in batch.rows.columns
+        ]
+        batch = replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
         self.heard.append(Heard(after, until, batch))
         return batch
 

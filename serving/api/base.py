@@ -1,7 +1,7 @@
 """Base of every type of the endpoint: permitted names, and the disclaimer of every answer."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,18 @@ SYMBOL_LETTERS = 32
 DISCLAIMER = "A forecast is an estimate of a model and no advice to buy or sell anything."
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Price = Annotated[float, Field(allow_inf_nan=False, gt=0)]
+PriceBasis = Literal["as_traded", "split_adjusted", "adjusted_close_only"]
+PRICE_BASIS: Any = Field(
+    default=None,
+    description="as_traded: prices are those of the market on that day; otherwise what the source did to its prices, "
+    "for which no price is told; null in forecasts from before this was said, whose prices are on a basis of the "
+    "source",
+)
+CURRENCY: Any = Field(default=None, description="ISO 4217 code of the prices; null where the market does not say")
+TARGET_SESSION: Any = Field(
+    default=None, description="session of the market's calendar in which the horizon ends; null beyond the calendar"
+)
 Symbol = Annotated[
     str, Field(min_length=1, max_length=SYMBOL_LETTERS, description="instrument, as in /symbols", examples=["AAPL"])
 ]

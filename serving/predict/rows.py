@@ -51,6 +51,8 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     as_of=batch.as_of[i],
                     window=batch.window[i],
                     reference_price=batch.reference_price[i],
+                    price_basis=batch.price_basis[i],
+                    currency=batch.currency[i],
                     feature_hash=batch.feature_hash[i],
                     table_versions=tables | batch.table_versions[i],
                     regime=batch.regime,

@@ -63,6 +63,16 @@ def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
     assert "Nothing was written." in checked.output
 
 
+def test_the_currency_of_a_market_is_said_and_checked(say: Say, tmp_path: Path) -> None:
+    file = str(price_file(tmp_path))
+    with pytest.raises(ConfigError, match="ISO 4217"):
+        say("new", "desk", "--from", file, "--currency", "pounds")
+    assert not (tmp_path / "home" / "markets" / "desk" / "market.yaml").exists()
+    assert say("new", "desk", "--from", file, "--currency", "GBP").exit_code == 0
+    assert market_of(tmp_path / "home" / "markets" / "desk").currency == "GBP"
+    assert "GBP" in say("show", "desk").output
+
+
 def test_a_market_is_told_when_it_decides_and_when_a_symbol_is_gone(say: Say, tmp_path: Path) -> None:
     given = ("--set", "decision_delay=30", "--set", "delisted_after=5")
     said = say("new", "desk", "--from", str(price_file(tmp_path)), *given)

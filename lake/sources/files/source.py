@@ -85,6 +85,8 @@ class FileSource:
         is_due &= True if after is None else pl.col("event_time") > require_utc(after)
         due = rows.filter(is_due).sort("event_time", "symbol", maintain_order=True, nulls_last=True)
         batch_id = f"{self.name}:{digest_of(due)}"
+        is_as_traded = (self.mapping.price_basis == "as_traded") & pl.col("close").is_not_null()
+        later_splits = pl.when(is_as_traded).then(pl.lit("1"))
         return BarBatch(
             batch_id,
             due.with_row_index("row")
@@ -96,6 +98,7 @@ class FileSource:
                 pl.lit(LICENCE).alias("licence"),
                 pl.lit(batch_id).alias("batch_id"),
                 pl.lit(datetime.now(UTC)).alias("received_at"),
+                later_splits.alias("later_splits"),
             )
             .select(RAW_BARS.names),
         )
