@@ -172,7 +172,7 @@ def test_a_table_that_fails_its_suite_stops_what_is_downstream(home: Lake, is_ba
     bars = MARKET.with_columns(pl.lit(-1.0).alias("volume")) if is_bad else MARKET
     home.append(RAW_BARS, as_received(MARKET, batch_id="good"), batch_id="good")
     home.merge(BARS, bars.filter(symbol="AAPL").with_columns(pl.lit("AMZN").alias("symbol")))
-    names = ["bars", "actions", "quarantine", "features_technical"]
+    names = ["bars", "actions", "quarantine", "symbols", "universe", "features_technical"]
     with dg.DagsterInstance.ephemeral() as instance:
         result = defs.resolve_job_def("everything").execute_in_process(
             instance=instance,
