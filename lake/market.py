@@ -83,6 +83,8 @@ class Market:
         to the home. None where the market is whatever has bars.
     coverage_sessions
         Sessions without a bar after which the coverage of a symbol has ended.
+    macro_source
+        Source of economic series that is read with the bars; none by default.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Market:
     row_names: Literal["as_traded", "today"] = "as_traded"
     members: str | None = None
     coverage_sessions: int = 10
+    macro_source: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -205,6 +208,7 @@ class Market:
         return home / FILE
 
 
+FACEBOOK = Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18))
 DEMO = Market(
     "demo",
     clock="replay",
@@ -212,7 +216,7 @@ DEMO = Market(
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
     renames=(
-        Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18)),
+        FACEBOOK,
         Rename(
             "GOOG",
             "GOOGL",
@@ -223,6 +227,7 @@ DEMO = Market(
         ),
     ),
     row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -232,6 +237,9 @@ LONG = Market(
     starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
     last_day=date(2022, 12, 28),
     symbols=("AAPL", "JPM", "XOM"),
+    renames=(FACEBOOK,),
+    row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -242,6 +250,7 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})

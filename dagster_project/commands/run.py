@@ -32,11 +32,13 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
         replayed market stands.
     """
     from dagster_project.commands import summaries
+    from lake.market import declare_packaged
     from lake.store import Lake
     from lake.tables import FORECASTS
     from serving.deployment import SERVING_FILE
 
     market = settings.declared_market
+    declare_packaged(settings.home)
     now = set_clock(settings, console, until)
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
     lake = Lake.open(settings)

@@ -10,6 +10,7 @@
 
 from lake.ingest.deliveries import coverage_of, last_deliveries
 from lake.ingest.fetching import ingest_bars, missing_bars, require_history
+from lake.ingest.macro import ingest_macro, refine_macro_to_lake, store_macro
 from lake.ingest.refining import refine_to_lake
 from lake.ingest.releasing import release
 from lake.ingest.replaying import ReplayedPull, replay_sources
@@ -29,10 +30,12 @@ __all__ = [
     "coverage_of",
     "forget_requests",
     "ingest_bars",
+    "ingest_macro",
     "ingest_sources",
     "last_deliveries",
     "missing_bars",
     "open_requests",
+    "refine_macro_to_lake",
     "refine_to_lake",
     "release",
     "replay_sources",
@@ -40,4 +43,5 @@ __all__ = [
     "require_history",
     "source_names",
     "start_requests",
+    "store_macro",
 ]

@@ -11,8 +11,8 @@ from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
 from lake.ingest.deliveries import StoredBatches, log_deliveries
 from lake.ingest.naming import spelled
+from lake.market import DEMO
 from lake.market import FILE as DECLARATION
-from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
 from lake.sources import BarBatch, BarSource, OverheardSource, lookback_of
@@ -92,7 +92,7 @@ def _require_own_market(lake: Lake, source: BarSource) -> None:
     A source that a market names as ``module:name`` may call itself what it likes.
     """
     declared = {lake.market.source, *lake.market.other_sources}
-    if lake.market.name not in PACKAGED and ":" not in lake.market.source and source.name not in declared:
+    if lake.market.name != DEMO.name and ":" not in lake.market.source and source.name not in declared:
         raise ConflictError(
             f"The market '{lake.market.name}' has its bars from {', '.join(map(repr, sorted(declared)))}, and "
             f"'{source.name}' is none of them. Nothing was written. Unset QUANTLAKE_SOURCE, or add '{source.name}' to "
