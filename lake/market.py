@@ -250,6 +250,7 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    row_names="today",
     macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""

@@ -117,13 +117,18 @@ def models(settings: "Settings") -> Group:
 
 def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
     """What the columns of the model table are, as far as their names do not say it, and what to keep in mind."""
-    from lake.sources import caveats_of
-
     yield "hit: right directions; up: outcomes above zero, what always saying up would hit;"
     yield "band: outcomes within p10 to p90, of 80 promised; verdicts: Holm's method, 5 %"
     networks = "networks are the mean of"
     yield f"{networks} {seeds} seeds, ± their deviation" if seeds > 1 else f"{networks} 1 seed: its spread is not known"
-    yield from caveats_of(settings.source_name, settings.declared_market)
+    yield from caveats(settings)
+
+
+def caveats(settings: "Settings") -> tuple[str, ...]:
+    """What belongs beside every figure made from the market's bars: what its prices leave out, and who is missing."""
+    from lake.sources import caveats_now
+
+    return caveats_now(settings)
 
 
 def model_weights(settings: "Settings") -> Table:

@@ -108,6 +108,8 @@ class BarSource(Protocol):
 
     - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
       chosen with hindsight; `lake.sources.caveats_of` reads them
+    - ``knows_survivorship``, true where those say what became of the symbols that it does not have; otherwise how many
+      left is counted in the table `universe`
     - ``symbols``, those that it is asked for
     - ``delay``, a `timedelta` after a close from which on it has the bars; `lake.sources.delay_of` reads it. The
       schedule asks from then on. Half an hour where a source does not say

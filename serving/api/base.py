@@ -1,8 +1,12 @@
 """Base of every type of the endpoint: permitted names, and the disclaimer of every answer."""
 
-from typing import Annotated
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from lake.names import AskedSymbol
 
 BATCH_SYMBOLS = 5_000
 SYMBOL_LETTERS = 32
@@ -31,3 +35,28 @@ class Answer(Part):
     """A public answer."""
 
     disclaimer: str = Field(default=DISCLAIMER, description="forecasts are no advice")
+
+
+class AskedName(Part):
+    """The name that was asked for, where the market calls the instrument by another."""
+
+    asked_symbol: str = Field(description="as it was asked", examples=["FB"])
+    changed_on: date = Field(description="first day under the other name")
+    sentence: str = Field(description="the same for a reader")
+
+    @classmethod
+    def of(cls, asked: "AskedSymbol") -> Self | None:
+        """Return what is told of an asked name; None where it is what the market calls the instrument."""
+        if asked.changed_on is None:
+            return None
+        return cls(asked_symbol=asked.asked, changed_on=asked.changed_on, sentence=asked.sentence)
+
+
+class SymbolAnswer(Answer):
+    """An answer about one symbol."""
+
+    asked: AskedName | None = Field(
+        default=None,
+        exclude_if=lambda asked: asked is None,
+        description="only where a former or later name of the symbol was asked for",
+    )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from serving.api.base import BATCH_SYMBOLS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.base import BATCH_SYMBOLS, Answer, Finite, Horizon, Part, Request, Symbol, SymbolAnswer
 
 
 class PredictRequest(Request):
@@ -98,7 +98,7 @@ class Data(Part):
     degraded_because: str = Field(description="why Redis did not answer; empty when it did")
 
 
-class PredictAnswer(Answer):
+class PredictAnswer(SymbolAnswer):
     """One forecast with everything needed to look back on it."""
 
     prediction_id: str

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from serving.api.base import Answer, Finite, Part
+from serving.api.base import Answer, Finite, Part, SymbolAnswer
 
 
-class StoredForecast(Answer):
+class StoredForecast(SymbolAnswer):
     """A forecast of which the table `forecasts` is all that is left: what it holds of it, and no more."""
 
     prediction_id: str
@@ -66,7 +66,7 @@ class FeatureSchemaAnswer(Answer):
     tables: list[FeatureTable]
 
 
-class Looked(Answer):
+class Looked(SymbolAnswer):
     """A value of the online store, with its times and whence it was read."""
 
     symbol: str

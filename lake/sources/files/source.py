@@ -20,7 +20,6 @@ from lake.tables import RAW_BARS
 CONTENT = ("symbol", "stamp", *NUMBERS, "price_basis")
 """What makes a delivery this delivery and no other."""
 LICENCE = "not stated by the file"
-SURVIVORS = "The symbols are those of the file; companies that disappeared before it was made are missing."
 UNKNOWN_METHOD = "The prices were adjusted by whoever made the file, by a method that it does not state."
 NO_DIVIDENDS = "The prices are adjusted for splits only: returns leave dividends out."
 AS_TRADED = "The prices are as traded without an adjusted close: splits and dividends show as returns."
@@ -55,7 +54,7 @@ class FileSource:
             "fully_adjusted": UNKNOWN_METHOD,
         }
         own_index = () if self.mapping.index else (OWN_INDEX,)
-        return (SURVIVORS, of_basis[self.mapping.price_basis], *own_index)
+        return (of_basis[self.mapping.price_basis], *own_index)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars whose session closed in ``(after, until]``, under an id that follows from what they say.

@@ -27,6 +27,11 @@ class PackagedMarket:
         return self.bars.name
 
     @property
+    def knows_survivorship(self) -> bool:
+        """Whether the caveats say what became of the symbols that it does not have."""
+        return any("survivors" in caveat for caveat in self.caveats)
+
+    @property
     def caveats(self) -> tuple[str, ...]:
         """Sentences that belong beside every figure made from its bars."""
         return self.bars.caveats
