@@ -24,6 +24,8 @@ from lake.names import NameHistory, Rename
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
+CHOICE = "QUANTLAKE_MARKET"
+"""Variable that chooses a market; `lake.settings` reads it."""
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
@@ -81,6 +83,8 @@ class Market:
         to the home. None where the market is whatever has bars.
     coverage_sessions
         Sessions without a bar after which the coverage of a symbol has ended.
+    macro_source
+        Source of economic series that is read with the bars; none by default.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Market:
     row_names: Literal["as_traded", "today"] = "as_traded"
     members: str | None = None
     coverage_sessions: int = 10
+    macro_source: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -128,6 +133,28 @@ class Market:
     def decided_after(self) -> timedelta:
         """Time from a close to the decisions that belong to it: the declared delay."""
         return timedelta(minutes=self.decision_delay)
+
+    @property
+    def first_run(self) -> str:
+        """The command that makes everything of this market: what a message names where something was not made yet.
+
+        Examples
+        --------
+        >>> DEMO.first_run, Market("desk", source="file").first_run
+        ('make demo', 'QUANTLAKE_MARKET=desk quantlake run')
+        """
+        return "make demo" if self.name == DEMO.name else f"{self._chosen}quantlake run"
+
+    @property
+    def next_run(self) -> str:
+        """The command that takes this market on: to its next session if it is replayed, else to what is new."""
+        if self.name == DEMO.name:
+            return "quantlake advance"
+        return f"{self._chosen}quantlake {'advance' if self.clock == 'replay' else 'run'}"
+
+    @property
+    def _chosen(self) -> str:
+        return f"{CHOICE}={self.name} "
 
     @property
     def names(self) -> NameHistory:
@@ -181,6 +208,7 @@ class Market:
         return home / FILE
 
 
+FACEBOOK = Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18))
 DEMO = Market(
     "demo",
     clock="replay",
@@ -188,7 +216,7 @@ DEMO = Market(
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
     renames=(
-        Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18)),
+        FACEBOOK,
         Rename(
             "GOOG",
             "GOOGL",
@@ -199,6 +227,7 @@ DEMO = Market(
         ),
     ),
     row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -208,6 +237,9 @@ LONG = Market(
     starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
     last_day=date(2022, 12, 28),
     symbols=("AAPL", "JPM", "XOM"),
+    renames=(FACEBOOK,),
+    row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -218,6 +250,7 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})

@@ -14,6 +14,8 @@ GATED = (
     "raw_bars",
     "bars",
     "actions",
+    "raw_macro",
+    "macro",
     *CAUSAL,
     "model_windows",
     "forecasts",

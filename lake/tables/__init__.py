@@ -8,11 +8,11 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
+['bars', 'actions', 'macro', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
-from lake.tables.clean import ACTIONS, BARS, QUARANTINE
+from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
     AUDIT,
@@ -34,7 +34,7 @@ from lake.tables.decisions import (
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
-from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
+from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS, RAW_MACRO
 
 __all__ = [
     "ACTIONS",
@@ -53,6 +53,7 @@ __all__ = [
     "FORECAST_DECISIONS",
     "KNOWN_TIME",
     "LABELS",
+    "MACRO",
     "MODEL_WINDOWS",
     "OUTCOMES",
     "PERFORMANCE",
@@ -60,6 +61,7 @@ __all__ = [
     "QUALITY_SCORES",
     "QUARANTINE",
     "RAW_BARS",
+    "RAW_MACRO",
     "RECEIPTS",
     "RECOMPUTED",
     "REGIMES",
@@ -75,9 +77,11 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    RAW_MACRO,
     DELIVERIES,
     BARS,
     ACTIONS,
+    MACRO,
     QUARANTINE,
     AGREEMENT,
     FINDINGS,

@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         "vintage-known-before-its-release",
         "A vintage is known from the hour of its release, not from the begin of its day.",
-        "lake/sources/fred.py",
+        "lake/sources/macro.py",
         "RELEASE_CLOCK.get(series, LATEST)",
         "time()",
         ("tests/test_lake/test_fred.py::test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed",),
