@@ -66,7 +66,7 @@ def test_the_summary_fits_80_columns_and_names_the_next_command() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_home_without_bars_is_told_what_to_run() -> None:
-    with pytest.raises(NotReadyError, match="Run `quantlake demo` first"):
+    with pytest.raises(NotReadyError, match=r"Run `(make|quantlake) demo` first"):
         CliRunner().invoke(app, ["quality"], catch_exceptions=False)
 
 
