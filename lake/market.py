@@ -24,6 +24,8 @@ from lake.names import NameHistory, Rename
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
+CHOICE = "QUANTLAKE_MARKET"
+"""Variable that chooses a market; `lake.settings` reads it."""
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
@@ -131,6 +133,28 @@ class Market:
     def decided_after(self) -> timedelta:
         """Time from a close to the decisions that belong to it: the declared delay."""
         return timedelta(minutes=self.decision_delay)
+
+    @property
+    def first_run(self) -> str:
+        """The command that makes everything of this market: what a message names where something was not made yet.
+
+        Examples
+        --------
+        >>> DEMO.first_run, Market("desk", source="file").first_run
+        ('make demo', 'QUANTLAKE_MARKET=desk quantlake run')
+        """
+        return "make demo" if self.name == DEMO.name else f"{self._chosen}quantlake run"
+
+    @property
+    def next_run(self) -> str:
+        """The command that takes this market on: to its next session if it is replayed, else to what is new."""
+        if self.name == DEMO.name:
+            return "quantlake advance"
+        return f"{self._chosen}quantlake {'advance' if self.clock == 'replay' else 'run'}"
+
+    @property
+    def _chosen(self) -> str:
+        return f"{CHOICE}={self.name} "
 
     @property
     def names(self) -> NameHistory:

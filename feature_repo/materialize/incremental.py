@@ -16,7 +16,14 @@ import polars as pl
 
 from feature_repo.compute import IS_ASKED
 from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
-from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
+from feature_repo.materialize.recent_rows import (
+    CACHED_VALUES,
+    RECENT_BAR_COLUMNS,
+    ReadPoint,
+    RecentRows,
+    ranges,
+    recent_rows_of,
+)
 from feature_repo.spec import Feature, FeatureGroup
 from lake.market import Market
 from lake.store import ROW_KEY, Lake, Watermark, newest_known
@@ -79,8 +86,12 @@ def recompute(
     widest = max(
         len(RECENT_BAR_COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items())
     )
+    rows_back = min(first.height * (group.warm_up + 1), lake.report(BARS).rows)
+    # Rows of some of the symbols would take the place of the others' in the cache.
+    is_small = rows_back * len(RECENT_BAR_COLUMNS) <= CACHED_VALUES
+    of_all = recent_rows_of(place, first, group.warm_up) if is_small and first.height else None
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
-        recent = recent_rows_of(place, chunk, group.warm_up)
+        recent = of_all or recent_rows_of(place, chunk, group.warm_up)
         partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
         rows = _compute_recent(recent, plain, index, by_reach, lake.market) if plain.height else group.table.empty()

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from importlib import import_module
+from inspect import Parameter, signature
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -271,6 +272,25 @@ def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
     return tuple(getattr(open_source(name, market), "caveats", ()))
 
 
+def delay_of(name: str, market: Market = DEMO) -> timedelta | None:
+    """Return how long after a close a source has its bars; None where it does not say.
+
+    Parameters
+    ----------
+    name, market
+        As for `open_source`, whose errors it raises; a vendor needs no key for this.
+
+    Examples
+    --------
+    >>> delay_of("yahoo")
+    datetime.timedelta(seconds=1800)
+    """
+    if name in CONNECTORS:
+        return connector_of(name).delay
+    declared: timedelta | None = getattr(open_source(name, market), "delay", None)
+    return declared
+
+
 def open_source(name: str, market: Market = DEMO, *, settings: Settings | None = None) -> BarSource:
     """Return a source of bars.
 
@@ -278,7 +298,7 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
     ----------
     name
         Name in `SOURCES` or `CONNECTORS`, or ``module:name`` of something importable that makes a source when it is
-        called.
+        called: with the market where it has one parameter to give, or a first one called ``market``; else with nothing.
     market
         The market that it is opened for: what its options say, a vendor's ``symbols`` among them, is for the source.
     settings
@@ -304,7 +324,7 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
         make = resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"QUANTLAKE_SOURCE is '{name}', and that cannot be imported: {error}.") from error
-    source = make()
+    source = make(market) if _takes_market(make) else make()
     missing = [part for part in ("name", "read") if not hasattr(source, part)]
     if missing:
         raise ConfigError(
@@ -313,3 +333,15 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
         )
     made: BarSource = source
     return made
+
+
+def _takes_market(make: Callable[..., BarSource]) -> bool:
+    """Whether what makes a source has a parameter ``market``, or exactly one that has to be given."""
+    try:
+        parameters = signature(make).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
+    given = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [each for each in parameters if each.kind in given]
+    required = [each for each in positional if each.default is Parameter.empty]
+    return [each.name for each in positional[:1]] == ["market"] or len(required) == 1

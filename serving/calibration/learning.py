@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 QUANTILES = ("p10", "p50", "p90")
 KEY = ("symbol", "event_time", "horizon_sessions")
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ def simulate_walk_forward(
     blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now()))
     if blends.is_empty():
         raise NotReadyError(
-            "No close has a replayed forecast of every model that has a weight. Replay them by `make demo`."
+            "No close has a replayed forecast of every model that has a weight. Replay them by "
+            f"`{lake.market.first_run}`."
         )
-    return simulate(blends, known_labels(lake, clock), rule)
+    return simulate(blends, known_labels(lake, clock), rule, decided_after=lake.market.decided_after)
 
 
 def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +135,11 @@ def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.D
 
 
 def simulate(
-    blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None
+    blends: pl.DataFrame,
+    labels: pl.DataFrame,
+    rule: TrackingRule | None = None,
+    *,
+    decided_after: timedelta = timedelta(0),
 ) -> "Sequence[WalkForwardSimulation]":
     """Simulate blended forecasts close by close.
 
@@ -143,6 +149,8 @@ def simulate(
         As `blend_replayed` returns them.
     labels
         Known rows of `labels`, one per key.
+    decided_after
+        Time from each close to its decisions: what is known by then is learned from.
     """
     closes = blends["event_time"].unique().sort()
     regimes = blends.unique("event_time").sort("event_time")["regime"]
@@ -159,7 +167,7 @@ def simulate(
             session=first_close_by(closes, rows["event_time"]),
             quantiles=rows.select(QUANTILES).to_numpy(),
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
-            known=first_close_by(closes, rows["known"].fill_null(datetime.max.replace(tzinfo=closes[0].tzinfo))),
+            known=first_close_by(closes + decided_after, rows["known"].fill_null(NEVER)),
         )
         found.append(
             WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))
@@ -181,7 +189,7 @@ def calibration_rows(simulations: "Sequence[WalkForwardSimulation]", market: Mar
     columns = {
         "market": [market.index] * len(closes),
         "event_time": list(closes),
-        "known_time": list(closes),
+        "known_time": [close + market.decided_after for close in closes],
         "regimes": [names] * len(closes),
         "horizons": [horizons] * len(closes),
         **{name: values.tolist() for name, values in lists.items()},

@@ -6,7 +6,7 @@ would leave almost every overlap of a panel in place (López de Prado, Advances 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -158,9 +158,10 @@ def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
 
 def _tested(experiment: Experiment, interval: TestInterval) -> list[datetime]:
     """Sessions of a test interval at which a window is judged, counted from its first."""
-    start = datetime.combine(interval.first, time.min, UTC)
-    known = session_closes(start, experiment.knowledge_end, experiment.calendar)
-    sessions = [at for at in known if at.date() <= interval.last]
+    # By the date of the session: that of a market without pauses closes at 00:00 UTC of the day after.
+    is_inside = pl.col("session").is_between(interval.first, interval.last)
+    is_known = pl.col("event_time") <= experiment.knowledge_end
+    sessions: list[datetime] = closes(experiment.calendar).filter(is_inside & is_known)["event_time"].to_list()
     if not sessions:
         raise NotReadyError(
             f"No session of {experiment.calendar} closes between {interval.first} and {interval.last}, which fold "

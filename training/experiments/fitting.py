@@ -9,7 +9,7 @@ from lake.calendars import closes, count_closes
 from lake.clock import Clock
 from lake.disk import write_durably
 from lake.errors import NotReadyError
-from lake.market import DEMO
+from lake.market import DEMO, Market
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS
@@ -34,8 +34,9 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
     """Return the experiment that the settings name, as it fits the market of the lake.
 
     The dates in the files are those of the packaged market `demo`. For any other market an experiment is fitted once to
-    the bars that are known, and kept in the home as ``experiments/<name>.yaml``: what is trained does not change with
-    every new session. Delete that file, or edit it, to train anew.
+    the bars that are known, named after the market, and kept in the home as ``experiments/<name>.yaml``: what is
+    trained does not change with every new session. Delete that file, or edit it, to train anew. One that was fitted
+    before under the name of the declared experiment keeps that name, and is not trained anew.
 
     Raises
     ------
@@ -45,9 +46,10 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
     declared = load_experiment(settings.experiment)
     if lake.market.name == DEMO.name:
         return declared
-    path = settings.home / FOLDER / f"{declared.name}.yaml"
-    if path.is_file():
-        return load_experiment(declared.name, path.parent)
+    folder, name = settings.home / FOLDER, fitted_name(lake.market, declared.name)
+    for fitted_before in (name, declared.name):
+        if (folder / f"{fitted_before}.yaml").is_file():
+            return load_experiment(fitted_before, folder)
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
     is_known, is_index = pl.col("known_time") <= clock.now(), pl.col("symbol") == lake.market.index
@@ -66,10 +68,22 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         )
     index_first: datetime = every.filter(is_index).select(pl.col("first").min()).item() or first
     fitted = fit_to_history(declared, lake.market.calendar, first, last, index_first=min(first, index_first))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    fitted = fitted.model_copy(update={"name": name})
+    folder.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
-    write_durably(path, yaml.safe_dump(differences, sort_keys=False))
+    write_durably(folder / f"{name}.yaml", yaml.safe_dump(differences, sort_keys=False))
     return fitted
+
+
+def fitted_name(market: Market, declared: str) -> str:
+    """Name of an experiment fitted to a market: what tables, runs and the tracking store list it under.
+
+    Examples
+    --------
+    >>> fitted_name(Market("desk"), "demo"), fitted_name(Market("desk"), "full")
+    ('desk', 'desk-full')
+    """
+    return market.name if declared == DEMO.name else f"{market.name}-{declared}"
 
 
 def fit_to_history(

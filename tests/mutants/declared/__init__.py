@@ -15,6 +15,7 @@ from declared import (
     models,
     online,
     packaged,
+    sessions,
     sources,
     storage,
 )
@@ -31,6 +32,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *forecasts.MUTANTS,
     *drained.MUTANTS,
     *feedback.MUTANTS,
+    *sessions.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
     *homes.MUTANTS,
