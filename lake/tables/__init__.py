@@ -8,7 +8,7 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'macro', 'quarantine', 'symbols', 'universe']
+['bars', 'actions', 'macro', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
@@ -33,10 +33,12 @@ from lake.tables.decisions import (
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
+from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS, RAW_MACRO
 
 __all__ = [
     "ACTIONS",
+    "AGREEMENT",
     "ANSWERS",
     "AUDIT",
     "BARS",
@@ -46,6 +48,7 @@ __all__ = [
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
     "KNOWN_TIME",
@@ -55,6 +58,7 @@ __all__ = [
     "OUTCOMES",
     "PERFORMANCE",
     "PROMOTIONS",
+    "QUALITY_SCORES",
     "QUARANTINE",
     "RAW_BARS",
     "RAW_MACRO",
@@ -79,6 +83,9 @@ TABLES: tuple[TableSpec, ...] = (
     ACTIONS,
     MACRO,
     QUARANTINE,
+    AGREEMENT,
+    FINDINGS,
+    QUALITY_SCORES,
     SYMBOLS,
     UNIVERSE,
     LABELS,
