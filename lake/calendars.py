@@ -118,6 +118,26 @@ def next_closes(after: datetime, count: int, venue: str = VENUE) -> list[datetim
     return found
 
 
+def session_after(close: datetime, sessions: int, venue: str = VENUE) -> date | None:
+    """Return the date of the session that ends `sessions` closes after a close; None beyond the end of the calendar.
+
+    It takes a microsecond, so that a request can ask.
+
+    Examples
+    --------
+    >>> session_after(datetime(2012, 12, 31, 21, tzinfo=UTC), 1).isoformat()  # over New Year's Day
+    '2013-01-02'
+    """
+    place = bisect_right(_instants(venue), close) + sessions - 1
+    dates = _dates(venue)
+    return dates[place] if place < len(dates) else None
+
+
+@cache
+def _dates(venue: str) -> list[date]:
+    return closes(venue)["session"].to_list()
+
+
 def close_of(session: date, venue: str = VENUE) -> datetime:
     """Closing instant of one session."""
     row = closes(venue).filter(pl.col("session") == session)

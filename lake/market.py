@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
 """Keys that a declaration has: what it leaves out would be the packaged market's."""
+CODE, CAPITALS = 3, frozenset(ascii_uppercase)
+"""Letters of a currency's code, how many and which."""
 MOST_DELAY = 720
 """Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
 ADDED = ("row_names", "coverage_sessions")
@@ -85,6 +88,8 @@ class Market:
         Sessions without a bar after which the coverage of a symbol has ended.
     macro_source
         Source of economic series that is read with the bars; none by default.
+    currency
+        ISO 4217 code of what its prices are in, e.g. ``USD``; None where nobody said.
     """
 
     name: str
@@ -106,6 +111,7 @@ class Market:
     members: str | None = None
     coverage_sessions: int = 10
     macro_source: str | None = None
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -128,6 +134,11 @@ class Market:
         if self.coverage_sessions < 1:
             raise ConfigError(f"coverage_sessions of the market '{self.name}' is {self.coverage_sessions}; 1 at least.")
         NameHistory.of(self.renames)
+        if self.currency is not None and not (len(self.currency) == CODE and CAPITALS.issuperset(self.currency)):
+            raise ConfigError(
+                f"The market '{self.name}' has the currency {self.currency!r}. Name it by its ISO 4217 code, three "
+                "capital letters, e.g. USD, or leave it out where prices are no money."
+            )
 
     @property
     def decided_after(self) -> timedelta:
@@ -228,6 +239,7 @@ DEMO = Market(
     ),
     row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -240,6 +252,7 @@ LONG = Market(
     renames=(FACEBOOK,),
     row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -250,7 +263,9 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})

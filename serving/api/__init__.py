@@ -8,7 +8,19 @@
 """
 
 from serving.api.access import KeySet, TokenAnswer
-from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.base import (
+    BATCH_SYMBOLS,
+    DISCLAIMER,
+    SYMBOL_LETTERS,
+    Answer,
+    AskedName,
+    Finite,
+    Horizon,
+    Part,
+    Request,
+    Symbol,
+    SymbolAnswer,
+)
 from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
 from serving.api.forecasts import (
     BatchAnswer,
@@ -58,6 +70,7 @@ __all__ = [
     "TIERS",
     "Acknowledged",
     "Answer",
+    "AskedName",
     "BatchAnswer",
     "BatchRequest",
     "BenchmarkAnswer",
@@ -106,6 +119,7 @@ __all__ = [
     "StrategyPart",
     "Subscription",
     "Symbol",
+    "SymbolAnswer",
     "SymbolsAnswer",
     "Tier",
     "TokenAnswer",

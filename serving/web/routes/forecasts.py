@@ -10,6 +10,7 @@ from lake.errors import OverloadedError, QuantlakeError
 from serving import api
 from serving.api import problem_kinds as kinds
 from serving.predict import LARGE_ROWS, Answers, Batcher, Question
+from serving.web.asked_names import AskedNames, told
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import State
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from lake.names import AskedSymbol
     from serving.api import Caller
 
 PREFIX = "/api/v1/public"
@@ -36,15 +38,24 @@ def add_routes(app: FastAPI) -> None:
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        answers = await _forecast(request, _question(request.scope, [body.symbol], body.horizon_sessions))
-        return Response(answers.texts[0], media_type=JSON)
+        (asked,) = await _asked(request, [body.symbol])
+        answers = await _forecast(request, _question(request.scope, [asked.symbol], body.horizon_sessions))
+        return Response(told(answers.texts[0], asked), media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        answers = await _forecast(request, _question(request.scope, body.symbols, body.horizon_sessions))
-        unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
-        content = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
+        asked = await _asked(request, body.symbols)
+        symbols = list(dict.fromkeys(each.symbol for each in asked))
+        answers = await _forecast(request, _question(request.scope, symbols, body.horizon_sessions))
+        texts, reasons = {entry.row["symbol"]: entry.answer for entry in answers.entries}, dict(answers.unavailable)
+        predictions = ",".join(told(texts[each.symbol], each) for each in asked if each.symbol in texts)
+        unavailable = ",".join(
+            api.Unavailable(symbol=each.asked, reason=reasons[each.symbol]).model_dump_json()
+            for each in asked
+            if each.symbol not in texts
+        )
+        content = f'"predictions":[{predictions}],"unavailable":[{unavailable}]'
         return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{content}}}', media_type=JSON)
 
 
@@ -72,7 +83,8 @@ class Quick:
             return
         message = await receive()  # the whole body: `LimitBody` has gathered it
         question = _well_formed(scope, message) if scope["path"] == PREDICT else None
-        if question is None:
+        names: AskedNames = self._app.state.asked_names
+        if question is None or names.may_be_another(question.symbols[0]):
             if problems.is_json(scope) and (oddity := oddity_of(message.get("body", b""))):
                 await problems.respond(kinds.INVALID, oddity, scope)(scope, receive, send)
                 return
@@ -120,6 +132,14 @@ def _question(scope: "Scope", symbols: "Sequence[str]", horizon: int) -> Questio
         correlation_id=state.get("correlation_id", ""),
         follow=state.get("follow"),
     )
+
+
+async def _asked(request: Request, names: "Sequence[str]") -> "list[AskedSymbol]":
+    """Return the symbol of each name; the online store is asked, in a thread, only for a name that another may have."""
+    known: AskedNames = request.app.state.asked_names
+    if any(known.may_be_another(name) for name in names):
+        return await to_thread.run_sync(known.find, names)
+    return known.find(names)
 
 
 async def _forecast(request: Request, question: Question) -> Answers:
