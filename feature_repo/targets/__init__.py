@@ -16,6 +16,7 @@ from feature_repo.targets.windows import (
     Windows,
     WindowSpec,
     build_windows,
+    nearest_scales,
     to_model_input,
     window_hash,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Windows",
     "build_windows",
     "compute_labels",
+    "nearest_scales",
     "to_model_input",
     "window_hash",
     "windows",

@@ -8,12 +8,24 @@
 """
 
 from serving.api.access import KeySet, TokenAnswer
-from serving.api.base import BATCH_SYMBOLS, DISCLAIMER, SYMBOL_LETTERS, Answer, Finite, Horizon, Part, Request, Symbol
+from serving.api.base import (
+    BATCH_SYMBOLS,
+    DISCLAIMER,
+    SYMBOL_LETTERS,
+    Answer,
+    Finite,
+    Horizon,
+    Minutes,
+    Part,
+    Request,
+    Symbol,
+)
 from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
 from serving.api.forecasts import (
     BatchAnswer,
     BatchRequest,
     Data,
+    HorizonRequest,
     Model,
     ModelPart,
     PredictAnswer,
@@ -73,8 +85,10 @@ __all__ = [
     "Finite",
     "Health",
     "Horizon",
+    "HorizonRequest",
     "Instrument",
     "KeySet",
+    "Minutes",
     "Model",
     "ModelPart",
     "ModelStatus",

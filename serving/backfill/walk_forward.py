@@ -140,13 +140,12 @@ def pending_sessions(
     sessions
         Sessions up to the newest with a bar that a model begins with.
     """
-    calendar, now = lake.market.calendar, clock.now()
+    grid, now = lake.market.grid, clock.now()
     end = min(now, lake.last_event(BARS) or now)
-    recent = calendars.session_closes(end - timedelta(days=2 * sessions + 30), end, calendar)[-sessions:]
-    if not recent:
-        return []
-    begin = min(recent[0], first or recent[0])
-    every = calendars.session_closes(begin - timedelta(seconds=1), end, calendar)
+    oldest = calendars.close_before(end + timedelta(microseconds=1), sessions, grid)
+    oldest = oldest or calendars.close_of(calendars.closes(lake.market.calendar)["session"][0], grid)
+    begin = min(oldest, first or oldest)
+    every = calendars.session_closes(begin - timedelta(seconds=1), end, grid)
     return [at for at in every if at not in done]
 
 

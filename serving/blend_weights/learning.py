@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.market import DEMO, Market
@@ -115,7 +114,7 @@ def learn_weights(
     rule = rule or WeightRule()
     closes = forecasts["event_time"].unique().sort()
     models = sorted(forecasts["model_name"].unique())
-    by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in HORIZONS}
+    by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in market.horizon_bars}
     judged = _Verdicts(verdicts)
     rows = []
     for place, close in enumerate(closes.to_list()):

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
-from lake.market import Market
+from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
@@ -95,7 +94,7 @@ def simulate_walk_forward(
         raise NotReadyError(
             "No close has a replayed forecast of every model that has a weight. Replay them by `make demo`."
         )
-    return simulate(blends, known_labels(lake, clock), rule)
+    return simulate(blends, known_labels(lake, clock), rule, market=lake.market)
 
 
 def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +132,7 @@ def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.D
 
 
 def simulate(
-    blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None
+    blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None, *, market: Market = DEMO
 ) -> "Sequence[WalkForwardSimulation]":
     """Simulate blended forecasts close by close.
 
@@ -150,7 +149,7 @@ def simulate(
     truth = labels.select(*KEY, pl.col("forward_return").alias("realised_return"), pl.col("known_time").alias("known"))
     joined = blends.join(truth, on=list(KEY), how="left", maintain_order="left")
     found = []
-    for horizon in HORIZONS:
+    for horizon in market.horizon_bars:
         rows = joined.filter(pl.col("horizon_sessions") == horizon)
         panel = ForecastPanel(
             horizon=horizon,

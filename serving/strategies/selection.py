@@ -311,7 +311,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
 
     started = time.perf_counter()
     rule = rule or SelectionRule()
-    declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()), lake.market.calendar)
+    declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()), lake.market.grid)
     returns = at_equal_volatility(declared, rule.cost_bps)
     found = select(returns, clock.now(), rule, KNOWN_REGIMES)
     rows = decision_rows(found.decisions, returns.strategies)

@@ -1,15 +1,15 @@
 """Experiments that fit a market's history: as many folds, and as long ones, as there are sessions for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import yaml
 
-from lake.calendars import closes
+from lake.calendars import close_of, closes, is_daily, session_closes, session_of
 from lake.clock import Clock
 from lake.disk import write_durably
 from lake.errors import NotReadyError
-from lake.market import PACKAGED
+from lake.market import DEMO
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS
@@ -24,6 +24,8 @@ left to learn from, to test on and to forecast."""
 LEAST_WINDOWS, LEARNT = 1_000, 0.75
 """Fewest training windows: an exported model is proved on as many. A quarter of a history comes after training."""
 WALKED, FOLDS, YEAR = 250, 3, 252
+MOST_BARS, LEARNT_BARS = 5_000, 10_000
+"""Of bars of minutes: most that a fold is tested on, and about how many of each symbol are learnt from."""
 LONG = 2_000
 """Sessions from which on an experiment strides over its training windows; a shorter history is learnt from whole."""
 
@@ -31,7 +33,7 @@ LONG = 2_000
 def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
     """Return the experiment that the settings name, as it fits the market of the lake.
 
-    That of a packaged market is as its file says. For any other market it is fitted once to the bars that are known,
+    That of the packaged default is as its file says. For any other market it is fitted once to the bars that are known,
     and kept in the home as ``experiments/<name>.yaml``: what is trained does not change with every new session. Delete
     that file, or edit it, to train anew.
 
@@ -41,7 +43,7 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         If the market has no bars yet, or too few.
     """
     declared = load_experiment(settings.experiment)
-    if lake.market.name in PACKAGED:
+    if lake.market == DEMO:
         return declared
     path = settings.home / FOLDER / f"{declared.name}.yaml"
     if path.is_file():
@@ -61,7 +63,7 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
             f"The {symbols.height} symbols of the market '{lake.market.name}' have about {windows:,} windows to learn "
             f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
         )
-    fitted = fit_to_history(declared, lake.market.calendar, first, last)
+    fitted = fit_to_history(declared, lake.market.grid, first, last)
     path.parent.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
     write_durably(path, yaml.safe_dump(differences, sort_keys=False))
@@ -77,8 +79,10 @@ def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: d
 
     Parameters
     ----------
+    calendar
+        Grid of the bars: a calendar for daily ones.
     first, last
-        Closes of the first and last session with bars, UTC.
+        Closes of the first and last bar, UTC.
 
     Raises
     ------
@@ -93,26 +97,29 @@ def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: d
     >>> f"{fitted.train_until}", [each.name for each in fitted.test_intervals]
     ('2023-12-15', ['2023-03-02', '2023-06-07', '2023-09-13'])
     """
-    inside = (pl.col("event_time") >= first) & (pl.col("event_time") <= last)
-    days = closes(calendar).filter(inside)["session"].to_list()
-    if len(days) < LEAST:
+    bars, is_day = session_closes(first - timedelta(microseconds=1), last, calendar), is_daily(calendar)
+    if len(bars) < LEAST:
         raise NotReadyError(
-            f"There are bars of {len(days)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
+            f"There are bars of {len(bars)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
             f"need {LEAST} at least: 200 until the market's regime is known, the rest to learn from and to test on."
         )
-    usable = len(days) - WARM_UP
+    usable = len(bars) - WARM_UP
     walked = min(WALKED, usable // 4)
     rest = usable - walked
-    span = min(YEAR, rest // 6)
+    span = min(YEAR if is_day else MOST_BARS, rest // 6)
     folds = FOLDS if rest >= 6 * 40 else 2 if rest >= 6 * 30 else 1
-    end = len(days) - 1 - walked
-    starts = [days[end - span * (fold + 1) + 1] for fold in reversed(range(folds))]
+    end = len(bars) - 1 - walked
+    starts = {session_of(bars[end - span * (fold + 1) + 1], calendar) for fold in range(folds)}
+    strided = declared.splits.train_stride_sessions if len(bars) >= LONG else 1
     plan = declared.splits.model_copy(
         update={
-            "test_starts": tuple(starts),
-            "validation_sessions": max(10, min(declared.splits.validation_sessions, span)),
-            "train_stride_sessions": declared.splits.train_stride_sessions if len(days) >= LONG else 1,
+            "test_starts": tuple(sorted(starts)),
+            "validation_sessions": max(10, min(declared.splits.validation_sessions, span)) if is_day else span,
+            "train_stride_sessions": strided if is_day else max(1, len(bars) // LEARNT_BARS),
         }
     )
-    values = declared.model_dump() | {"train_until": days[end], "calendar": calendar, "splits": plan.model_dump()}
+    until = session_of(bars[end], calendar)
+    if not is_day and close_of(until, calendar) > bars[end]:  # as many bars stay to be forecast as of days
+        until = max(day for day in closes(calendar)["session"].to_list() if day < until)
+    values = declared.model_dump() | {"train_until": until, "calendar": calendar, "splits": plan.model_dump()}
     return Experiment.model_validate(values)
