@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lake.clock import DEMO_START, ReplayClock, SystemClock
 from lake.errors import ConfigError, UnknownNameError
-from lake.market import DEMO, Market, home_of, known_markets, market_of, open_clock
+from lake.market import DEMO, PACKAGED, Market, declare_packaged, home_of, known_markets, market_of, open_clock
 from lake.settings import market_root, settings
 from lake.store import Lake
 
@@ -89,8 +89,25 @@ def test_each_market_has_a_home_of_its_own(tmp_path: Path) -> None:
     assert home_of(desk, "desk") == desk, "a child process is told the home itself"
     with pytest.raises(ConfigError, match="is the home of the market 'desk'"):
         home_of(desk, "demo")
-    assert known_markets(tmp_path) == {"demo": tmp_path, "desk": desk}
+    packaged = {name: tmp_path / "markets" / name for name in PACKAGED if name != "demo"}
+    assert known_markets(tmp_path) == {"demo": tmp_path, "desk": desk} | packaged
     assert known_markets(desk) == {"desk": desk}
+
+
+def test_a_packaged_market_is_its_home_by_place_and_once_declared_wherever_it_lies(tmp_path: Path) -> None:
+    home = home_of(tmp_path, "btc")
+    assert market_of(home) == PACKAGED["btc"]
+    declare_packaged(home)
+    moved = home.rename(tmp_path / "elsewhere")
+    assert market_of(moved) == PACKAGED["btc"]
+    declare_packaged(tmp_path)
+    assert not (tmp_path / "market.yaml").exists(), "the packaged default needs no declaration"
+
+
+def test_a_declaration_of_before_there_were_intervals_is_of_a_daily_market(tmp_path: Path) -> None:
+    (tmp_path / "market.yaml").write_text(WHOLE, encoding="utf-8")
+    market = market_of(tmp_path)
+    assert (market.interval, market.grid, market.horizon_bars) == ("1d", "XNYS", (1, 5))
 
 
 def test_the_clock_of_a_live_market_is_the_wall_clock_unless_it_is_replayed(tmp_path: Path) -> None:
