@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from dagster_project.resources import GivenPlatform
-from dagster_project.runs import run_timed, scratch_settings
+from dagster_project.runs import scratch_settings
+from dagster_project.runs.timed import run_timed
 from dagster_project.selections import DAILY_UPDATE, HISTORY
 from feature_repo.online.redis_server import running_redis
 from lake.calendars import next_closes
@@ -42,7 +43,7 @@ MINUTES = Market(
     source="file",
     index="^EQUAL_WEIGHT",
     calendar="24/7",
-    first_year=2021,
+    first_year=2012,
     options=MAPPING | {"stamp": "close"},
     interval="15m",
     horizons=("15 minutes", "60 minutes"),
@@ -51,7 +52,7 @@ SESSIONS = replace(
     MINUTES,
     name="sessions",
     calendar="XNYS",
-    first_year=2018,
+    first_year=2010,
     options=MAPPING,
     interval="1d",
     horizons=("1 session", "20 sessions"),
@@ -63,8 +64,8 @@ BARS_BEFORE, BARS_AFTER = 600, 24
 @pytest.mark.parametrize(
     ("market", "until", "said"),
     [
-        (MINUTES, datetime(2021, 12, 7, 12, tzinfo=UTC), {"horizon_minutes": 60}),
-        (SESSIONS, datetime(2021, 12, 7, 21, tzinfo=UTC), {"horizon_sessions": 20}),
+        (MINUTES, datetime(2012, 12, 7, 12, tzinfo=UTC), {"horizon_minutes": 60}),
+        (SESSIONS, datetime(2012, 12, 7, 21, tzinfo=UTC), {"horizon_sessions": 20}),
     ],
     ids=["60 minutes", "20 sessions"],
 )

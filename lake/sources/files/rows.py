@@ -16,6 +16,9 @@ from lake.sources.files.symbols import canonical_symbol
 from lake.sources.files.tables import is_unnamed
 from lake.spec import INSTANT
 
+UNREADABLE = pl.concat_str(pl.lit("unreadable:"), "time", pl.lit("Z"))
+"""Marked, so that no text which happens to be an ISO time passes for one that the mapping reads."""
+
 
 def require_named(frame: pl.DataFrame, mapping: FileMapping) -> None:
     """Refuse a mapping that names a column which the file does not have.
@@ -96,11 +99,9 @@ def _stamped(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
     days = read_days(rows["time"], mapping).join(
         closes_of(mapping.calendar), left_on="day", right_on="session", how="left"
     )
-    # Marked, so that no text which happens to be an ISO time passes for one that the mapping reads.
-    unreadable = pl.concat_str(pl.lit("unreadable:"), "time", pl.lit("Z"))
     days = days.with_columns(
         pl.coalesce(
-            pl.col("event_time").dt.to_string("iso:strict"), pl.col("day").dt.to_string("iso") + NO_SESSION, unreadable
+            pl.col("event_time").dt.to_string("iso:strict"), pl.col("day").dt.to_string("iso") + NO_SESSION, UNREADABLE
         ).alias("stamp"),
         pl.coalesce(
             "event_time", (pl.col("day").dt.to_string("iso") + NO_SESSION).str.to_datetime("%+", time_zone="UTC")
@@ -123,11 +124,10 @@ def _stamped_bars(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
     read = read.with_columns(instant.alias("event_time"))
     if mapping.stamp == "open":
         read = read.with_columns(bar_ends(read["event_time"], mapping.grid))
-    unreadable = pl.concat_str(pl.lit("unreadable:"), "time", pl.lit("Z"))
     read = read.select(
         "time",
         "event_time",
-        pl.coalesce(pl.col("event_time").dt.to_string("iso:strict"), unreadable).alias("stamp"),
+        pl.coalesce(pl.col("event_time").dt.to_string("iso:strict"), UNREADABLE).alias("stamp"),
         (pl.col("event_time") - pl.duration(microseconds=1)).dt.date().alias("day"),
     )
     joined = rows.join(read, on="time", how="left", maintain_order="left")

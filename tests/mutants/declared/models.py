@@ -123,7 +123,7 @@ MUTANTS = (
         "base-rate-missing",
         "A hit rate stands beside that of always saying up.",
         "training/judge/verdicts.py",
-        '"base_rate": float((truth > 0).mean()),',
+        '"base_rate": float((truth[np.isfinite(truth)] > 0).mean()),',
         '"base_rate": 0.5,',
         (f"{VERDICTS}test_the_base_rate_is_the_hit_rate_of_always_saying_up",),
     ),
