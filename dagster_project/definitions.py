@@ -6,7 +6,14 @@ from dagster_project.assets import backups, features, feedback, lake, maintenanc
 from dagster_project.checks import leaks, parity, replay, tables
 from dagster_project.execution import progress_logger, stage_logger, turn_taking_executor
 from dagster_project.resources import Platform
-from dagster_project.schedules import after_the_close, in_the_night, new_raw_batches, on_sunday, sunday_drill
+from dagster_project.schedules import (
+    after_the_close,
+    in_the_night,
+    ingest_requests,
+    new_raw_batches,
+    on_sunday,
+    sunday_drill,
+)
 from dagster_project.selections import SELECTIONS
 from lake.disk import close_new_files
 
@@ -31,7 +38,7 @@ defs = dg.Definitions(
     asset_checks=[*tables.table_checks(), *leaks.leak_checks(tables.CAUSAL), tables.few_rows_refused],
     jobs=[selection.job for selection in SELECTIONS],
     schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
-    sensors=[new_raw_batches],
+    sensors=[new_raw_batches, ingest_requests],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger, "stages": stage_logger},
     executor=turn_taking_executor,

@@ -39,6 +39,8 @@ ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of several years is one run: the functions below take all of them in one pass."""
 
 CHANGED = "quantlake/changed_years"
+SOURCE = "quantlake/source"
+"""Tag of a run that asks one source of the market only."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 

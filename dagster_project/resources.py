@@ -10,6 +10,8 @@ from lake.settings import Settings, settings
 from lake.store import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lake.sources import BarSource
     from serving.deployment import Champions, LoadedModels
     from training.experiments import Experiment
@@ -40,6 +42,12 @@ class Platform(dg.ConfigurableResource):
 
         return source_of(self.settings)
 
+    def sources(self, only: str | None = None) -> "Sequence[BarSource]":
+        """Return the sources of the market in the order of their priority, or one of them."""
+        from lake.sources import sources_of
+
+        return sources_of(self.settings, only)
+
     @property
     def models(self) -> "LoadedModels":
         """Champions and challengers, loaded."""
@@ -67,6 +75,10 @@ class GivenPlatform:
     clock: Clock
     source: "BarSource"
     champions: "Champions"
+
+    def sources(self, only: str | None = None) -> "Sequence[BarSource]":  # noqa: ARG002 - as of Platform
+        """Return the source that was handed over."""
+        return (self.source,)
 
     @property
     def models(self) -> "LoadedModels":

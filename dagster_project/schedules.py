@@ -1,11 +1,11 @@
-"""Schedule and sensor: the daily run after the close, and a run for new raw batches."""
+"""Schedules and sensors: the daily run after the close, runs for new raw batches, and runs that were requested."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.partitions import changed_years
+from dagster_project.partitions import SOURCE, changed_years
 from dagster_project.resources import Platform
 from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
 from lake.calendars import last_close
@@ -58,6 +58,29 @@ def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> 
     context.update_cursor(version)
     tags = changed_years(platform.clock.now(), first=platform.lake.market.first_year)
     yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=tags)
+
+
+@dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=15)
+def ingest_requests(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Turn each request that the service left (`POST /api/v1/internal/ingest/SOURCE`) into a run of its source.
+
+    A request is forgotten one look after its run was asked for, when Dagster has kept that: a crash in between asks
+    again under the same run key, and Dagster starts no second run.
+    """
+    from lake.ingest import forget_requests, start_requests
+
+    if not _has_run_whole(platform):
+        yield dg.SkipReason(NOT_YET)
+        return
+    kept = (context.cursor or "").split()
+    forget_requests(platform.settings, kept)
+    started = start_requests(platform.settings)
+    context.update_cursor(" ".join(each.id for each in started))
+    if not started:
+        yield dg.SkipReason("Nobody has requested that a source be asked.")
+    tags = changed_years(platform.clock.now(), first=platform.lake.market.first_year)
+    for each in started:
+        yield dg.RunRequest(run_key=f"ingest-{each.id}", tags=tags | {SOURCE: each.source})
 
 
 def _has_run_whole(platform: Platform) -> bool:

@@ -110,6 +110,25 @@ def session_closes(start: datetime, end: datetime, venue: str = VENUE) -> list[d
     return [EPOCH + timedelta(microseconds=int(at)) for at in found]
 
 
+def numbered_closes(first: object, last: object, venue: str = VENUE) -> pl.DataFrame:
+    """Return the closes of bars from one instant to another, both included, with their places among each other.
+
+    Parameters
+    ----------
+    first, last
+        Instants, as the least and the greatest of a column are; of an empty one, None, and then there is no close.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``event_time`` and ``place`` (from 0), in order.
+    """
+    is_any = isinstance(first, datetime) and isinstance(last, datetime)
+    found = session_closes(first - timedelta(microseconds=1), last, venue) if is_any else []  # type: ignore[operator, arg-type]  # instants, as just asked
+    numbered = pl.DataFrame({"event_time": found}, schema={"event_time": pl.Datetime("us", "UTC")})
+    return numbered.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+
+
 def last_close(at: datetime, venue: str = VENUE) -> datetime | None:
     """Return the newest closing instant at or before another; None where the calendar begins later.
 

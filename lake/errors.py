@@ -10,6 +10,7 @@
     │   ├── QuotaError         its allowance is used up until a stated instant
     │   ├── AuthError          it refuses the key, or there is none
     │   ├── EntitlementError   the plan behind the key does not include what was asked
+    │   ├── MissingPackageError the package or file that carries it is not installed
     │   ├── UnknownSymbolError it has no such symbol; never the same as having no rows
     │   └── ContractError      its answer lacks, or contradicts, what it is documented to hold
     ├── SchemaError          a frame does not fit its table
@@ -36,7 +37,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 
@@ -90,6 +91,10 @@ class AuthError(SourceError):
 
 class EntitlementError(SourceError):
     """The plan behind a key does not include what was asked."""
+
+
+class MissingPackageError(SourceError):
+    """A package that carries a source's data is not installed, or no longer has the file."""
 
 
 class UnknownSymbolError(SourceError):
@@ -168,6 +173,14 @@ class EngineError(ModelError):
     """An engine refused its input or its output."""
 
 
+NEAR = {"symbol": 0.65}
+"""How alike a name must be to be suggested, from 0 to 1, by kind; `ALIKE` for others. Of symbols one letter may differ:
+no one who asks for TSLA means META."""
+ALIKE = 0.4
+MOST_NAMED = 20
+"""Unknown names that a message lists."""
+
+
 class UnknownNameError(QuantlakeError):
     """A name that does not exist; `nearest` holds the names closest to it.
 
@@ -179,12 +192,22 @@ class UnknownNameError(QuantlakeError):
         The name that was asked for.
     known
         Every name that would have been right.
+    others
+        Further names that were asked for and do not exist either.
     """
 
-    def __init__(self, kind: str, name: str, known: "Iterable[str]") -> None:
+    def __init__(self, kind: str, name: str, known: "Iterable[str]", *, others: "Sequence[str]" = ()) -> None:
         names = sorted(known)
         folded = {candidate.lower(): candidate for candidate in names}
-        self.kind, self.name = kind, name
-        self.nearest = [folded[match] for match in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)]
+        self.kind, self.name, self.others = kind, name, tuple(others)
+        cutoff = NEAR.get(kind, ALIKE)
+        near = [match for each in (name, *others[:MOST_NAMED]) for match in _alike(each, folded, cutoff)]
+        self.nearest = [folded[match] for match in dict.fromkeys(near)]
         hint = f"Did you mean {', '.join(self.nearest)}?" if self.nearest else f"Known: {', '.join(names[:30])}."
-        super().__init__(f"There is no {kind} '{name}'. {hint}")
+        further = f", and no {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
+        more = f" and {len(others) - MOST_NAMED:,} more" if len(others) > MOST_NAMED else ""
+        super().__init__(f"There is no {kind} '{name}'{further}{more}. {hint}")
+
+
+def _alike(name: str, known: "Iterable[str]", cutoff: float) -> list[str]:
+    return get_close_matches(name.lower(), known, n=3, cutoff=cutoff)

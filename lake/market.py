@@ -1,12 +1,13 @@
 """Markets: what is true of one market and of no other, as a value that lies in the market's home.
 
 The packaged market `DEMO` needs no file. Every other home holds ``market.yaml``, so that whatever opens the home, moved
-or copied, from whichever process, reads and writes that market and no other.
+or copied, from whichever process, reads and writes that market and no other; the home of another packaged market gets
+its file with its first run.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
 from lake.disk import write_durably
 from lake.errors import ConfigError
 from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
+from lake.names import NameHistory, Rename
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
@@ -27,6 +29,10 @@ FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 REQUIRED = ("name", "source", "index", "calendar", "first_year")
 """Keys that a declaration has: what it leaves out would be the packaged market's."""
+MOST_DELAY = 720
+"""Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
+ADDED = ("row_names", "coverage_sessions")
+"""Keys that a declaration holds only where they differ from what they are by default."""
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -58,7 +64,24 @@ class Market:
     options
         What its source is told, e.g. how a price file is read.
     other_sources
-        Names of further sources whose bars belong to it; those of any other source are of another market.
+        Names of further sources whose bars belong to it, in the order in which they stand in where `source`, or one
+        named before, has no bar; those of any other source are of another market.
+    other_options
+        What each further source is told, by its name; where it is told nothing, the ``symbols`` that `source` is told.
+    decision_delay
+        Minutes after a close at which its forecasts are decided, from what is known by then.
+    delisted_after
+        Sessions without a bar after which a symbol counts as delisted, and its paper positions are closed.
+    renames
+        Days on which an instrument began to trade under another name; what each is called today is its symbol.
+    row_names
+        Names in the rows of its source. `as_traded`: a row bears the name of its own day, so the rows of one instrument
+        bear several. `today`: the whole history bears the present name.
+    members
+        Path of a CSV file with the columns ``symbol``, ``from`` and ``until``: who belongs to the market when. Relative
+        to the home. None where the market is whatever has bars.
+    coverage_sessions
+        Sessions without a bar after which the coverage of a symbol has ended.
     interval
         How long a bar lasts: ``1d`` for a whole session, or ``60m``, ``15m``, ``5m``, ``1m``.
     horizons
@@ -77,6 +100,13 @@ class Market:
     symbols: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
+    other_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decision_delay: int = 0
+    delisted_after: int = 20
+    renames: tuple[Rename, ...] = ()
+    row_names: Literal["as_traded", "today"] = "as_traded"
+    members: str | None = None
+    coverage_sessions: int = 10
     interval: Interval = DAY
     horizons: tuple[str, ...] = default_horizons(DAY)
 
@@ -88,6 +118,30 @@ class Market:
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
         bars_of(self.horizons, self.interval)
+        if not 0 <= self.decision_delay <= MOST_DELAY or self.delisted_after < 1:
+            raise ConfigError(
+                f"The market '{self.name}' has decision_delay {self.decision_delay} and delisted_after "
+                f"{self.delisted_after}. Expected minutes from 0 to {MOST_DELAY}, before the next session, and "
+                "at least 1 session."
+            )
+        if unknown := sorted({*self.other_options} - {*self.other_sources}):
+            raise ConfigError(
+                f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
+                "does not name it."
+            )
+        if self.coverage_sessions < 1:
+            raise ConfigError(f"coverage_sessions of the market '{self.name}' is {self.coverage_sessions}; 1 at least.")
+        NameHistory.of(self.renames)
+
+    @property
+    def decided_after(self) -> timedelta:
+        """Time from a close to the decisions that belong to it: the declared delay."""
+        return timedelta(minutes=self.decision_delay)
+
+    @property
+    def names(self) -> NameHistory:
+        """The names of its instruments over time."""
+        return NameHistory.of(self.renames)
 
     def __hash__(self) -> int:
         return hash((self.name, self.source, self.index, self.calendar, self.interval, self.horizons))
@@ -112,13 +166,32 @@ class Market:
         """Return the horizon of so many bars in sessions, or in minutes where a bar is shorter than a session."""
         return horizon_of(bars, self.interval)
 
+    def as_told_to(self, source: str) -> "Market":
+        """Return the market as one of its further sources is opened for it: with that source and its options.
+
+        Examples
+        --------
+        >>> market = Market("us", "polygon", options={"symbols": ["AAPL"]}, other_sources=("yahoo",))
+        >>> market.as_told_to("yahoo").options
+        {'symbols': ['AAPL']}
+        """
+        inherited = {name: self.options[name] for name in ("symbols",) if name in self.options}
+        return replace(
+            self,
+            source=source,
+            options=self.other_options.get(source, inherited),
+            other_sources=(),
+            other_options={},
+        )
+
     def described(self) -> dict[str, Any]:
-        """Return what is said of the market, by field, without what is empty."""
+        """Return what is said of the market, by field, without what is empty or as it is by default."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
+        usual = {each.name: each.default for each in fields(self) if each.name in ADDED}
         return {
-            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            name: _plain(value)
             for name, value in values.items()
-            if value not in (None, (), {})
+            if value not in (None, (), {}) and value != usual.get(name)
         }
 
     def write(self, home: Path) -> Path:
@@ -143,8 +216,39 @@ DEMO = Market(
     starts_at=DEMO_START,
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
+    renames=(
+        Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18)),
+        Rename(
+            "GOOG",
+            "GOOGL",
+            date(2014, 4, 3),
+            symbol="GOOG",
+            reason="class A; the name went to the new class C",
+            listed=date(2004, 8, 19),
+        ),
+    ),
+    row_names="today",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
+LONG = Market(
+    "long",
+    source="packaged-long",
+    clock="replay",
+    starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
+    last_day=date(2022, 12, 28),
+    symbols=("AAPL", "JPM", "XOM"),
+)
+"""The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
+WIDE = Market(
+    "wide",
+    source="packaged-wide",
+    clock="replay",
+    starts_at=datetime(2010, 6, 30, 20, tzinfo=UTC),
+    first_year=2008,
+    last_day=date(2010, 8, 20),
+    symbols=("AAPL", "JPM", "XOM"),
+)
+"""The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 BTC = Market(
     "btc",
     source="file",
@@ -163,13 +267,8 @@ BTC = Market(
         "time": "Datetime",
         "time_format": "%Y-%m-%d",
         "stamp": "open",
-        "zone": "UTC",
         "only_symbol": "BTC-USD",
-        "open": "Open",
-        "high": "High",
-        "low": "Low",
-        "close": "Close",
-        "volume": "Volume",
+        **{name.lower(): name for name in ("Open", "High", "Low", "Close", "Volume")},
         "price_basis": "as_traded",
         "delimiter": ",",
     },
@@ -177,7 +276,7 @@ BTC = Market(
     horizons=("15 minutes", "60 minutes"),
 )
 """A packaged market of minutes: bitcoin in dollars by the quarter of an hour, from 2021-09-27, three months."""
-PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, BTC)})
+PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE, BTC)})
 """Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
 
 
@@ -193,8 +292,8 @@ def market_of(home: Path) -> Market:
 
     Examples
     --------
-    >>> market_of(Path("no/such/home")).name
-    'demo'
+    >>> market_of(Path("no/such/home")).name, market_of(Path("no/such/home/markets/long")).name
+    ('demo', 'long')
     """
     path = home / FILE
     try:
@@ -259,6 +358,15 @@ def known_markets(root: Path) -> dict[str, Path]:
         return {market_of(root).name: root}
     declared = {path.parent.name: path.parent for path in sorted((root / FOLDER).glob(f"*/{FILE}"))}
     return {name: home_of(root, name) for name in PACKAGED} | declared
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as YAML writes it."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Rename):
+        return {name: said for name, said in vars(value).items() if said not in (None, "")}
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 @lru_cache(maxsize=64)

@@ -213,7 +213,7 @@ class Settings(BaseSettings):
 
     @property
     def sources(self) -> Path:
-        """Folder of the counts of requests made to vendors."""
+        """Folder of the counts of requests made to vendors, and of requests to ask a source now."""
         return self.home / "sources"
 
     @property

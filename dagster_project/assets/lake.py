@@ -25,13 +25,29 @@ GROUP = "lake"
             group_name=GROUP,
             kinds={"delta"},
         ),
+        dg.AssetSpec(
+            "symbols",
+            deps=[raw_bars],
+            description="Names of each instrument over time.",
+            group_name=GROUP,
+            kinds={"delta"},
+        ),
+        dg.AssetSpec(
+            "universe",
+            deps=[raw_bars],
+            description="Who belongs to the market when.",
+            group_name=GROUP,
+            kinds={"delta"},
+        ),
     ],
     partitions_def=YEARS,
     backfill_policy=ONE_RUN,
 )
 def refined_bars(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
-    """Every raw row, either clean or quarantined with its reason."""
+    """Every raw row, either clean or quarantined with its reason; and who belongs to the market, by which names."""
     from lake.ingest import refine_to_lake
+    from lake.membership import update_membership
 
-    for report in refine_to_lake(platform.lake, platform.clock, years=years_of(context)):
+    refined = refine_to_lake(platform.lake, platform.clock, years=years_of(context))
+    for report in (*refined, *update_membership(platform.lake, platform.clock)):
         yield materialized(report, asset_key=report.name)

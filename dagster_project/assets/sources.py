@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.partitions import ONE_RUN, YEARS, years_of
+from dagster_project.partitions import ONE_RUN, SOURCE, YEARS, years_of
 from dagster_project.reports import materialized
 from dagster_project.resources import Platform
 
@@ -11,10 +11,10 @@ GROUP = "sources"
 
 @dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, kinds={"delta"})
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """Daily bars as the source sends them, up to the market's now."""
-    from lake.ingest import ingest_bars, require_history
+    """Daily bars as the sources send them, up to the market's now."""
+    from lake.ingest import ingest_sources, require_history
 
-    lake, source, years = platform.lake, platform.source, years_of(context)
+    lake, sources, years = platform.lake, platform.sources(context.run.tags.get(SOURCE)), years_of(context)
     if years:
-        require_history(lake, source, years)
-    return materialized(ingest_bars(lake, source, platform.clock, years))
+        require_history(lake, sources[0], years)
+    return materialized(ingest_sources(lake, sources, platform.clock, years))

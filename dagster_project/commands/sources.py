@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from dagster_project.commands.shell import console, print_line, taking_turn
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lake.sources import BarBatch
 
 app = typer.Typer(help="Sources of bars: list them, see what is stored, pull from one.", no_args_is_help=True)
@@ -20,6 +23,11 @@ app = typer.Typer(help="Sources of bars: list them, see what is stored, pull fro
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 KEY_WIDTH = 20
 """Columns for the name of a key: a name that is broken in two cannot be copied."""
+REPLAYED = (
+    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the last "
+    "pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of the "
+    "replay."
+)
 STORED = """
     select source, count(*) as rows, count(distinct symbol) as symbols, min(event_time) as first,
         max(event_time) as last, bool_or(licence = 'synthetic') as is_fixture
@@ -48,12 +56,12 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Show what each source has stored, and how much of its limits is used now."""
-    stored, used = _stored(), _used()
+    """Show what each source has stored, how much of its limits is used now, and what it was asked last."""
+    stored, used, last = _stored(), _used(), _last_deliveries()
     found = [
         {"source": name, **{part: stored.get(name, {}).get(part) for part in ("rows", "symbols", "first", "last")}}
-        | {"used": used.get(name, "")}
-        for name in sorted({*stored, *used})
+        | {"used": used.get(name, ""), "last_delivery": last.get(name)}
+        for name in sorted({*stored, *used, *last})
     ]
     if as_json:
         console().print_json(json.dumps(found, default=str))
@@ -64,6 +72,12 @@ def status(*, as_json: AsJson = False) -> None:
         counts = (f"{each[part]:,}" if each[part] else "-" for part in ("rows", "symbols"))
         table.add_row(escape(str(each["source"])), *counts, *days, str(each["used"] or "-"))
     console().print(table)
+    if last:
+        print_line("")
+        console().print(_deliveries_table(last.values()))
+    for each in last.values():
+        if each["reason"]:
+            print_line(f"{each['source']}: {each['reason']}")
 
 
 @app.command()
@@ -100,6 +114,39 @@ def pull(
         if report.added
         else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
     )
+
+
+@app.command()
+def replay(
+    names: Annotated[list[str] | None, typer.Argument(help="Vendors, the preferred one first; all by default.")] = None,
+    *,
+    home: Annotated[Path | None, typer.Option(help="Folder to keep what is stored in; thrown away by default.")] = None,
+) -> None:
+    """Pull from vendors that are played on this machine: what a connector does, without a key and a network."""
+    from tempfile import TemporaryDirectory
+
+    from lake.ingest import replay_sources
+
+    with TemporaryDirectory(prefix="quantlake-replay-") as scratch:
+        folder = home.expanduser().absolute() if home else Path(scratch)
+        table = _table("source", "pull", "requests", "waited", "new rows", "corrected")
+        notes = []
+        for each in replay_sources(folder, names or ()):
+            if each.source:
+                counts = (f"{each.requests}", f"{each.waited_seconds:.0f} s", f"{each.rows:,}", f"{each.corrected}")
+                table.add_row(each.source, each.what, *counts)
+            else:
+                notes.append(f"They became {counted(each.rows, 'bar')}; {counted(each.refused, 'row')} refused.")
+    console().print(table)
+    print_line("")
+    for note in notes:
+        print_line(note)
+    print_line(
+        "Real bars of the packaged market in the vendors' forms, over HTTP on this machine. The connectors kept to"
+    )
+    print_line("the vendors' limits; the waits passed on a clock of the replay. Nothing was asked of a vendor.")
+    if home:
+        print_line(f'Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sql "select * from deliveries"')
 
 
 def _show(batches: "list[BarBatch]") -> None:
@@ -186,6 +233,42 @@ def _used() -> dict[str, str]:
         name: ", ".join(f"{used:,} of {limit}" for limit, used in count.used().items())
         for name, count in counts.items()
     }
+
+
+def _last_deliveries() -> dict[str, dict[str, Any]]:
+    from lake.ingest import last_deliveries
+    from lake.store import Lake
+
+    return {each["source"]: each for each in last_deliveries(Lake.open())}
+
+
+def _deliveries_table(deliveries: "Iterable[dict[str, Any]]") -> Table:
+    """Newest delivery of each source: how long ago, what came, what of it was refused, and how it ended."""
+    from lake.clock import SystemClock
+
+    now = SystemClock().now()
+    table = _table("last asked", "ago", "up to", "rows", "new", "refused", "outcome")
+    for each in deliveries:
+        some = f", {each['failed']:,} of {each['subjects']:,}" if each["failed"] else ""
+        counts = (f"{each[part]:,}" for part in ("rows", "stored", "refused"))
+        ago = _ago((now - each["received_at"]).total_seconds())
+        outcome = each["outcome"].replace("_", " ") + some
+        table.add_row(escape(each["source"]), ago, f"{each['until']:%Y-%m-%d}", *counts, outcome)
+    return table
+
+
+def _ago(seconds: float) -> str:
+    """Say how long ago in the largest unit that fits.
+
+    Examples
+    --------
+    >>> _ago(40), _ago(7_300), _ago(200_000)
+    ('40 s', '2 h', '2 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def _table(*columns: str) -> Table:

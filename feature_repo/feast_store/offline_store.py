@@ -121,7 +121,8 @@ class DeltaOfflineStore(OfflineStore):
                 "came. Read the rows you mean first, e.g. with lake.sql.connect(), and pass the frame."
             )
         at = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
-        spine = pl.from_pandas(entity_df).with_columns(_in_utc(at))
+        spine = pl.from_pandas(entity_df)
+        spine = spine.with_columns(_in_utc(spine[at]))
 
         def compute() -> pl.DataFrame:
             joined = spine
@@ -256,5 +257,7 @@ def _known(
     return rows.select(columns).collect()
 
 
-def _in_utc(at: str) -> pl.Expr:
-    return pl.col(at).dt.convert_time_zone("UTC").cast(INSTANT)
+def _in_utc(times: pl.Series) -> pl.Series:
+    """Return instants in UTC; those without a zone are taken for UTC, as Feast takes them."""
+    zone = getattr(times.dtype, "time_zone", None)
+    return (times.dt.convert_time_zone("UTC") if zone else times.dt.replace_time_zone("UTC")).cast(INSTANT)

@@ -1,12 +1,11 @@
 """What came after each bar: the targets of training and the outcomes of forecasts. Never served."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from lake.calendars import session_closes
+from lake.calendars import numbered_closes
 from lake.market import DEMO, Market
 from lake.spec import INSTANT
 from lake.tables import LABELS
@@ -45,22 +44,11 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] | None = None, *,
     [(1, 6), (5, 2)]
     """
     own = bars.filter(pl.col("symbol") != market.index).sort("symbol", "event_time")
-    numbers = _numbered_closes(own["event_time"], market.grid)
+    numbers = numbered_closes(own["event_time"].min(), own["event_time"].max(), market.grid)
     own = own.join(numbers, on="event_time", how="inner", maintain_order="left")
     own = own.with_columns((pl.col("symbol").rle_id().cast(pl.Int64) * SYMBOL_STRIDE + pl.col("place")).alias("place"))
     labels = [_horizon(own, horizon) for horizon in horizons or market.horizon_bars]
     return pl.concat(labels).filter(pl.col("forward_return").is_not_null()).sort(LABELS.key)
-
-
-def _numbered_closes(times: pl.Series, grid: str) -> pl.DataFrame:
-    """Every close of the grid between the first and the last of some bars, with its number."""
-    first, last = times.min(), times.max()
-    if not isinstance(first, datetime) or not isinstance(last, datetime):
-        closes = []
-    else:
-        closes = session_closes(first - timedelta(microseconds=1), last, grid)
-    numbered = pl.DataFrame({"event_time": closes}, schema={"event_time": INSTANT})
-    return numbered.with_row_index("place").cast({"place": pl.Int64})
 
 
 def _horizon(own: pl.DataFrame, horizon: int) -> pl.DataFrame:

@@ -1,7 +1,41 @@
-"""Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason."""
+"""Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason.
 
+- `ingest_sources`, `ingest_bars`, `require_history`: the sources of a market, or one of them, to `raw_bars`
+- `refine_to_lake`, `release`: `raw_bars` to `bars`, `actions` and `quarantine`; bars that a person lets through
+- `last_deliveries`, `coverage_of`: what sources were asked and answered
+- `request_ingest`, `open_requests`, `start_requests`, `forget_requests`, `source_names`: requests to ask a source now
+- `replay_sources`: every connector against a vendor that is played on this machine
+"""
+
+from lake.ingest.deliveries import coverage_of, last_deliveries
 from lake.ingest.fetching import ingest_bars, require_history
 from lake.ingest.refining import refine_to_lake
 from lake.ingest.releasing import release
+from lake.ingest.replaying import ReplayedPull, replay_sources
+from lake.ingest.requests import (
+    IngestRequest,
+    forget_requests,
+    open_requests,
+    request_ingest,
+    source_names,
+    start_requests,
+)
+from lake.ingest.sourcing import ingest_sources
 
-__all__ = ["ingest_bars", "refine_to_lake", "release", "require_history"]
+__all__ = [
+    "IngestRequest",
+    "ReplayedPull",
+    "coverage_of",
+    "forget_requests",
+    "ingest_bars",
+    "ingest_sources",
+    "last_deliveries",
+    "open_requests",
+    "refine_to_lake",
+    "release",
+    "replay_sources",
+    "request_ingest",
+    "require_history",
+    "source_names",
+    "start_requests",
+]

@@ -8,6 +8,8 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
+from lake.ingest.deliveries import StoredBatches, log_deliveries
+from lake.ingest.naming import spelled
 from lake.market import FILE as DECLARATION
 from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
@@ -53,27 +55,34 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     >>> bars.added, quarantine.added
     (15, 0)
     """
-    started = time.perf_counter()
+    started, now = time.perf_counter(), clock.now()
     _require_own_market(lake, source)
-    source = heard = OverheardSource(source)
-    spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
-    spans = spans or [(None, clock.now())]
-    lookback = lookback_of(source)
-    if lookback == timedelta(0):
-        added = sum(_fetch(lake, source, after, min(until, clock.now())) for after, until in spans)
-        report = lake.report(RAW_BARS, added=added, started=started)
-    else:
-        deliveries = [_fetch_again(lake, source, after, until, lookback, clock.now()) for after, until in spans]
-        report = lake.report(RAW_BARS, added=sum(each.rows.height for each in deliveries), started=started)
-        report = _with_counts(report, source, deliveries)
+    heard = OverheardSource(source)
+    stored: StoredBatches = {}
+    try:
+        report = _ingest(lake, heard, stored, now, years).with_details(seconds=time.perf_counter() - started)
+    finally:
+        log_deliveries(lake, heard, stored, now)
     failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
     noted = {note for batch in heard.batches for note in batch.notes}
     report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))
     if report.skipped:
-        return report.with_details(
-            reason=f"'{source.name}' has no bar that is not stored, up to {clock.now():%Y-%m-%d}"
-        )
+        return report.with_details(reason=f"'{source.name}' has no bar that is not stored, up to {now:%Y-%m-%d}")
     return report
+
+
+def _ingest(
+    lake: Lake, source: OverheardSource, stored: StoredBatches, now: datetime, years: Collection[int]
+) -> Report:
+    spans: list[tuple[datetime | None, datetime]] = [(_new_year(year), _new_year(year + 1)) for year in sorted(years)]
+    spans = spans or [(None, now)]
+    lookback = lookback_of(source)
+    if lookback == timedelta(0):
+        added = sum(_fetch(lake, source, stored, after, min(until, now)) for after, until in spans)
+        return lake.report(RAW_BARS, added=added)
+    deliveries = [_fetch_again(lake, source, stored, after, min(until, now), lookback, now) for after, until in spans]
+    report = lake.report(RAW_BARS, added=sum(each.rows.height for each in deliveries))
+    return _with_counts(report, source, deliveries)
 
 
 def _require_own_market(lake: Lake, source: BarSource) -> None:
@@ -155,7 +164,7 @@ def _newest(lake: Lake, source: BarSource, after: datetime | None, until: dateti
     return after
 
 
-def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetime) -> int:
+def _fetch(lake: Lake, source: BarSource, stored: StoredBatches, after: datetime | None, until: datetime) -> int:
     """Append the bars of ``(after, until]`` that are newer than the newest one stored of that span; return how many."""
     after = _newest(lake, source, after, until)
     if after is not None and after >= until:
@@ -163,12 +172,15 @@ def _fetch(lake: Lake, source: BarSource, after: datetime | None, until: datetim
     batch = source.read(after, until)
     if batch.rows.is_empty() and lake.exists(RAW_BARS):
         return 0
-    return lake.append(RAW_BARS, batch.rows, batch_id=batch.batch_id).added
+    added = lake.append(RAW_BARS, spelled(batch.rows, lake.market.index), batch_id=batch.batch_id).added
+    stored[batch.batch_id] = batch.batch_id, added
+    return added
 
 
 def _fetch_again(
     lake: Lake,
     source: BarSource,
+    kept: StoredBatches,
     after: datetime | None,
     until: datetime,
     lookback: timedelta | None,
@@ -176,16 +188,17 @@ def _fetch_again(
 ) -> Unstored:
     """Ask for a span again and append the rows that are new or differ from what is stored; return them."""
     newest = _newest_bars(lake, source)
-    batch = _ask_again(source, after, min(until, now), lookback, newest)
+    batch = _ask_again(source, after, until, lookback, newest)
+    rows = spelled(batch.rows, lake.market.index)
     stored = RAW_BARS.empty()
-    if lake.exists(RAW_BARS) and batch.rows.height:
-        first, last = batch.rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
+    if lake.exists(RAW_BARS) and rows.height:
+        first, last = rows.select(pl.col("event_time").min(), last=pl.col("event_time").max()).row(0)
         is_near = (pl.col("source") == source.name) & pl.col("event_time").is_between(first, last)
         stored = lake.read(RAW_BARS, where=is_near)
-    fresh = unstored(batch.rows, stored, max(newest.values(), default=None), now)
+    fresh = unstored(rows, stored, max(newest.values(), default=None), now)
     if fresh.rows.height or not lake.exists(RAW_BARS):
         batch_id, rows = as_one_delivery(fresh.rows, batch.batch_id)
-        lake.append(RAW_BARS, rows, batch_id=batch_id)
+        kept[batch.batch_id] = batch_id, lake.append(RAW_BARS, rows, batch_id=batch_id).added
     return fresh
 
 

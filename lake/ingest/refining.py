@@ -13,6 +13,7 @@ import polars as pl
 from lake.calendars import VENUE
 from lake.clock import Clock
 from lake.errors import ConflictError
+from lake.ingest.naming import RowNames
 from lake.refine import (
     JUMP,
     UNEXPLAINED,
@@ -78,21 +79,22 @@ def refine_to_lake(
         no bar, and that a bar which was held back stays in quarantine when it is released.
     """
     calendar, index = calendar or lake.market.grid, index or lake.market.index
+    names = RowNames.of(lake)
     read = Watermark(lake.version(RAW_BARS), clock.now())
-    watermarks = read_watermarks(lake, STEP, recipe(calendar), REFINED)
+    watermarks = read_watermarks(lake, STEP, recipe(calendar, names.identity), REFINED)
     since = watermarks.since(years)
     fresh = (
         None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years, until=read.version)
     )
     try:
         if fresh is None:
-            reports = _refine_all(lake, read, years, calendar)
+            reports = _refine_all(lake, read, years, calendar, names)
         else:
-            reports = _refine_new(lake, fresh, read, calendar)
+            reports = _refine_new(lake, names.read(fresh), read, calendar, names)
     except ConflictError:  # a row whose stamp and event_time differ is no neighbour of its duplicates in the table
         if fresh is None:
             raise
-        reports = _refine_all(lake, read, years, calendar)
+        reports = _refine_all(lake, read, years, calendar, names)
     write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
     bars, actions, refused = reports
     missing = _without_index(lake, bars, index, read.now) if bars.added else ()
@@ -100,16 +102,19 @@ def refine_to_lake(
 
 
 @cache
-def recipe(calendar: str = VENUE) -> str:
-    """Identity of the rules by which rows are judged: their source, and the venue."""
+def recipe(calendar: str = VENUE, names: str = "") -> str:
+    """Identity of the rules by which rows are judged: their source, the venue, and how names are read."""
     content = b"".join(source.read_bytes() for source in sorted(RULES.glob("*.py")))
-    return hashlib.sha256(content + calendar.encode()).hexdigest()[:16]
+    return hashlib.sha256(content + calendar.encode() + names.encode()).hexdigest()[:16]
 
 
-def _refine_all(lake: Lake, read: Watermark, years: Collection[int], calendar: str) -> tuple[Report, Report, Report]:
-    raw = lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version)
-    refined = refine_bars(raw, calendar=calendar)
-    bars, refused, rows = refined.bars, refined.quarantine, raw.height
+def _refine_all(
+    lake: Lake, read: Watermark, years: Collection[int], calendar: str, names: RowNames
+) -> tuple[Report, Report, Report]:
+    raw = names.read(lake.read(RAW_BARS, where=pl.col("known_time") <= read.now, version=read.version))
+    known, unknown = names.split(raw)
+    refined = refine_bars(known, calendar=calendar)
+    bars, refused, rows = refined.bars, pl.concat([refined.quarantine, unknown]), raw.height
     if years:
         bars, refused, rows = (
             bars.filter(known_in(years)),
@@ -121,33 +126,45 @@ def _refine_all(lake: Lake, read: Watermark, years: Collection[int], calendar: s
     return stored, actions, _refuse(lake, refused)
 
 
-def _refine_new(lake: Lake, fresh: pl.DataFrame, read: Watermark, calendar: str) -> tuple[Report, Report, Report]:
+def _refine_new(
+    lake: Lake, fresh: pl.DataFrame, read: Watermark, calendar: str, names: RowNames
+) -> tuple[Report, Report, Report]:
     if fresh.is_empty():
         bars, actions, refused = (_unchanged(lake, spec) for spec in REFINED)
         return bars, actions, refused
+    rows = fresh.height
+    fresh, unknown = names.split(fresh)
     first = fresh.drop_nulls("symbol").group_by("symbol").agg(pl.col("event_time").min().alias("first"))
-    near = _from_the_bar_before(lake, first, read)
+    near = _from_the_bar_before(lake, first, read, names)
     refined = refine_bars(fresh, judged_before=near.raw, calendar=calendar)
     together = unsettled_symbols(refined.judged, near.bars)
     if together:
-        refined = _refine_whole_symbols(lake, fresh, refined, together, read, calendar)
+        refined = _refine_whole_symbols(lake, fresh, refined, together, read, calendar, names)
         oldest = refined.judged.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
         first = pl.concat([first, oldest.filter(pl.col("symbol").is_in(together))])
         first = first.group_by("symbol").agg(pl.col("first").min())
     bars = lake.merge(BARS, refined.bars).with_details(warnings=_like_a_split(near.bars, refined.bars, fresh))
-    refused = _refuse(lake, refined.quarantine) if refined.quarantine.height else _unchanged(lake, QUARANTINE)
+    turned_away = pl.concat([refined.quarantine, unknown])
+    refused = _refuse(lake, turned_away) if turned_away.height else _unchanged(lake, QUARANTINE)
     if refined.bars.is_empty():
-        return bars.with_details(raw_rows=fresh.height), _unchanged(lake, ACTIONS), refused
+        return bars.with_details(raw_rows=rows), _unchanged(lake, ACTIONS), refused
     actions = _refine_actions(lake, refined.judged, first, read.now)
-    return bars.with_details(raw_rows=fresh.height), actions, refused
+    return bars.with_details(raw_rows=rows), actions, refused
 
 
 def _refine_whole_symbols(
-    lake: Lake, fresh: pl.DataFrame, refined: Refined, symbols: Sequence[str], read: Watermark, calendar: str
+    lake: Lake,
+    fresh: pl.DataFrame,
+    refined: Refined,
+    symbols: Sequence[str],
+    read: Watermark,
+    calendar: str,
+    names: RowNames,
 ) -> Refined:
     """Judge all rows of some symbols together, and put them in the place of what their fresh rows alone gave."""
     is_theirs = pl.col("symbol").is_in(symbols).fill_null(value=False)
-    raw = lake.read(RAW_BARS, where=is_theirs & (pl.col("known_time") <= read.now), version=read.version)
+    known = lake.scan(RAW_BARS, version=read.version).filter(pl.col("known_time") <= read.now)
+    raw = names.read(known).filter(is_theirs).collect()
     whole = refine_bars(raw, calendar=calendar)
     row = ["batch_id", "row"]
     refused = [
@@ -232,7 +249,7 @@ class _Near(NamedTuple):
     raw: pl.DataFrame
 
 
-def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> _Near:
+def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Watermark, names: RowNames) -> _Near:
     """Read what fresh rows are judged beside: the same closes, for duplicates, and the bar before, for actions."""
     bars = read_look_back(lake, BARS, first, 1, now=read.now, columns=[*ROW_KEY, "close"])
     earliest = bars.group_by("symbol").agg(pl.col("event_time").min())
@@ -240,8 +257,8 @@ def _from_the_bar_before(lake: Lake, first: pl.DataFrame, read: Watermark) -> _N
         "symbol", pl.min_horizontal("event_time", "first").alias("start")
     )
     near = (pl.col("event_time") >= start["start"].min()) & (pl.col("known_time") <= read.now)
-    rows = lake.scan(RAW_BARS, version=read.version).filter(near).join(start.lazy(), on="symbol")
-    return _Near(bars, rows.filter(pl.col("event_time") >= pl.col("start")).select(RAW_BARS.names).collect())
+    rows = names.read(lake.scan(RAW_BARS, version=read.version).filter(near)).join(start.lazy(), on="symbol")
+    return _Near(bars, rows.filter(pl.col("event_time") >= pl.col("start")).drop("start").collect())
 
 
 def _unchanged(lake: Lake, spec: TableSpec) -> Report:

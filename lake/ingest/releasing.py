@@ -34,7 +34,8 @@ def release(lake: Lake, symbol: str, close: datetime, clock: Clock) -> Report:
     SourceError
         If no such bar is held back, with the first one that is.
     """
-    where = (pl.col("symbol") == symbol) & (pl.col("known_time") <= clock.now())
+    names = [symbol, *(span.name for span in lake.market.names.former_names(symbol))]
+    where = pl.col("symbol").is_in(names) & (pl.col("known_time") <= clock.now())
     held = _held(lake, where)
     if held.filter(pl.col("event_time") == pl.lit(close, dtype=INSTANT)).is_empty():
         first = held["event_time"].min()

@@ -5,11 +5,12 @@ ones; `find_actions` reads splits and dividends off them.
 """
 
 from lake.refine.actions import find_actions, restate, withdraw
-from lake.refine.bars import Refined, judge, parse, refine_bars, rules
+from lake.refine.bars import AS_RECEIVED, Refined, judge, parse, refine_bars, refused_as, rules
 from lake.refine.deliveries import Unstored, as_one_delivery, unstored
 from lake.refine.vintages import JUMP, RELEASED, UNEXPLAINED, unsettled_symbols
 
 __all__ = [
+    "AS_RECEIVED",
     "JUMP",
     "RELEASED",
     "UNEXPLAINED",
@@ -20,6 +21,7 @@ __all__ = [
     "judge",
     "parse",
     "refine_bars",
+    "refused_as",
     "restate",
     "rules",
     "unsettled_symbols",

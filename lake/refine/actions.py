@@ -25,7 +25,8 @@ def find_actions(judged: pl.DataFrame) -> pl.DataFrame:
     - prices as traded (the WIKI convention): ``rise = 1 + dividend / close`` on the ex-date;
     - prices adjusted for splits (the Yahoo and CRSP convention): ``1 / rise = 1 - dividend / close`` on the day before.
 
-    A split and a dividend on one day show as one split. A history that the source re-based counts on the basis of its
+    A split and a dividend on one day show as one split. Where a symbol's prices go on in another basis, e.g. in another
+    file, the factors on both sides are not compared. A history that the source re-based counts on the basis of its
     first delivery (`lake.refine.vintages`), so that re-basing is no action.
 
     Parameters
@@ -42,14 +43,20 @@ def find_actions(judged: pl.DataFrame) -> pl.DataFrame:
     """
     is_usable = pl.col("reason").is_null() & (pl.col("price_basis") != "adjusted_close_only")
     factor = pl.col("adj_close_value") * pl.col("scale") / (pl.col("close_value") * pl.col("close_scale"))
-    bars = judged.filter(is_usable).sort("symbol", "at", "known_time")
-    bars = bars.unique(["symbol", "at"], keep="last", maintain_order=True).with_columns(factor.alias("factor"))
-    is_later = pl.col("symbol") == pl.col("symbol").shift(1)
+    place = pl.int_range(pl.len()).alias("place")
+    narrow = judged.select("symbol", "at", "known_time", "price_basis", factor.alias("factor"), place)
+    bars = narrow.filter(judged.select(is_usable).to_series()).sort("symbol", "at", "known_time")
+    is_newest = (pl.col("symbol") != pl.col("symbol").shift(-1)) | (pl.col("at") != pl.col("at").shift(-1))
+    bars = bars.filter(is_newest.fill_null(value=True))
+    is_later = pl.all_horizontal([pl.col(name) == pl.col(name).shift(1) for name in ("symbol", "price_basis")])
     rise = pl.when(is_later).then(pl.col("factor") / pl.col("factor").shift(1))
     moved = bars.with_columns(
         rise.alias("rise"), ((rise - 1).abs() > FACTOR_NOISE).fill_null(value=False).alias("moves")
     )
-    pairs = moved.filter(pl.col("moves") | pl.col("moves").shift(-1)).with_columns(noise().alias("noise"))
+    pairs = moved.filter(pl.col("moves") | pl.col("moves").shift(-1))
+    others = [name for name in judged.columns if name not in pairs.columns]
+    pairs = pl.concat([pairs, judged[pairs["place"]].select(others)], how="horizontal")
+    pairs = pairs.with_columns(noise().alias("noise"))
     error = pl.col("noise") + pl.col("noise").shift(1)
     before = (pl.col("close_value") * pl.col("close_scale")).shift(1) / pl.col("close_scale")
     is_as_traded = pl.col("price_basis") == "as_traded"

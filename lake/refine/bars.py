@@ -17,6 +17,8 @@ RANGE = ("open", "high", "low")
 PRICES = (*RANGE, "close", "adj_close")
 NUMBERS = (*PRICES, "volume")
 BASES = RAW_BARS.column("price_basis").allowed
+AS_RECEIVED = "received_symbol"
+"""Column with the name that a row came with, where it is not the symbol that the row is judged as."""
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 
 
@@ -109,15 +111,28 @@ def judge(parsed: pl.DataFrame, calendar: str = calendars.VENUE) -> pl.DataFrame
     first_broken = pl.coalesce(
         [pl.when(broken.fill_null(value=False)).then(pl.lit(name)) for name, broken in rules(calendar).items()]
     )
-    # Of one delivery the last row counts, so it comes first.
-    received = parsed.sort("received_at", "batch_id", "row", descending=[False, False, True], maintain_order=True)
-    judged = received.with_columns(
+    judged = parsed.with_columns(
         first_broken.alias("reason"), pl.lit(1.0).alias("scale"), pl.lit(1.0).alias("close_scale")
     )
-    copies = pl.int_range(pl.len()).over("symbol", "at", "known_time", pl.col("reason").is_null())
-    return judged.with_columns(
-        pl.when(pl.col("reason").is_null() & (copies > 0)).then(pl.lit("duplicate")).otherwise("reason").alias("reason")
+    copies = _copies(judged)
+    is_copy = pl.int_range(pl.len()).is_in(copies.implode())
+    return (
+        judged
+        if copies.is_empty()
+        else judged.with_columns(pl.when(is_copy).then(pl.lit("duplicate")).otherwise("reason").alias("reason"))
     )
+
+
+def _copies(judged: pl.DataFrame) -> pl.Series:
+    """Return the positions of good rows for which another good row of the same symbol, close and known time counts."""
+    told = ["symbol", "at", "known_time"]
+    order = ["received_at", "batch_id", "row"]
+    place = pl.int_range(pl.len()).alias("place")
+    narrow = judged.lazy().select(*told, *order, place, pl.struct(told).is_duplicated().alias("again"), "reason")
+    again = narrow.filter(pl.col("again"), pl.col("reason").is_null()).collect()
+    # Of one delivery the last row counts, so it comes first.
+    again = again.sort(order, descending=[False, False, True], maintain_order=True)
+    return again.filter(pl.int_range(pl.len()).over(told) > 0)["place"]
 
 
 @cache
@@ -197,9 +212,15 @@ def _adjust(good: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def refused_as(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """Return raw rows as rows of `quarantine`, all for one reason."""
+    return _refused(rows.with_columns(pl.lit(reason).alias("reason")))
+
+
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
     ours = {"received_at", "event_time", "known_time"}
-    content = pl.struct([name for name in RAW_BARS.names if name not in ours])
+    symbol = pl.col(AS_RECEIVED if AS_RECEIVED in bad.columns else "symbol").alias("symbol")
+    content = pl.struct([symbol if name == "symbol" else name for name in RAW_BARS.names if name not in ours])
     return bad.select(
         pl.lit("bars").alias("table"),
         "batch_id",

@@ -1,6 +1,6 @@
-"""Sources of bars: what each of them answers, the packaged market, generated markets, own files, vendors over HTTP."""
+"""Sources of bars: what each of them answers, packaged markets, generated markets, own files, vendors over HTTP."""
 
-from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, OverheardSource, lookback_of
+from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, Heard, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
@@ -14,6 +14,7 @@ from lake.sources.registry import (
     open_http_source,
     open_source,
     source_of,
+    sources_of,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "BarSource",
     "FailedSymbol",
     "GeneratedMarket",
+    "Heard",
     "OverheardSource",
     "PackagedMarket",
     "as_received",
@@ -40,6 +42,9 @@ __all__ = [
     "mapping_of",
     "open_http_source",
     "open_source",
+    "packaged",
+    "replay",
     "source_of",
+    "sources_of",
     "tiny_market",
 ]

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from lake.errors import SourceError
+
 ACTION_COLUMNS: dict[str, pl.DataType] = {
     "symbol": pl.String(),
     "ex_date": pl.Date(),
@@ -41,6 +43,8 @@ class BarBatch:
         Symbols that were asked and not answered, the others being whole.
     notes
         Sentences for the report of the run.
+    requests
+        Requests that were answered for it; None for a source that asks no network.
     """
 
     batch_id: str
@@ -48,6 +52,7 @@ class BarBatch:
     actions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTION_COLUMNS))
     failures: tuple[FailedSymbol, ...] = ()
     notes: tuple[str, ...] = ()
+    requests: int | None = None
 
     @property
     def last_close(self) -> datetime | None:
@@ -61,20 +66,38 @@ def lookback_of(source: "BarSource") -> timedelta | None:
     return getattr(source, "lookback", timedelta(0))
 
 
+@dataclass(frozen=True)
+class Heard:
+    """One question to a source, for the span ``(after, until]``, and its answer: a batch, or the error."""
+
+    after: datetime | None
+    until: datetime
+    answer: BarBatch | SourceError
+
+
 class OverheardSource:
     """A source whose deliveries are kept as well: what failed, and what else they say, is in no row of theirs."""
 
     def __init__(self, source: "BarSource") -> None:
         self.source, self.name = source, source.name
-        self.batches: list[BarBatch] = []
+        self.heard: list[Heard] = []
+
+    @property
+    def batches(self) -> list[BarBatch]:
+        """The deliveries, without the questions that failed."""
+        return [each.answer for each in self.heard if isinstance(each.answer, BarBatch)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return what the source delivers, and keep it."""
-        batch = self.source.read(after, until)
-        self.batches.append(batch)
+        try:
+            batch = self.source.read(after, until)
+        except SourceError as error:
+            self.heard.append(Heard(after, until, error))
+            raise
+        self.heard.append(Heard(after, until, batch))
         return batch
 
 

@@ -8,7 +8,7 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine']
+['bars', 'actions', 'quarantine', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
@@ -32,14 +32,17 @@ from lake.tables.decisions import (
     VERDICTS,
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
-from lake.tables.raw import RAW_BARS
+from lake.tables.instruments import SYMBOLS, UNIVERSE
+from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
 
 __all__ = [
     "ACTIONS",
+    "ANSWERS",
     "AUDIT",
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
+    "DELIVERIES",
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
@@ -60,15 +63,20 @@ __all__ = [
     "STRATEGY_ASSIGNMENTS",
     "STRATEGY_RETURNS",
     "SYMBOL",
+    "SYMBOLS",
     "TABLES",
+    "UNIVERSE",
     "VERDICTS",
 ]
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    DELIVERIES,
     BARS,
     ACTIONS,
     QUARANTINE,
+    SYMBOLS,
+    UNIVERSE,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,

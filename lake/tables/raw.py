@@ -1,7 +1,21 @@
-"""Raw tables: what a source sent, as it was received."""
+"""Raw tables: what a source sent, as it was received, and what each was asked and answered."""
 
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_TIME, TEXT
+
+ANSWERS = (
+    "answered",
+    "silent",
+    "outage",
+    "throttled",
+    "quota",
+    "auth",
+    "entitlement",
+    "unknown_symbol",
+    "contract",
+    "failed",
+)
+"""What may come of asking a source: rows, none of a span that was covered, or a kind of `lake.errors.SourceError`."""
 
 RAW_BARS = TableSpec(
     name="raw_bars",
@@ -33,5 +47,38 @@ RAW_BARS = TableSpec(
         Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
         EVENT_TIME,
         KNOWN_TIME,
+    ),
+)
+
+DELIVERIES = TableSpec(
+    name="deliveries",
+    layer="raw",
+    meaning=(
+        "What each source was asked and what came of it: tells a span that was covered and silent from one that nobody "
+        "asked for. No cursor: whatever is lost of it is asked again, and nothing else is."
+    ),
+    key=("source", "table", "subject", "event_time", "received_at"),
+    restates=False,
+    columns=(
+        Column("source", TEXT, "", "source that was asked"),
+        Column("table", TEXT, "", "table that the rows were meant for"),
+        Column("subject", TEXT, "", "symbol that was asked for; `*` for all that the source has, in one question"),
+        Column("since", INSTANT, "UTC", "begin of the span, excluded; null: the source's beginning", nullable=True),
+        Column("outcome", TEXT, "", "what came of it", allowed=ANSWERS),
+        Column("reason", TEXT, "", "sentence of the failure; null where there is none", nullable=True),
+        Column("rows", COUNT, "", "rows that came", minimum=0),
+        Column("stored", COUNT, "", "rows of them that said something new and were stored", minimum=0),
+        Column(
+            "requests",
+            COUNT,
+            "",
+            "requests of the whole delivery, all its subjects together; null where no network is asked",
+            nullable=True,
+            minimum=0,
+        ),
+        Column("batch_id", TEXT, "", "delivery that the stored rows came in", nullable=True),
+        Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+        Column("event_time", INSTANT, "UTC", "end of the span that was asked for"),
+        Column("known_time", INSTANT, "UTC", "market time at which it was asked"),
     ),
 )

@@ -67,6 +67,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{INTERNAL}/models/shadow", "operator"),
     Rule("POST", f"{INTERNAL}/models/canary", "operator"),
     Rule("POST", f"{INTERNAL}/models/rollback", "operator"),
+    Rule("POST", f"{INTERNAL}/ingest/{{source}}", "operator"),
+    Rule("GET", f"{INTERNAL}/ingest/status", "operator"),
 )
 
 

@@ -1,7 +1,7 @@
 """Request and answer types of the endpoint; a leaf that the web application and the client share.
 
 - `base`: what every type shares, and the disclaimer of every answer
-- `forecasts`, `lookups`, `status`, `operators`, `streams`, `access`, `receipts`: requests and answers by topic
+- `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
 - `callers`: who asks, with role and tier
@@ -34,6 +34,7 @@ from serving.api.forecasts import (
     Strategy,
     Unavailable,
 )
+from serving.api.ingest import IngestAnswer, IngestStatusAnswer, SourceStatus
 from serving.api.lookups import (
     FeatureDeclaration,
     FeaturesAnswer,
@@ -86,6 +87,8 @@ __all__ = [
     "Health",
     "Horizon",
     "HorizonRequest",
+    "IngestAnswer",
+    "IngestStatusAnswer",
     "Instrument",
     "KeySet",
     "Minutes",
@@ -109,6 +112,7 @@ __all__ = [
     "Request",
     "Role",
     "RollbackRequest",
+    "SourceStatus",
     "StatusAnswer",
     "StoredForecast",
     "Strategy",

@@ -81,6 +81,13 @@ UNKNOWN_MODEL = Kind(
     "No model of that name is in service, or the files of that version of it were never placed here.",
     "GET /api/v1/public/models/status names the models; `quantlake models status` their versions.",
 )
+UNKNOWN_SOURCE = Kind(
+    "unknown-source",
+    404,
+    "Unknown source",
+    "The market of this home has no source of that name.",
+    "GET /api/v1/internal/ingest/status lists the sources of the market.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
@@ -254,6 +261,7 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_SYMBOL,
     UNKNOWN_PREDICTION,
     UNKNOWN_MODEL,
+    UNKNOWN_SOURCE,
     UNKNOWN_PROBLEM,
     UNKNOWN_ROUTE,
     WRONG_METHOD,

@@ -6,13 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from lake.calendars import numbered_closes
 from lake.clock import Clock
 from lake.errors import ConflictError
+from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
-from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
+from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
 from serving.forecasts import REPLAY
-from serving.strategies import FORECAST_HORIZON, STRATEGIES, net_returns, positions
+from serving.strategies import FORECAST_HORIZON, STRATEGIES, absences, net_returns, positions, settled_returns
 
 QUANTILE_COLUMNS = {0.1: "p10", 0.5: "p50", 0.9: "p90"}
 
@@ -24,7 +26,8 @@ def mature(lake: Lake, clock: Clock) -> Report:
     -------
     Report
         Of `outcomes`; skipped when no further forecast has matured. ``details["waiting"]`` counts forecasts whose
-        horizon is still open.
+        horizon is still open; ``details["unsettled"]``, where there are any, says of which symbols how many forecasts
+        cannot be settled, and why.
     """
     started = time.perf_counter()
     forecasts = lake.read_as_of(FORECASTS, clock.now())
@@ -32,8 +35,11 @@ def mature(lake: Lake, clock: Clock) -> Report:
         forecasts = forecasts.join(lake.read(OUTCOMES).select("forecast_id"), on="forecast_id", how="anti")
     matured = outcomes_of(forecasts, known_labels(lake, clock))
     report = lake.merge(OUTCOMES, matured)
-    waiting = forecasts.height - matured.height
-    report = report.with_details(seconds=time.perf_counter() - started, waiting=waiting)
+    still = forecasts.join(matured, on="forecast_id", how="anti")
+    halted = ending_in_halts(still, _sessions_with_bars(lake, clock), lake.market.grid)
+    report = report.with_details(seconds=time.perf_counter() - started, waiting=still.height - halted.height)
+    if halted.height:
+        report = report.with_details(unsettled=why_unsettled(halted))
     return report.with_details(reason="no further forecast has matured") if report.skipped else report
 
 
@@ -71,32 +77,99 @@ def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     ).select(OUTCOMES.names)
 
 
+def ending_in_halts(forecasts: pl.DataFrame, bars: pl.DataFrame, calendar: str) -> pl.DataFrame:
+    """Return the forecasts whose horizon has ended at a session at which their symbol has no bar.
+
+    The market has to have gone on since: until it has a bar of a later session, this one's may still come.
+
+    Parameters
+    ----------
+    forecasts
+        Rows of `forecasts` without an outcome.
+    bars
+        ``symbol`` and ``event_time`` of the bars known by now.
+    calendar
+        Whose sessions horizons are counted in.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol``, ``event_time``, ``end`` (the close at which the bar is missing, that of the forecast's own session
+        where that one is), one row per forecast.
+    """
+    numbered = numbered_closes(forecasts["event_time"].min(), bars["event_time"].max(), calendar)
+    sessions = numbered.rename({"place": "session"})
+    ends = sessions.rename({"event_time": "end"})
+    ended = (
+        forecasts.select("symbol", "event_time", "horizon_sessions")
+        .join(sessions, on="event_time")
+        .with_columns(session=pl.col("session") + pl.col("horizon_sessions"))
+        .join(ends, on="session")
+        .filter(pl.col("end") < bars["event_time"].max())
+    )
+    has_bar = bars.select("symbol", "event_time", has_bar=True)
+    looked_up = ended.join(has_bar, on=["symbol", "event_time"], how="left").join(
+        has_bar.rename({"event_time": "end"}), on=["symbol", "end"], how="left", suffix="_at_end"
+    )
+    missing = looked_up.filter(pl.col("has_bar").is_null() | pl.col("has_bar_at_end").is_null())
+    return missing.select(
+        "symbol", "event_time", pl.when(pl.col("has_bar").is_null()).then("event_time").otherwise("end").alias("end")
+    )
+
+
+def why_unsettled(halted: pl.DataFrame) -> list[str]:
+    """Say of each symbol how many of its forecasts cannot be settled, and why.
+
+    Parameters
+    ----------
+    halted
+        As `ending_in_halts` returns them.
+    """
+    by_symbol = halted.group_by("symbol").agg(
+        pl.len(), pl.col("end").min().alias("first"), pl.col("end").max().alias("last")
+    )
+    return [
+        f"{count} forecasts of {symbol} cannot be settled, because it has no bar at {first:%Y-%m-%d}"
+        + (f" and later, until {last:%Y-%m-%d}" if last > first else "")
+        for symbol, count, first, last in by_symbol.sort("symbol").iter_rows()
+    ]
+
+
+def _sessions_with_bars(lake: Lake, clock: Clock) -> pl.DataFrame:
+    known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
+    return known.select("symbol", "event_time").unique().collect()
+
+
 def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     """Write what every declared strategy earned in each session whose return has become known.
 
     Strategies trade on the replayed forecasts, which exist for every model, symbol and session, so that all of them are
-    judged on the same ground.
+    judged on the same ground. A symbol without a bar holds no other back: `serving.strategies.halts`.
 
     Returns
     -------
     Report
         Of `strategy_returns`; skipped when no further session has settled. ``warnings`` name strategies that have no
-        forecast to trade on.
+        forecast to trade on, and symbols that have no bar at the market's newest session.
     """
     started = time.perf_counter()
     replayed = lake.read_as_of(FORECASTS, clock.now(), where=pl.col("kind") == REPLAY)
     labels = known_labels(lake, clock).filter(pl.col("horizon_sessions") == FORECAST_HORIZON)
     regimes = lake.read_as_of(REGIMES, clock.now()).select("event_time", "regime")
-    earned = paper_returns(replayed, labels, regimes)
+    bars = _first_known_closes(lake, clock, replayed)
+    earned = paper_returns(replayed, labels, regimes, bars, lake.market)
     report = lake.merge_unstored(STRATEGY_RETURNS, earned)
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
-    warnings = (f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing.",) if idle else ()
-    report = report.with_details(seconds=time.perf_counter() - started, warnings=warnings)
+    warnings = [f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing."] if idle else []
+    warnings += absences(bars, replayed["symbol"].unique(), lake.market.delisted_after)
+    report = report.with_details(seconds=time.perf_counter() - started, warnings=tuple(warnings))
     return report.with_details(reason="no further session has settled") if report.skipped else report
 
 
-def paper_returns(forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.DataFrame) -> pl.DataFrame:
+def paper_returns(
+    forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.DataFrame, bars: pl.DataFrame, market: Market = DEMO
+) -> pl.DataFrame:
     """Run the whole pool on paper.
 
     Parameters
@@ -108,6 +181,11 @@ def paper_returns(forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.Dat
     regimes
         ``event_time`` and ``regime``; the regime known at the close at which a position is taken. A session without one
         is left out.
+    bars
+        ``symbol``, ``event_time``, ``known_time`` and ``close`` of the bars of these sessions and of those after them,
+        each as first known.
+    market
+        Says when positions are taken, and after how many sessions without a bar they are closed.
 
     Returns
     -------
@@ -126,11 +204,21 @@ def paper_returns(forecasts: pl.DataFrame, labels: pl.DataFrame, regimes: pl.Dat
             f"such returns overlap. Expected labels of {FORECAST_HORIZON} session only; filter by `horizon_sessions`."
         )
     frames = [STRATEGY_RETURNS.empty()]
+    quoted = bars.filter(pl.col("known_time") <= pl.col("event_time") + market.decided_after)
+    returns = settled_returns(labels, bars)
     for strategy in STRATEGIES:
-        held = positions(strategy, forecasts)
-        earned = net_returns(held, labels).join(regimes, on="event_time", how="inner", maintain_order="left")
+        held = positions(strategy, forecasts, quoted, market.delisted_after)
+        earned = net_returns(held, returns).join(regimes, on="event_time", how="inner", maintain_order="left")
         frames.append(earned.with_columns(pl.lit(strategy.name).alias("strategy")).select(STRATEGY_RETURNS.names))
     return pl.concat(frames)
+
+
+def _first_known_closes(lake: Lake, clock: Clock, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Bars from the first session that was forecast on, each as it was first known, those known by now."""
+    first = forecasts["event_time"].min()
+    is_wanted = (pl.col("known_time") <= clock.now()) & (pl.col("event_time") >= first)
+    rows = lake.scan(BARS).filter(is_wanted).select(*BARS.key, "known_time", "close").collect()
+    return rows.sort("known_time", maintain_order=True).unique(list(BARS.key), keep="first", maintain_order=True)
 
 
 def known_labels(lake: Lake, clock: Clock) -> pl.DataFrame:

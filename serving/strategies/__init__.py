@@ -1,6 +1,7 @@
 """Strategy pool: positions, paper returns, and the selected strategy.
 
 - `pool`: the strategies as declared values, their positions and net returns
+- `halts`: what positions stand at while a symbol has no bar, and when it counts as delisted
 - `paper`, `equal_volatility`: paper returns by session and strategy, and the pool scaled to one volatility
 - `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols
 - `ratios`, `comparison`: Sharpe ratio and drawdown, and the selection beside its rivals
@@ -8,6 +9,7 @@
 
 from serving.strategies.assignments import update_assignments
 from serving.strategies.equal_volatility import at_equal_volatility
+from serving.strategies.halts import absences, settled_returns
 from serving.strategies.paper import PaperReturns
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
@@ -30,12 +32,14 @@ __all__ = [
     "PaperReturns",
     "Selection",
     "SelectionRule",
+    "absences",
     "at_equal_volatility",
     "confidence_in",
     "drawdown_of",
     "net_returns",
     "positions",
     "select",
+    "settled_returns",
     "sharpe_of",
     "strategy_named",
     "update_assignments",

@@ -6,12 +6,15 @@ every session, so what each of them earned is known and none has to be tried to 
 
 import json
 from dataclasses import dataclass
+from math import exp, log
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
 
 from lake.errors import ConfigError, ConflictError, UnknownNameError
+from lake.market import DEMO
+from serving.strategies.halts import carried
 
 COST_BPS = 10.0
 """Cost of trading, per side, in basis points of the value traded."""
@@ -107,7 +110,12 @@ def strategy_named(name: str) -> StrategySpec:
     raise UnknownNameError("strategy", name, STRATEGY_NAMES)
 
 
-def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
+def positions(
+    strategy: StrategySpec,
+    forecasts: pl.DataFrame,
+    quoted: pl.DataFrame | None = None,
+    delisted_after: int = DEMO.delisted_after,
+) -> pl.DataFrame:
     """Positions a strategy takes at each close, as shares of its equity.
 
     Parameters
@@ -115,12 +123,17 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
     forecasts
         Columns ``symbol``, ``event_time``, ``horizon_sessions``, ``model_name``, ``p10``, ``p50``, ``p90``; at most one
         row per symbol, session and horizon of the strategy's model. Other models and horizons are passed over.
+    quoted
+        ``symbol``, ``event_time`` of the bars known when positions are taken; by default every symbol has all.
+    delisted_after
+        Sessions without a bar after which a position is closed.
 
     Returns
     -------
     pl.DataFrame
         ``symbol``, ``event_time``, ``position`` for every pair of symbol and session; a symbol without a forecast
-        moves to 0 at the pace of the sizing rule. The sum of absolute positions of a session is at most 1.
+        moves to 0 at the pace of the sizing rule, one without a bar stays where it is until it counts as delisted
+        (`serving.strategies.halts`). The sum of absolute positions of a session is at most 1.
 
     Raises
     ------
@@ -136,11 +149,19 @@ def positions(strategy: StrategySpec, forecasts: pl.DataFrame) -> pl.DataFrame:
         )
     targets = of_model.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
     grid = of_model.select("symbol").unique().join(of_model.select("event_time").unique(), how="cross")
-    held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0)).sort(key)
-    if strategy.sizing.rule == "hold":
-        return held.rename({"target": "position"})
-    smooth = pl.col("target").ewm_mean(half_life=strategy.sizing.half_life_sessions, adjust=False).over("symbol")
-    return held.select(*key, smooth.alias("position"))
+    held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0))
+    if quoted is None:
+        quoted = held
+    held = held.join(quoted.select(*key, has_bar=True), on=key, how="left").sort("event_time", "symbol")
+    shape = (held["event_time"].n_unique(), held["symbol"].n_unique())
+    step = 1.0 if strategy.sizing.rule == "hold" else 1.0 - exp(-log(2.0) / strategy.sizing.half_life_sessions)
+    moved = carried(
+        held["target"].to_numpy().reshape(shape),
+        held["has_bar"].fill_null(value=False).to_numpy().reshape(shape),
+        step,
+        delisted_after,
+    )
+    return held.select(*key, pl.Series("position", moved.ravel(), dtype=pl.Float64)).sort(key)
 
 
 def net_returns(held: pl.DataFrame, returns: pl.DataFrame, cost_bps: float = COST_BPS) -> pl.DataFrame:

@@ -39,6 +39,7 @@ CRIMES = {
     "rooms": ("lake/spec.py", "import training.tracking"),
     "lake-folders": ("lake/store/delta.py", "import lake.care"),
     "lake-sources-files": ("lake/sources/files/mapping.py", "import lake.sources.files.rows"),
+    "lake-sources-packaged": ("lake/sources/packaged/segments.py", "import lake.sources.packaged.market"),
     "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
     "httpx": ("lake/sources/yahoo.py", "import httpx"),

@@ -12,11 +12,13 @@ from lake.calendars import close_of
 from lake.clock import DEMO_START
 from lake.errors import ConfigError
 from lake.market import DEMO, Market
-from lake.sources import BarSource, PackagedMarket, as_received, caveats_of, open_source, tiny_market
+from lake.sources import BarSource, PackagedMarket, as_received, caveats_of, open_source, packaged, tiny_market
 from lake.sources.files import FileMapping, FileSource
 from lake.sources.registry import SOURCES as REGISTERED
 from lake.tables import RAW_BARS
 from support.raw_rows import RowSource
+
+FORMER, LATER = close_of(date(2012, 12, 14)), close_of(date(2012, 12, 21))
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Answers:
     first_close: datetime
     symbols: int
     known: tuple[str, datetime, str, float]  # symbol, close, column, value
+    until: datetime = DEMO_START
+    former: datetime = FORMER
+    later: datetime = LATER
 
 
 PRICES = FileMapping(
@@ -50,6 +55,23 @@ PRICES = FileMapping(
 SOURCES = [
     # FB closed at 38.23 on its first day, 2012-05-18: every newspaper of the next morning.
     Answers(PackagedMarket(), close_of(date(2000, 3, 1)), 26, ("META", close_of(date(2012, 5, 18)), "close", 38.23)),
+    # Meta closed at 336.35 on the last day of 2021, and Apple at 251.53 on 2010-06-30: any chart of them.
+    Answers(
+        PackagedMarket(packaged.LONG_BARS),
+        close_of(date(2000, 3, 1)),
+        27,
+        ("META", close_of(date(2021, 12, 31)), "close", 336.35),
+        until=close_of(date(2021, 12, 31)),
+    ),
+    Answers(
+        PackagedMarket(packaged.WIDE_BARS),
+        close_of(date(2008, 8, 21)),
+        524,  # of 525: one joins in July
+        ("AAPL", close_of(date(2010, 6, 30)), "close", 251.53),
+        until=close_of(date(2010, 6, 30)),
+        former=close_of(date(2010, 4, 16)),
+        later=close_of(date(2010, 4, 23)),
+    ),
     Answers(
         RowSource(as_received(tiny_market(["AAA", "BBB"], sessions=20, seed=1))),
         close_of(date(2012, 12, 3)),
@@ -79,14 +101,12 @@ def test_what_a_source_says_of_its_bars_is_whole_sentences(name: str) -> None:
         assert len(caveat) <= 110  # a line below a table
 
 
-FORMER, LATER = close_of(date(2012, 12, 14)), close_of(date(2012, 12, 21))
-
 each_source = pytest.mark.parametrize("answers", SOURCES, ids=lambda answers: answers.source.name)
 
 
 @each_source
 def test_rows_fit_the_raw_table_and_say_where_they_come_from(answers: Answers) -> None:
-    batch = answers.source.read(None, DEMO_START)
+    batch = answers.source.read(None, answers.until)
     assert RAW_BARS.conform(batch.rows).height == batch.rows.height > 0
     assert batch.rows["batch_id"].unique().to_list() == [batch.batch_id]
     assert batch.rows["source"].unique().to_list() == [answers.source.name]
@@ -97,7 +117,7 @@ def test_rows_fit_the_raw_table_and_say_where_they_come_from(answers: Answers) -
 
 @each_source
 def test_it_begins_where_it_should_and_knows_what_is_known(answers: Answers) -> None:
-    rows = answers.source.read(None, DEMO_START).rows
+    rows = answers.source.read(None, answers.until).rows
     assert rows["event_time"].min() == answers.first_close
     assert rows["symbol"].n_unique() == answers.symbols
     symbol, at, column, value = answers.known
@@ -107,43 +127,46 @@ def test_it_begins_where_it_should_and_knows_what_is_known(answers: Answers) -> 
 
 @each_source
 def test_an_interval_is_open_on_the_left_and_closed_on_the_right(answers: Answers) -> None:
-    rows = answers.source.read(FORMER, LATER).rows
-    assert rows["known_time"].min() > FORMER
-    assert rows["known_time"].max() == LATER
+    rows = answers.source.read(answers.former, answers.later).rows
+    assert rows["known_time"].min() > answers.former
+    assert rows["known_time"].max() == answers.later
 
 
 @each_source
 def test_nothing_is_known_after_until_whatever_it_holds(answers: Answers) -> None:
-    just_before = answers.source.read(FORMER, LATER - timedelta(seconds=1)).rows
-    assert just_before["known_time"].max() < LATER
+    just_before = answers.source.read(answers.former, answers.later - timedelta(seconds=1)).rows
+    assert just_before["known_time"].max() < answers.later
 
 
 @each_source
 def test_nothing_is_known_before_it_happened(answers: Answers) -> None:
-    rows = answers.source.read(None, DEMO_START).rows
+    rows = answers.source.read(None, answers.until).rows
     assert (rows["event_time"] <= rows["known_time"]).all()
 
 
 @each_source
 def test_two_intervals_give_what_one_gives(answers: Answers) -> None:
     numbering = ["batch_id", "row", "received_at"]
-    parts = [answers.source.read(None, FORMER).rows, answers.source.read(FORMER, LATER).rows]
-    whole = answers.source.read(None, LATER).rows
+    parts = [answers.source.read(None, answers.former).rows, answers.source.read(answers.former, answers.later).rows]
+    whole = answers.source.read(None, answers.later).rows
     columns = ["symbol", "event_time"]
     assert_frame_equal(pl.concat(parts).drop(numbering).sort(columns), whole.drop(numbering).sort(columns))
 
 
 @each_source
 def test_the_same_question_has_the_same_answer_under_the_same_name(answers: Answers) -> None:
-    first, second = answers.source.read(FORMER, LATER), answers.source.read(FORMER, LATER)
+    first, second = (
+        answers.source.read(answers.former, answers.later),
+        answers.source.read(answers.former, answers.later),
+    )
     assert first.batch_id == second.batch_id
     assert_frame_equal(first.rows.drop("received_at"), second.rows.drop("received_at"))
-    assert answers.source.read(FORMER, DEMO_START).batch_id != first.batch_id
+    assert answers.source.read(answers.former, answers.until).batch_id != first.batch_id
 
 
 @each_source
 def test_an_empty_interval_is_an_empty_batch(answers: Answers) -> None:
-    batch = answers.source.read(LATER, LATER)
+    batch = answers.source.read(answers.later, answers.later)
     assert batch.rows.is_empty()
     assert RAW_BARS.conform(batch.rows).is_empty()
 

@@ -1,29 +1,23 @@
-"""Vendors as the replay server plays them: each has bars, and tells them and its refusals in its own form.
+"""Vendors as the replay server plays them (`lake.sources.replay`), with what they refuse and what a test changes.
 
-The bars are those of the packaged market for five symbols. A test changes `bars` to restate, and scripts faults on the
-server for what networks do.
+A test changes `bars` to restate, and scripts faults on the server for what networks do.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
-import polars as pl
-
-from lake.calendars import closes
 from lake.settings import Settings
-from lake.sources import PackagedMarket, connector_of, key_of
+from lake.sources import connector_of, key_of
 from lake.sources.http import Fetcher, HttpBars, RequestCount
+from lake.sources.replay import SYMBOLS, Event, PlayedAlphaVantage, PlayedPolygon, PlayedVendor, PlayedYahoo
 from support.replay_server import (
-    Asked,
     Fault,
-    ReplayServer,
+    FaultyServer,
     Reply,
     VirtualTime,
     cut,
@@ -31,64 +25,20 @@ from support.replay_server import (
     html,
     length,
     note,
-    reply,
     status,
 )
 
-SYMBOLS = ("AAPL", "GOOG", "IBM", "META", "MSFT")
-PRICES = ("open", "high", "low", "close", "volume")
-NEW_YORK = ZoneInfo("America/New_York")
-FIRST, UNTIL = datetime(2012, 1, 1, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC)
+__all__ = ["SYMBOLS", "VENDORS", "Event", "Stand", "faults_of_the_wire", "stand_of"]
 Change = Callable[[Any], None]
 
 
-@dataclass
-class Event:
-    """A split (new shares for one old) or a dividend (amount per share) on an ex-date."""
+class Vendor(PlayedVendor):
+    """What the battery knows of each vendor, and changes of its answers."""
 
-    ex_date: date
-    kind: str
-    value: float | None
-
-
-@cache
-def packaged_bars() -> dict[str, dict[date, dict[str, float | None]]]:
-    """Bars of 2012 and January 2013 by symbol and session."""
-    sessions = closes().select("session", "event_time")
-    rows = PackagedMarket().read(FIRST, UNTIL).rows.join(sessions, on="event_time").sort("event_time")
-    found: dict[str, dict[date, dict[str, float | None]]] = {}
-    for row in rows.filter(pl.col("symbol").is_in(SYMBOLS)).to_dicts():
-        bar: dict[str, float | None] = {name: float(row[name]) for name in (*PRICES[:4], "adj_close")}
-        bar["volume"] = int(row["volume"])
-        found.setdefault(row["symbol"], {})[row["session"]] = bar
-    return found
-
-
-@dataclass
-class Vendor:
-    """What all vendors have.
-
-    Parameters
-    ----------
-    bars
-        By symbol and session; null is no value.
-    until
-        Last session that is told of.
-    change
-        Applied to the content of each answer about bars before it is sent: a field gone, added or of another type.
-    """
-
-    bars: dict[str, dict[date, dict[str, float | None]]] = field(
-        default_factory=lambda: {symbol: {**bars} for symbol, bars in packaged_bars().items()}
-    )
-    events: dict[str, list[Event]] = field(default_factory=dict)
-    until: date = date(2012, 12, 31)
     change: Change | None = None
-    url: str = ""
-    page_size: int = 10_000
+    """Applied to the content of each answer about bars before it is sent: a field gone, added or of another type."""
     is_doubling: bool = False
 
-    name: ClassVar[str] = ""
     key: ClassVar[str | None] = "key/of a test+1"
     one_field: ClassVar[str] = "close"
     """Name of the close in an answer."""
@@ -102,21 +52,15 @@ class Vendor:
         """Return how the paths of the requests about a symbol's bars begin."""
         raise NotImplementedError
 
-    def answer(self, asked: Asked) -> Reply:
-        """Return what the vendor answers."""
-        raise NotImplementedError
-
     def sent(self, content: Any) -> Reply:
         """Send the content, changed where a test wants it so."""
         if self.change is not None:
             self.change(content)
-        return reply(content)
+        return super().sent(content)
 
     def told(self, symbol: str, first: date, last: date) -> list[tuple[date, dict[str, float | None]]]:
-        """Return the bars of a span, in order."""
-        last = min(last, self.until)
-        found = [(day, bar) for day, bar in sorted(self.bars[symbol].items()) if first <= day <= last]
-        return [each for each in found for _ in range(1 + self.is_doubling)]
+        """Return the bars of a span, in order, each twice where a test wants it so."""
+        return [each for each in super().told(symbol, first, last) for _ in range(1 + self.is_doubling)]
 
 
 def change_everywhere(name: str, change: Callable[[dict[str, Any], str], None]) -> Change:
@@ -135,10 +79,9 @@ def change_everywhere(name: str, change: Callable[[dict[str, Any], str], None]) 
     return walk
 
 
-class YahooVendor(Vendor):
+class YahooVendor(Vendor, PlayedYahoo):
     """Yahoo's chart service."""
 
-    name: ClassVar[str] = "yahoo"
     key: ClassVar[str | None] = None
     cannot: ClassVar[Mapping[str, str]] = {
         "S02": "a chart comes in one page",
@@ -150,40 +93,10 @@ class YahooVendor(Vendor):
     def path(self, symbol: str) -> str:
         return f"/v8/finance/chart/{symbol}"
 
-    def answer(self, asked: Asked) -> Reply:
-        symbol = asked.path.rsplit("/", 1)[1]
-        if symbol not in self.bars:
-            missing = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-            return reply({"chart": {"result": None, "error": missing}}, 404)
-        first, last = (datetime.fromtimestamp(int(asked.query[n]), UTC).date() for n in ("period1", "period2"))
-        bars = self.told(symbol, first, last - timedelta(days=1))
-        quotes = {name: [bar[name] for _, bar in bars] for name in PRICES}
-        indicators = {"quote": [quotes], "adjclose": [{"adjclose": [bar["adj_close"] for _, bar in bars]}]}
-        meta = {"symbol": symbol, "exchangeTimezoneName": "America/New_York", "gmtoffset": -18_000}
-        result: dict[str, Any] = {"meta": meta, "indicators": indicators, "events": self._events(symbol)}
-        if bars:
-            result["timestamp"] = [_new_york(day, time(9, 30)) for day, _ in bars]
-        if self.is_open_until is not None:
-            meta["regularMarketTime"] = int(self.is_open_until.timestamp())
-        return self.sent({"chart": {"result": [result], "error": None}})
 
-    is_open_until: datetime | None = None
-
-    def _events(self, symbol: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"splits": {}, "dividends": {}}
-        for event in self.events.get(symbol, ()):
-            at = _new_york(event.ex_date, time(9, 30))
-            if event.kind == "split":
-                found["splits"][str(at)] = {"date": at, "numerator": event.value, "denominator": 1}
-            else:
-                found["dividends"][str(at)] = {"date": at, "amount": event.value}
-        return found
-
-
-class AlphaVantageVendor(Vendor):
+class AlphaVantageVendor(Vendor, PlayedAlphaVantage):
     """Alpha Vantage, which refuses with status 200."""
 
-    name: ClassVar[str] = "alpha_vantage"
     one_field: ClassVar[str] = "4. close"
     requests_per_symbol: ClassVar[int] = 3
     cannot: ClassVar[Mapping[str, str]] = {"S02": "a history comes in one page", "S03": "a history names no next page"}
@@ -198,34 +111,10 @@ class AlphaVantageVendor(Vendor):
     def path(self, symbol: str) -> str:  # noqa: ARG002 - all symbols are asked under one path
         return "/query"
 
-    def answer(self, asked: Asked) -> Reply:
-        symbol, function = asked.query["symbol"], asked.query["function"]
-        if symbol not in self.bars:
-            return reply({"Error Message": "Invalid API call. Please retry or visit the documentation."})
-        if function != "TIME_SERIES_DAILY":
-            kind = "split" if function == "SPLITS" else "dividend"
-            events = [each for each in self.events.get(symbol, ()) if each.kind == kind]
-            rows = [
-                {"effective_date": f"{each.ex_date}", "split_factor": f"{each.value:.4f}"}
-                if kind == "split"
-                else {"ex_dividend_date": f"{each.ex_date}", "amount": f"{each.value}", "payment_date": "None"}
-                for each in events
-            ]
-            return reply({"symbol": symbol, "data": rows})
-        series = {
-            str(day): {
-                f"{n}. {name}": "None" if bar[name] is None else str(bar[name]) for n, name in enumerate(PRICES, 1)
-            }
-            for day, bar in reversed(self.told(symbol, date.min, date.max))
-        }
-        meta = {"1. Information": "Daily Prices", "2. Symbol": symbol, "5. Time Zone": "US/Eastern"}
-        return self.sent({"Meta Data": meta, "Time Series (Daily)": series})
 
-
-class PolygonVendor(Vendor):
+class PolygonVendor(Vendor, PlayedPolygon):
     """Polygon's aggregates, in pages."""
 
-    name: ClassVar[str] = "polygon"
     one_field: ClassVar[str] = "c"
     requests_per_symbol: ClassVar[int] = 3
     cannot: ClassVar[Mapping[str, str]] = {"S07": "it throttles by status alone"}
@@ -237,51 +126,6 @@ class PolygonVendor(Vendor):
 
     def path(self, symbol: str) -> str:
         return f"/v2/aggs/ticker/{symbol}/"
-
-    def answer(self, asked: Asked) -> Reply:
-        if asked.path.startswith("/stocks/v1/"):
-            return self._events(asked)
-        if "grouped" in asked.path:
-            day = date.fromisoformat(asked.path.rsplit("/", 1)[1])
-            told = ((symbol, self.told(symbol, day, day)) for symbol in self.bars)
-            rows = [{"T": symbol, **_aggregate(day, bar, time(16))} for symbol, bars in told for _, bar in bars]
-            return self.sent({"adjusted": False, "status": "OK", **({"results": rows} if rows else {})})
-        _, _, _, _, symbol, _, _, _, first, last = asked.path.split("/")
-        bars = self.told(symbol, *map(date.fromisoformat, (first, last))) if symbol in self.bars else []
-        start = int(asked.query.get("cursor", 0))
-        is_empty = start > 0 and "again" not in asked.query  # a page without rows before each later one
-        end = start if is_empty else start + self.page_size
-        rows = [_aggregate(day, bar, time()) for day, bar in bars[start:end]]
-        content: dict[str, Any] = {"ticker": symbol, "adjusted": False, "status": self.told_status, "request_id": "1"}
-        if rows:
-            content["results"] = rows
-        if end < len(bars):
-            again = "&again=1" if is_empty else ""
-            content["next_url"] = f"{self.url}{asked.path}?cursor={end}{again}"
-        return self.sent(content)
-
-    told_status: str = "OK"
-
-    def _events(self, asked: Asked) -> Reply:
-        kind = "split" if asked.path.endswith("splits") else "dividend"
-        symbols = [asked.query["ticker"]] if "ticker" in asked.query else [*self.bars]
-        rows = [
-            {"ticker": symbol, "execution_date": f"{each.ex_date}", "split_from": 1, "split_to": each.value}
-            if kind == "split"
-            else {"ticker": symbol, "ex_dividend_date": f"{each.ex_date}", "cash_amount": each.value, "currency": "USD"}
-            for symbol in symbols
-            for each in self.events.get(symbol, ())
-            if each.kind == kind
-        ]
-        return reply({"status": "OK", "results": rows})
-
-
-def _aggregate(day: date, bar: Mapping[str, float | None], at: time) -> dict[str, object]:
-    return {"t": _new_york(day, at) * 1_000, "n": 10, **{name[0]: bar[name] for name in PRICES}}
-
-
-def _new_york(day: date, at: time) -> int:
-    return int(datetime.combine(day, at, NEW_YORK).timestamp())
 
 
 VENDORS: dict[str, type[Vendor]] = {vendor.name: vendor for vendor in (AlphaVantageVendor, PolygonVendor, YahooVendor)}
@@ -301,7 +145,7 @@ class Stand:
     """A vendor, the server that plays it, the clock that both share, and the source that asks it."""
 
     vendor: Vendor
-    server: ReplayServer
+    server: FaultyServer
     time: VirtualTime
     folder: Path
 
@@ -334,6 +178,6 @@ class Stand:
 def stand_of(name: str, folder: Path, at: datetime) -> Iterator[Stand]:
     """Start a vendor of that name; both clocks stand at an instant."""
     vendor, time_of_both = VENDORS[name](), VirtualTime(at)
-    with ReplayServer(time_of_both, vendor.answer) as server:
+    with FaultyServer(time_of_both, vendor.answer) as server:
         vendor.url = server.url
         yield Stand(vendor, server, time_of_both, folder)

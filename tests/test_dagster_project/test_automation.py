@@ -11,11 +11,12 @@ from polars.testing import assert_frame_equal
 
 from dagster_project.assets.maintenance import table_maintenance
 from dagster_project.definitions import defs
-from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
+from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START, SOURCE
 from dagster_project.resources import Platform
-from dagster_project.schedules import after_the_close, new_raw_batches
+from dagster_project.schedules import after_the_close, ingest_requests, new_raw_batches
 from lake.clock import DEMO_START, SystemClock
 from lake.disk import write_durably
+from lake.ingest import open_requests, request_ingest
 from lake.market import Market
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
@@ -36,16 +37,16 @@ def home(tmp_path, monkeypatch) -> Iterator[Lake]:
     read_settings.cache_clear()
 
 
-def tick(cursor: str | None) -> Any:
+def tick(cursor: str | None, sensor: dg.SensorDefinition = new_raw_batches) -> Any:
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(
             instance=instance,
             cursor=cursor,
             definitions=defs,
-            sensor_name="new_raw_batches",
+            sensor_name=sensor.name,
             resources={"platform": Platform()},
         )
-        return new_raw_batches.evaluate_tick(context)
+        return sensor.evaluate_tick(context)
 
 
 @pytest.fixture
@@ -73,6 +74,27 @@ def test_the_sensor_asks_for_one_run_per_raw_batch(served: Lake):
     served.append(RAW_BARS, as_received(MARKET, batch_id="second"), batch_id="second")
     (again,) = tick(first.cursor).run_requests
     assert again.run_key != asked.run_key
+
+
+@pytest.mark.usefixtures("served")
+def test_a_requested_source_becomes_one_run_that_names_it():
+    asked = request_ingest(read_settings(), "packaged", "a key")
+    first = tick(None, ingest_requests)
+    (run,) = first.run_requests
+    assert (run.run_key, run.tags[SOURCE], run.tags[CHANGED]) == (f"ingest-{asked.id}", "packaged", "true")
+    after_a_crash = tick(None, ingest_requests)  # the look was not kept, so its cursor was not either
+    assert [each.run_key for each in after_a_crash.run_requests] == [run.run_key]
+    assert request_ingest(read_settings(), "packaged", "a key").id != asked.id  # its run may have asked already
+    second = tick(first.cursor, ingest_requests)
+    assert [each.run_key for each in second.run_requests] != [run.run_key]
+    assert tick(second.cursor, ingest_requests).run_requests == []
+    assert open_requests(read_settings()) == []
+
+
+def test_no_request_is_lost_before_the_whole_graph_has_run(home: Lake):
+    asked = request_ingest(read_settings(), "packaged", "a key")
+    assert "run the job 'everything' first" in tick(None, ingest_requests).skip_message
+    assert open_requests(read_settings()) == [asked]
 
 
 @pytest.mark.usefixtures("served")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.sources import app
 from lake.clock import SystemClock
-from lake.errors import UnknownNameError
+from lake.errors import ConfigError, UnknownNameError
 from lake.settings import settings
 from lake.sources import CONNECTORS, SERIES, SOURCES, as_received, tiny_market
 from lake.store import Lake
@@ -95,6 +95,47 @@ def test_the_status_says_what_is_stored_and_how_much_of_the_limits_is_used(say: 
     assert max(map(len, say("status").output.splitlines())) <= 80
 
 
+def test_the_status_says_when_each_source_was_asked_last_and_what_came_of_it(say: Say, stand: Stand) -> None:
+    say("pull", "polygon", "--symbols", "AAPL,GOOG,IBM,META,MSFT,NOPE", "--since", "2012-12-20")
+    stand.time.sleep(7_300)
+    said = say("status").output
+    assert max(map(len, said.splitlines())) <= 80 or "Polygon (Massive) has no bar of 'NOPE'" in said
+    row = next(line for line in said.splitlines() if "unknown symbol" in line)
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells == ["polygon", "2 h", "2012-12-31", "35", "35", "0", "unknown symbol, 1 of 6"]
+    found = {each["source"]: each for each in json.loads(say("status", "--json").output)}
+    assert found["polygon"]["last_delivery"]["outcome"] == "unknown_symbol"
+    assert found["yahoo"]["last_delivery"] is None
+
+
 def test_a_vendor_that_there_is_none_of_is_refused(say: Say) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean yahoo\?"):
         say("pull", "yaho", "--symbols", "AAPL")
+
+
+def test_a_replay_needs_no_key_and_no_network_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+    said = CliRunner().invoke(app, ["replay", "yahoo", "fred"], catch_exceptions=False).output
+    rows = [[cell.strip() for cell in line.split("│")] for line in said.splitlines() if "│" in line]
+    assert rows == [
+        ["yahoo", "a year", "5", "4 s", "1,150", "0"],
+        ["yahoo", "the same again", "5", "4 s", "0", "0"],
+        ["yahoo", "a session more", "5", "4 s", "6", "1"],
+        ["fred", "vintages of GDP", "2", "0 s", "9", "0"],
+    ]
+    assert "They became 1,156 bars; 0 rows refused." in said
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_replay_that_is_kept_is_a_home_of_its_own(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    said = CliRunner().invoke(app, ["replay", "polygon", "--home", str(kept)], catch_exceptions=False).output
+    assert f"Kept in {kept}" in said
+    assert Lake(kept / "tables").read(RAW_BARS)["source"].unique().to_list() == ["polygon"]
+    with pytest.raises(ConfigError, match="is not empty: it is the home of a market"):
+        CliRunner().invoke(app, ["replay", "--home", str(kept)], catch_exceptions=False)
+    with pytest.raises(UnknownNameError, match=r"Did you mean yahoo\?"):
+        CliRunner().invoke(app, ["replay", "yaho"], catch_exceptions=False)

@@ -1,7 +1,5 @@
 """Vintages of economic series: every revision once, known from its own release, whatever windows they came in."""
 
-import bisect
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,47 +10,12 @@ from lake.errors import AuthError, ConfigError, UnknownSymbolError
 from lake.settings import Settings
 from lake.sources import connector_of, fred, open_http_source
 from lake.sources.http import Fetcher, RequestCount
-from support.replay_server import Asked, ReplayServer, Reply, VirtualTime, reply, status
+from lake.sources.replay import QUARTER, VINTAGES_TOLD, PlayedArchive
+from support.replay_server import FaultyServer, VirtualTime, status
 
 NOW = datetime(2012, 12, 31, 22, tzinfo=UTC)
 KEY = "0123456789abcdef"
-QUARTER = date(2008, 10, 1)
-# US GDP of the fourth quarter of 2008 as first told and as told next; the rest is made up for the test.
-TOLD: dict[date, list[tuple[date, str]]] = {
-    date(2008, 7, 1): [(date(2008, 10, 30), "14429.2"), (date(2009, 1, 30), "."), (date(2009, 2, 27), "14412.8")],
-    QUARTER: [(date(2009, 1, 30), "14264.6"), (date(2009, 2, 27), "14200.3"), (date(2009, 8, 27), "14347.3")],
-    date(2009, 1, 1): [(date(2009, 4, 29), "14075.5"), (date(2009, 5, 29), "14097.2"), (date(2009, 6, 25), "14090.0")],
-}
 FIRST = date(2008, 10, 30)
-
-
-class Archive:
-    """The service: it clamps what it tells to the question, and refuses too many vintages at once."""
-
-    def __init__(self, most_rows: int = 100_000, most_dates: int = 10_000, most_vintages: int = 2_000) -> None:
-        self.most_rows, self.most_dates, self.most_vintages = most_rows, most_dates, most_vintages
-        self.dates = sorted({vintage for told in TOLD.values() for vintage, _ in told})
-
-    def answer(self, asked: Asked) -> Reply:
-        """Return dates or observations."""
-        if asked.query["series_id"] != "GDP":
-            return reply({"error_code": 400, "error_message": "Bad Request.  The series does not exist."}, 400)
-        offset = int(asked.query["offset"])
-        if asked.path.endswith("vintagedates"):
-            page = [str(each) for each in self.dates[offset : offset + self.most_dates]]
-            return reply({"count": len(self.dates), "offset": offset, "vintage_dates": page})
-        start, end = (date.fromisoformat(asked.query[f"realtime_{name}"]) for name in ("start", "end"))
-        if sum(start <= each <= end for each in self.dates) > self.most_vintages:
-            return reply({"error_code": 400, "error_message": "Too many vintage dates."}, 400)
-        rows = [row for period, told in TOLD.items() for row in self._rows(period, told, start, end)]
-        page_rows = rows[offset : offset + self.most_rows]
-        return reply({"count": len(rows), "offset": offset, "observations": page_rows})
-
-    def _rows(self, period: date, told: list[tuple[date, str]], start: date, end: date) -> Iterator[dict[str, str]]:
-        begun = bisect.bisect_right([vintage for vintage, _ in told], start)
-        for vintage, value in told[max(0, begun - 1) :]:
-            if vintage <= end:
-                yield {"date": str(period), "realtime_start": str(max(vintage, start)), "value": value}
 
 
 @pytest.fixture
@@ -60,13 +23,13 @@ def time() -> VirtualTime:
     return VirtualTime(NOW)
 
 
-def fetcher_of(server: ReplayServer, folder: Path) -> Fetcher:
+def fetcher_of(server: FaultyServer, folder: Path) -> Fetcher:
     count = RequestCount(folder, (), server.time)
     return Fetcher(connector_of("fred"), count, base_url=server.url, secret=KEY, sleep=server.time.sleep)
 
 
 def expected() -> list[tuple[date, date, str | None]]:
-    rows = [(period, vintage, value) for period, told in TOLD.items() for vintage, value in told]
+    rows = [(period, vintage, value) for period, told in VINTAGES_TOLD.items() for vintage, value in told]
     return [(period, vintage, None if value == "." else value) for period, vintage, value in rows]
 
 
@@ -76,14 +39,14 @@ def test_every_revision_comes_once_whatever_the_windows(
     time: VirtualTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, most_rows: int, most_dates: int
 ) -> None:
     monkeypatch.setattr(fred, "WINDOW", window)
-    archive = Archive(most_rows, most_dates, most_vintages=window)
-    with ReplayServer(time, archive.answer) as server:
+    archive = PlayedArchive(most_rows, most_dates, most_vintages=window)
+    with FaultyServer(time, archive.answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     assert found.select("period", "vintage_date", "value").rows() == expected()
 
 
 def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     first = found.filter(pl.col("period") == QUARTER).row(0, named=True)
     assert (first["value"], first["known_time"]) == ("14264.6", datetime(2009, 1, 30, 13, 30, tzinfo=UTC))
@@ -93,14 +56,14 @@ def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: 
 
 
 def test_a_value_that_was_withdrawn_is_a_null_of_its_own(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         found = fred.read_vintages(fetcher_of(server, tmp_path), ["GDP"])
     withdrawn = found.filter(pl.col("value").is_null())
     assert withdrawn.select("period", "vintage_date").rows() == [(date(2008, 7, 1), date(2009, 1, 30))]
 
 
 def test_an_unknown_series_and_a_wrong_key_are_told_apart(time: VirtualTime, tmp_path: Path) -> None:
-    with ReplayServer(time, Archive().answer) as server:
+    with FaultyServer(time, PlayedArchive().answer) as server:
         fetcher = fetcher_of(server, tmp_path)
         with pytest.raises(UnknownSymbolError, match="There is no series 'GPD'"):
             fred.read_vintages(fetcher, ["GPD"])

@@ -27,7 +27,7 @@ from lake.errors import (
 from lake.settings import Settings
 from lake.sources import connector_of, open_http_source
 from lake.sources.http import Ask, HttpAnswer, HttpRequest, Limit, RequestCount
-from support.replay_server import ReplayServer, Reply, VirtualTime, note, status
+from support.replay_server import FaultyServer, Reply, VirtualTime, note, status
 from support.vendors import VENDORS, Event, Stand, stand_of
 
 LAST = close_of(date(2012, 12, 31))
@@ -223,7 +223,7 @@ def test_a_key_does_not_go_over_the_network_in_the_clear(tmp_path: Path) -> None
 
 def test_a_proxy_is_used_for_other_machines_and_its_password_is_shown_nowhere(tmp_path: Path) -> None:
     clock = VirtualTime(NOW)
-    with ReplayServer(clock, lambda _: Reply()) as proxy:  # it refuses what a proxy is asked for
+    with FaultyServer(clock, lambda _: Reply()) as proxy:  # it refuses what a proxy is asked for
         settings = Settings(home=tmp_path, https_proxy=SecretStr(proxy.url.replace("//", "//me:hidden@")))
         assert "hidden" not in repr(settings)
         with pytest.raises(OutageError, match="ProxyError") as caught:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.calendars import close_of
 from lake.clock import DEMO_START, ReplayClock, SystemClock
 from lake.errors import ConfigError, UnknownNameError
-from lake.market import DEMO, PACKAGED, Market, declare_packaged, home_of, known_markets, market_of, open_clock
+from lake.market import DEMO, LONG, Market, declare_packaged, home_of, known_markets, market_of, open_clock
 from lake.settings import market_root, settings
 from lake.store import Lake
 
@@ -89,19 +90,29 @@ def test_each_market_has_a_home_of_its_own(tmp_path: Path) -> None:
     assert home_of(desk, "desk") == desk, "a child process is told the home itself"
     with pytest.raises(ConfigError, match="is the home of the market 'desk'"):
         home_of(desk, "demo")
-    packaged = {name: tmp_path / "markets" / name for name in PACKAGED if name != "demo"}
+    packaged = {name: tmp_path / "markets" / name for name in ("long", "wide", "btc")}
     assert known_markets(tmp_path) == {"demo": tmp_path, "desk": desk} | packaged
+    assert [market_of(home).name for home in known_markets(tmp_path).values()] == [
+        "demo",
+        "long",
+        "wide",
+        "btc",
+        "desk",
+    ]
     assert known_markets(desk) == {"desk": desk}
 
 
-def test_a_packaged_market_is_its_home_by_place_and_once_declared_wherever_it_lies(tmp_path: Path) -> None:
-    home = home_of(tmp_path, "btc")
-    assert market_of(home) == PACKAGED["btc"]
+def test_the_home_of_a_packaged_market_is_known_by_its_place_until_it_is_declared_and_then_everywhere(
+    tmp_path: Path,
+) -> None:
+    home = home_of(tmp_path, "long")
+    assert open_clock(home).now() == close_of(date(2021, 12, 31))
     declare_packaged(home)
     moved = home.rename(tmp_path / "elsewhere")
-    assert market_of(moved) == PACKAGED["btc"]
+    assert market_of(moved) == LONG
+    assert open_clock(moved).now() == close_of(date(2021, 12, 31))
     declare_packaged(tmp_path)
-    assert not (tmp_path / "market.yaml").exists(), "the packaged default needs no declaration"
+    assert not (tmp_path / "market.yaml").exists(), "the default needs none"
 
 
 def test_a_declaration_of_before_there_were_intervals_is_of_a_daily_market(tmp_path: Path) -> None:

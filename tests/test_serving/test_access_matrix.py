@@ -41,7 +41,13 @@ BODIES = {
     "/models/rollback": {"model": "lstm"},
 }
 """What would be answered with 200 if it got through."""
-PARAMETERS = {"prediction_id": "0" * 32, "symbol": "AAPL", "slug": "unauthenticated", "path:path": "favicon.png"}
+PARAMETERS = {
+    "prediction_id": "0" * 32,
+    "symbol": "AAPL",
+    "slug": "unauthenticated",
+    "source": "no-source",
+    "path:path": "favicon.png",
+}
 PASSED = 101
 """What counts as the status of a WebSocket that was opened."""
 

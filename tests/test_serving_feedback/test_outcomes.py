@@ -13,7 +13,7 @@ from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConflictError
 from lake.spec import INSTANT
 from lake.store import Lake
-from lake.tables import FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
+from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
 from serving.backfill import replay_forecasts
 from serving.outcomes import known_labels, mature, update_strategy_returns
 from serving.outcomes.matured_outcomes import outcomes_of, paper_returns
@@ -169,7 +169,7 @@ def test_the_pool_is_run_on_paper_and_idle_strategies_are_named(lake: Lake, clos
 
 
 def test_labels_of_a_longer_horizon_are_no_paper_returns(lake: Lake) -> None:
-    forecasts, labels, regimes = (lake.read(table) for table in (FORECASTS, LABELS, REGIMES))
+    tables = [lake.read(table) for table in (FORECASTS, LABELS, REGIMES, BARS)]
     message = r"cannot be made from labels of \[5\] sessions.*such returns overlap. Expected labels of 1 session only"
     with pytest.raises(ConflictError, match=message):
-        paper_returns(forecasts, labels, regimes)
+        paper_returns(*tables)

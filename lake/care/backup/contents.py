@@ -17,7 +17,7 @@ LEFT_OUT = {
     "markets": "other markets, each a home of its own: back it up with QUANTLAKE_MARKET set to it",
     "backups.json": "when this home was last backed up",
     "job.json": "which job runs in this home",
-    "sources": "how many requests vendors were asked of late; their own counts hold",
+    "sources": "how many requests vendors were asked of late, whose own counts hold; and requests to ask them",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""

@@ -4,11 +4,11 @@
 YAML; `FileSource` gives the rows.
 """
 
+from lake.names import LONGEST_SYMBOL, canonical_symbol, why_refused
 from lake.sources.files.inspecting import inspect_file
 from lake.sources.files.mapping import FileMapping
 from lake.sources.files.proposal import FieldChoice, FileProposal, OpenQuestion, RefusedRows, SymbolSpan
 from lake.sources.files.source import FileSource
-from lake.sources.files.symbols import LONGEST_SYMBOL, canonical_symbol, why_refused
 
 __all__ = [
     "LONGEST_SYMBOL",

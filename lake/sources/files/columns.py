@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from lake.errors import SourceError, UnknownNameError
+from lake.names import canonical_symbol
 from lake.sources.files.dates import find_date_format
 from lake.sources.files.headers import find_columns
 from lake.sources.files.mapping import NUMBERS, PRICES
 from lake.sources.files.proposal import FieldChoice
-from lake.sources.files.symbols import canonical_symbol
 
 COLUMN_FIELDS = ("symbol", "time", *NUMBERS)
 SAMPLE = 5_000

@@ -10,6 +10,7 @@ import polars as pl
 
 from lake.errors import ConfigError, UnknownNameError
 from lake.horizons import INTERVALS, MINUTES
+from lake.names import canonical_symbol
 from lake.sources.files.bases import find_basis
 from lake.sources.files.columns import FoundColumns, find_layout, sample_of
 from lake.sources.files.dates import find_date_format, read_dates
@@ -20,7 +21,6 @@ from lake.sources.files.rows import raw_rows, with_reasons
 from lake.sources.files.sessions import describe_fit, rank_calendars, zone_of
 from lake.sources.files.spacing import find_interval
 from lake.sources.files.summary import refused_rows, remarks, symbol_spans
-from lake.sources.files.symbols import canonical_symbol
 from lake.sources.files.tables import NAMES, TextTable, read_table
 
 DAY_FIRST = "day_first"

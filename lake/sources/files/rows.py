@@ -7,12 +7,12 @@ import polars as pl
 from lake.calendars import is_close, is_daily, session_closes
 from lake.errors import UnknownNameError
 from lake.horizons import MINUTES, interval_of
+from lake.names import canonical_symbol
 from lake.refine import parse, rules
 from lake.sources.files.dates import read_dates
 from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.numbers import plain_number
 from lake.sources.files.sessions import NO_SESSION, closes_of
-from lake.sources.files.symbols import canonical_symbol
 from lake.sources.files.tables import is_unnamed
 from lake.spec import INSTANT
 

@@ -1,7 +1,7 @@
 """A price file as a source of bars."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import polars as pl
@@ -9,6 +9,7 @@ import polars as pl
 from lake.clock import require_utc
 from lake.errors import ConfigError, SourceError
 from lake.horizons import INTERVALS
+from lake.names import NameHistory
 from lake.sources.base import BarBatch
 from lake.sources.files.index import equal_weight_index
 from lake.sources.files.mapping import NUMBERS, FileMapping
@@ -38,6 +39,8 @@ class FileSource:
     """
 
     mapping: FileMapping
+    names: NameHistory = field(default_factory=NameHistory)
+    """Names of the file's instruments over time, so that the index knows a renamed one for the same."""
     name: str = "file"
     lookback: None = None
     """The whole file is offered each time; ingestion stores only what is new or different."""
@@ -79,7 +82,7 @@ class FileSource:
                 f"No day in the column '{self.mapping.time}' of {self.mapping.file.name} is written "
                 f"{self.mapping.time_format}. Look at the file anew, or correct time_format."
             )
-        rows = _with_index(rows, self.mapping)
+        rows = _with_index(rows, self.mapping, self.names)
         is_due = pl.col("event_time") <= require_utc(until)
         is_due &= True if after is None else pl.col("event_time") > require_utc(after)
         due = rows.filter(is_due).sort("event_time", "symbol", maintain_order=True, nulls_last=True)
@@ -111,7 +114,7 @@ def digest_of(rows: pl.DataFrame) -> str:
     return digest.hexdigest()[:24]
 
 
-def _with_index(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
+def _with_index(rows: pl.DataFrame, mapping: FileMapping, names: NameHistory) -> pl.DataFrame:
     """Add the bars of the equal-weight index, closes only, behind the rows of the file."""
     if mapping.index is not None:
         return rows
@@ -121,6 +124,7 @@ def _with_index(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
             "Set index to that symbol, or index_name to another name."
         )
     good = with_reasons(rows, mapping.grid).filter(pl.col("reason").is_null())
+    good = good.with_columns(names.resolved().alias("symbol")).drop_nulls("symbol")
     levels = equal_weight_index(good.select("symbol", "event_time", pl.col("adj_close_value").alias("price")))
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in NUMBERS if name != "adj_close"]
     bars = levels.select(

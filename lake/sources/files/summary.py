@@ -2,10 +2,10 @@
 
 import polars as pl
 
+from lake.names import why_refused
 from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.proposal import RefusedRows, SymbolSpan
 from lake.sources.files.sessions import closes_of
-from lake.sources.files.symbols import why_refused
 
 SHOWN = 5
 

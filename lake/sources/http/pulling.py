@@ -35,6 +35,7 @@ class _Gathered:
     actions: list[pl.DataFrame] = field(default_factory=list)
     failures: list[tuple[str, SourceError]] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+    answers: int = 0
 
     def all_actions(self) -> pl.DataFrame:
         """Return each split and dividend once, in the columns of `SESSION_ACTIONS` and `received_at`."""
@@ -118,6 +119,7 @@ class HttpBars:
             self._actions(gathered, sessions),
             tuple(FailedSymbol(symbol, type(error).__name__, str(error)) for symbol, error in gathered.failures),
             tuple(self._notes(gathered)),
+            gathered.answers,
         )
 
     def _sessions(self, after: datetime | None, until: datetime) -> pl.DataFrame:
@@ -133,6 +135,7 @@ class HttpBars:
         try:
             pages = []
             for answer, page in self._fetcher.pages(request):
+                gathered.answers += 1
                 self._require_past(answer, page)
                 self._require_amounts(answer, page)
                 pages.append((answer, page))

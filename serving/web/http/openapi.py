@@ -53,7 +53,7 @@ RETRY: Schema = {
         "schema": {"type": "integer", "minimum": 0},
     }
 }
-NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", prediction_id="0" * 32)
+NAMES = defaultdict(lambda: "x", symbol="AAPL", slug="unknown-symbol", source="packaged", prediction_id="0" * 32)
 """What stands for the names in paths, where an occurrence of a problem is made up to show what one looks like."""
 
 

@@ -51,6 +51,7 @@ UNKNOWN = {
     "prediction": kinds.UNKNOWN_PREDICTION,
     "model": kinds.UNKNOWN_MODEL,
     "model version": kinds.UNKNOWN_MODEL,
+    "source": kinds.UNKNOWN_SOURCE,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
 }

@@ -211,4 +211,15 @@ MUTANTS = (
         "if False:",
         (f"{AUDIT}::test_whatever_is_done_to_the_rows_is_noticed",),
     ),
+    Mutant(
+        "readers-have-sources-asked",
+        "Nobody but an operator has a source asked.",
+        "serving/access/policy.py",
+        'Rule("POST", f"{INTERNAL}/ingest/{{source}}", "operator")',
+        'Rule("POST", f"{INTERNAL}/ingest/{{source}}", "read")',
+        (
+            "tests/test_serving/test_ingest_routes.py::test_nobody_but_an_operator_leaves_a_request_or_sees_the_status",
+            "tests/test_serving/test_access_policy.py::test_nothing_internal_is_for_less_than_operators",
+        ),
+    ),
 )

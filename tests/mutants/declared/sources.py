@@ -142,4 +142,20 @@ MUTANTS = (
         "if False:",
         (f"{POLICY}::test_an_answer_that_is_not_the_documented_success_is_none",),
     ),
+    Mutant(
+        "silence-as-not-asked",
+        "A span that was covered and silent is told from one that nobody asked for.",
+        "lake/ingest/deliveries.py",
+        'pl.col("outcome").is_in(["answered", "silent"]) & (pl.col("event_time") >= at)',
+        'pl.col("outcome").is_in(["answered"]) & (pl.col("rows") < 0)',
+        ("tests/test_lake/test_deliveries.py::test_covered_and_silent_is_told_from_not_asked",),
+    ),
+    Mutant(
+        "request-lost-with-the-look",
+        "A request to ask a source outlives a look of the sensor that was not kept.",
+        "lake/ingest/requests.py",
+        "            _write(folder, each)\n    return started",
+        '            _write(folder, each)\n            (folder / f"{each.id}.json").unlink()\n    return started',
+        ("tests/test_dagster_project/test_automation.py::test_a_requested_source_becomes_one_run_that_names_it",),
+    ),
 )

@@ -7,8 +7,8 @@ MUTANTS = (
         "ingest-year-past-now",
         "Ingest of a named year reads up to the market's now and no further.",
         "lake/ingest/fetching.py",
-        "after, min(until, clock.now()))",
-        "after, until)",
+        "after, min(until, now)) for after",
+        "after, until) for after",
         ("tests/test_lake/test_ingest.py::test_a_named_year_is_read_up_to_now_and_no_further",),
     ),
     Mutant(

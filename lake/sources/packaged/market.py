@@ -1,0 +1,79 @@
+"""A packaged market as a source of bars, each known from the close of its session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+
+import polars as pl
+
+from lake import calendars
+from lake.clock import require_utc
+from lake.sources.base import BarBatch
+from lake.sources.packaged.demo import DEMO_BARS
+from lake.sources.packaged.segments import PackagedBars
+from lake.tables import RAW_BARS
+
+
+@dataclass(frozen=True)
+class PackagedMarket:
+    """A source of the bars of a packaged market, by default those of `demo`."""
+
+    bars: PackagedBars = DEMO_BARS
+
+    @property
+    def name(self) -> str:
+        """Value of the column `source`."""
+        return self.bars.name
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Sentences that belong beside every figure made from its bars."""
+        return self.bars.caveats
+
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
+        """Return the bars that closed in ``(after, until]``, every value as the text in its file."""
+        first = self.bars.first_day
+        start = require_utc(after) if after else datetime(first.year, first.month, first.day, tzinfo=UTC)
+        end = min(require_utc(until), calendars.close_of(self.bars.last_day, self.bars.calendar))
+        rows = _rows(self.bars).filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
+        batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
+        return BarBatch(
+            batch_id,
+            rows.sort("known_time", "symbol")
+            .with_row_index("row")
+            .with_columns(
+                pl.col("row").cast(pl.Int64),
+                pl.lit(self.name).alias("source"),
+                pl.lit(batch_id).alias("batch_id"),
+                pl.lit(datetime.now(UTC)).alias("received_at"),
+            )
+            .select(RAW_BARS.names),
+        )
+
+
+@cache
+def _rows(market: PackagedBars) -> pl.DataFrame:
+    """Every row of every segment, read once per process."""
+    return pl.concat(_stamped(market))
+
+
+def _stamped(market: PackagedBars) -> Iterator[pl.DataFrame]:
+    sessions = calendars.closes(market.calendar).with_columns(pl.col("session").cast(pl.String))
+    for segment in market.segments:
+        rows = segment.rows(market.first_day, market.last_day)
+        stamped = rows.join(sessions, left_on="date", right_on="session", how="left", maintain_order="left")
+        yield (
+            stamped.with_columns(
+                pl.col("event_time").dt.to_string("iso:strict").alias("stamp"),
+                # A row on a day without a session keeps its date as stamp, and is refused later with that reason.
+                pl.col("event_time").fill_null(
+                    pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")
+                ),
+            )
+            .with_columns(
+                pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
+                pl.col("event_time").alias("known_time"),
+            )
+            .drop("date")
+        )

@@ -1,0 +1,48 @@
+"""The archive of economic series as the replay server plays it: one series, a few vintages of three quarters.
+
+The first and the next value of the fourth quarter of 2008 are those of US GDP; the rest is made up.
+"""
+
+import bisect
+from collections.abc import Iterator
+from datetime import date
+
+from lake.sources.replay.server import Asked, Reply, reply
+
+SERIES = "GDP"
+BAD_REQUEST = 400
+QUARTER = date(2008, 10, 1)
+VINTAGES_TOLD: dict[date, list[tuple[date, str]]] = {
+    date(2008, 7, 1): [(date(2008, 10, 30), "14429.2"), (date(2009, 1, 30), "."), (date(2009, 2, 27), "14412.8")],
+    QUARTER: [(date(2009, 1, 30), "14264.6"), (date(2009, 2, 27), "14200.3"), (date(2009, 8, 27), "14347.3")],
+    date(2009, 1, 1): [(date(2009, 4, 29), "14075.5"), (date(2009, 5, 29), "14097.2"), (date(2009, 6, 25), "14090.0")],
+}
+
+
+class PlayedArchive:
+    """The service: it clamps what it tells to the question, and refuses too many vintages at once."""
+
+    def __init__(self, most_rows: int = 100_000, most_dates: int = 10_000, most_vintages: int = 2_000) -> None:
+        self.most_rows, self.most_dates, self.most_vintages = most_rows, most_dates, most_vintages
+        self.dates = sorted({vintage for told in VINTAGES_TOLD.values() for vintage, _ in told})
+
+    def answer(self, asked: Asked) -> Reply:
+        """Return dates or observations."""
+        if asked.query["series_id"] != SERIES:
+            return reply({"error_code": 400, "error_message": "Bad Request.  The series does not exist."}, BAD_REQUEST)
+        offset = int(asked.query["offset"])
+        if asked.path.endswith("vintagedates"):
+            page = [str(each) for each in self.dates[offset : offset + self.most_dates]]
+            return reply({"count": len(self.dates), "offset": offset, "vintage_dates": page})
+        start, end = (date.fromisoformat(asked.query[f"realtime_{name}"]) for name in ("start", "end"))
+        if sum(start <= each <= end for each in self.dates) > self.most_vintages:
+            return reply({"error_code": 400, "error_message": "Too many vintage dates."}, BAD_REQUEST)
+        rows = [row for period, told in VINTAGES_TOLD.items() for row in self._rows(period, told, start, end)]
+        page_rows = rows[offset : offset + self.most_rows]
+        return reply({"count": len(rows), "offset": offset, "observations": page_rows})
+
+    def _rows(self, period: date, told: list[tuple[date, str]], start: date, end: date) -> Iterator[dict[str, str]]:
+        begun = bisect.bisect_right([vintage for vintage, _ in told], start)
+        for vintage, value in told[max(0, begun - 1) :]:
+            if vintage <= end:
+                yield {"date": str(period), "realtime_start": str(max(vintage, start)), "value": value}
