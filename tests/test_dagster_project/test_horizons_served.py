@@ -57,7 +57,7 @@ SESSIONS = replace(
     interval="1d",
     horizons=("1 session", "20 sessions"),
 )
-BARS_BEFORE, BARS_AFTER = 600, 24
+BARS_BEFORE = 600
 
 
 @pytest.mark.slow
@@ -72,23 +72,24 @@ BARS_BEFORE, BARS_AFTER = 600, 24
 def test_a_file_is_served_over_the_longest_horizon_and_judged(
     market: Market, until: datetime, said: dict[str, int], tmp_path: Path
 ) -> None:
-    last = next_closes(until, BARS_AFTER, market.grid)[-1]
-    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + BARS_AFTER, last, market.grid)
+    ahead = market.horizon_bars[-1]
+    updates = next_closes(until, 2 * ahead, market.grid)[ahead - 1 :: ahead]
+    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + 2 * ahead, updates[-1], market.grid)
     market = replace(market, options={**market.options, "path": str(path)})
     settings = scratch_settings(tmp_path / "home")
     market.write(settings.home)
-    lake, bars = Lake.open(settings), market.horizon_bars[-1]
+    lake = Lake.open(settings)
     platform = GivenPlatform(settings, lake, FixedClock(until), source_of(settings), Champions(settings))
     with running_redis(settings):
         run_timed(HISTORY, platform)
-        assert lake.read(BARS)["event_time"].unique().sort().to_list()[1:] == bar_closes(600, until, market.grid)[1:]
+        assert (
+            lake.read(BARS)["event_time"].unique().sort().to_list()[1:]
+            == bar_closes(BARS_BEFORE, until, market.grid)[1:]
+        )
         labels = lake.read(LABELS)
         assert set(labels["horizon_sessions"]) == set(market.horizon_bars)
         put_sample_models_in_service(lake, settings, platform.clock, lambda _: None, ("naive", "ridge"))
-        ReplayClock(settings.home / CLOCK_FILE, until).move_to(until)
-        now = until
-        for at in (until, *next_closes(until, BARS_AFTER, market.grid)[bars - 1 :: bars]):
-            now = at
+        for at in updates:
             ReplayClock(settings.home / CLOCK_FILE, until).move_to(at)
             run_timed(
                 DAILY_UPDATE,
@@ -97,13 +98,13 @@ def test_a_file_is_served_over_the_longest_horizon_and_judged(
             )
         forecasts = lake.read(FORECASTS)
         assert set(forecasts["horizon_sessions"]) == set(market.horizon_bars)
-        judged = lake.read(OUTCOMES).join(forecasts, on="forecast_id").filter(pl.col("horizon_sessions") == bars)
+        judged = lake.read(OUTCOMES).join(forecasts, on="forecast_id").filter(pl.col("horizon_sessions") == ahead)
         assert judged.height > 0, "no forecast over the longest horizon was judged"
         predictor = Predictor.open(settings)
         try:
-            (answer,) = predictor.predict(["S03"], bars).texts
+            (answer,) = predictor.predict(["S03"], ahead).texts
         finally:
             predictor.close()
     content = json.loads(answer)
     assert {name: content["prediction"][name] for name in said} == said
-    assert datetime.fromisoformat(content["as_of"]) == now
+    assert datetime.fromisoformat(content["as_of"]) == updates[-1]
