@@ -1,6 +1,6 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, UnknownNameError
-from lake.horizons import Interval, default_horizons
+from lake.horizons import DAY, Interval, default_horizons
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
 from lake.settings import Settings, market_root
 
@@ -122,7 +122,10 @@ def show(name: MarketName) -> None:
 @app.command()
 def release(
     symbol: Annotated[str, typer.Argument(help="Symbol whose bar was held back as 'unexplained_jump'.")],
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of the bar.")],
+    day: Annotated[
+        datetime,
+        typer.Argument(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Session of the bar; of minutes its close in UTC."),
+    ],
 ) -> None:
     """Release a bar that nothing explains, and those after it, in the market of QUANTLAKE_MARKET."""
     from lake.calendars import close_of
@@ -134,7 +137,8 @@ def release(
     configured, lake = settings(), Lake.open()
     require_lake(configured)
     with taking_turn("market release"):
-        held_since = close_of(day.date(), lake.market.calendar)
+        is_daily = lake.market.interval == DAY
+        held_since = close_of(day.date(), lake.market.calendar) if is_daily else day.replace(tzinfo=UTC)
         # Known after what the last run derived, and by the next one.
         clock = FixedClock(configured.clock.now() + timedelta(minutes=1))
         report = release_bars(lake, symbol, held_since, clock)
