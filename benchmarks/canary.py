@@ -70,7 +70,8 @@ def world(random: np.random.Generator) -> World:
     returns = exact * shocks
     year = np.floor(np.arange(total) / YEAR)
     prices = np.cumprod(1 + np.clip(returns, -0.9, None), axis=0)
-    after = np.stack([garch.garch_volatility(price, year, FITTED, 1) for price in prices.T.copy()], axis=1)
+    asked = np.ones(len(year))
+    after = np.stack([garch.garch_volatility(price, year, asked, FITTED, 1) for price in prices.T.copy()], axis=1)
     sums = np.cumsum(np.vstack([np.zeros(SYMBOLS), returns**2]), axis=0)
     last = np.full_like(returns, np.nan)
     last[LAST:] = np.sqrt((sums[LAST:-1] - sums[: -LAST - 1]) / LAST)

@@ -75,8 +75,8 @@ def scales(returns: Values) -> Iterator[tuple[str, Values]]:
     made = {
         "volatility_20d, as before": [volatility.annualised_volatility(price, 20) for price in prices],
         "ewma": [volatility.ewma_volatility(price, 0.94) for price in prices],
-        "har": [har.har_volatility(price, year, FITTED, 1) for price in prices],
-        "garch": [garch.garch_volatility(price, year, FITTED, 1) for price in prices],
+        "har": [har.har_volatility(price, year, np.ones(price.size), FITTED, 1) for price in prices],
+        "garch": [garch.garch_volatility(price, year, np.ones(price.size), FITTED, 1) for price in prices],
     }
     for name, columns in made.items():
         known = np.stack(columns, axis=1)[:-1] / math.sqrt(YEAR)

@@ -22,6 +22,7 @@ from dagster_project.commands import (
     leaks,
     market,
     models,
+    quality,
     replay,
     sources,
     update,
@@ -168,6 +169,7 @@ app.command()(update.update)
 app.command()(leaks.leaks)
 app.command()(replay.replay)
 app.command()(doctor.doctor)
+app.command()(quality.quality)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

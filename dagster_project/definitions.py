@@ -2,7 +2,18 @@
 
 import dagster as dg
 
-from dagster_project.assets import backups, features, feedback, lake, maintenance, serving, sources, training, trials
+from dagster_project.assets import (
+    backups,
+    features,
+    feedback,
+    lake,
+    maintenance,
+    quality,
+    serving,
+    sources,
+    training,
+    trials,
+)
 from dagster_project.checks import leaks, parity, replay, tables
 from dagster_project.execution import progress_logger, stage_logger, turn_taking_executor
 from dagster_project.resources import Platform
@@ -24,6 +35,7 @@ defs = dg.Definitions(
         [
             sources,
             lake,
+            quality,
             features,
             training,
             serving,
@@ -35,7 +47,12 @@ defs = dg.Definitions(
             backups,
         ]
     ),
-    asset_checks=[*tables.table_checks(), *leaks.leak_checks(tables.CAUSAL), tables.few_rows_refused],
+    asset_checks=[
+        *tables.table_checks(),
+        *leaks.leak_checks(tables.CAUSAL),
+        tables.few_rows_refused,
+        tables.sources_agree,
+    ],
     jobs=[selection.job for selection in SELECTIONS],
     schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
     sensors=[new_raw_batches, ingest_requests],

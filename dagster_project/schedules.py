@@ -1,7 +1,8 @@
 """Schedules and sensors: the daily run after the close, runs for new raw batches, and runs that were requested."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -10,9 +11,16 @@ from dagster_project.resources import Platform
 from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
 from lake.calendars import last_close
 from lake.clock import SystemClock
+from lake.ingest import missing_bars
+from lake.sources import delay_of
+
+if TYPE_CHECKING:
+    from lake.store import Lake
 
 DELAY = timedelta(minutes=30)
-"""How long after a close its bars are asked for."""
+"""How long after a close its bars are asked for, where the source does not say."""
+EVERY, ATTEMPTS = timedelta(minutes=15), 8
+"""How often bars that are not there are asked for again, and how many times a close is asked for at most."""
 NO_BACKUPS = "QUANTLAKE_BACKUPS is not set, so it is not known where backups go."
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
@@ -28,19 +36,40 @@ def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
 
 @dg.schedule(job=DAILY_UPDATE.job, cron_schedule="*/15 * * * *", execution_timezone="UTC")
 def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
-    """Once after each close of the market's calendar, half days and holidays as it has them.
+    """After each close of the market's calendar, half days and holidays as it has them.
 
-    A market that follows the wall clock is looked at every quarter of an hour, and updated half an hour after a close;
-    a replayed one when its clock was moved. The run key names the close, so that no session is run twice.
+    A market that follows the wall clock is looked at every quarter of an hour. It is updated from its source's declared
+    delay after the close on, again while bars of the close are missing, `ATTEMPTS` times at most, and once more when
+    the close is decided. A replayed market is updated when its clock was moved. The run key names close and attempt,
+    so that none is run twice.
     """
     if not _has_run_whole(platform):
         return dg.SkipReason(NOT_YET)
     market, now = platform.lake.market, platform.clock.now()
     is_live = isinstance(platform.clock, SystemClock)
-    close = last_close(now - DELAY if is_live else now, market.grid)
+    delay = (delay_of(platform.settings.source_name, market) or DELAY) if is_live else timedelta(0)
+    close = last_close(now - delay, market.grid)
     if close is None:
         return dg.SkipReason(f"No bar of {market.grid} has closed before {now:%Y-%m-%d}.")
-    return dg.RunRequest(run_key=f"close-{close:%Y%m%dT%H%M}", tags=changed_years(now, first=market.first_year))
+    key = f"close-{close:%Y%m%dT%H%M}"
+    if is_live:
+        attempt = min(int((now - close - delay) / EVERY), ATTEMPTS - 1)
+        missing = missing_bars(platform.lake, close)
+        if missing is not None and not missing:
+            if not _is_decision_due(platform.lake, close, now):
+                return dg.SkipReason(f"The bars of {close:%Y-%m-%d %H:%M} UTC are stored.")
+            key = f"{key}-decided"
+        elif attempt:
+            key = f"{key}-{attempt + 1}"
+    return dg.RunRequest(run_key=key, tags=changed_years(now, first=market.first_year))
+
+
+def _is_decision_due(lake: "Lake", close: datetime, now: datetime) -> bool:
+    """Whether a close is to be decided by now, after its bars came, and no model has forecast it."""
+    from serving.backfill import has_replays
+
+    delay = lake.market.decided_after
+    return timedelta(0) < delay <= now - close and not has_replays(lake, close)
 
 
 @dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=60)

@@ -53,7 +53,10 @@ DAILY_UPDATE = NamedSelection(
     "One more session: bars, features, forecasts, outcomes, selection. Trains nothing. `quantlake advance`, the "
     "schedule after the close and the sensor on raw batches run it.",
 )
-_NEW_ROWS = dg.AssetSelection.groups("sources", "lake", "features") - _assets("feature_parity", MAINTENANCE, DRILL)
+_NEW_ROWS = dg.AssetSelection.groups("sources", "lake", "features") - _assets(
+    "feature_parity", MAINTENANCE, DRILL, "raw_macro", "macro"
+)
+"""Economic series are left out: no feature is computed from them yet."""
 UPDATE = NamedSelection(
     "update",
     (_NEW_ROWS | _assets("forecasts")).without_checks(),

@@ -201,8 +201,8 @@ def check_stored_tables(lake: Lake, now: datetime, group: str | None = None) -> 
     made = [declared for declared in _groups(group) if lake.exists(declared.table)]
     if not made:
         raise NotReadyError(
-            f"No table of features is made yet under {lake.root}. Run `make demo`, or materialise the assets of the "
-            "group 'features'."
+            f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`, or materialise the "
+            "assets of the group 'features'."
         )
     return [_table_check(lake, declared, now) for declared in made]
 
@@ -278,8 +278,8 @@ def _schema_problems(lake: Lake, table: TableSpec) -> Iterable[str]:
 def _stored(lake: Lake, table: TableSpec, now: datetime) -> pl.LazyFrame:
     if not lake.exists(table):
         raise NotReadyError(
-            f"Table '{table.name}' is not made yet under {lake.root}. Run `make demo`, or materialise the asset of "
-            "that name."
+            f"Table '{table.name}' is not made yet under {lake.root}. Run `{lake.market.first_run}`, or materialise "
+            "the asset of that name."
         )
     return lake.scan(table).filter(pl.col("known_time") <= now)
 

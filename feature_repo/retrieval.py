@@ -23,6 +23,7 @@ from feature_repo.online import (
     publish,
     read_generation,
     read_index,
+    require_own_server,
     write_last_generation,
 )
 from feature_repo.online.redis_server import connect, running_redis
@@ -116,6 +117,7 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     started, until = time.perf_counter(), require_utc(until)
     key = OnlineKey.of(settings)
     with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
+        require_own_server(settings, server)
         held, is_done = _filled(lake, settings, server, key, until)
         write_last_generation(settings, held)
         symbols = len(read_index(server, key, WINDOW.name).names)

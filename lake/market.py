@@ -8,16 +8,15 @@ its file with its first run.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
+from lake.declaration import read_declaration
 from lake.disk import write_durably
 from lake.errors import ConfigError
 from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
@@ -25,10 +24,10 @@ from lake.names import NameHistory, Rename
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
+CHOICE = "QUANTLAKE_MARKET"
+"""Variable that chooses a market; `lake.settings` reads it."""
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
-REQUIRED = ("name", "source", "index", "calendar", "first_year")
-"""Keys that a declaration has: what it leaves out would be the packaged market's."""
 MOST_DELAY = 720
 """Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
 ADDED = ("row_names", "coverage_sessions")
@@ -87,6 +86,8 @@ class Market:
     horizons
         How far ahead is forecast, ascending, e.g. ``("1 session", "20 sessions")`` or ``("15 minutes", "60 minutes")``;
         the first is one bar, on which strategies are judged. See `lake.horizons.Horizon`.
+    macro_source
+        Source of economic series that is read with the bars; none by default.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Market:
     coverage_sessions: int = 10
     interval: Interval = DAY
     horizons: tuple[str, ...] = default_horizons(DAY)
+    macro_source: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -139,6 +141,28 @@ class Market:
         return timedelta(minutes=self.decision_delay)
 
     @property
+    def first_run(self) -> str:
+        """The command that makes everything of this market: what a message names where something was not made yet.
+
+        Examples
+        --------
+        >>> DEMO.first_run, Market("desk", source="file").first_run
+        ('make demo', 'QUANTLAKE_MARKET=desk quantlake run')
+        """
+        return "make demo" if self.name == DEMO.name else f"{self._chosen}quantlake run"
+
+    @property
+    def next_run(self) -> str:
+        """The command that takes this market on: to its next session if it is replayed, else to what is new."""
+        if self.name == DEMO.name:
+            return "quantlake advance"
+        return f"{self._chosen}quantlake {'advance' if self.clock == 'replay' else 'run'}"
+
+    @property
+    def _chosen(self) -> str:
+        return f"{CHOICE}={self.name} "
+
+    @property
     def names(self) -> NameHistory:
         """The names of its instruments over time."""
         return NameHistory.of(self.renames)
@@ -153,13 +177,7 @@ class Market:
 
     @cached_property
     def horizon_bars(self) -> tuple[int, ...]:
-        """How many bars each horizon spans: what tables, models and answers call ``horizon_sessions``.
-
-        Examples
-        --------
-        >>> DEMO.horizon_bars, Market("coins", interval="15m", horizons=("15 minutes", "60 minutes")).horizon_bars
-        ((1, 5), (1, 4))
-        """
+        """How many bars each horizon spans: what tables, models and answers call ``horizon_sessions``."""
         return bars_of(self.horizons, self.interval)
 
     def horizon_of(self, bars: int) -> Horizon:
@@ -210,6 +228,7 @@ class Market:
         return home / FILE
 
 
+FACEBOOK = Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18))
 DEMO = Market(
     "demo",
     clock="replay",
@@ -217,7 +236,7 @@ DEMO = Market(
     last_day=date(2013, 3, 1),
     symbols=("AAPL", "IBM", "XOM"),
     renames=(
-        Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18)),
+        FACEBOOK,
         Rename(
             "GOOG",
             "GOOGL",
@@ -228,6 +247,7 @@ DEMO = Market(
         ),
     ),
     row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -237,6 +257,9 @@ LONG = Market(
     starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
     last_day=date(2022, 12, 28),
     symbols=("AAPL", "JPM", "XOM"),
+    renames=(FACEBOOK,),
+    row_names="today",
+    macro_source="packaged-macro",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -247,6 +270,7 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    macro_source="packaged-macro",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 BTC = Market(
@@ -371,29 +395,6 @@ def _plain(value: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _declared(path: Path, _modified: int) -> Market:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The market declaration {path} is not YAML: {error}.") from error
-    missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
-    if missing:
-        raise ConfigError(f"The market declaration {path} must hold keys and values, {', '.join(missing)} among them.")
-    names = [each.name for each in fields(Market)]
-    for unknown in (name for name in content if name not in names):
-        near = get_close_matches(str(unknown), names, 1)
-        raise ConfigError(
-            f"The market declaration {path} holds '{unknown}', which is no part of a market. "
-            + (f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}.")
-        )
-    values = dict(content)
-    at = values.get("starts_at")
-    if isinstance(at, datetime) and at.tzinfo is None:
-        values["starts_at"] = at.replace(tzinfo=UTC)  # YAML's own form is UTC
-    try:
-        declared: Market = TypeAdapter(Market).validate_python(values)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise ConfigError(f"The market declaration {path} cannot be used. {wrong}. See docs/markets.md.") from error
-    if declared.starts_at is not None:
-        require_utc(declared.starts_at)
+    declared = read_declaration(path, Market)
+    require_utc(declared.starts_at or DEMO_START)
     return declared

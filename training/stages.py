@@ -142,7 +142,8 @@ def champions(settings: Settings) -> dict[str, dict[str, Any]]:
     """
     pointer = settings.home / "training" / "champions.json"
     if not pointer.is_file():
-        raise NotReadyError(f"No models were trained yet: there is no {pointer}. Train them with `make demo`.")
+        command = settings.declared_market.first_run
+        raise NotReadyError(f"No models were trained yet: there is no {pointer}. Train them with `{command}`.")
     current = json.loads(pointer.read_text(encoding="utf-8"))
     folder = pointer.parent / current["folder"]
     shared = json.loads((folder / f"{TRAINING_SET}.json").read_text(encoding="utf-8"))
@@ -328,7 +329,7 @@ def _require_intact(work: Workspace) -> None:
             raise DamagedFileError(
                 f"The training set {work.folder / name} changed since it was written: its digest is {found}, expected "
                 f"{digest}. Nothing was learnt from it. Delete the folder {work.folder}, and train again with "
-                "`make demo`."
+                f"`{work.lake.market.first_run}`."
             )
 
 

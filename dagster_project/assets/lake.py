@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.assets.sources import raw_bars
+from dagster_project.assets.sources import raw_bars, raw_macro
 from dagster_project.partitions import ONE_RUN, YEARS, years_of
 from dagster_project.reports import materialized
 from dagster_project.resources import Platform
@@ -51,3 +51,11 @@ def refined_bars(context: dg.AssetExecutionContext, platform: Platform) -> Itera
     refined = refine_to_lake(platform.lake, platform.clock, years=years_of(context))
     for report in (*refined, *update_membership(platform.lake, platform.clock)):
         yield materialized(report, asset_key=report.name)
+
+
+@dg.asset(group_name=GROUP, deps=[raw_macro], kinds={"delta"})
+def macro(platform: Platform) -> dg.MaterializeResult:
+    """Economic series with every vintage, each known from its own release."""
+    from lake.ingest import refine_macro_to_lake
+
+    return materialized(refine_macro_to_lake(platform.lake, platform.clock))

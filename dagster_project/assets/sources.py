@@ -18,3 +18,13 @@ def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materi
     if years:
         require_history(lake, sources[0], years)
     return materialized(ingest_sources(lake, sources, platform.clock, years))
+
+
+@dg.asset(group_name=GROUP, kinds={"delta"})
+def raw_macro(platform: Platform) -> dg.MaterializeResult:
+    """Economic series as the market's source of them sends them, up to the market's now."""
+    from lake.ingest import ingest_macro
+    from lake.sources import open_macro_source
+
+    lake = platform.lake
+    return materialized(ingest_macro(lake, open_macro_source(lake.market), platform.clock))

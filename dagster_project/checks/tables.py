@@ -14,6 +14,8 @@ GATED = (
     "raw_bars",
     "bars",
     "actions",
+    "raw_macro",
+    "macro",
     *CAUSAL,
     "model_windows",
     "forecasts",
@@ -50,4 +52,18 @@ def few_rows_refused(platform: Platform) -> dg.AssetCheckResult:
     refused, raw = (platform.lake.report(spec).rows for spec in (QUARANTINE, RAW_BARS))
     return dg.AssetCheckResult(
         passed=refused <= raw / 100, severity=dg.AssetCheckSeverity.WARN, metadata={"refused": refused, "raw_rows": raw}
+    )
+
+
+@dg.asset_check(asset="bars", description="How often the sources of the market disagree; one source agrees always.")
+def sources_agree(platform: Platform) -> dg.AssetCheckResult:
+    """Warn when sources disagree on more than two returns in a hundred of the newest sessions."""
+    from lake.assessment import disagreement
+
+    found = disagreement(platform.lake, platform.clock.now())
+    counts = {"compared": found.compared, "disagreeing": found.disagreeing, "share": found.share}
+    return dg.AssetCheckResult(
+        passed=not found.is_high,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=counts | {"widest": dg.MetadataValue.json(plain(found.examples))},
     )

@@ -1,8 +1,8 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
 `run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `market`, `sources`,
-`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and `user_data` are
-commands over plain functions.
+`quality`, `features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and
+`user_data` are commands over plain functions.
 """
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "leaks",
     "market",
     "models",
+    "quality",
     "replay",
     "run",
     "shell",

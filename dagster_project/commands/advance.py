@@ -34,12 +34,12 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     require_lake(settings)
     before = _last_session_forecast(settings)
     old = summaries.selections(settings)
-    if before < clock.now():
+    if before + market.decided_after < clock.now():
         then = clock.now()
         console.print(f"The last run did not finish: it is taken up again, up to the close of {then:%Y-%m-%d}.\n")
     else:
         then = _close_after(market, before, sessions)
-        clock.move_to(then)
+        clock.move_to(then + market.decided_after)
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     compile_missing_kernels(console)
     with running_redis(settings):
@@ -61,7 +61,9 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
 
     last = Lake.open(settings).last_event(FORECASTS)
     if last is None:
-        raise NotReadyError(f"The first run in {settings.home} did not finish. Run `quantlake demo` again.")
+        raise NotReadyError(
+            f"The first run in {settings.home} did not finish. Run `{settings.declared_market.first_run}` again."
+        )
     return last
 
 

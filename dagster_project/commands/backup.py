@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dagster_project.commands.shell import console, print_line, taking_turn
 from dagster_project.plurals import counted
+from lake.market import market_of
 from lake.settings import settings
 
 if TYPE_CHECKING:
@@ -135,10 +136,11 @@ def restore(
         f"{counted(len(chosen.files), 'file')}, {_size(chosen.size)}."
     )
     print_line("Next, in this order:")
-    for step in ("quantlake doctor", "quantlake replay --all", "quantlake advance"):
-        print_line(f"  QUANTLAKE_HOME={target} {step}")
+    market = market_of(target)
+    for step in ("doctor", "replay --all", "advance" if market.clock == "replay" else "run"):
+        print_line(f"  QUANTLAKE_HOME={target} quantlake {step}")
     print_line(
-        "The online store is empty until `advance` or `update` has filled it; until then answers come from the tables."
+        "The online store is empty until the last of them has filled it; until then answers come from the tables."
     )
     print_line(f"Two services must not answer for one home: stop the one on {chosen.home} first if it runs.")
 

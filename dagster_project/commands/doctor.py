@@ -40,7 +40,8 @@ def doctor(
     configured = settings()
     if not configured.home.is_dir():
         raise NotReadyError(
-            f"There is no home {configured.home} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
+            f"There is no home {configured.home} yet. Run `{configured.declared_market.first_run}` first, or set "
+            "QUANTLAKE_HOME."
         )
     if set_aside is not None:
         _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])

@@ -86,7 +86,7 @@ def coverage(
         return
     if not found:
         console(soft_wrap=True).print(
-            f"No table of features is made yet under {lake.root}. Run `quantlake demo`.", highlight=False
+            f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`.", highlight=False
         )
     for name, rows in _by_group(found).items():
         title = f"{name}: known in % of {counted(rows[0]['rows'], 'row')}"

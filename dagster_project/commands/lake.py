@@ -40,7 +40,8 @@ def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
     found = [(spec, examine(_lake(), spec)) for spec in _specs(table, even_without_log=True)]
     if not found:
         raise NotReadyError(
-            f"There is no table under {_lake().root} yet. Run `quantlake demo` first, or set QUANTLAKE_HOME."
+            f"There is no table under {_lake().root} yet. Run `{_lake().market.first_run}` first, or set "
+            "QUANTLAKE_HOME."
         )
     values = [
         {"table": spec.name, "kind": finding.kind, "file": str(finding.path), "meaning": finding.meaning}

@@ -1,5 +1,6 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -27,6 +28,10 @@ VENUE = "XNYS"
 OWN = ("calendar", "index_name", "interval")
 """Fields of a file's mapping that the market declares itself."""
 FLAGS = {"true": True, "false": False}
+OF_MARKET = {"decision_delay": "minutes", "delisted_after": "sessions"}
+"""What --set may say of the market itself, and its unit."""
+ASKED_FOR = timedelta(minutes=60)
+"""After a vendor publishes a session, time within which its bars are asked for and stored; decisions come then."""
 
 MarketName = Annotated[str, typer.Argument(help="Name of the market, e.g. desk.")]
 Settled = Annotated[
@@ -48,17 +53,25 @@ def new(
     calendar: Annotated[str, typer.Option(help="Sessions of a feed's symbols, e.g. XNYS or 24/7.")] = VENUE,
     since: Annotated[int, typer.Option(min=1998, help="First year to ask a feed for.")] = 2010,
     settled: Settled = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")] = False,
+    is_replaced: Annotated[
+        bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")
+    ] = False,
 ) -> None:
     """Declare a market of prices of your own, from a file or a feed.
 
     A file is looked at first: how it is read, what it gives, what is refused. Nothing is guessed: where it leaves
     something open, the question is asked, and --set answers it.
     """
-    home = _home_of_new(name, may_replace=replace)
+    home = _home_of_new(name, may_replace=is_replaced)
+    given = _given(settled or [])
+    of_market = {field: given.pop(field) for field in OF_MARKET if field in given}
     if (file is None) == (source is None):
         raise ConfigError("Name either a file (--from prices.csv) or a feed (--source yahoo --symbols AAPL,MSFT).")
     if source is not None:
+        if given:
+            raise ConfigError(
+                f"--set {next(iter(given))} is about a price file. Of a feed --set takes {', '.join(OF_MARKET)}."
+            )
         asked = [each.strip() for each in symbols.split(",") if each.strip()]
         market = _market_of_feed(name, source, asked, index, calendar, since)
     else:
@@ -67,7 +80,7 @@ def new(
         horizons = tuple(each.strip() for each in given.pop("horizons", "").split(",") if each.strip())
         market = _market_of_file(name, _looked_at(file, given), horizons)
         print_line(f"Forecasts look ahead {' and '.join(market.horizons)}.")
-    path = market.write(home)
+    path = replace(market, **of_market).write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
         print_line(f"Edit it to change how the file is read; `quantlake market check {name}` is a dry run.")
@@ -170,7 +183,12 @@ def _given(settled: list[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"--set {each} has no '='. Say for example --set calendar=XLON.")
         field = name.strip()
-        found[field] = FLAGS.get(value.strip().lower(), value) if field == "day_first" else value
+        if field in OF_MARKET and not value.strip().isdecimal():
+            raise ConfigError(f"--set {each}: {field} is a whole number of {OF_MARKET[field]}, e.g. {field}=30.")
+        if field in OF_MARKET:
+            found[field] = int(value)
+        else:
+            found[field] = FLAGS.get(value.strip().lower(), value) if field == "day_first" else value
     return found
 
 
@@ -199,7 +217,15 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         print_line(f"{connector.title} needs a key: set {connector.auth.variable} before `quantlake run`.")
     print_line(f"{connector.title}: {counted(len(symbols), 'symbol')} and the index {index}, from {since} on.")
     print_line(connector.terms.notice)
-    return Market(name, source=source, index=index, calendar=calendar, first_year=since, options={"symbols": symbols})
+    return Market(
+        name,
+        source=source,
+        index=index,
+        calendar=calendar,
+        first_year=since,
+        options={"symbols": symbols},
+        decision_delay=(connector.delay + ASKED_FOR) // timedelta(minutes=1),
+    )
 
 
 def _market_of_file(name: str, proposal: "FileProposal", horizons: tuple[str, ...] = ()) -> Market:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 """Forecasts that are shown."""
-VALID = timedelta(days=7)
-"""How long values are served for, as in `feature_repo.online.views`."""
 A_MINUTE = timedelta(minutes=1)
 
 
@@ -42,6 +40,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
 
     declare_packaged(settings.home)
     market = settings.declared_market
+    declare_packaged(settings.home)
     now = set_clock(settings, console, until)
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
     lake = Lake.open(settings)
@@ -118,7 +117,7 @@ def peak_gib() -> float:
 
 
 def set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
-    """Move a replayed market to the close of a day, or let a live one follow the wall clock again."""
+    """Move a replayed market to when the close of a day is decided, or let a live one follow the wall clock again."""
     from lake.calendars import close_of, count_closes
     from lake.clock import SystemClock
     from lake.market import CLOCK_FILE
@@ -137,7 +136,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"What '{market.name}' is read from ends at the close of {ended:%Y-%m-%d}, "
             f"{count_closes(ended, SystemClock().now(), market.grid)} sessions ago: the market stands there.\n"
         )
-        return _stand_at(settings, ended)
+        return _stand_at(settings, ended + market.decided_after)
     at = close_of(until, market.calendar)
     _require_offered(settings, at, until)
     if market.last_day is not None and until > market.last_day:
@@ -148,7 +147,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
             "known cannot be unlearned. Replay it in an empty QUANTLAKE_HOME."
         )
-    return _stand_at(settings, at)
+    return _stand_at(settings, at + market.decided_after)
 
 
 def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
@@ -179,10 +178,13 @@ def _require_offered(settings: "Settings", at: "datetime", until: "date") -> Non
 
 def _end_of_source(settings: "Settings") -> "datetime | None":
     """Newest close that a source offered whole has, where that is longer ago than values stay valid; else None."""
+    from feature_repo.online import A_WEEK, oldest_current
     from lake.clock import SystemClock
 
     _, newest = _offered(settings)
-    return newest if newest is not None and SystemClock().now() - newest >= VALID else None
+    if newest is None:
+        return None
+    return newest if newest <= oldest_current(A_WEEK, SystemClock().now(), settings.declared_market.calendar) else None
 
 
 def _offered(settings: "Settings") -> "tuple[bool, datetime | None]":

@@ -16,22 +16,25 @@ from dagster_project.plurals import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lake.sources import BarBatch
+    from lake.sources import BarBatch, MacroBatch
 
-app = typer.Typer(help="Sources of bars: list them, see what is stored, pull from one.", no_args_is_help=True)
+
+app = typer.Typer(
+    help="Sources of bars and economic series: list them, see what is stored, pull from one.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 KEY_WIDTH = 20
 """Columns for the name of a key: a name that is broken in two cannot be copied."""
 REPLAYED = (
-    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the last "
-    "pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of the "
-    "replay."
+    "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the "
+    "last pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of "
+    "the replay."
 )
 STORED = """
-    select source, count(*) as rows, count(distinct symbol) as symbols, min(event_time) as first,
+    select source, count(*) as rows, count(distinct {subject}) as symbols, min(event_time) as first,
         max(event_time) as last, bool_or(licence = 'synthetic') as is_fixture
-    from raw_bars group by source
+    from {table} group by source
 """
 
 
@@ -83,21 +86,28 @@ def status(*, as_json: AsJson = False) -> None:
 @app.command()
 def pull(
     source: Annotated[str, typer.Argument(help="Name of a vendor as `quantlake sources list` shows it.")],
-    symbols: Annotated[str, typer.Option(help="Symbols as the vendor spells them, with commas between.")],
     *,
+    symbols: Annotated[str, typer.Option(help="Symbols as the vendor spells them, with commas between.")] = "",
+    series: Annotated[str, typer.Option(help="Economic series instead, e.g. GDP,CPIAUCSL; every vintage comes.")] = "",
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First session of the history.")] = None,
     calendar: Annotated[str, typer.Option(help="Exchange whose sessions the bars belong to.")] = "XNYS",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what comes, and store nothing.")] = False,
 ) -> None:
-    """Ask a vendor for what is new and store it as received: quantlake sources pull yahoo --symbols AAPL,MSFT."""
+    """Ask a vendor for what is new and store it as received.
+
+    Bars: quantlake sources pull yahoo --symbols AAPL,MSFT. Series: quantlake sources pull fred --series GDP,CPIAUCSL.
+    """
     from lake.calendars import FIRST_SESSION
     from lake.clock import SystemClock
     from lake.ingest import ingest_bars
     from lake.settings import settings
-    from lake.sources import OverheardSource, open_http_source
+    from lake.sources import SERIES, OverheardSource, open_http_source
     from lake.store import Lake
 
-    names = [name.strip() for name in symbols.split(",") if name.strip()]
+    if source in SERIES or series:
+        _pull_series(source, _names(series), dry_run=dry_run)
+        return
+    names = _names(symbols)
     first: date = since.date() if since else FIRST_SESSION
     vendor = OverheardSource(open_http_source(source, names, settings(), calendar, first=first))
     if dry_run:
@@ -114,6 +124,47 @@ def pull(
         if report.added
         else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
     )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _pull_series(source: str, series: list[str], *, dry_run: bool) -> None:
+    """Ask a vendor for every vintage of some series; store what is new, and refine what the market knows by its now."""
+    from lake.ingest import refine_macro_to_lake, store_macro
+    from lake.settings import settings
+    from lake.sources import pull_series
+    from lake.store import Lake
+
+    batch = pull_series(source, series, settings())
+    _show_series(batch)
+    if dry_run:
+        print_line("Nothing is stored: this was a dry run.")
+        return
+    with taking_turn("sources pull", makes_home=True):
+        lake, clock = Lake.open(), settings().clock
+        raw = store_macro(lake, batch)
+        macro = refine_macro_to_lake(lake, clock)
+    print_line(
+        f"{counted(raw.added, 'row')} stored in raw_macro, {counted(macro.added, 'row')} in macro: what is known by "
+        f"{clock.now():%Y-%m-%d}, where the market stands. Later vintages follow with it."
+        if raw.added
+        else f"Nothing new was stored: {raw.details.get('reason', 'every value was stored already')}."
+    )
+
+
+def _show_series(batch: "MacroBatch") -> None:
+    """Print a line per series that was delivered."""
+    vintages: dict[str, set[str]] = defaultdict(set)
+    periods: dict[str, set[str]] = defaultdict(set)
+    for name, period, vintage in batch.rows.select("series", "period", "vintage").iter_rows():
+        periods[name].add(period)
+        vintages[name].add(vintage)
+    table = _table("series", "periods", "first", "last", "vintages")
+    for name, days in sorted(periods.items()):
+        table.add_row(escape(name), f"{len(days):,}", min(days), max(days), f"{len(vintages[name]):,}")
+    console().print(table)
 
 
 @app.command()
@@ -141,12 +192,9 @@ def replay(
     print_line("")
     for note in notes:
         print_line(note)
-    print_line(
-        "Real bars of the packaged market in the vendors' forms, over HTTP on this machine. The connectors kept to"
-    )
-    print_line("the vendors' limits; the waits passed on a clock of the replay. Nothing was asked of a vendor.")
+    console().print(REPLAYED, highlight=False)
     if home:
-        print_line(f'Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sql "select * from deliveries"')
+        print_line(f"Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sources status")
 
 
 def _show(batches: "list[BarBatch]") -> None:
@@ -173,11 +221,11 @@ def _show(batches: "list[BarBatch]") -> None:
 
 def _sources() -> list[dict[str, Any]]:
     from lake.settings import settings
-    from lake.sources import CONNECTORS, SERIES, SOURCES, connector_of, key_of
+    from lake.sources import CONNECTORS, MACRO_SOURCES, SERIES, SOURCES, connector_of, key_of
 
     stored = _stored()
     found: list[dict[str, Any]] = [
-        {"source": name, "limits": "", "key": "", "has_key": None, "terms": ""} for name in SOURCES
+        {"source": name, "limits": "", "key": "", "has_key": None, "terms": ""} for name in [*SOURCES, *MACRO_SOURCES]
     ]
     for name in [*CONNECTORS, *SERIES]:
         connector = connector_of(name)
@@ -193,7 +241,7 @@ def _sources() -> list[dict[str, Any]]:
     return [
         each
         | {
-            "fills": "" if each["source"] in SERIES else "raw_bars",
+            "fills": "raw_macro" if each["source"] in {*SERIES, *MACRO_SOURCES} else "raw_bars",
             "stored": _word(stored.get(each["source"])),
         }
         for each in found
@@ -209,26 +257,35 @@ def _word(stored: dict[str, Any] | None) -> str:
 
 
 def _stored() -> dict[str, dict[str, Any]]:
-    """What `raw_bars` holds of each source; nothing where there is no table yet."""
+    """What the raw tables hold of each source; nothing of those that there are none of yet."""
     from lake.sql import connect
     from lake.store import Lake
-    from lake.tables import RAW_BARS
+    from lake.tables import RAW_BARS, RAW_MACRO
 
-    if not Lake.open().exists(RAW_BARS):
+    found: dict[str, dict[str, Any]] = {}
+    lake = Lake.open()
+    subjects = {RAW_BARS: "symbol", RAW_MACRO: "series"}
+    asked = [STORED.format(table=spec.name, subject=subject) for spec, subject in subjects.items() if lake.exists(spec)]
+    if not asked:
         return {}
     with connect() as connection:
-        answer = connection.sql(STORED)
-        return {row[0]: dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()}
+        for query in asked:
+            answer = connection.sql(query)
+            found |= {row[0]: dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()}
+    return found
 
 
 def _used() -> dict[str, str]:
     """Requests in the window of each limit now, by vendor."""
     from lake.clock import SystemClock
     from lake.settings import settings
-    from lake.sources import CONNECTORS, connector_of
+    from lake.sources import CONNECTORS, SERIES, connector_of
     from lake.sources.http import RequestCount
 
-    counts = {name: RequestCount(settings().sources, connector_of(name).limits, SystemClock()) for name in CONNECTORS}
+    counts = {
+        name: RequestCount(settings().sources, connector_of(name).limits, SystemClock())
+        for name in (*CONNECTORS, *SERIES)
+    }
     return {
         name: ", ".join(f"{used:,} of {limit}" for limit, used in count.used().items())
         for name, count in counts.items()

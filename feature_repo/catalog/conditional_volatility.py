@@ -3,7 +3,7 @@
 HAR and GARCH are refitted at the first bar of each calendar year on the three years before it, and filtered forward.
 """
 
-from feature_repo.compute import garch, har, volatility
+from feature_repo.compute import IS_ASKED, garch, har, volatility
 from feature_repo.spec import Feature
 
 FITTED_SESSIONS = 756
@@ -23,7 +23,7 @@ def _har(horizon: int) -> Feature:
     return Feature(
         name=_name("har", horizon),
         function=har.har_volatility,
-        inputs=("close", "year"),
+        inputs=("close", "year", IS_ASKED),
         parameters=(FITTED_SESSIONS, horizon),
         lookback=har.QUARTER + 1,
         warm_up=1 + har.QUARTER + FITTED_SESSIONS + horizon + YEAR_BARS,
@@ -39,7 +39,7 @@ def _garch(horizon: int) -> Feature:
     return Feature(
         name=_name("garch", horizon),
         function=garch.garch_volatility,
-        inputs=("close", "year"),
+        inputs=("close", "year", IS_ASKED),
         parameters=(FITTED_SESSIONS, horizon),
         lookback=garch.SEED_SESSIONS + 1,
         warm_up=1 + FITTED_SESSIONS + YEAR_BARS,

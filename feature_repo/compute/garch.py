@@ -32,6 +32,9 @@ NEWS_PRIOR = np.array([1.0, 5.0, 8.0, 4.0, 1.0])
 ASYMMETRY = np.array([0.3, 0.6, 0.9])
 """Share of the news that only falls carry: ``g / (2 a + g)``."""
 ASYMMETRY_PRIOR = np.array([1.0, 3.0, 3.0])
+GRID = np.stack([axis.ravel() for axis in np.meshgrid(PERSISTENCE, NEWS, ASYMMETRY, indexing="ij")])
+"""Sets of parameters ``[persistence / news / asymmetry, set]``, the asymmetry changing fastest."""
+PRIOR = np.einsum("i,j,k->ijk", PERSISTENCE_PRIOR, NEWS_PRIOR, ASYMMETRY_PRIOR).ravel()
 DEGREES = np.array([3.5, 5.0, 8.0, 14.0])
 """Degrees of freedom of Student's t; chosen first, at the middle of the other grids."""
 TYPICAL = (0.99, 0.06, 0.73)
@@ -53,23 +56,33 @@ def gjr_variance(returns: Bars, long_run: float, persistence: float, news: float
 
 
 @kernel
-def gjr_log_likelihood(scaled: Bars, persistence: float, news: float, asymmetry: float, degrees: float) -> Bars:
-    """Return the log-likelihood, as an array of one, of returns whose mean square is one.
+def gjr_log_likelihoods(scaled: Bars, persistence: Bars, news: Bars, asymmetry: Bars, degrees: Bars) -> Bars:
+    """Return the log-likelihood of returns whose mean square is one, for each of some sets of parameters.
 
-    Each return is Student's t with the conditional variance of the recursion, which starts at one.
+    Each return is Student's t with the conditional variance of the recursion, which starts at one. The sets advance
+    together, return by return, so that the processor computes several at once.
     """
-    after = gjr_variance(scaled, 1.0, persistence, news, asymmetry)
-    log_variance, log_tail, variances, tails = 0.0, 0.0, 1.0, 1.0
+    fall, rise = 2 * persistence * news * asymmetry, persistence * news * (1 - asymmetry)
+    kept, spread = persistence * (1 - news), degrees - 2
+    log_variance, log_tail = np.zeros(persistence.size), np.zeros(persistence.size)
+    variance, variances, tails = np.ones(persistence.size), np.ones(persistence.size), np.ones(persistence.size)
     for t in range(scaled.size):
-        variance = after[t - 1] if t > 0 else 1.0
-        variances *= variance
-        tails *= 1 + scaled[t] ** 2 / (variance * (degrees - 2))
+        square, falls = scaled[t] ** 2, 1.0 if scaled[t] < 0 else 0.0
+        for i in range(persistence.size):
+            variances[i] *= variance[i]
+            tails[i] *= 1 + square / (variance[i] * spread[i])
+            variance[i] = (1 - persistence[i]) + kept[i] * variance[i] + (rise[i] + fall[i] * falls) * square
         if t % AT_ONCE == AT_ONCE - 1 or t == scaled.size - 1:
-            log_variance += math.log(variances)
-            log_tail += math.log(tails)
-            variances, tails = 1.0, 1.0
-    scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(math.pi * (degrees - 2))
-    return np.full(1, scaled.size * scale - 0.5 * log_variance - (degrees + 1) / 2 * log_tail)
+            for i in range(persistence.size):
+                log_variance[i] += math.log(variances[i])
+                log_tail[i] += math.log(tails[i])
+                variances[i], tails[i] = 1.0, 1.0
+    out = np.empty(persistence.size)
+    for i in range(persistence.size):
+        half = degrees[i] / 2
+        scale = math.lgamma((degrees[i] + 1) / 2) - math.lgamma(half) - 0.5 * math.log(math.pi * spread[i])
+        out[i] = scaled.size * scale - 0.5 * log_variance[i] - (degrees[i] + 1) / 2 * log_tail[i]
+    return out
 
 
 @kernel
@@ -78,38 +91,34 @@ def gjr_parameters(scaled: Bars) -> Bars:
 
     The persistence is averaged as the logarithm of its distance from one, the news as its logarithm.
     """
-    weights = np.empty(DEGREES.size)
-    for i in range(DEGREES.size):
-        weights[i] = gjr_log_likelihood(scaled, TYPICAL[0], TYPICAL[1], TYPICAL[2], DEGREES[i])[0]
-    weights = np.exp(weights - weights.max())
+    same = np.ones(DEGREES.size)
+    fits = gjr_log_likelihoods(scaled, TYPICAL[0] * same, TYPICAL[1] * same, TYPICAL[2] * same, DEGREES.copy())
+    weights = np.exp(fits - fits.max())
     degrees = (weights * DEGREES).sum() / weights.sum()
-    posterior = np.empty((PERSISTENCE.size, NEWS.size, ASYMMETRY.size))
-    for i in range(PERSISTENCE.size):
-        for j in range(NEWS.size):
-            for k in range(ASYMMETRY.size):
-                fit = gjr_log_likelihood(scaled, PERSISTENCE[i], NEWS[j], ASYMMETRY[k], degrees)[0]
-                prior = PERSISTENCE_PRIOR[i] * NEWS_PRIOR[j] * ASYMMETRY_PRIOR[k]
-                posterior[i, j, k] = TEMPERING * fit + math.log(prior)
+    same = np.ones(PRIOR.size)
+    fits = gjr_log_likelihoods(scaled, GRID[0].copy(), GRID[1].copy(), GRID[2].copy(), degrees * same)
+    posterior = np.empty(fits.size)
+    for i in range(fits.size):
+        posterior[i] = TEMPERING * fits[i] + math.log(PRIOR[i])
     posterior = np.exp(posterior - posterior.max())
     total = posterior.sum()
     gap, news, asymmetry = 0.0, 0.0, 0.0
-    for i in range(PERSISTENCE.size):
-        for j in range(NEWS.size):
-            for k in range(ASYMMETRY.size):
-                weight = posterior[i, j, k] / total
-                gap += weight * math.log(1 - PERSISTENCE[i])
-                news += weight * math.log(NEWS[j])
-                asymmetry += weight * ASYMMETRY[k]
+    for i in range(fits.size):
+        weight = posterior[i] / total
+        gap += weight * math.log(1 - GRID[0, i])
+        news += weight * math.log(GRID[1, i])
+        asymmetry += weight * GRID[2, i]
     return np.array([1 - math.exp(gap), math.exp(news), asymmetry, degrees])
 
 
 @kernel
-def garch_volatility(close: Bars, year: Bars, sessions: int, horizon: int) -> Bars:
+def garch_volatility(close: Bars, year: Bars, is_asked: Bars, sessions: int, horizon: int) -> Bars:
     """Return the volatility, per year, that GJR-GARCH expects over the next `horizon` bars, from bar 21 on.
 
     The parameters of a calendar year are fitted on the `sessions` returns before its first bar, fewer where the symbol
     is younger; those of a symbol's first year on its first 20 returns, which leaves them near the prior. The variance
-    is filtered from the first fitted return on, starting at the long-run variance.
+    is filtered from the first fitted return on, starting at the long-run variance. A year of which no bar is asked for
+    is not fitted.
     """
     returns = simple_return(close, 1)
     out = np.full(close.size, np.nan)
@@ -120,7 +129,7 @@ def garch_volatility(close: Bars, year: Bars, sessions: int, horizon: int) -> Ba
             end += 1
         first, until = max(1, begin - sessions), max(begin, SEED_SESSIONS + 1)
         long_run = (returns[first:until] ** 2).mean()
-        if long_run > 0:
+        if long_run > 0 and is_asked[begin:end].any():
             fitted = gjr_parameters(returns[first:until] / math.sqrt(long_run))
             persistence = fitted[0]
             after = gjr_variance(returns[first:end], long_run, persistence, fitted[1], fitted[2])

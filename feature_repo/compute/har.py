@@ -53,11 +53,12 @@ def har_line(day: Bars, week: Bars, month: Bars, quarter: Bars, first: int, unti
 
 
 @kernel
-def har_volatility(close: Bars, year: Bars, sessions: int, horizon: int) -> Bars:
+def har_volatility(close: Bars, year: Bars, is_asked: Bars, sessions: int, horizon: int) -> Bars:
     """Return the volatility, per year, that HAR expects over the next `horizon` bars, from bar 67 on.
 
     Its coefficients in a calendar year are fitted on the `sessions` last bars whose outcome was known before the
-    year's first bar. The mean size of a normal return is sqrt(2 / pi) of its deviation.
+    year's first bar. The mean size of a normal return is sqrt(2 / pi) of its deviation. A year of which no
+    bar is asked for is not fitted.
     """
     day = np.abs(simple_return(close, 1))
     week, month, quarter = np.full(close.size, np.nan), np.full(close.size, np.nan), np.full(close.size, np.nan)
@@ -76,7 +77,7 @@ def har_volatility(close: Bars, year: Bars, sessions: int, horizon: int) -> Bars
         first = max(QUARTER, until - sessions)
         if until - first < FEWEST:
             out[begin:end] = month[begin:end]
-        else:
+        elif is_asked[begin:end].any():
             line = har_line(day, week, month, quarter, first, until, horizon)
             level = line[2 * TERMS]
             for t in range(begin, end):

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from feature_repo.catalog import TECHNICAL
-from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, MARKET_COLUMNS, TIME_COLUMNS
+from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, IS_ASKED, MARKET_COLUMNS, TIME_COLUMNS
 from feature_repo.compute.kernel import Bars, Index
 from feature_repo.compute.market import MARKET_SESSIONS
 from feature_repo.compute.returns import simple_return
@@ -92,7 +92,8 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Ma
     Parameters
     ----------
     bars
-        Clean bars as of one instant, one row per (symbol, event_time), the index's among them.
+        Clean bars as of one instant, one row per (symbol, event_time), the index's among them. A column `is_asked`, 1
+        or 0, may say whose values are asked for; by default all are. Those of the others are undefined.
     features
         A feature group, or any features.
     market
@@ -106,11 +107,8 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Ma
         those of the symbol and of the index up to its close. Without bars of the index its features are null.
     """
     chosen = tuple(features)
-    rows = _in_order(bars)
-    is_market = rows["symbol"] == market.index
-    first = is_market.arg_max() or 0
-    last = first + is_market.sum()
-    index, own = rows[first:last], pl.concat([rows[:first], rows[last:]], rechunk=False)
+    is_index = pl.col("symbol") == market.index
+    index, own = _in_order(bars.filter(is_index)), _in_order(bars.filter(~is_index))
     starts = _starts(own["symbol"])
     panel = _Panel(own, _market_context(index), market, chosen)
     known = np.empty(own.height, dtype=np.int64)
@@ -147,7 +145,8 @@ class _Panel:
         self._features, self._market, self._of = features, index, market
         self._valid = tuple(feature for feature in features if market.interval in feature.intervals)
         self._inputs = {name for feature in self._valid for name in feature.inputs}
-        self._bars = {name: _numpy(own, name) for name in self._inputs if name in BAR_COLUMNS}
+        given = {*BAR_COLUMNS, IS_ASKED}.intersection(own.columns)
+        self._bars = {name: _numpy(own, name) for name in self._inputs & given}
         self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
 
     def fill(self, values: dict[str, Bars], known: Times, starts: Index) -> None:
@@ -162,6 +161,8 @@ class _Panel:
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
         if not self._inputs.isdisjoint(TIME_COLUMNS):
             inputs["year"] = _years(times, self._of.interval)
+        if IS_ASKED in self._inputs - self._bars.keys():
+            inputs[IS_ASKED] = np.ones(times.size)
         for feature in self._features:
             if feature not in self._valid:
                 values[feature.name][rows] = np.nan

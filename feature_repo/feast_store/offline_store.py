@@ -1,6 +1,6 @@
 """Feast's offline store over the Delta tables of the lake, computed with Polars."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +11,15 @@ import pyarrow as pa
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
 from feature_repo.feast_store.delta_source import DeltaSource
+from feature_repo.feast_store.entity_frames import read_entity_frame, require_text
 from feature_repo.feast_store.locations import store_settings
 from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.errors import ConfigError
-from lake.spec import INSTANT
 from lake.store import Lake, newest_event
 
 
@@ -112,17 +111,11 @@ class DeltaOfflineStore(OfflineStore):
         Raises
         ------
         ConfigError
-            If `entity_df` is not a pandas frame, for this store has no query language of its own; if it lacks a key of
-            a view; or if it already has a column of a feature's name.
+            If `entity_df` is not a pandas frame, for this store has no query language of its own; if its instants or
+            keys cannot be read (`feature_repo.feast_store.entity_frames`); if it lacks a key of a view; or if it
+            already has a column of a feature's name.
         """
-        if not isinstance(entity_df, pd.DataFrame):
-            raise ConfigError(
-                f"Historical features need a pandas frame of entities and timestamps, and {type(entity_df).__name__} "
-                "came. Read the rows you mean first, e.g. with lake.sql.connect(), and pass the frame."
-            )
-        at = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
-        spine = pl.from_pandas(entity_df)
-        spine = spine.with_columns(_in_utc(spine[at]))
+        spine, at = read_entity_frame(entity_df)
 
         def compute() -> pl.DataFrame:
             joined = spine
@@ -207,12 +200,14 @@ def _join_view(
     return point_in_time_join(spine, rows, on=on, at=at, features=outward, ttl=view.ttl or None)
 
 
-def _require_fitting(spine: pl.DataFrame, view: str, keys: Iterable[str], features: Iterable[str]) -> None:
+def _require_fitting(spine: pl.DataFrame, view: str, keys: Collection[str], features: Iterable[str]) -> None:
     if missing := [key for key in keys if key not in spine.columns]:
         raise ConfigError(
             f"The entity frame has no column '{missing[0]}', by which the rows of view '{view}' are found; it has "
             f"{', '.join(spine.columns)}. Add the column, or leave the view's features out."
         )
+    for key in keys:
+        require_text(spine, view, key)
     if taken := [name for name in features if name in spine.columns]:
         raise ConfigError(
             f"The entity frame already has a column '{taken[0]}', which is also a feature of view '{view}'. Rename the "
@@ -255,9 +250,3 @@ def _known(
     if since is not None:
         rows = rows.filter(pl.col("event_time") >= since)
     return rows.select(columns).collect()
-
-
-def _in_utc(times: pl.Series) -> pl.Series:
-    """Return instants in UTC; those without a zone are taken for UTC, as Feast takes them."""
-    zone = getattr(times.dtype, "time_zone", None)
-    return (times.dt.convert_time_zone("UTC") if zone else times.dt.replace_time_zone("UTC")).cast(INSTANT)

@@ -32,6 +32,7 @@ from feature_repo.online import (
     Layout,
     OnlineKey,
     Rows,
+    oldest_current,
     publish,
     read_index,
     remove,
@@ -39,7 +40,7 @@ from feature_repo.online import (
 )
 from feature_repo.online.redis_server import connect, running_redis
 from lake.errors import SchemaError
-from lake.market import open_clock
+from lake.market import market_of, open_clock
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -128,7 +129,7 @@ class EmbeddedRedisOnlineStore(OnlineStore):
         found: Any = self._connected(config).mget(stored)
         whole = [value if key.accepts(name, value) else None for name, value in zip(stored, found, strict=True)]
         getters = {name: _message_getter(table, layout, name) for name in names}
-        oldest = self._now(config) - table.ttl if table.ttl else datetime.min.replace(tzinfo=UTC)
+        oldest = self._oldest(config, table.ttl) if table.ttl else datetime.min.replace(tzinfo=UTC)
         return [_read(layout, value, getters, oldest) for value in whole]
 
     def update(
@@ -160,9 +161,10 @@ class EmbeddedRedisOnlineStore(OnlineStore):
         return self._client
 
     @staticmethod
-    def _now(config: RepoConfig) -> datetime:
+    def _oldest(config: RepoConfig, ttl: timedelta) -> datetime:
         configured = config.online_store.clock
-        return open_clock(Path(configured).parent if configured else store_settings().home).now()
+        home = Path(configured).parent if configured else store_settings().home
+        return oldest_current(ttl, open_clock(home).now(), market_of(home).calendar)
 
 
 def layout_of(table: FeatureView) -> Layout:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -57,8 +57,8 @@ def training_frame(
 ) -> TrainingFrame:
     """Retrieve what a model of one signature is trained on, through Feast's historical retrieval.
 
-    Each (symbol, time) of the spine gets the feature values that were known then: a value restated later appears as it
-    was.
+    Each (symbol, session) of the spine gets the feature values that were known when the session was decided, the
+    market's decision delay after its close: a value restated later appears as it was.
 
     Parameters
     ----------
@@ -83,19 +83,24 @@ def training_frame(
     LookAheadError
         If the spine asks at a time after the market's now.
     """
-    now = (clock or settings.clock).now()
+    now, delay = (clock or settings.clock).now(), lake.market.decided_after
     apply(settings)
     tables = _tables(service)
     pinned = _versions(lake, tables, versions)
-    asked = _sessions(lake, tables[0], pinned[tables[0].name], now) if spine is None else _checked(spine, now)
+    asked = (
+        _sessions(lake, tables[0], pinned[tables[0].name], now, delay)
+        if spine is None
+        else _checked(spine, now - delay)
+    )
     store = feature_store(settings, tables=lake.root, versions=pinned)
     with redirect_stdout(StringIO()):
         job = store.get_historical_features(
-            entity_df=asked.rename({"event_time": "event_timestamp"}).to_pandas(),
+            entity_df=asked.select("symbol", (pl.col("event_time") + delay).alias("event_timestamp")).to_pandas(),
             features=store.get_feature_service(service + TRAINING),
         )
     frame = pl.DataFrame(pl.from_arrow(job.to_arrow())).rename({"event_timestamp": "event_time"})
-    return TrainingFrame(frame.with_columns(pl.col("event_time").dt.convert_time_zone("UTC")), pinned)
+    at_close = pl.col("event_time").dt.convert_time_zone("UTC") - delay
+    return TrainingFrame(frame.with_columns(at_close), pinned)
 
 
 def digest_of(frame: pl.DataFrame) -> str:
@@ -129,7 +134,7 @@ def _versions(lake: Lake, tables: list[TableSpec], asked: Mapping[str, int] | No
         if not lake.exists(table):
             raise NotReadyError(
                 f"There is nothing to train on: table '{table.name}' is not made yet under {lake.root}. "
-                "Run `make demo`, or feature_repo.materialize.update.update_group."
+                f"Run `{lake.market.first_run}`, or feature_repo.materialize.update.update_group."
             )
     if asked is None:
         return lake.versions(tables)
@@ -143,9 +148,10 @@ def _versions(lake: Lake, tables: list[TableSpec], asked: Mapping[str, int] | No
     return {table.name: asked[table.name] for table in tables}
 
 
-def _sessions(lake: Lake, table: TableSpec, version: int, now: datetime) -> pl.DataFrame:
-    """Every session of every symbol that had happened and was known by now."""
-    stored = lake.scan(table, version=version).filter(pl.col("event_time") <= now, pl.col("known_time") <= now)
+def _sessions(lake: Lake, table: TableSpec, version: int, now: datetime, delay: timedelta) -> pl.DataFrame:
+    """Every session of every symbol that had been decided and was known by now."""
+    is_past = (pl.col("event_time") + delay <= now) & (pl.col("known_time") <= now)
+    stored = lake.scan(table, version=version).filter(is_past)
     return stored.select(*KEYS).unique().sort(*KEYS).collect()
 
 

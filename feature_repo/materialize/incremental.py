@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from feature_repo.compute import IS_ASKED
 from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
-from feature_repo.materialize.recent_rows import RECENT_BAR_COLUMNS, ReadPoint, RecentRows, ranges, recent_rows_of
+from feature_repo.materialize.recent_rows import (
+    CACHED_VALUES,
+    RECENT_BAR_COLUMNS,
+    ReadPoint,
+    RecentRows,
+    ranges,
+    recent_rows_of,
+)
 from feature_repo.spec import Feature, FeatureGroup
 from lake.market import Market
 from lake.store import ROW_KEY, Lake, Watermark, newest_known
@@ -78,8 +86,12 @@ def recompute(
     widest = max(
         len(RECENT_BAR_COLUMNS) * group.warm_up, *(reach * len(features) for reach, features in by_reach.items())
     )
+    rows_back = min(first.height * (group.warm_up + 1), lake.report(BARS).rows)
+    # Rows of some of the symbols would take the place of the others' in the cache.
+    is_small = rows_back * len(RECENT_BAR_COLUMNS) <= CACHED_VALUES
+    of_all = recent_rows_of(place, first, group.warm_up) if is_small and first.height else None
     for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
-        recent = recent_rows_of(place, chunk, group.warm_up)
+        recent = of_all or recent_rows_of(place, chunk, group.warm_up)
         partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
         plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
         rows = _compute_recent(recent, plain, index, by_reach, lake.market) if plain.height else group.table.empty()
@@ -117,10 +129,13 @@ def _compute_recent(
     for reach, features in by_reach.items():
         columns = bar_columns(features)
         bars = recent.around(first, reach, columns)
-        panel = pl.concat([bars.with_columns(pl.col("symbol").cast(pl.String)), index.select(columns)])
-        computed = compute_group(panel, features, market=market)
         upto = np.cumsum(end - np.maximum(start, at - reach))
-        parts.append(computed[ranges(upto - size, upto)])
+        asked = ranges(upto - size, upto)
+        is_asked = np.zeros(bars.height)
+        is_asked[asked] = 1
+        own = bars.with_columns(pl.col("symbol").cast(pl.String), pl.Series(IS_ASKED, is_asked))
+        panel = pl.concat([own, index.select(*columns, pl.lit(1.0).alias(IS_ASKED))])
+        parts.append(compute_group(panel, features, market=market)[asked])
     keys = parts[0].select("symbol", "event_time")
     # The widest of them has seen the most bars, so it knows best when the row could be known.
     known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()

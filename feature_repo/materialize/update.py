@@ -14,6 +14,7 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.engines import VALUES_AT_ONCE, FeatureEngine, LocalEngine, SparkOptions, open_engine
 from feature_repo.materialize import incremental
+from feature_repo.materialize.made_for import require_made_for
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
 from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
@@ -158,7 +159,7 @@ def _require_whole_history(lake: Lake) -> None:
     if missing.len():
         raise NotReadyError(
             f"The bars of {', '.join(map(str, missing))} were received but not refined yet, so nothing can look "
-            "back on them. Materialise 'bars' for these years first, or run `make demo`."
+            f"back on them. Materialise 'bars' for these years first, or run `{lake.market.first_run}`."
         )
 
 
@@ -236,6 +237,7 @@ class _Step:
             gives frames of the target's rows.
         """
         started = time.perf_counter()
+        require_made_for(self.lake)
         versions = {name: seen.version for name, seen in self.read.items()}  # before anything is read
         watermarks = read_watermarks(self.lake, self.target.name, self.recipe, (self.target,))
         since = watermarks.since(self.years)

@@ -11,6 +11,7 @@ from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
 from feature_repo.online.blend import BlendWeights
 from feature_repo.online.breaker import CircuitBreaker
 from feature_repo.online.calibration import OnlineCalibration
+from feature_repo.online.claims import require_own_server
 from feature_repo.online.deadlines import TimedClient, deadline
 from feature_repo.online.degradation import Degradation, DegradationKind
 from feature_repo.online.generations import (
@@ -41,6 +42,7 @@ from feature_repo.online.views import (
     VIEWS,
     WINDOW,
     OnlineView,
+    oldest_current,
     view_named,
 )
 
@@ -84,6 +86,7 @@ __all__ = [
     "is_whole",
     "key_path",
     "newest_rows",
+    "oldest_current",
     "parity",
     "publish",
     "read_generation",
@@ -91,6 +94,7 @@ __all__ = [
     "read_last_generation",
     "redis_server",
     "remove",
+    "require_own_server",
     "row_key",
     "rows_since",
     "view_named",

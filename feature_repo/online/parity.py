@@ -192,7 +192,7 @@ def _filled(server: Redis, key: OnlineKey) -> Generation:
     if filled is None or filled.until is None or filled.versions is None:
         raise NotReadyError(
             "The online store does not say what it was filled from, so there is nothing to compare with. Materialise "
-            "it first: `make demo`, or the asset 'online_store'."
+            "it first: materialise the asset 'online_store'."
         )
     return filled
 

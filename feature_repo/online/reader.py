@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from feature_repo.online.answers import OnlineBatch, Served, ViewRow, ViewRows
 from feature_repo.online.blend import weights_in_force
@@ -19,7 +20,16 @@ from feature_repo.online.packing import EPOCH, instant
 from feature_repo.online.repair import StoreObserver
 from feature_repo.online.snapshot import OnlineSnapshot
 from feature_repo.online.source import Fetched, PackedRowSource, ViewPart
-from feature_repo.online.views import BLEND, CALIBRATION, REGIME, STRATEGY, VIEWS, view_named, window_view
+from feature_repo.online.views import (
+    BLEND,
+    CALIBRATION,
+    REGIME,
+    STRATEGY,
+    VIEWS,
+    oldest_current,
+    view_named,
+    window_view,
+)
 from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.clock import Clock, MinuteClock, SystemClock
 from lake.settings import Settings
@@ -150,10 +160,12 @@ class OnlineReader:
     ) -> list[tuple[str, ...]]:
         """Names of the expired views behind each symbol."""
         views, parts = (self._window, STRATEGY, REGIME), fetched.parts[:3]
-        oldest = [_oldest(view.ttl, now) for view in views]
-        if not any(part.held and part.event.min() < at for part, at in zip(parts, oldest, strict=True)):
+        pairs = zip(parts, views, strict=True)
+        windows, strategies, regimes = (
+            _are_old(part.event, view.ttl, now, self.market.calendar) for part, view in pairs
+        )
+        if not (windows.any() or strategies.any() or regimes.any()):
             return [()] * len(found)
-        windows, strategies, regimes = (part.event < at for part, at in zip(parts, oldest, strict=True))
         of_held = iter(strategies.tolist())
         of_symbols = [value is not None and next(of_held) for value in fetched.parts[1].values]
         flags = [(windows[place], of_symbols[n], regimes.any()) for n, place in zip(found, places, strict=True)]
@@ -191,7 +203,7 @@ class OnlineReader:
             values=asked.layout.floats(part.held, floats, part.words),
             as_of=[instant(at) for at in part.event.tolist()],
             known_time=[instant(at) for at in part.known.tolist()],
-            is_expired=(part.event < _oldest(asked.ttl, served.now)).tolist(),
+            is_expired=_are_old(part.event, asked.ttl, served.now, served.calendar).tolist(),
             served=served,
         )
 
@@ -203,12 +215,12 @@ class OnlineReader:
         if not part.held:
             return None
         columns = [column for column, _ in asked.layout.columns]
-        served, event = self._served(fetched), int(part.event[0])
+        served = self._served(fetched)
         return ViewRow(
             values=dict(zip(columns, asked.layout.reader(columns)(part.held[0]), strict=True)),
-            as_of=instant(event),
+            as_of=instant(int(part.event[0])),
             known_time=instant(int(part.known[0])),
-            is_expired=event < _oldest(asked.ttl, served.now),
+            is_expired=bool(_are_old(part.event, asked.ttl, served.now, served.calendar)[0]),
             served=served,
         )
 
@@ -221,10 +233,19 @@ class OnlineReader:
         return Served(fetched.source, fetched.degradation, written_at, read_at, self._now, generation, calendar)
 
 
+def _are_old(events: npt.NDArray[np.int64], ttl: timedelta, now: datetime, calendar: str) -> npt.NDArray[np.bool_]:
+    """Which rows have outlived what the view allows; sessions are counted where one is older than its time alone."""
+    is_old = events < _microseconds(now - ttl)
+    return events < _microseconds(_oldest(ttl, now, calendar)) if is_old.any() else is_old
+
+
 @lru_cache(maxsize=64)
-def _oldest(ttl: timedelta, now: datetime) -> int:
-    """Event time before which a row has outlived what the view allows."""
-    return (now - ttl - EPOCH) // MICROSECOND
+def _oldest(ttl: timedelta, now: datetime, calendar: str) -> datetime:
+    return oldest_current(ttl, now, calendar)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - EPOCH) // MICROSECOND
 
 
 @lru_cache(maxsize=1_024)

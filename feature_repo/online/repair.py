@@ -9,6 +9,7 @@ import numpy as np
 from redis import Redis
 from redis.exceptions import WatchError
 
+from feature_repo.online.claims import require_own_server
 from feature_repo.online.generations import Generation, generation_key, index_key, read_index, row_key
 from feature_repo.online.packing import HEADER
 from feature_repo.online.redis_server import connect, redis_url
@@ -109,6 +110,7 @@ class Repairer:
             if loaded is None or not _is_last(loaded, self._settings):
                 return
             with connect(redis_url(self._settings), WRITE_SECONDS) as client:
+                require_own_server(self._settings, client)
                 is_done = refill(client, OnlineKey.of(self._settings), loaded, strange)
         except Exception as error:  # noqa: BLE001 - the next reader that finds something wrong asks again
             if str(error) != self._last_problem:

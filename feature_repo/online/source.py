@@ -210,7 +210,8 @@ class PackedRowSource:
         if isinstance(problem, OnlineStoreError):
             raise problem
         if self._snapshot is None:
-            raise NotReadyError(f"{problem}. Materialise the features with `make demo`.") from problem
+            command = self._settings.declared_market.first_run
+            raise NotReadyError(f"{problem}. Materialise the features with `{command}`.") from problem
         state = self._snapshot.problem or "the snapshot of the tables is still loading"
         raise OnlineStoreError(f"{problem}, and nothing stands in for it: {state}. Ask again in a second.") from problem
 

@@ -13,12 +13,17 @@ import polars as pl
 from feature_repo.catalog import GROUPS
 from feature_repo.online.packing import EVENT, KNOWN, Layout, kind_of
 from feature_repo.targets import FORECAST_V2, WindowSpec
+from lake.calendars import session_closes
 from lake.errors import UnknownNameError
 from lake.spec import TableSpec
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 
 A_WEEK = timedelta(days=7)
 """How old a value may be: an instrument that has not traded for a week has no current features."""
+LEAST_SESSIONS = 5
+"""Sessions of the market that have to close before a value is too old, however long its holidays are."""
+LONGEST_PAUSE = timedelta(days=60)
+"""Within which any calendar has `LEAST_SESSIONS` sessions, unless it was closed for longer."""
 A_QUARTER = timedelta(days=92)
 """How old a strategy assignment, weights or a calibration may be: what was learned stands until more is."""
 
@@ -36,7 +41,7 @@ class OnlineView:
     entity
         Column that names whose row it is.
     ttl
-        How old an event may be; an older one is served as expired.
+        How old an event may be; an older one is served as expired once `LEAST_SESSIONS` sessions have closed since.
     signature
         Value that the rows hold in the column of that name, which then is no feature.
     """
@@ -68,6 +73,28 @@ class OnlineView:
         if self.signature is not None:
             rows = rows.filter(pl.col("signature") == self.signature)
         return rows.select(self.columns)
+
+
+def oldest_current(ttl: timedelta, now: datetime, calendar: str) -> datetime:
+    """Event time before which a value has outlived what its view allows.
+
+    Parameters
+    ----------
+    ttl
+        How old an event may be. It may be older while fewer than `LEAST_SESSIONS` sessions have closed since.
+    calendar
+        Whose sessions are counted.
+
+    Examples
+    --------
+    The week around Christmas 2012 had three sessions only: a value of the Monday before it was good for longer.
+
+    >>> from datetime import UTC
+    >>> oldest_current(A_WEEK, datetime(2012, 12, 26, 14, tzinfo=UTC), "XNYS").isoformat()
+    '2012-12-18T21:00:00+00:00'
+    """
+    recent = session_closes(now - LONGEST_PAUSE, now, calendar)
+    return min(now - ttl, recent[-LEAST_SESSIONS]) if len(recent) >= LEAST_SESSIONS else now - ttl
 
 
 def window_view(spec: WindowSpec) -> OnlineView:

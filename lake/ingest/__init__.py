@@ -1,6 +1,7 @@
 """Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason.
 
 - `ingest_sources`, `ingest_bars`, `require_history`: the sources of a market, or one of them, to `raw_bars`
+- `missing_bars`: symbols whose bar of a close has not come yet
 - `refine_to_lake`, `release`: `raw_bars` to `bars`, `actions` and `quarantine`; bars that a person lets through
 - `last_deliveries`, `coverage_of`: what sources were asked and answered
 - `request_ingest`, `open_requests`, `start_requests`, `forget_requests`, `source_names`: requests to ask a source now
@@ -8,7 +9,8 @@
 """
 
 from lake.ingest.deliveries import coverage_of, last_deliveries
-from lake.ingest.fetching import ingest_bars, require_history
+from lake.ingest.fetching import ingest_bars, missing_bars, require_history
+from lake.ingest.macro import ingest_macro, refine_macro_to_lake, store_macro
 from lake.ingest.refining import refine_to_lake
 from lake.ingest.releasing import release
 from lake.ingest.replaying import ReplayedPull, replay_sources
@@ -28,9 +30,12 @@ __all__ = [
     "coverage_of",
     "forget_requests",
     "ingest_bars",
+    "ingest_macro",
     "ingest_sources",
     "last_deliveries",
+    "missing_bars",
     "open_requests",
+    "refine_macro_to_lake",
     "refine_to_lake",
     "release",
     "replay_sources",
@@ -38,4 +43,5 @@ __all__ = [
     "require_history",
     "source_names",
     "start_requests",
+    "store_macro",
 ]

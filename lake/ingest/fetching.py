@@ -6,17 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from lake.calendars import last_close
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
 from lake.ingest.deliveries import StoredBatches, log_deliveries
 from lake.ingest.naming import spelled
+from lake.market import DEMO
 from lake.market import FILE as DECLARATION
-from lake.market import PACKAGED
 from lake.refine import Unstored, as_one_delivery, unstored
 from lake.report import Report
 from lake.sources import BarBatch, BarSource, OverheardSource, lookback_of
 from lake.store import Lake
-from lake.tables import RAW_BARS
+from lake.tables import BARS, RAW_BARS
 
 RECENT = timedelta(days=30)
 """Where the newest delivery of a source is looked for first."""
@@ -91,7 +92,7 @@ def _require_own_market(lake: Lake, source: BarSource) -> None:
     A source that a market names as ``module:name`` may call itself what it likes.
     """
     declared = {lake.market.source, *lake.market.other_sources}
-    if lake.market.name not in PACKAGED and ":" not in lake.market.source and source.name not in declared:
+    if lake.market.name != DEMO.name and ":" not in lake.market.source and source.name not in declared:
         raise ConflictError(
             f"The market '{lake.market.name}' has its bars from {', '.join(map(repr, sorted(declared)))}, and "
             f"'{source.name}' is none of them. Nothing was written. Unset QUANTLAKE_SOURCE, or add '{source.name}' to "
@@ -130,7 +131,7 @@ def require_history(lake: Lake, source: BarSource, years: Collection[int]) -> No
         first: datetime = missing.select(pl.col("known_time").min()).item()
         raise SourceError(
             f"'{source.name}' was asked for the years from {start.year}, but its bars from {first:%Y-%m-%d} on are not "
-            f"stored yet. Run the years from {first.year} on, all in one run, or `make demo`."
+            f"stored yet. Run the years from {first.year} on, all in one run, or `{lake.market.first_run}`."
         )
     if lookback_of(source) == timedelta(0):
         _require_nothing_newer(lake, source, years)
@@ -241,6 +242,16 @@ def _with_counts(report: Report, source: BarSource, deliveries: Sequence[Unstore
         "each bar counts; the others are in quarantine as 'duplicate'."
     )
     return report.with_details(corrected=corrected, late=late, doubled=doubled, warnings=(sentence,))
+
+
+def missing_bars(lake: Lake, close: datetime) -> list[str] | None:
+    """Return the symbols that have a bar at the session before a close and none at it; None where no symbol has one."""
+    before = last_close(close - timedelta(microseconds=1), lake.market.calendar)
+    if before is None or not lake.exists(BARS):
+        return None
+    rows = lake.scan(BARS).filter(pl.col("event_time").is_in([before, close])).select("symbol", "event_time").collect()
+    then, now = (set(rows.filter(pl.col("event_time") == at)["symbol"]) for at in (before, close))
+    return sorted(then - now) if now else None
 
 
 def _new_year(year: int) -> datetime:

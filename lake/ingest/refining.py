@@ -20,7 +20,9 @@ from lake.refine import (
     Refined,
     find_actions,
     refine_bars,
+    refine_sources,
     restate,
+    told_from_now,
     unsettled_symbols,
     withdraw,
 )
@@ -37,7 +39,7 @@ from lake.store import (
     read_watermarks,
     write_watermarks,
 )
-from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from lake.tables import ACTIONS, AGREEMENT, BARS, QUARANTINE, RAW_BARS
 
 REFINED = (BARS, ACTIONS, QUARANTINE)
 STEP = "refine"
@@ -81,18 +83,22 @@ def refine_to_lake(
     calendar, index = calendar or lake.market.grid, index or lake.market.index
     names = RowNames.of(lake)
     read = Watermark(lake.version(RAW_BARS), clock.now())
-    watermarks = read_watermarks(lake, STEP, recipe(calendar, names.identity), REFINED)
+    order = _order(lake)
+    identity = names.identity + ("\n".join(order) if len(order) > 1 else "")
+    watermarks = read_watermarks(lake, STEP, recipe(calendar, identity), REFINED)
     since = watermarks.since(years)
     fresh = (
         None if since is None else new_rows(lake, RAW_BARS, since[RAW_BARS.name], read.now, years, until=read.version)
     )
     try:
-        if fresh is None:
+        if len(order) > 1:
+            reports = _refine_sources(lake, None if fresh is None else names.read(fresh), read, order, calendar, names)
+        elif fresh is None:
             reports = _refine_all(lake, read, years, calendar, names)
         else:
             reports = _refine_new(lake, names.read(fresh), read, calendar, names)
     except ConflictError:  # a row whose stamp and event_time differ is no neighbour of its duplicates in the table
-        if fresh is None:
+        if fresh is None or len(order) > 1:
             raise
         reports = _refine_all(lake, read, years, calendar, names)
     write_watermarks(lake, STEP, watermarks.after(years, {RAW_BARS.name: read}, lake.versions(REFINED)))
@@ -103,9 +109,38 @@ def refine_to_lake(
 
 @cache
 def recipe(calendar: str = VENUE, names: str = "") -> str:
-    """Identity of the rules by which rows are judged: their source, the venue, and how names are read."""
+    """Identity of the rules by which rows are judged: their source, the venue, how names are read, sources ordered."""
     content = b"".join(source.read_bytes() for source in sorted(RULES.glob("*.py")))
     return hashlib.sha256(content + calendar.encode() + names.encode()).hexdigest()[:16]
+
+
+def _order(lake: Lake) -> tuple[str, ...]:
+    """Names of the sources that the lake's market declares, the preferred one first."""
+    return tuple(dict.fromkeys((lake.market.source, *lake.market.other_sources)))
+
+
+def _refine_sources(
+    lake: Lake, fresh: pl.DataFrame | None, read: Watermark, order: Sequence[str], calendar: str, names: RowNames
+) -> tuple[Report, Report, Report]:
+    """Judge all rows of the symbols that fresh rows speak of, source by source, and tell what is new of their bars."""
+    if fresh is not None and fresh.is_empty():
+        bars, actions, refused = (_unchanged(lake, spec) for spec in REFINED)
+        return bars, actions, refused
+    rows = names.read(lake.scan(RAW_BARS, version=read.version).filter(pl.col("known_time") <= read.now))
+    if fresh is not None:
+        is_touched = pl.col("symbol").is_in(fresh["symbol"].drop_nulls().unique().implode()).fill_null(value=False)
+        rows = rows.filter(is_touched | pl.col("symbol").is_null())
+    raw, unknown = names.split(rows.collect())
+    chosen = refine_sources(raw, order, calendar=calendar)
+    told = {BARS: chosen.refined.bars, AGREEMENT: chosen.agreement}
+    reports = {}
+    for spec, found in told.items():
+        stored = lake.read(spec) if lake.exists(spec) else spec.empty()
+        reports[spec.name] = lake.merge(spec, told_from_now(spec, stored, found, read.now))
+    bars = reports[BARS.name].with_details(raw_rows=raw.height if fresh is None else fresh.height, aside=chosen.aside)
+    first = chosen.refined.bars.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+    actions = _refine_actions(lake, chosen.refined.judged, first, read.now)
+    return bars, actions, _refuse(lake, pl.concat([chosen.refined.quarantine, unknown]))
 
 
 def _refine_all(

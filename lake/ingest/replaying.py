@@ -100,10 +100,26 @@ def replay_sources(home: Path, names: Sequence[str] = ()) -> Iterator[ReplayedPu
     vendors = [name for name in wanted if name in CONNECTORS]
     _require_own_home(home)
     if vendors:
-        Market("replay", vendors[0], index=SYMBOLS[0], first_year=2012, other_sources=tuple(vendors[1:])).write(home)
+        _declare(home, vendors)
         yield from _replay_bars(home, vendors)
     if {*wanted} & {*SERIES}:
         yield _replay_series(home)
+
+
+def _declare(home: Path, vendors: Sequence[str]) -> None:
+    """Declare a market that stands where the replay ends, so that nothing is taken for late when it is looked at."""
+    options = {"symbols": [*SYMBOLS]}
+    Market(
+        "replay",
+        vendors[0],
+        index=SYMBOLS[0],
+        clock="replay",
+        starts_at=close_of(LAST) + A_DAY,
+        first_year=FIRST.year,
+        last_day=LAST,
+        options=options,
+        other_sources=tuple(vendors[1:]),
+    ).write(home)
 
 
 def _require_own_home(home: Path) -> None:

@@ -2,17 +2,22 @@
 
 from lake.sources.base import ACTION_COLUMNS, BarBatch, BarSource, FailedSymbol, Heard, OverheardSource, lookback_of
 from lake.sources.generated import GeneratedMarket, as_received, tiny_market
+from lake.sources.macro import MacroBatch, MacroSource
 from lake.sources.packaged import FIRST_DAY, LAST_DAY, PackagedMarket
 from lake.sources.registry import (
     CONNECTORS,
+    MACRO_SOURCES,
     SERIES,
     SOURCES,
     caveats_of,
     connector_of,
+    delay_of,
     key_of,
     mapping_of,
     open_http_source,
+    open_macro_source,
     open_source,
+    pull_series,
     source_of,
     sources_of,
 )
@@ -22,6 +27,7 @@ __all__ = [
     "CONNECTORS",
     "FIRST_DAY",
     "LAST_DAY",
+    "MACRO_SOURCES",
     "SERIES",
     "SOURCES",
     "BarBatch",
@@ -29,11 +35,14 @@ __all__ = [
     "FailedSymbol",
     "GeneratedMarket",
     "Heard",
+    "MacroBatch",
+    "MacroSource",
     "OverheardSource",
     "PackagedMarket",
     "as_received",
     "caveats_of",
     "connector_of",
+    "delay_of",
     "files",
     "fred",
     "http",
@@ -41,8 +50,10 @@ __all__ = [
     "lookback_of",
     "mapping_of",
     "open_http_source",
+    "open_macro_source",
     "open_source",
     "packaged",
+    "pull_series",
     "replay",
     "source_of",
     "sources_of",

@@ -109,6 +109,8 @@ class BarSource(Protocol):
     - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
       chosen with hindsight; `lake.sources.caveats_of` reads them
     - ``symbols``, those that it is asked for
+    - ``delay``, a `timedelta` after a close from which on it has the bars; `lake.sources.delay_of` reads it. The
+      schedule asks from then on. Half an hour where a source does not say
     - ``lookback``, where its rows arrive late or are corrected: a `timedelta` by which it is asked again before its
       newest stored bar, or None to be asked for everything each time. Only rows that are new or differ are stored
       (`lake.refine.unstored`). Without it a source is asked for what is newer than its newest stored bar. A window of

@@ -1,31 +1,24 @@
 """FRED and its archive ALFRED: economic series with every vintage, so that a revision is known from its own day.
 
-There is no table of macro series yet; `read_vintages` returns their rows as a frame.
+`read_vintages` returns the vintages of some series as a frame, `pull` as rows of `raw_macro`.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from lake.errors import AuthError, ContractError, SourceError, UnknownSymbolError
 from lake.sources.http import VINTAGES, Ask, Auth, Digits, Fetcher, HttpAnswer, HttpRequest, Limit, Page, Terms
 from lake.sources.http.fields import day, number, required
+from lake.sources.macro import MacroBatch, as_received_series, last_days, released
 
 DATES, OBSERVATIONS = "/fred/series/vintagedates", "/fred/series/observations"
 OPEN_END = date(9999, 12, 31)
 MOST_DATES, MOST_ROWS = 10_000, 100_000
 WINDOW = 1_900
 """Vintages of one query; the service refuses more than 2,000."""
-NEW_YORK = ZoneInfo("America/New_York")
-RELEASE_CLOCK = {
-    **dict.fromkeys(("CPIAUCSL", "CPILFESL", "PAYEMS", "UNRATE", "PPIACO", "PPIFIS", "GDP", "GDPC1"), time(8, 30)),
-    "JTSJOL": time(10),
-}
-"""When a series is released on its day, in New York; any other counts as known at the end of the day."""
-LATEST = time(23, 59)
 BAD_REQUEST = 400
 
 
@@ -109,11 +102,24 @@ def read_vintages(fetcher: Fetcher, series: Sequence[str]) -> pl.DataFrame:
     kept = told.with_columns((pl.col("is_clamped") & (pl.col("vintage_date") == begins)).alias("is_first")).filter(
         is_new
     )
-    known = [_released(name, vintage) for name, vintage in kept["series", "vintage_date"].iter_rows()]
+    known = [released(name, vintage) for name, vintage in kept["series", "vintage_date"].iter_rows()]
     return kept.with_columns(
         pl.Series("known_time", known, dtype=pl.Datetime("us", "UTC")),
         pl.when("is_first").then(pl.lit("assumed")).otherwise(pl.lit("scheduled")).alias("known_basis"),
     ).drop("is_clamped", "is_first")
+
+
+def pull(fetcher: Fetcher, series: Sequence[str]) -> MacroBatch:
+    """Return every vintage of some series as one delivery of economic values; errors as of `read_vintages`."""
+    vintages = read_vintages(fetcher, series)
+    rows = vintages.with_columns(
+        pl.col("period", "vintage_date").cast(pl.String),
+        pl.lit(fetcher.base_url.host).alias("package"),
+        pl.lit(Fred.terms.licence).alias("licence"),
+        last_days(vintages["series"], vintages["period"]),
+    ).rename({"vintage_date": "vintage"})
+    batch_id = f"{Fred.name}:{fetcher.clock.now():%Y%m%dT%H%M%S%f}"
+    return MacroBatch(batch_id, as_received_series(rows, Fred.name, batch_id))
 
 
 def _dates(series: str, offset: int) -> HttpRequest:
@@ -140,8 +146,3 @@ def _vintage(series: str, row: dict[str, Any], window_start: str) -> dict[str, o
         "value": number(row, "value", str),
         "is_clamped": begins == window_start,
     }
-
-
-def _released(series: str, vintage: date) -> datetime:
-    """Return when the values of a vintage were released; never earlier than it can have been."""
-    return datetime.combine(vintage, RELEASE_CLOCK.get(series, LATEST), NEW_YORK)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from importlib import import_module
+from inspect import Parameter, signature
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from lake.sources.base import BarSource
 
 if TYPE_CHECKING:
     from lake.sources.files import FileMapping
-    from lake.sources.http import Connector, HttpBars
+    from lake.sources.http import Connector, Fetcher, HttpBars
+    from lake.sources.macro import MacroBatch, MacroSource
 
 
 def _packaged(_market: Market) -> BarSource:
@@ -46,6 +48,12 @@ def _file(market: Market) -> BarSource:
     return FileSource(mapping_of(market), names=market.names if market.row_names == "as_traded" else NameHistory())
 
 
+def _packaged_macro() -> "MacroSource":
+    from lake.sources.packaged import PackagedMacro
+
+    return PackagedMacro()
+
+
 SOURCES: dict[str, Callable[[Market], BarSource]] = {
     "packaged": _packaged,
     "packaged-long": _packaged_long,
@@ -53,10 +61,12 @@ SOURCES: dict[str, Callable[[Market], BarSource]] = {
     "file": _file,
 }
 """What makes each source that is asked for no symbols; a new one is a file in this folder and an entry here."""
+MACRO_SOURCES = {"packaged-macro": _packaged_macro}
+"""What makes each source of economic series that a market may name."""
 CONNECTORS = {"alpha_vantage": "AlphaVantage", "polygon": "Polygon", "yahoo": "Yahoo"}
 """Class of each vendor of bars that is asked over HTTP, in the module of the source's name; a new one is one more."""
 SERIES = {"fred": "Fred"}
-"""The same of vendors of economic series, which fill no table yet."""
+"""The same of vendors of economic series, which are pulled by name."""
 
 
 def connector_of(name: str) -> "Connector":
@@ -111,26 +121,78 @@ def open_http_source(
     AuthError
         If the vendor needs a key and none is set.
     """
-    from lake.sources.http import Fetcher, HttpBars, RequestCount
+    from lake.sources.http import HttpBars
 
     if name in SERIES:
         raise ConfigError(f"'{name}' tells economic series and no bars. Name one of {', '.join(CONNECTORS)}.")
     connector = connector_of(name)
     if not symbols:
         raise ConfigError(f"{connector.title} is asked symbol by symbol, and none is named. Name those of the market.")
-    count = RequestCount(settings.sources, connector.limits, clock or SystemClock())
+    return HttpBars(_fetcher(connector, settings, clock, sleep), symbols, calendar, first)
+
+
+def pull_series(
+    name: str,
+    series: Sequence[str],
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    sleep: Callable[[float], object] | None = None,
+) -> "MacroBatch":
+    """Return every vintage of some economic series that a vendor in `SERIES` has, as rows of `raw_macro`.
+
+    Parameters
+    ----------
+    series
+        Those to ask for, as the vendor spells them.
+    settings, clock, sleep
+        As for `open_http_source`, whose errors it raises.
+    """
+    from lake.sources.fred import pull
+
+    if name not in SERIES:
+        raise ConfigError(f"'{name}' has no economic series. Name one of {', '.join(SERIES)}.")
+    if not series:
+        raise ConfigError(f"{connector_of(name).title} is asked series by series, and none is named.")
+    return pull(_fetcher(connector_of(name), settings, clock, sleep), series)
+
+
+def _fetcher(
+    connector: "Connector", settings: Settings, clock: Clock | None, sleep: Callable[[float], object] | None
+) -> "Fetcher":
+    from lake.sources.http import Fetcher, RequestCount
+
     secret = key_of(connector, settings)
     if connector.auth is not None and secret is None:
         raise AuthError(f"{connector.title} needs a key, and none is set. Set {connector.auth.variable} to yours.")
-    fetcher = Fetcher(
+    return Fetcher(
         connector,
-        count,
+        RequestCount(settings.sources, connector.limits, clock or SystemClock()),
         base_url=settings.source_url or "",
         secret=secret,
         sleep=sleep or time.sleep,
         proxy=settings.https_proxy.get_secret_value() if settings.https_proxy else None,
     )
-    return HttpBars(fetcher, symbols, calendar, first)
+
+
+def open_macro_source(market: Market) -> "MacroSource | None":
+    """Return the source of economic series that a market names; None where it names none.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name, with those that there are.
+
+    Examples
+    --------
+    >>> open_macro_source(DEMO).name
+    'packaged-macro'
+    """
+    if not market.macro_source:
+        return None
+    if market.macro_source not in MACRO_SOURCES:
+        raise UnknownNameError("source of economic series", market.macro_source, MACRO_SOURCES)
+    return MACRO_SOURCES[market.macro_source]()
 
 
 def key_of(connector: "Connector", settings: Settings) -> str | None:
@@ -212,6 +274,25 @@ def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
     return tuple(getattr(open_source(name, market), "caveats", ()))
 
 
+def delay_of(name: str, market: Market = DEMO) -> timedelta | None:
+    """Return how long after a close a source has its bars; None where it does not say.
+
+    Parameters
+    ----------
+    name, market
+        As for `open_source`, whose errors it raises; a vendor needs no key for this.
+
+    Examples
+    --------
+    >>> delay_of("yahoo")
+    datetime.timedelta(seconds=1800)
+    """
+    if name in CONNECTORS:
+        return connector_of(name).delay
+    declared: timedelta | None = getattr(open_source(name, market), "delay", None)
+    return declared
+
+
 def open_source(name: str, market: Market = DEMO, *, settings: Settings | None = None) -> BarSource:
     """Return a source of bars.
 
@@ -219,7 +300,7 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
     ----------
     name
         Name in `SOURCES` or `CONNECTORS`, or ``module:name`` of something importable that makes a source when it is
-        called.
+        called: with the market where it has one parameter to give, or a first one called ``market``; else with nothing.
     market
         The market that it is opened for: what its options say, a vendor's ``symbols`` among them, is for the source.
     settings
@@ -250,7 +331,7 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
         make = resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"QUANTLAKE_SOURCE is '{name}', and that cannot be imported: {error}.") from error
-    source = make()
+    source = make(market) if _takes_market(make) else make()
     missing = [part for part in ("name", "read") if not hasattr(source, part)]
     if missing:
         raise ConfigError(
@@ -259,3 +340,15 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
         )
     made: BarSource = source
     return made
+
+
+def _takes_market(make: Callable[..., BarSource]) -> bool:
+    """Whether what makes a source has a parameter ``market``, or exactly one that has to be given."""
+    try:
+        parameters = signature(make).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
+    given = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [each for each in parameters if each.kind in given]
+    required = [each for each in positional if each.default is Parameter.empty]
+    return [each.name for each in positional[:1]] == ["market"] or len(required) == 1

@@ -20,6 +20,7 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from lake.disk import FileIdentity, identity_of
 from lake.errors import DamagedTableError, NotReadyError, TableNotFoundError
+from lake.market import market_of
 from lake.spec import INSTANT
 from lake.store import commits, delta_log
 from lake.store.files import YEAR
@@ -215,7 +216,8 @@ def opened(folder: Path, version: int | None = None, *, even_gone: bool = False)
         table = DeltaTable(str(folder), version=version)
     except DeltaTableNotFoundError as error:
         raise TableNotFoundError(
-            f"Table '{name}' does not exist under {folder.parent} yet. Make it with `make demo`, or materialise "
+            f"Table '{name}' does not exist under {folder.parent} yet. Make it with "
+            f"`{market_of(folder.parent.parent).first_run}`, or materialise "
             f"the asset '{name}' in the Dagster UI."
         ) from error
     except DeltaError as error:

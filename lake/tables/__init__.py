@@ -8,11 +8,11 @@ Examples
 >>> BARS.column("close").unit
 'currency'
 >>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'quarantine', 'symbols', 'universe']
+['bars', 'actions', 'macro', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
 """
 
 from lake.spec import TableSpec
-from lake.tables.clean import ACTIONS, BARS, QUARANTINE
+from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
     AUDIT,
@@ -33,10 +33,12 @@ from lake.tables.decisions import (
 )
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
-from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS
+from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
+from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS, RAW_MACRO
 
 __all__ = [
     "ACTIONS",
+    "AGREEMENT",
     "ANSWERS",
     "AUDIT",
     "BARS",
@@ -46,16 +48,20 @@ __all__ = [
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
     "KNOWN_TIME",
     "LABELS",
+    "MACRO",
     "MODEL_WINDOWS",
     "OUTCOMES",
     "PERFORMANCE",
     "PROMOTIONS",
+    "QUALITY_SCORES",
     "QUARANTINE",
     "RAW_BARS",
+    "RAW_MACRO",
     "RECEIPTS",
     "RECOMPUTED",
     "REGIMES",
@@ -71,10 +77,15 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    RAW_MACRO,
     DELIVERIES,
     BARS,
     ACTIONS,
+    MACRO,
     QUARANTINE,
+    AGREEMENT,
+    FINDINGS,
+    QUALITY_SCORES,
     SYMBOLS,
     UNIVERSE,
     LABELS,

@@ -1,7 +1,18 @@
 """Clean tables: one row per fact and time, and the rows that were refused."""
 
 from lake.spec import Column, TableSpec
-from lake.tables.columns import CAUSAL, COUNT, EVENT_TIME, KNOWN_TIME, REAL, SYMBOL, TEXT
+from lake.tables.columns import (
+    CAUSAL,
+    COUNT,
+    DATE,
+    EVENT_TIME,
+    KNOWN_BASIS,
+    KNOWN_TIME,
+    REAL,
+    SERIES,
+    SYMBOL,
+    TEXT,
+)
 
 
 def _price(name: str, meaning: str, *, nullable: bool = True) -> Column:
@@ -67,6 +78,32 @@ ACTIONS = TableSpec(
             nullable=True,
         ),
         Column("source", TEXT, "", "where it was seen", is_origin=True),
+    ),
+)
+
+
+MACRO = TableSpec(
+    name="macro",
+    layer="clean",
+    meaning="Economic series with every vintage: a revised value is a further row, known from its own release on.",
+    key=("series", "event_time"),
+    ordered=(CAUSAL,),
+    columns=(
+        SERIES,
+        EVENT_TIME,
+        KNOWN_TIME,
+        Column(
+            "value",
+            REAL,
+            "as the source states",
+            "value of the period; null where the source withdrew it",
+            nullable=True,
+        ),
+        Column("period", DATE, "", "date by which the source names the period: its first day, or the day itself"),
+        Column("vintage_date", DATE, "", "date of the release, where there is one", nullable=True, is_origin=True),
+        KNOWN_BASIS,
+        Column("source", TEXT, "", "adapter that read it", is_origin=True),
+        Column("batch_id", TEXT, "", "delivery the row came in", is_origin=True),
     ),
 )
 

@@ -6,6 +6,8 @@ from lake.spec import INSTANT, Column
 
 TEXT, REAL, COUNT, FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
 
+DATE = pl.Date()
+
 EVENT_TIME = Column("event_time", INSTANT, "UTC", "when it was true; a bar is stamped when it closes")
 KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
 CAUSAL = ("event_time", "known_time")
@@ -23,5 +25,14 @@ REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_vola
 MARKET_INDEX = Column("market", TEXT, "", "index that stands for the market")
 EXPERIMENT = Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs")
 MODEL = Column("model", TEXT, "", "model name")
+KNOWN_BASIS = Column(
+    "known_basis",
+    TEXT,
+    "",
+    "how known_time is known: the source states it, a timetable gives it, it is the time of receipt, or it is assumed",
+    allowed=("stated", "scheduled", "observed", "assumed"),
+    is_origin=True,
+)
+SERIES = Column("series", TEXT, "", "economic series, under the name its source gives it")
 RECOMPUTED = 1e-9
 """Tolerance of the tables that are computed again with every run."""

@@ -220,7 +220,13 @@ DRIFT = TableSpec(
     key=("subject", "aspect", "event_time"),
     columns=(
         Column("subject", TEXT, "", "feature, or forecast quantity"),
-        Column("aspect", TEXT, "", "where the values lie, or how far they spread", allowed=("level", "spread")),
+        Column(
+            "aspect",
+            TEXT,
+            "",
+            "where the values lie, how far they spread, or how many are known",
+            allowed=("level", "spread", "known"),
+        ),
         EVENT_TIME,
         KNOWN_TIME,
         Column("statistic", REAL, "", "distance between reference and current", nullable=True),

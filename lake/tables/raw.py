@@ -1,7 +1,7 @@
 """Raw tables: what a source sent, as it was received, and what each was asked and answered."""
 
 from lake.spec import INSTANT, Column, TableSpec
-from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_TIME, TEXT
+from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_BASIS, KNOWN_TIME, SERIES, TEXT
 
 ANSWERS = (
     "answered",
@@ -39,6 +39,30 @@ RAW_BARS = TableSpec(
             "what the source did to its prices",
             allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
         ),
+        Column("source", TEXT, "", "adapter that read it"),
+        Column("package", TEXT, "", "data package and version, or the address asked"),
+        Column("licence", TEXT, "", "licence the data came under"),
+        Column("batch_id", TEXT, "", "delivery the row came in"),
+        Column("row", COUNT, "", "position in the delivery"),
+        Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+        EVENT_TIME,
+        KNOWN_TIME,
+    ),
+)
+
+RAW_MACRO = TableSpec(
+    name="raw_macro",
+    layer="raw",
+    meaning="Values of economic series exactly as a source sent them, every vintage a row, values as text.",
+    key=("batch_id", "row"),
+    restates=False,
+    ordered=(),
+    columns=(
+        SERIES,
+        Column("period", TEXT, "", "date by which the source names the period, as received"),
+        Column("value", TEXT, "", "value as received; null where the source says that there is none", nullable=True),
+        Column("vintage", TEXT, "", "date of the release that told it, where the source says", nullable=True),
+        KNOWN_BASIS,
         Column("source", TEXT, "", "adapter that read it"),
         Column("package", TEXT, "", "data package and version, or the address asked"),
         Column("licence", TEXT, "", "licence the data came under"),

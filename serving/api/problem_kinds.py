@@ -111,7 +111,8 @@ NOT_READY = Kind(
     "Not ready",
     "What was asked for exists in principle and has not been made yet: a symbol without a model input, a market whose "
     "regime is not known, no strategy selected. Nothing is made up in its place.",
-    "`make demo` or `make advance` brings features and strategies up to date.",
+    "The next run of the market brings features and strategies up to date: `quantlake run`, or `quantlake advance` "
+    "of a replayed one.",
 )
 TOO_SLOW = Kind(
     "request-too-slow",
@@ -215,7 +216,7 @@ NO_MODEL = Kind(
     503,
     "Model not available",
     "No model is in service, or one that the selected strategies use is missing or was altered.",
-    "See /api/v1/public/models/status; `make demo` trains and promotes.",
+    "See /api/v1/public/models/status; `quantlake run` (`make demo` of the packaged market) trains and promotes.",
     1,
 )
 NO_ONLINE_STORE = Kind(
@@ -247,7 +248,7 @@ NO_SELECTION = Kind(
     503,
     "Selection not usable",
     "The strategy selection names a strategy that is not declared.",
-    "Let the selection run again: `make advance`.",
+    "Let the selection run again: the next run of the market does (`quantlake run` or `quantlake advance`).",
     1,
 )
 NOT_AVAILABLE = Kind(

@@ -13,6 +13,7 @@ from serving.backfill.walk_forward import (
     WindowBatch,
     forecast_id,
     forecast_rows,
+    has_replays,
     replay_forecasts,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "forecast_id",
     "forecast_rows",
     "forecast_trials",
+    "has_replays",
     "replay_forecasts",
     "score_newest",
 ]

@@ -6,7 +6,7 @@ the features again. Where the stored inputs may differ from those, the walk-forw
 
 import json
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +54,8 @@ def score_newest(
     windows = _newest_windows(lake, now, spec)
     session: datetime | None = windows["event_time"].max() if windows.height else None  # type: ignore[assignment]
     waiting = None if session is None else _waiting(lake, engines, session, sessions)
-    if waiting is None or session is None or not _as_known_at_the_close(windows):
+    delay = lake.market.decided_after
+    if waiting is None or session is None or not _as_known_when_decided(windows, delay) or session + delay > now:
         return replay_forecasts(lake, engines, clock, sessions, spec)
     batch = _batch(lake, windows, session, spec)
     if not waiting or not batch.keys.height:
@@ -86,9 +87,9 @@ def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame
     return MODEL_WINDOWS.empty()
 
 
-def _as_known_at_the_close(windows: pl.DataFrame) -> bool:
-    """Whether the inputs are those that the walk-forward would cut: one per symbol, known at the close itself."""
-    return bool((windows["known_time"] <= windows["event_time"]).all()) and windows["symbol"].is_unique().all()
+def _as_known_when_decided(windows: pl.DataFrame, delay: timedelta) -> bool:
+    """Whether the inputs are those that the walk-forward would cut: one per symbol, known when its close is decided."""
+    return bool((windows["known_time"] <= windows["event_time"] + delay).all()) and windows["symbol"].is_unique().all()
 
 
 def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, sessions: int) -> list[str] | None:
@@ -106,10 +107,11 @@ def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, ses
 
 def _batch(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpec) -> WindowBatch:
     version = lake.version(REGIMES)
-    regimes = lake.read_as_of(REGIMES, session, where=pl.col("event_time") == session, version=version)
+    delay = lake.market.decided_after
+    regimes = lake.read_as_of(REGIMES, session + delay, where=pl.col("event_time") == session, version=version)
     keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")
     values = keys["window"].list.explode().to_numpy().reshape(-1, *spec.shape).astype(np.float32, copy=False)
     names = ["symbol", "event_time", "reference_price", "regime", "feature_hash"]
     versions = json.loads(keys["table_versions"][0]) if keys.height else {}
     read = json.dumps(versions | {REGIMES.name: version}, sort_keys=True)
-    return WindowBatch(keys.select(names), to_model_input(values), read)
+    return WindowBatch(keys.select(names), to_model_input(values), read, delay)

@@ -1,4 +1,10 @@
-"""Walk-forward forecasts: every model at each past close, from what was known at that close."""
+"""Walk-forward forecasts: every model at each past close, from what was known when that close was decided.
+
+A market decides `Market.decision_delay` minutes after each close, because a source that is honest about when it knew
+has no bar known at the very close. What a forecast decided at ``close + delay`` reads was known by then; the return it
+forecasts begins at the close. So the price of the close counts as one that could still be traded at when the decision
+is made, e.g. in an after-hours session; a delay of more than minutes makes that assumption a strong one.
+"""
 
 import hashlib
 import json
@@ -6,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +24,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
 from lake.report import Report
+from lake.spec import INSTANT
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
 from serving.forecasts import REPLAY, TRIAL, Member
@@ -40,8 +48,9 @@ def replay_forecasts(
 ) -> Report:
     """Forecast every session that has not been replayed yet, by every model, for each symbol and horizon.
 
-    At session `t` a row of a table counts only if its `known_time` is not later than `t`, restatements included. A
-    symbol without a complete window at `t`, or without a bar or a regime, has no forecast for `t`.
+    At session `t` a row of a table counts only if its `known_time` is not later than `t` and the market's decision
+    delay, restatements included. A symbol without a complete window at `t`, or without a bar or a regime, has no
+    forecast for `t`; a session is forecast once its decision time has come.
 
     Parameters
     ----------
@@ -54,8 +63,8 @@ def replay_forecasts(
     Returns
     -------
     Report
-        Of `forecasts`; skipped when every model has replayed every session. ``details["replayed"]`` counts the new
-        forecasts by model.
+        Of `forecasts`; skipped when every model has replayed every session, or could not. ``details["replayed"]``
+        counts the new forecasts by model; a warning says why sessions could not be forecast, if none could.
 
     Raises
     ------
@@ -70,7 +79,37 @@ def replay_forecasts(
     walks = [Walk(engine, _pending(lake, clock, engine, done[name], sessions)) for name, engine in engines.items()]
     report = forecast_sessions(lake, walks, REPLAY, spec)
     report = report.with_details(replayed=report.details["forecast"])
-    return report.with_details(reason="every model has replayed every session") if report.skipped else report
+    waiting = sorted({at for walk in walks for at in walk.pending})
+    if not report.skipped:
+        return report
+    if not waiting:
+        return report.with_details(reason="every model has replayed every session")
+    reason = why_not_forecast(lake, waiting)
+    return report.with_details(reason=reason, warnings=(f"{reason[0].upper()}{reason[1:]}.",))
+
+
+def why_not_forecast(lake: Lake, sessions: Sequence[datetime]) -> str:
+    """Say what was missing of sessions, in order, that no model could forecast: bars, their knowledge, or a window."""
+    delay = lake.market.decided_after
+    span = f"{len(sessions)} sessions from {sessions[0]:%Y-%m-%d} to {sessions[-1]:%Y-%m-%d}"
+    could_not = f"no model could forecast the {span}, because"
+    is_session = pl.col("event_time").is_in(pl.Series(sessions, dtype=INSTANT).implode())
+    bars = lake.read(BARS, where=is_session).filter(pl.col("symbol") != lake.market.index)
+    if bars.is_empty():
+        return f"{could_not} no symbol has a bar of them"
+    late = bars.group_by("symbol", "event_time").agg(pl.col("known_time").min() - pl.col("event_time").first())
+    if late.filter(pl.col("known_time") <= delay).is_empty():
+        minutes = ceil(late["known_time"].min() / timedelta(minutes=1))  # type: ignore[operator]
+        usual = ceil(late["known_time"].median() / timedelta(minutes=1))  # type: ignore[operator]
+        return (
+            f"{could_not} no bar of them was known by their decision time, {lake.market.decision_delay} minutes after "
+            f"the close: bars were known after {minutes} minutes at the earliest, and after {usual} as a rule. If that "
+            "is how your source publishes, set decision_delay in market.yaml to as many minutes"
+        )
+    regimes = _by_decision(lake.read(REGIMES, where=is_session), delay) if lake.exists(REGIMES) else REGIMES.empty()
+    if regimes.is_empty():
+        return f"{could_not} no regime of them was known by their decision time"
+    return f"{could_not} no symbol has a complete window of inputs that were known by their decision time"
 
 
 def _pending(
@@ -109,7 +148,8 @@ def forecast_sessions(lake: Lake, walks: Sequence[Walk], kind: str, spec: Window
     """
     started = time.perf_counter()
     todo = sorted({at for walk in walks for at in walk.pending})
-    tables = WalkForwardTables.of(lake, todo, spec) if todo else None
+    delay = lake.market.decided_after
+    tables = WalkForwardTables.of(lake, todo, spec, delay=delay) if todo else None
     frames, made_at = [FORECASTS.empty()], SystemClock().now()
     for windows in tables.batches() if tables else ():
         for engine, pending in walks:
@@ -126,10 +166,16 @@ def forecast_sessions(lake: Lake, walks: Sequence[Walk], kind: str, spec: Window
     return report.with_details(seconds=time.perf_counter() - started, forecast=counts, sessions=len(todo))
 
 
+def has_replays(lake: Lake, session: datetime) -> bool:
+    """Whether any model has forecast a session walk-forward."""
+    is_replay = (pl.col("kind") == REPLAY) & (pl.col("event_time") == session)
+    return lake.exists(FORECASTS) and not lake.scan(FORECASTS).filter(is_replay).head(1).collect().is_empty()
+
+
 def pending_sessions(
     lake: Lake, clock: Clock, done: Collection[datetime], first: datetime | None, sessions: int
 ) -> list[datetime]:
-    """Sessions that a model has not forecast yet, from its first one on to the newest with a bar, in order.
+    """Sessions that a model has not forecast yet, from its first one to the newest that is decided and has a bar.
 
     Parameters
     ----------
@@ -140,7 +186,7 @@ def pending_sessions(
     sessions
         Sessions up to the newest with a bar that a model begins with.
     """
-    grid, now = lake.market.grid, clock.now()
+    grid, now = lake.market.grid, clock.now() - lake.market.decided_after
     end = min(now, lake.last_event(BARS) or now)
     oldest = calendars.close_before(end + timedelta(microseconds=1), sessions, grid)
     oldest = oldest or calendars.close_of(calendars.closes(lake.market.calendar)["session"][0], grid)
@@ -177,20 +223,23 @@ class WindowBatch:
         ``[window, session, 2 * feature]`` float32.
     versions
         Table versions that were read, as JSON.
+    delay
+        Time from each close to its decision.
     """
 
     keys: pl.DataFrame
     inputs: "NDArray[np.float32]"
     versions: str
+    delay: timedelta = timedelta(0)
 
     def at(self, sessions: Sequence[datetime]) -> "WindowBatch":
         """Keep the windows of these sessions."""
         is_kept = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
-        return WindowBatch(self.keys.filter(is_kept), self.inputs[is_kept.to_numpy()], self.versions)
+        return WindowBatch(self.keys.filter(is_kept), self.inputs[is_kept.to_numpy()], self.versions, self.delay)
 
     def take(self, places: Sequence[int]) -> "WindowBatch":
         """Keep the windows at these places, in this order."""
-        return WindowBatch(self.keys[list(places)], self.inputs[list(places)], self.versions)
+        return WindowBatch(self.keys[list(places)], self.inputs[list(places)], self.versions, self.delay)
 
 
 @dataclass(frozen=True)
@@ -203,17 +252,25 @@ class WalkForwardTables:
     prices: pl.DataFrame
     regimes: pl.DataFrame
     versions: Mapping[str, int]
+    delay: timedelta = timedelta(0)
 
     @classmethod
     def of(
-        cls, lake: Lake, sessions: Sequence[datetime], spec: WindowSpec, versions: Mapping[str, int] | None = None
+        cls,
+        lake: Lake,
+        sessions: Sequence[datetime],
+        spec: WindowSpec,
+        versions: Mapping[str, int] | None = None,
+        *,
+        delay: timedelta = timedelta(0),
     ) -> "WalkForwardTables":
-        """Read what these sessions need, by default from the newest versions."""
+        """Read what these sessions need, by default from the newest versions; decisions come `delay` after closes."""
         versions = lake.versions(VERSIONED) if versions is None else versions
         is_session = pl.col("event_time").is_between(sessions[0], sessions[-1])
         is_near = pl.col("event_time").is_between(sessions[0] - LOOKBACK, sessions[-1])
         prices, regimes = (
-            _at_own_close(lake.read(table, where=is_session, version=versions[table.name])) for table in (BARS, REGIMES)
+            _by_decision(lake.read(table, where=is_session, version=versions[table.name]), delay)
+            for table in (BARS, REGIMES)
         )
         return cls(
             sessions,
@@ -222,6 +279,7 @@ class WalkForwardTables:
             prices.select("symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")),
             regimes.select("event_time", "regime"),
             versions,
+            delay,
         )
 
     def batches(self) -> Iterator[WindowBatch]:
@@ -237,7 +295,7 @@ class WalkForwardTables:
 
     def _windows(self, session: datetime) -> Windows:
         known = self.features.filter(
-            pl.col("known_time") <= session, pl.col("event_time").is_between(session - LOOKBACK, session)
+            pl.col("known_time") <= session + self.delay, pl.col("event_time").is_between(session - LOOKBACK, session)
         )
         return build_windows(newest_known(known), self.spec, at=[session])
 
@@ -252,13 +310,14 @@ class WalkForwardTables:
             keys.drop("window").with_columns(hashes),
             to_model_input(values),
             json.dumps(dict(self.versions), sort_keys=True),
+            self.delay,
         )
 
 
-def _at_own_close(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep what was known of each row at the very close it is stamped with."""
+def _by_decision(rows: pl.DataFrame, delay: timedelta) -> pl.DataFrame:
+    """Keep what was known of each row when the close it is stamped with was decided."""
     key = [name for name in ("symbol", "event_time") if name in rows.columns]
-    return newest_known(rows.filter(pl.col("known_time") <= pl.col("event_time")), key)
+    return newest_known(rows.filter(pl.col("known_time") <= pl.col("event_time") + delay), key)
 
 
 def receipts_of(
@@ -300,7 +359,7 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime, kind:
     frames = []
     for position, horizon in enumerate(signature.horizons):
         ids = [forecast_id(symbol, at, horizon, model, kind) for symbol, at in identities]
-        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"], made_at)
+        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"] + batch.delay, made_at)
         columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
     return pl.concat(frames)

@@ -76,7 +76,7 @@ def update_blend_weights(lake: Lake, clock: Clock, rule: WeightRule | None = Non
     if forecasts.is_empty():
         raise NotReadyError(
             "No model can have a weight yet: no forecast was replayed. Materialise the asset `forecasts`, or run "
-            "`make demo`."
+            f"`{lake.market.first_run}`."
         )
     verdicts = lake.read_as_of(VERDICTS, now) if lake.exists(VERDICTS) else VERDICTS.empty()
     rows = learn_weights(forecasts, known_labels(lake, clock), verdicts, rule, market=lake.market)
@@ -114,6 +114,8 @@ def learn_weights(
     rule = rule or WeightRule()
     closes = forecasts["event_time"].unique().sort()
     models = sorted(forecasts["model_name"].unique())
+    # What is known when a close is decided counts at that close.
+    labels = labels.with_columns(pl.col("known_time") - market.decided_after)
     by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in market.horizon_bars}
     judged = _Verdicts(verdicts)
     rows = []
@@ -124,7 +126,7 @@ def learn_weights(
             for entry in _entries(lost, place, models, judged.of(close, horizon), horizon, rule)
         ]
         columns: tuple[Sequence[object], ...] = tuple(zip(*entries, strict=True)) if entries else ((),) * 6
-        rows.append((market.index, close, close, *map(list, columns)))
+        rows.append((market.index, close, close + market.decided_after, *map(list, columns)))
     return pl.DataFrame(rows, schema=BLEND_WEIGHTS.schema, orient="row")
 
 

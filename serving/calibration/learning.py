@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 QUANTILES = ("p10", "p50", "p90")
 KEY = ("symbol", "event_time", "horizon_sessions")
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def simulate_walk_forward(
     blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now()))
     if blends.is_empty():
         raise NotReadyError(
-            "No close has a replayed forecast of every model that has a weight. Replay them by `make demo`."
+            "No close has a replayed forecast of every model that has a weight. Replay them by "
+            f"`{lake.market.first_run}`."
         )
     return simulate(blends, known_labels(lake, clock), rule, market=lake.market)
 
@@ -142,6 +144,9 @@ def simulate(
         As `blend_replayed` returns them.
     labels
         Known rows of `labels`, one per key.
+    market
+        Says how far ahead is forecast, and the time from each close to its decisions: what is known by then is learned
+        from.
     """
     closes = blends["event_time"].unique().sort()
     regimes = blends.unique("event_time").sort("event_time")["regime"]
@@ -158,7 +163,7 @@ def simulate(
             session=first_close_by(closes, rows["event_time"]),
             quantiles=rows.select(QUANTILES).to_numpy(),
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
-            known=first_close_by(closes, rows["known"].fill_null(datetime.max.replace(tzinfo=closes[0].tzinfo))),
+            known=first_close_by(closes + market.decided_after, rows["known"].fill_null(NEVER)),
         )
         found.append(
             WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))
@@ -180,7 +185,7 @@ def calibration_rows(simulations: "Sequence[WalkForwardSimulation]", market: Mar
     columns = {
         "market": [market.index] * len(closes),
         "event_time": list(closes),
-        "known_time": list(closes),
+        "known_time": [close + market.decided_after for close in closes],
         "regimes": [names] * len(closes),
         "horizons": [horizons] * len(closes),
         **{name: values.tolist() for name, values in lists.items()},

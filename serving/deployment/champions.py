@@ -121,7 +121,8 @@ class Champions:
             self._has_looked.wait(FIRST_SECONDS)
         loaded = self._loaded
         if loaded is None:
-            raise ModelError(self.problem or "No model is in service. Train and promote with `make demo`.")
+            command = self.configured.declared_market.first_run
+            raise ModelError(self.problem or f"No model is in service. Train and promote with `{command}`.")
         return loaded
 
     def watch(self) -> "Self":

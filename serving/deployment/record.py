@@ -206,7 +206,8 @@ def read_deployment(configured: "Settings") -> Deployment:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotReadyError(
-            f"No model is in service: {path} does not exist. Train and promote with `make demo`."
+            f"No model is in service: {path} does not exist. Train and promote with "
+            f"`{configured.declared_market.first_run}`."
         ) from error
     except ValueError as error:
         raise ModelError(

@@ -17,7 +17,7 @@ from lake.report import Report
 from lake.store import Lake
 from lake.tables import DRIFT
 from serving.drift.report import ALPHA, write_report
-from serving.drift.statistics import METHOD, Shift, adjust, compare_with_blocks, session_scores
+from serving.drift.statistics import METHOD, Shift, adjust, compare_with_blocks, known_shares, session_scores
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -33,6 +33,10 @@ FORECAST_STRIDE = 10
 """Forecasts of the training period are made for every so many sessions."""
 
 ASPECTS: tuple[Literal["level", "spread"], ...] = ("level", "spread")
+KNOWN = "known"
+"""Aspect of the share of values that are known; a quantity that is missing has neither level nor spread."""
+LEAST_CHANGE = 0.05
+"""A share of known values that differs by less than this from that of training is no drift, however steady it was."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def update_drift(
     engines = _engines_in_service(settings) if engines is None else engines
     features = lake.read_as_of(FEATURES_TECHNICAL, clock.now())
     if features.is_empty() or not engines:
-        raise NotReadyError("Drift needs features and a model in service. Run `make demo` first.")
+        raise NotReadyError(f"Drift needs features and a model in service. Run `{lake.market.first_run}` first.")
     until = min(engine.signature.train_until for engine in engines.values())
     later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
     reason = _reason_to_skip(lake, later)
@@ -149,16 +153,24 @@ def forecast_subjects(
 
 
 def judge(subject: DriftSubject, until: datetime) -> Iterator[DriftFinding]:
-    """Compare level and spread after `until` with the time up to it; an aspect that never moved has no finding."""
+    """Compare level, spread and the share of known values after `until` with the time up to it.
+
+    An aspect that never moved has no finding.
+    """
     if subject.values.filter(pl.col("event_time") <= until)["value"].drop_nulls().is_empty():
         return
     scores = session_scores(subject.values, pl.col("event_time") <= until)
     reference, current = scores.filter(pl.col("event_time") <= until), scores.filter(pl.col("event_time") > until)
+    block = BLOCK_SESSIONS // subject.stride
     for aspect in ASPECTS:
-        block = BLOCK_SESSIONS // subject.stride
         shift = compare_with_blocks(reference[aspect].to_numpy(), current[aspect].to_numpy(), block)
         if shift is not None:
             yield DriftFinding(subject.name, aspect, shift)
+    shares, is_later = known_shares(subject.values), pl.col("event_time") > until
+    then, now = (shares.filter(period)["known"].to_numpy() for period in (~is_later, is_later))
+    shift = compare_with_blocks(then, now, block)
+    if shift is not None and abs(now.mean() - then.mean()) >= LEAST_CHANGE:
+        yield DriftFinding(subject.name, KNOWN, shift)
 
 
 def drift_rows(findings: list[DriftFinding], session: datetime, now: datetime) -> pl.DataFrame:
@@ -201,10 +213,16 @@ def _reason_to_skip(lake: Lake, later: pl.Series) -> str:
 
 
 def _publish(subjects: list[DriftSubject], rows: pl.DataFrame, until: datetime, settings: "Settings") -> Path:
-    """Write the HTML report of every subject that was judged: its mean across symbols per session."""
+    """Write the HTML report of every subject that was judged: its mean across symbols per session.
+
+    A subject that is known in one of the two periods only has no mean to show: its share of known values is shown.
+    """
     verdicts = dict(rows.group_by("subject", maintain_order=True).agg(pl.col("adjusted_p_value").min()).iter_rows())
+    has_level = set(rows.filter(pl.col("aspect") != KNOWN)["subject"])
     frames = [
         subject.values.group_by("event_time").agg(pl.col("value").mean().alias(subject.name))
+        if subject.name in has_level
+        else known_shares(subject.values).rename({"known": subject.name})
         for subject in subjects
         if subject.name in verdicts
     ]

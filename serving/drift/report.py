@@ -46,10 +46,10 @@ def write_report(reference: "pd.DataFrame", current: "pd.DataFrame", verdicts: M
     shown = "block means against the training period, p-value after Holm"
     register_stattest(StatTest(STATTEST, shown, [ColumnType.Numerical], ALPHA), verdict)
     columns = DataDefinition(numerical_columns=list(verdicts))
-    frames = [Dataset.from_pandas(frame[list(verdicts)], columns) for frame in (current, reference)]
     with warnings.catch_warnings():
-        # Columns that are known in some sessions only make NumPy warn about what it leaves out of a plot.
+        # Columns that are known in some sessions only, or in none, make NumPy warn about what it leaves out.
         warnings.simplefilter("ignore", RuntimeWarning)
+        frames = [Dataset.from_pandas(frame[list(verdicts)], columns) for frame in (current, reference)]
         # The correction already allows for the number of columns: one that drifted is drift.
         preset = DataDriftPreset(method=STATTEST, threshold=ALPHA, drift_share=1 / len(verdicts))
         snapshot = Report([preset]).run(*frames)

@@ -66,6 +66,35 @@ def session_scores(values: pl.DataFrame, is_reference: pl.Expr) -> pl.DataFrame:
     )
 
 
+def known_shares(values: pl.DataFrame) -> pl.DataFrame:
+    """Share of the symbols whose value is known, per session.
+
+    A symbol counts from its first known value on: what a feature needs before it can be computed is not missing.
+
+    Parameters
+    ----------
+    values
+        ``symbol``, ``event_time``, ``value``; null is not known.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``event_time``, ``known`` (0 to 1), in order of time.
+
+    Examples
+    --------
+    >>> days = pl.date_range(pl.date(2012, 1, 3), pl.date(2012, 1, 5), eager=True)
+    >>> values = pl.DataFrame({"symbol": ["A"] * 3, "event_time": days, "value": [None, 0.5, None]})
+    >>> known_shares(values)["known"].to_list()
+    [1.0, 0.0]
+    """
+    known = values.filter(pl.col("value").is_not_null())
+    first = known.group_by("symbol").agg(pl.col("event_time").min().alias("first"))
+    counted = values.join(first, on="symbol").filter(pl.col("event_time") >= pl.col("first"))
+    by_session = counted.group_by("event_time").agg(pl.col("value").is_not_null().mean().alias("known"))
+    return by_session.sort("event_time")
+
+
 def compare_with_blocks(reference: FloatArray, current: FloatArray, block: int) -> Shift | None:
     """Compare the mean of the present with the means of blocks of the reference.
 

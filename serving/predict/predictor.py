@@ -182,7 +182,7 @@ class Predictor:
         self.champions.current()
         symbols = self.online.symbols()
         if not symbols:
-            raise NotReadyError("The online store holds no symbol yet. Materialise the features with `make demo`.")
+            raise NotReadyError("The online store holds no symbol yet. Materialise the asset 'online_store'.")
         self._cache.forget(symbols[0])  # so that the engines are called
         (answers,) = self.compute([Question(symbols[:1], self.champions.current().horizons[0])])
         if isinstance(answers, QuantlakeError):

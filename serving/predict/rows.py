@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NO_WEIGHTS = (
     "the online store holds no weights of models that are current. Materialise the asset `blend_weights`, which learns "
-    "them from the forecasts that have matured, or run `quantlake advance`."
+    "them from the forecasts that have matured, or run the market's next session."
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,16 +27,18 @@ Key = tuple[str, datetime]
 
 def recompute_backfills(lake: "Lake", engines: "EngineCache", jobs: Sequence[ReplayJob]) -> None:
     """Recompute backfilled forecasts, and add a finding for each difference."""
-    groups: dict[tuple[str, tuple[tuple[str, int], ...]], list[ReplayJob]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[tuple[str, int], ...], timedelta], list[ReplayJob]] = defaultdict(list)
     for job in jobs:
-        groups[_spec_of(engines, job).name, tuple(sorted(job.case.tables.items()))].append(job)
-    for (spec, tables), group in groups.items():
+        # The market's decision delay may have been declared anew since: that of the forecast is in its row.
+        delay = job.case.row["known_time"] - job.case.row["event_time"]
+        groups[_spec_of(engines, job).name, tuple(sorted(job.case.tables.items())), delay].append(job)
+    for (spec, tables, delay), group in groups.items():
         unknown = [spec.name for spec in VERSIONED if spec.name not in dict(tables)]
         if unknown:
             for job in group:
                 job.result.unknown.append(f"the version of {', '.join(unknown)} that was read")
             continue
-        _recompute(lake, engines, dict(tables), group, WINDOW_SPECS[spec])
+        _recompute(lake, engines, dict(tables), group, WINDOW_SPECS[spec], delay)
 
 
 def _spec_of(engines: "EngineCache", job: ReplayJob) -> WindowSpec:
@@ -46,11 +48,16 @@ def _spec_of(engines: "EngineCache", job: ReplayJob) -> WindowSpec:
 
 
 def _recompute(
-    lake: "Lake", engines: "EngineCache", tables: dict[str, int], jobs: Sequence[ReplayJob], spec: WindowSpec
+    lake: "Lake",
+    engines: "EngineCache",
+    tables: dict[str, int],
+    jobs: Sequence[ReplayJob],
+    spec: WindowSpec,
+    delay: timedelta,
 ) -> None:
     sessions = sorted({job.case.row["event_time"] for job in jobs})
     try:
-        batches = list(WalkForwardTables.of(lake, sessions, spec, tables).batches())
+        batches = list(WalkForwardTables.of(lake, sessions, spec, tables, delay=delay).batches())
     except UNREADABLE as error:
         found = [finding for spec in VERSIONED for finding in _why(lake, spec, tables[spec.name], error)]
         for job in jobs:

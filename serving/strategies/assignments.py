@@ -38,6 +38,7 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
         _served_symbols(lake, clock)
         .join(current.select("event_time", "known_time"), how="cross")
         .join(in_force, how="cross")
+        .with_columns(pl.max_horizontal("known_time", decision["known_time"]))
         .select(STRATEGY_ASSIGNMENTS.names)
     )
     report = lake.merge(STRATEGY_ASSIGNMENTS, rows)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -21,7 +21,7 @@ class PaperReturns(NamedTuple):
     strategies
         Names, in the pool's order.
     sessions, ends, known
-        Closes at which positions were taken, until which they were held, and at which their returns were known
+        Closes at which positions were taken, until which they were held, and whose decisions knew their returns
         ``[session]``. A return that is delivered late is known after its end.
     regime
         Regime known when the positions were taken ``[session]``.
@@ -38,13 +38,21 @@ class PaperReturns(NamedTuple):
     exposure: FloatArray
 
 
-def paper_returns_of(rows: pl.DataFrame, calendar: str = VENUE) -> PaperReturns:
+def paper_returns_of(
+    rows: pl.DataFrame, calendar: str = VENUE, decided_after: timedelta = timedelta(0)
+) -> PaperReturns:
     """Arrange rows of `strategy_returns` by session and strategy, in the pool's order.
 
     Sessions in which not every strategy that has returns has one are left out, so that all are compared on the same
     sessions. The table says when a return was known, but not until when positions were held, and a late ``known_time``
     looks like a long holding period; so `ends` follow from the calendar and from the horizon by which the pool revises
     its positions, `FORECAST_HORIZON`.
+
+    Parameters
+    ----------
+    decided_after
+        Time from a close to its decisions. What was known within it after the end of a holding period counts as known
+        at that end.
 
     Raises
     ------
@@ -63,11 +71,13 @@ def paper_returns_of(rows: pl.DataFrame, calendar: str = VENUE) -> PaperReturns:
     sessions = whole.group_by("event_time", maintain_order=True).agg(
         pl.col("known_time").max(), pl.col("regime").first()
     )
+    ends = holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON, calendar)
+    known: list[datetime] = sessions["known_time"].to_list()
     return PaperReturns(
         names,
         tuple(sessions["event_time"].to_list()),
-        holding_ends(sessions["event_time"].to_list(), FORECAST_HORIZON, calendar),
-        tuple(sessions["known_time"].to_list()),
+        ends,
+        tuple(max(end, at - decided_after) if at > end else at for end, at in zip(ends, known, strict=True)),
         tuple(sessions["regime"].to_list()),
         whole["net_return"].to_numpy().reshape(shape),
         whole["exposure"].to_numpy().reshape(shape),

@@ -14,13 +14,14 @@ be tried. Five steps (docs/selection.md says why):
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from lake.calendars import last_close
 from lake.clock import Clock
 from lake.errors import ConfigError
 from lake.report import Report
@@ -311,14 +312,16 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
 
     started = time.perf_counter()
     rule = rule or SelectionRule()
-    declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()), lake.market.grid)
+    delay, calendar = lake.market.decided_after, lake.market.grid
+    declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()), calendar, delay)
     returns = at_equal_volatility(declared, rule.cost_bps)
-    found = select(returns, clock.now(), rule, KNOWN_REGIMES)
-    rows = decision_rows(found.decisions, returns.strategies)
+    now = last_close(clock.now() - delay, calendar) or clock.now()
+    found = select(returns, now, rule, KNOWN_REGIMES)
+    rows = decision_rows(found.decisions, returns.strategies, delay)
     report = lake.merge_unstored(SELECTIONS, rows)
     if report.skipped:
         return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
-    comparison = compare(returns, clock.now(), rule, KNOWN_REGIMES)
+    comparison = compare(returns, now, rule, KNOWN_REGIMES)
     latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
     return report.with_details(
         seconds=time.perf_counter() - started,
@@ -328,13 +331,15 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     )
 
 
-def decision_rows(decisions: Sequence[SelectionDecision], strategies: Sequence[str]) -> pl.DataFrame:
-    """Decisions as rows of `selections`."""
+def decision_rows(
+    decisions: Sequence[SelectionDecision], strategies: Sequence[str], decided_after: timedelta = timedelta(0)
+) -> pl.DataFrame:
+    """Decisions as rows of `selections`; each is known when its session is decided."""
     rows = [
         {
             "regime": decision.regime,
             "event_time": decision.session,
-            "known_time": decision.session,
+            "known_time": decision.session + decided_after,
             "selected_strategy": decision.selected,
             "strategies": list(strategies),
             "weights": list(decision.weights),

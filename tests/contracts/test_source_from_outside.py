@@ -11,6 +11,7 @@ import pytest
 from dagster_project.definitions import defs
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, UnknownNameError
+from lake.market import Market
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
@@ -91,3 +92,29 @@ def test_a_name_that_there_is_none_of_is_refused_with_those_there_are() -> None:
 def test_what_is_no_source_is_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         open_source(name)
+
+
+def test_a_source_of_ones_own_is_given_its_market_if_it_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OfMarket(ThrowAwaySource):
+        def __init__(self, market: Market) -> None:
+            super().__init__()
+            self.market = market
+
+    def by_position(declared: Market, /) -> OfMarket:
+        return OfMarket(declared)
+
+    def maybe(market: Market | None = None) -> OfMarket:
+        assert market is not None
+        return OfMarket(market)
+
+    def of_something_else(path: str = "prices.csv") -> ThrowAwaySource:
+        assert path == "prices.csv"
+        return ThrowAwaySource()
+
+    made = ModuleType("another_module_of_a_user")
+    made.__dict__.update(OfMarket=OfMarket, by_position=by_position, maybe=maybe, of_something_else=of_something_else)
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    desk = Market("desk", source=f"{made.__name__}:OfMarket", calendar="XLON")
+    for name in ("OfMarket", "by_position", "maybe"):
+        assert open_source(f"{made.__name__}:{name}", desk).market is desk
+    assert open_source(f"{made.__name__}:of_something_else", desk).name == "throw-away"

@@ -64,7 +64,7 @@ def stranger() -> Iterator[int]:
 @pytest.mark.parametrize("arguments", [["summary"], ["sql", "from bars"], ["advance"]])
 def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], tmp_path: Path):
     assert "There is no lake" in (message := said(tmp_path / "nothing", *arguments))
-    assert "quantlake demo" in message
+    assert "make demo" in message
 
 
 @pytest.mark.parametrize(

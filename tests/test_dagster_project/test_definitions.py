@@ -41,7 +41,7 @@ def test_every_stage_is_a_group_and_flows_into_the_next():
 
     graph = defs.resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
-    assert groups == {"sources", "lake", "features", "training", "serving", "feedback"}
+    assert groups == {"sources", "lake", "quality", "features", "training", "serving", "feedback"}
 
     def upstream(name):
         import dagster as dg

@@ -1,6 +1,7 @@
 """The verbs of `quantlake market`, and where `quantlake run` lets a market stand."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,17 @@ def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
     assert "Nothing was written." in checked.output
 
 
+def test_a_market_is_told_when_it_decides_and_when_a_symbol_is_gone(say: Say, tmp_path: Path) -> None:
+    given = ("--set", "decision_delay=30", "--set", "delisted_after=5")
+    said = say("new", "desk", "--from", str(price_file(tmp_path)), *given)
+    assert said.exit_code == 0, said.output
+    market = market_of(tmp_path / "home" / "markets" / "desk")
+    assert (market.decision_delay, market.delisted_after) == (30, 5)
+    assert "decision_delay" in say("show", "desk").output
+    with pytest.raises(ConfigError, match=r"decision_delay is a whole number of minutes, e.g. decision_delay=30"):
+        say("new", "other", "--from", str(price_file(tmp_path)), "--set", "decision_delay=soon")
+
+
 def test_what_a_file_leaves_open_is_asked_and_nothing_is_written(say: Say, tmp_path: Path) -> None:
     bars = pl.DataFrame({"Date": ["01/02/2012", "02/03/2012", "03/04/2012"], "Close": ["10.5", "10.6", "10.7"]})
     bars.write_csv(tmp_path / "open.csv")
@@ -103,6 +115,11 @@ def test_a_feed_is_declared_with_its_symbols_and_terms(say: Say, tmp_path: Path)
     assert "set ALPHAVANTAGE_API_KEY before" in said.output
     market = market_of(tmp_path / "home" / "markets" / "us")
     assert (market.source, market.options["symbols"], market.first_year) == ("alpha_vantage", ["AAPL", "MSFT"], 2015)
+    assert market.decision_delay == 30 + 60, "an hour after the vendor publishes a session"
+    assert say("new", "uk", "--source", "yahoo", "--symbols", "BP.L", "--set", "decision_delay=45").exit_code == 0
+    assert market_of(tmp_path / "home" / "markets" / "uk").decision_delay == 45
+    with pytest.raises(ConfigError, match=r"day_first is about a price file. Of a feed --set takes decision_delay"):
+        say("new", "jp", "--source", "yahoo", "--symbols", "7203.T", "--set", "day_first=true")
 
 
 def test_a_bar_that_nothing_explains_is_released_by_hand(say: Say, tmp_path: Path) -> None:
@@ -144,6 +161,12 @@ def test_a_file_that_ended_stands_at_its_last_close_and_a_fresh_one_at_the_wall_
     fresh = datetime(2013, 1, 3, 12, tzinfo=UTC)
     monkeypatch.setattr(SystemClock, "now", lambda _: fresh)
     assert set_clock(desk, console, None) == desk.clock.now() == fresh
+
+
+def test_a_replay_stands_where_its_day_is_decided(desk: Settings) -> None:
+    replace(market_of(desk.home), decision_delay=30).write(desk.home)
+    at = datetime(2012, 6, 29, 20, 30, tzinfo=UTC)
+    assert set_clock(desk, Console(width=80), date(2012, 6, 29)) == desk.clock.now() == at
 
 
 def test_a_replay_stands_at_the_close_of_its_day_and_never_goes_back(desk: Settings) -> None:

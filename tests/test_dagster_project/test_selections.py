@@ -22,7 +22,16 @@ from lake.tables import BARS, RAW_BARS
 from serving.deployment import Champions
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
-TABLES = {"raw_bars", "bars", "actions", "quarantine", "labels", *(group.table.name for group in GROUPS)}
+TABLES = {
+    "raw_bars",
+    "bars",
+    "actions",
+    "quarantine",
+    "symbols",
+    "universe",
+    "labels",
+    *(group.table.name for group in GROUPS),
+}
 
 
 class BrokenSource:
@@ -70,7 +79,7 @@ def test_stages_come_in_the_order_of_the_graph_and_a_run_again_does_nothing(plat
     names = [stage.name for stage in stages]
     assert heard == stages
     assert names[:3] == ["raw_bars", "bars", "features_technical"]
-    assert set(names) == TABLES - {"actions", "quarantine"}
+    assert set(names) == TABLES - {"actions", "quarantine", "symbols", "universe"}
     assert [stage.added for stage in stages[:2]] == [90, 90]  # the index is the third of them
     assert [stage.ended for stage in stages] == sorted(stage.ended for stage in stages)
     assert all(0 < stage.seconds <= stage.ended for stage in stages)

@@ -14,9 +14,11 @@ from dagster_project.commands.sources import app
 from lake.clock import SystemClock
 from lake.errors import ConfigError, UnknownNameError
 from lake.settings import settings
-from lake.sources import CONNECTORS, SERIES, SOURCES, as_received, tiny_market
+from lake.sources import CONNECTORS, MACRO_SOURCES, SERIES, SOURCES, as_received, tiny_market
+from lake.sources.replay import PlayedArchive
 from lake.store import Lake
-from lake.tables import RAW_BARS
+from lake.tables import MACRO, RAW_BARS
+from support.replay_server import FaultyServer, VirtualTime
 from support.vendors import Stand, stand_of
 
 NOW = datetime(2012, 12, 31, 22, tzinfo=UTC)
@@ -53,10 +55,12 @@ def test_the_list_fits_80_columns_and_says_what_each_source_needs(say: Say) -> N
     said = say("list").output
     assert max(map(len, said.splitlines())) <= 80
     words = said.split()
-    assert [words.count(word) for word in ("stored", "empty", "ALPHAVANTAGE_API_KEY")] == [1, 6, 1]  # none is broken
+    every = sorted([*SOURCES, *MACRO_SOURCES, *CONNECTORS, *SERIES])
+    counted = [words.count(word) for word in ("stored", "empty", "ALPHAVANTAGE_API_KEY")]
+    assert counted == [1, len(every), 1]  # none is broken
     assert "No contract and no right to redistribute" in said
     found = {each["source"]: each for each in json.loads(say("list", "--json").output)}
-    assert sorted(found) == sorted([*SOURCES, *CONNECTORS, *SERIES])
+    assert sorted(found) == every
     assert (found["polygon"]["key"], found["polygon"]["has_key"]) == ("MASSIVE_API_KEY", True)
     assert (found["alpha_vantage"]["key"], found["alpha_vantage"]["has_key"]) == ("ALPHAVANTAGE_API_KEY", False)
     assert (found["yahoo"]["limits"], found["yahoo"]["stored"]) == ("1 a second", "empty")
@@ -139,3 +143,38 @@ def test_a_replay_that_is_kept_is_a_home_of_its_own(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["replay", "--home", str(kept)], catch_exceptions=False)
     with pytest.raises(UnknownNameError, match=r"Did you mean yahoo\?"):
         CliRunner().invoke(app, ["replay", "yaho"], catch_exceptions=False)
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with FaultyServer(VirtualTime(NOW), PlayedArchive().answer) as server:
+        monkeypatch.setattr(SystemClock, "now", lambda _: NOW)
+        monkeypatch.setenv("COLUMNS", "80")
+        for name, value in {
+            "QUANTLAKE_HOME": f"{tmp_path / 'home'}",
+            "QUANTLAKE_SOURCE_URL": server.url,
+            "FRED_API_KEY": "key",
+        }.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        yield
+        settings.cache_clear()
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_pull_of_series_stores_every_vintage_once() -> None:
+    def say(*arguments: str) -> str:
+        return CliRunner().invoke(app, list(arguments), catch_exceptions=False).output
+
+    wanted = ("pull", "fred", "--series", "GDP")
+    assert "Nothing is stored: this was a dry run." in say(*wanted, "--dry-run")
+    said = say(*wanted)
+    assert "9 rows stored in raw_macro, 9 rows in macro: what is known by 2012-12-31" in said
+    assert Lake.open().read(MACRO).height == 9
+    assert "Nothing new was stored: every value is stored already." in say(*wanted)
+    found = {each["source"]: each for each in json.loads(say("list", "--json"))}
+    assert (found["fred"]["fills"], found["fred"]["stored"]) == ("raw_macro", "real, 2008-09-30 to 2009-03-31")
+    with pytest.raises(ConfigError, match="asked series by series, and none is named"):
+        say("pull", "fred")
+    with pytest.raises(ConfigError, match="'yahoo' has no economic series"):
+        say("pull", "yahoo", "--series", "GDP")

@@ -35,6 +35,11 @@ def years(count: int) -> np.ndarray:
     return np.floor(np.arange(count) / YEAR) + 2001
 
 
+def all_of(values: np.ndarray) -> np.ndarray:
+    """Ask for the value of every bar."""
+    return np.ones(values.size)
+
+
 @pytest.fixture(scope="module")
 def close() -> np.ndarray:
     return simulated(7 * YEAR)
@@ -43,7 +48,7 @@ def close() -> np.ndarray:
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_arch_filters_and_forecasts_the_same_variance(close: np.ndarray, horizon: int) -> None:
     """With the parameters of the last year, from the same start."""
-    ours = garch.garch_volatility(close, years(close.size), SESSIONS, horizon)
+    ours = garch.garch_volatility(close, years(close.size), all_of(close), SESSIONS, horizon)
     begin = 6 * YEAR
     returns = np.diff(close, prepend=np.nan) / np.concatenate([[np.nan], close[:-1]])
     fitted_on = returns[begin - SESSIONS : begin]
@@ -66,7 +71,7 @@ def test_arch_gives_the_likelihood(close: np.ndarray) -> None:
     scaled = returns[:SESSIONS] / math.sqrt((returns[:SESSIONS] ** 2).mean())
     persistence, news, asymmetry, degrees = 0.98, 0.06, 0.7, 6.0
     rise, fall = persistence * news * (1 - asymmetry), 2 * persistence * news * asymmetry
-    ours = garch.gjr_log_likelihood(scaled, persistence, news, asymmetry, degrees)[0]
+    ours = garch.gjr_log_likelihoods(scaled, *(np.full(3, v) for v in (persistence, news, asymmetry, degrees)))[1]
     variances = np.empty(SESSIONS)
     variances[0] = 1
     for t in range(1, SESSIONS):
@@ -95,7 +100,7 @@ def test_three_years_move_the_prior_and_three_hundred_end_at_the_nearest_of_the_
 def test_it_says_more_of_tomorrow_than_the_last_twenty_sessions_do(close: np.ndarray) -> None:
     returns = np.diff(close, append=np.nan) / close
     tomorrow = np.abs(returns)[2 * YEAR : -1]
-    ours = garch.garch_volatility(close, years(close.size), SESSIONS, 1)[2 * YEAR : -1]
+    ours = garch.garch_volatility(close, years(close.size), all_of(close), SESSIONS, 1)[2 * YEAR : -1]
     last = volatility.annualised_volatility(close, 20)[2 * YEAR : -1]
     assert np.corrcoef(ours, tomorrow)[0, 1] > np.corrcoef(last, tomorrow)[0, 1] > 0
 
@@ -103,9 +108,19 @@ def test_it_says_more_of_tomorrow_than_the_last_twenty_sessions_do(close: np.nda
 def test_no_later_bar_of_a_year_or_of_any_other_changes_a_value(close: np.ndarray) -> None:
     year = years(close.size)
     for function in (garch.garch_volatility, har.har_volatility):
-        whole = function(close, year, SESSIONS, 5)
+        whole = function(close, year, all_of(close), SESSIONS, 5)
         for cut in (5 * YEAR + 1, 5 * YEAR + 100, 6 * YEAR - 1, 6 * YEAR):
-            np.testing.assert_array_equal(function(close[:cut], year[:cut], SESSIONS, 5), whole[:cut])
+            part = close[:cut]
+            np.testing.assert_array_equal(function(part, year[:cut], all_of(part), SESSIONS, 5), whole[:cut])
+
+
+@pytest.mark.parametrize("first", [5 * YEAR + 7, 6 * YEAR, 7 * YEAR - 1])
+def test_what_is_asked_for_has_the_bits_that_it_has_among_all(close: np.ndarray, first: int) -> None:
+    year, is_asked = years(close.size), all_of(close)
+    is_asked[:first] = 0
+    for function in (garch.garch_volatility, har.har_volatility):
+        whole = function(close, year, all_of(close), SESSIONS, 5)
+        np.testing.assert_array_equal(function(close, year, is_asked, SESSIONS, 5)[first:], whole[first:])
 
 
 def test_parameters_change_with_the_year_and_only_then(close: np.ndarray) -> None:
@@ -113,7 +128,7 @@ def test_parameters_change_with_the_year_and_only_then(close: np.ndarray) -> Non
     year, crash = years(close.size), close.copy()
     crash[6 * YEAR - 10 :] *= 0.7
     for function in (garch.garch_volatility, har.har_volatility):
-        calm, shaken = (function(prices, year, SESSIONS, 1) for prices in (close, crash))
+        calm, shaken = (function(prices, year, all_of(prices), SESSIONS, 1) for prices in (close, crash))
         np.testing.assert_allclose(shaken[: 6 * YEAR - 10], calm[: 6 * YEAR - 10], rtol=1e-12)
         assert shaken[6 * YEAR - 10] > calm[6 * YEAR - 10]
 
@@ -149,21 +164,21 @@ def test_scikit_learn_fits_the_same_line(close: np.ndarray, horizon: int) -> Non
     line = Ridge(alpha=har.SHRINKAGE, fit_intercept=False).fit(centred / spread, y - y.mean(), sample_weight=weights)
     forecast = y.mean() + (x[begin:] - seen.mean(axis=0)) / spread @ line.coef_
     expected = np.maximum(forecast, har.LEAST * y.mean()) * math.sqrt(math.pi / 2 * 252)
-    ours = har.har_volatility(close, years(close.size), SESSIONS, horizon)
+    ours = har.har_volatility(close, years(close.size), all_of(close), SESSIONS, horizon)
     np.testing.assert_allclose(ours[begin:], expected, rtol=1e-8)
 
 
 def test_a_price_that_stands_still_is_expected_to() -> None:
     still = np.full(3 * YEAR, 50.0)
-    assert np.isnan(garch.garch_volatility(still, years(still.size), SESSIONS, 1)).all()
-    assert (har.har_volatility(still, years(still.size), SESSIONS, 1)[67:] == 0).all()
+    assert np.isnan(garch.garch_volatility(still, years(still.size), all_of(still), SESSIONS, 1)).all()
+    assert (har.har_volatility(still, years(still.size), all_of(still), SESSIONS, 1)[67:] == 0).all()
     assert (volatility.ewma_volatility(still, 0.94)[20:] == 0).all()
 
 
 def test_a_young_symbol_has_a_scale_from_its_21st_bar(close: np.ndarray) -> None:
     for start in (0, 17, YEAR - 3):  # also where its first year ends within its first bars
         young = close[start : start + 60]
-        ours = garch.garch_volatility(young, years(close.size)[start : start + 60], SESSIONS, 1)
+        ours = garch.garch_volatility(young, years(close.size)[start : start + 60], all_of(young), SESSIONS, 1)
         assert np.isnan(ours[:20]).all()
         assert np.isfinite(ours[20:]).all()
 

@@ -20,7 +20,7 @@ from feature_repo.online.reader import OnlineReader
 from feature_repo.online.redis_server import connect, embedded_url, running_redis
 from feature_repo.online.rows import newest_rows
 from feature_repo.online.seals import OnlineKey
-from feature_repo.online.views import REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, view_named
+from feature_repo.online.views import A_WEEK, REGIME, STRATEGY, VIEWS, WINDOW, OnlineView, oldest_current, view_named
 from feature_repo.retrieval import feature_store, materialize, online
 from feature_repo.targets.windows import FORECAST_V2
 from lake.clock import ReplayClock
@@ -224,3 +224,22 @@ def test_keys_of_several_parts_or_of_numbers_are_told_apart(settings: Settings, 
     names = [entity_name(config, key) for key in (plain, number, pair)]
     assert names[0] == "KO"
     assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize(
+    ("calendar", "event", "now", "is_current"),
+    [
+        # Tokyo was closed from 27 April to 6 May 2019.
+        ("XTKS", datetime(2019, 4, 26, 6, tzinfo=UTC), datetime(2019, 5, 7, 5, tzinfo=UTC), True),
+        ("XTKS", datetime(2019, 4, 26, 6, tzinfo=UTC), datetime(2019, 5, 13, 5, tzinfo=UTC), True),
+        ("XTKS", datetime(2019, 4, 26, 6, tzinfo=UTC), datetime(2019, 5, 13, 6, tzinfo=UTC), False),
+        ("XNYS", datetime(2012, 10, 15, 20, tzinfo=UTC), datetime(2012, 10, 22, 20, tzinfo=UTC), True),
+        ("XNYS", datetime(2012, 10, 15, 20, tzinfo=UTC), datetime(2012, 10, 22, 20, 1, tzinfo=UTC), False),
+        ("24/7", datetime(2012, 10, 15, tzinfo=UTC), datetime(2012, 10, 22, tzinfo=UTC), True),
+        ("24/7", datetime(2012, 10, 15, tzinfo=UTC), datetime(2012, 10, 22, 0, 1, tzinfo=UTC), False),
+    ],
+)
+def test_a_value_is_good_for_a_week_and_for_the_sessions_of_the_calendar(
+    calendar: str, event: datetime, now: datetime, is_current: bool
+) -> None:
+    assert (event >= oldest_current(A_WEEK, now, calendar)) is is_current

@@ -10,6 +10,7 @@ from lake.errors import AuthError, ConfigError, UnknownSymbolError
 from lake.settings import Settings
 from lake.sources import connector_of, fred, open_http_source
 from lake.sources.http import Fetcher, RequestCount
+from lake.sources.macro import released
 from lake.sources.replay import QUARTER, VINTAGES_TOLD, PlayedArchive
 from support.replay_server import FaultyServer, VirtualTime, status
 
@@ -51,7 +52,7 @@ def test_a_vintage_is_known_from_its_release_and_the_first_one_is_assumed(time: 
     first = found.filter(pl.col("period") == QUARTER).row(0, named=True)
     assert (first["value"], first["known_time"]) == ("14264.6", datetime(2009, 1, 30, 13, 30, tzinfo=UTC))
     assert found.filter(pl.col("known_basis") == "assumed")["vintage_date"].to_list() == [FIRST]
-    unlisted = fred._released("DGS10", date(2009, 7, 1))
+    unlisted = released("DGS10", date(2009, 7, 1))
     assert unlisted.astimezone(UTC) == datetime(2009, 7, 2, 3, 59, tzinfo=UTC)
 
 

@@ -1,5 +1,7 @@
 """A market is a declared value that lies in its home: whatever opens the home works on that market and no other."""
 
+import ast
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -11,10 +13,11 @@ from hypothesis import strategies as st
 
 from lake.calendars import close_of
 from lake.clock import DEMO_START, ReplayClock, SystemClock
-from lake.errors import ConfigError, UnknownNameError
+from lake.errors import ConfigError, TableNotFoundError, UnknownNameError
 from lake.market import DEMO, LONG, Market, declare_packaged, home_of, known_markets, market_of, open_clock
 from lake.settings import market_root, settings
 from lake.store import Lake
+from lake.tables import BARS
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1, max_size=20)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
@@ -164,3 +167,35 @@ def test_a_market_that_was_never_declared_is_refused(environment: Path, monkeypa
     with pytest.raises(UnknownNameError, match=r"There is no market 'dsek'. Did you mean desk"):
         settings()
     assert not (environment / "markets" / "dsek").exists()
+
+
+def test_a_message_names_the_markets_own_next_command(tmp_path: Path) -> None:
+    declared = Market("desk", source="file")
+    assert (DEMO.first_run, DEMO.next_run) == ("make demo", "quantlake advance")
+    assert (declared.first_run, declared.next_run) == ("QUANTLAKE_MARKET=desk quantlake run",) * 2
+    replayed = Market("desk", clock="replay", starts_at=DEMO_START)
+    assert replayed.next_run == "QUANTLAKE_MARKET=desk quantlake advance"
+    declared.write(tmp_path)
+    with pytest.raises(TableNotFoundError, match="Make it with `QUANTLAKE_MARKET=desk quantlake run`"):
+        Lake(tmp_path / "tables").read(BARS)
+
+
+COMMANDS = re.compile(r"(make|quantlake) (demo|advance)\b")
+MAY_NAME_THEM = {
+    "lake/market.py",  # where they come from
+    "dagster_project/commands/demo.py",  # runs on the packaged market only
+    "dagster_project/selections.py",  # describes jobs, of whatever market
+    "serving/api/problem_kinds.py",  # describes kinds of problems, of whatever market
+}
+
+
+def test_no_other_message_names_the_packaged_markets_commands() -> None:
+    root = Path(__file__).parents[2]
+    named = []
+    for room in ("lake", "feature_repo", "training", "serving", "dagster_project"):
+        for path in sorted((root / room).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
+            named += [path.relative_to(root).as_posix() for text in texts if COMMANDS.search(str(text.value))]
+    assert set(named) <= MAY_NAME_THEM

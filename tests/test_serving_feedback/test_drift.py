@@ -1,6 +1,7 @@
 """Slow quantities that have not moved raise no alarm; quantities that have moved by half a deviation are found."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,6 +120,38 @@ def test_the_statistic_is_the_batch_means_prediction_worked_by_hand() -> None:
     assert shift.p_value == pytest.approx(2 * stats.t.sf(shift.statistic, 4))
 
 
+@pytest.mark.parametrize(("missing", "is_drift"), [(1.0, True), (0.3, True), (0.02, False)])
+def test_a_feature_that_is_no_longer_known_has_drifted(missing: float, is_drift: bool) -> None:
+    rng = np.random.default_rng(3)
+    whole = subject(series(rng, 0.5, SYMBOLS))
+    is_missing = pl.Series(rng.random(whole.values.height) < missing) & (whole.values["event_time"] > UNTIL)
+    warming_up = whole.values["event_time"] < DAYS[60]
+    value = pl.when(is_missing | warming_up).then(None).otherwise("value").alias("value")
+    gone = DriftSubject("gone", whole.values.with_columns(value))
+    others = [subject(series(rng, 0.9, SYMBOLS), f"x{number}") for number in range(5)]
+    rows = drift_rows([finding for each in (gone, *others) for finding in judge(each, UNTIL)], UNTIL, UNTIL)
+    drifted = rows.filter("is_drifted", subject="gone", aspect="known").height
+    assert drifted == int(is_drift)
+    assert rows.filter(aspect="known", subject="x0").is_empty(), "always known, and still"
+
+
+def test_a_null_feature_raises_drift_of_the_market(
+    made_market: Lake, engines, closes, settings: Settings, tmp_path: Path, copy_lake, monkeypatch
+) -> None:
+    import serving.drift.measure as room
+
+    monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
+    lake = copy_lake(made_market, tmp_path / "drift" / "tables")
+    value = pl.when(pl.col("event_time") <= closes[-101]).then("return_1d").alias("return_1d")
+    lake.rebuild(FEATURES_TECHNICAL, [lake.read(FEATURES_TECHNICAL).with_columns(value)])
+    early = {name: replace(engine, train_until=closes[-101]) for name, engine in engines.items()}
+    report = update_drift(lake, settings, FixedClock(DEMO_START), early)
+    assert "return_1d" in report.details["drifted"]
+    found = lake.read(DRIFT).filter(subject="return_1d")
+    assert found["aspect"].to_list() == ["known"]
+    assert "return_1d" in report.details["page"].read_text(encoding="utf-8")
+
+
 def test_too_short_a_reference_or_one_that_never_moved_says_nothing() -> None:
     assert compare_with_blocks(np.arange(8.0), np.ones(2), block=2) is None
     assert compare_with_blocks(np.arange(20.0), np.array([]), block=2) is None
@@ -170,8 +203,6 @@ def test_evidently_says_what_the_test_said(tmp_path: Path) -> None:
 def test_drift_of_the_market_is_judged_and_shown_by_evidently(
     made_market: Lake, engines, closes, settings: Settings, tmp_path: Path, copy_lake, monkeypatch
 ) -> None:
-    from dataclasses import replace
-
     import serving.drift.measure as room
 
     monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
@@ -196,8 +227,6 @@ def test_drift_of_the_market_is_judged_and_shown_by_evidently(
 def test_no_window_spans_the_sessions_that_are_left_out(
     made_market: Lake, engines, closes, settings: Settings, tmp_path: Path, copy_lake, monkeypatch
 ) -> None:
-    from dataclasses import replace
-
     import serving.drift.measure as room
 
     def look(values):

@@ -1,7 +1,7 @@
 """The splits, and the proof that what they are checked with would convict a wrong one."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -193,3 +193,16 @@ def test_too_little_history_says_which_part_is_empty(end: date) -> None:
 def test_no_rows_at_all_is_said() -> None:
     with pytest.raises(NotReadyError, match="no rows at all"):
         champion_split(panel(1).clear(), experiment())
+
+
+def test_a_fold_of_a_market_without_pauses_holds_each_of_its_days() -> None:
+    """A session of a 24/7 calendar closes at 00:00 UTC of the day after it."""
+    plan = parse_experiment(
+        {"calendar": "24/7", "train_until": "2011-12-31", "splits": {"test_years": (2009, 2010, 2011)}}
+    )
+    sessions = session_closes(START, plan.knowledge_end + timedelta(days=HORIZON), plan.calendar)
+    keys = pl.DataFrame({"symbol": "BTC", "event_time": sessions[:-HORIZON], "label_end": sessions[HORIZON:]})
+    splits = walk_forward(keys.with_columns(pl.col("event_time", "label_end").cast(pl.Datetime("us", "UTC"))), plan)
+    assert [len(split.test) for split in splits] == [365, 365, 365 - HORIZON]
+    days = [(at - timedelta(microseconds=1)).date() for at in keys[splits[0].test]["event_time"]]
+    assert (days[0], days[-1]) == (date(2009, 1, 1), date(2009, 12, 31))

@@ -5,8 +5,9 @@ import pytest
 from mlflow import MlflowClient
 
 from lake.errors import ConfigError
+from lake.market import Market
 from lake.settings import Settings
-from training.tracking import MOST_KEYS, Measure, Tracker
+from training.tracking import MOST_KEYS, Measure, Tracker, open_store
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,18 @@ def test_another_store_is_taken_by_address(tmp_path: Path) -> None:
     run_id = Tracker(configured, "quantlake").run("lstm", "abc")
     assert MlflowClient(tracking_uri=elsewhere).get_run(run_id).info.run_name == "lstm"
     assert not (tmp_path / "home" / "mlflow").exists()
+
+
+def test_a_tracking_server_holds_the_models_of_one_market(tmp_path: Path) -> None:
+    server = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    homes = []
+    for name in ("desk", "fund"):
+        Market(name, source="file").write(tmp_path / name)
+        homes.append(Settings(home=tmp_path / name, mlflow_tracking_uri=server))
+    desk, fund = homes
+    open_store(desk, "desk")
+    open_store(desk, "promotions")
+    with pytest.raises(ConfigError, match=r"holds the models of the market 'desk', and this home is of 'fund'"):
+        open_store(fund, "fund")
+    assert MlflowClient(tracking_uri=server).get_experiment_by_name("fund") is None
+    open_store(fund.model_copy(update={"mlflow_tracking_uri": None}), "fund")

@@ -6,12 +6,12 @@ would leave almost every overlap of a panel in place (López de Prado, Advances 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from lake.calendars import close_before, session_closes
+from lake.calendars import close_before, closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
 from training.data.dataset import END
 from training.experiments import Experiment, TestInterval
@@ -74,6 +74,7 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
 
     Examples
     --------
+    >>> from datetime import UTC
     >>> sessions = session_closes(datetime(2005, 1, 1, tzinfo=UTC), datetime(2011, 12, 31, tzinfo=UTC))
     >>> keys = pl.DataFrame({"symbol": "A", "event_time": sessions[:-5], "label_end": sessions[5:]})
     >>> first = walk_forward(keys, Experiment())[0]
@@ -153,6 +154,7 @@ def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
 
     Examples
     --------
+    >>> from datetime import UTC
     >>> from training.experiments import load_experiment
     >>> [f"{at:%Y-%m-%d}" for at in sessions_of(load_experiment("test"), datetime(2008, 6, 1, tzinfo=UTC))[:3]]
     ['2008-06-06', '2008-09-02', '2008-11-25']
@@ -170,9 +172,12 @@ def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
 
 def _tested(experiment: Experiment, interval: TestInterval) -> list[datetime]:
     """Sessions of a test interval at which a window is judged, counted from its first."""
-    start = datetime.combine(interval.first, time.min, UTC)
-    known = session_closes(start, experiment.knowledge_end, experiment.calendar)
-    sessions = [at for at in known if at.date() <= interval.last]
+    # By the date of the session: that of a market without pauses closes at 00:00 UTC of the day after.
+    days, grid = closes(experiment.calendar), experiment.calendar
+    ends = days.filter(pl.col("session").is_between(interval.first, interval.last))["event_time"]
+    before = days.filter(pl.col("session") < interval.first)["event_time"]
+    begin = before[-1] if len(before) else days["event_time"][0] - INSTANT
+    sessions = session_closes(begin, min(ends[-1], experiment.knowledge_end), grid) if len(ends) else []
     if not sessions:
         raise NotReadyError(
             f"No session of {experiment.calendar} closes between {interval.first} and {interval.last}, which fold "

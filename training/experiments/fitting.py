@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 import polars as pl
 import yaml
 
-from lake.calendars import close_of, closes, is_daily, session_closes, session_of
+from lake.calendars import close_of, closes, count_closes, is_daily, session_closes, session_of
 from lake.clock import Clock
 from lake.disk import write_durably
 from lake.errors import NotReadyError
-from lake.market import DEMO
+from lake.market import DEMO, Market
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS
@@ -19,8 +19,10 @@ FOLDER = "experiments"
 WARM_UP = 90
 """Sessions before the first window: those that its scale needs, and those that it spans."""
 LEAST = 260
-"""Fewest sessions that an experiment is fitted to: the regime of a session needs 200 before it, and something has to be
-left to learn from, to test on and to forecast."""
+"""Fewest sessions of the index that an experiment is fitted to: the regime of a session needs 200 before it, and
+something has to be left to learn from, to test on and to forecast."""
+LEAST_TRADED = 170
+"""The same of the symbols, where the index begins earlier: a fold and a validation tail of ten sessions each."""
 LEAST_WINDOWS, LEARNT = 1_000, 0.75
 """Fewest training windows: an exported model is proved on as many. A quarter of a history comes after training."""
 WALKED, FOLDS, YEAR = 250, 3, 252
@@ -33,9 +35,10 @@ LONG = 2_000
 def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
     """Return the experiment that the settings name, as it fits the market of the lake.
 
-    That of the packaged default is as its file says. For any other market it is fitted once to the bars that are known,
-    and kept in the home as ``experiments/<name>.yaml``: what is trained does not change with every new session. Delete
-    that file, or edit it, to train anew.
+    The dates in the files are those of the packaged market `demo`. For any other market an experiment is fitted once to
+    the bars that are known, named after the market, and kept in the home as ``experiments/<name>.yaml``: what is
+    trained does not change with every new session. Delete that file, or edit it, to train anew. One that was fitted
+    before under the name of the declared experiment keeps that name, and is not trained anew.
 
     Raises
     ------
@@ -43,16 +46,18 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         If the market has no bars yet, or too few.
     """
     declared = load_experiment(settings.experiment)
-    if lake.market == DEMO:
+    if lake.market.name == DEMO.name:
         return declared
-    path = settings.home / FOLDER / f"{declared.name}.yaml"
-    if path.is_file():
-        return load_experiment(declared.name, path.parent)
+    folder, name = settings.home / FOLDER, fitted_name(lake.market, declared.name)
+    for fitted_before in (name, declared.name):
+        if (folder / f"{fitted_before}.yaml").is_file():
+            return load_experiment(fitted_before, folder)
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
-    is_own = (pl.col("known_time") <= clock.now()) & (pl.col("symbol") != lake.market.index)
+    is_known, is_index = pl.col("known_time") <= clock.now(), pl.col("symbol") == lake.market.index
     spans = {"first": pl.col("event_time").min(), "last": pl.col("event_time").max(), "rows": pl.len()}
-    symbols = lake.scan(BARS).filter(is_own).group_by("symbol").agg(**spans).collect()
+    every = lake.scan(BARS).filter(is_known).group_by("symbol").agg(**spans).collect()
+    symbols = every.filter(~is_index)
     if symbols.is_empty():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
     first: datetime = symbols.sort("first")["first"][symbols.height // 2]  # from when on half of the symbols are there
@@ -63,14 +68,29 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
             f"The {symbols.height} symbols of the market '{lake.market.name}' have about {windows:,} windows to learn "
             f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
         )
-    fitted = fit_to_history(declared, lake.market.grid, first, last)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    index_first: datetime = every.filter(is_index).select(pl.col("first").min()).item() or first
+    fitted = fit_to_history(declared, lake.market.grid, first, last, index_first=min(first, index_first))
+    fitted = fitted.model_copy(update={"name": name})
+    folder.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
-    write_durably(path, yaml.safe_dump(differences, sort_keys=False))
+    write_durably(folder / f"{name}.yaml", yaml.safe_dump(differences, sort_keys=False))
     return fitted
 
 
-def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: datetime) -> Experiment:
+def fitted_name(market: Market, declared: str) -> str:
+    """Name of an experiment fitted to a market: what tables, runs and the tracking store list it under.
+
+    Examples
+    --------
+    >>> fitted_name(Market("desk"), "demo"), fitted_name(Market("desk"), "full")
+    ('desk', 'desk-full')
+    """
+    return market.name if declared == DEMO.name else f"{market.name}-{declared}"
+
+
+def fit_to_history(
+    declared: Experiment, calendar: str, first: datetime, last: datetime, *, index_first: datetime | None = None
+) -> Experiment:
     """Return an experiment whose training, validation and test intervals lie within a history.
 
     A quarter of the usable sessions, 250 at most, stays after the end of knowledge: they are forecast walk-forward, and
@@ -82,12 +102,14 @@ def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: d
     calendar
         Grid of the bars: a calendar for daily ones.
     first, last
-        Closes of the first and last bar, UTC.
+        Closes of the first and last bar of the symbols, UTC.
+    index_first
+        Close of the first session with a bar of the index, by default `first`.
 
     Raises
     ------
     NotReadyError
-        If there are fewer than `LEAST` sessions.
+        If there are fewer than `LEAST` sessions of the index, or than `LEAST_TRADED` of the symbols.
 
     Examples
     --------
@@ -98,10 +120,12 @@ def fit_to_history(declared: Experiment, calendar: str, first: datetime, last: d
     ('2023-12-15', ['2023-03-02', '2023-06-07', '2023-09-13'])
     """
     bars, is_day = session_closes(first - timedelta(microseconds=1), last, calendar), is_daily(calendar)
-    if len(bars) < LEAST:
+    with_index = len(bars) + count_closes(index_first or first, first, calendar)
+    if with_index < LEAST or len(bars) < LEAST_TRADED:
         raise NotReadyError(
             f"There are bars of {len(bars)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
-            f"need {LEAST} at least: 200 until the market's regime is known, the rest to learn from and to test on."
+            f"need {LEAST} at least: 200 until the market's regime is known, the rest to learn from and to test on. "
+            f"Where the index begins earlier, {LEAST_TRADED} of the symbols are enough."
         )
     usable = len(bars) - WARM_UP
     walked = min(WALKED, usable // 4)

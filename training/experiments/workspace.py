@@ -91,7 +91,7 @@ class Workspace:
         if not self.has(stage):
             raise NotReadyError(
                 f"Stage '{stage}' of {self.label} was not done yet: there is no {self._record(stage)}. "
-                f"Materialise the asset '{stage}' in the Dagster UI, or run `make demo`."
+                f"Materialise the asset '{stage}' in the Dagster UI, or run `{self.lake.market.first_run}`."
             )
         content: dict[str, Any] = json.loads(self._record(stage).read_text(encoding="utf-8"))
         return content

@@ -115,7 +115,8 @@ def load_fitted(folder: Path) -> Fitted:
     """
     if not (folder / SIZES).is_file() or not (folder / WEIGHTS).is_file():
         raise NotReadyError(
-            f"There is no fitted model in {folder}: expected {SIZES} and {WEIGHTS}. Fit it with `make demo`."
+            f"There is no fitted model in {folder}: expected {SIZES} and {WEIGHTS}. Materialise the asset 'champions', "
+            "which fits it."
         )
     content = json.loads((folder / SIZES).read_text(encoding="utf-8"))
     inputs = InputSpec(

@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FINGERPRINT_TAG = "quantlake.fingerprint"
+CLAIM, MARKET_TAG = "quantlake", "quantlake.market"
+"""Experiment of a tracking server, and its tag, that say which market's models are in it."""
 MOST_KEYS = 40
 """More metric keys than this freeze the charts of the tracking UI."""
 
@@ -133,11 +136,39 @@ def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]
         # MLflow 3.17 maps its tables in a way that SQLAlchemy means to drop; both versions are pinned.
         warnings.filterwarnings("ignore", message=".*noload.*")
         client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        if not is_local:
+            _require_own_server(client, settings.declared_market.name)
         found = client.get_experiment_by_name(experiment)
     made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place)
     if not found:
         localize(settings)  # a store made just now has an experiment of MLflow's own
     return client, str(made)
+
+
+def _require_own_server(client: "MlflowClient", market: str) -> None:
+    """Claim a tracking server for a market, or refuse the one of another: registered models have the same names.
+
+    Raises
+    ------
+    ConfigError
+        Naming the other market, and what to do.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(CLAIM)
+    if found is None:
+        with suppress(MlflowException):  # another process of this market makes it at this moment
+            client.create_experiment(CLAIM, tags={MARKET_TAG: market})
+        found = client.get_experiment_by_name(CLAIM)
+    held = found.tags.get(MARKET_TAG) if found else market
+    if held is None and found:
+        client.set_experiment_tag(found.experiment_id, MARKET_TAG, market)
+    elif held != market:
+        raise ConfigError(
+            f"The tracking server of MLFLOW_TRACKING_URI holds the models of the market '{held}', and this home is of "
+            f"'{market}': each would promote under the other's names. Nothing was written. Give each market its own "
+            f"server, or unset MLFLOW_TRACKING_URI; delete the experiment '{CLAIM}' if the other market is gone."
+        )
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from lake.errors import NotReadyError
-from lake.market import PACKAGED
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -18,10 +17,8 @@ def require_lake(settings: "Settings") -> None:
         Naming the folder that was looked in.
     """
     if not (settings.tables / "bars").exists():  # the audit trail may be there before any market
-        first = "demo" if settings.declared_market.name in PACKAGED else "run"
-        raise NotReadyError(
-            f"There is no lake in {settings.home} yet. Run `quantlake {first}` first, or set QUANTLAKE_HOME."
-        )
+        command = settings.declared_market.first_run
+        raise NotReadyError(f"There is no lake in {settings.home} yet. Run `{command}` first, or set QUANTLAKE_HOME.")
 
 
 def require_experiment(settings: "Settings") -> None:

@@ -61,7 +61,9 @@ def time_engines(predictor: "Predictor", seconds: float, windows: int) -> api.Be
     models = predictor.champions.current()
     symbols = predictor.online.symbols()[:windows]
     if not symbols:
-        raise NotReadyError("The online store holds no window to time engines on. Materialise with `make demo`.")
+        raise NotReadyError(
+            "The online store holds no window to time engines on. Materialise the asset 'online_store'."
+        )
     x = to_model_input(np.resize(predictor.online.read(symbols).window, (windows, *_shape(models))))
     engines = list(_engines(models))
     return api.BenchmarkAnswer(engines=[_time(role, engine, x, seconds / len(engines)) for role, engine in engines])

@@ -12,22 +12,21 @@ BLEND = "tests/test_serving_feedback/test_blend_weights.py"
 SELECTION = "tests/test_serving_feedback/test_selection.py"
 GAINS = "tests/test_serving_feedback/test_gains.py"
 VOLATILITY = "tests/test_serving_feedback/test_equal_volatility.py"
-HALTS = "tests/test_serving_feedback/test_halts.py"
 
 MUTANTS = (
     Mutant(
         "replay-restated-reference",
         "A bar or regime that was restated later is no reference of an earlier replay.",
         "serving/backfill/walk_forward.py",
-        'rows.filter(pl.col("known_time") <= pl.col("event_time"))',
+        'rows.filter(pl.col("known_time") <= pl.col("event_time") + delay)',
         "rows",
         (f"{REPLAY}::test_a_bar_or_regime_restated_later_is_no_reference_of_an_earlier_session",),
     ),
     Mutant(
         "replay-restated-features",
-        "A replay of a session uses features as they were known at its close.",
+        "A replay of a session uses features as they were known when it was decided.",
         "serving/backfill/walk_forward.py",
-        'pl.col("known_time") <= session, pl.col("event_time").is_between(session - LOOKBACK, session)',
+        'pl.col("known_time") <= session + self.delay, pl.col("event_time").is_between(session - LOOKBACK, session)',
         'pl.col("event_time").is_between(session - LOOKBACK, session)',
         (f"{REPLAY}::test_a_restatement_is_not_used_before_it_was_known",),
     ),
@@ -342,37 +341,5 @@ MUTANTS = (
         "np.asarray(p_values)[order] * remaining)",
         "np.asarray(p_values)[order])",
         ("tests/test_serving_feedback/test_drift.py::test_holm_is_as_in_the_textbook",),
-    ),
-    Mutant(
-        "halted-position-traded",
-        "A position is not traded while its symbol has no bar.",
-        "serving/strategies/halts.py",
-        "stays = ~is_quoted & (absent <= delisted_after)",
-        "stays = ~is_quoted & False",
-        (f"{HALTS}::test_a_halt_carries_the_position_and_books_the_loss_when_the_bar_comes",),
-    ),
-    Mutant(
-        "halted-position-for-ever",
-        "A position is closed after the declared number of sessions without a bar.",
-        "serving/strategies/halts.py",
-        "absent = np.where(is_quoted, 0, absent + 1)",
-        "absent = np.where(is_quoted, 0, 1)",
-        (f"{HALTS}::test_a_delisted_position_is_closed_at_its_last_close_after_the_declared_sessions",),
-    ),
-    Mutant(
-        "halt-return-by-when-one-looks",
-        "A bar that comes after the market has gone on is booked at the same session whenever one looks.",
-        "serving/strategies/halts.py",
-        'pl.col("gone_on").is_null() | (pl.col("known_time") <= pl.col("gone_on"))',
-        "pl.lit(value=True)",
-        (f"{HALTS}::test_a_bar_later_than_the_markets_next_is_booked_with_the_next_in_time_whenever_one_looks",),
-    ),
-    Mutant(
-        "halted-forecast-pending-for-ever",
-        "A forecast whose horizon ended without a bar is said to be beyond settling.",
-        "serving/outcomes/matured_outcomes.py",
-        "waiting=still.height - halted.height",
-        "waiting=still.height",
-        (f"{HALTS}::test_a_forecast_whose_horizon_ends_in_a_halt_is_said_to_be_beyond_settling",),
     ),
 )
