@@ -163,6 +163,7 @@ def windows(view: OnlineView, names: list[str]) -> pl.DataFrame:
     """A window for each symbol."""
     values = np.random.default_rng(8).normal(size=(len(names), FORECAST_V2.shape[0] * FORECAST_V2.shape[1]))
     constants = {"reference_price": 1.0, "feature_hash": "0" * 64, "table_versions": '{"bars": 0}'}
+    constants |= {"price_basis": "as_traded", "currency": "USD"}
     frame = market(len(names)).select(
         "symbol",
         "event_time",

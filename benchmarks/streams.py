@@ -101,6 +101,7 @@ def _large_lake(folder: Path) -> Lake:
             "p90": 0.1, "reference_price": 10.0, "model_name": "blend", "model_version": "1", "model_digest": "a" * 64,
             "strategy": "lstm", "regime": "high_volatility_uptrend", "feature_table_versions": "{}",
             "feature_hash": "b" * 64, "latency_ms": 1.0, "degraded": False,
+            "price_basis": "as_traded", "currency": "USD", "target_session": at.date() + timedelta(days=1),
         }  # fmt: skip
         rows = pl.DataFrame(
             {

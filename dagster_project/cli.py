@@ -125,12 +125,14 @@ def predict(
     symbol: Annotated[str, typer.Argument(help="Symbol, e.g. AAPL.")],
     horizon: Annotated[int, typer.Option(help="Sessions ahead: 1 or 5.")] = 1,
 ) -> None:
-    """Ask the running service for a forecast."""
+    """Ask the running service for a forecast. A former name of a symbol will do, and lower case."""
     from serving.client import Client
 
     with Client.local(settings()) as client:
-        forecast = client.predict(symbol, horizon).model_dump(mode="json")
-    console.print_json(json.dumps(forecast))
+        forecast = forecasts.ask(client, symbol, horizon)
+    if forecast.asked is not None:
+        Console(stderr=True, soft_wrap=True).print(forecast.asked.sentence, highlight=False, markup=False)
+    console.print_json(json.dumps(forecast.model_dump(mode="json")))
 
 
 @app.command()

@@ -230,6 +230,32 @@ def is_close(at: pl.Series, venue: str = VENUE) -> pl.Series:
     return at.cast(pl.Datetime("us", "UTC")).to_physical().is_in(pl.Series(ends).implode())
 
 
+def session_after(close: datetime, sessions: int, venue: str = VENUE) -> date | None:
+    """Return the session of the bar that ends `sessions` closes after a close; None beyond the end of the calendar.
+
+    It takes a microsecond, so that a request can ask.
+
+    Examples
+    --------
+    >>> session_after(datetime(2012, 12, 31, 21, tzinfo=UTC), 1).isoformat()  # over New Year's Day
+    '2013-01-02'
+    """
+    name, interval = _parts(venue)
+    if interval != DAY:
+        try:
+            return session_of(next_closes(close, sessions, venue)[-1], venue)
+        except ConfigError:
+            return None
+    place = bisect_right(_instants(name), close) + sessions - 1
+    dates = _dates(name)
+    return dates[place] if place < len(dates) else None
+
+
+@cache
+def _dates(venue: str) -> list[date]:
+    return closes(venue)["session"].to_list()
+
+
 def close_of(session: date, venue: str = VENUE) -> datetime:
     """Closing instant of one session, which is that of its last bar."""
     name, _ = _parts(venue)

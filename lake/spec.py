@@ -79,8 +79,16 @@ class TableSpec:
 
     @property
     def may_gain_columns(self) -> bool:
-        """Whether a row that lacks a column declared later is a row still: every value but key and time may be null."""
-        return all(column.nullable for column in self.columns if column.name not in {*self.key, "known_time"})
+        """Whether a row that lacks a column declared later may be a row still: some column may be null."""
+        return any(column.nullable for column in self.columns if column.name not in self.key)
+
+    @property
+    def gains_columns_in_place(self) -> bool:
+        """Whether rows stored before a column was declared keep a null in it for good.
+
+        What was received and what was decided cannot be made again. A table that follows from others can, and is.
+        """
+        return self.layer in {"raw", "decisions"}
 
     @property
     def schema(self) -> dict[str, pl.DataType]:

@@ -275,7 +275,7 @@ def _publish(
 
 
 def _caveats(work: Workspace) -> tuple[str, ...]:
-    return caveats_of(work.settings.source_name, work.lake.market)
+    return caveats_of(work.settings.source_name, work.lake.market, work.lake, work.settings.clock.now())
 
 
 def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:

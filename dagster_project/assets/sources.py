@@ -11,7 +11,7 @@ GROUP = "sources"
 
 @dg.asset(group_name=GROUP, partitions_def=YEARS, backfill_policy=ONE_RUN, kinds={"delta"})
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """Daily bars as the sources send them, up to the market's now."""
+    """Daily bars as the sources send them, up to the market's now; actions that they state go to `raw_actions`."""
     from lake.ingest import ingest_sources, require_history
 
     lake, sources, years = platform.lake, platform.sources(context.run.tags.get(SOURCE)), years_of(context)

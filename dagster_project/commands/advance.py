@@ -51,6 +51,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
     console.rule("Strategy weights now")
     console.print(summaries.model_weights(settings))
     console.print(summaries.selections(settings))
+    console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)
     console.print(summaries.forecasts(answers))
 
 

@@ -9,11 +9,14 @@ from rich.table import Table
 
 from dagster_project.commands.shell import console, print_line
 from dagster_project.plurals import counted
+from lake.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from lake.report import Report
     from lake.settings import Settings
     from lake.store import Lake
+    from serving.api import PredictAnswer
+    from serving.client import Client
     from serving.forecast_log import QuarantinedForecast
 
 app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
@@ -133,6 +136,19 @@ def close(number: Number, *, reason: Reason) -> None:
 
     decisions.close(*_home(), number, by=who(), reason=reason)
     print_line(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")
+
+
+def ask(client: "Client", symbol: str, horizon: int) -> "PredictAnswer":
+    """Ask for a forecast of a symbol as it was typed, and in canonical spelling where there is none of that."""
+    from lake.names import canonical_symbol
+
+    try:
+        return client.predict(symbol, horizon)
+    except UnknownNameError:
+        canonical = canonical_symbol(symbol)
+        if canonical is None or canonical == symbol:
+            raise
+    return client.predict(canonical, horizon)
 
 
 def _home() -> "tuple[Lake, Settings]":

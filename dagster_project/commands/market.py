@@ -1,5 +1,6 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,16 @@ from rich.table import Table
 
 from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
 from dagster_project.plurals import counted
-from lake.errors import ConfigError, UnknownNameError
+from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.horizons import DAY, Interval, default_horizons
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
-from lake.settings import Settings, market_root
+from lake.settings import Settings, market_root, settings
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from lake.membership import RosterEntry
+    from lake.names import NameSpan
     from lake.sources.files import FileProposal
 
 app = typer.Typer(
@@ -52,6 +57,7 @@ def new(
     index: Annotated[str, typer.Option(help="Symbol of a feed that stands for the whole market.")] = "^GSPC",
     calendar: Annotated[str, typer.Option(help="Sessions of a feed's symbols, e.g. XNYS or 24/7.")] = VENUE,
     since: Annotated[int, typer.Option(min=1998, help="First year to ask a feed for.")] = 2010,
+    currency: Annotated[str | None, typer.Option(help="ISO code of what prices are in, e.g. USD.")] = None,
     settled: Settled = None,
     is_replaced: Annotated[
         bool, typer.Option("--replace", help="Declare a market anew that has no tables yet.")
@@ -80,7 +86,7 @@ def new(
         horizons = tuple(each.strip() for each in given.pop("horizons", "").split(",") if each.strip())
         market = _market_of_file(name, _looked_at(file, given), horizons)
         print_line(f"Forecasts look ahead {' and '.join(market.horizons)}.")
-    path = replace(market, **of_market).write(home)
+    path = replace(market, currency=currency, **of_market).write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
         print_line(f"Edit it to change how the file is read; `quantlake market check {name}` is a dry run.")
@@ -116,9 +122,7 @@ def list_markets() -> None:
 @app.command()
 def show(name: MarketName) -> None:
     """Show what is declared of a market, and where its home is."""
-    home = known_markets(market_root()).get(name)
-    if home is None:
-        raise UnknownNameError("market", name, known_markets(market_root()))
+    home = _home_named(name)
     market = market_of(home)
     table = _table("", "")
     for field, value in market.described().items():
@@ -126,10 +130,80 @@ def show(name: MarketName) -> None:
             for option, given in value.items():
                 table.add_row(f"{field}: {option}", str(given))
         else:
-            table.add_row(field, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            table.add_row(field, ", ".join(map(_in_a_row, value)) if isinstance(value, list) else str(value))
     table.show_header = False
     console().print(table)
     print_line(f"Home: {home}")
+
+
+def _in_a_row(value: object) -> str:
+    """Return one of several values of a declaration as text: a symbol, or a rename."""
+    return f"{value['old']} -> {value['new']} {value['first_day']}" if isinstance(value, dict) else str(value)
+
+
+@app.command()
+def symbols(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the market; the one of QUANTLAKE_MARKET if left out.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")] = False,
+) -> None:
+    """Show who belongs to a market now: first and last bar, other names, and who left."""
+    from lake.market import open_clock
+    from lake.membership import roster_of
+    from lake.sources import caveats_of
+    from lake.store import Lake
+
+    home = settings().home if name is None else _home_named(name)
+    lake, now = Lake(home / "tables"), open_clock(home).now()
+    roster = roster_of(lake, now)
+    if not roster:
+        raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `quantlake run` first.")
+    if as_json:
+        console().print_json(json.dumps([_as_json(entry, lake.market.index) for entry in roster]))
+        return
+    table = _table("symbol", "first bar", "last bar", "member", "other names, and what happened")
+    for entry in roster:
+        state = "index" if entry.symbol == lake.market.index else "yes" if entry.is_member else "no"
+        left = () if entry.is_member else (_left(entry),)
+        notes = "; ".join((*left, *(_other_name(span) for span in entry.other_names)))
+        table.add_row(entry.symbol, f"{entry.first_bar}", f"{entry.last_bar}", state, notes)
+    console().print(table)
+    members = sum(entry.is_member and entry.symbol != lake.market.index for entry in roster)
+    print_line(f"{counted(members, 'member')} as known at {now:%Y-%m-%d %H:%M} UTC.")
+    for sentence in caveats_of(lake.market.source, lake.market, lake, now):
+        print_line(sentence)
+
+
+def _as_json(entry: "RosterEntry", index: str) -> dict[str, Any]:
+    names = [
+        {"name": span.name, "from": _said(span.valid_from), "until": _said(span.valid_until), "reason": span.reason}
+        for span in entry.other_names
+    ]
+    return {
+        "symbol": entry.symbol,
+        "is_member": entry.is_member,
+        "is_index": entry.symbol == index,
+        "first_bar": _said(entry.first_bar),
+        "last_bar": _said(entry.last_bar),
+        "ended": _said(entry.ended),
+        "reason": entry.reason,
+        "other_names": names,
+    }
+
+
+def _said(day: "date | None") -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _left(entry: "RosterEntry") -> str:
+    what = {"coverage_ended": "coverage ended", "removed": "removed", "renamed": "renamed"}
+    return f"{what.get(entry.reason, 'no')} {entry.ended}" if entry.ended else "not listed"
+
+
+def _other_name(span: "NameSpan") -> str:
+    return f"{span.name} until {span.valid_until}" if span.valid_until else f"{span.name} since {span.valid_from}"
 
 
 @app.command()
@@ -144,7 +218,6 @@ def release(
     from lake.calendars import close_of
     from lake.clock import FixedClock
     from lake.ingest import release as release_bars
-    from lake.settings import settings
     from lake.store import Lake
 
     configured, lake = settings(), Lake.open()
@@ -158,6 +231,13 @@ def release(
     print_line(
         f"{counted(report.added, 'row')} of {symbol} released, from {day:%Y-%m-%d} on. The next run takes them in."
     )
+
+
+def _home_named(name: str) -> Path:
+    home = known_markets(market_root()).get(name)
+    if home is None:
+        raise UnknownNameError("market", name, known_markets(market_root()))
+    return home
 
 
 def _home_of_new(name: str, *, may_replace: bool) -> Path:
@@ -224,6 +304,7 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         calendar=calendar,
         first_year=since,
         options={"symbols": symbols},
+        row_names="today",  # a vendor is asked for a symbol, and its rows bear that name however old they are
         decision_delay=(connector.delay + ASKED_FOR) // timedelta(minutes=1),
     )
 

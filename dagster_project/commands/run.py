@@ -207,3 +207,4 @@ def _show_news(settings: "Settings", console: "Console", before: "datetime", new
         console.print(f"No session has closed since the run up to {before:%Y-%m-%d}.")
     console.print(summaries.model_weights(settings))
     console.print(summaries.selections(settings))
+    console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)

@@ -1,6 +1,6 @@
 """Summaries for the terminal; every figure is read from the tables with SQL."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 EQUAL, SHOWN = 1e-9, 0.005
 """Spread below which weights are equal, and the least weight worth a line."""
+
+WIDE = 1e4
+"""Prices from here on are told without the part behind the point."""
+NO_PRICE: Mapping[str | None, str] = {
+    "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
+    "split_adjusted": "the source adjusts for splits and does not say for which",
+    None: "its model input is from before prices as traded were kept; `quantlake update` makes it anew",
+}
+"""Why there is no price, by `price_basis`."""
 
 MODEL_TABLE = """
     select v.model, v.horizon_sessions, v.pinball_loss, v.loss_spread, v.gain, v.gain_t, e.information_coefficient,
@@ -118,13 +127,18 @@ def models(settings: "Settings") -> Group:
 
 def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
     """What the columns of the model table are, as far as their names do not say it, and what to keep in mind."""
-    from lake.sources import caveats_of
-
     yield "hit: right directions; up: outcomes above zero, what always saying up would hit;"
     yield "band: outcomes within p10 to p90, of 80 promised; verdicts: Holm's method, 5 %"
     networks = "networks are the mean of"
     yield f"{networks} {seeds} seeds, ± their deviation" if seeds > 1 else f"{networks} 1 seed: its spread is not known"
-    yield from caveats_of(settings.source_name, settings.declared_market)
+    yield from caveats(settings)
+
+
+def caveats(settings: "Settings") -> tuple[str, ...]:
+    """What belongs beside every figure made from the market's bars: what its prices leave out, and who is missing."""
+    from lake.sources import caveats_now
+
+    return caveats_now(settings)
 
 
 def model_weights(settings: "Settings") -> Table:
@@ -186,32 +200,48 @@ def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Ta
     )
 
 
-def forecasts(answers: Iterable[dict[str, Any]]) -> Table:
-    """Answers of the service, a line each."""
-    return _table(
-        "Served forecasts (quantiles of the return and confidence in %)",
-        ("symbol", "as of", "h", "target", "p10", "p50", "p90", "direction", "conf.", "model"),
+def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
+    """Answers of the service, a line each, and why some have no price."""
+    told = list(answers)
+    said = [answer["prediction"] for answer in told]
+    dates = ", ".join(sorted({answer["as_of"][:10] for answer in told}))
+    currencies = ", ".join(sorted({each["currency"] or "a currency not stated" for each in said}))
+    table = _table(
+        f"Served forecasts as of {dates} (returns and confidence in %)",
+        ("symbol", "h", "ends", "close", "target", "p10", "p50", "p90", "dir.", "conf.", "model"),
         (
             (
                 answer["symbol"],
-                *_as_of(answer),
-                f"{answer['prediction']['target_price']:.2f}",
-                *(_percent(answer["prediction"][name]) for name in ("p10", "p50", "p90")),
-                answer["prediction"]["direction"],
-                _percent(answer["prediction"]["confidence"], 1),
+                _ahead_of(each),
+                each["target_session"],
+                *(_price(each[name]) for name in ("reference_price", "target_price")),
+                *(_percent(each[name]) for name in ("p10", "p50", "p90")),
+                each["direction"],
+                _percent(each["confidence"], 1),
                 answer["model"]["name"],
             )
-            for answer in answers
+            for answer, each in zip(told, said, strict=True)
         ),
     )
+    quoted = f"close and target: as traded, in {currencies}; ends: session in which the horizon ends"
+    return Group(table, Text("\n".join([quoted, *_without_price(told)])))
 
 
-def _as_of(answer: dict[str, Any]) -> tuple[str, str]:
-    """Close that a forecast was made at, and how far ahead it looks."""
-    minutes = answer["prediction"].get("horizon_minutes")
-    if minutes is None:
-        return answer["as_of"][:10], str(answer["prediction"]["horizon_sessions"])
-    return answer["as_of"][:16].replace("T", " "), f"{minutes} min"
+def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """A sentence for each reason why symbols have no price."""
+    by_basis: dict[str | None, list[str]] = {}
+    for answer in answers:
+        if answer["prediction"]["reference_price"] is None:
+            symbols = by_basis.setdefault(answer["prediction"]["price_basis"], [])
+            symbols += [answer["symbol"]] if answer["symbol"] not in symbols else []
+    for basis, symbols in by_basis.items():
+        yield f"no price of {', '.join(symbols)}: {NO_PRICE[basis]}"
+
+
+def _ahead_of(prediction: dict[str, Any]) -> str:
+    """How far ahead a forecast looks: sessions as a number, minutes with their unit."""
+    minutes = prediction.get("horizon_minutes")
+    return str(prediction["horizon_sessions"]) if minutes is None else f"{minutes} min"
 
 
 def _ahead(settings: "Settings") -> Callable[[int], str]:
@@ -268,6 +298,10 @@ def _percent(value: float | None, digits: int = 2) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _price(price: float | None) -> str:
+    return "-" if price is None else f"{price:.{2 if price < WIDE else 0}f}"
 
 
 def _weights(names: Sequence[str], weights: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ TRAINING = "_training"
 forecast_v2 = FeatureService(
     name=FORECAST_V2.name,
     features=[
-        window[["window", "reference_price", "feature_hash", "table_versions"]],
+        window[["window", "reference_price", "price_basis", "currency", "feature_hash", "table_versions"]],
         regime[["regime"]],
         strategy[["selected_strategy", "strategies", "weights", "confidence"]],
         blend[["model_horizons", "models", "model_weights"]],

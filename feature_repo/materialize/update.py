@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +18,14 @@ from feature_repo.materialize.made_for import require_made_for
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
 from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
-from feature_repo.targets import FORECAST_V2, WindowSpec, build_windows, compute_labels, window_hash
+from feature_repo.targets import (
+    FORECAST_V2,
+    WindowSpec,
+    build_windows,
+    compute_labels,
+    reference_price,
+    window_hash,
+)
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
@@ -141,7 +148,15 @@ def update_windows(lake: Lake, clock: Clock, spec: WindowSpec = FORECAST_V2) -> 
     """
     recipe = _fingerprint([spec.name, spec.sessions, *spec.features])
     step = _Step(lake, MODEL_WINDOWS, (BARS, FEATURES_TECHNICAL), clock.now(), recipe)
-    return step.run(lambda _: [_current_windows(lake, step.read, spec)])
+    return step.run(lambda _: _windows_to_store(lake, step, spec))
+
+
+def _windows_to_store(lake: Lake, step: "_Step", spec: WindowSpec) -> Iterator[pl.DataFrame]:
+    """Return the current windows; where the table lacks columns, which makes it anew, those stored before as well."""
+    current = _current_windows(lake, step.read, spec)
+    yield current
+    if lake.lacks_columns(MODEL_WINDOWS):
+        yield lake.read(MODEL_WINDOWS).join(current, on=[*MODEL_WINDOWS.key, "known_time"], how="anti")
 
 
 def _require_whole_history(lake: Lake) -> None:
@@ -184,7 +199,8 @@ def _current_windows(lake: Lake, read: Mapping[str, Watermark], spec: WindowSpec
     prices = lake.read_as_of(BARS, now, where=is_now, version=read[BARS.name].version).select(
         "symbol",
         "event_time",
-        pl.coalesce("close_unadjusted", "close").alias("reference_price"),
+        *reference_price(),
+        pl.lit(lake.market.currency, dtype=pl.String).alias("currency"),
         pl.col("known_time").alias("price_known_time"),
     )
     versions = json.dumps({name: seen.version for name, seen in read.items()}, sort_keys=True)

@@ -80,7 +80,11 @@ class OnlineBatch:
     window
         float32 ``[symbol, session, feature]``, oldest session first; NaN is not known.
     reference_price
-        Price the forecast returns start from.
+        Price as traded that the forecast returns start from; None where none is known.
+    price_basis
+        ``as_traded``, or why there is no price; see the table `model_windows`.
+    currency
+        ISO code of the price; None where the market does not say.
     feature_hash
         Identity of each window, see `feature_repo.targets.windows.window_hash`.
     table_versions
@@ -109,7 +113,9 @@ class OnlineBatch:
     symbols: list[str]
     as_of: list[datetime]
     window: FloatArray
-    reference_price: list[float]
+    reference_price: list[float | None]
+    price_basis: list[str | None]
+    currency: list[str | None]
     feature_hash: list[str]
     table_versions: list[dict[str, int]]
     selected_strategy: list[str | None]

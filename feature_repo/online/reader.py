@@ -37,7 +37,7 @@ from lake.settings import Settings
 MICROSECOND = timedelta(microseconds=1)
 CLOCK_SECONDS = 0.1
 """How long a reading of the market's clock, which is a file, is good for."""
-WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions")
+WINDOW_COLUMNS = ("reference_price", "feature_hash", "table_versions", "price_basis", "currency")
 STRATEGY_COLUMNS = ("selected_strategy", "strategies", "weights", "confidence")
 MARKET_VIEWS = (REGIME, CALIBRATION, BLEND)
 """Views with one row, under the name of the index."""
@@ -127,6 +127,8 @@ class OnlineReader:
             as_of=[instant(event[place]) for place in places],
             window=values.reshape(len(rows), *self._spec.shape),
             reference_price=[row[0] for row in rows],
+            price_basis=[row[3] for row in rows],
+            currency=[row[4] for row in rows],
             feature_hash=[row[1] for row in rows],
             table_versions=[dict(_versions(row[2])) for row in rows],
             selected_strategy=[row[0] for row in assigned],

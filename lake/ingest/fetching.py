@@ -11,6 +11,7 @@ from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
 from lake.ingest.deliveries import StoredBatches, log_deliveries
 from lake.ingest.naming import spelled
+from lake.ingest.stating import store_stated
 from lake.market import DEMO
 from lake.market import FILE as DECLARATION
 from lake.refine import Unstored, as_one_delivery, unstored
@@ -27,7 +28,8 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
     """Append what a source published since its last delivery and up to the market's now, as received.
 
     A source with a `lookback` (`lake.sources.BarSource`) is asked again for what is stored, and only rows that are new
-    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`.
+    or differ are appended; the report then counts those that are `corrected`, `late` or `doubled`. Splits and dividends
+    that a source states go to `raw_actions`; where there are any, the report counts them as `stated_actions`.
 
     Parameters
     ----------
@@ -64,6 +66,8 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         report = _ingest(lake, heard, stored, now, years).with_details(seconds=time.perf_counter() - started)
     finally:
         log_deliveries(lake, heard, stored, now)
+    if stated := store_stated(lake, heard.batches, now):
+        report = report.with_details(stated_actions=stated)
     failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
     noted = {note for batch in heard.batches for note in batch.notes}
     report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))

@@ -156,7 +156,10 @@ def _refine_all(
             refused.filter(known_in(years)),
             raw.filter(known_in(years)).height,
         )
-    stored = lake.merge(BARS, bars).with_details(raw_rows=rows)
+    if lake.lacks_columns(BARS):  # null where they are known would be contradicted by the values
+        stored = lake.rebuild(BARS, [refined.bars]).with_details(raw_rows=rows)
+    else:
+        stored = lake.merge(BARS, bars).with_details(raw_rows=rows)
     actions = _refine_actions(lake, refined.judged, None, read.now)
     return stored, actions, _refuse(lake, refused)
 

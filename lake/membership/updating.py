@@ -39,7 +39,8 @@ def update_membership(lake: Lake, clock: Clock) -> tuple[Report, Report]:
     made = [spec for spec in (SYMBOLS, UNIVERSE) if lake.exists(spec)]
     watermarks = read_watermarks(lake, STEP, _recipe(market, spells), made)
     since = watermarks.since(())
-    fresh = None if since is None or len(made) < 2 else new_rows(lake, BARS, since[BARS.name], now, until=read.version)  # noqa: PLR2004 - both tables
+    fresh = new_rows(lake, BARS, since[BARS.name], now, until=read.version) if since and len(made) > 1 else None
+    is_known = since is not None and fresh is not None
     if fresh is None:
         fresh = lake.scan(BARS).filter(pl.col("known_time") <= now).select(COLUMNS).collect()
     universe = _stored(lake, UNIVERSE, now).filter(pl.col("universe") == market.name)
@@ -47,10 +48,20 @@ def update_membership(lake: Lake, clock: Clock) -> tuple[Report, Report]:
     if spells is not None:
         rows = pl.concat([rows, declared_rows(spells, market)])
     rows = pl.concat([rows, _renamed(rows, universe, market)]).filter(pl.col("known_time") <= now)
-    reports = _merge(lake, SYMBOLS, _names(pl.concat([universe, rows]), market, now)), _merge(lake, UNIVERSE, rows)
+    if since and is_known and rows.is_empty() and not _renames_between(market, since[BARS.name].now, now):
+        reports = _unchanged(lake, SYMBOLS), _unchanged(lake, UNIVERSE)
+    else:
+        names = _names(pl.concat([universe, rows]), market, now)
+        reports = _merge(lake, SYMBOLS, names), _merge(lake, UNIVERSE, rows)
     made = [spec for spec in (SYMBOLS, UNIVERSE) if lake.exists(spec)]
     write_watermarks(lake, STEP, watermarks.after((), {BARS.name: read}, lake.versions(made)))
     return reports
+
+
+def _renames_between(market: Market, before: datetime, now: datetime) -> bool:
+    """Whether a name of the market begins or ends within an interval, so that it becomes known."""
+    days = [day for span in market.names.spans for day in (span.valid_from, span.valid_until) if day is not None]
+    return any(before < _midnight(day) <= now for day in days)
 
 
 def _coverage(lake: Lake, fresh: pl.DataFrame, universe: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -66,7 +77,7 @@ def _coverage(lake: Lake, fresh: pl.DataFrame, universe: pl.DataFrame, now: date
         fresh = pl.concat([fresh, _bars_before(lake, known, now)])
     gone = stored.filter(pl.col("is_member")).join(first, on="symbol", how="anti")
     quiet = _bars_before(lake, gone.select("symbol", pl.lit(newest).alias("first")), now)
-    return coverage_rows(pl.concat([fresh, quiet]).unique(), stored, newest, market)
+    return coverage_rows(pl.concat([fresh, quiet]), stored, newest, market)
 
 
 def _follows(lake: Lake, fresh: pl.DataFrame, market: Market) -> bool:

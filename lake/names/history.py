@@ -150,6 +150,11 @@ class NameHistory:
         """Return the spans of an instrument under names that differ from the one the market calls it by, in order."""
         return [span for span in self.spans if span.symbol == symbol and span.name != symbol]
 
+    def is_superseded(self, name: str) -> bool:
+        """Whether a name is declared, and never for an instrument that the market calls by it."""
+        own = [span for span in self.spans if span.name == name]
+        return bool(own) and all(span.symbol != name for span in own)
+
     def resolved(self, name: str = "symbol", at: str = "event_time") -> "pl.Expr":
         """Return the instrument of each row as an expression over its name and its instant; null where unknown.
 

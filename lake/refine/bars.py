@@ -62,7 +62,8 @@ def refine_bars(
     Refined
         `bars` on one basis: ``factor = adj_close / close`` multiplies open, high, low and close, and divides volume,
         so that close x volume is the money that was traded. A close-only bar has nulls for what its source does not
-        say. `quarantine` holds each refused row, as received, with the first rule it breaks (see `rules`), or
+        say. `close_traded` is the close as it was traded, where the source tells it or the splits since. `quarantine`
+        holds each refused row, as received, with the first rule it breaks (see `rules`), or
         `lake.refine.vintages.UNEXPLAINED`. `judged` holds all rows as `judge` gives them, with the factors that bring
         them to one basis, for `lake.refine.actions.find_actions`.
     """
@@ -206,9 +207,26 @@ def _adjust(good: pl.DataFrame) -> pl.DataFrame:
             pl.when(is_full).then(pl.lit("full")).otherwise(pl.lit("close_only")).alias("quality"),
             "source",
             "batch_id",
+            "price_basis",
+            _traded(close).alias("close_traded"),
         )
         .sort("symbol", "event_time", "known_time")
         .select(BARS.names)
+    )
+
+
+def _traded(close: pl.Expr) -> pl.Expr:
+    """Close at which shares changed hands: stated as such, or taken back from the shares of later splits.
+
+    A split that came after the session is known to the delivery, not to the session. The price is the session's all the
+    same: it is what anybody could read there on that day, so nothing of the future is told by it.
+    """
+    later = pl.col("later_splits").cast(pl.Float64, strict=False)
+    return (
+        pl.when(pl.col("price_basis") == "as_traded")
+        .then(close)
+        .when(later.is_finite() & (later > 0))
+        .then(close * later)
     )
 
 
@@ -218,7 +236,7 @@ def refused_as(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
 
 
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
-    ours = {"received_at", "event_time", "known_time"}
+    ours = {"received_at", "event_time", "known_time", "later_splits"}
     symbol = pl.col(AS_RECEIVED if AS_RECEIVED in bad.columns else "symbol").alias("symbol")
     content = pl.struct([symbol if name == "symbol" else name for name in RAW_BARS.names if name not in ours])
     return bad.select(

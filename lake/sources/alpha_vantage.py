@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 
@@ -33,7 +33,6 @@ SERIES = "Time Series (Daily)"
 FIELDS = {"open": "1. open", "high": "2. high", "low": "3. low", "close": "4. close", "volume": "5. volume"}
 COMPACT_DAYS = 130
 """Calendar days before today that the latest 100 sessions surely reach back: five a week, they take 137 at least."""
-BASIS = "as_traded"
 DAILY = ("per day", "daily rate limit")
 TOO_FAST = ("per second", "per minute", "call frequency")
 KEY = ("apikey", "api key")
@@ -56,6 +55,7 @@ class AlphaVantage:
     terms: ClassVar[Terms] = Terms(
         "Alpha Vantage terms of service", "Personal use on a free key; another use needs an agreement. Read its terms."
     )
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]] = "as_traded"
     caveats: ClassVar[tuple[str, ...]] = ()
     lookback: ClassVar[timedelta] = timedelta(days=14)
     delay: ClassVar[timedelta] = timedelta(minutes=30)
@@ -97,12 +97,12 @@ def _bar(symbol: str, session: str, values: object) -> dict[str, object]:
         "session": day(session, SERIES),
         **{name: number(values, theirs, str) for name, theirs in FIELDS.items()},
         "adj_close": None,
-        "price_basis": BASIS,
+        "price_basis": AlphaVantage.basis,
     }
 
 
 def _action(symbol: str, function: str, event: Mapping[str, Any]) -> dict[str, object]:
-    base = {"symbol": symbol, "currency": None, "price_basis": BASIS}
+    base = {"symbol": symbol, "currency": None, "price_basis": AlphaVantage.basis}
     if function == "SPLITS":
         ex_date = day(required(event, "effective_date", str), "effective_date")
         return base | {"ex_date": ex_date, "kind": "split", "ratio": number(event, "split_factor", str)}

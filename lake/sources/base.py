@@ -1,12 +1,13 @@
 """The interface of a source of bars."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import polars as pl
 
 from lake.errors import SourceError
+from lake.tables import RAW_BARS
 
 ACTION_COLUMNS: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -91,12 +92,18 @@ class OverheardSource:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
-        """Return what the source delivers, and keep it."""
+        """Return what the source delivers, and keep it; columns that may be null and that it does not know are null."""
         try:
             batch = self.source.read(after, until)
         except SourceError as error:
             self.heard.append(Heard(after, until, error))
             raise
+        lacking = [
+            pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in RAW_BARS.columns
+            if column.nullable and column.name not in batch.rows.columns
+        ]
+        batch = replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
         self.heard.append(Heard(after, until, batch))
         return batch
 
@@ -108,6 +115,8 @@ class BarSource(Protocol):
 
     - ``caveats``, a tuple of sentences that belong beside every figure made from its bars, e.g. that its symbols were
       chosen with hindsight; `lake.sources.caveats_of` reads them
+    - ``knows_survivorship``, true where those say what became of the symbols that it does not have; otherwise how many
+      left is counted in the table `universe`
     - ``symbols``, those that it is asked for
     - ``delay``, a `timedelta` after a close from which on it has the bars; `lake.sources.delay_of` reads it. The
       schedule asks from then on. Half an hour where a source does not say

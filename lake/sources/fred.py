@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 
@@ -33,6 +33,7 @@ class Fred:
     terms: ClassVar[Terms] = Terms(
         "FRED terms of use", "Its terms restrict storage and the training of models; series of others are theirs."
     )
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]] = "as_traded"
     caveats: ClassVar[tuple[str, ...]] = ()
     lookback: ClassVar[timedelta] = timedelta(0)
     delay: ClassVar[timedelta] = timedelta(0)

@@ -67,6 +67,8 @@ def tiny_market(
         pl.lit("full").alias("quality"),
         pl.lit(SOURCE).alias("source"),
         pl.lit(f"{SOURCE}:0").alias("batch_id"),
+        pl.lit("split_adjusted").alias("price_basis"),
+        pl.col("close").alias("close_traded"),
     ).select(BARS.names)
 
 
@@ -83,6 +85,7 @@ def as_received(bars: pl.DataFrame, *, batch_id: str = f"{SOURCE}:0") -> pl.Data
             pl.lit("MIT").alias("licence"),
             pl.lit(batch_id).alias("batch_id"),
             pl.col("known_time").max().alias("received_at"),
+            pl.lit("1").alias("later_splits"),
         )
         .with_row_index("row")
         .with_columns(pl.col("row").cast(pl.Int64))
@@ -151,6 +154,8 @@ class GeneratedMarket:
             pl.lit("full").alias("quality"),
             pl.lit(self.name).alias("source"),
             pl.lit("").alias("batch_id"),
+            pl.lit("split_adjusted").alias("price_basis"),
+            pl.col("close").alias("close_traded"),
         ).select(BARS.names)
 
 

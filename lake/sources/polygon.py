@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 import polars as pl
@@ -25,8 +25,8 @@ from lake.sources.http.fields import day, day_at, number, required, same_symbol,
 FIELDS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 OTHER_FIELDS = ("t", "T", "vw", "n", "otc")
 SPLITS, DIVIDENDS, GROUPED = "/stocks/v1/splits", "/stocks/v1/dividends", "/v2/aggs/grouped/locale/us/market/stocks"
-BASIS, ZONE = "as_traded", "America/New_York"
 DELAY = timedelta(minutes=15)
+ZONE = "America/New_York"
 MOST_BARS, MOST_ACTIONS = "50000", "5000"
 FORBIDDEN, SATURDAY = 403, 5
 
@@ -49,6 +49,7 @@ class Polygon:
     terms: ClassVar[Terms] = Terms(
         "Massive terms of service", "Personal use on a free key; no redistribution without an agreement."
     )
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]] = "as_traded"
     caveats: ClassVar[tuple[str, ...]] = ()
     lookback: ClassVar[timedelta] = timedelta(days=7)
     delay: ClassVar[timedelta] = timedelta(hours=11)
@@ -146,7 +147,7 @@ def _bar(subject: str, values: Mapping[str, Any]) -> dict[str, object]:
         "session": day_at(milliseconds / 1_000, time_zone(ZONE)),
         **{name: number(values, theirs) for name, theirs in FIELDS.items()},
         "adj_close": None,
-        "price_basis": BASIS,
+        "price_basis": Polygon.basis,
     }
 
 
@@ -155,7 +156,13 @@ def _split(event: Mapping[str, Any]) -> dict[str, object]:
     symbol, ex_date = required(event, "ticker", str), day(required(event, "execution_date", str), "execution_date")
     if old <= 0 or new <= 0:
         raise ContractError(f"A split of {symbol} on {ex_date} has the ratio {new:g}:{old:g}.")
-    return {"symbol": symbol, "ex_date": ex_date, "kind": "split", "ratio": str(new / old), "price_basis": BASIS}
+    return {
+        "symbol": symbol,
+        "ex_date": ex_date,
+        "kind": "split",
+        "ratio": str(new / old),
+        "price_basis": Polygon.basis,
+    }
 
 
 def _dividend(event: Mapping[str, Any]) -> dict[str, object]:
@@ -165,5 +172,5 @@ def _dividend(event: Mapping[str, Any]) -> dict[str, object]:
         "kind": "dividend",
         "amount": number(event, "cash_amount"),
         "currency": event.get("currency"),
-        "price_basis": BASIS,
+        "price_basis": Polygon.basis,
     }

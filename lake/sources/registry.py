@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib import import_module
 from inspect import Parameter, signature
 from pkgutil import resolve_name
@@ -13,10 +13,12 @@ from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.horizons import DAY
 from lake.market import DEMO, Market
+from lake.membership import survivorship_of
 from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
 from lake.sources.base import BarSource
+from lake.store import LakeReader
 
 if TYPE_CHECKING:
     from lake.sources.files import FileMapping
@@ -256,22 +258,37 @@ def sources_of(configured: Settings, only: str | None = None) -> tuple[BarSource
     )
 
 
-def caveats_of(name: str, market: Market = DEMO) -> tuple[str, ...]:
-    """Return what a source says belongs beside every figure made from its bars; nothing where it says nothing.
+def caveats_of(
+    name: str, market: Market = DEMO, lake: LakeReader | None = None, at: datetime | None = None
+) -> tuple[str, ...]:
+    """Return what belongs beside every figure made from the bars of a source, whole sentences.
+
+    What the source says of its bars, and with a lake what the market's list of symbols means: how many ever left it
+    (`lake.membership.survivorship_of`), unless the source says that of its own list.
 
     Parameters
     ----------
     name, market
         As for `open_source`, whose errors it raises; a vendor needs no key for this.
+    lake, at
+        Tables of the market, and the instant as known at which they are read.
 
     Examples
     --------
     >>> len(caveats_of("packaged"))
     1
     """
-    if name in CONNECTORS:
-        return connector_of(name).caveats
-    return tuple(getattr(open_source(name, market), "caveats", ()))
+    said = connector_of(name) if name in CONNECTORS else open_source(name, market)
+    caveats = tuple(getattr(said, "caveats", ()))
+    if lake is None or at is None or getattr(said, "knows_survivorship", False):
+        return caveats
+    return (*caveats, survivorship_of(lake, at))
+
+
+def caveats_now(configured: Settings) -> tuple[str, ...]:
+    """Return what belongs beside every figure of the market of some settings, as its tables are known now."""
+    lake, now = LakeReader.open(configured), configured.clock.now()
+    return caveats_of(configured.source_name, configured.declared_market, lake, now)
 
 
 def delay_of(name: str, market: Market = DEMO) -> timedelta | None:

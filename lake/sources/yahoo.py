@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,6 @@ from lake.sources.http.fields import as_number, day_at, first_of, number, requir
 
 PRICES = ("open", "high", "low", "close", "volume")
 EVENTS = ("dividends", "splits", "capitalGains")
-BASIS = "split_adjusted"
 SPAN = timedelta(days=3_650)
 """Longest span of one request: ten years of days."""
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36"
@@ -48,6 +47,7 @@ class Yahoo:
     terms: ClassVar[Terms] = Terms(
         "Yahoo terms of service", "No contract and no right to redistribute; for personal research. Read its terms."
     )
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]] = "split_adjusted"
     caveats: ClassVar[tuple[str, ...]] = (
         "Yahoo's prices are in today's shares: levels of the past change at each split and dividend.",
     )
@@ -131,7 +131,7 @@ def _bars(symbol: str, result: Mapping[str, Any], zone: ZoneInfo) -> list[dict[s
             "session": day_at(_seconds(at), zone),
             **{name: values[place] for name, values in columns.items()},
             "adj_close": adjusted[place],
-            "price_basis": BASIS,
+            "price_basis": Yahoo.basis,
         }
         for place, at in enumerate(times)
     ]
@@ -154,7 +154,7 @@ def _actions(symbol: str, events: Mapping[str, Any], zone: ZoneInfo) -> Iterator
     for kind in EVENTS:
         for event in (events.get(kind) or {}).values():
             ex_date = day_at(_seconds(required(event, "date", Digits)), zone)
-            base = {"symbol": symbol, "ex_date": ex_date, "currency": event.get("currency"), "price_basis": BASIS}
+            base = {"symbol": symbol, "ex_date": ex_date, "currency": event.get("currency"), "price_basis": Yahoo.basis}
             if kind == "splits":
                 new, old = (float(required(event, part, Digits)) for part in ("numerator", "denominator"))
                 if old <= 0 or new <= 0:

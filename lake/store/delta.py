@@ -19,7 +19,15 @@ from lake.errors import DamagedTableError
 from lake.report import Report
 from lake.spec import TableSpec
 from lake.store import commits, delta_log, snapshots
-from lake.store.delta_schema import HOOKS, declare, delta_schema, lacks_columns, partitions, require_columns
+from lake.store.delta_schema import (
+    HOOKS,
+    add_columns,
+    declare,
+    delta_schema,
+    lacks_columns,
+    partitions,
+    require_columns,
+)
 from lake.store.files import DataFile, joinable, removals, without_digest, write_files
 from lake.store.merge import new_or_restated
 from lake.store.reading import LakeReader
@@ -262,7 +270,10 @@ class Lake(LakeReader):
     def _held(self, spec: TableSpec, *, may_lack_columns: bool = False) -> Handle:
         handle = self._handle(spec)
         with handle.table() as table:
-            if not (may_lack_columns and lacks_columns(spec, table)):
+            is_lacking = lacks_columns(spec, table)
+            if is_lacking and spec.gains_columns_in_place:
+                add_columns(spec, table)
+            elif not (may_lack_columns and is_lacking):
                 require_columns(spec, table)
         # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
         self._make_durable(spec, handle)

@@ -43,6 +43,13 @@ def lacks_columns(spec: TableSpec, table: DeltaTable) -> bool:
     return spec.may_gain_columns and stored.items() < declared.items() and missing <= optional
 
 
+def add_columns(spec: TableSpec, table: DeltaTable) -> None:
+    """Commit the columns that a table lacks; they are null in the rows that it has."""
+    stored = {field.name for field in table.schema().fields}
+    lacking = [field for field in delta_schema(spec).fields if field.name not in stored]
+    table.alter.add_columns(lacking, post_commithook_properties=HOOKS)
+
+
 def require_columns(spec: TableSpec, table: DeltaTable) -> None:
     """Refuse a table that was made with other columns: its files could not be read together."""
     declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}

@@ -7,6 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,5 +162,13 @@ def data_files(folder: Path) -> list[Path]:
 
 def scan_files(spec: TableSpec, paths: list[str] | list[Path]) -> pl.LazyFrame:
     """Return the rows of some data files in the table's columns; one that was declared later is null in older files."""
-    missing: Literal["insert", "raise"] = "insert" if spec.may_gain_columns else "raise"
+    required = {column.name for column in spec.columns if not column.nullable}
+    is_older = spec.may_gain_columns and required <= _columns_of(str(paths[0]))
+    missing: Literal["insert", "raise"] = "insert" if is_older else "raise"
     return pl.scan_parquet(paths, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns=missing)
+
+
+@lru_cache(maxsize=4_096)
+def _columns_of(path: str) -> frozenset[str]:
+    """Columns in a data file, which never changes."""
+    return frozenset(pl.read_parquet_schema(path))

@@ -34,7 +34,7 @@ from lake.tables.decisions import (
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
-from lake.tables.raw import ANSWERS, DELIVERIES, RAW_BARS, RAW_MACRO
+from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 
 __all__ = [
     "ACTIONS",
@@ -60,6 +60,7 @@ __all__ = [
     "PROMOTIONS",
     "QUALITY_SCORES",
     "QUARANTINE",
+    "RAW_ACTIONS",
     "RAW_BARS",
     "RAW_MACRO",
     "RECEIPTS",
@@ -77,6 +78,7 @@ __all__ = [
 
 TABLES: tuple[TableSpec, ...] = (
     RAW_BARS,
+    RAW_ACTIONS,
     RAW_MACRO,
     DELIVERIES,
     BARS,

@@ -55,6 +55,15 @@ BARS = TableSpec(
         Column("quality", TEXT, "", "what the bar can support", allowed=("full", "close_only")),
         Column("source", TEXT, "", "adapter that read it", is_origin=True),
         Column("batch_id", TEXT, "", "delivery the row came in", is_origin=True),
+        Column(
+            "price_basis",
+            TEXT,
+            "",
+            "what the source did to close_unadjusted; null in rows from before it was kept",
+            nullable=True,
+            allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
+        ),
+        _price("close_traded", "close at which shares changed hands that day; null where the source does not tell it"),
     ),
 )
 

@@ -4,9 +4,7 @@ import polars as pl
 
 from lake.spec import INSTANT, Column
 
-TEXT, REAL, COUNT, FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
-
-DATE = pl.Date()
+TEXT, REAL, COUNT, FLAG, DATE = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean(), pl.Date()
 
 EVENT_TIME = Column("event_time", INSTANT, "UTC", "when it was true; a bar is stamped when it closes")
 KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
@@ -34,5 +32,15 @@ KNOWN_BASIS = Column(
     is_origin=True,
 )
 SERIES = Column("series", TEXT, "", "economic series, under the name its source gives it")
+PRICE_BASIS = Column(
+    "price_basis",
+    TEXT,
+    "",
+    "as_traded: the price is the one of that close on the market; otherwise what is known of the source's prices, and "
+    "why there is no price; null in rows from before it was said",
+    nullable=True,
+    allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
+)
+CURRENCY = Column("currency", TEXT, "", "ISO 4217 code of the price; null where the market does not say", nullable=True)
 RECOMPUTED = 1e-9
 """Tolerance of the tables that are computed again with every run."""

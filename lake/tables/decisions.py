@@ -6,6 +6,8 @@ from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import (
     CAUSAL,
     COUNT,
+    CURRENCY,
+    DATE,
     EVENT_TIME,
     EXPERIMENT,
     FLAG,
@@ -13,6 +15,7 @@ from lake.tables.columns import (
     KNOWN_TIME,
     MARKET_INDEX,
     MODEL,
+    PRICE_BASIS,
     REAL,
     RECOMPUTED,
     REGIME,
@@ -98,7 +101,14 @@ FORECASTS = TableSpec(
         Column("p10", REAL, "fraction", "10 % quantile of the return over the horizon"),
         Column("p50", REAL, "fraction", "median of the return over the horizon"),
         Column("p90", REAL, "fraction", "90 % quantile of the return over the horizon"),
-        Column("reference_price", REAL, "currency", "price the returns start from", positive=True),
+        Column(
+            "reference_price",
+            REAL,
+            "currency",
+            "price as traded that the returns start from; null where it is not known, see price_basis",
+            nullable=True,
+            positive=True,
+        ),
         Column("model_name", TEXT, "", "model, or the blend that answered"),
         Column("model_version", TEXT, "", "registered version"),
         Column("model_digest", TEXT, "", "SHA-256 of the model file"),
@@ -108,6 +118,16 @@ FORECASTS = TableSpec(
         Column("feature_hash", TEXT, "", "SHA-256 of the model input"),
         Column("latency_ms", REAL, "ms", "time to answer; null in a replay or trial", nullable=True, minimum=0),
         Column("degraded", FLAG, "", "answered from a fallback"),
+        PRICE_BASIS,
+        CURRENCY,
+        Column(
+            "target_session",
+            DATE,
+            "",
+            "session of the market's calendar in which the horizon ends; null beyond the calendar, and in rows from "
+            "before it was kept",
+            nullable=True,
+        ),
     ),
 )
 

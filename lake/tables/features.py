@@ -7,11 +7,13 @@ import polars as pl
 
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import (
+    CURRENCY,
     EVENT_TIME,
     FLAG,
     HORIZON,
     KNOWN_TIME,
     MARKET_INDEX,
+    PRICE_BASIS,
     REAL,
     RECOMPUTED,
     REGIME,
@@ -110,9 +112,16 @@ MODEL_WINDOWS = TableSpec(
             "window", pl.List(pl.Float32()), "", "values [session, feature] row by row, oldest first; NaN is not known"
         ),
         Column(
-            "reference_price", REAL, "currency", "unadjusted close where there is one, else the adjusted", positive=True
+            "reference_price",
+            REAL,
+            "currency",
+            "close as traded in the window's last session; null where it is not known",
+            nullable=True,
+            positive=True,
         ),
         Column("feature_hash", TEXT, "", "SHA-256 of the window's bytes"),
         Column("table_versions", TEXT, "", "versions of the tables it was made from, as JSON", is_origin=True),
+        PRICE_BASIS,
+        CURRENCY,
     ),
 )

@@ -47,6 +47,44 @@ RAW_BARS = TableSpec(
         Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
         EVENT_TIME,
         KNOWN_TIME,
+        Column(
+            "later_splits",
+            TEXT,
+            "",
+            "new shares per share of that session by all splits since, in whose shares the prices are stated; null "
+            "where the source does not say",
+            nullable=True,
+        ),
+    ),
+)
+
+RAW_ACTIONS = TableSpec(
+    name="raw_actions",
+    layer="raw",
+    meaning="Splits and dividends exactly as a source stated them, values as text.",
+    key=("batch_id", "row"),
+    restates=False,
+    ordered=(),
+    columns=(
+        Column("symbol", TEXT, "", "symbol as received"),
+        Column("ex_date", TEXT, "", "first session without the right to it, as ISO date"),
+        Column("kind", TEXT, "", "what it is", allowed=("split", "dividend", "capital_gain")),
+        Column("ratio", TEXT, "", "new shares per old share of a split, as received", nullable=True),
+        Column("amount", TEXT, "currency", "per share of a payment, as received", nullable=True),
+        Column("currency", TEXT, "", "of the amount, where it is stated", nullable=True),
+        Column(
+            "price_basis",
+            TEXT,
+            "",
+            "shares that the amount is per, in the words of raw_bars",
+            allowed=("as_traded", "split_adjusted"),
+        ),
+        Column("source", TEXT, "", "adapter that read it"),
+        Column("batch_id", TEXT, "", "delivery it came in"),
+        Column("row", COUNT, "", "position in the delivery"),
+        Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+        Column("event_time", INSTANT, "UTC", "midnight UTC at which the ex-date begins"),
+        KNOWN_TIME,
     ),
 )
 

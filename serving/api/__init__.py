@@ -13,12 +13,14 @@ from serving.api.base import (
     DISCLAIMER,
     SYMBOL_LETTERS,
     Answer,
+    AskedName,
     Finite,
     Horizon,
     Minutes,
     Part,
     Request,
     Symbol,
+    SymbolAnswer,
 )
 from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
 from serving.api.forecasts import (
@@ -70,6 +72,7 @@ __all__ = [
     "TIERS",
     "Acknowledged",
     "Answer",
+    "AskedName",
     "BatchAnswer",
     "BatchRequest",
     "BenchmarkAnswer",
@@ -120,6 +123,7 @@ __all__ = [
     "StrategyPart",
     "Subscription",
     "Symbol",
+    "SymbolAnswer",
     "SymbolsAnswer",
     "Tier",
     "TokenAnswer",

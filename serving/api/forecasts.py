@@ -1,12 +1,27 @@
 """Types of forecasts: requests and answers."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from serving.api.base import BATCH_SYMBOLS, Answer, Finite, Horizon, Minutes, Part, Request, Symbol
+from serving.api.base import (
+    BATCH_SYMBOLS,
+    CURRENCY,
+    PRICE_BASIS,
+    TARGET_SESSION,
+    Answer,
+    Finite,
+    Horizon,
+    Minutes,
+    Part,
+    Price,
+    PriceBasis,
+    Request,
+    Symbol,
+    SymbolAnswer,
+)
 
 
 def _is_absent(value: int | None) -> bool:
@@ -50,8 +65,13 @@ class BatchRequest(HorizonRequest):
 class Prediction(Part):
     """What is forecast; returns are fractions of the reference price over the horizon."""
 
-    target_price: Finite = Field(gt=0, description="reference price x (1 + p50)")
-    reference_price: Finite = Field(gt=0, description="last close before the forecast, unadjusted where there is one")
+    target_price: Price | None = Field(description="reference price x (1 + p50); null where that is null")
+    reference_price: Price | None = Field(
+        description="last close before the forecast, as it was traded; null where it is not known"
+    )
+    price_basis: PriceBasis | None = PRICE_BASIS
+    currency: str | None = CURRENCY
+    target_session: date | None = TARGET_SESSION
     expected_return: Finite = Field(description="the median, p50")
     p10: Finite
     p50: Finite
@@ -119,7 +139,7 @@ class Data(Part):
     degraded_because: str = Field(description="why Redis did not answer; empty when it did")
 
 
-class PredictAnswer(Answer):
+class PredictAnswer(SymbolAnswer):
     """One forecast with everything needed to look back on it."""
 
     prediction_id: str

@@ -1,14 +1,24 @@
 """Types of look-ups: stored forecasts, features and their declarations, the regime, the strategy."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from serving.api.base import Answer, Finite, Part
+from serving.api.base import (
+    CURRENCY,
+    PRICE_BASIS,
+    TARGET_SESSION,
+    Answer,
+    Finite,
+    Part,
+    Price,
+    PriceBasis,
+    SymbolAnswer,
+)
 
 
-class StoredForecast(Answer):
+class StoredForecast(SymbolAnswer):
     """A forecast of which the table `forecasts` is all that is left: what it holds of it, and no more."""
 
     prediction_id: str
@@ -21,8 +31,11 @@ class StoredForecast(Answer):
     p10: Finite
     p50: Finite
     p90: Finite
-    reference_price: Finite = Field(gt=0)
-    target_price: Finite = Field(gt=0, description="reference price x (1 + p50)")
+    reference_price: Price | None = Field(description="close as it was traded; null where it is not known")
+    target_price: Price | None = Field(description="reference price x (1 + p50); null where that is null")
+    price_basis: PriceBasis | None = PRICE_BASIS
+    currency: str | None = CURRENCY
+    target_session: date | None = TARGET_SESSION
     regime: str
     strategy: str | None = Field(description="strategy in force; null in a replay, which is made for every model")
     model_name: str
@@ -66,7 +79,7 @@ class FeatureSchemaAnswer(Answer):
     tables: list[FeatureTable]
 
 
-class Looked(Answer):
+class Looked(SymbolAnswer):
     """A value of the online store, with its times and whence it was read."""
 
     symbol: str

@@ -1,11 +1,11 @@
 """Types of the receipt of a forecast."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import Field
 
-from serving.api.base import Answer, Finite, Part
+from serving.api.base import CURRENCY, PRICE_BASIS, TARGET_SESSION, Answer, Finite, Part, PriceBasis
 
 
 class RowRead(Part):
@@ -110,7 +110,10 @@ class ReceiptAnswer(Answer):
     rows: list[RowRead]
     online: dict[str, Any] | None = Field(description="generation and source of the online read; null for a replay")
     feature_vector: FeatureVector
-    reference_price: Finite
+    reference_price: Finite | None
+    price_basis: PriceBasis | None = PRICE_BASIS
+    currency: str | None = CURRENCY
+    target_session: date | None = TARGET_SESSION
     strategy: StrategyRead
     models: list[ModelRead]
     blend: dict[str, Any] | None = Field(description="weights of models that were applied; null for a replay")

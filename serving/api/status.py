@@ -43,6 +43,9 @@ class Instrument(Part):
     symbol: str
     name: str | None
     has_model_input: bool = Field(description="whether it can be forecast now")
+    other_names: list[str] = Field(
+        default_factory=list, description="names that it had, or has elsewhere; each can be asked for too"
+    )
 
 
 class SymbolsAnswer(Answer):

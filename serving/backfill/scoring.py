@@ -111,7 +111,7 @@ def _batch(lake: Lake, windows: pl.DataFrame, session: datetime, spec: WindowSpe
     regimes = lake.read_as_of(REGIMES, session + delay, where=pl.col("event_time") == session, version=version)
     keys = windows.sort("symbol").join(regimes.select("event_time", "regime"), on="event_time", maintain_order="left")
     values = keys["window"].list.explode().to_numpy().reshape(-1, *spec.shape).astype(np.float32, copy=False)
-    names = ["symbol", "event_time", "reference_price", "regime", "feature_hash"]
+    names = ["symbol", "event_time", "reference_price", "price_basis", "regime", "feature_hash"]
     versions = json.loads(keys["table_versions"][0]) if keys.height else {}
     read = json.dumps(versions | {REGIMES.name: version}, sort_keys=True)
-    return WindowBatch(keys.select(names), to_model_input(values), read, delay)
+    return WindowBatch(keys.select(names), to_model_input(values), read, lake.market, delay)

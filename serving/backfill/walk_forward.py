@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,10 +19,20 @@ import numpy as np
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V2, Windows, WindowSpec, build_windows, to_model_input, window_hash
+from feature_repo.targets import (
+    FORECAST_V2,
+    Windows,
+    WindowSpec,
+    build_windows,
+    reference_price,
+    to_model_input,
+    undisclosed_price,
+    window_hash,
+)
 from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import LookAheadError
+from lake.market import DEMO, Market
 from lake.report import Report
 from lake.spec import INSTANT
 from lake.store import Lake, newest_known
@@ -218,11 +228,14 @@ class WindowBatch:
     Parameters
     ----------
     keys
-        ``symbol``, ``event_time``, ``reference_price``, ``regime``, ``feature_hash``, one row per window.
+        ``symbol``, ``event_time``, ``reference_price``, ``price_basis``, ``regime``, ``feature_hash``, one row per
+        window.
     inputs
         ``[window, session, 2 * feature]`` float32.
     versions
         Table versions that were read, as JSON.
+    market
+        Whose calendar and currency hold.
     delay
         Time from each close to its decision.
     """
@@ -230,16 +243,17 @@ class WindowBatch:
     keys: pl.DataFrame
     inputs: "NDArray[np.float32]"
     versions: str
+    market: Market = DEMO
     delay: timedelta = timedelta(0)
 
     def at(self, sessions: Sequence[datetime]) -> "WindowBatch":
         """Keep the windows of these sessions."""
         is_kept = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
-        return WindowBatch(self.keys.filter(is_kept), self.inputs[is_kept.to_numpy()], self.versions, self.delay)
+        return replace(self, keys=self.keys.filter(is_kept), inputs=self.inputs[is_kept.to_numpy()])
 
     def take(self, places: Sequence[int]) -> "WindowBatch":
         """Keep the windows at these places, in this order."""
-        return WindowBatch(self.keys[list(places)], self.inputs[list(places)], self.versions, self.delay)
+        return replace(self, keys=self.keys[list(places)], inputs=self.inputs[list(places)])
 
 
 @dataclass(frozen=True)
@@ -252,6 +266,7 @@ class WalkForwardTables:
     prices: pl.DataFrame
     regimes: pl.DataFrame
     versions: Mapping[str, int]
+    market: Market
     delay: timedelta = timedelta(0)
 
     @classmethod
@@ -276,9 +291,10 @@ class WalkForwardTables:
             sessions,
             spec,
             lake.read(FEATURES_TECHNICAL, where=is_near, version=versions[FEATURES_TECHNICAL.name]),
-            prices.select("symbol", "event_time", pl.coalesce("close_unadjusted", "close").alias("reference_price")),
+            prices.select("symbol", "event_time", *reference_price(), undisclosed_price()),
             regimes.select("event_time", "regime"),
             versions,
+            lake.market,
             delay,
         )
 
@@ -310,6 +326,7 @@ class WalkForwardTables:
             keys.drop("window").with_columns(hashes),
             to_model_input(values),
             json.dumps(dict(self.versions), sort_keys=True),
+            self.market,
             self.delay,
         )
 
@@ -354,13 +371,17 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime, kind:
         regime=keys["regime"],
         feature_hash=keys["feature_hash"],
         feature_table_versions=batch.versions,
+        price_basis=keys["price_basis"],
+        currency=batch.market.currency,
     )
     identities = list(keys.select("symbol", "event_time").iter_rows())
     frames = []
     for position, horizon in enumerate(signature.horizons):
         ids = [forecast_id(symbol, at, horizon, model, kind) for symbol, at in identities]
         stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"] + batch.delay, made_at)
-        columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon)
+        targets = [calendars.session_after(at, horizon, batch.market.grid) for _, at in identities]
+        target = pl.Series(targets, dtype=pl.Date)
+        columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon, target)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
     return pl.concat(frames)
 

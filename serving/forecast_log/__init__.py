@@ -10,7 +10,7 @@
 
 from serving.forecast_log.backlog import look_at_log
 from serving.forecast_log.damage import EXAMINE_SECONDS, examine_files
-from serving.forecast_log.draining import INSTANTS, drain, rows_from_json, waiting_rows
+from serving.forecast_log.draining import drain, row_from_json, rows_from_json, waiting_rows
 from serving.forecast_log.log_files import SET_APART, log_path, log_paths, open_log
 from serving.forecast_log.log_reading import LogReader, LogTail, Stored
 from serving.forecast_log.pruning import prune
@@ -21,7 +21,6 @@ from serving.forecast_log.writing import ForecastLog, LogEntry, row_as_json
 
 __all__ = [
     "EXAMINE_SECONDS",
-    "INSTANTS",
     "SET_APART",
     "ForecastLog",
     "LogEntry",
@@ -46,6 +45,7 @@ __all__ = [
     "quarantined_forecasts",
     "require_fitting",
     "row_as_json",
+    "row_from_json",
     "rows_from_json",
     "user_data",
     "verify_logged",

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -39,6 +39,7 @@ DRAIN_ROWS = 20_000
 MARKED_AT_ONCE = 1_000
 """Rows marked in one transaction: a few milliseconds, in which the service cannot write."""
 INSTANTS = tuple(name for name, dtype in FORECASTS.schema.items() if dtype == INSTANT)
+DATES = tuple(name for name, dtype in FORECASTS.schema.items() if dtype == pl.Date())
 NO_LOG, NOTHING_WAITS = "the service has not answered yet", "every answer is in the lake already"
 SHOWN = "`quantlake forecasts quarantine list` shows them."
 
@@ -241,8 +242,11 @@ def mark(connection: sqlite3.Connection, sequences: Sequence[int], state: int) -
 
 def rows_from_json(texts: Sequence[str]) -> pl.DataFrame:
     """Logged rows as a frame of the table `forecasts`; numbers come back to the last bit."""
-    rows = [json.loads(text) for text in texts]
-    for row in rows:
-        for name in INSTANTS:
-            row[name] = datetime.fromisoformat(row[name])
-    return pl.DataFrame(rows, schema=FORECASTS.schema, orient="row")
+    return pl.DataFrame([row_from_json(text) for text in texts], schema=FORECASTS.schema, orient="row")
+
+
+def row_from_json(text: str) -> dict[str, Any]:
+    """Logged row with its instants and dates; one of before some columns were declared lacks them."""
+    row: dict[str, Any] = json.loads(text)
+    instants = {name: datetime.fromisoformat(row[name]) for name in INSTANTS}
+    return row | instants | {name: date.fromisoformat(row[name]) for name in DATES if row.get(name)}

@@ -7,7 +7,7 @@ import polars as pl
 
 from lake.tables import FORECASTS
 from serving.api import StoredForecast
-from serving.forecasts import ANSWERED, VISIBLE
+from serving.forecasts import ANSWERED, PRICED, VISIBLE, target_price
 
 if TYPE_CHECKING:
     from lake.store import Lake
@@ -32,12 +32,23 @@ def _one(lake: "Lake", where: pl.Expr) -> StoredForecast | None:
 
 
 def _answer(row: dict[str, Any]) -> StoredForecast:
-    same = ("kind", "symbol", "known_time", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price")
+    same = (
+        "kind",
+        "symbol",
+        "known_time",
+        "made_at",
+        "horizon_sessions",
+        "p10",
+        "p50",
+        "p90",
+        "reference_price",
+        *PRICED,
+    )
     also = ("regime", "strategy", "model_name", "model_version", "model_digest", "feature_hash")
     return StoredForecast(
         prediction_id=row["forecast_id"],
         as_of=row["event_time"],
-        target_price=row["reference_price"] * (1.0 + row["p50"]),
+        target_price=target_price(row["reference_price"], row["p50"]),
         feature_table_versions=json.loads(row["feature_table_versions"]),
         is_degraded=row["degraded"],
         **{name: row[name] for name in (*same, *also)},

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -11,10 +11,13 @@ import polars as pl
 from lake.errors import SchemaError
 from lake.spec import INSTANT, Column
 from lake.tables import FORECASTS
+from serving.forecasts import PRICED
 from serving.receipts import digest_of, is_intact, opened, row_digest
 
 INT32 = 2**31
 NAMES = set(FORECASTS.names)
+LACKING = dict.fromkeys(PRICED)
+"""What a row that was logged before these columns were declared says in them."""
 
 
 class Logged(NamedTuple):
@@ -105,6 +108,8 @@ def _parsed(logged: Logged) -> tuple[dict[str, Any] | None, str]:
         return None, "the row holds bytes that are no UTF-8"
     except ValueError as error:
         return None, f"the row is no JSON: {error}"
+    if isinstance(row, dict) and not row.keys() & LACKING.keys():
+        row |= LACKING
     if not isinstance(row, dict) or set(row) != NAMES:
         surplus = sorted(set(row) ^ NAMES) if isinstance(row, dict) else type(row).__name__
         return None, f"the row does not have the columns of '{FORECASTS.name}': {surplus}"
@@ -158,6 +163,13 @@ def _instant(value: Any) -> tuple[Any, str]:
         return None, f"is {value!r}, no instant"
 
 
+def _date(value: Any) -> tuple[Any, str]:
+    try:
+        return date.fromisoformat(value), ""
+    except (TypeError, ValueError):
+        return None, f"is {value!r}, no date"
+
+
 _READERS: Mapping[pl.DataType, Callable[[Any], tuple[Any, str]]] = {
     pl.Float64(): _real,
     pl.Int32(): _count,
@@ -165,6 +177,7 @@ _READERS: Mapping[pl.DataType, Callable[[Any], tuple[Any, str]]] = {
     pl.String(): _text,
     pl.Boolean(): _flag,
     INSTANT: _instant,
+    pl.Date(): _date,
 }
 
 

@@ -3,17 +3,20 @@
 - `rows`: what one symbol's forecast is made from
 - `blending`: from the members' quantiles to one forecast, its direction and its probability
 - `kinds`: how a stored forecast came about, and who may see it
+- `pricing`: its prices, as far as they are known
 - `corrections`: the calibration in force, applied to quantiles and confidence
 """
 
 from serving.forecasts.blending import WEIGHT_TOLERANCE, Member, blend, direction_of, name_blend, sign_probability
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of, widened
 from serving.forecasts.kinds import ANSWERED, REPLAY, TRIAL, VISIBLE, WALKED
+from serving.forecasts.pricing import PRICED, target_price
 from serving.forecasts.rows import Row
 
 __all__ = [
     "ANSWERED",
     "COVERAGE_TARGET",
+    "PRICED",
     "REPLAY",
     "TRIAL",
     "VISIBLE",
@@ -28,6 +31,7 @@ __all__ = [
     "direction_of",
     "name_blend",
     "sign_probability",
+    "target_price",
     "trust_of",
     "widened",
 ]

@@ -21,7 +21,9 @@ class Row:
     symbol: str
     as_of: "datetime"
     window: "FloatArray"
-    reference_price: float
+    reference_price: float | None
+    price_basis: str | None
+    currency: str | None
     feature_hash: str
     table_versions: dict[str, int]
     regime: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from lake import calendars
 from lake.horizons import horizon_of, interval_of
 from serving import api
-from serving.forecasts import COVERAGE_TARGET, Member, confidence, direction_of, name_blend, trust_of
+from serving.forecasts import COVERAGE_TARGET, Member, confidence, direction_of, name_blend, target_price, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +78,11 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
         as_of=row["event_time"],
         made_at=row["made_at"],
         prediction=api.Prediction(
-            target_price=row["reference_price"] * (1.0 + p50),
+            target_price=target_price(row["reference_price"], p50),
             reference_price=row["reference_price"],
+            price_basis=row["price_basis"],
+            currency=row["currency"],
+            target_session=row["target_session"],
             expected_return=p50,
             p10=p10,
             p50=p50,

@@ -29,7 +29,7 @@ class ForecastContext(NamedTuple):
     symbol, event_time
         Whose window, and the close of its last session.
     reference_price
-        Price that the returns start from.
+        Price as traded that the returns start from; None where none is known.
     regime
         Regime of the market at that close.
     feature_hash
@@ -40,6 +40,8 @@ class ForecastContext(NamedTuple):
         Name of the strategy in force; None where a model forecasts on its own.
     degraded
         Whether a fallback of the online store answered.
+    price_basis, currency
+        Of the price, or why there is none; see the table `forecasts`.
     """
 
     symbol: Any
@@ -50,6 +52,8 @@ class ForecastContext(NamedTuple):
     feature_table_versions: str
     strategy: str | None = None
     degraded: bool = False
+    price_basis: Any = None
+    currency: Any = None
 
 
 class ForecastStamp(NamedTuple):
@@ -118,7 +122,12 @@ def make_forecasts(
 
 
 def forecast_row(
-    context: ForecastContext, stamp: ForecastStamp, quantiles: "Sequence[Any]", model: "Member", horizon: int
+    context: ForecastContext,
+    stamp: ForecastStamp,
+    quantiles: "Sequence[Any]",
+    model: "Member",
+    horizon: int,
+    target_session: Any = None,
 ) -> dict[str, Any]:
     """Return the row of the table `forecasts`, or its columns where context and stamp hold columns.
 
@@ -130,6 +139,8 @@ def forecast_row(
         What answered: the only member of the forecast, or their blend; see `serving.forecasts.blending.name_blend`.
     horizon
         Sessions ahead.
+    target_session
+        Session in which the horizon ends, by the calendar; None where that is not known.
 
     Examples
     --------
@@ -164,4 +175,7 @@ def forecast_row(
         "feature_hash": context.feature_hash,
         "latency_ms": stamp.latency_ms,
         "degraded": context.degraded,
+        "price_basis": context.price_basis,
+        "currency": context.currency,
+        "target_session": target_session,
     }

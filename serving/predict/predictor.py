@@ -191,8 +191,11 @@ class Predictor:
 
     def symbols(self) -> dict[str, bool]:
         """Every symbol that can be asked for, and whether it has a model input now."""
-        ready = set(self.online.symbols())
-        return {symbol: symbol in ready for symbol in sorted(ready | set(self.online.assigned_symbols()))}
+        ready, market = set(self.online.symbols()), self.logged.configured.declared_market
+        every = ready | set(self.online.assigned_symbols())
+        if market.row_names == "as_traded":
+            every = {symbol for symbol in every if not market.names.is_superseded(symbol)}
+        return {symbol: symbol in ready for symbol in sorted(every)}
 
     def _compute(self, symbols: Sequence[str], models: "LoadedModels", watch: Stopwatch) -> _Computed:
         started = time.perf_counter()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from lake import calendars
 from serving.forecast_log import LogEntry, row_as_json
 from serving.forecasts import name_blend
 from serving.predict.answers import AnswerTerms, compose, versions_text
@@ -79,6 +80,7 @@ class ResponseTemplate(NamedTuple):
             [float(value) for value in forecast.quantiles[place]],
             name_blend(members),
             horizon,
+            calendars.session_after(row.as_of, horizon, row.served.calendar),
         )
         answer = compose(made, AnswerTerms.of(row, members))
         before, _, rest = answer.model_dump_json().partition(BLANKS[0])
@@ -136,10 +138,13 @@ def _context(row: "Row") -> ForecastContext:
     return ForecastContext(
         symbol=row.symbol,
         event_time=row.as_of,
-        reference_price=row.reference_price,
+        # A window of before its price basis was kept has a price that nobody may have traded at.
+        reference_price=None if row.price_basis is None else row.reference_price,
         regime=row.regime,
         feature_hash=row.feature_hash,
         feature_table_versions=versions_text(row.table_versions),
         strategy=row.selected_strategy,
         degraded=bool(row.degraded),
+        price_basis=row.price_basis,
+        currency=row.currency,
     )

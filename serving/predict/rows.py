@@ -18,11 +18,11 @@ NO_WEIGHTS = (
 
 
 def require_known(symbols: "Sequence[str]", known: "Sequence[str]") -> None:
-    """Refuse the first symbol that is not known."""
+    """Refuse symbols that are not known, naming each."""
     names = set(known)
-    for symbol in symbols:
-        if symbol not in names:
-            raise UnknownNameError("symbol", symbol, known)
+    unknown = [symbol for symbol in symbols if symbol not in names]
+    if unknown:
+        raise UnknownNameError("symbol", unknown[0], known, others=unknown[1:])
 
 
 def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]:
@@ -51,6 +51,8 @@ def split_ready(batch: "OnlineBatch") -> tuple[list[Row], list[tuple[str, str]]]
                     as_of=batch.as_of[i],
                     window=batch.window[i],
                     reference_price=batch.reference_price[i],
+                    price_basis=batch.price_basis[i],
+                    currency=batch.currency[i],
                     feature_hash=batch.feature_hash[i],
                     table_versions=tables | batch.table_versions[i],
                     regime=batch.regime,

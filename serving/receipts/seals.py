@@ -10,9 +10,11 @@ from typing import Any
 from lake.errors import SchemaError
 from lake.spec import INSTANT
 from lake.tables import FORECASTS
+from serving.forecasts import PRICED
 
-_in_order = itemgetter(*FORECASTS.names)
+_in_order = itemgetter(*(name for name in FORECASTS.names if name not in PRICED))
 _INSTANTS = tuple(place for place, dtype in enumerate(FORECASTS.schema.values()) if dtype == INSTANT)
+UNPRICED = (None,) * len(PRICED)
 SEAL = ',"seal":"'
 DIGITS = 64
 
@@ -26,11 +28,15 @@ def row_digest(row: Mapping[str, Any]) -> str:
     """SHA-256 of a row of `forecasts`: its values in the order of the table, as Python writes them, one per line.
 
     The same from the service, from the log and from the lake: numbers keep every bit on the way, and instants are
-    written in UTC.
+    written in UTC. The columns `PRICED` are part of it where the row says any of them: rows of before they were
+    declared keep their digest, and one to which they were written afterwards has another.
     """
     values = list(_in_order(row))
     for place in _INSTANTS:
         values[place] = _written(values[place])
+    priced = tuple(map(row.get, PRICED))
+    if priced != UNPRICED:
+        values += priced
     return digest_of("\n".join(map(repr, values)))
 
 

@@ -5,13 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import REGIME, STRATEGY, newest_rows
-from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, Windows, WindowSpec, build_windows
+from feature_repo.targets import (
+    FORECAST_V2,
+    WINDOW_SPECS,
+    Windows,
+    WindowSpec,
+    build_windows,
+    reference_price,
+    undisclosed_price,
+)
 from lake.errors import NotReadyError, QuantlakeError
 from lake.store import altered_files
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS
@@ -54,15 +62,14 @@ class AsOfTables:
 
     @cached_property
     def windows(self) -> pl.DataFrame:
-        """Model inputs, every restatement: signature, key, known_time, window, feature_hash, reference_price."""
+        """Model inputs, every restatement."""
         return self._read(MODEL_WINDOWS, pl.col("signature").is_in(list(WINDOW_SPECS)) & self._is_wanted())
 
     @cached_property
     def prices(self) -> pl.DataFrame:
         """Reference prices, every restatement."""
         rows = self._read(BARS, self._is_wanted())
-        price = pl.coalesce("close_unadjusted", "close").alias("reference_price")
-        return rows.select("symbol", "event_time", "known_time", price)
+        return rows.select("symbol", "event_time", "known_time", *reference_price(), undisclosed_price())
 
     @cached_property
     def features(self) -> pl.DataFrame:
@@ -87,10 +94,10 @@ class AsOfTables:
         newest = rows.sort("known_time").unique(["symbol", "event_time"], keep="last", maintain_order=True)
         return build_windows(newest, spec, at=sessions)
 
-    def prices_known(self, known: datetime) -> dict[tuple[str, datetime], float]:
-        """Reference price of each symbol and session as known at an instant."""
+    def prices_known(self, known: datetime) -> dict[tuple[str, datetime], dict[str, Any]]:
+        """Columns of `prices` of each symbol and session as known at an instant."""
         rows = self.prices.filter(pl.col("known_time") <= known).sort("known_time")
-        return {(symbol, at): price for symbol, at, _, price in rows.iter_rows()}
+        return {(row["symbol"], row["event_time"]): row for row in rows.iter_rows(named=True)}
 
     def strategies(self, until: datetime) -> dict[str, dict[str, object]]:
         """The assignment of each symbol that the online store was filled with."""

@@ -14,7 +14,7 @@ from serving.backfill import VERSIONED, WalkForwardTables, WindowBatch, forecast
 from serving.forecasts import Member
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import UNREADABLE, suspects, why_unreadable
-from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles
+from serving.replay.recompute import WINDOW_SPAN, ReplayJob, compare_quantiles, compare_target, wrong_price
 
 if TYPE_CHECKING:
     from lake.spec import TableSpec
@@ -89,8 +89,7 @@ def _compare(
         job.result.compared += ["model input", "reference price", "regime", "identity"]
         if found["feature_hash"] != row["feature_hash"]:
             _blame(lake, FEATURES_TECHNICAL, tables, job, "the features in it are not those of the window")
-        if found["reference_price"] != row["reference_price"]:
-            problem = f"the close in it is {found['reference_price']}, not {row['reference_price']}"
+        if problem := wrong_price(found, row):
             _blame(lake, BARS, tables, job, problem)
         if found["regime"] != row["regime"]:
             _blame(lake, REGIMES, tables, job, f"the regime in it is {found['regime']}, not {row['regime']}")
@@ -120,6 +119,7 @@ def _forecast(
     for job, _ in placed:
         row = remade[*_key(job), job.case.row["horizon_sessions"]]
         compare_quantiles(job, row)
+        compare_target(job, row)
         if job.case.row["model_version"] != row["model_version"]:
             problem = f"it names version {job.case.row['model_version']}, the model is version {row['model_version']}"
             job.result.add(ReplayFinding("forecast row", job.case.forecast_id, problem))

@@ -4,18 +4,18 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
-from serving.forecast_log import INSTANTS, SET_APART, Logged, log_paths, open_log, require_fitting, rows_from_json
+from serving.forecast_log import SET_APART, Logged, log_paths, open_log, require_fitting, row_from_json, rows_from_json
 from serving.forecasts import WALKED
 from serving.receipts import Receipt, ReplayFinding, batch_id, digest_of, is_intact, opened, row_digest
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from lake.settings import Settings
@@ -218,7 +218,6 @@ def _open(case: Case, content: str, seal: str, logged: _Logged | None) -> None:
 def _digest_of_row(text: str) -> str:
     """Digest of a logged row; empty for one that a damage of the disk made unreadable."""
     try:
-        row: dict[str, Any] = json.loads(text)
-        return row_digest(row | {name: datetime.fromisoformat(row[name]) for name in INSTANTS})
+        return row_digest(row_from_json(text))
     except (ValueError, KeyError, TypeError):
         return ""

@@ -12,6 +12,7 @@ from lake.errors import ModelError, UnknownNameError
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
+from serving.forecasts import PRICED
 from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError, window_spec_of
 from serving.replay.cases import Case, cases
 
@@ -67,7 +68,7 @@ class _ReceiptView:
     def answer(self) -> api.ReceiptAnswer:
         """Return the answer of the endpoint."""
         row, receipt = self.case.row, self.receipt
-        same = ("kind", "symbol", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price")
+        same = ("kind", "symbol", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price", *PRICED)
         is_sealed = receipt is not None or bool(self.case.findings)
         return api.ReceiptAnswer(
             prediction_id=self.case.forecast_id,

@@ -12,10 +12,10 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.online import BlendWeights, OnlineCalibration
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model_input, window_hash
-from lake.calendars import VENUE
+from lake.calendars import VENUE, session_after
 from lake.errors import EngineError
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts import Calibration, Member, name_blend
+from serving.forecasts import PRICED, Calibration, Member, name_blend
 from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from serving.replay.engine_cache import EngineCache
 
 WEIGHT_DIFFERENCE = 1e-12
+QUOTED = ("reference_price", "price_basis", "currency")
 WINDOW_SPAN = timedelta(days=2 * FORECAST_V2.sessions)
 """Days that hold the sessions of a window, weekends and holidays included."""
 
@@ -90,7 +91,7 @@ def _as_of_tables(lake: "Lake", tables: Mapping[str, int], jobs: Sequence[Replay
 
 def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
     """Read the model input of each forecast, and compare it with its own hash and the one of the answer."""
-    names = ("symbol", "event_time", "known_time", "signature", "window", "feature_hash", "reference_price")
+    names = ("symbol", "event_time", "known_time", "signature", "window", "feature_hash", *QUOTED)
     stored: dict[tuple[Any, ...], dict[str, tuple[Any, ...]]] = defaultdict(dict)
     for symbol, at, known, signature, *values in as_of.windows.select(names).iter_rows():
         stored[symbol, at, known][signature] = tuple(values)
@@ -107,8 +108,10 @@ def _take_windows(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
         job.result.compared += ["model input", "reference price"]
         if window_hash(window) != row["feature_hash"] or found[1] != row["feature_hash"]:
             _blame(as_of, MODEL_WINDOWS, job, "the window in it is not the one that was forecast from")
-        if found[2] != row["reference_price"]:
-            _blame(as_of, MODEL_WINDOWS, job, f"the reference price in it is {found[2]}, not {row['reference_price']}")
+        for name, held in zip(QUOTED, found[2:], strict=True):
+            if held != row[name] and (name != "reference_price" or not has_no_price(row)):
+                problem = f"the {name.replace('_', ' ')} in it is {held}, not {row[name]}"
+                _blame(as_of, MODEL_WINDOWS, job, problem)
         job.window = window
 
 
@@ -136,8 +139,30 @@ def _compare_prices(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
         for job in group:
             row = job.case.row
             job.result.compared.append("bar")
-            if (price := prices.get((row["symbol"], row["event_time"]))) != row["reference_price"]:
-                _blame(as_of, BARS, job, f"the close in it is {price}, not {row['reference_price']}")
+            problem = wrong_price(prices.get((row["symbol"], row["event_time"]), {}), row)
+            if problem:
+                _blame(as_of, BARS, job, problem)
+
+
+def has_no_price(row: Mapping[str, Any]) -> bool:
+    """Whether a forecast tells no price because its window was stored before the basis of prices was kept."""
+    return row["price_basis"] is None and row["reference_price"] is None
+
+
+def wrong_price(found: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Return what is wrong with the price of a forecast, by the bar that was found; empty where nothing is.
+
+    A forecast of before `price_basis` was kept has the price that was taken then.
+    """
+    if has_no_price(row):
+        return ""
+    is_disclosed = row["price_basis"] is not None
+    price = found.get("reference_price" if is_disclosed else "undisclosed_price")
+    if price != row["reference_price"]:
+        return f"the close in it is {price}, not {row['reference_price']}"
+    if is_disclosed and found.get("price_basis") != row["price_basis"]:
+        return f"the price basis in it is {found.get('price_basis')}, not {row['price_basis']}"
+    return ""
 
 
 def _compare_decisions(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
@@ -244,6 +269,7 @@ def _forecast(jobs: Sequence[ReplayJob], engines: "EngineCache") -> None:
             row = remade_row(job, numbers[horizons.index(job.case.row["horizon_sessions"])])
             compare_quantiles(job, row)
             _compare_names(job, row)
+            compare_target(job, row)
 
 
 def remade_row(job: ReplayJob, quantiles: "Iterable[Any]") -> dict[str, Any]:
@@ -261,10 +287,14 @@ def remade_row(job: ReplayJob, quantiles: "Iterable[Any]") -> dict[str, Any]:
         feature_table_versions=stored["feature_table_versions"],
         strategy=None if receipt.strategy is None else receipt.strategy.selected,
         degraded=stored["degraded"],
+        price_basis=stored["price_basis"],
+        currency=stored["currency"],
     )
     own = (stored[name] for name in ("forecast_id", "kind", "known_time", "made_at", "latency_ms"))
     numbers = [float(value) for value in quantiles]
-    return forecast_row(context, ForecastStamp(*own), numbers, name_blend(job.members), stored["horizon_sessions"])
+    horizon = stored["horizon_sessions"]
+    target = session_after(stored["event_time"], horizon, job.calendar)
+    return forecast_row(context, ForecastStamp(*own), numbers, name_blend(job.members), horizon, target)
 
 
 def _compute(
@@ -312,6 +342,17 @@ def _compare_names(job: ReplayJob, remade: Mapping[str, Any]) -> None:
     job.result.compared.append("models")
     if any(job.case.row[name] != remade[name] for name in ("model_name", "model_version", "model_digest")):
         text = "the models it names are not those of its receipt"
+        job.result.add(ReplayFinding("forecast row", job.case.forecast_id, text))
+
+
+def compare_target(job: ReplayJob, remade: Mapping[str, Any]) -> None:
+    """Add a finding where the session in which the horizon ends is not the calendar's."""
+    stored = job.case.row["target_session"]
+    if all(job.case.row[name] is None for name in PRICED):
+        return
+    job.result.compared.append("target session")
+    if stored != remade["target_session"]:
+        text = f"its horizon ends in the session of {remade['target_session']} by the calendar, not of {stored}"
         job.result.add(ReplayFinding("forecast row", job.case.forecast_id, text))
 
 

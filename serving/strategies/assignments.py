@@ -6,6 +6,7 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import NotReadyError
+from lake.membership import universe_at
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BARS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
@@ -51,11 +52,12 @@ def update_assignments(lake: Lake, clock: Clock) -> Report:
 
 
 def _served_symbols(lake: Lake, clock: Clock) -> pl.DataFrame:
-    """Every symbol that has a bar, but for the index."""
+    """Every symbol that belongs to the market now, but for the index."""
     if not lake.exists(BARS):
         raise NotReadyError("No symbol has a bar yet. Update `bars` first.")
-    is_own = (pl.col("known_time") <= clock.now()) & (pl.col("symbol") != lake.market.index)
-    return lake.scan(BARS).filter(is_own).select(pl.col("symbol").unique().sort()).collect()
+    market = lake.market
+    members = [symbol for symbol in universe_at(lake, market.name, clock.now()) if symbol != market.index]
+    return pl.DataFrame({"symbol": members}, schema={"symbol": pl.String})
 
 
 def latest_decision(selections: pl.DataFrame, regime: str) -> pl.DataFrame:

@@ -87,8 +87,14 @@ def shuffled(returns: PaperReturns, seed: int) -> PaperReturns:
     )
 
 
-def draw(comparison: Comparison, path: Path) -> Path:
-    """Draw the summed net returns of every curve as a PNG, and return its path."""
+def draw(comparison: Comparison, path: Path, caveats: Sequence[str] = ()) -> Path:
+    """Draw the summed net returns of every curve as a PNG, and return its path.
+
+    Parameters
+    ----------
+    caveats
+        What belongs beside the returns (`lake.sources.caveats_of`); it stands below the picture.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -105,7 +111,8 @@ def draw(comparison: Comparison, path: Path) -> Path:
     axes.set_ylabel("summed net return at equal volatility, %")
     axes.set_title(f"Selection from the pool, {comparison.sessions[0]:%Y-%m-%d} to {comparison.sessions[-1]:%Y-%m-%d}")
     low, high = 100 * comparison.twins.min(), 100 * comparison.twins.max()
-    axes.set_xlabel(f"{len(comparison.twins)} null twins gained {low:+.1f} to {high:+.1f} % over equal weights")
+    twins = f"{len(comparison.twins)} null twins gained {low:+.1f} to {high:+.1f} % over equal weights"
+    axes.set_xlabel("\n".join((twins, *caveats)))
     axes.legend(loc="upper left", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

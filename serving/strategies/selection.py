@@ -308,6 +308,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     NotReadyError
         If no session of paper returns is known yet.
     """
+    from lake.sources import caveats_of
     from serving.strategies.comparison import compare, draw
 
     started = time.perf_counter()
@@ -322,12 +323,13 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     if report.skipped:
         return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
     comparison = compare(returns, now, rule, KNOWN_REGIMES)
+    caveats = caveats_of(settings.source_name, lake.market, lake, clock.now())
     latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
     return report.with_details(
         seconds=time.perf_counter() - started,
         decisions=[_shown(decision) for decision in latest],
         comparison=comparison.figures,
-        picture=draw(comparison, settings.reports / "selection.png"),
+        picture=draw(comparison, settings.reports / "selection.png", caveats),
     )
 
 

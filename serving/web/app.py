@@ -12,6 +12,7 @@ from serving.access import RULES, Policy
 from serving.access.checks import Access
 from serving.forecast_log.latest import LatestForecasts
 from serving.predict import Batcher
+from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
@@ -101,6 +102,7 @@ def _front(
 def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
     """Attach a predictor to an application."""
     app.state.predictor = predictor
+    app.state.asked_names = AskedNames(predictor)
     app.state.access = Access(predictor.logged.configured)
     app.state.batcher = batcher or Batcher(predictor)
     app.state.hub = Hub(predictor.logged.configured)

@@ -22,7 +22,7 @@ from lake.tables import BARS, RAW_BARS
 from support.raw_rows import RowSource
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
-ASSETS = ("raw_bars", "bars", "actions", "quarantine")
+ASSETS = ("raw_bars", "bars", "actions", "quarantine", "symbols", "universe")
 
 
 class ThrowAwaySource:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import uuid
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ def forecast_row(forecast_id: str | None = None, **change: Any) -> dict[str, Any
         "feature_hash": "cd" * 32,
         "latency_ms": 1.25,
         "degraded": False,
+        "price_basis": "as_traded",
+        "currency": "USD",
+        "target_session": date(2013, 1, 2),
     } | change
 
 

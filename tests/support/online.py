@@ -47,8 +47,9 @@ def close_of(generation: int) -> datetime:
 def store_generation(lake: Lake, generation: int, symbols: tuple[str, ...] = SYMBOLS) -> datetime:
     """Put the rows of one generation into the lake and return the instant they are known at."""
     at = close_of(generation)
+    said = ("{}", "as_traded", "USD")
     windows = [
-        (symbol, at, at, FORECAST_V2.name, window.tolist(), float(generation + 1), window_hash(window), "{}")
+        (symbol, at, at, FORECAST_V2.name, window.tolist(), float(generation + 1), window_hash(window), *said)
         for n, symbol in enumerate(symbols)
         for window in [window_of(generation, n)]
     ]

@@ -159,7 +159,7 @@ def move_on(home: Home, delete: Callable[[Path], None]) -> None:
     refine_to_lake(home.lake, home.clock)
     bars = home.lake.read_as_of(BARS, later).filter(pl.col("event_time") <= before, pl.col("symbol") != DELISTED)
     some = bars.sample(fraction=0.05, seed=5)
-    prices = [pl.col(name) * 1.01 for name in ("open", "high", "low", "close", "close_unadjusted")]
+    prices = [pl.col(name) * 1.01 for name in ("open", "high", "low", "close", "close_unadjusted", "close_traded")]
     delete(home.lake.path(BARS))
     home.lake.merge(BARS, some.with_columns(*prices, known_time=pl.lit(later)).select(BARS.names))
     for update in (update_technical, update_regimes, update_windows):

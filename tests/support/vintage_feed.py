@@ -120,7 +120,13 @@ class VintageFeed:
         is_told = {name: name == "adj_close" or self.basis != "adjusted_close_only" for name in prices}
         text = {name: self._text(value) if is_told[name] else None for name, value in prices.items()}
         stamp = SESSIONS[n]
-        return {"symbol": symbol, "stamp": stamp.isoformat(), **text, "event_time": stamp, "known_time": stamp}
+        later = repr(splits) if self.basis == "split_adjusted" else None
+        times = {"event_time": stamp, "known_time": stamp}
+        return {"symbol": symbol, "stamp": stamp.isoformat(), **text, **times, "later_splits": later}
+
+    def traded(self, symbol: str) -> list[float]:
+        """Closes at which shares changed hands, session by session."""
+        return [float(close) for close in self._traded(symbol)]
 
     def _text(self, value: float) -> str:
         return repr(float(value)) if self.decimals is None else f"{value:.{self.decimals}f}"

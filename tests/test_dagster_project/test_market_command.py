@@ -1,5 +1,6 @@
 """The verbs of `quantlake market`, and where `quantlake run` lets a market stand."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,13 +15,15 @@ from typer.testing import CliRunner
 from dagster_project.commands.market import app
 from dagster_project.commands.run import set_clock
 from lake.clock import FixedClock, ReplayClock, SystemClock
-from lake.errors import ConfigError, SourceError, UnknownNameError
+from lake.errors import ConfigError, NotReadyError, SourceError, UnknownNameError
 from lake.ingest import refine_to_lake
 from lake.market import Market, market_of
+from lake.membership import update_membership
+from lake.names import Rename
 from lake.settings import Settings, settings
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
-from lake.tables import RAW_BARS
+from lake.tables import BARS, RAW_BARS
 
 LAST = datetime(2012, 12, 31, 21, tzinfo=UTC)
 Say = Callable[..., Result]
@@ -58,6 +61,16 @@ def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
     checked = say("check", "desk")
     assert "900 rows of 3 symbols" in checked.output
     assert "Nothing was written." in checked.output
+
+
+def test_the_currency_of_a_market_is_said_and_checked(say: Say, tmp_path: Path) -> None:
+    file = str(price_file(tmp_path))
+    with pytest.raises(ConfigError, match="ISO 4217"):
+        say("new", "desk", "--from", file, "--currency", "pounds")
+    assert not (tmp_path / "home" / "markets" / "desk" / "market.yaml").exists()
+    assert say("new", "desk", "--from", file, "--currency", "GBP").exit_code == 0
+    assert market_of(tmp_path / "home" / "markets" / "desk").currency == "GBP"
+    assert "GBP" in say("show", "desk").output
 
 
 def test_a_market_is_told_when_it_decides_and_when_a_symbol_is_gone(say: Say, tmp_path: Path) -> None:
@@ -177,3 +190,50 @@ def test_a_replay_stands_at_the_close_of_its_day_and_never_goes_back(desk: Setti
         set_clock(desk, console, date(2012, 6, 28))
     with pytest.raises(ConfigError, match="2012-07-04 is no session of XNYS"):
         set_clock(desk, console, date(2012, 7, 4))
+
+
+def home_with_names(tmp_path: Path) -> Lake:
+    """A market of three symbols and an index: one renamed, one that stopped coming."""
+    bars = tiny_market(["AAA", "BBB", "CCC", "^DESK"], 40, seed=1)
+    sessions = bars["event_time"].unique().sort()
+    rename = Rename("OLD", "BBB", sessions[20].date(), reason="it was sold")
+    home = tmp_path / "home" / "markets" / "desk"
+    Market("desk", source="file", index="^DESK", renames=(rename,), options=OPTIONS).write(home)
+    lake = Lake(home / "tables")
+    lake.merge(BARS, bars.filter((pl.col("symbol") != "CCC") | (pl.col("event_time") < sessions[20])))
+    update_membership(lake, FixedClock(LAST))
+    return lake
+
+
+OPTIONS = {
+    "path": "prices.csv", "layout": "long", "symbol": "Ticker", "time": "Date", "time_format": "%Y-%m-%d",
+    "close": "Close", "price_basis": "fully_adjusted", "interval": "1d",
+}  # fmt: skip
+
+
+def test_the_symbols_of_a_market_are_shown_with_their_names_and_who_left(say: Say, tmp_path: Path) -> None:
+    home_with_names(tmp_path)
+    said = say("symbols", "desk").output
+    lines = {line.split()[0]: " ".join(line.split()) for line in said.splitlines() if line.strip()}
+    assert max(map(len, said.partition("members as known")[0].splitlines())) <= 80
+    assert lines["AAA"] == "AAA 2012-11-02 2012-12-31 yes"
+    assert lines["BBB"] == "BBB 2012-11-02 2012-12-31 yes OLD until 2012-12-03"
+    assert lines["CCC"] == "CCC 2012-11-02 2012-11-30 no coverage ended 2012-12-03"
+    assert lines["^DESK"] == "^DESK 2012-11-02 2012-12-31 index"
+    assert "2 members as known at" in said
+    assert "1 of 3 symbols left the market: CCC." in " ".join(said.split())
+    assert "OLD -> BBB 2012-12-03" in say("show", "desk").output
+
+
+def test_the_symbols_of_a_market_are_told_to_a_program(say: Say, tmp_path: Path) -> None:
+    home_with_names(tmp_path)
+    told = {each["symbol"]: each for each in json.loads(say("symbols", "desk", "--json").output)}
+    assert told["CCC"]["reason"] == "coverage_ended"
+    assert (told["CCC"]["is_member"], told["CCC"]["ended"]) == (False, "2012-12-03")
+    assert told["^DESK"]["is_index"]
+    assert told["BBB"]["other_names"] == [{"name": "OLD", "from": None, "until": "2012-12-03", "reason": "it was sold"}]
+
+
+def test_a_market_without_bars_says_what_to_run(say: Say) -> None:
+    with pytest.raises(NotReadyError, match="has no bar yet"):
+        say("symbols")

@@ -127,7 +127,8 @@ def test_what_the_source_says_of_its_symbols_stands_below(
 ) -> None:
     assert shown[-1] == "The symbols are companies that still existed in 2013: their returns are those of survivors."
     monkeypatch.setattr(PackagedMarket, "caveats", ())
-    assert not any("survivors" in line for line in page_of(tmp_path / "other", monkeypatch, WIDTH, {}))
+    counted = page_of(tmp_path / "counted", monkeypatch, WIDTH, {})
+    assert counted[-1].endswith("returns are likely those of survivors."), "the list of symbols is always spoken of"
 
 
 @pytest.mark.parametrize("width", [80, WIDTH])
@@ -138,3 +139,56 @@ def test_the_model_table_is_that_of_the_models_in_force_and_fits_the_width(
     assert not [line for line in shown if line.startswith("har")]
     assert {line.split()[0] for line in shown if line.split()[1:2] == ["1"]} == set(VERDICTS_OF_FORCE)
     assert max(map(len, map(str.rstrip, shown))) <= width
+
+
+def answer(symbol: str, close: float | None, basis: str, horizon: int = 1, **prediction: object) -> dict[str, object]:
+    said = {
+        "reference_price": close,
+        "target_price": None if close is None else close * 1.01,
+        "price_basis": basis,
+        "currency": "USD",
+        "target_session": "2013-01-02",
+        "horizon_sessions": horizon,
+        "p10": -0.0234,
+        "p50": 0.01,
+        "p90": 0.0247,
+        "direction": "flat",
+        "confidence": 0.506,
+    }
+    return {
+        "symbol": symbol,
+        "as_of": "2012-12-31T21:00:00Z",
+        "prediction": said | prediction,
+        "model": {"name": "blend"},
+    }
+
+
+def printed(answers: list[dict[str, object]], width: int = 80) -> list[str]:
+    page = Console(file=StringIO(), width=width)
+    page.print(summaries.forecasts(answers))
+    assert isinstance(page.file, StringIO)
+    return [line.rstrip() for line in page.file.getvalue().splitlines()]
+
+
+def test_forecasts_are_told_in_prices_as_traded_and_fit_eighty_columns() -> None:
+    answers = [
+        answer("AAPL", 532.1729, "as_traded"),
+        answer("BRK.A", 134_060.0, "as_traded"),
+        answer("XOM", None, "adjusted_close_only"),
+        answer("XOM", None, "adjusted_close_only", 5),
+        answer("ACME", None, "split_adjusted"),
+    ]
+    shown = printed(answers)
+    assert max(map(len, shown)) <= 80
+    rows = [line.split() for line in shown]
+    assert ["AAPL", "1", "2013-01-02", "532.17", "537.49", "-2.34", "1.00", "2.47", "flat", "50.6", "blend"] in rows
+    assert ["XOM", "5", "2013-01-02", "-", "-", "-2.34", "1.00", "2.47", "flat", "50.6", "blend"] in rows
+    text = " ".join(shown)
+    assert "Served forecasts as of 2012-12-31" in text
+    assert "close and target: as traded, in USD" in text
+    assert "no price of XOM: the source tells adjusted closes only" in text
+    assert "no price of ACME: the source adjusts for splits" in text
+
+
+def test_a_currency_that_nobody_said_is_called_that() -> None:
+    assert "in a currency not stated" in " ".join(printed([answer("AAA", 10.0, "as_traded", currency=None)]))

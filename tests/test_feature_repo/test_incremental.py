@@ -59,7 +59,7 @@ def assert_as_computed_whole(lake: Lake, at: datetime, group: FeatureGroup = TEC
 
 
 def changed(bars: pl.DataFrame, known: datetime, factor: float = 1.01) -> pl.DataFrame:
-    prices = [pl.col(name) * factor for name in ("open", "high", "low", "close", "close_unadjusted")]
+    prices = [pl.col(name) * factor for name in ("open", "high", "low", "close", "close_unadjusted", "close_traded")]
     return bars.with_columns(*prices, pl.lit(known).alias("known_time"))
 
 
@@ -375,7 +375,7 @@ def test_a_commit_between_looking_and_computing_is_not_lost(computed: Lake, monk
 def test_a_price_that_stood_still_is_followed_as_by_a_whole_computation(tmp_path: Path, still: int) -> None:
     """Both means of Wilder's index fade to nothing while the price rests, and keep their proportion."""
     rests = (pl.col("symbol") == "BBB") & (pl.col("event_time") > SESSIONS[-still])
-    prices = ("open", "high", "low", "close", "close_unadjusted")
+    prices = ("open", "high", "low", "close", "close_unadjusted", "close_traded")
     bars = MARKET_BARS.with_columns(pl.when(rests).then(50.0).otherwise(pl.col(name)).alias(name) for name in prices)
     lake = Lake(tmp_path)
     for is_last in (False, True):
@@ -390,7 +390,7 @@ def test_a_window_is_known_when_its_price_is(computed: Lake) -> None:
     update_windows(computed, at)
     is_it = (pl.col("symbol") == "BBB") & (pl.col("event_time") == SESSIONS[-2])
     split = computed.read(BARS, where=is_it).with_columns(
-        pl.col("close_unadjusted") * 2, pl.col("volume_unadjusted") / 2, pl.lit(later).alias("known_time")
+        pl.col("^close_.*$") * 2, pl.col("volume_unadjusted") / 2, pl.lit(later).alias("known_time")
     )
     computed.merge(BARS, split)
     run(computed, later)

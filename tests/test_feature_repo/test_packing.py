@@ -90,6 +90,8 @@ def test_a_windows_float32_bits_stay_and_so_does_its_hash() -> None:
         "reference_price": 1.0,
         "feature_hash": window_hash(window),
         "table_versions": "{}",
+        "price_basis": "as_traded",
+        "currency": None,
     }
     frame = frame_of(WINDOW.layout, [row]).slice(0, 1)
     (packed,) = WINDOW.layout.pack(frame, 1)
@@ -175,3 +177,13 @@ def test_a_null_inside_a_list_is_refused_with_the_column(kind: str, content: lis
 def test_a_type_that_nothing_holds_is_refused_with_those_that_are() -> None:
     with pytest.raises(SchemaError, match=r"type Date; expected one of Float64.*Cast the column"):
         kind_of(pl.Date())
+
+
+def test_a_window_packed_before_its_price_basis_was_kept_is_not_read() -> None:
+    """Other columns, another fingerprint: the reader falls back to the tables until the store is filled again."""
+    before = Layout(tuple(column for column in WINDOW.layout.columns if column[0] not in {"price_basis", "currency"}))
+    row = {"event_time": EPOCH, "known_time": EPOCH, "window": [1.0], "reference_price": 0.318}
+    row |= {"feature_hash": "ab", "table_versions": "{}"}
+    (old,) = before.pack(frame_of(before, [row]), 1)
+    assert before.accepts(old)
+    assert not WINDOW.layout.accepts(old)

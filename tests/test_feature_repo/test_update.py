@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,6 +23,7 @@ from lake.tables import BARS, LABELS, MODEL_WINDOWS, REGIMES
 from lake.universe import MARKET
 
 STEPS = (update_technical, update_labels, update_regimes, update_windows)
+PRICED = ["event_time", "reference_price", "price_basis"]
 TABLES = (FEATURES_TECHNICAL, LABELS, REGIMES, MODEL_WINDOWS)
 NOW = FixedClock(DEMO_START)
 
@@ -138,13 +141,39 @@ def test_windows_are_of_the_current_session_and_say_what_they_are(featured_lake:
     assert set(rows["event_time"]) == {DEMO_START}
     assert set(rows["signature"]) == {FORECAST_V2.name}
     bars = featured_lake.read_as_of(BARS, DEMO_START, where=pl.col("event_time") == DEMO_START)
-    price = dict(bars.select("symbol", pl.coalesce("close_unadjusted", "close")).rows())
+    price = dict(bars.select("symbol", "close_traded").rows())
+    told = {row["symbol"]: (row["reference_price"], row["price_basis"]) for row in rows.iter_rows(named=True)}
+    assert told["NVDA"] == (pytest.approx(12.26, abs=0.005), "as_traded")  # 0.3065 in shares of 2025
+    assert told["AAPL"] == (532.1729, "as_traded")
+    assert told["XOM"] == (None, "adjusted_close_only")
+    assert rows["currency"].unique().to_list() == ["USD"]
     versions = featured_lake.versions([BARS, FEATURES_TECHNICAL])
     for row in rows.iter_rows(named=True):
         values = np.float32(row["window"]).reshape(FORECAST_V2.shape)
         assert row["feature_hash"] == window_hash(values)
         assert row["reference_price"] == price[row["symbol"]]
         assert json.loads(row["table_versions"]) == versions
+
+
+def test_windows_of_before_stay_as_they_were_and_the_current_ones_gain_their_price(
+    make_lake: Callable, small_market: Callable, tmp_path: Path
+) -> None:
+    """A home that was made when windows had a price on an undisclosed basis: the newest session is told anew."""
+    lake = make_lake(small_market(320))
+    sessions = lake.read(BARS)["event_time"].unique().sort()
+    run_all(lake, FixedClock(sessions[-2]))
+    run_all(lake, NOW)
+    whole = lake.read(MODEL_WINDOWS)
+    before = replace(MODEL_WINDOWS, columns=MODEL_WINDOWS.columns[:-2])
+    lake = Lake(tmp_path / "older")
+    lake.merge(BARS, small_market(320))
+    lake.merge(before, whole.select(before.names).with_columns(pl.lit(0.3).alias("reference_price")))
+    run_all(lake, NOW)
+    found = {(at, price, basis) for at, price, basis in lake.read(MODEL_WINDOWS)[PRICED].iter_rows()}
+    current = whole.filter(pl.col("event_time") == sessions[-1])
+    assert found == {(sessions[-2], 0.3, None), *current[PRICED].iter_rows()}
+    assert current["price_basis"].unique().to_list() == ["as_traded"]
+    assert lake.read(MODEL_WINDOWS, version=1)["reference_price"].to_list() == [0.3] * whole.height
 
 
 def test_a_symbol_that_did_not_trade_gets_no_window(make_lake: Callable, small_market: Callable) -> None:

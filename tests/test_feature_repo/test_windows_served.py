@@ -131,6 +131,8 @@ def test_a_window_restated_and_restated_back_is_stored_three_times(lake: Lake) -
             10.0,
             which,
             f'{{"bars": {version}}}',
+            "as_traded",
+            "USD",
         )
         return pl.DataFrame([row], schema=MODEL_WINDOWS.schema, orient="row")
 

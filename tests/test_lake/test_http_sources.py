@@ -70,6 +70,15 @@ def test_splits_and_dividends_come_beside_the_bars(stand: Stand) -> None:
     assert batch.actions.select("source", "received_at").unique().rows() == [(stand.vendor.name, NOW)]
 
 
+def test_prices_of_the_past_are_brought_back_by_the_splits_up_to_today(stand: Stand) -> None:
+    """Asked on the last of December for bars up to the 20th, of a share that was split on the 28th."""
+    stand.vendor.events = {"AAPL": [Event(date(2012, 12, 28), "split", 7), Event(date(2012, 12, 18), "split", 2)]}
+    rows = stand.source(["AAPL", "IBM"]).read(BEFORE, close_of(date(2012, 12, 20))).rows
+    later = rows.group_by("symbol").agg("later_splits").sort("symbol")["later_splits"].to_list()
+    is_adjusted = stand.vendor.name == "yahoo"
+    assert later == ([["14.0", "7.0", "7.0", "7.0"], ["1.0"] * 4] if is_adjusted else [[None] * 4] * 2)
+
+
 def test_a_symbol_is_one_part_of_a_path_whatever_its_characters() -> None:
     paths = [request.path for request in connector_of("yahoo").plan(YEAR)]
     assert paths == [f"/v8/finance/chart/{name}" for name in ("AAPL", "%5EGSPC", "BRK%2FB")]

@@ -48,6 +48,23 @@ def restated(rows: pl.DataFrame, session: datetime, known: datetime, **values: s
     return row.with_columns(known_time=pl.lit(known), received_at=pl.lit(known), **changes)
 
 
+@pytest.mark.parametrize("lookback", [timedelta(0), None])
+def test_each_spelling_of_a_symbol_in_a_feed_is_one_symbol(lake: Lake, lookback: timedelta | None) -> None:
+    spellings = pl.Series(["AAA", " aaa", "aa\u00ada", "Aaa\u200b"])
+    place = pl.int_range(pl.len()).over("symbol") % len(spellings)
+    written = RAW.with_columns(
+        pl.when(pl.col("symbol") == "AAA")
+        .then(pl.lit(spellings).gather(place))
+        .otherwise(pl.lit("B/B"))
+        .alias("symbol")
+    )
+    source = RowSource(written)
+    object.__setattr__(source, "lookback", lookback)  # offered whole each time, or only what is new
+    live(lake, source, [SESSIONS[5], DEMO_START])
+    assert lake.read(BARS)["symbol"].to_list() == ["AAA"] * len(SESSIONS)
+    assert lake.read(QUARANTINE)["reason"].to_list() == ["null_key"] * len(SESSIONS)
+
+
 def test_a_source_is_asked_only_for_what_is_new(lake: Lake) -> None:
     source = RowSource(RAW)
     first = ingest_bars(lake, source, FixedClock(SESSIONS[8]))

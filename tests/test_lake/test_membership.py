@@ -90,10 +90,16 @@ def test_the_end_of_all_bars_is_no_end_of_coverage() -> None:
     assert universe_at(lake, "desk", SESSIONS[39]) == ["AAA", "BBB", "CCC", INDEX]
 
 
+MISSING = st.lists(st.tuples(st.integers(1, 39), st.integers(1, 9)), max_size=4).map(
+    lambda gaps: sorted({place for start, length in gaps for place in range(start, min(start + length, 40))})
+)
+"""Sessions without a bar, in gaps about as long as what ends coverage."""
+
+
 @hypothesis_settings(max_examples=12)
 @given(
     ends=st.lists(st.integers(0, 38), max_size=5, unique=True).map(sorted),
-    missing=st.lists(st.integers(1, 39), max_size=30, unique=True),
+    missing=MISSING,
 )
 def test_runs_after_each_delivery_give_what_one_run_gives(ends: list[int], missing: list[int]) -> None:
     bars = without(BARS_OF_ALL, "BBB", missing)
@@ -103,7 +109,7 @@ def test_runs_after_each_delivery_give_what_one_run_gives(ends: list[int], missi
 
 
 @hypothesis_settings(max_examples=8)
-@given(at=st.integers(0, 39), missing=st.lists(st.integers(1, 39), max_size=30, unique=True))
+@given(at=st.integers(0, 39), missing=MISSING)
 def test_membership_as_of_an_instant_is_that_of_a_lake_that_ends_there(at: int, missing: list[int]) -> None:
     """Nothing that became known later moves who belonged to the market."""
     bars = without(BARS_OF_ALL, "BBB", missing)

@@ -149,7 +149,7 @@ def test_the_basis_is_said_in_the_words_of_the_raw_table(
 def test_caveats_are_whole_sentences_of_one_line(basis: str, adjusted: str | None, index: str | None) -> None:
     source = source_of(Path("p.csv"), price_basis=basis, adj_close=adjusted, index=index)
     assert source.lookback is None
-    assert len(source.caveats) == (3 if index is None else 2)
+    assert len(source.caveats) == (2 if index is None else 1)
     for caveat in source.caveats:
         assert caveat[0].isupper()
         assert caveat.endswith(".")

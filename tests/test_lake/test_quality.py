@@ -96,7 +96,8 @@ def test_every_table_has_a_suite_and_an_empty_one_meets_it(spec: TableSpec) -> N
 
 def test_quantiles_out_of_order_are_found() -> None:
     columns = {column.name: pl.Series([_any(column.dtype)], dtype=column.dtype) for column in FORECASTS.columns}
-    frame = pl.DataFrame(columns).with_columns(kind=pl.lit("served"), p10=pl.lit(0.2), p50=pl.lit(0.1), p90=pl.lit(0.3))
+    named = {"kind": pl.lit("served"), "price_basis": pl.lit("as_traded")}
+    frame = pl.DataFrame(columns).with_columns(**named, p10=pl.lit(0.2), p50=pl.lit(0.1), p90=pl.lit(0.3))
     assert failures(FORECASTS, frame) == {("expect_column_pair_values_a_to_be_greater_than_b", ("p10", "p50"))}
 
 

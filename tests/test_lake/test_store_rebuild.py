@@ -89,3 +89,19 @@ def test_while_a_repair_is_unfinished_nothing_is_replaced(old: Lake) -> None:
     with pytest.raises(DamagedTableError, match="A repair of table 'facts' was cut off"):
         old.rebuild(NOW, [whole()])
     assert old.lacks_columns(NOW)
+
+
+def test_what_was_decided_gains_a_column_in_place_and_keeps_its_rows(lake: Lake) -> None:
+    """What cannot be made again is null in a column of later, in the table and in each version of it."""
+    decided, now = replace(FACTS, layer="decisions"), replace(NOW, layer="decisions")
+    lake.merge(decided, rows())
+    before = lake.version(decided)
+    later = whole().with_columns(pl.col("event_time", "known_time") + timedelta(days=1))
+    assert lake.merge(now, whole().with_columns(pl.lit(None, pl.Float64()).alias("expected"))).added == 0
+    assert lake.merge(now, later).added == 4
+    assert not lake.lacks_columns(now)
+    found = lake.read(now).sort("event_time")
+    assert found["expected"].null_count() == 4
+    assert found.filter(pl.col("expected").is_null()).drop("expected").equals(rows())
+    assert lake.read(now, version=before).drop("expected").sort("event_time").equals(rows())
+    assert examine(lake, now) == []

@@ -72,6 +72,20 @@ def test_returns_are_those_of_the_market_at_any_pace(basis: str, pace: str) -> N
 
 
 @each_basis
+@each_pace
+def test_prices_as_traded_are_those_of_the_market_at_any_pace(basis: str, pace: str) -> None:
+    bars = newest_known(refined(basis, pace).bars)
+    for symbol in ACTIONS_BY_SYMBOL:
+        found = bars.filter(pl.col("symbol") == symbol).sort("event_time")
+        traded = VintageFeed(ACTIONS_BY_SYMBOL, basis).traded(symbol)
+        is_told = basis != "adjusted_close_only"
+        assert found["close_traded"].to_list() == (
+            pytest.approx(traded, rel=1e-12) if is_told else [None] * len(traded)
+        )
+        assert found["price_basis"].unique().to_list() == [basis]
+
+
+@each_basis
 def test_stored_bars_never_move(basis: str) -> None:
     for pace in PACES:
         assert refined(basis, pace).bars.height == len(SESSIONS) * len(ACTIONS_BY_SYMBOL)

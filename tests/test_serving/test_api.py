@@ -103,7 +103,8 @@ def test_the_forecast_is_the_weighted_mean_of_what_the_models_say_of_the_stored_
     expected = of["naive"] * said["naive"] + of["ridge"] * said["ridge"] + of["lstm"] * said["lstm"]
     prediction = answer["prediction"]
     assert np.allclose([prediction["p10"], prediction["p50"], prediction["p90"]], expected, atol=1e-7)
-    assert prediction["target_price"] == pytest.approx(row["reference_price"] * (1 + prediction["p50"]))
+    assert (prediction["target_price"], prediction["reference_price"]) == (None, None)  # its source has no such price
+    assert prediction["price_basis"] == "adjusted_close_only"
     assert prediction["expected_return"] == prediction["p50"]
     assert answer["data"]["feature_hash"] == row["feature_hash"]
     read = home.lake.versions([MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS, BLEND_WEIGHTS]) | json.loads(

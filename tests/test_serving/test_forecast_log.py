@@ -27,6 +27,7 @@ from serving.forecast_log import (
     log_reading,
     open_log,
     quarantine,
+    row_as_json,
     writing,
 )
 from serving.forecast_log.log_files import SCHEMA
@@ -232,7 +233,7 @@ def test_the_file_of_an_older_home_is_brought_up_to_date_with_all_its_rows(setti
     settings.home.mkdir()
     with closing(sqlite3.connect(log_path(settings))) as old, old:
         old.executescript(SCHEMA)
-        values = (said["forecast_id"], json.dumps(said, default=datetime.isoformat), "{}")
+        values = (said["forecast_id"], row_as_json(said), "{}")
         old.execute("INSERT INTO forecasts (forecast_id, row, answer) VALUES (?, ?, ?)", values)
     log = ForecastLog.open(settings)
     log.write([LogEntry(forecast_row(horizon_sessions=5), "{}", '{"receipt": 1}')])

@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import MARKET
-from serving.forecast_log import ForecastLog, LogEntry
+from serving.forecast_log import ForecastLog, LogEntry, row_as_json
 from serving.receipts import EngineSettings, ModelUse, Receipt, StrategyInForce, digest_of, row_digest, running_code
 from serving.receipts.receipt import Online
 from serving.receipts.seals import sealed
@@ -99,7 +98,7 @@ def test_an_edited_receipt_no_longer_has_its_seal(settings: Settings, lake: Lake
 def test_an_edited_row_is_not_the_one_that_was_sealed(settings: Settings, lake: Lake) -> None:
     forecast_id = log_forecast(settings, lake)
     row = forecast_row(forecast_id, symbol="S0", p50=0.25, event_time=AT, known_time=AT)
-    edit_row(settings, forecast_id, "row", json.dumps(row, default=datetime.isoformat))
+    edit_row(settings, forecast_id, "row", row_as_json(row))
     said = told(settings, lake, forecast_id)
     assert any("it is not the row that was sealed when it was made" in one for one in said), said
 

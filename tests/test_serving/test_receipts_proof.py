@@ -386,7 +386,7 @@ def spoil(file: str, table: TableSpec, case: Case) -> bool:
     changes = {
         FEATURES_TECHNICAL.name: pl.col("rsi_14") + 1e-4,
         MODEL_WINDOWS.name: pl.col("window").list.eval(pl.element() + 1e-4).cast(pl.List(pl.Float32)),
-        BARS.name: pl.coalesce("close_unadjusted", "close") + 0.01,
+        BARS.name: pl.col("close_traded").fill_null(99.0) + 0.01,
         STRATEGY_ASSIGNMENTS.name: pl.col("weights").list.reverse(),
         REGIMES.name: pl.col("regime").str.replace("low", "high").str.replace("high_high", "low_high"),
         BLEND_WEIGHTS.name: pl.col("model_weights").list.reverse(),

@@ -48,7 +48,7 @@ def test_a_forecast_is_the_engines_answer_to_the_window_of_its_session(market: L
     assert [row["p10"], row["p50"], row["p90"]] == pytest.approx(answer.tolist(), abs=1e-9)
     assert row["feature_hash"] == window_hash(windows.values[0])
     bar = market.read(BARS).filter(symbol="BBB", event_time=at).row(0, named=True)
-    assert row["reference_price"] == bar["close_unadjusted"]
+    assert row["reference_price"] == bar["close_traded"]
     assert row["regime"] == market.read(REGIMES).filter(event_time=at)["regime"].item()
     assert row["forecast_id"] == forecast_id("BBB", at, 5, Member("ridge", "1", engines["ridge"].digest, 1.0))
     assert (row["kind"], row["model_version"], row["strategy"]) == ("replay", "1", None)
@@ -99,7 +99,7 @@ def test_a_restatement_is_not_used_before_it_was_known(market: Lake, engines, cl
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "other"), [(BARS, "close_unadjusted", 1_000.0), (REGIMES, "regime", "restated")]
+    ("table", "column", "other"), [(BARS, "close_traded", 1_000.0), (REGIMES, "regime", "restated")]
 )
 def test_a_bar_or_regime_restated_later_is_no_reference_of_an_earlier_session(
     market: Lake, engines, closes, table, column, other

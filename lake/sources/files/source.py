@@ -20,7 +20,6 @@ from lake.tables import RAW_BARS
 CONTENT = ("symbol", "stamp", *NUMBERS, "price_basis")
 """What makes a delivery this delivery and no other."""
 LICENCE = "not stated by the file"
-SURVIVORS = "The symbols are those of the file; companies that disappeared before it was made are missing."
 UNKNOWN_METHOD = "The prices were adjusted by whoever made the file, by a method that it does not state."
 NO_DIVIDENDS = "The prices are adjusted for splits only: returns leave dividends out."
 AS_TRADED = "The prices are as traded without an adjusted close: splits and dividends show as returns."
@@ -55,7 +54,7 @@ class FileSource:
             "fully_adjusted": UNKNOWN_METHOD,
         }
         own_index = () if self.mapping.index else (OWN_INDEX,)
-        return (SURVIVORS, of_basis[self.mapping.price_basis], *own_index)
+        return (of_basis[self.mapping.price_basis], *own_index)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
         """Return the bars that closed in ``(after, until]``, under an id that follows from what they say.
@@ -87,6 +86,8 @@ class FileSource:
         is_due &= True if after is None else pl.col("event_time") > require_utc(after)
         due = rows.filter(is_due).sort("event_time", "symbol", maintain_order=True, nulls_last=True)
         batch_id = f"{self.name}:{digest_of(due)}"
+        is_as_traded = (self.mapping.price_basis == "as_traded") & pl.col("close").is_not_null()
+        later_splits = pl.when(is_as_traded).then(pl.lit("1"))
         return BarBatch(
             batch_id,
             due.with_row_index("row")
@@ -98,6 +99,7 @@ class FileSource:
                 pl.lit(self.mapping.licence or LICENCE).alias("licence"),
                 pl.lit(batch_id).alias("batch_id"),
                 pl.lit(datetime.now(UTC)).alias("received_at"),
+                later_splits.alias("later_splits"),
             )
             .select(RAW_BARS.names),
         )

@@ -14,6 +14,7 @@ from lake.sources.base import ACTION_COLUMNS, BarBatch, FailedSymbol
 from lake.sources.http.adjusting import with_adjusted_close
 from lake.sources.http.fetching import Fetcher
 from lake.sources.http.values import SESSION_ACTIONS, SESSION_BARS, Ask, HttpAnswer, HttpRequest, Page
+from lake.sources.splits import with_later_splits
 from lake.tables import RAW_BARS
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -90,7 +91,8 @@ class HttpBars:
         receipt.
 
         Prices as traded that come without an adjusted close get one from the splits and dividends of the same
-        delivery (`with_adjusted_close`).
+        delivery (`with_adjusted_close`). Of a vendor that adjusts its prices for splits, splits are asked for up to
+        today, so that the price of each session as it was traded follows (`later_splits`).
 
         Raises
         ------
@@ -101,13 +103,14 @@ class HttpBars:
         sessions = self._sessions(after, until)
         gathered = _Gathered()
         if sessions.height:
-            first, last = sessions["session"][0], sessions["session"][-1]
-            asked = [*self._connector.plan(Ask(self.symbols, first, last, self._fetcher.clock.now().date()))]
+            first, today = sessions["session"][0], self._fetcher.clock.now().date()
+            asked = [*self._connector.plan(Ask(self.symbols, first, self._last_stated(sessions), today))]
             self._fetcher.count.require(len(asked), self._connector.title)
             for request in asked:
                 self._gather(request, gathered)
         self._judge_failures(gathered)
-        bars = with_adjusted_close(self._stamped(gathered, after, until), gathered.all_actions())
+        actions = gathered.all_actions()
+        bars = with_later_splits(with_adjusted_close(self._stamped(gathered, after, until), actions), actions)
         batch_id = self._batch_id(gathered)
         if after is None and sessions.height:
             silent = sorted({*self.symbols} - {*bars["symbol"]} - {symbol for symbol, _ in gathered.failures})
@@ -211,7 +214,7 @@ class HttpBars:
         return pl.concat([RAW_BARS.empty(), said.drop("session", "reach")], how="diagonal").select(RAW_BARS.names)
 
     def _actions(self, gathered: _Gathered, sessions: pl.DataFrame) -> pl.DataFrame:
-        first, last = sessions["session"].min(), sessions["session"].max()
+        first, last = sessions["session"].min(), self._last_stated(sessions) if sessions.height else None
         return (
             gathered.all_actions()
             .filter(pl.col("ex_date").is_between(pl.lit(first), pl.lit(last)))
@@ -220,6 +223,11 @@ class HttpBars:
             .sort("symbol", "ex_date", "kind")
             .select([*ACTION_COLUMNS])
         )
+
+    def _last_stated(self, sessions: pl.DataFrame) -> date:
+        """Last day that is asked for: today, where prices are in today's shares whatever day they are of."""
+        last: date = sessions["session"][-1]
+        return max(last, self._fetcher.clock.now().date()) if self._connector.basis == "split_adjusted" else last
 
     def _batch_id(self, gathered: _Gathered) -> str:
         """Name of the delivery: the source, the first receipt, and what was asked, without its secret."""

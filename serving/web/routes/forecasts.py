@@ -10,6 +10,7 @@ from lake.errors import OverloadedError, QuantlakeError
 from serving import api
 from serving.api import problem_kinds as kinds
 from serving.predict import LARGE_ROWS, Answers, Batcher, Question, bars_ahead
+from serving.web.asked_names import AskedNames, told
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import State
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from lake.names import AskedSymbol
     from serving.api import Caller
 
 PREFIX = "/api/v1/public"
@@ -37,15 +39,24 @@ def add_routes(app: FastAPI) -> None:
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        answers = await _forecast(request, _question(request.scope, [body.symbol], body, request.app.state))
-        return Response(answers.texts[0], media_type=JSON)
+        (asked,) = await _asked(request, [body.symbol])
+        answers = await _forecast(request, _question(request.scope, [asked.symbol], body, request.app.state))
+        return Response(told(answers.texts[0], asked), media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        answers = await _forecast(request, _question(request.scope, body.symbols, body, request.app.state))
-        unavailable = ",".join(api.Unavailable(symbol=s, reason=r).model_dump_json() for s, r in answers.unavailable)
-        content = f'"predictions":[{",".join(answers.texts)}],"unavailable":[{unavailable}]'
+        asked = await _asked(request, body.symbols)
+        symbols = list(dict.fromkeys(each.symbol for each in asked))
+        answers = await _forecast(request, _question(request.scope, symbols, body, request.app.state))
+        texts, reasons = {entry.row["symbol"]: entry.answer for entry in answers.entries}, dict(answers.unavailable)
+        predictions = ",".join(told(texts[each.symbol], each) for each in asked if each.symbol in texts)
+        unavailable = ",".join(
+            api.Unavailable(symbol=each.asked, reason=reasons[each.symbol]).model_dump_json()
+            for each in asked
+            if each.symbol not in texts
+        )
+        content = f'"predictions":[{predictions}],"unavailable":[{unavailable}]'
         return Response(f'{{"disclaimer":"{api.DISCLAIMER}",{content}}}', media_type=JSON)
 
 
@@ -77,7 +88,8 @@ class Quick:
         except QuantlakeError as error:
             await problems.respond_to(Request(scope), error)(scope, receive, send)
             return
-        if question is None:
+        names: AskedNames = self._app.state.asked_names
+        if question is None or names.may_be_another(question.symbols[0]):
             if problems.is_json(scope) and (oddity := oddity_of(message.get("body", b""))):
                 await problems.respond(kinds.INVALID, oddity, scope)(scope, receive, send)
                 return
@@ -126,6 +138,14 @@ def _question(scope: "Scope", symbols: "Sequence[str]", body: api.HorizonRequest
         correlation_id=state.get("correlation_id", ""),
         follow=state.get("follow"),
     )
+
+
+async def _asked(request: Request, names: "Sequence[str]") -> "list[AskedSymbol]":
+    """Return the symbol of each name; the online store is asked, in a thread, only for a name that another may have."""
+    known: AskedNames = request.app.state.asked_names
+    if any(known.may_be_another(name) for name in names):
+        return await to_thread.run_sync(known.find, names)
+    return known.find(names)
 
 
 async def _forecast(request: Request, question: Question) -> Answers:

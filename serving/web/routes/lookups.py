@@ -17,11 +17,13 @@ from serving.forecast_log import in_lake
 from serving.forecasts import VISIBLE
 from serving.predict import bars_ahead, require_known
 from serving.strategies import strategy_named
+from serving.web.asked_names import AskedNames, told
 from serving.web.routes.forecasts import JSON, PREFIX
 
 if TYPE_CHECKING:
     from feature_repo.online import OnlineReader, ViewRow
     from feature_repo.spec import Feature
+    from lake.names import AskedSymbol
     from serving.forecast_log.latest import LatestForecasts
     from serving.predict import Predictor
 
@@ -34,7 +36,7 @@ FOUND: dict[int | str, dict[str, Any]] = {
     200: {"headers": {ANSWERED_BY: {"description": "where it was", "schema": {"enum": ["cache", "log", "table"]}}}}
 }
 
-AskedSymbol = Annotated[Symbol, Path(description="instrument, as in /symbols", examples=["AAPL"])]
+PathSymbol = Annotated[Symbol, Path(description="instrument, as in /symbols", examples=["AAPL"])]
 
 
 def add_routes(app: FastAPI) -> None:
@@ -52,23 +54,24 @@ def _add_forecasts(app: FastAPI) -> None:
         tags=["forecasts"],
     )
     def latest(
-        symbol: AskedSymbol,
+        symbol: PathSymbol,
         request: Request,
         horizon_sessions: Annotated[Horizon | None, Query(examples=[1])] = None,
         horizon_minutes: Annotated[Minutes | None, Query()] = None,
     ) -> Response:
         """Return the newest stored forecast, asked for or scheduled; the header X-Answered-By says where it was."""
         known: LatestForecasts = request.app.state.latest
+        asked = _asked(request, symbol)
         predictor: Predictor = request.app.state.predictor
         market = predictor.market
         if horizon_sessions is None and horizon_minutes is None:
             bars = market.horizon_bars[0]
         else:
             bars = bars_ahead(market, horizon_sessions, horizon_minutes)
-        found = known.newest(symbol, bars)
+        found = known.newest(asked.symbol, bars)
         if found is None:
-            raise _why_none(predictor, symbol, bars)
-        return Response(found.answer, media_type=JSON, headers={ANSWERED_BY: found.source})
+            raise _why_none(predictor, asked.symbol, bars)
+        return Response(told(found.answer, asked), media_type=JSON, headers={ANSWERED_BY: found.source})
 
     @app.get(
         f"{PREFIX}/predictions/{{prediction_id}}",
@@ -96,18 +99,20 @@ def _add_features(app: FastAPI) -> None:
         return Response(_schema(), media_type=JSON)
 
     @app.get(f"{PREFIX}/features/latest/{{symbol}}", tags=["features"])
-    def latest_features(symbol: AskedSymbol, request: Request) -> api.FeaturesAnswer:
+    def latest_features(symbol: PathSymbol, request: Request) -> api.FeaturesAnswer:
         """Return the newest features of a symbol, as a model would be given them; null is not known."""
-        row = _row(request, TECHNICAL.name, symbol, f"{symbol} has no features yet: they begin with its bars.")
+        asked = _asked(request, symbol)
+        row = _row(request, TECHNICAL.name, asked, f"{asked.symbol} has no features yet: they begin with its bars.")
         values = {name: value if _is_number(value) else None for name, value in row.values.items()}
-        return api.FeaturesAnswer(**_times(symbol, row), table=view_named(TECHNICAL.name).table.name, features=values)
+        return api.FeaturesAnswer(**_times(asked, row), table=view_named(TECHNICAL.name).table.name, features=values)
 
 
 def _add_decisions(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/regime/{{symbol}}", tags=["decisions"])
-    def regime(symbol: AskedSymbol, request: Request) -> api.RegimeAnswer:
+    def regime(symbol: PathSymbol, request: Request) -> api.RegimeAnswer:
         """Return the regime of the market that a symbol is traded in."""
-        require_known([symbol], list(request.app.state.predictor.symbols()))
+        asked = _asked(request, symbol)
+        require_known([asked.symbol], list(request.app.state.predictor.symbols()))
         online = _online(request)
         row = online.row(REGIME.name, online.market.index)
         if row is None:
@@ -116,26 +121,33 @@ def _add_decisions(app: FastAPI) -> None:
         chances = ("high_volatility_probability", "uptrend_probability")
         values: dict[str, Any] = {name: row.values[name] for name in names}
         values |= {name: value if _is_number(value := row.values[name]) else None for name in chances}
-        return api.RegimeAnswer(**_times(symbol, row), market=online.market.index, **values)
+        return api.RegimeAnswer(**_times(asked, row), market=online.market.index, **values)
 
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
-    def strategy(symbol: AskedSymbol, request: Request) -> api.StrategyAnswer:
+    def strategy(symbol: PathSymbol, request: Request) -> api.StrategyAnswer:
         """Return the strategy in force for a symbol: the weights of the pool that the paper portfolio holds."""
-        row = _row(request, STRATEGY.name, symbol, f"No strategy has been selected for {symbol} yet.")
+        asked = _asked(request, symbol)
+        row = _row(request, STRATEGY.name, asked, f"No strategy has been selected for {asked.symbol} yet.")
         decision = {name: row.values[name] for name in ("regime", "selected_strategy", "confidence")}
         pool = [
             api.StrategyPart(name=name, weight=weight, model=declared.model, meaning=declared.meaning)
             for name, weight in zip(row.values["strategies"], row.values["weights"].tolist(), strict=True)
             for declared in [strategy_named(name)]
         ]
-        return api.StrategyAnswer(**_times(symbol, row), **decision, strategies=pool)
+        return api.StrategyAnswer(**_times(asked, row), **decision, strategies=pool)
 
 
-def _row(request: Request, view: str, symbol: str, why_none: str) -> "ViewRow":
+def _asked(request: Request, name: str) -> "AskedSymbol":
+    """Return the symbol of a name in an address."""
+    names: AskedNames = request.app.state.asked_names
+    return names.find([name])[0]
+
+
+def _row(request: Request, view: str, asked: "AskedSymbol", why_none: str) -> "ViewRow":
     """Row of a symbol; without one the symbol does not exist, or is not ready."""
-    row = _online(request).row(view, symbol)
+    row = _online(request).row(view, asked.symbol)
     if row is None:
-        require_known([symbol], list(request.app.state.predictor.symbols()))
+        require_known([asked.symbol], list(request.app.state.predictor.symbols()))
         raise NotReadyError(why_none)
     return row
 
@@ -157,9 +169,10 @@ def _why_none(predictor: "Predictor", symbol: str, horizon: int) -> Exception:
     )
 
 
-def _times(symbol: str, row: "ViewRow") -> dict[str, Any]:
+def _times(asked: "AskedSymbol", row: "ViewRow") -> dict[str, Any]:
     return {
-        "symbol": symbol,
+        "symbol": asked.symbol,
+        "asked": api.AskedName.of(asked),
         "as_of": row.as_of,
         "known_time": row.known_time,
         "is_expired": row.is_expired,

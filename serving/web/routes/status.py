@@ -9,6 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from lake.market import PACKAGED
 from lake.universe import INSTRUMENTS
 from serving import api
 from serving.deployment import read_refusals
@@ -35,10 +36,20 @@ def add_routes(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/symbols", tags=["status"])
     def symbols(request: Request) -> api.SymbolsAnswer:
         """List every symbol that can be asked for."""
-        names = {instrument.symbol: instrument.name for instrument in INSTRUMENTS}
-        found = request.app.state.predictor.symbols().items()
+        predictor: Predictor = request.app.state.predictor
+        market = predictor.logged.configured.declared_market
+        is_packaged = market.name in PACKAGED
+        names = {instrument.symbol: instrument.name for instrument in INSTRUMENTS} if is_packaged else {}
         return api.SymbolsAnswer(
-            symbols=[api.Instrument(symbol=s, name=names.get(s), has_model_input=ready) for s, ready in found]
+            symbols=[
+                api.Instrument(
+                    symbol=symbol,
+                    name=names.get(symbol),
+                    has_model_input=ready,
+                    other_names=[span.name for span in market.names.former_names(symbol)],
+                )
+                for symbol, ready in predictor.symbols().items()
+            ]
         )
 
     @app.get("/healthz", tags=["status"])

@@ -18,6 +18,7 @@ from serving.web.http import problems
 if TYPE_CHECKING:
     from serving.api import Problem
     from serving.predict import Predictor
+    from serving.web.asked_names import AskedNames
     from serving.web.streaming import Hub, Subscriber
 
 PATH = "/ws/v1/predictions"
@@ -104,11 +105,13 @@ class _Connection:
         return api.Acknowledged(action=command.action, symbols=len(self._subscriber.symbols))
 
     async def _subscription(self, command: api.Subscription) -> None:
+        names: AskedNames = self._websocket.app.state.asked_names
+        symbols = [each.symbol for each in await to_thread.run_sync(names.find, command.symbols)]
         if command.action == "unsubscribe":
-            self._hub.unsubscribe(self._subscriber, command.symbols)
+            self._hub.unsubscribe(self._subscriber, symbols)
             return
-        require_known(command.symbols, await _known(self._websocket))
-        await self._hub.subscribe(self._subscriber, command.symbols)
+        require_known(symbols, await _known(self._websocket))
+        await self._hub.subscribe(self._subscriber, symbols)
 
     def _refuse(self, problem: "Problem") -> api.Refused:
         return api.Refused(problem=problem)
