@@ -94,7 +94,7 @@ def test_a_file_is_served_over_the_longest_horizon_and_judged(
             run_timed(
                 DAILY_UPDATE,
                 replace(platform, clock=FixedClock(at)),
-                configuration={"forecasts": {"config": {"sessions": 1}}},
+                configuration={"forecasts": {"config": {"sessions": ahead}}},
             )
         forecasts = lake.read(FORECASTS)
         assert set(forecasts["horizon_sessions"]) == set(market.horizon_bars)
