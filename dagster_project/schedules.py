@@ -48,9 +48,9 @@ def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     market, now = platform.lake.market, platform.clock.now()
     is_live = isinstance(platform.clock, SystemClock)
     delay = (delay_of(platform.settings.source_name, market) or DELAY) if is_live else timedelta(0)
-    close = last_close(now - delay, market.calendar)
+    close = last_close(now - delay, market.grid)
     if close is None:
-        return dg.SkipReason(f"No session of {market.calendar} has closed before {now:%Y-%m-%d}.")
+        return dg.SkipReason(f"No bar of {market.grid} has closed before {now:%Y-%m-%d}.")
     key = f"close-{close:%Y%m%dT%H%M}"
     if is_live:
         attempt = min(int((now - close - delay) / EVERY), ATTEMPTS - 1)

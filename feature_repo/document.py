@@ -6,6 +6,7 @@ from feature_repo.catalog import MODEL_FEATURES, PACKAGED
 from feature_repo.feast_store import REPO
 from feature_repo.spec import Feature, FeatureGroup
 from feature_repo.targets import FORECAST_V2, HORIZONS
+from lake.horizons import INTERVALS
 
 PAGE = REPO.parent / "docs" / "features.md"
 
@@ -109,7 +110,7 @@ def _cells(feature: Feature) -> tuple[str, ...]:
         feature.unit,
         str(feature.lookback),
         str(feature.warm_up),
-        feature.null_rule,
+        feature.null_rule if feature.intervals == INTERVALS else f"{feature.null_rule}; on bars of minutes",
         "yes" if feature.is_scale_free else "no",
         feature.source,
     )

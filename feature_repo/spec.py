@@ -11,6 +11,7 @@ import polars as pl
 from feature_repo.compute import COLUMNS
 from feature_repo.compute.kernel import SOURCES, Kernel, digest
 from lake.errors import ConfigError, UnknownNameError
+from lake.horizons import INTERVALS
 from lake.spec import Column, TableSpec
 from lake.tables import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 
@@ -42,6 +43,8 @@ class Feature:
         Inclusive bounds of a possible value.
     is_scale_free
         Whether the value says nothing about the level of the price, so that a model may see it.
+    intervals
+        Intervals of bars that it is valid for; on a market of another one it is null throughout.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Feature:
     minimum: float | None = None
     maximum: float | None = None
     is_scale_free: bool = True
+    intervals: tuple[str, ...] = INTERVALS
 
     def __post_init__(self) -> None:
         """Refuse a declaration that its function cannot answer."""

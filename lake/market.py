@@ -8,20 +8,21 @@ its file with its first run.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
+from lake.declaration import read_declaration
 from lake.disk import write_durably
 from lake.errors import ConfigError
+from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
 from lake.names import NameHistory, Rename
+from lake.packaged_files import BITCOIN
 
 FILE = "market.yaml"
 CLOCK_FILE = "clock.json"
@@ -29,8 +30,6 @@ CHOICE = "QUANTLAKE_MARKET"
 """Variable that chooses a market; `lake.settings` reads it."""
 FOLDER = "markets"
 """Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
-REQUIRED = ("name", "source", "index", "calendar", "first_year")
-"""Keys that a declaration has: what it leaves out would be the packaged market's."""
 CODE, CAPITALS = 3, frozenset(ascii_uppercase)
 """Letters of a currency's code, how many and which."""
 MOST_DELAY = 720
@@ -86,6 +85,9 @@ class Market:
         to the home. None where the market is whatever has bars.
     coverage_sessions
         Sessions without a bar after which the coverage of a symbol has ended.
+    interval, horizons
+        How long a bar lasts, ``1d``, ``60m``, ``15m``, ``5m`` or ``1m``, and how far ahead is forecast, ascending, e.g.
+        ``("1 session", "20 sessions")``; the first is one bar, on which strategies are judged.
     macro_source
         Source of economic series that is read with the bars; none by default.
     currency
@@ -110,6 +112,8 @@ class Market:
     row_names: Literal["as_traded", "today"] = "as_traded"
     members: str | None = None
     coverage_sessions: int = 10
+    interval: Interval = DAY
+    horizons: tuple[str, ...] = default_horizons(DAY)
     macro_source: str | None = None
     currency: str | None = None
 
@@ -120,6 +124,7 @@ class Market:
             )
         if self.clock == "replay" and self.starts_at is None:
             raise ConfigError(f"The market '{self.name}' is replayed, and starts_at does not say from where.")
+        bars_of(self.horizons, self.interval)
         if not 0 <= self.decision_delay <= MOST_DELAY or self.delisted_after < 1:
             raise ConfigError(
                 f"The market '{self.name}' has decision_delay {self.decision_delay} and delisted_after "
@@ -173,7 +178,21 @@ class Market:
         return NameHistory.of(self.renames)
 
     def __hash__(self) -> int:
-        return hash((self.name, self.source, self.index, self.calendar))
+        return hash((self.name, self.source, self.index, self.calendar, self.interval, self.horizons))
+
+    @property
+    def grid(self) -> str:
+        """Where the closes of its bars lie: what `lake.calendars` calls a venue, e.g. ``XNYS`` or ``24/7@15m``."""
+        return grid_name(self.calendar, self.interval)
+
+    @cached_property
+    def horizon_bars(self) -> tuple[int, ...]:
+        """How many bars each horizon spans: what tables, models and answers call ``horizon_sessions``."""
+        return bars_of(self.horizons, self.interval)
+
+    def horizon_of(self, bars: int) -> Horizon:
+        """Return the horizon of so many bars in sessions, or in minutes where a bar is shorter than a session."""
+        return horizon_of(bars, self.interval)
 
     def as_told_to(self, source: str) -> "Market":
         """Return the market as one of its further sources is opened for it: with that source and its options.
@@ -268,7 +287,20 @@ WIDE = Market(
     currency="USD",
 )
 """The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
-PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE)})
+BTC = Market(
+    "btc",
+    source="file",
+    index="^EQUAL_WEIGHT",
+    calendar="24/7",
+    clock="replay",
+    starts_at=datetime(2021, 12, 28, tzinfo=UTC),
+    first_year=2021,
+    last_day=date(2021, 12, 28),
+    options=BITCOIN,
+    interval="15m",
+    horizons=("15 minutes", "60 minutes"),
+)
+PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE, BTC)})
 """Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
 
 
@@ -363,29 +395,6 @@ def _plain(value: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _declared(path: Path, _modified: int) -> Market:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The market declaration {path} is not YAML: {error}.") from error
-    missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
-    if missing:
-        raise ConfigError(f"The market declaration {path} must hold keys and values, {', '.join(missing)} among them.")
-    names = [each.name for each in fields(Market)]
-    for unknown in (name for name in content if name not in names):
-        near = get_close_matches(str(unknown), names, 1)
-        raise ConfigError(
-            f"The market declaration {path} holds '{unknown}', which is no part of a market. "
-            + (f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}.")
-        )
-    values = dict(content)
-    at = values.get("starts_at")
-    if isinstance(at, datetime) and at.tzinfo is None:
-        values["starts_at"] = at.replace(tzinfo=UTC)  # YAML's own form is UTC
-    try:
-        declared: Market = TypeAdapter(Market).validate_python(values)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise ConfigError(f"The market declaration {path} cannot be used. {wrong}. See docs/markets.md.") from error
-    if declared.starts_at is not None:
-        require_utc(declared.starts_at)
+    declared = read_declaration(path, Market)
+    require_utc(declared.starts_at or DEMO_START)
     return declared

@@ -119,8 +119,10 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def predict(self, symbol: str, horizon_sessions: int = 1) -> api.PredictAnswer:
-        """Forecast one symbol.
+    def predict(
+        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
+    ) -> api.PredictAnswer:
+        """Forecast one symbol, one session ahead unless a horizon is named; a market of minutes is asked in minutes.
 
         Raises
         ------
@@ -131,17 +133,20 @@ class Client:
         RefusedError
             For every other refusal, these two included; `problem` is the service's problem document.
         """
-        body = {"symbol": symbol, "horizon_sessions": horizon_sessions}
+        body = {"symbol": symbol} | _horizon(horizon_sessions, horizon_minutes)
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
-    def predict_batch(self, symbols: Sequence[str], horizon_sessions: int = 1) -> api.BatchAnswer:
+    def predict_batch(
+        self, symbols: Sequence[str], horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
+    ) -> api.BatchAnswer:
         """Forecast up to 5,000 symbols; those that cannot be forecast yet are listed apart."""
-        body = {"symbols": list(symbols), "horizon_sessions": horizon_sessions}
+        body = {"symbols": list(symbols)} | _horizon(horizon_sessions, horizon_minutes)
         return self._typed(api.BatchAnswer, "POST", "/predict/batch", json=body)
 
-    def latest(self, symbol: str, horizon_sessions: int = 1) -> Stored:
+    def latest(self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None) -> Stored:
         """Return the newest stored forecast of a symbol; nothing is computed."""
-        found = self._ask("GET", f"/predictions/latest/{_part(symbol)}", params={"horizon_sessions": horizon_sessions})
+        asked = _horizon(horizon_sessions, horizon_minutes)
+        found = self._ask("GET", f"/predictions/latest/{_part(symbol)}", params=asked)
         return self._read(STORED, found)
 
     def prediction(self, prediction_id: str) -> Stored:
@@ -282,3 +287,9 @@ def _is_local(address: str) -> bool:
 
 
 __all__ = ["Client", "RefusedError"]
+
+
+def _horizon(sessions: int | None, minutes: int | None) -> dict[str, Any]:
+    """Member of a request that says how far ahead; both where both are given, which the service refuses."""
+    given = {"horizon_sessions": sessions, "horizon_minutes": minutes}
+    return {name: value for name, value in given.items() if value is not None} or {"horizon_sessions": 1}

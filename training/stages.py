@@ -203,8 +203,8 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
 
     windows = _windows(work)
     split = walk_forward(windows.keys, work.experiment)[0]
-    assert_no_overlap(windows.keys, split)
-    train, valid = windows.take(split.train), windows.take(split.valid)
+    train, valid, _ = windows.parts_of(split)
+    assert_no_overlap(split, train.keys, valid.keys)
     found = {}
     for name in work.experiment.tuned:
         result = search_parameters(name, train, valid, work.experiment, work.folder, progress=progress)
@@ -283,8 +283,8 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
 
     windows, parameters = _windows(work), _parameters(work)
     split = champion_split(windows.keys, work.experiment)
-    assert_no_overlap(windows.keys, split)
-    train, valid = windows.take(split.train), windows.take(split.valid)
+    train, valid, _ = windows.parts_of(split)
+    assert_no_overlap(split, train.keys, valid.keys)
     found: dict[str, Any] = {}
     for name in work.experiment.models:
         started = time.perf_counter()
@@ -317,7 +317,8 @@ def _windows(work: Workspace) -> WindowSet:
     _require_intact(work)
     frame, labels = (pl.read_parquet(work.folder / name) for name in (FRAME, TARGETS))
     first: datetime = frame.select(pl.col("event_time").min()).item()
-    return build_window_set(frame, labels, at=sessions_of(work.experiment, first))
+    horizons = work.lake.market.horizon_bars
+    return build_window_set(frame, labels, at=sessions_of(work.experiment, first), horizons=horizons)
 
 
 def _require_intact(work: Workspace) -> None:

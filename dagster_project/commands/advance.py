@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.commands.run import HORIZONS, shown_symbols
+from dagster_project.commands.run import shown_questions, shown_symbols
 from dagster_project.commands.shell import compile_missing_kernels, require_lake
 from lake.clock import ReplayClock
 from lake.errors import NotReadyError, SourceError
@@ -71,12 +71,12 @@ def _last_session_forecast(settings: "Settings") -> "datetime":
 def _close_after(market: "Market", before: "datetime", sessions: int) -> "datetime":
     from lake import calendars
 
-    then = calendars.next_closes(before, sessions, market.calendar)[-1]
+    then = calendars.next_closes(before, sessions, market.grid)[-1]
     if market.last_day is None:
         return then
     last = calendars.close_of(market.last_day, market.calendar)
     if then > last:
-        left = len(calendars.session_closes(before, last, market.calendar))
+        left = len(calendars.session_closes(before, last, market.grid))
         raise SourceError(
             f"The market '{market.name}' ends on {market.last_day}: {left} sessions are left after "
             f"{before:%Y-%m-%d}, and {sessions} were asked for."
@@ -91,8 +91,8 @@ def _forecasts_now(settings: "Settings") -> list[dict[str, Any]]:
     predictor = Predictor.open(settings)
     try:
         batches = [
-            predictor.predict([symbol], horizon)
-            for symbol, horizon in zip(shown_symbols(settings), HORIZONS, strict=False)
+            predictor.predict([symbol], horizon.bars(settings.declared_market.interval))
+            for symbol, horizon in shown_questions(settings)
         ]
     finally:
         predictor.close()

@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -13,6 +13,7 @@ from rich.table import Table
 from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
+from lake.horizons import DAY, Interval, default_horizons
 from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_of
 from lake.settings import Settings, market_root, settings
 
@@ -29,6 +30,8 @@ app = typer.Typer(
 MOST_REASONS = 8
 VENUE = "XNYS"
 """As in `lake.calendars`, which costs an import that `--help` should not wait for."""
+OWN = ("calendar", "index_name", "interval")
+"""Fields of a file's mapping that the market declares itself."""
 FLAGS = {"true": True, "false": False}
 OF_MARKET = {"decision_delay": "minutes", "delisted_after": "sessions"}
 """What --set may say of the market itself, and its unit."""
@@ -47,7 +50,7 @@ def new(
     name: MarketName,
     *,
     file: Annotated[
-        Path | None, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with daily prices.")
+        Path | None, typer.Option("--from", help="CSV, gzipped or not, or Parquet file with prices.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Feed to ask instead: a name of `quantlake sources list`.")] = None,
     symbols: Annotated[str, typer.Option(help="Symbols to ask a feed for, as it spells them, with commas.")] = "",
@@ -79,7 +82,10 @@ def new(
         market = _market_of_feed(name, source, asked, index, calendar, since)
     else:
         assert file is not None
-        market = _market_of_file(name, _looked_at(file, given))
+        given = _given(settled or [])
+        horizons = tuple(each.strip() for each in given.pop("horizons", "").split(",") if each.strip())
+        market = _market_of_file(name, _looked_at(file, given), horizons)
+        print_line(f"Forecasts look ahead {' and '.join(market.horizons)}.")
     path = replace(market, currency=currency, **of_market).write(home)
     print_line(f"\nDeclared in {path}.")
     if source is None:
@@ -97,18 +103,18 @@ def check(name: Annotated[str, typer.Argument(help="Name of a market, or the pat
     if market.source != "file":
         raise ConfigError(f"The market '{market.name}' comes from the source '{market.source}', not from a file.")
     mapping = mapping_of(market)
-    given = {field: value for field, value in mapping.to_dict().items() if field != "path"}
-    _show_proposal(inspect_file(mapping.path, given=given))
+    given = {field: value for field, value in mapping.to_dict().items() if field not in ("path", "package", "licence")}
+    _show_proposal(inspect_file(mapping.file, given=given))
     print_line("Nothing was written.")
 
 
 @app.command(name="list")
 def list_markets() -> None:
     """List the packaged markets and those declared below QUANTLAKE_HOME, and what each holds."""
-    table = _table("market", "source", "calendar", "index", "bars up to")
+    table = _table("market", "source", "bars", "index", "bars up to")
     for name, home in known_markets(market_root()).items():
         market = market_of(home)
-        table.add_row(name, market.source, market.calendar, market.index, _newest_bar(home))
+        table.add_row(name, market.source, market.grid, market.index, _newest_bar(home))
     console().print(table)
     print_line("QUANTLAKE_MARKET chooses one; `demo` when it is unset.")
 
@@ -203,7 +209,10 @@ def _other_name(span: "NameSpan") -> str:
 @app.command()
 def release(
     symbol: Annotated[str, typer.Argument(help="Symbol whose bar was held back as 'unexplained_jump'.")],
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of the bar.")],
+    day: Annotated[
+        datetime,
+        typer.Argument(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Session of the bar; of minutes its close in UTC."),
+    ],
 ) -> None:
     """Release a bar that nothing explains, and those after it, in the market of QUANTLAKE_MARKET."""
     from lake.calendars import close_of
@@ -214,7 +223,8 @@ def release(
     configured, lake = settings(), Lake.open()
     require_lake(configured)
     with taking_turn("market release"):
-        held_since = close_of(day.date(), lake.market.calendar)
+        is_daily = lake.market.interval == DAY
+        held_since = close_of(day.date(), lake.market.calendar) if is_daily else day.replace(tzinfo=UTC)
         # Known after what the last run derived, and by the next one.
         clock = FixedClock(configured.clock.now() + timedelta(minutes=1))
         report = release_bars(lake, symbol, held_since, clock)
@@ -299,7 +309,7 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
     )
 
 
-def _market_of_file(name: str, proposal: "FileProposal") -> Market:
+def _market_of_file(name: str, proposal: "FileProposal", horizons: tuple[str, ...] = ()) -> Market:
     mapping = proposal.settled()
     first = min((span.first for span in proposal.symbols), default=None)
     if first is None:
@@ -310,7 +320,9 @@ def _market_of_file(name: str, proposal: "FileProposal") -> Market:
         index=mapping.market_index,
         calendar=mapping.calendar,
         first_year=first.year,
-        options={key: value for key, value in mapping.to_dict().items() if key not in ("calendar", "index_name")},
+        options={key: value for key, value in mapping.to_dict().items() if key not in OWN},
+        interval=cast("Interval", mapping.interval),
+        horizons=horizons or default_horizons(mapping.interval),
     )
 
 

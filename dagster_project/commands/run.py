@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from lake.horizons import Horizon
     from lake.settings import Settings
 
-HORIZONS = (1, 1, 5)
-"""Sessions ahead of the forecasts that are shown."""
+SHOWN = 3
+"""Forecasts that are shown."""
 A_MINUTE = timedelta(minutes=1)
 
 
@@ -37,6 +38,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     from lake.tables import FORECASTS
     from serving.deployment import SERVING_FILE
 
+    declare_packaged(settings.home)
     market = settings.declared_market
     declare_packaged(settings.home)
     now = set_clock(settings, console, until)
@@ -80,8 +82,8 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:
             return [
-                client.predict(symbol, horizon).model_dump(mode="json")
-                for symbol, horizon in zip(shown_symbols(settings), HORIZONS, strict=False)
+                client.predict(symbol, **{horizon.member: horizon.n}).model_dump(mode="json")
+                for symbol, horizon in shown_questions(settings)
             ]
 
 
@@ -91,7 +93,20 @@ def shown_symbols(settings: "Settings") -> tuple[str, ...]:
     from lake.store import Lake
 
     market = settings.declared_market
-    return market.symbols or tuple(symbols_with_input(Lake.open(settings), settings.clock.now())[: len(HORIZONS)])
+    return market.symbols or tuple(symbols_with_input(Lake.open(settings), settings.clock.now())[:SHOWN])
+
+
+def shown_questions(settings: "Settings") -> "list[tuple[str, Horizon]]":
+    """Symbols and horizons whose forecasts are shown: one bar ahead, and as far as the market looks.
+
+    Two symbols over the first horizon and one over the last; every horizon where there are fewer symbols.
+    """
+    market, symbols = settings.declared_market, shown_symbols(settings)
+    first, last = market.horizon_bars[0], market.horizon_bars[-1]
+    asked = list(zip(symbols, (first, first, last), strict=False))
+    if len(symbols) < SHOWN:
+        asked = [(symbol, bars) for symbol in symbols for bars in market.horizon_bars][:SHOWN]
+    return [(symbol, market.horizon_of(bars)) for symbol, bars in asked]
 
 
 def peak_gib() -> float:
@@ -119,7 +134,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             return settings.clock.now()
         console.print(
             f"What '{market.name}' is read from ends at the close of {ended:%Y-%m-%d}, "
-            f"{count_closes(ended, SystemClock().now(), market.calendar)} sessions ago: the market stands there.\n"
+            f"{count_closes(ended, SystemClock().now(), market.grid)} sessions ago: the market stands there.\n"
         )
         return _stand_at(settings, ended + market.decided_after)
     at = close_of(until, market.calendar)

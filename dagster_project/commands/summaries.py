@@ -1,6 +1,6 @@
 """Summaries for the terminal; every figure is read from the tables with SQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dagster_project.plurals import counted
+from lake.horizons import DAY
 from lake.sql import connect
 from lake.store import Lake
 
@@ -57,7 +58,7 @@ MATURED = """
     select distinct f.symbol, f.model_name, f.horizon_sessions, f.event_time, f.p10, f.p50, f.p90,
            o.realised_return, o.is_covered
     from outcomes o join forecasts f using (forecast_id)
-    where o.known_time > ? and f.horizon_sessions = 1 and list_contains(?, f.symbol)
+    where o.known_time > ? and f.horizon_sessions = ? and list_contains(?, f.symbol)
       and f.kind not in ('shadow', 'trial')
     order by f.event_time, f.symbol, f.model_name
 """
@@ -102,14 +103,14 @@ def models(settings: "Settings") -> Group:
     from training.stages import champions
 
     in_force = next(iter(champions(settings).values()))["experiment"]
-    found = rows(settings, MODEL_TABLE, (in_force,))
+    found, ahead = rows(settings, MODEL_TABLE, (in_force,)), _ahead(settings)
     table = _table(
         "Models, walk-forward over all folds (in %; gain: on the best baseline)",
         ("model", "h", "loss", "±", "gain", "t", "IC", "hit", "up", "band", "verdict"),
         (
             (
                 model,
-                horizon,
+                ahead(horizon),
                 _percent(loss, 4),
                 _percent(spread, 4),
                 "" if is_baseline else _percent(gain),
@@ -142,11 +143,12 @@ def caveats(settings: "Settings") -> tuple[str, ...]:
 
 def model_weights(settings: "Settings") -> Table:
     """What the forecasts are made of now: the weight of each model at each horizon, and why."""
+    ahead = _ahead(settings)
     return _table(
         "What answers: weights of the models by their pinball loss so far (%)",
         ("model", "h", "weight", "loss", "why"),
         (
-            (model, horizon, f"{weight:.2f}", _percent(loss, 4), reason)
+            (model, ahead(horizon), f"{weight:.2f}", _percent(loss, 4), reason)
             for horizon, model, weight, loss, reason in rows(settings, BLEND)
         ),
     )
@@ -175,13 +177,16 @@ def reasons(settings: "Settings") -> str:
 
 
 def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Table:
-    """Forecasts one session ahead beside what came, for outcomes known after an instant."""
+    """Forecasts beside what came, for outcomes known after an instant: one session ahead, of minutes the longest."""
+    market = settings.declared_market
+    bars = market.horizon_bars[0 if market.interval == DAY else -1]
+    found = rows(settings, MATURED, (since, bars, list(symbols)))
     return _table(
-        f"Forecasts and what came ({counted(len(symbols), 'symbol')}, one session ahead, in %)",
+        f"Forecasts and what came ({counted(len(symbols), 'symbol')}, {market.horizon_of(bars)} ahead, in %)",
         ("as of", "symbol", "model", "p10", "p50", "p90", "came", "in band"),
         (
             (
-                _day(at),
+                _day(at) if market.interval == DAY else f"{at:%Y-%m-%d %H:%M}",
                 symbol,
                 model,
                 _percent(p10),
@@ -190,7 +195,7 @@ def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Ta
                 _percent(came),
                 "yes" if covered else "no",
             )
-            for symbol, model, _, at, p10, p50, p90, came, covered in rows(settings, MATURED, (since, list(symbols)))
+            for symbol, model, _, at, p10, p50, p90, came, covered in found
         ),
     )
 
@@ -207,7 +212,7 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
         (
             (
                 answer["symbol"],
-                each["horizon_sessions"],
+                _ahead_of(each),
                 each["target_session"],
                 *(_price(each[name]) for name in ("reference_price", "target_price")),
                 *(_percent(each[name]) for name in ("p10", "p50", "p90")),
@@ -231,6 +236,18 @@ def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:
             symbols += [answer["symbol"]] if answer["symbol"] not in symbols else []
     for basis, symbols in by_basis.items():
         yield f"no price of {', '.join(symbols)}: {NO_PRICE[basis]}"
+
+
+def _ahead_of(prediction: dict[str, Any]) -> str:
+    """How far ahead a forecast looks: sessions as a number, minutes with their unit."""
+    minutes = prediction.get("horizon_minutes")
+    return str(prediction["horizon_sessions"]) if minutes is None else f"{minutes} min"
+
+
+def _ahead(settings: "Settings") -> Callable[[int], str]:
+    """How a number of bars is shown: sessions as a number, minutes with their unit."""
+    market = settings.declared_market
+    return lambda bars: str(bars) if market.interval == DAY else f"{market.horizon_of(bars).n} min"
 
 
 def _refused(settings: "Settings") -> Table | str:

@@ -2,6 +2,7 @@
 
 from feature_repo.compute.market import as_given
 from feature_repo.spec import Feature, FeatureGroup
+from lake.horizons import DAY
 
 NO_SESSION = "where the bar closes at no session's close"
 
@@ -18,6 +19,7 @@ CALENDAR = FeatureGroup(
             formula="1 on a Monday ... 7 on a Sunday, where there are sessions on weekends",
             meaning="weekday of the session",
             null_rule=NO_SESSION,
+            intervals=(DAY,),
             minimum=1,
             maximum=7,
         ),
@@ -30,6 +32,7 @@ CALENDAR = FeatureGroup(
             formula="sessions of the exchange's calendar after this one in the same month, 0 on the last",
             meaning="how far the end of the month is",
             null_rule=NO_SESSION,
+            intervals=(DAY,),
             minimum=0,
             maximum=30,
         ),

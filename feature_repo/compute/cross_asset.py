@@ -10,6 +10,8 @@ from feature_repo.compute.rolling import rolling_covariance, rolling_variance
 
 TWO_SIDED_95 = 1.959963984540054
 """Quantile of the standard normal distribution that 2.5 % exceed."""
+LARGEST = 1 - 1e-6
+"""Correlation from which on rounding decides by how many standard errors it differs: a symbol that is its own index."""
 
 
 @kernel
@@ -30,13 +32,13 @@ def correlation_shift_score(close: Bars, market_close: Bars, short: int, long: i
 
     ``(atanh(c) - atanh(C)) / sqrt(1 / (short - 3) + 1 / (long - 3))``, c of the last `short` returns and C of the
     `long` returns before them: the two share no return, as the test wants it (R. A. Fisher, *On the 'Probable Error'
-    of a Coefficient of Correlation Deduced from a Small Sample*, 1921). NaN where either is exactly -1 or 1.
+    of a Coefficient of Correlation Deduced from a Small Sample*, 1921). NaN where either is -1 or 1, to a millionth.
     """
     recent, before = market_correlation(close, market_close, short), market_correlation(close, market_close, long)
     error = math.sqrt(1 / (short - 3) + 1 / (long - 3))
     out = np.full(close.size, np.nan)
     for t in range(short, close.size):
-        if abs(recent[t]) < 1 and abs(before[t - short]) < 1:
+        if abs(recent[t]) < LARGEST and abs(before[t - short]) < LARGEST:
             out[t] = (math.atanh(recent[t]) - math.atanh(before[t - short])) / error
     return out
 

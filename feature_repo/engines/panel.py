@@ -20,6 +20,7 @@ from feature_repo.compute.returns import simple_return
 from feature_repo.compute.volatility import annualised_volatility
 from feature_repo.spec import Feature
 from lake import calendars
+from lake.horizons import DAY, MINUTES
 from lake.market import DEMO, Market
 from lake.spec import INSTANT
 from lake.tables import BARS
@@ -27,6 +28,8 @@ from lake.tables import BARS
 ROWS_AT_ONCE = 100_000
 """Rows of one piece of work, whole symbols always: small enough for its columns to stay in the processor's cache."""
 Times = npt.NDArray[np.int64]
+REFITTED_BARS, MINUTE = 252, 60_000_000
+"""Bars of minutes that pass for a year of sessions where something is fitted anew each year; microseconds."""
 EPOCH_YEAR = 1970
 
 
@@ -107,7 +110,7 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Ma
     is_index = pl.col("symbol") == market.index
     index, own = _in_order(bars.filter(is_index)), _in_order(bars.filter(~is_index))
     starts = _starts(own["symbol"])
-    panel = _Panel(own, _market_context(index), market.calendar, chosen)
+    panel = _Panel(own, _market_context(index), market, chosen)
     known = np.empty(own.height, dtype=np.int64)
     values = {feature.name: np.empty(own.height) for feature in chosen}
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
@@ -138,9 +141,10 @@ def compile_context() -> None:
 class _Panel:
     """Bars of all symbols as arrays, and what every symbol shares."""
 
-    def __init__(self, own: pl.DataFrame, market: Context, calendar: str, features: Sequence[Feature]) -> None:
-        self._features, self._market, self._calendar = features, market, calendar
-        self._inputs = {name for feature in features for name in feature.inputs}
+    def __init__(self, own: pl.DataFrame, index: Context, market: Market, features: Sequence[Feature]) -> None:
+        self._features, self._market, self._of = features, index, market
+        self._valid = tuple(feature for feature in features if market.interval in feature.intervals)
+        self._inputs = {name for feature in self._valid for name in feature.inputs}
         given = {*BAR_COLUMNS, IS_ASKED}.intersection(own.columns)
         self._bars = {name: _numpy(own, name) for name in self._inputs & given}
         self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
@@ -153,13 +157,16 @@ class _Panel:
         inputs = {name: self._bars[name][rows].copy() for name in self._bars}
         inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
         if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
-            planned = _calendar_context(self._calendar).at(times)
+            planned = _calendar_context(self._of.calendar).at(times)
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
         if not self._inputs.isdisjoint(TIME_COLUMNS):
-            inputs["year"] = times.view("datetime64[us]").astype("datetime64[Y]").astype(np.float64) + EPOCH_YEAR
+            inputs["year"] = _years(times, self._of.interval)
         if IS_ASKED in self._inputs - self._bars.keys():
             inputs[IS_ASKED] = np.ones(times.size)
         for feature in self._features:
+            if feature not in self._valid:
+                values[feature.name][rows] = np.nan
+        for feature in self._valid:
             given = [inputs[name] for name in feature.inputs]
             feature.function.over(local, given, feature.parameters, values[feature.name][rows])
         known[rows] = self._latest_known(rows, local, market.last)
@@ -174,6 +181,17 @@ class _Panel:
             return own
         latest = self._market.columns["known_time"][place].astype(np.int64)
         return np.where(place >= 0, np.maximum(own, latest), own)
+
+
+def _years(times: Times, interval: str) -> Bars:
+    """Year of each close in UTC; of bars of minutes the number of the stretch of 252 of them, which is refitted after.
+
+    A market of minutes may have all its bars in one calendar year: parameters that are fitted on what came before the
+    year would never be.
+    """
+    if interval == DAY:
+        return times.view("datetime64[us]").astype("datetime64[Y]").astype(np.float64) + EPOCH_YEAR
+    return np.floor((times - 1) / (REFITTED_BARS * MINUTES[interval] * MINUTE))
 
 
 def _market_context(index: pl.DataFrame) -> Context:

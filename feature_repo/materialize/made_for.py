@@ -22,7 +22,7 @@ def require_made_for(lake: Lake) -> None:
         Naming what they were made for, what is declared, and the ways out.
     """
     market, path = lake.market, lake.root / ".stamps" / STAMP
-    declared = {"index": market.index, "calendar": market.calendar}
+    declared = {"index": market.index, "calendar": market.grid}
     try:
         made_for = {name: str(json.loads(path.read_text(encoding="utf-8"))[name]) for name in declared}
     except (FileNotFoundError, ValueError, KeyError, TypeError):

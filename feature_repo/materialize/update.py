@@ -20,7 +20,6 @@ from feature_repo.regimes import RECIPE, compute_regimes
 from feature_repo.spec import FeatureGroup
 from feature_repo.targets import (
     FORECAST_V2,
-    HORIZONS,
     WindowSpec,
     build_windows,
     compute_labels,
@@ -109,7 +108,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
         Store labels that became known in these years only; none named means all.
     """
     _require_whole_history(lake)
-    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([*HORIZONS]), years)
+    longest = max(lake.market.horizon_bars)
+    step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([*lake.market.horizon_bars]), years)
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
         if changed is None:
@@ -121,8 +121,8 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
             .agg(first=pl.col("event_time").min())
         )
         # A bar ends the horizons that began up to the longest of them before it.
-        recent = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, max(HORIZONS))
-        bars = recent.around(first, max(HORIZONS), [*ROW_KEY, "close"]).cast({"symbol": pl.String})
+        recent = recent_rows_of(ReadPoint.of(lake, step.read[BARS.name]), first, longest)
+        bars = recent.around(first, longest, [*ROW_KEY, "close"]).cast({"symbol": pl.String})
         return [compute_labels(bars, market=lake.market)]
 
     return step.run(compute)

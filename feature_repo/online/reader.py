@@ -231,7 +231,7 @@ class OnlineReader:
         if now >= self._ask_clock_at:
             self._now, self._ask_clock_at = self._clock.now(), now + CLOCK_SECONDS
         generation, read_at = fetched.generation, SystemClock().now()
-        written_at, calendar = instant(generation.number), self.market.calendar
+        written_at, calendar = instant(generation.number), self.market.grid
         return Served(fetched.source, fetched.degradation, written_at, read_at, self._now, generation, calendar)
 
 

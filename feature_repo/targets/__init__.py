@@ -18,6 +18,7 @@ from feature_repo.targets.windows import (
     Windows,
     WindowSpec,
     build_windows,
+    nearest_scales,
     to_model_input,
     window_hash,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Windows",
     "build_windows",
     "compute_labels",
+    "nearest_scales",
     "reference_price",
     "to_model_input",
     "undisclosed_price",

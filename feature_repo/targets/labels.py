@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
-from lake.calendars import closes
+from lake.calendars import numbered_closes
 from lake.market import DEMO, Market
+from lake.spec import INSTANT
 from lake.tables import LABELS
 
-HORIZONS: tuple[int, ...] = (1, 5)
-"""How many sessions ahead is forecast."""
+HORIZONS: tuple[int, ...] = DEMO.horizon_bars
+"""Bars ahead that the packaged market forecasts; those of another one are its `Market.horizon_bars`."""
+SYMBOL_STRIDE = 1 << 32
+"""Between the places of two symbols; a grid has fewer closes, so that no horizon reaches from one into the other."""
 
 
-def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, market: Market = DEMO) -> pl.DataFrame:
-    """Compute the simple return of the adjusted close over the next sessions of the market's calendar.
+def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] | None = None, *, market: Market = DEMO) -> pl.DataFrame:
+    """Compute the simple return of the adjusted close over the next bars of the market's calendar.
 
     Parameters
     ----------
     bars
         Clean bars as of one instant, one row per (symbol, event_time).
     horizons
-        Sessions ahead, each at least 1.
+        Bars ahead, each at least 1; those of the market by default.
     market
         Says which symbol is the index, which is not forecast, and which calendar holds.
 
@@ -39,30 +43,26 @@ def compute_labels(bars: pl.DataFrame, horizons: Sequence[int] = HORIZONS, *, ma
     >>> labels.group_by("horizon_sessions").len().sort("horizon_sessions").rows()  # of seven closes
     [(1, 6), (5, 2)]
     """
-    numbers = closes(market.calendar).select("event_time", pl.int_range(pl.len(), dtype=pl.Int32).alias("session"))
     own = bars.filter(pl.col("symbol") != market.index).sort("symbol", "event_time")
-    own = own.join(numbers, on="event_time", how="left", maintain_order="left")
-    return pl.concat([_horizon(own, horizon) for horizon in horizons]).sort(LABELS.key)
+    numbers = numbered_closes(own["event_time"].min(), own["event_time"].max(), market.grid)
+    own = own.join(numbers, on="event_time", how="inner", maintain_order="left")
+    own = own.with_columns((pl.col("symbol").rle_id().cast(pl.Int64) * SYMBOL_STRIDE + pl.col("place")).alias("place"))
+    labels = [_horizon(own, horizon) for horizon in horizons or market.horizon_bars]
+    return pl.concat(labels).filter(pl.col("forward_return").is_not_null()).sort(LABELS.key)
 
 
 def _horizon(own: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Labels of one horizon; without a gap its last bar lies as many rows on as it has sessions, else nearer."""
-    end = pl.col("session") + horizon
-    steps = range(1, horizon + 1)
-    session = {step: pl.col("session").shift(-step).over("symbol") for step in steps}
-
-    def at_end(name: str) -> pl.Expr:
-        return pl.coalesce([pl.when(session[n] == end).then(pl.col(name).shift(-n).over("symbol")) for n in steps])
-
-    between = [pl.when(session[n] <= end).then(pl.col("known_time").shift(-n).over("symbol")) for n in steps]
-    return (
-        own.select(
-            "symbol",
-            "event_time",
-            pl.max_horizontal(at_end("event_time"), "known_time", *between).alias("known_time"),
-            pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"),
-            (at_end("close") / pl.col("close") - 1).alias("forward_return"),
-        )
-        .filter(pl.col("forward_return").is_not_null())
-        .select(LABELS.names)
+    """Labels of one horizon: each bar with the bar of its symbol that lies so many closes on, where there is one."""
+    places = own["place"].to_numpy()
+    end = np.searchsorted(places, places + horizon)  # places ascend: by symbol, and by close within one
+    start = np.flatnonzero(places[np.minimum(end, len(places) - 1)] == places + horizon)
+    latest = pl.col("known_time").to_physical().rolling_max_by("place", f"{horizon}i").cast(INSTANT)  # of the interval
+    ends = own.select(pl.col("event_time").alias("end"), pl.col("close").alias("last"), latest.alias("latest"))
+    paired = pl.concat([own[start], ends[end[start]]], how="horizontal")
+    return paired.select(
+        "symbol",
+        "event_time",
+        pl.max_horizontal("end", "known_time", "latest").alias("known_time"),
+        pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions"),
+        (pl.col("last") / pl.col("close") - 1).alias("forward_return"),
     )

@@ -1,8 +1,8 @@
 """The input of a model: the last sessions of its features, per symbol, as one array."""
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -15,7 +15,7 @@ from lake.errors import ConfigError, UnknownNameError
 QUANTILES: tuple[float, ...] = (0.1, 0.5, 0.9)
 """Quantiles of the return that every model forecasts."""
 SCALES: tuple[str, ...] = ("volatility_garch", "volatility_garch_5d")
-"""Features that scale the targets, one for each of `HORIZONS`; a window needs them at every session."""
+"""Features that scale the targets: over one bar, and over several; a window needs both at every session."""
 EXPECTED = {feature.name for feature in CONDITIONAL_VOLATILITY}
 
 FloatArray = npt.NDArray[np.float32]
@@ -29,6 +29,7 @@ __all__ = [
     "WindowSpec",
     "Windows",
     "build_windows",
+    "nearest_scales",
     "to_model_input",
 ]
 
@@ -76,10 +77,31 @@ class WindowSpec:
         """Sessions and features of one window."""
         return self.sessions, len(self.features)
 
+    def scaled_for(self, horizons: Sequence[int]) -> "WindowSpec":
+        """Return the same windows with a scale for each horizon; one scale for all stays.
+
+        Examples
+        --------
+        >>> FORECAST_V2.scaled_for((1, 5)) == FORECAST_V2, FORECAST_V2.scaled_for((1, 5, 20)).scales[2]
+        (True, 'volatility_garch_5d')
+        """
+        return self if len(self.scales) == 1 else replace(self, scales=nearest_scales(self.scales, horizons))
+
     @property
     def scale_indices(self) -> list[int]:
         """Positions of the scales on the feature axis."""
         return [self.features.index(scale) for scale in self.scales]
+
+
+def nearest_scales(scales: Sequence[str], horizons: Sequence[int]) -> tuple[str, ...]:
+    """Return for each horizon the volatility that looks about as far: the first over one bar, the last over more.
+
+    Examples
+    --------
+    >>> nearest_scales(SCALES, (1, 4))
+    ('volatility_garch', 'volatility_garch_5d')
+    """
+    return tuple(scales[0] if horizon == 1 else scales[-1] for horizon in horizons)
 
 
 FORECAST_V1 = WindowSpec(
@@ -143,7 +165,10 @@ def build_windows(features: pl.DataFrame, spec: WindowSpec, at: Collection[datet
             raise UnknownNameError("feature", name, features.columns)
     rows = features.sort("symbol", "event_time")
     scale_run = (
-        pl.all_horizontal(pl.col(*spec.scales).is_not_null()).cast(pl.Int32).rolling_sum(spec.sessions).over("symbol")
+        pl.all_horizontal(pl.col(*dict.fromkeys(spec.scales)).is_not_null())
+        .cast(pl.Int32)
+        .rolling_sum(spec.sessions)
+        .over("symbol")
     )
     complete = (scale_run == spec.sessions).fill_null(value=False)
     if at is not None:

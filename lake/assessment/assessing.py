@@ -58,7 +58,7 @@ def assess(lake: Lake, clock: Clock) -> tuple[Report, Report]:
 
 def _recipe(lake: Lake) -> str:
     own = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*s.py")))
-    return hashlib.sha256(own + lake.market.calendar.encode()).hexdigest()[:16]
+    return hashlib.sha256(own + lake.market.grid.encode()).hexdigest()[:16]
 
 
 def _find(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
@@ -84,7 +84,7 @@ def _score(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
     if since is not None:
         fresh = new_rows(lake, RAW_BARS, since, read.now, until=read.version)
         if fresh is not None:
-            unscored = calendars.session_closes(since.now, read.now, lake.market.calendar)
+            unscored = calendars.session_closes(since.now, read.now, lake.market.grid)
             touched = [fresh["event_time"].min(), *unscored[:1], *_pending(since.now, lake)]
             start = min((each for each in touched if isinstance(each, datetime)), default=None)
             if start is None:
@@ -94,7 +94,7 @@ def _score(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
     if raw.is_empty():
         return _unchanged(lake, QUALITY_SCORES)
     first: datetime = raw["event_time"].min()  # type: ignore[assignment] # the column is one of instants without nulls
-    sessions = calendars.session_closes(first - timedelta(seconds=1), read.now, lake.market.calendar)
+    sessions = calendars.session_closes(first - timedelta(seconds=1), read.now, lake.market.grid)
     agreement = _known(lake, AGREEMENT, read.now)
     found = score_sessions(raw, _refused(lake, read.now), agreement, sessions, read.now)
     return _tell(
@@ -104,7 +104,7 @@ def _score(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
 
 def _pending(then: datetime, lake: Lake) -> list[datetime]:
     """Newest session of the last run: rows of it may not have been due then."""
-    last = calendars.last_close(then, lake.market.calendar)
+    last = calendars.last_close(then, lake.market.grid)
     return [] if last is None else [last]
 
 

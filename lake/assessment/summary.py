@@ -113,7 +113,7 @@ def summarise(lake: Lake, now: datetime) -> QualitySummary:
     deliveries = _known(lake, DELIVERIES, now)
     return QualitySummary(
         market=lake.market.name,
-        calendar=lake.market.calendar,
+        calendar=lake.market.grid,
         now=now,
         bars=keys.height,
         raw_rows=lake.report(RAW_BARS).rows,
@@ -159,7 +159,7 @@ def _recent(scores: pl.DataFrame) -> dict[str, float | None]:
 
 def _coverage(lake: Lake, keys: pl.DataFrame, now: datetime) -> tuple[tuple[date, ...], tuple[Coverage, ...]]:
     first: datetime = keys.select(pl.col("event_time").min()).item()
-    sessions = calendars.session_closes(first - timedelta(seconds=1), now, lake.market.calendar)
+    sessions = calendars.session_closes(first - timedelta(seconds=1), now, lake.market.grid)
     size = -(-len(sessions) // MOST_BUCKETS)
     grid = pl.DataFrame({"event_time": sessions}, schema={"event_time": keys.schema["event_time"]}).with_columns(
         (pl.int_range(pl.len()) // size).alias("bucket")

@@ -250,7 +250,7 @@ def _with_counts(report: Report, source: BarSource, deliveries: Sequence[Unstore
 
 def missing_bars(lake: Lake, close: datetime) -> list[str] | None:
     """Return the symbols that have a bar at the session before a close and none at it; None where no symbol has one."""
-    before = last_close(close - timedelta(microseconds=1), lake.market.calendar)
+    before = last_close(close - timedelta(microseconds=1), lake.market.grid)
     if before is None or not lake.exists(BARS):
         return None
     rows = lake.scan(BARS).filter(pl.col("event_time").is_in([before, close])).select("symbol", "event_time").collect()

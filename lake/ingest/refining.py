@@ -68,7 +68,7 @@ def refine_to_lake(
         Judge rows that became known in these years only (`lake.store.years.known_in`); none named means all. Actions
         follow from rows on both sides of a year's end, so all that follow are stored.
     calendar
-        Venue whose sessions the bars are of; that of the lake's market by default.
+        Grid of the bars, e.g. a calendar for daily ones; that of the lake's market by default.
     index
         Symbol that stands for the market; that of the lake's market by default. Where new bars lack that of the index
         for their newest session, a warning of the first report says so.
@@ -80,7 +80,7 @@ def refine_to_lake(
         raw row is in exactly one of the first and the last, save that a restatement which repeats what was known adds
         no bar, and that a bar which was held back stays in quarantine when it is released.
     """
-    calendar, index = calendar or lake.market.calendar, index or lake.market.index
+    calendar, index = calendar or lake.market.grid, index or lake.market.index
     names = RowNames.of(lake)
     read = Watermark(lake.version(RAW_BARS), clock.now())
     order = _order(lake)

@@ -28,8 +28,8 @@ def coverage_rows(bars: pl.DataFrame, stored: pl.DataFrame, newest: datetime, ma
     newest
         Newest close that the market has a bar of.
     """
-    closes = calendars.closes(market.calendar)["event_time"]
-    places = pl.DataFrame({"event_time": closes, "place": range(len(closes))}, schema_overrides={"place": pl.Int64})
+    places = calendars.numbered_closes(bars["event_time"].min(), newest, market.grid)
+    closes = places["event_time"]
     first_known = bars.group_by("symbol", "event_time").agg(pl.col("known_time").min(), pl.col("source").last())
     placed = first_known.join(places, on="event_time").sort("symbol", "event_time")
     before = pl.col("place").shift(1).over("symbol")

@@ -88,7 +88,7 @@ def _follows(lake: Lake, fresh: pl.DataFrame, market: Market) -> bool:
     closes = fresh["event_time"].unique()
     if len(closes) != 1:
         return False
-    before = calendars.last_close(closes[0] - SOONEST, market.calendar)
+    before = calendars.last_close(closes[0] - SOONEST, market.grid)
     if before is None:
         return False
     return lake.scan(BARS).filter(pl.col("event_time") == before).head(1).collect().height == 1

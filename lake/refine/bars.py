@@ -143,11 +143,10 @@ def rules(calendar: str = calendars.VENUE) -> dict[str, pl.Expr]:
     Parameters
     ----------
     calendar
-        Venue whose sessions the bars are of.
+        Venue whose sessions the bars are of, or the grid of bars that are shorter.
     """
     value = {name: pl.col(f"{name}_value") for name in NUMBERS}
     needed = pl.col("price_basis") != "adjusted_close_only"
-    sessions = calendars.closes(calendar)["event_time"]
     day = timedelta(days=1)
     is_in_calendar = pl.col("at").dt.date().is_between(calendars.FIRST_SESSION - day, calendars.LAST_SESSION + day)
     known = {name: pl.when(value[name] != 0).then(value[name]) for name in RANGE}
@@ -156,7 +155,7 @@ def rules(calendar: str = calendars.VENUE) -> dict[str, pl.Expr]:
         "time_without_zone": ~pl.col("stamp").str.contains(ZONE),
         "unreadable_time": pl.col("at").is_null(),
         "outside_the_calendar": ~is_in_calendar,
-        "not_a_session_close": ~pl.col("at").is_in(sessions.implode()),
+        "not_a_session_close": ~_is_close(calendar),
         "known_before_it_happened": pl.col("known_time") < pl.col("at"),
         "unknown_price_basis": ~pl.col("price_basis").is_in(BASES),
         "unreadable_number": pl.any_horizontal(
@@ -177,6 +176,13 @@ def rules(calendar: str = calendars.VENUE) -> dict[str, pl.Expr]:
             ]
         ),
     }
+
+
+def _is_close(grid: str) -> pl.Expr:
+    """Whether ``at`` is the close of a bar. Those of minutes are too many to be listed before they are asked for."""
+    if calendars.is_daily(grid):
+        return pl.col("at").is_in(calendars.closes(grid)["event_time"].implode())
+    return pl.col("at").map_batches(lambda at: calendars.is_close(at, grid), return_dtype=pl.Boolean)
 
 
 def _adjust(good: pl.DataFrame) -> pl.DataFrame:

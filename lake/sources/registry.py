@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
+from lake.horizons import DAY
 from lake.market import DEMO, Market
 from lake.membership import survivorship_of
 from lake.names import NameHistory
@@ -215,7 +216,8 @@ def mapping_of(market: Market) -> "FileMapping":
     from lake.sources.files import FileMapping
 
     index = {"index" if "index" in market.options else "index_name": market.index}
-    return FileMapping.from_dict({**market.options, **index, "calendar": market.calendar})
+    own = {"calendar": market.calendar, "interval": market.interval}
+    return FileMapping.from_dict({**market.options, **index, **own})
 
 
 def source_of(configured: Settings) -> BarSource:
@@ -328,6 +330,11 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
     ConfigError
         If a module or its name does not exist, or what is made does not have what a source has.
     """
+    if market.interval != DAY and (name in CONNECTORS or name == DEMO.source):
+        raise ConfigError(
+            f"The source '{name}' tells daily bars, and those of the market '{market.name}' are of {market.interval}. "
+            "Declare interval 1d, or bring a file of such bars."
+        )
     if name in CONNECTORS:
         asked = tuple(market.options.get("symbols", ()))
         symbols = asked if not asked or market.index in asked else (*asked, market.index)

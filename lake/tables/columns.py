@@ -11,7 +11,14 @@ KNOWN_TIME = Column("known_time", INSTANT, "UTC", "when we could know it")
 CAUSAL = ("event_time", "known_time")
 """Nothing is known before it is true. Not so for rows as received, and for what happens on the wall clock."""
 SYMBOL = Column("symbol", TEXT, "", "instrument, under the name it trades by today")
-HORIZON = Column("horizon_sessions", pl.Int32(), "sessions", "how far ahead", minimum=1, maximum=252)
+HORIZON = Column(
+    "horizon_sessions",
+    pl.Int32(),
+    "bars",
+    "how far ahead, in bars of the market: sessions of a daily one",
+    minimum=1,
+    maximum=252,
+)
 REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_volatility_uptrend")
 MARKET_INDEX = Column("market", TEXT, "", "index that stands for the market")
 EXPERIMENT = Column("experiment", TEXT, "", "experiment the models were fitted under, with the hash of its inputs")

@@ -29,6 +29,9 @@ Symbol = Annotated[
     str, Field(min_length=1, max_length=SYMBOL_LETTERS, description="instrument, as in /symbols", examples=["AAPL"])
 ]
 Horizon = Annotated[int, Field(ge=1, le=252, description="sessions ahead, one that the models forecast", examples=[1])]
+Minutes = Annotated[
+    int, Field(ge=1, le=15_120, description="minutes of trading ahead, one that a market of such bars forecasts")
+]
 
 
 class Request(BaseModel):

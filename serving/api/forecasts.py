@@ -2,9 +2,9 @@
 
 from collections import Counter
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from serving.api.base import (
     BATCH_SYMBOLS,
@@ -14,6 +14,7 @@ from serving.api.base import (
     Answer,
     Finite,
     Horizon,
+    Minutes,
     Part,
     Price,
     PriceBasis,
@@ -23,18 +24,34 @@ from serving.api.base import (
 )
 
 
-class PredictRequest(Request):
+def _is_absent(value: int | None) -> bool:
+    """A horizon is in one unit; the other one is no part of an answer."""
+    return value is None
+
+
+class HorizonRequest(Request):
+    """How far ahead: in sessions, or in minutes where the bars of the market are shorter than a session."""
+
+    horizon_sessions: Horizon | None = None
+    horizon_minutes: Minutes | None = None
+
+    @model_validator(mode="after")
+    def _is_one_horizon(self) -> Self:
+        if (self.horizon_sessions is None) == (self.horizon_minutes is None):
+            raise ValueError("name one horizon: horizon_sessions, or horizon_minutes of a market of minutes")
+        return self
+
+
+class PredictRequest(HorizonRequest):
     """One forecast."""
 
     symbol: Symbol
-    horizon_sessions: Horizon
 
 
-class BatchRequest(Request):
+class BatchRequest(HorizonRequest):
     """Forecasts for many symbols over one horizon."""
 
     symbols: list[Symbol] = Field(min_length=1, max_length=BATCH_SYMBOLS)
-    horizon_sessions: Horizon
 
     @field_validator("symbols")
     @classmethod
@@ -73,7 +90,12 @@ class Prediction(Part):
     coverage_target: Finite = Field(
         description="share of outcomes that p10..p90 is to hold; what calibration keeps to, in the long run"
     )
-    horizon_sessions: int
+    horizon_sessions: int | None = Field(
+        default=None, exclude_if=_is_absent, description="how far ahead, where a bar of the market is a session"
+    )
+    horizon_minutes: int | None = Field(
+        default=None, exclude_if=_is_absent, description="how far ahead, in minutes of trading, where a bar is shorter"
+    )
     regime: str
 
 
@@ -111,8 +133,8 @@ class Data(Part):
 
     feature_table_versions: dict[str, int]
     feature_hash: str = Field(description="SHA-256 of the model's input window")
-    age_sessions: int = Field(ge=0, description="sessions that have closed since as_of")
-    is_stale: bool = Field(description="whether a session has closed that the forecast does not know")
+    age_sessions: int = Field(ge=0, description="bars, of a daily market sessions, that have closed since as_of")
+    is_stale: bool = Field(description="whether a bar has closed that the forecast does not know")
     is_degraded: bool = Field(description="whether the copy in memory answered in place of Redis")
     degraded_because: str = Field(description="why Redis did not answer; empty when it did")
 

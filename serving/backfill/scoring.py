@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 
 from feature_repo.targets import FORECAST_V2, WindowSpec, to_model_input
-from lake.calendars import session_closes
+from lake.calendars import close_before, last_close
 from lake.clock import Clock, SystemClock
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import FORECASTS, MODEL_WINDOWS, RECEIPTS, REGIMES
 from serving.backfill.walk_forward import (
-    LOOKBACK,
     WindowBatch,
     forecast_rows,
     receipts_of,
@@ -79,9 +78,9 @@ def _newest_windows(lake: Lake, now: datetime, spec: WindowSpec) -> pl.DataFrame
     if not lake.exists(MODEL_WINDOWS):
         return MODEL_WINDOWS.empty()
     known = (pl.col("known_time") <= now) & (pl.col("signature") == spec.name)
-    closes = session_closes(now - LOOKBACK, now, lake.market.calendar)
-    for start in ([closes[-1]] if closes else []), []:
-        inside = known & (pl.col("event_time") >= start[0]) if start else known
+    close = last_close(now, lake.market.grid)
+    for start in (close, None):
+        inside = known if start is None else known & (pl.col("event_time") >= start)
         rows = lake.read(MODEL_WINDOWS, where=inside)
         if rows.height:
             return rows.filter(pl.col("event_time") == pl.col("event_time").max())
@@ -95,14 +94,14 @@ def _as_known_when_decided(windows: pl.DataFrame, delay: timedelta) -> bool:
 
 def _waiting(lake: Lake, engines: "Mapping[str, Engine]", session: datetime, sessions: int) -> list[str] | None:
     """Return models that have only the newest session to forecast; None if one has earlier sessions as well."""
-    closes = session_closes(session - LOOKBACK, session, lake.market.calendar)
+    before = close_before(session, 1, lake.market.grid)
     done: set[tuple[str, datetime]] = set()
     if lake.exists(FORECASTS):
-        is_recent = (pl.col("kind") == REPLAY) & (pl.col("event_time") >= closes[-2])
+        is_recent = (pl.col("kind") == REPLAY) & (pl.col("event_time") >= before)
         recent = lake.scan(FORECASTS).filter(is_recent).select("model_name", "event_time").unique().collect()
         done = set(recent.iter_rows())
     names = [name for name in engines if (name, session) not in done]
-    is_next = all((name, closes[-2]) in done or sessions == 1 for name in names)
+    is_next = all((name, before) in done or sessions == 1 for name in names)
     return names if is_next else None
 
 

@@ -196,13 +196,12 @@ def pending_sessions(
     sessions
         Sessions up to the newest with a bar that a model begins with.
     """
-    calendar, now = lake.market.calendar, clock.now() - lake.market.decided_after
+    grid, now = lake.market.grid, clock.now() - lake.market.decided_after
     end = min(now, lake.last_event(BARS) or now)
-    recent = calendars.session_closes(end - timedelta(days=2 * sessions + 30), end, calendar)[-sessions:]
-    if not recent:
-        return []
-    begin = min(recent[0], first or recent[0])
-    every = calendars.session_closes(begin - timedelta(seconds=1), end, calendar)
+    oldest = calendars.close_before(end + timedelta(microseconds=1), sessions, grid)
+    oldest = oldest or calendars.close_of(calendars.closes(lake.market.calendar)["session"][0], grid)
+    begin = min(oldest, first or oldest)
+    every = calendars.session_closes(begin - timedelta(seconds=1), end, grid)
     return [at for at in every if at not in done]
 
 
@@ -380,7 +379,7 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime, kind:
     for position, horizon in enumerate(signature.horizons):
         ids = [forecast_id(symbol, at, horizon, model, kind) for symbol, at in identities]
         stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"] + batch.delay, made_at)
-        targets = [calendars.session_after(at, horizon, batch.market.calendar) for _, at in identities]
+        targets = [calendars.session_after(at, horizon, batch.market.grid) for _, at in identities]
         target = pl.Series(targets, dtype=pl.Date)
         columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon, target)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))

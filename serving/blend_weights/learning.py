@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.market import DEMO, Market
@@ -117,7 +116,7 @@ def learn_weights(
     models = sorted(forecasts["model_name"].unique())
     # What is known when a close is decided counts at that close.
     labels = labels.with_columns(pl.col("known_time") - market.decided_after)
-    by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in HORIZONS}
+    by_horizon = {horizon: _losses(forecasts, labels, closes, models, horizon, rule) for horizon in market.horizon_bars}
     judged = _Verdicts(verdicts)
     rows = []
     for place, close in enumerate(closes.to_list()):

@@ -2,16 +2,15 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS
 from lake.clock import Clock
 from lake.errors import NotReadyError
-from lake.market import Market
+from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
@@ -97,7 +96,7 @@ def simulate_walk_forward(
             "No close has a replayed forecast of every model that has a weight. Replay them by "
             f"`{lake.market.first_run}`."
         )
-    return simulate(blends, known_labels(lake, clock), rule, decided_after=lake.market.decided_after)
+    return simulate(blends, known_labels(lake, clock), rule, market=lake.market)
 
 
 def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.DataFrame:
@@ -135,11 +134,7 @@ def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.D
 
 
 def simulate(
-    blends: pl.DataFrame,
-    labels: pl.DataFrame,
-    rule: TrackingRule | None = None,
-    *,
-    decided_after: timedelta = timedelta(0),
+    blends: pl.DataFrame, labels: pl.DataFrame, rule: TrackingRule | None = None, *, market: Market = DEMO
 ) -> "Sequence[WalkForwardSimulation]":
     """Simulate blended forecasts close by close.
 
@@ -149,8 +144,9 @@ def simulate(
         As `blend_replayed` returns them.
     labels
         Known rows of `labels`, one per key.
-    decided_after
-        Time from each close to its decisions: what is known by then is learned from.
+    market
+        Says how far ahead is forecast, and the time from each close to its decisions: what is known by then is learned
+        from.
     """
     closes = blends["event_time"].unique().sort()
     regimes = blends.unique("event_time").sort("event_time")["regime"]
@@ -158,7 +154,7 @@ def simulate(
     truth = labels.select(*KEY, pl.col("forward_return").alias("realised_return"), pl.col("known_time").alias("known"))
     joined = blends.join(truth, on=list(KEY), how="left", maintain_order="left")
     found = []
-    for horizon in HORIZONS:
+    for horizon in market.horizon_bars:
         rows = joined.filter(pl.col("horizon_sessions") == horizon)
         panel = ForecastPanel(
             horizon=horizon,
@@ -167,7 +163,7 @@ def simulate(
             session=first_close_by(closes, rows["event_time"]),
             quantiles=rows.select(QUANTILES).to_numpy(),
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
-            known=first_close_by(closes + decided_after, rows["known"].fill_null(NEVER)),
+            known=first_close_by(closes + market.decided_after, rows["known"].fill_null(NEVER)),
         )
         found.append(
             WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))

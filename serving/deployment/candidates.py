@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_repo.targets import FORECAST_V2, HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V2, QUANTILES
 from lake.errors import ModelError, QuantlakeError, RefusedModelError
 from serving.deployment.releases import load_release
 from serving.engines import load_engine, warm
@@ -42,10 +42,11 @@ def load_candidate(
     bundle = load_release(configured, name, release)
     signature = bundle.signature
     signature.require_match(window_spec)
-    if (signature.horizons, signature.quantiles) != (tuple(HORIZONS), tuple(QUANTILES)):
+    horizons = configured.declared_market.horizon_bars
+    if (signature.horizons, signature.quantiles) != (horizons, tuple(QUANTILES)):
         raise ModelError(
             f"Model '{name}' version {release.version} forecasts quantiles {list(signature.quantiles)} over "
-            f"{list(signature.horizons)} sessions; {list(QUANTILES)} over {list(HORIZONS)} are served. Train and "
+            f"{list(signature.horizons)} bars; {list(QUANTILES)} over {list(horizons)} are served. Train and "
             "promote the model again."
         )
     engine = load_engine(bundle, configured)

@@ -56,7 +56,14 @@ def put_sample_models_in_service(
         fitted = fit_model(name, train, valid, experiment)
         with TemporaryDirectory() as folder:
             bundle = export_model(
-                fitted.network, name, FORECAST_V2, versions, windows.x[-2_000:], Path(folder) / name, train_until=until
+                fitted.network,
+                name,
+                FORECAST_V2,
+                versions,
+                windows.x[-2_000:],
+                Path(folder) / name,
+                train_until=until,
+                horizons=windows.horizons,
             )
             register_and_promote(bundle, lake, settings, clock=clock)
         say(f"{name} fitted on {len(train):,} windows, exported and in service")
@@ -73,4 +80,4 @@ def _windows(lake: Lake, clock: Clock) -> "WindowSet":
     at = features.select("event_time").unique().sort("event_time").collect()["event_time"].gather_every(STRIDE_SESSIONS)
     rows = lake.read_as_of(FEATURES_TECHNICAL, clock.now(), where=is_sampled)
     labels = lake.read_as_of(LABELS, clock.now(), where=is_sampled)
-    return build_window_set(rows, labels, at=at.to_list())
+    return build_window_set(rows, labels, at=at.to_list(), horizons=lake.market.horizon_bars)

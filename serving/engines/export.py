@@ -54,6 +54,7 @@ def export_model(
     folder: Path,
     *,
     train_until: "datetime",
+    horizons: tuple[int, ...] = HORIZONS,
 ) -> Bundle:
     """Export a network, prove the export, and return it as a bundle.
 
@@ -73,6 +74,8 @@ def export_model(
         Where the three files go; replaced if it exists.
     train_until
         Instant at which the last label it was fitted on was known.
+    horizons
+        What it forecasts, in bars.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def export_model(
         window_spec=window_spec.name,
         features=tuple(window_spec.features),
         sessions=window_spec.sessions,
-        horizons=HORIZONS,
+        horizons=horizons,
         quantiles=QUANTILES,
         scaler=SCALER,
         table_versions=dict(versions),

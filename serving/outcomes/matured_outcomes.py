@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lake.calendars import closes
+from lake.calendars import numbered_closes
 from lake.clock import Clock
 from lake.errors import ConflictError
 from lake.market import DEMO, Market
@@ -36,7 +36,7 @@ def mature(lake: Lake, clock: Clock) -> Report:
     matured = outcomes_of(forecasts, known_labels(lake, clock))
     report = lake.merge(OUTCOMES, matured)
     still = forecasts.join(matured, on="forecast_id", how="anti")
-    halted = ending_in_halts(still, _sessions_with_bars(lake, clock), lake.market.calendar)
+    halted = ending_in_halts(still, _sessions_with_bars(lake, clock), lake.market.grid)
     report = report.with_details(seconds=time.perf_counter() - started, waiting=still.height - halted.height)
     if halted.height:
         report = report.with_details(unsettled=why_unsettled(halted))
@@ -97,7 +97,8 @@ def ending_in_halts(forecasts: pl.DataFrame, bars: pl.DataFrame, calendar: str) 
         ``symbol``, ``event_time``, ``end`` (the close at which the bar is missing, that of the forecast's own session
         where that one is), one row per forecast.
     """
-    sessions = closes(calendar).select("event_time", session=pl.int_range(pl.len(), dtype=pl.Int64))
+    numbered = numbered_closes(forecasts["event_time"].min(), bars["event_time"].max(), calendar)
+    sessions = numbered.rename({"place": "session"})
     ends = sessions.rename({"event_time": "end"})
     ended = (
         forecasts.select("symbol", "event_time", "horizon_sessions")

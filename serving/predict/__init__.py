@@ -14,7 +14,7 @@ from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast
 from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.predict.predictor import Predictor
-from serving.predict.questions import Answers, Question
+from serving.predict.questions import Answers, Question, bars_ahead
 from serving.predict.rows import require_known, split_ready
 from serving.predict.scheduled import store_scheduled
 
@@ -28,6 +28,7 @@ __all__ = [
     "ForecastStamp",
     "Predictor",
     "Question",
+    "bars_ahead",
     "compose",
     "forecast",
     "forecast_row",

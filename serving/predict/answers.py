@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from lake import calendars
+from lake.horizons import horizon_of, interval_of
 from serving import api
 from serving.forecasts import COVERAGE_TARGET, Member, confidence, direction_of, name_blend, target_price, trust_of
 
@@ -30,7 +31,7 @@ class AnswerTerms(NamedTuple):
     degraded_because
         Why a fallback of the online store answered; empty where none did.
     calendar
-        Sessions of the market, in which the age counts.
+        Grid of the market's bars, in which the age counts.
     """
 
     members: "Sequence[Member]"
@@ -69,6 +70,7 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
     """
     p10, p50, p90, horizon = row["p10"], row["p50"], row["p90"], row["horizon_sessions"]
     calibration = terms.calibration
+    ahead = horizon_of(horizon, interval_of(terms.calendar))
     age = calendars.count_closes(row["event_time"], row["known_time"], terms.calendar)
     return api.PredictAnswer(
         prediction_id=row["forecast_id"],
@@ -89,7 +91,7 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
             confidence=confidence(p10, p50, p90, trust=trust_of(calibration, horizon)),
             is_calibrated=calibration is not None and calibration.knows(horizon),
             coverage_target=COVERAGE_TARGET,
-            horizon_sessions=horizon,
+            **{ahead.member: ahead.n},
             regime=row["regime"],
         ),
         strategy=_strategy(terms.selected_strategy, tuple(terms.strategies), tuple(terms.weights), terms.confidence),

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from lake.clock import MinuteClock, SystemClock
@@ -20,6 +21,7 @@ from serving.predict.rows import require_known, split_ready
 if TYPE_CHECKING:
     from feature_repo.online import OnlineBatch
     from lake.clock import Clock
+    from lake.market import Market
     from lake.settings import Settings
     from serving.deployment import LoadedModels
     from serving.forecasts import Row
@@ -108,6 +110,11 @@ class Predictor:
         finally:
             self.champions.close()
             self.online.close()
+
+    @cached_property
+    def market(self) -> "Market":
+        """The market of the home, in whose units horizons are asked for."""
+        return self.champions.configured.declared_market
 
     def predict(self, symbols: Sequence[str], horizon: int) -> Answers:
         """Forecast symbols over one horizon and wait until the answers are on disk; see `answer`."""

@@ -3,9 +3,38 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from lake.errors import UnknownNameError
+from lake.horizons import DAY, Horizon
 from serving.forecast_log import LogEntry
 from serving.monitoring import Stopwatch
+
+if TYPE_CHECKING:
+    from lake.market import Market
+
+
+def bars_ahead(market: "Market", sessions: int | None, minutes: int | None) -> int:
+    """Return how many bars of the market a horizon spans that was asked for in one of two units.
+
+    Raises
+    ------
+    UnknownNameError
+        If a market of minutes does not forecast it, or a daily one is asked in minutes; with those that there are.
+
+    Examples
+    --------
+    >>> from lake.market import BTC, DEMO
+    >>> bars_ahead(BTC, None, 60), bars_ahead(DEMO, 5, None)
+    (4, 5)
+    """
+    if minutes is None and sessions is not None and market.interval == DAY:
+        return sessions  # the models in service say whether they forecast it
+    asked = Horizon(minutes, "minute") if minutes is not None else Horizon(sessions or 1, "session")
+    offered = {market.horizon_of(bars): bars for bars in market.horizon_bars}
+    if asked not in offered:
+        raise UnknownNameError("horizon", str(asked), [str(horizon) for horizon in offered])
+    return offered[asked]
 
 
 @dataclass(frozen=True)
@@ -17,7 +46,7 @@ class Question:
     symbols
         Each once.
     horizon
-        Sessions ahead.
+        Bars ahead.
     kind
         How its forecasts are named in the log.
     asked_at

@@ -117,7 +117,7 @@ def replay_cases(lake: "Lake", engines: EngineCache, found: Sequence[Case]) -> l
             result.unknown.append("its receipt: none was written when it was made, or it cannot be read")
             continue
         _judge_engine(result, receipt, is_written=case.receipt is not None)
-        jobs.append(ReplayJob(case, receipt, result, calendar=lake.market.calendar))
+        jobs.append(ReplayJob(case, receipt, result, calendar=lake.market.grid))
     recompute_backfills(lake, engines, [job for job in jobs if job.case.is_replay])
     served = [job for job in jobs if not job.case.is_replay]
     recompute(lake, engines, served)

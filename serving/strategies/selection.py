@@ -313,7 +313,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
 
     started = time.perf_counter()
     rule = rule or SelectionRule()
-    delay, calendar = lake.market.decided_after, lake.market.calendar
+    delay, calendar = lake.market.decided_after, lake.market.grid
     declared = paper_returns_of(lake.read_as_of(STRATEGY_RETURNS, clock.now()), calendar, delay)
     returns = at_equal_volatility(declared, rule.cost_bps)
     now = last_close(clock.now() - delay, calendar) or clock.now()

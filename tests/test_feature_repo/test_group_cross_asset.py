@@ -75,3 +75,10 @@ def test_a_symbol_that_stands_still_moves_with_nothing() -> None:
     assert np.isnan(cross_asset.market_correlation(still, INDEX[:200], 20)).all()
     assert np.isnan(cross_asset.has_correlation_shifted(still, INDEX[:200], SHORT, LONG)).all()
     assert np.isnan(cross_asset.has_correlation_shifted(INDEX, INDEX, SHORT, LONG)).all()
+
+
+def test_a_symbol_that_is_its_own_index_has_no_shift_of_correlation() -> None:
+    """Its correlation is one but for rounding, and by rounding alone no score is made."""
+    close = 100 * np.exp(np.cumsum(np.random.default_rng(3).normal(0, 0.01, 400)))
+    index = np.round(close * 3, 8)
+    assert np.isnan(cross_asset.correlation_shift_score(close, index, SHORT, LONG)).all()

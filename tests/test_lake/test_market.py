@@ -93,9 +93,15 @@ def test_each_market_has_a_home_of_its_own(tmp_path: Path) -> None:
     assert home_of(desk, "desk") == desk, "a child process is told the home itself"
     with pytest.raises(ConfigError, match="is the home of the market 'desk'"):
         home_of(desk, "demo")
-    packaged = {name: tmp_path / "markets" / name for name in ("long", "wide")}
+    packaged = {name: tmp_path / "markets" / name for name in ("long", "wide", "btc")}
     assert known_markets(tmp_path) == {"demo": tmp_path, "desk": desk} | packaged
-    assert [market_of(home).name for home in known_markets(tmp_path).values()] == ["demo", "long", "wide", "desk"]
+    assert [market_of(home).name for home in known_markets(tmp_path).values()] == [
+        "demo",
+        "long",
+        "wide",
+        "btc",
+        "desk",
+    ]
     assert known_markets(desk) == {"desk": desk}
 
 
@@ -110,6 +116,12 @@ def test_the_home_of_a_packaged_market_is_known_by_its_place_until_it_is_declare
     assert open_clock(moved).now() == close_of(date(2021, 12, 31))
     declare_packaged(tmp_path)
     assert not (tmp_path / "market.yaml").exists(), "the default needs none"
+
+
+def test_a_declaration_of_before_there_were_intervals_is_of_a_daily_market(tmp_path: Path) -> None:
+    (tmp_path / "market.yaml").write_text(WHOLE, encoding="utf-8")
+    market = market_of(tmp_path)
+    assert (market.interval, market.grid, market.horizon_bars) == ("1d", "XNYS", (1, 5))
 
 
 def test_the_clock_of_a_live_market_is_the_wall_clock_unless_it_is_replayed(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_what_is_known_and_not_ready_is_409(predictor, parts, route, view, said)
 def test_the_newest_forecast_is_the_last_one_stored(client, predictor):
     answer = client.get(f"{PUBLIC}/predictions/latest/KO")
     assert answer.status_code == 409
-    assert "No forecast of KO over 1 sessions is stored yet" in answer.json()["detail"]
+    assert "No forecast of KO over 1 session is stored yet" in answer.json()["detail"]
     for horizon in (1, 5):
         for _ in range(3):
             last = predictor.predict(["KO", "GE"], horizon).texts[0]
@@ -230,3 +230,17 @@ def test_every_symbol_is_listed(client):
 def test_it_is_alive_and_ready(client):
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"), [(f"{PUBLIC}/predict", {"symbol": "AAPL"}), (f"{PUBLIC}/predict/batch", {"symbols": ["AAPL"]})]
+)
+def test_a_daily_market_asked_in_minutes_names_its_horizons_and_two_horizons_are_none(client, url, asked):
+    answer = client.post(url, json=asked | {"horizon_minutes": 60})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-horizon")
+    assert "60 minutes" in answer.json()["detail"]
+    assert answer.json()["hint"] == "horizon_sessions is one of 1, 5."
+    for both in ({}, {"horizon_minutes": 60, "horizon_sessions": 1}):
+        answer = client.post(url, json=asked | both)
+        assert answer.status_code == 422
+        assert "name one horizon" in answer.text

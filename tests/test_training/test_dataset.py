@@ -39,12 +39,14 @@ def labels(symbols: tuple[str, ...] = ("A", "B")) -> pl.DataFrame:
 def test_each_window_has_its_own_labels_and_the_end_of_the_longest() -> None:
     windows = build_window_set(features(), labels(), spec=SPEC)
     assert windows.x.dtype == np.float32
-    assert windows.x.shape == (2 * (len(SESSIONS) - 2 - 5), 3, 4)
-    np.testing.assert_allclose(windows.y, np.tile([0.01, 1.01**5 - 1], (len(windows), 1)), rtol=1e-5)
+    assert windows.x.shape == (2 * (len(SESSIONS) - 2 - 1), 3, 4)
+    known = windows.take(np.flatnonzero(np.isfinite(windows.y).all(axis=1)))
+    assert len(known) == 2 * (len(SESSIONS) - 2 - 5)
+    np.testing.assert_allclose(known.y, np.tile([0.01, 1.01**5 - 1], (len(known), 1)), rtol=1e-5)
     for number in (0, 4, len(windows) - 1):
-        symbol, event_time, label_end = windows.keys.row(number)
+        symbol, event_time, label_end = windows.keys.row(number)[:3]
         place = SESSIONS.index(event_time)
-        assert label_end == SESSIONS[place + 5]
+        assert label_end == SESSIONS[place + 5 if place + 5 < len(SESSIONS) else place + 1]
         assert windows.x[number, :, 0].tolist() == [n + 100 * (symbol == "B") for n in range(place - 2, place + 1)]
     assert windows.x[..., 2:].min() == 1
 
@@ -62,9 +64,30 @@ def test_windows_end_only_where_asked() -> None:
     assert build_window_set(features(), labels(), at=at, spec=SPEC).keys["event_time"].unique().to_list() == at
 
 
-def test_a_window_without_a_label_for_each_horizon_is_left_out() -> None:
+def test_a_missing_label_takes_a_window_from_its_own_horizon_alone() -> None:
     short = labels().filter((pl.col("horizon_sessions") == 1) | (pl.col("event_time") < SESSIONS[6]))
-    assert build_window_set(features(), short, spec=SPEC).keys["event_time"].max() == SESSIONS[5]
+    windows = build_window_set(features(), short, spec=SPEC)
+    assert windows.keys["event_time"].max() == SESSIONS[-2]
+    later = (windows.keys["event_time"] > SESSIONS[5]).to_numpy()
+    assert np.isnan(windows.y[:, 1]).tolist() == later.tolist()
+    assert np.isfinite(windows.y[:, 0]).all()
+    ends = windows.keys["label_end"].to_numpy()
+    assert (ends[later] == windows.keys["label_end_1"].to_numpy()[later]).all(), "no label is known later than this"
+
+
+def test_labels_from_a_cut_on_are_unknown_and_the_windows_stay() -> None:
+    windows, cut = build_window_set(features(), labels(), spec=SPEC), SESSIONS[9]
+    known = windows.known_before(cut)
+    assert known.keys["event_time"].max() == SESSIONS[7], "its label over one session ends before the cut"
+    assert known.keys["label_end"].max() == SESSIONS[8]
+    assert np.isfinite(known.y[:, 1]).tolist() == (known.keys["event_time"] < SESSIONS[4]).to_list()
+
+
+def test_the_horizons_are_those_asked_for() -> None:
+    windows = build_window_set(features(), labels().filter(pl.col("horizon_sessions") == 5), spec=SPEC, horizons=(5,))
+    assert (windows.horizons, windows.y.shape[1]) == ((5,), 1)
+    with pytest.raises(NotReadyError, match="has a label 20 bars ahead"):
+        build_window_set(features(), labels(), spec=SPEC, horizons=(1, 20))
 
 
 def test_a_price_that_stood_still_has_no_scale() -> None:
@@ -75,7 +98,7 @@ def test_a_price_that_stood_still_has_no_scale() -> None:
         .alias("volatility_20d")
     )
     kept = build_window_set(still, labels(), spec=SPEC).keys
-    missing = build_window_set(features(), labels(), spec=SPEC).keys.join(kept, on=kept.columns, how="anti")
+    missing = build_window_set(features(), labels(), spec=SPEC).keys.join(kept, on=["symbol", "event_time"], how="anti")
     assert missing.select("symbol", "event_time").rows() == [("A", SESSIONS[5])]
 
 
@@ -85,7 +108,7 @@ def test_the_index_has_features_and_no_label_and_is_never_a_row() -> None:
 
 
 def test_nothing_to_learn_from_is_said() -> None:
-    with pytest.raises(NotReadyError, match=r"has labels|have labels|windows has"):
+    with pytest.raises(NotReadyError, match="has a label 1 bars ahead"):
         build_window_set(features(), labels().clear(), spec=SPEC)
 
 
@@ -97,7 +120,7 @@ def test_parts_of_different_lengths_are_refused() -> None:
 def test_the_newest_rows_are_the_latest_in_time() -> None:
     windows = build_window_set(features(), labels(), spec=SPEC)
     newest = windows.newest(4)
-    assert newest.keys["event_time"].to_list() == [SESSIONS[-7]] * 2 + [SESSIONS[-6]] * 2
+    assert newest.keys["event_time"].to_list() == [SESSIONS[-3]] * 2 + [SESSIONS[-2]] * 2
     assert len(windows.newest(10_000)) == len(windows)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def test_a_split_that_leaks_stops_the_judgement(
 ) -> None:
     def leaking(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
         split = walk_forward(keys, experiment)[0]
-        return [Split(split.name, split.train, split.test, split.test, split.valid_start, split.test_start)]
+        return [replace(split, valid=split.test, cuts=(split.cuts[0], *split.cuts[2:] * 2))]
 
     monkeypatch.setattr(evaluate, "walk_forward", leaking)
     with pytest.raises(LookAheadError, match="valid labels end at or after the test"):

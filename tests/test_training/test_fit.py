@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lake.errors import ModelError, NotReadyError, UnknownNameError
+from lake.errors import ConfigError, ModelError, NotReadyError, UnknownNameError
 from training.data import WindowSet, fit_scaler
 from training.experiments import Experiment
 from training.fit import Fitted, fit_best, fit_model, load_fitted, save_fitted
@@ -180,3 +180,30 @@ def test_damaged_and_missing_weights_say_what_to_do(fitted: dict[str, Fitted], t
     (folder / WEIGHTS).unlink()
     with pytest.raises(NotReadyError, match=r"weights\.pt"):
         load_fitted(folder)
+
+
+@pytest.mark.parametrize("name", ["naive", "har", "garch", "ridge", "lightgbm"])
+def test_what_is_not_known_over_one_horizon_changes_nothing_at_another(name: str, make_windows: Any) -> None:
+    """Half of the five-session returns are missing: the model of one session is the same to the last bit."""
+    whole = make_windows(signal=0.3, seed=4)
+    y = whole.y.copy()
+    y[len(y) // 2 :, 1] = np.nan
+    gapped = WindowSet(whole.x, y, whole.keys)
+    one, other = (fit_model(name, part, part.take(np.arange(8)), Experiment()) for part in (whole, gapped))
+    assert np.array_equal(one.predict(whole.x)[:, 0], other.predict(whole.x)[:, 0])
+    assert np.isfinite(other.predict(whole.x)).all()
+
+
+def test_a_horizon_without_any_return_is_named(make_windows: Any) -> None:
+    whole = make_windows(seed=4)
+    unknown = WindowSet(whole.x, np.where([False, True], np.float32("nan"), whole.y), whole.keys)
+    with pytest.raises(ConfigError, match="has a return over 5 bars"):
+        fit_model("ridge", unknown, unknown.take(np.arange(8)), Experiment())
+
+
+def test_a_network_learns_from_windows_whose_long_label_is_missing(make_windows: Any, tiny: Experiment) -> None:
+    whole = make_windows(symbols=2, seed=4)
+    y = whole.y.copy()
+    y[::2, 1] = np.nan
+    fitted = fit_model("lstm", WindowSet(whole.x, y, whole.keys), whole, tiny)
+    assert np.isfinite(fitted.history).all()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
 from training.data import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
+from training.data.dataset import END, known_before
 from training.experiments import Experiment, parse_experiment
 
 HORIZON = 5
@@ -36,6 +37,16 @@ def panel(symbols: int, *, gaps: dict[str, list[int]] | None = None, end: date =
 
 def experiment(**splits: object) -> Experiment:
     return parse_experiment({"splits": {"validation_sessions": 100, **splits}})
+
+
+def check(keys: pl.DataFrame, split: Split) -> None:
+    """Convict a split whose windows have the labels that it lets them know."""
+    assert_no_overlap(split, *(known_before(keys[rows], cut) for rows, cut in parts(split)))
+
+
+def parts(split: Split) -> list[tuple[np.ndarray, datetime]]:
+    """Training and validation rows, each with the instant before which their labels end."""
+    return [(split.train, split.cuts[0]), (split.valid, split.cuts[1])]
 
 
 def row_count_purge(keys: pl.DataFrame, split: Split, *, purged_rows: int = HORIZON) -> Split:
@@ -84,10 +95,10 @@ def test_no_training_label_ends_at_or_after_the_start_of_a_test(
     )
     every_close = closes()["event_time"]
     for split in [*walk_forward(keys, plan), champion_split(keys, plan)]:
-        assert_no_overlap(keys, split)
-        parts = [(split.train, split.valid_start)]
-        parts += [(split.train, split.test_start), (split.valid, split.test_start)] if len(split.test) else []
-        for rows, start in parts:
+        check(keys, split)
+        starts = [(split.train, split.valid_start)]
+        starts += [(split.train, split.test_start), (split.valid, split.test_start)] if len(split.test) else []
+        for rows, start in starts:
             last = keys[rows]["label_end"].max()
             assert last < start
             between = every_close.is_between(last, start, closed="none").sum()
@@ -100,13 +111,13 @@ def test_a_purge_by_row_count_is_convicted(symbols: int) -> None:
     keys = panel(symbols)
     split = walk_forward(keys, experiment())[0]
     with pytest.raises(LookAheadError, match="train labels end at or after the validation starts"):
-        assert_no_overlap(keys, row_count_purge(keys, split))
+        check(keys, row_count_purge(keys, split))
 
 
 def test_a_purge_by_row_count_is_right_for_one_symbol_so_only_a_panel_tells() -> None:
     keys = panel(1)
     split = walk_forward(keys, experiment(embargo_sessions=0))[0]
-    assert_no_overlap(keys, row_count_purge(keys, split))
+    check(keys, row_count_purge(keys, split))
 
 
 def test_a_symbol_that_stood_still_is_purged_by_the_time_its_label_ends() -> None:
@@ -116,10 +127,29 @@ def test_a_symbol_that_stood_still_is_purged_by_the_time_its_label_ends() -> Non
     halt = list(range(first_of_2009 - 150, first_of_2009 + 10))
     keys = panel(2, gaps={"S01": halt})
     split = walk_forward(keys, experiment(embargo_sessions=0, validation_sessions=20))[0]
-    assert_no_overlap(keys, split)
+    check(keys, split)
     by_session = keys.with_row_index("row").filter(pl.col("event_time") < sessions[first_of_2009 - 30])
     with pytest.raises(LookAheadError, match="S01"):
-        assert_no_overlap(keys, replace(split, train=by_session["row"].to_numpy()))
+        check(keys, replace(split, train=by_session["row"].to_numpy()))
+
+
+def test_a_long_horizon_takes_no_row_from_a_short_one() -> None:
+    """A window whose 60-session label ends after a cut is learnt from at one session, up to the last that is known."""
+    keys, plan = panel(2, end=date(2012, 6, 1)), experiment()
+    one, long = (
+        pl.col("event_time").shift(-bars).over("symbol").alias(f"{END}{bars}").cast(pl.Datetime("us", "UTC"))
+        for bars in (1, 60)
+    )
+    both = keys.with_columns(one, long).with_columns(pl.max_horizontal(f"{END}1", f"{END}60").alias("label_end"))
+    short = both.drop(f"{END}60").with_columns(pl.col(f"{END}1").alias("label_end")).drop(f"{END}1")
+    splits = [*walk_forward(both, plan), champion_split(both, plan)]
+    for split, alone in zip(splits, [*walk_forward(short, plan), champion_split(short, plan)], strict=True):
+        check(both, split)
+        for (rows, cut), (own, _) in zip(parts(split), parts(alone), strict=True):
+            assert rows.tolist() == own.tolist(), "the long horizon changed which windows are learnt from"
+            known = known_before(both[rows], cut)
+            assert known[f"{END}1"].null_count() == 0
+            assert 0 < known[f"{END}60"].null_count() <= 120, "labels over 60 sessions that end after the cut"
 
 
 def test_a_rolling_interval_forgets_and_an_expanding_one_does_not() -> None:

@@ -8,9 +8,9 @@ import polars as pl
 
 from feature_repo.engines import compute_technical
 from feature_repo.leaks import LeakSubject, World
-from feature_repo.targets import FORECAST_V2, compute_labels
+from feature_repo.targets import FORECAST_V2, HORIZONS, compute_labels
 from lake.errors import NotReadyError
-from training.data.dataset import WindowSet, build_window_set
+from training.data.dataset import END, WindowSet, build_window_set, known_before
 from training.data.scaling import fit_scaler
 from training.data.splits import Split, assert_no_overlap, champion_split
 from training.experiments import Experiment, SplitPlan
@@ -49,8 +49,10 @@ def split_rows(world: World, split_of: Callable[[pl.DataFrame, Experiment], Spli
     LookAheadError
         If a label of the training part ends after the validation starts.
     """
-    targets = compute_labels(world.bars).group_by("symbol", "event_time").agg(pl.col("known_time").max(), pl.len())
-    keys = targets.filter(pl.col("len") > 1).select("symbol", "event_time", pl.col("known_time").alias("label_end"))
+    labels = compute_labels(world.bars).with_columns(pl.concat_str(pl.lit(END), "horizon_sessions").alias("end"))
+    ends = [f"{END}{horizon}" for horizon in HORIZONS]
+    keys = labels.pivot(on="end", on_columns=ends, index=["symbol", "event_time"], values="known_time")
+    keys = keys.with_columns(pl.max_horizontal(ends).alias("label_end"))
     frames = [
         pl.DataFrame(
             schema={
@@ -65,10 +67,13 @@ def split_rows(world: World, split_of: Callable[[pl.DataFrame, Experiment], Spli
     for end in _ends(world):
         known = keys.sort("symbol", "event_time")
         split = split_of(known, _experiment(end))
-        assert_no_overlap(known, split)
-        for part, rows in (("train", split.train), ("valid", split.valid)):
+        train, valid = (
+            known_before(known[rows], cut) for rows, cut in ((split.train, split.cuts[0]), (split.valid, split.cuts[1]))
+        )
+        assert_no_overlap(split, train, valid)
+        for part, rows in (("train", train), ("valid", valid)):
             frames.append(
-                known[rows].select(
+                rows.select(
                     "symbol",
                     pl.col("event_time").alias("session"),
                     pl.lit(end).cast(keys.schema["event_time"]).alias(BOUNDARY),

@@ -6,20 +6,21 @@ would leave almost every overlap of a panel in place (López de Prado, Advances 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from lake.calendars import closes, session_closes
+from lake.calendars import close_before, closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
+from training.data.dataset import END
 from training.experiments import Experiment, TestInterval
 
 CHAMPION = "champion"
 """Name of the split that the served models are fitted on."""
 
-EPOCH = datetime(1998, 1, 1, tzinfo=UTC)
-"""Before every session of the calendar: strides are counted back from the end of knowledge over all sessions."""
+INSTANT = timedelta(microseconds=1)
+"""Least difference of two instants: before ``end + INSTANT`` is up to and with ``end``."""
 
 MINIMUM_ROWS = 2
 """Fewer rows than this in any part of a split judge nothing."""
@@ -37,6 +38,9 @@ class Split:
         Row numbers, ascending. `valid` is the tail of the training interval, for early stopping.
     valid_start, test_start
         First instants of validation and test; `test_start` is the end of knowledge where there is no test.
+    cuts
+        Instants before which labels of training, validation and test end. A window with a label on either side of its
+        cut is in its part with the earlier one: `WindowSet.parts_of`.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Split:
     test: np.ndarray
     valid_start: datetime
     test_start: datetime
+    cuts: tuple[datetime, datetime, datetime]
 
 
 def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
@@ -54,7 +59,7 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
     ----------
     keys
         ``symbol``, ``event_time`` (close the window ends on) and ``label_end`` (close at which its longest label is
-        known), both UTC; any order.
+        known), both UTC, and ``label_end_<bars>`` of each horizon where there are several; any order.
 
     Returns
     -------
@@ -69,6 +74,7 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
 
     Examples
     --------
+    >>> from datetime import UTC
     >>> sessions = session_closes(datetime(2005, 1, 1, tzinfo=UTC), datetime(2011, 12, 31, tzinfo=UTC))
     >>> keys = pl.DataFrame({"symbol": "A", "event_time": sessions[:-5], "label_end": sessions[5:]})
     >>> first = walk_forward(keys, Experiment())[0]
@@ -81,26 +87,33 @@ def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
 def champion_split(keys: pl.DataFrame, experiment: Experiment) -> Split:
     """Return the split that the served models are fitted on: all that is known at the end of knowledge, and no test."""
     end = experiment.knowledge_end
-    return _inner(CHAMPION, keys, experiment, (pl.col("label_end") <= end, end), (np.zeros(0, dtype=np.int64), end))
+    after = end + INSTANT
+    return _inner(
+        CHAMPION, keys, experiment, (_first_end(keys) < after, end, after), (np.zeros(0, dtype=np.int64), end)
+    )
 
 
-def assert_no_overlap(keys: pl.DataFrame, split: Split) -> None:
+def assert_no_overlap(split: Split, train: pl.DataFrame, valid: pl.DataFrame) -> None:
     """Raise where a label of an earlier part ends at or after the start of a later one.
 
     This looks at the result alone and shares no code with the purge, so that it can convict it.
+
+    Parameters
+    ----------
+    train, valid
+        Keys of the windows that are learnt from, as `WindowSet.parts_of` gives them: ``label_end`` is the end of the
+        last label of each that is not masked.
 
     Raises
     ------
     LookAheadError
         Naming the parts, the number of rows, and the first of them.
     """
-    later = [("train", split.train, "validation", split.valid_start)]
+    later = [("train", train, "validation", split.valid_start)]
     if len(split.test):
-        later += [
-            (name, rows, "test", split.test_start) for name, rows in (("train", split.train), ("valid", split.valid))
-        ]
+        later += [(name, rows, "test", split.test_start) for name, rows in (("train", train), ("valid", valid))]
     for name, rows, of, start in later:
-        leaks = keys[rows].filter(pl.col("label_end") >= start)
+        leaks = rows.filter(pl.col("label_end") >= start)
         if leaks.height:
             first = leaks.row(0, named=True)
             raise LookAheadError(
@@ -141,6 +154,7 @@ def sessions_of(experiment: Experiment, first: datetime) -> list[datetime]:
 
     Examples
     --------
+    >>> from datetime import UTC
     >>> from training.experiments import load_experiment
     >>> [f"{at:%Y-%m-%d}" for at in sessions_of(load_experiment("test"), datetime(2008, 6, 1, tzinfo=UTC))[:3]]
     ['2008-06-06', '2008-09-02', '2008-11-25']
@@ -159,9 +173,11 @@ def _on_stride(sessions: list[datetime], stride: int) -> list[datetime]:
 def _tested(experiment: Experiment, interval: TestInterval) -> list[datetime]:
     """Sessions of a test interval at which a window is judged, counted from its first."""
     # By the date of the session: that of a market without pauses closes at 00:00 UTC of the day after.
-    is_inside = pl.col("session").is_between(interval.first, interval.last)
-    is_known = pl.col("event_time") <= experiment.knowledge_end
-    sessions: list[datetime] = closes(experiment.calendar).filter(is_inside & is_known)["event_time"].to_list()
+    days, grid = closes(experiment.calendar), experiment.calendar
+    ends = days.filter(pl.col("session").is_between(interval.first, interval.last))["event_time"]
+    before = days.filter(pl.col("session") < interval.first)["event_time"]
+    begin = before[-1] if len(before) else days["event_time"][0] - INSTANT
+    sessions = session_closes(begin, min(ends[-1], experiment.knowledge_end), grid) if len(ends) else []
     if not sessions:
         raise NotReadyError(
             f"No session of {experiment.calendar} closes between {interval.first} and {interval.last}, which fold "
@@ -172,31 +188,34 @@ def _tested(experiment: Experiment, interval: TestInterval) -> list[datetime]:
 
 def _fold(keys: pl.DataFrame, experiment: Experiment, interval: TestInterval) -> Split:
     tested = _tested(experiment, interval)
-    is_test = pl.col("event_time").is_in(tested) & (pl.col("label_end") <= experiment.knowledge_end)
+    is_test = pl.col("event_time").is_in(tested) & (_first_end(keys) <= experiment.knowledge_end)
     cut = _sessions_before(tested[0], experiment.splits.embargo_sessions, experiment.calendar)
-    return _inner(interval.name, keys, experiment, (pl.col("label_end") < cut, cut), (_rows(keys, is_test), tested[0]))
+    before = _first_end(keys) < cut, cut, cut
+    return _inner(interval.name, keys, experiment, before, (_rows(keys, is_test), tested[0]))
 
 
 def _inner(
     name: str,
     keys: pl.DataFrame,
     experiment: Experiment,
-    before: tuple[pl.Expr, datetime],
+    before: tuple[pl.Expr, datetime, datetime],
     after: tuple[np.ndarray, datetime],
 ) -> Split:
     """Cut what is known before the test into training and its validation tail, purged like the test itself."""
     plan, event_time = experiment.splits, pl.col("event_time")
-    (known, end), (test, test_start) = before, after
+    (known, end, valid_cut), (test, test_start) = before, after
     valid_start = _sessions_before(end, plan.validation_sessions, experiment.calendar)
     cut = _sessions_before(valid_start, plan.embargo_sessions, experiment.calendar)
-    train = known & (pl.col("label_end") < cut)
+    train = known & (_first_end(keys) < cut)
     if plan.scheme == "rolling":
         train &= event_time >= _sessions_before(cut, plan.rolling_sessions, experiment.calendar)
-    on_stride = event_time.is_in(
-        _on_stride(session_closes(EPOCH, experiment.knowledge_end, experiment.calendar), plan.train_stride_sessions)
-    )
+    first: datetime = keys["event_time"].min() or experiment.knowledge_end  # type: ignore[assignment]  # instants
+    until_known = session_closes(first - INSTANT, experiment.knowledge_end, experiment.calendar)
+    on_stride = event_time.is_in(_on_stride(until_known, plan.train_stride_sessions))
     valid = known & (event_time >= valid_start)
-    split = Split(name, _rows(keys, train & on_stride), _rows(keys, valid & on_stride), test, valid_start, test_start)
+    cuts = cut, valid_cut, experiment.knowledge_end + INSTANT
+    train_rows, valid_rows = _rows(keys, train & on_stride), _rows(keys, valid & on_stride)
+    split = Split(name, train_rows, valid_rows, test, valid_start, test_start, cuts)
     parts = {"training": split.train, "validation": split.valid} | ({} if name == CHAMPION else {"test": split.test})
     short = [f"{len(rows)} {part} rows" for part, rows in parts.items() if len(rows) < MINIMUM_ROWS]
     if short:
@@ -207,6 +226,12 @@ def _inner(
     return split
 
 
+def _first_end(keys: pl.DataFrame) -> pl.Expr:
+    """End of the first label of each window: from then on something of it is known."""
+    ends = [name for name in keys.columns if name.startswith(END)]
+    return pl.min_horizontal(ends) if ends else pl.col("label_end")
+
+
 def _rows(keys: pl.DataFrame, chosen: pl.Expr) -> np.ndarray:
     return keys.select(chosen.arg_true()).to_series().to_numpy().astype(np.int64)
 
@@ -215,7 +240,11 @@ def _sessions_before(at: datetime, count: int, calendar: str) -> datetime:
     """Return the close `count` sessions before one close."""
     if count == 0:
         return at
-    earlier: datetime = closes(calendar).filter(pl.col("event_time") < at)["event_time"][-count]
+    earlier = close_before(at, count, calendar)
+    if earlier is None:
+        raise NotReadyError(
+            f"The calendar {calendar} has fewer than {count} closes before {at:%Y-%m-%d}. Choose later test years."
+        )
     return earlier
 
 

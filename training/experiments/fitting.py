@@ -1,11 +1,11 @@
 """Experiments that fit a market's history: as many folds, and as long ones, as there are sessions for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import yaml
 
-from lake.calendars import closes, count_closes
+from lake.calendars import close_of, closes, count_closes, is_daily, session_closes, session_of
 from lake.clock import Clock
 from lake.disk import write_durably
 from lake.errors import NotReadyError
@@ -26,6 +26,8 @@ LEAST_TRADED = 170
 LEAST_WINDOWS, LEARNT = 1_000, 0.75
 """Fewest training windows: an exported model is proved on as many. A quarter of a history comes after training."""
 WALKED, FOLDS, YEAR = 250, 3, 252
+MOST_BARS, LEARNT_BARS = 5_000, 10_000
+"""Of bars of minutes: most that a fold is tested on, and about how many of each symbol are learnt from."""
 LONG = 2_000
 """Sessions from which on an experiment strides over its training windows; a shorter history is learnt from whole."""
 
@@ -67,7 +69,7 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
             f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
         )
     index_first: datetime = every.filter(is_index).select(pl.col("first").min()).item() or first
-    fitted = fit_to_history(declared, lake.market.calendar, first, last, index_first=min(first, index_first))
+    fitted = fit_to_history(declared, lake.market.grid, first, last, index_first=min(first, index_first))
     fitted = fitted.model_copy(update={"name": name})
     folder.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
@@ -97,8 +99,10 @@ def fit_to_history(
 
     Parameters
     ----------
+    calendar
+        Grid of the bars: a calendar for daily ones.
     first, last
-        Closes of the first and last session with bars of the symbols, UTC.
+        Closes of the first and last bar of the symbols, UTC.
     index_first
         Close of the first session with a bar of the index, by default `first`.
 
@@ -115,28 +119,31 @@ def fit_to_history(
     >>> f"{fitted.train_until}", [each.name for each in fitted.test_intervals]
     ('2023-12-15', ['2023-03-02', '2023-06-07', '2023-09-13'])
     """
-    inside = (pl.col("event_time") >= first) & (pl.col("event_time") <= last)
-    days = closes(calendar).filter(inside)["session"].to_list()
-    with_index = len(days) + count_closes(index_first or first, first, calendar)
-    if with_index < LEAST or len(days) < LEAST_TRADED:
+    bars, is_day = session_closes(first - timedelta(microseconds=1), last, calendar), is_daily(calendar)
+    with_index = len(bars) + count_closes(index_first or first, first, calendar)
+    if with_index < LEAST or len(bars) < LEAST_TRADED:
         raise NotReadyError(
-            f"There are bars of {len(days)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
+            f"There are bars of {len(bars)} sessions of {calendar}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, and models "
             f"need {LEAST} at least: 200 until the market's regime is known, the rest to learn from and to test on. "
             f"Where the index begins earlier, {LEAST_TRADED} of the symbols are enough."
         )
-    usable = len(days) - WARM_UP
+    usable = len(bars) - WARM_UP
     walked = min(WALKED, usable // 4)
     rest = usable - walked
-    span = min(YEAR, rest // 6)
+    span = min(YEAR if is_day else MOST_BARS, rest // 6)
     folds = FOLDS if rest >= 6 * 40 else 2 if rest >= 6 * 30 else 1
-    end = len(days) - 1 - walked
-    starts = [days[end - span * (fold + 1) + 1] for fold in reversed(range(folds))]
+    end = len(bars) - 1 - walked
+    starts = {session_of(bars[end - span * (fold + 1) + 1], calendar) for fold in range(folds)}
+    strided = declared.splits.train_stride_sessions if len(bars) >= LONG else 1
     plan = declared.splits.model_copy(
         update={
-            "test_starts": tuple(starts),
-            "validation_sessions": max(10, min(declared.splits.validation_sessions, span)),
-            "train_stride_sessions": declared.splits.train_stride_sessions if len(days) >= LONG else 1,
+            "test_starts": tuple(sorted(starts)),
+            "validation_sessions": max(10, min(declared.splits.validation_sessions, span)) if is_day else span,
+            "train_stride_sessions": strided if is_day else max(1, len(bars) // LEARNT_BARS),
         }
     )
-    values = declared.model_dump() | {"train_until": days[end], "calendar": calendar, "splits": plan.model_dump()}
+    until = session_of(bars[end], calendar)
+    if not is_day and close_of(until, calendar) > bars[end]:  # as many bars stay to be forecast as of days
+        until = max(day for day in closes(calendar)["session"].to_list() if day < until)
+    values = declared.model_dump() | {"train_until": until, "calendar": calendar, "splits": plan.model_dump()}
     return Experiment.model_validate(values)

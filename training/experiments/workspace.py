@@ -16,6 +16,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import windows
 from lake.disk import write_durably
 from lake.errors import NotReadyError
+from lake.market import DEMO
 from lake.settings import Settings
 from lake.spec import TableSpec
 from lake.store import Lake
@@ -56,6 +57,8 @@ class Workspace:
         """
         parts = [self.experiment.fingerprint(), code_fingerprint()]
         parts += [content_fingerprint(self.known(spec)) for spec in (FEATURES_TECHNICAL, LABELS)]
+        if self.lake.market.horizons != DEMO.horizons:  # as before there were others, so that no training is done again
+            parts.append("; ".join(self.lake.market.horizons))
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     @property

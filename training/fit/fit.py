@@ -73,12 +73,14 @@ def fit_model(
     chosen = experiment.parameters_of(name) if parameters is None else parameters
     drawn = experiment.seeds[0] if seed is None else seed
     plan = experiment.optimisation if optimisation is None else optimisation
-    card, inputs = card_of(name), InputSpec(window.features, window.sessions, window.scales)
+    card, inputs = card_of(name), _inputs(window, train)
     scaler = train.scaler
     history: list[float] = []
     epochs, validated = 0, None
     with threads(plan.threads):
-        network = build_network(name, inputs, card.outputs, scaler, seed=drawn, **card.sizes(chosen))
+        network = build_network(
+            name, inputs, card.outputs_over(train.horizons), scaler, seed=drawn, **card.sizes(chosen)
+        )
         if card.is_network:
             history, epochs, variation = train_network(network, train, valid, plan, chosen, drawn, watch)
             validated = valid.x, variation
@@ -109,10 +111,10 @@ def refit(
     if not card.is_network or fitted.variation(valid.x).is_constant:
         return fitted
     every, plan = train.joined(valid), experiment.optimisation
-    inputs = InputSpec(window.features, window.sessions, window.scales)
+    inputs, outputs = _inputs(window, every), card.outputs_over(every.horizons)
     with threads(plan.threads):
         network = build_network(
-            fitted.name, inputs, card.outputs, every.scaler, seed=fitted.seed, **card.sizes(fitted.parameters)
+            fitted.name, inputs, outputs, every.scaler, seed=fitted.seed, **card.sizes(fitted.parameters)
         )
         train_for(network, every, plan, fitted.parameters, fitted.seed, fitted.epochs)
     again = replace(
@@ -156,6 +158,11 @@ def _of_seeds(
     chosen = None if parameters is None else dict(parameters)
     for seed in experiment.seeds if card_of(model).is_network else experiment.seeds[:1]:
         yield fit_model(model, train, valid, experiment, chosen, seed)
+
+
+def _inputs(window: WindowSpec, windows: WindowSet) -> InputSpec:
+    """Return what a model of these windows is given: a scale for each horizon that it answers."""
+    return InputSpec(window.features, window.sessions, window.scaled_for(windows.horizons).scales)
 
 
 def _last_label(*learnt: WindowSet) -> datetime:

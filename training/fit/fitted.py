@@ -66,7 +66,7 @@ class Fitted:
         """Return how much its forecasts vary over some windows; those it was validated by are not forecast again."""
         if self.validated is not None and x is self.validated[0]:
             return self.validated[1]
-        return variation_of(self.predict(x), x, self.network.inputs)
+        return variation_of(self.predict(x), x, self.network.inputs, self.network.outputs.horizons)
 
     def predict(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return quantiles ``[window, horizon, quantile]`` of the simple return, ascending along the last axis.

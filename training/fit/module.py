@@ -44,7 +44,8 @@ class ForecastModule(LightningModule):
         """Add one batch to the validation loss of the epoch."""
         z = self.network.standardised(batch[0])
         self.forecasts.append(z.cpu())
-        self.log("valid_loss", self._loss(batch, z), on_epoch=True, batch_size=len(batch[0]))
+        known = int((~torch.isnan(batch[1])).sum())
+        self.log("valid_loss", self._loss(batch, z), on_epoch=True, batch_size=known)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW over every parameter."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.targets import HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V2, QUANTILES
 from lake.tables import EVALUATIONS
 from training.data import WindowSet, assert_learnt_before, assert_no_overlap, walk_forward
 from training.experiments import Experiment
@@ -87,8 +87,8 @@ def forecast_folds(
     from training.fit import fit_each_seed, threads
 
     for split in walk_forward(windows.keys, experiment):
-        assert_no_overlap(windows.keys, split)
-        train, valid, test = (windows.take(rows) for rows in (split.train, split.valid, split.test))
+        train, valid, test = windows.parts_of(split)
+        assert_no_overlap(split, train.keys, valid.keys)
         for model in experiment.models:
             started = time.perf_counter()
             for fitted in fit_each_seed(model, train, valid, experiment, parameters.get(model)):
@@ -99,7 +99,9 @@ def forecast_folds(
                 seed = fitted.seed if card_of(model).is_network else None
                 forecast = FoldForecast(model, split.name, test, quantiles, seconds, seed)
                 progress(f"{forecast.label}: fitted on {fitted.learnt_from:,} windows in {seconds:.1f} s")
-                if (variation := variation_of(quantiles, test.x)).is_constant and not card_of(model).is_baseline:
+                if (
+                    variation := variation_of(quantiles, test.x, FORECAST_V2, test.horizons)
+                ).is_constant and not card_of(model).is_baseline:
                     progress(f"{forecast.label}: its forecasts do not vary ({variation})")
                 yield forecast
                 started = time.perf_counter()
@@ -148,7 +150,7 @@ def score_folds(
             **_scores(group, naives[group[0].fold], number, overlap=(horizon - 1) // stride_sessions),
         }
         for group in [*grouped, *everywhere]
-        for number, horizon in enumerate(HORIZONS)
+        for number, horizon in enumerate(forecasts[0].truth.horizons)
     ]
     table = pl.DataFrame(rows, schema_overrides=EVALUATIONS.schema | {"beats_naive": pl.Null})
     same = ["fold", "horizon_sessions"]
@@ -197,8 +199,8 @@ def _scores(seeds: list[FoldForecast], naive: list[FoldForecast], number: int, *
     return {
         "model": forecast.model,
         "fold": seeds[0].fold,
-        "horizon_sessions": HORIZONS[number],
-        "rows": len(seeds[0].truth),
+        "horizon_sessions": forecast.truth.horizons[number],
+        "rows": int(np.isfinite(seeds[0].truth.y[:, number]).sum()),
         "mean_absolute_error": mean_absolute_error(truth, median),
         "pinball_loss": pinball_loss(truth, levels, QUANTILES),
         "information_coefficient": _mean([one.mean for one in correlations]),
@@ -221,6 +223,7 @@ def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float6
         forecast.truth.y[:, number].astype(np.float64), forecast.quantiles[:, number], QUANTILES
     )
     losses = forecast.truth.keys.select("event_time").with_columns(pl.Series("loss", of_windows.mean(axis=1)))
+    losses = losses.filter(pl.col("loss").is_not_nan())  # an outcome that is not known judges nothing
     return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
 
 
@@ -231,6 +234,7 @@ def join_folds(forecasts: Sequence[FoldForecast]) -> FoldForecast:
         x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),
         y=np.concatenate([part.y for part in parts]),
         keys=pl.concat([part.keys for part in parts]),
+        horizons=parts[0].horizons,
     )
     return FoldForecast(
         forecasts[0].model, OVERALL, truth, np.concatenate([forecast.quantiles for forecast in forecasts])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS, QUANTILES
+from feature_repo.targets import QUANTILES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +33,9 @@ def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path, *, 
     figure = _figure(6.5 + FOOT * len(caveats), foot=FOOT * len(caveats))
     for line, caveat in enumerate(reversed(caveats)):
         figure.text(0.07, (0.1 + FOOT * line) / figure.get_figheight(), caveat, fontsize=7, color="#555555")
-    axes = figure.subplots(2, len(HORIZONS), squeeze=False)
-    for column, horizon in enumerate(HORIZONS):
+    horizons = forecasts[0].truth.horizons
+    axes = figure.subplots(2, len(horizons), squeeze=False)
+    for column, horizon in enumerate(horizons):
         _draw_band(axes[0][column], forecasts[-1], column)
         axes[0][column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
         _draw_groups(axes[1][column], forecasts, column)
@@ -47,11 +48,13 @@ def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
     A calibrated model lies on the diagonal.
     """
     figure = _figure(3.6)
-    axes = figure.subplots(1, len(HORIZONS), squeeze=False)[0]
-    for column, horizon in enumerate(HORIZONS):
+    horizons = forecasts[0].truth.horizons
+    axes = figure.subplots(1, len(horizons), squeeze=False)[0]
+    for column, horizon in enumerate(horizons):
         axes[column].plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="as promised")
         for forecast in forecasts:
-            below = (forecast.truth.y[:, column, None] <= forecast.quantiles[:, column]).mean(axis=0)
+            known = np.isfinite(forecast.truth.y[:, column])
+            below = (forecast.truth.y[known, column, None] <= forecast.quantiles[known, column]).mean(axis=0)
             axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=forecast.fold)
         axes[column].set(xlabel="quantile forecast", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
         axes[column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
@@ -75,6 +78,7 @@ def _draw_band(axes: "Axes", forecast: "FoldForecast", column: int) -> None:
 def _draw_groups(axes: "Axes", forecasts: "list[FoldForecast]", column: int) -> None:
     median = np.concatenate([forecast.quantiles[:, column, 1] for forecast in forecasts]) * 100
     truth = np.concatenate([forecast.truth.y[:, column] for forecast in forecasts]) * 100
+    median, truth = median[np.isfinite(truth)], truth[np.isfinite(truth)]
     groups = np.array_split(np.argsort(median, kind="stable"), GROUPS)
     number = np.arange(1, GROUPS + 1)
     error = [2 * truth[rows].std() / np.sqrt(len(rows)) for rows in groups]

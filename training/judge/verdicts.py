@@ -7,13 +7,14 @@ from itertools import accumulate
 from statistics import NormalDist, stdev
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from feature_repo.targets import HORIZONS, QUANTILES
+from feature_repo.targets import FORECAST_V2, QUANTILES
 from lake.tables import VERDICTS
 from training.judge.evaluate import FoldForecast, join_folds, of_seeds, session_losses
 from training.judge.metrics import hit_rate, pinball_loss, t_value
-from training.models import BASELINE, MODELS, variation_of
+from training.models import BASELINE, MODELS, Variation, variation_of
 
 ALPHA = 0.05
 """Adjusted p-value up to which an advantage is called more than chance."""
@@ -102,15 +103,16 @@ def compare_with_best_baseline(forecasts: Sequence[FoldForecast], *, stride_sess
             compare_models(folds, models[best[number]], number, stride_sessions=stride_sessions)
             for name, folds in models.items()
             if not _is_baseline(name)
-            for number in range(len(HORIZONS))
+            for number in range(len(best))
         ]
     )
 
 
 def best_baselines(forecasts: Sequence[FoldForecast]) -> list[str]:
-    """Return the baseline with the lowest pinball loss over all folds, for each of `HORIZONS`."""
+    """Return the baseline with the lowest pinball loss over all folds, for each horizon."""
     baselines = {name: join_folds(folds) for name, folds in _by_model(forecasts).items() if _is_baseline(name)}
-    return [min((_loss(each, number), name) for name, each in baselines.items())[1] for number in range(len(HORIZONS))]
+    count = len(forecasts[0].truth.horizons)
+    return [min((_loss(each, number), name) for name, each in baselines.items())[1] for number in range(count)]
 
 
 def verdict_table(
@@ -136,7 +138,7 @@ def verdict_table(
         compare_models(folds, models[BASELINE], number, stride_sessions=stride_sessions)
         for name, folds in models.items()
         if _is_baseline(name)
-        for number in range(len(HORIZONS))
+        for number in range(len(best))
     ]
     about = {"experiment": experiment, "known_time": known_time}
     rows = [about | _row(one, models[one.model], best) for one in found]
@@ -144,7 +146,7 @@ def verdict_table(
 
 
 def _row(one: ModelComparison, folds: list[FoldForecast], best: list[str]) -> dict[str, Any]:
-    number, is_baseline = HORIZONS.index(one.horizon_sessions), _is_baseline(one.model)
+    number, is_baseline = folds[0].truth.horizons.index(one.horizon_sessions), _is_baseline(one.model)
     all_folds = join_folds(folds)
     truth = all_folds.truth.y[:, number]
     return {
@@ -163,7 +165,7 @@ def _row(one: ModelComparison, folds: list[FoldForecast], best: list[str]) -> di
         "folds": one.folds,
         "beats_best_baseline": one.beats and not is_baseline,
         "hit_rate": hit_rate(truth, all_folds.quantiles[:, number, 1]),
-        "base_rate": float((truth > 0).mean()),
+        "base_rate": float((truth[np.isfinite(truth)] > 0).mean()),
         "event_time": all_folds.truth.keys["label_end"].max(),
     }
 
@@ -176,9 +178,9 @@ def compare_models(
     Parameters
     ----------
     number
-        Place of the horizon in `HORIZONS`.
+        Place of the horizon among those of the forecasts.
     """
-    horizon = HORIZONS[number]
+    horizon = ours[0].truth.horizons[number]
     all_ours, all_theirs = join_folds(ours), join_folds(theirs)
     saved = session_losses(all_theirs, number) - session_losses(all_ours, number)
     t = t_value(saved, (horizon - 1) // stride_sessions)
@@ -197,7 +199,7 @@ def compare_models(
         loss=_loss(all_ours, number),
         seeds=len(losses),
         loss_spread=stdev(losses) if len(losses) > 1 else None,
-        constant_fits=sum(variation_of(one.quantiles, one.truth.x).is_constant_at(number) for one in ours),
+        constant_fits=sum(_variation(one).is_constant_at(number) for one in ours),
         fits=len(ours),
     )
 
@@ -215,6 +217,10 @@ def adjusted(comparisons: Sequence[ModelComparison]) -> list[ModelComparison]:
     scaled = [comparisons[place].p_value * (len(order) - rank) for rank, place in enumerate(order)]
     values = dict(zip(order, accumulate(scaled, max), strict=True))
     return [replace(one, p_value=min(values[place], 1.0)) for place, one in enumerate(comparisons)]
+
+
+def _variation(one: FoldForecast) -> Variation:
+    return variation_of(one.quantiles, one.truth.x, FORECAST_V2, one.truth.horizons)
 
 
 def _is_baseline(model: str) -> bool:

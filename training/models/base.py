@@ -111,20 +111,22 @@ def standardised_targets(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Return the windows that have a scale, and their returns in units of sigma as float64 `[window, horizon]`.
 
-    A window without a scale is one whose last scale is not known, or zero (a price that stood still).
+    A window without a scale is one whose last scale is not known, or zero (a price that stood still). A return that is
+    not known stays NaN: the window is learnt from at the other horizons.
 
     Raises
     ------
     ConfigError
-        If there is not one return per window and horizon, one is not finite, or no window is left.
+        If there is not one return per window and horizon, one is infinite, no window is left, or a horizon has no
+        return.
     """
     if x.ndim != 3 or y.shape != (len(x), len(network.outputs.horizons)):  # noqa: PLR2004 - window, session, column
         raise ConfigError(
             f"Windows of shape {x.shape} and returns of shape {y.shape} do not fit: "
             f"expected [n, session, column] and [n, {len(network.outputs.horizons)}]."
         )
-    if not np.isfinite(y).all():
-        raise ConfigError("Some training returns are NaN or infinite. Fit on windows whose outcomes are all known.")
+    if np.isinf(y).any():
+        raise ConfigError("Some training returns are infinite. Find the bar without a price; NaN says not known.")
     with torch.no_grad():
         sigma = network.sigma(network.split(torch.from_numpy(x))).double().numpy()
     scaled = (sigma > 0).all(axis=1)
@@ -132,4 +134,15 @@ def standardised_targets(
         raise ConfigError(
             f"None of the {len(x)} training windows has a known, positive volatility. Fit on more windows."
         )
+    unlearnt = [h for h, column in zip(network.outputs.horizons, y[scaled].T, strict=True) if np.isnan(column).all()]
+    if unlearnt:
+        raise ConfigError(
+            f"None of {scaled.sum()} training windows has a return over {unlearnt[0]} bars. Fit on a longer history, "
+            "or declare shorter horizons."
+        )
     return x[scaled], y[scaled] / sigma[scaled]
+
+
+def known_quantiles(values: npt.NDArray[np.float64], levels: tuple[float, ...]) -> npt.NDArray[np.float64]:
+    """Return empirical quantiles of the known values of each horizon, `[window, horizon] -> [horizon, quantile]`."""
+    return np.stack([np.quantile(column[~np.isnan(column)], levels) for column in values.T])

@@ -210,6 +210,10 @@ class ModelCard:
             problems.append("space is searched by the validation loss, which only gradient descent has")
         return problems
 
+    def outputs_over(self, horizons: tuple[int, ...]) -> OutputSpec:
+        """Return what the model answers over other horizons than those of its card, e.g. of another market."""
+        return OutputSpec(horizons, self.outputs.quantiles)
+
     def _output_problems(self) -> list[str]:
         if (self.outputs.horizons, self.outputs.quantiles) == (HORIZONS, QUANTILES):
             return []

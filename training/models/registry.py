@@ -29,6 +29,7 @@ BASELINE = "naive"
 """The model whose loss every row of `evaluations` is compared with; verdicts are against the best baseline."""
 
 OUTPUTS = OutputSpec(HORIZONS)
+"""Of every card; a model is built for the horizons of the windows that it learns from."""
 
 _CARDS: dict[str, ModelCard] = {}
 MODELS: Mapping[str, ModelCard] = MappingProxyType(_CARDS)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lake.errors import ConfigError
-from training.models.base import ReturnForecaster, Window, last_session, standardised_targets
+from training.models.base import ReturnForecaster, Window, known_quantiles, last_session, standardised_targets
 from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
@@ -49,7 +49,8 @@ def fit_ridge(
     x
         Training windows, float32 `[window, session, 2 * feature]`.
     y
-        Their simple returns, float32 `[window, horizon]`, all known. Windows without a scale are left out.
+        Their simple returns, float32 `[window, horizon]`, NaN where not known: each horizon learns from those that it
+        has. Windows without a scale are left out.
     penalty
         Weight of the squared coefficients, 0 or more; it grows with the number of windows to mean the same.
 
@@ -63,12 +64,20 @@ def fit_ridge(
     inner, z = standardised_targets(network, x, y)
     with torch.no_grad():
         features = last_session(network.split(torch.from_numpy(inner))).double().numpy()
-    middle, offset = features.mean(axis=0), z.mean(axis=0)
-    centred = features - middle
-    gram = centred.T @ centred + penalty * np.eye(len(middle))
-    weight = np.linalg.lstsq(gram, centred.T @ (z - offset), rcond=None)[0]
-    bias = offset - middle @ weight
-    residuals = np.quantile(z - features @ weight - bias, network.outputs.quantiles, axis=0).T  # [horizon, quantile]
+    lines = [_line(features[known], column[known], penalty) for column in z.T for known in [~np.isnan(column)]]
+    weight, bias = np.stack([line[0] for line in lines], axis=1), np.array([line[1] for line in lines])
+    residuals = known_quantiles(z - features @ weight - bias, network.outputs.quantiles)
     for buffer, fitted in ((network.weight, weight), (network.bias, bias), (network.residuals, residuals)):
         buffer.copy_(torch.from_numpy(fitted))
     return network
+
+
+def _line(
+    features: npt.NDArray[np.float64], target: npt.NDArray[np.float64], penalty: float
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return weights and intercept of one horizon."""
+    middle, offset = features.mean(axis=0), float(target.mean())
+    centred = features - middle
+    gram = centred.T @ centred + penalty * np.eye(len(middle))
+    weight = np.linalg.lstsq(gram, centred.T @ (target - offset), rcond=None)[0]
+    return weight, offset - float(middle @ weight)

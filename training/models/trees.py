@@ -122,7 +122,8 @@ def fit_trees(
     x
         Training windows, float32 `[window, session, 2 * feature]`; only the last session is looked at.
     y
-        Their simple returns, float32 `[window, horizon]`, all known. Windows without a scale are left out.
+        Their simple returns, float32 `[window, horizon]`, NaN where not known: each horizon learns from those that it
+        has. Windows without a scale are left out.
     rounds, leaves, learning_rate, rows_per_leaf
         Trees per model, leaves per tree at most, shrinkage, and windows a leaf needs at least.
     seed
@@ -138,8 +139,9 @@ def fit_trees(
         "seed": seed,
     }
     boosters = [
-        grow(rows, z[:, horizon], level, rounds, settings)
-        for horizon in range(z.shape[1])
+        grow(rows[known], target[known], level, rounds, settings)
+        for target in z.T
+        for known in [~np.isnan(target)]
         for level in network.outputs.quantiles
     ]
     network.plant(lay_out(boosters, rounds + -rounds % LANES))

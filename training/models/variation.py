@@ -37,7 +37,7 @@ class Variation(NamedTuple):
     skew: tuple[float, ...]
 
     def is_constant_at(self, number: int) -> bool:
-        """Whether nothing varies at the horizon of that place in `HORIZONS`."""
+        """Whether nothing varies at the horizon of that place."""
         return max(self.median[number], self.width[number], self.skew[number]) < SMALLEST_DEVIATION
 
     @property
@@ -52,7 +52,10 @@ class Variation(NamedTuple):
 
 
 def variation_of(
-    quantiles: npt.NDArray[np.float32], x: npt.NDArray[np.float32], window: WindowSpec | InputSpec = FORECAST_V2
+    quantiles: npt.NDArray[np.float32],
+    x: npt.NDArray[np.float32],
+    window: WindowSpec | InputSpec = FORECAST_V2,
+    horizons: tuple[int, ...] = HORIZONS,
 ) -> Variation:
     """Return how much forecasts for some windows vary.
 
@@ -64,6 +67,8 @@ def variation_of(
         The windows they were made from, ``[window, session, 2 * feature]``.
     window
         What the windows were built with. A forecast without a positive band or scale is left out.
+    horizons
+        Of the forecasts, in bars.
 
     Examples
     --------
@@ -75,8 +80,9 @@ def variation_of(
     >>> variation_of(other, x).is_constant, round(variation_of(other, x).width[0], 3)
     (False, 0.203)
     """
-    roots = np.sqrt(np.array(HORIZONS) / SESSIONS_PER_YEAR)
-    sigma = x[:, -1, window.scale_indices].astype(np.float64) * roots  # [window, horizon]
+    roots = np.sqrt(np.array(horizons) / SESSIONS_PER_YEAR)
+    scaled = window.scaled_for(horizons) if isinstance(window, WindowSpec) else window
+    sigma = x[:, -1, scaled.scale_indices].astype(np.float64) * roots  # [window, horizon]
     with np.errstate(divide="ignore", invalid="ignore"):
         return variation_in_units(quantiles / sigma[..., None])
 

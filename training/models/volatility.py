@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training.models.base import ReturnForecaster, Window, standardised_targets
+from feature_repo.targets.windows import nearest_scales
+from training.models.base import ReturnForecaster, Window, known_quantiles, standardised_targets
 from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
@@ -21,7 +22,7 @@ class VolatilityForecaster(ReturnForecaster):
     """
 
     volatilities: ClassVar[tuple[str, ...]]
-    """Annualised volatilities of the window: one for each horizon, or one for all."""
+    """Annualised volatilities of the window: one for all horizons, or one over a bar and one over several."""
 
     levels: Tensor
 
@@ -36,7 +37,9 @@ class VolatilityForecaster(ReturnForecaster):
 
     def stretch(self, window: Window) -> Tensor:
         """Return the feature over the scale of each horizon, `[batch, horizon]`; 1 where there is none."""
-        own, scales = self.inputs.positions(self.volatilities), self.inputs.scale_indices
+        names = self.volatilities
+        names = names if len(names) == 1 else nearest_scales(names, self.outputs.horizons)
+        own, scales = self.inputs.positions(names), self.inputs.scale_indices
         values, known = window.values[:, -1], window.known[:, -1]
         is_known = (known[:, own] > 0) & (values[:, own] > 0) & (values[:, scales] > 0)
         ratio = torch.where(is_known, values[:, own] / values[:, scales], 1.0)
@@ -79,11 +82,11 @@ def fit_levels(
     x
         Training windows, float32 `[window, session, 2 * feature]`; only the last session is looked at.
     y
-        Their simple returns, float32 `[window, horizon]`, all known. Windows without a scale are left out.
+        Their simple returns, float32 `[window, horizon]`, NaN where not known. Windows without a scale are left out.
     """
     inner, z = standardised_targets(network, x, y)
     with torch.no_grad():
         stretch = network.stretch(network.split(torch.from_numpy(inner))).double().numpy()
-    levels = np.quantile(z / stretch, network.outputs.quantiles, axis=0).T  # [horizon, quantile]
+    levels = known_quantiles(z / stretch, network.outputs.quantiles)
     network.levels.copy_(torch.from_numpy(levels))
     return network

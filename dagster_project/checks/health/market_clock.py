@@ -37,7 +37,7 @@ def market_clock(configured: Settings) -> list[HealthFinding]:
     if now < last:
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, and the bars reach {last:%Y-%m-%d %H:%M}: those are hidden"
         return [HealthFinding("market clock behind the tables", path, meaning, _set(path, last))]
-    if market.name in PACKAGED and not _is_close(now - delay, market.calendar):
+    if market.name in PACKAGED and not _is_close(now - delay, market.grid):
         meaning = f"it stands at {now:%Y-%m-%d %H:%M} UTC, which is not the close of a session"
         return [HealthFinding("market clock off the calendar", path, meaning, _set(path, last))]
     meaning = f"it stands at {now:%Y-%m-%d}, and the bars end on {last:%Y-%m-%d}"
@@ -64,7 +64,7 @@ def _newest(configured: Settings, table: str) -> datetime | None:
 def _is_close(at: datetime, calendar: str) -> bool:
     from lake import calendars
 
-    return at in calendars.closes(calendar)["event_time"].to_list()
+    return calendars.last_close(at, calendar) == at
 
 
 def _set(path: Path, at: datetime) -> str:

@@ -1,6 +1,6 @@
 """Moves of prices and volumes: their correlations, how often and how far they went up and down."""
 
-from feature_repo.catalog.alpha158.operators import IS_FLAT, NO_VOLUME, Operator
+from feature_repo.catalog.alpha158.operators import IS_FLAT, NO_VOLUME, TRADED, Operator
 from feature_repo.compute.alpha import bar_shape, counts, prices, regressions
 
 CORRELATIONS = (
@@ -15,6 +15,7 @@ CORRELATIONS = (
         null_rule=f"{NO_VOLUME}, or {IS_FLAT}",
         minimum=-1,
         maximum=1,
+        intervals=TRADED,
     ),
     Operator(
         "cord",
@@ -89,6 +90,7 @@ VOLUMES = (
         "mean volume of {n} bars against the newest",
         constants=(bar_shape.NEAR_ZERO,),
         null_rule=NO_VOLUME,
+        intervals=TRADED,
     ),
     Operator(
         "vstd",
@@ -99,6 +101,7 @@ VOLUMES = (
         constants=(bar_shape.NEAR_ZERO,),
         first=2,
         null_rule=NO_VOLUME,
+        intervals=TRADED,
     ),
     Operator(
         "wvma",

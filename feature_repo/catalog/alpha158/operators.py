@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from feature_repo.compute.kernel import Kernel
 from feature_repo.spec import Feature
+from lake.horizons import DAY, INTERVALS
 
 SOURCE = "Qlib 0.9.7, Alpha158 (Microsoft Corporation, MIT licence): qlib/contrib/data/loader.py"
 NO_PRICE = "where the source has closes only"
 NO_VOLUME = "where the source has no volume"
+TRADED = (DAY,)
+"""Intervals whose bars have volume. Many a minute has none, and Qlib's constants beside it, 1e-12 and 1, would make
+values that depend on the unit of volume."""
 IS_FLAT = "where the deviation within the window is at most 2e-5"
 
 
@@ -41,6 +45,7 @@ class Operator:
     null_rule: str = "never after the first value"
     minimum: float | None = 0
     maximum: float | None = None
+    intervals: tuple[str, ...] = INTERVALS
 
     def over(self, window: int) -> Feature:
         """The feature of one window."""
@@ -58,4 +63,5 @@ class Operator:
             source=SOURCE,
             minimum=self.minimum,
             maximum=self.maximum,
+            intervals=self.intervals,
         )

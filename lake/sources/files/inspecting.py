@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 
 from lake.errors import ConfigError, UnknownNameError
+from lake.horizons import INTERVALS, MINUTES
 from lake.names import canonical_symbol
 from lake.sources.files.bases import find_basis
 from lake.sources.files.columns import FoundColumns, find_layout, sample_of
 from lake.sources.files.dates import find_date_format, read_dates
-from lake.sources.files.mapping import EQUAL_WEIGHT, LOADED_INTERVAL, NUMBERS, FileMapping, require_fields
+from lake.sources.files.mapping import EQUAL_WEIGHT, NUMBERS, FileMapping, require_fields
 from lake.sources.files.numbers import find_number_format
 from lake.sources.files.proposal import FieldChoice, FileProposal, OpenQuestion
 from lake.sources.files.rows import raw_rows, with_reasons
@@ -101,7 +102,7 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
     index_name = given.get("index_name", EQUAL_WEIGHT)
     draft.choose("index", None, f"none is named, so an equal-weight one is made and called {index_name}")
     mapping = _mapping(path, found, draft, table, price_basis=given.get("price_basis", "split_adjusted"))
-    rows = with_reasons(raw_rows(table.frame, mapping), mapping.calendar)
+    rows = with_reasons(raw_rows(table.frame, mapping), mapping.grid)
     _require_one_row_a_day(draft, rows)
     _choose_basis(draft, rows, mapping)
     if index is None and (rows["symbol"] == index_name).any():
@@ -110,7 +111,7 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
         return FileProposal(path.name, None, tuple(draft.choices), tuple(draft.questions))
     settled = replace(mapping, price_basis=str(draft.value("price_basis")))
     if settled.price_basis != mapping.price_basis:
-        rows = with_reasons(raw_rows(table.frame, settled), settled.calendar)
+        rows = with_reasons(raw_rows(table.frame, settled), settled.grid)
     spans = symbol_spans(rows)
     if index is not None:
         settled = replace(settled, index=_known_index(index, [span.symbol for span in spans]))
@@ -167,7 +168,7 @@ def _choose_numbers(draft: _Draft, table: TextTable, found: FoundColumns) -> Non
 
 
 def _choose_interval(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) -> pl.DataFrame:
-    """Choose the interval, or ask where it is not a day; return the times that can be read, as `read_dates` does."""
+    """Choose the interval, or ask where there are no such bars; return the times that can be read."""
     time = found.columns["time"]
     times = cells[time].unique().drop_nulls()
     read = read_dates(times, str(draft.value("time_format"))).with_columns(times.alias(time))
@@ -179,13 +180,25 @@ def _choose_interval(draft: _Draft, cells: pl.DataFrame, found: FoundColumns) ->
         )
     interval, evidence = find_interval(cells, read, time, found.columns.get("symbol"))
     draft.choose("interval", interval, evidence)
-    if draft.value("interval") != LOADED_INTERVAL:
+    if draft.value("interval") not in INTERVALS:
         draft.ask(
             "interval",
-            f"{_capital(evidence)}, and only daily bars are loaded: make a file of one row per symbol and day.",
+            f"{_capital(evidence)}, and bars of {', '.join(INTERVALS)} are loaded: make a file of one of these.",
             "interval=1d if the rows are daily nevertheless",
         )
+    elif draft.value("interval") in MINUTES:
+        _choose_stamp(draft, known)
     return known
+
+
+def _choose_stamp(draft: _Draft, known: pl.DataFrame) -> None:
+    """Ask what a time of day means, which no file says: the open or the close of a bar, and in which zone."""
+    if "stamp" in draft.given:
+        draft.choose("stamp", None, "given")
+    else:
+        draft.ask("stamp", "A time may be that of the open or of the close of its bar.", "stamp=open", "stamp=close")
+    if known["offset"].null_count() and "zone" not in draft.given:
+        draft.ask("zone", "Times have no offset from UTC.", "zone=UTC", "zone=America/New_York or as it is")
 
 
 def _choose_calendar(draft: _Draft, known: pl.DataFrame) -> None:
@@ -221,7 +234,7 @@ def _require_one_row_a_day(draft: _Draft, rows: pl.DataFrame) -> None:
         draft.ask(
             "interval",
             f"{copies.height} of {rows.height} rows are further ones of their symbol and day, e.g. of "
-            f"{copies['symbol'][0]} on {copies['day'][0]}, and only daily bars are loaded: make one row of each day.",
+            f"{copies['symbol'][0]} on {copies['day'][0]}: make one row of each day, or say how long a bar is.",
             "interval=1d to load the first of each day",
         )
 
@@ -240,7 +253,7 @@ def _choose_basis(draft: _Draft, rows: pl.DataFrame, mapping: FileMapping) -> No
 
 
 def _mapping(path: Path, found: FoundColumns, draft: _Draft, table: TextTable, *, price_basis: str) -> FileMapping:
-    names = ("time_format", "interval", "calendar", "zone", "decimal_mark", "thousands_mark")
+    names = ("time_format", "interval", "calendar", "zone", "decimal_mark", "thousands_mark", "stamp")
     values = {name: draft.value(name) for name in names}
     if "index_name" in draft.given:
         values["index_name"] = draft.given["index_name"]

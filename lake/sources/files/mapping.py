@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lake.errors import ConfigError, UnknownNameError
+from lake.errors import ConfigError, SourceError, UnknownNameError
+from lake.horizons import INTERVALS as LOADED
+from lake.horizons import MINUTES, grid_name
 
 LAYOUTS = ("long", "wide")
 BASES = ("as_traded", "split_adjusted", "fully_adjusted")
-INTERVALS = ("1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo", "irregular")
-LOADED_INTERVAL = "1d"
+INTERVALS = ("1m", "5m", "15m", "30m", "60m", "4h", "1d", "1w", "1mo", "irregular")
+STAMPS = ("open", "close")
 PRICES = ("open", "high", "low", "close", "adj_close")
 NUMBERS = (*PRICES, "volume")
 DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'")
@@ -28,22 +32,24 @@ class FileMapping:
     path
         The file: CSV or another delimited text, gzipped or not, or Parquet.
     layout
-        ``long``: one row per symbol and day. ``wide``: one row per day and one column of closes per symbol.
+        ``long``: one row per symbol and bar. ``wide``: one row per bar and one column of closes per symbol.
     time
-        Column of the date.
+        Column of the date, or of the time of bars of minutes.
     time_format
         Of the date, in the letters of ``strptime``, e.g. ``%d/%m/%Y``; a time and an offset behind it need none. Or
         ``excel`` (days since 1899-12-30), ``epoch_s``, ``epoch_ms``, ``epoch_us``, ``epoch_ns``.
     price_basis
         What was done to the prices: ``as_traded``, ``split_adjusted`` or ``fully_adjusted`` (splits and dividends).
     interval, calendar
-        Only ``1d`` is loaded. A calendar of exchange_calendars says when each day closed: ``XNYS``, ``XTKS``, ``24/7``.
+        ``1d``, ``60m``, ``15m``, ``5m`` and ``1m`` are loaded. A calendar of exchange_calendars says when each day
+        closed: ``XNYS``, ``XTKS``, ``24/7``.
     symbol, open, high, low, close, adj_close, volume
         Columns of a long file; None where it has none. A long file has a close, an adjusted close, or both.
     only_symbol
         The symbol of a long file that names none.
     zone
-        Zone in which the day of a time with an offset is read; None takes the date as written.
+        Zone in which the day of a time with an offset is read; None takes the date as written. Of bars of minutes the
+        zone of times without an offset.
     delimiter
         None for Parquet.
     decimal_mark, thousands_mark
@@ -52,6 +58,12 @@ class FileMapping:
         Symbol that stands for the market; None has an equal-weight index made, under `index_name`.
     index_name
         Of the index that is made.
+    stamp
+        Of bars of minutes: whether a time is the ``open`` or the ``close`` of its bar.
+    package
+        Installed package that carries the file; `path` is then as the package lists it.
+    licence
+        Of the file, where it is known.
 
     Raises
     ------
@@ -82,6 +94,9 @@ class FileMapping:
     thousands_mark: str | None = None
     index: str | None = None
     index_name: str = EQUAL_WEIGHT
+    stamp: str | None = None
+    package: str | None = None
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         _require_types(self)
@@ -101,7 +116,37 @@ class FileMapping:
         if self.calendar not in calendar_names():
             raise UnknownNameError("calendar", self.calendar, calendar_names())
         _require_zone(self.zone)
+        if self.stamp is not None:
+            _require_one_of("stamp", self.stamp, STAMPS)
+        if self.stamp is None and self.interval in MINUTES:
+            raise ConfigError(
+                f"The bars are of {self.interval}, and whether a time is the open or the close of its bar is not said. "
+                "Set stamp to open or close."
+            )
         _require_columns(self)
+
+    @property
+    def grid(self) -> str:
+        """Where the closes of the bars lie, see `lake.calendars`."""
+        return grid_name(self.calendar, self.interval) if self.interval in LOADED else self.calendar
+
+    @property
+    def file(self) -> Path:
+        """Where the file lies.
+
+        Raises
+        ------
+        SourceError
+            If the package that carries it is not installed.
+        """
+        if self.package is None:
+            return Path(self.path)
+        try:
+            return Path(str(distribution(self.package).locate_file(self.path)))
+        except PackageNotFoundError as error:
+            raise SourceError(
+                f"The data package '{self.package}' is not installed. Install it with `pip install {self.package}`."
+            ) from error
 
     @property
     def columns(self) -> dict[str, str]:

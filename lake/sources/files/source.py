@@ -3,16 +3,16 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
 from lake.clock import require_utc
 from lake.errors import ConfigError, SourceError
+from lake.horizons import INTERVALS
 from lake.names import NameHistory
 from lake.sources.base import BarBatch
 from lake.sources.files.index import equal_weight_index
-from lake.sources.files.mapping import LOADED_INTERVAL, NUMBERS, FileMapping
+from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.rows import raw_rows, with_reasons
 from lake.sources.files.tables import read_table
 from lake.tables import RAW_BARS
@@ -57,27 +57,28 @@ class FileSource:
         return (of_basis[self.mapping.price_basis], *own_index)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
-        """Return the bars whose session closed in ``(after, until]``, under an id that follows from what they say.
+        """Return the bars that closed in ``(after, until]``, under an id that follows from what they say.
 
         Raises
         ------
         SourceError
-            If the file cannot be read, holds no day that can be read, or its rows are not a day apart.
+            If the file cannot be read, holds no day that can be read, or its rows are as far apart as no
+            bars that are loaded.
         ConfigError
             If the file holds a symbol of the index's name beside an index that is made.
         UnknownNameError
             If the file has no column of a name in the mapping.
         """
-        if self.mapping.interval != LOADED_INTERVAL:
+        if self.mapping.interval not in INTERVALS:
             raise SourceError(
-                f"The rows of {Path(self.mapping.path).name} are {self.mapping.interval} apart, and only daily bars "
-                "are loaded. Make a file of one row per symbol and day."
+                f"The rows of {self.mapping.file.name} are {self.mapping.interval} apart, and bars of "
+                f"{', '.join(INTERVALS)} are loaded. Make a file of one row per symbol and bar of one of these."
             )
-        table = read_table(Path(self.mapping.path), self.mapping.delimiter)
+        table = read_table(self.mapping.file, self.mapping.delimiter)
         rows = raw_rows(table.frame, self.mapping)
         if rows["event_time"].null_count():
             raise SourceError(
-                f"No day in the column '{self.mapping.time}' of {Path(self.mapping.path).name} is written "
+                f"No day in the column '{self.mapping.time}' of {self.mapping.file.name} is written "
                 f"{self.mapping.time_format}. Look at the file anew, or correct time_format."
             )
         rows = _with_index(rows, self.mapping, self.names)
@@ -94,8 +95,8 @@ class FileSource:
                 pl.col("row").cast(pl.Int64),
                 pl.col("event_time").alias("known_time"),
                 pl.lit(self.name).alias("source"),
-                pl.lit(f"{Path(self.mapping.path).name} sha256:{table.digest[:16]}").alias("package"),
-                pl.lit(LICENCE).alias("licence"),
+                pl.lit(f"{self.mapping.file.name} sha256:{table.digest[:16]}").alias("package"),
+                pl.lit(self.mapping.licence or LICENCE).alias("licence"),
                 pl.lit(batch_id).alias("batch_id"),
                 pl.lit(datetime.now(UTC)).alias("received_at"),
                 later_splits.alias("later_splits"),
@@ -124,7 +125,7 @@ def _with_index(rows: pl.DataFrame, mapping: FileMapping, names: NameHistory) ->
             f"The file has a symbol {mapping.index_name}, and the index that is made has that name. "
             "Set index to that symbol, or index_name to another name."
         )
-    good = with_reasons(rows, mapping.calendar).filter(pl.col("reason").is_null())
+    good = with_reasons(rows, mapping.grid).filter(pl.col("reason").is_null())
     good = good.with_columns(names.resolved().alias("symbol")).drop_nulls("symbol")
     levels = equal_weight_index(good.select("symbol", "event_time", pl.col("adj_close_value").alias("price")))
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in NUMBERS if name != "adj_close"]

@@ -3,8 +3,8 @@
 import polars as pl
 
 DAY = 1_440
-STEPS = ((1, "1m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (240, "4h"))
-WORDS = {"1d": "a day", "1w": "a week", "1mo": "a month", "1h": "an hour", "4h": "four hours"}
+STEPS = ((1, "1m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "60m"), (240, "4h"))
+WORDS = {"1d": "a day", "1w": "a week", "1mo": "a month", "4h": "four hours"}
 SPANS = ((1, 4, "1d"), (5, 9, "1w"), (26, 33, "1mo"))
 """Days between neighbouring rows, and the interval; a sparse or a weekly holiday pushes a daily median to 4 at most."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
+    from lake.horizons import Horizon
     from serving.api.problem_kinds import Kind
 
 logger = logging.getLogger("quantlake.serving")
@@ -120,7 +121,7 @@ def respond(
     return ProblemResponse(problem.model_dump_json(), kind.status, headers=retry | given)
 
 
-def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[int]" = ()) -> Problem:
+def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequence[Horizon]" = ()) -> Problem:
     """Return the problem document of an error.
 
     Parameters
@@ -137,14 +138,14 @@ def explain(error: QuantlakeError, scope: "Mapping[str, Any]", horizons: "Sequen
     return document(kinds.NOT_AVAILABLE, str(error), scope)
 
 
-def _unknown_name(error: UnknownNameError, scope: "Mapping[str, Any]", horizons: "Sequence[int]") -> Problem:
+def _unknown_name(error: UnknownNameError, scope: "Mapping[str, Any]", horizons: "Sequence[Horizon]") -> Problem:
     kind = UNKNOWN.get(error.kind)
     if kind is None:
         logger.error("a selected %s is not declared: %s", error.kind, error)
         return document(kinds.NO_SELECTION, str(error), scope)
     detail = f"There is no {error.kind} '{error.name}'." if error.kind == "prediction" else str(error)
     if error.kind == "horizon":
-        hint = f"horizon_sessions is one of {', '.join(map(str, horizons))}." if horizons else ""
+        hint = f"{horizons[0].member} is one of {', '.join(str(each.n) for each in horizons)}." if horizons else ""
         return document(kind, detail, scope, hint=hint)
     return document(kind, detail, scope, nearest=error.nearest)
 
@@ -153,7 +154,11 @@ def respond_to(request: "Request", error: Exception) -> ProblemResponse:
     """Build the answer to a request that met an error of ours."""
     assert isinstance(error, QuantlakeError)
     is_horizon = isinstance(error, UnknownNameError) and error.kind == "horizon"
-    horizons = request.app.state.predictor.champions.current().horizons if is_horizon else ()
+    horizons: list[Horizon] = []
+    if is_horizon:
+        predictor = request.app.state.predictor
+        market = predictor.market
+        horizons = [market.horizon_of(bars) for bars in predictor.champions.current().horizons]
     problem = explain(error, request.scope, horizons)
     seconds = kinds.kind_named(problem.type.removeprefix(f"{kinds.PREFIX}/")).retry_seconds
     headers = None if seconds is None else {"retry-after": str(seconds)}

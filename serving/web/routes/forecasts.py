@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lake.errors import OverloadedError, QuantlakeError
 from serving import api
 from serving.api import problem_kinds as kinds
-from serving.predict import LARGE_ROWS, Answers, Batcher, Question
+from serving.predict import LARGE_ROWS, Answers, Batcher, Question, bars_ahead
 from serving.web.asked_names import AskedNames, told
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
@@ -28,7 +28,8 @@ PREDICT = f"{PREFIX}/predict"
 JSON = "application/json"
 LARGE_WAITING = 4
 """Large questions that may wait for those being computed; more are refused."""
-MEMBERS = len(api.PredictRequest.model_fields)
+MEMBERS = 2
+"""Of a request for one forecast: a symbol and one horizon."""
 
 
 def add_routes(app: FastAPI) -> None:
@@ -39,7 +40,7 @@ def add_routes(app: FastAPI) -> None:
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
         (asked,) = await _asked(request, [body.symbol])
-        answers = await _forecast(request, _question(request.scope, [asked.symbol], body.horizon_sessions))
+        answers = await _forecast(request, _question(request.scope, [asked.symbol], body, request.app.state))
         return Response(told(answers.texts[0], asked), media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
@@ -47,7 +48,7 @@ def add_routes(app: FastAPI) -> None:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
         asked = await _asked(request, body.symbols)
         symbols = list(dict.fromkeys(each.symbol for each in asked))
-        answers = await _forecast(request, _question(request.scope, symbols, body.horizon_sessions))
+        answers = await _forecast(request, _question(request.scope, symbols, body, request.app.state))
         texts, reasons = {entry.row["symbol"]: entry.answer for entry in answers.entries}, dict(answers.unavailable)
         predictions = ",".join(told(texts[each.symbol], each) for each in asked if each.symbol in texts)
         unavailable = ",".join(
@@ -82,7 +83,11 @@ class Quick:
             await self._framework(scope, receive, send)
             return
         message = await receive()  # the whole body: `LimitBody` has gathered it
-        question = _well_formed(scope, message) if scope["path"] == PREDICT else None
+        try:
+            question = _well_formed(scope, message, self._app.state) if scope["path"] == PREDICT else None
+        except QuantlakeError as error:
+            await problems.respond_to(Request(scope), error)(scope, receive, send)
+            return
         names: AskedNames = self._app.state.asked_names
         if question is None or names.may_be_another(question.symbols[0]):
             if problems.is_json(scope) and (oddity := oddity_of(message.get("body", b""))):
@@ -108,7 +113,7 @@ class Quick:
         await send({"type": "http.response.body", "body": body})
 
 
-def _well_formed(scope: "Scope", message: "Message") -> Question | None:
+def _well_formed(scope: "Scope", message: "Message", state: "State") -> Question | None:
     """What is asked, or None if the request is not just as the documentation describes it."""
     content = message.get("body", b"")
     # Two members are the two that are needed; where there may be more, one of them may be there twice.
@@ -118,13 +123,14 @@ def _well_formed(scope: "Scope", message: "Message") -> Question | None:
         body = api.PredictRequest.model_validate_json(content)
     except ValidationError:
         return None
-    return _question(scope, [body.symbol], body.horizon_sessions)
+    return _question(scope, [body.symbol], body, state)
 
 
-def _question(scope: "Scope", symbols: "Sequence[str]", horizon: int) -> Question:
+def _question(scope: "Scope", symbols: "Sequence[str]", body: api.HorizonRequest, served: "State") -> Question:
     """What is asked, with who asks: the key that the request was let in with, and the request's own id."""
     state = scope.get("state", {})
     caller: Caller | None = state.get("caller")
+    horizon = bars_ahead(served.predictor.market, body.horizon_sessions, body.horizon_minutes)
     return Question(
         symbols,
         horizon,

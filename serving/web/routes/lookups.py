@@ -12,10 +12,10 @@ from feature_repo.online import REGIME, STRATEGY, view_named
 from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError, UnknownNameError
 from serving import api
-from serving.api import Horizon, Symbol
+from serving.api import Horizon, Minutes, Symbol
 from serving.forecast_log import in_lake
 from serving.forecasts import VISIBLE
-from serving.predict import require_known
+from serving.predict import bars_ahead, require_known
 from serving.strategies import strategy_named
 from serving.web.asked_names import AskedNames, told
 from serving.web.routes.forecasts import JSON, PREFIX
@@ -54,14 +54,23 @@ def _add_forecasts(app: FastAPI) -> None:
         tags=["forecasts"],
     )
     def latest(
-        symbol: PathSymbol, request: Request, horizon_sessions: Annotated[Horizon, Query(examples=[1])] = 1
+        symbol: PathSymbol,
+        request: Request,
+        horizon_sessions: Annotated[Horizon | None, Query(examples=[1])] = None,
+        horizon_minutes: Annotated[Minutes | None, Query()] = None,
     ) -> Response:
         """Return the newest stored forecast, asked for or scheduled; the header X-Answered-By says where it was."""
         known: LatestForecasts = request.app.state.latest
         asked = _asked(request, symbol)
-        found = known.newest(asked.symbol, horizon_sessions)
+        predictor: Predictor = request.app.state.predictor
+        market = predictor.market
+        if horizon_sessions is None and horizon_minutes is None:
+            bars = market.horizon_bars[0]
+        else:
+            bars = bars_ahead(market, horizon_sessions, horizon_minutes)
+        found = known.newest(asked.symbol, bars)
         if found is None:
-            raise _why_none(request.app.state.predictor, asked.symbol, horizon_sessions)
+            raise _why_none(predictor, asked.symbol, bars)
         return Response(told(found.answer, asked), media_type=JSON, headers={ANSWERED_BY: found.source})
 
     @app.get(
@@ -155,8 +164,8 @@ def _why_none(predictor: "Predictor", symbol: str, horizon: int) -> Exception:
     if horizon not in horizons:
         return UnknownNameError("horizon", str(horizon), [str(known) for known in horizons])
     return NotReadyError(
-        f"No forecast of {symbol} over {horizon} sessions is stored yet. One is stored with each answer of "
-        f"{PREFIX}/predict, and for every symbol after each session."
+        f"No forecast of {symbol} over {predictor.market.horizon_of(horizon)} is stored yet. One is stored with each "
+        f"answer of {PREFIX}/predict, and for every symbol after each session."
     )
 
 

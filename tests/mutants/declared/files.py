@@ -4,6 +4,7 @@ from mutant import Mutant
 
 AWKWARD = "tests/test_lake/test_price_file_awkward.py::"
 DIALECTS = "tests/test_lake/test_price_file_dialects.py::"
+MINUTES = "tests/test_lake/test_price_file_minutes.py::"
 SOURCE = "tests/test_lake/test_price_file_source.py::"
 
 MUTANTS = (
@@ -56,6 +57,22 @@ MUTANTS = (
         (AWKWARD + "test_a_text_that_happens_to_be_an_iso_time_is_no_date_of_a_file_written_otherwise",),
     ),
     Mutant(
+        "file-guesses-the-stamp",
+        "Whether a time of a bar of minutes is its open or its close is asked and never guessed.",
+        "lake/sources/files/inspecting.py",
+        'if "stamp" in draft.given:',
+        "if True:",
+        (MINUTES + "test_what_a_time_means_is_asked_and_never_guessed",),
+    ),
+    Mutant(
+        "file-stamps-at-the-open",
+        "A bar of minutes is stamped when it closes, also where the file says when it opened.",
+        "lake/sources/files/rows.py",
+        'if mapping.stamp == "open":',
+        "if False:",
+        (MINUTES + "test_what_a_time_means_is_asked_and_never_guessed",),
+    ),
+    Mutant(
         "file-reads-past-until",
         "A price file gives no row that closed after the instant asked for.",
         "lake/sources/files/source.py",
@@ -67,8 +84,8 @@ MUTANTS = (
         "file-index-of-refused-rows",
         "An equal-weight index is made of rows that pass the rules.",
         "lake/sources/files/source.py",
-        'good = with_reasons(rows, mapping.calendar).filter(pl.col("reason").is_null())',
-        "good = with_reasons(rows, mapping.calendar)",
+        'good = with_reasons(rows, mapping.grid).filter(pl.col("reason").is_null())',
+        "good = with_reasons(rows, mapping.grid)",
         (SOURCE + "test_refused_rows_do_not_move_the_index",),
     ),
     Mutant(

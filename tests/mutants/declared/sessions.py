@@ -50,8 +50,8 @@ MUTANTS = (
         "scored-before-its-decision",
         "No session is forecast before its decision time.",
         "serving/backfill/walk_forward.py",
-        "calendar, now = lake.market.calendar, clock.now() - lake.market.decided_after",
-        "calendar, now = lake.market.calendar, clock.now()",
+        "grid, now = lake.market.grid, clock.now() - lake.market.decided_after",
+        "grid, now = lake.market.grid, clock.now()",
         (f"{DELAY}::test_the_newest_session_is_scored_from_stored_inputs_once_it_is_decided",),
     ),
     Mutant(
@@ -76,8 +76,8 @@ MUTANTS = (
         "fold-without-its-last-session",
         "A fold of a market without pauses holds its last session.",
         "training/data/splits.py",
-        'is_inside = pl.col("session").is_between',
-        'is_inside = pl.col("event_time").dt.date().is_between',
+        'ends = days.filter(pl.col("session").is_between',
+        'ends = days.filter(pl.col("event_time").dt.date().is_between',
         ("tests/test_training/test_splits.py::test_a_fold_of_a_market_without_pauses_holds_each_of_its_days",),
     ),
     Mutant(
