@@ -182,7 +182,7 @@ def test_a_message_names_the_markets_own_next_command(tmp_path: Path) -> None:
 
 COMMANDS = re.compile(r"(make|quantlake) (demo|advance)\b")
 MAY_NAME_THEM = {
-    "lake/market.py",  # where they come from
+    "lake/market/value.py",  # where they come from
     "dagster_project/commands/demo.py",  # runs on the packaged market only
     "dagster_project/selections.py",  # describes jobs, of whatever market
     "serving/api/problem_kinds.py",  # describes kinds of problems, of whatever market

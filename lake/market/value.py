@@ -1,35 +1,25 @@
-"""Markets: what is true of one market and of no other, as a value that lies in the market's home.
-
-The packaged market `DEMO` needs no file. Every other home holds ``market.yaml``, so that whatever opens the home, moved
-or copied, from whichever process, reads and writes that market and no other; the home of another packaged market gets
-its file with its first run.
-"""
+"""The declaration of one market as a frozen value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from string import ascii_uppercase
-from types import MappingProxyType
 from typing import Any, Literal
 
 import yaml
 
-from lake.clock import DEMO_START, Clock, ReplayClock, SystemClock, require_utc
-from lake.declaration import read_declaration
 from lake.disk import write_durably
 from lake.errors import ConfigError
 from lake.horizons import DAY, Horizon, Interval, bars_of, default_horizons, grid_name, horizon_of
 from lake.names import NameHistory, Rename
-from lake.packaged_files import BITCOIN
 
 FILE = "market.yaml"
-CLOCK_FILE = "clock.json"
+DEFAULT = "demo"
+"""Name of the market that needs neither a choice nor a home of its own."""
 CHOICE = "QUANTLAKE_MARKET"
 """Variable that chooses a market; `lake.settings` reads it."""
-FOLDER = "markets"
-"""Folder below QUANTLAKE_HOME with a home for each market but the packaged default."""
 CODE, CAPITALS = 3, frozenset(ascii_uppercase)
 """Letters of a currency's code, how many and which."""
 MOST_DELAY = 720
@@ -156,15 +146,15 @@ class Market:
 
         Examples
         --------
-        >>> DEMO.first_run, Market("desk", source="file").first_run
+        >>> Market("demo").first_run, Market("desk", source="file").first_run
         ('make demo', 'QUANTLAKE_MARKET=desk quantlake run')
         """
-        return "make demo" if self.name == DEMO.name else f"{self._chosen}quantlake run"
+        return "make demo" if self.name == DEFAULT else f"{self._chosen}quantlake run"
 
     @property
     def next_run(self) -> str:
         """The command that takes this market on: to its next session if it is replayed, else to what is new."""
-        if self.name == DEMO.name:
+        if self.name == DEFAULT:
             return "quantlake advance"
         return f"{self._chosen}quantlake {'advance' if self.clock == 'replay' else 'run'}"
 
@@ -230,158 +220,12 @@ class Market:
         >>> import tempfile
         >>> home = Path(tempfile.mkdtemp())
         >>> path = Market("desk", source="file", calendar="XLON", first_year=2021).write(home)
-        >>> market_of(home).calendar
-        'XLON'
+        >>> path.name
+        'market.yaml'
         """
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durably(home / FILE, yaml.safe_dump(self.described(), sort_keys=False, allow_unicode=True))
         return home / FILE
-
-
-FACEBOOK = Rename("FB", "META", date(2022, 6, 9), reason="Facebook became Meta Platforms", listed=date(2012, 5, 18))
-DEMO = Market(
-    "demo",
-    clock="replay",
-    starts_at=DEMO_START,
-    last_day=date(2013, 3, 1),
-    symbols=("AAPL", "IBM", "XOM"),
-    renames=(
-        FACEBOOK,
-        Rename(
-            "GOOG",
-            "GOOGL",
-            date(2014, 4, 3),
-            symbol="GOOG",
-            reason="class A; the name went to the new class C",
-            listed=date(2004, 8, 19),
-        ),
-    ),
-    row_names="today",
-    macro_source="packaged-macro",
-    currency="USD",
-)
-"""The packaged market: 25 symbols and the S&P 500, 2000-03-01 to 2013-03-01, standing at the last close of 2012."""
-LONG = Market(
-    "long",
-    source="packaged-long",
-    clock="replay",
-    starts_at=datetime(2021, 12, 31, 21, tzinfo=UTC),
-    last_day=date(2022, 12, 28),
-    symbols=("AAPL", "JPM", "XOM"),
-    renames=(FACEBOOK,),
-    row_names="today",
-    macro_source="packaged-macro",
-    currency="USD",
-)
-"""The packaged market with the longest history: 26 symbols and the S&P 500, standing at the last close of 2021."""
-WIDE = Market(
-    "wide",
-    source="packaged-wide",
-    clock="replay",
-    starts_at=datetime(2010, 6, 30, 20, tzinfo=UTC),
-    first_year=2008,
-    last_day=date(2010, 8, 20),
-    symbols=("AAPL", "JPM", "XOM"),
-    row_names="today",
-    macro_source="packaged-macro",
-    currency="USD",
-)
-"""The packaged market with the most symbols: 524 over one year, standing at the close of June 2010."""
-BTC = Market(
-    "btc",
-    source="file",
-    index="^EQUAL_WEIGHT",
-    calendar="24/7",
-    clock="replay",
-    starts_at=datetime(2021, 12, 28, tzinfo=UTC),
-    first_year=2021,
-    last_day=date(2021, 12, 28),
-    options=BITCOIN,
-    interval="15m",
-    horizons=("15 minutes", "60 minutes"),
-)
-PACKAGED: Mapping[str, Market] = MappingProxyType({each.name: each for each in (DEMO, LONG, WIDE, BTC)})
-"""Markets that are declared here, by name; each but `DEMO` has a home of its own below `FOLDER`."""
-
-
-def market_of(home: Path) -> Market:
-    """Return the market that a home belongs to: what its ``market.yaml`` declares.
-
-    Where there is none it is the packaged market whose home this is by its place below `FOLDER`, or else `DEMO`.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or says something that is no part of a market.
-
-    Examples
-    --------
-    >>> market_of(Path("no/such/home")).name, market_of(Path("no/such/home/markets/long")).name
-    ('demo', 'long')
-    """
-    path = home / FILE
-    try:
-        modified = path.stat().st_mtime_ns
-    except (FileNotFoundError, NotADirectoryError):
-        return PACKAGED.get(home.name, DEMO) if home.parent.name == FOLDER else DEMO
-    return _declared(path, modified)
-
-
-def declare_packaged(home: Path) -> None:
-    """Write the declaration of a packaged market into its home, so that the home can be moved; `DEMO` needs none."""
-    market = market_of(home)
-    if market is not DEMO and market == PACKAGED.get(market.name) and not (home / FILE).exists():
-        market.write(home)
-
-
-def open_clock(home: Path) -> Clock:
-    """Return the clock of the market that a home belongs to.
-
-    Examples
-    --------
-    >>> open_clock(Path("no/such/home")).now().isoformat()
-    '2012-12-31T21:00:00+00:00'
-    """
-    market, path = market_of(home), home / CLOCK_FILE
-    if market.clock == "replay" or path.exists():
-        return ReplayClock(path, market.starts_at or DEMO_START)
-    return SystemClock()
-
-
-def home_of(root: Path, name: str | None) -> Path:
-    """Return the home of a market, given the folder that `QUANTLAKE_HOME` names.
-
-    Parameters
-    ----------
-    root
-        A home, or the folder in which the homes of other markets lie, below `FOLDER`.
-    name
-        Name of the market; None for the one that `root` itself is the home of.
-
-    Raises
-    ------
-    ConfigError
-        If `root` is the home of another declared market.
-    """
-    if not name or name == market_of(root).name:
-        return root
-    if (root / FILE).exists():
-        raise ConfigError(
-            f"QUANTLAKE_MARKET is '{name}', and QUANTLAKE_HOME is the home of the market '{market_of(root).name}', "
-            f"{root}. Unset one of the two."
-        )
-    return root / FOLDER / name
-
-
-def known_markets(root: Path) -> dict[str, Path]:
-    """Return the home of each packaged market and of each that was declared below a folder, by name.
-
-    Of a folder that is the home of a declared market itself, only that one.
-    """
-    if (root / FILE).exists():
-        return {market_of(root).name: root}
-    declared = {path.parent.name: path.parent for path in sorted((root / FOLDER).glob(f"*/{FILE}"))}
-    return {name: home_of(root, name) for name in PACKAGED} | declared
 
 
 def _plain(value: Any) -> Any:
@@ -391,10 +235,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Rename):
         return {name: said for name, said in vars(value).items() if said not in (None, "")}
     return dict(value) if isinstance(value, Mapping) else value
-
-
-@lru_cache(maxsize=64)
-def _declared(path: Path, _modified: int) -> Market:
-    declared = read_declaration(path, Market)
-    require_utc(declared.starts_at or DEMO_START)
-    return declared
