@@ -24,7 +24,7 @@ CODE, CAPITALS = 3, frozenset(ascii_uppercase)
 """Letters of a currency's code, how many and which."""
 MOST_DELAY = 720
 """Most minutes from a close to its decisions: the next session of a venue with overnight pauses has not begun."""
-ADDED = ("row_names", "coverage_sessions")
+ADDED = ("row_names",)
 """Keys that a declaration holds only where they differ from what they are by default."""
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -64,7 +64,8 @@ class Market:
     decision_delay
         Minutes after a close at which its forecasts are decided, from what is known by then.
     delisted_after
-        Sessions without a bar after which a symbol counts as delisted, and its paper positions are closed.
+        Sessions without a bar after which a symbol counts as delisted: its paper positions are closed, and the universe
+        has it no longer.
     renames
         Days on which an instrument began to trade under another name; what each is called today is its symbol.
     row_names
@@ -73,8 +74,6 @@ class Market:
     members
         Path of a CSV file with the columns ``symbol``, ``from`` and ``until``: who belongs to the market when. Relative
         to the home. None where the market is whatever has bars.
-    coverage_sessions
-        Sessions without a bar after which the coverage of a symbol has ended.
     interval, horizons
         How long a bar lasts, ``1d``, ``60m``, ``15m``, ``5m`` or ``1m``, and how far ahead is forecast, ascending, e.g.
         ``("1 session", "20 sessions")``; the first is one bar, on which strategies are judged.
@@ -101,7 +100,6 @@ class Market:
     renames: tuple[Rename, ...] = ()
     row_names: Literal["as_traded", "today"] = "as_traded"
     members: str | None = None
-    coverage_sessions: int = 10
     interval: Interval = DAY
     horizons: tuple[str, ...] = default_horizons(DAY)
     macro_source: str | None = None
@@ -126,8 +124,6 @@ class Market:
                 f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
                 "does not name it."
             )
-        if self.coverage_sessions < 1:
-            raise ConfigError(f"coverage_sessions of the market '{self.name}' is {self.coverage_sessions}; 1 at least.")
         NameHistory.of(self.renames)
         if self.currency is not None and not (len(self.currency) == CODE and CAPITALS.issuperset(self.currency)):
             raise ConfigError(

@@ -14,7 +14,7 @@ SOONEST = timedelta(microseconds=1)
 def coverage_rows(bars: pl.DataFrame, stored: pl.DataFrame, newest: datetime, market: Market) -> pl.DataFrame:
     """Return the rows of `universe` that bars imply.
 
-    Coverage begins with the first bar, known when that bar was. It ends with the first of `market.coverage_sessions`
+    Coverage begins with the first bar, known when that bar was. It ends with the first of `market.delisted_after`
     sessions without a bar, known when the last of them had closed; whether the instrument was delisted is not known
     from that. It resumes with the next bar.
 
@@ -36,17 +36,17 @@ def coverage_rows(bars: pl.DataFrame, stored: pl.DataFrame, newest: datetime, ma
     placed = placed.with_columns(before.alias("before"), (pl.col("place") - before - 1).alias("missed"))
     last = places.filter(pl.col("event_time") <= newest)["place"].max()
     tails = placed.group_by("symbol").last().with_columns((last - pl.col("place")).alias("missed"))
-    gaps = placed.filter(pl.col("missed") >= market.coverage_sessions)
+    gaps = placed.filter(pl.col("missed") >= market.delisted_after)
     over = pl.concat(
         [
             gaps.select("symbol", pl.col("before").alias("place"), "source"),
-            tails.filter(pl.col("missed") >= market.coverage_sessions).select("symbol", "place", "source"),
+            tails.filter(pl.col("missed") >= market.delisted_after).select("symbol", "place", "source"),
         ]
     )
     ended = over.select(
         "symbol",
         closes.gather(over["place"] + 1).alias("event_time"),
-        closes.gather(over["place"] + market.coverage_sessions).alias("known_time"),
+        closes.gather(over["place"] + market.delisted_after).alias("known_time"),
         pl.lit("coverage_ended").alias("reason"),
         "source",
     )

@@ -34,7 +34,7 @@ def home(members: str | None = None, renames: tuple[Rename, ...] = ()) -> Lake:
     folder = Path(tempfile.mkdtemp())
     Market(
         "desk", source="tiny", index=INDEX, renames=renames, members="members.csv" if members else None,
-        coverage_sessions=ENDED,
+        delisted_after=ENDED,
     ).write(folder)  # fmt: skip
     if members:
         (folder / "members.csv").write_text(members, encoding="utf-8")
@@ -233,7 +233,7 @@ def test_a_rename_that_is_declared_after_the_fact_joins_what_is_stored() -> None
     lake.append(RAW_BARS, rows.filter(pl.col("known_time") < SESSIONS[20]), batch_id="a")
     refine_to_lake(lake, FixedClock(SESSIONS[19]))
     update_membership(lake, FixedClock(SESSIONS[19]))
-    Market("desk", source="tiny", index=INDEX, renames=(RENAME,), coverage_sessions=ENDED).write(lake.root.parent)
+    Market("desk", source="tiny", index=INDEX, renames=(RENAME,), delisted_after=ENDED).write(lake.root.parent)
     after = as_traded().filter(pl.col("known_time") >= SESSIONS[20]).with_columns(pl.lit("b").alias("batch_id"))
     lake.append(RAW_BARS, after, batch_id="b")
     refine_to_lake(lake, FixedClock(SESSIONS[39]))
