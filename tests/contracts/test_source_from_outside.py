@@ -76,7 +76,7 @@ def test_a_source_that_says_nothing_of_its_bars_has_no_caveats() -> None:
 
 
 def test_a_name_that_there_is_none_of_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UnknownNameError, match=r"There is no source 'packagd'\. Did you mean packaged\?"):
+    with pytest.raises(UnknownNameError, match=r"There is no source 'packagd'\. Did you mean packaged\b"):
         open_source("packagd")
 
 

@@ -215,6 +215,7 @@ class Silent:
 
     def __init__(self, reader):
         self._reader, self.symbols, self.close = reader, reader.symbols, reader.close
+        self.assigned_symbols = reader.assigned_symbols
 
     def read(self, symbols):
         batch = self._reader.read(symbols)
