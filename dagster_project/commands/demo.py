@@ -21,7 +21,7 @@ NEXT_STEPS = """\
   quantlake market   prices of your own: quantlake market new desk --from prices.csv
   quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
 """
-BARS_A_MINUTE = 35_000
+BARS_A_MINUTE = 30_000
 """Bars that the whole graph takes from source to served forecast in a minute, training included, on two cores."""
 
 

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from dagster_project.assets.quality import data_quality
 from dagster_project.checks.tables import sources_agree
 from dagster_project.cli import app
+from dagster_project.definitions import defs
+from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
 from dagster_project.resources import Platform
 from lake.assessment import PAGE
 from lake.clock import DEMO_START
@@ -64,7 +66,7 @@ def test_the_summary_fits_80_columns_and_names_the_next_command() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_home_without_bars_is_told_what_to_run() -> None:
-    with pytest.raises(NotReadyError, match="Run `quantlake demo` first"):
+    with pytest.raises(NotReadyError, match=r"Run `(make|quantlake) demo` first"):
         CliRunner().invoke(app, ["quality"], catch_exceptions=False)
 
 
@@ -74,6 +76,20 @@ def test_the_asset_scores_what_is_new_and_links_the_page(filled: Lake) -> None:
         made = data_quality(context.resources.platform)
     assert made.metadata["page"] == dg.MetadataValue.path(read_settings().reports / PAGE)
     assert made.metadata["rows_added"] == filled.read(QUALITY_SCORES).height == 30
+
+
+def test_a_daily_run_scores_after_the_bars(filled: Lake) -> None:
+    names = ["bars", "actions", "quarantine", "symbols", "universe", "data_quality"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def("daily_update").execute_in_process(
+            instance=instance,
+            tags={RANGE_START: "2012", RANGE_END: "2012", CHANGED: "true"},
+            asset_selection=[dg.AssetKey(name) for name in names],
+            run_config={"loggers": {"progress": {}}},
+        )
+    assert result.success
+    assert filled.read(QUALITY_SCORES).height == 30
+    assert (read_settings().reports / PAGE).exists()
 
 
 @pytest.mark.parametrize(("agreeing", "passes"), [(2, True), (1, False)])
