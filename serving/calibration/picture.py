@@ -71,6 +71,8 @@ def _rolling(simulation: "WalkForwardSimulation", quantiles: "np.ndarray") -> "t
     count = np.bincount(panel.session[known], minlength=len(panel.closes))
     share = (np.bincount(panel.session[known], inside, minlength=len(count)) / np.maximum(count, 1))[count > 0]
     at, window = _instants(panel.closes)[count > 0], min(WINDOW_SESSIONS, max(len(share), 1))
+    if not len(share):  # no forecast over a long horizon has matured yet
+        return at, share
     return at[window - 1 :], np.convolve(share, np.full(window, 1 / window), mode="valid")
 
 

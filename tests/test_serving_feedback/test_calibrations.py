@@ -16,6 +16,7 @@ from serving.backfill import replay_forecasts
 from serving.blend_weights import update_blend_weights
 from serving.calibration import confidence_reliability, learning, simulate, update_calibrations
 from serving.calibration.learning import blend_replayed, coverage_of, simulate_walk_forward
+from serving.calibration.picture import draw
 from serving.calibration.reliability import reliability
 from serving.forecasts import blend
 from serving.outcomes import known_labels, mature
@@ -199,3 +200,9 @@ def test_the_confidence_of_lived_sessions_is_judged_by_their_direction(lived: La
     assert found.table["confidence"].is_between(0.5, 1.0).all()
     with pytest.raises(NotReadyError, match="No forecast with a direction has an outcome yet"):
         confidence_reliability(one, first_session=24)
+
+
+def test_a_horizon_of_which_nothing_has_matured_is_drawn_empty(lived: Lake, tmp_path: Path) -> None:
+    labels = known_labels(lived, NOW).filter(pl.col("horizon_sessions") == 1)
+    blends = blend_replayed(lived.read(FORECASTS), lived.read(BLEND_WEIGHTS))
+    assert draw(simulate(blends, labels), tmp_path / "coverage.png").stat().st_size > 0

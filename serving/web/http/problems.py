@@ -205,7 +205,7 @@ def _rule(found: dict[str, Any]) -> str:
     if found["type"] == "json_invalid":
         at = f" at character {found['loc'][-1]}" if len(found["loc"]) > 1 else ""
         return f"The body is not JSON: {found['ctx']['error']}{at}"
-    if found["loc"] == ("body",):
+    if found["loc"] == ("body",) and found["type"] != "value_error":
         return "The body must be a JSON object, sent with the header 'content-type: application/json'"
     return f"{_place(found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
 
