@@ -82,7 +82,6 @@ def new(
         market = _market_of_feed(name, source, asked, index, calendar, since)
     else:
         assert file is not None
-        given = _given(settled or [])
         horizons = tuple(each.strip() for each in given.pop("horizons", "").split(",") if each.strip())
         market = _market_of_file(name, _looked_at(file, given), horizons)
         print_line(f"Forecasts look ahead {' and '.join(market.horizons)}.")

@@ -25,8 +25,10 @@ def require_own_server(settings: Settings, client: Redis) -> None:
     if settings.redis_url is None:
         return
     name = settings.declared_market.name
-    client.set(CLAIM, name, nx=True)
     held: Any = client.get(CLAIM)
+    if held is None:
+        client.set(CLAIM, name, nx=True)
+        held = client.get(CLAIM)
     if held is not None and held.decode() != name:
         raise OnlineStoreError(
             f"The Redis of REDIS_URL holds the values of the market '{held.decode()}', and this home is of '{name}': "

@@ -168,7 +168,15 @@ def scan_files(spec: TableSpec, paths: list[str] | list[Path]) -> pl.LazyFrame:
     return pl.scan_parquet(paths, schema=spec.schema, glob=False, hive_partitioning=False, missing_columns=missing)
 
 
-@lru_cache(maxsize=4_096)
 def _columns_of(path: str) -> frozenset[str]:
+    """Columns in a data file; none in one that cannot be opened, of which its reader says what is wrong."""
+    try:
+        return _columns_in(path)
+    except (OSError, pl.exceptions.ComputeError):
+        return frozenset()
+
+
+@lru_cache(maxsize=4_096)
+def _columns_in(path: str) -> frozenset[str]:
     """Columns in a data file, which never changes."""
     return frozenset(pl.read_parquet_schema(path))

@@ -16,7 +16,7 @@ from lake.errors import DamagedTableError
 from lake.sources import tiny_market
 from lake.sql import connect
 from lake.store import Lake, delta_log
-from lake.tables import ACTIONS, BARS, DELIVERIES, MODEL_WINDOWS, QUARANTINE, RAW_BARS
+from lake.tables import ACTIONS, BARS, DELIVERIES, MODEL_WINDOWS, QUARANTINE, RAW_ACTIONS, RAW_BARS
 
 LATER = DEMO_START + timedelta(days=1)
 GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
@@ -25,8 +25,9 @@ GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
 def test_every_table_is_a_view_of_its_columns(packaged_lake: Lake) -> None:
     connection = connect(lake=packaged_lake)
     views = {name for (name,) in connection.sql("show tables").fetchall()}
-    assert views == {RAW_BARS.name, DELIVERIES.name, BARS.name, ACTIONS.name, QUARANTINE.name}
-    for spec in (RAW_BARS, DELIVERIES, BARS, ACTIONS, QUARANTINE):
+    stored = (RAW_BARS, RAW_ACTIONS, DELIVERIES, BARS, ACTIONS, QUARANTINE)
+    assert views == {spec.name for spec in stored}
+    for spec in stored:
         assert [row[0] for row in connection.sql(f"describe {spec.name}").fetchall()] == spec.names
     found = connection.sql(
         "select symbol, max(close_unadjusted) from bars where symbol = 'AAPL' group by all"
@@ -66,6 +67,8 @@ def test_lists_and_string_filters_work(lake: Lake) -> None:
         pl.lit(9.0).alias("reference_price"),
         pl.lit("00").alias("feature_hash"),
         pl.lit("{}").alias("table_versions"),
+        pl.lit("as_traded").alias("price_basis"),
+        pl.lit("USD").alias("currency"),
     )
     lake.merge(MODEL_WINDOWS, rows)
     query = """select "window"[2], len("window") from model_windows where symbol = 'AAA' limit 1"""

@@ -146,7 +146,7 @@ def _is_data(name: str) -> bool:
     """Whether a column's name is a date or a price."""
     digits = sum(letter.isdigit() for letter in name)
     is_number = name.replace(".", "", 1).replace(",", "").replace("-", "").isdigit() and ("." in name)
-    is_date = digits in {6, 8} and sum(name.count(mark) for mark in "-/.") == 2  # noqa: PLR2004 - two marks in a date
+    is_date = digits in {6, 8} and digits + 2 == len(name) and sum(map(name.count, "-/.")) == 2  # noqa: PLR2004 - two marks
     return is_number or is_date
 
 
