@@ -59,7 +59,7 @@ def find_leaks(
     >>> find_leaks(shifted(1), bars, [cut])
     []
     >>> sorted((leak.column, leak.how) for leak in find_leaks(shifted(-1), bars, [cut]))
-    [('other_close', 'cut off'), ('other_close', 'disturbed')]
+    [('other_close', 'cut off'), ('other_close', 'disturbed'), ('other_close', 'thinned out')]
     """
     world = World(bars, pl.DataFrame(schema=RELEASES))
     futures = counterfactuals.other_futures(world, cuts, seed=seed)
