@@ -85,7 +85,9 @@ def test_refusals_say_what_to_do():
         fit_ridge(network, x, y, penalty=-1)
     with pytest.raises(ConfigError, match=r"expected \[n, session, column\] and \[n, 2\]"):
         fit_ridge(network, x, y[:, :1])
-    with pytest.raises(ConfigError, match="outcomes are all known"):
-        fit_ridge(network, x, np.where(np.arange(20)[:, None] == 3, np.nan, y))
+    with pytest.raises(ConfigError, match="training returns are infinite"):
+        fit_ridge(network, x, np.where(np.arange(20)[:, None] == 3, np.inf, y))
+    with pytest.raises(ConfigError, match="None of 20 training windows has a return over 5 bars"):
+        fit_ridge(network, x, np.where(np.arange(2) == 1, np.nan, y))
     with pytest.raises(ConfigError, match="None of the 20 training windows"):
         fit_ridge(network, np.zeros_like(x), y)

@@ -40,5 +40,9 @@ def test_descending_it_finds_the_quantiles_of_a_sample():
     np.testing.assert_allclose(free.detach().flatten().numpy(), np.quantile(sample.numpy(), QUANTILES), atol=0.05)
 
 
-def test_an_unknown_outcome_is_not_passed_over():
-    assert torch.isnan(pinball_loss(torch.zeros(2, 1, 3), torch.tensor([[1.0], [float("nan")]]), QUANTILES))
+def test_an_unknown_outcome_counts_for_nothing_and_a_forecast_that_is_nan_does():
+    nan, known = float("nan"), torch.tensor([[1.0]])
+    alone = pinball_loss(torch.zeros(1, 1, 3), known, QUANTILES)
+    assert pinball_loss(torch.zeros(2, 1, 3), torch.tensor([[1.0], [nan]]), QUANTILES) == alone
+    assert torch.isnan(pinball_loss(torch.zeros(1, 1, 3), torch.tensor([[nan]]), QUANTILES))
+    assert torch.isnan(pinball_loss(torch.tensor([[[0.0, nan, 0.0]]]), known, QUANTILES))

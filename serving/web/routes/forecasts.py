@@ -88,8 +88,7 @@ class Quick:
         except QuantlakeError as error:
             await problems.respond_to(Request(scope), error)(scope, receive, send)
             return
-        names: AskedNames = self._app.state.asked_names
-        if question is None or names.may_be_another(question.symbols[0]):
+        if question is None or self._app.state.asked_names.may_be_another(question.symbols[0]):
             if problems.is_json(scope) and (oddity := oddity_of(message.get("body", b""))):
                 await problems.respond(kinds.INVALID, oddity, scope)(scope, receive, send)
                 return
