@@ -1,7 +1,7 @@
 """Feast's offline store over the Delta tables of the lake, computed with Polars."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,11 @@ from feature_repo.feast_store.entity_frames import read_entity_frame, require_te
 from feature_repo.feast_store.locations import store_settings
 from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.errors import ConfigError
+from lake.report import Report
 from lake.store import Lake, newest_event
+
+FEW = 0.1
+"""Part of a table's span that is rather read than left out."""
 
 
 class DeltaOfflineStoreConfig(FeastConfigBaseModel):
@@ -196,7 +200,8 @@ def _join_view(
     _require_fitting(spine, view.name, on.values(), outward.values())
     first, last = _bounds(spine[at])
     oldest = first - view.ttl if first is not None and view.ttl else None
-    rows = _known(config, view.batch_source, [*keys, *names, "event_time", "known_time"], last, since=oldest)
+    columns = [*keys, *names, "event_time", "known_time"]
+    rows = _known(config, view.batch_source, columns, last, since=oldest, is_needed=False)  # the join asks each row
     return point_in_time_join(spine, rows, on=on, at=at, features=outward, ttl=view.ttl or None)
 
 
@@ -228,10 +233,12 @@ def _known(
     at: datetime | None,
     *,
     since: datetime | None = None,
+    is_needed: bool = True,
 ) -> pl.DataFrame:
     """Rows of a source that had happened and were known at an instant; none while the table does not exist.
 
-    Rows whose event is older than `since` are not read.
+    Rows whose event is older than `since` are not read. With `is_needed` false further rows may be returned: all of
+    them, where nearly all lie within these bounds, because leaving out a few copies the others.
     """
     if not isinstance(source, DeltaSource):
         raise ConfigError(
@@ -245,8 +252,19 @@ def _known(
     else:
         stored = source.spec.empty().lazy()
     rows = source.narrow(stored)
+    if not is_needed and lake.exists(source.spec) and _lies_within(lake.report(source.spec), since, at):
+        at = since = None
     if at is not None:
         rows = rows.filter(pl.col("event_time") <= at, pl.col("known_time") <= at)
     if since is not None:
         rows = rows.filter(pl.col("event_time") >= since)
     return rows.select(columns).collect()
+
+
+def _lies_within(stored: Report, since: datetime | None, at: datetime | None) -> bool:
+    """Whether nearly the whole span of a table lies within some bounds."""
+    if stored.first is None or stored.last is None:
+        return True
+    before = max(timedelta(0), since - stored.first) if since else timedelta(0)
+    after = max(timedelta(0), stored.last - at) if at else timedelta(0)
+    return before + after <= FEW * (stored.last - stored.first)

@@ -103,7 +103,7 @@ def test_the_answer_is_the_same_whether_or_not_the_caller_asks_for_the_filter(st
 def test_a_store_that_ignores_the_known_time_is_caught(store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: every row counts from its event time on. What was known, 10.0, becomes the restated 1000.0."""
 
-    def blind(config, source, columns, at, since):
+    def blind(config, source, columns, at, since, **_):
         rows = honest(config, source, columns, datetime(2100, 1, 1, tzinfo=UTC), since=since)
         newest = rows.sort("known_time").unique(["symbol", "event_time"], keep="last")
         return newest.with_columns(known_time=pl.col("event_time"))
