@@ -12,33 +12,20 @@ from dagster_project.resources import Platform
 GROUP = "lake"
 
 
+REFINED = {
+    "bars": "Adjusted daily bars.",
+    "actions": "Splits and dividends.",
+    "quarantine": "Refused rows, with the reason.",
+    "symbols": "Names of each instrument over time.",
+    "universe": "Who belongs to the market when.",
+}
+"""Tables that follow from raw bars, and what each holds."""
+
+
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec("bars", deps=[raw_bars], description="Adjusted daily bars.", group_name=GROUP, kinds={"delta"}),
-        dg.AssetSpec(
-            "actions", deps=[raw_bars], description="Splits and dividends.", group_name=GROUP, kinds={"delta"}
-        ),
-        dg.AssetSpec(
-            "quarantine",
-            deps=[raw_bars],
-            description="Refused rows, with the reason.",
-            group_name=GROUP,
-            kinds={"delta"},
-        ),
-        dg.AssetSpec(
-            "symbols",
-            deps=[raw_bars],
-            description="Names of each instrument over time.",
-            group_name=GROUP,
-            kinds={"delta"},
-        ),
-        dg.AssetSpec(
-            "universe",
-            deps=[raw_bars],
-            description="Who belongs to the market when.",
-            group_name=GROUP,
-            kinds={"delta"},
-        ),
+        dg.AssetSpec(table, deps=[raw_bars], description=meaning, group_name=GROUP, kinds={"delta"})
+        for table, meaning in REFINED.items()
     ],
     partitions_def=YEARS,
     backfill_policy=ONE_RUN,

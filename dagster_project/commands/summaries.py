@@ -202,10 +202,10 @@ def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Ta
 
 def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
     """Answers of the service, a line each, and why some have no price."""
-    told = list(answers)
-    said = [answer["prediction"] for answer in told]
-    dates = ", ".join(sorted({answer["as_of"][:10] for answer in told}))
-    currencies = ", ".join(sorted({each["currency"] or "a currency not stated" for each in said}))
+    answers = list(answers)
+    predictions = [answer["prediction"] for answer in answers]
+    dates = ", ".join(sorted({answer["as_of"][:10] for answer in answers}))
+    currencies = ", ".join(sorted({each["currency"] or "a currency not stated" for each in predictions}))
     table = _table(
         f"Served forecasts as of {dates} (returns and confidence in %)",
         ("symbol", "h", "ends", "close", "target", "p10", "p50", "p90", "dir.", "conf.", "model"),
@@ -220,11 +220,11 @@ def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
                 _percent(each["confidence"], 1),
                 answer["model"]["name"],
             )
-            for answer, each in zip(told, said, strict=True)
+            for answer, each in zip(answers, predictions, strict=True)
         ),
     )
     quoted = f"close and target: as traded, in {currencies}; ends: session in which the horizon ends"
-    return Group(table, Text("\n".join([quoted, *_without_price(told)])))
+    return Group(table, Text("\n".join([quoted, *_without_price(answers)])))
 
 
 def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:

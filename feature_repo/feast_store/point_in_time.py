@@ -98,8 +98,8 @@ def _codes(rows: pl.DataFrame, spine: pl.DataFrame, on: Mapping[str, str]) -> tu
     )
     distinct = runs.unique(maintain_order=True).with_columns(pl.int_range(pl.len()).alias(CODE))
     of_runs = runs.join(distinct, on=keys, how="left", nulls_equal=True, maintain_order="left")[CODE].to_numpy()
-    theirs = spine.select(pl.col(their).alias(our) for our, their in on.items()).with_columns(text_as_numbers)
-    asked = theirs.join(distinct, on=keys, how="left", maintain_order="left")[CODE]
+    spine_keys = spine.select(pl.col(their).alias(our) for our, their in on.items()).with_columns(text_as_numbers)
+    asked = spine_keys.join(distinct, on=keys, how="left", maintain_order="left")[CODE]
     return np.repeat(of_runs, np.diff(starts, append=rows.height)), asked.fill_null(UNKNOWN).to_numpy()
 
 

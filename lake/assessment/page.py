@@ -164,8 +164,8 @@ def _reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _example(each: Mapping[str, Any]) -> str:
-    said = f"{each['symbol']}, {each['event_time']:%Y-%m-%d}, from {each['source']}"
-    return f"{escape(said)}<br><small>{escape(each['content'][:EXAMPLE_LETTERS])}</small>"
+    whose = f"{each['symbol']}, {each['event_time']:%Y-%m-%d}, from {each['source']}"
+    return f"{escape(whose)}<br><small>{escape(each['content'][:EXAMPLE_LETTERS])}</small>"
 
 
 def _findings(summary: QualitySummary) -> str:

@@ -35,8 +35,8 @@ def draw_scores(scores: Mapping[str, Sequence[tuple[date, float, float]]]) -> st
     for place, (source, points) in enumerate(sorted(scores.items())):
         line = " ".join(f"{x(day):.1f},{y(mean):.1f}" for day, mean, _ in points)
         low = " ".join(f"{x(day):.1f},{y(lowest):.1f}" for day, _, lowest in reversed(points))
-        told = f"{escape(source)}: mean score, and the lowest of each span below it"
-        parts.append(f'<g class="series s{place % 4}"><title>{told}</title>')
+        title = f"{escape(source)}: mean score, and the lowest of each span below it"
+        parts.append(f'<g class="series s{place % 4}"><title>{title}</title>')
         parts.append(f'<polygon points="{line} {low}"/><polyline points="{line}"/></g>')
     parts += _dates([first, max(days)], x, LINE_HEIGHT - 6)
     return _svg(LINE_HEIGHT, "Score per source over time, from 0 to 1", parts)

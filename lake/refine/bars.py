@@ -9,8 +9,9 @@ import polars as pl
 from lake import calendars
 from lake.refine import vintages
 from lake.refine.digits import EXACT
+from lake.refine.refusals import NOT_RECEIVED, to_quarantine
 from lake.spec import INSTANT
-from lake.tables import BARS, QUARANTINE, RAW_BARS
+from lake.tables import BARS, RAW_BARS
 
 RANGE = ("open", "high", "low")
 """Prices that a bar can do without: zero or missing, they are not known."""
@@ -236,15 +237,7 @@ def refused_as(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
 
 
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
-    ours = {"received_at", "event_time", "known_time", "later_splits"}
+    ours = {*NOT_RECEIVED, "later_splits"}
     symbol = pl.col(AS_RECEIVED if AS_RECEIVED in bad.columns else "symbol").alias("symbol")
-    content = pl.struct([symbol if name == "symbol" else name for name in RAW_BARS.names if name not in ours])
-    return bad.select(
-        pl.lit("bars").alias("table"),
-        "batch_id",
-        "row",
-        "reason",
-        content.struct.json_encode().alias("content"),
-        "event_time",
-        "known_time",
-    ).select(QUARANTINE.names)
+    content = [symbol if name == "symbol" else pl.col(name) for name in RAW_BARS.names if name not in ours]
+    return to_quarantine(bad, BARS, content)

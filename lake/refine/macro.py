@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake.tables import MACRO, QUARANTINE, RAW_MACRO
+from lake.refine.refusals import NOT_RECEIVED, to_quarantine
+from lake.tables import MACRO, RAW_MACRO
 
 
 class RefinedMacro(NamedTuple):
@@ -60,14 +61,4 @@ def refine_macro(raw: pl.DataFrame) -> RefinedMacro:
 
 
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
-    ours = {"received_at", "event_time", "known_time"}
-    content = pl.struct([name for name in RAW_MACRO.names if name not in ours])
-    return bad.select(
-        pl.lit(MACRO.name).alias("table"),
-        "batch_id",
-        "row",
-        "reason",
-        content.struct.json_encode().alias("content"),
-        "event_time",
-        "known_time",
-    ).select(QUARANTINE.names)
+    return to_quarantine(bad, MACRO, [name for name in RAW_MACRO.names if name not in NOT_RECEIVED])

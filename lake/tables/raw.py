@@ -17,6 +17,16 @@ ANSWERS = (
 )
 """What may come of asking a source: rows, none of a span that was covered, or a kind of `lake.errors.SourceError`."""
 
+AS_DELIVERED = (
+    Column("source", TEXT, "", "adapter that read it"),
+    Column("package", TEXT, "", "data package and version, or the address asked"),
+    Column("licence", TEXT, "", "licence the data came under"),
+    Column("batch_id", TEXT, "", "delivery the row came in"),
+    Column("row", COUNT, "", "position in the delivery"),
+    Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+)
+"""Where a row came from."""
+
 RAW_BARS = TableSpec(
     name="raw_bars",
     layer="raw",
@@ -39,12 +49,7 @@ RAW_BARS = TableSpec(
             "what the source did to its prices",
             allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
         ),
-        Column("source", TEXT, "", "adapter that read it"),
-        Column("package", TEXT, "", "data package and version, or the address asked"),
-        Column("licence", TEXT, "", "licence the data came under"),
-        Column("batch_id", TEXT, "", "delivery the row came in"),
-        Column("row", COUNT, "", "position in the delivery"),
-        Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+        *AS_DELIVERED,
         EVENT_TIME,
         KNOWN_TIME,
         Column(
@@ -101,12 +106,7 @@ RAW_MACRO = TableSpec(
         Column("value", TEXT, "", "value as received; null where the source says that there is none", nullable=True),
         Column("vintage", TEXT, "", "date of the release that told it, where the source says", nullable=True),
         KNOWN_BASIS,
-        Column("source", TEXT, "", "adapter that read it"),
-        Column("package", TEXT, "", "data package and version, or the address asked"),
-        Column("licence", TEXT, "", "licence the data came under"),
-        Column("batch_id", TEXT, "", "delivery the row came in"),
-        Column("row", COUNT, "", "position in the delivery"),
-        Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
+        *AS_DELIVERED,
         EVENT_TIME,
         KNOWN_TIME,
     ),

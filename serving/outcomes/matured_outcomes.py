@@ -1,6 +1,7 @@
 """Outcomes of matured forecasts, exactly one each, and paper returns of every strategy."""
 
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from lake.clock import Clock
 from lake.errors import ConflictError
 from lake.market import DEMO, Market
 from lake.report import Report
+from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
 from serving.forecasts import REPLAY
@@ -36,7 +38,7 @@ def mature(lake: Lake, clock: Clock) -> Report:
     matured = outcomes_of(forecasts, known_labels(lake, clock))
     report = lake.merge(OUTCOMES, matured)
     still = forecasts.join(matured, on="forecast_id", how="anti")
-    halted = ending_in_halts(still, _sessions_with_bars(lake, clock), lake.market.grid)
+    halted = ending_in_halts(still, _sessions_with_bars(lake, clock, still["event_time"].min()), lake.market.grid)
     report = report.with_details(seconds=time.perf_counter() - started, waiting=still.height - halted.height)
     if halted.height:
         report = report.with_details(unsettled=why_unsettled(halted))
@@ -135,8 +137,11 @@ def why_unsettled(halted: pl.DataFrame) -> list[str]:
     ]
 
 
-def _sessions_with_bars(lake: Lake, clock: Clock) -> pl.DataFrame:
-    known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
+def _sessions_with_bars(lake: Lake, clock: Clock, first: Any) -> pl.DataFrame:
+    """Symbols and closes of the bars from an instant on, those known by now."""
+    known = lake.scan(BARS).filter(
+        pl.col("known_time") <= clock.now(), pl.col("event_time") >= pl.lit(first, dtype=INSTANT)
+    )
     return known.select("symbol", "event_time").unique().collect()
 
 

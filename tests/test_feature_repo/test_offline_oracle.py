@@ -1,7 +1,7 @@
 """Historical retrieval through Feast against an oracle in plain Python that looks at every row for every question."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,6 +16,7 @@ from lake.settings import Settings
 from lake.spec import Column, TableSpec
 from lake.store import Lake
 from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
+from support.joins import without_the_known_time
 
 NEW_YORK = ZoneInfo("America/New_York")
 TICK = timedelta(microseconds=1)
@@ -180,19 +181,8 @@ def test_five_thousand_questions_to_four_views_are_answered_like_the_oracle(worl
     assert world.mismatches() == 0
 
 
-def blind(asked_code: Any, asked_at: Any, rows: Any) -> Any:
-    """Use every row from its event time on, whenever it was known: the mutant."""
-    newest = rows.take(np.lexsort((rows.known, rows.event, rows.code)))
-    is_last = np.append((np.diff(newest.code) != 0) | (np.diff(newest.event) != 0), True)
-    newest = newest.take(is_last)
-    return honest(asked_code, asked_at, newest._replace(known=newest.event))
-
-
-honest = point_in_time._newest_usable
-
-
 def test_without_the_known_time_the_oracle_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(point_in_time, "_newest_usable", blind)
+    monkeypatch.setattr(point_in_time, "_newest_usable", without_the_known_time)
     assert world.mismatches() > QUESTIONS / 10
 
 

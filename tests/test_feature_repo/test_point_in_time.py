@@ -13,6 +13,7 @@ from feature_repo.feast_store import point_in_time
 from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.spec import INSTANT
 from lake.store import newest_event
+from support.joins import without_the_known_time
 
 START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
 
@@ -88,20 +89,11 @@ def test_what_was_restated_later_appears_as_it_was() -> None:
     assert joined(asked, feature_rows(RESTATED), None) == ["A0/0", "A4/4", "A4/4", "A4/10"]
 
 
-def without_the_known_time(asked_code: Any, asked_at: Any, rows: Any) -> Any:
-    """Use every row from its event time on, whenever it was known: the mutant."""
-    newest = rows.take(np.lexsort((rows.known, rows.event, rows.code)))
-    is_last = np.append((np.diff(newest.code) != 0) | (np.diff(newest.event) != 0), True)
-    newest = newest.take(is_last)
-    return HONEST(asked_code, asked_at, newest._replace(known=newest.event))
-
-
 def without_the_late_guard(rows: Any) -> Any:
     """Let a late row about an older event replace a newer one: the mutant."""
     return rows.take(np.lexsort((rows.known, rows.event, rows.usable, rows.code)))
 
 
-HONEST = point_in_time._newest_usable
 LATE = [("A", 0, 8), ("A", 1, 4)]
 """An event at hour 0 that became known only at hour 8, after the one at hour 1, which was known at hour 5."""
 
