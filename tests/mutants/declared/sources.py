@@ -83,12 +83,12 @@ MUTANTS = (
         (f"{KNOWN}::test_a_bar_told_again_by_a_late_action_has_the_basis_of_the_rows_that_show_it",),
     ),
     Mutant(
-        "bars-told-again-for-their-basis",
-        "A home of before gains the basis without telling a bar again.",
-        "lake/tables/columns.py",
-        'allowed=("stated", "scheduled", "observed", "assumed"),\n    is_origin=True,',
-        'allowed=("stated", "scheduled", "observed", "assumed"),',
-        (f"{KNOWN}::test_a_home_of_before_opens_gains_the_column_in_place_and_says_what_it_does_not_know",),
+        "origin-not-gained-in-place",
+        "A table of before gains a column of origin in place, also one that cannot be made again.",
+        "lake/spec.py",
+        " or all(self.column(name).is_origin for name in names)",
+        "",
+        (f"{KNOWN}::test_a_home_of_two_sources_of_before_goes_on",),
     ),
     Mutant(
         "assumed-bars-left-out-of-the-sentence",
