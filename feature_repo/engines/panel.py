@@ -89,7 +89,7 @@ class SymbolBars:
     starts
         First row of each symbol, and at the end the number of rows.
     event, known
-        Times of each row, in microseconds since 1970.
+        Times of each row, in microseconds since 1970; `known` is None where nobody asks when rows could be known.
     columns
         Columns of bars by name, `feature_repo.compute.IS_ASKED` among them where not all rows are asked for; NaN is
         not known.
@@ -97,7 +97,7 @@ class SymbolBars:
 
     starts: Index
     event: Times
-    known: Times
+    known: Times | None
     columns: Mapping[str, Bars]
 
 
@@ -168,8 +168,8 @@ def compute_arrays(
     Returns
     -------
     tuple[Times, dict[str, Bars]]
-        For each row the latest `known_time` it may rest on, in microseconds, and its value of each feature; NaN where
-        the bars cannot support one.
+        For each row the latest `known_time` it may rest on, in microseconds (undefined where `bars` have none), and its
+        value of each feature; NaN where the bars cannot support one.
     """
     chosen = tuple(features)
     panel = _Panel(bars, _market_context(_in_order(index)), market, chosen, Fits() if fits is None else fits)
@@ -209,9 +209,12 @@ class _Panel:
         """Compute the rows of some neighbouring symbols, from their first rows and the end of the last."""
         rows = slice(starts[0], starts[-1])
         times, local = self._event[rows], starts - starts[0]
-        market = self._market.at(times)
         inputs = {name: self._bars[name][rows].copy() for name in self._bars}
-        inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
+        if self._known is not None or not self._inputs.isdisjoint(MARKET_COLUMNS):
+            market = self._market.at(times)
+            inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
+            if self._known is not None:
+                known[rows] = self._latest_known(self._known[rows], local, market.last)
         if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
             planned = _calendar_context(self._of.calendar).at(times)
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
@@ -229,11 +232,10 @@ class _Panel:
                 function.over(local, given, feature.parameters, out, self._fits)
             else:
                 function.over(local, given, feature.parameters, out)
-        known[rows] = self._latest_known(rows, local, market.last)
 
-    def _latest_known(self, rows: slice, starts: Index, place: Index) -> Times:
+    def _latest_known(self, known: Times, starts: Index, place: Index) -> Times:
         """Latest known_time among a symbol's and the index's bars up to each row."""
-        known, base = self._known[rows], self._known[rows].min()
+        base = known.min()
         span = known.max() - base + 1
         step = np.repeat(np.arange(starts.size - 1), np.diff(starts)) * span  # so that no symbol reaches into the next
         own: Times = np.maximum.accumulate(known - base + step) - step + base

@@ -149,12 +149,13 @@ def _compute_recent(
         begin = np.maximum(start, at - reach)
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(end - begin)])
         asked = ranges(starts[1:] - (end - at), starts[1:])
-        bars = recent.bars(begin, end, starts, {name for feature in features for name in feature.inputs})
+        inputs = {name for feature in features for name in feature.inputs}
+        # The widest of them, which comes first, has seen the most bars, so it knows when the row could be known.
+        bars = recent.bars(begin, end, starts, inputs, with_known=latest is None)
         is_asked = np.zeros(starts[-1])
         is_asked[asked] = 1
         bars = replace(bars, columns={**bars.columns, IS_ASKED: is_asked})
         known, values = compute_arrays(bars, index, features, market=market, fits=fits)
-        # The widest of them, which comes first, has seen the most bars, so it knows when the row could be known.
         latest = known[asked] if latest is None else latest
         columns |= {name: column[asked] for name, column in values.items()}
     rows = pl.Series("known_time", latest, dtype=pl.Int64).cast(INSTANT)

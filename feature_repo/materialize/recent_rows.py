@@ -121,16 +121,21 @@ class RecentRows:
             self._arrays[name] = self.rows[name].cast(pl.Float64).to_numpy()
         return self._arrays[name]
 
-    def bars(self, begins: Rows, ends: Rows, starts: Rows, names: Collection[str]) -> SymbolBars:
+    def bars(
+        self, begins: Rows, ends: Rows, starts: Rows, names: Collection[str], *, with_known: bool = True
+    ) -> SymbolBars:
         """Return rows ``[begin, end)`` of each symbol as arrays, with those of the named columns that are here.
 
         Parameters
         ----------
         starts
             Where the rows of each symbol lie among those returned; see `SymbolBars`.
+        with_known
+            Whether to say when each row was known.
         """
         taken = ranges(begins, ends)
-        event, known = (self.rows[name].to_physical().to_numpy()[taken] for name in ("event_time", "known_time"))
+        event = self.rows["event_time"].to_physical().to_numpy()[taken]
+        known = self.rows["known_time"].to_physical().to_numpy()[taken] if with_known else None
         columns = {name: self.numbers(name)[taken] for name in names if name in self.rows.columns}
         return SymbolBars(starts, event, known, columns)
 
