@@ -145,17 +145,24 @@ def _fill(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: 
     versions = lake.versions([table for table in tables.values() if lake.exists(table)])
     layouts = {view.name: view.layout.fingerprint.hex() for view in VIEWS}
     held = read_generation(server, key)
-    is_sound = held is not None and is_whole(server, key, held.number)
     if held is not None and held.until is not None:
         until = max(until, held.until)
-    if held is not None and is_sound and (held.until, held.versions, held.layouts) == (until, versions, layouts):
+    is_same = held is not None and (held.until, held.versions, held.layouts) == (until, versions, layouts)
+    if held is not None and is_same and is_whole(server, key, held.number):
         return held, True
     if not (settings.feast / "registry.db").exists():
         apply(settings)
-    rows = []
-    for view in VIEWS:
-        last = held if held is not None and is_sound and held.layouts.get(view.name) == layouts[view.name] else None
-        rows.append(Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last)))
+
+    def since(last: Generation | None) -> list[Rows]:
+        known = [last if last is not None and last.layouts.get(v.name) == layouts[v.name] else None for v in VIEWS]
+        return [
+            Rows.of(view, rows_since(lake, view, until, versions.get(view.table.name), last))
+            for view, last in zip(VIEWS, known, strict=True)
+        ]
+
+    rows = since(held)
+    if held is not None and not is_whole(server, key, held.number, rows):
+        rows = since(None)
     # Before anyone can be answered from them: a forecast may wait in the log for longer than a vacuum spares them.
     set_pins(lake, HOLDER, [versions, *((held.versions,) if held is not None and held.versions else ())])
     # Rows that go on from a generation are too few for a server that has lost it.

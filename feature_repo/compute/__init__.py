@@ -1,6 +1,6 @@
 """Feature formulas as kernels over the bars of one symbol, in order of time. No network, no state.
 
-- `kernel`: how a function becomes a kernel, and the types of its arrays.
+- `kernel`: how a function becomes a kernel, and the types of its arrays. `fitted`: kernels that refit each year.
 - `returns`, `rolling`, `market`: what other formulas are made of.
 - `momentum`, `volatility`, `garch`, `har`, `range_volatility`, `volume`, `on_balance`, `cross_asset`, `spectral`,
   `fractal`, `alpha`: the formulas, a module per family.
@@ -27,6 +27,7 @@ __all__ = [
     "TIME_COLUMNS",
     "alpha",
     "cross_asset",
+    "fitted",
     "fractal",
     "garch",
     "har",

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from feature_repo.compute.fitted import fitted_kernel
 from feature_repo.compute.kernel import Bars, kernel
 from feature_repo.compute.returns import simple_return
 from feature_repo.compute.volatility import SESSIONS_PER_YEAR
@@ -112,6 +113,40 @@ def gjr_parameters(scaled: Bars) -> Bars:
 
 
 @kernel
+def garch_fit(close: Bars) -> Bars:
+    """Return what a year's forecasts follow from: long-run variance, persistence, news and asymmetry.
+
+    Parameters
+    ----------
+    close
+        Closes whose returns are fitted on. NaN four times where none of these returns differs from zero.
+    """
+    returns = simple_return(close, 1)[1:]
+    long_run = (returns**2).mean()
+    if not long_run > 0:
+        return np.full(4, np.nan)
+    fitted = gjr_parameters(returns / math.sqrt(long_run))
+    return np.array([long_run, fitted[0], fitted[1], fitted[2]])
+
+
+@kernel
+def garch_expected(close: Bars, fit: Bars, asked: int, horizon: int) -> Bars:
+    """Return the volatility, per year, that a fit expects over the next `horizon` bars, for the last `asked` bars.
+
+    The variance is filtered over all closes, the first of which is the first that was fitted on.
+    """
+    out = np.full(asked, np.nan)
+    long_run, persistence = fit[0], fit[1]
+    if long_run > 0:
+        after = gjr_variance(simple_return(close, 1)[1:], long_run, persistence, fit[2], fit[3])
+        fading = (1 - persistence**horizon) / (horizon * (1 - persistence))
+        for t in range(asked):
+            expected = long_run + (after[after.size - asked + t] - long_run) * fading
+            out[t] = math.sqrt(expected * SESSIONS_PER_YEAR)
+    return out
+
+
+@fitted_kernel(fit=garch_fit, expected=garch_expected, seed=SEED_SESSIONS)
 def garch_volatility(close: Bars, year: Bars, is_asked: Bars, sessions: int, horizon: int) -> Bars:
     """Return the volatility, per year, that GJR-GARCH expects over the next `horizon` bars, from bar 21 on.
 
@@ -120,22 +155,15 @@ def garch_volatility(close: Bars, year: Bars, is_asked: Bars, sessions: int, hor
     is filtered from the first fitted return on, starting at the long-run variance. A year of which no bar is asked for
     is not fitted.
     """
-    returns = simple_return(close, 1)
     out = np.full(close.size, np.nan)
     begin = SEED_SESSIONS
     while begin < close.size:
         end = begin + 1
         while end < close.size and year[end] == year[end - 1]:
             end += 1
-        first, until = max(1, begin - sessions), max(begin, SEED_SESSIONS + 1)
-        long_run = (returns[first:until] ** 2).mean()
-        if long_run > 0 and is_asked[begin:end].any():
-            fitted = gjr_parameters(returns[first:until] / math.sqrt(long_run))
-            persistence = fitted[0]
-            after = gjr_variance(returns[first:end], long_run, persistence, fitted[1], fitted[2])
-            fading = (1 - persistence**horizon) / (horizon * (1 - persistence))
-            for t in range(begin, end):
-                expected = long_run + (after[t - first] - long_run) * fading
-                out[t] = math.sqrt(expected * SESSIONS_PER_YEAR)
+        first, until = max(0, begin - sessions - 1), max(begin, SEED_SESSIONS + 1)
+        if is_asked[begin:end].any():
+            fit = garch_fit(close[first:until])
+            out[begin:end] = garch_expected(close[first:end], fit, end - begin, horizon)
         begin = end
     return out

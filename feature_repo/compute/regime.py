@@ -12,6 +12,8 @@ MEDIAN_AT_LEAST = 126
 TREND_SESSIONS = 200
 DRIFT_SESSIONS = 60
 SPREAD_SESSIONS = 60
+MEMBER_BARS = SPREAD_SESSIONS
+"""Bars of a symbol before one that its standardised return follows from."""
 CORRELATION_SESSIONS = 20
 MEMBERS_AT_LEAST = 3
 """Fewer symbols than this with a bar at a close have no average correlation worth the name."""
@@ -75,11 +77,33 @@ def average_correlation(members: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         ``event_time, average_correlation``, sorted; null until 20 sessions have three members each.
     """
+    return equicorrelation(session_sums(members))
+
+
+def session_sums(members: pl.DataFrame) -> pl.DataFrame:
+    """Sum over the members of a market what their average correlation at each session follows from.
+
+    Parameters
+    ----------
+    members
+        Bars of every symbol but the index, one row per (symbol, event_time). The sums of a session need the bars of
+        its members at it and the `MEMBER_BARS` before.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``event_time, total, own, n``: sum of ``u``, sum of ``u^2`` and number of the members that have one, in no
+        particular order.
+    """
     standard = (daily_return() / daily_return().rolling_std(SPREAD_SESSIONS)).over("symbol", order_by="event_time")
     known = members.select("event_time", standard.alias("u")).filter(pl.col("u").is_finite())
-    sums = known.group_by("event_time").agg(
+    return known.group_by("event_time").agg(
         pl.col("u").sum().alias("total"), (pl.col("u") ** 2).sum().alias("own"), pl.len().alias("n")
     )
+
+
+def equicorrelation(sums: pl.DataFrame) -> pl.DataFrame:
+    """Return the average correlation that `session_sums` give; see `average_correlation`."""
     enough = sums.filter(pl.col("n") >= MEMBERS_AT_LEAST).sort("event_time")
     shared = (pl.col("total") ** 2 - pl.col("own")).rolling_sum(CORRELATION_SESSIONS)
     return enough.select(

@@ -7,6 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_repo.engines.failures import explain
+from feature_repo.engines.fit_file import kept_fits
 from feature_repo.engines.panel import bar_columns, compute_group
 from feature_repo.spec import FeatureGroup
 from lake.errors import FeatureError
@@ -58,7 +59,9 @@ def _compute_whole(lake: Lake, group: FeatureGroup, read: Watermark, values_at_o
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
     names = bar_columns(group)
-    for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
-        low, high = chunk["symbol"][0], chunk["symbol"][-1]
-        rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
-        yield compute_group(pl.concat([newest_known(rows), index.select(names)]), group, market=lake.market)
+    with kept_fits(lake) as fits:
+        for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
+            low, high = chunk["symbol"][0], chunk["symbol"][-1]
+            rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()
+            panel = pl.concat([newest_known(rows), index.select(names)])
+            yield compute_group(panel, group, market=lake.market, fits=fits)

@@ -1,7 +1,7 @@
 """Bars of many symbols to features: every declared kernel, over a few symbols at a time and on all cores. Pure."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from feature_repo.catalog import TECHNICAL
 from feature_repo.compute import BAR_COLUMNS, CALENDAR_COLUMNS, IS_ASKED, MARKET_COLUMNS, TIME_COLUMNS
+from feature_repo.compute.fitted import Fits, FittedKernel
 from feature_repo.compute.kernel import Bars, Index
 from feature_repo.compute.market import MARKET_SESSIONS
 from feature_repo.compute.returns import simple_return
@@ -79,6 +80,27 @@ class ContextRows:
         return np.where(self.is_there, self.context.columns[name][self.last], np.nan)
 
 
+@dataclass(frozen=True)
+class SymbolBars:
+    """Bars of many symbols as arrays, symbol after symbol and in order of time.
+
+    Parameters
+    ----------
+    starts
+        First row of each symbol, and at the end the number of rows.
+    event, known
+        Times of each row, in microseconds since 1970; `known` is None where nobody asks when rows could be known.
+    columns
+        Columns of bars by name, `feature_repo.compute.IS_ASKED` among them where not all rows are asked for; NaN is
+        not known.
+    """
+
+    starts: Index
+    event: Times
+    known: Times | None
+    columns: Mapping[str, Bars]
+
+
 def bar_columns(features: Iterable[Feature]) -> list[str]:
     """Columns of the bars that some features need: key, times, their inputs, and the close, which tells the index."""
     asked = {name for feature in features for name in feature.inputs} & {*BAR_COLUMNS}
@@ -86,7 +108,9 @@ def bar_columns(features: Iterable[Feature]) -> list[str]:
     return [name for name in BARS.names if name in asked]
 
 
-def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Market = DEMO) -> pl.DataFrame:
+def compute_group(
+    bars: pl.DataFrame, features: Iterable[Feature], *, market: Market = DEMO, fits: Fits | None = None
+) -> pl.DataFrame:
     """Compute features for every bar of every symbol.
 
     Parameters
@@ -98,6 +122,8 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Ma
         A feature group, or any features.
     market
         Says which symbol is the index, context for the others without a row of its own, and which calendar holds.
+    fits
+        Fits that need not be made again; those that are made are added. They change no value.
 
     Returns
     -------
@@ -108,21 +134,50 @@ def compute_group(bars: pl.DataFrame, features: Iterable[Feature], *, market: Ma
     """
     chosen = tuple(features)
     is_index = pl.col("symbol") == market.index
-    index, own = _in_order(bars.filter(is_index)), _in_order(bars.filter(~is_index))
-    starts = _starts(own["symbol"])
-    panel = _Panel(own, _market_context(index), market, chosen)
-    known = np.empty(own.height, dtype=np.int64)
-    values = {feature.name: np.empty(own.height) for feature in chosen}
-    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        list(threads.map(partial(panel.fill, values, known), _pieces(starts)))
+    index, own = bars.filter(is_index), _in_order(bars.filter(~is_index))
+    asked = {name for feature in chosen for name in feature.inputs} & {*BAR_COLUMNS, IS_ASKED}
+    event, known_times = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
+    columns = {name: _numpy(own, name) for name in own.columns if name in asked}
+    arrays = SymbolBars(_starts(own["symbol"]), event, known_times, columns)
+    known, values = compute_arrays(arrays, index, chosen, market=market, fits=fits)
     return pl.DataFrame(
         [
             own["symbol"],
             own["event_time"],
             pl.Series("known_time", known).cast(INSTANT),
-            *(_nullable(name, column) for name, column in values.items()),
+            *(nullable(name, column) for name, column in values.items()),
         ]
     )
+
+
+def compute_arrays(
+    bars: SymbolBars,
+    index: pl.DataFrame,
+    features: Iterable[Feature],
+    *,
+    market: Market = DEMO,
+    fits: Fits | None = None,
+) -> tuple[Times, dict[str, Bars]]:
+    """Compute features as `compute_group` does, from arrays to arrays.
+
+    Parameters
+    ----------
+    index
+        Bars of the index, context for all symbols.
+
+    Returns
+    -------
+    tuple[Times, dict[str, Bars]]
+        For each row the latest `known_time` it may rest on, in microseconds (undefined where `bars` have none), and its
+        value of each feature; NaN where the bars cannot support one.
+    """
+    chosen = tuple(features)
+    panel = _Panel(bars, _market_context(_in_order(index)), market, chosen, Fits() if fits is None else fits)
+    known = np.empty(bars.event.size, dtype=np.int64)
+    values = {feature.name: np.empty(bars.event.size) for feature in chosen}
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        list(threads.map(partial(panel.fill, values, known), _pieces(bars.starts)))
+    return known, values
 
 
 def compute_technical(
@@ -139,23 +194,27 @@ def compile_context() -> None:
 
 
 class _Panel:
-    """Bars of all symbols as arrays, and what every symbol shares."""
+    """Bars of all symbols, and what every symbol shares."""
 
-    def __init__(self, own: pl.DataFrame, index: Context, market: Market, features: Sequence[Feature]) -> None:
-        self._features, self._market, self._of = features, index, market
+    def __init__(
+        self, own: SymbolBars, index: Context, market: Market, features: Sequence[Feature], fits: Fits
+    ) -> None:
+        self._features, self._market, self._of, self._fits = features, index, market, fits
         self._valid = tuple(feature for feature in features if market.interval in feature.intervals)
         self._inputs = {name for feature in self._valid for name in feature.inputs}
-        given = {*BAR_COLUMNS, IS_ASKED}.intersection(own.columns)
-        self._bars = {name: _numpy(own, name) for name in self._inputs & given}
-        self._event, self._known = (own[name].to_physical().to_numpy() for name in ("event_time", "known_time"))
+        self._bars = {name: values for name, values in own.columns.items() if name in self._inputs}
+        self._event, self._known = own.event, own.known
 
     def fill(self, values: dict[str, Bars], known: Times, starts: Index) -> None:
         """Compute the rows of some neighbouring symbols, from their first rows and the end of the last."""
         rows = slice(starts[0], starts[-1])
         times, local = self._event[rows], starts - starts[0]
-        market = self._market.at(times)
         inputs = {name: self._bars[name][rows].copy() for name in self._bars}
-        inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
+        if self._known is not None or not self._inputs.isdisjoint(MARKET_COLUMNS):
+            market = self._market.at(times)
+            inputs |= {name: market.tell(name) for name in MARKET_COLUMNS if name in self._inputs}
+            if self._known is not None:
+                known[rows] = self._latest_known(self._known[rows], local, market.last)
         if not self._inputs.isdisjoint(CALENDAR_COLUMNS):
             planned = _calendar_context(self._of.calendar).at(times)
             inputs |= {name: planned.tell(name) for name in CALENDAR_COLUMNS}
@@ -168,12 +227,15 @@ class _Panel:
                 values[feature.name][rows] = np.nan
         for feature in self._valid:
             given = [inputs[name] for name in feature.inputs]
-            feature.function.over(local, given, feature.parameters, values[feature.name][rows])
-        known[rows] = self._latest_known(rows, local, market.last)
+            function, out = feature.function, values[feature.name][rows]
+            if isinstance(function, FittedKernel):
+                function.over(local, given, feature.parameters, out, self._fits)
+            else:
+                function.over(local, given, feature.parameters, out)
 
-    def _latest_known(self, rows: slice, starts: Index, place: Index) -> Times:
+    def _latest_known(self, known: Times, starts: Index, place: Index) -> Times:
         """Latest known_time among a symbol's and the index's bars up to each row."""
-        known, base = self._known[rows], self._known[rows].min()
+        base = known.min()
         span = known.max() - base + 1
         step = np.repeat(np.arange(starts.size - 1), np.diff(starts)) * span  # so that no symbol reaches into the next
         own: Times = np.maximum.accumulate(known - base + step) - step + base
@@ -246,7 +308,7 @@ def _numpy(frame: pl.DataFrame, name: str) -> Bars:
     return frame[name].cast(pl.Float64).to_numpy()
 
 
-def _nullable(name: str, values: Bars) -> pl.Series:
+def nullable(name: str, values: Bars) -> pl.Series:
     """Return an array as a column with null for NaN, without copying it."""
     known = ~np.isnan(values)
     mask = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))

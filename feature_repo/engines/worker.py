@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from feature_repo.catalog import PACKAGED, group_of
+from feature_repo.compute.fitted import FittedKernel
 from feature_repo.compute.kernel import Kernel
 from feature_repo.engines.failures import compute_or_explain, reason
 from feature_repo.spec import FeatureGroup
@@ -25,6 +26,7 @@ INSTANTS = ("event_time", "known_time")
 
 # A compiled function cannot travel; the worker finds or compiles its own.
 copyreg.pickle(Kernel, lambda kernel: (Kernel, (kernel.python,)))
+copyreg.pickle(FittedKernel, lambda kernel: (FittedKernel, (kernel.python, kernel.fit, kernel.expected, kernel.seed)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 - `update`: one function per table, each with the report of what it stored.
 - `incremental`: which rows a new, late or restated bar touches, and their computation.
-- `recent_rows`: the cache of the last rows of every symbol between two updates.
+- `recent_rows`: the cache of the last rows of every symbol between two updates; `totals`: that of what every session
+  adds up to over all symbols.
 - `expectations`: a stored table checked against its declaration (imports Great Expectations).
 """
 

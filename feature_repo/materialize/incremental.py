@@ -8,6 +8,7 @@ remembers longer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,36 @@ import numpy as np
 import polars as pl
 
 from feature_repo.compute import IS_ASKED
-from feature_repo.engines import VALUES_AT_ONCE, bar_columns, compute_group, known_bars, read_index
+from feature_repo.compute.fitted import Fits
+from feature_repo.engines import (
+    VALUES_AT_ONCE,
+    bar_columns,
+    compute_arrays,
+    compute_group,
+    kept_fits,
+    known_bars,
+    nullable,
+    read_index,
+)
 from feature_repo.materialize.recent_rows import (
     CACHED_VALUES,
     RECENT_BAR_COLUMNS,
     ReadPoint,
     RecentRows,
+    Rows,
     ranges,
     recent_rows_of,
 )
 from feature_repo.spec import Feature, FeatureGroup
 from lake.market import Market
+from lake.spec import INSTANT
 from lake.store import ROW_KEY, Lake, Watermark, newest_known
 from lake.tables import BARS
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from feature_repo.compute.kernel import Bars
 
 NEARLY = 0.7
 """Features that need this part of the bars of others are computed over the same ones."""
@@ -90,20 +105,22 @@ def recompute(
     # Rows of some of the symbols would take the place of the others' in the cache.
     is_small = rows_back * len(RECENT_BAR_COLUMNS) <= CACHED_VALUES
     of_all = recent_rows_of(place, first, group.warm_up) if is_small and first.height else None
-    for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
-        recent = of_all or recent_rows_of(place, chunk, group.warm_up)
-        partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
-        plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
-        rows = _compute_recent(recent, plain, index, by_reach, lake.market) if plain.height else group.table.empty()
-        if partly.len():
-            rest = _compute_from_the_start(lake, chunk, partly, index, group, read)
-            rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)]).sort(
-                "symbol", "event_time"
+    with kept_fits(lake) as fits:
+        for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
+            recent = of_all or recent_rows_of(place, chunk, group.warm_up)
+            partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()
+            plain = chunk.filter(~pl.col("symbol").is_in(partly.implode()))
+            rows = group.table.empty()
+            if plain.height:
+                rows = _compute_recent(recent, plain, index, by_reach, lake.market, fits)
+            if partly.len():
+                rest = _compute_from_the_start(lake, chunk, partly, index, group, read, fits)
+                rows = pl.concat([rows.select(group.table.names), rest.select(group.table.names)])
+                rows = rows.sort("symbol", "event_time")
+            rows = rows.join(known, on="symbol", how="left", maintain_order="left").with_columns(
+                pl.max_horizontal("known_time", "known_before").alias("known_time")
             )
-        rows = rows.join(known, on="symbol", how="left", maintain_order="left").with_columns(
-            pl.max_horizontal("known_time", "known_before").alias("known_time")
-        )
-        yield rows.select(group.table.names)
+            yield rows.select(group.table.names)
 
 
 def _by_reach(group: FeatureGroup) -> dict[int, list[Feature]]:
@@ -121,35 +138,43 @@ def _compute_recent(
     index: pl.DataFrame,
     by_reach: Mapping[int, Sequence[Feature]],
     market: Market,
+    fits: Fits,
 ) -> pl.DataFrame:
     """Compute each symbol's rows from its instant on, every feature over the bars that it needs."""
     start, at, end = recent.span(first)
-    size = end - at
-    parts = []
+    keys = recent.rows.select("symbol", "event_time")[ranges(at, end)].with_columns(pl.col("symbol").cast(pl.String))
+    latest: Rows | None = None
+    columns: dict[str, Bars] = {}
     for reach, features in by_reach.items():
-        columns = bar_columns(features)
-        bars = recent.around(first, reach, columns)
-        upto = np.cumsum(end - np.maximum(start, at - reach))
-        asked = ranges(upto - size, upto)
-        is_asked = np.zeros(bars.height)
+        begin = np.maximum(start, at - reach)
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(end - begin)])
+        asked = ranges(starts[1:] - (end - at), starts[1:])
+        inputs = {name for feature in features for name in feature.inputs}
+        # The widest of them, which comes first, has seen the most bars, so it knows when the row could be known.
+        bars = recent.bars(begin, end, starts, inputs, with_known=latest is None)
+        is_asked = np.zeros(starts[-1])
         is_asked[asked] = 1
-        own = bars.with_columns(pl.col("symbol").cast(pl.String), pl.Series(IS_ASKED, is_asked))
-        panel = pl.concat([own, index.select(*columns, pl.lit(1.0).alias(IS_ASKED))])
-        parts.append(compute_group(panel, features, market=market)[asked])
-    keys = parts[0].select("symbol", "event_time")
-    # The widest of them has seen the most bars, so it knows best when the row could be known.
-    known = pl.DataFrame({f"{n}": part["known_time"] for n, part in enumerate(parts)}).max_horizontal()
-    values = [part.drop(ROW_KEY) for part in parts]
-    return pl.concat([keys, known.alias("known_time").to_frame(), *values], how="horizontal")
+        bars = replace(bars, columns={**bars.columns, IS_ASKED: is_asked})
+        known, values = compute_arrays(bars, index, features, market=market, fits=fits)
+        latest = known[asked] if latest is None else latest
+        columns |= {name: column[asked] for name, column in values.items()}
+    rows = pl.Series("known_time", latest, dtype=pl.Int64).cast(INSTANT)
+    return keys.hstack([rows, *(nullable(name, column) for name, column in columns.items())])
 
 
 def _compute_from_the_start(
-    lake: Lake, first: pl.DataFrame, symbols: pl.Series, index: pl.DataFrame, group: FeatureGroup, read: Watermark
+    lake: Lake,
+    first: pl.DataFrame,
+    symbols: pl.Series,
+    index: pl.DataFrame,
+    group: FeatureGroup,
+    read: Watermark,
+    fits: Fits,
 ) -> pl.DataFrame:
     columns = bar_columns(group)
     own = known_bars(lake, read).filter(pl.col("symbol").is_in(symbols.implode())).select(columns).collect()
     panel = pl.concat([newest_known(own), index.select(columns)])
-    rows = compute_group(panel, group, market=lake.market)
+    rows = compute_group(panel, group, market=lake.market, fits=fits)
     rows = rows.join(first, on="symbol", maintain_order="left").filter(pl.col("event_time") >= pl.col("first"))
     return rows.drop("first")
 
@@ -172,11 +197,16 @@ def _standing_still(recent: RecentRows, first: pl.DataFrame, group: FeatureGroup
     """
     if all(feature.warm_up == feature.lookback for feature in group):
         return pl.Series("symbol", [], dtype=pl.String)
-    bars = recent.around(first, group.warm_up, ["symbol", "close"])
-    symbol, close = bars["symbol"].to_physical().to_numpy(), bars["close"].to_numpy()
-    moves = np.cumsum(np.concatenate([[True], (np.diff(close) != 0) | (np.diff(symbol) != 0)]))
-    is_still = pl.Series(moves[STILL:] == moves[:-STILL], dtype=pl.Boolean)
-    return bars["symbol"][STILL:].filter(is_still).unique().cast(pl.String)
+    start, at, end = recent.span(first)
+    begin = np.maximum(start, at - group.warm_up)
+    taken = ranges(begin, end)
+    close = recent.numbers("close")[taken]
+    starts = np.cumsum(end - begin)
+    moves = np.diff(close) != 0
+    moves[starts[:-1] - 1] = True
+    still = np.concatenate([np.zeros(1, np.int64), np.cumsum(moves)])
+    is_still = np.flatnonzero(still[STILL:] == still[:-STILL]) + STILL
+    return recent.rows["symbol"][taken[is_still]].unique().cast(pl.String)
 
 
 @lru_cache(maxsize=1)

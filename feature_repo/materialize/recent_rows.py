@@ -5,7 +5,7 @@ it to a later commit, but only if each of them extends the end of a symbol's his
 symbol, a repaired or another table empties the entry, and the next update reads the table again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.compute import BAR_COLUMNS
+from feature_repo.compute.kernel import Bars
+from feature_repo.engines import SymbolBars
 from lake.disk import FileIdentity, identity_of
 from lake.spec import INSTANT, TableSpec
 from lake.store import ROW_KEY, Lake, Watermark, new_rows, read_look_back
@@ -112,6 +114,34 @@ class RecentRows:
         """Rows of each symbol from its instant on, and up to `count` before it."""
         start, at, end = self.span(first)
         return self.rows.select(columns)[ranges(np.maximum(start, at - count), end)]
+
+    def numbers(self, name: str) -> Bars:
+        """One column as an array; NaN where it is null."""
+        if name not in self._arrays:
+            self._arrays[name] = self.rows[name].cast(pl.Float64).to_numpy()
+        return self._arrays[name]
+
+    def bars(
+        self, begins: Rows, ends: Rows, starts: Rows, names: Collection[str], *, with_known: bool = True
+    ) -> SymbolBars:
+        """Return rows ``[begin, end)`` of each symbol as arrays, with those of the named columns that are here.
+
+        Parameters
+        ----------
+        starts
+            Where the rows of each symbol lie among those returned; see `SymbolBars`.
+        with_known
+            Whether to say when each row was known.
+        """
+        taken = ranges(begins, ends)
+        event = self.rows["event_time"].to_physical().to_numpy()[taken]
+        known = self.rows["known_time"].to_physical().to_numpy()[taken] if with_known else None
+        columns = {name: self.numbers(name)[taken] for name in names if name in self.rows.columns}
+        return SymbolBars(starts, event, known, columns)
+
+    @cached_property
+    def _arrays(self) -> dict[str, Bars]:
+        return {}
 
     def followed_by(self, fresh: pl.DataFrame, keep: int) -> "RecentRows | None":
         """Append rows and keep the last `keep` per symbol; None unless each extends the history of a cached symbol."""

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.engines import VALUES_AT_ONCE, FeatureEngine, LocalEngine, SparkOptions, open_engine
+from feature_repo.engines import (
+    VALUES_AT_ONCE,
+    FeatureEngine,
+    LocalEngine,
+    SparkOptions,
+    open_engine,
+    read_index,
+)
 from feature_repo.materialize import incremental
 from feature_repo.materialize.made_for import require_made_for
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
-from feature_repo.regimes import RECIPE, compute_regimes
+from feature_repo.materialize.totals import session_totals_of
+from feature_repo.regimes import RECIPE, regimes_of
 from feature_repo.spec import FeatureGroup
 from feature_repo.targets import (
     FORECAST_V2,
@@ -24,7 +32,7 @@ from feature_repo.targets import (
     build_windows,
     compute_labels,
     reference_price,
-    window_hash,
+    window_hashes,
 )
 from lake.clock import Clock
 from lake.errors import NotReadyError
@@ -133,10 +141,9 @@ def update_regimes(lake: Lake, clock: Clock) -> Report:
     step = _Step(lake, REGIMES, (BARS,), clock.now(), _fingerprint(RECIPE))
 
     def compute(_: pl.DataFrame | None) -> Iterable[pl.DataFrame]:
-        bars = lake.scan(BARS, version=step.read[BARS.name].version).filter(pl.col("known_time") <= step.now)
+        read = step.read[BARS.name]
         models = lake.root / ".stamps" / "hidden_markov"
-        known = newest_known(bars.select(*ROW_KEY, "close").collect())
-        return [compute_regimes(known, market=lake.market, cache_folder=models)]
+        return [regimes_of(read_index(lake, read), session_totals_of(lake, read), cache_folder=models)]
 
     return step.run(compute)
 
@@ -210,7 +217,7 @@ def _current_windows(lake: Lake, read: Mapping[str, Watermark], spec: WindowSpec
         pl.col("symbol").cast(pl.String),
         pl.lit(spec.name).alias("signature"),
         pl.Series("window", windows.values.reshape(len(windows), -1)).arr.to_list(),
-        pl.Series("feature_hash", [window_hash(window) for window in windows.values], dtype=pl.String),
+        pl.Series("feature_hash", window_hashes(windows.values), dtype=pl.String),
         pl.lit(versions).alias("table_versions"),
     )
     complete = found.join(known_times, on="symbol").join(prices, on=["symbol", "event_time"])

@@ -7,7 +7,7 @@ commits. See `docs/adr/0007-packed-online-store.md`.
 import json
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -123,6 +123,11 @@ class Index:
         known = np.frombuffer(raw, "<i8", count, INDEX.size + 8 * count)
         names = raw[INDEX.size + 16 * count :].decode().split("\0") if count else []
         return cls(names, event, known)
+
+    def without(self, names: Collection[str]) -> "Index":
+        """Return the index of the other entities."""
+        kept = [place for place, name in enumerate(self.names) if name not in names]
+        return Index([self.names[place] for place in kept], self.event[kept], self.known[kept])
 
     def merged(self, rows: Rows) -> "tuple[Index, list[int]]":
         """Return the index with the rows in it that are not older than what it names, and which rows those are."""

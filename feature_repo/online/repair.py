@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import WatchError
 
 from feature_repo.online.claims import require_own_server
-from feature_repo.online.generations import Generation, generation_key, index_key, read_index, row_key
+from feature_repo.online.generations import Generation, Rows, generation_key, index_key, read_index, row_key
 from feature_repo.online.packing import HEADER
 from feature_repo.online.redis_server import connect, redis_url
 from feature_repo.online.seals import OnlineKey
@@ -161,16 +161,26 @@ def refill(client: Redis, key: OnlineKey, loaded: LoadedSnapshot, strange: Colle
     return True
 
 
-def is_whole(client: Redis, key: OnlineKey, number: int, views: Sequence[OnlineView] = VIEWS) -> bool:
-    """Whether each row that the indexes name is there, sealed, of its time, and no newer than the generation."""
-    return all(_is_view_whole(client, key, number, view) for view in views)
+def is_whole(client: Redis, key: OnlineKey, number: int, replaced: Sequence[Rows] = ()) -> bool:
+    """Whether each row that the indexes name is there, sealed, of its time, and no newer than the generation.
+
+    Parameters
+    ----------
+    replaced
+        Rows that are about to be written. What they take the place of is not looked at.
+    """
+    by_view = {rows.view: rows for rows in replaced}
+    return all(_is_view_whole(client, key, number, view, by_view.get(view.name)) for view in VIEWS)
 
 
-def _is_view_whole(client: Redis, key: OnlineKey, number: int, view: OnlineView) -> bool:
+def _is_view_whole(client: Redis, key: OnlineKey, number: int, view: OnlineView, replaced: Rows | None) -> bool:
     index = read_index(client, key, view.name)
     if not index.names:
         (raw,) = _asked(client, [index_key(view.name)])
         return key.accepts(index_key(view.name), raw)
+    if replaced is not None:
+        _, fresh = index.merged(replaced)
+        index = index.without({replaced.names[place] for place in fresh})
     for at in range(0, len(index.names), AT_ONCE):
         part = slice(at, at + AT_ONCE)
         keys = [row_key(view.name, name) for name in index.names[part]]

@@ -109,14 +109,52 @@ def compute_regimes(
     >>> regimes["market"].unique().to_list(), regimes["hidden_trend_state"].null_count() == regimes.height
     (['^GSPC'], True)
     """
-    index = bars.filter(pl.col("symbol") == market.index).sort("event_time")
+    is_index = pl.col("symbol") == market.index
+    return regimes_of(
+        bars.filter(is_index),
+        session_totals(bars, market=market),
+        training_sessions=training_sessions,
+        cache_folder=cache_folder,
+    )
+
+
+def session_totals(bars: pl.DataFrame, *, market: Market = DEMO) -> pl.DataFrame:
+    """Return what regimes need of the bars of all symbols, session by session.
+
+    Parameters
+    ----------
+    bars
+        As for `compute_regimes`. The totals of a session need the bars at it and, of each symbol, the
+        `feature_repo.compute.regime.MEMBER_BARS` before.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``event_time, known_time, total, own, n``: the latest `known_time` among the bars at each close, and the sums
+        of `feature_repo.compute.regime.session_sums`; null where no member has enough bars.
+    """
+    latest = bars.group_by("event_time").agg(pl.col("known_time").max())
+    sums = regime.session_sums(bars.filter(pl.col("symbol") != market.index))
+    return latest.join(sums, on="event_time", how="left").sort("event_time")
+
+
+def regimes_of(
+    index: pl.DataFrame,
+    totals: pl.DataFrame,
+    *,
+    training_sessions: int = TRAINING_SESSIONS,
+    cache_folder: Path | None = None,
+) -> pl.DataFrame:
+    """Compute regimes from all bars of the index and the `session_totals` of every session; see `compute_regimes`."""
+    index = index.sort("event_time")
     seen = (
         index.select("event_time", regime.daily_return().alias("daily_return"), regime.drift().alias("drift"))
-        .join(regime.average_correlation(bars.filter(pl.col("symbol") != market.index)), on="event_time", how="left")
+        .join(regime.equicorrelation(totals), on="event_time", how="left")
         .sort("event_time")
     )
     states = index.select(pl.col("symbol").alias("market"), "event_time", *REGIME_EXPRESSIONS)
-    states = states.join(_known_times(bars), on="event_time", how="left", maintain_order="left")
+    known = totals.select("event_time", pl.col("known_time").cum_max())
+    states = states.join(known, on="event_time", how="left", maintain_order="left")
     states = states.with_columns(
         (pl.col("volatility_state") + "_" + pl.col("trend_state")).alias("regime"), seen["average_correlation"]
     )
@@ -124,12 +162,6 @@ def compute_regimes(
         states = states.with_columns(*_hidden_columns(hidden, seen[hidden.seen], training_sessions, cache_folder))
     states = states.with_columns(*_shift())
     return states.drop_nulls(["regime", "volatility", "trend_gap"]).select(REGIMES.names)
-
-
-def _known_times(bars: pl.DataFrame) -> pl.DataFrame:
-    """Latest known_time among all bars up to each close."""
-    latest = bars.group_by("event_time").agg(pl.col("known_time").max()).sort("event_time")
-    return latest.with_columns(pl.col("known_time").cum_max())
 
 
 def _hidden_columns(

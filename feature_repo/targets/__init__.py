@@ -21,6 +21,7 @@ from feature_repo.targets.windows import (
     nearest_scales,
     to_model_input,
     window_hash,
+    window_hashes,
 )
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "to_model_input",
     "undisclosed_price",
     "window_hash",
+    "window_hashes",
     "windows",
 ]

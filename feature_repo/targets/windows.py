@@ -204,5 +204,10 @@ def window_hash(values: FloatArray) -> str:
     >>> window_hash(np.zeros((2, 1), np.float32))[:12]
     'af5570f5a181'
     """
-    same = np.where(np.isnan(values), np.float32("nan"), values)
-    return hashlib.sha256(np.ascontiguousarray(same, dtype="<f4").tobytes()).hexdigest()
+    return window_hashes(values[None])[0]
+
+
+def window_hashes(values: FloatArray) -> list[str]:
+    """Return the `window_hash` of each of some windows, ``[window, session, feature]``."""
+    same = np.ascontiguousarray(np.where(np.isnan(values), np.float32("nan"), values), dtype="<f4")
+    return [hashlib.sha256(window).hexdigest() for window in same]

@@ -1,6 +1,7 @@
 """One canonical symbol for each way in which a file writes it. Pure functions."""
 
 import unicodedata
+from functools import lru_cache
 
 LONGEST_SYMBOL = 32
 """Letters of the longest symbol that the endpoint takes."""
@@ -31,8 +32,7 @@ def canonical_symbol(text: str) -> str | None:
     >>> canonical_symbol("EUR/USD") is None
     True
     """
-    symbol = _folded(text)
-    return None if _fault(symbol) else symbol
+    return _canonical(text)
 
 
 def why_refused(text: str) -> str:
@@ -46,6 +46,13 @@ def why_refused(text: str) -> str:
     symbol = _folded(text)
     fault = _fault(symbol)
     return f"The symbol {text!r} {fault}." if fault else ""
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(text: str) -> str | None:
+    """Spell a symbol; kept, because a feed sends the same few thousand every session."""
+    symbol = _folded(text)
+    return None if _fault(symbol) else symbol
 
 
 def _folded(text: str) -> str:

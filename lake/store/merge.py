@@ -38,6 +38,8 @@ def new_or_restated(spec: TableSpec, stored: pl.DataFrame, batch: pl.DataFrame) 
         If two rows contradict each other and nothing says which of them was known later.
     """
     key = list(spec.key)
+    if stored.is_empty() and not batch.select(key).is_duplicated().any():
+        return batch.sort([*key, "known_time"]).select(spec.names)
     values = [column for column in spec.columns if not column.is_origin and column.name not in {*key, "known_time"}]
     rows = pl.concat(
         [

@@ -6,12 +6,12 @@ forecasts begins at the close. So the price of the close counts as one that coul
 is made, e.g. in an after-hours session; a delay of more than minutes makes that assumption a strong one.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +27,7 @@ from feature_repo.targets import (
     reference_price,
     to_model_input,
     undisclosed_price,
-    window_hash,
+    window_hashes,
 )
 from lake import calendars
 from lake.clock import Clock, SystemClock
@@ -37,7 +37,8 @@ from lake.report import Report
 from lake.spec import INSTANT
 from lake.store import Lake, newest_known
 from lake.tables import BARS, FORECASTS, RECEIPTS, REGIMES
-from serving.forecasts import REPLAY, TRIAL, Member
+from serving.backfill.identities import forecast_ids, subjects
+from serving.forecasts import REPLAY, Member
 from serving.predict import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import batch_id, batch_receipt, digest_of
 
@@ -246,6 +247,11 @@ class WindowBatch:
     market: Market = DEMO
     delay: timedelta = timedelta(0)
 
+    @cached_property
+    def subjects(self) -> list[str]:
+        """Symbol and close of each window, as the identities of all models' forecasts have them."""
+        return subjects(self.keys["symbol"].to_list(), self.keys["event_time"].to_list())
+
     def at(self, sessions: Sequence[datetime]) -> "WindowBatch":
         """Keep the windows of these sessions."""
         is_kept = self.keys["event_time"].is_in(pl.Series(sessions, dtype=self.keys.schema["event_time"]).implode())
@@ -321,7 +327,7 @@ class WalkForwardTables:
         keys = keys.join(self.prices, on=["symbol", "event_time"], how="inner", maintain_order="left")
         keys = keys.join(self.regimes, on="event_time", how="inner", maintain_order="left")
         values = values[keys["window"].to_numpy()]
-        hashes = pl.Series("feature_hash", [window_hash(window) for window in values], dtype=pl.String)
+        hashes = pl.Series("feature_hash", window_hashes(values), dtype=pl.String)
         return WindowBatch(
             keys.drop("window").with_columns(hashes),
             to_model_input(values),
@@ -374,24 +380,13 @@ def forecast_rows(engine: "Engine", batch: WindowBatch, made_at: datetime, kind:
         price_basis=keys["price_basis"],
         currency=batch.market.currency,
     )
-    identities = list(keys.select("symbol", "event_time").iter_rows())
+    closes = keys["event_time"].unique()
     frames = []
     for position, horizon in enumerate(signature.horizons):
-        ids = [forecast_id(symbol, at, horizon, model, kind) for symbol, at in identities]
-        stamp = ForecastStamp(pl.Series(ids, dtype=pl.String), kind, keys["event_time"] + batch.delay, made_at)
-        targets = [calendars.session_after(at, horizon, batch.market.grid) for _, at in identities]
-        target = pl.Series(targets, dtype=pl.Date)
+        ids = pl.Series(forecast_ids(batch.subjects, horizon, model, kind), dtype=pl.String)
+        stamp = ForecastStamp(ids, kind, keys["event_time"] + batch.delay, made_at)
+        ends = [calendars.session_after(at, horizon, batch.market.grid) for at in closes]
+        target = keys["event_time"].replace_strict(closes, pl.Series(ends, dtype=pl.Date), return_dtype=pl.Date)
         columns = forecast_row(context, stamp, list(quantiles[:, position].T), model, horizon, target)
         frames.append(pl.DataFrame(columns, schema=FORECASTS.schema))
     return pl.concat(frames)
-
-
-def forecast_id(symbol: str, as_of: datetime, horizon: int, model: Member, kind: str = REPLAY) -> str:
-    """Return the identity of a walk-forward's forecast: by kind, model file, symbol, session and horizon.
-
-    That of a trial has the version as well: one file may be registered twice, and each version has a trial of its own.
-    """
-    identity = [kind, symbol, as_of.isoformat(), horizon, model.name, model.digest]
-    if kind == TRIAL:
-        identity.append(model.version)
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

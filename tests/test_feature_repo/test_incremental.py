@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from feature_repo.catalog import TECHNICAL
 from feature_repo.engines import local
-from feature_repo.engines.panel import compute_group
+from feature_repo.engines.panel import compute_arrays, compute_group
 from feature_repo.materialize import incremental, recent_rows, update
 from feature_repo.materialize.update import update_group, update_labels, update_windows
 from feature_repo.spec import FeatureGroup
@@ -290,10 +290,10 @@ def test_bars_are_read_as_far_back_as_the_group_looks(tmp_path: Path, monkeypatc
     lake.merge(BARS, long.filter(pl.col("event_time") <= sessions[-6]))
     run(lake, sessions[-6])
     lake.merge(BARS, long)
-    spy = Mock(wraps=compute_group)
-    monkeypatch.setattr(incremental, "compute_group", spy)
+    spy = Mock(wraps=compute_arrays)
+    monkeypatch.setattr(incremental, "compute_arrays", spy)
     run(lake, sessions[-1])
-    heights = [call.args[0].filter(pl.col("symbol") != MARKET).height for call in spy.call_args_list]
+    heights = [call.args[0].event.size for call in spy.call_args_list]
     assert (min(heights), max(heights)) == (1 + 5, TECHNICAL.warm_up + 5)  # what looks at one bar is computed over one
     assert_as_computed_whole(lake, sessions[-1])
 

@@ -179,6 +179,19 @@ def test_a_server_that_loses_rows_while_news_is_gathered_gets_everything(
     assert materialize(market, home, close_of(2)).skipped
 
 
+@pytest.mark.parametrize("lost", ["S1", "S3"])
+def test_a_row_that_was_lost_beside_news_is_written_again(
+    market: Lake, home: Settings, redis: Redis, lost: str
+) -> None:
+    materialize(market, home, AT)
+    news = market.read(STRATEGY.table).filter(pl.col("symbol") == "S1", pl.col("event_time") == close_of(0))
+    market.merge(STRATEGY.table, news.with_columns(event_time=close_of(2), known_time=close_of(2)))
+    redis.delete(row_key(STRATEGY.name, lost))
+    assert not materialize(market, home, close_of(2)).skipped
+    assert compare_stores(market, home).is_equal
+    assert materialize(market, home, close_of(2)).skipped
+
+
 def test_a_server_that_is_emptied_each_time_is_said(
     market: Lake, home: Settings, redis: Redis, monkeypatch: Any
 ) -> None:

@@ -4,6 +4,7 @@ from mutant import Mutant
 
 LABELS = "tests/test_feature_repo/test_labels_and_regimes.py"
 EXPECTED = "tests/test_feature_repo/test_conditional_volatility.py"
+FITS = "tests/test_feature_repo/test_kept_fits.py"
 
 MUTANTS = (
     Mutant(
@@ -50,8 +51,8 @@ MUTANTS = (
         "regime-known-too-early",
         "A regime is known no earlier than every bar up to its close.",
         "feature_repo/regimes/daily.py",
-        'latest.with_columns(pl.col("known_time").cum_max())',
-        "latest",
+        'totals.select("event_time", pl.col("known_time").cum_max())',
+        'totals.select("event_time", "known_time")',
         (f"{LABELS}::test_a_restated_bar_makes_all_regimes_from_it_on_known_later",),
     ),
     Mutant(
@@ -114,9 +115,41 @@ MUTANTS = (
         "garch-fitted-on-its-own-year",
         "A year's parameters of GARCH are fitted on the sessions before it.",
         "feature_repo/compute/garch.py",
-        "until = max(1, begin - sessions), max(begin, SEED_SESSIONS + 1)",
-        "until = max(1, begin - sessions), max(end, SEED_SESSIONS + 1)",
+        "until = max(0, begin - sessions - 1), max(begin, SEED_SESSIONS + 1)",
+        "until = max(0, begin - sessions - 1), max(end, SEED_SESSIONS + 1)",
         (f"{EXPECTED}::test_no_later_bar_of_a_year_or_of_any_other_changes_a_value",),
+    ),
+    Mutant(
+        "fits-look-ahead-together",
+        "Over many symbols at once, too, a year is fitted on the sessions before it.",
+        "feature_repo/compute/fitted.py",
+        "max(begin, start + self.seed + 1)",
+        "max(end, start + self.seed + 1)",
+        (f"{FITS}::test_symbols_together_have_the_bits_of_each_alone[all]",),
+    ),
+    Mutant(
+        "stale-fit-survives-a-restated-bar",
+        "A fit is used for the closes that it was made on and for no others.",
+        "feature_repo/compute/fitted.py",
+        "blake2b(close.tobytes(),",
+        "blake2b(close[:1].tobytes(),",
+        (f"{FITS}::test_a_restated_bar_is_fitted_anew",),
+    ),
+    Mutant(
+        "damaged-fits-are-used",
+        "Fits in a file that was altered, or made by other kernels, are made again.",
+        "feature_repo/engines/fit_file.py",
+        "if seal != _seal(body):",
+        "if False:",
+        (f"{FITS}::test_a_damaged_file_of_fits_costs_time_and_nothing_else[changed]",),
+    ),
+    Mutant(
+        "totals-survive-a-restated-bar",
+        "Totals of the sessions that a late or restated bar reaches are made again.",
+        "feature_repo/materialize/totals.py",
+        'changed.select(pl.col("event_time").min())',
+        'changed.select(pl.col("event_time").max())',
+        ("tests/test_feature_repo/test_totals.py::test_any_days_end_as_one_pass",),
     ),
     Mutant(
         "har-fitted-on-outcomes-to-come",

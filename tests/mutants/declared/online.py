@@ -10,6 +10,14 @@ CONFIGURATION = "feature_repo/online/redis_server/configuration.py"
 
 MUTANTS = (
     Mutant(
+        "damage-beside-news-stays",
+        "Rows of the online store that a materialisation does not replace are verified before it goes on from them.",
+        "feature_repo/retrieval.py",
+        "if held is not None and not is_whole(server, key, held.number, rows):",
+        "if False:",
+        ("tests/test_feature_repo/test_online_failures.py::test_a_row_that_was_lost_beside_news_is_written_again[S3]",),
+    ),
+    Mutant(
         "seal-accepts-anything",
         "A value of the online store whose seal does not fit it is not served.",
         "feature_repo/online/seals.py",
