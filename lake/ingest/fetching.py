@@ -102,7 +102,7 @@ def _require_own_market(lake: Lake, source: BarSource) -> None:
             f"'{source.name}' is none of them. Nothing was written. Unset QUANTLAKE_SOURCE, or add '{source.name}' to "
             f"other_sources in {lake.root.parent / DECLARATION}."
         )
-    if not lake.exists(RAW_BARS):
+    if not lake.exists(RAW_BARS) or source.name in lake.market.other_sources:
         return
     stored = lake.scan(RAW_BARS)
     if stored.filter(pl.col("source") == source.name).head(1).collect().height:

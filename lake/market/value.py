@@ -183,17 +183,21 @@ class Market:
     def as_told_to(self, source: str) -> "Market":
         """Return the market as one of its further sources is opened for it: with that source and its options.
 
+        The option ``index`` says which symbol of a source is the index, None that no source has it: an index that
+        `source` makes of its symbols is asked of no other, and no other makes one under its name.
+
         Examples
         --------
         >>> market = Market("us", "polygon", options={"symbols": ["AAPL"]}, other_sources=("yahoo",))
         >>> market.as_told_to("yahoo").options
-        {'symbols': ['AAPL']}
+        {'index': '^GSPC', 'symbols': ['AAPL']}
         """
         inherited = {name: self.options[name] for name in ("symbols",) if name in self.options}
+        is_made = self.source == "file" and "index" not in self.options
         return replace(
             self,
             source=source,
-            options=self.other_options.get(source, inherited),
+            options={"index": None if is_made else self.index, **self.other_options.get(source, inherited)},
             other_sources=(),
             other_options={},
         )

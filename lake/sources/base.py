@@ -108,6 +108,26 @@ class OverheardSource:
         return batch
 
 
+class RenamedSource:
+    """A source under another name than it gives itself."""
+
+    def __init__(self, source: "BarSource", name: str) -> None:
+        self.source, self.name = source, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
+        """Return what the source delivers, every row of it under the other name."""
+        batch, own = self.source.read(after, until), pl.lit(self.name).alias("source")
+        return replace(batch, rows=batch.rows.with_columns(own), actions=batch.actions.with_columns(own))
+
+
+def under_its_name(source: "BarSource", name: str) -> "BarSource":
+    """Return a source under the name that a market declares it by, itself where it has that name already."""
+    return source if source.name == name else RenamedSource(source, name)
+
+
 class BarSource(Protocol):
     """A source of daily bars.
 
