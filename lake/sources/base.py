@@ -1,5 +1,6 @@
 """The interface of a source of bars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -46,6 +47,8 @@ class BarBatch:
         Sentences for the report of the run.
     requests
         Requests that were answered for it; None for a source that asks no network.
+    currencies
+        What the prices of a symbol are in, by symbol, where the source says.
     """
 
     batch_id: str
@@ -54,6 +57,7 @@ class BarBatch:
     failures: tuple[FailedSymbol, ...] = ()
     notes: tuple[str, ...] = ()
     requests: int | None = None
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def last_close(self) -> datetime | None:
