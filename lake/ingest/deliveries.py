@@ -10,6 +10,7 @@ import polars as pl
 from lake.clock import SystemClock
 from lake.errors import ConflictError, SourceError
 from lake.sources import BarBatch, Heard, MacroBatch, OverheardSource
+from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import ANSWERS, DELIVERIES, QUARANTINE, RAW_BARS, RAW_MACRO
 
@@ -53,8 +54,10 @@ def log_series(lake: Lake, source: str, answer: MacroBatch | SourceError, stored
     now
         The market's now.
     """
-    said = {"source": source, "table": RAW_MACRO.name, "received_at": SystemClock().now()}
-    said |= {"event_time": now, "known_time": now}
+    received = SystemClock().now()
+    if isinstance(answer, MacroBatch) and answer.rows.height:
+        received = answer.rows["received_at"][0]
+    said = {"source": source, "table": RAW_MACRO.name, "received_at": received, "event_time": now, "known_time": now}
     rows: list[dict[str, Any]] = []
     if isinstance(answer, SourceError):
         failure = {"outcome": _kind(type(answer).__name__), "reason": str(answer)}
@@ -73,6 +76,15 @@ def log_series(lake: Lake, source: str, answer: MacroBatch | SourceError, stored
             for place, name in enumerate(dict.fromkeys(answer.series))
         ]
     _append(lake, pl.DataFrame([said | row for row in rows], schema=DELIVERIES.schema))
+
+
+def last_asked(lake: Lake, table: str) -> pl.DataFrame:
+    """Return ``source``, ``subject`` and ``asked_at``: when each was last asked for a table, and answered."""
+    if not lake.exists(DELIVERIES):
+        return pl.DataFrame(schema={"source": pl.String, "subject": pl.String, "asked_at": INSTANT})
+    is_answer = (pl.col("table") == table) & pl.col("outcome").is_in(["answered", "silent"])
+    newest = pl.col("received_at").max().alias("asked_at")
+    return lake.scan(DELIVERIES).filter(is_answer).group_by("source", "subject").agg(newest).collect()
 
 
 def last_deliveries(lake: Lake) -> list[dict[str, Any]]:

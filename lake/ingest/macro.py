@@ -8,7 +8,7 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import MissingPackageError, SourceError
-from lake.ingest.deliveries import log_series
+from lake.ingest.deliveries import last_asked, log_series
 from lake.refine import refine_macro
 from lake.report import Report
 from lake.sources import MacroBatch, MacroSource
@@ -49,7 +49,8 @@ def ingest_macro(lake: Lake, source: MacroSource | None, clock: Clock) -> Report
 def store_macro(lake: Lake, batch: MacroBatch) -> Report:
     """Append the rows of a delivery that say something which is not stored; an unchanged delivery writes nothing.
 
-    Another value under a vintage that is stored is a correction: it is known from its receipt, observed.
+    Another value under a vintage that is stored is a correction: it is known from its receipt, observed. So is a value
+    that was released before the series was asked for last, and had not come then.
 
     Examples
     --------
@@ -64,26 +65,35 @@ def store_macro(lake: Lake, batch: MacroBatch) -> Report:
     started, rows = time.perf_counter(), batch.rows
     if lake.exists(RAW_MACRO):
         stored = lake.read(RAW_MACRO, where=pl.col("source").is_in(rows["source"].unique().implode()))
-        rows = _corrected(rows.join(stored, on=[*SAID, "source"], how="anti", nulls_equal=True), stored)
+        rows = rows.join(stored, on=[*SAID, "source"], how="anti", nulls_equal=True)
+        rows = _not_in_hindsight(rows, stored, last_asked(lake, RAW_MACRO.name))
     if rows.is_empty() and lake.exists(RAW_MACRO):
         return lake.report(RAW_MACRO, started=started).with_details(reason="every value is stored already")
     return lake.append(RAW_MACRO, rows, batch_id=batch.batch_id)
 
 
-def _corrected(rows: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """Make rows that contradict a stored one known from their receipt, so that both are kept."""
-    told = stored.select("source", "series", "period", "vintage").unique().with_columns(pl.lit(1).alias("is_told"))
-    is_told = pl.col("is_told").is_not_null()
+def _not_in_hindsight(rows: pl.DataFrame, stored: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Make the newest value of a period known from receipt, where it corrects a stored one or had not come when due.
+
+    Another value under a vintage that a stored one has superseded is left out: told now, it would pass for the newest.
+    """
+    period = ["source", "series", "period"]
+    told = stored.select(*period, "vintage").unique().with_columns(pl.lit(value=True).alias("is_told"))
+    newest = stored.group_by(period).agg(pl.col("vintage").max().alias("newest"))
+    both = (
+        rows.join(told, on=[*period, "vintage"], how="left", nulls_equal=True, maintain_order="left")
+        .join(newest, on=period, how="left", maintain_order="left")
+        .join(asked, left_on=period[:2], right_on=["source", "subject"], how="left", maintain_order="left")
+    )
+    is_told = pl.col("is_told").fill_null(value=False)
+    is_newest = (pl.col("vintage") >= pl.col("newest")).fill_null(value=True)
+    is_late = is_newest & (is_told | (pl.col("known_time") <= pl.col("asked_at")).fill_null(value=False))
+    from_now = pl.max_horizontal("known_time", "received_at")
     return (
-        rows.join(
-            told, on=["source", "series", "period", "vintage"], how="left", nulls_equal=True, maintain_order="left"
-        )
+        both.filter(is_newest | ~is_told)
         .with_columns(
-            pl.when(is_told)
-            .then(pl.max_horizontal("known_time", "received_at"))
-            .otherwise("known_time")
-            .alias("known_time"),
-            pl.when(is_told).then(pl.lit("observed")).otherwise("known_basis").alias("known_basis"),
+            pl.when(is_late).then(from_now).otherwise("known_time").alias("known_time"),
+            pl.when(is_late).then(pl.lit("observed")).otherwise("known_basis").alias("known_basis"),
         )
         .select(rows.columns)
     )

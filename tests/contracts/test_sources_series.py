@@ -184,6 +184,14 @@ def test_s13_a_revision_is_known_from_its_release_and_a_correction_from_its_rece
     assert set(lake.read(MACRO).filter(known_time=NOW + DAY)["known_basis"]) == {"observed"}
 
 
+def test_s13_another_value_under_a_vintage_that_is_superseded_changes_nothing(stand: ArchiveStand, lake: Lake) -> None:
+    store(stand, lake)
+    stand.archive.told["GDP"][Q4][0] = (date(2009, 1, 30), "14264.7")
+    stand.time.at = NOW + DAY
+    assert store(stand, lake) == 0
+    assert as_of(lake, NOW + DAY)["GDP", Q4] == 14347.3
+
+
 def test_s14_and_s15_what_is_told_again_adds_nothing(stand: ArchiveStand, lake: Lake) -> None:
     assert store(stand, lake) == 9
     before = lake.versions([RAW_MACRO, MACRO])
@@ -280,7 +288,9 @@ def test_s22_the_key_is_in_no_output(stand: ArchiveStand, lake: Lake, caplog: py
 
 
 STEPS = st.one_of(
-    st.tuples(st.just("release"), st.sampled_from([Q3, Q4, Q1]), st.sampled_from(["1", "2", "3", "."])),
+    st.tuples(
+        st.just("release"), st.sampled_from([Q3, Q4, Q1]), st.sampled_from(["1", "2", "3", "."]), st.integers(0, 3)
+    ),
     st.tuples(st.just("faults"), st.sampled_from(range(len(WIRE))), st.integers(1, 6)),
     st.tuples(st.just("pages"), st.integers(2, 5), st.integers(2, 4)),
     st.tuples(st.just("pull")),
@@ -290,13 +300,14 @@ FAULTS = [*WIRE.values()]
 
 
 def run_script(steps: list[tuple[Any, ...]]) -> None:
-    """Release, tear and pull; the lake as of each pull must be what the archive told then, for ever."""
+    """Release, in time or days late, tear and pull; the lake as of each pull must be what was told then, for ever."""
     with TemporaryDirectory() as folder, archive_stand(Path(folder), NOW) as it:
         lake, known = Lake(Path(folder) / "tables"), list[tuple[datetime, Known]]()
         for step, *values in [*steps, ("heal",), ("pull",)]:
             it.time.at += DAY
             if step == "release":
-                it.archive.told["GDP"][values[0]].append((it.time.at.date(), values[1]))
+                versions, vintage = it.archive.told["GDP"][values[0]], it.time.at.date() - values[2] * DAY
+                versions += [(vintage, values[1])] * (vintage > versions[-1][0])
             elif step == "faults":
                 it.server.script("/", *[FAULTS[values[0]]] * values[1])
             elif step == "pages":
