@@ -81,6 +81,9 @@ class Market:
         Source of economic series that is read with the bars; none by default.
     currency
         ISO 4217 code of what its prices are in, e.g. ``USD``; None where nobody said.
+    timely_within
+        Minutes after a close within which rows of a source count as in time in its quality score, by its name; those
+        of a source that is not named have a day.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Market:
     horizons: tuple[str, ...] = default_horizons(DAY)
     macro_source: str | None = None
     currency: str | None = None
+    timely_within: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -123,6 +127,13 @@ class Market:
             raise ConfigError(
                 f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
                 "does not name it."
+            )
+        if late := {
+            n: m for n, m in self.timely_within.items() if m < 1 or n not in {self.source, *self.other_sources}
+        }:
+            raise ConfigError(
+                f"The market '{self.name}' has timely_within of {late}. It names sources of the market, each with the "
+                "minutes after a close within which its rows are in time, e.g. {yahoo: 120}."
             )
         NameHistory.of(self.renames)
         if self.currency is not None and not (len(self.currency) == CODE and CAPITALS.issuperset(self.currency)):

@@ -9,6 +9,7 @@ import pytest
 
 from lake.assessment import assess, disagreement
 from lake.clock import FixedClock
+from lake.errors import ConfigError
 from lake.ingest import ingest_sources, refine_to_lake
 from lake.market import Market
 from lake.report import Report
@@ -86,6 +87,20 @@ def test_the_vendor_stands_in_and_the_file_replaces_it(configured: Settings, tmp
     assert lake.versions([RAW_BARS, BARS, AGREEMENT]) == {
         spec: before[spec] for spec in before if "quality" not in spec
     }
+
+
+def test_each_source_is_in_time_by_what_the_market_says_of_it(configured: Settings, tmp_path: Path) -> None:
+    write_prices(tmp_path / "prices.csv", BOTH)
+    now = CLOSES[-1] + timedelta(hours=1)
+    lake, _ = run(configured, now)
+    assert lake.read(QUALITY_SCORES)["timeliness"].unique().to_list() == [1.0]
+    Market(**vars(configured.declared_market) | {"timely_within": {"yahoo": 20}}).write(configured.home)
+    run(configured, now + timedelta(minutes=1))
+    scores = newest_known(lake.read(QUALITY_SCORES), ["source", "table", "event_time"])
+    by_source = dict(scores.group_by("source").agg(pl.col("timeliness").max()).iter_rows())
+    assert by_source == {"file": 1.0, "yahoo": 0.0}, "it has its bars half an hour after the close"
+    with pytest.raises(ConfigError, match="names sources of the market"):
+        Market("desk", "file", timely_within={"yahoo": 20})
 
 
 def test_a_vendor_that_comes_after_the_decision_is_said(configured: Settings, tmp_path: Path) -> None:
