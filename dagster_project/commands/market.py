@@ -103,7 +103,8 @@ def check(name: Annotated[str, typer.Argument(help="Name of a market, or the pat
         raise ConfigError(f"The market '{market.name}' comes from the source '{market.source}', not from a file.")
     mapping = mapping_of(market)
     given = {field: value for field, value in mapping.to_dict().items() if field not in ("path", "package", "licence")}
-    _show_proposal(inspect_file(mapping.file, given=given))
+    names = market.names if market.row_names == "as_traded" else None
+    _show_proposal(inspect_file(mapping.file, given=given, names=names))
     print_line("Nothing was written.")
 
 

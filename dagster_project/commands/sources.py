@@ -132,20 +132,23 @@ def _names(text: str) -> list[str]:
 
 def _pull_series(source: str, series: list[str], *, dry_run: bool) -> None:
     """Ask a vendor for every vintage of some series; store what is new, and refine what the market knows by its now."""
-    from lake.ingest import refine_macro_to_lake, store_macro
+    from lake.ingest import pull_macro, refine_macro_to_lake
     from lake.settings import settings
     from lake.sources import pull_series
     from lake.store import Lake
 
-    batch = pull_series(source, series, settings())
-    _show_series(batch)
+    def ask() -> "MacroBatch":
+        return pull_series(source, series, settings())
+
     if dry_run:
+        _show_series(ask())
         print_line("Nothing is stored: this was a dry run.")
         return
     with taking_turn("sources pull", makes_home=True):
         lake, clock = Lake.open(), settings().clock
-        raw = store_macro(lake, batch)
+        batch, raw = pull_macro(lake, source, ask, clock)
         macro = refine_macro_to_lake(lake, clock)
+    _show_series(batch)
     print_line(
         f"{counted(raw.added, 'row')} stored in raw_macro, {counted(macro.added, 'row')} in macro: what is known by "
         f"{clock.now():%Y-%m-%d}, where the market stands. Later vintages follow with it."

@@ -26,6 +26,7 @@ WIDE = 1e4
 """Prices from here on are told without the part behind the point."""
 NO_PRICE: Mapping[str | None, str] = {
     "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
+    "fully_adjusted": "the source adjusts for splits and dividends and does not say for which",
     "split_adjusted": "the source adjusts for splits and does not say for which",
     None: "its model input is from before prices as traded were kept; `quantlake update` makes it anew",
 }

@@ -58,7 +58,8 @@ def assess(lake: Lake, clock: Clock) -> tuple[Report, Report]:
 
 def _recipe(lake: Lake) -> str:
     own = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*s.py")))
-    return hashlib.sha256(own + lake.market.grid.encode()).hexdigest()[:16]
+    declared = repr(sorted(lake.market.timely_within.items())) if lake.market.timely_within else ""
+    return hashlib.sha256(own + lake.market.grid.encode() + declared.encode()).hexdigest()[:16]
 
 
 def _find(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
@@ -96,7 +97,8 @@ def _score(lake: Lake, since: Watermark | None, read: Watermark) -> Report:
     first: datetime = raw["event_time"].min()  # type: ignore[assignment] # the column is one of instants without nulls
     sessions = calendars.session_closes(first - timedelta(seconds=1), read.now, lake.market.grid)
     agreement = _known(lake, AGREEMENT, read.now)
-    found = score_sessions(raw, _refused(lake, read.now), agreement, sessions, read.now)
+    limits = {source: timedelta(minutes=minutes) for source, minutes in lake.market.timely_within.items()}
+    found = score_sessions(raw, _refused(lake, read.now), agreement, sessions, read.now, limits)
     return _tell(
         lake, QUALITY_SCORES, found if start is None else found.filter(pl.col("event_time") >= start), read.now
     )

@@ -1,6 +1,6 @@
 """How good what a source delivered for each session is. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -11,11 +11,16 @@ from lake.tables import QUALITY_SCORES, RAW_BARS
 PATIENCE = 20
 """Sessions for which a symbol that falls silent is still expected; delisted names end so."""
 LIMIT = timedelta(days=1)
-"""A row is in time when it was known this long after its close."""
+"""A row is in time when it was known this long after its close, where its market says nothing else of its source."""
 
 
 def score_sessions(
-    raw: pl.DataFrame, refused: pl.DataFrame, agreement: pl.DataFrame, sessions: Sequence[datetime], now: datetime
+    raw: pl.DataFrame,
+    refused: pl.DataFrame,
+    agreement: pl.DataFrame,
+    sessions: Sequence[datetime],
+    now: datetime,
+    limits: Mapping[str, timedelta] | None = None,
 ) -> pl.DataFrame:
     """Return a score for each source and session, as rows of `quality_scores`.
 
@@ -32,6 +37,8 @@ def score_sessions(
         those whose rows may still come and have not, get no score.
     now
         The market's now.
+    limits
+        How long after a close rows of a source are in time, by its name; `LIMIT` for any other.
 
     Examples
     --------
@@ -47,7 +54,8 @@ def score_sessions(
     rows = raw.drop_nulls("symbol").join(calendar, on="event_time")
     first_known = rows.group_by("source", "symbol", "event_time", "place").agg(pl.col("known_time").min())
     expected = _expected(first_known, len(sessions))
-    is_in_time = pl.col("known_time") <= pl.col("event_time") + LIMIT
+    limit = pl.col("source").replace_strict(limits or {}, default=LIMIT, return_dtype=pl.Duration("us"))
+    is_in_time = pl.col("known_time") <= pl.col("event_time") + limit
     came = first_known.group_by("source", "place").agg(
         pl.len().cast(pl.Int64).alias("came"), is_in_time.mean().alias("timeliness"), pl.col("known_time").max()
     )

@@ -1,6 +1,7 @@
 """Sources to tables: fetch what is new, refine it, keep every row either clean or quarantined with its reason.
 
 - `ingest_sources`, `ingest_bars`, `require_history`: the sources of a market, or one of them, to `raw_bars`
+- `pull_macro`, `ingest_macro`, `store_macro`, `refine_macro_to_lake`: economic series to `raw_macro` and `macro`
 - `missing_bars`: symbols whose bar of a close has not come yet
 - `refine_to_lake`, `release`: `raw_bars` to `bars`, `actions` and `quarantine`; bars that a person lets through
 - `last_deliveries`, `coverage_of`: what sources were asked and answered
@@ -10,7 +11,7 @@
 
 from lake.ingest.deliveries import coverage_of, last_deliveries
 from lake.ingest.fetching import ingest_bars, missing_bars, require_history
-from lake.ingest.macro import ingest_macro, refine_macro_to_lake, store_macro
+from lake.ingest.macro import ingest_macro, pull_macro, refine_macro_to_lake, store_macro
 from lake.ingest.refining import refine_to_lake
 from lake.ingest.releasing import release
 from lake.ingest.replaying import ReplayedPull, replay_sources
@@ -35,6 +36,7 @@ __all__ = [
     "last_deliveries",
     "missing_bars",
     "open_requests",
+    "pull_macro",
     "refine_macro_to_lake",
     "refine_to_lake",
     "release",

@@ -9,9 +9,10 @@ import polars as pl
 
 from lake.clock import SystemClock
 from lake.errors import ConflictError, SourceError
-from lake.sources import BarBatch, Heard, OverheardSource
+from lake.sources import BarBatch, Heard, MacroBatch, OverheardSource
+from lake.spec import INSTANT
 from lake.store import Lake
-from lake.tables import ANSWERS, DELIVERIES, QUARANTINE, RAW_BARS
+from lake.tables import ANSWERS, DELIVERIES, QUARANTINE, RAW_BARS, RAW_MACRO
 
 ALL = "*"
 """Subject of a delivery that was asked for everything that its source has."""
@@ -38,8 +39,52 @@ def log_deliveries(lake: Lake, heard: OverheardSource, stored: StoredBatches, no
     received = SystemClock().now()
     said = {"source": heard.name, "table": RAW_BARS.name, "received_at": received, "known_time": now}
     frame = pl.DataFrame([said | row for row in rows], schema=DELIVERIES.schema)
-    with suppress(ConflictError):  # of two questions at one microsecond the first stays: the log may lack a row
-        lake.merge(DELIVERIES, frame.unique(DELIVERIES.key, keep="last", maintain_order=True))
+    _append(lake, frame.unique(DELIVERIES.key, keep="last", maintain_order=True))
+
+
+def log_series(lake: Lake, source: str, answer: MacroBatch | SourceError, stored: int, now: datetime) -> None:
+    """Append what a source of economic series was asked and answered to `deliveries`, a row per series.
+
+    Parameters
+    ----------
+    answer
+        What it delivered, or the error.
+    stored
+        Rows of the delivery that were stored, counted with the first series.
+    now
+        The market's now.
+    """
+    received = SystemClock().now()
+    if isinstance(answer, MacroBatch) and answer.rows.height:
+        received = answer.rows["received_at"][0]
+    said = {"source": source, "table": RAW_MACRO.name, "received_at": received, "event_time": now, "known_time": now}
+    rows: list[dict[str, Any]] = []
+    if isinstance(answer, SourceError):
+        failure = {"outcome": _kind(type(answer).__name__), "reason": str(answer)}
+        rows = [failure | {"subject": ALL, "rows": 0, "stored": 0}]
+    else:
+        came = dict(answer.rows.group_by("series").len().iter_rows())
+        rows = [
+            {
+                "subject": name,
+                "outcome": "answered" if came.get(name) else "silent",
+                "rows": came.get(name, 0),
+                "stored": 0 if place else stored,
+                "requests": answer.requests,
+                "batch_id": answer.batch_id if stored else None,
+            }
+            for place, name in enumerate(dict.fromkeys(answer.series))
+        ]
+    _append(lake, pl.DataFrame([said | row for row in rows], schema=DELIVERIES.schema))
+
+
+def last_asked(lake: Lake, table: str) -> pl.DataFrame:
+    """Return ``source``, ``subject`` and ``asked_at``: when each was last asked for a table, and answered."""
+    if not lake.exists(DELIVERIES):
+        return pl.DataFrame(schema={"source": pl.String, "subject": pl.String, "asked_at": INSTANT})
+    is_answer = (pl.col("table") == table) & pl.col("outcome").is_in(["answered", "silent"])
+    newest = pl.col("received_at").max().alias("asked_at")
+    return lake.scan(DELIVERIES).filter(is_answer).group_by("source", "subject").agg(newest).collect()
 
 
 def last_deliveries(lake: Lake) -> list[dict[str, Any]]:
@@ -95,6 +140,11 @@ def coverage_of(lake: Lake, source: str, symbol: str, at: datetime) -> Coverage:
     is_answer &= pl.col("outcome").is_in(["answered", "silent"]) & (pl.col("event_time") >= at)
     is_answer &= pl.col("since").is_null() | (pl.col("since") < at)
     return "silent" if lake.scan(DELIVERIES).filter(is_answer).head(1).collect().height else "not_asked"
+
+
+def _append(lake: Lake, frame: pl.DataFrame) -> None:
+    with suppress(ConflictError):  # of two questions at one microsecond the first stays: the log may lack a row
+        lake.merge(DELIVERIES, frame)
 
 
 def _rows(heard: OverheardSource, asked: Heard, stored: StoredBatches) -> Iterator[dict[str, Any]]:

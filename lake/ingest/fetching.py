@@ -9,6 +9,7 @@ import polars as pl
 from lake.calendars import last_close
 from lake.clock import Clock
 from lake.errors import ConflictError, SourceError
+from lake.ingest.currencies import about_currencies
 from lake.ingest.deliveries import StoredBatches, log_deliveries
 from lake.ingest.naming import spelled
 from lake.ingest.stating import store_stated
@@ -70,7 +71,9 @@ def ingest_bars(lake: Lake, source: BarSource, clock: Clock, years: Collection[i
         report = report.with_details(stated_actions=stated)
     failed = {f"{each.symbol}: {each.reason}" for batch in heard.batches for each in batch.failures}
     noted = {note for batch in heard.batches for note in batch.notes}
-    report = report.with_details(warnings=(*sorted(failed), *sorted(noted)))
+    currencies = {symbol: said for batch in heard.batches for symbol, said in batch.currencies.items()}
+    warnings = (*sorted(failed), *sorted(noted), *about_currencies(source.name, currencies, lake.market))
+    report = report.with_details(warnings=warnings)
     if report.skipped:
         return report.with_details(reason=f"'{source.name}' has no bar that is not stored, up to {now:%Y-%m-%d}")
     return report
@@ -102,7 +105,7 @@ def _require_own_market(lake: Lake, source: BarSource) -> None:
             f"'{source.name}' is none of them. Nothing was written. Unset QUANTLAKE_SOURCE, or add '{source.name}' to "
             f"other_sources in {lake.root.parent / DECLARATION}."
         )
-    if not lake.exists(RAW_BARS):
+    if not lake.exists(RAW_BARS) or source.name in lake.market.other_sources:
         return
     stored = lake.scan(RAW_BARS)
     if stored.filter(pl.col("source") == source.name).head(1).collect().height:

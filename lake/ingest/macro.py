@@ -1,12 +1,14 @@
 """Economic series to `raw_macro` and `macro`: what is new is appended as received, then refined."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 
 import polars as pl
 
 from lake.clock import Clock
-from lake.errors import MissingPackageError
+from lake.errors import MissingPackageError, SourceError
+from lake.ingest.deliveries import last_asked, log_series
 from lake.refine import refine_macro
 from lake.report import Report
 from lake.sources import MacroBatch, MacroSource
@@ -47,6 +49,9 @@ def ingest_macro(lake: Lake, source: MacroSource | None, clock: Clock) -> Report
 def store_macro(lake: Lake, batch: MacroBatch) -> Report:
     """Append the rows of a delivery that say something which is not stored; an unchanged delivery writes nothing.
 
+    Another value under a vintage that is stored is a correction: it is known from its receipt, observed. So is a value
+    that was released before the series was asked for last, and had not come then.
+
     Examples
     --------
     >>> import tempfile
@@ -61,9 +66,67 @@ def store_macro(lake: Lake, batch: MacroBatch) -> Report:
     if lake.exists(RAW_MACRO):
         stored = lake.read(RAW_MACRO, where=pl.col("source").is_in(rows["source"].unique().implode()))
         rows = rows.join(stored, on=[*SAID, "source"], how="anti", nulls_equal=True)
+        rows = _not_in_hindsight(rows, stored, last_asked(lake, RAW_MACRO.name))
     if rows.is_empty() and lake.exists(RAW_MACRO):
         return lake.report(RAW_MACRO, started=started).with_details(reason="every value is stored already")
     return lake.append(RAW_MACRO, rows, batch_id=batch.batch_id)
+
+
+def _not_in_hindsight(rows: pl.DataFrame, stored: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Make the newest value of a period known from receipt, where it corrects a stored one or had not come when due.
+
+    Another value under a vintage that a stored one has superseded is left out: told now, it would pass for the newest.
+    """
+    period = ["source", "series", "period"]
+    told = stored.select(*period, "vintage").unique().with_columns(pl.lit(value=True).alias("is_told"))
+    newest = stored.group_by(period).agg(pl.col("vintage").max().alias("newest"))
+    both = (
+        rows.join(told, on=[*period, "vintage"], how="left", nulls_equal=True, maintain_order="left")
+        .join(newest, on=period, how="left", maintain_order="left")
+        .join(asked, left_on=period[:2], right_on=["source", "subject"], how="left", maintain_order="left")
+    )
+    is_told = pl.col("is_told").fill_null(value=False)
+    is_newest = (pl.col("vintage") >= pl.col("newest")).fill_null(value=True)
+    is_late = is_newest & (is_told | (pl.col("known_time") <= pl.col("asked_at")).fill_null(value=False))
+    from_now = pl.max_horizontal("known_time", "received_at")
+    return (
+        both.filter(is_newest | ~is_told)
+        .with_columns(
+            pl.when(is_late).then(from_now).otherwise("known_time").alias("known_time"),
+            pl.when(is_late).then(pl.lit("observed")).otherwise("known_basis").alias("known_basis"),
+        )
+        .select(rows.columns)
+    )
+
+
+def pull_macro(lake: Lake, source: str, ask: Callable[[], MacroBatch], clock: Clock) -> tuple[MacroBatch, Report]:
+    """Ask a vendor of economic series, store what is new, and log the question and its answer in `deliveries`.
+
+    Parameters
+    ----------
+    source
+        Name of the vendor.
+    ask
+        Asks it; what fails is logged as well.
+
+    Returns
+    -------
+    tuple[MacroBatch, Report]
+        The delivery, and the report of `raw_macro`.
+
+    Raises
+    ------
+    SourceError
+        If the vendor fails: nothing is stored in part.
+    """
+    try:
+        batch = ask()
+    except SourceError as error:
+        log_series(lake, source, error, 0, clock.now())
+        raise
+    report = store_macro(lake, batch)
+    log_series(lake, source, batch, report.added, clock.now())
+    return batch, report.with_details(warnings=batch.notes)
 
 
 def refine_macro_to_lake(lake: Lake, clock: Clock) -> Report:

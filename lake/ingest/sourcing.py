@@ -1,11 +1,13 @@
 """Several sources of one market: each is asked in its declared order, and one that fails does not stop the others."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from lake.clock import Clock
 from lake.errors import SourceError
 from lake.ingest.fetching import ingest_bars
+from lake.market import Market
 from lake.report import Report
 from lake.sources import BarSource
 from lake.store import Lake
@@ -33,7 +35,20 @@ def ingest_sources(lake: Lake, sources: Sequence[BarSource], clock: Clock, years
     if len(sources) == 1:
         return reports[0]
     failed = tuple(f"'{name}' was not asked to its end: {error}" for name, error in errors)
-    return _together(reports).with_details(warnings=failed)
+    return _together(reports).with_details(warnings=(*failed, *_too_late(sources[1:], lake.market)))
+
+
+def _too_late(further: Sequence[BarSource], market: Market) -> Iterator[str]:
+    """Name the sources that stand in after the forecasts of a session are decided."""
+    for source in further:
+        delay: timedelta = getattr(source, "delay", timedelta(0))
+        if delay > market.decided_after:
+            minutes = delay // timedelta(minutes=1)
+            yield (
+                f"'{source.name}' has the bars of a session {minutes} minutes after its close, and forecasts of this "
+                f"market are decided {market.decision_delay} minutes after it: what stands in comes too late for them. "
+                f"Set decision_delay: {minutes} in market.yaml."
+            )
 
 
 def _together(reports: Sequence[Report]) -> Report:

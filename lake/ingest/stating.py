@@ -10,8 +10,8 @@ from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import RAW_ACTIONS
 
-STATED = ("source", "symbol", "ex_date", "kind", "ratio", "amount", "currency", "price_basis")
-"""What an action says; told again in the same words it is no news."""
+STATED = ("source", "symbol", "ex_date", "kind", "ratio", "amount", "price_basis")
+"""What an action says; told again in the same words it is no news, also where its currency was not stated before."""
 
 
 def store_stated(lake: Lake, batches: Sequence[BarBatch], now: datetime) -> int:

@@ -81,6 +81,9 @@ class Market:
         Source of economic series that is read with the bars; none by default.
     currency
         ISO 4217 code of what its prices are in, e.g. ``USD``; None where nobody said.
+    timely_within
+        Minutes after a close within which rows of a source count as in time in its quality score, by its name; those
+        of a source that is not named have a day.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Market:
     horizons: tuple[str, ...] = default_horizons(DAY)
     macro_source: str | None = None
     currency: str | None = None
+    timely_within: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
@@ -123,6 +127,13 @@ class Market:
             raise ConfigError(
                 f"The market '{self.name}' tells {', '.join(unknown)} something in other_options, and other_sources "
                 "does not name it."
+            )
+        if late := {
+            n: m for n, m in self.timely_within.items() if m < 1 or n not in {self.source, *self.other_sources}
+        }:
+            raise ConfigError(
+                f"The market '{self.name}' has timely_within of {late}. It names sources of the market, each with the "
+                "minutes after a close within which its rows are in time, e.g. {yahoo: 120}."
             )
         NameHistory.of(self.renames)
         if self.currency is not None and not (len(self.currency) == CODE and CAPITALS.issuperset(self.currency)):
@@ -183,17 +194,21 @@ class Market:
     def as_told_to(self, source: str) -> "Market":
         """Return the market as one of its further sources is opened for it: with that source and its options.
 
+        The option ``index`` says which symbol of a source is the index, None that no source has it: an index that
+        `source` makes of its symbols is asked of no other, and no other makes one under its name.
+
         Examples
         --------
         >>> market = Market("us", "polygon", options={"symbols": ["AAPL"]}, other_sources=("yahoo",))
         >>> market.as_told_to("yahoo").options
-        {'symbols': ['AAPL']}
+        {'index': '^GSPC', 'symbols': ['AAPL']}
         """
         inherited = {name: self.options[name] for name in ("symbols",) if name in self.options}
+        is_made = self.source == "file" and "index" not in self.options
         return replace(
             self,
             source=source,
-            options=self.other_options.get(source, inherited),
+            options={"index": None if is_made else self.index, **self.other_options.get(source, inherited)},
             other_sources=(),
             other_options={},
         )

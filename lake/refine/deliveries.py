@@ -80,7 +80,7 @@ def unstored(delivery: pl.DataFrame, stored: pl.DataFrame, newest: datetime | No
         nulls_equal=True,
         suffix="_stored",
     )
-    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_stored")) for name in VALUES)
+    differs = pl.any_horizontal(_said(name).ne_missing(_said(f"{name}_stored")) for name in VALUES)
     kept = compared.filter(pl.col("stored_known").is_null() | differs).select(*NATURAL, "last_known", "stored_known")
     is_late = pl.lit(value=False) if newest is None else pl.col("event_time") <= pl.lit(newest, dtype=INSTANT)
     from_now = pl.max_horizontal(
@@ -103,6 +103,12 @@ def unstored(delivery: pl.DataFrame, stored: pl.DataFrame, newest: datetime | No
         bars.filter("is_told_now").height - corrected,
         rows.height - bars.height,
     )
+
+
+def _said(name: str) -> pl.Expr:
+    """What a value says: rows from before ``fully_adjusted`` had a word of its own bear the other one."""
+    value = pl.col(name)
+    return value.replace("fully_adjusted", "split_adjusted") if name.startswith("price_basis") else value
 
 
 def as_one_delivery(rows: pl.DataFrame, batch_id: str) -> tuple[str, pl.DataFrame]:

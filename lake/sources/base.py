@@ -1,5 +1,6 @@
 """The interface of a source of bars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -46,6 +47,8 @@ class BarBatch:
         Sentences for the report of the run.
     requests
         Requests that were answered for it; None for a source that asks no network.
+    currencies
+        What the prices of a symbol are in, by symbol, where the source says.
     """
 
     batch_id: str
@@ -54,6 +57,7 @@ class BarBatch:
     failures: tuple[FailedSymbol, ...] = ()
     notes: tuple[str, ...] = ()
     requests: int | None = None
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def last_close(self) -> datetime | None:
@@ -107,6 +111,26 @@ class OverheardSource:
             raise
         self.heard.append(Heard(after, until, batch))
         return batch
+
+
+class RenamedSource:
+    """A source under another name than it gives itself."""
+
+    def __init__(self, source: "BarSource", name: str) -> None:
+        self.source, self.name = source, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def read(self, after: datetime | None, until: datetime) -> BarBatch:
+        """Return what the source delivers, every row of it under the other name."""
+        batch, own = self.source.read(after, until), pl.lit(self.name).alias("source")
+        return replace(batch, rows=batch.rows.with_columns(own), actions=batch.actions.with_columns(own))
+
+
+def under_its_name(source: "BarSource", name: str) -> "BarSource":
+    """Return a source under the name that a market declares it by, itself where it has that name already."""
+    return source if source.name == name else RenamedSource(source, name)
 
 
 def _with_all_columns(batch: BarBatch) -> BarBatch:

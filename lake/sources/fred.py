@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from lake.errors import AuthError, ContractError, SourceError, UnknownSymbolError
 from lake.sources.http import VINTAGES, Ask, Auth, Digits, Fetcher, HttpAnswer, HttpRequest, Limit, Page, Terms
-from lake.sources.http.fields import day, number, required
+from lake.sources.http.fields import day, number, required, unknown
 from lake.sources.macro import MacroBatch, as_received_series, last_days, released
 
 DATES, OBSERVATIONS = "/fred/series/vintagedates", "/fred/series/observations"
@@ -19,6 +20,12 @@ OPEN_END = date(9999, 12, 31)
 MOST_DATES, MOST_ROWS = 10_000, 100_000
 WINDOW = 1_900
 """Vintages of one query; the service refuses more than 2,000."""
+A_DAY = timedelta(days=1)
+DOCUMENTED = (
+    *("realtime_start", "realtime_end", "observation_start", "observation_end", "units", "output_type", "file_type"),
+    *("order_by", "sort_order", "count", "offset", "limit", "vintage_dates", "observations"),
+)
+"""Fields of an answer; any other is named in the notes of a delivery, and ignored."""
 BAD_REQUEST = 400
 
 
@@ -52,18 +59,19 @@ class Fred:
         content = answer.json()
         params, series = answer.request.params, answer.request.subject
         count, offset = (int(required(content, name, Digits)) for name in ("count", "offset"))
+        ignored = unknown(content, DOCUMENTED)
         if answer.request.path == DATES:
             dates = [day(text, "vintage_dates") for text in required(content, "vintage_dates", list)]
-            read = offset + len(dates)
+            read = _read(offset, len(dates), count)
             following = [*_windows(series, dates, is_last=read >= count)]
-            if dates and read < count:
+            if read < count:
                 following.append(_dates(series, read - 1))
-            return Page(following=tuple(following))
+            return Page(following=tuple(following), ignored=ignored)
         rows = required(content, "observations", list)
         vintages = [_vintage(series, row, params["realtime_start"]) for row in rows]
-        read = offset + len(rows)
-        further = HttpRequest(series, OBSERVATIONS, {**params, "offset": str(read)}) if rows and read < count else None
-        return Page(vintages=pl.DataFrame(vintages, schema=VINTAGES), next=further)
+        read = _read(offset, len(rows), count)
+        further = HttpRequest(series, OBSERVATIONS, {**params, "offset": str(read)}) if read < count else None
+        return Page(vintages=pl.DataFrame(vintages, schema=VINTAGES), next=further, ignored=ignored)
 
     def refusal(self, answer: HttpAnswer) -> SourceError | None:
         """A 400 says in JSON whether the series or the key is the reason."""
@@ -91,10 +99,42 @@ def read_vintages(fetcher: Fetcher, series: Sequence[str]) -> pl.DataFrame:
     SourceError
         Of any series: nothing is returned in part.
     """
-    frames = [pl.DataFrame(schema=VINTAGES)]
-    today = fetcher.clock.now().date()
+    return _vintages(_gather(fetcher, series))
+
+
+@dataclass
+class _Gathered:
+    """What the pages of one delivery said."""
+
+    frames: list[pl.DataFrame] = field(default_factory=lambda: [pl.DataFrame(schema=VINTAGES)])
+    ignored: set[str] = field(default_factory=set)
+    requests: int = 0
+
+
+def _gather(fetcher: Fetcher, series: Sequence[str]) -> _Gathered:
+    gathered, today = _Gathered(), fetcher.clock.now().date()
     for request in Fred().plan(Ask(tuple(series), date.min, today, today)):
-        frames += [page.vintages for _, page in fetcher.pages(request)]
+        for answer, page in fetcher.pages(request):
+            _require_past(answer, page)
+            gathered.frames.append(page.vintages)
+            gathered.ignored.update(page.ignored)
+            gathered.requests += 1
+    return gathered
+
+
+def _require_past(answer: HttpAnswer, page: Page) -> None:
+    """Refuse a release of a day that has not come: by our clock or the vendor's, one of the two is wrong."""
+    latest: date | None = page.vintages.select(pl.col("vintage_date").max()).item()
+    if latest is not None and latest > (answer.received_at + A_DAY).date():
+        raise ContractError(
+            f"{Fred.title}: {answer.request} holds a vintage of {latest}, received on "
+            f"{answer.received_at:%Y-%m-%d %H:%M} UTC. Check the clock of this machine; if it is right, the vendor's "
+            "answer is wrong."
+        )
+
+
+def _vintages(gathered: _Gathered) -> pl.DataFrame:
+    frames = gathered.frames
     told = pl.concat(frames).sort("series", "period", "vintage_date", maintain_order=True)
     told = told.unique(["series", "period", "vintage_date"], keep="first", maintain_order=True)
     begins = pl.col("vintage_date").min().over("series")
@@ -112,15 +152,34 @@ def read_vintages(fetcher: Fetcher, series: Sequence[str]) -> pl.DataFrame:
 
 def pull(fetcher: Fetcher, series: Sequence[str]) -> MacroBatch:
     """Return every vintage of some series as one delivery of economic values; errors as of `read_vintages`."""
-    vintages = read_vintages(fetcher, series)
+    gathered = _gather(fetcher, series)
+    vintages = _vintages(gathered)
     rows = vintages.with_columns(
         pl.col("period", "vintage_date").cast(pl.String),
         pl.lit(fetcher.base_url.host).alias("package"),
         pl.lit(Fred.terms.licence).alias("licence"),
         last_days(vintages["series"], vintages["period"]),
     ).rename({"vintage_date": "vintage"})
-    batch_id = f"{Fred.name}:{fetcher.clock.now():%Y%m%dT%H%M%S%f}"
-    return MacroBatch(batch_id, as_received_series(rows, Fred.name, batch_id))
+    received = fetcher.clock.now()
+    batch_id = f"{Fred.name}:{received:%Y%m%dT%H%M%S%f}"
+    names = ", ".join(sorted(gathered.ignored))
+    note = f"{Fred.title} sends fields that this release does not know, and ignores: {names}."
+    return MacroBatch(
+        batch_id,
+        as_received_series(rows, Fred.name, batch_id, received),
+        tuple(series),
+        gathered.requests,
+        (note,) if names else (),
+    )
+
+
+def _read(offset: int, came: int, count: int) -> int:
+    """Return how many of the values were read; a page without any of those that remain would lose them unseen."""
+    if not came and offset < count:
+        raise ContractError(
+            f"The answer holds nothing after the first {offset} values, and says that there are {count}."
+        )
+    return offset + came
 
 
 def _dates(series: str, offset: int) -> HttpRequest:

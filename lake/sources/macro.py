@@ -36,10 +36,19 @@ class MacroBatch:
         As of `lake.sources.BarBatch`.
     rows
         Values in the columns of `raw_macro`.
+    series
+        Those that were asked for by name; none where the source is asked for all that it has.
+    requests
+        Requests that were answered for it; None for a source that asks no network.
+    notes
+        Sentences for the report of the run.
     """
 
     batch_id: str
     rows: pl.DataFrame
+    series: tuple[str, ...] = ()
+    requests: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 class MacroSource(Protocol):
@@ -89,15 +98,19 @@ def last_days(series: pl.Series, periods: pl.Series) -> pl.Series:
     return frame.select(midnight.dt.convert_time_zone("UTC").alias("event_time")).to_series()
 
 
-def as_received_series(rows: pl.DataFrame, source: str, batch_id: str) -> pl.DataFrame:
+def as_received_series(
+    rows: pl.DataFrame, source: str, batch_id: str, received: datetime | None = None
+) -> pl.DataFrame:
     """Return values with the columns that say in which delivery they came, sorted by when they became known.
 
     Parameters
     ----------
     rows
         Columns of `raw_macro` but ``source``, ``batch_id``, ``row`` and ``received_at``.
+    received
+        When they came; now by default.
     """
-    received = SystemClock().now()
+    received = received or SystemClock().now()
     return (
         rows.sort("known_time", "series", "event_time")
         .with_row_index("row")

@@ -18,7 +18,7 @@ from lake.membership import survivorship_of
 from lake.names import NameHistory
 from lake.settings import Settings
 from lake.settings import settings as read_settings
-from lake.sources.base import BarSource
+from lake.sources.base import BarSource, under_its_name
 from lake.store import LakeReader
 
 if TYPE_CHECKING:
@@ -229,6 +229,9 @@ def source_of(configured: Settings) -> BarSource:
 def sources_of(configured: Settings, only: str | None = None) -> tuple[BarSource, ...]:
     """Return the sources of a market in the order of their priority; one that the settings name stands alone.
 
+    A further source of one's own (``module:name``) bears the name that the market gives it, by which its place in the
+    order is found again.
+
     Parameters
     ----------
     only
@@ -254,7 +257,7 @@ def sources_of(configured: Settings, only: str | None = None) -> tuple[BarSource
     return tuple(
         source_of(configured)
         if name == configured.source_name
-        else open_source(name, market.as_told_to(name), settings=configured)
+        else under_its_name(open_source(name, market.as_told_to(name), settings=configured), name)
         for name in wanted
     )
 
@@ -341,7 +344,8 @@ def open_source(name: str, market: Market = DEMO, *, settings: Settings | None =
         )
     if name in CONNECTORS:
         asked = tuple(market.options.get("symbols", ()))
-        symbols = asked if not asked or market.index in asked else (*asked, market.index)
+        index = market.options.get("index", market.index)
+        symbols = asked if not asked or index is None or index in asked else (*asked, index)
         first = max(calendars.FIRST_SESSION, date(market.first_year, 1, 1))
         return open_http_source(name, symbols, settings or read_settings(), market.calendar, first=first)
     if ":" not in name:

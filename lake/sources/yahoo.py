@@ -87,13 +87,15 @@ class Yahoo:
         indicators = required(result, "indicators", dict)
         quotes = first_of(indicators, "quote")
         bars = [] if "timestamp" not in result else _bars(symbol, result, zone)
-        actions = [*_actions(symbol, result.get("events") or {}, zone)]
+        currency = meta.get("currency")
+        actions = [*_actions(symbol, result.get("events") or {}, zone, currency)]
         reached = meta.get("regularMarketTime")
         return Page(
             pl.DataFrame(bars, schema=SESSION_BARS),
             pl.DataFrame(actions, schema=SESSION_ACTIONS),
             complete_until=None if reached is None else datetime.fromtimestamp(int(reached), UTC),
             ignored=unknown(quotes, PRICES),
+            currencies={symbol: currency} if isinstance(currency, str) else {},
         )
 
     def refusal(self, answer: HttpAnswer) -> SourceError | None:
@@ -150,11 +152,14 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
-def _actions(symbol: str, events: Mapping[str, Any], zone: ZoneInfo) -> Iterator[dict[str, object]]:
+def _actions(
+    symbol: str, events: Mapping[str, Any], zone: ZoneInfo, currency: str | None
+) -> Iterator[dict[str, object]]:
     for kind in EVENTS:
         for event in (events.get(kind) or {}).values():
             ex_date = day_at(_seconds(required(event, "date", Digits)), zone)
-            base = {"symbol": symbol, "ex_date": ex_date, "currency": event.get("currency"), "price_basis": Yahoo.basis}
+            stated = event.get("currency") or currency
+            base = {"symbol": symbol, "ex_date": ex_date, "currency": stated, "price_basis": Yahoo.basis}
             if kind == "splits":
                 new, old = (float(required(event, part, Digits)) for part in ("numerator", "denominator"))
                 if old <= 0 or new <= 0:

@@ -62,7 +62,7 @@ BARS = TableSpec(
             "",
             "what the source did to close_unadjusted; null in rows from before it was kept",
             nullable=True,
-            allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
+            allowed=("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"),
         ),
         _price("close_traded", "close at which shares changed hands that day; null where the source does not tell it"),
         KNOWN_BASIS_IF_SAID,

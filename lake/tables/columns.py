@@ -46,7 +46,7 @@ PRICE_BASIS = Column(
     "as_traded: the price is the one of that close on the market; otherwise what is known of the source's prices, and "
     "why there is no price; null in rows from before it was said",
     nullable=True,
-    allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
+    allowed=("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"),
 )
 CURRENCY = Column("currency", TEXT, "", "ISO 4217 code of the price; null where the market does not say", nullable=True)
 RECOMPUTED = 1e-9

@@ -74,7 +74,11 @@ QUALITY_SCORES = TableSpec(
             for name, meaning, nullable in (
                 ("completeness", "came / expected", False),
                 ("validity", "share of its rows that were not refused", False),
-                ("timeliness", "share of its symbols known within a day of the close; 0 where none came", False),
+                (
+                    "timeliness",
+                    "share of its symbols known within a day of the close, or what the market says; 0 where none came",
+                    False,
+                ),
                 ("agreement", "share of the bars on which all sources agree; null for one source", True),
                 ("score", "product of the parts that there are", False),
             )

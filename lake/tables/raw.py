@@ -47,7 +47,7 @@ RAW_BARS = TableSpec(
             TEXT,
             "",
             "what the source did to its prices",
-            allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
+            allowed=("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"),
         ),
         *AS_DELIVERED,
         EVENT_TIME,

@@ -14,7 +14,7 @@ DISCLAIMER = "A forecast is an estimate of a model and no advice to buy or sell 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Price = Annotated[float, Field(allow_inf_nan=False, gt=0)]
-PriceBasis = Literal["as_traded", "split_adjusted", "adjusted_close_only"]
+PriceBasis = Literal["as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"]
 PRICE_BASIS: Any = Field(
     default=None,
     description="as_traded: prices are those of the market on that day; otherwise what the source did to its prices, "

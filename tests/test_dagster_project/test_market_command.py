@@ -63,6 +63,30 @@ def test_a_price_file_becomes_a_market(say: Say, tmp_path: Path) -> None:
     assert "Nothing was written." in checked.output
 
 
+def test_a_dry_run_counts_rows_under_the_names_of_their_days(say: Say, tmp_path: Path) -> None:
+    file = price_file(tmp_path)
+    header, *rows = file.read_text().splitlines()
+    told = [row.replace(",AAA,", ",OLD,") if row < "2012-06-01" else row for row in rows]
+    file.write_text("\n".join([header, *told, told[0].replace(",OLD,", ",AAA,")]))
+    assert say("new", "desk", "--from", str(file)).exit_code == 0
+    home = tmp_path / "home" / "markets" / "desk"
+    assert "901 rows of 4 symbols" in say("check", "desk").output
+    replace(market_of(home), renames=(Rename("OLD", "AAA", date(2012, 6, 1)),)).write(home)
+    said = say("check", "desk").output
+    assert "900 rows of 3 symbols" in said
+    assert "unknown_symbol: 1 row" in said, "AAA was another instrument before"
+
+
+def test_splits_are_declared_beside_a_file(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_text("symbol,ex_date,ratio\nAAA,2012-06-01,2\n")
+    settled = ("--set", "price_basis=split_adjusted", "--set", "splits=splits.csv")
+    said = say("new", "desk", "--from", str(price_file(tmp_path)), *settled)
+    assert said.exit_code == 0, said.output
+    assert "1 split of 1 symbol" in said.output
+    assert market_of(tmp_path / "home" / "markets" / "desk").options["splits"] == "splits.csv"
+    assert "1 split of 1 symbol" in say("check", "desk").output
+
+
 def test_the_currency_of_a_market_is_said_and_checked(say: Say, tmp_path: Path) -> None:
     file = str(price_file(tmp_path))
     with pytest.raises(ConfigError, match="ISO 4217"):

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_project.assets.quality import data_quality
-from dagster_project.checks.tables import sources_agree
+from dagster_project.checks.tables import sources_agree, table_checks
 from dagster_project.cli import app
 from dagster_project.definitions import defs
 from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
@@ -23,7 +23,7 @@ from lake.ingest import refine_to_lake
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
-from lake.tables import AGREEMENT, QUALITY_SCORES, RAW_BARS
+from lake.tables import AGREEMENT, QUALITY_SCORES, RAW_ACTIONS, RAW_BARS
 
 MARKET = tiny_market(["AAPL", "IBM", "^GSPC"], sessions=30, seed=5)
 CLOSES = MARKET["event_time"].unique().sort().to_list()
@@ -92,6 +92,22 @@ def test_a_daily_run_scores_after_the_bars(filled: Lake) -> None:
     assert result.success
     assert filled.read(QUALITY_SCORES).height == 30
     assert (read_settings().reports / PAGE).exists()
+
+
+def test_stated_actions_have_a_gate_that_passes_where_there_are_none(home: Lake) -> None:
+    (gate,) = table_checks(["raw_actions"])
+    result = gate(Platform())
+    assert isinstance(result, dg.AssetCheckResult)
+    assert result.passed
+    assert result.metadata["reason"] == dg.MetadataValue.text("no source of this market fills raw_actions")
+    said = {"symbol": "AAPL", "ex_date": "2012-06-01", "kind": "split", "ratio": "2", "price_basis": "split_adjusted"}
+    said |= {"source": "tiny", "batch_id": "one", "row": 0, "received_at": DEMO_START, "event_time": DEMO_START}
+    rows = pl.DataFrame([said | {"known_time": DEMO_START}], schema=RAW_ACTIONS.schema)
+    home.append(RAW_ACTIONS, rows, batch_id="one")
+    assert gate(Platform()).passed
+    wrong = rows.with_columns(pl.lit("two").alias("batch_id"), pl.lit("merger").alias("kind"))
+    home.append(RAW_ACTIONS, wrong, batch_id="two")
+    assert not gate(Platform()).passed, "there is no such kind of action"
 
 
 @pytest.mark.parametrize(("agreeing", "passes"), [(2, True), (1, False)])

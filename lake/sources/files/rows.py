@@ -160,8 +160,8 @@ def bar_ends(opens: pl.Series, grid: str) -> pl.Series:
 def _based(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
     """Say the basis in the words of `raw_bars`, and give each row the adjusted close that the rules ask for.
 
-    ``fully_adjusted`` has no word of its own there. With all of open, high, low, close and volume its bars are on one
-    basis already, so they pass as ``split_adjusted`` with a factor of one; with fewer as ``adjusted_close_only``.
+    Bars that are ``fully_adjusted`` are on one basis already, with a factor of one, where all of open, high, low, close
+    and volume are there; with fewer they are ``adjusted_close_only``.
     """
     is_full = all(name in mapping.columns for name in ("open", "high", "low", "close", "volume"))
     close, adjusted = pl.col("close"), pl.col("adj_close")
@@ -171,11 +171,10 @@ def _based(rows: pl.DataFrame, mapping: FileMapping) -> pl.DataFrame:
         adjusted = close
     if mapping.price_basis == "fully_adjusted" and not {"open", "high", "low"} & set(mapping.columns):
         close = pl.lit(None, dtype=pl.String)  # no close before adjustment is known
-    basis = mapping.price_basis if mapping.price_basis != "fully_adjusted" else "split_adjusted"
     return rows.with_columns(
         close.alias("close"),
         adjusted.alias("adj_close"),
-        pl.lit(basis if is_full else "adjusted_close_only").alias("price_basis"),
+        pl.lit(mapping.price_basis if is_full else "adjusted_close_only").alias("price_basis"),
     )
 
 

@@ -10,11 +10,13 @@ from lake.clock import require_utc
 from lake.errors import ConfigError, SourceError
 from lake.horizons import INTERVALS
 from lake.names import NameHistory
-from lake.sources.base import BarBatch
+from lake.sources.base import ACTION_COLUMNS, BarBatch
 from lake.sources.files.index import equal_weight_index
 from lake.sources.files.mapping import NUMBERS, FileMapping
 from lake.sources.files.rows import raw_rows, with_reasons
+from lake.sources.files.splits import read_splits
 from lake.sources.files.tables import read_table
+from lake.sources.splits import with_later_splits
 from lake.tables import RAW_BARS
 
 CONTENT = ("symbol", "stamp", *NUMBERS, "price_basis")
@@ -86,11 +88,11 @@ class FileSource:
         is_due &= True if after is None else pl.col("event_time") > require_utc(after)
         due = rows.filter(is_due).sort("event_time", "symbol", maintain_order=True, nulls_last=True)
         batch_id = f"{self.name}:{digest_of(due)}"
-        is_as_traded = (self.mapping.price_basis == "as_traded") & pl.col("close").is_not_null()
-        later_splits = pl.when(is_as_traded).then(pl.lit("1"))
+        splits = self._splits(rows)
         return BarBatch(
             batch_id,
-            due.with_row_index("row")
+            self._with_later_splits(due, splits)
+            .with_row_index("row")
             .with_columns(
                 pl.col("row").cast(pl.Int64),
                 pl.col("event_time").alias("known_time"),
@@ -100,9 +102,27 @@ class FileSource:
                 pl.lit(self.mapping.licence or LICENCE).alias("licence"),
                 pl.lit(batch_id).alias("batch_id"),
                 pl.lit(datetime.now(UTC)).alias("received_at"),
-                later_splits.alias("later_splits"),
             )
             .select(RAW_BARS.names),
+            splits,
+        )
+
+    def _splits(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The splits that are declared beside the file, as stated actions; none where nothing is declared."""
+        path = self.mapping.splits_file
+        if path is None:
+            return pl.DataFrame(schema=ACTION_COLUMNS)
+        return read_splits(path, rows["symbol"].drop_nulls().unique(), self.name)
+
+    def _with_later_splits(self, rows: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+        """Say in whose shares each close is stated: as traded, or adjusted for splits that are declared."""
+        known: pl.Expr | pl.Series = pl.lit("1" if self.mapping.price_basis == "as_traded" else None, dtype=pl.String)
+        if self.mapping.splits is not None:
+            dated = rows.with_columns(pl.lit("split_adjusted").alias("price_basis"), pl.col("day").alias("session"))
+            known = with_later_splits(dated, splits)["later_splits"]
+        has_close = pl.col("close").is_not_null()
+        return rows.with_columns(known.alias("later_splits")).with_columns(
+            pl.when(has_close).then("later_splits").alias("later_splits")
         )
 
 

@@ -36,6 +36,7 @@ class _Gathered:
     actions: list[pl.DataFrame] = field(default_factory=list)
     failures: list[tuple[str, SourceError]] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+    currencies: dict[str, str] = field(default_factory=dict)
     answers: int = 0
 
     def all_actions(self) -> pl.DataFrame:
@@ -53,6 +54,7 @@ class _Gathered:
         self.actions.append(page.actions.with_columns(arrived))
         self.failures += [failure for failure in page.failures if failure[0] in symbols]
         self.ignored.update(page.ignored)
+        self.currencies.update(page.currencies)
 
 
 class HttpBars:
@@ -123,6 +125,7 @@ class HttpBars:
             tuple(FailedSymbol(symbol, type(error).__name__, str(error)) for symbol, error in gathered.failures),
             tuple(self._notes(gathered)),
             gathered.answers,
+            gathered.currencies,
         )
 
     def _sessions(self, after: datetime | None, until: datetime) -> pl.DataFrame:

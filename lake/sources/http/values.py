@@ -177,6 +177,8 @@ class Page:
         Names of fields that the vendor has added since the connector was written.
     failures
         Of an answer about many symbols, those whose rows are not as documented.
+    currencies
+        What the prices of a symbol are in, by symbol, where the vendor says.
     """
 
     bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SESSION_BARS))
@@ -187,6 +189,7 @@ class Page:
     complete_until: datetime | None = None
     ignored: tuple[str, ...] = ()
     failures: tuple[tuple[str, SourceError], ...] = ()
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(Protocol):

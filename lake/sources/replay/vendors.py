@@ -98,7 +98,12 @@ class PlayedYahoo(PlayedVendor):
         bars = self.told(symbol, first, last - timedelta(days=1))
         quotes = {name: [bar[name] for _, bar in bars] for name in PRICES}
         indicators = {"quote": [quotes], "adjclose": [{"adjclose": [bar["adj_close"] for _, bar in bars]}]}
-        meta = {"symbol": symbol, "exchangeTimezoneName": "America/New_York", "gmtoffset": -18_000}
+        meta = {
+            "symbol": symbol,
+            "currency": self.currency,
+            "exchangeTimezoneName": "America/New_York",
+            "gmtoffset": -18_000,
+        }
         result: dict[str, Any] = {"meta": meta, "indicators": indicators, "events": self._events(symbol, first, last)}
         if bars:
             result["timestamp"] = [_new_york(day, OPEN) for day, _ in bars]
@@ -106,6 +111,7 @@ class PlayedYahoo(PlayedVendor):
             meta["regularMarketTime"] = int(self.is_open_until.timestamp())
         return self.sent({"chart": {"result": [result], "error": None}})
 
+    currency: str | None = "USD"
     is_open_until: datetime | None = None
     """Instant up to which its data reaches, where it says so."""
 
