@@ -70,7 +70,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         bundle = _exported(folder)
         if bundle is None:
             windows = load_windows(lake, settings, experiment).newest(PROOF_WINDOWS).x
-            bundle = _export(name, champion, windows, folder, lake.market.horizon_bars)
+            bundle = _export(name, champion, windows, folder)
             say(
                 f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
             )
@@ -136,21 +136,20 @@ def _exported(folder: Path) -> Bundle | None:
         return None
 
 
-def _export(
-    name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path, horizons: tuple[int, ...]
-) -> Bundle:
+def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
     from serving.engines.export import export_model
     from training.fit import load_fitted
 
+    network = load_fitted(champion["path"]).network
     return export_model(
-        load_fitted(champion["path"]).network,
+        network,
         name,
         FORECAST_V2,
         champion["versions"],
         windows,
         folder,
         train_until=datetime.fromisoformat(champion["train_until"]),
-        horizons=horizons,
+        horizons=network.outputs.horizons,
     )
 
 

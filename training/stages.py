@@ -55,8 +55,14 @@ def make_training_set(
     Report
         Of the frame: rows known at the end of knowledge, nothing later. `details` has its path, the table versions and
         the fingerprint of the training.
+
+    Raises
+    ------
+    ConfigError
+        If the experiment declares a horizon that the market does not.
     """
     started = time.perf_counter()
+    experiment.horizon_bars(lake.market)  # one that the market does not declare is said before anything is read
     work = Workspace(lake, settings, experiment)
     record, was_done = work.once(TRAINING_SET, lambda: _retrieve(work, progress))
     first, last = (
@@ -317,7 +323,7 @@ def _windows(work: Workspace) -> WindowSet:
     _require_intact(work)
     frame, labels = (pl.read_parquet(work.folder / name) for name in (FRAME, TARGETS))
     first: datetime = frame.select(pl.col("event_time").min()).item()
-    horizons = work.lake.market.horizon_bars
+    horizons = work.experiment.horizon_bars(work.lake.market)
     return build_window_set(frame, labels, at=sessions_of(work.experiment, first), horizons=horizons)
 
 
