@@ -15,6 +15,7 @@ from feature_repo.targets.windows import FORECAST_V2
 from lake.care import pin
 from lake.clock import Clock
 from lake.errors import ModelError
+from lake.market import Market
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -76,7 +77,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
             )
         pin(lake, f"model:{bundle.digest}", bundle.signature.table_versions)
         verdicts = _verdicts(lake, champion["experiment"], name)
-        warnings += map(_on_paper, filter(_is_beaten, verdicts))
+        warnings += [_on_paper(verdict, lake.market) for verdict in verdicts if _is_beaten(verdict)]
         evidence = {
             "scores": _scores(lake, champion["experiment"], name),
             "verdicts": verdicts,
@@ -182,11 +183,11 @@ def _is_beaten(verdict: dict[str, Any]) -> bool:
     return not verdict["is_baseline"] and not verdict["beats_best_baseline"]
 
 
-def _on_paper(verdict: dict[str, Any]) -> str:
+def _on_paper(verdict: dict[str, Any], market: Market) -> str:
     """Say that a model which does not beat the best baseline counts for nothing in an answer."""
-    horizon = verdict["horizon_sessions"]
+    ahead = market.horizon_of(verdict["horizon_sessions"])
     return (
-        f"{verdict['model']} does not beat {verdict['best_baseline']} at {horizon} session(s) ahead (pinball loss "
+        f"{verdict['model']} does not beat {verdict['best_baseline']} {ahead} ahead (pinball loss "
         f"{verdict['gain']:+.2%}, adjusted p {verdict['p_value']:.2g}): it is in service on paper, and has no weight "
         "in answers."
     )

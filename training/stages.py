@@ -238,15 +238,16 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
     now = work.settings.clock.now()
-    stride = experiment.splits.test_stride_sessions
-    table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
+    stride, grid = experiment.splits.test_stride_sessions, experiment.calendar
+    table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride, grid=grid)
     report = work.lake.merge(EVALUATIONS, table)
-    work.lake.merge(VERDICTS, verdict_table(forecasts, experiment=work.label, known_time=now, stride_sessions=stride))
+    judged = verdict_table(forecasts, experiment=work.label, known_time=now, stride_sessions=stride, grid=grid)
+    work.lake.merge(VERDICTS, judged)
     plots: dict[str, str] = {}
     for name in experiment.models:
         ours = [forecast for forecast in forecasts if forecast.model == name]
         plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
-    verdicts = compare_with_best_baseline(forecasts, stride_sessions=stride)
+    verdicts = compare_with_best_baseline(forecasts, stride_sessions=stride, grid=grid)
     sentences, warnings = list(map(str, verdicts)), [str(verdict) for verdict in verdicts if not verdict.beats]
     for sentence in sentences:
         progress(sentence)

@@ -15,6 +15,7 @@ from dagster_project.selections import DAILY_UPDATE, HISTORY
 from feature_repo.online.redis_server import running_redis
 from lake.calendars import next_closes
 from lake.clock import FixedClock, ReplayClock
+from lake.horizon_ends import bars_spanned
 from lake.market import CLOCK_FILE, Market
 from lake.sources import source_of
 from lake.store import Lake
@@ -57,6 +58,7 @@ SESSIONS = replace(
     interval="1d",
     horizons=("1 session", "20 sessions"),
 )
+HOURS = replace(MINUTES, name="hours", interval="60m", horizons=("60 minutes", "1 session"))
 BARS_BEFORE = 600
 
 
@@ -66,15 +68,17 @@ BARS_BEFORE = 600
     [
         (MINUTES, datetime(2012, 12, 7, 12, tzinfo=UTC), {"horizon_minutes": 60}),
         (SESSIONS, datetime(2012, 12, 7, 21, tzinfo=UTC), {"horizon_sessions": 20}),
+        (HOURS, datetime(2012, 12, 7, 12, tzinfo=UTC), {"horizon_sessions": 1}),
     ],
-    ids=["60 minutes", "20 sessions"],
+    ids=["60 minutes", "20 sessions", "1 session of bars of an hour"],
 )
 def test_a_file_is_served_over_the_longest_horizon_and_judged(
     market: Market, until: datetime, said: dict[str, int], tmp_path: Path
 ) -> None:
     ahead = market.horizon_bars[-1]
-    updates = next_closes(until, 2 * ahead, market.grid)[ahead - 1 :: ahead]
-    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + 2 * ahead, updates[-1], market.grid)
+    spanned = bars_spanned(ahead, market.grid).most
+    updates = next_closes(until, 2 * spanned, market.grid)[spanned - 1 :: spanned]
+    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + 2 * spanned, updates[-1], market.grid)
     market = replace(market, options={**market.options, "path": str(path)})
     settings = scratch_settings(tmp_path / "home")
     market.write(settings.home)
@@ -94,7 +98,7 @@ def test_a_file_is_served_over_the_longest_horizon_and_judged(
             run_timed(
                 DAILY_UPDATE,
                 replace(platform, clock=FixedClock(at)),
-                configuration={"forecasts": {"config": {"sessions": ahead}}},
+                configuration={"forecasts": {"config": {"sessions": spanned}}},
             )
         forecasts = lake.read(FORECASTS)
         assert set(forecasts["horizon_sessions"]) == set(market.horizon_bars)
