@@ -22,6 +22,8 @@ VENUE = "XNYS"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS_HELD = 32
 """Years of bars of minutes that are held: the ends of a year's are computed when one of them is asked for."""
+WHOLE_YEARS = 2
+"""The first and the last year of a calendar may not be whole."""
 FIRST_SESSION, LAST_SESSION = date(1998, 1, 1), date(2027, 12, 31)
 
 
@@ -257,6 +259,21 @@ def session_after(close: datetime, horizon: int, venue: str = VENUE) -> date | N
     place = bisect_left(_instants(name), close) + ahead.n
     dates = _dates(name)
     return dates[place] if place < len(dates) else None
+
+
+@cache
+def bars_per_year(venue: str = VENUE) -> int:
+    """Return how many bars a year has on a grid: sessions of the mean year, as many bars each as the longest has.
+
+    Examples
+    --------
+    >>> bars_per_year(), bars_per_year("24/7"), bars_per_year("24/7@15m")
+    (252, 365, 35040)
+    """
+    years = closes(venue).group_by(pl.col("session").dt.year()).len().sort("session")["len"]
+    sessions = years[1:-1].mean() if len(years) > WHOLE_YEARS else years.max()
+    assert isinstance(sessions, float | int)
+    return round(sessions) * bars_of_session(venue)
 
 
 @cache
