@@ -94,16 +94,18 @@ class _Predictions:
 
     def blended(self) -> "NDArray[np.float64]":
         """Blend and calibrate every row; NaN over a horizon at which no model has a weight."""
-        weighted = np.any([each.any(axis=0) for each in self.weights.values()], axis=0)
-        if weighted.all():
+        places = range(len(self.horizons))
+        weighted = [place for place in places if any(each[:, place].any() for each in self.weights.values())]
+        if len(weighted) == len(self.horizons):
             return make_forecasts(self.by_model, self.weights, self.horizons, self.calibrations)
         found = np.full((len(self.x), len(self.horizons), len(QUANTILES)), np.nan)
-        found[:, weighted] = make_forecasts(
-            {model: each[:, weighted] for model, each in self.by_model.items()},
-            {model: each[:, weighted] for model, each in self.weights.items()},
-            [horizon for horizon, is_weighted in zip(self.horizons, weighted, strict=True) if is_weighted],
-            self.calibrations,
-        )
+        if weighted:
+            found[:, weighted] = make_forecasts(
+                {model: each[:, weighted] for model, each in self.by_model.items()},
+                {model: each[:, weighted] for model, each in self.weights.items()},
+                [self.horizons[place] for place in weighted],
+                self.calibrations,
+            )
         return found
 
     def with_challenger(self, name: str, predicted: "NDArray[np.float32]", places: list[int]) -> "NDArray[np.float64]":

@@ -13,6 +13,7 @@ from dagster_project.runs import scratch_settings
 from dagster_project.runs.timed import run_timed
 from dagster_project.selections import DAILY_UPDATE, HISTORY
 from feature_repo.online.redis_server import running_redis
+from feature_repo.targets import compute_labels
 from lake.calendars import next_closes
 from lake.clock import FixedClock, ReplayClock
 from lake.horizon_ends import bars_spanned
@@ -59,7 +60,7 @@ SESSIONS = replace(
     horizons=("1 session", "20 sessions"),
 )
 HOURS = replace(MINUTES, name="hours", interval="60m", horizons=("60 minutes", "1 session"))
-BARS_BEFORE = 600
+BARS_BEFORE, RECOMPUTED = 600, 1e-9
 
 
 @pytest.mark.slow
@@ -100,6 +101,12 @@ def test_a_file_is_served_over_the_longest_horizon_and_judged(
                 replace(platform, clock=FixedClock(at)),
                 configuration={"forecasts": {"config": {"sessions": spanned}}},
             )
+        known = {"on": LABELS.key, "how": "inner"}
+        whole = compute_labels(lake.read_as_of(BARS, updates[-1]), market=market)
+        stored = lake.read_as_of(LABELS, updates[-1])
+        both = stored.join(whole, **known)
+        assert stored.height == whole.height == both.height, "day by day there are the labels of one computation"
+        assert (both["forward_return"] - both["forward_return_right"]).abs().max() < RECOMPUTED
         forecasts = lake.read(FORECASTS)
         assert set(forecasts["horizon_sessions"]) == set(market.horizon_bars)
         judged = lake.read(OUTCOMES).join(forecasts, on="forecast_id").filter(pl.col("horizon_sessions") == ahead)

@@ -11,13 +11,15 @@ import pytest
 from feature_repo.online import BlendWeights
 from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError, RefusedModelError, UnknownNameError
+from lake.market import Market
 from serving.deployment.candidates import LoadedModel, require_candidate
 from serving.deployment.champions import LoadedChallenger, LoadedModels
 from serving.deployment.record import Challenger, Release
 from serving.engines import Bundle, OnnxEngine
 from serving.engines.export import export_model
-from serving.predict import Question, forecast, forecasting
+from serving.predict import Question, bars_ahead, forecast, forecasting
 from serving.web.app import build_app
+from serving.web.http.problems import explain
 from support.clients import client_of
 from training.data import fit_scaler
 from training.models import InputSpec, OutputSpec, build_network
@@ -185,3 +187,13 @@ def test_a_version_of_some_of_the_markets_horizons_is_put_in_service_and_others_
         r"not among them. Train and promote the model again with `make demo`",
     ):
         require_candidate(mine.settings, "ridge", wrong)
+
+
+def test_a_market_of_minutes_and_sessions_is_asked_in_both_and_offers_both():
+    market = Market("desk", calendar="24/7", interval="15m", horizons=("15 minutes", "60 minutes", "1 session"))
+    assert [bars_ahead(market, None, 60), bars_ahead(market, 1, None)] == [4, 1_000]
+    with pytest.raises(UnknownNameError, match="Known: 1 session, 15 minutes, 60 minutes") as no:
+        bars_ahead(market, 5, None)
+    offered = [market.horizon_of(bars) for bars in market.horizon_bars]
+    said = explain(no.value, {"path": PREDICT}, offered)
+    assert said.hint == "horizon_minutes is one of 15, 60; horizon_sessions is one of 1."
