@@ -16,12 +16,14 @@ import numpy.typing as npt
 import polars as pl
 
 from lake.errors import ConfigError, UnknownNameError
-from lake.horizons import DAY, MINUTES, SEPARATOR
+from lake.horizons import DAY, MINUTES, SEPARATOR, horizon_of
 
 VENUE = "XNYS"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS_HELD = 32
 """Years of bars of minutes that are held: the ends of a year's are computed when one of them is asked for."""
+WHOLE_YEARS = 2
+"""The first and the last year of a calendar may not be whole."""
 FIRST_SESSION, LAST_SESSION = date(1998, 1, 1), date(2027, 12, 31)
 
 
@@ -230,25 +232,71 @@ def is_close(at: pl.Series, venue: str = VENUE) -> pl.Series:
     return at.cast(pl.Datetime("us", "UTC")).to_physical().is_in(pl.Series(ends).implode())
 
 
-def session_after(close: datetime, sessions: int, venue: str = VENUE) -> date | None:
-    """Return the session of the bar that ends `sessions` closes after a close; None beyond the end of the calendar.
+def session_after(close: datetime, horizon: int, venue: str = VENUE) -> date | None:
+    """Return the session in which a horizon that begins at a close ends; None beyond the end of the calendar.
 
     It takes a microsecond, so that a request can ask.
+
+    Parameters
+    ----------
+    horizon
+        As `lake.horizons.Horizon.bars` counts: bars, or of bars of minutes sessions.
 
     Examples
     --------
     >>> session_after(datetime(2012, 12, 31, 21, tzinfo=UTC), 1).isoformat()  # over New Year's Day
     '2013-01-02'
+    >>> session_after(datetime(2012, 12, 31, 15, tzinfo=UTC), 1_000, "XNYS@15m").isoformat()  # one session
+    '2013-01-02'
     """
     name, interval = _parts(venue)
-    if interval != DAY:
+    ahead = horizon_of(horizon, interval)
+    if ahead.unit == "minute":
         try:
-            return session_of(next_closes(close, sessions, venue)[-1], venue)
+            return session_of(next_closes(close, horizon, venue)[-1], venue)
         except ConfigError:
             return None
-    place = bisect_right(_instants(name), close) + sessions - 1
+    place = bisect_left(_instants(name), close) + ahead.n
     dates = _dates(name)
     return dates[place] if place < len(dates) else None
+
+
+@cache
+def bars_per_year(venue: str = VENUE) -> int:
+    """Return how many bars a year has on a grid: sessions of the mean year, as many bars each as the longest has.
+
+    Examples
+    --------
+    >>> bars_per_year(), bars_per_year("24/7"), bars_per_year("24/7@15m")
+    (252, 365, 35040)
+    """
+    years = closes(venue).group_by(pl.col("session").dt.year()).len().sort("session")["len"]
+    sessions = years[1:-1].mean() if len(years) > WHOLE_YEARS else years.max()
+    assert isinstance(sessions, float | int)
+    return round(sessions) * bars_of_session(venue)
+
+
+@cache
+def bars_of_session(venue: str = VENUE) -> int:
+    """Return how many bars the longest session of a grid has.
+
+    Examples
+    --------
+    >>> bars_of_session(), bars_of_session("XNYS@60m"), bars_of_session("24/7@15m"), bars_of_session("XTKS@60m")
+    (1, 7, 96, 6)
+    """
+    name, interval = _parts(venue)
+    if interval == DAY:
+        return 1
+    times = _calendar(name).schedule
+    minutes = [
+        (times[end] - times[begin]).dt.total_seconds() / 60
+        for begin, end in (("open", "break_start"), ("break_end", "close"))
+    ]
+    whole = (times["close"] - times["open"]).dt.total_seconds() / 60
+    # Each part that a break for lunch makes of a session begins with a bar of its own.
+    with_break = sum(np.ceil(part / MINUTES[interval]) for part in minutes)
+    return int(np.where(times["break_start"].isna(), np.ceil(whole / MINUTES[interval]), with_break).max())
 
 
 @cache

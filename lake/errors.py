@@ -173,7 +173,7 @@ class EngineError(ModelError):
     """An engine refused its input or its output."""
 
 
-NEAR = {"symbol": 0.65}
+NEAR = {"symbol": 0.65, "horizon": 1.0}
 """How alike a name must be to be suggested, from 0 to 1, by kind; `ALIKE` for others. Of symbols one letter may differ:
 no one who asks for TSLA means META."""
 ALIKE = 0.4
@@ -194,9 +194,13 @@ class UnknownNameError(QuantlakeError):
         Every name that would have been right.
     others
         Further names that were asked for and do not exist either.
+    remedy
+        What follows at the end of the message, e.g. how to make one.
     """
 
-    def __init__(self, kind: str, name: str, known: "Iterable[str]", *, others: "Sequence[str]" = ()) -> None:
+    def __init__(
+        self, kind: str, name: str, known: "Iterable[str]", *, others: "Sequence[str]" = (), remedy: str = ""
+    ) -> None:
         names = sorted(known)
         folded = {candidate.lower(): candidate for candidate in names}
         self.kind, self.name, self.others = kind, name, tuple(others)
@@ -206,7 +210,7 @@ class UnknownNameError(QuantlakeError):
         hint = f"Did you mean {', '.join(self.nearest)}?" if self.nearest else f"Known: {', '.join(names[:30])}."
         further = f", and no {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
         more = f" and {len(others) - MOST_NAMED:,} more" if len(others) > MOST_NAMED else ""
-        super().__init__(f"There is no {kind} '{name}'{further}{more}. {hint}")
+        super().__init__(f"There is no {kind} '{name}'{further}{more}. {hint}{remedy}")
 
 
 def _alike(name: str, known: "Iterable[str]", cutoff: float) -> list[str]:

@@ -14,7 +14,10 @@ INTERVALS = (DAY, *MINUTES)
 SEPARATOR = "@"
 """Between the calendar and the interval in the name of a grid of bars."""
 MOST_BARS = 252
-"""Longest horizon, in bars: that of the column ``horizon_sessions``."""
+"""Longest horizon, in bars or in sessions."""
+SESSION_OF_MINUTES = 1_000
+"""What one session counts as in the column ``horizon_sessions`` of a market of minutes: 5,000 are five sessions there.
+Its other horizons count bars, of which a session has no fixed number: half days have fewer."""
 Interval = Literal["1d", "60m", "15m", "5m", "1m"]
 Unit = Literal["session", "minute"]
 
@@ -29,12 +32,15 @@ class Horizon:
         How many units, at least 1.
     unit
         ``session``, or ``minute`` in which the market is open: 60 minutes from half an hour before the close end half
-        an hour after the next opening.
+        an hour after the next opening. A horizon of n sessions ends with the last bar of the n-th session after that of
+        the bar it begins at, whichever bar of its session that is.
 
     Examples
     --------
     >>> Horizon.parse("60 minutes").bars("15m"), Horizon.parse("5 sessions").bars("1d")
     (4, 5)
+    >>> Horizon.parse("5 sessions").bars("15m")
+    5000
     >>> str(Horizon(1, "session"))
     '1 session'
     """
@@ -71,12 +77,14 @@ class Horizon:
         return f"horizon_{self.unit}s"
 
     def bars(self, interval: str) -> int:
-        """Return how many bars of an interval it spans.
+        """Return its number in the column ``horizon_sessions``: how many bars of an interval it spans.
+
+        A session has no fixed number of bars of minutes, and counts as `SESSION_OF_MINUTES` there.
 
         Raises
         ------
         ConfigError
-            If it is no whole number of them, or more than `MOST_BARS`.
+            If it is no whole number of bars, or more than `MOST_BARS` of them, or sessions.
         """
         if self.unit == "minute":
             if interval == DAY:
@@ -90,39 +98,36 @@ class Horizon:
                     f"The horizon '{self}' is no whole number of bars of {interval}. Declare a multiple of "
                     f"{MINUTES[interval]} minutes."
                 )
-        elif interval == DAY:
-            count = self.n
         else:
-            raise ConfigError(
-                f"The horizon '{self}' needs daily bars, and those of the market are of {interval}: a session has no "
-                "fixed number of them, half days have fewer. Declare it in minutes, e.g. '60 minutes'."
-            )
+            count = self.n
         if count > MOST_BARS:
+            what = f"bars of {interval}" if self.unit == "minute" else "sessions"
             raise ConfigError(
-                f"The horizon '{self}' spans {count} bars of {interval}, {MOST_BARS} is the most. Declare a shorter "
-                "horizon, or longer bars."
+                f"The horizon '{self}' spans {count} {what}, {MOST_BARS} is the most. Declare a shorter horizon"
+                f"{', one in sessions, or longer bars' if self.unit == 'minute' else ''}."
             )
-        return count
+        return count * SESSION_OF_MINUTES if self.unit == "session" and interval != DAY else count
 
 
 def bars_of(horizons: Sequence[str], interval: str) -> tuple[int, ...]:
-    """Return how many bars each horizon of a market spans.
+    """Return the number of each horizon of a market in the column ``horizon_sessions``, see `Horizon.bars`.
 
     Raises
     ------
     ConfigError
-        If one does not fit the interval, none is a single bar, or they do not ascend.
+        If one does not fit the interval, none is a single bar, or they do not ascend, those in sessions after those in
+        minutes.
 
     Examples
     --------
-    >>> bars_of(("1 session", "20 sessions"), "1d")
-    (1, 20)
+    >>> bars_of(("1 session", "20 sessions"), "1d"), bars_of(("15 minutes", "60 minutes", "1 session"), "15m")
+    ((1, 20), (1, 4, 1000))
     """
     counts = tuple(Horizon.parse(text).bars(interval) for text in horizons)
     if not counts or counts[0] != 1 or list(counts) != sorted(set(counts)):
         raise ConfigError(
             f"The horizons are {', '.join(horizons) or 'none'}; expected ascending ones that begin with a single bar, "
-            f"on which strategies are judged: {', '.join(default_horizons(interval))}."
+            f"on which strategies are judged, those in sessions last: {', '.join(default_horizons(interval))}."
         )
     return counts
 
@@ -139,14 +144,17 @@ def interval_of(grid: str) -> str:
 
 
 def horizon_of(bars: int, interval: str) -> Horizon:
-    """Return the horizon of that many bars in the unit in which its market speaks.
+    """Return the horizon of a number in the column ``horizon_sessions``: the inverse of `Horizon.bars`.
 
     Examples
     --------
-    >>> str(horizon_of(4, "15m")), str(horizon_of(1, "1d"))
-    ('60 minutes', '1 session')
+    >>> str(horizon_of(4, "15m")), str(horizon_of(5_000, "15m")), str(horizon_of(1, "1d"))
+    ('60 minutes', '5 sessions', '1 session')
     """
-    return Horizon(bars, "session") if interval == DAY else Horizon(bars * MINUTES[interval], "minute")
+    if interval == DAY:
+        return Horizon(bars, "session")
+    sessions = bars // SESSION_OF_MINUTES
+    return Horizon(sessions, "session") if sessions else Horizon(bars * MINUTES[interval], "minute")
 
 
 def grid_name(calendar: str, interval: str) -> str:

@@ -15,6 +15,7 @@ from feature_repo.targets.windows import FORECAST_V2
 from lake.care import pin
 from lake.clock import Clock
 from lake.errors import ModelError
+from lake.market import Market
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -70,13 +71,13 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         bundle = _exported(folder)
         if bundle is None:
             windows = load_windows(lake, settings, experiment).newest(PROOF_WINDOWS).x
-            bundle = _export(name, champion, windows, folder, lake.market.horizon_bars)
+            bundle = _export(name, champion, windows, folder)
             say(
                 f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
             )
         pin(lake, f"model:{bundle.digest}", bundle.signature.table_versions)
         verdicts = _verdicts(lake, champion["experiment"], name)
-        warnings += map(_on_paper, filter(_is_beaten, verdicts))
+        warnings += [_on_paper(verdict, lake.market) for verdict in verdicts if _is_beaten(verdict)]
         evidence = {
             "scores": _scores(lake, champion["experiment"], name),
             "verdicts": verdicts,
@@ -136,21 +137,20 @@ def _exported(folder: Path) -> Bundle | None:
         return None
 
 
-def _export(
-    name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path, horizons: tuple[int, ...]
-) -> Bundle:
+def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
     from serving.engines.export import export_model
     from training.fit import load_fitted
 
+    network = load_fitted(champion["path"]).network
     return export_model(
-        load_fitted(champion["path"]).network,
+        network,
         name,
         FORECAST_V2,
         champion["versions"],
         windows,
         folder,
         train_until=datetime.fromisoformat(champion["train_until"]),
-        horizons=horizons,
+        horizons=network.outputs.horizons,
     )
 
 
@@ -183,11 +183,11 @@ def _is_beaten(verdict: dict[str, Any]) -> bool:
     return not verdict["is_baseline"] and not verdict["beats_best_baseline"]
 
 
-def _on_paper(verdict: dict[str, Any]) -> str:
+def _on_paper(verdict: dict[str, Any], market: Market) -> str:
     """Say that a model which does not beat the best baseline counts for nothing in an answer."""
-    horizon = verdict["horizon_sessions"]
+    ahead = market.horizon_of(verdict["horizon_sessions"])
     return (
-        f"{verdict['model']} does not beat {verdict['best_baseline']} at {horizon} session(s) ahead (pinball loss "
+        f"{verdict['model']} does not beat {verdict['best_baseline']} {ahead} ahead (pinball loss "
         f"{verdict['gain']:+.2%}, adjusted p {verdict['p_value']:.2g}): it is in service on paper, and has no weight "
         "in answers."
     )

@@ -55,8 +55,14 @@ def make_training_set(
     Report
         Of the frame: rows known at the end of knowledge, nothing later. `details` has its path, the table versions and
         the fingerprint of the training.
+
+    Raises
+    ------
+    ConfigError
+        If the experiment declares a horizon that the market does not.
     """
     started = time.perf_counter()
+    experiment.horizon_bars(lake.market)  # one that the market does not declare is said before anything is read
     work = Workspace(lake, settings, experiment)
     record, was_done = work.once(TRAINING_SET, lambda: _retrieve(work, progress))
     first, last = (
@@ -232,15 +238,16 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
     forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
     now = work.settings.clock.now()
-    stride = experiment.splits.test_stride_sessions
-    table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride)
+    stride, grid = experiment.splits.test_stride_sessions, experiment.calendar
+    table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride, grid=grid)
     report = work.lake.merge(EVALUATIONS, table)
-    work.lake.merge(VERDICTS, verdict_table(forecasts, experiment=work.label, known_time=now, stride_sessions=stride))
+    judged = verdict_table(forecasts, experiment=work.label, known_time=now, stride_sessions=stride, grid=grid)
+    work.lake.merge(VERDICTS, judged)
     plots: dict[str, str] = {}
     for name in experiment.models:
         ours = [forecast for forecast in forecasts if forecast.model == name]
         plots |= _publish(work, name, ours, table.filter(pl.col("model") == name), parameters)
-    verdicts = compare_with_best_baseline(forecasts, stride_sessions=stride)
+    verdicts = compare_with_best_baseline(forecasts, stride_sessions=stride, grid=grid)
     sentences, warnings = list(map(str, verdicts)), [str(verdict) for verdict in verdicts if not verdict.beats]
     for sentence in sentences:
         progress(sentence)
@@ -318,7 +325,7 @@ def _windows(work: Workspace) -> WindowSet:
     _require_intact(work)
     frame, labels = (pl.read_parquet(work.folder / name) for name in (FRAME, TARGETS))
     first: datetime = frame.select(pl.col("event_time").min()).item()
-    horizons = work.lake.market.horizon_bars
+    horizons = work.experiment.horizon_bars(work.lake.market)
     return build_window_set(frame, labels, at=sessions_of(work.experiment, first), horizons=horizons)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dagster_project.plurals import counted
-from lake.horizons import DAY
+from lake.horizons import DAY, Horizon
 from lake.sql import connect
 from lake.store import Lake
 
@@ -239,6 +239,10 @@ def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"no price of {', '.join(symbols)}: {NO_PRICE[basis]}"
 
 
+def _short(horizon: Horizon) -> str:
+    return f"{horizon.n} min" if horizon.unit == "minute" else str(horizon)
+
+
 def _ahead_of(prediction: dict[str, Any]) -> str:
     """How far ahead a forecast looks: sessions as a number, minutes with their unit."""
     minutes = prediction.get("horizon_minutes")
@@ -246,9 +250,9 @@ def _ahead_of(prediction: dict[str, Any]) -> str:
 
 
 def _ahead(settings: "Settings") -> Callable[[int], str]:
-    """How a number of bars is shown: sessions as a number, minutes with their unit."""
+    """How a horizon is shown: sessions as a number, and with their unit minutes, and sessions beside minutes."""
     market = settings.declared_market
-    return lambda bars: str(bars) if market.interval == DAY else f"{market.horizon_of(bars).n} min"
+    return lambda bars: str(bars) if market.interval == DAY else _short(market.horizon_of(bars))
 
 
 def _refused(settings: "Settings") -> Table | str:

@@ -36,6 +36,7 @@ from feature_repo.targets import (
 )
 from lake.clock import Clock
 from lake.errors import NotReadyError
+from lake.horizon_ends import bars_spanned
 from lake.report import Report
 from lake.spec import TableSpec
 from lake.store import (
@@ -116,7 +117,7 @@ def update_labels(lake: Lake, clock: Clock, years: Collection[int] = ()) -> Repo
         Store labels that became known in these years only; none named means all.
     """
     _require_whole_history(lake)
-    longest = max(lake.market.horizon_bars)
+    longest = max(bars_spanned(horizon, lake.market.grid).most for horizon in lake.market.horizon_bars)
     step = _Step(lake, LABELS, (BARS,), clock.now(), _fingerprint([*lake.market.horizon_bars]), years)
 
     def compute(changed: pl.DataFrame | None) -> Iterable[pl.DataFrame]:

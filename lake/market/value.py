@@ -184,11 +184,25 @@ class Market:
 
     @cached_property
     def horizon_bars(self) -> tuple[int, ...]:
-        """How many bars each horizon spans: what tables, models and answers call ``horizon_sessions``."""
+        """How many bars each horizon spans, see `Horizon.bars`: what tables and models call ``horizon_sessions``."""
         return bars_of(self.horizons, self.interval)
 
+    @cached_property
+    def delisted_after_bars(self) -> int:
+        """The bars of `delisted_after` sessions, each as long as the longest of the calendar.
+
+        Examples
+        --------
+        >>> Market("desk").delisted_after_bars, Market("desk", calendar="24/7", interval="60m", horizons=("60 minutes",
+        ... )).delisted_after_bars
+        (20, 480)
+        """
+        from lake.calendars import bars_of_session  # which imports polars, and a declaration is read without
+
+        return self.delisted_after * bars_of_session(self.grid)
+
     def horizon_of(self, bars: int) -> Horizon:
-        """Return the horizon of so many bars in sessions, or in minutes where a bar is shorter than a session."""
+        """Return the horizon of a number in `horizon_bars`, in sessions or in minutes."""
         return horizon_of(bars, self.interval)
 
     def as_told_to(self, source: str) -> "Market":

@@ -36,17 +36,17 @@ def coverage_rows(bars: pl.DataFrame, stored: pl.DataFrame, newest: datetime, ma
     placed = placed.with_columns(before.alias("before"), (pl.col("place") - before - 1).alias("missed"))
     last = places.filter(pl.col("event_time") <= newest)["place"].max()
     tails = placed.group_by("symbol").last().with_columns((last - pl.col("place")).alias("missed"))
-    gaps = placed.filter(pl.col("missed") >= market.delisted_after)
+    gaps = placed.filter(pl.col("missed") >= market.delisted_after_bars)
     over = pl.concat(
         [
             gaps.select("symbol", pl.col("before").alias("place"), "source"),
-            tails.filter(pl.col("missed") >= market.delisted_after).select("symbol", "place", "source"),
+            tails.filter(pl.col("missed") >= market.delisted_after_bars).select("symbol", "place", "source"),
         ]
     )
     ended = over.select(
         "symbol",
         closes.gather(over["place"] + 1).alias("event_time"),
-        closes.gather(over["place"] + market.delisted_after).alias("known_time"),
+        closes.gather(over["place"] + market.delisted_after_bars).alias("known_time"),
         pl.lit("coverage_ended").alias("reason"),
         "source",
     )

@@ -188,6 +188,6 @@ def _unchanged(lake: Lake, spec: TableSpec) -> Report:
 def _recipe(market: Market, spells: pl.DataFrame | None) -> str:
     """Identity of what the tables follow from besides bars: the rules, and what the market declares."""
     content = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py")))
-    said = [market.name, market.calendar, market.row_names, market.delisted_after, market.renames]
+    said = [market.name, market.calendar, market.row_names, market.delisted_after_bars, market.renames]
     listed = "" if spells is None else spells.write_csv()
     return hashlib.sha256(content + repr(said).encode() + listed.encode()).hexdigest()[:16]

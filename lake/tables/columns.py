@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from lake.horizons import MOST_BARS, SESSION_OF_MINUTES
 from lake.spec import INSTANT, Column
 
 TEXT, REAL, COUNT, FLAG, DATE = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean(), pl.Date()
@@ -17,9 +18,9 @@ HORIZON = Column(
     "horizon_sessions",
     pl.Int32(),
     "bars",
-    "how far ahead, in bars of the market: sessions of a daily one",
+    "how far ahead, in bars of the market: sessions of a daily one; of bars of minutes, n sessions are 1,000 n",
     minimum=1,
-    maximum=252,
+    maximum=MOST_BARS * SESSION_OF_MINUTES,
 )
 REGIME = Column("regime", TEXT, "", "market regime of the session, e.g. low_volatility_uptrend")
 MARKET_INDEX = Column("market", TEXT, "", "index that stands for the market")

@@ -226,7 +226,7 @@ PERFORMANCE = TableSpec(
         Column("coverage", REAL, "fraction", "share of outcomes within p10..p90", nullable=True),
         Column("hit_rate", REAL, "fraction", "share of right directions", nullable=True),
         Column("net_return", REAL, "fraction", "sum of net session returns"),
-        Column("sharpe", REAL, "per year", "mean / deviation of net session returns x sqrt(252)", nullable=True),
+        Column("sharpe", REAL, "per year", "mean / deviation of net returns x root of bars per year", nullable=True),
         Column("drawdown", REAL, "fraction", "deepest fall of the net equity curve"),
         Column("win_rate", REAL, "fraction", "share of gains among sessions with a position", nullable=True),
     ),

@@ -52,6 +52,11 @@ class Answer(Part):
     disclaimer: str = Field(default=DISCLAIMER, description="forecasts are no advice")
 
 
+def is_absent(value: int | None) -> bool:
+    """A horizon is in one unit; the other one is no part of an answer."""
+    return value is None
+
+
 class AskedName(Part):
     """The name that was asked for, where the market calls the instrument by another."""
 

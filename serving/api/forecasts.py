@@ -21,12 +21,8 @@ from serving.api.base import (
     Request,
     Symbol,
     SymbolAnswer,
+    is_absent,
 )
-
-
-def _is_absent(value: int | None) -> bool:
-    """A horizon is in one unit; the other one is no part of an answer."""
-    return value is None
 
 
 class HorizonRequest(Request):
@@ -91,10 +87,10 @@ class Prediction(Part):
         description="share of outcomes that p10..p90 is to hold; what calibration keeps to, in the long run"
     )
     horizon_sessions: int | None = Field(
-        default=None, exclude_if=_is_absent, description="how far ahead, where a bar of the market is a session"
+        default=None, exclude_if=is_absent, description="how far ahead, where it is in sessions"
     )
     horizon_minutes: int | None = Field(
-        default=None, exclude_if=_is_absent, description="how far ahead, in minutes of trading, where a bar is shorter"
+        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
     )
     regime: str
 

@@ -15,6 +15,7 @@ from serving.api.base import (
     Price,
     PriceBasis,
     SymbolAnswer,
+    is_absent,
 )
 
 
@@ -27,7 +28,10 @@ class StoredForecast(SymbolAnswer):
     as_of: datetime = Field(description="close of the last session the forecast knew")
     known_time: datetime = Field(description="market time at which it was made")
     made_at: datetime = Field(description="wall-clock time at which it was made")
-    horizon_sessions: int
+    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
+    horizon_minutes: int | None = Field(
+        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
+    )
     p10: Finite
     p50: Finite
     p90: Finite

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from serving.api.base import CURRENCY, PRICE_BASIS, TARGET_SESSION, Answer, Finite, Part, PriceBasis
+from serving.api.base import CURRENCY, PRICE_BASIS, TARGET_SESSION, Answer, Finite, Part, PriceBasis, is_absent
 
 
 class RowRead(Part):
@@ -110,7 +110,10 @@ class ReceiptAnswer(Answer):
     symbol: str
     as_of: datetime
     made_at: datetime
-    horizon_sessions: int
+    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
+    horizon_minutes: int | None = Field(
+        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
+    )
     p10: Finite
     p50: Finite
     p90: Finite

@@ -16,7 +16,10 @@ class ModelStatus(Part):
     version: str
     digest: str
     signature: str = Field(description="SHA-256 of its signature")
-    horizons: list[int]
+    horizons: list[int] = Field(description="as the tables count them; of bars of minutes n sessions are 1,000 n")
+    looks_ahead: list[str] = Field(
+        default_factory=list, description="the same for a reader", examples=[["60 minutes", "1 session"]]
+    )
     quantiles: list[float]
     features: list[str]
     sessions: int

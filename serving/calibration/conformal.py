@@ -85,7 +85,7 @@ class ForecastPanel(NamedTuple):
     Parameters
     ----------
     horizon
-        Sessions ahead.
+        As `lake.market.Market.horizon_bars` counts.
     closes
         Closes of the sessions ``[session]``, ascending.
     regime
@@ -98,6 +98,8 @@ class ForecastPanel(NamedTuple):
         What came ``[row]``; NaN while it is open.
     known
         Place of the first close at which the outcome was known ``[row]``; the number of sessions while it is open.
+    bars
+        How many bars the horizon spans at most; 0 where the horizon itself says so.
     """
 
     horizon: int
@@ -107,6 +109,12 @@ class ForecastPanel(NamedTuple):
     quantiles: FloatArray
     realised: FloatArray
     known: npt.NDArray[np.int64]
+    bars: int = 0
+
+    @property
+    def overlapping(self) -> int:
+        """How many sessions share a stretch of their outcomes with one, itself included."""
+        return self.bars or self.horizon
 
 
 class Tracked(NamedTuple):
@@ -162,7 +170,7 @@ class _TrackingWalk:
         self.shared, self.own, self.learned = np.zeros(2), np.zeros((regimes, 2)), np.zeros(regimes)
         self.usual, self.recent = 0.0, 0.0
         # The variance of a hit is a quarter, and outcomes over h sessions overlap: h of them count as one.
-        self.edge_hits = self.edge_squares = panel.horizon * 0.25 / rule.trust_deviation**2
+        self.edge_hits = self.edge_squares = panel.overlapping * 0.25 / rule.trust_deviation**2
         self.tracked = Tracked(np.ones((sessions, regimes, 2)), np.ones(sessions), np.zeros((sessions, regimes)))
 
     def learn(self, rows: npt.NDArray[np.int64]) -> None:
@@ -185,7 +193,7 @@ class _TrackingWalk:
     def put_in_force(self, close: int) -> None:
         """Store the corrections of forecasts made at a close."""
         surprise = np.log(self.recent / self.usual) if min(self.recent, self.usual) > 0 else 0.0
-        moved = self.shared + self.own + self.rule.surprise_gain / self.panel.horizon * surprise
+        moved = self.shared + self.own + self.rule.surprise_gain / self.panel.overlapping * surprise
         logs = np.clip(moved, -FACTOR_LOGS, FACTOR_LOGS)
         self.tracked.factors[close] = np.exp(logs)
         self.tracked.trust[close] = np.clip(self.edge_hits / self.edge_squares, 0.0, MOST_TRUST)

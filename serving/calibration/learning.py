@@ -10,6 +10,7 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import NotReadyError
+from lake.horizon_ends import bars_spanned
 from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
@@ -164,6 +165,7 @@ def simulate(
             quantiles=rows.select(QUANTILES).to_numpy(),
             realised=rows["realised_return"].fill_null(float("nan")).to_numpy(),
             known=first_close_by(closes + market.decided_after, rows["known"].fill_null(NEVER)),
+            bars=bars_spanned(horizon, market.grid).most,
         )
         found.append(
             WalkForwardSimulation(panel, track(panel, len(KNOWN_REGIMES), rule), rows.drop("horizon_sessions", "known"))

@@ -115,7 +115,7 @@ def confidence_reliability(lived: "WalkForwardSimulation", *, first_session: int
         ]
     )
     hits = (np.sign(panel.realised) == np.sign(panel.quantiles[:, 1]))[judged].astype(np.float64)
-    return reliability(stated, hits, panel.session[judged], panel.horizon)
+    return reliability(stated, hits, panel.session[judged], panel.overlapping)
 
 
 def _error_by_sessions(hits: "Numbers", sessions: "npt.NDArray[np.int64]") -> float:

@@ -10,6 +10,7 @@ from serving.engines import load_engine, warm
 
 if TYPE_CHECKING:
     from feature_repo.targets import WindowSpec
+    from lake.market import Market
     from lake.settings import Settings
     from serving.deployment.record import Release
     from serving.engines import Bundle, Engine
@@ -42,16 +43,33 @@ def load_candidate(
     bundle = load_release(configured, name, release)
     signature = bundle.signature
     signature.require_match(window_spec)
-    horizons = configured.declared_market.horizon_bars
-    if (signature.horizons, signature.quantiles) != (horizons, tuple(QUANTILES)):
-        raise ModelError(
-            f"Model '{name}' version {release.version} forecasts quantiles {list(signature.quantiles)} over "
-            f"{list(signature.horizons)} bars; {list(QUANTILES)} over {list(horizons)} are served. Train and "
-            "promote the model again."
-        )
+    _require_asked_for(bundle, configured.declared_market, f"Model '{name}' version {release.version}")
     engine = load_engine(bundle, configured)
     warm(engine)
     return LoadedModel(bundle, engine)
+
+
+def _require_asked_for(bundle: "Bundle", market: "Market", who: str) -> None:
+    """Refuse a model of other quantiles, of a horizon that the market does not declare, or without its first."""
+    signature = bundle.signature
+    again = f"Train and promote the model again with `{market.first_run}`."
+    if signature.quantiles != QUANTILES:
+        raise ModelError(
+            f"{who} forecasts quantiles {list(signature.quantiles)}; {list(QUANTILES)} are served. {again}"
+        )
+    trained, declared = (
+        [str(market.horizon_of(bars)) for bars in each] for each in (signature.horizons, market.horizon_bars)
+    )
+    if unknown := [horizon for horizon in trained if horizon not in declared]:
+        problem = f"{', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not among them"
+    elif declared[0] not in trained:
+        problem = f"without {declared[0]}, on which strategies are judged, no model is put in service"
+    else:
+        return
+    raise ModelError(
+        f"{who} was trained for the horizons {', '.join(trained)}, and the market '{market.name}' declares "
+        f"{', '.join(declared)}: {problem}. {again}"
+    )
 
 
 def require_candidate(configured: "Settings", name: str, release: "Release") -> LoadedModel:

@@ -49,6 +49,10 @@ class LoadedModels:
         Loaded model by name.
     challengers
         Versions on trial; see `serving.predict.forecasting`.
+    horizons
+        Every horizon that one of the champions forecasts, ascending.
+    untrained
+        For each of them, the champions that were not trained for it.
     """
 
     champions: "Mapping[str, LoadedModel]"
@@ -56,12 +60,17 @@ class LoadedModels:
     bundles: "dict[str, Bundle]" = field(init=False)
     engines: "dict[str, Engine]" = field(init=False)
     horizons: tuple[int, ...] = field(init=False)
+    untrained: tuple[frozenset[str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         loaded = dict(sorted(self.champions.items()))
         object.__setattr__(self, "bundles", {name: model.bundle for name, model in loaded.items()})
         object.__setattr__(self, "engines", {name: model.engine for name, model in loaded.items()})
-        object.__setattr__(self, "horizons", next((b.signature.horizons for b in self.bundles.values()), ()))
+        trained = {name: bundle.signature.horizons for name, bundle in self.bundles.items()}
+        horizons = sorted({horizon for each in trained.values() for horizon in each})
+        lacking = (frozenset(name for name, each in trained.items() if horizon not in each) for horizon in horizons)
+        object.__setattr__(self, "horizons", tuple(horizons))
+        object.__setattr__(self, "untrained", tuple(lacking))
 
     def is_same(self, other: "LoadedModels | None") -> bool:
         """Whether another set consists of the same loaded models."""

@@ -46,6 +46,7 @@ def put_sample_models_in_service(
     from training.fit import fit_model
 
     experiment, windows = load_experiment(EXPERIMENT), _windows(lake, clock)
+    experiment = experiment.model_copy(update={"calendar": lake.market.grid})
     order = windows.keys["event_time"].arg_sort().to_numpy().astype(np.int64)
     cut = len(order) * 3 // 4
     train, valid = windows.take(order[:cut]), windows.take(order[cut:])

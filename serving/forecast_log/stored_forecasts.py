@@ -10,6 +10,7 @@ from serving.api import StoredForecast
 from serving.forecasts import ANSWERED, PRICED, VISIBLE, target_price
 
 if TYPE_CHECKING:
+    from lake.market import Market
     from lake.store import Lake
 
 
@@ -28,16 +29,15 @@ def _one(lake: "Lake", where: pl.Expr) -> StoredForecast | None:
     if not lake.exists(FORECASTS):
         return None
     found = lake.scan(FORECASTS).filter(where).sort("made_at").tail(1).collect()
-    return _answer(found.row(0, named=True)) if found.height else None
+    return _answer(found.row(0, named=True), lake.market) if found.height else None
 
 
-def _answer(row: dict[str, Any]) -> StoredForecast:
+def _answer(row: dict[str, Any], market: "Market") -> StoredForecast:
     same = (
         "kind",
         "symbol",
         "known_time",
         "made_at",
-        "horizon_sessions",
         "p10",
         "p50",
         "p90",
@@ -45,11 +45,13 @@ def _answer(row: dict[str, Any]) -> StoredForecast:
         *PRICED,
     )
     also = ("regime", "strategy", "model_name", "model_version", "model_digest", "feature_hash")
+    ahead = market.horizon_of(row["horizon_sessions"])
+    values: dict[str, Any] = {ahead.member: ahead.n} | {name: row[name] for name in (*same, *also)}
     return StoredForecast(
         prediction_id=row["forecast_id"],
         as_of=row["event_time"],
         target_price=target_price(row["reference_price"], row["p50"]),
         feature_table_versions=json.loads(row["feature_table_versions"]),
         is_degraded=row["degraded"],
-        **{name: row[name] for name in (*same, *also)},
+        **values,
     )

@@ -7,7 +7,15 @@
 - `corrections`: the calibration in force, applied to quantiles and confidence
 """
 
-from serving.forecasts.blending import WEIGHT_TOLERANCE, Member, blend, direction_of, name_blend, sign_probability
+from serving.forecasts.blending import (
+    WEIGHT_TOLERANCE,
+    Member,
+    blend,
+    direction_of,
+    name_blend,
+    sign_probability,
+    weights_without,
+)
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of, widened
 from serving.forecasts.kinds import ANSWERED, REPLAY, TRIAL, VISIBLE, WALKED
 from serving.forecasts.pricing import PRICED, target_price
@@ -33,5 +41,6 @@ __all__ = [
     "sign_probability",
     "target_price",
     "trust_of",
+    "weights_without",
     "widened",
 ]

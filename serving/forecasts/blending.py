@@ -10,7 +10,7 @@ import numpy as np
 from lake.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,6 +79,27 @@ def blend(
     answer: NDArray[np.float64] = (weighted * quantiles).sum(axis=0)
     answer /= np.atleast_2d(total)[..., None]
     return answer
+
+
+def weights_without(weights: "Mapping[str, float]", left_out: "Collection[str]") -> "Mapping[str, float]":
+    """Return the weights of the models that are not left out, which sum to one; none where all are.
+
+    Parameters
+    ----------
+    left_out
+        Models that were not trained for the horizon of the weights. Without one that has a weight, the weights are
+        returned as they are, to the last bit.
+
+    Examples
+    --------
+    >>> weights_without({"garch": 0.3, "ridge": 0.1, "tft": 0.6}, {"tft"})
+    {'garch': 0.75, 'ridge': 0.25}
+    """
+    kept = {name: weight for name, weight in weights.items() if name not in left_out}
+    if len(kept) == len(weights):
+        return weights
+    total = sum(kept.values())
+    return {name: weight / total for name, weight in kept.items()}
 
 
 def name_blend(members: "Sequence[Member]") -> Member:

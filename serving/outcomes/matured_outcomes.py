@@ -10,6 +10,7 @@ import polars as pl
 from lake.calendars import numbered_closes
 from lake.clock import Clock
 from lake.errors import ConflictError
+from lake.horizon_ends import horizon_ends
 from lake.market import DEMO, Market
 from lake.report import Report
 from lake.spec import INSTANT
@@ -99,16 +100,17 @@ def ending_in_halts(forecasts: pl.DataFrame, bars: pl.DataFrame, calendar: str) 
         ``symbol``, ``event_time``, ``end`` (the close at which the bar is missing, that of the forecast's own session
         where that one is), one row per forecast.
     """
-    numbered = numbered_closes(forecasts["event_time"].min(), bars["event_time"].max(), calendar)
-    sessions = numbered.rename({"place": "session"})
-    ends = sessions.rename({"event_time": "end"})
-    ended = (
-        forecasts.select("symbol", "event_time", "horizon_sessions")
-        .join(sessions, on="event_time")
-        .with_columns(session=pl.col("session") + pl.col("horizon_sessions"))
-        .join(ends, on="session")
-        .filter(pl.col("end") < bars["event_time"].max())
-    )
+    closes = numbered_closes(forecasts["event_time"].min(), bars["event_time"].max(), calendar)["event_time"]
+    asked = forecasts.select("symbol", "event_time", "horizon_sessions")
+    ends = [
+        pl.DataFrame({"event_time": closes, "end": horizon_ends(closes, horizon, calendar)}).with_columns(
+            pl.lit(horizon, dtype=pl.Int32).alias("horizon_sessions")
+        )
+        for horizon in asked["horizon_sessions"].unique()
+    ]
+    none = asked.select("event_time", pl.col("event_time").alias("end"), "horizon_sessions").clear()
+    ended = asked.join(pl.concat([none, *ends]), on=["event_time", "horizon_sessions"])
+    ended = ended.filter(pl.col("end") < bars["event_time"].max())
     has_bar = bars.select("symbol", "event_time", has_bar=True)
     looked_up = ended.join(has_bar, on=["symbol", "event_time"], how="left").join(
         has_bar.rename({"event_time": "end"}), on=["symbol", "end"], how="left", suffix="_at_end"
@@ -167,7 +169,7 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
     warnings = [f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing."] if idle else []
-    warnings += absences(bars, replayed["symbol"].unique(), lake.market.delisted_after)
+    warnings += absences(bars, replayed["symbol"].unique(), lake.market.delisted_after_bars)
     report = report.with_details(seconds=time.perf_counter() - started, warnings=tuple(warnings))
     return report.with_details(reason="no further session has settled") if report.skipped else report
 
@@ -212,7 +214,7 @@ def paper_returns(
     quoted = bars.filter(pl.col("known_time") <= pl.col("event_time") + market.decided_after)
     returns = settled_returns(labels, bars)
     for strategy in STRATEGIES:
-        held = positions(strategy, forecasts, quoted, market.delisted_after)
+        held = positions(strategy, forecasts, quoted, market.delisted_after_bars)
         earned = net_returns(held, returns).join(regimes, on="event_time", how="inner", maintain_order="left")
         frames.append(earned.with_columns(pl.lit(strategy.name).alias("strategy")).select(STRATEGY_RETURNS.names))
     return pl.concat(frames)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from lake.calendars import VENUE
 from lake.clock import Clock
 from lake.errors import NotReadyError
 from lake.report import Report
@@ -44,11 +45,12 @@ def update_performance(lake: Lake, clock: Clock) -> Report:
     is_judged = (pl.col("kind") == REPLAY) & (pl.col("horizon_sessions") == FORECAST_HORIZON)
     forecasts = lake.read_as_of(FORECASTS, clock.now(), where=is_judged)
     outcomes = lake.read_as_of(OUTCOMES, clock.now()).drop("event_time", "known_time")
-    report = lake.merge(PERFORMANCE, performance_of(earned, forecasts.join(outcomes, on="forecast_id")))
+    judged = forecasts.join(outcomes, on="forecast_id")
+    report = lake.merge(PERFORMANCE, performance_of(earned, judged, lake.market.grid))
     return report.with_details(seconds=time.perf_counter() - started)
 
 
-def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+def performance_of(earned: pl.DataFrame, judged: pl.DataFrame, grid: str = VENUE) -> pl.DataFrame:
     """Score strategies per regime, and over all regimes, within each window.
 
     Parameters
@@ -58,6 +60,8 @@ def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
     judged
         One-session rows of `forecasts` with the columns of `outcomes` beside them; a strategy is scored by the
         forecasts of its model.
+    grid
+        Of the market's bars, by which the Sharpe ratio is per year.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def performance_of(earned: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
             scored = forecasts.filter(pl.col("model_name") == strategy_named(strategy).model)
             scored = scored if regime == ALL else scored.filter(pl.col("regime") == regime)
             named = {"strategy": strategy, "regime": regime, "window": window}
-            rows.append({**named, **stamps, **_forecast_scores(scored), **_return_scores(returns)})
+            rows.append({**named, **stamps, **_forecast_scores(scored), **_return_scores(returns, grid)})
     return pl.DataFrame(rows, schema=PERFORMANCE.schema).sort("strategy", "regime", "window")
 
 
@@ -98,13 +102,13 @@ def _forecast_scores(judged: pl.DataFrame) -> dict[str, object]:
     return scores.row(0, named=True)
 
 
-def _return_scores(earned: pl.DataFrame) -> dict[str, object]:
+def _return_scores(earned: pl.DataFrame, grid: str) -> dict[str, object]:
     net = earned["net_return"].to_numpy()
     held = earned.filter(pl.col("exposure") > 0)["net_return"]
     return {
         "sessions": earned.height,
         "net_return": float(net.sum()),
-        "sharpe": sharpe_of(net),
+        "sharpe": sharpe_of(net, grid),
         "drawdown": drawdown_of(net),
         "win_rate": None if held.is_empty() else (held > 0).mean(),
     }

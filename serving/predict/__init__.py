@@ -14,7 +14,7 @@ from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast
 from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.predict.predictor import Predictor
-from serving.predict.questions import Answers, Question, bars_ahead
+from serving.predict.questions import Answers, Question, bars_ahead, not_offered
 from serving.predict.rows import require_known, split_ready
 from serving.predict.scheduled import store_scheduled
 
@@ -33,6 +33,7 @@ __all__ = [
     "forecast",
     "forecast_row",
     "make_forecasts",
+    "not_offered",
     "require_known",
     "split_ready",
     "store_scheduled",

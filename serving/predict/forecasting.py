@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +12,8 @@ import numpy as np
 from feature_repo.targets import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.deployment import is_within
-from serving.forecasts import Member
-from serving.predict.making import make_forecasts
+from serving.forecasts import Member, weights_without
+from serving.predict.making import QUANTILES, make_forecasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,28 +89,44 @@ class _Predictions:
     x: "NDArray[np.float32]"
     by_model: "Mapping[str, NDArray[np.float32]]"
     weights: "Mapping[str, NDArray[np.float64]]"
-    horizons: "Sequence[int]"
+    horizons: tuple[int, ...]
     calibrations: "Sequence[Calibration | None]"
 
     def blended(self) -> "NDArray[np.float64]":
-        """Blend and calibrate every row."""
-        return make_forecasts(self.by_model, self.weights, self.horizons, self.calibrations)
+        """Blend and calibrate every row; NaN over a horizon at which no model has a weight."""
+        places = range(len(self.horizons))
+        weighted = [place for place in places if any(each[:, place].any() for each in self.weights.values())]
+        if len(weighted) == len(self.horizons):
+            return make_forecasts(self.by_model, self.weights, self.horizons, self.calibrations)
+        found = np.full((len(self.x), len(self.horizons), len(QUANTILES)), np.nan)
+        if weighted:
+            found[:, weighted] = make_forecasts(
+                {model: each[:, weighted] for model, each in self.by_model.items()},
+                {model: each[:, weighted] for model, each in self.weights.items()},
+                [self.horizons[place] for place in weighted],
+                self.calibrations,
+            )
+        return found
 
     def with_challenger(self, name: str, predicted: "NDArray[np.float32]", places: list[int]) -> "NDArray[np.float64]":
         """Blend and calibrate some rows with a challenger's predictions in its champion's place."""
-        return make_forecasts(
-            {model: predicted if model == name else each[places] for model, each in self.by_model.items()},
-            {model: each[places] for model, each in self.weights.items()},
-            self.horizons,
-            [self.calibrations[place] for place in places],
-        )
+        return replace(
+            self,
+            x=self.x[places],
+            by_model={model: predicted if model == name else each[places] for model, each in self.by_model.items()},
+            weights={model: each[places] for model, each in self.weights.items()},
+            calibrations=[self.calibrations[place] for place in places],
+        ).blended()
 
 
 def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
     """Forecast rows by the models that have a weight, calibrated, with challengers in their parts.
 
+    A horizon is forecast by the models in service that were trained for it. Where others have a weight there, theirs is
+    shared out among these; where none of these has one, the numbers are NaN and no model takes part.
+
     A challenger stands in for the champion of its name, with the same weight, in the rows whose symbol is within its
-    share. One that fails is left out: its champion answers.
+    share, over the horizons that both were trained for. One that fails is left out: its champion answers.
 
     Raises
     ------
@@ -118,7 +134,7 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
         If a weighted model is not in service, or an engine in service refuses.
     """
     x = to_model_input(np.stack([row.window for row in rows]))
-    per_row = [_weights(row.blend, models.horizons) for row in rows]
+    per_row = [_weights(row.blend, models.horizons, models.untrained) for row in rows]
     names = sorted({name for weights in per_row for of_horizon in weights for name in of_horizon})
     missing = [name for name in names if name not in models.engines]
     if missing:
@@ -131,7 +147,7 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
     predictions = _Predictions(x, by_model, weights, models.horizons, [row.calibration for row in rows])
     champions = {name: Member(name, b.version, b.digest, 1.0) for name, b in models.bundles.items()}
     quantiles = predictions.blended()
-    members = [_members(row, champions) for row in per_row]
+    members = [_members(row, [champions] * len(models.horizons)) for row in per_row]
     found = Forecasts(quantiles.copy(), list(members), laps=laps)
     for challenger in models.challengers:
         places = _places(challenger, rows, weights)
@@ -140,8 +156,10 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
             found.incomplete.update(places)
             continue
         standing_in = champions | {challenger.trial.model: _part(challenger)}
+        trained = challenger.loaded.bundle.signature.horizons
+        parts = [standing_in if horizon in trained else champions for horizon in models.horizons]
         for place, numbers in zip(places, challenged, strict=True):
-            other = BlendedForecast(numbers, _members(per_row[place], standing_in))
+            other = BlendedForecast(numbers, _members(per_row[place], parts))
             if challenger.trial.mode == "canary":
                 found.quantiles[place], found.members[place] = other
                 other = BlendedForecast(quantiles[place], members[place])
@@ -150,9 +168,14 @@ def forecast(rows: "Sequence[Row]", models: "LoadedModels") -> Forecasts:
 
 
 @lru_cache(maxsize=64)
-def _weights(blend: "BlendWeights", horizons: tuple[int, ...]) -> tuple[Mapping[str, float], ...]:
+def _weights(
+    blend: "BlendWeights", horizons: tuple[int, ...], untrained: tuple[frozenset[str], ...]
+) -> tuple[Mapping[str, float], ...]:
     """Weight of each model by horizon, in the order of the horizons; those with no weight are left out."""
-    return tuple(blend.of_horizon(horizon) for horizon in horizons)
+    return tuple(
+        weights_without(blend.of_horizon(horizon), lacking)
+        for horizon, lacking in zip(horizons, untrained, strict=True)
+    )
 
 
 def _predict(
@@ -162,9 +185,27 @@ def _predict(
     predictions, laps = {}, {}
     for name in names:
         started = time.perf_counter()
-        predictions[name] = models.engines[name].predict(x)
+        predicted = models.engines[name].predict(x)
+        predictions[name] = _over(models.horizons, predicted, models.bundles[name].signature.horizons)
         laps[name] = started, time.perf_counter()
     return predictions, laps
+
+
+def _over(
+    horizons: tuple[int, ...],
+    predicted: "NDArray[np.float32]",
+    trained: tuple[int, ...],
+    others: "NDArray[np.float32] | None" = None,
+) -> "NDArray[np.float32]":
+    """Arrange predictions ``[row, trained horizon, quantile]`` by other horizons: 0 elsewhere, or what `others` say."""
+    if trained == horizons:
+        return predicted
+    shape = (len(predicted), len(horizons), predicted.shape[-1])
+    found = np.zeros(shape, predicted.dtype) if others is None else others.copy()
+    for place, horizon in enumerate(trained):
+        if horizon in horizons:
+            found[:, horizons.index(horizon)] = predicted[:, place]
+    return found
 
 
 def _places(
@@ -190,12 +231,16 @@ def _challenge(
     except EngineError:
         logger.exception("version %s of %s on trial fails; its champion answers", challenger.trial.version, model)
         return None
-    return predictions.with_challenger(model, predicted, places)
+    trained, champion = challenger.loaded.bundle.signature.horizons, predictions.by_model[model][places]
+    return predictions.with_challenger(model, _over(predictions.horizons, predicted, trained, champion), places)
 
 
-def _members(weights: "Sequence[Mapping[str, float]]", parts: Mapping[str, Member]) -> list[list[Member]]:
-    """By horizon, the models that take part."""
-    return [[parts[name]._replace(weight=weight) for name, weight in of.items()] for of in weights]
+def _members(weights: "Sequence[Mapping[str, float]]", parts: "Sequence[Mapping[str, Member]]") -> list[list[Member]]:
+    """By horizon, the models that take part, of those that may."""
+    return [
+        [of_horizon[name]._replace(weight=weight) for name, weight in of.items()]
+        for of, of_horizon in zip(weights, parts, strict=True)
+    ]
 
 
 def _part(challenger: "LoadedChallenger") -> Member:

@@ -14,7 +14,7 @@ from serving.forecast_log import ForecastLog, LogReader
 from serving.monitoring import Stopwatch, metrics
 from serving.predict.forecast_cache import ForecastCache
 from serving.predict.forecasting import RowForecast, forecast
-from serving.predict.questions import Answers, Question
+from serving.predict.questions import Answers, Question, not_offered
 from serving.predict.response_template import AnswerTime, ResponseTemplates
 from serving.predict.rows import require_known, split_ready
 
@@ -225,18 +225,28 @@ class Predictor:
 
     def _answer(self, question: Question, computed: _Computed, models: "LoadedModels", moment: AnswerTime) -> Answers:
         if question.horizon not in models.horizons:
-            raise UnknownNameError("horizon", str(question.horizon), [str(known) for known in models.horizons])
+            raise not_offered(self.market, question.horizon, models.horizons)
         if missing := [symbol for symbol in question.symbols if symbol in computed.missing]:
             require_known(missing, list(self.symbols()))
+        place = models.horizons.index(question.horizon)
         entries, unavailable, shadows = [], [], []
         for symbol in question.symbols:
             if symbol not in computed.rows:
                 unavailable.append((symbol, computed.unavailable[symbol]))
                 continue
             row, made = computed.rows[symbol]
+            if not made.answered.members[place]:
+                unavailable.append((symbol, self._why_unweighted(symbol, question.horizon)))
+                continue
             templates = ResponseTemplates.of(made, row, models, question.horizon, moment.now)
             entries.append(templates.answered.filled(question, moment, question.kind))
             shadows += [template.filled(question, moment, "shadow") for template in templates.shadows]
         if not entries:
             raise NotReadyError(unavailable[0][1])
         return Answers(entries, unavailable, shadows)
+
+    def _why_unweighted(self, symbol: str, horizon: int) -> str:
+        return (
+            f"{symbol} has no forecast over {self.market.horizon_of(horizon)} yet: no model in service that was "
+            f"trained for it has a weight. Weights follow with the next session: `{self.market.next_run}`."
+        )

@@ -1,7 +1,7 @@
 """A question for forecasts, and the answers to it: what the predictor takes and gives."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,27 @@ def bars_ahead(market: "Market", sessions: int | None, minutes: int | None) -> i
     asked = Horizon(minutes, "minute") if minutes is not None else Horizon(sessions or 1, "session")
     offered = {market.horizon_of(bars): bars for bars in market.horizon_bars}
     if asked not in offered:
-        raise UnknownNameError("horizon", str(asked), [str(horizon) for horizon in offered])
+        raise UnknownNameError("horizon", str(asked), map(str, offered))
     return offered[asked]
+
+
+def not_offered(market: "Market", horizon: int, offered: "Iterable[int]") -> UnknownNameError:
+    """Return the error of a horizon that no model in service forecasts; it says whether the market declares it.
+
+    Examples
+    --------
+    >>> from lake.market import DEMO
+    >>> str(not_offered(DEMO, 5, [1]))  # doctest: +ELLIPSIS
+    "There is no horizon '5 sessions'. Known: 1 session. The market 'demo' declares it, and no model in service was ..."
+    """
+    remedy = ""
+    if horizon in market.horizon_bars:
+        remedy = (
+            f" The market '{market.name}' declares it, and no model in service was trained for it: train an experiment "
+            f"whose `horizons` name it with `{market.first_run}`."
+        )
+    names = [str(market.horizon_of(bars)) for bars in offered]
+    return UnknownNameError("horizon", str(market.horizon_of(horizon)), names, remedy=remedy)
 
 
 @dataclass(frozen=True)

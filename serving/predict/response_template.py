@@ -90,7 +90,7 @@ class ResponseTemplate(NamedTuple):
             (before + '"prediction_id":"', '"' + between + '"made_at":"', '"' + after),
             logged,
             row_as_json(logged)[1:-1],
-            shared_part(row, members, models),
+            shared_part(row, members, models, horizon),
             row.known_time.isoformat(),
         )
 

@@ -124,6 +124,9 @@ class Receipt(_ReceiptPart):
         Correction that was applied, or None.
     code
         What computed.
+    untrained
+        Models that had a weight over the horizon and were not trained for it, whose weight the others share; written
+        only where there are any.
     """
 
     format: Literal[1] = 1
@@ -139,6 +142,7 @@ class Receipt(_ReceiptPart):
     models: tuple[ModelUse, ...]
     calibration: dict[str, Any] | None = None
     code: Code
+    untrained: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: str) -> "Receipt":

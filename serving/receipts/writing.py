@@ -56,7 +56,7 @@ def receipt_text(shared: str, known: str, logged: "Mapping[str, Any]", answer: s
     )
 
 
-def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
+def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels", horizon: int) -> str:
     """Return the shared entries of a receipt as the inside of a JSON object.
 
     Parameters
@@ -67,12 +67,17 @@ def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels")
         Models that took part.
     models
         The set they were taken from.
+    horizon
+        Horizon of the forecast: a model with a weight there that takes no part was not trained for it.
     """
+    part = {member.name for member in members}
+    untrained = tuple(name for name in row.blend.of_horizon(horizon) if name not in part)
     key = (
         row.served.source,
         row.served.generation.number,
         tuple(row.table_versions.items()),
         tuple(members),
+        untrained,
         row.selected_strategy,
         tuple(row.weights),
         row.confidence,
@@ -83,7 +88,7 @@ def shared_part(row: "Row", members: "Sequence[Member]", models: "LoadedModels")
     if shared is None:
         if len(_texts) >= MOST_TEXTS:
             _texts.clear()
-        shared = _texts[key] = _shared(row, members, models)
+        shared = _texts[key] = _shared(row, members, models, untrained)
     return shared
 
 
@@ -106,7 +111,7 @@ def batch_id(digest: str, made_at: "datetime") -> str:
     return BATCH + digest_of(json.dumps([digest, made_at.isoformat()]))[:32]
 
 
-def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> str:
+def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels", untrained: tuple[str, ...]) -> str:
     generation = row.served.generation
     whole = Receipt(
         forecast_id="",
@@ -122,8 +127,9 @@ def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels") -> 
         models=tuple(ModelUse(**member._asdict(), engine=_settings_of(member, models)) for member in members),
         calibration=None if row.calibration is None else row.calibration.to_dict(),
         code=running_code(),
+        untrained=untrained,
     )
-    return whole.model_dump_json(exclude=OWN)[1:-1]
+    return whole.model_dump_json(exclude=OWN if untrained else OWN | {"untrained"})[1:-1]
 
 
 def _settings_of(member: "Member", models: "LoadedModels") -> EngineSettings:

@@ -69,7 +69,9 @@ class _ReceiptView:
     def answer(self) -> api.ReceiptAnswer:
         """Return the answer of the endpoint."""
         row, receipt = self.case.row, self.receipt
-        same = ("kind", "symbol", "made_at", "horizon_sessions", "p10", "p50", "p90", "reference_price", *PRICED)
+        same = ("kind", "symbol", "made_at", "p10", "p50", "p90", "reference_price", *PRICED)
+        ahead = self.lake.market.horizon_of(row["horizon_sessions"])
+        values: dict[str, Any] = {ahead.member: ahead.n} | {name: row[name] for name in same}
         is_sealed = receipt is not None or bool(self.case.findings)
         return api.ReceiptAnswer(
             prediction_id=self.case.forecast_id,
@@ -89,7 +91,7 @@ class _ReceiptView:
                 is_intact=not self.case.findings if is_sealed else None, altered=list(map(str, self.case.findings))
             ),
             not_known=self.not_known,
-            **{name: row[name] for name in same},
+            **values,
         )
 
     def _vector(self) -> api.FeatureVector:

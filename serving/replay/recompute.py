@@ -15,7 +15,7 @@ from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model
 from lake.calendars import VENUE, session_after
 from lake.errors import EngineError
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts import PRICED, Calibration, Member, name_blend
+from serving.forecasts import PRICED, Calibration, Member, name_blend, weights_without
 from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
@@ -204,7 +204,7 @@ def _compare_blends(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
             job.result.compared.append("weights of models")
             if stored is None or BlendWeights.of(stored) != applied:
                 _blame(as_of, BLEND_WEIGHTS, job, "the weights of models in it are not those that were applied")
-            expected = applied.of_horizon(job.case.row["horizon_sessions"])
+            expected = weights_without(applied.of_horizon(job.case.row["horizon_sessions"]), receipt.untrained)
         elif receipt.strategy is not None:
             expected = _weights_by_strategy(receipt.strategy)
         else:
@@ -251,22 +251,22 @@ def _forecast(jobs: Sequence[ReplayJob], engines: "EngineCache") -> None:
     windows = {job.case.row["feature_hash"]: job.window for job in jobs}
     places = {name: place for place, name in enumerate(windows)}
     x = to_model_input(np.stack([window for window in windows.values() if window is not None]))
-    groups: dict[tuple[ModelUse, ...], list[ReplayJob]] = defaultdict(list)
+    groups: dict[tuple[tuple[ModelUse, ...], int], list[ReplayJob]] = defaultdict(list)
     for job in jobs:
-        groups[job.receipt.models].append(job)
+        groups[job.receipt.models, job.case.row["horizon_sessions"]].append(job)
     computed: dict[str, NDArray[np.float32]] = {}
-    for uses, group in groups.items():
-        if (horizons := _compute(uses, group, engines, x, computed)) is None:
+    for (uses, horizon), group in groups.items():
+        if (horizon_places := _compute(uses, horizon, group, engines, x, computed)) is None:
             continue
         at = [places[job.case.row["feature_hash"]] for job in group]
         quantiles = make_forecasts(
-            {use.name: computed[use.digest][at] for use in uses},
+            {use.name: computed[use.digest][at][:, [place]] for use, place in zip(uses, horizon_places, strict=True)},
             {use.name: use.weight for use in uses},
-            horizons,
+            [horizon],
             [_correction(job.receipt) for job in group],
         )
-        for job, numbers in zip(group, quantiles, strict=True):
-            row = remade_row(job, numbers[horizons.index(job.case.row["horizon_sessions"])])
+        for job, numbers in zip(group, quantiles[:, 0], strict=True):
+            row = remade_row(job, numbers)
             compare_quantiles(job, row)
             _compare_names(job, row)
             compare_target(job, row)
@@ -299,28 +299,33 @@ def remade_row(job: ReplayJob, quantiles: "Iterable[Any]") -> dict[str, Any]:
 
 def _compute(
     uses: "Sequence[ModelUse]",
+    horizon: int,
     jobs: Sequence[ReplayJob],
     engines: "EngineCache",
     x: "NDArray[np.float32]",
     computed: "dict[str, NDArray[np.float32]]",
-) -> tuple[int, ...] | None:
-    """Forecast all windows with each model; None for a model that fails."""
-    horizons: tuple[int, ...] = ()
+) -> list[int] | None:
+    """Forecast all windows with each model; return each one's place of the horizon, None where a model fails."""
+    places = []
     for use in uses:
-        engine = engines.take(use)
-        if isinstance(engine, ReplayFinding):
-            for job in jobs:
-                job.result.add(engine)
-            return None
-        horizons = engine.signature.horizons
-        if use.digest not in computed:
-            try:
-                computed[use.digest] = engine.predict(x)
-            except EngineError as error:
-                for job in jobs:
-                    job.result.add(ReplayFinding("engine", use.name, str(error)))
-                return None
-    return horizons
+        found = engines.take(use)
+        try:
+            if not isinstance(found, ReplayFinding):
+                places.append(_place_of(horizon, use.name, found.signature.horizons))
+                computed[use.digest] = computed[use.digest] if use.digest in computed else found.predict(x)
+                continue
+        except EngineError as error:
+            found = ReplayFinding("engine", use.name, str(error))
+        for job in jobs:
+            job.result.add(found)
+        return None
+    return places
+
+
+def _place_of(horizon: int, model: str, trained: tuple[int, ...]) -> int:
+    if horizon not in trained:
+        raise EngineError(f"'{model}' was trained for horizons of {trained} bars, and the forecast is over {horizon}.")
+    return trained.index(horizon)
 
 
 def compare_quantiles(job: ReplayJob, remade: Mapping[str, Any]) -> None:

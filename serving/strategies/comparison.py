@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lake.calendars import VENUE
 from serving.evidence import FloatArray
 from serving.strategies.paper import PaperReturns
 from serving.strategies.ratios import drawdown_of, sharpe_of, volatility_of
@@ -40,7 +41,9 @@ class Comparison:
     figures: list[dict[str, str | float | None]]
 
 
-def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: Sequence[str]) -> Comparison:
+def compare(
+    returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: Sequence[str], grid: str = VENUE
+) -> Comparison:
     """Run the selection, its rivals, and its twins in worlds where there is nothing to select.
 
     A null twin sees the same sessions with the strategies shuffled anew in each of them: the pool's mean and every
@@ -50,6 +53,8 @@ def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: 
     ----------
     returns
         At equal volatility, so that no strategy, twin or best in hindsight is ahead by its exposure alone.
+    grid
+        Of the market's bars, by which volatility and Sharpe ratio are per year.
     """
     found = select(returns, now, rule, regimes)
     totals = returns.net.sum(axis=0)
@@ -67,8 +72,8 @@ def compare(returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: 
         {
             "name": name,
             "net_return": float(net.sum()),
-            "volatility": volatility_of(net),
-            "sharpe": sharpe_of(net),
+            "volatility": volatility_of(net, grid),
+            "sharpe": sharpe_of(net, grid),
             "drawdown": drawdown_of(net),
             "gain_over_equal": float((net - found.equal).sum()),
             "e_value": float(e_values[name]) if name in e_values else None,

@@ -322,7 +322,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     report = lake.merge_unstored(SELECTIONS, rows)
     if report.skipped:
         return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
-    comparison = compare(returns, now, rule, KNOWN_REGIMES)
+    comparison = compare(returns, now, rule, KNOWN_REGIMES, lake.market.grid)
     caveats = caveats_of(settings.source_name, lake.market, lake, clock.now())
     latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
     return report.with_details(

@@ -13,8 +13,10 @@ from dagster_project.runs import scratch_settings
 from dagster_project.runs.timed import run_timed
 from dagster_project.selections import DAILY_UPDATE, HISTORY
 from feature_repo.online.redis_server import running_redis
+from feature_repo.targets import compute_labels
 from lake.calendars import next_closes
 from lake.clock import FixedClock, ReplayClock
+from lake.horizon_ends import bars_spanned
 from lake.market import CLOCK_FILE, Market
 from lake.sources import source_of
 from lake.store import Lake
@@ -57,7 +59,8 @@ SESSIONS = replace(
     interval="1d",
     horizons=("1 session", "20 sessions"),
 )
-BARS_BEFORE = 600
+HOURS = replace(MINUTES, name="hours", interval="60m", horizons=("60 minutes", "1 session"))
+BARS_BEFORE, RECOMPUTED = 600, 1e-9
 
 
 @pytest.mark.slow
@@ -66,15 +69,17 @@ BARS_BEFORE = 600
     [
         (MINUTES, datetime(2012, 12, 7, 12, tzinfo=UTC), {"horizon_minutes": 60}),
         (SESSIONS, datetime(2012, 12, 7, 21, tzinfo=UTC), {"horizon_sessions": 20}),
+        (HOURS, datetime(2012, 12, 7, 12, tzinfo=UTC), {"horizon_sessions": 1}),
     ],
-    ids=["60 minutes", "20 sessions"],
+    ids=["60 minutes", "20 sessions", "1 session of bars of an hour"],
 )
 def test_a_file_is_served_over_the_longest_horizon_and_judged(
     market: Market, until: datetime, said: dict[str, int], tmp_path: Path
 ) -> None:
     ahead = market.horizon_bars[-1]
-    updates = next_closes(until, 2 * ahead, market.grid)[ahead - 1 :: ahead]
-    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + 2 * ahead, updates[-1], market.grid)
+    spanned = bars_spanned(ahead, market.grid).most
+    updates = next_closes(until, 2 * spanned, market.grid)[spanned - 1 :: spanned]
+    path = write_bars(tmp_path / "prices.csv", SYMBOLS, BARS_BEFORE + 2 * spanned, updates[-1], market.grid)
     market = replace(market, options={**market.options, "path": str(path)})
     settings = scratch_settings(tmp_path / "home")
     market.write(settings.home)
@@ -94,8 +99,14 @@ def test_a_file_is_served_over_the_longest_horizon_and_judged(
             run_timed(
                 DAILY_UPDATE,
                 replace(platform, clock=FixedClock(at)),
-                configuration={"forecasts": {"config": {"sessions": ahead}}},
+                configuration={"forecasts": {"config": {"sessions": spanned}}},
             )
+        known = {"on": LABELS.key, "how": "inner"}
+        whole = compute_labels(lake.read_as_of(BARS, updates[-1]), market=market)
+        stored = lake.read_as_of(LABELS, updates[-1])
+        both = stored.join(whole, **known)
+        assert stored.height == whole.height == both.height, "day by day there are the labels of one computation"
+        assert (both["forward_return"] - both["forward_return_right"]).abs().max() < RECOMPUTED
         forecasts = lake.read(FORECASTS)
         assert set(forecasts["horizon_sessions"]) == set(market.horizon_bars)
         judged = lake.read(OUTCOMES).join(forecasts, on="forecast_id").filter(pl.col("horizon_sessions") == ahead)

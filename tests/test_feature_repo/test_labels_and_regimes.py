@@ -1,6 +1,7 @@
 """Targets and market states, against arithmetic done by hand."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,8 @@ import pytest
 
 from feature_repo.regimes.daily import compute_regimes
 from feature_repo.targets.labels import HORIZONS, compute_labels
+from lake.calendars import session_closes
+from lake.market import Market
 from lake.tables import LABELS, REGIMES
 from lake.universe import MARKET
 
@@ -49,6 +52,57 @@ def test_a_halt_makes_no_label_over_more_sessions_than_its_horizon(small_market)
     five = labels.filter(horizon_sessions=5)["event_time"].to_list()
     assert one == [*times[:9], *times[41:49]]
     assert five == [*times[:5], *times[41:45]]
+
+
+MINUTES = Market("minutes", calendar="XNYS", interval="60m", horizons=("60 minutes", "1 session"))
+
+
+def hours(symbols: tuple[str, ...] = ("AAA", "BBB")) -> pl.DataFrame:
+    """Bars of an hour from 2012-11-21 to 27: Wednesday, the half day after Thanksgiving, Monday, Tuesday."""
+    closes = session_closes(datetime(2012, 11, 21, tzinfo=UTC), datetime(2012, 11, 27, 23, tzinfo=UTC), MINUTES.grid)
+    random = np.random.default_rng(5)
+    frames = [
+        pl.DataFrame({"symbol": symbol, "event_time": closes, "close": random.uniform(50, 150, len(closes))})
+        for symbol in symbols
+    ]
+    return pl.concat(frames).with_columns(
+        pl.col("event_time").cast(pl.Datetime("us", "UTC")),
+        pl.col("event_time").cast(pl.Datetime("us", "UTC")).alias("known_time"),
+    )
+
+
+def test_a_session_ahead_of_a_minute_bar_is_the_last_close_of_the_next_session() -> None:
+    bars = hours()
+    labels = compute_labels(bars, market=MINUTES).filter(horizon_sessions=1_000)
+    assert LABELS.conform(labels).height == labels.height
+    closes = {21: 21, 23: 18, 26: 21, 27: 21}  # hour at which each session closes, UTC
+    following = dict(pairwise(closes))
+    assert labels.height == 2 * (7 + 4 + 7), "every bar but those of the last session"
+    price = {(symbol, at): close for symbol, at, close in bars.select("symbol", "event_time", "close").iter_rows()}
+    for symbol, at, known, made in labels.select("symbol", "event_time", "known_time", "forward_return").iter_rows():
+        day = following[at.day]
+        end = datetime(2012, 11, day, closes[day], tzinfo=UTC)
+        assert known == end
+        assert made == price[symbol, end] / price[symbol, at] - 1
+
+
+def test_a_session_ahead_of_a_minute_bar_is_known_when_the_latest_bar_of_the_way_was() -> None:
+    bars = hours(("AAA",))
+    times = bars["event_time"].to_list()
+    late = times[12] + timedelta(days=2)  # on Monday
+    told = pl.when(pl.col("event_time") == times[12]).then(pl.lit(late)).otherwise("known_time")
+    labels = compute_labels(bars.with_columns(told.alias("known_time")), [1_000], market=MINUTES)
+    assert set(labels.filter(pl.col("event_time") >= times[7])["known_time"][:4]) == {late}, "from the half day"
+    assert (labels["known_time"] == late).sum() == 4 + 2, "of Monday the bar before it and its own"
+
+
+def test_where_the_last_bar_of_the_session_is_missing_a_horizon_in_sessions_has_no_label() -> None:
+    bars = hours()
+    end = datetime(2012, 11, 26, 21, tzinfo=UTC)
+    halted = bars.filter((pl.col("symbol") != "AAA") | (pl.col("event_time") != end))
+    labels = compute_labels(halted, market=MINUTES).filter(horizon_sessions=1_000)
+    assert labels.filter(symbol="AAA", known_time=end).is_empty()
+    assert labels.filter(symbol="BBB", known_time=end).height == 4
 
 
 def test_a_missing_bar_within_the_horizon_hides_no_label(small_market) -> None:

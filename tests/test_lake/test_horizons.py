@@ -13,11 +13,14 @@ from lake.calendars import (
     is_close,
     last_close,
     next_closes,
+    numbered_closes,
+    session_after,
     session_closes,
     session_of,
 )
 from lake.errors import ConfigError, UnknownNameError
-from lake.horizons import Horizon, bars_of
+from lake.horizon_ends import bars_spanned, horizon_ends
+from lake.horizons import SESSION_OF_MINUTES, Horizon, bars_of
 from lake.market import BTC, DEMO, Market
 
 
@@ -31,7 +34,9 @@ def test_what_is_no_horizon_is_refused_with_two_that_are(text: str) -> None:
     ("horizons", "interval", "message"),
     [
         (("15 minutes", "50 minutes"), "15m", "multiple of 15 minutes"),
-        (("1 session",), "15m", "needs daily bars"),
+        (("1 session",), "15m", "begin with a single bar"),
+        (("15 minutes", "1 session", "60 minutes"), "15m", "those in sessions last"),
+        (("15 minutes", "300 sessions"), "15m", "spans 300 sessions, 252 is the most"),
         (("15 minutes",), "1d", "those of the market are daily"),
         (("5 sessions",), "1d", "begin with a single bar"),
         (("5 sessions", "1 session"), "1d", "ascending"),
@@ -91,3 +96,41 @@ def test_an_unknown_interval_is_named() -> None:
 
 def test_the_sessions_of_a_grid_are_those_of_its_calendar() -> None:
     assert closes("XNYS@1m").equals(closes("XNYS"))
+
+
+def test_a_market_of_minutes_declares_sessions_beside_minutes() -> None:
+    said = ("15 minutes", "60 minutes", "1 session", "5 sessions")
+    market = Market("desk", calendar="24/7", interval="15m", horizons=said)
+    assert market.horizon_bars == (1, 4, 1_000, 5_000)
+    assert tuple(str(market.horizon_of(bars)) for bars in market.horizon_bars) == said
+    assert [market.horizon_of(bars).member for bars in (4, 5_000)] == ["horizon_minutes", "horizon_sessions"]
+
+
+@pytest.mark.parametrize(("calendar", "interval"), [("XNYS", "60m"), ("24/7", "60m"), ("XTKS", "15m")])
+def test_a_horizon_in_sessions_ends_with_the_last_bar_of_a_later_session(calendar: str, interval: str) -> None:
+    grid = f"{calendar}@{interval}"
+    first, last = (datetime(2012, month, day, 23, tzinfo=UTC) for month, day in ((11, 1), (12, 14)))
+    bars = numbered_closes(first, last, grid)["event_time"]
+    of = [session_of(at, grid) for at in bars]  # by another way: the session of each bar, and its last bar
+    ends = {day: max(at for at, own in zip(bars, of, strict=True) if own == day) for day in of[:-1]}
+    days = sorted(set(of))
+    whole = [day for day in days if close_of(day, calendar) <= last]
+    for sessions in (1, 5):
+        found = horizon_ends(bars, sessions * SESSION_OF_MINUTES, grid).to_list()
+        for at, own, end in zip(bars, of, found, strict=True):
+            place = days.index(own) + sessions
+            assert end == (ends[days[place]] if place < len(whole) else None), at
+            if end is not None:
+                assert session_after(at, sessions * SESSION_OF_MINUTES, grid) == days[place]
+        spans = [bars.search_sorted(end) - place for place, end in enumerate(found) if end is not None]
+        assert max(spans) <= bars_spanned(sessions * SESSION_OF_MINUTES, grid).most
+
+
+def test_on_a_grid_of_days_a_horizon_in_sessions_counts_bars() -> None:
+    bars = numbered_closes(datetime(2012, 12, 3, tzinfo=UTC), datetime(2012, 12, 31, 23, tzinfo=UTC))["event_time"]
+    assert horizon_ends(bars, 5).to_list() == [*bars[5:], *[None] * 5]
+
+
+def test_a_symbol_of_minutes_counts_as_delisted_after_sessions_not_bars() -> None:
+    days, minutes = Market("days"), Market("minutes", calendar="24/7", interval="15m", horizons=("15 minutes",))
+    assert (days.delisted_after_bars, minutes.delisted_after_bars) == (20, 20 * 96)

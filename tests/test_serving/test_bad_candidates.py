@@ -52,7 +52,7 @@ SIGNED = {
     "weights in another file": (outside, {}, "outside its file"),
     "other sessions": (lambda c: c, {"sessions": 29}, "takes 29 sessions"),
     "features in another order": (lambda c: c, {"features": FORECAST_V2.features[::-1]}, "or in another order"),
-    "other horizons": (lambda c: c, {"horizons": [1, 10]}, r"over \[1, 10\] bars"),
+    "other horizons": (lambda c: c, {"horizons": [1, 10]}, "10 sessions is not among them"),
     "other quantiles": (lambda c: c, {"quantiles": [0.05, 0.5, 0.95]}, r"quantiles \[0.05, 0.5, 0.95\]"),
     "files of another model": (lambda c: c, {"name": "lstm"}, "holds model 'lstm'"),
     "no number": (lambda c: graph_with(c, *NAN), {}, "answered nan"),

@@ -44,6 +44,7 @@ NOTHING_JUDGED = FORECASTS.empty().join(OUTCOMES.empty().drop("event_time", "kno
 def test_sharpe_and_drawdown_are_as_by_hand() -> None:
     # mean 0.01, deviation 0.01
     assert sharpe_of(np.array([0.0, 0.01, 0.02])) == pytest.approx(np.sqrt(252))
+    assert sharpe_of(np.array([0.0, 0.01, 0.02]), "24/7@60m") == pytest.approx(np.sqrt(365 * 24))
     # 1, 1.1, 0.88, 0.924: the fall from 1.1 to 0.88
     assert drawdown_of(np.array([0.1, -0.2, 0.05])) == pytest.approx(0.2)
     assert drawdown_of(np.array([-0.5])) == pytest.approx(0.5)

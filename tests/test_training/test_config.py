@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from lake.errors import ConfigError, UnknownNameError
+from lake.market import Market
 from training.experiments import Experiment, list_experiments, load_experiment, parse_experiment
 from training.models import MODELS
 
@@ -98,3 +99,29 @@ def test_the_fingerprint_follows_every_value() -> None:
     changes = [{"seeds": (8,)}, {"parameters": {"ridge": {"penalty": 2.0}}}, {"splits": {"embargo_sessions": 6}}]
     prints = {parse_experiment(change).fingerprint() for change in [{}, *changes]}
     assert len(prints) == 4
+
+
+def test_an_experiment_forecasts_what_it_declares_of_the_markets_horizons() -> None:
+    market = Market("desk", horizons=("1 session", "5 sessions", "60 sessions"))
+    assert Experiment().horizon_bars(market) == market.horizon_bars
+    some = parse_experiment({"horizons": ["60 sessions", "1 session"]})
+    assert some.horizon_bars(market) == (1, 60), "in the order of the market"
+    assert some.fingerprint() != Experiment().fingerprint() == Experiment(horizons=()).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("horizons", "words"),
+    [
+        (["1 session", "20 sessions"], "'desk' has 1 session, 5 sessions, and no 20 sessions"),
+        (["5 sessions"], "strategies are judged on 1 session"),
+        (["15 minutes"], "and no 15 minutes"),
+    ],
+)
+def test_horizons_that_the_market_does_not_declare_are_refused_by_name(horizons: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_experiment({"horizons": horizons}).horizon_bars(Market("desk"))
+
+
+def test_a_horizon_that_is_none_is_refused_with_its_experiment() -> None:
+    with pytest.raises(ConfigError, match=r"horizons: .*The horizon 'soon' is not understood"):
+        parse_experiment({"horizons": ["soon"]})

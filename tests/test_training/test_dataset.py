@@ -90,6 +90,24 @@ def test_the_horizons_are_those_asked_for() -> None:
         build_window_set(features(), labels(), spec=SPEC, horizons=(1, 20))
 
 
+def test_a_long_horizon_beside_a_short_one_drops_nothing_of_it() -> None:
+    sessions = session_closes(datetime(2010, 1, 1, tzinfo=UTC), datetime(2010, 7, 1, tzinfo=UTC))
+    bars = features(sessions=sessions).with_columns(
+        pl.col("event_time").alias("known_time"), (100 + pl.col("return_1d")).alias("close")
+    )
+    made = compute_labels(bars, [1, 60])
+    alone = build_window_set(features(sessions=sessions), made, spec=SPEC, horizons=(1,))
+    beside = build_window_set(features(sessions=sessions), made, spec=SPEC, horizons=(1, 60))
+    assert beside.keys.select("symbol", "event_time").equals(alone.keys.select("symbol", "event_time"))
+    np.testing.assert_array_equal(beside.x, alone.x)
+    np.testing.assert_array_equal(beside.y[:, 0], alone.y[:, 0])
+    assert np.isnan(beside.y[:, 1]).sum() == 2 * 59, "the last sessions have a label over one session alone"
+    cut = sessions[100]
+    known, too = alone.known_before(cut), beside.known_before(cut)
+    assert too.keys["event_time"].equals(known.keys["event_time"]), "a longer horizon takes no row from a shorter one"
+    assert too.keys.filter(pl.col("label_end_60").is_not_null())["event_time"].max() == sessions[39]
+
+
 def test_a_price_that_stood_still_has_no_scale() -> None:
     still = features().with_columns(
         pl.when((pl.col("symbol") == "A") & (pl.col("event_time") == SESSIONS[5]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
+from lake.horizon_ends import horizon_ends
 from training.data import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
 from training.data.dataset import END, known_before
 from training.experiments import Experiment, parse_experiment
@@ -206,3 +207,23 @@ def test_a_fold_of_a_market_without_pauses_holds_each_of_its_days() -> None:
     assert [len(split.test) for split in splits] == [365, 365, 365 - HORIZON]
     days = [(at - timedelta(microseconds=1)).date() for at in keys[splits[0].test]["event_time"]]
     assert (days[0], days[-1]) == (date(2009, 1, 1), date(2009, 12, 31))
+
+
+def test_a_horizon_in_sessions_purges_more_than_one_in_minutes() -> None:
+    grid = "24/7@60m"
+    day = datetime(2011, 10, 1, tzinfo=UTC)
+    closed = pl.Series(session_closes(day, day + timedelta(days=60), grid), dtype=pl.Datetime("us", "UTC"))
+    ends = {f"{END}{horizon}": horizon_ends(closed, horizon, grid) for horizon in (1, 1_000, 5_000)}
+    keys = pl.DataFrame({"symbol": "S", "event_time": closed, **ends})
+    keys = keys.with_columns(pl.max_horizontal(list(ends)).alias("label_end")).drop_nulls("label_end")
+    plan = {"validation_sessions": 240, "embargo_sessions": 0}
+    plan_of = {"calendar": grid, "train_until": "2011-11-25", "splits": {**plan, "test_starts": ["2011-11-20"]}}
+    split = champion_split(keys, parse_experiment(plan_of))
+    check(keys, split)
+    known = known_before(keys[split.train], split.cuts[0])
+    newest = [known.filter(pl.col(name).is_not_null())["event_time"].max() for name in ends]
+    cut = split.cuts[0]
+    assert newest[0] == cut - timedelta(hours=2), "its label ends an hour before the cut"
+    # a session ends at midnight; the last to end before the cut, and the last bar of the first and fifth before that
+    last_end = cut.replace(hour=0) - timedelta(days=cut.hour == 0)
+    assert newest[1:] == [last_end - timedelta(days=1), last_end - timedelta(days=5)]

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.materialize import update_labels, update_technical
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import DamagedFileError, DamagedTableError, LookAheadError, NotReadyError
+from lake.errors import ConfigError, DamagedFileError, DamagedTableError, LookAheadError, NotReadyError
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
@@ -315,3 +315,28 @@ def test_comments_and_docstrings_are_no_code() -> None:
     plain = dump("def f(x):\n    return x + 1\n")
     assert dump('"""Module."""\n\ndef f(x):\n    """Add one."""\n    return x + 1  # one\n') == plain
     assert dump("def f(x):\n    return x + 2\n") != plain
+
+
+def test_an_experiment_is_trained_judged_and_fitted_for_the_horizons_that_it_declares(
+    few: tuple[Lake, Settings], tmp_path: Path
+) -> None:
+    lake, settings = few
+    copied = settings.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(lake.root, copied.tables)
+    declared = {"models": ("naive", "ridge"), "horizons": ("5 sessions", "1 session")}
+    every = load_experiment("test").model_copy(update=declared)
+    short = every.model_copy(update={"name": "short", "horizons": ("1 session",)})
+    worlds = [World(Lake.open(copied), copied, experiment, []) for experiment in (every, short)]
+    assert worlds[0].work.fingerprint != worlds[1].work.fingerprint, "other horizons are another training"
+    for world, horizons in zip(worlds, ((1, 5), (1,)), strict=True):
+        world.run()
+        windows = stages.load_windows(world.lake, world.settings, world.experiment)
+        assert (windows.horizons, windows.y.shape[1]) == (horizons, len(horizons))
+        for table in (EVALUATIONS, VERDICTS):
+            judged = world.lake.read(table).filter(pl.col("experiment") == world.work.label)
+            assert set(judged["horizon_sessions"]) == set(horizons)
+        for fitted in stages.champions(world.settings).values():
+            assert load_fitted(fitted["path"]).network.outputs.horizons == horizons
+    beyond = short.model_copy(update={"horizons": ("1 session", "60 sessions")})
+    with pytest.raises(ConfigError, match="has 1 session, 5 sessions, and no 60 sessions"):
+        stages.make_training_set(worlds[0].lake, copied, beyond)

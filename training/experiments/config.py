@@ -22,6 +22,8 @@ from pydantic import (
 
 from lake.calendars import VENUE, close_of
 from lake.errors import ConfigError, UnknownNameError
+from lake.horizons import Horizon
+from lake.market import Market
 from training.models import BASELINE, MODELS, Choice, Dimension, ModelCard, card_of
 
 FOLDER = Path(__file__).parent
@@ -126,6 +128,9 @@ class Experiment(_Frozen):
         their spread; the seed with the best validation loss is served.
     parameters
         Parameters of every registered model; for the searched ones, where the search starts.
+    horizons
+        How far ahead its models forecast, e.g. ``("1 session", "20 sessions")``: some of those that the market
+        declares, the first among them, on which strategies are judged. None means all of the market's.
     """
 
     name: str = "default"
@@ -137,6 +142,15 @@ class Experiment(_Frozen):
     optimisation: Optimisation = Optimisation()
     search: SearchPlan = SearchPlan()
     parameters: Annotated[Any, PlainValidator(_validated_parameters)] = Field(default={}, validate_default=True)
+    horizons: tuple[str, ...] = ()
+
+    @field_validator("horizons")
+    @classmethod
+    def _are_horizons(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(Horizon.parse(text)) for text in texts)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("models")
     @classmethod
@@ -192,6 +206,36 @@ class Experiment(_Frozen):
         """Models of this experiment whose parameters are searched for."""
         return tuple(name for name in self.models if card_of(name).space)
 
+    def horizon_bars(self, market: Market) -> tuple[int, ...]:
+        """Return how far ahead its models forecast in a market, as `Market.horizon_bars` counts, ascending.
+
+        Raises
+        ------
+        ConfigError
+            If it declares a horizon that the market does not, or lacks the market's first.
+
+        Examples
+        --------
+        >>> market = Market("desk", horizons=("1 session", "5 sessions", "20 sessions"))
+        >>> Experiment().horizon_bars(market)
+        (1, 5, 20)
+        >>> Experiment(horizons=("1 session", "20 sessions")).horizon_bars(market)
+        (1, 20)
+        """
+        if not self.horizons:
+            return market.horizon_bars
+        offered = {str(market.horizon_of(bars)): bars for bars in market.horizon_bars}
+        unknown = [text for text in self.horizons if text not in offered]
+        first, *_ = offered
+        if unknown or first not in self.horizons:
+            problem = f"and no {', '.join(unknown)}" if unknown else f"of which strategies are judged on {first}"
+            raise ConfigError(
+                f"The experiment '{self.name}' declares the horizons {', '.join(self.horizons)}; the market "
+                f"'{market.name}' has {', '.join(offered)}, {problem}. Declare {first} and any others of the market's "
+                "under `horizons` of the experiment, or leave it out for all of them."
+            )
+        return tuple(bars for text, bars in offered.items() if text in self.horizons)
+
     def parameters_of(self, model: str) -> dict[str, Any]:
         """Return the declared parameters of one model, by name.
 
@@ -219,6 +263,8 @@ class Experiment(_Frozen):
             del values["calendar"]
         if not self.splits.test_starts:
             del values["splits"]["test_starts"]
+        if not self.horizons:
+            del values["horizons"]
         return hashlib.sha256(json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 

@@ -79,7 +79,12 @@ def fit_model(
     epochs, validated = 0, None
     with threads(plan.threads):
         network = build_network(
-            name, inputs, card.outputs_over(train.horizons), scaler, seed=drawn, **card.sizes(chosen)
+            name,
+            inputs,
+            card.outputs_over(train.horizons, experiment.calendar),
+            scaler,
+            seed=drawn,
+            **card.sizes(chosen),
         )
         if card.is_network:
             history, epochs, variation = train_network(network, train, valid, plan, chosen, drawn, watch)
@@ -111,7 +116,7 @@ def refit(
     if not card.is_network or fitted.variation(valid.x).is_constant:
         return fitted
     every, plan = train.joined(valid), experiment.optimisation
-    inputs, outputs = _inputs(window, every), card.outputs_over(every.horizons)
+    inputs, outputs = _inputs(window, every), card.outputs_over(every.horizons, experiment.calendar)
     with threads(plan.threads):
         network = build_network(
             fitted.name, inputs, outputs, every.scaler, seed=fitted.seed, **card.sizes(fitted.parameters)

@@ -123,7 +123,8 @@ def load_fitted(folder: Path) -> Fitted:
         tuple(content["inputs"]["features"]), content["inputs"]["sessions"], tuple(content["inputs"]["scales"])
     )
     low, middle, high = content["outputs"]["quantiles"]
-    outputs = OutputSpec(tuple(content["outputs"]["horizons"]), (low, middle, high))
+    lengths = tuple(content["outputs"].get("lengths", ()))  # earlier versions had none
+    outputs = OutputSpec(tuple(content["outputs"]["horizons"]), (low, middle, high), lengths)
     network = build_network(content["name"], inputs, outputs, **content["architecture"])
     try:
         network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))

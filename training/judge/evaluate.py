@@ -11,6 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.targets import FORECAST_V2, QUANTILES
+from lake.calendars import VENUE
+from lake.horizon_ends import bars_spanned
 from lake.tables import EVALUATIONS
 from training.data import WindowSet, assert_learnt_before, assert_no_overlap, walk_forward
 from training.experiments import Experiment
@@ -116,7 +118,12 @@ def of_seeds(forecasts: Sequence[FoldForecast]) -> list[list[FoldForecast]]:
 
 
 def score_folds(
-    forecasts: list[FoldForecast], *, experiment: str, known_time: datetime, stride_sessions: int = 1
+    forecasts: list[FoldForecast],
+    *,
+    experiment: str,
+    known_time: datetime,
+    stride_sessions: int = 1,
+    grid: str = VENUE,
 ) -> pl.DataFrame:
     """Return the model table: one row per model, fold and horizon, and one over all folds.
 
@@ -131,6 +138,8 @@ def score_folds(
     stride_sessions
         Every how many sessions a test window ends: outcomes of a horizon longer than that overlap, which the t-value
         of the rank correlation allows for.
+    grid
+        Of the bars, by which a horizon in sessions spans bars of minutes.
 
     Returns
     -------
@@ -147,7 +156,7 @@ def score_folds(
         {
             "experiment": experiment,
             "known_time": known_time,
-            **_scores(group, naives[group[0].fold], number, overlap=(horizon - 1) // stride_sessions),
+            **_scores(group, naives[group[0].fold], number, overlap=overlap_of(horizon, grid, stride_sessions)),
         }
         for group in [*grouped, *everywhere]
         for number, horizon in enumerate(forecasts[0].truth.horizons)
@@ -157,6 +166,17 @@ def score_folds(
     naive = table.filter(pl.col("model") == BASELINE).select(*same, pl.col("pinball_loss").alias("of_naive"))
     beats = pl.col("pinball_loss") < pl.col("of_naive")
     return table.join(naive, on=same, how="left").with_columns(beats.alias("beats_naive")).select(EVALUATIONS.names)
+
+
+def overlap_of(horizon: int, grid: str, stride_sessions: int) -> int:
+    """Return with how many later test windows the outcome of one overlaps, at most.
+
+    Examples
+    --------
+    >>> overlap_of(5, "XNYS", 1), overlap_of(5, "XNYS", 5), overlap_of(1_000, "24/7@60m", 1)
+    (4, 0, 46)
+    """
+    return (bars_spanned(horizon, grid).most - 1) // stride_sessions
 
 
 def measures_of(table: pl.DataFrame) -> list[Measure]:

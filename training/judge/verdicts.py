@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 
 from feature_repo.targets import FORECAST_V2, QUANTILES
+from lake.calendars import VENUE
+from lake.horizons import horizon_of, interval_of
 from lake.tables import VERDICTS
-from training.judge.evaluate import FoldForecast, join_folds, of_seeds, session_losses
+from training.judge.evaluate import FoldForecast, join_folds, of_seeds, overlap_of, session_losses
 from training.judge.metrics import hit_rate, pinball_loss, t_value
 from training.models import BASELINE, MODELS, Variation, variation_of
 
@@ -40,6 +42,8 @@ class ModelComparison:
     seeds, loss_spread
         Fits with different random numbers that losses are the mean of, and the standard deviation of the loss over
         them; None for one seed, which has no spread.
+    grid
+        Of the bars, by which the horizon is named.
     constant_fits, fits
         Fits, one per fold and seed, whose forecasts do not vary at this horizon, and how many there are.
     """
@@ -57,6 +61,7 @@ class ModelComparison:
     loss_spread: float | None = None
     constant_fits: int = 0
     fits: int = 1
+    grid: str = VENUE
 
     @property
     def is_constant(self) -> bool:
@@ -73,23 +78,26 @@ class ModelComparison:
         what = "beats" if self.gain > 0 and not self.is_constant else "does not beat"
         chance = ": chance alone could explain it" if self.gain > 0 and self.p_value > ALPHA else ""
         same = f"; {self.constant_fits} of {self.fits} fits are constant" if self.constant_fits else ""
+        ahead = horizon_of(self.horizon_sessions, interval_of(self.grid))
         spread = "" if self.loss_spread is None else f", mean of {self.seeds} seeds"
         return (
-            f"{self.model} {what} {self.baseline}, the best baseline, at {self.horizon_sessions} session(s) ahead by "
-            f"pinball loss ({self.gain:+.2%}, in {self.won} of {self.folds} folds, t {self.t_value or 0.0:.1f}, "
+            f"{self.model} {what} {self.baseline}, the best baseline, {ahead} ahead by pinball loss "
+            f" ({self.gain:+.2%}, in {self.won} of {self.folds} folds, t {self.t_value or 0.0:.1f}, "
             f"adjusted p {self.p_value:.2g}{chance}{spread}{same})"
         )
 
 
-def compare_with_best_baseline(forecasts: Sequence[FoldForecast], *, stride_sessions: int = 1) -> list[ModelComparison]:
+def compare_with_best_baseline(
+    forecasts: Sequence[FoldForecast], *, stride_sessions: int = 1, grid: str = VENUE
+) -> list[ModelComparison]:
     """Compare every model that is no baseline with the best baseline of each horizon.
 
     Parameters
     ----------
     forecasts
         Of every model over the same folds, a baseline among them.
-    stride_sessions
-        Every how many sessions a test window ends; see `score_folds`.
+    stride_sessions, grid
+        Every how many sessions a test window ends, and the grid of the bars; see `score_folds`.
 
     Returns
     -------
@@ -100,7 +108,7 @@ def compare_with_best_baseline(forecasts: Sequence[FoldForecast], *, stride_sess
     models, best = _by_model(forecasts), best_baselines(forecasts)
     return adjusted(
         [
-            compare_models(folds, models[best[number]], number, stride_sessions=stride_sessions)
+            compare_models(folds, models[best[number]], number, stride_sessions=stride_sessions, grid=grid)
             for name, folds in models.items()
             if not _is_baseline(name)
             for number in range(len(best))
@@ -116,13 +124,18 @@ def best_baselines(forecasts: Sequence[FoldForecast]) -> list[str]:
 
 
 def verdict_table(
-    forecasts: Sequence[FoldForecast], *, experiment: str, known_time: datetime, stride_sessions: int = 1
+    forecasts: Sequence[FoldForecast],
+    *,
+    experiment: str,
+    known_time: datetime,
+    stride_sessions: int = 1,
+    grid: str = VENUE,
 ) -> pl.DataFrame:
     """Return one row per model and horizon: what the walk-forward evaluation says of it beside the best baseline.
 
     Parameters
     ----------
-    forecasts, stride_sessions
+    forecasts, stride_sessions, grid
         As for `compare_with_best_baseline`, naive among them.
     experiment, known_time
         Name the rows are kept under, and market time at which the judgement was made.
@@ -133,9 +146,9 @@ def verdict_table(
         In the columns of `verdicts`. A baseline is compared with naive, has no p-value, and beats nothing.
     """
     models, best = _by_model(forecasts), best_baselines(forecasts)
-    found = compare_with_best_baseline(forecasts, stride_sessions=stride_sessions)
+    found = compare_with_best_baseline(forecasts, stride_sessions=stride_sessions, grid=grid)
     found += [
-        compare_models(folds, models[BASELINE], number, stride_sessions=stride_sessions)
+        compare_models(folds, models[BASELINE], number, stride_sessions=stride_sessions, grid=grid)
         for name, folds in models.items()
         if _is_baseline(name)
         for number in range(len(best))
@@ -171,7 +184,12 @@ def _row(one: ModelComparison, folds: list[FoldForecast], best: list[str]) -> di
 
 
 def compare_models(
-    ours: Sequence[FoldForecast], theirs: Sequence[FoldForecast], number: int, *, stride_sessions: int = 1
+    ours: Sequence[FoldForecast],
+    theirs: Sequence[FoldForecast],
+    number: int,
+    *,
+    stride_sessions: int = 1,
+    grid: str = VENUE,
 ) -> ModelComparison:
     """Compare one model with another over the same folds; the p-value allows for no other comparison.
 
@@ -183,7 +201,7 @@ def compare_models(
     horizon = ours[0].truth.horizons[number]
     all_ours, all_theirs = join_folds(ours), join_folds(theirs)
     saved = session_losses(all_theirs, number) - session_losses(all_ours, number)
-    t = t_value(saved, (horizon - 1) // stride_sessions)
+    t = t_value(saved, overlap_of(horizon, grid, stride_sessions))
     folds = dict.fromkeys(one.fold for one in ours)
     won = sum(_loss_in(fold, ours, number) < _loss_in(fold, theirs, number) for fold in folds)
     losses = [_loss(join_folds(each), number) for each in of_seeds(ours)]
@@ -201,6 +219,7 @@ def compare_models(
         loss_spread=stdev(losses) if len(losses) > 1 else None,
         constant_fits=sum(_variation(one).is_constant_at(number) for one in ours),
         fits=len(ours),
+        grid=grid,
     )
 
 

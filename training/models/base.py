@@ -62,7 +62,7 @@ class ReturnForecaster(nn.Module):
         self.inputs, self.outputs = inputs, outputs
         self.register_buffer("mean", torch.tensor(scaler.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(scaler.std, dtype=torch.float32))
-        roots = [math.sqrt(horizon / SESSIONS_PER_YEAR) for horizon in outputs.horizons]
+        roots = [math.sqrt(bars / SESSIONS_PER_YEAR) for bars in outputs.bars]
         self.register_buffer("root_horizon", torch.tensor(roots, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:

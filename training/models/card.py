@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from feature_repo.targets import HORIZONS, QUANTILES
+from lake.calendars import VENUE
 from lake.errors import ConfigError, ModelError
+from lake.horizon_ends import bars_spanned
 from training.models.spec import OutputSpec
 
 if TYPE_CHECKING:
@@ -210,9 +212,10 @@ class ModelCard:
             problems.append("space is searched by the validation loss, which only gradient descent has")
         return problems
 
-    def outputs_over(self, horizons: tuple[int, ...]) -> OutputSpec:
-        """Return what the model answers over other horizons than those of its card, e.g. of another market."""
-        return OutputSpec(horizons, self.outputs.quantiles)
+    def outputs_over(self, horizons: tuple[int, ...], grid: str = VENUE) -> OutputSpec:
+        """Return what the model answers over other horizons than those of its card, e.g. of another market's grid."""
+        lengths = tuple(bars_spanned(horizon, grid).mean for horizon in horizons)
+        return OutputSpec(horizons, self.outputs.quantiles, () if lengths == horizons else lengths)
 
     def _output_problems(self) -> list[str]:
         if (self.outputs.horizons, self.outputs.quantiles) == (HORIZONS, QUANTILES):

@@ -106,9 +106,11 @@ class OutputSpec:
     Parameters
     ----------
     horizons
-        In sessions, ascending.
+        As `lake.market.Market.horizon_bars` counts them, ascending.
     quantiles
         Three levels: a lower one, the median, an upper one.
+    lengths
+        How many bars each spans on average; the horizons themselves where none are given, which count bars.
 
     Raises
     ------
@@ -118,10 +120,26 @@ class OutputSpec:
 
     horizons: tuple[int, ...] = (1, 5)
     quantiles: tuple[float, float, float] = (0.1, 0.5, 0.9)
+    lengths: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.horizons or min(self.horizons) < 1 or list(self.horizons) != sorted(set(self.horizons)):
             raise ConfigError(f"Horizons must be ascending numbers of sessions, found {self.horizons}. Try (1, 5).")
+        if self.lengths and len(self.lengths) != len(self.horizons):
+            raise ConfigError(
+                f"The horizons {self.horizons} have the lengths {self.lengths}. Give one for each, or none."
+            )
         low, middle, high = self.quantiles
         if not 0 < low < middle < high < 1 or middle != 0.5:  # noqa: PLR2004 - the median is 0.5 by definition
             raise ConfigError(f"Quantiles must be (low, 0.5, high) within 0..1, found {self.quantiles}.")
+
+    @property
+    def bars(self) -> tuple[float, ...]:
+        """How many bars each horizon spans on average.
+
+        Examples
+        --------
+        >>> OutputSpec((1, 4)).bars, OutputSpec((1, 1_000), lengths=(1.0, 143.5)).bars
+        ((1, 4), (1.0, 143.5))
+        """
+        return self.lengths or self.horizons

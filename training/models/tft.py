@@ -1,11 +1,13 @@
 """The Temporal Fusion Transformer (Lim et al. 2021, arXiv:1912.09363), as small as it can be and still be one."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lake.errors import ConfigError
+from lake.horizons import SESSION_OF_MINUTES
 from training.models.base import ReturnForecaster, Window
 from training.models.layers import (
     GateAddNorm,
@@ -75,7 +77,8 @@ class TemporalFusionTransformer(ReturnForecaster):
         if hidden % heads:
             raise ConfigError(f"hidden={hidden} is not a multiple of heads={heads}. Choose e.g. hidden={heads * 8}.")
         self.hidden, self.attention_heads, self.rate = hidden, heads, dropout
-        features, self.steps = len(inputs.features), max(outputs.horizons)
+        features, self.chosen = len(inputs.features), decoder_steps(outputs.horizons)
+        self.steps = self.chosen[-1] + 1
         self.select_static = VariableSelectionNetwork(features, hidden, dropout=dropout)
         self.contexts = nn.ModuleDict(
             {
@@ -122,9 +125,8 @@ class TemporalFusionTransformer(ReturnForecaster):
         attended, attention = self.attend(ahead, enriched, self.visible)
         deep = self.feed_forward(self.after_attention(attended, ahead))
         final = self.after_feed_forward(deep, local[:, -self.steps :])  # [batch, step, d]
-        chosen = [horizon - 1 for horizon in self.outputs.horizons]
-        z = torch.cat([self.head(final[:, step]) for step in chosen], dim=1)
-        return z, Explanation(attention[:, chosen], feature_weights, availability_weights)
+        z = torch.cat([self.head(final[:, step]) for step in self.chosen], dim=1)
+        return z, Explanation(attention[:, self.chosen], feature_weights, availability_weights)
 
     def _select_past(self, window: Window, context: Tensor) -> tuple[Tensor, Tensor]:
         sessions = self.inputs.sessions
@@ -140,3 +142,17 @@ class TemporalFusionTransformer(ReturnForecaster):
         decoded, _ = self.decoder(ahead, state)
         local: Tensor = self.after_lstm(torch.cat([encoded, decoded], dim=1), torch.cat([past, ahead], dim=1))
         return local
+
+
+def decoder_steps(horizons: Sequence[int]) -> list[int]:
+    """Return the decoder step of each horizon: that of its last bar, and for each in sessions of minutes a step after.
+
+    Examples
+    --------
+    >>> decoder_steps((1, 5)), decoder_steps((1, 4, 1_000, 5_000))
+    ([0, 4], [0, 3, 4, 5])
+    """
+    steps: list[int] = []
+    for horizon in horizons:
+        steps.append(horizon - 1 if horizon < SESSION_OF_MINUTES else steps[-1] + 1 if steps else 0)
+    return steps

@@ -145,7 +145,11 @@ def _unknown_name(error: UnknownNameError, scope: "Mapping[str, Any]", horizons:
         return document(kinds.NO_SELECTION, str(error), scope)
     detail = f"There is no {error.kind} '{error.name}'." if error.kind == "prediction" else str(error)
     if error.kind == "horizon":
-        hint = f"{horizons[0].member} is one of {', '.join(str(each.n) for each in horizons)}." if horizons else ""
+        by_member: dict[str, list[str]] = {}
+        for each in horizons:
+            by_member.setdefault(each.member, []).append(str(each.n))
+        hint = "; ".join(f"{member} is one of {', '.join(ns)}" for member, ns in by_member.items())
+        hint = f"{hint}." if hint else ""
         return document(kind, detail, scope, hint=hint)
     return document(kind, detail, scope, nearest=error.nearest)
 

@@ -15,7 +15,7 @@ from serving import api
 from serving.api import Horizon, Minutes, Symbol
 from serving.forecast_log import in_lake
 from serving.forecasts import VISIBLE
-from serving.predict import bars_ahead, require_known
+from serving.predict import bars_ahead, not_offered, require_known
 from serving.strategies import strategy_named
 from serving.web.asked_names import AskedNames, told
 from serving.web.regime_opinion import opinion_of
@@ -162,7 +162,7 @@ def _why_none(predictor: "Predictor", symbol: str, horizon: int) -> Exception:
     require_known([symbol], list(predictor.symbols()))
     horizons = predictor.champions.current().horizons
     if horizon not in horizons:
-        return UnknownNameError("horizon", str(horizon), [str(known) for known in horizons])
+        return not_offered(predictor.market, horizon, horizons)
     return NotReadyError(
         f"No forecast of {symbol} over {predictor.market.horizon_of(horizon)} is stored yet. One is stored with each "
         f"answer of {PREFIX}/predict, and for every symbol after each session."

@@ -106,6 +106,7 @@ def status_of(predictor: "Predictor") -> api.StatusAnswer:
                 digest=bundle.digest,
                 signature=bundle.signature.fingerprint,
                 horizons=list(bundle.signature.horizons),
+                looks_ahead=[str(predictor.market.horizon_of(bars)) for bars in bundle.signature.horizons],
                 quantiles=list(bundle.signature.quantiles),
                 features=list(bundle.signature.features),
                 sessions=bundle.signature.sessions,

@@ -4,6 +4,14 @@ from mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        "untrained-model-forecasts",
+        "Over a horizon that a model was not trained for it takes no part, and the others share its weight.",
+        "serving/forecasts/blending.py",
+        "if name not in left_out}",
+        "}",
+        ("tests/test_serving/test_mixed_horizons.py::test_a_horizon_is_answered_by_those_that_were_trained_for_it",),
+    ),
+    Mutant(
         "expired-input-forecast",
         "A row past its time to live is no input of a forecast.",
         "serving/predict/rows.py",

@@ -48,6 +48,14 @@ MUTANTS = (
         ("tests/test_training/test_dataset.py::test_labels_from_a_cut_on_are_unknown_and_the_windows_stay",),
     ),
     Mutant(
+        "long-horizon-joined-inner",
+        "Labels are joined left: a window without a label over a long horizon is learnt from at the others.",
+        "training/data/dataset.py",
+        'how="inner").sort("row")',
+        'how="inner").drop_nulls().sort("row")',
+        ("tests/test_training/test_dataset.py::test_a_long_horizon_beside_a_short_one_drops_nothing_of_it",),
+    ),
+    Mutant(
         "label-known-after-the-cut",
         "A label that ends at or after a cut is no part of what is learnt before it.",
         "training/data/dataset.py",

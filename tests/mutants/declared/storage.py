@@ -39,7 +39,7 @@ MUTANTS = (
         "coverage-ends-before-that-is-known",
         "The end of coverage is known once the declared number of sessions has passed without a bar.",
         "lake/membership/coverage.py",
-        'closes.gather(over["place"] + market.delisted_after).alias("known_time")',
+        'closes.gather(over["place"] + market.delisted_after_bars).alias("known_time")',
         'closes.gather(over["place"] + 1).alias("known_time")',
         ("tests/test_lake/test_membership.py::test_coverage_ends_once_that_is_known_and_resumes",),
     ),
