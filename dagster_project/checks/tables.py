@@ -29,11 +29,13 @@ def _expectations_hold(table: str) -> dg.AssetChecksDefinition:
     )
     def check(platform: Platform) -> dg.AssetCheckResult:
         from feature_repo.catalog import spec_of
-        from feature_repo.materialize.expectations import check_features
+        from feature_repo.materialize.expectations import check_new_rows
 
-        findings = check_features(platform.lake, spec_of(table), platform.clock.now())
+        checked = check_new_rows(platform.lake, spec_of(table), platform.clock.now())
         return dg.AssetCheckResult(
-            passed=findings.success, metadata={"findings": dg.MetadataValue.json(plain(findings.results))}
+            passed=checked.report.success,
+            description=checked.scope,
+            metadata={"findings": dg.MetadataValue.json(plain(checked.report.results)), "scope": checked.scope},
         )
 
     return check
