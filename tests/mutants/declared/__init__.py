@@ -4,6 +4,7 @@ from mutant import Mutant
 
 from declared import (
     access,
+    checks,
     doors,
     drained,
     features,
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *sources.MUTANTS,
     *packaged.MUTANTS,
     *prices.MUTANTS,
+    *checks.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,
