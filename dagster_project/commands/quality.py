@@ -70,7 +70,8 @@ def _recheck(lake: "Lake", now: "datetime") -> None:
 
     forget_passes(lake)
     failed = []
-    for spec in with_bar([spec for spec in map(spec_of, GATED) if lake.exists(spec)], "tables"):
+    specs = [spec for spec in map(spec_of, GATED) if lake.exists(spec)]
+    for spec in with_bar(specs, "tables", len(specs)):
         checked = check_new_rows(lake, spec, now)
         if checked.report.success:
             print_line(f"{spec.name}: {checked.scope} meet {counted(len(checked.report.findings), 'expectation')}")
@@ -80,7 +81,7 @@ def _recheck(lake: "Lake", now: "datetime") -> None:
                 print_line(f"{spec.name}: {finding.sentence()}")
     if failed:
         raise DataQualityError(
-            f"{counted(len(failed), 'table')} of {len(GATED)} hold rows that break a rule: {', '.join(failed)}. The "
+            f"{counted(len(failed), 'table')} of {len(specs)} hold rows that break a rule: {', '.join(failed)}. The "
             "lines above name the rules and values. Correct the rows at their source and deliver them again."
         )
 

@@ -76,19 +76,21 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
         None where nothing is new that the service answers from: it is not started then.
     """
     from dagster_project import servers
-    from dagster_project.partitions import changed_years, years_until
+    from dagster_project.partitions import changed_years, recorded_recently, years_until
     from dagster_project.runs import made_by, run_selection
     from dagster_project.selections import DAILY_UPDATE, EVERYTHING
     from feature_repo.online.redis_server import running_redis
     from lake.market import PACKAGED
     from serving.client import Client
+    from serving.deployment import SERVING_FILE
 
     now, first = settings.clock.now(), settings.declared_market.first_year
     compile_missing_kernels(console)
     with running_redis(settings):
         # Of a declared market whatever the source has, rows outside the declared years among it.
         is_by_year = is_first and settings.declared_market.name in PACKAGED
-        years = years_until(now, first=first) if is_by_year else changed_years(now, first=first)
+        by_year = recorded_recently if (settings.models / SERVING_FILE).exists() else years_until
+        years = by_year(now, first=first) if is_by_year else changed_years(now, first=first)
         made = made_by(run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years))
         if SERVED_FROM.isdisjoint(made):
             return None
