@@ -83,7 +83,10 @@ def standing(settings: "Settings") -> str:
     from lake.tables import BARS, FORECASTS
 
     bars, forecast = lake.report(BARS), lake.report(FORECASTS)
-    in_force = ", ".join(f"{chosen} ({regime})" for regime, chosen, *_ in rows(settings, SELECTED))
+    chosen = {regime: name for regime, name, *_ in rows(settings, SELECTED)}
+    in_force = ", ".join(f"{name} ({regime})" for regime, name in chosen.items())
+    if len(names := set(chosen.values())) == 1:
+        in_force = f"{names.pop()} in each of {len(chosen)} regimes"
     return (
         f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there.\n"
         f"  bars        {bars.rows:,}, {_day(bars.first)} to {_day(bars.last)}\n"
