@@ -8,6 +8,8 @@ from statistics import median
 from lake.disk import write_durably
 
 FILE = "step_seconds.json"
+INERTIA = 0.2
+"""Share of all expected seconds that speaks for the pace of the run before: one short step says little."""
 UNKNOWN_SECONDS = 1.0
 """Expected of a step where no step was ever timed."""
 
@@ -40,7 +42,7 @@ class ExpectedTimes:
         self._before = _read(path)
         usual = median(self._before.values()) if self._before else UNKNOWN_SECONDS
         self._waiting = {step: self._before.get(step, usual) for step in steps}
-        self._expected = self._took = 0.0
+        self._expected = self._took = INERTIA * sum(self._waiting.values())
         self._now: dict[str, float] = {}
         self.total = len(self._waiting)
 
@@ -57,8 +59,7 @@ class ExpectedTimes:
     @property
     def left(self) -> float:
         """Seconds that the waiting steps are expected to take, at the pace of those that are done."""
-        pace = self._took / self._expected if self._expected else 1.0
-        return sum(self._waiting.values()) * pace
+        return sum(self._waiting.values()) * (self._took / self._expected if self._expected else 1.0)
 
     def note(self, step: str, seconds: float) -> None:
         """Take note that a step is done and how long it took."""

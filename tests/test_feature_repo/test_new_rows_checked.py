@@ -84,6 +84,13 @@ def test_a_restatement_that_breaks_a_rule_is_found(passed: Lake) -> None:
     assert not check_new_rows(passed, BARS, LATER).report.success, "stored before, known since"
 
 
+def test_a_new_row_that_doubles_the_key_of_an_old_one_is_found(passed: Lake) -> None:
+    """`append` stores what was received and looks at no key, as `merge` does."""
+    passed.append(BARS, rows(0, 1), batch_id="again")
+    (failed,) = check_new_rows(passed, BARS, DEMO_START).report.failed
+    assert (failed.columns, failed.unexpected) == (("symbol", "event_time"), 2)
+
+
 def write_by_hand(lake: Lake, bars: pl.DataFrame) -> None:
     """Append rows as another program would: no digest in the file's name, and no look at what is stored."""
     by_year = bars.with_columns(pl.col("event_time").dt.year().cast(pl.Int32).alias(YEAR))
@@ -110,10 +117,12 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.parametrize("new", [0, 1])
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
-def test_a_file_damaged_between_two_days_is_found(passed: Lake, damage: Callable[[Path], object]) -> None:
+def test_a_file_damaged_between_two_days_is_found(passed: Lake, damage: Callable[[Path], object], new: int) -> None:
+    """Also where no row is new, and so none is read."""
     (path,) = map(Path, passed.contents(BARS).paths)
-    passed.merge(BARS, rows(4, 1))
+    passed.merge(BARS, rows(4, new))
     damage(path)
     with pytest.raises((DamagedTableError, FileNotFoundError)):
         check_new_rows(passed, BARS, DEMO_START)

@@ -20,7 +20,7 @@ MUTANTS = (
         "lake/quality/passes.py",
         'rows = known.join(fresh.select(spec.key), on=list(spec.key), how="semi", nulls_equal=True)',
         "rows = fresh",
-        (f"{NEW_ROWS}::test_rows_that_another_program_wrote_are_found",),
+        (f"{NEW_ROWS}::test_a_new_row_that_doubles_the_key_of_an_old_one_is_found",),
     ),
     Mutant(
         "checks-pass-over-damage",
