@@ -16,6 +16,7 @@ from dagster_project.commands import (
     audit,
     backup,
     doctor,
+    drift,
     features,
     forecasts,
     keys,
@@ -172,6 +173,7 @@ app.command()(leaks.leaks)
 app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command()(quality.quality)
+app.command()(drift.drift)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

@@ -39,6 +39,8 @@ ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of several years is one run: the functions below take all of them in one pass."""
 
 CHANGED = "quantlake/changed_years"
+COMPUTED = "quantlake/computed_years"
+"""Tag of a run that computes more years than Dagster records: first and last, e.g. ``2000-2012``."""
 SOURCE = "quantlake/source"
 """Tag of a run that asks one source of the market only."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -60,6 +62,14 @@ def recent_years(now: "datetime", *, first: int) -> dict[str, str]:
     return years_until(now, first=max(first, now.year - 1))
 
 
+def recorded_recently(now: "datetime", *, first: int) -> dict[str, str]:
+    """Run tags of a run for all years in which most likely nothing changed; Dagster records it for the recent ones.
+
+    Dagster stores four events for each year of each table, which takes longer than finding that nothing is new.
+    """
+    return recent_years(now, first=first) | {COMPUTED: f"{first}-{now.year}"}
+
+
 def changed_years(now: "datetime", *, first: int) -> dict[str, str]:
     """Run tags of a run for whatever changed, in any year; Dagster records it for the recent years."""
     return recent_years(now, first=first) | {CHANGED: "true"}
@@ -71,4 +81,8 @@ def years_of(context: dg.AssetExecutionContext) -> tuple[int, ...]:
     A run for years computes the rows that became known in them. A run for whatever changed follows the watermarks of
     the tables: it touches the years in which something is new, and repairs those in which rows were lost.
     """
-    return () if CHANGED in context.run.tags else tuple(int(key) for key in context.partition_keys)
+    tags = context.run.tags
+    if COMPUTED in tags:
+        first, _, last = tags[COMPUTED].partition("-")
+        return tuple(range(int(first), int(last) + 1))
+    return () if CHANGED in tags else tuple(int(key) for key in context.partition_keys)

@@ -17,13 +17,23 @@ from feature_repo.compute.kernel import Kernel, compiled_to
 from feature_repo.spec import FeatureGroup
 
 
-def compile_kernels(groups: Iterable[FeatureGroup] = GROUPS, tell: Callable[[str], object] = lambda _: None) -> int:
+def _unshown(done: Iterable[None], _total: int) -> Iterable[None]:
+    return done
+
+
+def compile_kernels(
+    groups: Iterable[FeatureGroup] = GROUPS,
+    tell: Callable[[str], object] = lambda _: None,
+    shown: Callable[[Iterable[None], int], Iterable[None]] = _unshown,
+) -> int:
     """Compile the kernels of some groups that no process has compiled yet; what older sources gave is removed.
 
     Parameters
     ----------
     tell
         Gets one sentence before the work begins, and none where there is no work.
+    shown
+        Gets the kernels as they are done and how many there are, and passes them on: a bar, for instance.
 
     Returns
     -------
@@ -35,7 +45,7 @@ def compile_kernels(groups: Iterable[FeatureGroup] = GROUPS, tell: Callable[[str
         return 0
     tell(f"compiling {len(missing)} feature kernels, once (about half a minute for all of them) ...")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
-        list(processes.map(_compile, missing.values()))
+        list(shown(processes.map(_compile, missing.values()), len(missing)))
     for older in set(compiled_to().parent.glob("kernels-*")) - {compiled_to()}:
         shutil.rmtree(older, ignore_errors=True)
     return len(missing)

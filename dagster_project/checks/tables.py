@@ -36,14 +36,16 @@ def _expectations_hold(table: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, blocking=True, description=f"Suite derived from the spec of {table}.")
     def check(platform: Platform) -> dg.AssetCheckResult:
         from feature_repo.catalog import spec_of
-        from feature_repo.materialize.expectations import check_features
+        from feature_repo.materialize.expectations import check_new_rows
 
         spec = spec_of(table)
         if table in BESIDE and not platform.lake.exists(spec):
             return dg.AssetCheckResult(passed=True, metadata={"reason": f"no source of this market fills {table}"})
-        findings = check_features(platform.lake, spec, platform.clock.now())
+        checked = check_new_rows(platform.lake, spec, platform.clock.now())
         return dg.AssetCheckResult(
-            passed=findings.success, metadata={"findings": dg.MetadataValue.json(plain(findings.results))}
+            passed=checked.report.success,
+            description=checked.scope,
+            metadata={"findings": dg.MetadataValue.json(plain(checked.report.results)), "scope": checked.scope},
         )
 
     return check

@@ -1,8 +1,8 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
 `run`, `demo` and `advance` run the asset graph and print `summaries`; `update` times it. `market`, `sources`,
-`quality`, `features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit` and
-`user_data` are commands over plain functions.
+`quality`, `drift`, `features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit`
+and `user_data` are commands over plain functions.
 """
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "backup",
     "demo",
     "doctor",
+    "drift",
     "features",
     "forecasts",
     "keys",

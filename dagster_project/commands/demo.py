@@ -48,8 +48,11 @@ def demo(settings: "Settings", console: "Console") -> None:
         console.print(plan_of(settings), highlight=False)
     answers = bring_up(settings, console, is_first=True)
     console.print()
-    summaries.show(settings, console)
-    console.print(summaries.forecasts(answers))
+    if answers is None:
+        console.print(summaries.standing(settings), highlight=False, markup=False)
+    else:
+        summaries.show(settings, console)
+        console.print(summaries.forecasts(answers))
     console.print(f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {peak_gib():.1f} GiB.\n{NEXT_STEPS}")
     if market.name != DEMO.name:
         console.print(f"Each with QUANTLAKE_MARKET={market.name} before it, or MARKET={market.name} behind make.")

@@ -8,10 +8,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
+from dagster_project.commands.shell import console, print_line, require_lake, taking_turn, with_bar
+from dagster_project.plurals import counted
+from lake.errors import DataQualityError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lake.assessment import QualitySummary
+    from lake.store import Lake
 
 PARTS = ("completeness", "validity", "timeliness", "agreement", "score")
 
@@ -20,6 +25,9 @@ def quality(
     *,
     opens: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")] = False,
+    rechecks: Annotated[
+        bool, typer.Option("--recheck", help="Check every row of every table again, not only what is new.")
+    ] = False,
 ) -> None:
     """Score what each source delivered, flag what looks odd, and write the quality page of the market."""
     from lake.assessment import PAGE, report_quality, summarise
@@ -29,6 +37,10 @@ def quality(
     configured = settings()
     require_lake(configured)
     page = configured.reports / PAGE
+    if rechecks:
+        with taking_turn("quality"):
+            _recheck(Lake.open(configured), configured.clock.now())
+        return
     with taking_turn("quality"):
         report_quality(Lake.open(configured), configured.clock, page)
     summary = summarise(Lake.open(configured), configured.clock.now())
@@ -42,6 +54,37 @@ def quality(
         print_line(f"The page: {page}")
     if opens:
         webbrowser.open(page.as_uri())
+
+
+def _recheck(lake: "Lake", now: "datetime") -> None:
+    """Check whole tables, whatever passed before; the next runs go on from there.
+
+    Raises
+    ------
+    DataQualityError
+        If a table fails, after all were checked.
+    """
+    from dagster_project.checks.tables import GATED
+    from feature_repo.catalog import spec_of
+    from feature_repo.materialize.expectations import check_new_rows
+    from lake.quality import forget_passes
+
+    forget_passes(lake)
+    failed = []
+    specs = [spec for spec in map(spec_of, GATED) if lake.exists(spec)]
+    for spec in with_bar(specs, "tables", len(specs)):
+        checked = check_new_rows(lake, spec, now)
+        if checked.report.success:
+            print_line(f"{spec.name}: {checked.scope} meet {counted(len(checked.report.findings), 'expectation')}")
+        else:
+            failed.append(spec.name)
+            for finding in checked.report.failed:
+                print_line(f"{spec.name}: {finding.sentence()}")
+    if failed:
+        raise DataQualityError(
+            f"{counted(len(failed), 'table')} of {len(specs)} hold rows that break a rule: {', '.join(failed)}. The "
+            "lines above name the rules and values. Correct the rows at their source and deliver them again."
+        )
 
 
 def _show(summary: "QualitySummary") -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SHOWN = 3
 """Forecasts that are shown."""
 A_MINUTE = timedelta(minutes=1)
+SERVED_FROM = frozenset(
+    {"bars", "features_technical", "model_windows", "served_models", "blend_weights", "calibrations"}
+)
+"""Assets from which the service answers: where none of them is new, neither are its answers."""
 
 
 def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> None:
@@ -48,6 +52,9 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     is_first = not (settings.models / SERVING_FILE).exists()
     answers = bring_up(settings, console, is_first=is_first)
     console.print()
+    if answers is None:
+        console.print(summaries.standing(settings), highlight=False, markup=False)
+        return
     if is_first or before is None:
         summaries.show(settings, console)
     else:
@@ -55,29 +62,38 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     console.print(summaries.forecasts(answers))
 
 
-def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> list[dict[str, Any]]:
+def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> list[dict[str, Any]] | None:
     """Run the asset graph, whole or without training, and return forecasts that the service gave.
 
     Parameters
     ----------
     is_first
         Whether models are to be trained and put in service.
+
+    Returns
+    -------
+    list[dict[str, Any]] | None
+        None where nothing is new that the service answers from: it is not started then.
     """
     from dagster_project import servers
-    from dagster_project.partitions import changed_years, years_until
-    from dagster_project.runs import run_selection
+    from dagster_project.partitions import changed_years, recorded_recently, years_until
+    from dagster_project.runs import made_by, run_selection
     from dagster_project.selections import DAILY_UPDATE, EVERYTHING
     from feature_repo.online.redis_server import running_redis
     from lake.market import PACKAGED
     from serving.client import Client
+    from serving.deployment import SERVING_FILE
 
     now, first = settings.clock.now(), settings.declared_market.first_year
     compile_missing_kernels(console)
     with running_redis(settings):
         # Of a declared market whatever the source has, rows outside the declared years among it.
         is_by_year = is_first and settings.declared_market.name in PACKAGED
-        years = years_until(now, first=first) if is_by_year else changed_years(now, first=first)
-        run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years)
+        by_year = recorded_recently if (settings.models / SERVING_FILE).exists() else years_until
+        years = by_year(now, first=first) if is_by_year else changed_years(now, first=first)
+        made = made_by(run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years))
+        if SERVED_FROM.isdisjoint(made):
+            return None
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:

@@ -78,6 +78,25 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(_drift(settings), highlight=False)
 
 
+def standing(settings: "Settings") -> str:
+    """Say in a few lines what is there, after a run that found nothing new."""
+    lake, now = Lake.open(settings), settings.clock.now()
+    from lake.tables import BARS, FORECASTS
+
+    bars, forecast = lake.report(BARS), lake.report(FORECASTS)
+    chosen = {regime: name for regime, name, *_ in rows(settings, SELECTED)}
+    in_force = ", ".join(f"{name} ({regime})" for regime, name in chosen.items())
+    if len(names := set(chosen.values())) == 1:
+        in_force = f"{names.pop()} in each of {len(chosen)} regimes"
+    return (
+        f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there.\n"
+        f"  bars        {bars.rows:,}, {_day(bars.first)} to {_day(bars.last)}\n"
+        f"  forecasts   {forecast.rows:,}, up to the close of {_day(forecast.last)}\n"
+        f"  strategies  {in_force}\n"
+        "`quantlake summary` shows tables, models and strategies."
+    )
+
+
 def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Rows of a query over the tables as known at the market's now."""
     now = settings.clock.now()
@@ -271,8 +290,7 @@ def _drift(settings: "Settings") -> str:
     found = rows(settings, "select subject, is_drifted from drift qualify event_time = max(event_time) over ()")
     drifted = sorted(subject for subject, is_drifted in found if is_drifted)
     verdict = f"{len(drifted)} of {len(found)} drifted" + (f": {', '.join(drifted)}" if drifted else "")
-    report = settings.reports / "drift.html"
-    return f"Drift of features and forecasts against the training years: {verdict}. Report: {report}"
+    return f"Drift of features and forecasts against the training years: {verdict}. Its page: `quantlake drift`."
 
 
 def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:

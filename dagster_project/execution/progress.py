@@ -1,28 +1,49 @@
-"""Progress of a run on a terminal: one line per step, with what it made, skipped or refused."""
+"""Progress of a run on a terminal: one line per step, with what it made, skipped or refused, and what is left.
+
+On a terminal a bar below the lines shows how many steps are done and about how long the others take; in a pipe each
+line of a step says so.
+"""
 
 import logging
 import sys
 import time
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dagster_project.execution.expected import FILE, ExpectedTimes
 from dagster_project.plurals import counted
+from lake.settings import settings
 
 SAID = ("evaluations", "served_models")
 """Assets whose lines in the log have said their warnings."""
+QUIET = ("expectations_hold", "few_rows_refused")
+"""Checks that get a line when they are done, and none when they begin."""
 
 
 class _ProgressHandler(logging.Handler):
     """Turns the events of a run into lines for a person; partitions of one step make one line."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, times: ExpectedTimes) -> None:
         super().__init__()
         self.console = console
+        self.times = times
         self.started: dict[str, float] = {}
         self.made: dict[str, dict[str, dict[str, Any]]] = {}
+        self.bar = Progress(
+            TextColumn("  steps"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+        )
+        self.task = self.bar.add_task("steps", total=times.total, left=self._left())
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", None) or {}
@@ -36,10 +57,28 @@ class _ProgressHandler(logging.Handler):
         if handle:
             handle(step, event)
 
+    def close(self) -> None:
+        self.bar.stop()
+        super().close()
+
+    def _pipeline_start(self, _step: str, _event: Any) -> None:
+        if self.console.is_terminal:
+            self.bar.start()
+
+    def _pipeline_success(self, _step: str, _event: Any) -> None:
+        self.times.keep()
+        self.bar.stop()
+
+    def _pipeline_failure(self, _step: str, _event: Any) -> None:
+        self.bar.stop()
+
+    _pipeline_canceled = _pipeline_failure
+
     def _step_start(self, step: str, _event: Any) -> None:
         self.started[step], self.made[step] = time.perf_counter(), {}
-        if not step.endswith(("expectations_hold", "few_rows_refused")):
-            self.console.print(f"  [bold]{step}[/bold] ...", highlight=False)
+        if not step.endswith(QUIET):
+            left = "" if self.console.is_terminal else f" [dim]{self.times.done + 1} of {self._left()}[/dim]"
+            self.console.print(f"  [bold]{step}[/bold] ...{left}", highlight=False)
 
     def _asset_materialization(self, step: str, event: Any) -> None:
         made = event.event_specific_data.materialization
@@ -47,6 +86,8 @@ class _ProgressHandler(logging.Handler):
 
     def _step_success(self, step: str, _event: Any) -> None:
         seconds = time.perf_counter() - self.started[step]
+        self.times.note(step, seconds)
+        self.bar.update(self.task, completed=self.times.done, left=self._left())
         for asset, metadata in self.made[step].items():
             self.console.print(
                 f"    [green]✓[/green] {asset}: {_outcome(metadata)} [dim]{seconds:.1f} s[/dim]", highlight=False
@@ -58,7 +99,8 @@ class _ProgressHandler(logging.Handler):
         check = event.event_specific_data
         sign = "[green]✓[/green]" if check.passed else "[red]✗ failed:[/red]"
         asset, name = check.asset_key.to_user_string(), check.check_name.replace("_", " ")
-        self.console.print(f"    {sign} {asset}: {name}", highlight=False)
+        scope = f" [dim]({escape(check.description)})[/dim]" if check.description else ""
+        self.console.print(f"    {sign} {asset}: {name}{scope}", highlight=False)
 
     def _step_failure(self, step: str, event: Any) -> None:
         error = event.event_specific_data.error
@@ -66,6 +108,15 @@ class _ProgressHandler(logging.Handler):
             error = error.cause
         message = error.message.strip() if error is not None else "no reason given"
         self.console.print(f"    [red]✗ {step}[/red] {message}", highlight=False)
+
+    def _left(self) -> str:
+        if self.times.is_known:
+            about = f"about {timedelta(seconds=round(self.times.left))} left"
+        else:
+            about = "time left not known: no run was timed yet"
+        if self.console.is_terminal:
+            return about
+        return counted(self.times.total, "step") + (f", {about}" if self.times.is_known else "")
 
 
 def _outcome(metadata: dict[str, Any]) -> str:
@@ -81,10 +132,14 @@ def _outcome(metadata: dict[str, Any]) -> str:
 
 
 @dg.logger(config_schema={})
-def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+def progress_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """Show the progress of a run on standard output."""
     logger = logging.getLogger("quantlake.progress")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    logger.handlers = [_ProgressHandler(Console(file=sys.stdout, soft_wrap=True))]
+    steps = [] if context.job_def is None else [node.name for node in context.job_def.nodes]
+    for handler in logger.handlers:
+        handler.close()
+    times = ExpectedTimes(settings().dagster / FILE, steps)
+    logger.handlers = [_ProgressHandler(Console(file=sys.stdout, soft_wrap=True), times)]
     return logger

@@ -1,8 +1,9 @@
 """Runs of a named selection of the asset graph in this process.
 
-`run_selection` runs one in the Dagster home and shows its progress; `prepare_home` makes that home. `update` runs the
-selection ``update`` and times its stages, over a `users_platform` or a `generated_platform`; `update_each_session`
-does so session after session. `seconds_until_served`, `seconds_together` and `median_seconds` sum up.
+`run_selection` runs one in the Dagster home and shows its progress, `made_by` says what was new in it; `prepare_home`
+makes that home. `update` runs the selection ``update`` and times its stages, over a `users_platform` or a
+`generated_platform`; `update_each_session` does so session after session. `seconds_until_served`, `seconds_together`
+and `median_seconds` sum up.
 """
 
 from dagster_project.execution import Stage
@@ -13,7 +14,7 @@ from dagster_project.runs.generated_market import (
     scratch_settings,
     update_each_session,
 )
-from dagster_project.runs.in_process import RunFailedError, run_selection
+from dagster_project.runs.in_process import RunFailedError, made_by, run_selection
 from dagster_project.runs.updates import (
     median_seconds,
     seconds_together,
@@ -27,6 +28,7 @@ __all__ = [
     "RunFailedError",
     "Stage",
     "generated_platform",
+    "made_by",
     "median_seconds",
     "prepare_home",
     "run_selection",

@@ -1,7 +1,7 @@
 """Runs the asset graph in this process, with progress on the terminal."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 class RunFailedError(QuantlakeError):
     """A run of the asset graph failed; its progress output named the step."""
+
+
+def made_by(result: dg.ExecuteInProcessResult) -> dict[str, int]:
+    """Return what a run made: new rows by asset, 0 for what has no rows; assets that had nothing to do are left out."""
+    made: dict[str, int] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.materialization
+        told: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
+        if not told.get("skipped"):
+            made[materialization.asset_key.to_user_string()] = int(told.get("rows_added") or 0)
+    return made
 
 
 def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[str, str]) -> dg.ExecuteInProcessResult:

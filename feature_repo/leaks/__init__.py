@@ -6,7 +6,7 @@ from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars, real_bars
 from feature_repo.leaks.report import LeakCheck, as_table, as_values
 from feature_repo.leaks.self_test import SelfTest, self_test, self_test_of_files
-from feature_repo.leaks.stored import check_stored
+from feature_repo.leaks.stored import check_stored, check_stored_anew, note_passed, passed_before
 from feature_repo.leaks.subject import LeakSubject, check
 from feature_repo.leaks.subjects import declared_subjects, subjects
 from feature_repo.leaks.user_check import check_file
@@ -26,8 +26,11 @@ __all__ = [
     "check",
     "check_file",
     "check_stored",
+    "check_stored_anew",
     "declared_subjects",
     "find_leaks",
+    "note_passed",
+    "passed_before",
     "real_bars",
     "require_causal",
     "self_test",

@@ -1,13 +1,35 @@
-"""Check a feature table against its spec. A wide one is judged in one pass, and Great Expectations told the outcome."""
+"""Check a table against its spec: what is new of it by the rules as expressions, all of it by Great Expectations.
 
+A wide table is judged in one pass, and Great Expectations told the outcome.
+"""
+
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
 
 import polars as pl
 
-from lake.quality import QualityReport, check_frame, check_table
+from lake import quality
+from lake.clock import SystemClock
+from lake.quality import (
+    CheckPass,
+    ExpectationResult,
+    QualityReport,
+    broken_rules,
+    check_frame,
+    check_table,
+    last_pass,
+    note_pass,
+    rules_of,
+    unchecked_rows,
+)
 from lake.spec import Column, TableSpec
 from lake.store import Lake
 
+CHECK = "expectations"
+"""Under this name passes are kept."""
 FEW = 30
 """Bounded columns up to which each is an expectation of its own: a hundred of them take a quarter of a minute."""
 OUTSIDE = Column(
@@ -19,8 +41,50 @@ OUTSIDE = Column(
 )
 
 
+@dataclass(frozen=True)
+class CheckedTable:
+    """What a check of a table found, and how much of the table it had to look at.
+
+    Parameters
+    ----------
+    report
+        Findings; its rows are those that were looked at.
+    scope
+        In one sentence: unchanged, only new rows, or the whole table.
+    """
+
+    report: QualityReport
+    scope: str
+
+
+def check_new_rows(lake: Lake, spec: TableSpec, at: datetime) -> CheckedTable:
+    """Check a table as it was known at an instant; of one that passed before, only what is new since.
+
+    The whole table is checked the first time, when a rule or the code that judges it changed, when the table's history
+    does not tell what is new, and when a new row breaks a rule, for the findings with their examples. Each rule speaks
+    of one row, or of the rows of one key, so a table without a broken rule gets one from rows that are new only.
+
+    Raises
+    ------
+    DamagedTableError
+        If the bytes of a file changed since they were written, whether its rows are looked at or not.
+    """
+    recipe, newest = _recipe(spec), lake.version(spec)
+    last = last_pass(lake, CHECK, spec, recipe)
+    rows = None if last is None else unchecked_rows(lake, spec, last, at, newest)
+    if last is None or rows is None or broken_rules(spec, rows):
+        report, passed_at = check_features(lake, spec, at), SystemClock().now()
+        checked = CheckedTable(report, f"all {report.rows:,} rows")
+    else:
+        passed_at = last.passed_at if rows.is_empty() else SystemClock().now()
+        checked = _passed(spec, rows, last, at)
+    if checked.report.success:
+        note_pass(lake, CHECK, spec, CheckPass(recipe, newest, at, passed_at))
+    return checked
+
+
 def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
-    """Check a table as it was known at an instant.
+    """Check a whole table as it was known at an instant.
 
     Nulls, bounds, the order of columns and one row per key are checked for every table. Of one with many bounded
     columns, the bounds are one expectation, which names the columns that break theirs among its examples.
@@ -33,6 +97,22 @@ def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     outside = pl.coalesce([pl.when(_is_outside(column)).then(pl.lit(column.name)) for column in bounded])
     narrow = _narrow(spec)
     return check_frame(narrow, rows.with_columns(outside.fill_null("").alias(OUTSIDE.name)).select(narrow.names), at)
+
+
+def _passed(spec: TableSpec, rows: pl.DataFrame, last: CheckPass, at: datetime) -> CheckedTable:
+    findings = tuple(
+        ExpectationResult(rule.expectation, rule.columns, success=True, unexpected=0, examples=())
+        for rule in rules_of(spec)
+    )
+    scope = f"unchanged since {last}" if rows.is_empty() else f"{rows.height:,} rows are new since {last}"
+    return CheckedTable(QualityReport(spec.name, rows.height, at, findings), scope)
+
+
+def _recipe(spec: TableSpec) -> str:
+    """Identity of the rules of a table: what it declares, and the code that judges it."""
+    sources = [*sorted(Path(quality.__file__).parent.glob("*.py")), Path(__file__)]
+    code = b"".join(source.read_bytes() for source in sources)
+    return hashlib.sha256(code + repr(spec).encode() + version("great_expectations").encode()).hexdigest()[:16]
 
 
 def _narrow(spec: TableSpec) -> TableSpec:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -16,13 +15,14 @@ from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift.report import ALPHA, write_report
 from serving.drift.statistics import METHOD, Shift, adjust, compare_with_blocks, known_shares, session_scores
 
 if TYPE_CHECKING:
     from lake.settings import Settings
     from serving.engines import Engine
 
+ALPHA = 0.05
+"""Chance of any false alarm among the findings of one session."""
 CURRENT_SESSIONS = 250
 """Sessions that are compared with the training period, the newest ones."""
 FEWEST_SESSIONS = 40
@@ -70,7 +70,7 @@ class DriftFinding:
 def update_drift(
     lake: Lake, settings: "Settings", clock: Clock, engines: "Mapping[str, Engine] | None" = None
 ) -> Report:
-    """Judge the newest sessions against the training period, and write Evidently's report of it.
+    """Judge the newest sessions against the training period; `serving.drift.write_page` shows the findings.
 
     Parameters
     ----------
@@ -82,8 +82,7 @@ def update_drift(
     -------
     Report
         Of `drift`; skipped when the newest session has been judged, when fewer than `FEWEST_SESSIONS` sessions have
-        passed since training, or when training saw too few to compare with. ``details`` hold the drifted subjects and
-        the path of the HTML report.
+        passed since training, or when training saw too few to compare with. ``details`` hold the drifted subjects.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def update_drift(
         If there is no model in service or no feature.
     """
     started = time.perf_counter()
-    engines = _engines_in_service(settings) if engines is None else engines
+    engines = engines_in_service(settings) if engines is None else engines
     features = lake.read_as_of(FEATURES_TECHNICAL, clock.now())
     if features.is_empty() or not engines:
         raise NotReadyError(f"Drift needs features and a model in service. Run `{lake.market.first_run}` first.")
@@ -100,10 +99,7 @@ def update_drift(
     reason = _reason_to_skip(lake, later)
     if reason:
         return _skipped(lake, started, reason)
-    recent = features.filter(
-        (pl.col("event_time") <= until) | (pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0])
-    )
-    subjects = [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]
+    subjects = subjects_of(features, engines, until)
     findings = [finding for subject in subjects for finding in judge(subject, until)]
     if not findings:
         learnt = features.filter(pl.col("event_time") <= until)["event_time"].n_unique()
@@ -113,12 +109,19 @@ def update_drift(
             f"{learnt} sessions up to the end of training are too few to compare with, in blocks of {BLOCK_SESSIONS}",
         )
     rows = drift_rows(findings, later[-1], clock.now())
-    page = _publish(subjects, rows, until, settings)
     report = lake.merge(DRIFT, rows)
     drifted = sorted(set(rows.filter("is_drifted")["subject"]))
     return report.with_details(
-        seconds=time.perf_counter() - started, drifted=drifted, subjects=len(subjects), page=page, method=METHOD
+        seconds=time.perf_counter() - started, drifted=drifted, subjects=len(subjects), method=METHOD
     )
+
+
+def subjects_of(features: pl.DataFrame, engines: "Mapping[str, Engine]", until: datetime) -> list[DriftSubject]:
+    """Every feature and forecast in the training period, which ends at `until`, and in the newest sessions after it."""
+    later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
+    is_recent = pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0]
+    recent = features.filter((pl.col("event_time") <= until) | is_recent)
+    return [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]
 
 
 def feature_subjects(features: pl.DataFrame, spec: WindowSpec = FORECAST_V2) -> Iterator[DriftSubject]:
@@ -193,7 +196,8 @@ def drift_rows(findings: list[DriftFinding], session: datetime, now: datetime) -
     return pl.DataFrame(rows, schema=DRIFT.schema)
 
 
-def _engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
+def engines_in_service(settings: "Settings") -> "Mapping[str, Engine]":
+    """Return the models whose forecasts are compared."""
     from serving.deployment import load_engines
 
     return load_engines(settings)
@@ -210,27 +214,3 @@ def _reason_to_skip(lake: Lake, later: pl.Series) -> str:
     if lake.exists(DRIFT) and lake.read(DRIFT)["event_time"].max() == later[-1]:
         return "the newest session has been judged"
     return ""
-
-
-def _publish(subjects: list[DriftSubject], rows: pl.DataFrame, until: datetime, settings: "Settings") -> Path:
-    """Write the HTML report of every subject that was judged: its mean across symbols per session.
-
-    A subject that is known in one of the two periods only has no mean to show: its share of known values is shown.
-    """
-    verdicts = dict(rows.group_by("subject", maintain_order=True).agg(pl.col("adjusted_p_value").min()).iter_rows())
-    has_level = set(rows.filter(pl.col("aspect") != KNOWN)["subject"])
-    frames = [
-        subject.values.group_by("event_time").agg(pl.col("value").mean().alias(subject.name))
-        if subject.name in has_level
-        else known_shares(subject.values).rename({"known": subject.name})
-        for subject in subjects
-        if subject.name in verdicts
-    ]
-    wide = frames[0]
-    for frame in frames[1:]:
-        wide = wide.join(frame, on="event_time", how="full", coalesce=True)
-    wide = wide.sort("event_time")
-    before, after = (
-        wide.filter(period).to_pandas() for period in (pl.col("event_time") <= until, pl.col("event_time") > until)
-    )
-    return write_report(before, after, verdicts, settings.reports / "drift.html")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.drift.measure import ALPHA
+
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA = 0.05
-"""Chance of any false alarm in one report."""
 STATTEST = "quantlake_block_means"
 
 

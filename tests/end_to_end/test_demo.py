@@ -68,9 +68,12 @@ def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):
     with home as configured:
         lake = Lake.open(configured)
         before = lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS])
-        demo(configured, Console(width=200))
+        told = Console(width=200, record=True)
+        demo(configured, told)
         assert lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS]) == before
     said = capsys.readouterr().out
+    assert "Nothing to do: all that follows from the bars up to the close of 2012-12-31 is there." in told.export_text()
+    assert "service starting" not in said
     assert said.count("nothing to do") >= 12
     assert "trained_models: nothing to do" in said
 

@@ -1,6 +1,7 @@
 """`quantlake quality` and the asset behind it: a summary that fits a terminal, and a page that is linked."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +19,12 @@ from dagster_project.partitions import CHANGED, RANGE_END, RANGE_START
 from dagster_project.resources import Platform
 from lake.assessment import PAGE
 from lake.clock import DEMO_START
-from lake.errors import NotReadyError
+from lake.errors import DataQualityError, NotReadyError
 from lake.ingest import refine_to_lake
 from lake.settings import settings as read_settings
 from lake.sources import as_received, tiny_market
 from lake.store import Lake
-from lake.tables import AGREEMENT, QUALITY_SCORES, RAW_ACTIONS, RAW_BARS
+from lake.tables import AGREEMENT, BARS, QUALITY_SCORES, RAW_ACTIONS, RAW_BARS
 
 MARKET = tiny_market(["AAPL", "IBM", "^GSPC"], sessions=30, seed=5)
 CLOSES = MARKET["event_time"].unique().sort().to_list()
@@ -64,6 +65,20 @@ def test_the_summary_fits_80_columns_and_names_the_next_command() -> None:
     assert found["refused"] == 1
     assert found["known_basis"] == {"stated": 1.0}
     assert found["scores"]["tiny"]["completeness"] == pytest.approx(1 - 1 / 60)
+
+
+def test_every_row_is_checked_again_on_demand(filled: Lake) -> None:
+    from feature_repo.materialize.expectations import check_new_rows
+
+    now = read_settings().clock.now()
+    check_new_rows(filled, BARS, now)
+    said = CliRunner().invoke(app, ["quality", "--recheck"], catch_exceptions=False).output
+    assert re.search(r"^bars: all 88 rows meet \d+ expectations$", said, re.MULTILINE), said
+    filled.merge(BARS, filled.read(BARS).head(1).with_columns(volume=-1.0, known_time=pl.lit(now)))
+    asked = CliRunner().invoke(app, ["quality", "--recheck"])
+    assert "bars: expect_column_values_to_be_between on volume: 1 rows, e.g. -1.0" in asked.output
+    assert isinstance(asked.exception, DataQualityError)
+    assert "hold rows that break a rule: bars." in str(asked.exception)
 
 
 @pytest.mark.usefixtures("home")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_project.definitions import defs
-from dagster_project.partitions import changed_years, recent_years, years_of
+from dagster_project.partitions import RANGE_END, RANGE_START, changed_years, recent_years, recorded_recently, years_of
 from dagster_project.resources import GivenPlatform
 from dagster_project.runs.timed import run_timed
 from dagster_project.runs.updates import SERVED
@@ -116,3 +116,6 @@ def test_a_run_of_years_keeps_to_them_and_a_run_of_what_changed_does_not() -> No
 
     assert asked(recent_years(DEMO_START, first=2000)) == (2011, 2012)
     assert asked(changed_years(DEMO_START, first=2000)) == ()
+    recorded = recorded_recently(DEMO_START, first=2000)
+    assert asked(recorded) == tuple(range(2000, 2013))
+    assert (recorded[RANGE_START], recorded[RANGE_END]) == ("2011", "2012"), "what Dagster stores events of"

@@ -1,16 +1,17 @@
 """The check behind every feature table: a sample of the lake's bars under other futures, and the rows as stored."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from feature_repo.catalog import CALENDAR, FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.leaks import check_stored
+from feature_repo.leaks import check_stored, note_passed, passed_before
 from feature_repo.materialize import update_group, update_labels, update_regimes
 from lake.calendars import closes
 from lake.clock import DEMO_START, FixedClock
-from lake.errors import UnknownNameError
+from lake.errors import DamagedTableError, UnknownNameError
 from lake.market import Market
 from lake.sources import tiny_market
 from lake.store import Lake
@@ -43,6 +44,39 @@ def test_the_sample_changes_with_the_session(featured_lake: Lake) -> None:
     samples = {tuple(_sample(featured_lake, DEMO_START.replace(hour=hour), 3)) for hour in range(21, 24)}
     assert len(samples) > 1
     assert all(len(sample) == 4 and sample[0] == "^GSPC" for sample in samples)
+
+
+def test_a_pass_holds_until_rows_bars_or_the_day_change(make_lake, small_market) -> None:
+    bars = small_market(40)
+    lake, now = make_lake(bars), bars["event_time"].max()
+    assert passed_before(lake, LABELS.name, now) is None
+    note_passed(lake, LABELS.name, now)
+    assert passed_before(lake, LABELS.name, now) is None, "no row is stored yet"
+    update_labels(lake, FixedClock(now))
+
+    def passes_again() -> bool:
+        note_passed(lake, LABELS.name, now)
+        return str(passed_before(lake, LABELS.name, now)).startswith("version 1, last passed ")
+
+    assert passes_again()
+    assert passed_before(lake, LABELS.name, now + timedelta(days=1)) is None, "the sample is another"
+    lake.merge(BARS, bars.head(1).with_columns(pl.col("close") * 1.01, known_time=pl.lit(now)))
+    assert passed_before(lake, LABELS.name, now) is None, "a bar was restated"
+    assert passes_again()
+    (path,) = map(Path, lake.contents(LABELS).paths[:1])
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(DamagedTableError, match="the bytes of"):
+        passed_before(lake, LABELS.name, now)
+
+
+def test_a_changed_row_is_looked_at_again(make_lake, small_market) -> None:
+    bars = small_market(40)
+    lake, now = make_lake(bars), bars["event_time"].max()
+    update_labels(lake, FixedClock(now))
+    note_passed(lake, LABELS.name, now)
+    restated = lake.read(LABELS).head(1).with_columns(pl.col("known_time") + pl.duration(seconds=1))
+    lake.merge(LABELS, restated.with_columns(pl.col("^.*return$") + 0.01))
+    assert passed_before(lake, LABELS.name, now) is None
 
 
 def test_a_lake_without_rows_of_the_table_has_nothing_stored_to_compare(make_lake, small_market) -> None:

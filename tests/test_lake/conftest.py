@@ -31,7 +31,7 @@ def small_home_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "models/lstm/1/model.onnx": "weights",
         "training/champions.json": "{}",
         "mlflow/artifacts/run/said.txt": "said",
-        "reports/drift.html": "page",
+        "reports/drift-2012-12-31.html": "page",
         "tables/.audit_head.json": "{}",
         "tables/bars/.damaged/20260101T000000/lost.parquet": "rows that a repair took away",
         "a folder of a later release/state.json": "{}",

@@ -181,7 +181,7 @@ def test_an_unchanged_data_file_is_read_again_only_when_everything_is(home: Path
 
 def test_a_full_backup_mends_a_content_that_a_disk_changed(home: Path, root: Path) -> None:
     made = backup.create(home, root)
-    damage(root, made, "reports/drift.html")
+    damage(root, made, "reports/drift-2012-12-31.html")
     backup.create(home, root)
     assert backup.verify(root, backup.read_all(root)[0])
     backup.create(home, root, full=True)

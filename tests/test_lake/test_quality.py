@@ -5,7 +5,7 @@ import pytest
 
 from lake.clock import DEMO_START
 from lake.errors import DataQualityError
-from lake.quality import check_frame, check_table
+from lake.quality import broken_rules, check_frame, check_table, rules_of
 from lake.sources import tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
@@ -24,7 +24,10 @@ def broken(**values: object) -> pl.DataFrame:
 
 
 def failures(spec: TableSpec, frame: pl.DataFrame) -> set[tuple[str, tuple[str, ...]]]:
-    return {(finding.expectation, finding.columns) for finding in check_frame(spec, frame, DEMO_START).failed}
+    """Return what Great Expectations finds; the rules as expressions must find the same."""
+    found = {(finding.expectation, finding.columns) for finding in check_frame(spec, frame, DEMO_START).failed}
+    assert {(rule.expectation, rule.columns) for rule in broken_rules(spec, frame)} == found
+    return found
 
 
 def test_the_packaged_market_meets_every_expectation(packaged_lake: Lake) -> None:
@@ -91,6 +94,8 @@ def test_a_restatement_cures_a_table(lake: Lake) -> None:
 def test_every_table_has_a_suite_and_an_empty_one_meets_it(spec: TableSpec) -> None:
     findings = check_frame(spec, spec.empty(), DEMO_START)
     assert findings.success
+    assert sorted(f.expectation for f in findings.findings) == sorted(rule.expectation for rule in rules_of(spec))
+    assert broken_rules(spec, spec.empty()) == []
     assert len(findings.findings) > len(spec.key)
 
 

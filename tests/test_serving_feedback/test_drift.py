@@ -20,7 +20,7 @@ from lake.errors import NotReadyError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift import update_drift
+from serving.drift import newest_figures, update_drift, write_page
 from serving.drift.measure import BLOCK_SESSIONS, CURRENT_SESSIONS, DriftSubject, drift_rows, judge
 from serving.drift.report import write_report
 from serving.drift.statistics import adjust, compare_with_blocks, session_scores
@@ -149,7 +149,13 @@ def test_a_null_feature_raises_drift_of_the_market(
     assert "return_1d" in report.details["drifted"]
     found = lake.read(DRIFT).filter(subject="return_1d")
     assert found["aspect"].to_list() == ["known"]
-    assert "return_1d" in report.details["page"].read_text(encoding="utf-8")
+    page = write_page(lake, settings, newest_figures(lake, DEMO_START), early)
+    assert "return_1d" in page.read_text(encoding="utf-8")
+
+
+def test_no_page_before_a_session_was_judged(lake: Lake) -> None:
+    with pytest.raises(NotReadyError, match="No session was judged for drift by then: too few sessions"):
+        newest_figures(lake, DEMO_START)
 
 
 def test_too_short_a_reference_or_one_that_never_moved_says_nothing() -> None:
@@ -215,7 +221,12 @@ def test_drift_of_the_market_is_judged_and_shown_by_evidently(
     assert "naive forecast median" not in rows["subject"], "a forecast that is always zero cannot move"
     assert rows["event_time"].unique().to_list() == [DEMO_START]
     assert (rows["is_drifted"] == (rows["adjusted_p_value"] < 0.05)).all()
-    page = report.details["page"].read_text(encoding="utf-8")
+    assert not settings.reports.exists(), "the page is made when somebody asks for it"
+    figures = newest_figures(lake, DEMO_START)
+    path = write_page(lake, settings, figures, early)
+    assert path == settings.reports / "drift-2012-12-31.html"
+    assert figures.drifted == report.details["drifted"]
+    page = path.read_text(encoding="utf-8")
     assert "block means against the training period" in page
     drifted = re.search(r"Drift is detected for [\d.]+% of columns \((\d+) out of (\d+)\)", page)
     assert drifted is not None

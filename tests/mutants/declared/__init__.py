@@ -4,6 +4,7 @@ from mutant import Mutant
 
 from declared import (
     access,
+    checks,
     doors,
     drained,
     features,
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *feeds.MUTANTS,
     *packaged.MUTANTS,
     *prices.MUTANTS,
+    *checks.MUTANTS,
     *features.MUTANTS,
     *leaks.MUTANTS,
     *online.MUTANTS,

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,81 +13,11 @@ import polars as pl
 
 from lake.clock import require_utc
 from lake.errors import DataQualityError
+from lake.quality.findings import ExpectationResult, QualityReport
+from lake.quality.passes import newest_versions
+from lake.quality.rules import rules_of
 from lake.spec import TableSpec
 from lake.store import Lake
-
-
-@dataclass(frozen=True)
-class ExpectationResult:
-    """What one expectation found.
-
-    Parameters
-    ----------
-    expectation
-        Great Expectations' name of the rule, e.g. ``expect_column_values_to_not_be_null``.
-    columns
-        Column or columns it is about.
-    unexpected
-        Rows that break it.
-    examples
-        A few of the values that break it, as text.
-    """
-
-    expectation: str
-    columns: tuple[str, ...]
-    success: bool
-    unexpected: int
-    examples: tuple[str, ...]
-
-    def sentence(self) -> str:
-        """Describe it in one sentence."""
-        return (
-            f"{self.expectation} on {', '.join(self.columns)}: {self.unexpected} rows, e.g. {', '.join(self.examples)}"
-        )
-
-
-@dataclass(frozen=True)
-class QualityReport:
-    """What the expectations of a table found in it."""
-
-    table: str
-    rows: int
-    at: datetime
-    findings: tuple[ExpectationResult, ...]
-
-    @property
-    def success(self) -> bool:
-        """Whether the table meets every expectation."""
-        return all(finding.success for finding in self.findings)
-
-    @property
-    def failed(self) -> tuple[ExpectationResult, ...]:
-        """The expectations it does not meet."""
-        return tuple(finding for finding in self.findings if not finding.success)
-
-    @property
-    def results(self) -> list[dict[str, Any]]:
-        """One plain dict per expectation, for metadata and reports."""
-        return [
-            vars(finding) | {"columns": list(finding.columns), "examples": list(finding.examples)}
-            for finding in self.findings
-        ]
-
-    def require_success(self) -> "QualityReport":
-        """Return the findings, or refuse to go on with the table.
-
-        Raises
-        ------
-        DataQualityError
-            Naming each expectation that failed, with examples.
-        """
-        if not self.success:
-            raise DataQualityError(
-                f"Table '{self.table}' fails {len(self.failed)} of {len(self.findings)} expectations as known at "
-                f"{self.at:%Y-%m-%d %H:%M} UTC: {'; '.join(finding.sentence() for finding in self.failed)}. "
-                "Correct the rows at their source and deliver them again with a later known_time."
-            )
-        return self
 
 
 def check_table(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
@@ -111,8 +40,7 @@ def check_table(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     (5, True)
     """
     known = lake.read(spec, where=pl.col("known_time") <= require_utc(at))
-    newest = pl.col("known_time") == pl.col("known_time").max().over(list(spec.key))
-    return check_frame(spec, known.filter(newest) if spec.restates else known, at)
+    return check_frame(spec, newest_versions(spec, known), at)
 
 
 def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> QualityReport:
@@ -170,27 +98,11 @@ def _suite(spec: TableSpec) -> Any:
 
 
 def expectations(spec: TableSpec) -> Iterator[Any]:
-    """Derive the expectations of a table: nulls, bounds, names, order of columns, and one row per key."""
+    """Return the rules of a table as expectations: nulls, bounds, names, order of columns, and one row per key."""
     import great_expectations.expectations as gxe
 
-    for column in spec.columns:
-        if not column.nullable:
-            yield gxe.ExpectColumnValuesToNotBeNull(column=column.name)
-        low = 0.0 if column.positive and column.minimum is None else column.minimum
-        if low is not None or column.maximum is not None:
-            yield gxe.ExpectColumnValuesToBeBetween(
-                column=column.name, min_value=low, max_value=column.maximum, strict_min=column.positive and low == 0
-            )
-        if column.allowed:
-            yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed))
-    for smaller, larger in spec.ordered:
-        yield gxe.ExpectColumnPairValuesAToBeGreaterThanB(
-            column_A=larger, column_B=smaller, or_equal=True, ignore_row_if="either_value_is_missing"
-        )
-    if len(spec.key) == 1:
-        yield gxe.ExpectColumnValuesToBeUnique(column=spec.key[0])
-    else:
-        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(spec.key))
+    for rule in rules_of(spec):
+        yield getattr(gxe, rule.expectation.title().replace("_", ""))(**rule.arguments)
 
 
 def _finding(result: dict[str, Any]) -> ExpectationResult:

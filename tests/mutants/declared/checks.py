@@ -1,0 +1,73 @@
+"""What passed a check before is not looked at again, and nothing that is new, changed or damaged gets by."""
+
+from mutant import Mutant
+
+NEW_ROWS = "tests/test_feature_repo/test_new_rows_checked.py"
+STORED = "tests/test_feature_repo/test_leak_stored.py"
+
+MUTANTS = (
+    Mutant(
+        "checks-pass-over-new-rows",
+        "Rows that are new since a check passed are checked.",
+        "lake/quality/passes.py",
+        "    if fresh.is_empty():\n",
+        "    if True:\n",
+        (f"{NEW_ROWS}::test_a_new_row_that_breaks_a_rule_is_found_until_it_is_mended",),
+    ),
+    Mutant(
+        "checks-pass-over-doubled-keys",
+        "New rows are checked together with the stored rows that share their keys.",
+        "lake/quality/passes.py",
+        'rows = known.join(fresh.select(spec.key), on=list(spec.key), how="semi", nulls_equal=True)',
+        "rows = fresh",
+        (f"{NEW_ROWS}::test_a_new_row_that_doubles_the_key_of_an_old_one_is_found",),
+    ),
+    Mutant(
+        "checks-pass-over-damage",
+        "A file that is damaged between two days is found, although its rows passed.",
+        "lake/quality/passes.py",
+        "if fresh is None or not _is_verifiable(lake.files(spec, version)):",
+        "if fresh is None:",
+        (f"{NEW_ROWS}::test_a_file_damaged_between_two_days_is_found",),
+    ),
+    Mutant(
+        "checks-keep-passes-of-other-rules",
+        "A changed rule is applied to every row.",
+        "lake/quality/passes.py",
+        "return found if found.recipe == recipe else None",
+        "return found",
+        (f"{NEW_ROWS}::test_a_changed_rule_is_applied_to_every_row",),
+    ),
+    Mutant(
+        "checks-do-not-know-their-code",
+        "Changed code of a rule is applied to every row.",
+        "feature_repo/materialize/expectations.py",
+        "hashlib.sha256(code + repr(spec).encode()",
+        "hashlib.sha256(repr(spec).encode()",
+        (f"{NEW_ROWS}::test_changed_code_of_a_rule_is_applied_to_every_row",),
+    ),
+    Mutant(
+        "checks-remember-failures-as-passes",
+        "A table that failed a check fails it again until it is mended.",
+        "feature_repo/materialize/expectations.py",
+        "    if checked.report.success:\n",
+        "    if True:\n",
+        (f"{NEW_ROWS}::test_a_new_row_that_breaks_a_rule_is_found_until_it_is_mended",),
+    ),
+    Mutant(
+        "look-ahead-passes-over-changed-rows",
+        "Rows that changed since the look-ahead check passed are looked at.",
+        "lake/quality/passes.py",
+        "if last is None or lake.version(spec) != last.version:",
+        "if last is None:",
+        (f"{STORED}::test_a_changed_row_is_looked_at_again",),
+    ),
+    Mutant(
+        "look-ahead-passes-over-changed-bars",
+        "A look-ahead check looks again when the bars or the market's now have changed.",
+        "feature_repo/leaks/stored.py",
+        "said = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]",
+        "said = [repr(lake.market)]",
+        (f"{STORED}::test_a_pass_holds_until_rows_bars_or_the_day_change",),
+    ),
+)
