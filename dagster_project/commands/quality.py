@@ -1,14 +1,22 @@
 """`quantlake quality`: what the data of a market is worth, in the terminal and as a page."""
 
-import json
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    fixed,
+    is_for_program,
+    print_line,
+    require_lake,
+    taking_turn,
+)
 
 if TYPE_CHECKING:
     from lake.assessment import QualitySummary
@@ -19,7 +27,8 @@ PARTS = ("completeness", "validity", "timeliness", "agreement", "score")
 def quality(
     *,
     opens: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Score what each source delivered, flag what looks odd, and write the quality page of the market."""
     from lake.assessment import PAGE, report_quality, summarise
@@ -32,25 +41,24 @@ def quality(
     with taking_turn("quality"):
         report_quality(Lake.open(configured), configured.clock, page)
     summary = summarise(Lake.open(configured), configured.clock.now())
-    if as_json:
-        shown = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
-        shown |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
-        console().print_json(json.dumps(shown, default=str))
-    else:
+    document = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
+    document |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
+    if not is_for_program(document, _scores(summary), as_json=as_json, as_csv=as_csv):
         _show(summary)
         print_line(f"The page: {page}")
     if opens:
         webbrowser.open(page.as_uri())
 
 
+def _scores(summary: "QualitySummary") -> DataTable:
+    """Scores from 0 to 1 of each source."""
+    rows = [{"source": source, **parts} for source, parts in sorted(summary.recent.items())]
+    return DataTable.of("", (ShownColumn("source"), *(ShownColumn(name, shown=fixed(3)) for name in PARTS)), rows)
+
+
 def _show(summary: "QualitySummary") -> None:
     print_line(f"{summary.market} as known at {summary.now:%Y-%m-%d %H:%M} UTC: {summary.bars:,} bars.\n")
-    table = Table(header_style="", show_edge=False)
-    for name in ("source", *PARTS):
-        table.add_column(name, justify="left" if name == "source" else "right")
-    for source, parts in sorted(summary.recent.items()):
-        table.add_row(escape(source), *("-" if parts[name] is None else f"{parts[name]:.3f}" for name in PARTS))
-    console().print(table)
+    console().print(_scores(summary))
     print_line("Means of the last 20 sessions.\n")
     print_line(f"refused   {summary.refused:,} of {summary.raw_rows:,} rows")
     for reason in summary.reasons:
