@@ -19,6 +19,7 @@ from declared import (
     sessions,
     sources,
     storage,
+    terminal,
 )
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -38,4 +39,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *access.MUTANTS,
     *doors.MUTANTS,
     *homes.MUTANTS,
+    *terminal.MUTANTS,
 )
