@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.runs.dagster_home import instance_of_commands, prepare_home
+from dagster_project.runs.origin import shown_on_the_timeline
 from lake.errors import QuantlakeError
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[
     os.environ.update(prepare_home(settings))
     from dagster_project.definitions import defs
 
-    with _noting_interrupts() as interrupts, instance_of_commands(settings) as instance:
+    with (
+        _noting_interrupts() as interrupts,
+        instance_of_commands(settings) as instance,
+        shown_on_the_timeline(instance, selection.name),
+    ):
         result = defs.resolve_job_def(selection.name).execute_in_process(
             instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )
