@@ -44,7 +44,9 @@ def list_features(group: Group = None, *, as_json: AsJson = False, as_csv: AsCsv
     )
     for name, rows in _by_group(found).items():
         served = ", served online" if rows[0]["online"] else ""
-        console().print(DataTable.of(f"{name}: {counted(len(rows), 'feature')}{served}", columns, rows))
+        read = sum(row["read_by_models"] for row in rows)
+        models = f"models read {read}" if read else "no model reads them"
+        console().print(DataTable.of(f"{name}: {counted(len(rows), 'feature')}{served}, {models}", columns, rows))
 
 
 @app.command()

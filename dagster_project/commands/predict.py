@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dagster_project.commands import summaries
 from dagster_project.commands.shell import AsCsv, AsJson, console, is_for_program, require_home, require_one_format
 from lake.errors import ConfigError, NotReadyError, QuantlakeError, UnknownNameError, kind_of
 from lake.horizons import Horizon
@@ -29,6 +28,7 @@ def predict(symbols: Symbols, horizon: Ahead = "", *, as_json: AsJson = False, a
     Symbols that cannot be answered are named on standard error, and the exit code is 1. --json gives the answer of the
     service to one symbol, and to several `predictions` and `refused`.
     """
+    from dagster_project.commands import summaries
     from lake.settings import settings
     from serving.client import Client
 
