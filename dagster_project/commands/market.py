@@ -143,7 +143,11 @@ def list_markets(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @app.command()
 def show(name: MarketName, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show what is declared of a market, and where its home is."""
+    """Show what is declared of a market, where its home is, and how it is known when its bars were known."""
+    from lake.knowledge import known_bases
+    from lake.market import open_clock
+    from lake.store import LakeReader
+
     home = _home_named(name)
     market = market_of(home)
     described = market.described()
@@ -157,10 +161,14 @@ def show(name: MarketName, *, as_json: AsJson = False, as_csv: AsCsv = False) ->
         )
     ]
     table = DataTable.of_tuples("", ("field", ShownColumn("value", shown=_declared_text, wraps=True)), lines)
-    if is_for_program(described | {"home": home}, table, as_json=as_json, as_csv=as_csv):
+    known = known_bases(LakeReader(home / "tables"), open_clock(home).now())
+    document = described | {"home": home, "known_basis": known.shares}
+    if is_for_program(document, table, as_json=as_json, as_csv=as_csv):
         return
     console().print(replace(table, is_headed=False))
     print_line(f"Home: {home}")
+    if sentence := known.sentence():
+        print_line(sentence)
 
 
 def _declared_text(value: object) -> str:

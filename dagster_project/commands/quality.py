@@ -43,6 +43,7 @@ def quality(
     summary = summarise(Lake.open(configured), configured.clock.now())
     document = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
     document |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
+    document |= {"known_basis": summary.knowledge.shares}
     if not is_for_program(document, _scores(summary), as_json=as_json, as_csv=as_csv):
         _show(summary)
         print_line(f"The page: {page}")
@@ -69,6 +70,7 @@ def _show(summary: "QualitySummary") -> None:
     found = summary.disagreement
     if found.compared:
         print_line(f"sources   disagree on {found.disagreeing:,} of {found.compared:,} returns of the last 20 sessions")
+    print_line("known     " + ",\n          ".join(summary.knowledge.parts()))
     worst = [each for each in summary.coverage if each.bars < each.sessions][:3]
     for each in worst:
         print_line(f"gaps      {each.symbol}: {each.sessions - each.bars:,} of {each.sessions:,} sessions have no bar")
