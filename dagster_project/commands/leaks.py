@@ -113,7 +113,7 @@ def _show(console: Console, checked: "list[LeakCheck]") -> None:
     mixing = sum(len(subject.mixing) for subject in checked)
     leaking = sum(len(subject.leaking) for subject in checked) - mixing
     seconds = sum(subject.seconds for subject in checked)
-    mixed = f"{mixing} mix symbols, " if mixing else ""
+    mixed = f"{mixing} mix{'es' * (mixing == 1)} symbols, " if mixing else ""
     console.print(f"{leaking} of {counted} columns leak, {mixed}{seconds:.1f} s.", highlight=False)
 
 
