@@ -97,7 +97,7 @@ format: setup ## rewrite the files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md; and serving/strategies/pool.json
+docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs/api.md, docs/command-line.md; and serving/strategies/pool.json
 	@$(BIN)/python -m lake.document
 	@$(BIN)/python -m feature_repo.document
 	@$(BIN)/python -m serving.monitoring.document
@@ -105,6 +105,7 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m serving.web.http.document
 	@$(BIN)/python -m serving.strategies.document
 	@$(BIN)/python -m dagster_project.servers.listeners
+	@$(BIN)/python -m dagster_project.document
 
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks

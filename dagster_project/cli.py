@@ -3,13 +3,13 @@
 Each command calls plain functions and imports what is heavy itself, so that help is quick.
 """
 
-import json
+import errno
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from dagster_project.commands import (
@@ -23,17 +23,20 @@ from dagster_project.commands import (
     leaks,
     market,
     models,
+    predict,
     quality,
     replay,
+    setting_list,
     sources,
+    sql,
     update,
     user_data,
 )
 from dagster_project.commands import lake as lake_commands
+from dagster_project.commands.shell import AsCsv, AsJson, stopped_sentence, taking_turn
 from dagster_project.commands.shell import console as console_of
-from dagster_project.commands.shell import taking_turn
 from lake.disk import close_home, close_new_files
-from lake.errors import QuantlakeError
+from lake.errors import QuantlakeError, UnknownNameError, kind_of
 from lake.settings import settings
 
 app = typer.Typer(
@@ -44,6 +47,17 @@ app = typer.Typer(
     add_completion=False,
 )
 console = console_of(soft_wrap=True)
+Plan = Annotated[bool, typer.Option("--plan", help="Say what a first run would train, and how long; run nothing.")]
+STOPPED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal."""
+ANOTHER_HOME = "Let this user write there, or set QUANTLAKE_HOME to another folder."
+NOT_OURS = {
+    errno.EACCES: ANOTHER_HOME,
+    errno.EPERM: ANOTHER_HOME,
+    errno.EROFS: ANOTHER_HOME,
+    errno.ENOSPC: "The disk is full: free some space and run the command again.",
+}
+"""What to do about errors of the file system that are no fault of the program, by number."""
 
 
 @app.callback()
@@ -51,19 +65,26 @@ def close_to_others() -> None:
     """Close a home that other users of this machine may enter, before a verb reads or writes it."""
     try:
         home = settings().home
-    except QuantlakeError:
+    except QuantlakeError as error:
+        if isinstance(error, UnknownNameError) and error.kind == "setting" and "--help" not in sys.argv:
+            raise  # also where the verb would not read the settings
         return  # the verb says it, and `--help` is answered all the same
-    if message := close_home(home):
-        Console(stderr=True, soft_wrap=True).print(message, highlight=False, markup=False)
+    with suppress(OSError):  # a home on a disk that cannot be written to is looked at as it is
+        if message := close_home(home):
+            console_of(soft_wrap=True, stderr=True).print(message, highlight=False, markup=False)
 
 
 @app.command()
-def demo() -> None:
+def demo(*, is_planned: Plan = False) -> None:
     """Run the whole asset graph on the packaged real market and show the results."""
     from dagster_project.commands.demo import demo
+    from dagster_project.commands.plan import plan_of
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
+    if is_planned:
+        console.print(plan_of(settings()), highlight=False)
+        return
     with taking_turn("demo", makes_home=True):
         demo(settings(), console)
 
@@ -73,12 +94,18 @@ def run(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Replay the market up to the close of this day.")
     ] = None,
+    *,
+    is_planned: Plan = False,
 ) -> None:
     """Bring the market of QUANTLAKE_MARKET up to now: train the first time, take in what is new after that."""
+    from dagster_project.commands.plan import plan_of
     from dagster_project.commands.run import run
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
+    if is_planned:
+        console.print(plan_of(settings()), highlight=False)
+        return
     with taking_turn("run", makes_home=True):
         run(settings(), console, until=until.date() if until else None)
 
@@ -93,47 +120,15 @@ def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of
 
 
 @app.command()
-def summary() -> None:
+def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show tables, refused rows, the model table, the strategies in force and drift."""
     from dagster_project.commands import summaries
-    from dagster_project.commands.shell import require_lake
+    from dagster_project.commands.shell import require_lake, require_one_format
 
     require_lake(settings())
-    summaries.show(settings(), console)
-
-
-@app.command()
-def sql(query: Annotated[str, typer.Argument(help="A DuckDB query; every table is a view.")]) -> None:
-    """Ask the lake in SQL: quantlake sql "select * from bars limit 5"."""
-    import duckdb
-
-    from dagster_project.commands.shell import require_lake
-    from lake.sql import connect
-
-    require_lake(settings())
-    try:
-        with connect() as connection:
-            answer = connection.sql(query)
-            if answer is None:
-                raise QuantlakeError("That gives no rows to show. Ask with select or from, e.g. from bars limit 5.")
-            console.print(answer)
-    except duckdb.Error as error:
-        raise QuantlakeError(f"The query cannot be answered: {error}") from error
-
-
-@app.command()
-def predict(
-    symbol: Annotated[str, typer.Argument(help="Symbol, e.g. AAPL.")],
-    horizon: Annotated[int, typer.Option(help="Sessions ahead: 1 or 5.")] = 1,
-) -> None:
-    """Ask the running service for a forecast. A former name of a symbol will do, and lower case."""
-    from serving.client import Client
-
-    with Client.local(settings()) as client:
-        forecast = forecasts.ask(client, symbol, horizon)
-    if forecast.asked is not None:
-        Console(stderr=True, soft_wrap=True).print(forecast.asked.sentence, highlight=False, markup=False)
-    console.print_json(json.dumps(forecast.model_dump(mode="json")))
+    require_one_format(as_json=as_json, as_csv=as_csv)
+    if not summaries.show_values(settings(), as_json=as_json, as_csv=as_csv):
+        summaries.show(settings(), console)
 
 
 @app.command()
@@ -168,6 +163,9 @@ def lab() -> None:
     servers.show_jupyter(settings(), console)
 
 
+app.command()(predict.predict)
+app.command()(sql.sql)
+app.command("settings")(setting_list.show_settings)
 app.command()(update.update)
 app.command()(leaks.leaks)
 app.command()(replay.replay)
@@ -189,23 +187,48 @@ app.add_typer(user_data.app, name="user-data")
 def main() -> None:
     """Run a verb; an error this project raises on purpose, or damage under the home, is one sentence, no traceback.
 
-    What the verb and everything that it starts writes is closed to other users of the machine.
+    What the verb and everything that it starts writes is closed to other users of the machine. The exit code is 1 after
+    an error, 2 where the command line is not understood, and 130 after Ctrl-C.
     """
     close_new_files()
     try:
-        app()
-    except QuantlakeError as error:
-        _refuse(type(error).__name__, doctor.with_advice(error))
+        code = app(standalone_mode=False, prog_name="quantlake")
+    except KeyboardInterrupt:
+        code = STOPPED
+    except typer.Abort:
+        code = 1  # a question was answered with no, and what it was about is not done
     except Exception as error:
-        if (sentence := doctor.damage_behind(error)) is None:
+        code = _told(error)
+        if code is None:
             raise
+    if code == STOPPED:
+        console_of(soft_wrap=True, stderr=True).print(f"\n{stopped_sentence(sys.argv[1:])}", highlight=False)
+    sys.exit(code)
+
+
+def _told(error: Exception) -> int | None:
+    """Print an error as one sentence and return the exit code; None where it is a fault of the program."""
+    if isinstance(error, QuantlakeError):
+        _refuse(kind_of(error), doctor.with_advice(error))
+        return 1
+    if (code := getattr(error, "exit_code", None)) is not None:  # of the parser: an option or an argument is wrong
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "quantlake"  # type: ignore[attr-defined]  # set by the parser
+        said = error.format_message().strip()  # type: ignore[attr-defined]  # as above
+        end = "" if said.endswith((".", "?", "!")) else "."
+        _refuse("UsageError", f"{said}{end} `{command} --help` shows what it takes.")
+        return int(code)
+    if (sentence := doctor.damage_behind(error)) is not None:
         _refuse(type(error).__name__, sentence)
+        return 1
+    if isinstance(error, OSError) and error.errno in NOT_OURS:
+        _refuse("ConfigError", f"{error.filename or settings().home}: {error.strerror}. {NOT_OURS[error.errno]}")
+        return 1
+    return None
 
 
 def _refuse(kind: str, sentence: str) -> None:
-    message = Text.assemble((kind, "red"), " ", sentence)
-    Console(stderr=True, soft_wrap=True).print(message, highlight=False)
-    sys.exit(1)
+    message = Text.assemble((f"{kind}:", "red"), " ", sentence)
+    console_of(soft_wrap=True, stderr=True).print(message, highlight=False)
 
 
 if __name__ == "__main__":

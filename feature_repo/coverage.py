@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from feature_repo.catalog import GROUPS, feature_of, group_of
+from feature_repo.catalog import GROUPS, MODEL_FEATURES, feature_of, group_of
 from feature_repo.spec import Feature, FeatureGroup
 from lake.errors import DamagedTableError, NotReadyError, UnknownNameError
 from lake.spec import TableSpec
@@ -72,7 +72,7 @@ class TableCheck:
 
 
 def listing(group: str | None = None) -> list[dict[str, Any]]:
-    """Every feature, or those of one group, by group: name, unit, look-back, warm-up, and whether it is served.
+    """Every feature, or those of one group, by group: name, unit, look-back, warm-up, is it served, do models read it.
 
     Examples
     --------
@@ -87,6 +87,7 @@ def listing(group: str | None = None) -> list[dict[str, Any]]:
             "lookback": feature.lookback,
             "warm_up": feature.warm_up,
             "online": declared.is_online,
+            "read_by_models": feature.name in MODEL_FEATURES,
         }
         for declared in _groups(group)
         for feature in declared

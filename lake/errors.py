@@ -173,9 +173,9 @@ class EngineError(ModelError):
     """An engine refused its input or its output."""
 
 
-NEAR = {"symbol": 0.65, "horizon": 1.0}
+NEAR = {"symbol": 0.65, "horizon": 1.0, "setting": 0.8}
 """How alike a name must be to be suggested, from 0 to 1, by kind; `ALIKE` for others. Of symbols one letter may differ:
-no one who asks for TSLA means META."""
+no one who asks for TSLA means META. Names of settings have the beginning in common."""
 ALIKE = 0.4
 MOST_NAMED = 20
 """Unknown names that a message lists."""
@@ -207,10 +207,24 @@ class UnknownNameError(QuantlakeError):
         cutoff = NEAR.get(kind, ALIKE)
         near = [match for each in (name, *others[:MOST_NAMED]) for match in _alike(each, folded, cutoff)]
         self.nearest = [folded[match] for match in dict.fromkeys(near)]
-        hint = f"Did you mean {', '.join(self.nearest)}?" if self.nearest else f"Known: {', '.join(names[:30])}."
+        listed = f"Known: {', '.join(names[:30])}." if names else ""
+        hint = f"Did you mean {', '.join(self.nearest)}?" if self.nearest else listed
         further = f", and no {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
         more = f" and {len(others) - MOST_NAMED:,} more" if len(others) > MOST_NAMED else ""
-        super().__init__(f"There is no {kind} '{name}'{further}{more}. {hint}{remedy}")
+        super().__init__(f"There is no {kind} '{name}'{further}{more}. {hint}{remedy}".strip())
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the name of the kind of an error as the tree above has it, whatever subclass of it was raised.
+
+    Examples
+    --------
+    >>> class RefusedHereError(NotReadyError): ...
+    >>> kind_of(RefusedHereError("later")), kind_of(OSError("full"))
+    ('NotReadyError', 'OSError')
+    """
+    named = (each.__name__ for each in type(error).mro() if each.__module__ == __name__)
+    return next((name for name in named if name != "QuantlakeError"), type(error).__name__)
 
 
 def _alike(name: str, known: "Iterable[str]", cutoff: float) -> list[str]:

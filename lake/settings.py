@@ -32,6 +32,9 @@ REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 FORMER_NAMES = {"QUANTLAKE_REMEMBERED_SYMBOLS": "forecast_cache_symbols"}
 """Setting by the variable that it was read from before it was renamed; read for one more release, with a warning."""
+PREFIX = "QUANTLAKE_"
+BETWEEN_PROCESSES = frozenset({"QUANTLAKE_LIFELINE", "QUANTLAKE_UI_LINK"})
+"""Variables with the prefix that a process of this platform sets for those that it starts; no settings."""
 
 
 def _cores() -> int:
@@ -46,7 +49,7 @@ class Settings(BaseSettings):
     Everything generated lies under `home`, so that moving or deleting that one folder moves or deletes it all.
     """
 
-    model_config = SettingsConfigDict(env_prefix="QUANTLAKE_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Field(default=Path("data"), description="folder of everything generated")
     market: str | None = Field(
@@ -249,7 +252,16 @@ def market_root() -> Path:
 
 @cache
 def settings() -> Settings:
-    """Read the environment once; paths come back absolute."""
+    """Read the environment once; paths come back absolute.
+
+    Raises
+    ------
+    UnknownNameError
+        If a variable begins with ``QUANTLAKE_`` and is no setting, with the nearest names.
+    ConfigError
+        If a value cannot be used.
+    """
+    _refuse_unknown_variables()
     try:
         read = Settings()
     except ValidationError as error:
@@ -278,6 +290,34 @@ def settings() -> Settings:
             f"QUANTLAKE_HOME is {home}, which is a file. Choose a folder; it is made if it does not exist."
         )
     return read.model_copy(update={"home": home})
+
+
+def variable_of(setting: str) -> str:
+    """Return the variable that a setting is read from.
+
+    Examples
+    --------
+    >>> variable_of("home"), variable_of("redis_url")
+    ('QUANTLAKE_HOME', 'REDIS_URL')
+    """
+    alias = Settings.model_fields[setting].validation_alias
+    return alias if isinstance(alias, str) else _variable((setting,))
+
+
+def variables_set() -> dict[str, str]:
+    """Return the variables of the environment that settings are read from, as they are set, former names included."""
+    known = {*map(variable_of, Settings.model_fields), *FORMER_NAMES}
+    return {name: value for name, value in _variables(Settings).items() if name in known and value is not None}
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a misspelt variable: ignored, it would leave its user with a default that nobody chose."""
+    known = {*map(variable_of, Settings.model_fields), *FORMER_NAMES, *BETWEEN_PROCESSES}
+    given = [name for name in _variables(Settings) if name.upper().startswith(PREFIX)]
+    unknown = sorted(name for name in given if name.upper() not in known)
+    if unknown:
+        offered = known - BETWEEN_PROCESSES - {*FORMER_NAMES}
+        raise UnknownNameError("setting", unknown[0], offered, others=unknown[1:])
 
 
 def _variables(settings_cls: type[BaseSettings]) -> Mapping[str, str | None]:

@@ -1,14 +1,22 @@
 """Commands of `quantlake backup`: create, list, verify, restore, prune."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    is_for_program,
+    print_line,
+    require_one_format,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 from lake.market import market_of
 from lake.settings import settings
@@ -24,7 +32,6 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 To = Annotated[Path | None, typer.Option("--to", help="Folder of the backups; QUANTLAKE_BACKUPS when left out.")]
 Where = Annotated[Path | None, typer.Option("--from", help="Folder of the backups; QUANTLAKE_BACKUPS when left out.")]
 BackupId = Annotated[str | None, typer.Argument(help="Id as `quantlake backup list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
 
 
 @app.command()
@@ -36,6 +43,7 @@ def create(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read and store every file again, unchanged ones too.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Back up this home as one consistent point while the service answers; jobs wait, or are waited for.
 
@@ -45,6 +53,7 @@ def create(
     from serving import backups
     from serving.audit import console as who
 
+    require_one_format(as_json=as_json, as_csv=as_csv)
     root = backups.folder_of(settings(), to)
     with taking_turn("backup create"):
         started = datetime.now(UTC)
@@ -52,8 +61,8 @@ def create(
         seconds = (datetime.now(UTC) - started).total_seconds()
     gone, _ = store.prune(root, keep) if keep else ([], 0)
     own = next(entry.own_bytes for entry in store.listing(root)[0] if entry.backup.id == made.id)
-    if as_json:
-        console().print_json(json.dumps(_plain(made) | {"own_bytes": own, "seconds": seconds, "pruned": gone}))
+    record = _plain(made) | {"own_bytes": own, "seconds": seconds, "pruned": gone}
+    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
         return
     print_line(
         f"Backup {made.id}: {counted(len(made.files), 'file')}, {_size(made.size)}, {_size(own)} of it new, "
@@ -66,31 +75,30 @@ def create(
 
 
 @app.command("list")
-def list_backups(*, where: Where = None, as_json: AsJson = False) -> None:
+def list_backups(*, where: Where = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show each backup: its age, what it takes on disk, own and shared, and what it holds."""
     from lake.care import backup as store
     from serving.backups import folder_of
 
     root = folder_of(settings(), where)
     listed, damaged = store.listing(root)
-    if as_json:
-        values = [
-            _plain(entry.backup) | {"own_bytes": entry.own_bytes, "shared_bytes": entry.shared_bytes}
-            for entry in listed
-        ]
-        console().print_json(json.dumps({"backups": values, "damaged": damaged}))
-    elif listed:
+    values = [
+        _plain(entry.backup) | {"own_bytes": entry.own_bytes, "shared_bytes": entry.shared_bytes} for entry in listed
+    ]
+    document = {"backups": values, "damaged": damaged}
+    is_printed = is_for_program(document, _table(listed), as_json=as_json, as_csv=as_csv)
+    if listed and not is_printed:
         console().print(_table(listed))
-    elif not damaged:
+    elif not damaged and not is_printed:
         print_line(f"There is no backup in {root}. Make one: quantlake backup create --to {root}")
-    for sentence in () if as_json else damaged:
+    for sentence in () if is_printed else damaged:
         print_line(sentence)
     if damaged:
         raise typer.Exit(1)
 
 
 @app.command()
-def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson = False) -> None:
+def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Read every file of one backup, or of all of them, again; exit code 1 and the file's name if one is damaged."""
     from lake.care import backup as store
     from serving.backups import folder_of
@@ -98,9 +106,9 @@ def verify(backup_id: BackupId = None, *, where: Where = None, as_json: AsJson =
     root = folder_of(settings(), where)
     found, damaged = store.read_all(root) if backup_id is None else ([store.read(root, backup_id)], [])
     faults = [*damaged, *map(str, store.verify(root, found))]
-    if as_json:
-        console().print_json(json.dumps({"backups": [entry.id for entry in found], "faults": faults}))
-    else:
+    document = {"backups": [entry.id for entry in found], "faults": faults}
+    table = DataTable.of("", ("fault",), ({"fault": fault} for fault in faults))
+    if not is_for_program(document, table, as_json=as_json, as_csv=as_csv):
         for fault in faults:
             print_line(fault)
         files = len({digest for entry in found for digest in entry.contents})
@@ -164,16 +172,27 @@ def prune(
     )
 
 
-def _table(listed: "list[Listed]") -> Table:
-    table = Table(title="Backups", title_justify="left", title_style="bold", header_style="", show_edge=False)
-    for column in ("id", "age", "own", "shared", "home", "holds"):
-        table.add_column(column, overflow="fold", no_wrap=column == "id")  # the id is what other commands want whole
-    for entry in listed:
-        made = entry.backup
-        table.add_row(
-            made.id, _age(made.created_at), _size(entry.own_bytes), _size(entry.shared_bytes), made.home, _holds(made)
-        )
-    return table
+def _table(listed: "list[Listed]") -> DataTable:
+    columns = (
+        ShownColumn("id"),
+        ShownColumn("created_at", "age", shown=_age),
+        ShownColumn("own_bytes", "own", shown=_size),
+        ShownColumn("shared_bytes", "shared", shown=_size, rank=2),
+        ShownColumn("home", rank=3),
+        ShownColumn("holds", wraps=True, rank=1),
+    )
+    rows = (
+        {
+            "id": entry.backup.id,
+            "created_at": entry.backup.created_at,
+            "own_bytes": entry.own_bytes,
+            "shared_bytes": entry.shared_bytes,
+            "home": entry.backup.home,
+            "holds": _holds(entry.backup),
+        }
+        for entry in listed
+    )
+    return DataTable.of("Backups", columns, rows)
 
 
 def _holds(made: "Manifest") -> str:

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from dagster_project.commands.plan import TIMED, plan_of
 from dagster_project.commands.run import bring_up, peak_gib
 from lake.errors import ConfigError
 
@@ -21,8 +22,6 @@ NEXT_STEPS = """\
   quantlake market   prices of your own: quantlake market new desk --from prices.csv
   quantlake sql "select symbol, p50, realised_return from forecasts join outcomes using (forecast_id) limit 5"
 """
-BARS_A_MINUTE = 30_000
-"""Bars that the whole graph takes from source to served forecast in a minute, training included, on two cores."""
 
 
 def demo(settings: "Settings", console: "Console") -> None:
@@ -35,6 +34,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     """
     from dagster_project.commands import summaries
     from lake.market import DEMO, PACKAGED, declare_packaged
+    from serving.deployment import SERVING_FILE
 
     market = settings.declared_market
     if market.name not in PACKAGED:
@@ -44,7 +44,8 @@ def demo(settings: "Settings", console: "Console") -> None:
     started, now = time.perf_counter(), settings.clock.now()
     declare_packaged(settings.home)
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
-    if market.name != DEMO.name:
+    is_first = not (settings.home / "models" / SERVING_FILE).exists()
+    if is_first and (market.name, settings.experiment) != (DEMO.name, TIMED):
         console.print(plan_of(settings), highlight=False)
     answers = bring_up(settings, console, is_first=True)
     console.print()
@@ -56,19 +57,3 @@ def demo(settings: "Settings", console: "Console") -> None:
     console.print(f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {peak_gib():.1f} GiB.\n{NEXT_STEPS}")
     if market.name != DEMO.name:
         console.print(f"Each with QUANTLAKE_MARKET={market.name} before it, or MARKET={market.name} behind make.")
-
-
-def plan_of(settings: "Settings") -> str:
-    """Say what the first run takes in, and about how long it takes, before it begins; the source is read for it."""
-    from lake.sources import source_of
-
-    market, source = settings.declared_market, source_of(settings)
-    rows = source.read(None, settings.clock.now()).rows
-    first, last = (f"{day}" for day in rows["event_time"].sort().dt.date()[[0, -1]])
-    minutes = max(1, round(rows.height / BARS_A_MINUTE))
-    caveats = "".join(f"\n  {caveat}" for caveat in getattr(source, "caveats", ()))
-    return (
-        f"Market '{market.name}': {rows.height:,} bars of {rows['symbol'].n_unique()} symbols, {first} to {last}."
-        f"{caveats}\nThe experiment '{settings.experiment}' is fitted to that length: fewer folds where it is short. "
-        f"About {minutes} minutes on two cores that do nothing else.\n"
-    )

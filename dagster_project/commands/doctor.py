@@ -1,13 +1,12 @@
 """`quantlake doctor`: examines everything under the home and names the next command for each damage."""
 
-import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import AsCsv, AsJson, DataTable, console, is_for_program, require_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +20,8 @@ INDENT = "  "
 def doctor(
     *,
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte: hash data and model files.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     set_aside: Annotated[
         Path | None, typer.Option("--set-aside", help="Move this damaged file into .damaged under the home.")
     ] = None,
@@ -34,23 +34,19 @@ def doctor(
     """
     from dagster_project.checks.health import examine
     from dagster_project.checks.health import set_aside as move
-    from lake.errors import NotReadyError
     from lake.settings import settings
 
     configured = settings()
-    if not configured.home.is_dir():
-        raise NotReadyError(
-            f"There is no home {configured.home} yet. Run `{configured.declared_market.first_run}` first, or set "
-            "QUANTLAKE_HOME."
-        )
+    require_home(configured)
     if set_aside is not None:
         _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
         return
     done = examine(configured, is_deep=deep)
     findings = [finding for examined in done for finding in examined.findings]
-    if as_json:
-        console().print_json(json.dumps([_plain(examined) for examined in done]))
-    else:
+    values = [_plain(examined) for examined in done]
+    flat = [{"check": each["check"], **finding} for each in values for finding in each["findings"]]
+    columns = ("check", "kind", "path", "meaning", "remedy", "is_damage")
+    if not is_for_program(values, DataTable.of("", columns, flat), as_json=as_json, as_csv=as_csv):
         _print_lines(line for finding in findings for line in _lines(finding, configured.home))
         _print_lines(_summary(done, findings, configured.home))
     if findings:
@@ -115,7 +111,7 @@ def _summary(done: "list[Examined]", findings: "list[HealthFinding]", home: Path
         yield f"Everything in {home} is whole."
 
 
-def _plain(examined: "Examined") -> dict[str, object]:
+def _plain(examined: "Examined") -> dict[str, Any]:
     return {
         "check": examined.name,
         "seconds": round(examined.seconds, 3),

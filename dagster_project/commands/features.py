@@ -1,42 +1,52 @@
 """Commands of `quantlake features`: declared features, their newest values, coverage, and the check of the tables."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    day_of,
+    is_for_program,
+    print_line,
+)
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from feature_repo.coverage import RecentValues
     from lake.store import Lake
 
 app = typer.Typer(help="Features: what is declared, newest values, coverage, contract.", no_args_is_help=True)
 
 Group = Annotated[str | None, typer.Option(help="One feature group, e.g. technical; all of them when left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
 
 
 @app.command("list")
-def list_features(group: Group = None, *, as_json: AsJson = False) -> None:
+def list_features(group: Group = None, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List every feature by group, with its unit, look-back and warm-up in bars."""
     from feature_repo.coverage import listing
 
     found = listing(group)
-    if as_json:
-        _print_json(found)
+    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
         return
+    columns = (
+        ShownColumn("feature"),
+        ShownColumn("unit", wraps=True),
+        ShownColumn("lookback", rank=2),
+        ShownColumn("warm_up", rank=1),
+    )
     for name, rows in _by_group(found).items():
         served = ", served online" if rows[0]["online"] else ""
-        columns = ("feature", "unit", "lookback", "warm_up")
-        _print_table(
-            f"{name}: {counted(len(rows), 'feature')}{served}", columns, ([row[c] for c in columns] for row in rows)
-        )
+        read = sum(row["read_by_models"] for row in rows)
+        models = f"models read {read}" if read else "no model reads them"
+        console().print(DataTable.of(f"{name}: {counted(len(rows), 'feature')}{served}, {models}", columns, rows))
 
 
 @app.command()
@@ -45,6 +55,7 @@ def show(
     *,
     symbols: Annotated[int, typer.Option(min=1, help="How many symbols to show values of.")] = 10,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show a feature: formula, null rule, source, and its newest values."""
     from feature_repo.coverage import declaration, newest_values
@@ -57,16 +68,18 @@ def show(
         values = newest_values(lake, name, now, symbols)
     except NotReadyError as error:
         problem = str(error)
-    if as_json:
-        _print_json({**declared, "newest": [_plain(row) for row in values]})
+    record = {**declared, "newest": [asdict(row) for row in values]}
+    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
         return
-    _print_table(
-        name, ("", ""), ((key.replace("_", " "), _text(value)) for key, value in declared.items()), is_headed=False
-    )
-    columns = ("symbol", "session", "newest", f"last {len(values[0].values)} sessions" if values else "")
-    _print_table("Newest values", columns, ((v.symbol, _day(v.event_time), v.values[-1], v.sparkline) for v in values))
+    lines = ({"name": key.replace("_", " "), "value": value} for key, value in declared.items())
+    console().print(DataTable.of(name, ("name", ShownColumn("value", wraps=True)), lines, is_headed=False))
+    last = ShownColumn("sparkline", f"last {len(values[0].values)} sessions" if values else "", rank=1)
+    columns = ("symbol", ShownColumn("session", shown=day_of), "newest", last)
+    newest = ((each.symbol, each.event_time, each.values[-1], each.sparkline) for each in values)
+    if values:
+        console().print(DataTable.of_tuples("Newest values", columns, newest))
     if problem:
-        console(soft_wrap=True).print(problem, highlight=False)
+        print_line(problem)
 
 
 @app.command()
@@ -75,29 +88,28 @@ def coverage(
     *,
     by: Annotated[str, typer.Option(help="year or symbol.")] = "year",
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show in how many of the stored rows each feature is known, also by year or by symbol."""
     from feature_repo import coverage as features
 
     lake, now = _lake_and_now()
     found = features.coverage(lake, now, _year_or_symbol(by), group)
-    if as_json:
-        _print_json(found)
+    names = tuple(found[0]) if found else ("feature",)
+    if is_for_program(found, DataTable.of("", names, found), as_json=as_json, as_csv=as_csv):
         return
     if not found:
-        console(soft_wrap=True).print(
-            f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`.", highlight=False
-        )
+        print_line(f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`.")
     for name, rows in _by_group(found).items():
         title = f"{name}: known in % of {counted(rows[0]['rows'], 'row')}"
         if by == "year":
             _print_years(title, rows)
         else:
-            _print_table(title, ("feature", "all", "least", "of"), map(_least, rows))
+            console().print(DataTable.of_tuples(title, ("feature", *SHARES, "of"), map(_least, rows)))
 
 
 @app.command()
-def check(group: Group = None, *, as_json: AsJson = False) -> None:
+def check(group: Group = None, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Hold the stored features to their declarations, and the online store to the lake; exit code 1 if one fails."""
     from feature_repo.coverage import check_stored_tables
     from feature_repo.online import compare_stores
@@ -111,18 +123,17 @@ def check(group: Group = None, *, as_json: AsJson = False) -> None:
         parity = compare_stores(lake, settings())
     except (NotReadyError, OnlineStoreError) as error:
         skipped = str(error)
-    differences = [] if parity is None else [_plain(row) for row in parity.differences]
-    if as_json:
-        content = {"tables": [_plain(row) for row in kept], "parity": differences, "parity_skipped": skipped}
-        _print_json(content)
-    else:
-        lines = ((row.table, f"{row.rows:,}", _day(row.last), "; ".join(row.problems) or "kept") for row in kept)
-        _print_table("Declarations", ("table", "rows", "newest", "verdict"), lines)
+    differences = [] if parity is None else [asdict(row) for row in parity.differences]
+    content = {"tables": [asdict(row) for row in kept], "parity": differences, "parity_skipped": skipped}
+    lines = ((row.table, row.rows, row.last, "; ".join(row.problems) or "kept") for row in kept)
+    columns = ("table", "rows", ShownColumn("newest", shown=day_of, rank=1), ShownColumn("verdict", wraps=True))
+    declarations = DataTable.of_tuples("Declarations", columns, lines)
+    if not is_for_program(content, declarations, as_json=as_json, as_csv=as_csv):
+        console().print(declarations)
         names = ("view", "feature", "mismatch", "missing", "extra")
         if differences:
-            _print_table("Online, not as in the lake", names, ([row[name] for name in names] for row in differences))
-        verdict = f"Online was not compared. {skipped}" if skipped else _verdict(parity)
-        console(soft_wrap=True).print(verdict, highlight=False)
+            console().print(DataTable.of("Online, not as in the lake", names, differences))
+        print_line(f"Online was not compared. {skipped}" if skipped else _verdict(parity))
     if differences or any(row.problems for row in kept):
         raise typer.Exit(1)
 
@@ -153,17 +164,18 @@ def _print_years(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print as many years side by side as there is room for, the others below."""
     years = list(rows[0]["by"])
     taken = max(len(row["feature"]) for row in rows) + len("   all   ")
-    fitting = max(1, (console(soft_wrap=True).width - taken) // len("2000   "))
+    fitting = max(1, (console().width - taken) // len("2000   "))
     for first in range(0, len(years), fitting):
         shown = years[first : first + fitting]
-        lines = ([r["feature"], _percent(r["share"]), *(_percent(r["by"][year]) for year in shown)] for r in rows)
-        _print_table(title, ("feature", "all", *shown), lines)
+        lines = ([r["feature"], r["share"], *(r["by"][year] for year in shown)] for r in rows)
+        columns = (ShownColumn(year, shown=_percent) for year in shown)
+        console().print(DataTable.of_tuples(title, ("feature", SHARES[0], *columns), lines))
 
 
 def _least(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """A feature, and the symbol of which least is known."""
     symbol, share = min(row["by"].items(), key=lambda pair: pair[1])
-    return row["feature"], _percent(row["share"]), _percent(share), symbol
+    return row["feature"], row["share"], share, symbol
 
 
 def _by_group(found: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -173,43 +185,10 @@ def _by_group(found: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
     return groups
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]], *, is_headed: bool = True) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
-    table.show_header = is_headed
-    for index, column in enumerate(columns):
-        right = is_headed and index > 0 and column not in {"verdict", "unit"}
-        is_name = is_headed and column in {"feature", "table", "view", "symbol"}
-        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=is_name)
-    for row in rows:
-        table.add_row(*map(_text, row))
-    if table.row_count:
-        console(soft_wrap=True).print(table, highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    console(soft_wrap=True).print_json(json.dumps(value, default=str))
-
-
-def _plain(row: "RecentValues | Any") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(row)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _percent(share: float | None) -> str:
+def _percent(share: float) -> str:
     """Whole percent; 100 only where nothing is missing, and 0 only where nothing is known."""
-    if share is None:
-        return ""
     return str(round(100 * share)) if share in {0, 1} else str(min(99, max(1, round(100 * share))))
 
 
-def _day(at: "datetime | None") -> str:
-    return "" if at is None else f"{at:%Y-%m-%d}"
+SHARES = (ShownColumn("all", shown=_percent), ShownColumn("least", shown=_percent))
+"""Columns of shares of rows in which a feature is known."""

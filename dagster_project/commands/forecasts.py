@@ -1,39 +1,53 @@
 """Commands of `quantlake forecasts`: drain and prune the forecast log, decide about forecasts in quarantine."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    is_for_program,
+    print_json,
+    print_line,
+)
 from dagster_project.plurals import counted
-from lake.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from lake.report import Report
     from lake.settings import Settings
     from lake.store import Lake
-    from serving.api import PredictAnswer
-    from serving.client import Client
     from serving.forecast_log import QuarantinedForecast
 
 app = typer.Typer(help="The forecast log: drain and prune it, and decide about rows that failed.", no_args_is_help=True)
 held = typer.Typer(help="Forecasts that did not verify: list, show, release, withdraw.", no_args_is_help=True)
 app.add_typer(held, name="quarantine")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")]
 Number = Annotated[
     int, typer.Argument(help="Number of the forecast, as `quantlake forecasts quarantine list` shows it.")
 ]
-IDS = ("id", "forecast_id")
-"""Columns that other commands want whole."""
+DECIDED = (
+    ShownColumn("forecast_id"),
+    ShownColumn("decision"),
+    ShownColumn("at", rank=2),
+    ShownColumn("who", wraps=True, rank=1),
+    ShownColumn("reason", wraps=True),
+)
+WAITING = (
+    ShownColumn("id"),
+    ShownColumn("forecast_id"),
+    ShownColumn("state"),
+    ShownColumn("reason", wraps=True),
+    *(ShownColumn(name, rank=4) for name in ("file", "sequence", "found_at", "decided_at", "decided_by", "note")),
+)
 Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
 @app.command()
-def drain() -> None:
+def drain(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Bring what waits in the forecast log into the lake, and salvage damaged log files."""
     from serving.forecast_log import drain as bring_in
 
@@ -42,11 +56,11 @@ def drain() -> None:
         f"{counted(report.details['answers'], 'forecast')} read from the log: {report.added:,} new in the lake, "
         f"{report.details['quarantined']:,} in quarantine."
     )
-    _print_report(report, sentence)
+    _print_report(report, sentence, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
-def prune() -> None:
+def prune(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Delete from the forecast log what is in the lake for longer than QUANTLAKE_LOG_RETENTION_HOURS."""
     from serving.forecast_log import prune as make_small
 
@@ -57,6 +71,8 @@ def prune() -> None:
     _print_report(
         report,
         f"{counted(report.rows, 'forecast')} deleted from the log: {before:,.1f} MB before, {after:,.1f} MB now.{wait}",
+        as_json=as_json,
+        as_csv=as_csv,
     )
 
 
@@ -75,29 +91,30 @@ def withdraw(
 
 
 @app.command("decisions")
-def show_decisions(*, as_json: AsJson = False) -> None:
+def show_decisions(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the forecasts that were withdrawn, or released without a seal that fits."""
     from serving.forecast_log import decisions
 
-    found = [vars(entry) | {"at": f"{entry.at:%Y-%m-%d %H:%M:%S}"} for entry in decisions.listing(_home()[0])]
-    if as_json:
-        console().print_json(json.dumps(found))
-        return
-    _table(counted(len(found), "decision"), ("forecast_id", "decision", "at", "who", "reason"), found)
+    found = [vars(entry) for entry in decisions.listing(_home()[0])]
+    table = DataTable.of(counted(len(found), "decision"), DECIDED, found)
+    if not is_for_program(found, table, as_json=as_json, as_csv=as_csv):
+        console().print(table)
 
 
 @held.command("list")
 def show_list(
-    *, everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False, as_json: AsJson = False
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """List the forecasts that wait for a decision."""
     from serving.forecast_log import quarantine
 
     found = [_plain(entry) for entry in quarantine.quarantined_forecasts(_home()[1], None if everything else "waiting")]
-    if as_json:
-        console().print_json(json.dumps(found))
-        return
-    _table(f"{counted(len(found), 'forecast')} in quarantine", ("id", "forecast_id", "state", "reason"), found)
+    table = DataTable.of(f"{counted(len(found), 'forecast')} in quarantine", WAITING, found)
+    if not is_for_program(None, table, as_json=as_json, as_csv=as_csv):
+        console().print(table)
 
 
 @held.command()
@@ -107,7 +124,7 @@ def show(number: Number) -> None:
 
     entry = quarantine.find(_home()[1], number)
     texts = {name: _shown(getattr(entry.logged, name)) for name in ("row", "answer", "receipt")}
-    console().print_json(json.dumps(_plain(entry) | {"finding_now": verify_logged(entry.logged).fault} | texts))
+    print_json(_plain(entry) | {"finding_now": verify_logged(entry.logged).fault} | texts)
 
 
 @held.command()
@@ -138,19 +155,6 @@ def close(number: Number, *, reason: Reason) -> None:
     print_line(f"Forecast {number} of the quarantine is withdrawn: it never comes into the lake.")
 
 
-def ask(client: "Client", symbol: str, horizon: int) -> "PredictAnswer":
-    """Ask for a forecast of a symbol as it was typed, and in canonical spelling where there is none of that."""
-    from lake.names import canonical_symbol
-
-    try:
-        return client.predict(symbol, horizon)
-    except UnknownNameError:
-        canonical = canonical_symbol(symbol)
-        if canonical is None or canonical == symbol:
-            raise
-    return client.predict(canonical, horizon)
-
-
 def _home() -> "tuple[Lake, Settings]":
     from lake.settings import settings
     from lake.store import Lake
@@ -166,8 +170,8 @@ def _plain(entry: "QuarantinedForecast") -> dict[str, Any]:
         "forecast_id": _shown(entry.logged.forecast_id),
         "state": entry.state,
         "reason": entry.reason,
-        "found_at": entry.found_at.isoformat(),
-        "decided_at": entry.decided_at and entry.decided_at.isoformat(),
+        "found_at": entry.found_at,
+        "decided_at": entry.decided_at,
         "decided_by": entry.decided_by,
         "note": entry.note,
     }
@@ -178,15 +182,10 @@ def _shown(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in IDS)
-    for row in rows:
-        table.add_row(*(escape(str(row[column] if row[column] is not None else "")) for column in columns))
-    console().print(table)
-
-
-def _print_report(report: "Report", sentence: str) -> None:
+def _print_report(report: "Report", sentence: str, *, as_json: bool, as_csv: bool) -> None:
+    record = {"table": report.name, "rows": report.rows, "added": report.added, "sentence": sentence}
+    record |= {"warnings": report.warnings, **report.details}
+    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
+        return
     for line in (sentence, *report.warnings):
         print_line(line)

@@ -1,14 +1,20 @@
 """Commands of `quantlake keys`: API keys, and the key that signs tokens."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    is_for_program,
+    minute_of,
+    print_line,
+)
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
@@ -17,7 +23,18 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Who may ask the endpoint: API keys, and the key that signs tokens.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(help="Id of a key as `quantlake keys list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text.")]
+LISTED = (
+    ShownColumn("id"),
+    ShownColumn("name", wraps=True),
+    ShownColumn("role"),
+    ShownColumn("tier", rank=2),
+    ShownColumn("state"),
+    ShownColumn("created", shown=minute_of, rank=3),
+    ShownColumn("last_used", shown=minute_of, rank=1),
+    ShownColumn("ends", shown=minute_of, rank=4),
+    ShownColumn("revoked", shown=minute_of, rank=5),
+    ShownColumn("who", rank=6),
+)
 
 
 @app.command()
@@ -28,6 +45,7 @@ def create(
     tier: Annotated[str, typer.Option(help="free: 100 an hour; standard: 1,000; or unlimited.")] = "standard",
     days: Annotated[int | None, typer.Option(min=1, help="Days until it ends; never when left out.")] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Make a key and show it, once: quantlake keys create 'research desk' --role read --tier free."""
     from lake.settings import settings
@@ -36,8 +54,8 @@ def create(
 
     ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, text = keys.create(settings(), name, role, tier, by=who(), expires_at=ends)  # type: ignore[arg-type]
-    if as_json:
-        _print_json(_plain(key, {}) | {"key": text})
+    made = _plain(key, {}) | {"key": text}
+    if is_for_program(made, DataTable.of("", tuple(made), [made]), as_json=as_json, as_csv=as_csv):
         return
     print_line(f"  {text}\n")
     print_line(
@@ -47,25 +65,19 @@ def create(
 
 
 @app.command("list")
-def list_keys(*, as_json: AsJson = False) -> None:
+def list_keys(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List every key, revoked ones too; the keys themselves are not stored."""
     from lake.settings import settings
     from serving.access import keys
 
     used = keys.last_used(settings())
     found = [_plain(key, used) for key in keys.listing(settings())]
-    if as_json:
-        _print_json(found)
+    table = DataTable.of(counted(len(found), "key"), LISTED, found)
+    if is_for_program(None, table, as_json=as_json, as_csv=as_csv):
         return
     if not found:
         print_line(f"There is no key in {settings().home} yet. `quantlake serve` makes one for this machine.")
         return
-    columns = ("id", "name", "role", "tier", "created", "last_used", "state")
-    table = Table(title=counted(len(found), "key"))
-    for column in columns:
-        table.add_column(column.replace("_", " "))
-    for key in found:
-        table.add_row(*(escape(str(key[column] or "")) for column in columns))
     console().print(table)
 
 
@@ -101,8 +113,4 @@ def _plain(key: "Key", used: dict[str, datetime]) -> dict[str, Any]:
         "last_used": used.get(key.id),
     }
     values = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "state": state, "who": key.who}
-    return values | {name: f"{at:%Y-%m-%d %H:%M}" if at else None for name, at in times.items()}
-
-
-def _print_json(value: object) -> None:
-    console().print_json(json.dumps(value))
+    return values | times

@@ -1,16 +1,22 @@
 """Commands of `quantlake lake`: examine and repair tables, list versions and changes, maintenance."""
 
-import json
-import re
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    is_for_program,
+    print_line,
+    short_digests,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
@@ -23,16 +29,18 @@ MOST_ROWS = 20
 MOST_COLUMNS = 8
 KEPT_DAYS = 30.0
 """As `KEEP` of `lake.care.maintenance`, which costs an import that `--help` should not wait for."""
-LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
+PROSE = {"meaning", "in_use_by", "metadata"}
+"""Columns whose cells may go over several lines."""
+KEPT = {"table", "kind", "file", "version", "committed_at"}
+"""Columns that every terminal shows."""
 
 TableName = Annotated[str, typer.Argument(help="Name of a table, e.g. bars.")]
 AnyTable = Annotated[str | None, typer.Argument(help="Name of a table; every table when left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
 KeepDays = Annotated[float, typer.Option(min=0, help="Days for which a version that nobody uses stays readable.")]
 
 
 @app.command()
-def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
+def doctor(table: AnyTable = None, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Name every torn, missing, empty or altered file of a table; the exit code is 1 if there is one."""
     from lake.care import examine
     from lake.errors import NotReadyError
@@ -49,13 +57,13 @@ def doctor(table: AnyTable = None, *, as_json: AsJson = False) -> None:
         for finding in findings
     ]
     whole = "1 table is whole." if len(found) == 1 else f"{len(found)} tables are whole."
-    _show(values, "What is wrong", whole, as_json=as_json)
+    _show(values, "What is wrong", whole, as_json=as_json, as_csv=as_csv)
     if values:
         raise typer.Exit(1)
 
 
 @app.command()
-def repair(table: TableName, *, as_json: AsJson = False) -> None:
+def repair(table: TableName, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Go back to the last good version; damaged files are moved into .damaged, and what is lost is said."""
     from lake.care import repair as repair_table
 
@@ -63,8 +71,7 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
     with taking_turn("lake repair"):
         done = repair_table(_lake(), spec)
     value = asdict(done) | {"table": spec.name}
-    if as_json:
-        console().print_json(json.dumps(value, default=str))
+    if is_for_program(value, DataTable.of("", tuple(value), [value]), as_json=as_json, as_csv=as_csv):
         return
     for finding in done.findings:
         print_line(f"{finding.kind}: {finding.path} ({finding.meaning})")
@@ -79,19 +86,16 @@ def repair(table: TableName, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def versions(table: TableName, *, as_json: AsJson = False) -> None:
+def versions(table: TableName, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the versions of a table, the newest first, and who uses them."""
     from lake.care import history
 
     values = [
         asdict(commit)
-        | {
-            "committed_at": f"{commit.committed_at:%Y-%m-%d %H:%M:%S}",
-            "in_use_by": [finding if as_json else LONG_DIGEST.sub(r"\1", finding) for finding in commit.in_use_by],
-        }
+        | {"in_use_by": [finding if as_json or as_csv else short_digests(finding) for finding in commit.in_use_by]}
         for commit in history(_lake(), _specs(table)[0])
     ]
-    _show(values, f"Versions of {table}", "", as_json=as_json)
+    _show(values, f"Versions of {table}", "", as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -101,6 +105,7 @@ def diff(
     table: TableName,
     *,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the rows added, removed and changed between two versions of a table: quantlake lake diff 3 7 bars."""
     from lake.care import difference
@@ -108,8 +113,16 @@ def diff(
     spec = _specs(table)[0]
     found = difference(_lake(), spec, before, after)
     kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
-    if as_json:
-        console().print_json(json.dumps({kind: rows.to_dicts() for kind, rows in kinds.items()}, default=str))
+    if is_for_program(
+        {kind: rows.to_dicts() for kind, rows in kinds.items()},
+        DataTable.of(
+            "",
+            ("change", *spec.names),
+            ({"change": kind, **row} for kind, rows in kinds.items() for row in rows.to_dicts()),
+        ),
+        as_json=as_json,
+        as_csv=as_csv,
+    ):
         return
     for kind, rows in kinds.items():
         print_line(f"{counted(rows.height, 'row')} {kind}")
@@ -130,11 +143,12 @@ def compact(
         bool, typer.Option("--digests", help="Write only the files anew whose name carries no digest.")
     ] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Join the small files of a table; rows and versions stay as they are."""
     with taking_turn("lake compact"):
         done = [_lake().compact(spec, at_least=at_least, is_for_digests=digests) for spec in _specs(table)]
-    _reports(done, as_json=as_json)
+    _reports(done, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -145,12 +159,13 @@ def vacuum(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting what is younger than usual.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Delete files and log entries that no version in use needs, and none younger than --keep-days.
 
     Below 30 days it asks first, unless --yes is given; a program, with --json, is not asked.
     """
-    if keep_days < KEPT_DAYS and not (yes or dry_run or as_json):
+    if keep_days < KEPT_DAYS and not (yes or dry_run or as_json or as_csv):
         typer.confirm(
             f"Versions older than {keep_days:g} days that nobody pinned can then never be read again. Go on?",
             abort=True,
@@ -163,12 +178,12 @@ def vacuum(
         for finding in done
         if finding.warnings or finding.details["files_deleted"] or finding.details["entries_deleted"]
     ]
-    if dry_run and not as_json:
+    if dry_run and not (as_json or as_csv):
         print_line("Nothing is deleted; this is what would be.")
     nothing = (
         f"Maintenance: nothing to delete, of {counted(len(specs), 'table')}." if specs else "There is no table yet."
     )
-    _reports(done if as_json else changed, nothing, as_json=as_json)
+    _reports(done if as_json or as_csv else changed, nothing, as_json=as_json, as_csv=as_csv)
 
 
 def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, dry_run: bool) -> "list[Report]":
@@ -188,16 +203,18 @@ def _vacuum(specs: "list[TableSpec]", keep: timedelta, *, dry_run: bool) -> "lis
     return done
 
 
-def _compared(spec: "TableSpec", old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Table:
+def _compared(spec: "TableSpec", old: list[dict[str, Any]], new: list[dict[str, Any]]) -> DataTable:
     """Key and changed columns of rows side by side; of rows that did not change, the first columns."""
     rest = [name for name in spec.names if name not in spec.key]
     changed = [name for name in rest if any(a[name] != b[name] for a, b in zip(old, new, strict=True))]
     columns = [*spec.key, *(changed or rest[: max(0, MOST_COLUMNS - len(spec.key))])]
     left_out = 0 if changed else len(spec.names) - len(columns)
     title = f"Without {left_out} more columns; --json gives them." if left_out else ""
-    return _table(
-        title, columns, ([_change(a[name], b[name]) for name in columns] for a, b in zip(old, new, strict=True))
+    rows = ([_change(a[name], b[name]) for name in columns] for a, b in zip(old, new, strict=True))
+    shown = (
+        ShownColumn(name, rank=0 if name in {*spec.key, *changed} else place) for place, name in enumerate(columns)
     )
+    return DataTable.of_tuples(title, shown, rows)
 
 
 def _change(old: object, new: object) -> str:
@@ -222,29 +239,25 @@ def _specs(table: str | None, *, even_without_log: bool = False) -> "list[TableS
     return [spec for spec in SPECS if lake.exists(spec) or (even_without_log and data_files(lake.path(spec)))]
 
 
-def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *, as_json: bool) -> None:
+def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *, as_json: bool, as_csv: bool) -> None:
     values = [{"table": report.name, "version": report.version, **report.details} for report in reports]
-    _show(values, "Maintenance", nothing, as_json=as_json)
-    for warning in [warning for report in reports for warning in report.warnings] if not as_json else ():
+    _show(values, "Maintenance", nothing, as_json=as_json, as_csv=as_csv)
+    for warning in [warning for report in reports for warning in report.warnings] if not (as_json or as_csv) else ():
         print_line(warning)
 
 
-def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool) -> None:
-    if as_json:
-        console().print_json(json.dumps(values, default=str))
-    elif values:
-        columns = list(dict.fromkeys(name for value in values for name in value))
-        console().print(_table(title, columns, ([value.get(name) for name in columns] for value in values)))
+def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool, as_csv: bool) -> None:
+    names = list(dict.fromkeys(name for value in values for name in value))
+    table = DataTable.of(title, (_column(name, place) for place, name in enumerate(names)), values)
+    if is_for_program(values, table, as_json=as_json, as_csv=as_csv):
+        return
+    if values:
+        console().print(table)
     elif nothing:
         print_line(nothing)
 
 
-def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="", show_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in content:
-        table.add_row(
-            *("" if cell is None else ", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row)
-        )
-    return table
+def _column(name: str, place: int) -> ShownColumn:
+    """A column of a report; the later it comes, the earlier a narrow terminal does without it."""
+    is_prose = name in PROSE
+    return ShownColumn(name, wraps=is_prose, rank=0 if is_prose or name in KEPT else place)

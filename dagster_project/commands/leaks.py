@@ -1,6 +1,5 @@
 """`quantlake leaks`: look-ahead checks of everything declared, or of a file of the user's own."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    is_for_program,
+    require_one_format,
+)
 from dagster_project.commands.shell import console as console_of
 
 if TYPE_CHECKING:
@@ -20,23 +27,25 @@ WIDTH = 160
 def leaks(
     path: Annotated[Path | None, typer.Argument(help="A Python file of your own; see docs/leaks.md.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one object per column instead of the table.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Look for look-ahead in every feature, label, regime, scaler and split, or in a file of your own."""
     from feature_repo.leaks import as_values
 
-    console = console_of(WIDTH)
+    require_one_format(as_json=as_json, as_csv=as_csv)
+    console, is_quiet = console_of(WIDTH), as_json or as_csv
 
     def tell(sentence: str) -> None:
-        if not as_json:
+        if not is_quiet:
             console.print(sentence, markup=False, highlight=False)
 
     checked = _everything(tell) if path is None else _of_file(path, tell)
-    if not as_json:
+    if not is_quiet:
         _show(console, checked)
     tests = _self_tests(tell) if path is None else ()
-    if as_json:
-        console.print_json(json.dumps(as_values((*checked, *(one for test in tests for one in test.checked)))))
+    values = as_values((*checked, *(one for test in tests for one in test.checked)))
+    is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv)
     if not all(subject.passed for subject in checked) or not all(test.passed for test in tests):
         raise typer.Exit(1)
 
@@ -88,10 +97,26 @@ def _self_tests(tell: Callable[[str], None]) -> "tuple[SelfTest, ...]":
 
 
 def _show(console: Console, checked: "list[LeakCheck]") -> None:
-    from feature_repo.leaks import as_table
+    from feature_repo.leaks import as_lines
 
-    console.print(as_table(checked, "Look-ahead"))
-    columns = sum(len(subject.columns) for subject in checked)
-    leaking = sum(len(subject.leaking) for subject in checked)
+    columns = (
+        ShownColumn("what"),
+        ShownColumn("columns", rank=1),
+        ShownColumn("replayed", rank=2),
+        ShownColumn("leaking"),
+        ShownColumn("seconds", shown=_seconds, rank=3),
+        ShownColumn("finding", "first offending row", wraps=True),
+    )
+    lines = [{column.name: "" for column in columns} | line for line in as_lines(checked)]
+    console.print(DataTable.of("Look-ahead", columns, lines))
+    counted = sum(len(subject.columns) for subject in checked)
+    mixing = sum(len(subject.mixing) for subject in checked)
+    leaking = sum(len(subject.leaking) for subject in checked) - mixing
     seconds = sum(subject.seconds for subject in checked)
-    console.print(f"{leaking} of {columns} columns leak, {seconds:.1f} s.", highlight=False)
+    mixed = f"{mixing} mix{'es' * (mixing == 1)} symbols, " if mixing else ""
+    console.print(f"{leaking} of {counted} columns leak, {mixed}{seconds:.1f} s.", highlight=False)
+
+
+def _seconds(value: float | str) -> str:
+    """Seconds of a subject; nothing in the line of a column."""
+    return value if isinstance(value, str) else f"{value:.1f}"

@@ -1,16 +1,25 @@
 """Commands of `quantlake market`: declare a market of one's own, dry run of its file, list and show them."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
+from dagster_project.commands.roster import roster_row, roster_table
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    day_of,
+    is_for_program,
+    print_line,
+    require_lake,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.horizons import DAY, Interval, default_horizons
@@ -18,10 +27,6 @@ from lake.market import FILE, PACKAGED, Market, home_of, known_markets, market_o
 from lake.settings import Settings, market_root, settings
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from lake.membership import RosterEntry
-    from lake.names import NameSpan
     from lake.sources.files import FileProposal
 
 app = typer.Typer(
@@ -93,7 +98,12 @@ def new(
 
 
 @app.command()
-def check(name: Annotated[str, typer.Argument(help="Name of a market, or the path of its market.yaml.")]) -> None:
+def check(
+    name: Annotated[str, typer.Argument(help="Name of a market, or the path of its market.yaml.")],
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Say what the file of a market would load and refuse now, and write nothing."""
     from lake.sources import mapping_of
     from lake.sources.files import inspect_file
@@ -104,23 +114,36 @@ def check(name: Annotated[str, typer.Argument(help="Name of a market, or the pat
     mapping = mapping_of(market)
     given = {field: value for field, value in mapping.to_dict().items() if field not in ("path", "package", "licence")}
     names = market.names if market.row_names == "as_traded" else None
-    _show_proposal(inspect_file(mapping.file, given=given, names=names))
+    proposal = inspect_file(mapping.file, given=given, names=names)
+    if is_for_program(proposal, _choices(proposal), as_json=as_json, as_csv=as_csv):
+        return
+    _show_proposal(proposal)
     print_line("Nothing was written.")
 
 
 @app.command(name="list")
-def list_markets() -> None:
+def list_markets(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the packaged markets and those declared below QUANTLAKE_HOME, and what each holds."""
-    table = _table("market", "source", "bars", "index", "bars up to")
-    for name, home in known_markets(market_root()).items():
-        market = market_of(home)
-        table.add_row(name, market.source, market.grid, market.index, _newest_bar(home))
+    markets = [(name, home, market_of(home)) for name, home in known_markets(market_root()).items()]
+    table = DataTable.of_tuples(
+        "",
+        (
+            "market",
+            "source",
+            ShownColumn("bars", rank=2),
+            ShownColumn("index", rank=1),
+            ShownColumn("bars_up_to", shown=day_of),
+        ),
+        ((name, each.source, each.grid, each.index, _newest_bar(home)) for name, home, each in markets),
+    )
+    if is_for_program(None, table, as_json=as_json, as_csv=as_csv):
+        return
     console().print(table)
     print_line("QUANTLAKE_MARKET chooses one; `demo` when it is unset.")
 
 
 @app.command()
-def show(name: MarketName) -> None:
+def show(name: MarketName, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show what is declared of a market, where its home is, and how it is known when its bars were known."""
     from lake.knowledge import known_bases
     from lake.market import open_clock
@@ -128,18 +151,30 @@ def show(name: MarketName) -> None:
 
     home = _home_named(name)
     market = market_of(home)
-    table = _table("", "")
-    for field, value in market.described().items():
-        if isinstance(value, dict):
-            for option, given in value.items():
-                table.add_row(f"{field}: {option}", str(given))
-        else:
-            table.add_row(field, ", ".join(map(_in_a_row, value)) if isinstance(value, list) else str(value))
-    table.show_header = False
-    console().print(table)
+    described = market.described()
+    lines = [
+        each
+        for field, value in described.items()
+        for each in (
+            [(f"{field}: {option}", given) for option, given in value.items()]
+            if isinstance(value, dict)
+            else [(field, [_in_a_row(part) for part in value] if isinstance(value, list) else value)]
+        )
+    ]
+    table = DataTable.of_tuples("", ("field", ShownColumn("value", shown=_declared_text, wraps=True)), lines)
+    known = known_bases(LakeReader(home / "tables"), open_clock(home).now())
+    document = described | {"home": home, "known_basis": known.shares}
+    if is_for_program(document, table, as_json=as_json, as_csv=as_csv):
+        return
+    console().print(replace(table, is_headed=False))
     print_line(f"Home: {home}")
-    if known := known_bases(LakeReader(home / "tables"), open_clock(home).now()).sentence():
-        print_line(known)
+    if sentence := known.sentence():
+        print_line(sentence)
+
+
+def _declared_text(value: object) -> str:
+    """Return a value of a declaration as its file has it: a year has no comma."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _in_a_row(value: object) -> str:
@@ -153,7 +188,8 @@ def symbols(
         str | None, typer.Argument(help="Name of the market; the one of QUANTLAKE_MARKET if left out.")
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show who belongs to a market now: first and last bar, other names, and who left."""
     from lake.market import open_clock
@@ -166,50 +202,14 @@ def symbols(
     roster = roster_of(lake, now)
     if not roster:
         raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `quantlake run` first.")
-    if as_json:
-        console().print_json(json.dumps([_as_json(entry, lake.market.index) for entry in roster]))
+    values = [roster_row(entry, lake.market.index) for entry in roster]
+    if is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv):
         return
-    table = _table("symbol", "first bar", "last bar", "member", "other names, and what happened")
-    for entry in roster:
-        state = "index" if entry.symbol == lake.market.index else "yes" if entry.is_member else "no"
-        left = () if entry.is_member else (_left(entry),)
-        notes = "; ".join((*left, *(_other_name(span) for span in entry.other_names)))
-        table.add_row(entry.symbol, f"{entry.first_bar}", f"{entry.last_bar}", state, notes)
-    console().print(table)
+    console().print(roster_table(roster, lake.market.index))
     members = sum(entry.is_member and entry.symbol != lake.market.index for entry in roster)
     print_line(f"{counted(members, 'member')} as known at {now:%Y-%m-%d %H:%M} UTC.")
     for sentence in caveats_of(lake.market.source, lake.market, lake, now):
         print_line(sentence)
-
-
-def _as_json(entry: "RosterEntry", index: str) -> dict[str, Any]:
-    names = [
-        {"name": span.name, "from": _said(span.valid_from), "until": _said(span.valid_until), "reason": span.reason}
-        for span in entry.other_names
-    ]
-    return {
-        "symbol": entry.symbol,
-        "is_member": entry.is_member,
-        "is_index": entry.symbol == index,
-        "first_bar": _said(entry.first_bar),
-        "last_bar": _said(entry.last_bar),
-        "ended": _said(entry.ended),
-        "reason": entry.reason,
-        "other_names": names,
-    }
-
-
-def _said(day: "date | None") -> str | None:
-    return None if day is None else day.isoformat()
-
-
-def _left(entry: "RosterEntry") -> str:
-    what = {"coverage_ended": "coverage ended", "removed": "removed", "renamed": "renamed"}
-    return f"{what.get(entry.reason, 'no')} {entry.ended}" if entry.ended else "not listed"
-
-
-def _other_name(span: "NameSpan") -> str:
-    return f"{span.name} until {span.valid_until}" if span.valid_until else f"{span.name} since {span.valid_from}"
 
 
 @app.command()
@@ -342,12 +342,22 @@ def _declared(name: str) -> Market:
     raise UnknownNameError("market", name, markets)
 
 
+def _choices(proposal: "FileProposal") -> DataTable:
+    """How each part of a file is read, and by what."""
+    lines = (
+        (
+            choice.field.replace("_", " "),
+            "none" if choice.value is None else str(choice.value),
+            f"{choice.evidence} (assumed)" if choice.is_assumed else choice.evidence,
+        )
+        for choice in proposal.choices
+    )
+    columns = (ShownColumn("what"), ShownColumn("read as", wraps=True), ShownColumn("why", wraps=True))
+    return DataTable.of_tuples("", columns, lines)
+
+
 def _show_proposal(proposal: "FileProposal") -> None:
-    table = _table("what", "read as", "why")
-    for choice in proposal.choices:
-        evidence = f"{choice.evidence} (assumed)" if choice.is_assumed else choice.evidence
-        table.add_row(choice.field.replace("_", " "), "none" if choice.value is None else str(choice.value), evidence)
-    console().print(table)
+    console().print(_choices(proposal))
     if proposal.questions:
         return
     spans = proposal.symbols
@@ -362,16 +372,8 @@ def _show_proposal(proposal: "FileProposal") -> None:
         print_line(note)
 
 
-def _newest_bar(home: Path) -> str:
+def _newest_bar(home: Path) -> datetime | None:
     from lake.store import Lake
     from lake.tables import BARS
 
-    last = Lake(home / "tables").last_event(BARS)
-    return "none yet" if last is None else f"{last:%Y-%m-%d}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    return Lake(home / "tables").last_event(BARS)

@@ -1,12 +1,10 @@
 """Commands of `quantlake models`: versions in service, trials, promotion, roll-back."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from dagster_project.commands.shell import console
+from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,22 +16,27 @@ app = typer.Typer(help="Which model versions answer, and which are on trial.", n
 Model = Annotated[str, typer.Argument(help="Model, e.g. lstm.")]
 Version = Annotated[str, typer.Argument(help="Registered version, e.g. 4.")]
 Share = Annotated[float, typer.Option(min=0.001, max=1.0, help="Share of the symbols, by a stable hash.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")]
+PROSE = {"before", "files", "evidence", "reason"}
+"""Columns whose cells may go over several lines."""
+KEPT = 3
+"""First columns, which every terminal shows."""
 SOON = "A running service takes it up within a second."
 
 
 @app.command()
-def status(*, as_json: AsJson = False) -> None:
+def status(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show the champions, what is on trial with its evidence so far, and what was refused."""
     from serving.deployment import describe_deployment
 
     found = describe_deployment(_context())
-    if as_json:
-        console().print_json(json.dumps(found, default=str))
+    champions = _table("In service", found["champions"])
+    if is_for_program(found, champions, as_json=as_json, as_csv=as_csv):
         return
-    _table("In service", found["champions"])
-    _table("On trial", found["challengers"], nothing="Nothing is on trial.")
-    _table("Refused", found["refused"])
+    for table in (champions, _table("On trial", found["challengers"]), _table("Refused", found["refused"])):
+        if table.rows:
+            console().print(table)
+    if not found["challengers"]:
+        console().print("Nothing is on trial.", highlight=False)
 
 
 @app.command()
@@ -101,15 +104,11 @@ def _context() -> "DeploymentContext":
     return DeploymentContext(lake=Lake.open(configured), configured=configured, clock=clock, who=who())
 
 
-def _table(title: str, rows: "Iterable[dict[str, Any]]", nothing: str = "") -> None:
+def _table(title: str, rows: "Iterable[dict[str, Any]]") -> DataTable:
     found = list(rows)
-    if not found:
-        if nothing:
-            console().print(nothing, highlight=False)
-        return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", show_edge=False)
-    for column in found[0]:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in found:
-        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
-    console().print(table)
+    return DataTable.of(title, (_column(name, place) for place, name in enumerate(found[0] if found else ())), found)
+
+
+def _column(name: str, place: int) -> ShownColumn:
+    """A column of what the deployment says; the later it comes, the earlier a narrow terminal does without it."""
+    return ShownColumn(name, wraps=name in PROSE, rank=0 if name in PROSE or place < KEPT else place)

@@ -1,14 +1,23 @@
 """`quantlake quality`: what the data of a market is worth, in the terminal and as a page."""
 
-import json
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, require_lake, taking_turn, with_bar
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    fixed,
+    is_for_program,
+    print_line,
+    require_lake,
+    taking_turn,
+    with_bar,
+)
 from dagster_project.plurals import counted
 from lake.errors import DataQualityError
 
@@ -24,7 +33,8 @@ PARTS = ("completeness", "validity", "timeliness", "agreement", "score")
 def quality(
     *,
     opens: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     rechecks: Annotated[
         bool, typer.Option("--recheck", help="Check every row of every table again, not only what is new.")
     ] = False,
@@ -44,16 +54,20 @@ def quality(
     with taking_turn("quality"):
         report_quality(Lake.open(configured), configured.clock, page)
     summary = summarise(Lake.open(configured), configured.clock.now())
-    if as_json:
-        shown = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
-        shown |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
-        shown |= {"known_basis": summary.knowledge.shares}
-        console().print_json(json.dumps(shown, default=str))
-    else:
+    document = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
+    document |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
+    document |= {"known_basis": summary.knowledge.shares}
+    if not is_for_program(document, _scores(summary), as_json=as_json, as_csv=as_csv):
         _show(summary)
         print_line(f"The page: {page}")
     if opens:
         webbrowser.open(page.as_uri())
+
+
+def _scores(summary: "QualitySummary") -> DataTable:
+    """Scores from 0 to 1 of each source."""
+    rows = [{"source": source, **parts} for source, parts in sorted(summary.recent.items())]
+    return DataTable.of("", (ShownColumn("source"), *(ShownColumn(name, shown=fixed(3)) for name in PARTS)), rows)
 
 
 def _recheck(lake: "Lake", now: "datetime") -> None:
@@ -89,12 +103,7 @@ def _recheck(lake: "Lake", now: "datetime") -> None:
 
 def _show(summary: "QualitySummary") -> None:
     print_line(f"{summary.market} as known at {summary.now:%Y-%m-%d %H:%M} UTC: {summary.bars:,} bars.\n")
-    table = Table(header_style="", show_edge=False)
-    for name in ("source", *PARTS):
-        table.add_column(name, justify="left" if name == "source" else "right")
-    for source, parts in sorted(summary.recent.items()):
-        table.add_row(escape(source), *("-" if parts[name] is None else f"{parts[name]:.3f}" for name in PARTS))
-    console().print(table)
+    console().print(_scores(summary))
     print_line("Means of the last 20 sessions.\n")
     print_line(f"refused   {summary.refused:,} of {summary.raw_rows:,} rows")
     for reason in summary.reasons:

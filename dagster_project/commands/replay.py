@@ -1,6 +1,5 @@
 """`quantlake replay`: stored forecasts computed again and compared."""
 
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, is_for_program
 from dagster_project.commands.shell import console as console_of
 from dagster_project.plurals import counted
 
@@ -35,7 +34,8 @@ def replay(
     *,
     every: Annotated[bool, typer.Option("--all", help="Every stored forecast.")] = False,
     since: Since = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of tables.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Make stored forecasts again from the data as it stood and compare; the exit code is 1 if one differs."""
     from lake.errors import ConfigError, UnknownNameError
@@ -52,8 +52,10 @@ def replay(
     if prediction_id is not None and not found:
         raise UnknownNameError("prediction", prediction_id, [])
     console = console_of()
-    if as_json:
-        console.print_json(json.dumps([_plain(replayed) for replayed in found], default=str))
+    values = [_plain(replayed) for replayed in found]
+    table = DataTable.of("", tuple(values[0]) if values else ("forecast_id",), values)
+    if is_for_program(values, table, as_json=as_json, as_csv=as_csv):
+        pass
     elif prediction_id is not None:
         _show_replayed(console, found[0])
     else:
@@ -91,15 +93,9 @@ def _show_replayed(console: Console, replayed: "Replayed") -> None:
 def _show_all(console: Console, found: "Sequence[Replayed]", seconds: float) -> None:
     from serving.replay import counts
 
-    table = Table(
-        title=f"{counted(len(found), 'forecast')} made again", title_justify="left", show_edge=False, header_style=""
-    )
-    for column in ("", "forecasts", "meaning"):
-        table.add_column(column)
-    for verdict, count in counts(found).items():
-        if count:
-            table.add_row(verdict, f"{count:,}", MEANS[verdict])
-    console.print(table)
+    lines = ((verdict, count, MEANS[verdict]) for verdict, count in counts(found).items() if count)
+    columns = ("verdict", "forecasts", ShownColumn("meaning", wraps=True))
+    console.print(DataTable.of_tuples(f"{counted(len(found), 'forecast')} made again", columns, lines))
     differing = [replayed for replayed in found if replayed.verdict == "differs"]
     faults: dict[str, int] = {}
     for replayed in differing:

@@ -7,6 +7,7 @@ import resource
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from dagster_project.commands.plan import plan_of
 from dagster_project.commands.shell import compile_missing_kernels
 from lake.errors import ConfigError
 
@@ -38,6 +39,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     """
     from dagster_project.commands import summaries
     from lake.market import declare_packaged
+    from lake.sources import lookback_of, source_of
     from lake.store import Lake
     from lake.tables import FORECASTS
     from serving.deployment import SERVING_FILE
@@ -50,6 +52,8 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     lake = Lake.open(settings)
     before = lake.last_event(FORECASTS)
     is_first = not (settings.models / SERVING_FILE).exists()
+    if is_first and lookback_of(source_of(settings)) is None:  # a feed would be asked for everything twice
+        console.print(plan_of(settings), highlight=False)
     answers = bring_up(settings, console, is_first=is_first)
     console.print()
     if answers is None:

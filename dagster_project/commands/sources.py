@@ -1,16 +1,25 @@
 """Commands of `quantlake sources`: which there are, what they need and allow, what is stored; and a pull by hand."""
 
-import json
 from collections import defaultdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, taking_turn
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    day_of,
+    fixed,
+    is_for_program,
+    print_line,
+    require_one_format,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
@@ -23,9 +32,6 @@ app = typer.Typer(
     help="Sources of bars and economic series: list them, see what is stored, pull from one.", no_args_is_help=True
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
-KEY_WIDTH = 20
-"""Columns for the name of a key: a name that is broken in two cannot be copied."""
 REPLAYED = (
     "Real bars of the packaged market in the vendors' forms, over HTTP on this machine; no vendor was asked. In the "
     "last pull one bar came corrected. The connectors kept to the vendors' limits, and the waits passed on a clock of "
@@ -39,26 +45,33 @@ STORED = """
 
 
 @app.command("list")
-def list_sources(*, as_json: AsJson = False) -> None:
+def list_sources(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List every source: the tables it fills, its limits, where its key goes, what is stored, and its terms."""
     found = _sources()
-    if as_json:
-        console().print_json(json.dumps(found, default=str))
+    columns = (
+        "source",
+        ShownColumn("fills", rank=1),
+        ShownColumn("limits", wraps=True),
+        "key",
+        ShownColumn("stored", wraps=True),
+    )
+    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
         return
-    table = _table("source", "fills", "limits", "key", "stored")
-    for each in found:
-        key = each["key"] and f"{each['key']} ({'set' if each['has_key'] else 'not set'})"
-        cells = (each["source"], each["fills"], each["limits"], key, each["stored"])
-        table.add_row(*(escape(cell or "-") for cell in cells))
-    console().print(table)
+    console().print(DataTable.of("", columns, map(_listed, found)))
     print_line("")
     for each in found:
         if each["terms"]:
             console().print(f"{each['source']}: {each['terms']}", highlight=False, markup=False)
 
 
+def _listed(source: dict[str, Any]) -> dict[str, Any]:
+    """A source as a person reads it: its key with whether it is set, and nothing where there is nothing to say."""
+    key = source["key"] and f"{source['key']} ({'set' if source['has_key'] else 'not set'})"
+    return {name: value or None for name, value in (source | {"key": key}).items()}
+
+
 @app.command()
-def status(*, as_json: AsJson = False) -> None:
+def status(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show what each source has stored, how much of its limits is used now, and what it was asked last."""
     stored, used, last = _stored(), _used(), _last_deliveries()
     found = [
@@ -66,14 +79,11 @@ def status(*, as_json: AsJson = False) -> None:
         | {"used": used.get(name, ""), "last_delivery": last.get(name)}
         for name in sorted({*stored, *used, *last})
     ]
-    if as_json:
-        console().print_json(json.dumps(found, default=str))
+    spans = (ShownColumn(part, shown=day_of, rank=2) for part in ("first", "last"))
+    columns = (ShownColumn("source"), ShownColumn("rows"), ShownColumn("symbols", rank=1), *spans)
+    table = DataTable.of("", (*columns, ShownColumn("used", "requests used", wraps=True)), found)
+    if is_for_program(found, table, as_json=as_json, as_csv=as_csv):
         return
-    table = _table("source", "rows", "symbols", "first", "last", "requests used")
-    for each in found:
-        days = (f"{each[part]:%Y-%m-%d}" if each[part] else "-" for part in ("first", "last"))
-        counts = (f"{each[part]:,}" if each[part] else "-" for part in ("rows", "symbols"))
-        table.add_row(escape(str(each["source"])), *counts, *days, str(each["used"] or "-"))
     console().print(table)
     if last:
         print_line("")
@@ -92,6 +102,8 @@ def pull(
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First session of the history.")] = None,
     calendar: Annotated[str, typer.Option(help="Exchange whose sessions the bars belong to.")] = "XNYS",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what comes, and store nothing.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Ask a vendor for what is new and store it as received.
 
@@ -104,33 +116,44 @@ def pull(
     from lake.sources import SERIES, OverheardSource, open_http_source
     from lake.store import Lake
 
+    require_one_format(as_json=as_json, as_csv=as_csv)
     if source in SERIES or series:
-        _pull_series(source, _names(series), dry_run=dry_run)
+        _pull_series(source, _names(series), dry_run=dry_run, as_json=as_json, as_csv=as_csv)
         return
     names = _names(symbols)
     first: date = since.date() if since else FIRST_SESSION
     vendor = OverheardSource(open_http_source(source, names, settings(), calendar, first=first))
     if dry_run:
         vendor.read(None, SystemClock().now())
-        _show(vendor.batches)
-        print_line("Nothing is stored: this was a dry run.")
+        added, sentence = 0, "Nothing is stored: this was a dry run."
+    else:
+        with taking_turn("sources pull", makes_home=True):
+            report = ingest_bars(Lake.open(), vendor, SystemClock())
+        added = report.added
+        sentence = (
+            f"{counted(added, 'row')} stored in raw_bars. They become bars with the next run whose market has come to "
+            "when they were known."
+            if added
+            else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
+        )
+    table = _delivered(vendor.batches)
+    failures = [
+        {"symbol": failure.symbol, "kind": failure.kind, "reason": failure.reason}
+        for batch in vendor.batches
+        for failure in batch.failures
+    ]
+    document = {"symbols": table.records(), "failures": failures, "added": added, "sentence": sentence}
+    if is_for_program(document, table, as_json=as_json, as_csv=as_csv):
         return
-    with taking_turn("sources pull", makes_home=True):
-        report = ingest_bars(Lake.open(), vendor, SystemClock())
-    _show(vendor.batches)
-    print_line(
-        f"{counted(report.added, 'row')} stored in raw_bars. They become bars with the next run whose market has come "
-        "to when they were known."
-        if report.added
-        else f"Nothing new was stored: {report.details.get('reason', 'every row was stored already')}."
-    )
+    _show(vendor.batches, table)
+    print_line(sentence)
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _pull_series(source: str, series: list[str], *, dry_run: bool) -> None:
+def _pull_series(source: str, series: list[str], *, dry_run: bool, as_json: bool, as_csv: bool) -> None:
     """Ask a vendor for every vintage of some series; store what is new, and refine what the market knows by its now."""
     from lake.ingest import pull_macro, refine_macro_to_lake
     from lake.settings import settings
@@ -141,33 +164,35 @@ def _pull_series(source: str, series: list[str], *, dry_run: bool) -> None:
         return pull_series(source, series, settings())
 
     if dry_run:
-        _show_series(ask())
-        print_line("Nothing is stored: this was a dry run.")
+        added, sentence, table = 0, "Nothing is stored: this was a dry run.", _delivered_series(ask())
+    else:
+        with taking_turn("sources pull", makes_home=True):
+            lake, clock = Lake.open(), settings().clock
+            batch, raw = pull_macro(lake, source, ask, clock)
+            macro = refine_macro_to_lake(lake, clock)
+        added, table = raw.added, _delivered_series(batch)
+        sentence = (
+            f"{counted(added, 'row')} stored in raw_macro, {counted(macro.added, 'row')} in macro: what is known by "
+            f"{clock.now():%Y-%m-%d}, where the market stands. Later vintages follow with it."
+            if added
+            else f"Nothing new was stored: {raw.details.get('reason', 'every value was stored already')}."
+        )
+    document = {"series": table.records(), "added": added, "sentence": sentence}
+    if is_for_program(document, table, as_json=as_json, as_csv=as_csv):
         return
-    with taking_turn("sources pull", makes_home=True):
-        lake, clock = Lake.open(), settings().clock
-        batch, raw = pull_macro(lake, source, ask, clock)
-        macro = refine_macro_to_lake(lake, clock)
-    _show_series(batch)
-    print_line(
-        f"{counted(raw.added, 'row')} stored in raw_macro, {counted(macro.added, 'row')} in macro: what is known by "
-        f"{clock.now():%Y-%m-%d}, where the market stands. Later vintages follow with it."
-        if raw.added
-        else f"Nothing new was stored: {raw.details.get('reason', 'every value was stored already')}."
-    )
+    console().print(table)
+    print_line(sentence)
 
 
-def _show_series(batch: "MacroBatch") -> None:
-    """Print a line per series that was delivered."""
+def _delivered_series(batch: "MacroBatch") -> DataTable:
+    """A line per series that was delivered."""
     vintages: dict[str, set[str]] = defaultdict(set)
     periods: dict[str, set[str]] = defaultdict(set)
     for name, period, vintage in batch.rows.select("series", "period", "vintage").iter_rows():
         periods[name].add(period)
         vintages[name].add(vintage)
-    table = _table("series", "periods", "first", "last", "vintages")
-    for name, days in sorted(periods.items()):
-        table.add_row(escape(name), f"{len(days):,}", min(days), max(days), f"{len(vintages[name]):,}")
-    console().print(table)
+    lines = ((name, len(days), min(days), max(days), len(vintages[name])) for name, days in sorted(periods.items()))
+    return DataTable.of_tuples("", ("series", "periods", "first", "last", "vintages"), lines)
 
 
 @app.command()
@@ -175,6 +200,8 @@ def replay(
     names: Annotated[list[str] | None, typer.Argument(help="Vendors, the preferred one first; all by default.")] = None,
     *,
     home: Annotated[Path | None, typer.Option(help="Folder to keep what is stored in; thrown away by default.")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Pull from vendors that are played on this machine: what a connector does, without a key and a network."""
     from tempfile import TemporaryDirectory
@@ -183,14 +210,18 @@ def replay(
 
     with TemporaryDirectory(prefix="quantlake-replay-") as scratch:
         folder = home.expanduser().absolute() if home else Path(scratch)
-        table = _table("source", "pull", "requests", "waited", "new rows", "corrected")
-        notes = []
+        lines, notes = [], []
         for each in replay_sources(folder, names or ()):
             if each.source:
-                counts = (f"{each.requests}", f"{each.waited_seconds:.0f} s", f"{each.rows:,}", f"{each.corrected}")
-                table.add_row(each.source, each.what, *counts)
+                counts = (each.requests, each.waited_seconds, each.rows, each.corrected)
+                lines.append((each.source, each.what, *counts))
             else:
                 notes.append(f"They became {counted(each.rows, 'bar')}; {counted(each.refused, 'row')} refused.")
+    waited = ShownColumn("waited", "waited, s", shown=fixed(0))
+    columns = ("source", ShownColumn("pull", wraps=True), "requests", waited, "new rows", "corrected")
+    table = DataTable.of_tuples("", columns, lines)
+    if is_for_program({"pulls": table.records(), "notes": notes}, table, as_json=as_json, as_csv=as_csv):
+        return
     console().print(table)
     print_line("")
     for note in notes:
@@ -200,8 +231,8 @@ def replay(
         print_line(f"Kept in {folder}: QUANTLAKE_HOME={folder} quantlake sources status")
 
 
-def _show(batches: "list[BarBatch]") -> None:
-    """Print a line per symbol that was delivered, and one per symbol that failed."""
+def _delivered(batches: "list[BarBatch]") -> DataTable:
+    """A line per symbol that was delivered."""
     stamps: dict[str, list[datetime]] = defaultdict(list)
     actions: dict[str, int] = defaultdict(int)
     for batch in batches:
@@ -209,12 +240,15 @@ def _show(batches: "list[BarBatch]") -> None:
             stamps[symbol].append(at)
         for symbol in batch.actions["symbol"]:
             actions[symbol] += 1
-    table = _table("symbol", "bars", "first", "last", "splits and dividends")
-    for symbol, times in sorted(stamps.items()):
-        span = (f"{min(times):%Y-%m-%d}", f"{max(times):%Y-%m-%d}")
-        table.add_row(escape(symbol), f"{len(times):,}", *span, str(actions[symbol]))
-    if stamps:
-        console().print(table)
+    lines = ((symbol, len(times), min(times), max(times), actions[symbol]) for symbol, times in sorted(stamps.items()))
+    spans = (ShownColumn(part, shown=day_of) for part in ("first", "last"))
+    return DataTable.of_tuples("", ("symbol", "bars", *spans, "splits and dividends"), lines)
+
+
+def _show(batches: "list[BarBatch]", delivered: DataTable) -> None:
+    """Print the symbols that were delivered, and a line per symbol that failed."""
+    if delivered.rows:
+        console().print(delivered)
     for batch in batches:
         for failure in batch.failures:
             print_line(f"{failure.symbol} failed, {failure.kind}: {failure.reason}")
@@ -302,19 +336,20 @@ def _last_deliveries() -> dict[str, dict[str, Any]]:
     return {each["source"]: each for each in last_deliveries(Lake.open())}
 
 
-def _deliveries_table(deliveries: "Iterable[dict[str, Any]]") -> Table:
+def _deliveries_table(deliveries: "Iterable[dict[str, Any]]") -> DataTable:
     """Newest delivery of each source: how long ago, what came, what of it was refused, and how it ended."""
     from lake.clock import SystemClock
 
     now = SystemClock().now()
-    table = _table("last asked", "ago", "up to", "rows", "new", "refused", "outcome")
+    lines = []
     for each in deliveries:
         some = f", {each['failed']:,} of {each['subjects']:,}" if each["failed"] else ""
-        counts = (f"{each[part]:,}" for part in ("rows", "stored", "refused"))
+        counts = (each[part] for part in ("rows", "stored", "refused"))
         ago = _ago((now - each["received_at"]).total_seconds())
         outcome = each["outcome"].replace("_", " ") + some
-        table.add_row(escape(each["source"]), ago, f"{each['until']:%Y-%m-%d}", *counts, outcome)
-    return table
+        lines.append((each["source"], ago, each["until"], *counts, outcome))
+    columns = ("last asked", ShownColumn("ago", rank=2), ShownColumn("up to", shown=day_of), "rows", "new", "refused")
+    return DataTable.of_tuples("", (*columns, ShownColumn("outcome", wraps=True)), lines)
 
 
 def _ago(seconds: float) -> str:
@@ -329,10 +364,3 @@ def _ago(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(header_style="", show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", min_width=KEY_WIDTH if column == "key" else None)
-    return table

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
+from dagster_project.commands.shell import DataTable, ShownColumn, day_of, fixed, is_for_program, minute_of, percent
 from dagster_project.plurals import counted
 from lake.horizons import DAY, Horizon
 from lake.sql import connect
@@ -24,6 +23,11 @@ EQUAL, SHOWN = 1e-9, 0.005
 
 WIDE = 1e4
 """Prices from here on are told without the part behind the point."""
+COIN = 0.52
+"""Confidence below which a direction is no better than a coin: ten years of sessions, 2,500 forecasts, would not tell
+such a share of right directions from one half, `0.5 + 1.96 * 0.5 / sqrt(2500)`."""
+SLIGHT = 0.56
+"""The same for one year, 252 forecasts."""
 NO_PRICE: Mapping[str | None, str] = {
     "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
     "fully_adjusted": "the source adjusts for splits and dividends and does not say for which",
@@ -90,11 +94,29 @@ def standing(settings: "Settings") -> str:
         in_force = f"{names.pop()} in each of {len(chosen)} regimes"
     return (
         f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there.\n"
-        f"  bars        {bars.rows:,}, {_day(bars.first)} to {_day(bars.last)}\n"
-        f"  forecasts   {forecast.rows:,}, up to the close of {_day(forecast.last)}\n"
+        f"  bars        {bars.rows:,}, {day_of(bars.first)} to {day_of(bars.last)}\n"
+        f"  forecasts   {forecast.rows:,}, up to the close of {day_of(forecast.last)}\n"
         f"  strategies  {in_force}\n"
         "`quantlake summary` shows tables, models and strategies."
     )
+
+
+def show_values(settings: "Settings", *, as_json: bool, as_csv: bool) -> bool:
+    """Print the same as values, where a program asks, and return whether one did; CSV holds the table of tables."""
+    if not (as_json or as_csv):
+        return False
+    document: dict[str, Any] = {"now": settings.clock.now()} | {
+        name: table(settings).records()
+        for name, table in (
+            ("tables", tables),
+            ("refused", refused),
+            ("models", model_table),
+            ("weights", model_weights),
+            ("selections", selections),
+        )
+    }
+    document |= {"reasons": reasons(settings).splitlines(), "drift": _drift(settings), "caveats": caveats(settings)}
+    return is_for_program(document, tables(settings), as_json=as_json, as_csv=as_csv)
 
 
 def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -105,44 +127,56 @@ def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> li
     return found
 
 
-def tables(settings: "Settings") -> Table:
+def tables(settings: "Settings") -> DataTable:
     """Every table with its rows, version and newest event time."""
     lake = Lake.open(settings)
     from feature_repo.catalog import SPECS
 
     reports = [lake.report(spec) for spec in SPECS if lake.exists(spec)]
-    return _table(
-        "Tables",
-        ("table", "rows", "version", "from", "to"),
-        ((r.name, f"{r.rows:,}", r.version, _day(r.first), _day(r.last)) for r in reports),
-    )
+    columns = ("table", "rows", "version", ShownColumn("from", shown=day_of), ShownColumn("to", shown=day_of))
+    return DataTable.of_tuples("\nTables", columns, ((r.name, r.rows, r.version, r.first, r.last) for r in reports))
 
 
 def models(settings: "Settings") -> Group:
     """The model table of the training whose models are in force, each beside the best baseline, and how to read it."""
+    table = model_table(settings)
+    seeds = max(row["seeds"] for row in _judged(settings))
+    return Group(table, Text("\n".join(_legend(settings, seeds))))
+
+
+def model_table(settings: "Settings") -> DataTable:
+    """Scores of each model and horizon over all folds; fractions, in the terminal in percent."""
+    ahead = _ahead(settings)
+    columns = (
+        ShownColumn("model"),
+        ShownColumn("h", shown=ahead),
+        ShownColumn("loss", shown=percent(4)),
+        ShownColumn("spread", "±", shown=percent(4), rank=3),
+        ShownColumn("gain", shown=percent()),
+        ShownColumn("gain_t", "t", shown=fixed(1)),
+        ShownColumn("information_coefficient", "IC", shown=fixed(3), rank=2),
+        ShownColumn("hit_rate", "hit", shown=percent(1)),
+        ShownColumn("base_rate", "up", shown=percent(1), rank=1),
+        ShownColumn("coverage", "band", shown=percent(1)),
+        ShownColumn("verdict", wraps=True),
+    )
+    return DataTable.of(
+        "\nModels, walk-forward over all folds (in %; gain: on the best baseline)", columns, _judged(settings)
+    )
+
+
+def _judged(settings: "Settings") -> list[dict[str, Any]]:
+    """Rows of the model table; a baseline has no gain and no verdict."""
     from training.stages import champions
 
     in_force = next(iter(champions(settings).values()))["experiment"]
-    found, ahead = rows(settings, MODEL_TABLE, (in_force,)), _ahead(settings)
-    table = _table(
-        "Models, walk-forward over all folds (in %; gain: on the best baseline)",
-        ("model", "h", "loss", "±", "gain", "t", "IC", "hit", "up", "band", "verdict"),
-        (
-            (
-                model,
-                ahead(horizon),
-                _percent(loss, 4),
-                _percent(spread, 4),
-                "" if is_baseline else _percent(gain),
-                "" if is_baseline else _number(t, 1),
-                _number(ic, 3),
-                *(_percent(rate, 1) for rate in rates),
-                "-" if is_baseline else verdict,
-            )
-            for model, horizon, loss, spread, gain, t, ic, *rates, verdict, is_baseline, _ in found
-        ),
-    )
-    return Group(table, Text("\n".join(_legend(settings, max(seeds for *_, seeds in found)))))
+    names = ("model", "h", "loss", "spread", "gain", "gain_t", "information_coefficient", "hit_rate", "base_rate")
+    found = [
+        dict(zip((*names, "coverage", "verdict", "is_baseline", "seeds"), row, strict=True))
+        for row in rows(settings, MODEL_TABLE, (in_force,))
+    ]
+    none = {"gain": None, "gain_t": None, "verdict": None}
+    return [row | none if row["is_baseline"] else row for row in found]
 
 
 def _legend(settings: "Settings", seeds: int) -> Iterable[str]:
@@ -161,29 +195,34 @@ def caveats(settings: "Settings") -> tuple[str, ...]:
     return caveats_now(settings)
 
 
-def model_weights(settings: "Settings") -> Table:
+def model_weights(settings: "Settings") -> DataTable:
     """What the forecasts are made of now: the weight of each model at each horizon, and why."""
-    ahead = _ahead(settings)
-    return _table(
-        "What answers: weights of the models by their pinball loss so far (%)",
-        ("model", "h", "weight", "loss", "why"),
-        (
-            (model, ahead(horizon), f"{weight:.2f}", _percent(loss, 4), reason)
-            for horizon, model, weight, loss, reason in rows(settings, BLEND)
-        ),
+    columns = (
+        ShownColumn("model"),
+        ShownColumn("h", shown=_ahead(settings)),
+        ShownColumn("weight", shown=fixed(2)),
+        ShownColumn("loss", shown=percent(4)),
+        ShownColumn("why", wraps=True),
     )
+    found = ((model, horizon, weight, loss, reason) for horizon, model, weight, loss, reason in rows(settings, BLEND))
+    return DataTable.of_tuples("\nWhat answers: weights of the models by their pinball loss so far (%)", columns, found)
 
 
-def selections(settings: "Settings") -> Table:
+def selections(settings: "Settings") -> DataTable:
     """The strategy in force per regime, its weights, and why."""
-    return _table(
-        "Strategy in force per regime",
-        ("regime", "sessions", "selected", "P(gain)", "e-value", "weights"),
-        (
-            (regime, seen, chosen, f"{_percent(confidence, 0)} %", _number(e_value, 2), _weights(names, weights))
-            for regime, chosen, names, weights, confidence, e_value, seen, _ in rows(settings, SELECTED)
-        ),
+    columns = (
+        ShownColumn("regime"),
+        ShownColumn("sessions"),
+        ShownColumn("selected"),
+        ShownColumn("confidence", "P(gain)", shown=lambda value: f"{100 * value:.0f} %"),
+        ShownColumn("e_value", "e-value", shown=fixed(2), rank=1),
+        ShownColumn("weights", shown=_weights, wraps=True),
     )
+    found = (
+        (regime, seen, chosen, confidence, e_value, dict(zip(names, weights, strict=True)))
+        for regime, chosen, names, weights, confidence, e_value, seen, _ in rows(settings, SELECTED)
+    )
+    return DataTable.of_tuples("\nStrategy in force per regime", columns, found)
 
 
 def reasons(settings: "Settings") -> str:
@@ -196,55 +235,98 @@ def reasons(settings: "Settings") -> str:
     return "\n".join(f"  {', '.join(regimes)}: {reason}" for reason, regimes in by_reason.items())
 
 
-def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Table:
+def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> DataTable:
     """Forecasts beside what came, for outcomes known after an instant: one session ahead, of minutes the longest."""
     market = settings.declared_market
     bars = market.horizon_bars[0 if market.interval == DAY else -1]
     found = rows(settings, MATURED, (since, bars, list(symbols)))
-    return _table(
-        f"Forecasts and what came ({counted(len(symbols), 'symbol')}, {market.horizon_of(bars)} ahead, in %)",
-        ("as of", "symbol", "model", "p10", "p50", "p90", "came", "in band"),
-        (
-            (
-                _day(at) if market.interval == DAY else f"{at:%Y-%m-%d %H:%M}",
-                symbol,
-                model,
-                _percent(p10),
-                _percent(p50),
-                _percent(p90),
-                _percent(came),
-                "yes" if covered else "no",
-            )
-            for symbol, model, _, at, p10, p50, p90, came, covered in found
-        ),
+    quantiles = (ShownColumn(name, shown=percent()) for name in ("p10", "p50", "p90", "came"))
+    columns = (
+        ShownColumn("as of", shown=day_of if market.interval == DAY else minute_of),
+        ShownColumn("symbol"),
+        ShownColumn("model"),
+        *quantiles,
+        ShownColumn("in band"),
+    )
+    return DataTable.of_tuples(
+        f"\nForecasts and what came ({counted(len(symbols), 'symbol')}, {market.horizon_of(bars)} ahead, in %)",
+        columns,
+        ((at, symbol, model, *shown) for symbol, model, _, at, *shown in found),
     )
 
 
 def forecasts(answers: Iterable[dict[str, Any]]) -> Group:
-    """Answers of the service, a line each, and why some have no price."""
+    """Answers of the service, a line each, how sure each is in words, and why some have no price."""
     answers = list(answers)
-    predictions = [answer["prediction"] for answer in answers]
-    dates = ", ".join(sorted({answer["as_of"][:10] for answer in answers}))
-    currencies = ", ".join(sorted({each["currency"] or "a currency not stated" for each in predictions}))
-    table = _table(
-        f"Served forecasts as of {dates} (returns and confidence in %)",
-        ("symbol", "h", "ends", "close", "target", "p10", "p50", "p90", "dir.", "conf.", "model"),
-        (
-            (
-                answer["symbol"],
-                _ahead_of(each),
-                each["target_session"],
-                *(_price(each[name]) for name in ("reference_price", "target_price")),
-                *(_percent(each[name]) for name in ("p10", "p50", "p90")),
-                each["direction"],
-                _percent(each["confidence"], 1),
-                answer["model"]["name"],
-            )
-            for answer, each in zip(answers, predictions, strict=True)
-        ),
-    )
+    table = forecast_table(answers)
+    currencies = ", ".join(sorted({row["currency"] or "a currency not stated" for row in table.records()}))
     quoted = f"close and target: as traded, in {currencies}; ends: session in which the horizon ends"
     return Group(table, Text("\n".join([quoted, *_without_price(answers)])))
+
+
+def forecast_table(answers: Iterable[dict[str, Any]]) -> DataTable:
+    """Forecasts with price, basis, currency, band, direction and its confidence in words, a line each."""
+    answers = list(answers)
+    dates = ", ".join(sorted({answer["as_of"][:10] for answer in answers}))
+    prices = (
+        ShownColumn(name, title, shown=_price)
+        for name, title in (("reference_price", "close"), ("target_price", "target"))
+    )
+    columns = (
+        ShownColumn("symbol"),
+        ShownColumn("horizon", "h"),
+        ShownColumn("target_session", "ends"),
+        *prices,
+        *(ShownColumn(name, shown=percent()) for name in ("p10", "p50", "p90")),
+        ShownColumn("outlook", wraps=True),
+        ShownColumn("direction", rank=7),
+        ShownColumn("confidence", "conf.", shown=percent(1), rank=1),
+        ShownColumn("model", wraps=True, rank=5),
+        ShownColumn("price_basis", "basis", rank=6),
+        ShownColumn("currency", rank=2),
+        ShownColumn("regime", rank=8),
+        ShownColumn("as_of", rank=9),
+        ShownColumn("prediction_id", rank=10),
+    )
+    return DataTable.of(
+        f"\nServed forecasts as of {dates} (returns and confidence in %)", columns, map(_forecast_row, answers)
+    )
+
+
+def _forecast_row(answer: dict[str, Any]) -> dict[str, Any]:
+    """A forecast as one flat record."""
+    prediction: dict[str, Any] = answer["prediction"]
+    return (
+        {name: answer.get(name) for name in ("symbol", "as_of", "prediction_id")}
+        | prediction
+        | {
+            "horizon": _ahead_of(prediction),
+            "model": answer["model"]["name"],
+            "outlook": outlook_of(prediction["direction"], prediction["confidence"]),
+        }
+    )
+
+
+def outlook_of(direction: str, confidence: float) -> str:
+    """Say a direction with its confidence in words; one that a coin has too is called that.
+
+    Parameters
+    ----------
+    direction
+        ``up``, ``down`` or ``flat``.
+    confidence
+        Probability that the return has that sign, 0.5 to 1.
+
+    Examples
+    --------
+    >>> outlook_of("down", 0.506), outlook_of("up", 0.54), outlook_of("up", 0.71)
+    ('no better than a coin', 'slightly up', 'up')
+    """
+    if direction == "flat":
+        return "flat"
+    if confidence < COIN:
+        return "no better than a coin"
+    return f"slightly {direction}" if confidence < SLIGHT else direction
 
 
 def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -274,12 +356,18 @@ def _ahead(settings: "Settings") -> Callable[[int], str]:
     return lambda bars: str(bars) if market.interval == DAY else _short(market.horizon_of(bars))
 
 
-def _refused(settings: "Settings") -> Table | str:
+def refused(settings: "Settings") -> DataTable:
+    """Refused rows by reason."""
     found = rows(settings, "select reason, count(*) from quarantine group by reason order by 2 desc")
-    if not found:
+    return DataTable.of_tuples("\nRefused rows, kept in quarantine", (ShownColumn("reason", wraps=True), "rows"), found)
+
+
+def _refused(settings: "Settings") -> DataTable | str:
+    table = refused(settings)
+    if not table.rows:
         (raw,) = rows(settings, "select count(*) from raw_bars")[0]
         return f"Refused rows: none among {raw:,} raw rows."
-    return _table("Refused rows, kept in quarantine", ("reason", "rows"), found)
+    return table
 
 
 def _drift(settings: "Settings") -> str:
@@ -293,42 +381,12 @@ def _drift(settings: "Settings") -> str:
     return f"Drift of features and forecasts against the training years: {verdict}. Its page: `quantlake drift`."
 
 
-def _table(title: str, columns: Iterable[str], content: Iterable[Iterable[Any]]) -> Table:
-    table = Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="bold",
-        header_style="",
-        box=SIMPLE_HEAD,  # so that the widest fits 80 columns
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 or column == "why" else "right", overflow="fold")
-    for row in content:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    return table
+def _price(price: float) -> str:
+    return f"{price:,.{2 if price < WIDE else 0}f}"
 
 
-def _day(at: datetime | None) -> str:
-    return "" if at is None else f"{at:%Y-%m-%d}"
-
-
-def _percent(value: float | None, digits: int = 2) -> str:
-    return "" if value is None else f"{100 * value:.{digits}f}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _price(price: float | None) -> str:
-    return "-" if price is None else f"{price:.{2 if price < WIDE else 0}f}"
-
-
-def _weights(names: Sequence[str], weights: Sequence[float]) -> str:
-    if max(weights) - min(weights) < EQUAL:
+def _weights(weights: Mapping[str, float]) -> str:
+    if max(weights.values()) - min(weights.values()) < EQUAL:
         return f"1/{len(weights)} each"
-    ranked = sorted(zip(names, weights, strict=True), key=lambda pair: -pair[1])
+    ranked = sorted(weights.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{name} {weight:.2f}" for name, weight in ranked if weight >= SHOWN)

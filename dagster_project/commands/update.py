@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project.commands.shell import compile_missing_kernels, console, require_lake, taking_turn
+from dagster_project.commands.shell import (
+    DataTable,
+    ShownColumn,
+    compile_missing_kernels,
+    console,
+    fixed,
+    require_lake,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 from lake.errors import QuantlakeError
 from lake.settings import settings
@@ -16,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
-    from rich.table import Table
 
     from dagster_project.runs import Stage
 
@@ -90,19 +97,18 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 
 
-def timings(runs: "Sequence[Sequence[Stage]]") -> "Table":
+def timings(runs: "Sequence[Sequence[Stage]]") -> DataTable:
     """Seconds of each stage: of the first update, and the median of the later ones."""
-    from rich.table import Table
-
     from dagster_project.runs import median_seconds, seconds_together, seconds_until_served
 
     warm = median_seconds(runs[1:])
-    table = Table(title=f"One session, {len(runs) - 1} warm updates")
-    for name in ("stage", "rows", "cold s", "warm s"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    for first, last in zip(runs[0], runs[-1], strict=True):
-        table.add_row(first.name, f"{last.added:,}", f"{first.seconds:.3f}", f"{warm[first.name]:.3f}")
-    table.add_section()
-    for name, seconds in (("until it is served", seconds_until_served), ("together", seconds_together)):
-        table.add_row(name, "", f"{seconds(runs[0]):.3f}", f"{median(map(seconds, runs[1:])):.3f}", style="bold")
-    return table
+    lines: list[tuple[object, ...]] = [
+        (first.name, last.added, first.seconds, warm[first.name]) for first, last in zip(runs[0], runs[-1], strict=True)
+    ]
+    lines += [
+        (name, None, seconds(runs[0]), median(map(seconds, runs[1:])))
+        for name, seconds in (("until it is served", seconds_until_served), ("together", seconds_together))
+    ]
+    seconds_columns = (ShownColumn(f"{what} s", shown=fixed(3)) for what in ("cold", "warm"))
+    title = f"One session, {len(runs) - 1} warm updates"
+    return DataTable.of_tuples(title, ("stage", "rows", *seconds_columns), lines)

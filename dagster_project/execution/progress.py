@@ -103,6 +103,9 @@ class _ProgressHandler(logging.Handler):
         self.console.print(f"    {sign} {asset}: {name}{scope}", highlight=False)
 
     def _step_failure(self, step: str, event: Any) -> None:
+        source = event.event_specific_data.error_source
+        if source is not None and source.value == "INTERRUPT":
+            return  # Ctrl-C: the verb says what goes on from here
         error = event.event_specific_data.error
         while error is not None and error.cause is not None:
             error = error.cause

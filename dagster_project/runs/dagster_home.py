@@ -18,6 +18,27 @@ concurrency:
 run_monitoring:
   enabled: true
 """
+COMMANDS = "commands.yaml"
+"""Configuration of the runs of commands: that of `dagster.yaml`, without copies of what a step prints."""
+WITHOUT_COPIES = """\
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+
+
+def instance_of_commands(settings: Settings) -> dg.DagsterInstance:
+    """Return the instance of the home for a run whose steps print on the terminal of a command.
+
+    Dagster keeps a copy of what a step prints by two child processes a step, which Ctrl-C would end with a traceback on
+    the terminal. The event log of such a run is whole.
+    """
+    path = settings.dagster / COMMANDS
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.write_text(CONFIGURATION + WITHOUT_COPIES, encoding="utf-8")
+        fresh.replace(path)
+    return dg.DagsterInstance.from_config(str(settings.dagster), COMMANDS)
 
 
 def prepare_home(settings: Settings) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """Runs the asset graph in this process, with progress on the terminal."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.runs.dagster_home import prepare_home
+from dagster_project.runs.dagster_home import instance_of_commands, prepare_home
 from dagster_project.runs.origin import shown_on_the_timeline
 from lake.errors import QuantlakeError
 
@@ -43,17 +48,52 @@ def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[
     ------
     RunFailedError
         If a step or a blocking check failed; nothing downstream of it was made.
+    KeyboardInterrupt
+        If Ctrl-C ended the run: Dagster, and libraries below it, turn it into a failed step.
     """
     os.environ.update(prepare_home(settings))
     from dagster_project.definitions import defs
 
-    with dg.DagsterInstance.get() as instance, shown_on_the_timeline(instance, selection.name):
+    with (
+        _noting_interrupts() as interrupts,
+        instance_of_commands(settings) as instance,
+        shown_on_the_timeline(instance, selection.name),
+    ):
         result = defs.resolve_job_def(selection.name).execute_in_process(
             instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )
+    if not result.success and (interrupts or _is_interrupted(result)):
+        raise KeyboardInterrupt
     if not result.success:
         raise RunFailedError(
             f"The run '{selection.name}' failed at the step marked above; nothing downstream of it was changed. "
             f"See run {result.run_id} in the Dagster UI (`quantlake ui`)."
         )
     return result
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Give a list that every Ctrl-C of the block is added to, before what it did until now."""
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # only the main thread may set what a signal does
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a step of a run was ended by Ctrl-C, as Dagster itself noted it."""
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return any(failure.error_source is not None and failure.error_source.value == "INTERRUPT" for failure in failures)

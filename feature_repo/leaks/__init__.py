@@ -4,7 +4,7 @@ from feature_repo.leaks.checker import find_leaks, require_causal
 from feature_repo.leaks.comparing import Leak
 from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars, real_bars
-from feature_repo.leaks.report import LeakCheck, as_table, as_values
+from feature_repo.leaks.report import LeakCheck, as_lines, as_values
 from feature_repo.leaks.self_test import SelfTest, self_test, self_test_of_files
 from feature_repo.leaks.stored import check_stored, check_stored_anew, note_passed, passed_before
 from feature_repo.leaks.subject import LeakSubject, check
@@ -21,7 +21,7 @@ __all__ = [
     "RealBars",
     "SelfTest",
     "World",
-    "as_table",
+    "as_lines",
     "as_values",
     "check",
     "check_file",

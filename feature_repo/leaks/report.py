@@ -1,14 +1,11 @@
-"""What the checks found, by column, as a table for people and as plain values for machines."""
+"""What the checks found, by column, as lines for people and as plain values for machines."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from feature_repo.leaks.comparing import Leak
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SAID = {
     "replayed": "replayed bar by bar, its value then is another",
@@ -25,6 +22,10 @@ SAID = {
     "stored": "the stored row is not what was known then",
 }
 
+MIXED = (
+    'mixes symbols: without .over("symbol") its first rows of a symbol read the bars of the symbol before it. Computed '
+    "symbol by symbol it sees nothing ahead"
+)
 NEIGHBOURS = '. It also depends on the order or the names of the symbols: is .over("symbol") missing?'
 
 
@@ -44,6 +45,8 @@ class LeakCheck:
         In the order of the checks; a column may have several.
     depend_on_order
         Leaking columns whose values are others when the symbols exchange their names: they may read a neighbour's bars.
+    mixing
+        Those of them that are wrong for this reason alone, and look ahead in no other way.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class LeakCheck:
     leaks: tuple[Leak, ...]
     seconds: float
     depend_on_order: frozenset[str] = frozenset()
+    mixing: frozenset[str] = frozenset()
 
     @property
     def leaking(self) -> dict[str, list[Leak]]:
@@ -65,7 +69,7 @@ class LeakCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing leaks."""
+        """Whether nothing leaks and nothing mixes symbols."""
         return not self.leaks
 
 
@@ -84,6 +88,7 @@ def as_values(checked: Iterable[LeakCheck]) -> list[dict[str, Any]]:
                     "passed": not leaks,
                     "leaks": [_leak(leak) for leak in leaks],
                     "depends_on_order": column in subject.depend_on_order,
+                    "mixes_symbols": column in subject.mixing,
                     "seconds": round(subject.seconds, 3),
                 }
             )
@@ -103,39 +108,53 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def as_table(checked: Iterable[LeakCheck], title: str) -> "Table":
-    """Return a table with a line per subject, and below it one per leaking column with its first offending row."""
-    from rich.table import Table
+def as_lines(checked: Iterable[LeakCheck]) -> list[dict[str, Any]]:
+    """Return a line per subject, and below it one per wrong column with what is wrong with it and its first row.
 
-    table = Table(title=title, title_justify="left")
-    for name, justify in (("what", "left"), ("columns", "right"), ("replayed", "right"), ("leaking", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # the literals widen to str in the tuple
-    table.add_column("seconds", justify="right")
-    table.add_column("first offending row")
+    Returns
+    -------
+    list of dict
+        ``what``, ``columns``, ``replayed`` (instants), ``leaking`` (columns), ``seconds`` and ``finding``; of a column
+        only ``what`` and ``finding``.
+    """
+    lines: list[dict[str, Any]] = []
     for subject in checked:
         found = subject.leaking
-        table.add_row(
-            f"{subject.kind} {subject.name}",
-            str(len(subject.columns)),
-            str(subject.replayed),
-            str(len(found)),
-            f"{subject.seconds:.1f}",
-            "" if found else "-",
+        lines.append(
+            {
+                "what": f"{subject.kind} {subject.name}",
+                "columns": len(subject.columns),
+                "replayed": subject.replayed,
+                "leaking": len(found) - len(subject.mixing),
+                "seconds": subject.seconds,
+                "finding": "" if found else "-",
+            }
         )
-        for column, leaks in found.items():
-            hint = NEIGHBOURS if column in subject.depend_on_order else ""
-            table.add_row(f"  {column}", "", "", "", "", _sentence(column, leaks[0]) + hint, style="red")
-    return table
+        lines += [{"what": f"  {column}", "finding": _finding(subject, column)} for column in found]
+    return lines
 
 
-def _sentence(column: str, leak: Leak) -> str:
-    """Say how a column leaks, with the key of the first row, what it was then and what it became."""
+def _finding(subject: LeakCheck, column: str) -> str:
+    """Say what is wrong with a column, and in which row first."""
+    leak = subject.leaking[column][0]
+    if column in subject.mixing:
+        return f"{_where(column, leak)}: {MIXED} ({_values(column, leak)})"
+    hint = NEIGHBOURS if column in subject.depend_on_order else ""
+    return f"{_where(column, leak)}: {SAID.get(leak.how, leak.how)} ({_values(column, leak)}){hint}"
+
+
+def _where(column: str, leak: Leak) -> str:
+    """Key of the first wrong row."""
     values = {
         name: value for name, value in leak.example.items() if name not in {column, f"{column}_other", "is_there"}
     }
-    where = " ".join(f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value) for value in values.values())
+    return " ".join(f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value) for value in values.values())
+
+
+def _values(column: str, leak: Leak) -> str:
+    """What the first wrong row has now and what it had then, and how many there are."""
     now, then = (_short(leak.example.get(name)) for name in (column, f"{column}_other"))
-    return f"{where}: {SAID.get(leak.how, leak.how)} ({now}, else {then}; {leak.rows} rows)"
+    return f"{now}, else {then}; {leak.rows} rows"
 
 
 def _short(value: object) -> str:

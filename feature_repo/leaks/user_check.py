@@ -10,6 +10,7 @@ import polars as pl
 
 from feature_repo.leaks.comparing import Leak, differences
 from feature_repo.leaks.counterfactuals import Answers, Counterfactual, KeptRows, WorldPart, compare
+from feature_repo.leaks.mixing import mixing_columns
 from feature_repo.leaks.processes import FreshProcesses
 from feature_repo.leaks.real_bars import RealBars
 from feature_repo.leaks.report import LeakCheck
@@ -78,7 +79,7 @@ def _check_functions(
 ) -> list[LeakCheck]:
     """Compute all functions of a file in the same processes: state that they share is of the same world."""
     started = time.perf_counter()
-    names = [function.name for function in functions]
+    names, by_name = [function.name for function in functions], {each.name: each for each in functions}
     world = trial_world(REPLAYED) if world is None else world
     others = worlds_of(functions[0], world, replayed)
     answered = [(one, processes.answers(names, one.parts)) for one in others]
@@ -97,7 +98,9 @@ def _check_functions(
         back = World(exchanged[name], world.releases).with_names_exchanged().bars
         mixed = {leak.column for leak in differences(first, back, "exchanged", world.sessions[-1], KEY)}
         found = LeakCheck("user", name, columns, first.height, len(others[0].parts), tuple(leaks), seconds)
-        checked.append(replace(found, depend_on_order=frozenset(mixed & {*found.leaking})))
+        suspects = frozenset(mixed & {*found.leaking} - {leak.column for leak in leaks if leak.how == CALLED_AGAIN})
+        mixing = mixing_columns(by_name[name], world, first, suspects) if suspects else frozenset()
+        checked.append(replace(found, depend_on_order=frozenset(mixed & {*found.leaking}), mixing=mixing))
     return checked
 
 

@@ -338,7 +338,7 @@ def test_a_database_in_use_is_no_finding(home: Path) -> None:
 def test_an_error_of_a_library_over_damage_is_one_sentence(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def meet() -> None:
+    def meet(**_: object) -> None:
         raise sqlite3.DatabaseError("file is not a database")
 
     monkeypatch.setattr("dagster_project.cli.app", meet)

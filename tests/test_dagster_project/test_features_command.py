@@ -43,8 +43,15 @@ def said(*arguments: str, code: int = 0) -> str:
 def test_list_names_every_feature_by_group() -> None:
     assert [one["feature"] for one in json.loads(said("list", "--json"))] == [f.name for g in GROUPS for f in g]
     shown = said("list", "--group", "technical")
-    assert "technical: 29 features, served online" in shown
+    assert "technical: 29 features, served online, models read 25" in shown
     assert "rsi_14" in shown
+
+
+def test_a_group_that_no_model_reads_is_called_that() -> None:
+    read = {one["group"] for one in json.loads(said("list", "--json")) if one["read_by_models"]}
+    for group in {g.name for g in GROUPS} - read:
+        assert "no model reads them" in said("list", "--group", group)
+    assert "technical" in read
 
 
 def test_show_tells_the_formula_and_the_newest_values(home: Lake) -> None:

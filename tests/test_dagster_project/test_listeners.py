@@ -24,7 +24,7 @@ from support.ports import free_port
 from support.waiting import until
 
 HERE = Path(__file__).parent
-MARK = "QUANTLAKE_TEST_MARK"
+MARK = "MARK_OF_A_QUANTLAKE_TEST"
 NOBODY = 65_534
 START_SECONDS = 600.0
 PARAMETER = re.compile(r"\{[^}]+\}")
@@ -87,7 +87,6 @@ def running(verb, home):
         MARK: mark,
         "QUANTLAKE_HOME": str(home),
         "QUANTLAKE_PORT": str(settings.port),
-        "QUANTLAKE_REDIS_PORT": str(free_port()),
         "QUANTLAKE_WORKERS": "1",
     }
     command = [sys.executable, str(HERE / "verbs_of_tests.py"), verb, str(port)]

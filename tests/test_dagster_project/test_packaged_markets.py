@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dagster_project.commands.demo import demo, plan_of
+from dagster_project.commands.demo import demo
 from dagster_project.commands.market import app
+from dagster_project.commands.plan import plan_of
 from dagster_project.partitions import years_of_market
 from lake.errors import ConfigError
 from lake.market import DEMO, LONG, WIDE, Market, market_of
@@ -38,6 +39,8 @@ def test_the_plan_says_what_comes_and_how_long_it_takes_before_it_begins(market:
     assert {"long": "138,741 bars of 27 symbols", "wide": "105,599 bars of 524 symbols"}[market.name] in said
     assert f"to {market.starts_at:%Y-%m-%d}." in said
     assert "minutes on two cores" in said
+    assert "8 models in " in said
+    assert "this home has trained no network yet" in said
     assert "survivors" in said if market is LONG else "price returns" in said
 
 

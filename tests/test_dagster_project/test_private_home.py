@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lake.disk import close_home
-from support.ports import free_port
 
 PATHS = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 """Where the rooms and the helpers of tests lie."""
@@ -48,7 +47,7 @@ if how != "short":
 
 def run(home, code, *arguments):
     """Run Python as a shell does that lets others read what it makes."""
-    environment = os.environ | {"QUANTLAKE_HOME": str(home), "QUANTLAKE_REDIS_PORT": str(free_port())}
+    environment = os.environ | {"QUANTLAKE_HOME": str(home)}
     environment["PYTHONPATH"] = os.pathsep.join([*PATHS, environment.get("PYTHONPATH", "")])
     environment.pop("REDIS_URL", None)
     return subprocess.run(

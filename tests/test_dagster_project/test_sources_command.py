@@ -1,6 +1,7 @@
 """The verbs of `quantlake sources`, against a server that plays the vendor."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,8 +106,15 @@ def test_the_status_says_when_each_source_was_asked_last_and_what_came_of_it(say
     said = say("status").output
     assert max(map(len, said.splitlines())) <= 80 or "Polygon (Massive) has no bar of 'NOPE'" in said
     row = next(line for line in said.splitlines() if "unknown symbol" in line)
-    cells = [cell.strip() for cell in row.split("│")]
-    assert cells == ["polygon", "2 h", "2012-12-31", "35", "35", "0", "unknown symbol, 1 of 6"]
+    assert re.split(r"\s{2,}", row.strip()) == [
+        "polygon",
+        "2 h",
+        "2012-12-31",
+        "35",
+        "35",
+        "0",
+        "unknown symbol, 1 of 6",
+    ]
     found = {each["source"]: each for each in json.loads(say("status", "--json").output)}
     assert found["polygon"]["last_delivery"]["outcome"] == "unknown_symbol"
     assert found["yahoo"]["last_delivery"] is None
@@ -123,12 +131,12 @@ def test_a_replay_needs_no_key_and_no_network_and_leaves_nothing(
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
     said = CliRunner().invoke(app, ["replay", "yahoo", "fred"], catch_exceptions=False).output
-    rows = [[cell.strip() for cell in line.split("│")] for line in said.splitlines() if "│" in line]
-    assert rows == [
-        ["yahoo", "a year", "5", "4 s", "1,150", "0"],
-        ["yahoo", "the same again", "5", "4 s", "0", "0"],
-        ["yahoo", "a session more", "5", "4 s", "6", "1"],
-        ["fred", "vintages of GDP", "2", "0 s", "9", "0"],
+    rows = [re.split(r"\s{2,}", line.strip()) for line in said.splitlines()]
+    assert [row for row in rows if row[0] in {"yahoo", "fred"}] == [
+        ["yahoo", "a year", "5", "4", "1,150", "0"],
+        ["yahoo", "the same again", "5", "4", "0", "0"],
+        ["yahoo", "a session more", "5", "4", "6", "1"],
+        ["fred", "vintages of GDP", "2", "0", "9", "0"],
     ]
     assert "They became 1,156 bars; 0 rows refused." in said
     assert [*tmp_path.iterdir()] == []

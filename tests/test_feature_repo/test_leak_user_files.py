@@ -1,16 +1,14 @@
 """A user's own file is checked by one command, and a file that cannot be says what is missing."""
 
-import io
 import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from feature_repo.leaks import as_table, as_values, check, check_file, subjects_of_file, trial_world
+from feature_repo.leaks import as_lines, as_values, check, check_file, subjects_of_file, trial_world
 from feature_repo.leaks.real_bars import RealBars, largest_moves
 from feature_repo.leaks.world import World, releases_over
 from lake.errors import ConfigError, SchemaError, SourceError
@@ -68,9 +66,19 @@ def test_a_forgotten_over_symbol_is_told_from_a_plain_leak(file_of) -> None:
         "mixed": frozenset({"mixed"}),
     }
     assert {row["column"]: row["depends_on_order"] for row in as_values(checked)}["mixed"]
-    console = Console(width=400, file=io.StringIO())
-    console.print(as_table(checked, ""))
-    assert console.file.getvalue().count('is .over("symbol") missing?') == 1
+    assert {row["column"]: row["mixes_symbols"] for row in as_values(checked)}["mixed"]
+    lines = {line["what"].strip(): line for line in as_lines(checked)}
+    assert (lines["user mixed"]["leaking"], lines["user tomorrow"]["leaking"]) == (0, 1)
+    assert 'mixes symbols: without .over("symbol")' in lines["mixed"]["finding"]
+    assert "mixes" not in lines["tomorrow"]["finding"]
+
+
+def test_a_function_that_mixes_symbols_and_looks_ahead_as_well_leaks(file_of) -> None:
+    ahead = "def ahead(bars):\n    return bars.select(RETURN.shift(-1).alias('ahead')).to_series()\n"
+    scaled = "def scaled(bars):\n    return bars.select((RETURN - RETURN.mean()).alias('scaled')).to_series()\n"
+    for one in check_file(file_of(HEAD + ahead + scaled), world=trial_world(60), replayed=20):
+        assert not one.mixing
+        assert one.leaking
 
 
 def test_a_price_level_is_a_leak_unless_it_is_declared(file_of) -> None:

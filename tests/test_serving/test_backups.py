@@ -205,7 +205,6 @@ def live(variant: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[dic
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
             "QUANTLAKE_HOME": str(new.home),
-            "QUANTLAKE_REDIS_PORT": str(free_port()),
         }
         command = [sys.executable, str(LIFE), str(new.home), key, str(variant("lstm", 3).folder), *more]
         done = subprocess.run(

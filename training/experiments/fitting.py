@@ -54,27 +54,40 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
             return load_experiment(fitted_before, folder)
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
-    is_known, is_index = pl.col("known_time") <= clock.now(), pl.col("symbol") == lake.market.index
-    spans = {"first": pl.col("event_time").min(), "last": pl.col("event_time").max(), "rows": pl.len()}
-    every = lake.scan(BARS).filter(is_known).group_by("symbol").agg(**spans).collect()
-    symbols = every.filter(~is_index)
-    if symbols.is_empty():
+    if not lake.scan(BARS).filter(pl.col("known_time") <= clock.now()).select(pl.len()).collect().item():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
-    first: datetime = symbols.sort("first")["first"][symbols.height // 2]  # from when on half of the symbols are there
-    last: datetime = symbols.select(pl.col("last").max()).item()
-    windows = int(LEARNT * sum(max(0, rows - WARM_UP) for rows in symbols["rows"]))
-    if windows < LEAST_WINDOWS:
-        raise NotReadyError(
-            f"The {symbols.height} symbols of the market '{lake.market.name}' have about {windows:,} windows to learn "
-            f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
-        )
-    index_first: datetime = every.filter(is_index).select(pl.col("first").min()).item() or first
-    fitted = fit_to_history(declared, lake.market.grid, first, last, index_first=min(first, index_first))
+    fitted = fit_to_bars(declared, lake.market, lake.scan(BARS).filter(pl.col("known_time") <= clock.now()))
     fitted = fitted.model_copy(update={"name": name})
     folder.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
     write_durably(folder / f"{name}.yaml", yaml.safe_dump(differences, sort_keys=False))
     return fitted
+
+
+def fit_to_bars(declared: Experiment, market: Market, bars: pl.LazyFrame) -> Experiment:
+    """Return an experiment fitted to the bars of a market, with columns ``symbol`` and ``event_time``.
+
+    Raises
+    ------
+    NotReadyError
+        If there are too few sessions or windows, or no bar of a symbol besides the index.
+    """
+    is_index = pl.col("symbol") == market.index
+    spans = {"first": pl.col("event_time").min(), "last": pl.col("event_time").max(), "rows": pl.len()}
+    every = bars.group_by("symbol").agg(**spans).collect()
+    symbols = every.filter(~is_index)
+    if symbols.is_empty():
+        raise NotReadyError(f"There is no bar of a symbol of the market '{market.name}', only of its index.")
+    first: datetime = symbols.sort("first")["first"][symbols.height // 2]  # from when on half of the symbols are there
+    last: datetime = symbols.select(pl.col("last").max()).item()
+    windows = int(LEARNT * sum(max(0, rows - WARM_UP) for rows in symbols["rows"]))
+    if windows < LEAST_WINDOWS:
+        raise NotReadyError(
+            f"The {symbols.height} symbols of the market '{market.name}' have about {windows:,} windows to learn "
+            f"from, and models need {LEAST_WINDOWS:,}: more symbols or a longer history."
+        )
+    index_first: datetime = every.filter(is_index).select(pl.col("first").min()).item() or first
+    return fit_to_history(declared, market.grid, first, last, index_first=min(first, index_first))
 
 
 def fitted_name(market: Market, declared: str) -> str:

@@ -1,18 +1,55 @@
-"""Shared parts of the commands: console, job lock, and preconditions."""
+"""Shared parts of the commands: console, tables, output for programs, job lock, and preconditions."""
 
 from dagster_project.commands.shell.bars import with_bar
 from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.kernels import compile_missing_kernels
-from dagster_project.commands.shell.required import require_experiment, require_lake
+from dagster_project.commands.shell.output import (
+    AsCsv,
+    AsJson,
+    is_for_program,
+    plain,
+    print_csv,
+    print_json,
+    require_one_format,
+)
+from dagster_project.commands.shell.required import require_experiment, require_home, require_lake
+from dagster_project.commands.shell.stopping import stopped_sentence
+from dagster_project.commands.shell.tables import (
+    DataTable,
+    ShownColumn,
+    day_of,
+    fixed,
+    minute_of,
+    percent,
+    short_digests,
+    text_of,
+)
 from dagster_project.commands.shell.taking_turns import taking_turn
 
 __all__ = [
     "WIDTH",
+    "AsCsv",
+    "AsJson",
+    "DataTable",
+    "ShownColumn",
     "compile_missing_kernels",
     "console",
+    "day_of",
+    "fixed",
+    "is_for_program",
+    "minute_of",
+    "percent",
+    "plain",
+    "print_csv",
+    "print_json",
     "print_line",
     "require_experiment",
+    "require_home",
     "require_lake",
+    "require_one_format",
+    "short_digests",
+    "stopped_sentence",
     "taking_turn",
+    "text_of",
     "with_bar",
 ]

@@ -21,6 +21,21 @@ def require_lake(settings: "Settings") -> None:
         raise NotReadyError(f"There is no lake in {settings.home} yet. Run `{command}` first, or set QUANTLAKE_HOME.")
 
 
+def require_home(settings: "Settings") -> None:
+    """Refuse to look into a home that does not exist; nothing is made.
+
+    Raises
+    ------
+    NotReadyError
+        Naming the folder.
+    """
+    if not settings.home.is_dir():
+        raise NotReadyError(
+            f"There is no home {settings.home} yet. Run `{settings.declared_market.first_run}` first, or set "
+            "QUANTLAKE_HOME."
+        )
+
+
 def require_experiment(settings: "Settings") -> None:
     """Refuse an experiment that there is none of at once, before anything is made.
 

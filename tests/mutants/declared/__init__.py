@@ -21,6 +21,7 @@ from declared import (
     sessions,
     sources,
     storage,
+    terminal,
 )
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -42,4 +43,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *access.MUTANTS,
     *doors.MUTANTS,
     *homes.MUTANTS,
+    *terminal.MUTANTS,
 )
