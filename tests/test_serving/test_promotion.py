@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
@@ -57,6 +58,7 @@ def second(exports, tmp_path):
 def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path
+from urllib.parse import urlsplit
 from lake.settings import Settings
 from serving.deployment.registry import Registry
 Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
@@ -128,10 +130,8 @@ def test_a_logged_model_says_its_inputs_and_outputs(promote, settings, exports):
 
     promote(exports["ridge"])
     client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
-    said, signature = (
-        get_model_info(client.get_model_version("ridge", "1").source).signature,
-        exports["ridge"].signature,
-    )
+    source = client.get_model_version("ridge", "1").source
+    said, signature = get_model_info(urlsplit(source).path).signature, exports["ridge"].signature
     (window,), (quantiles,) = said.inputs.inputs, said.outputs.inputs
     assert (window.name, window.shape) == ("window", (-1, signature.sessions, signature.channels))
     assert (quantiles.name, quantiles.shape) == ("quantiles", (-1, len(signature.horizons), 3))
