@@ -5,8 +5,9 @@ Two times are kept apart everywhere. `event_time` is when something was true (a 
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from lake.disk import write_durably
@@ -109,3 +110,40 @@ def require_utc(at: datetime) -> datetime:
             f"The time {at.isoformat()} has no zone. Say which one it is in, e.g. {at.isoformat()}+00:00."
         )
     return at.astimezone(UTC)
+
+
+def instant_of(at: date | str) -> datetime:
+    """Return the instant that somebody means who writes a time or a day, in UTC.
+
+    Parameters
+    ----------
+    at
+        An instant with a zone, a day, or either as text in ISO 8601. A day is its last microsecond in UTC: what became
+        known in the course of it, the close of its session included, was known then.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither, or a time of day has no zone.
+
+    Examples
+    --------
+    >>> instant_of("2010-01-04").isoformat()
+    '2010-01-04T23:59:59.999999+00:00'
+    >>> instant_of("2010-01-04T16:00-05:00") == instant_of(datetime(2010, 1, 4, 21, tzinfo=UTC))
+    True
+    """
+    found = _read(at) if isinstance(at, str) else at
+    if isinstance(found, datetime):
+        return require_utc(found)
+    return datetime(found.year, found.month, found.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)
+
+
+def _read(text: str) -> date:
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        with suppress(ValueError):
+            return read(text.strip())
+    raise ConfigError(
+        f"'{text}' is neither a day nor an instant. Write a day, e.g. 2010-01-04, or an instant with its zone, e.g. "
+        "2010-01-04T21:00Z."
+    )

@@ -1,15 +1,16 @@
-"""A DuckDB connection in which every table of the lake is a view, as it stands or as it was known at an instant."""
+"""A DuckDB connection in which every table of the lake is a view: as it is known now, or as it was at an instant."""
 
 import re
 from collections import deque
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from lake.clock import require_utc
+from lake.clock import instant_of
 from lake.errors import DamagedTableError, NotReadyError
-from lake.store import YEAR, Lake, StoredTable, commits, require_intact, snapshots
+from lake.store import WITHDRAWN, YEAR, Lake, StoredTable, commits, require_intact, snapshots
+from lake.tables import FORECAST_DECISIONS, TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,6 +20,21 @@ _HELD: deque["duckdb.DuckDBPyConnection"] = deque(maxlen=16)
 QUERYING = frozenset({"sql", "query", "execute", "table", "view", "from_query"})
 """Methods of a connection whose first argument names tables."""
 WORD = re.compile(r"\w+")
+HISTORY = "history"
+"""Schema of the views that hold every stored row, made when a query first names it."""
+COMMENTS = "duckdb_"
+"""Begins the names of DuckDB's own functions that list comments, which are written when a query first names one."""
+COLUMNS_OF = """
+    CREATE MACRO columns_of(asked) AS TABLE SELECT column_name AS name, data_type AS type, unit, meaning
+    FROM duckdb_columns() JOIN about.columns USING (table_name, column_name)
+    WHERE table_name = lower(asked) AND schema_name = 'main' ORDER BY column_index
+"""
+COMMENT = """
+    SELECT table_name, column_name, concat_ws(', ', nullif(meaning, ''), nullif(unit, ''))
+    FROM duckdb_columns() JOIN about.columns USING (table_name, column_name)
+    WHERE schema_name = 'main' AND meaning || unit <> ''
+"""
+WITHDRAWABLE = frozenset(spec.name for spec in TABLES if spec.withdrawable)
 
 
 class LakeConnection:
@@ -29,9 +45,13 @@ class LakeConnection:
     """
 
     def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", tables: dict[str, StoredTable], damaged: dict[str, str]
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        tables: dict[str, StoredTable],
+        damaged: dict[str, str],
+        later: dict[str, Callable[[], str]],
     ) -> None:
-        self._connection, self._tables, self._damaged = connection, tables, damaged
+        self._connection, self._tables, self._damaged, self._later = connection, tables, damaged, later
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._connection, name)
@@ -40,6 +60,7 @@ class LakeConnection:
 
         def checked(query: Any, *arguments: Any, **options: Any) -> Any:
             self._require_intact(query)
+            self._prepare(query)
             return found(query, *arguments, **options)
 
         return checked
@@ -49,6 +70,11 @@ class LakeConnection:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    def _prepare(self, query: Any) -> None:
+        """Run the statements that wait for a word of the query: most queries need none of them, and they take time."""
+        for word in [word for word in self._later if isinstance(query, str) and word in query.lower()]:
+            self._connection.execute(self._later.pop(word)())
 
     def _require_intact(self, query: Any) -> None:
         for name in self._named(query):
@@ -65,6 +91,7 @@ class LakeConnection:
 
         if not isinstance(query, str):
             return []
+        known = {*self._tables, *self._damaged}
         try:
             parsed = [
                 self._connection.get_table_names(statement.query)
@@ -72,65 +99,133 @@ class LakeConnection:
             ]
         except duckdb.Error:  # e.g. a statement that is none: DuckDB says so itself
             parsed = [set()]
-        words = {word.lower() for names in parsed for word in names or WORD.findall(query)}
-        return sorted(words & {*self._tables, *self._damaged})
+        words = {word.lower() for names in parsed for word in names & known or WORD.findall(query)}
+        return sorted(words & known)
 
 
-def connect(at: datetime | None = None, lake: Lake | None = None) -> LakeConnection:
-    """Return a connection with one view per table.
+def connect(at: date | str | None = None, lake: Lake | None = None, *, history: bool = False) -> LakeConnection:
+    """Return a connection with one view per table: the row of each key that is known to be right.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
     commits. A table without a row yet is an empty view; a damaged one is none, and a query that names it says what is
     wrong. Each file is verified once per process, before the first query that reads it. Times are shown in UTC.
 
+    Every row that was ever stored, restated ones beside those that replace them and withdrawn forecasts among them, is
+    in the view of the same name in the schema `history`: ``from history.bars``. What a column means and its unit is
+    its comment: ``from columns_of('bars')``, or DuckDB's own ``duckdb_columns()``.
+
     Parameters
     ----------
     at
-        Instant with a zone: each view holds what was known then, the newest known row per key. By default every
-        stored row, restated ones beside those they replace.
+        Instant with a zone, a day, or either as text, see `lake.clock.instant_of`: each view holds what was known
+        then, and `history` what had been stored of it. By default everything that is known.
     lake
         Lake to read, by default the one the environment names.
+    history
+        Every stored row in the views without a schema too.
 
     Raises
     ------
+    ConfigError
+        If `at` is no instant and no day.
     DamagedTableError
         By a query over a damaged table, naming the file and the command that repairs it.
 
     Examples
     --------
     >>> import tempfile
-    >>> from datetime import UTC, datetime
+    >>> from datetime import timedelta
     >>> from pathlib import Path
+    >>> import polars as pl
     >>> from lake.sql import connect
     >>> from lake.store import Lake
     >>> from lake.tables import BARS
     >>> from lake.sources import tiny_market
-    >>> lake = Lake(Path(tempfile.mkdtemp()))
-    >>> _ = lake.merge(BARS, tiny_market(["AAA", "BBB"], sessions=5, seed=1))
-    >>> connect(at=datetime(2012, 12, 28, 21, tzinfo=UTC), lake=lake).sql("select count(*) from bars").fetchone()
+    >>> lake, bars = Lake(Path(tempfile.mkdtemp())), tiny_market(["AAA", "BBB"], sessions=5, seed=1)
+    >>> _ = lake.merge(BARS, bars)
+    >>> known = pl.col("known_time") + timedelta(days=30)
+    >>> _ = lake.merge(BARS, bars.head(1).with_columns(known, volume=pl.lit(7.0)))  # the volume of one bar, corrected
+    >>> count = "select count(*) from bars"
+    >>> connect(lake=lake).sql(count).fetchone(), connect(lake=lake, history=True).sql(count).fetchone()
+    ((10,), (11,))
+    >>> connect("2012-12-28", lake).sql(count).fetchone()
     (8,)
+    >>> connect(lake=lake).sql("select meaning, unit from columns_of('bars') where name = 'close'").fetchone()
+    ('close adjusted for splits and dividends', 'currency')
     """
     import duckdb
 
+    lake, instant = lake or Lake.open(), None if at is None else instant_of(at)
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     connection.execute("SET TimeZone = 'UTC'")
-    tables, damaged = dict[str, StoredTable](), dict[str, str]()
-    for folder in (lake or Lake.open()).folders():
+    tables, damaged = _tables(lake)
+    withdrawn = _withdrawn(lake)
+    for table in tables.values():
+        stored = _stored(table, instant)
+        select = stored if history else _current(table, stored, withdrawn)
         try:
-            tables[folder.name] = table = _described(folder)
-            if fault := _missing(table):
-                damaged[folder.name] = fault
-            else:
-                _make_view(connection, table, at)
+            _make_view(connection, table, select)
+        except duckdb.Error as error:
+            damaged[table.name] = (
+                f"Table '{table.name}' is damaged: {str(error).splitlines()[0]}. `quantlake lake doctor "
+                f"{table.name}` names the file, `quantlake lake repair {table.name}` goes back to the last good rows."
+            )
+    whole = [table for table in tables.values() if table.name not in damaged]
+    _describe(connection, whole)
+    _HELD.append(connection)
+    later = {HISTORY: lambda: _history(whole, instant), COMMENTS: lambda: _comments(connection)}
+    return LakeConnection(connection, tables, damaged, later)
+
+
+def _tables(lake: Lake) -> tuple[dict[str, StoredTable], dict[str, str]]:
+    """The tables of a lake by name, and what is wrong with those that are damaged."""
+    tables, damaged = dict[str, StoredTable](), dict[str, str]()
+    for folder in lake.folders():
+        try:
+            table = _described(folder)
         except (DamagedTableError, NotReadyError) as error:
             damaged[folder.name] = str(error)
-        except duckdb.Error as error:
-            damaged[folder.name] = (
-                f"Table '{folder.name}' is damaged: {str(error).splitlines()[0]}. `quantlake lake doctor "
-                f"{folder.name}` names the file, `quantlake lake repair {folder.name}` goes back to the last good rows."
-            )
-    _HELD.append(connection)
-    return LakeConnection(connection, tables, damaged)
+            continue
+        if fault := _missing(table):
+            damaged[table.name] = fault
+        else:
+            tables[table.name] = table
+    return tables, damaged
+
+
+def _describe(connection: "duckdb.DuckDBPyConnection", tables: Iterable[StoredTable]) -> None:
+    """List what the columns mean, in which unit, where `columns_of` and the comments find it."""
+    import pyarrow as pa
+
+    fields = [(table.name, field.name, field.metadata or {}) for table in tables for field in table.schema]
+    about = {
+        "table_name": [table for table, _, _ in fields],
+        "column_name": [name for _, name, _ in fields],
+        "unit": [said.get(b"unit", b"").decode() for *_, said in fields],
+        "meaning": [said.get(b"comment", b"").decode() for *_, said in fields],
+    }
+    connection.register("stated", pa.table({name: pa.array(values, pa.string()) for name, values in about.items()}))
+    connection.execute("CREATE SCHEMA about; CREATE TABLE about.columns AS FROM stated")
+    connection.unregister("stated")
+    connection.execute(COLUMNS_OF)
+
+
+def _comments(connection: "duckdb.DuckDBPyConnection") -> str:
+    """Statements that write what each column means beside it."""
+    return "; ".join(
+        f'COMMENT ON COLUMN "{table}"."{name}" IS {_quoted(said)}'
+        for table, name, said in connection.execute(COMMENT).fetchall()
+    )
+
+
+def _history(tables: Iterable[StoredTable], at: datetime | None) -> str:
+    """Statements that make the views of every stored row."""
+    views = (
+        f'CREATE VIEW {HISTORY}."{table.name}" AS '
+        + (_stored(table, at) if table.files else f'FROM temp."{table.name}"')
+        for table in tables
+    )
+    return "; ".join([f"CREATE SCHEMA {HISTORY}", *views])
 
 
 def _described(folder: Path) -> StoredTable:
@@ -156,25 +251,39 @@ def _missing(table: StoredTable) -> str | None:
     return None
 
 
-def _make_view(connection: "duckdb.DuckDBPyConnection", table: StoredTable, at: datetime | None) -> None:
+def _make_view(connection: "duckdb.DuckDBPyConnection", table: StoredTable, select: str) -> None:
     if table.files:
-        connection.execute(f'CREATE VIEW "{table.name}" AS {_select(table, at)}')
+        connection.execute(f'CREATE VIEW "{table.name}" AS {select}')
     else:
         columns = [name for name in table.schema.names if name != YEAR]
         connection.register(table.name, table.schema.empty_table().select(columns))
 
 
-def _select(table: StoredTable, at: datetime | None) -> str:
+def _stored(table: StoredTable, at: datetime | None) -> str:
+    """Every row that was stored, or of those the ones that were known at an instant."""
     # The folder name `year=2012` repeats event_time and is no column of the table.
     files = ", ".join(_quoted(file) for file in table.files)
     select = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"  # noqa: S608 - our own paths, quoted
-    if at is None:
-        return select
-    known = f"{select} WHERE known_time <= TIMESTAMPTZ {_quoted(require_utc(at).isoformat())}"
+    return select if at is None else f"{select} WHERE known_time <= TIMESTAMPTZ {_quoted(at.isoformat())}"
+
+
+def _current(table: StoredTable, stored: str, withdrawn: Collection[str]) -> str:
+    """Of the stored rows the newest known one of each key, without those of withdrawn forecasts."""
+    select = f"SELECT * FROM ({stored})"  # noqa: S608 - made above
+    if table.name in WITHDRAWABLE and withdrawn:
+        select += f" WHERE forecast_id NOT IN ({', '.join(map(_quoted, withdrawn))})"
     if not table.restates:
-        return known
+        return select
     key = ", ".join(f'"{name}"' for name in table.key)
-    return f"{known} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY known_time DESC) = 1"
+    return f"{select} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY known_time DESC) = 1"
+
+
+def _withdrawn(lake: Lake) -> list[str]:
+    """Ids of the forecasts that were withdrawn, at whatever time."""
+    if not lake.exists(FORECAST_DECISIONS):
+        return []
+    decided = lake.read(FORECAST_DECISIONS)
+    return decided.filter(decided["decision"] == WITHDRAWN)["forecast_id"].to_list()
 
 
 def _quoted(text: str) -> str:

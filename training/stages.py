@@ -2,9 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -30,19 +28,16 @@ from training.data import (
 )
 from training.experiments import Experiment, Workspace
 from training.models import card_of
-from training.tracking import Measure, Progress, Tracker, no_progress
+from training.runs import FRAME, TARGETS, TRAINING_SET, track, track_trials
+from training.tracking import Measure, Progress, no_progress
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from training.judge import FoldForecast
 
-TRAINING_SET, TUNED, EVALUATED, CHAMPIONS = "training_set", "tuned_parameters", "evaluations", "trained_models"
-"""The stages, by the assets that run them."""
-
-FRAME, TARGETS = "frame.parquet", "labels.parquet"
-TRACKED = "quantlake"
-"""Name of the MLflow experiment."""
+TUNED, EVALUATED, CHAMPIONS = "tuned_parameters", "evaluations", "trained_models"
+"""The stages after the training set, by the assets that run them."""
 
 
 def make_training_set(
@@ -221,7 +216,7 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
                 "Give search.epochs or optimisation.epoch_windows of the experiment more."
             )
         measures = [Measure("trial_loss", loss, number) for number, loss in enumerate(result.losses)]
-        _track(work, name, measures=measures, tags={"search": found[name]})
+        track_trials(work, name, track(work, name, measures=measures, tags={"search": found[name]}))
     return found
 
 
@@ -278,7 +273,7 @@ def _publish(
         f"{name}_calibration": plot_calibration(first, calibration_path),
     }
     measures, tags = measures_of(table), {"caveats": "\n".join(caveats)}
-    _track(work, name, parameters=parameters[name], measures=measures, tags=tags, files={"plots": drawn.values()})
+    track(work, name, parameters=parameters[name], measures=measures, tags=tags, files={"plots": drawn.values()})
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
 
 
@@ -302,7 +297,7 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
         folder = save_fitted(fitted, work.folder / "models" / name)
         epochs = [Measure("validation_loss", loss, epoch) for epoch, loss in enumerate(fitted.history)]
         measures = [*epochs, Measure("fit_seconds", seconds), Measure("train_windows", fitted.learnt_from)]
-        run_id = _track(work, name, parameters=parameters[name], measures=measures, files={"model": [folder]})
+        run_id = track(work, name, parameters=parameters[name], measures=measures, files={"model": [folder]})
         found[name] = {
             "path": str(folder.relative_to(work.folder)),
             "run_id": run_id,
@@ -346,29 +341,6 @@ def _parameters(work: Workspace) -> dict[str, dict[str, Any]]:
     tuned = work.read(TUNED)
     declared = {name: work.experiment.parameters_of(name) for name in work.experiment.models}
     return declared | {name: found["parameters"] for name, found in tuned.items()}
-
-
-def _track(
-    work: Workspace,
-    name: str,
-    *,
-    parameters: dict[str, Any] | None = None,
-    measures: list[Measure],
-    tags: dict[str, Any] | None = None,
-    files: dict[str, Iterable[Path]] | None = None,
-) -> str:
-    """Add to the one run that holds all about a model from this training, and return its id."""
-    tracker = Tracker(work.settings, TRACKED)
-    run_id = tracker.run(f"{name} {work.label}", work.fingerprint)
-    about = {
-        "model": name,
-        "experiment": work.label,
-        "table_versions": work.read(TRAINING_SET)["versions"],
-        "train_until": work.experiment.train_until,
-        "seeds": work.experiment.seeds,
-    }
-    tracker.log(run_id, parameters=parameters, measures=measures, tags=about | (tags or {}), files=files)
-    return run_id
 
 
 def _completed(report: Report, work: Workspace, was_done: bool, started: float) -> Report:

@@ -305,7 +305,7 @@ def _stored() -> dict[str, dict[str, Any]]:
     asked = [STORED.format(table=spec.name, subject=subject) for spec, subject in subjects.items() if lake.exists(spec)]
     if not asked:
         return {}
-    with connect() as connection:
+    with connect(history=True) as connection:
         for query in asked:
             answer = connection.sql(query)
             found |= {row[0]: dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()}

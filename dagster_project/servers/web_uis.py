@@ -42,7 +42,9 @@ def show_dagster(settings: "Settings", console: "Console") -> None:
 
 
 def show_mlflow(settings: "Settings", console: "Console") -> None:
-    """Show MLflow's tracking UI until Ctrl-C."""
+    """Show MLflow's tracking UI until Ctrl-C; the link leads to the runs of the trainings."""
+    from training.tracking import TRACKED, runs_page
+
     heed_signals()
     console.print("Starting MLflow ...")
     secret, port = _secret(settings), settings.mlflow_port
@@ -52,7 +54,7 @@ def show_mlflow(settings: "Settings", console: "Console") -> None:
         address,
         process,
     ):
-        _print_link(console, "MLflow", address, secret, settings)
+        _print_link(console, "MLflow", address, secret, settings, page=f"#{runs_page(settings, TRACKED)}")
         until_interrupt(console, process)
 
 
@@ -83,6 +85,6 @@ def _secret(settings: "Settings") -> str:
     return link_secret()
 
 
-def _print_link(console: "Console", name: str, address: str, secret: str, settings: "Settings") -> None:
-    console.print(f"{name} is at [bold]{address}/?token={secret}[/bold]. The link logs one browser in, once.")
+def _print_link(console: "Console", name: str, address: str, secret: str, settings: "Settings", page: str = "") -> None:
+    console.print(f"{name} is at [bold]{address}/?token={secret}{page}[/bold]. The link logs one browser in, once.")
     console.print(f"Programs of yours send 'Authorization: Bearer KEY' with the key in {key_file(settings)}.")

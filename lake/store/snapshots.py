@@ -39,9 +39,13 @@ GONE = "quantlake.gone"
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table as its own metadata describes it, without its spec."""
+    """A table as its own metadata describes it, without its spec.
+
+    Each field of `schema` carries ``comment`` and ``unit`` in its metadata, where the table was made with them.
+    """
 
     name: str
+    meaning: str
     version: int
     key: tuple[str, ...]
     restates: bool
@@ -185,6 +189,7 @@ def describe(table: Any, folder: Path) -> StoredTable:
     properties, files = table.metadata().configuration, read(folder, table).files
     return StoredTable(
         name=folder.name,
+        meaning=table.metadata().description or "",
         version=int(table.version()),
         key=tuple(json.loads(properties.get(KEY, "[]"))),
         restates=bool(json.loads(properties.get(RESTATES, "false"))),

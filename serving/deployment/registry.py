@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import polars as pl
 
 from lake.errors import ModelError, UnknownNameError
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 ALIAS = CHAMPION
 EXPERIMENT = "promotions"
 DIGEST_TAG, FINGERPRINT_TAG = "digest", "signature"
+TRAINING_TAG, VERSION_TAG = "training_run", "registered_version"
+"""Of a version the run that trained and judged it, and of that run the version it became."""
+MODEL_NOTE = """
+**{name}** as it is served: one ONNX file with its signature and the proof that it computes what the trained model does.
+The version with the alias `champion` answers; each version leads to the run of its training and evaluation.
+"""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -182,8 +189,10 @@ class Registry:
         return None
 
     def register(self, bundle: Bundle, evidence: "Mapping[str, Any]") -> str:
-        """Log file, signature and proof in a run of their own, and make a version of them."""
+        """Log file, signature and proof in a run of their own, and make a version that leads to its training."""
         from mlflow.exceptions import MlflowException
+
+        training = self._training(str(evidence.get("run_id", "")))
 
         run_id = self._client.create_run(self._experiment, run_name=f"{bundle.name}-{bundle.digest[:12]}").info.run_id
         self._client.log_param(run_id, "model", bundle.name)
@@ -199,15 +208,42 @@ class Registry:
         try:
             self._client.get_registered_model(bundle.name)
         except MlflowException:
-            self._client.create_registered_model(bundle.name, description="One ONNX file with signature and proof.")
+            self._client.create_registered_model(bundle.name, description=MODEL_NOTE.format(name=bundle.name))
         source = f"{self._client.get_run(run_id).info.artifact_uri}/bundle"
         made = self._client.create_model_version(
             bundle.name,
             source,
             run_id=run_id,
-            tags={DIGEST_TAG: bundle.digest, FINGERPRINT_TAG: bundle.signature.fingerprint},
+            tags={DIGEST_TAG: bundle.digest, FINGERPRINT_TAG: bundle.signature.fingerprint}
+            | ({TRAINING_TAG: training.run_id} if training else {}),
+            description=self._note(bundle, run_id, training),
         )
+        if training:
+            self._client.set_tag(training.run_id, VERSION_TAG, f"{bundle.name} {made.version}")
         return str(made.version)
+
+    def _training(self, run_id: str) -> Any:
+        """What is said of the run that trained a model; None where this server has no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_run(run_id).info if run_id else None
+        except MlflowException:  # it was trained into another server
+            return None
+
+    def _note(self, bundle: Bundle, export: str, training: Any) -> str:
+        """Describe a version in markdown: its training, whose run has the evaluation too, and its export."""
+        signature = bundle.signature
+        links = {"Export, parity proof and the evidence of the promotion": (self._experiment, export)}
+        if training:
+            told = f"Training and walk-forward evaluation: {training.run_name}"
+            links = {told: (training.experiment_id, training.run_id)} | links
+        lines = [f"- [{text}](#/experiments/{place}/runs/{run})" for text, (place, run) in links.items()]
+        read = ", ".join(f"{table} {version}" for table, version in signature.table_versions.items())
+        lines += [f"- Learnt until {signature.train_until:%Y-%m-%d} from versions {read}"]
+        lines += [f"- Windows of {signature.sessions} bars of {len(signature.features)} features"]
+        lines += [f"- Horizons {', '.join(map(str, signature.horizons))}"]
+        return "\n".join([*lines, f"- Code {signature.code_version}"])
 
     def alias(self, name: str) -> str | None:
         """Version the alias points at."""
@@ -281,10 +317,16 @@ def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.onnx
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
 
+        said, kind = bundle.signature, np.dtype(bundle.signature.dtype)
+        window = TensorSpec(kind, (-1, said.sessions, said.channels), said.input_name)
+        quantiles = TensorSpec(kind, (-1, len(said.horizons), len(said.quantiles)), said.output_name)
         mlflow.onnx.save_model(
             onnx.load_model_from_string(bundle.content),
             str(folder),
+            signature=ModelSignature(inputs=Schema([window]), outputs=Schema([quantiles])),
             pip_requirements=[f"onnxruntime=={onnxruntime.__version__}"],
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import shutil
-import subprocess
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -156,18 +155,10 @@ def prove_parity(network: "nn.Module", signature: Signature, content: bytes, win
 
 def code_version() -> str:
     """Version of this project, with the commit when it runs from a checkout."""
-    number = version("quantlake")
-    git = shutil.which("git")
-    if git is None:
-        return number
-    asked = subprocess.run(
-        [git, "rev-parse", "--short=12", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"{number}+{asked.stdout.strip()}" if asked.returncode == 0 else number
+    from training.tracking import source_commit
+
+    number, commit = version("quantlake"), source_commit()
+    return number if commit is None else f"{number}+{commit[:12]}"
 
 
 def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -> bytes:

@@ -15,11 +15,11 @@ from feature_repo.online.answers import OnlineBatch
 from feature_repo.online.generations import row_key
 from feature_repo.online.redis_server import connect, running_redis
 from feature_repo.online.seals import SEAL_BYTES
-from feature_repo.retrieval import HOLDER, OnlineReader, feature_store, materialize
+from feature_repo.retrieval import HOLDER, OnlineReader, apply, feature_store, materialize
 from feature_repo.targets.windows import FORECAST_V2, WindowSpec, window_hash
 from lake.care import pins_in_use
-from lake.clock import DEMO_START, FixedClock
-from lake.errors import NotReadyError, OnlineStoreError
+from lake.clock import DEMO_START, FixedClock, ReplayClock
+from lake.errors import LookAheadError, NotReadyError, OnlineStoreError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
@@ -200,6 +200,26 @@ def packed_rows(url: str) -> dict[bytes, bytes]:
         return {key: value[:32] + value[40:-SEAL_BYTES] for key, value in zip(keys, server.mget(keys), strict=True)}
 
 
+@pytest.mark.parametrize("command", ["materialize", "materialize_incremental"])
+def test_feast_materialises_nothing_that_is_later_than_the_markets_now(
+    small_lake: Lake, settings: Settings, redis: str, command: str
+) -> None:
+    """The case of a stranger: the date of today loaded nothing, and the market's day counted as loaded from then on."""
+    apply(settings)
+    store = feature_store(settings, url=redis, tables=small_lake.root)
+    today = [datetime(1990, 1, 1, tzinfo=UTC), datetime(2026, 1, 30, tzinfo=UTC)][command != "materialize" :]
+    with pytest.raises(
+        LookAheadError, match=r"Nothing was written or recorded\. Run `feast materialize-incremental 2012"
+    ):
+        getattr(store, command)(*today)
+    assert not any(view.materialization_intervals for view in store.list_feature_views())
+    assert packed_rows(redis) == {}
+    store.materialize_incremental(DEMO_START)
+    assert packed_rows(redis)
+    ends = {view.materialization_intervals[-1][1] for view in store.list_feature_views() if view.online}
+    assert ends == {DEMO_START}
+
+
 def test_feast_materialises_the_same_bytes_as_we_do(small_lake: Lake, settings: Settings, redis: str) -> None:
     assign(small_lake, DEMO_START, ["AAA"])
     materialize(small_lake, settings, DEMO_START)
@@ -210,6 +230,7 @@ def test_feast_materialises_the_same_bytes_as_we_do(small_lake: Lake, settings: 
     store.materialize(datetime(1990, 1, 1, tzinfo=UTC), DEMO_START)
     assert packed_rows(redis) == ours
     restate(small_lake, DEMO_START + HOUR)
+    ReplayClock(settings.home / "clock.json").move_to(DEMO_START + HOUR)
     store.materialize(datetime(1990, 1, 1, tzinfo=UTC), DEMO_START + HOUR)
     assert_same_as_offline(OnlineReader(settings).read(["AAA", "BBB"]), small_lake, DEMO_START + HOUR)
 

@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,11 +12,21 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lake.clock import DEMO_START
-from lake.errors import DamagedTableError
+from lake.errors import ConfigError, DamagedTableError
 from lake.sources import tiny_market
 from lake.sql import connect
 from lake.store import Lake, delta_log
-from lake.tables import ACTIONS, BARS, DELIVERIES, MODEL_WINDOWS, QUARANTINE, RAW_ACTIONS, RAW_BARS
+from lake.tables import (
+    ACTIONS,
+    BARS,
+    DELIVERIES,
+    FORECAST_DECISIONS,
+    MODEL_WINDOWS,
+    OUTCOMES,
+    QUARANTINE,
+    RAW_ACTIONS,
+    RAW_BARS,
+)
 
 LATER = DEMO_START + timedelta(days=1)
 GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
@@ -47,7 +57,8 @@ def test_as_of_shows_what_was_known_then(lake: Lake) -> None:
     lake.merge(BARS, GOOD)
     lake.merge(BARS, GOOD.head(2).with_columns(volume=pl.lit(5.0), known_time=pl.lit(LATER)))
     count = "select count(*), sum(volume) from bars"
-    assert connect(lake=lake).sql(count).fetchone() == (14, GOOD["volume"].sum() + 10)
+    assert connect(lake=lake).sql(count).fetchone() == (12, GOOD[2:]["volume"].sum() + 10)
+    assert connect(lake=lake, history=True).sql(count).fetchone() == (14, GOOD["volume"].sum() + 10)
     assert connect(at=DEMO_START, lake=lake).sql(count).fetchone() == (12, GOOD["volume"].sum())
     assert connect(at=LATER, lake=lake).sql(count).fetchone() == (12, GOOD[2:]["volume"].sum() + 10)
     middle = GOOD["event_time"][2]
@@ -55,6 +66,63 @@ def test_as_of_shows_what_was_known_then(lake: Lake) -> None:
         6,
         GOOD.filter(pl.col("event_time") <= middle)["volume"].sum(),
     )
+
+
+def test_every_stored_row_is_beside_the_current_ones(lake: Lake) -> None:
+    lake.merge(BARS, GOOD)
+    lake.merge(BARS, GOOD.head(2).with_columns(volume=pl.lit(5.0), known_time=pl.lit(LATER)))
+    lake.merge(QUARANTINE, QUARANTINE.empty())
+    restated = """select symbol, event_time, old.volume, new.volume from bars new join history.bars old
+                  using (symbol, event_time) where old.known_time < new.known_time order by event_time"""
+    found = connect(lake=lake).sql(restated).fetchall()
+    assert found == [(*row, 5.0) for row in GOOD.head(2).select("symbol", "event_time", "volume").rows()]
+    count = "select count(*) from history.bars union all select count(*) from history.quarantine"
+    assert connect(lake=lake).sql(count).fetchall() == [(14,), (0,)]
+    assert connect(DEMO_START, lake).sql(count).fetchall() == [(12,), (0,)]
+
+
+@pytest.mark.parametrize("at", ["2012-12-31", date(2012, 12, 31), "2012-12-31T21:00Z", "2012-12-31T16:00-05:00"])
+def test_a_day_is_what_was_known_in_the_course_of_it(lake: Lake, at: str | date) -> None:
+    lake.merge(BARS, GOOD)
+    lake.merge(BARS, GOOD.head(2).with_columns(volume=pl.lit(5.0), known_time=pl.lit(LATER)))
+    query = "select count(*), sum(volume) from bars"
+    assert connect(at, lake).sql(query).fetchone() == (12, GOOD["volume"].sum())
+    assert connect("2012-12-30", lake).sql(query).fetchone()[0] == 10
+
+
+def test_what_is_no_day_and_no_instant_is_refused(lake: Lake) -> None:
+    with pytest.raises(
+        ConfigError, match=r"'yesterday' is neither a day nor an instant\. Write a day, e\.g\. 2010-01-04"
+    ):
+        connect("yesterday", lake)
+    with pytest.raises(ConfigError, match=r"has no zone"):
+        connect("2012-12-31T21:00", lake)
+
+
+def test_a_withdrawn_forecast_is_in_the_history_only(lake: Lake) -> None:
+    first = GOOD["event_time"][0]
+    came = {"realised_return": 0.01, "error": 0.0, "pinball_loss": 0.1, "is_covered": True, "is_direction_hit": True}
+    said = [{"forecast_id": name, "event_time": first, "known_time": first, **came} for name in ("kept", "it's gone")]
+    lake.merge(OUTCOMES, pl.DataFrame(said, schema=OUTCOMES.schema))
+    query = "select forecast_id from outcomes order by forecast_id desc"
+    assert connect(lake=lake).sql(query).fetchall() == [("kept",), ("it's gone",)]
+    decision = {"forecast_id": "it's gone", "decision": "withdrawn", "event_time": LATER, "known_time": LATER}
+    row = pl.DataFrame([decision | {"reason": "wrong market", "who": "a test"}], schema=FORECAST_DECISIONS.schema)
+    lake.merge(FORECAST_DECISIONS, row)
+    assert connect(lake=lake).sql(query).fetchall() == [("kept",)]
+    assert connect(lake=lake).sql("select count(*) from history.outcomes").fetchone() == (2,)
+
+
+def test_a_column_says_what_it_means_and_in_which_unit(lake: Lake) -> None:
+    lake.merge(BARS, GOOD)
+    lake.merge(QUARANTINE, QUARANTINE.empty())
+    connection = connect(lake=lake)
+    for spec in (BARS, QUARANTINE):
+        told = connection.sql(f"select name, unit, meaning from columns_of('{spec.name}')").fetchall()
+        assert told == [(column.name, column.unit, column.meaning) for column in spec.columns]
+    query = "select comment from duckdb_columns() where table_name = 'bars' and column_name = 'close'"
+    assert connection.sql(query).fetchone() == ("close adjusted for splits and dividends, currency",)
+    assert {name for (name,) in connection.sql("show tables").fetchall()} == {"bars", "quarantine"}
 
 
 def test_lists_and_string_filters_work(lake: Lake) -> None:

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
@@ -21,6 +22,7 @@ from serving.deployment.registry import register_and_promote
 from serving.deployment.releases import champion_versions, load_champions
 from serving.engines import MODEL_FILE, PARITY_FILE, Bundle
 from serving.engines.signature import Signature
+from training.tracking import TRACKED, Tracker
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 
@@ -56,6 +58,7 @@ def second(exports, tmp_path):
 def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path
+from urllib.parse import urlsplit
 from lake.settings import Settings
 from serving.deployment.registry import Registry
 Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
@@ -94,6 +97,45 @@ def test_the_registry_holds_file_signature_proof_and_alias(promote, settings, ex
 
     loaded = load_model(version.source)
     assert loaded.SerializeToString() == exports["ridge"].content
+
+
+def test_a_version_leads_to_its_training_and_the_training_to_the_version(promote, settings, exports):
+    tracker = Tracker(settings, TRACKED)
+    run_id = tracker.run("ridge of a training", "abc")
+    promote(exports["ridge"], evidence={"run_id": run_id})
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    version = client.get_model_version_by_alias("ridge", "champion")
+    training = client.get_run(run_id)
+    link = (
+        f"[Training and walk-forward evaluation: ridge of a training](#/experiments/{training.info.experiment_id}/runs/"
+    )
+    assert f"{link}{run_id})" in version.description
+    assert f"/runs/{version.run_id})" in version.description
+    assert "Learnt until" in version.description
+    assert version.tags["training_run"] == run_id
+    assert training.data.tags["registered_version"] == "ridge 1"
+    assert "alias `champion`" in client.get_registered_model("ridge").description
+
+
+def test_a_model_that_was_trained_into_another_server_is_promoted_without_a_link(promote, settings, exports):
+    promote(exports["ridge"], evidence={"run_id": "0" * 32})
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    version = client.get_model_version_by_alias("ridge", "champion")
+    assert "Training" not in version.description
+    assert "training_run" not in version.tags
+
+
+def test_a_logged_model_says_its_inputs_and_outputs(promote, settings, exports):
+    from mlflow.models import get_model_info
+
+    promote(exports["ridge"])
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    source = client.get_model_version("ridge", "1").source
+    said, signature = get_model_info(urlsplit(source).path).signature, exports["ridge"].signature
+    (window,), (quantiles,) = said.inputs.inputs, said.outputs.inputs
+    assert (window.name, window.shape) == ("window", (-1, signature.sessions, signature.channels))
+    assert (quantiles.name, quantiles.shape) == ("quantiles", (-1, len(signature.horizons), 3))
+    assert {window.type.name, quantiles.type.name} == {"float32"}
 
 
 def test_promoting_the_same_file_again_does_nothing(promote, settings, exports):

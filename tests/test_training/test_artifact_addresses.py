@@ -1,5 +1,6 @@
 """A home that was moved or copied keeps its MLflow artefacts to itself."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from lake.settings import Settings
-from training.tracking import addresses, localize, open_store
+from training.tracking import addresses, localize, open_store, runs_page
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,25 @@ def test_a_copied_home_writes_nothing_into_the_original(made: Settings, moved: S
     assert first.info.artifact_uri.startswith(moved.mlflow.as_uri())
     assert made.mlflow.as_uri() not in texts(moved)
     assert str(made.home) not in texts(moved)
+
+
+def test_a_home_whose_old_place_is_gone_has_its_artefacts_and_takes_new_ones(moved: Settings, tmp_path: Path) -> None:
+    open_store(moved, "quantlake")
+    _artifact_repos_cache.clear()
+    last = Settings(home=Path(shutil.move(moved.home, tmp_path / "moved again")))
+    client, experiment = open_store(last, "quantlake")
+    (first,) = client.search_runs([experiment], "attributes.run_name = 'one'")
+    client.log_dict(first.info.run_id, {"is": "late"}, "late.json")
+    there = client.download_artifacts(first.info.run_id, "said.json", str(tmp_path))
+    assert json.loads(Path(there).read_text(encoding="utf-8")) == {"is": "first"}
+    assert len(list(last.mlflow.rglob("late.json"))) == 1
+    assert not moved.home.exists()
+
+
+def test_an_experiment_of_an_earlier_version_is_told_to_be_one_of_models(moved: Settings) -> None:
+    client, experiment = open_store(moved, "near")
+    assert client.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
+    assert runs_page(moved, "near") == f"/experiments/{experiment}/runs"
 
 
 def test_without_the_rewriting_the_original_is_written_to(made: Settings, moved: Settings, monkeypatch) -> None:

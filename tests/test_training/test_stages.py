@@ -28,6 +28,7 @@ from training.data import champion_split
 from training.experiments import Experiment, Workspace, content_fingerprint, load_experiment, workspace
 from training.fit import load_fitted
 from training.models import MODELS
+from training.tracking import runs_page
 
 SYMBOLS = ("AAPL", "IBM", "KO", "XOM")
 FIRST = datetime(2005, 1, 1, tzinfo=UTC)
@@ -227,6 +228,27 @@ def test_one_run_per_model_holds_all_about_it(world: World, reports: list[Report
         model = {file.path for file in client.list_artifacts(one["run_id"], "model")}
         assert {Path(path).name for path in model} == {"weights.pt", "fitted.json"}
     assert "trial_loss" in client.get_run(stages.champions(world.settings)["tft"]["run_id"]).data.metrics
+
+
+def test_a_run_says_its_data_its_code_and_its_trials(world: World, reports: list[Report]) -> None:
+    client = MlflowClient(tracking_uri=world.settings.tracking_uri)
+    run = client.get_run(stages.champions(world.settings)["tft"]["run_id"])
+    read = {one.dataset.name: one.dataset for one in run.inputs.dataset_inputs}
+    versions = reports[0].details["versions"]
+    assert read.keys() == versions.keys()
+    for name, dataset in read.items():
+        assert json.loads(dataset.source)["delta_table_version"] == versions[name]
+        assert len(dataset.digest) == 36 or len(dataset.digest) == 32
+        assert json.loads(dataset.profile)["num_rows"] > 0
+        assert {"symbol", "event_time"} <= {one["name"] for one in json.loads(dataset.schema)["mlflow_colspec"]}
+    assert len(run.data.tags.get("mlflow.source.git.commit", "0" * 40)) == 40
+    assert "walk-forward evaluation" in run.data.tags["mlflow.note.content"]
+    below = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert len(below) == world.experiment.search.trials
+    assert all(trial.data.params and trial.data.metrics.get("validation_loss") for trial in below)
+    assert client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
+    assert runs_page(world.settings, "quantlake") == f"/experiments/{run.info.experiment_id}/runs"
+    assert runs_page(world.settings, "of another name") == "/experiments"
 
 
 def test_done_again_nothing_is_done_and_the_reason_said(world: World, reports: list[Report]) -> None:

@@ -27,6 +27,21 @@ def artifact_root(configured: "Settings") -> str:
     return (configured.mlflow.absolute() / FOLDER).as_uri()
 
 
+def runs_page(configured: "Settings", experiment: str) -> str:
+    """Return where the web UI shows the runs of an experiment, as the part of the address behind ``#``.
+
+    That of all experiments where there is none of the name yet, and for a tracking server, which is not asked.
+    """
+    database = configured.mlflow / "mlflow.db"
+    if configured.mlflow_tracking_uri is None and database.exists():
+        with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection:
+            asked = "SELECT experiment_id FROM experiments WHERE name = ?"
+            found = connection.execute(asked, (experiment,)).fetchone() if _has_experiments(connection) else None
+        if found:
+            return f"/experiments/{found[0]}/runs"
+    return "/experiments"
+
+
 def localize(configured: "Settings") -> int:
     """Point every artefact address of the local store that lay below another home's `mlflow` folder at this home's.
 

@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import ConfigError
 from lake.settings import Settings
 from training.tracking.addresses import artifact_root, localize
+from training.tracking.provenance import LearntTable, source_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+TRACKED = "quantlake"
+"""Name of the MLflow experiment of the trainings."""
 FINGERPRINT_TAG = "quantlake.fingerprint"
 CLAIM, MARKET_TAG = "quantlake", "quantlake.market"
 """Experiment of a tracking server, and its tag, that say which market's models are in it."""
+PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
+"""Tags of MLflow's own: the run that a run is shown below, and a description in markdown."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of an experiment whose page shows runs and charts; without it MLflow opens one for language models."""
 MOST_KEYS = 40
 """More metric keys than this freeze the charts of the tracking UI."""
 
@@ -58,17 +65,24 @@ class Tracker:
     def __init__(self, settings: Settings, experiment: str) -> None:
         self._client, self._experiment = open_store(settings, experiment)
 
-    def run(self, name: str, fingerprint: str) -> str:
+    def run(self, name: str, fingerprint: str, parent: str | None = None) -> str:
         """Return the id of the run of that name and fingerprint; it is created the first time.
 
         Everything that is learnt about one model from the same data and experiment ends up in one run, whichever
-        stage learns it.
+        stage learns it. It says which commit of the code made it.
+
+        Parameters
+        ----------
+        parent
+            Run that it is shown below, as a trial is below its search.
         """
         wanted = f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.run_name = '{name}'"
         found = self._client.search_runs([self._experiment], wanted, max_results=1)
         if found:
             return str(found[0].info.run_id)
-        made = self._client.create_run(self._experiment, run_name=name, tags={FINGERPRINT_TAG: fingerprint})
+        tags = {FINGERPRINT_TAG: fingerprint, **source_tags("training.stages")}
+        tags |= {PARENT_TAG: parent} if parent else {}
+        made = self._client.create_run(self._experiment, run_name=name, tags=tags)
         return str(made.info.run_id)
 
     def log(
@@ -79,6 +93,8 @@ class Tracker:
         measures: Iterable[Measure] = (),
         tags: Mapping[str, Any] | None = None,
         files: Mapping[str, Iterable[Path]] | None = None,
+        tables: Iterable[LearntTable] = (),
+        note: str = "",
     ) -> None:
         """Add to a run and close it.
 
@@ -92,6 +108,10 @@ class Tracker:
             What it was made from; values that are no text become JSON.
         files
             Files or folders by the folder of the run they go to; "" is its top.
+        tables
+            What was learnt from; logging the same again adds nothing.
+        note
+            Description in markdown, the one shown beside the run.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -102,13 +122,15 @@ class Tracker:
                 f"A run was given {len(keys)} metric keys, at most {MOST_KEYS} are shown well. Use steps for folds and "
                 "epochs, and a table for symbols."
             )
-        now = int(time.time() * 1000)
+        now, described = int(time.time() * 1000), {**({NOTE_TAG: note} if note else {}), **(tags or {})}
         self._client.log_batch(
             run_id,
             metrics=[Metric(measure.key, measure.value, now, measure.step) for measure in numbers],
             params=[Param(name, str(value)) for name, value in (parameters or {}).items()],
-            tags=[RunTag(name, _text(value)) for name, value in (tags or {}).items()],
+            tags=[RunTag(name, _text(value)) for name, value in described.items()],
         )
+        if inputs := [table.as_input() for table in tables]:
+            self._client.log_inputs(run_id, inputs)
         for place, paths in (files or {}).items():
             for path in paths:
                 add = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
@@ -139,7 +161,9 @@ def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]
         if not is_local:
             _require_own_server(client, settings.declared_market.name)
         found = client.get_experiment_by_name(experiment)
-    made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place)
+    made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place, tags=KIND)
+    if found and not KIND.keys() <= found.tags.keys():
+        client.set_experiment_tag(made, *next(iter(KIND.items())))
     if not found:
         localize(settings)  # a store made just now has an experiment of MLflow's own
     return client, str(made)

@@ -97,4 +97,14 @@ MUTANTS = (
         'places.password.write_text(password, encoding="utf-8")',
         (f"{CLOSED}::test_folders_and_files_are_for_their_owner_alone",),
     ),
+    Mutant(
+        "feast-records-days-to-come",
+        "Feast materialises, and records as materialised, nothing later than the market's now.",
+        "feature_repo/feast_store/provider.py",
+        "if require_utc(end_date) > now:",
+        "if False:",
+        (
+            "tests/test_feature_repo/test_online_store.py::test_feast_materialises_nothing_that_is_later_than_the_markets_now",
+        ),
+    ),
 )

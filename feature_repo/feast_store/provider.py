@@ -1,0 +1,55 @@
+"""Feast's provider, which materialises nothing later than the market's now."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from feast.feature_view import FeatureView
+from feast.infra.passthrough_provider import PassthroughProvider
+from feast.repo_config import RepoConfig
+
+from feature_repo.feast_store.locations import store_settings
+from lake.clock import require_utc
+from lake.errors import LookAheadError
+from lake.market import open_clock
+
+
+class MarketProvider(PassthroughProvider):
+    """Feast's own provider, but that it refuses an end which the market has not come to.
+
+    Feast records the end of each `materialize` and `materialize-incremental` and loads what is later the next time.
+    An end that is still to come would be recorded too, and the sessions up to it would count as loaded before they
+    happened. The refusal comes before a row is written and before the end is recorded.
+    """
+
+    def materialize_single_feature_view(
+        self,
+        config: RepoConfig,
+        feature_view: FeatureView,
+        start_date: datetime,
+        end_date: datetime,
+        *args: Any,
+        **kw: Any,
+    ) -> None:
+        """Materialise one view as Feast does, up to an end that the market has come to.
+
+        Raises
+        ------
+        LookAheadError
+            Naming the end, the market's now and the command that loads everything up to it.
+        """
+        now = open_clock(_home(config)).now()
+        if require_utc(end_date) > now:
+            raise LookAheadError(
+                f"The view '{feature_view.name}' was to be materialised up to {end_date:%Y-%m-%dT%H:%M:%S%z}, and the "
+                f"market stands at {now:%Y-%m-%dT%H:%M:%S%z}: Feast would record sessions as loaded that have not "
+                "happened, and leave them out for good. Nothing was written or recorded. Run `feast "
+                f"materialize-incremental {now:%Y-%m-%dT%H:%M:%S}`; a time without a zone is UTC."
+            )
+        super().materialize_single_feature_view(config, feature_view, start_date, end_date, *args, **kw)
+
+
+def _home(config: RepoConfig) -> Path:
+    """Return the home whose clock tells the market's now."""
+    clock = config.online_store.clock
+    return Path(clock).parent if clock else store_settings().home
