@@ -14,6 +14,7 @@ from dagster_project.assets import (
     training,
     trials,
 )
+from dagster_project.catalog import described
 from dagster_project.checks import leaks, parity, replay, tables
 from dagster_project.execution import progress_logger, stage_logger, turn_taking_executor
 from dagster_project.resources import Platform
@@ -30,23 +31,24 @@ from lake.disk import close_new_files
 
 close_new_files()  # also where Dagster is started without the `quantlake` command
 
+MODULES = [
+    sources,
+    lake,
+    quality,
+    features,
+    training,
+    serving,
+    feedback,
+    trials,
+    parity,
+    replay,
+    maintenance,
+    backups,
+]
+"""Where assets are defined, in flow order."""
+
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(
-        [
-            sources,
-            lake,
-            quality,
-            features,
-            training,
-            serving,
-            feedback,
-            trials,
-            parity,
-            replay,
-            maintenance,
-            backups,
-        ]
-    ),
+    assets=described(dg.load_assets_from_modules(MODULES)),
     asset_checks=[
         *tables.table_checks(),
         *leaks.leak_checks(tables.CAUSAL),

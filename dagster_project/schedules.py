@@ -24,17 +24,41 @@ EVERY, ATTEMPTS = timedelta(minutes=15), 8
 NO_BACKUPS = "QUANTLAKE_BACKUPS is not set, so it is not known where backups go."
 NOT_YET = "No model is in service yet; run the job 'everything' first."
 
-in_the_night = dg.ScheduleDefinition(name="in_the_night", job=NIGHTLY_REPLAY.job, cron_schedule="0 2 * * *")
-on_sunday = dg.ScheduleDefinition(name="on_sunday", job=WEEKLY_MAINTENANCE.job, cron_schedule="0 12 * * 0")
+in_the_night = dg.ScheduleDefinition(
+    name="in_the_night",
+    job=NIGHTLY_REPLAY.job,
+    cron_schedule="0 2 * * *",
+    description="Every night, a sample of the newest forecasts is made again and compared with what is stored. "
+    "A replayed market is checked as a live one is.",
+)
+on_sunday = dg.ScheduleDefinition(
+    name="on_sunday",
+    job=WEEKLY_MAINTENANCE.job,
+    cron_schedule="0 12 * * 0",
+    description="On Sundays, small files are joined and old log entries and unused files deleted; every version in "
+    "use stays readable. A replayed market is maintained as a live one is.",
+)
 
 
-@dg.schedule(job=WEEKLY_BACKUP_DRILL.job, cron_schedule="0 15 * * 0")
+@dg.schedule(
+    job=WEEKLY_BACKUP_DRILL.job,
+    cron_schedule="0 15 * * 0",
+    description="On Sundays after the maintenance, a backup into QUANTLAKE_BACKUPS is made, restored into a scratch "
+    "folder and looked at as a whole. Skipped where QUANTLAKE_BACKUPS is not set. The same in a replayed market.",
+)
 def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """On Sundays, after the maintenance, where a folder of backups is set."""
     return dg.RunRequest() if platform.settings.backups is not None else dg.SkipReason(NO_BACKUPS)
 
 
-@dg.schedule(job=DAILY_UPDATE.job, cron_schedule="*/15 * * * *", execution_timezone="UTC")
+@dg.schedule(
+    job=DAILY_UPDATE.job,
+    cron_schedule="*/15 * * * *",
+    execution_timezone="UTC",
+    description="Every quarter of an hour: a market that follows the wall clock is updated once per close, from its "
+    "source's declared delay after the close on, and again while bars are missing. A replayed market stands still "
+    "until `quantlake advance` moves its clock, and is then updated once.",
+)
 def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """After each close of the market's calendar, half days and holidays as it has them.
 
@@ -72,7 +96,12 @@ def _is_decision_due(lake: "Lake", close: datetime, now: datetime) -> bool:
     return timedelta(0) < delay <= now - close and not has_replays(lake, close)
 
 
-@dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=60)
+@dg.sensor(
+    job=DAILY_UPDATE.job,
+    minimum_interval_seconds=60,
+    description="Runs the daily update for rows that reached raw_bars by any route: command, service, notebook. "
+    "In a replayed market, that is after `quantlake advance` only.",
+)
 def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """React to rows that reached `raw_bars` by any route, once the whole graph has run."""
     from lake.tables import RAW_BARS
@@ -89,7 +118,12 @@ def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> 
     yield dg.RunRequest(run_key=f"raw_bars-{version}", tags=tags)
 
 
-@dg.sensor(job=DAILY_UPDATE.job, minimum_interval_seconds=15)
+@dg.sensor(
+    job=DAILY_UPDATE.job,
+    minimum_interval_seconds=15,
+    description="Turns each request that the service took (POST /api/v1/internal/ingest/SOURCE) into a run that asks "
+    "that source. In a replayed market, the source is asked up to the market's now, and has nothing new to say.",
+)
 def ingest_requests(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Turn each request that the service left (`POST /api/v1/internal/ingest/SOURCE`) into a run of its source.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.runs.dagster_home import prepare_home
+from dagster_project.runs.origin import shown_on_the_timeline
 from lake.errors import QuantlakeError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[
     os.environ.update(prepare_home(settings))
     from dagster_project.definitions import defs
 
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, shown_on_the_timeline(instance, selection.name):
         result = defs.resolve_job_def(selection.name).execute_in_process(
             instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )

@@ -97,17 +97,31 @@ class FeaturesAnswer(Looked):
     features: dict[str, Finite | None] = Field(description="by name; null is not known, see /features/schema")
 
 
+class HiddenMarkovOpinion(Part):
+    """What hidden Markov models of the same market find: another method than the rule, under names of its own."""
+
+    volatility: Literal["calm", "turbulent"] | None = Field(
+        description="more probable state of the variance of daily returns; null before the model is fit"
+    )
+    turbulent_probability: Finite | None = Field(ge=0, le=1, description="from the sessions up to this one")
+    drift: Literal["rising", "falling"] | None = Field(
+        description="more probable state of the mean of returns; null before the model is fit"
+    )
+    rising_probability: Finite | None = Field(ge=0, le=1, description="from the sessions up to this one")
+    agrees: bool | None = Field(description="whether both states are those of the rule; null where one is not known")
+    explanation: str = Field(description="in one sentence, what the two methods find, and which one decides")
+
+
 class RegimeAnswer(Looked):
-    """The regime of the market that the symbol is traded in."""
+    """The regime of the market that the symbol is traded in: by rule, and beside it by hidden Markov models."""
 
     market: str = Field(description="index that stands for the market")
-    regime: str
-    volatility_state: str
-    trend_state: str
+    regime: str = Field(description="by rule: what strategies, calibration and forecasts go by")
+    volatility_state: str = Field(description="by rule: volatility against its own past")
+    trend_state: str = Field(description="by rule: close of the index against its mean over 200 sessions")
     volatility: Finite = Field(description="20-session volatility of the index, per year")
     trend_gap: Finite = Field(description="close of the index / its mean over 200 sessions - 1")
-    high_volatility_probability: Finite | None = Field(description="by the hidden Markov model; null before it is fit")
-    uptrend_probability: Finite | None = Field(description="by the hidden Markov model; null before it is fit")
+    hidden_markov: HiddenMarkovOpinion
 
 
 class StrategyPart(Part):

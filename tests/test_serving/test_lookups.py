@@ -17,6 +17,7 @@ from serving.deployment import Champions
 from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain, log_paths
 from serving.predict import Predictor, Question
 from serving.web.app import build_app
+from serving.web.regime_opinion import opinion_of
 from support.clients import client_of
 
 PUBLIC = "/api/v1/public"
@@ -90,6 +91,29 @@ def test_the_regime_is_that_of_the_table(client, home):
     shared = set(said) & set(row) - {"known_time"}
     assert {name: said[name] for name in shared} == {name: row[name] for name in shared}
     assert {"regime", "volatility_state", "trend_state", "volatility", "trend_gap"} <= shared
+    beside = said["hidden_markov"]
+    assert beside["turbulent_probability"] == row["high_volatility_probability"]
+    assert beside["rising_probability"] == row["uptrend_probability"]
+
+
+HIDDEN = ("high_volatility_probability", "uptrend_probability")
+
+
+@pytest.mark.parametrize("trend", ["uptrend", "downtrend"])
+@pytest.mark.parametrize("state", ["low_volatility", "high_volatility"])
+@pytest.mark.parametrize(("turbulent", "rising"), [(0.05, 0.003), (0.9, 0.6), (None, 0.9), (0.2, math.nan)])
+def test_a_regime_is_one_truth_and_another_method_has_names_of_its_own(trend, state, turbulent, rising):
+    row = {"volatility_state": state, "trend_state": trend, "trend_gap": 0.02 if trend == "uptrend" else -0.02}
+    said = opinion_of(row | dict(zip(HIDDEN, (turbulent, rising), strict=True)))
+    words = set(said.model_dump_json().replace('"', " ").split())
+    assert not words & {"high_volatility", "low_volatility", "uptrend_probability"}
+    assert {"uptrend.": "downtrend.", "downtrend.": "uptrend."}[f"{trend}."] not in said.explanation
+    if said.agrees is None:
+        assert None in (said.volatility, said.drift)
+    else:
+        is_same = (said.volatility == "turbulent") == (state == "high_volatility")
+        assert said.agrees == (is_same and (said.drift == "rising") == (trend == "uptrend"))
+        assert said.agrees == ("where" not in said.explanation)
 
 
 def test_the_strategy_is_that_of_the_table(client, home, weights):

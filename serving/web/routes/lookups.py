@@ -18,6 +18,7 @@ from serving.forecasts import VISIBLE
 from serving.predict import bars_ahead, require_known
 from serving.strategies import strategy_named
 from serving.web.asked_names import AskedNames, told
+from serving.web.regime_opinion import opinion_of
 from serving.web.routes.forecasts import JSON, PREFIX
 
 if TYPE_CHECKING:
@@ -118,10 +119,9 @@ def _add_decisions(app: FastAPI) -> None:
         if row is None:
             raise NotReadyError("The market's regime is not known yet: it needs 200 sessions of the index.")
         names = ("regime", "volatility_state", "trend_state", "volatility", "trend_gap")
-        chances = ("high_volatility_probability", "uptrend_probability")
         values: dict[str, Any] = {name: row.values[name] for name in names}
-        values |= {name: value if _is_number(value := row.values[name]) else None for name in chances}
-        return api.RegimeAnswer(**_times(asked, row), market=online.market.index, **values)
+        opinion = opinion_of(row.values)
+        return api.RegimeAnswer(**_times(asked, row), market=online.market.index, **values, hidden_markov=opinion)
 
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
     def strategy(symbol: PathSymbol, request: Request) -> api.StrategyAnswer:
