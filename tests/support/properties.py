@@ -33,7 +33,7 @@ def examples(quick: int, *, wide: int | None = None, **options: Any) -> settings
     Parameters
     ----------
     quick
-        Examples in `make test`: as many as show the mutants of the property.
+        Examples in `make test`: as many as it takes for the mutants of the property to fail.
     wide
         Examples in `make test-slow`; `WIDER` times as many where it is not said.
     options

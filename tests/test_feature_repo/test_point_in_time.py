@@ -59,7 +59,7 @@ def joined(spine: pl.DataFrame, rows: pl.DataFrame, ttl: timedelta | None) -> li
     return found["answer"].to_list()
 
 
-@examples(60)
+@examples(300, wide=1_000)
 @given(rows_of, spines, ages)
 def test_the_join_answers_like_the_oracle(
     rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]], age: int | None
