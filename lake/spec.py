@@ -1,6 +1,6 @@
 """Tables and columns as values: what they hold, in which unit, and what a row must satisfy."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,13 +82,13 @@ class TableSpec:
         """Whether a row that lacks a column declared later may be a row still: some column may be null."""
         return any(column.nullable for column in self.columns if column.name not in self.key)
 
-    @property
-    def gains_columns_in_place(self) -> bool:
-        """Whether rows stored before a column was declared keep a null in it for good.
+    def gains_in_place(self, names: Collection[str]) -> bool:
+        """Whether rows stored before these columns were declared keep a null in them for good.
 
-        What was received and what was decided cannot be made again. A table that follows from others can, and is.
+        What was received and what was decided cannot be made again. A table that follows from others can, and is,
+        unless the columns say only where a row came from: a row made again would then be the same row.
         """
-        return self.layer in {"raw", "decisions"}
+        return self.layer in {"raw", "decisions"} or all(self.column(name).is_origin for name in names)
 
     @property
     def schema(self) -> dict[str, pl.DataType]:

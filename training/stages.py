@@ -270,7 +270,8 @@ def _publish(
         f"{name}_forecast_against_truth": plot_forecast_against_truth(first, forecasts_path, caveats=caveats),
         f"{name}_calibration": plot_calibration(first, calibration_path),
     }
-    _track(work, name, parameters=parameters[name], measures=measures_of(table), files={"plots": drawn.values()})
+    measures, tags = measures_of(table), {"caveats": "\n".join(caveats)}
+    _track(work, name, parameters=parameters[name], measures=measures, tags=tags, files={"plots": drawn.values()})
     return {key: str(path.relative_to(work.folder)) for key, path in drawn.items()}
 
 

@@ -120,7 +120,11 @@ def list_markets() -> None:
 
 @app.command()
 def show(name: MarketName) -> None:
-    """Show what is declared of a market, and where its home is."""
+    """Show what is declared of a market, where its home is, and how it is known when its bars were known."""
+    from lake.knowledge import known_bases
+    from lake.market import open_clock
+    from lake.store import LakeReader
+
     home = _home_named(name)
     market = market_of(home)
     table = _table("", "")
@@ -133,6 +137,8 @@ def show(name: MarketName) -> None:
     table.show_header = False
     console().print(table)
     print_line(f"Home: {home}")
+    if known := known_bases(LakeReader(home / "tables"), open_clock(home).now()).sentence():
+        print_line(known)
 
 
 def _in_a_row(value: object) -> str:

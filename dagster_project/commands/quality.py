@@ -35,6 +35,7 @@ def quality(
     if as_json:
         shown = {"market": summary.market, "now": summary.now, "scores": summary.recent, "bars": summary.bars}
         shown |= {"raw_rows": summary.raw_rows, "refused": summary.refused, "findings": summary.rules, "page": page}
+        shown |= {"known_basis": summary.knowledge.shares}
         console().print_json(json.dumps(shown, default=str))
     else:
         _show(summary)
@@ -61,6 +62,7 @@ def _show(summary: "QualitySummary") -> None:
     found = summary.disagreement
     if found.compared:
         print_line(f"sources   disagree on {found.disagreeing:,} of {found.compared:,} returns of the last 20 sessions")
+    print_line("known     " + ",\n          ".join(summary.knowledge.parts()))
     worst = [each for each in summary.coverage if each.bars < each.sessions][:3]
     for each in worst:
         print_line(f"gaps      {each.symbol}: {each.sessions - each.bars:,} of {each.sessions:,} sessions have no bar")

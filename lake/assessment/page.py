@@ -13,6 +13,7 @@ from lake.assessment.pictures import draw_coverage, draw_scores
 from lake.assessment.summary import FINDINGS_SHOWN, RECENT, QualitySummary, summarise
 from lake.clock import Clock
 from lake.disk import write_durably
+from lake.knowledge import percent
 from lake.report import Report
 from lake.store import Lake
 
@@ -57,6 +58,7 @@ def report_quality(lake: Lake, clock: Clock, path: Path) -> Report:
             scores=recent,
             refused=summary.refused,
             disagreement=summary.disagreement.share if summary.disagreement.compared else None,
+            known_basis=summary.knowledge.shares,
         ),
         name="data_quality",
     )
@@ -106,6 +108,7 @@ def _tiles(summary: QualitySummary) -> str:
         (f"{share:.2%}", f"refused: {summary.refused:,} of {summary.raw_rows:,} rows"),
         (f"{sum(summary.rules.values()):,}", "findings, all sessions"),
         (_disagreeing(summary), "returns on which sources disagree"),
+        (_assumed(summary), escape(summary.knowledge.sentence())),
     ]
     return (
         '<div class="tiles">'
@@ -116,6 +119,11 @@ def _tiles(summary: QualitySummary) -> str:
 
 def _disagreeing(summary: QualitySummary) -> str:
     return f"{summary.disagreement.share:.2%}" if summary.disagreement.compared else "-"
+
+
+def _assumed(summary: QualitySummary) -> str:
+    share = summary.knowledge.assumed
+    return "-" if share is None else percent(share)
 
 
 def _scores(summary: QualitySummary) -> str:

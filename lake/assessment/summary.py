@@ -10,6 +10,7 @@ import polars as pl
 from lake import calendars
 from lake.assessment.agreement import Disagreement, disagreement
 from lake.errors import NotReadyError
+from lake.knowledge import KnownBases, known_bases
 from lake.store import Lake
 from lake.tables import BARS, DELIVERIES, FINDINGS, QUALITY_SCORES, QUARANTINE, RAW_BARS
 
@@ -54,6 +55,8 @@ class QualitySummary:
         Findings by rule, all of them.
     disagreement
         How often the sources disagree of late.
+    knowledge
+        How it is known when the bars were known.
     """
 
     market: str
@@ -72,6 +75,7 @@ class QualitySummary:
     rules: dict[str, int]
     deliveries: tuple[dict[str, Any], ...]
     disagreement: Disagreement
+    knowledge: KnownBases
 
 
 def summarise(lake: Lake, now: datetime) -> QualitySummary:
@@ -128,6 +132,7 @@ def summarise(lake: Lake, now: datetime) -> QualitySummary:
         rules=dict(findings.group_by("rule").len().sort("rule").iter_rows()),
         deliveries=_deliveries(deliveries),
         disagreement=disagreement(lake, now),
+        knowledge=known_bases(lake, now),
     )
 
 

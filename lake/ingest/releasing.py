@@ -51,6 +51,7 @@ def release(lake: Lake, symbol: str, close: datetime, clock: Clock) -> Report:
         pl.lit(batch_id).alias("batch_id"),
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
         pl.max_horizontal(now, pl.col("known_time").dt.offset_by("1us")).alias("known_time"),
+        pl.lit("observed").alias("known_basis"),
         pl.max_horizontal(now, "received_at").alias("received_at"),
     )
     return lake.append(RAW_BARS, released.select(RAW_BARS.names), batch_id=batch_id)

@@ -18,7 +18,8 @@ def store_stated(lake: Lake, batches: Sequence[BarBatch], now: datetime) -> int:
     """Append the splits and dividends that deliveries state and that are not stored in the same words; return how many.
 
     What a source states with its first delivery is known from its ex-date: it was public by then, which is an
-    assumption. What it states later is known from `now`, and never before the ex-date. A split may lie after the
+    assumption. What it states later is known from `now`, which was observed, or from an ex-date after that, which
+    is assumed again. A split may lie after the
     market's now: a file is stated in the shares of the day it was made (`later_splits` of `raw_bars`), and
     `known_time` keeps it out of every question about what was known.
     """
@@ -34,12 +35,13 @@ def store_stated(lake: Lake, batches: Sequence[BarBatch], now: datetime) -> int:
         if fresh.is_empty():
             continue
         since = pl.col("ex_date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC")
-        known = since if stored.is_empty() else pl.max_horizontal(since, pl.lit(now, dtype=INSTANT))
+        is_observed = pl.lit(value=not stored.is_empty()) & (since <= pl.lit(now, dtype=INSTANT))
         rows = fresh.with_row_index("row").with_columns(
             pl.col("row").cast(pl.Int64),
             pl.lit(batch.batch_id).alias("batch_id"),
             since.alias("event_time"),
-            known.alias("known_time"),
+            pl.when(is_observed).then(pl.lit(now, dtype=INSTANT)).otherwise(since).alias("known_time"),
+            pl.when(is_observed).then(pl.lit("observed")).otherwise(pl.lit("assumed")).alias("known_basis"),
         )
         added += lake.append(RAW_ACTIONS, rows.select(RAW_ACTIONS.names), batch_id=batch.batch_id).added
     return added

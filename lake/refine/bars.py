@@ -63,10 +63,10 @@ def refine_bars(
     Refined
         `bars` on one basis: ``factor = adj_close / close`` multiplies open, high, low and close, and divides volume,
         so that close x volume is the money that was traded. A close-only bar has nulls for what its source does not
-        say. `close_traded` is the close as it was traded, where the source tells it or the splits since. `quarantine`
-        holds each refused row, as received, with the first rule it breaks (see `rules`), or
-        `lake.refine.vintages.UNEXPLAINED`. `judged` holds all rows as `judge` gives them, with the factors that bring
-        them to one basis, for `lake.refine.actions.find_actions`.
+        say. `close_traded` is the close as it was traded, where the source tells it or the splits since. `known_basis`
+        is that of the row which made the bar known as it is. `quarantine` holds each refused row, as received, with the
+        first rule it breaks (see `rules`), or `lake.refine.vintages.UNEXPLAINED`. `judged` holds all rows
+        as `judge` gives them, with the factors that bring them to one basis, for `lake.refine.actions.find_actions`.
     """
     if judged_before is None:
         judged = judge(parse(raw), calendar)
@@ -210,6 +210,7 @@ def _adjust(good: pl.DataFrame) -> pl.DataFrame:
             "batch_id",
             "price_basis",
             _traded(close).alias("close_traded"),
+            "known_basis",
         )
         .sort("symbol", "event_time", "known_time")
         .select(BARS.names)
@@ -237,7 +238,7 @@ def refused_as(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
 
 
 def _refused(bad: pl.DataFrame) -> pl.DataFrame:
-    ours = {*NOT_RECEIVED, "later_splits"}
+    ours = {*NOT_RECEIVED, "later_splits", "known_basis"}
     symbol = pl.col(AS_RECEIVED if AS_RECEIVED in bad.columns else "symbol").alias("symbol")
     content = [symbol if name == "symbol" else pl.col(name) for name in RAW_BARS.names if name not in ours]
     return to_quarantine(bad, BARS, content)

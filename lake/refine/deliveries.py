@@ -44,7 +44,8 @@ def unstored(delivery: pl.DataFrame, stored: pl.DataFrame, newest: datetime | No
 
     When a row is known depends on what is stored. A bar newer than every stored bar of the source is known when the
     source says, and so is every bar of a first load. Any other row became known by this delivery: a correction, a bar
-    that was late, the history of a symbol that was added. It is known from `now`, and never before the row it replaces.
+    that was late, the history of a symbol that was added. It is known from `now`, as was
+    observed, and never before the row it replaces.
 
     Parameters
     ----------
@@ -89,7 +90,10 @@ def unstored(delivery: pl.DataFrame, stored: pl.DataFrame, newest: datetime | No
         delivery.join(kept, on=NATURAL, how="inner", nulls_equal=True, maintain_order="left")
         .with_columns((is_late | pl.col("stored_known").is_not_null()).alias("is_told_now"))
         .filter(~pl.col("is_told_now") | (pl.col("known_time") == pl.col("last_known")))
-        .with_columns(pl.when("is_told_now").then(from_now).otherwise("known_time").alias("known_time"))
+        .with_columns(
+            pl.when("is_told_now").then(from_now).otherwise("known_time").alias("known_time"),
+            pl.when("is_told_now").then(pl.lit("observed")).otherwise("known_basis").alias("known_basis"),
+        )
     )
     bars = rows.unique([*NATURAL, "known_time"])
     corrected = bars.filter(pl.col("stored_known").is_not_null()).height

@@ -154,6 +154,8 @@ def told_from_now(spec: TableSpec, stored: pl.DataFrame, found: pl.DataFrame, no
     differs = pl.any_horizontal([_differs(name, spec.column(name).dtype) for name in values])
     from_now = pl.max_horizontal(pl.lit(now, INSTANT), pl.col("stored_known").dt.offset_by("1us"))
     changed = again.filter(differs).with_columns(from_now.alias("known_time"))
+    if "known_basis" in spec.names:
+        changed = changed.with_columns(pl.lit("observed").alias("known_basis"))
     return pl.concat([later.select(spec.names), changed.select(spec.names)])
 
 

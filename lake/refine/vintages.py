@@ -47,6 +47,7 @@ class _Row(NamedTuple):
     number: int
     at: datetime
     known: datetime
+    known_basis: str | None
     adjusted: float
     close: float | None
     shape: tuple[float | None, ...]
@@ -67,11 +68,11 @@ class _Told(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """A re-based history: the basis from then on, and the newest of the bars that show it."""
+    """A re-based history: the basis from then on, the newest of the bars that show it, and the row known last."""
 
     basis: Basis
     until: datetime
-    known: datetime
+    last: _Row
 
 
 @dataclass
@@ -81,7 +82,7 @@ class _Outcome:
     basis: dict[int, Basis] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
     repeats: set[int] = field(default_factory=set)
-    again: list[tuple[int, datetime, Basis]] = field(default_factory=list)
+    again: list[tuple[int, datetime, str | None, Basis]] = field(default_factory=list)
 
 
 def unsettled(bars: pl.DataFrame) -> list[str]:
@@ -148,7 +149,8 @@ def chain(good: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         The rows with ``scale`` and ``close_scale``, by which ``adj_close`` and ``close`` are multiplied;
         ``reason`` is `UNEXPLAINED` where a close jumps and nothing explains it. Rows that only repeat a bar on another
-        basis are left out. A bar that a later delivery restates or explains is given again, known from then on.
+        basis are left out. A bar that a later delivery restates or explains is given again, known from then on; its
+        ``known_basis`` is that of the row which made it known.
     """
     rows = good.with_columns(noise().alias("noise")).with_row_index("number")
     outcome = _Outcome()
@@ -164,11 +166,12 @@ def chain(good: pl.DataFrame) -> pl.DataFrame:
     again = [
         told[number].with_columns(
             pl.lit(known).cast(told.schema["known_time"]).alias("known_time"),
+            pl.lit(known_basis, dtype=pl.String).alias("known_basis"),
             pl.lit(basis.adjusted).alias("scale"),
             pl.lit(basis.close).alias("close_scale"),
             pl.lit(None, dtype=pl.String).alias("reason"),
         )
-        for number, known, basis in outcome.again
+        for number, known, known_basis, basis in outcome.again
     ]
     kept = told.filter(~numbers.is_in(sorted(outcome.repeats)))
     return pl.concat([kept, *again]).drop("number", "noise")
@@ -195,7 +198,7 @@ class _Chain:
             if change:
                 self._follow(change, {row.at for row in rows})
             if self.held and (change or rows[0].at < max(self.held)):
-                self._try_again(max(row.known for row in rows))
+                self._try_again(_known_last(rows))
 
     def _rebased(self, rows: Sequence[_Row]) -> _Change | None:
         """Return the change of basis that a delivery shows by telling stored closes again, or None."""
@@ -213,7 +216,7 @@ class _Chain:
         if level is None or abs(level - 1) <= error:
             level = 1.0
         basis = Basis(self.basis.adjusted * rise, self.basis.close * level)
-        return _Change(basis, run[-1].at, max(row.known for row in again))
+        return _Change(basis, run[-1].at, _known_last(again))
 
     def _runs(self, again: Sequence[_Row]) -> Iterator[list[_Row]]:
         """Cut rows into runs that changed by one factor, as far as their digits tell."""
@@ -312,20 +315,26 @@ class _Chain:
         for at in self.closes[bisect_left(self.closes, change.until) :]:
             told = self.told[at]
             if at > change.until and at not in present and told.basis != change.basis:
-                self._tell(told.row, change.known, change.basis)
+                self._tell(told.row, change.last, change.basis)
         for at, (row, _) in [*self.held.items()]:
             if at > change.until:
                 self.held[at] = (row, change.basis)
 
-    def _try_again(self, known: datetime) -> None:
+    def _try_again(self, last: _Row) -> None:
         for at in sorted(self.held):
             row, basis = self.held[at]
             if not self._jumps(row, basis):
-                self._tell(row, known, basis)
+                self._tell(row, last, basis)
 
-    def _tell(self, row: _Row, known: datetime, basis: Basis) -> None:
+    def _tell(self, row: _Row, last: _Row, basis: Basis) -> None:
+        """Tell a bar again, known by the row that was known last of those that change or explain it."""
         self._accept(row, basis)
-        self.outcome.again.append((row.number, max(known, row.known + timedelta(microseconds=1)), basis))
+        known = max(last.known, row.known + timedelta(microseconds=1))
+        self.outcome.again.append((row.number, known, last.known_basis, basis))
+
+
+def _known_last(rows: Iterable[_Row]) -> _Row:
+    return max(rows, key=lambda row: row.known)
 
 
 def _deliveries(own: pl.DataFrame) -> Iterator[list[_Row]]:
@@ -351,6 +360,7 @@ def _rows(frame: pl.DataFrame) -> Iterator[_Row]:
         "number",
         "at",
         "known_time",
+        "known_basis",
         "adj_close_value",
         "close_value",
         *shape,
@@ -359,5 +369,5 @@ def _rows(frame: pl.DataFrame) -> Iterator[_Row]:
         may_jump.alias("may_jump"),
     )
     for values in told.iter_rows():
-        number, at, known, adjusted, close, first, high, low, volume, error, jumps = values
-        yield _Row(number, at, known, adjusted, close, (first, high, low), volume, error, jumps)
+        number, at, known, known_basis, adjusted, close, first, high, low, volume, error, jumps = values
+        yield _Row(number, at, known, known_basis, adjusted, close, (first, high, low), volume, error, jumps)

@@ -92,24 +92,59 @@ class OverheardSource:
         return getattr(self.source, name)
 
     def read(self, after: datetime | None, until: datetime) -> BarBatch:
-        """Return what the source delivers, and keep it; columns that may be null and that it does not know are null."""
+        """Return what the source delivers, and keep it; columns that may be null and that it does not know are null.
+
+        Raises
+        ------
+        SourceError
+            If a row has a `known_basis` that there is not, or claims to have been observed before it was received.
+        """
         try:
-            batch = self.source.read(after, until)
+            batch = _with_all_columns(self.source.read(after, until))
+            _require_honest_basis(self.name, batch.rows)
         except SourceError as error:
             self.heard.append(Heard(after, until, error))
             raise
-        lacking = [
-            pl.lit(None, dtype=column.dtype).alias(column.name)
-            for column in RAW_BARS.columns
-            if column.nullable and column.name not in batch.rows.columns
-        ]
-        batch = replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
         self.heard.append(Heard(after, until, batch))
         return batch
 
 
+def _with_all_columns(batch: BarBatch) -> BarBatch:
+    lacking = [
+        pl.lit(None, dtype=column.dtype).alias(column.name)
+        for column in RAW_BARS.columns
+        if column.nullable and column.name not in batch.rows.columns
+    ]
+    return replace(batch, rows=batch.rows.with_columns(lacking)) if lacking else batch
+
+
+def _require_honest_basis(source: str, rows: pl.DataFrame) -> None:
+    """Refuse rows whose time of knowledge cannot be what they say that it is."""
+    bases = RAW_BARS.column("known_basis").allowed
+    is_unknown = pl.col("known_basis").is_in(bases).not_()
+    is_early = (pl.col("known_basis") == "observed") & (pl.col("known_time") < pl.col("received_at"))
+    odd = rows.filter(is_unknown | is_early)
+    if odd.is_empty():
+        return
+    first = odd.row(0, named=True)
+    bar = f"{odd.height} rows of '{source}', the first of '{first['symbol']}' at {first['stamp']}"
+    if first["known_basis"] not in bases:
+        raise SourceError(
+            f"{bar}, have the known_basis '{first['known_basis']}'. Say one of {', '.join(bases)}, or null where it is "
+            "not known. Nothing was stored."
+        )
+    raise SourceError(
+        f"{bar}, say that their time of knowledge was observed, and name {first['known_time']:%Y-%m-%d %H:%M}, before "
+        f"they were received at {first['received_at']:%Y-%m-%d %H:%M}. A time that follows from a rule, such as "
+        "the close plus a delay, has the known_basis 'assumed'. Nothing was stored."
+    )
+
+
 class BarSource(Protocol):
     """A source of daily bars.
+
+    Its rows say by `known_basis` how their `known_time` is known, in the words of that column in docs/tables.md. A
+    source that leaves the column out says nothing of it, which is printed beside every figure made from its bars.
 
     A source may also have
 

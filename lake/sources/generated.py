@@ -69,6 +69,7 @@ def tiny_market(
         pl.lit(f"{SOURCE}:0").alias("batch_id"),
         pl.lit("split_adjusted").alias("price_basis"),
         pl.col("close").alias("close_traded"),
+        pl.lit("stated").alias("known_basis"),
     ).select(BARS.names)
 
 
@@ -156,6 +157,7 @@ class GeneratedMarket:
             pl.lit("").alias("batch_id"),
             pl.lit("split_adjusted").alias("price_basis"),
             pl.col("close").alias("close_traded"),
+            pl.lit("stated").alias("known_basis"),
         ).select(BARS.names)
 
 

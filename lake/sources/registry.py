@@ -12,6 +12,7 @@ from lake import calendars
 from lake.clock import Clock, SystemClock
 from lake.errors import AuthError, ConfigError, UnknownNameError
 from lake.horizons import DAY
+from lake.knowledge import known_bases
 from lake.market import DEMO, Market
 from lake.membership import survivorship_of
 from lake.names import NameHistory
@@ -263,8 +264,9 @@ def caveats_of(
 ) -> tuple[str, ...]:
     """Return what belongs beside every figure made from the bars of a source, whole sentences.
 
-    What the source says of its bars, and with a lake what the market's list of symbols means: how many ever left it
-    (`lake.membership.survivorship_of`), unless the source says that of its own list.
+    What the source says of its bars, and with a lake how it is known when they were known (`lake.knowledge`), and what
+    the market's list of symbols means: how many ever left it (`lake.membership.survivorship_of`), unless the source
+    says that of its own list.
 
     Parameters
     ----------
@@ -280,9 +282,11 @@ def caveats_of(
     """
     said = connector_of(name) if name in CONNECTORS else open_source(name, market)
     caveats = tuple(getattr(said, "caveats", ()))
-    if lake is None or at is None or getattr(said, "knows_survivorship", False):
+    if lake is None or at is None:
         return caveats
-    return (*caveats, survivorship_of(lake, at))
+    known = known_bases(lake, at).sentence()
+    survived = "" if getattr(said, "knows_survivorship", False) else survivorship_of(lake, at)
+    return tuple(filter(None, (known, *caveats, survived)))
 
 
 def caveats_now(configured: Settings) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from lake.store.delta_schema import (
     add_columns,
     declare,
     delta_schema,
-    lacks_columns,
+    lacking_columns,
     partitions,
     require_columns,
 )
@@ -147,11 +147,16 @@ class Lake(LakeReader):
         return self.merge(spec, frame)
 
     def lacks_columns(self, spec: TableSpec) -> bool:
-        """Whether a stored table was made before some columns that may be null were declared; see `rebuild`."""
+        """Whether a stored table was made before some columns were declared that its next write does not add.
+
+        They may be null, and the table is to be made again with them: see `rebuild`. Columns that it gains in place
+        (`lake.spec.TableSpec.gains_in_place`) are no reason to.
+        """
         if not self.exists(spec):
             return False
         with self._handle(spec).table() as table:
-            return lacks_columns(spec, table)
+            lacking = lacking_columns(spec, table)
+        return bool(lacking) and not spec.gains_in_place(lacking)
 
     def rebuild(self, spec: TableSpec, frames: Iterable[pl.DataFrame]) -> Report:
         """Replace all rows of a table that lacks columns by rows that have them, in one commit.
@@ -270,10 +275,10 @@ class Lake(LakeReader):
     def _held(self, spec: TableSpec, *, may_lack_columns: bool = False) -> Handle:
         handle = self._handle(spec)
         with handle.table() as table:
-            is_lacking = lacks_columns(spec, table)
-            if is_lacking and spec.gains_columns_in_place:
+            lacking = lacking_columns(spec, table)
+            if lacking and spec.gains_in_place(lacking):
                 add_columns(spec, table)
-            elif not (may_lack_columns and is_lacking):
+            elif not (may_lack_columns and lacking):
                 require_columns(spec, table)
         # A writer killed between its commit and its fsync left a version that nothing may rest on yet.
         self._make_durable(spec, handle)

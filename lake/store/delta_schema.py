@@ -35,12 +35,12 @@ def declare(table: DeltaTable, properties: dict[str, str]) -> None:
     table.alter.set_table_properties(properties, raise_if_not_exists=False, post_commithook_properties=HOOKS)
 
 
-def lacks_columns(spec: TableSpec, table: DeltaTable) -> bool:
-    """Whether a table was made before some of its columns were declared, and has the others as they are declared."""
+def lacking_columns(spec: TableSpec, table: DeltaTable) -> frozenset[str]:
+    """Return the columns that were declared after a table was made; none where the others differ from the declared."""
     declared, stored = _declared_types(spec), {field.name: str(field.type) for field in table.schema().fields}
     optional = {column.name for column in spec.columns if column.nullable} - {*spec.key}
-    missing = declared.keys() - stored.keys()
-    return spec.may_gain_columns and stored.items() < declared.items() and missing <= optional
+    missing = frozenset(declared.keys() - stored.keys())
+    return missing if stored.items() < declared.items() and missing <= optional else frozenset()
 
 
 def add_columns(spec: TableSpec, table: DeltaTable) -> None:
@@ -57,7 +57,7 @@ def require_columns(spec: TableSpec, table: DeltaTable) -> None:
         odd = sorted({name for name, _ in declared.items() ^ stored.items()})
         way_out = (
             "Compute the table again: its next update does."
-            if lacks_columns(spec, table)
+            if lacking_columns(spec, table)
             else "Move its folder away and make it again from the tables before it."
         )
         raise SchemaError(

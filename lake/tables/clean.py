@@ -7,6 +7,7 @@ from lake.tables.columns import (
     DATE,
     EVENT_TIME,
     KNOWN_BASIS,
+    KNOWN_BASIS_IF_SAID,
     KNOWN_TIME,
     REAL,
     SERIES,
@@ -64,6 +65,7 @@ BARS = TableSpec(
             allowed=("as_traded", "split_adjusted", "adjusted_close_only"),
         ),
         _price("close_traded", "close at which shares changed hands that day; null where the source does not tell it"),
+        KNOWN_BASIS_IF_SAID,
     ),
 )
 

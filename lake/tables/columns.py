@@ -1,5 +1,7 @@
 """Types and columns that several tables share."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from lake.spec import INSTANT, Column
@@ -30,6 +32,11 @@ KNOWN_BASIS = Column(
     "how known_time is known: the source states it, a timetable gives it, it is the time of receipt, or it is assumed",
     allowed=("stated", "scheduled", "observed", "assumed"),
     is_origin=True,
+)
+KNOWN_BASIS_IF_SAID = replace(
+    KNOWN_BASIS,
+    meaning=f"{KNOWN_BASIS.meaning}; null in rows from before it was kept, and where the source does not say",
+    nullable=True,
 )
 SERIES = Column("series", TEXT, "", "economic series, under the name its source gives it")
 PRICE_BASIS = Column(

@@ -1,7 +1,7 @@
 """Raw tables: what a source sent, as it was received, and what each was asked and answered."""
 
 from lake.spec import INSTANT, Column, TableSpec
-from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_BASIS, KNOWN_TIME, SERIES, TEXT
+from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_BASIS, KNOWN_BASIS_IF_SAID, KNOWN_TIME, SERIES, TEXT
 
 ANSWERS = (
     "answered",
@@ -60,6 +60,7 @@ RAW_BARS = TableSpec(
             "where the source does not say",
             nullable=True,
         ),
+        KNOWN_BASIS_IF_SAID,
     ),
 )
 
@@ -90,6 +91,7 @@ RAW_ACTIONS = TableSpec(
         Column("received_at", INSTANT, "UTC", "wall-clock time of receipt"),
         Column("event_time", INSTANT, "UTC", "midnight UTC at which the ex-date begins"),
         KNOWN_TIME,
+        KNOWN_BASIS_IF_SAID,
     ),
 )
 

@@ -19,6 +19,15 @@ class RowRead(Part):
     meaning: str = Field(description="what they were used for")
 
 
+class KnowledgeRead(Part):
+    """How it is known when the bars behind the model input were known."""
+
+    said: str = Field(description="the shares, in one sentence")
+    bars: dict[str, int] = Field(
+        description="bars of the window by the known_basis of the table bars; not_said where it is null"
+    )
+
+
 class FeatureVector(Part):
     """The input of the models."""
 
@@ -110,6 +119,9 @@ class ReceiptAnswer(Answer):
     rows: list[RowRead]
     online: dict[str, Any] | None = Field(description="generation and source of the online read; null for a replay")
     feature_vector: FeatureVector
+    knowledge: KnowledgeRead | None = Field(
+        default=None, description="null where the bars of the window are not known, or cannot be read"
+    )
     reference_price: Finite | None
     price_basis: PriceBasis | None = PRICE_BASIS
     currency: str | None = CURRENCY

@@ -9,6 +9,7 @@ import polars as pl
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, FloatArray, WindowSpec, window_hash
 from lake.errors import ModelError, UnknownNameError
+from lake.knowledge import known_bases
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
@@ -78,6 +79,7 @@ class _ReceiptView:
             online=receipt.online.model_dump(mode="json") if receipt and receipt.online else None,
             feature_vector=self._vector(),
             rows=self._rows(),
+            knowledge=self._knowledge(),
             strategy=self._strategy(),
             models=[self._model(use) for use in receipt.models] if receipt else self._model_by_row(),
             blend=receipt.blend if receipt else None,
@@ -120,6 +122,20 @@ class _ReceiptView:
             read = api.RowRead(table=name, version=version, rows=count, first=first, last=as_of, meaning=meaning)
             found.append(read)
         return found
+
+    def _knowledge(self) -> api.KnowledgeRead | None:
+        """Return how it is known when the bars of the window were known, in the version that was read."""
+        row, sessions = self.case.row, self._sessions()
+        if BARS.name not in self.tables or not sessions:
+            return None
+        is_in_window = pl.col("event_time").is_between(sessions[0], sessions[-1]) & (pl.col("symbol") == row["symbol"])
+        at = self._known() or row["event_time"]
+        try:
+            found = known_bases(self.lake, at, where=is_in_window, version=self.tables[BARS.name])
+        except UNREADABLE as error:
+            self.not_known.append(f"how it is known when its bars were known: {error}")
+            return None
+        return api.KnowledgeRead(said=found.sentence(), bars=found.counts) if found.bars else None
 
     def _sessions(self) -> "Sequence[datetime]":
         """Return the sessions of the model's input; none where they cannot be read."""

@@ -145,6 +145,15 @@ def test_nothing_is_known_before_it_happened(answers: Answers) -> None:
 
 
 @each_source
+def test_it_says_how_it_is_known_when_rows_were_known_and_calls_no_assumption_an_observation(answers: Answers) -> None:
+    rows = answers.source.read(None, answers.until).rows
+    assert rows["known_basis"].null_count() == 0
+    assert set(rows["known_basis"]) <= set(RAW_BARS.column("known_basis").allowed)
+    observed = rows.filter(pl.col("known_basis") == "observed")
+    assert (observed["known_time"] == observed["received_at"]).all()
+
+
+@each_source
 def test_two_intervals_give_what_one_gives(answers: Answers) -> None:
     numbering = ["batch_id", "row", "received_at"]
     parts = [answers.source.read(None, answers.former).rows, answers.source.read(answers.former, answers.later).rows]

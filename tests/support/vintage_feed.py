@@ -74,6 +74,7 @@ class VintageFeed:
                 pl.lit(batch_id).alias("batch_id"),
                 pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
                 pl.lit(until).cast(RAW_BARS.schema["received_at"]).alias("received_at"),
+                pl.lit("assumed").alias("known_basis"),
             ).select(RAW_BARS.names),
         )
 

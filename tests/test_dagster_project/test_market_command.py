@@ -225,6 +225,15 @@ def test_the_symbols_of_a_market_are_shown_with_their_names_and_who_left(say: Sa
     assert "OLD -> BBB 2012-12-03" in say("show", "desk").output
 
 
+def test_a_market_says_how_it_is_known_when_its_bars_were_known(say: Say, tmp_path: Path) -> None:
+    Market("new", source="file", index="^DESK", options=OPTIONS).write(tmp_path / "home" / "markets" / "new")
+    home_with_names(tmp_path)
+    assert "Time of knowledge" not in say("show", "new").output
+    sentence = "Time of knowledge of 140 bars: 100 % stated by the source."
+    assert sentence in " ".join(say("show", "desk").output.split())
+    assert sentence in " ".join(say("symbols", "desk").output.split())
+
+
 def test_the_symbols_of_a_market_are_told_to_a_program(say: Say, tmp_path: Path) -> None:
     home_with_names(tmp_path)
     told = {each["symbol"]: each for each in json.loads(say("symbols", "desk", "--json").output)}

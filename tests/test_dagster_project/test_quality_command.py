@@ -59,8 +59,10 @@ def test_the_summary_fits_80_columns_and_names_the_next_command() -> None:
     assert "refused   1 of 89 rows" in said
     assert "price_not_positive: 1\n    quantlake sql" in said
     assert "gaps      IBM: 1 of 30 sessions have no bar" in said
+    assert "known     100 % stated by the source\n" in said
     found = json.loads(CliRunner().invoke(app, ["quality", "--json"], catch_exceptions=False).output)
     assert found["refused"] == 1
+    assert found["known_basis"] == {"stated": 1.0}
     assert found["scores"]["tiny"]["completeness"] == pytest.approx(1 - 1 / 60)
 
 

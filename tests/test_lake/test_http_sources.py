@@ -206,6 +206,16 @@ def test_a_first_load_is_known_soon_after_each_close_and_what_may_be_corrected_a
     assert is_recent.sum() < again.height
 
 
+def test_a_vendor_says_which_times_were_observed_and_which_follow_from_its_delay(stand: Stand) -> None:
+    source = stand.source(["AAPL"], date(2012, 11, 1))
+    for rows in (source.read(None, LAST).rows, source.read(close_of(date(2012, 11, 1)), LAST).rows):
+        is_observed = rows["known_basis"] == "observed"
+        assert ((rows["known_time"] == rows["received_at"]) == is_observed).all()
+        told = rows.filter(~is_observed)
+        assert told["known_basis"].unique().to_list() == ["assumed"]
+        assert (told["known_time"] == told["event_time"] + source.delay).all()
+
+
 def test_a_source_for_other_symbols_asks_for_those_alone(stand: Stand) -> None:
     other = stand.source(["AAPL"]).for_symbols(["IBM"])
     assert set(other.read(BEFORE, LAST).rows["symbol"]) == {"IBM"}

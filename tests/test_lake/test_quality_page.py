@@ -13,7 +13,7 @@ from lake.errors import NotReadyError
 from lake.ingest import ingest_bars, refine_to_lake, replay_sources
 from lake.sources import PackagedMarket, as_received, tiny_market
 from lake.store import Lake
-from lake.tables import RAW_BARS
+from lake.tables import BARS, RAW_BARS
 
 MOST_BYTES = 200_000
 VOID = {"meta", "br"}
@@ -88,8 +88,11 @@ def test_a_whole_market_stays_small(tmp_path: Path) -> None:
     lake, clock = Lake(tmp_path / "tables"), FixedClock(CLOSES[0].replace(year=2003, month=12, day=31))
     ingest_bars(lake, PackagedMarket(), clock)
     refine_to_lake(lake, clock)
-    report_quality(lake, clock, tmp_path / PAGE)
-    assert "as known at 2003-12-31" in " ".join(read(tmp_path / PAGE).texts)
+    report = report_quality(lake, clock, tmp_path / PAGE)
+    said = " ".join(read(tmp_path / PAGE).texts)
+    assert "as known at 2003-12-31" in said
+    assert f"100 % Time of knowledge of {lake.report(BARS).rows:,} bars: 100 % assumed (the close), none rec" in said
+    assert report.details["known_basis"] == {"assumed": 1.0}
 
 
 def test_failures_of_deliveries_and_disagreement_are_shown(tmp_path: Path) -> None:

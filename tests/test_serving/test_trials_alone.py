@@ -112,6 +112,9 @@ def test_what_a_version_forecast_on_trial_replays_equal_after_its_trial(tried: T
     assert (asked.kind, asked.online, asked.strategy.decision, asked.calibration) == ("trial", None, None, None)
     assert [(model.name, model.version) for model in asked.models] in ([WORSE], [EQUAL])
     assert asked.seal.is_intact
+    assert asked.knowledge is not None
+    assert asked.knowledge.said == "Time of knowledge of 30 bars: 100 % assumed (the close), none recorded."
+    assert asked.knowledge.bars == {"assumed": 30}
 
 
 def test_a_trial_that_is_passed_off_as_a_replay_is_named(tried: Tried) -> None:

@@ -218,6 +218,7 @@ def test_one_run_per_model_holds_all_about_it(world: World, reports: list[Report
         assert run.data.tags["model"] == name
         assert json.loads(run.data.tags["table_versions"]) == one["versions"]
         assert json.loads(run.data.tags["seeds"]) == list(world.experiment.seeds)
+        assert run.data.tags["caveats"].startswith("Time of knowledge of ")
         assert len(run.data.metrics) <= 40
         assert "overall_pinball_loss_1" in run.data.metrics
         assert [one.step for one in client.get_metric_history(one["run_id"], "pinball_loss_5")] == [2009, 2010, 2011]

@@ -94,6 +94,7 @@ class FileSource:
             .with_columns(
                 pl.col("row").cast(pl.Int64),
                 pl.col("event_time").alias("known_time"),
+                pl.lit("assumed").alias("known_basis"),
                 pl.lit(self.name).alias("source"),
                 pl.lit(f"{self.mapping.file.name} sha256:{table.digest[:16]}").alias("package"),
                 pl.lit(self.mapping.licence or LICENCE).alias("licence"),

@@ -176,7 +176,7 @@ class HttpBars:
             raise SourceError(f"{len(failed)} of {len(self.symbols)} symbols failed, so nothing is stored. {first}")
 
     def _stamped(self, gathered: _Gathered, after: datetime | None, until: datetime) -> pl.DataFrame:
-        """Closed bars of ``(after, until]`` with `event_time`, `stamp` and `known_time`, sorted."""
+        """Closed bars of ``(after, until]`` with `event_time`, `stamp`, `known_time` and `known_basis`, sorted."""
         empty = pl.DataFrame(schema={**SESSION_BARS, "received_at": INSTANT, "reach": INSTANT})
         bars = pl.concat([empty, *gathered.bars]).filter(pl.col("symbol").is_in(self._answered(gathered)))
         # A row of a day without a session keeps its date as stamp, and is refused later with that reason.
@@ -190,18 +190,21 @@ class HttpBars:
             is_asked &= pl.col("event_time") > require_utc(after)
         return (
             stamped.filter(is_closed & is_asked)
-            .with_columns(self._known_time(after), pl.col("event_time").dt.to_string("iso:strict").alias("stamp"))
+            .with_columns(*self._known(after), pl.col("event_time").dt.to_string("iso:strict").alias("stamp"))
             .sort(*ORDER, "received_at", maintain_order=True)
             .unique([*SESSION_BARS], keep="first", maintain_order=True)
         )
 
-    def _known_time(self, after: datetime | None) -> pl.Expr:
-        received = pl.col("received_at")
-        assumed = pl.min_horizontal(pl.col("event_time") + self.delay, received)
-        if after is None:
-            return assumed.alias("known_time")
-        is_recent = pl.col("event_time") > received - self.lookback - DAY
-        return pl.when(is_recent).then(received).otherwise(assumed).alias("known_time")
+    def _known(self, after: datetime | None) -> tuple[pl.Expr, pl.Expr]:
+        """Time of knowledge and its basis: the receipt of what is recent, and else the vendor's delay after a close."""
+        received, assumed = pl.col("received_at"), pl.col("event_time") + self.delay
+        is_observed = received <= assumed
+        if after is not None:
+            is_observed |= pl.col("event_time") > received - self.lookback - DAY
+        return (
+            pl.when(is_observed).then(received).otherwise(assumed).alias("known_time"),
+            pl.when(is_observed).then(pl.lit("observed")).otherwise(pl.lit("assumed")).alias("known_basis"),
+        )
 
     def _rows(self, bars: pl.DataFrame, batch_id: str) -> pl.DataFrame:
         said = bars.with_row_index("row").with_columns(

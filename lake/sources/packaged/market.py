@@ -1,4 +1,4 @@
-"""A packaged market as a source of bars, each known from the close of its session."""
+"""A packaged market as a source of bars, each assumed to be known from the close of its session."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,6 +91,7 @@ def _stamped(market: PackagedBars) -> Iterator[pl.DataFrame]:
             .with_columns(
                 pl.coalesce("stamp", pl.col("date") + "T00:00:00+00:00").alias("stamp"),
                 pl.col("event_time").alias("known_time"),
+                pl.lit("assumed").alias("known_basis"),
             )
             .drop("date")
         )

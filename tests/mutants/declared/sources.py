@@ -5,6 +5,8 @@ from mutant import Mutant
 BATTERY = "tests/contracts/test_sources.py"
 STORED = "tests/contracts/test_sources_stored.py"
 POLICY = "tests/test_lake/test_http_sources.py"
+BARS = "tests/contracts/test_bar_sources.py"
+KNOWN = "tests/test_lake/test_known_basis.py"
 FETCHING, PULLING = "lake/sources/http/fetching.py", "lake/sources/http/pulling.py"
 
 MUTANTS = (
@@ -20,17 +22,81 @@ MUTANTS = (
         "correction-known-at-its-close",
         "What may be a correction is known from its receipt, not from the close that it corrects.",
         PULLING,
-        "pl.when(is_recent).then(received)",
-        "pl.when(is_recent).then(assumed)",
+        'is_observed |= pl.col("event_time") > received - self.lookback - DAY',
+        "pass",
         (f"{POLICY}::test_a_first_load_is_known_soon_after_each_close_and_what_may_be_corrected_at_its_receipt",),
     ),
     Mutant(
         "assumed-after-receipt",
         "Nothing is assumed to have been known later than it was received.",
         PULLING,
-        'pl.min_horizontal(pl.col("event_time") + self.delay, received)',
-        'pl.col("event_time") + self.delay',
+        "is_observed = received <= assumed",
+        "is_observed = pl.lit(value=False)",
         (f"{POLICY}::test_a_first_load_is_known_soon_after_each_close_and_what_may_be_corrected_at_its_receipt",),
+    ),
+    Mutant(
+        "vendor-assumption-called-observed",
+        "A time of knowledge that a vendor's delay gives is called assumed, not observed.",
+        PULLING,
+        '.otherwise(pl.lit("assumed")).alias("known_basis")',
+        '.otherwise(pl.lit("observed")).alias("known_basis")',
+        (f"{POLICY}::test_a_vendor_says_which_times_were_observed_and_which_follow_from_its_delay",),
+    ),
+    Mutant(
+        "file-assumption-called-observed",
+        "A file does not say when its rows were known; the close is an assumption.",
+        "lake/sources/files/source.py",
+        'pl.lit("assumed").alias("known_basis")',
+        'pl.lit("observed").alias("known_basis")',
+        (f"{BARS}::test_it_says_how_it_is_known_when_rows_were_known_and_calls_no_assumption_an_observation",),
+    ),
+    Mutant(
+        "packaged-assumption-called-observed",
+        "Packaged bars were not observed at their close.",
+        "lake/sources/packaged/market.py",
+        'pl.lit("assumed").alias("known_basis")',
+        'pl.lit("observed").alias("known_basis")',
+        (f"{BARS}::test_it_says_how_it_is_known_when_rows_were_known_and_calls_no_assumption_an_observation",),
+    ),
+    Mutant(
+        "observed-before-receipt",
+        "A source that says observed of a time before the receipt is refused.",
+        "lake/sources/base.py",
+        'pl.col("known_time") < pl.col("received_at")',
+        "pl.lit(value=False)",
+        (f"{KNOWN}::test_a_basis_that_cannot_be_is_refused_and_nothing_is_stored",),
+    ),
+    Mutant(
+        "late-row-still-assumed",
+        "A row that is late or corrects another was observed, whatever its source assumes of rows that are not.",
+        "lake/refine/deliveries.py",
+        'pl.when("is_told_now").then(pl.lit("observed")).otherwise("known_basis")',
+        'pl.col("known_basis")',
+        (f"{KNOWN}::test_what_comes_late_or_is_corrected_was_observed",),
+    ),
+    Mutant(
+        "restatement-with-the-old-basis",
+        "A bar that a later delivery moves has the basis of the row that made that known.",
+        "lake/refine/vintages.py",
+        'pl.lit(known_basis, dtype=pl.String).alias("known_basis")',
+        '"known_basis"',
+        (f"{KNOWN}::test_a_bar_told_again_by_a_late_action_has_the_basis_of_the_rows_that_show_it",),
+    ),
+    Mutant(
+        "origin-not-gained-in-place",
+        "A table of before gains a column of origin in place, also one that cannot be made again.",
+        "lake/spec.py",
+        " or all(self.column(name).is_origin for name in names)",
+        "",
+        (f"{KNOWN}::test_a_home_of_two_sources_of_before_goes_on",),
+    ),
+    Mutant(
+        "assumed-bars-left-out-of-the-sentence",
+        "What is printed beside figures says which share of the times of knowledge is assumed.",
+        "lake/sources/registry.py",
+        "filter(None, (known, *caveats, survived))",
+        "filter(None, (*caveats, survived))",
+        (f"{KNOWN}::test_it_stands_beside_what_the_source_says_and_not_before_there_is_a_bar",),
     ),
     Mutant(
         "unknown-symbol-as-empty",
