@@ -74,8 +74,8 @@ test: setup ## all tests but the slow ones, in three processes; the rules of the
 	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
 	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup --ignore tests/architecture
 
-test-slow: setup $(VENV)/.spark-jvm-ready ## the slow and wide variants; adds a Spark for the JVM to .venv, 1.4 GB
-	@$(BIN)/pytest -m slow
+test-slow: setup $(VENV)/.spark-jvm-ready ## the slow variants, and properties with many examples; adds a Spark for the JVM to .venv, 1.4 GB
+	@$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile wide
 
 # pyspark and pyspark-client hold the same modules in one folder: what is installed last must be the whole one.
 $(VENV)/.spark-jvm-ready: $(VENV)/.ready

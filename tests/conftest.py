@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 
 from lake.clock import DEMO_START, FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
@@ -19,13 +17,10 @@ from lake.settings import settings as read_settings
 from lake.sources import PackagedMarket
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, RAW_BARS
+from support.properties import register_profiles
 from support.scheduling import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 
-# The same examples on every machine and every run: a red test can be repeated, a green one is no luck.
-hypothesis_settings.register_profile(
-    "quantlake", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-hypothesis_settings.load_profile("quantlake")
+register_profiles()
 
 
 def pytest_configure() -> None:

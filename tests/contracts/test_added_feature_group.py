@@ -1,6 +1,7 @@
 """A feature group that is declared outside of the product has all that a group of the catalog has.
 
-The catalog is read when it is imported, so each test runs a process of its own with `QUANTLAKE_FEATURE_GROUPS`.
+The catalog is read when it is imported, so a test of the whole way runs a process of its own with
+`QUANTLAKE_FEATURE_GROUPS`.
 """
 
 import os
@@ -9,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from feature_repo.catalog import PACKAGED
+from feature_repo.catalog.entries import groups_of, require_whole
+from lake.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 GROUP = '''
@@ -155,19 +160,23 @@ def test_a_group_from_outside_follows_the_whole_way(script: str, tmp_path: Path)
     ],
 )
 def test_an_entry_that_is_not_whole_names_what_is_missing(
-    old: str, new: str, sentences: tuple[str, ...], tmp_path: Path
+    old: str, new: str, sentences: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert old in GROUP
-    done = run(tmp_path, "import feature_repo.catalog", GROUP.replace(old, new))
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("lake.errors.ConfigError: "), done.stderr
-    assert all(sentence in last for sentence in sentences), last
+    (tmp_path / "trial_groups.py").write_text(GROUP.replace(old, new), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trial_groups", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        require_whole((*PACKAGED, *groups_of(["trial_groups"])))
+    assert all(sentence in str(caught.value) for sentence in sentences), caught.value
 
 
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "import os\nos.environ['QUANTLAKE_FEATURE_GROUPS'] = 'nowhere'\nimport feature_repo.catalog")
-    assert "names the module 'nowhere', which cannot be imported: ModuleNotFoundError" in done.stderr
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("lake.errors.ConfigError: "), done.stderr
+    assert "names the module 'nowhere', which cannot be imported: ModuleNotFoundError" in last
 
 
 def test_the_recipe_of_a_group_follows_the_source_of_its_kernels(tmp_path: Path) -> None:

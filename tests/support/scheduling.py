@@ -6,7 +6,19 @@ import pytest
 
 ONE_WORKER = {"end to end": ("test_demo.py", "test_notebooks.py")}
 """Files that one worker runs, one after the other: they share a fixture that takes longer than their tests."""
-FIRST = ("test_demo", "test_notebooks", "test_receipts_proof", "test_failures_", "test_service", "test_access_matrix")
+FIRST = (
+    "test_demo",
+    "test_notebooks",
+    "test_receipts_proof",
+    "test_added_feature_group",
+    "test_stages",
+    "test_models",
+    "test_search",
+    "test_doctor_command",
+    "test_failures_",
+    "test_service",
+    "test_access_matrix",
+)
 """How the names of files begin that take longest; they are begun first, so that no worker is left alone with one."""
 
 

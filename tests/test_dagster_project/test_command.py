@@ -4,35 +4,59 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from dagster_project.cli import main
 from feature_repo.online.redis_server import ServerPaths
 from feature_repo.online.redis_server.process import peer_pid
-from lake.settings import Settings
+from lake.settings import Settings, settings
 from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from support.ports import free_port
 from support.waiting import until
 
+Said = Callable[..., str]
 
-def said(home: Path, *arguments: str, **environment: str) -> str:
-    """What the command says about a mistake."""
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Said]:
+    """What the command says about a mistake, asked in this process: ``said(home, *arguments, **environment)``."""
+
+    def say(home: Path, *arguments: str, **environment: str) -> str:
+        for name, value in {"QUANTLAKE_HOME": str(home), **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["quantlake", *arguments])
+        settings.cache_clear()
+        umask = os.umask(0o022)  # `main` closes new files for the rest of a process
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            os.umask(umask)
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    yield say
+    settings.cache_clear()
+
+
+def test_a_mistake_ends_the_process_with_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dagster_project.cli", *arguments],
-        env=os.environ | {"QUANTLAKE_HOME": str(home)} | environment,
+        [sys.executable, "-m", "dagster_project.cli", "sql", "from bars"],
+        env=os.environ | {"QUANTLAKE_HOME": str(tmp_path / "nothing")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "There is no lake" in done.stderr
     assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 @pytest.fixture
@@ -62,7 +86,7 @@ def stranger() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("arguments", [["summary"], ["sql", "from bars"], ["advance"]])
-def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], tmp_path: Path):
+def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], said: Said, tmp_path: Path):
     assert "There is no lake" in (message := said(tmp_path / "nothing", *arguments))
     assert "make demo" in message
 
@@ -75,16 +99,16 @@ def test_without_a_lake_it_says_how_to_make_one(arguments: list[str], tmp_path: 
         ("select [/red] from bars", "cannot be answered: Parser Error"),
     ],
 )
-def test_a_query_that_cannot_be_answered_says_why(query: str, message: str, home: Path):
+def test_a_query_that_cannot_be_answered_says_why(query: str, message: str, said: Said, home: Path):
     assert message in said(home, "sql", query)
 
 
-def test_an_unknown_experiment_is_said_before_anything_runs(tmp_path: Path):
+def test_an_unknown_experiment_is_said_before_anything_runs(said: Said, tmp_path: Path):
     assert "There is no experiment 'dmo'. Did you mean demo" in said(tmp_path, "demo", QUANTLAKE_EXPERIMENT="dmo")
     assert not any(tmp_path.iterdir())
 
 
-def test_a_question_to_nobody_and_to_a_stranger(stranger: int, tmp_path: Path):
+def test_a_question_to_nobody_and_to_a_stranger(stranger: int, said: Said, tmp_path: Path):
     assert "Start it with `make serve`" in (message := said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(free_port())))
     assert "urlopen" not in message
     assert "is not this service" in said(tmp_path, "predict", "X", QUANTLAKE_PORT=str(stranger))

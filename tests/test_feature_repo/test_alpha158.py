@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -23,6 +23,7 @@ from feature_repo.compute.kernel import Bars
 from feature_repo.engines.panel import compute_group
 from feature_repo.spec import Feature
 from lake.sources import tiny_market
+from support.properties import examples
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "alpha158.parquet"
 TOLERANCE, RESIDUE = 2e-4, 1e-8
@@ -91,7 +92,7 @@ values = arrays(
     elements=st.one_of(st.just(np.nan), st.integers(1, 40).map(float), st.floats(0.5, 2_000, width=32)),
 )
 some_window = st.sampled_from(WINDOWS)
-few = settings(max_examples=40)
+few = examples(10)
 
 
 def check(ours: Bars, theirs: pd.Series, tolerance: float = 1e-9) -> None:

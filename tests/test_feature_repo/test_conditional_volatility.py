@@ -5,7 +5,6 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from arch.univariate import GARCH, StudentsT, ZeroMean
 
 from feature_repo.catalog import CONDITIONAL_VOLATILITY, TECHNICAL
 from feature_repo.compute import garch, har, volatility
@@ -48,6 +47,8 @@ def close() -> np.ndarray:
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_arch_filters_and_forecasts_the_same_variance(close: np.ndarray, horizon: int) -> None:
     """With the parameters of the last year, from the same start."""
+    from arch.univariate import GARCH, StudentsT, ZeroMean  # takes seconds, and one worker alone runs this file
+
     ours = garch.garch_volatility(close, years(close.size), all_of(close), SESSIONS, horizon)
     begin = 6 * YEAR
     returns = np.diff(close, prepend=np.nan) / np.concatenate([[np.nan], close[:-1]])
@@ -67,6 +68,8 @@ def test_arch_filters_and_forecasts_the_same_variance(close: np.ndarray, horizon
 
 
 def test_arch_gives_the_likelihood(close: np.ndarray) -> None:
+    from arch.univariate import StudentsT
+
     returns = np.diff(close) / close[:-1]
     scaled = returns[:SESSIONS] / math.sqrt((returns[:SESSIONS] ** 2).mean())
     persistence, news, asymmetry, degrees = 0.98, 0.06, 0.7, 6.0

@@ -36,6 +36,7 @@ def said(process: subprocess.Popen) -> str:
     return output
 
 
+@pytest.mark.slow
 def test_apply_works_in_the_repository(settings: Settings) -> None:
     before = sorted(REPO.rglob("*.db"))
     settings.home.mkdir(parents=True)

@@ -7,13 +7,14 @@ import pandas as pd
 import polars as pl
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.catalog.volume import VOLUME
 from feature_repo.compute import on_balance
 from feature_repo.engines.panel import compute_group
 from lake.sources import tiny_market
+from support.properties import examples
 
 BARS = tiny_market(["AAA"], 300, seed=11)
 FEATURES = compute_group(BARS, VOLUME)
@@ -64,7 +65,7 @@ def test_four_bars_by_hand() -> None:
     np.testing.assert_allclose(vwap, [nan, 3200 / 300, 11, (550 + 3600) / 450])
 
 
-@settings(max_examples=30)
+@examples(8)
 @given(st.integers(0, 2**32 - 1))
 def test_the_weighted_price_lies_within_the_range_of_its_bars(seed: int) -> None:
     bars = tiny_market(["AAA"], 30, seed)

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -18,6 +17,7 @@ from lake.errors import ConfigError
 from lake.sources import tiny_market
 from lake.tables import REGIMES
 from lake.universe import MARKET
+from support.properties import examples
 
 CHAIN = HiddenMarkov((0.7, 0.3), ((0.9, 0.1), (0.2, 0.8)), (0.1, -0.2), (0.5, 2.0))
 TRAINING = 150
@@ -79,7 +79,7 @@ def assert_later_sessions_change_nothing(filtered, series: np.ndarray, cut: int,
 
 
 @given(st.integers(1, 80), st.integers(0, 60), st.integers(0, 2**31), st.sampled_from([0.01, 1.0, 50.0]))
-@hypothesis_settings(max_examples=60)
+@examples(15)
 def test_no_later_session_changes_a_probability(cut: int, later: int, seed: int, scale: float) -> None:
     random = np.random.default_rng(seed)
     series = random.standard_normal(80)

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
@@ -28,6 +27,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, LABELS, MODEL_WINDOWS
 from lake.universe import MARKET
+from support.properties import examples
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 PRICE = 100
@@ -87,8 +87,8 @@ def some_days(lake: Lake, seed: int) -> None:
             run(lake, session)
 
 
-@hypothesis_settings(max_examples=3, phases=[Phase.explicit, Phase.generate])
-@given(seed=st.integers(0, 10_000))
+@examples(1, wide=60, phases=[Phase.explicit, Phase.generate])
+@given(seed=st.integers(0, 1_000_000))
 def test_any_days_end_as_one_computation(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     lake = Lake(tmp_path_factory.mktemp("days"))
     some_days(lake, seed)
@@ -96,15 +96,6 @@ def test_any_days_end_as_one_computation(seed: int, tmp_path_factory: pytest.Tem
     versions = lake.versions((TABLE, LABELS))
     assert run(lake, SESSIONS[-1]) == 0
     assert lake.versions((TABLE, LABELS)) == versions
-
-
-@pytest.mark.slow
-@hypothesis_settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
-@given(seed=st.integers(0, 1_000_000))
-def test_many_days_end_as_one_computation(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    lake = Lake(tmp_path_factory.mktemp("days"))
-    some_days(lake, seed)
-    assert_as_computed_whole(lake, SESSIONS[-1])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.feast_store import point_in_time
@@ -14,6 +14,7 @@ from feature_repo.feast_store.point_in_time import point_in_time_join
 from lake.spec import INSTANT
 from lake.store import newest_event
 from support.joins import without_the_known_time
+from support.properties import examples
 
 START = datetime(2012, 3, 9, 21, 0, tzinfo=UTC)  # the New York clock goes forward two days later
 
@@ -58,7 +59,7 @@ def joined(spine: pl.DataFrame, rows: pl.DataFrame, ttl: timedelta | None) -> li
     return found["answer"].to_list()
 
 
-@settings(max_examples=300)
+@examples(300, wide=1_000)
 @given(rows_of, spines, ages)
 def test_the_join_answers_like_the_oracle(
     rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]], age: int | None
@@ -69,7 +70,7 @@ def test_the_join_answers_like_the_oracle(
     assert joined(spine, features, ttl) == oracle(spine, features, ttl)
 
 
-@settings(max_examples=200)
+@examples(40)
 @given(rows_of)
 def test_the_newest_event_is_the_greatest_of_event_and_known(rows: list[tuple[str, int, int]]) -> None:
     features = feature_rows(rows)
@@ -110,7 +111,7 @@ def test_the_oracle_catches_a_join_that_leaks(monkeypatch: pytest.MonkeyPatch, p
     assert joined(asked, features, None) != oracle(asked, features, None)
 
 
-@settings(max_examples=100)
+@examples(20)
 @given(rows_of, spines, st.randoms(use_true_random=False))
 def test_the_order_in_which_rows_are_stored_does_not_matter(
     rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]], random
@@ -122,7 +123,7 @@ def test_the_order_in_which_rows_are_stored_does_not_matter(
     assert joined(spine, by_key, None) == joined(spine, shuffled, None) == oracle(spine, features, None)
 
 
-@settings(max_examples=50)
+@examples(12)
 @given(rows_of, spines)
 def test_features_about_nothing_in_particular_have_one_succession(
     rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]]
@@ -132,7 +133,7 @@ def test_features_about_nothing_in_particular_have_one_succession(
     assert found["answer"].to_list() == oracle(spine.with_columns(who=pl.lit("A")), features, None)
 
 
-@settings(max_examples=50)
+@examples(12)
 @given(rows_of, spines)
 def test_two_keys_work_like_one_made_of_both(
     rows: list[tuple[str, int, int]], asked: list[tuple[str | None, int]]

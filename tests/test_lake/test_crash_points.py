@@ -146,7 +146,7 @@ def die_everywhere(
 
 @pytest.mark.parametrize(
     "operation",
-    [name if name in {"merge", "compact"} else pytest.param(name, marks=pytest.mark.slow) for name in OPERATIONS],
+    [name if name == "merge" else pytest.param(name, marks=pytest.mark.slow) for name in OPERATIONS],
 )
 def test_killed_at_each_step_of_the_store_nothing_is_lost_or_doubled(
     operation: str, by_step: Kill, template: Path, tmp_path: Path

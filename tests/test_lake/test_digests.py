@@ -10,13 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lake.care import examine, maintenance, repair, undigested
 from lake.errors import DamagedTableError
 from lake.store import Lake, commits, delta_log, digests
 from support.facts import FACTS
+from support.properties import examples
 
 START = datetime(2020, 3, 2, 21, tzinfo=UTC)
 DAYS = 4
@@ -59,7 +60,7 @@ def reads(lake: Lake) -> list[Callable[[], object]]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bit=st.integers(min_value=0, max_value=1 << 20))
 def test_any_flipped_bit_of_a_data_file_is_refused(filled: Lake, bit: int) -> None:
     file = newest_file(filled)

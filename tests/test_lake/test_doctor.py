@@ -150,10 +150,13 @@ def test_a_lost_version_is_refused_and_called_repaired(broken: Lake) -> None:
     assert [version for version, kind in again.items() if kind == "repaired"] == [end + 1, newest, newest - 1]
 
 
-def test_a_repair_killed_anywhere_is_ended_by_the_next_and_reuses_no_version(broken: Lake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_repair_killed_anywhere_is_ended_by_the_next_and_reuses_no_version(
+    broken: Lake, tmp_path: Path, every: int
+) -> None:
     newest = broken.version(FACTS)
     halve(entry(broken, newest - 1))
-    for steps in range(200):
+    for steps in range(0, 200, every):
         other = Lake(shutil.copytree(broken.root, tmp_path / str(steps)))
         if not killed_after(steps, other):
             break

@@ -3,7 +3,6 @@
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -13,10 +12,11 @@ from lake.errors import ConfigError
 from lake.refine import refine_bars
 from lake.sources import as_received, tiny_market
 from lake.tables import BARS
+from support.properties import examples
 from support.raw_rows import plant_bad_rows
 
 
-@hypothesis_settings(max_examples=20)
+@examples(6)
 @given(seed=st.integers(0, 2**32 - 1), symbols=st.integers(1, 5), sessions=st.integers(1, 80))
 def test_every_bar_is_valid(seed: int, symbols: int, sessions: int) -> None:
     bars = tiny_market(symbols, sessions, seed)

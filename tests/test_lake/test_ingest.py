@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -21,6 +20,7 @@ from lake.sources.packaged import PackagedFile
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from support.properties import examples
 from support.raw_rows import RowSource
 
 MARKET = tiny_market(["AAA", "BBB"], sessions=12, seed=5)
@@ -115,20 +115,9 @@ def test_a_named_year_is_read_up_to_now_and_no_further(lake: Lake) -> None:
 DAYS = st.lists(st.sampled_from(SESSIONS), unique=True, max_size=5).map(sorted)
 
 
-@hypothesis_settings(max_examples=4)
+@examples(2, wide=40)
 @given(days=DAYS)
 def test_at_any_pace_the_bars_are_the_same(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert_pace_changes_nothing(days, tmp_path_factory)
-
-
-@pytest.mark.slow
-@hypothesis_settings(max_examples=40)
-@given(days=DAYS)
-def test_at_many_paces_the_bars_are_the_same(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert_pace_changes_nothing(days, tmp_path_factory)
-
-
-def assert_pace_changes_nothing(days: list[datetime], tmp_path_factory: pytest.TempPathFactory) -> None:
     source = RowSource(pl.concat([RAW, restated(RAW, SESSIONS[2], SESSIONS[4], close=RAW["close"][2], volume="7")]))
     slow = live(Lake(tmp_path_factory.mktemp("slow")), source, [*days, DEMO_START])
     fast = live(Lake(tmp_path_factory.mktemp("fast")), source, [DEMO_START])

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -20,6 +19,7 @@ from lake.sources import as_received, tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import ACTIONS, BARS, QUARANTINE, RAW_BARS
+from support.properties import examples
 from support.raw_rows import plant_bad_rows
 
 MARKET = tiny_market(["AAA", "BBB", "CCC"], sessions=9, seed=5)
@@ -85,24 +85,11 @@ SEED = st.integers(0, 10_000)
 RUNS = st.lists(st.sampled_from(["now", "early", "2012", "2013", "none"]), min_size=2, max_size=4)
 
 
-@hypothesis_settings(max_examples=3)
+@examples(1, wide=40)
 @given(seed=SEED, runs=RUNS)
 def test_any_split_over_runs_equals_one_run(
     seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert_split_changes_nothing(seed, runs, tmp_path_factory)
-
-
-@pytest.mark.slow
-@hypothesis_settings(max_examples=40)
-@given(seed=SEED, runs=RUNS)
-def test_many_splits_over_runs_equal_one_run(
-    seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    assert_split_changes_nothing(seed, runs, tmp_path_factory)
-
-
-def assert_split_changes_nothing(seed: int, runs: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     deliveries = in_deliveries(eventful(seed), len(runs), seed)
     ours, theirs = (Lake(tmp_path_factory.mktemp(name)) for name in ("ours", "theirs"))
     for rows, run in zip(deliveries, runs, strict=True):

@@ -35,6 +35,8 @@ def since(session: int) -> pl.Expr:
 
 
 ANOTHER_COMPANY = scaled(15.0, since(5))
+FURTHER_SPLITS = [(7.0, "as_traded"), (7.0, "split_adjusted"), (10.0, "split_adjusted"), (0.1, "as_traded")]
+"""Beside the two corners: they take the same way."""
 
 
 def live(lake: Lake, source: RowSource | VintageFeed, *instants: datetime) -> tuple[Report, Report, Report]:
@@ -119,8 +121,14 @@ def test_only_a_bar_that_is_held_back_can_be_released(lake: Lake) -> None:
         release(lake, "SHARE", SESSIONS[4], clock)
 
 
-@pytest.mark.parametrize("basis", ["as_traded", "split_adjusted"])
-@pytest.mark.parametrize("ratio", [7.0, 10.0, 0.1])
+@pytest.mark.parametrize(
+    ("ratio", "basis"),
+    [
+        (10.0, "as_traded"),
+        (0.1, "split_adjusted"),
+        *(pytest.param(ratio, basis, marks=pytest.mark.slow) for ratio, basis in FURTHER_SPLITS),
+    ],
+)
 def test_a_feed_that_tells_only_the_newest_bar_shows_no_fall_where_it_split(
     lake: Lake, basis: str, ratio: float
 ) -> None:
@@ -130,7 +138,7 @@ def test_a_feed_that_tells_only_the_newest_bar_shows_no_fall_where_it_split(
     assert "Send the bars before it again" in quarantine.warnings[0]
 
 
-@pytest.mark.parametrize("basis", ["as_traded", "split_adjusted"])
+@pytest.mark.parametrize("basis", [pytest.param("as_traded", marks=pytest.mark.slow), "split_adjusted"])
 def test_the_bars_before_it_sent_again_explain_what_was_held_back(lake: Lake, basis: str) -> None:
     feed = VintageFeed({"SHARE": {5: Action(10.0, 0.01)}}, basis)
     live(lake, feed, *SESSIONS[:8])
@@ -156,7 +164,7 @@ def test_an_action_that_the_source_learns_late_restates_the_bars_after_it(lake: 
     assert lake.report(BARS).rows == 10 + 2
 
 
-@pytest.mark.parametrize("ratio", [2.0, 0.5])
+@pytest.mark.parametrize("ratio", [2.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_split_in_two_that_only_the_newest_bar_shows_is_said(lake: Lake, ratio: float) -> None:
     feed = VintageFeed({"SHARE": {5: Action(ratio)}, "OTHER": {}}, "split_adjusted")
     assert live(lake, feed, *SESSIONS[:5])[0].warnings[1:] == ()

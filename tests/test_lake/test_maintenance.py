@@ -106,7 +106,7 @@ def test_after_forty_days_every_version_in_use_reads_the_same(lake: Lake) -> Non
         version for version in there if version < max(used) and version not in used and version + 9 < there[-1]
     )
     assert not all(Path(file).exists() for file in lake.files(FACTS, version=between))
-    for day in range(40):
+    for day in range(0, 40, 8):
         assert lake.merge(FACTS, session(day)).skipped
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -22,6 +21,7 @@ from lake.sources import as_received, tiny_market
 from lake.spec import TableSpec
 from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS, SYMBOLS, UNIVERSE
+from support.properties import examples
 
 INDEX = "^DESK"
 BARS_OF_ALL = tiny_market(["AAA", "BBB", "CCC", INDEX], sessions=40, seed=3)
@@ -96,7 +96,7 @@ MISSING = st.lists(st.tuples(st.integers(1, 39), st.integers(1, 9)), max_size=4)
 """Sessions without a bar, in gaps about as long as what ends coverage."""
 
 
-@hypothesis_settings(max_examples=12)
+@examples(4)
 @given(
     ends=st.lists(st.integers(0, 38), max_size=5, unique=True).map(sorted),
     missing=MISSING,
@@ -108,7 +108,7 @@ def test_runs_after_each_delivery_give_what_one_run_gives(ends: list[int], missi
         assert_frame_equal(lake.read_as_of(spec, SESSIONS[-1]), whole.read_as_of(spec, SESSIONS[-1]))
 
 
-@hypothesis_settings(max_examples=8)
+@examples(3)
 @given(at=st.integers(0, 39), missing=MISSING)
 def test_membership_as_of_an_instant_is_that_of_a_lake_that_ends_there(at: int, missing: list[int]) -> None:
     """Nothing that became known later moves who belonged to the market."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lake.errors import ConfigError
 from lake.sources.files import FileMapping, FileProposal, FileSource, inspect_file
 from support.price_files import FIELDS, Dialect, market, sessions
+from support.properties import examples
 
 END = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = sessions()
@@ -190,7 +191,7 @@ dialects = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@examples(6)
 @given(
     dialects,
     st.lists(texts, min_size=1, max_size=4, unique_by=str.upper),

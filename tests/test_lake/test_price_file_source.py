@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.calendars import close_of
@@ -23,6 +23,7 @@ from lake.store import Lake
 from lake.tables import BARS, QUARANTINE, RAW_BARS
 from serving.api.base import SYMBOL_LETTERS
 from support.price_files import Dialect, market, sessions
+from support.properties import examples
 
 END = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = sessions(last=date(2023, 3, 31))
@@ -177,7 +178,7 @@ def test_refused_rows_do_not_move_the_index(tmp_path: Path) -> None:
     assert index_of(source_of(file)) == before
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(15)
 @given(st.integers(1, 6), st.integers(2, 30), st.integers(1, 30), st.randoms())
 def test_rows_of_later_days_change_no_level_of_the_index(symbols, days, cut, random) -> None:  # type: ignore[no-untyped-def]  # drawn
     rows = [
@@ -258,7 +259,7 @@ def test_what_has_no_spelling_is_refused_with_the_reason(written: str, fault: st
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(60)
 def test_a_canonical_symbol_is_its_own_spelling_and_the_endpoint_takes_it(text: str) -> None:
     symbol = canonical_symbol(text)
     if symbol is None:
@@ -274,6 +275,7 @@ def test_the_longest_symbol_is_that_of_the_endpoint() -> None:
     assert LONGEST_SYMBOL == SYMBOL_LETTERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALONE)
 def test_no_other_calendar_has_the_sessions_of_one_that_ends_the_comparison(name: str) -> None:
     own = _sessions_until(name, 2024) or ()
@@ -284,6 +286,7 @@ def test_no_other_calendar_has_the_sessions_of_one_that_ends_the_comparison(name
         assert max(alike) < PROOF_DAYS, other
 
 
+@pytest.mark.slow
 def test_the_zones_of_candidates_are_those_of_their_calendars() -> None:
     import exchange_calendars as outside
 

@@ -10,7 +10,6 @@ import pytest
 from deltalake import DeltaTable
 from filelock import FileLock
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -22,6 +21,7 @@ from lake.spec import Column, TableSpec
 from lake.store import Lake, new_or_restated, snapshots
 from lake.tables import BARS, RAW_BARS
 from support.facts import FACTS
+from support.properties import examples
 
 START = datetime(2020, 1, 6, 21, tzinfo=UTC)
 VERDICTS = TableSpec(
@@ -246,7 +246,7 @@ def check_as_of(lake: Lake, rows: list[Fact], sizes: list[int]) -> None:
         assert known(lake.read_as_of(FACTS, day(at))) == oracle(rows, at)
 
 
-@hypothesis_settings(max_examples=15)
+@examples(5)
 @given(rows=VERSIONS, sizes=st.lists(st.integers(1, 5), max_size=3))
 def test_reading_back_in_time_agrees_with_brute_force(
     rows: list[Fact], sizes: list[int], tmp_path_factory: pytest.TempPathFactory

@@ -17,7 +17,6 @@ from lake.errors import NotReadyError
 from lake.store import Lake, delta, new_or_restated, snapshots
 from support.facts import FACTS
 
-WRITERS, MERGES = 6, 12
 START = datetime(2020, 12, 20, 21, tzinfo=UTC)
 PROCESS = """
 import importlib.util, sys
@@ -60,13 +59,16 @@ def start(lake: Lake, part: str, rounds: int) -> subprocess.Popen[bytes]:
     )
 
 
-def test_six_writers_beside_compaction_and_vacuum_lose_nothing_and_double_nothing(lake: Lake) -> None:
+@pytest.mark.parametrize(("writers", "merges"), [(2, 8), pytest.param(6, 12, marks=pytest.mark.slow)])
+def test_writers_beside_compaction_and_vacuum_lose_nothing_and_double_nothing(
+    lake: Lake, writers: int, merges: int
+) -> None:
     lake.merge(FACTS, FACTS.empty())
-    parts = [*map(str, range(WRITERS)), "housekeeper"]
-    processes = [start(lake, part, MERGES if part.isdigit() else 6) for part in parts]
+    parts = [*map(str, range(writers)), "housekeeper"]
+    processes = [start(lake, part, merges if part.isdigit() else 6) for part in parts]
     assert [process.wait(timeout=240) for process in processes] == [0] * len(parts)
-    assert lake.read(FACTS).sort(FACTS.names).equals(all_known(WRITERS, MERGES))
-    assert lake.report(FACTS).rows == MERGES * (WRITERS + 1)
+    assert lake.read(FACTS).sort(FACTS.names).equals(all_known(writers, merges))
+    assert lake.report(FACTS).rows == merges * (writers + 1)
 
 
 def merged_in_between(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

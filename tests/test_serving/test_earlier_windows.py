@@ -39,10 +39,10 @@ def earlier(featured_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Bu
     )
 
 
-@pytest.fixture
-def mine(home: Any, earlier: Bundle, tmp_path: Path) -> at_home.Home:
-    """A home in which that model has replayed some sessions."""
-    made = at_home.copied(home.settings, tmp_path / "home", with_forecasts=False)
+@pytest.fixture(scope="module")
+def mine(home: Any, earlier: Bundle, tmp_path_factory: pytest.TempPathFactory) -> at_home.Home:
+    """A home in which that model has replayed some sessions; to read only."""
+    made = at_home.copied(home.settings, tmp_path_factory.mktemp("mine") / "home", with_forecasts=False)
     folder = made.settings.models / "ridge" / "9"
     shutil.copytree(earlier.folder, folder)
     engine = load_engine(Bundle.load(folder, version="9"), made.settings)

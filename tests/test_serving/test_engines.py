@@ -133,6 +133,7 @@ def test_a_model_whose_bits_depend_on_the_place_is_given_one_window_at_a_time(ex
     assert not (by_place(inputs[:5]) == expected).all()
 
 
+@pytest.mark.slow
 def test_trees_of_any_number_have_the_same_bits_in_every_batch(inputs, tmp_path):
     spec, outputs = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions), OutputSpec()
     y = np.random.default_rng(5).normal(0, 0.02, (len(inputs), 2)).astype(np.float32)

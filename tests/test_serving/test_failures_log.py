@@ -95,6 +95,7 @@ def ids_in(path):
         return {found for (found,) in connection.execute("SELECT forecast_id FROM forecasts")}
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_503_until_it_may(own):
     """The kernel refuses to let the log grow, and later allows it again, while the service runs."""
     with Lives(SCRIPT, serve_environment(own)) as lives:

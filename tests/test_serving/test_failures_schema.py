@@ -34,8 +34,9 @@ def address(settings_of_copy, predicting, served):
         yield url
 
 
-@pytest.mark.parametrize(("options", "cases"), [FEW, pytest.param(*MANY, marks=pytest.mark.slow)], ids=["few", "many"])
-@pytest.mark.parametrize("has_key", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["with a key", "without"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "cases"), [FEW, MANY], ids=["few", "many"])
+@pytest.mark.parametrize("has_key", [True, False], ids=["with a key", "without"])
 def test_every_answer_to_what_the_description_allows_and_forbids_is_described(
     address, settings_of_copy, tmp_path, has_key, options, cases
 ):

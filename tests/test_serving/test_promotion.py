@@ -55,6 +55,7 @@ def second(exports, tmp_path):
     return Bundle.load(folder)
 
 
+@pytest.mark.slow
 def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path

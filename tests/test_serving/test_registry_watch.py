@@ -273,6 +273,7 @@ def test_how_often_is_looked_leaves_room_in_what_is_promised():
     assert registry_watch.LOOK_SECONDS + champions.LOOK_SECONDS < WITHIN_SECONDS
 
 
+@pytest.mark.slow
 def test_the_process_brings_an_alias_to_the_service(settings, client, context):
     """The real process beside a watching service: there by the alias, back by the service, and gone with SIGTERM."""
     watching = Champions(settings).watch()

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lake.tables import FORECASTS
@@ -14,6 +13,7 @@ from serving.predict import Question, compose, forecast
 from serving.predict.answers import AnswerTerms
 from serving.predict.response_template import AnswerTime, ResponseTemplate, ResponseTemplates
 from serving.receipts import digest_of, is_intact, opened, row_digest
+from support.properties import examples
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 
@@ -25,7 +25,7 @@ def forecasts(rows, champions):
 
 
 @given(made_at=INSTANTS, place=st.integers(0, 20), horizon=st.sampled_from([1, 5]))
-@hypothesis_settings(max_examples=60)
+@examples(15)
 def test_every_letter_is_as_if_it_were_composed_anew(rows, champions, forecasts, made_at, place, horizon):
     row, blended = rows[place], forecasts[place].answered
     now = row.as_of + timedelta(days=4)

@@ -143,6 +143,7 @@ def test_no_label_holds_what_a_client_chose(running):
     assert not [word for word in ("AAPL", "NOPE", "HIDDENHERE", "nowhere") if word in text]
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_is_counted_no_longer_and_what_it_counted_stays(running):
     assert {running.ask().status_code for _ in range(4 * WORKERS)} == {200}
     before = len(running.answered)

@@ -26,6 +26,7 @@ def hear(stream):
     return json.loads(stream.recv(timeout=WAIT_SECONDS))
 
 
+@pytest.mark.slow
 def test_whichever_worker_answers_every_connection_hears_of_it_once_and_is_told_of_the_end(home, settings):
     with forecast_service(settings) as (address, process), ExitStack() as opened:
         at = f"ws{address.removeprefix('http')}{PATH}"

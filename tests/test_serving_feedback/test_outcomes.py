@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.clock import DEMO_START, FixedClock
@@ -18,6 +18,7 @@ from serving.backfill import replay_forecasts
 from serving.outcomes import known_labels, mature, update_strategy_returns
 from serving.outcomes.matured_outcomes import outcomes_of, paper_returns
 from serving.strategies import STRATEGY_NAMES
+from support.properties import examples
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def due(forecasts: pl.DataFrame, closes: list[datetime], now: datetime) -> int:
     return forecasts.filter(position + pl.col("horizon_sessions") <= last).height
 
 
-@settings(max_examples=15)
+@examples(4)
 @given(st.sets(st.integers(-20, -1), min_size=1, max_size=3))
 def test_each_matured_forecast_has_one_outcome_and_none_is_early(
     lived: Lake, closes, tmp_path_factory, copy_lake, stops: set[int]

@@ -26,6 +26,7 @@ def subject_of(kind: str) -> LeakSubject:
     return subject
 
 
+@pytest.mark.slow
 def test_a_scaler_fitted_on_the_whole_sample_is_caught() -> None:
     def everything(windows: WindowSet, _: Split) -> WindowSet:
         return windows

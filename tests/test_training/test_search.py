@@ -250,6 +250,7 @@ def test_two_workers_that_start_at_once_share_the_trials_and_lose_none(tmp_path:
         assert sum(ran) == 6
 
 
+@pytest.mark.slow
 def test_a_second_worker_leaves_the_running_trial_of_the_first_alone_and_takes_it_over_when_killed(
     tmp_path: Path,
 ) -> None:

@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.calendars import closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
 from lake.horizon_ends import horizon_ends
+from support.properties import examples
 from training.data import Split, assert_no_overlap, champion_split, sessions_of, walk_forward
 from training.data.dataset import END, known_before
 from training.experiments import Experiment, parse_experiment
@@ -77,7 +78,7 @@ def test_each_test_year_is_whole_but_for_labels_that_end_after_the_end_of_knowle
     assert keys[splits[-1].test]["label_end"].max() <= experiment().knowledge_end
 
 
-@settings(max_examples=25)
+@examples(8)
 @given(
     symbols=st.integers(1, 6),
     embargo=st.integers(0, 12),
@@ -106,7 +107,7 @@ def test_no_training_label_ends_at_or_after_the_start_of_a_test(
             assert between >= embargo
 
 
-@settings(max_examples=10)
+@examples(4)
 @given(symbols=st.integers(2, 20))
 def test_a_purge_by_row_count_is_convicted(symbols: int) -> None:
     keys = panel(symbols)
