@@ -57,7 +57,7 @@ def sunday_drill(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     execution_timezone="UTC",
     description="Every quarter of an hour: a market that follows the wall clock is updated once per close, from its "
     "source's declared delay after the close on, and again while bars are missing. A replayed market stands still "
-    "until `quantlake advance` moves its clock, and is then updated once.",
+    "until a command moves its clock, and is then updated once.",
 )
 def after_the_close(platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """After each close of the market's calendar, half days and holidays as it has them.
@@ -100,7 +100,7 @@ def _is_decision_due(lake: "Lake", close: datetime, now: datetime) -> bool:
     job=DAILY_UPDATE.job,
     minimum_interval_seconds=60,
     description="Runs the daily update for rows that reached raw_bars by any route: command, service, notebook. "
-    "In a replayed market, that is after `quantlake advance` only.",
+    "In a replayed market, that is after its clock was moved.",
 )
 def new_raw_batches(context: dg.SensorEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """React to rows that reached `raw_bars` by any route, once the whole graph has run."""

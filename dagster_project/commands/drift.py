@@ -1,13 +1,21 @@
 """`quantlake drift`: what drifted from the training years, in the terminal and as a page."""
 
-import json
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from dagster_project.commands.shell import console, print_line, require_lake, taking_turn
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    is_for_program,
+    print_line,
+    require_lake,
+    taking_turn,
+)
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
@@ -15,14 +23,25 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Findings in the terminal, those that moved most first."""
+COLUMNS = (
+    "subject",
+    "aspect",
+    ShownColumn("p_value", "p-value", shown="{:.3g}".format),
+    ShownColumn("adjusted_p_value", "corrected", shown="{:.3g}".format),
+    ShownColumn("is_drifted", "drifted"),
+)
 
 
 def drift(
     *,
     opens: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program, and write no page.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Show which features and forecasts drifted from the training years, and write Evidently's page of them."""
+    """Show which features and forecasts drifted from the training years, and write Evidently's page of them.
+
+    JSON and CSV hold every finding and write no page.
+    """
     from lake.settings import settings
     from lake.store import Lake
     from serving.drift import newest_figures, write_page
@@ -31,9 +50,9 @@ def drift(
     require_lake(configured)
     lake = Lake.open(configured)
     figures = newest_figures(lake, configured.clock.now())
-    if as_json:
-        shown = {"session": figures.session, "drifted": figures.drifted, "findings": figures.rows.to_dicts()}
-        console().print_json(json.dumps(shown, default=str))
+    rows = figures.rows.to_dicts()
+    document = {"session": figures.session, "drifted": figures.drifted, "findings": rows}
+    if is_for_program(document, DataTable.of("", COLUMNS, rows), as_json=as_json, as_csv=as_csv):
         return
     _show(figures)
     with taking_turn("drift"):
@@ -50,12 +69,6 @@ def _show(figures: "DriftFigures") -> None:
         f"{len(figures.drifted)} of {counted(subjects, 'subject')} drifted from the training years, as of the close of "
         f"{figures.session:%Y-%m-%d}: features, and medians and bands of forecasts.\n"
     )
-    table = Table(header_style="", show_edge=False)
-    for name in ("subject", "aspect", "p-value", "corrected", "drifted"):
-        table.add_column(name, justify="left" if name in {"subject", "aspect"} else "right")
-    for row in rows[:SHOWN]:
-        numbers = (f"{row[name]:.3g}" for name in ("p_value", "adjusted_p_value"))
-        table.add_row(row["subject"], row["aspect"], *numbers, "yes" if row["is_drifted"] else "no")
-    console().print(table)
+    console().print(DataTable.of("", COLUMNS, rows[:SHOWN]))
     if len(rows) > SHOWN:
         print_line(f"{counted(len(rows) - SHOWN, 'more finding')} moved less; table `drift` has them all.")

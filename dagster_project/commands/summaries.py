@@ -94,11 +94,15 @@ def standing(settings: "Settings") -> str:
         in_force = f"{names.pop()} in each of {len(chosen)} regimes"
     return (
         f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there.\n"
-        f"  bars        {bars.rows:,}, {day_of(bars.first)} to {day_of(bars.last)}\n"
-        f"  forecasts   {forecast.rows:,}, up to the close of {day_of(forecast.last)}\n"
+        f"  bars        {bars.rows:,}, {_day(bars.first)} to {_day(bars.last)}\n"
+        f"  forecasts   {forecast.rows:,}, up to the close of {_day(forecast.last)}\n"
         f"  strategies  {in_force}\n"
         "`quantlake summary` shows tables, models and strategies."
     )
+
+
+def _day(at: datetime | None) -> str:
+    return "none" if at is None else day_of(at)
 
 
 def show_values(settings: "Settings", *, as_json: bool, as_csv: bool) -> bool:
