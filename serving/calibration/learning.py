@@ -82,7 +82,7 @@ def update_calibrations(
     if report.skipped:
         return report.with_details(reason="every close that was forecast has its calibration")
     report = report.with_details(coverage=coverage_of(simulations).to_dicts())
-    return report if picture is None else report.with_details(picture=draw(simulations, picture))
+    return report if picture is None else report.with_details(picture=draw(simulations, picture, lake.market))
 
 
 def simulate_walk_forward(

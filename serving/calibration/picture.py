@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lake.market import DEMO
 from serving.forecasts import COVERAGE_TARGET
 
 if TYPE_CHECKING:
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from lake.market import Market
     from serving.calibration.learning import WalkForwardSimulation
 
 WINDOW_SESSIONS = 60
 BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#d62728", "#2ca02c"
 
 
-def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path":
+def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path", market: "Market" = DEMO) -> "Path":
     """Draw coverage over the last sessions, and the factors in force, as a PNG; return its path.
 
     Per horizon: above, the share of outcomes within p10..p90 over the last 60 sessions, before and after calibration;
@@ -33,6 +35,7 @@ def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path") -> "Path"
     axes = figure.subplots(2, len(simulations), squeeze=False, sharex=True, sharey="row")
     for column, simulation in enumerate(simulations):
         _draw_coverage(axes[0][column], simulation)
+        axes[0][column].set_title(f"{market.horizon_of(simulation.panel.horizon)} ahead", fontsize=10)
         _draw_factors(axes[1][column], simulation)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
@@ -47,7 +50,6 @@ def _draw_coverage(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
     ):
         at, share = _rolling(simulation, quantiles)
         axes.plot(at, 100 * share, color=colour, linewidth=1.2, label=name)
-    axes.set_title(f"{simulation.panel.horizon} session(s) ahead", fontsize=10)
     axes.set_ylabel(f"within p10..p90 over {WINDOW_SESSIONS} sessions, %")
     axes.legend(loc="lower left", fontsize=8, ncols=3)
 
