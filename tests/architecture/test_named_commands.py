@@ -19,6 +19,12 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VERBS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 MAKE_VARIABLES = set(re.findall(r"\$\(([A-Z_]+)\)|^ifdef ([A-Z]+)", MAKEFILE, re.MULTILINE))
 COMMAND = re.compile(r"(?:^|[\s/;&(])quantlake ((?![-/])[^;&)]+)")
+ROUTE = re.compile(r"(?:/api/v1|/ws/v1)/[\w/{}.-]*\w|/(?:healthz|readyz|metrics|problems)\b(?:/[a-z]\w+)?")
+ROUTES = [
+    *re.findall(r"^\| `[A-Z]+ (\S+)`", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE),
+    "/ws/v1/predictions",
+]
+"""Those of the generated page, and the WebSocket."""
 VERB = re.compile(r"(?:^|\s)make ((?:[A-Z_]+=\S+ )*)([a-z][a-z-]*)((?: [A-Z_]+=\S+)*)")
 COMMANDS = [page for page in PAGES if "adr" not in page.parts]
 """Decision records tell of the commands of their day."""
@@ -110,6 +116,26 @@ def test_every_variable_is_a_setting(page: Path) -> None:
 def test_every_benchmark_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert set(re.findall(r"python -m benchmarks ([a-z]\w*)", text)) <= set(TOPICS)
+
+
+@pytest.mark.parametrize("page", COMMANDS, ids=name_of)
+def test_every_route_exists(page: Path) -> None:
+    named = set(ROUTE.findall(page.read_text(encoding="utf-8")))
+    assert [path for path in sorted(named) if not any(_begins(route, path) for route in ROUTES)] == []
+
+
+def _begins(route: str, path: str) -> bool:
+    """Whether a route begins with the parts of a path; `{name}` stands for any part."""
+    parts = zip(route.split("/"), path.rstrip("/").split("/"), strict=False)
+    return route.count("/") >= path.rstrip("/").count("/") and all(
+        mine == theirs or mine.startswith("{") for mine, theirs in parts
+    )
+
+
+def test_a_route_that_is_not_known_is_found() -> None:
+    assert not any(_begins(route, "/api/v1/public/predicts") for route in ROUTES)
+    assert not any(_begins(route, "/healthz/deep") for route in ROUTES)
+    assert any(_begins(route, "/api/v1/public/predictions/7f1c/receipt") for route in ROUTES)
 
 
 @pytest.mark.parametrize(
