@@ -17,6 +17,7 @@ from declared import (
     models,
     online,
     packaged,
+    pages,
     prices,
     sessions,
     sources,
@@ -44,4 +45,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *doors.MUTANTS,
     *homes.MUTANTS,
     *terminal.MUTANTS,
+    *pages.MUTANTS,
 )
