@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lake.errors import SchemaError
 from lake.tables import FORECASTS, RECEIPTS
 from serving.api import StoredForecast, outlook_of
 from serving.forecasts import (
@@ -46,8 +47,9 @@ def _one(lake: "Lake", where: pl.Expr) -> StoredForecast | None:
 
 
 def _confidence(lake: "Lake", row: dict[str, Any]) -> float | None:
-    """Confidence as it was answered, by the calibration in the receipt; None where none is left that has its seal.
+    """Confidence as it was answered, by the calibration in the receipt.
 
+    None where no receipt is left that has its seal and can be read.
     What the walk-forward made is not calibrated, and says its own.
     """
     said = row["p10"], row["p50"], row["p90"]
@@ -59,7 +61,10 @@ def _confidence(lake: "Lake", row: dict[str, Any]) -> float | None:
     found = lake.scan(RECEIPTS).filter(is_its).select("content", "seal").collect()
     if not found.height or not is_intact(*found.row(0)):
         return None
-    stored = Receipt.from_json(found.item(0, "content")).calibration
+    try:
+        stored = Receipt.from_json(found.item(0, "content")).calibration
+    except SchemaError:  # of a later version; a replay says what is wrong with it
+        return None
     calibration = None if stored is None else Calibration.from_dict(stored)
     return confidence(*said, trust=trust_of(calibration, row["horizon_sessions"]))
 
