@@ -219,8 +219,8 @@ def kind_of(error: BaseException) -> str:
 
     Examples
     --------
-    >>> class RefusedHereError(NotReadyError): ...
-    >>> kind_of(RefusedHereError("later")), kind_of(OSError("full"))
+    >>> narrower = type("RefusedHereError", (NotReadyError,), {"__module__": "elsewhere"})
+    >>> kind_of(narrower("later")), kind_of(OSError("full"))
     ('NotReadyError', 'OSError')
     """
     named = (each.__name__ for each in type(error).mro() if each.__module__ == __name__)

@@ -29,7 +29,7 @@ def horizon_ends(closes_of_bars: pl.Series, horizon: int, venue: str = VENUE) ->
     >>> [f"{at:%d %H:%M}" for at in horizon_ends(bars, 1_000, "XNYS@60m").drop_nulls().unique()]
     ['26 21:00']
     >>> [f"{at:%d %H:%M}" for at in horizon_ends(bars, 3, "XNYS@60m")[:2]]
-    ['26 15:30', '26 16:30']
+    ['23 18:00', '26 15:30']
     """
     interval = interval_of(venue)
     ahead = horizon_of(horizon, interval)

@@ -64,9 +64,12 @@ class _ProgressHandler(logging.Handler):
             handle(step, event)
 
     def close(self) -> None:
-        if self.console.is_terminal:  # elsewhere the bar never started, and stopping it would write to a closed file
-            self.bar.stop()
+        self._stop()
         super().close()
+
+    def _stop(self) -> None:
+        if self.bar.live.is_started:  # rich prints an empty line for one that is not, even to a file that is closed
+            self.bar.stop()
 
     def _pipeline_start(self, _step: str, _event: Any) -> None:
         if self.console.is_terminal:
@@ -74,10 +77,10 @@ class _ProgressHandler(logging.Handler):
 
     def _pipeline_success(self, _step: str, _event: Any) -> None:
         self.times.keep()
-        self.bar.stop()
+        self._stop()
 
     def _pipeline_failure(self, _step: str, _event: Any) -> None:
-        self.bar.stop()
+        self._stop()
 
     _pipeline_canceled = _pipeline_failure
 

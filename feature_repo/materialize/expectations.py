@@ -76,7 +76,7 @@ def check_new_rows(lake: Lake, spec: TableSpec, at: datetime) -> CheckedTable:
     rows = None if last is None else unchecked_rows(lake, spec, last, at, newest)
     if last is None or rows is None or broken_rules(spec, rows):
         report, passed_at = check_features(lake, spec, at), SystemClock().now()
-        checked = CheckedTable(report, f"all {report.rows:,} rows")
+        checked = CheckedTable(report, "the only row" if report.rows == 1 else f"all {report.rows:,} rows")
     else:
         passed_at = last.passed_at if rows.is_empty() else SystemClock().now()
         checked = _passed(spec, rows, last, at)
@@ -104,8 +104,12 @@ def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
 
 def _passed(spec: TableSpec, rows: pl.DataFrame, last: CheckPass, at: datetime) -> CheckedTable:
     findings = tuple(ExpectationResult.met(rule) for rule in rules_of(spec))
-    scope = f"unchanged since {last}" if rows.is_empty() else f"{rows.height:,} rows are new since {last}"
+    scope = f"unchanged since {last}" if rows.is_empty() else f"{_rows_are(rows.height)} new since {last}"
     return CheckedTable(QualityReport(spec.name, rows.height, at, findings), scope)
+
+
+def _rows_are(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def _recipe(spec: TableSpec) -> str:

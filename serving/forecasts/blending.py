@@ -92,7 +92,7 @@ def weights_without(weights: "Mapping[str, float]", left_out: "Collection[str]")
 
     Examples
     --------
-    >>> weights_without({"garch": 0.3, "ridge": 0.1, "tft": 0.6}, {"tft"})
+    >>> weights_without({"garch": 0.375, "ridge": 0.125, "tft": 0.5}, {"tft"})
     {'garch': 0.75, 'ridge': 0.25}
     """
     kept = {name: weight for name, weight in weights.items() if name not in left_out}

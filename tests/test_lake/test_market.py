@@ -184,6 +184,7 @@ COMMANDS = re.compile(r"(make|quantlake) (demo|advance)\b")
 MAY_NAME_THEM = {
     "lake/market/value.py",  # where they come from
     "dagster_project/commands/demo.py",  # runs on the packaged market only
+    "dagster_project/commands/shell/stopping.py",  # asks which market it is first
     "dagster_project/selections.py",  # describes jobs, of whatever market
     "serving/api/problem_kinds.py",  # describes kinds of problems, of whatever market
 }

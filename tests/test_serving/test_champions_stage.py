@@ -118,8 +118,9 @@ def test_what_beats_no_baseline_is_in_service_on_paper_and_the_evidence_says_so(
     settings: Settings, exports: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report, _ = promote(settings, exports, monkeypatch)
-    beaten = [f"{name} does not beat garch at {horizon}" for name, horizon in (("ridge", 1), ("ridge", 5), ("lstm", 5))]
-    assert [warning.partition(" session(s)")[0] for warning in report.warnings] == beaten
+    beaten = (("ridge", "1 session"), ("ridge", "5 sessions"), ("lstm", "5 sessions"))
+    expected = [f"{name} does not beat garch {horizon}" for name, horizon in beaten]
+    assert [warning.partition(" ahead")[0] for warning in report.warnings] == expected
     assert all(warning.endswith("on paper, and has no weight in answers.") for warning in report.warnings)
     rows = Lake.open(settings).read(PROMOTIONS).to_dicts()
     evidence = {row["model_name"]: json.loads(row["evidence"])["verdicts"] for row in rows}

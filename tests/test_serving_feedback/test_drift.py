@@ -248,7 +248,6 @@ def test_no_window_spans_the_sessions_that_are_left_out(
     monkeypatch.setattr(room, "BLOCK_SESSIONS", 40)
     monkeypatch.setattr(room, "CURRENT_SESSIONS", 60)
     monkeypatch.setattr(room, "to_model_input", look)
-    monkeypatch.setattr(room, "_publish", lambda *_: tmp_path)
     lake = copy_lake(made_market, tmp_path / "drift" / "tables")
     early = {name: replace(engine, train_until=closes[-101]) for name, engine in engines.items()}
     update_drift(lake, settings, FixedClock(DEMO_START), early)

@@ -96,7 +96,9 @@ class DataTable:
     ─────────────
     AAPL    1,258
     GE          9
-    1 column hidden: note. --json has all.
+    1 column hidden:
+    note. --json has
+    all.
     """
 
     title: str
