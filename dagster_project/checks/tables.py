@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagster_project.plurals import counted
 from dagster_project.reports import plain, rows_as_table
 from dagster_project.resources import Platform
 from feature_repo.catalog import GROUPS, spec_of
 from lake.quality import RuleKind, kinds_of
 
 if TYPE_CHECKING:
+    from lake.assessment import Disagreement
     from lake.quality import QualityReport
 
 CAUSAL = (*(group.table.name for group in GROUPS), "labels", "regimes")
@@ -106,8 +108,12 @@ def few_rows_refused(platform: Platform) -> dg.AssetCheckResult:
     from lake.tables import QUARANTINE, RAW_BARS
 
     refused, raw = (platform.lake.report(spec).rows for spec in (QUARANTINE, RAW_BARS))
+    said, is_fine = f"{refused:,} of {counted(raw, 'raw row')} refused", refused <= raw / 100
     return dg.AssetCheckResult(
-        passed=refused <= raw / 100, severity=dg.AssetCheckSeverity.WARN, metadata={"refused": refused, "raw_rows": raw}
+        passed=is_fine,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said if is_fine else f"{said}, more than 1 in 100. Next: `quantlake quality` lists the reasons.",
+        metadata={"refused": refused, "raw_rows": raw},
     )
 
 
@@ -121,5 +127,18 @@ def sources_agree(platform: Platform) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not found.is_high,
         severity=dg.AssetCheckSeverity.WARN,
+        description=_disagreement(found),
         metadata=counts | {"widest": dg.MetadataValue.json(plain(found.examples))},
     )
+
+
+def _disagreement(found: "Disagreement") -> str:
+    """Say on how many returns sources differ; where that is often, the widest of them and the next command."""
+    if not found.compared:
+        return "no return has two sources"
+    said = f"sources disagree on {found.disagreeing:,} of {counted(found.compared, 'return')} ({found.share:.1%})"
+    if not found.is_high:
+        return said
+    widest = found.examples[0]
+    row = f"{widest['symbol']} {widest['event_time']:%Y-%m-%d %H:%M} UTC by {widest['spread_bp']:.0f} bp"
+    return f"{said}, most on {row}. Next: `quantlake quality --open` lists the widest."

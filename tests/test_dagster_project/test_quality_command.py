@@ -138,3 +138,5 @@ def test_the_check_warns_when_sources_disagree_often(home: Lake, *, agreeing: in
     home.merge(AGREEMENT, pl.DataFrame(rows, schema=AGREEMENT.schema))
     result = sources_agree(Platform())
     assert (result.passed, result.severity) == (passes, dg.AssetCheckSeverity.WARN)
+    assert result.description.startswith("sources disagree on ")
+    assert result.description.endswith("` lists the widest.") is not passes
