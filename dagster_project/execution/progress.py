@@ -28,6 +28,8 @@ QUIET = (OF_TABLES, "few_rows_refused", "up_to_date")
 """Steps that get a line when they are done, and none when they begin."""
 FAILED_CHECKS = "DagsterAssetCheckFailedError"
 """Name of what Dagster raises after blocking checks failed; it names the checks and none of their findings."""
+NOT_EXECUTED = "Dependencies for step "
+"""Begins what Dagster says of each step downstream of a failed one; the error of the run says so once for all."""
 
 
 class _ProgressHandler(logging.Handler):
@@ -57,6 +59,8 @@ class _ProgressHandler(logging.Handler):
         if event is None:
             if record.levelno >= logging.INFO and step:
                 message = meta.get("orig_message") or record.getMessage()
+                if message.startswith(NOT_EXECUTED):
+                    return
                 self.console.print(f"    [dim]{message}[/dim]", highlight=False)
             return
         handle = getattr(self, f"_{event.event_type_value.lower()}", None)

@@ -83,8 +83,12 @@ def test_the_terminal_and_the_error_of_a_run_hold_the_sentence_of_the_check(
     def bars() -> None:
         """Bars that are there already."""
 
+    @dg.asset(deps=[bars])
+    def labels() -> None:
+        """Whatever follows from bars."""
+
     small = dg.Definitions(
-        assets=[bars],
+        assets=[bars, labels],
         asset_checks=table_checks(["bars"]),
         jobs=[dg.define_asset_job("daily_update")],
         resources={"platform": Platform()},
@@ -96,6 +100,7 @@ def test_the_terminal_and_the_error_of_a_run_hold_the_sentence_of_the_check(
     said = capsys.readouterr().out
     assert f"    ✗ failed: bars, columns in order: {SENTENCE}" in said
     assert "blocking asset check" not in said, "Dagster's own message says which check, and no row"
+    assert "labels" not in said, "that nothing downstream was made is said once, in the error"
     for text in (said, str(raised.value)):
         assert text.count(SENTENCE) == 1
         assert NEXT in text
