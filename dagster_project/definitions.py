@@ -15,7 +15,7 @@ from dagster_project.assets import (
     trials,
 )
 from dagster_project.catalog import described
-from dagster_project.checks import leaks, parity, replay, tables
+from dagster_project.checks import freshness, leaks, parity, replay, tables
 from dagster_project.execution import progress_logger, stage_logger, turn_taking_executor
 from dagster_project.resources import Platform
 from dagster_project.schedules import (
@@ -52,6 +52,7 @@ defs = dg.Definitions(
     asset_checks=[
         *tables.table_checks(),
         *leaks.leak_checks(tables.CAUSAL),
+        *freshness.freshness_checks(),
         tables.few_rows_refused,
         tables.sources_agree,
     ],

@@ -19,6 +19,7 @@ from feature_repo.online import (
     OnlineReader,
     OvertakenError,
     Rows,
+    instant,
     is_whole,
     publish,
     read_generation,
@@ -43,6 +44,7 @@ __all__ = [
     "apply",
     "feature_store",
     "materialize",
+    "newest_online",
     "online",
     "symbols_with_input",
     "training_frame",
@@ -124,6 +126,25 @@ def materialize(lake: Lake, settings: Settings, until: datetime) -> Report:
     report = Report("online_store", rows=symbols, added=0 if is_done else symbols, last=held.until, skipped=is_done)
     report = report.with_details(seconds=time.perf_counter() - started, table_versions=held.versions)
     return report.with_details(reason="the server already holds these table versions") if is_done else report
+
+
+def newest_online(settings: Settings) -> datetime | None:
+    """Return the event time of the newest model input in the online store; None where it holds none.
+
+    Raises
+    ------
+    OnlineStoreError
+        If Redis does not answer.
+
+    Examples
+    --------
+    >>> newest_online(settings) <= now
+    True
+    """
+    key = OnlineKey.of(settings)
+    with running_redis(settings) as url, connect(url, WRITE_SECONDS) as server:
+        events = read_index(server, key, WINDOW.name).event
+    return instant(int(events.max())) if len(events) else None
 
 
 def _filled(lake: Lake, settings: Settings, server: Redis, key: OnlineKey, until: datetime) -> tuple[Generation, bool]:

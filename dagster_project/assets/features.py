@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.partitions import ONE_RUN, YEARS, years_of
-from dagster_project.reports import materialized
+from dagster_project.reports import materialized, materialized_by_year
 from dagster_project.resources import Platform
 from feature_repo.catalog import GROUPS, TECHNICAL
 
@@ -34,7 +34,8 @@ def _feature_table(group: "FeatureGroup") -> dg.AssetsDefinition:
         from feature_repo.materialize import update_group_as_configured
 
         years = years_of(context)
-        return materialized(update_group_as_configured(platform.settings, platform.lake, platform.clock, group, years))
+        report = update_group_as_configured(platform.settings, platform.lake, platform.clock, group, years)
+        return materialized_by_year(context, platform.lake, report)
 
     return features
 
@@ -54,7 +55,8 @@ def labels(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
     """What came after each session, known once its horizon has passed."""
     from feature_repo.materialize import update_labels
 
-    return materialized(update_labels(platform.lake, platform.clock, years=years_of(context)))
+    report = update_labels(platform.lake, platform.clock, years=years_of(context))
+    return materialized_by_year(context, platform.lake, report)
 
 
 @dg.asset(group_name=GROUP, deps=["bars"], kinds={"polars", "delta"})

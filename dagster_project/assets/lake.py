@@ -6,7 +6,7 @@ import dagster as dg
 
 from dagster_project.assets.sources import raw_bars, raw_macro
 from dagster_project.partitions import ONE_RUN, YEARS, years_of
-from dagster_project.reports import materialized
+from dagster_project.reports import materialized, materialized_by_year
 from dagster_project.resources import Platform
 
 GROUP = "lake"
@@ -37,7 +37,7 @@ def refined_bars(context: dg.AssetExecutionContext, platform: Platform) -> Itera
 
     refined = refine_to_lake(platform.lake, platform.clock, years=years_of(context))
     for report in (*refined, *update_membership(platform.lake, platform.clock)):
-        yield materialized(report, asset_key=report.name)
+        yield materialized_by_year(context, platform.lake, report, asset_key=report.name)
 
 
 @dg.asset(group_name=GROUP, deps=[raw_macro], kinds={"delta"})

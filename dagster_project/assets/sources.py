@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project.partitions import ONE_RUN, SOURCE, YEARS, years_of
-from dagster_project.reports import materialized
+from dagster_project.reports import materialized, materialized_by_year
 from dagster_project.resources import Platform
 
 GROUP = "sources"
@@ -17,7 +17,7 @@ def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materi
     lake, sources, years = platform.lake, platform.sources(context.run.tags.get(SOURCE)), years_of(context)
     if years:
         require_history(lake, sources[0], years)
-    return materialized(ingest_sources(lake, sources, platform.clock, years))
+    return materialized_by_year(context, lake, ingest_sources(lake, sources, platform.clock, years))
 
 
 @dg.asset(group_name=GROUP, kinds={"delta"})

@@ -1,9 +1,11 @@
 """Blocking look-ahead checks: rows of a table follow from what was known then; and where subjects are declared."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 
+from dagster_project.plurals import counted
 from dagster_project.resources import Platform
 
 DECLARED = ("feature_repo.leaks:subjects", "training.data.leak_subjects:training_subjects")
@@ -31,6 +33,7 @@ def _nothing_looks_ahead(table: str) -> dg.AssetChecksDefinition:
         leaks = [column for column in as_values([checked]) if not column["passed"]]
         return dg.AssetCheckResult(
             passed=checked.passed,
+            description=_sentence(leaks, len(checked.columns)) if leaks else None,
             metadata={
                 "leaks": dg.MetadataValue.json(leaks),
                 "columns": len(checked.columns),
@@ -40,3 +43,13 @@ def _nothing_looks_ahead(table: str) -> dg.AssetChecksDefinition:
         )
 
     return check
+
+
+def _sentence(leaks: list[dict[str, Any]], columns: int) -> str:
+    """Say how many columns look ahead, with the first row of the first, and the next command."""
+    column, (leak, *_) = leaks[0]["column"], leaks[0]["leaks"]
+    row = ", ".join(f"{name} {value}" for name, value in leak["example"].items())
+    return (
+        f"{len(leaks)} of {counted(columns, 'column')}: {column} differs from what was known then in "
+        f"{counted(leak['rows'], 'row')}, the first {row}. Next: `quantlake leaks`."
+    )

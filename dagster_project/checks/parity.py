@@ -1,9 +1,15 @@
 """Compares the online store with the lake after each materialisation; differing values are not served."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
+from dagster_project.plurals import counted
 from dagster_project.reports import metadata_of
 from dagster_project.resources import Platform
+
+if TYPE_CHECKING:
+    from feature_repo.online.parity import ParityReport
 
 CHECK = "online_equals_offline"
 
@@ -25,5 +31,20 @@ def feature_parity(platform: Platform) -> dg.MaterializeResult:
     report = compare_stores(platform.lake, platform.settings)
     if not report.is_equal:
         withdraw(platform.settings)
-    passed = dg.AssetCheckResult(check_name=CHECK, passed=report.is_equal, metadata=dict(report.totals))
+    passed = dg.AssetCheckResult(
+        check_name=CHECK, passed=report.is_equal, description=_sentence(report), metadata=dict(report.totals)
+    )
     return dg.MaterializeResult(metadata=metadata_of(report.to_report()), check_results=[passed])
+
+
+def _sentence(report: "ParityReport") -> str:
+    """Say how many values were compared; of those that differ the first, and the next command."""
+    compared = counted(sum(report.values.values()), "value")
+    if report.is_equal:
+        return f"{compared} compared"
+    first, features = report.differences[0], counted(len(report.differences), "feature")
+    example = first.examples[0] if first.examples else "no example"
+    return (
+        f"{sum(report.totals.values()):,} of {compared} differ from the lake's, in {features}, the first "
+        f"{first.feature} of {first.view}: {example}. None of them is served any more. Next: `quantlake update`."
+    )

@@ -92,12 +92,11 @@ def _recheck(lake: "Lake", now: "datetime") -> None:
             print_line(f"{spec.name}: {checked.scope} meet {counted(len(checked.report.findings), 'expectation')}")
         else:
             failed.append(spec.name)
-            for finding in checked.report.failed:
-                print_line(f"{spec.name}: {finding.sentence()}")
+            print_line(f"{spec.name}: {checked.report.sentence()}")
     if failed:
         raise DataQualityError(
             f"{counted(len(failed), 'table')} of {len(specs)} hold rows that break a rule: {', '.join(failed)}. The "
-            "lines above name the rules and values. Correct the rows at their source and deliver them again."
+            "lines above name the rules, the first row of each, and the command that shows it."
         )
 
 

@@ -17,12 +17,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dagster_project.execution.expected import FILE, ExpectedTimes
 from dagster_project.plurals import counted
+from dagster_project.reports import ROWS, ROWS_OF_TABLE
 from lake.settings import settings
 
 SAID = ("evaluations", "served_models")
 """Assets whose lines in the log have said their warnings."""
-QUIET = ("expectations_hold", "few_rows_refused")
-"""Checks that get a line when they are done, and none when they begin."""
+OF_TABLES = "_expectations_hold"
+"""Ends the names of steps that check a table: one line says that all its checks passed, one each which did not."""
+QUIET = (OF_TABLES, "few_rows_refused", "up_to_date")
+"""Steps that get a line when they are done, and none when they begin."""
+FAILED_CHECKS = "DagsterAssetCheckFailedError"
+"""Name of what Dagster raises after blocking checks failed; it names the checks and none of their findings."""
+NOT_EXECUTED = "Dependencies for step "
+"""Begins what Dagster says of each step downstream of a failed one; the error of the run says so once for all."""
 
 
 class _ProgressHandler(logging.Handler):
@@ -34,6 +41,7 @@ class _ProgressHandler(logging.Handler):
         self.times = times
         self.started: dict[str, float] = {}
         self.made: dict[str, dict[str, dict[str, Any]]] = {}
+        self.passed: dict[str, str] = {}
         self.bar = Progress(
             TextColumn("  steps"),
             BarColumn(),
@@ -51,6 +59,8 @@ class _ProgressHandler(logging.Handler):
         if event is None:
             if record.levelno >= logging.INFO and step:
                 message = meta.get("orig_message") or record.getMessage()
+                if message.startswith(NOT_EXECUTED):
+                    return
                 self.console.print(f"    [dim]{message}[/dim]", highlight=False)
             return
         handle = getattr(self, f"_{event.event_type_value.lower()}", None)
@@ -92,6 +102,8 @@ class _ProgressHandler(logging.Handler):
         seconds = time.perf_counter() - self.started[step]
         self.times.note(step, seconds)
         self.bar.update(self.task, completed=self.times.done, left=self._left())
+        if step in self.passed:
+            self._say_passed(step.removesuffix(OF_TABLES), OF_TABLES, self.passed.pop(step))
         for asset, metadata in self.made[step].items():
             self.console.print(
                 f"    [green]✓[/green] {asset}: {_outcome(metadata)} [dim]{seconds:.1f} s[/dim]", highlight=False
@@ -99,18 +111,29 @@ class _ProgressHandler(logging.Handler):
             for warning in () if asset in SAID else metadata.get("warnings", "").splitlines():
                 self.console.print(f"      [yellow]![/yellow] {escape(warning.removeprefix('- '))}", highlight=False)
 
-    def _asset_check_evaluation(self, _step: str, event: Any) -> None:
+    def _asset_check_evaluation(self, step: str, event: Any) -> None:
         check = event.event_specific_data
-        sign = "[green]✓[/green]" if check.passed else "[red]✗ failed:[/red]"
-        asset, name = check.asset_key.to_user_string(), check.check_name.replace("_", " ")
-        scope = f" [dim]({escape(check.description)})[/dim]" if check.description else ""
-        self.console.print(f"    {sign} {asset}: {name}{scope}", highlight=False)
+        asset, name, said = check.asset_key.to_user_string(), check.check_name, check.description or ""
+        if not check.passed:
+            reason = f": {escape(said)}" if said else ""
+            sign = "[yellow]![/yellow]" if check.severity.value == "WARN" else "[red]✗ failed:[/red]"
+            self.console.print(f"    {sign} {asset}, {_words(name)}{reason}", highlight=False)
+        elif step.endswith(OF_TABLES):
+            self.passed[step] = said
+        else:
+            self._say_passed(asset, name, said)
+
+    def _say_passed(self, asset: str, check: str, said: str) -> None:
+        scope = f" [dim]({escape(said)})[/dim]" if said else ""
+        self.console.print(f"    [green]✓[/green] {asset}: {_words(check)}{scope}", highlight=False)
 
     def _step_failure(self, step: str, event: Any) -> None:
         source = event.event_specific_data.error_source
         if source is not None and source.value == "INTERRUPT":
             return  # Ctrl-C: the verb says what goes on from here
         error = event.event_specific_data.error
+        if error is not None and error.cls_name == FAILED_CHECKS:
+            return  # the line of the check said which rows fail it
         while error is not None and error.cause is not None:
             error = error.cause
         message = error.message.strip() if error is not None else "no reason given"
@@ -126,11 +149,16 @@ class _ProgressHandler(logging.Handler):
         return counted(self.times.total, "step") + (f", {about}" if self.times.is_known else "")
 
 
+def _words(check: str) -> str:
+    return check.strip("_").replace("_", " ")
+
+
 def _outcome(metadata: dict[str, Any]) -> str:
     if metadata.get("skipped"):
         return f"nothing to do, {metadata.get('reason', 'nothing new')}"
     version = metadata.get("table_version")
-    parts = [counted(metadata["dagster/row_count"], "row") if "dagster/row_count" in metadata else "made"]
+    rows = metadata.get(ROWS, metadata.get(ROWS_OF_TABLE))
+    parts = ["made" if rows is None else counted(rows, "row")]
     if metadata.get("rows_added"):
         parts.append(f"{metadata['rows_added']:,} new")
     if version is not None:

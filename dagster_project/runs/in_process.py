@@ -66,10 +66,20 @@ def run_selection(selection: "NamedSelection", settings: "Settings", tags: dict[
         raise KeyboardInterrupt
     if not result.success:
         raise RunFailedError(
-            f"The run '{selection.name}' failed at the step marked above; nothing downstream of it was changed. "
-            f"See run {result.run_id} in the Dagster UI (`quantlake ui`)."
+            f"The run '{selection.name}' failed {_failed_checks(result) or 'at the step marked above'}; nothing "
+            f"downstream of it was changed. See run {result.run_id} in the Dagster UI (`quantlake ui`)."
         )
     return result
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> str:
+    """Sentences of the blocking checks that failed, empty for none: of one in its own words, of several a list."""
+    said = [
+        f"{check.asset_key.to_user_string()}, {check.check_name.replace('_', ' ')}: {check.description or 'no reason'}"
+        for check in result.get_asset_check_evaluations()
+        if check.blocking and not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    return f"because a check failed. {' '.join(said)} The run ended there" if said else ""
 
 
 @contextmanager

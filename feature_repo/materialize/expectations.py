@@ -4,7 +4,8 @@ A wide table is judged in one pass, and Great Expectations told the outcome.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from lake.quality import (
     check_table,
     last_pass,
     note_pass,
+    rows_that_break,
     rules_of,
     unchecked_rows,
 )
@@ -36,7 +38,7 @@ OUTSIDE = Column(
     "outside_its_bounds",
     pl.String(),
     "",
-    "first column whose value is none that it can have; empty for none",
+    "every bounded column is within its bounds",
     allowed=("",),
 )
 
@@ -74,7 +76,7 @@ def check_new_rows(lake: Lake, spec: TableSpec, at: datetime) -> CheckedTable:
     rows = None if last is None else unchecked_rows(lake, spec, last, at, newest)
     if last is None or rows is None or broken_rules(spec, rows):
         report, passed_at = check_features(lake, spec, at), SystemClock().now()
-        checked = CheckedTable(report, f"all {report.rows:,} rows")
+        checked = CheckedTable(report, "the only row" if report.rows == 1 else f"all {report.rows:,} rows")
     else:
         passed_at = last.passed_at if rows.is_empty() else SystemClock().now()
         checked = _passed(spec, rows, last, at)
@@ -87,7 +89,7 @@ def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     """Check a whole table as it was known at an instant.
 
     Nulls, bounds, the order of columns and one row per key are checked for every table. Of one with many bounded
-    columns, the bounds are one expectation, which names the columns that break theirs among its examples.
+    columns, the bounds are one expectation; where it fails, each bound that is broken is a finding of its own.
     """
     bounded = [column for column in spec.columns if column.minimum is not None or column.maximum is not None]
     if len(bounded) <= FEW:
@@ -96,16 +98,18 @@ def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
     rows = known.filter(pl.col("known_time") == pl.col("known_time").max().over(list(spec.key)))
     outside = pl.coalesce([pl.when(_is_outside(column)).then(pl.lit(column.name)) for column in bounded])
     narrow = _narrow(spec)
-    return check_frame(narrow, rows.with_columns(outside.fill_null("").alias(OUTSIDE.name)).select(narrow.names), at)
+    report = check_frame(narrow, rows.with_columns(outside.fill_null("").alias(OUTSIDE.name)).select(narrow.names), at)
+    return replace(report, findings=_with_each_bound(spec, rows, narrow, report.findings))
 
 
 def _passed(spec: TableSpec, rows: pl.DataFrame, last: CheckPass, at: datetime) -> CheckedTable:
-    findings = tuple(
-        ExpectationResult(rule.expectation, rule.columns, success=True, unexpected=0, examples=())
-        for rule in rules_of(spec)
-    )
-    scope = f"unchanged since {last}" if rows.is_empty() else f"{rows.height:,} rows are new since {last}"
+    findings = tuple(ExpectationResult.met(rule) for rule in rules_of(spec))
+    scope = f"unchanged since {last}" if rows.is_empty() else f"{_rows_are(rows.height)} new since {last}"
     return CheckedTable(QualityReport(spec.name, rows.height, at, findings), scope)
+
+
+def _rows_are(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def _recipe(spec: TableSpec) -> str:
@@ -119,6 +123,23 @@ def _narrow(spec: TableSpec) -> TableSpec:
     """The table with one column in place of those of which nothing but their bounds is to be checked."""
     kept = tuple(c for c in spec.columns if not c.nullable or c.positive or c.allowed or c.name in spec.key)
     return TableSpec(spec.name, spec.layer, spec.meaning, spec.key, (*kept, OUTSIDE), ordered=spec.ordered)
+
+
+def _with_each_bound(
+    spec: TableSpec, rows: pl.DataFrame, narrow: TableSpec, findings: Iterable[ExpectationResult]
+) -> tuple[ExpectationResult, ...]:
+    """The findings of the narrow table, its one on bounds as what it stands for: all that hold, or each broken one."""
+    kept: list[ExpectationResult] = []
+    bounds: list[ExpectationResult] = []
+    for finding in findings:
+        (bounds if finding.columns == (OUTSIDE.name,) else kept).append(finding)
+    if all(finding.success for finding in bounds):
+        held = [replace(f, kind="bounds", rule=OUTSIDE.meaning) for f in bounds if f.kind == "names"]
+        return (*kept, *held)
+    broken = [
+        rule for rule in broken_rules(spec, rows) if rule.kind == "bounds" and rule.columns[0] not in narrow.names
+    ]
+    return (*kept, *(ExpectationResult.met(rule).broken_by(rows_that_break(spec, rule, rows)) for rule in broken))
 
 
 def _is_outside(column: Column) -> pl.Expr:

@@ -26,7 +26,7 @@ from feature_repo.online.generations import (
     remove,
     row_key,
 )
-from feature_repo.online.packing import EVENT, HEADER, KNOWN, NARROW, WIDE, Layout
+from feature_repo.online.packing import EVENT, HEADER, KNOWN, NARROW, WIDE, Layout, instant
 from feature_repo.online.parity import compare_stores, withdraw
 from feature_repo.online.reader import OnlineReader
 from feature_repo.online.repair import StoreObserver, is_whole
@@ -83,6 +83,7 @@ __all__ = [
     "compare_stores",
     "deadline",
     "generation_path",
+    "instant",
     "is_whole",
     "key_path",
     "newest_rows",

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from lake.spec import Column, TableSpec
+
+RuleKind = Literal["nulls", "bounds", "names", "order", "keys"]
+KINDS: tuple[RuleKind, ...] = get_args(RuleKind)
+"""Kinds of rules: required values, bounds of numbers, allowed names, order of two columns, one row per key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +27,18 @@ class TableRule:
         Arguments of the expectation.
     broken
         Whether a row breaks it, over all rows of the table; a value that is not known breaks no bound and no order.
+    kind
+        What sort of rule it is; a kind is one check in the Dagster UI.
+    text
+        The rule as a person reads it, e.g. ``high >= close``.
     """
 
     expectation: str
     columns: tuple[str, ...]
     arguments: Mapping[str, Any]
     broken: pl.Expr
+    kind: RuleKind
+    text: str
 
 
 def rules_of(spec: TableSpec) -> Iterator[TableRule]:
@@ -49,12 +59,31 @@ def rules_of(spec: TableSpec) -> Iterator[TableRule]:
             (smaller, larger),
             {"column_A": larger, "column_B": smaller, "or_equal": True, "ignore_row_if": "either_value_is_missing"},
             (known[larger] < known[smaller]).fill_null(value=False),
+            "order",
+            f"{larger} >= {smaller}",
         )
-    is_doubled = pl.struct(spec.key).is_duplicated()
-    if len(spec.key) == 1:
-        yield TableRule("expect_column_values_to_be_unique", spec.key, {"column": spec.key[0]}, is_doubled)
-    else:
-        yield TableRule("expect_compound_columns_to_be_unique", spec.key, {"column_list": list(spec.key)}, is_doubled)
+    is_single = len(spec.key) == 1
+    yield TableRule(
+        "expect_column_values_to_be_unique" if is_single else "expect_compound_columns_to_be_unique",
+        spec.key,
+        {"column": spec.key[0]} if is_single else {"column_list": list(spec.key)},
+        pl.struct(spec.key).is_duplicated(),
+        "keys",
+        f"one row per {', '.join(spec.key)}",
+    )
+
+
+def kinds_of(spec: TableSpec) -> tuple[RuleKind, ...]:
+    """Return the kinds of rules that a table declares, in the order of `KINDS`.
+
+    Examples
+    --------
+    >>> from lake.tables import BARS
+    >>> kinds_of(BARS)
+    ('nulls', 'bounds', 'names', 'order', 'keys')
+    """
+    declared = {rule.kind for rule in rules_of(spec)}
+    return tuple(kind for kind in KINDS if kind in declared)
 
 
 def broken_rules(spec: TableSpec, rows: pl.DataFrame) -> list[TableRule]:
@@ -78,7 +107,14 @@ def broken_rules(spec: TableSpec, rows: pl.DataFrame) -> list[TableRule]:
 def _rules_of_column(column: Column) -> Iterator[TableRule]:
     name, value = column.name, _known(column)
     if not column.nullable:
-        yield TableRule("expect_column_values_to_not_be_null", (name,), {"column": name}, value.is_null())
+        yield TableRule(
+            "expect_column_values_to_not_be_null",
+            (name,),
+            {"column": name},
+            value.is_null(),
+            "nulls",
+            f"{name} is known",
+        )
     low = 0.0 if column.positive and column.minimum is None else column.minimum
     if low is not None or column.maximum is not None:
         is_strict = column.positive and low == 0
@@ -89,6 +125,8 @@ def _rules_of_column(column: Column) -> Iterator[TableRule]:
             (name,),
             {"column": name, "min_value": low, "max_value": column.maximum, "strict_min": is_strict},
             (below | above).fill_null(value=False),
+            "bounds",
+            _bounds(name, low, column.maximum, is_strict=is_strict),
         )
     if column.allowed:
         yield TableRule(
@@ -96,7 +134,14 @@ def _rules_of_column(column: Column) -> Iterator[TableRule]:
             (name,),
             {"column": name, "value_set": list(column.allowed)},
             (~value.is_in(list(column.allowed))).fill_null(value=False),
+            "names",
+            f"{name} is one of {', '.join(column.allowed)}",
         )
+
+
+def _bounds(name: str, low: float | None, high: float | None, *, is_strict: bool) -> str:
+    above = [] if low is None else [f"{name} {'>' if is_strict else '>='} {low:.10g}"]
+    return " and ".join([*above, *([] if high is None else [f"{name} <= {high:.10g}"])])
 
 
 def _known(column: Column) -> pl.Expr:

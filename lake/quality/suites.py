@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -13,9 +13,10 @@ import polars as pl
 
 from lake.clock import require_utc
 from lake.errors import DataQualityError
+from lake.quality.broken_rows import rows_that_break
 from lake.quality.findings import ExpectationResult, QualityReport
 from lake.quality.passes import newest_versions
-from lake.quality.rules import rules_of
+from lake.quality.rules import TableRule, rules_of
 from lake.spec import TableSpec
 from lake.store import Lake
 
@@ -53,9 +54,9 @@ def check_frame(spec: TableSpec, frame: pl.DataFrame, at: datetime) -> QualityRe
     outcome = definition.get_batch(batch_parameters={"dataframe": frame.to_pandas()}).validate(
         _suite(spec), result_format="SUMMARY"
     )
-    return QualityReport(
-        spec.name, frame.height, at, tuple(_finding(result.to_json_dict()) for result in outcome.results)
-    )
+    rules = {(rule.expectation, frozenset(rule.columns)): rule for rule in rules_of(spec)}
+    findings = tuple(_finding(spec, rules, frame, result.to_json_dict()) for result in outcome.results)
+    return QualityReport(spec.name, frame.height, at, findings)
 
 
 @cache
@@ -105,24 +106,19 @@ def expectations(spec: TableSpec) -> Iterator[Any]:
         yield getattr(gxe, rule.expectation.title().replace("_", ""))(**rule.arguments)
 
 
-def _finding(result: dict[str, Any]) -> ExpectationResult:
-    config, found = result["expectation_config"], result["result"]
-    info = result["exception_info"]
+def _finding(
+    spec: TableSpec,
+    rules: Mapping[tuple[str, frozenset[str]], TableRule],
+    frame: pl.DataFrame,
+    result: dict[str, Any],
+) -> ExpectationResult:
+    """Return the verdict of Great Expectations on one rule, with the rows that break it."""
+    config, info = result["expectation_config"], result["exception_info"]
     for problem in [info] if "raised_exception" in info else info.values():
         if problem["raised_exception"]:
             raise DataQualityError(f"{config['type']} could not be computed: {problem['exception_message']}")
     asked = config["kwargs"]
     columns = asked.get("column_list") or [asked[name] for name in ("column", "column_B", "column_A") if name in asked]
-    return ExpectationResult(
-        expectation=config["type"],
-        columns=tuple(columns),
-        success=bool(result["success"]),
-        unexpected=int(found.get("unexpected_count", 0)),
-        examples=tuple(_as_text(value) for value in found.get("partial_unexpected_list", [])[:5]),
-    )
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{name} {part}" for name, part in value.items())
-    return " < ".join(str(part) for part in reversed(value)) if isinstance(value, list | tuple) else str(value)
+    rule = rules[config["type"], frozenset(columns)]
+    met = ExpectationResult.met(rule)
+    return met if result["success"] else met.broken_by(rows_that_break(spec, rule, frame))

@@ -229,6 +229,36 @@ class LakeReader:
             skipped=added == 0,
         )
 
+    def rows_by_year(self, spec: TableSpec) -> dict[int, int]:
+        """Return how many rows are stored of each year of `event_time`, in UTC, restated ones among them.
+
+        Where the files are by year the log knows, and no row is read.
+
+        Raises
+        ------
+        TableNotFoundError
+            If the table has never been written.
+
+        Examples
+        --------
+        >>> from lake.sources import tiny_market
+        >>> from lake.tables import BARS
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lake.store import Lake
+        >>> lake = Lake(Path(tempfile.mkdtemp()))
+        >>> _ = lake.merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
+        >>> lake.rows_by_year(BARS)
+        {2012: 5}
+        """
+        files = self._newest(spec).files
+        if files.select(pl.any_horizontal(pl.col("rows", "year").has_nulls())).item():
+            year = pl.col("event_time").dt.year().alias("year")
+            counted = self._scan(spec, files["path"].to_list()).group_by(year).agg(pl.len().alias("rows")).collect()
+        else:
+            counted = files.group_by("year").agg(pl.col("rows").sum())
+        return {int(year): int(rows) for year, rows in counted.sort("year").select("year", "rows").iter_rows()}
+
     def last_event(self, spec: TableSpec) -> datetime | None:
         """Return the newest event_time of a table; None where it has no rows, or was never written."""
         return self.report(spec).last if self.exists(spec) else None

@@ -87,7 +87,7 @@ def test_runs_are_in_the_dagster_ui(demo_home):
         bars = instance.get_latest_materialization_event(dg.AssetKey("bars"))
     assert run.is_success
     assert len(checks) >= 9
-    assert bars.asset_materialization.metadata["dagster/row_count"].value > 79_000
+    assert bars.asset_materialization.metadata["rows_in_table"].value > 79_000
 
 
 @pytest.fixture(scope="module")

@@ -67,8 +67,8 @@ def test_every_table_of_raw_bars_and_what_follows_from_it_has_a_gate():
     from dagster_project.checks.tables import table_checks
 
     gated = {(key.asset_key.to_user_string(), key.name) for check in table_checks() for key in check.check_keys}
-    assert gated >= {(name, "expectations_hold") for name in ("symbols", "universe", "outcomes", "actions")}
-    assert ("raw_bars", "raw_actions_expectations_hold") in gated
+    assert gated >= {(name, "one_row_per_key") for name in ("symbols", "universe", "outcomes", "actions")}
+    assert ("raw_bars", "raw_actions_one_row_per_key") in gated
 
 
 def test_workspace_points_at_the_definitions():

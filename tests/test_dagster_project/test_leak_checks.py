@@ -1,5 +1,6 @@
 """Every feature table has a blocking check that it holds what was known then."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +51,11 @@ def test_a_table_that_knows_the_next_session_blocks_and_names_the_column(platfor
     assert not result.passed
     (leak,) = result.metadata["leaks"].value
     assert (leak["column"], leak["leaks"][0]["how"]) == ("return_1d", "stored")
+    assert re.match(
+        r"1 of \d+ columns: return_1d differs from what was known then in \d+ rows, the first symbol AAA, event_time ",
+        result.description,
+    )
+    assert result.description.endswith(". Next: `quantlake leaks`.")
 
 
 def test_the_checks_block_and_are_one_per_table() -> None:

@@ -54,6 +54,10 @@ def test_a_difference_is_reported_blocks_what_follows_and_is_no_longer_served(mo
     assert withdrawn == [True]
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed, check.metadata["mismatch"].value) == (CHECK, False, 1)
+    assert check.description == (
+        "1 of 48 values differ from the lake's, in 1 feature, the first rsi_14 of technical: AAA: 1.0 instead of 2.0. "
+        "None of them is served any more. Next: `quantlake update`."
+    )
     (made,) = result.asset_materializations_for_node("feature_parity")
     assert "AAA: 1.0 instead of 2.0" in made.metadata["differences"].value
     assert not result.asset_materializations_for_node("served")

@@ -2,9 +2,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 
-from dagster_project.reports import metadata_of
+from dagster_project.partitions import ONE_RUN, RANGE_END, RANGE_START
+from dagster_project.reports import materialized_by_year, metadata_of
 from lake.report import Report
+from lake.settings import settings
+from lake.sources import tiny_market
+from lake.store import Lake
+from lake.tables import BARS
 
 
 def test_a_report_becomes_metadata_without_what_it_does_not_say():
@@ -26,7 +32,54 @@ def test_rows_become_a_table_and_pictures_are_shown(tmp_path: Path):
     )
     assert "| tft | 0.12346 |" in shown["scores"].value
     assert shown["curve"].value.startswith("![curve](data:image/png;base64,")
-    assert shown["report"] == dg.MetadataValue.path("a.html")
+    assert shown["report"] == "a.html"
+
+
+def test_a_page_is_named_from_the_home_on_so_that_a_moved_home_is_told_right(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    shown = metadata_of(Report("x").with_details(page=settings().reports / "quality.html"))
+    settings.cache_clear()
+    assert shown["page"] == "reports/quality.html in the home"
+
+
+def test_a_table_without_rows_says_so_and_an_artefact_without_them_nothing():
+    assert metadata_of(Report("quarantine", version=1))["dagster/row_count"] == 0
+    assert "dagster/row_count" not in metadata_of(Report("served_models"))
+
+
+def test_a_table_that_a_run_left_alone_shows_its_state(tmp_path):
+    lake = Lake(tmp_path)
+    bars = tiny_market(["AAA"], sessions=5, seed=1)
+    lake.merge(BARS, bars)
+    shown = metadata_of(lake.merge(BARS, bars))
+    assert shown["skipped"] is True
+    assert (shown["dagster/row_count"], shown["table_version"]) == (5, 1)
+    assert shown["last"] == bars["event_time"].max().isoformat()
+
+
+def test_each_year_of_a_partitioned_table_has_its_own_rows(tmp_path):
+    lake = Lake(tmp_path)
+    earlier = tiny_market(["AAA"], sessions=3, seed=1).with_columns(
+        pl.col("event_time", "known_time").dt.offset_by("-1y")
+    )
+    lake.merge(BARS, pl.concat([earlier, tiny_market(["AAA"], sessions=5, seed=1)]))
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["2010", "2011", "2012"]), backfill_policy=ONE_RUN)
+    def bars(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return materialized_by_year(context, lake, lake.report(BARS))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        tags = {RANGE_START: "2010", RANGE_END: "2012"}
+        made = dg.materialize([bars], instance=instance, tags=tags).get_asset_materialization_events()
+    shown = {event.partition: {k: v.value for k, v in event.materialization.metadata.items()} for event in made}
+    assert {year: each["dagster/partition_row_count"] for year, each in shown.items()} == {
+        "2010": 0,
+        "2011": 3,
+        "2012": 5,
+    }
+    assert {each["rows_in_table"] for each in shown.values()} == {8}
+    assert not any("dagster/row_count" in each for each in shown.values())
 
 
 def test_values_dagster_does_not_know_become_their_text():

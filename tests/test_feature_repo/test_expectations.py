@@ -5,6 +5,7 @@ import pytest
 
 from feature_repo.materialize.expectations import FEW, check_features
 from lake.clock import DEMO_START
+from lake.quality import kinds_of
 from lake.spec import Column, TableSpec
 from lake.store import Lake
 from lake.tables import EVENT_TIME, KNOWN_TIME, SYMBOL
@@ -42,11 +43,16 @@ def test_bounds_hold_or_are_named(lake: Lake, spec: TableSpec, value: float | No
     assert found.success is is_fine
     if not is_fine:
         (failed,) = found.failed
-        assert "share_2" in (*failed.columns, *failed.examples)
+        assert (failed.kind, failed.columns, failed.rule) == ("bounds", ("share_2",), "share_2 >= 0 and share_2 <= 1")
+        sign = "> 1" if value == 1.01 else "< 0"
+        assert found.sentence().startswith(
+            f"1 of 2 rows: A 2012-12-31 21:00 UTC, share_2 {value:g} {sign} (share_2 >= 0"
+        )
 
 
 def test_a_wide_table_has_few_expectations_and_says_the_rest_too(lake: Lake) -> None:
     lake.merge(WIDE, rows(WIDE, 0.5))
+    assert set(kinds_of(WIDE)) == {f.kind for f in check_features(lake, WIDE, DEMO_START).findings}
     said = {finding.expectation for finding in check_features(lake, WIDE, DEMO_START).findings}
     assert {"expect_compound_columns_to_be_unique", "expect_column_values_to_not_be_null"} <= said
     assert len(check_features(lake, WIDE, DEMO_START).findings) < 10

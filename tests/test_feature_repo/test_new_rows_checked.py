@@ -68,11 +68,17 @@ def test_new_rows_are_looked_at_alone(passed: Lake, looks_at_all: list[str]) -> 
     assert looks_at_all == []
 
 
+def test_one_new_row_is_told_in_the_singular(passed: Lake) -> None:
+    passed.merge(BARS, rows(4, 1))
+    assert check_new_rows(passed, BARS, DEMO_START).scope.startswith("1 row is new since version 1")
+
+
 def test_a_new_row_that_breaks_a_rule_is_found_until_it_is_mended(passed: Lake, looks_at_all: list[str]) -> None:
     passed.merge(BARS, rows(4, 1, **BAD))
     for _ in range(2):
         (failed,) = check_new_rows(passed, BARS, DEMO_START).report.failed
-        assert (failed.columns, failed.unexpected, failed.examples) == (("volume",), 1, ("-1.0",))
+        assert (failed.columns, failed.unexpected, failed.rule) == (("volume",), 1, "volume >= 0")
+        assert failed.examples[0].endswith(" UTC, volume -1 < 0")
     assert looks_at_all == ["bars", "bars"]
     passed.merge(BARS, rows(4, 1).with_columns(known_time=pl.lit(LATER)))
     assert check_new_rows(passed, BARS, LATER).report.success

@@ -5,7 +5,53 @@ from mutant import Mutant
 NEW_ROWS = "tests/test_feature_repo/test_new_rows_checked.py"
 STORED = "tests/test_feature_repo/test_leak_stored.py"
 
+TABLES = "tests/test_dagster_project/test_table_checks.py"
+
+FRESHNESS = "tests/test_dagster_project/test_freshness_checks.py"
+
+REPORTS = "tests/test_dagster_project/test_reports.py"
+
 MUTANTS = (
+    Mutant(
+        "years-are-told-the-rows-of-the-table",
+        "Each yearly partition shows its own rows, not those of the table.",
+        "dagster_project/reports.py",
+        "rows.get(int(key), 0)",
+        "report.rows",
+        (f"{REPORTS}::test_each_year_of_a_partitioned_table_has_its_own_rows",),
+    ),
+    Mutant(
+        "freshness-asks-the-wall-clock",
+        "A replayed market is up to date by its own now, however long ago that is.",
+        "dagster_project/checks/freshness.py",
+        "due = last_close(platform.clock.now() - market.decided_after, market.grid)",
+        "due = last_close(__import__('lake.clock').clock.SystemClock().now(), market.grid)",
+        (f"{FRESHNESS}::test_a_replayed_market_is_up_to_date_by_its_own_now",),
+    ),
+    Mutant(
+        "freshness-passes-over-symbols",
+        "A table of bars that lacks a symbol at the last close due is not up to date.",
+        "dagster_project/checks/freshness.py",
+        "self.newest >= self.due and not self.missing",
+        "self.newest >= self.due",
+        (f"{FRESHNESS}::test_a_symbol_that_lacks_the_last_close_is_named",),
+    ),
+    Mutant(
+        "checks-tell-passes-of-a-failing-kind",
+        "A check of one kind of rule fails where a row breaks a rule of that kind.",
+        "lake/quality/findings.py",
+        "for finding in self.findings if finding.kind == kind)",
+        "for finding in self.findings if finding.kind == kind and finding.success)",
+        (f"{TABLES}::test_one_check_per_kind_of_rule_and_the_failing_one_is_a_sentence",),
+    ),
+    Mutant(
+        "failing-checks-keep-their-row-to-themselves",
+        "The error that ends a run names the row that a blocking check failed on.",
+        "dagster_project/runs/in_process.py",
+        "{_failed_checks(result) or 'at the step marked above'}",
+        "{'at the step marked above'}",
+        (f"{TABLES}::test_the_terminal_and_the_error_of_a_run_hold_the_sentence_of_the_check",),
+    ),
     Mutant(
         "checks-pass-over-new-rows",
         "Rows that are new since a check passed are checked.",
