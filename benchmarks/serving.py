@@ -63,7 +63,7 @@ def measure(configured: Settings | None = None) -> Topic:
             3.0,
             2.2,
         ),
-        _throughput("raw ASGI around the same call", full["raw"], full["ours"], "P10", 0.5, 0.75),
+        _throughput("raw ASGI, batching in as many processes", full["raw"], full["ours"], "P10", 0.5, 0.75),
         *(_deadline(rate, result) for rate, result in zip(RATES, remembered, strict=True)),
         *(_deadline(rate, result, ", every one computed anew") for rate, result in zip(RATES, anew, strict=True)),
         Figure("P12 batching, added for a lone client to what a thread of its own takes / 0.1 ms", 0.1, batching, 1.0),
@@ -107,7 +107,8 @@ def started(configured: Settings) -> Iterator[str]:
 
 @contextmanager
 def _raw_application(configured: Settings, address: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.rivals.raw_asgi", address.rpartition(":")[2]]
+    port, processes = address.rpartition(":")[2], str(configured.workers)
+    command = [sys.executable, "-m", "benchmarks.rivals.raw_asgi", port, processes]
     with _process(command, serve_environment(configured)) as process:
         asked = {"symbol": "AAPL", "horizon_sessions": 1}
         _wait_until(lambda: httpx.post(address, json=asked, timeout=5).status_code == 200, process, address)

@@ -33,6 +33,7 @@ from lake.refine import refine_bars
 from lake.sources import GeneratedMarket
 from lake.store import Lake, read_look_back
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, RAW_BARS
+from training.models import MODELS
 
 SYMBOLS, HISTORY, SESSIONS = 5_000, 1_260, 6
 """Symbols, sessions before the first update (five years), and updates, the first of which is cold."""
@@ -47,11 +48,12 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="quantlake-update-") as folder:
         one_more, note = measure_features(Path(folder) / "features", symbols, history, sessions)
         served, stages = measure_update(Path(folder) / "served", symbols, sessions, served_history)
+    left_out = ", ".join(name for name in MODELS if name not in SAMPLE_MODELS)
     text = (
         f"{symbols:,} symbols. Features: one more session over {history:,} sessions beside computing and storing all "
         f"of them. Update: raw rows, bars, technical features, regimes, windows, forecasts of "
-        f"{', '.join(SAMPLE_MODELS)}, Delta and Redis, beside the same computations and writes without checks, "
-        f"stamps and logs. Medians of {sessions - 1}, interleaved."
+        f"{', '.join(SAMPLE_MODELS)} (not of {left_out}), Delta and Redis, beside the same computations and "
+        f"writes without checks, stamps and logs. Medians of {sessions - 1}, interleaved."
     )
     rows = tuple(figure.to_row() for figure in (one_more, *served))
     return Topic("One more session", text, RATIO, rows, (note, *stages))

@@ -154,6 +154,13 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
         ``group, feature, rows, share`` and ``by``: the share of each year or symbol. Groups that are not stored yet
         are left out. A restated row counts each time it is stored.
 
+    Raises
+    ------
+    NotReadyError
+        If none of the tables is made yet.
+    DamagedTableError
+        If a file of one cannot be read.
+
     Examples
     --------
     >>> [(row["feature"], row["rows"], row["share"]) for row in coverage(lake, now, group="calendar")][:1]
@@ -161,9 +168,7 @@ def coverage(lake: Lake, now: datetime, by: By = "year", group: str | None = Non
     """
     parts = {"year": pl.col("event_time").dt.year().cast(pl.String), "symbol": pl.col("symbol")}
     found = []
-    for declared in _groups(group):
-        if not lake.exists(declared.table):
-            continue
+    for declared in _made(lake, group):
         names = [feature.name for feature in declared]
         counted = (
             _stored(lake, declared.table, now).group_by(parts[by].alias("part")).agg(pl.len(), pl.col(names).count())
@@ -199,13 +204,7 @@ def check_stored_tables(lake: Lake, now: datetime, group: str | None = None) -> 
     >>> [(table.table, table.rows, table.problems) for table in check_stored_tables(lake, now)]
     [('features_calendar', 80, ())]
     """
-    made = [declared for declared in _groups(group) if lake.exists(declared.table)]
-    if not made:
-        raise NotReadyError(
-            f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`, or materialise the "
-            "assets of the group 'features'."
-        )
-    return [_table_check(lake, declared, now) for declared in made]
+    return [_table_check(lake, declared, now) for declared in _made(lake, group)]
 
 
 @contextmanager
@@ -283,6 +282,18 @@ def _stored(lake: Lake, table: TableSpec, now: datetime) -> pl.LazyFrame:
             "the asset of that name."
         )
     return lake.scan(table).filter(pl.col("known_time") <= now)
+
+
+def _made(lake: Lake, group: str | None) -> list[FeatureGroup]:
+    """Return the groups that are stored; none of them is an error."""
+    made = [declared for declared in _groups(group) if lake.exists(declared.table)]
+    if not made:
+        which = "" if group is None else f" of the group '{group}'"
+        raise NotReadyError(
+            f"No table of features{which} is made yet under {lake.root}. Run `{lake.market.first_run}`, or "
+            "materialise the assets of the group 'features'."
+        )
+    return made
 
 
 def _groups(name: str | None) -> Sequence[FeatureGroup]:

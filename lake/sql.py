@@ -20,6 +20,8 @@ _HELD: deque["duckdb.DuckDBPyConnection"] = deque(maxlen=16)
 QUERYING = frozenset({"sql", "query", "execute", "table", "view", "from_query"})
 """Methods of a connection whose first argument names tables."""
 WORD = re.compile(r"\w+")
+NOT_THERE = re.compile(r"Table with name (\w+) does not exist")
+DECLARED = frozenset(spec.name for spec in TABLES)
 HISTORY = "history"
 """Schema of the views that hold every stored row, made when a query first names it."""
 COMMENTS = "duckdb_"
@@ -41,7 +43,8 @@ class LakeConnection:
     """A DuckDB connection that verifies the tables of a query before it runs.
 
     It has everything that a `duckdb.DuckDBPyConnection` has. A query that names a damaged table raises
-    `DamagedTableError` with the table, the file and the remedy; the other tables are not affected by it.
+    `DamagedTableError` with the table, the file and the remedy; the other tables are not affected by it. One that names
+    a table of the platform that was never written raises `TableNotFoundError` with the command that makes it.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class LakeConnection:
         tables: dict[str, StoredTable],
         damaged: dict[str, str],
         later: dict[str, Callable[[], str]],
+        folder: Path,
     ) -> None:
         self._connection, self._tables, self._damaged, self._later = connection, tables, damaged, later
+        self._folder = folder
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._connection, name)
@@ -59,9 +64,16 @@ class LakeConnection:
             return found
 
         def checked(query: Any, *arguments: Any, **options: Any) -> Any:
+            import duckdb
+
             self._require_intact(query)
             self._prepare(query)
-            return found(query, *arguments, **options)
+            try:
+                return found(query, *arguments, **options)
+            except duckdb.CatalogException as error:
+                if (missing := NOT_THERE.search(str(error))) and missing[1].lower() in DECLARED:
+                    raise snapshots.not_found(self._folder / missing[1].lower()) from error
+                raise
 
         return checked
 
@@ -107,8 +119,9 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     """Return a connection with one view per table: the row of each key that is known to be right.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
-    commits. A table without a row yet is an empty view; a damaged one is none, and a query that names it says what is
-    wrong. Each file is verified once per process, before the first query that reads it. Times are shown in UTC.
+    commits. A table without a row yet is an empty view; one that was never written, or is damaged, is none, and a query
+    that names it says so. Each file is verified once per process, before the first query that reads it. Times are shown
+    in UTC.
 
     Every row that was ever stored, restated ones beside those that replace them and withdrawn forecasts among them, is
     in the view of the same name in the schema `history`: ``from history.bars``. What a column means and its unit is
@@ -130,6 +143,8 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
         If `at` is no instant and no day.
     DamagedTableError
         By a query over a damaged table, naming the file and the command that repairs it.
+    TableNotFoundError
+        By a query over a table of `lake.tables` that was never written, naming the command that makes it.
 
     Examples
     --------
@@ -174,7 +189,7 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     _describe(connection, whole)
     _HELD.append(connection)
     later = {HISTORY: lambda: _history(whole, instant), COMMENTS: lambda: _comments(connection)}
-    return LakeConnection(connection, tables, damaged, later)
+    return LakeConnection(connection, tables, damaged, later, lake.root.absolute())
 
 
 def _tables(lake: Lake) -> tuple[dict[str, StoredTable], dict[str, str]]:

@@ -10,7 +10,8 @@ Examples
         answer = client.predict("AAPL", horizon_sessions=1)
         print(answer.prediction.p10, answer.prediction.p50, answer.prediction.p90)
         for update in client.stream(["AAPL", "IBM"]):
-            print(update.symbol, update.prediction.target_price)
+            said = update.prediction
+            print(update.symbol, said.outlook, said.target_price, said.currency, said.price_basis, said.target_session)
 """
 
 import json

@@ -95,11 +95,8 @@ def coverage(
 
     lake, now = _lake_and_now()
     found = features.coverage(lake, now, _year_or_symbol(by), group)
-    names = tuple(found[0]) if found else ("feature",)
-    if is_for_program(found, DataTable.of("", names, found), as_json=as_json, as_csv=as_csv):
+    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
         return
-    if not found:
-        print_line(f"No table of features is made yet under {lake.root}. Run `{lake.market.first_run}`.")
     for name, rows in _by_group(found).items():
         title = f"{name}: known in % of {counted(rows[0]['rows'], 'row')}"
         if by == "year":

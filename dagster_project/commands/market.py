@@ -201,7 +201,7 @@ def symbols(
     lake, now = Lake(home / "tables"), open_clock(home).now()
     roster = roster_of(lake, now)
     if not roster:
-        raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `quantlake run` first.")
+        raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `{lake.market.first_run}` first.")
     values = [roster_row(entry, lake.market.index) for entry in roster]
     if is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv):
         return

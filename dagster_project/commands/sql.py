@@ -57,8 +57,8 @@ def sql(
 ) -> None:
     """Ask the lake in SQL: quantlake sql "select * from bars limit 5" --at 2012-06-29.
 
-    Without --at the views hold every stored row, restated ones beside those they replace. Without a query, and without
-    one on standard input, it asks for queries at a prompt.
+    A table is its current rows, `history.` before its name every stored one, restated ones included. Without a query,
+    and without one on standard input, it asks for queries at a prompt.
     """
     from lake.settings import settings
     from lake.sql import connect

@@ -23,11 +23,6 @@ EQUAL, SHOWN = 1e-9, 0.005
 
 WIDE = 1e4
 """Prices from here on are told without the part behind the point."""
-COIN = 0.52
-"""Confidence below which a direction is no better than a coin: ten years of sessions, 2,500 forecasts, would not tell
-such a share of right directions from one half, `0.5 + 1.96 * 0.5 / sqrt(2500)`."""
-SLIGHT = 0.56
-"""The same for one year, 252 forecasts."""
 NO_PRICE: Mapping[str | None, str] = {
     "adjusted_close_only": "the source tells adjusted closes only, at which nobody traded",
     "fully_adjusted": "the source adjusts for splits and dividends and does not say for which",
@@ -303,34 +298,8 @@ def _forecast_row(answer: dict[str, Any]) -> dict[str, Any]:
     return (
         {name: answer.get(name) for name in ("symbol", "as_of", "prediction_id")}
         | prediction
-        | {
-            "horizon": _ahead_of(prediction),
-            "model": answer["model"]["name"],
-            "outlook": outlook_of(prediction["direction"], prediction["confidence"]),
-        }
+        | {"horizon": _ahead_of(prediction), "model": answer["model"]["name"]}
     )
-
-
-def outlook_of(direction: str, confidence: float) -> str:
-    """Say a direction with its confidence in words; one that a coin has too is called that.
-
-    Parameters
-    ----------
-    direction
-        ``up``, ``down`` or ``flat``.
-    confidence
-        Probability that the return has that sign, 0.5 to 1.
-
-    Examples
-    --------
-    >>> outlook_of("down", 0.506), outlook_of("up", 0.54), outlook_of("up", 0.71)
-    ('no better than a coin', 'slightly up', 'up')
-    """
-    if direction == "flat":
-        return "flat"
-    if confidence < COIN:
-        return "no better than a coin"
-    return f"slightly {direction}" if confidence < SLIGHT else direction
 
 
 def _without_price(answers: Iterable[dict[str, Any]]) -> Iterable[str]:

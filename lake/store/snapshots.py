@@ -199,6 +199,15 @@ def describe(table: Any, folder: Path) -> StoredTable:
     )
 
 
+def not_found(folder: Path) -> TableNotFoundError:
+    """Return the error of a table that was never written, with the command that makes it."""
+    return TableNotFoundError(
+        f"Table '{folder.name}' does not exist under {folder.parent} yet. Make it with "
+        f"`{market_of(folder.parent.parent).first_run}`, or materialise "
+        f"the asset '{folder.name}' in the Dagster UI."
+    )
+
+
 def opened(folder: Path, version: int | None = None, *, even_gone: bool = False) -> DeltaTable:
     """Open a table at one version, by default the newest.
 
@@ -220,11 +229,7 @@ def opened(folder: Path, version: int | None = None, *, even_gone: bool = False)
     try:
         table = DeltaTable(str(folder), version=version)
     except DeltaTableNotFoundError as error:
-        raise TableNotFoundError(
-            f"Table '{name}' does not exist under {folder.parent} yet. Make it with "
-            f"`{market_of(folder.parent.parent).first_run}`, or materialise "
-            f"the asset '{name}' in the Dagster UI."
-        ) from error
+        raise not_found(folder) from error
     except DeltaError as error:
         raise DamagedTableError(
             f"Table '{name}' cannot be opened; its log is damaged: {str(error).splitlines()[0][:200]}. "

@@ -38,6 +38,7 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("GET", "/", "open"),
     Rule("GET", "/healthz", "open"),
     Rule("GET", "/readyz", "open"),
     Rule("GET", "/metrics", "local"),

@@ -1,6 +1,7 @@
 """Request and answer types of the endpoint; a leaf that the web application and the client share.
 
 - `base`: what every type shares, and the disclaimer of every answer
+- `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
@@ -58,6 +59,7 @@ from serving.api.operators import (
     RollbackRequest,
     TrialRequest,
 )
+from serving.api.outlook import Direction, Outlook, outlook_of
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
@@ -82,6 +84,7 @@ __all__ = [
     "ChallengerStatus",
     "Command",
     "Data",
+    "Direction",
     "EngineTiming",
     "FeatureDeclaration",
     "FeatureSchemaAnswer",
@@ -101,6 +104,7 @@ __all__ = [
     "ModelPart",
     "ModelStatus",
     "MoveAnswer",
+    "Outlook",
     "Part",
     "Ping",
     "PredictAnswer",
@@ -131,6 +135,7 @@ __all__ = [
     "TokenAnswer",
     "TrialRequest",
     "Unavailable",
+    "outlook_of",
     "problem_kinds",
     "receipts",
     "refusal",

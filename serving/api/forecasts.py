@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import date, datetime
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +23,7 @@ from serving.api.base import (
     SymbolAnswer,
     is_absent,
 )
+from serving.api.outlook import MEANING, Direction, Outlook, outlook_of
 
 
 class HorizonRequest(Request):
@@ -72,12 +73,16 @@ class Prediction(Part):
     p10: Finite
     p50: Finite
     p90: Finite
-    direction: Literal["up", "down", "flat"] = Field(description="sign of the median")
+    direction: Direction = Field(description="sign of the median")
     confidence: Finite = Field(
         ge=0.5,
         le=1,
         description="probability that the return has the median's sign, read off the calibrated quantiles and "
         "trusted as far as earlier ones came true",
+    )
+    # An answer from before this field has none; it follows from the two above.
+    outlook: Outlook = Field(
+        default_factory=lambda said: outlook_of(said["direction"], said["confidence"]), description=MEANING
     )
     is_calibrated: bool = Field(
         description="whether the band and the confidence were corrected by what came of earlier forecasts; false while "

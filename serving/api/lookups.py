@@ -17,6 +17,7 @@ from serving.api.base import (
     SymbolAnswer,
     is_absent,
 )
+from serving.api.outlook import MEANING, Direction, Outlook
 
 
 class StoredForecast(SymbolAnswer):
@@ -35,7 +36,18 @@ class StoredForecast(SymbolAnswer):
     p10: Finite
     p50: Finite
     p90: Finite
-    reference_price: Price | None = Field(description="close as it was traded; null where it is not known")
+    direction: Direction | None = Field(default=None, description="sign of the median")
+    confidence: Finite | None = Field(
+        default=None,
+        ge=0.5,
+        le=1,
+        description="probability that the return has the median's sign, trusted as far as the receipt says that "
+        "earlier ones came true; null where no intact receipt of the forecast is left",
+    )
+    outlook: Outlook | None = Field(default=None, description=f"{MEANING}; null where the confidence is")
+    reference_price: Price | None = Field(
+        description="close as it was traded; null where it is not known, and where price_basis is null"
+    )
     target_price: Price | None = Field(description="reference price x (1 + p50); null where that is null")
     price_basis: PriceBasis | None = PRICE_BASIS
     currency: str | None = CURRENCY

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Direction = Literal["up", "down", "flat"]
+    from serving.api import Direction
 
 TENTH = 1.2815515655446004
 """Distance of the 10 % and 90 % points from the median of a standard normal distribution."""
@@ -125,7 +125,7 @@ def _named(members: tuple[Member, ...]) -> Member:
     return Member("blend", version, digest, 1.0)
 
 
-def direction_of(p50: float) -> Direction:
+def direction_of(p50: float) -> "Direction":
     """Return the sign of the median; ``flat`` for a median of exactly zero.
 
     Examples

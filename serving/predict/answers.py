@@ -72,6 +72,7 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
     calibration = terms.calibration
     ahead = horizon_of(horizon, interval_of(terms.calendar))
     age = calendars.count_closes(row["event_time"], row["known_time"], terms.calendar)
+    direction, sure = direction_of(p50), confidence(p10, p50, p90, trust=trust_of(calibration, horizon))
     return api.PredictAnswer(
         prediction_id=row["forecast_id"],
         symbol=row["symbol"],
@@ -87,8 +88,9 @@ def compose(row: "Mapping[str, Any]", terms: AnswerTerms) -> api.PredictAnswer:
             p10=p10,
             p50=p50,
             p90=p90,
-            direction=direction_of(p50),
-            confidence=confidence(p10, p50, p90, trust=trust_of(calibration, horizon)),
+            direction=direction,
+            confidence=sure,
+            outlook=api.outlook_of(direction, sure),
             is_calibrated=calibration is not None and calibration.knows(horizon),
             coverage_target=COVERAGE_TARGET,
             **{ahead.member: ahead.n},

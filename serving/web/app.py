@@ -18,7 +18,7 @@ from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
-from serving.web.routes import forecasts, ingest, lookups, operators, receipts, status, streams, tokens
+from serving.web.routes import forecasts, front_page, ingest, lookups, operators, receipts, status, streams, tokens
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
 
@@ -36,7 +36,7 @@ NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": F
 """Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (forecasts, lookups, operators, ingest, receipts, status, streams, tokens, problem_pages)
+ROUTES = (front_page, forecasts, lookups, operators, ingest, receipts, status, streams, tokens, problem_pages)
 
 
 def build_app(

@@ -7,18 +7,11 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 NAMES = sorted(set(re.findall(r"`([^`\s]+)`", GUIDE)))
 PATHS = [name for name in NAMES if "/" in name or name.endswith((".toml", ".md", ".txt"))]
-VERBS = sorted(set(re.findall(r"`make ([a-z-]+)`", GUIDE)))
 
 
 def test_every_path_in_the_guide_exists() -> None:
     assert [name for name in PATHS if not (ROOT / name).exists()] == []
 
 
-def test_every_verb_in_the_guide_is_in_the_makefile() -> None:
-    declared = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert [verb for verb in VERBS if verb not in declared] == []
-
-
 def test_the_guide_names_what_it_should() -> None:
     assert len(PATHS) > 20
-    assert {"check", "test", "demo"} <= set(VERBS)

@@ -268,5 +268,5 @@ def test_the_symbols_of_a_market_are_told_to_a_program(say: Say, tmp_path: Path)
 
 
 def test_a_market_without_bars_says_what_to_run(say: Say) -> None:
-    with pytest.raises(NotReadyError, match="has no bar yet"):
+    with pytest.raises(NotReadyError, match=r"'demo' has no bar yet. Run `make demo` first"):
         say("symbols")

@@ -55,7 +55,7 @@ def answer_of(symbol: str) -> Any:
     """An answer of the service for a direction at a coin's confidence."""
     prediction = {"target_price": 101.0, "reference_price": 100.0, "price_basis": "as_traded", "currency": "USD"}
     prediction |= {"target_session": "2013-01-02", "p10": -0.02, "p50": -0.0001, "p90": 0.02, "direction": "down"}
-    prediction |= {"confidence": 0.506, "horizon_sessions": 5, "regime": "calm"}
+    prediction |= {"confidence": 0.506, "outlook": "no better than a coin", "horizon_sessions": 5, "regime": "calm"}
     values = {"symbol": symbol, "as_of": "2012-12-31T21:00:00Z", "prediction_id": f"id-of-{symbol}"}
     values |= {"prediction": prediction, "model": {"name": "blend"}}
     return SimpleNamespace(symbol=symbol, asked=None, model_dump=lambda **_: values)

@@ -154,6 +154,7 @@ def answer(symbol: str, close: float | None, basis: str, horizon: int = 1, **pre
         "p90": 0.0247,
         "direction": "flat",
         "confidence": 0.506,
+        "outlook": "flat",
     }
     return {
         "symbol": symbol,

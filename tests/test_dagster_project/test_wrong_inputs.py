@@ -39,6 +39,8 @@ MISTAKES = (
     Mistake("run --until yesterday", "UsageError", "'yesterday' does not match the formats '%Y-%m-%d'.", 2),
     Mistake("sql 'select nothing from bars'", "ConfigError", "cannot be answered: Binder Error"),
     Mistake("sql 'from bras'", "ConfigError", "Did you mean"),
+    Mistake("sql 'from selections'", "TableNotFoundError", "Table 'selections' does not exist"),
+    Mistake("summary", "TableNotFoundError", "Table 'quarantine' does not exist"),
     Mistake("sql --file none.sql", "ConfigError", "The file none.sql is no query"),
     Mistake("sql 'from bars' --file none.sql", "ConfigError", "A query and --file are given"),
     Mistake("sql 'from bars' --at 2012-13-01", "UsageError", "does not match the formats", 2),

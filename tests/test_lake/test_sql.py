@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lake.clock import DEMO_START
-from lake.errors import ConfigError, DamagedTableError
+from lake.errors import ConfigError, DamagedTableError, TableNotFoundError
 from lake.sources import tiny_market
 from lake.sql import connect
 from lake.store import Lake, delta_log
@@ -148,8 +148,11 @@ def test_a_table_without_rows_is_an_empty_view_and_one_never_written_is_none(lak
     connection = connect(at=DEMO_START, lake=lake)
     assert connection.sql("select reason, count(*) from quarantine group by reason").fetchall() == []
     assert [row[0] for row in connection.sql("describe quarantine").fetchall()] == QUARANTINE.names
-    with pytest.raises(duckdb.CatalogException, match="bars does not exist"):
-        connect(lake=lake).sql("select * from bars")
+    for query in ("select * from bars", "from history.BARS", "select 1 from quarantine join bars using (symbol)"):
+        with pytest.raises(TableNotFoundError, match=r"Table 'bars' does not exist under .* `make demo`"):
+            connect(lake=lake).sql(query)
+    with pytest.raises(duckdb.CatalogException, match="barz does not exist"):
+        connect(lake=lake).sql("select * from barz")
 
 
 def test_a_folder_with_a_quote_in_its_name_is_read(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_nothing_internal_is_for_less_than_operators():
 def test_what_computes_or_changes_something_is_never_open():
     assert {rule.needs for rule in RULES if rule.method == "POST"} <= {"read", "predict", "operator"}
     assert {rule.path for rule in RULES if rule.needs in {"open", "local"}} == {
-        "/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/docs", "/docs/oauth2-redirect", "/redoc",
+        "/", "/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/docs", "/docs/oauth2-redirect", "/redoc",
         "/openapi.json", "/static-offline-docs/{path:path}", "/problems", "/problems/{slug}",
     }  # fmt: skip
 

@@ -78,7 +78,8 @@ def test_a_forecast_has_exactly_the_promised_parts(client):
     }  # fmt: skip
     assert answer["disclaimer"] == DISCLAIMER
     assert {
-        "target_price", "expected_return", "p10", "p50", "p90", "direction", "confidence", "horizon_sessions", "regime",
+        "target_price", "expected_return", "p10", "p50", "p90", "direction", "confidence", "outlook",
+        "horizon_sessions", "regime",
     } <= set(answer["prediction"])  # fmt: skip
     assert set(answer["strategy"]) == {"selected_strategy", "parameter_weights", "heuristic_confidence"}
     assert {"name", "version", "digest"} <= set(answer["model"])
@@ -138,6 +139,8 @@ def test_direction_and_confidence_follow_from_the_quantiles(client):
         said = ask(client, symbol).json()["prediction"]
         assert said["direction"] == {1: "up", -1: "down", 0: "flat"}[int(np.sign(said["p50"]))]
         assert said["confidence"] == sign_probability(said["p10"], said["p50"], said["p90"])
+        assert ("coin" in said["outlook"]) == (said["direction"] != "flat" and said["confidence"] < 0.52)
+        assert said["direction"] in said["outlook"] or "coin" in said["outlook"]
 
 
 def test_the_strategy_is_the_one_that_was_assigned(client, weights):

@@ -4,17 +4,20 @@ import dataclasses
 import json
 import math
 from datetime import datetime
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL, GROUPS, MODEL_FEATURES
 from feature_repo.online import OnlineReader
 from lake.store import Lake
-from lake.tables import REGIMES, STRATEGY_ASSIGNMENTS
+from lake.tables import FORECASTS, RECEIPTS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
 from serving.api import FeatureSchemaAnswer, PredictAnswer, StoredForecast
+from serving.client import STORED
 from serving.deployment import Champions
-from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain, log_paths
+from serving.forecast_log import ForecastLog, LogEntry, LogReader, drain, in_lake, log_paths
 from serving.predict import Predictor, Question
 from serving.web.app import build_app
 from serving.web.regime_opinion import opinion_of
@@ -205,9 +208,60 @@ def test_of_a_forecast_that_only_the_table_holds_it_says_what_that_holds(client,
             assert (stored.prediction_id, stored.kind) == (answer.prediction_id, "served")
             assert (stored.p10, stored.p50, stored.p90) == (said.p10, said.p50, said.p90)
             assert stored.target_price == said.target_price
+            words = (said.direction, said.confidence, said.outlook)
+            assert (stored.direction, stored.confidence, stored.outlook) == words
             assert stored.feature_hash == answer.data.feature_hash
     hidden = shadow.entries[0].row["forecast_id"]
     assert client.get(f"{PUBLIC}/predictions/{hidden}").status_code == 404
+
+
+def test_a_stored_forecast_without_an_intact_receipt_says_no_confidence(predictor, settings, lake_of_one):
+    """Neither one that is not there nor one that was edited: a confidence is what was answered, or null."""
+    forecast_id = lake_of_one.read(FORECASTS)["forecast_id"].item()
+    assert in_lake(lake_of_one, forecast_id).confidence is not None
+    receipts = lake_of_one.read(RECEIPTS)
+    for change in (receipts.with_columns(seal=pl.lit("0" * 64)), receipts.clear()):
+        without = SimpleNamespace(
+            market=lake_of_one.market,
+            exists=lake_of_one.exists,
+            scan=lambda spec, change=change: change.lazy() if spec is RECEIPTS else lake_of_one.scan(spec),
+        )
+        found = in_lake(without, forecast_id)
+        assert (found.direction is not None, found.confidence, found.outlook) == (True, None, None)
+
+
+def test_a_stored_price_on_a_basis_that_nobody_stated_is_no_price(lake_of_one):
+    forecast_id = lake_of_one.read(FORECASTS)["forecast_id"].item()
+    assert in_lake(lake_of_one, forecast_id).reference_price is not None
+    earlier = lake_of_one.read(FORECASTS).with_columns(price_basis=None, currency=None, target_session=None)
+    before = SimpleNamespace(
+        market=lake_of_one.market,
+        exists=lake_of_one.exists,
+        scan=lambda spec: earlier.lazy() if spec is FORECASTS else lake_of_one.scan(spec),
+    )
+    found = in_lake(before, forecast_id)
+    assert (found.reference_price, found.target_price, found.price_basis) == (None, None, None)
+    assert found.p50 == earlier["p50"].item()
+
+
+@pytest.fixture
+def lake_of_one(predictor, settings):
+    """A lake that holds one served forecast, of a symbol with prices as traded, with its receipt."""
+    predictor.predict(["AAPL"], 5)
+    lake = Lake.open(settings)
+    drain(lake, settings)
+    return lake
+
+
+def test_an_answer_from_before_the_outlook_is_answered_as_it_was_and_read_with_it(client, predictor):
+    entry = predictor.predict(["KO"], 1).entries[0]
+    earlier = json.loads(entry.answer)
+    outlook = earlier["prediction"].pop("outlook")
+    text, forecast_id = json.dumps(earlier), "1" * 32
+    predictor.log.write([LogEntry(dict(entry.row) | {"forecast_id": forecast_id}, text)])
+    found = client.get(f"{PUBLIC}/predictions/{forecast_id}").text
+    assert found == text
+    assert STORED.validate_json(found).prediction.outlook == outlook
 
 
 def test_a_challengers_forecast_cannot_be_looked_up(client, predictor):

@@ -82,7 +82,8 @@ def test_a_log_of_before_drains_beside_new_rows_and_answers(settings, lake: Lake
     old, new = (in_lake(lake, name) for name in ("7b", "7c"))
     assert old is not None
     assert new is not None
-    assert (old.reference_price, old.price_basis, old.target_session) == (532.1729, None, None)
+    assert (old.reference_price, old.target_price, old.price_basis, old.target_session) == (None, None, None, None)
+    assert (old.confidence, old.outlook) == (None, None), "its receipt says too little"
     assert (new.price_basis, new.currency, new.target_session) == ("as_traded", "USD", date(2013, 1, 2))
     stored = lake.read(FORECASTS).sort("forecast_id")
     assert [row_digest(row) for row in stored.iter_rows(named=True)] == [row_digest(row) for row in rows]

@@ -146,6 +146,16 @@ def test_an_answer_of_other_code_may_have_other_fields_and_no_other_values(job):
     assert len(findings(job, json.dumps(forged), is_same_code=False)) == 1
 
 
+def test_an_answer_from_before_the_outlook_replays_and_a_forged_one_is_named(job):
+    sent = json.loads(job.case.answer)
+    assert sent["prediction"].pop("outlook")
+    assert findings(job, json.dumps(sent), is_same_code=False) == []
+    sent["prediction"]["outlook"] = "a sure thing"
+    for is_same_code in (False, True):
+        (one,) = findings(job, json.dumps(sent), is_same_code=is_same_code)
+        assert "prediction.outlook in it is 'a sure thing'" in one.problem
+
+
 def test_a_degraded_answer_keeps_its_own_words_and_nothing_else(job):
     row = job.case.row | {"degraded": True}
     degraded = ReplayJob(Case(row, "log", job.receipt), job.receipt, job.result)

@@ -11,7 +11,7 @@ import websockets
 from websockets.sync.client import connect
 
 from lake.settings import Settings
-from serving.api import Acknowledged, PredictionUpdate, Refused
+from serving.api import Acknowledged, PredictionUpdate, Refused, outlook_of
 from serving.forecast_log import ForecastLog, LogEntry, LogTail
 from serving.predict import Question
 from serving.web import streaming
@@ -91,6 +91,7 @@ def test_a_forecast_that_is_stored_is_heard_of_once(address, predictor):
         predictor.predict(["GE", "AAPL"], 5)
         heard = PredictionUpdate.model_validate(hear(client)).prediction
         assert (heard.symbol, heard.prediction.horizon_sessions) == ("AAPL", 5)
+        assert heard.prediction.outlook == outlook_of(heard.prediction.direction, heard.prediction.confidence)
         assert heard.model_dump_json() == predictor.logged.get(heard.prediction_id).answer
         assert say(client, "ping")["event"] == "acknowledged"  # nothing came in between
 

@@ -70,4 +70,20 @@ MUTANTS = (
         "    if True:\n",
         ("tests/test_serving/test_lifeline.py::test_a_child_ends_with_its_parent",),
     ),
+    Mutant(
+        "front-page-loads-anything",
+        "The front page of the endpoint may load nothing but its own style.",
+        "serving/web/routes/front_page.py",
+        "\"default-src 'none'; ",
+        '"default-src *; ',
+        ("tests/test_serving/test_front_page.py::test_it_loads_nothing_and_may_load_nothing_but_its_own_style",),
+    ),
+    Mutant(
+        "front-page-of-markup",
+        "A name on the front page of the endpoint is text, never markup.",
+        "serving/web/routes/front_page.py",
+        "{escape(question(market, address))}",
+        "{question(market, address)}",
+        ("tests/test_serving/test_front_page.py::test_a_name_is_text_and_never_markup",),
+    ),
 )

@@ -131,4 +131,28 @@ MUTANTS = (
         "if False:",
         ("tests/test_serving/test_receipt_edits.py",),
     ),
+    Mutant(
+        "coin-called-direction",
+        "A direction at a coin's confidence is called that, in answers, stored forecasts and the terminal.",
+        "serving/api/outlook.py",
+        "if confidence < COIN:",
+        "if False:",
+        ("tests/test_serving/test_outlook.py::test_a_direction_at_a_coins_confidence_is_called_that",),
+    ),
+    Mutant(
+        "confidence-of-edited-receipt",
+        "A stored forecast has no confidence where its receipt was edited.",
+        "serving/forecast_log/stored_forecasts.py",
+        "if not found.height or not is_intact(*found.row(0)):",
+        "if not found.height:",
+        ("tests/test_serving/test_lookups.py::test_a_stored_forecast_without_an_intact_receipt_says_no_confidence",),
+    ),
+    Mutant(
+        "stored-price-on-no-basis",
+        "A stored forecast tells no price whose basis was never stated.",
+        "serving/forecast_log/stored_forecasts.py",
+        'price = None if row["price_basis"] is None else row["reference_price"]',
+        'price = row["reference_price"]',
+        ("tests/test_serving/test_lookups.py::test_a_stored_price_on_a_basis_that_nobody_stated_is_no_price",),
+    ),
 )
