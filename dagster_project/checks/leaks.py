@@ -1,12 +1,15 @@
 """Blocking look-ahead checks: rows of a table follow from what was known then; and where subjects are declared."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from dagster_project.plurals import counted
 from dagster_project.resources import Platform
+
+if TYPE_CHECKING:
+    from feature_repo.leaks import LeakCheck
 
 DECLARED = ("feature_repo.leaks:subjects", "training.data.leak_subjects:training_subjects")
 """Where subjects are declared: every registered feature, label and regime, and the split and the scaler of training."""
@@ -25,24 +28,30 @@ def _nothing_looks_ahead(table: str) -> dg.AssetChecksDefinition:
         description=f"Rows of {table} follow from the bars known then, whatever came after: a sample of symbols.",
     )
     def check(platform: Platform) -> dg.AssetCheckResult:
-        from feature_repo.leaks import as_values, check_stored_anew
+        from feature_repo.leaks import check_stored_anew
 
         checked = check_stored_anew(platform.lake, table, platform.clock.now())
         if isinstance(checked, str):
             return dg.AssetCheckResult(passed=True, description=checked)
-        leaks = [column for column in as_values([checked]) if not column["passed"]]
-        return dg.AssetCheckResult(
-            passed=checked.passed,
-            description=_sentence(leaks, len(checked.columns)) if leaks else None,
-            metadata={
-                "leaks": dg.MetadataValue.json(leaks),
-                "columns": len(checked.columns),
-                "bars": checked.rows,
-                "seconds": round(checked.seconds, 3),
-            },
-        )
+        return _result(checked)
 
     return check
+
+
+def _result(checked: "LeakCheck") -> dg.AssetCheckResult:
+    from feature_repo.leaks import as_values
+
+    leaks = [column for column in as_values([checked]) if not column["passed"]]
+    return dg.AssetCheckResult(
+        passed=checked.passed,
+        description=_sentence(leaks, len(checked.columns)) if leaks else None,
+        metadata={
+            "leaks": dg.MetadataValue.json(leaks),
+            "columns": len(checked.columns),
+            "bars": checked.rows,
+            "seconds": round(checked.seconds, 3),
+        },
+    )
 
 
 def _sentence(leaks: list[dict[str, Any]], columns: int) -> str:
