@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,14 +70,15 @@ MISTAKES = (
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home that holds one table, in a folder that is not the working one."""
     Lake.open(Settings(home=tmp_path / "home")).merge(BARS, tiny_market(["AAA"], sessions=5, seed=1))
     (tmp_path / "home").chmod(0o700)
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+    yield tmp_path / "home"
+    settings.cache_clear()  # the next test reads its own
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: " ".join((mistake.arguments, *mistake.environment)))
