@@ -81,18 +81,29 @@ def write_page(
     ----------
     engines
         Models whose forecasts are shown, by default those in service.
+
+    Raises
+    ------
+    NotReadyError
+        If no model is in service, or those in service learnt from every session that was known to the findings.
     """
     engines = engines_in_service(settings) if engines is None else engines
+    if not engines:
+        raise NotReadyError(f"The page of drift needs a model in service. Run `{lake.market.first_run}` first.")
     until = min(engine.signature.train_until for engine in engines.values())
     features = lake.read_as_of(FEATURES_TECHNICAL, figures.known)
+    if features.filter(pl.col("event_time") > until).is_empty():
+        raise NotReadyError(
+            f"The findings are of {figures.session:%Y-%m-%d}, and the models in service learnt from sessions up to "
+            f"{until:%Y-%m-%d}. `{lake.market.next_run}` judges the next session against what they learnt from."
+        )
     wide = _means(subjects_of(features, engines, until), figures.rows)
     before, after = (
         wide.filter(period).to_pandas() for period in (pl.col("event_time") <= until, pl.col("event_time") > until)
     )
     shown = [name for name in wide.columns if name != "event_time"]
-    return write_report(
-        before, after, {name: _verdicts(figures.rows)[name] for name in shown}, settings.reports / figures.page
-    )
+    verdicts = _verdicts(figures.rows)
+    return write_report(before, after, {name: verdicts[name] for name in shown}, settings.reports / figures.page)
 
 
 def _verdicts(rows: pl.DataFrame) -> dict[str, float]:

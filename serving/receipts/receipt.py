@@ -1,9 +1,10 @@
 """The receipt of one forecast: its inputs, as stored in the log and in the table `receipts`."""
 
+import operator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lake.errors import SchemaError
 from serving.receipts.code import Code
@@ -142,7 +143,7 @@ class Receipt(_ReceiptPart):
     models: tuple[ModelUse, ...]
     calibration: dict[str, Any] | None = None
     code: Code
-    untrained: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
 
     @classmethod
     def from_json(cls, content: str) -> "Receipt":

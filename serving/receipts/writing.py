@@ -129,7 +129,7 @@ def _shared(row: "Row", members: "Sequence[Member]", models: "LoadedModels", unt
         code=running_code(),
         untrained=untrained,
     )
-    return whole.model_dump_json(exclude=OWN if untrained else OWN | {"untrained"})[1:-1]
+    return whole.model_dump_json(exclude=OWN)[1:-1]
 
 
 def _settings_of(member: "Member", models: "LoadedModels") -> EngineSettings:

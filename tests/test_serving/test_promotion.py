@@ -59,7 +59,6 @@ def second(exports, tmp_path):
 def test_the_registry_is_opened_without_a_word(settings):
     script = f"""
 from pathlib import Path
-from urllib.parse import urlsplit
 from lake.settings import Settings
 from serving.deployment.registry import Registry
 Registry(Settings(home=Path({str(settings.home)!r}), mlflow_tracking_uri={settings.tracking_uri!r}))
