@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -22,6 +21,7 @@ from lake.market import Market
 from lake.sources.files import FileMapping, FileSource
 from lake.store import Lake, newest_known
 from lake.tables import BARS, QUARANTINE, RAW_BARS
+from support.properties import judge_scripts
 
 DAYS = [date(2012, 12, day) for day in (20, 21, 24, 26, 27, 28, 31)]
 LAST = close_of(DAYS[-1])
@@ -275,19 +275,9 @@ def run_script(steps: list[tuple[Any, ...]]) -> None:
 
 
 def test_s23_whatever_happens_the_lake_knows_what_was_told_when() -> None:
-    @settings(max_examples=15)
-    @given(st.lists(STEPS, max_size=6))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(steps)
-
-    judge()
+    judge_scripts(STEPS, run_script, tries=15, longest=6)
 
 
 @pytest.mark.slow
 def test_s23_three_hundred_scripts() -> None:
-    @settings(max_examples=300)
-    @given(st.lists(STEPS, max_size=12))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(steps)
-
-    judge()
+    judge_scripts(STEPS, run_script, tries=300, longest=12)

@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.clock import FixedClock
@@ -23,6 +22,7 @@ from lake.sources import connector_of, fred
 from lake.store import Lake
 from lake.tables import MACRO, QUARANTINE, RAW_MACRO
 from support.archives import KEY, ArchiveStand, archive_stand
+from support.properties import judge_scripts
 from support.replay_server import ok, reset, silent, status
 from support.vendors import change_everywhere, faults_of_the_wire
 
@@ -326,19 +326,9 @@ def run_script(steps: list[tuple[Any, ...]]) -> None:
 
 
 def test_s23_whatever_happens_the_lake_knows_what_was_told_when() -> None:
-    @settings(max_examples=15)
-    @given(st.lists(STEPS, max_size=6))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(steps)
-
-    judge()
+    judge_scripts(STEPS, run_script, tries=15, longest=6)
 
 
 @pytest.mark.slow
 def test_s23_three_hundred_scripts() -> None:
-    @settings(max_examples=300)
-    @given(st.lists(STEPS, max_size=12))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(steps)
-
-    judge()
+    judge_scripts(STEPS, run_script, tries=300, longest=12)

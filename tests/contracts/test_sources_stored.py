@@ -4,13 +4,13 @@ import random
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.calendars import close_of, closes
@@ -20,6 +20,7 @@ from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources import connector_of
 from lake.store import Lake
 from lake.tables import ACTIONS, RAW_BARS
+from support.properties import judge_scripts
 from support.replay_server import reset, status
 from support.vendors import SYMBOLS, VENDORS, Event, Stand, stand_of
 from support.vendors import faults_of_the_wire as faults
@@ -191,23 +192,13 @@ def run_script(name: str, steps: list[tuple[Any, ...]]) -> None:
 
 @pytest.mark.parametrize("name", sorted(VENDORS))
 def test_s23_whatever_happens_the_lake_knows_what_was_told_when(name: str) -> None:
-    @settings(max_examples=4)
-    @given(st.lists(STEPS, max_size=8))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(name, steps)
-
-    judge()
+    judge_scripts(STEPS, partial(run_script, name), tries=4, longest=8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(VENDORS))
 def test_s23_three_hundred_scripts(name: str) -> None:
-    @settings(max_examples=300)
-    @given(st.lists(STEPS, max_size=16))
-    def judge(steps: list[tuple[Any, ...]]) -> None:
-        run_script(name, steps)
-
-    judge()
+    judge_scripts(STEPS, partial(run_script, name), tries=300, longest=16)
 
 
 def test_the_lookback_reaches_over_the_sessions_that_the_scripts_restate() -> None:

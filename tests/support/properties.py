@@ -1,8 +1,10 @@
 """How many examples a property is tried with: few in `make test`, many in `make test-slow`."""
 
+from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 QUICK, WIDE = "quick", "wide"
 """Profiles; that of a run is `QUICK` unless it is started with ``--hypothesis-profile wide``."""
@@ -41,3 +43,14 @@ def examples(quick: int, *, wide: int | None = None, **options: Any) -> settings
     """
     is_wide = settings.get_current_profile_name() == WIDE
     return settings(max_examples=(wide or quick * WIDER) if is_wide else quick, **options)
+
+
+def judge_scripts(steps: st.SearchStrategy[Any], run: Callable[[list[Any]], None], *, tries: int, longest: int) -> None:
+    """Run scripts of up to `longest` steps; a script that fails is cut down to the steps it takes."""
+
+    @settings(max_examples=tries)
+    @given(st.lists(steps, max_size=longest))
+    def judge(script: list[Any]) -> None:
+        run(script)
+
+    judge()
