@@ -152,6 +152,6 @@ def _has_run_whole(platform: Platform) -> bool:
     A daily run knows two years. On an empty lake it would write their features as if no session came before, and these
     contradict what the whole history says later.
     """
-    from serving.deployment import SERVING_FILE
+    from serving.deployment import serving_file
 
-    return (platform.settings.models / SERVING_FILE).exists()
+    return serving_file(platform.settings).exists()

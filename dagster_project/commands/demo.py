@@ -34,7 +34,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     """
     from dagster_project.commands import summaries
     from lake.market import DEMO, PACKAGED, declare_packaged
-    from serving.deployment import SERVING_FILE
+    from serving.deployment import serving_file
 
     market = settings.declared_market
     if market.name not in PACKAGED:
@@ -44,7 +44,7 @@ def demo(settings: "Settings", console: "Console") -> None:
     started, now = time.perf_counter(), settings.clock.now()
     declare_packaged(settings.home)
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
-    is_first = not (settings.home / "models" / SERVING_FILE).exists()
+    is_first = not serving_file(settings).exists()
     if is_first and (market.name, settings.experiment) != (DEMO.name, TIMED):
         console.print(plan_of(settings), highlight=False)
     answers = bring_up(settings, console, is_first=True)

@@ -78,14 +78,14 @@ def _recheck(lake: "Lake", now: "datetime") -> None:
     DataQualityError
         If a table fails, after all were checked.
     """
-    from dagster_project.checks.tables import GATED
+    from dagster_project.checks.tables import BESIDE, GATED
     from feature_repo.catalog import spec_of
     from feature_repo.materialize.expectations import check_new_rows
     from lake.quality import forget_passes
 
     forget_passes(lake)
     failed = []
-    specs = [spec for spec in map(spec_of, GATED) if lake.exists(spec)]
+    specs = [spec for spec in map(spec_of, (*GATED, *BESIDE)) if lake.exists(spec)]
     for spec in with_bar(specs, "tables", len(specs)):
         checked = check_new_rows(lake, spec, now)
         if checked.report.success:

@@ -42,7 +42,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     from lake.sources import lookback_of, source_of
     from lake.store import Lake
     from lake.tables import FORECASTS
-    from serving.deployment import SERVING_FILE
+    from serving.deployment import serving_file
 
     declare_packaged(settings.home)
     market = settings.declared_market
@@ -51,7 +51,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
     console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
     lake = Lake.open(settings)
     before = lake.last_event(FORECASTS)
-    is_first = not (settings.models / SERVING_FILE).exists()
+    is_first = not serving_file(settings).exists()
     if is_first and lookback_of(source_of(settings)) is None:  # a feed would be asked for everything twice
         console.print(plan_of(settings), highlight=False)
     answers = bring_up(settings, console, is_first=is_first)
@@ -86,14 +86,14 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
     from feature_repo.online.redis_server import running_redis
     from lake.market import PACKAGED
     from serving.client import Client
-    from serving.deployment import SERVING_FILE
+    from serving.deployment import serving_file
 
     now, first = settings.clock.now(), settings.declared_market.first_year
     compile_missing_kernels(console)
     with running_redis(settings):
         # Of a declared market whatever the source has, rows outside the declared years among it.
         is_by_year = is_first and settings.declared_market.name in PACKAGED
-        by_year = recorded_recently if (settings.models / SERVING_FILE).exists() else years_until
+        by_year = recorded_recently if serving_file(settings).exists() else years_until
         years = by_year(now, first=first) if is_by_year else changed_years(now, first=first)
         made = made_by(run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years))
         if SERVED_FROM.isdisjoint(made):

@@ -4,6 +4,7 @@
 makes that home. `update` runs the selection ``update`` and times its stages, over a `users_platform` or a
 `generated_platform`; `update_each_session` does so session after session. `seconds_until_served`, `seconds_together`
 and `median_seconds` sum up.
+`WORKSPACE` is the file that says which code location there is.
 """
 
 from dagster_project.execution import Stage
@@ -15,6 +16,7 @@ from dagster_project.runs.generated_market import (
     update_each_session,
 )
 from dagster_project.runs.in_process import RunFailedError, made_by, run_selection
+from dagster_project.runs.origin import WORKSPACE
 from dagster_project.runs.updates import (
     median_seconds,
     seconds_together,
@@ -25,6 +27,7 @@ from dagster_project.runs.updates import (
 
 __all__ = [
     "SAMPLE_MODELS",
+    "WORKSPACE",
     "RunFailedError",
     "Stage",
     "generated_platform",

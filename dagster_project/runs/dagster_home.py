@@ -5,6 +5,7 @@ import os
 import dagster as dg
 from filelock import FileLock
 
+from lake.disk import write_durably
 from lake.settings import Settings
 
 CONFIGURATION = """\
@@ -35,9 +36,7 @@ def instance_of_commands(settings: Settings) -> dg.DagsterInstance:
     """
     path = settings.dagster / COMMANDS
     if not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.write_text(CONFIGURATION + WITHOUT_COPIES, encoding="utf-8")
-        fresh.replace(path)
+        write_durably(path, CONFIGURATION + WITHOUT_COPIES)
     return dg.DagsterInstance.from_config(str(settings.dagster), COMMANDS)
 
 

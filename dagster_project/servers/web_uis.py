@@ -22,7 +22,7 @@ TIED = (sys.executable, "-m", "dagster_project.servers.uis.child_module")
 
 def show_dagster(settings: "Settings", console: "Console") -> None:
     """Show the Dagster UI until Ctrl-C, with the daemon that runs schedules, sensors and backfills."""
-    from dagster_project.runs import prepare_home
+    from dagster_project.runs import WORKSPACE, prepare_home
     from feature_repo.online.redis_server import running_redis
 
     heed_signals()
@@ -31,7 +31,7 @@ def show_dagster(settings: "Settings", console: "Console") -> None:
     home = prepare_home(settings) | {"TMPDIR": str(socket_folder(settings))}
     secret, port = _secret(settings), settings.ui_port
     served = [sys.executable, "-m", "dagster_project.servers.uis.dagster_ui", str(port)]
-    daemon = [*TIED, "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
+    daemon = [*TIED, "dagster._daemon", "run", "-w", str(WORKSPACE)]
     with (
         running_redis(settings),
         running_server("ui", served, home | {VARIABLE: secret}, settings, port, "/server_info") as (address, process),

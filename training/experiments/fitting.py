@@ -54,9 +54,10 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
             return load_experiment(fitted_before, folder)
     if not lake.exists(BARS):
         raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
-    if not lake.scan(BARS).filter(pl.col("known_time") <= clock.now()).select(pl.len()).collect().item():
+    known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
+    if known.head(1).collect().is_empty():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")
-    fitted = fit_to_bars(declared, lake.market, lake.scan(BARS).filter(pl.col("known_time") <= clock.now()))
+    fitted = fit_to_bars(declared, lake.market, known)
     fitted = fitted.model_copy(update={"name": name})
     folder.mkdir(parents=True, exist_ok=True)
     differences = fitted.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)

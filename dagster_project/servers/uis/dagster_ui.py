@@ -4,7 +4,6 @@ It does what ``dagster-webserver`` does, with our gate in front. The code server
 in TMPDIR, which the verb points at a folder of mode 700.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.servers.uis.serving import run, serve
@@ -12,7 +11,6 @@ from dagster_project.servers.uis.serving import run, serve
 if TYPE_CHECKING:
     from lake.settings import Settings
 
-WORKSPACE = Path(__file__).parents[3] / "workspace.yaml"
 STATEMENT_MS, RECYCLE_SECONDS, OVERFLOW = 15_000, 3_600, 20
 """As dagster-webserver sets them by default."""
 
@@ -23,6 +21,8 @@ def main(settings: "Settings", port: int, secret: str) -> None:
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
+
+    from dagster_project.runs import WORKSPACE
 
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MS, RECYCLE_SECONDS, OVERFLOW)
