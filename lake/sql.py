@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lake.clock import instant_of
 from lake.errors import DamagedTableError, NotReadyError
-from lake.store import WITHDRAWN, YEAR, Lake, StoredTable, commits, require_intact, snapshots
+from lake.store import YEAR, Lake, StoredTable, commits, require_intact, snapshots, withdrawn
 from lake.tables import FORECAST_DECISIONS, TABLES
 
 if TYPE_CHECKING:
@@ -174,10 +174,10 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     connection.execute("SET TimeZone = 'UTC'")
     tables, damaged = _tables(lake)
-    withdrawn = _withdrawn(lake)
+    withdrawn_ids = _withdrawn(lake, tables, damaged)
     for table in tables.values():
         stored = _stored(table, instant)
-        select = stored if history else _current(table, stored, withdrawn)
+        select = stored if history else _current(table, stored, withdrawn_ids)
         try:
             _make_view(connection, table, select)
         except duckdb.Error as error:
@@ -282,23 +282,28 @@ def _stored(table: StoredTable, at: datetime | None) -> str:
     return select if at is None else f"{select} WHERE known_time <= TIMESTAMPTZ {_quoted(at.isoformat())}"
 
 
-def _current(table: StoredTable, stored: str, withdrawn: Collection[str]) -> str:
+def _current(table: StoredTable, stored: str, withdrawn_ids: Collection[str]) -> str:
     """Of the stored rows the newest known one of each key, without those of withdrawn forecasts."""
     select = f"SELECT * FROM ({stored})"  # noqa: S608 - made above
-    if table.name in WITHDRAWABLE and withdrawn:
-        select += f" WHERE forecast_id NOT IN ({', '.join(map(_quoted, withdrawn))})"
+    if table.name in WITHDRAWABLE and withdrawn_ids:
+        select += f" WHERE forecast_id NOT IN ({', '.join(map(_quoted, withdrawn_ids))})"
     if not table.restates:
         return select
     key = ", ".join(f'"{name}"' for name in table.key)
     return f"{select} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY known_time DESC) = 1"
 
 
-def _withdrawn(lake: Lake) -> list[str]:
-    """Ids of the forecasts that were withdrawn, at whatever time."""
-    if not lake.exists(FORECAST_DECISIONS):
+def _withdrawn(lake: Lake, tables: dict[str, StoredTable], damaged: dict[str, str]) -> list[str]:
+    """Ids of the forecasts that were withdrawn; where that cannot be read, tables that hold any are damaged too."""
+    concerned = WITHDRAWABLE & tables.keys()
+    if not concerned:
         return []
-    decided = lake.read(FORECAST_DECISIONS)
-    return decided.filter(decided["decision"] == WITHDRAWN)["forecast_id"].to_list()
+    if FORECAST_DECISIONS.name not in damaged:
+        return withdrawn(lake).to_list()
+    for name in concerned:
+        del tables[name]
+        damaged[name] = f"It is not known which rows of '{name}' were withdrawn. {damaged[FORECAST_DECISIONS.name]}"
+    return []
 
 
 def _quoted(text: str) -> str:

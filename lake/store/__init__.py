@@ -5,7 +5,7 @@
 - `newest_known`, `newest_event`, `new_or_restated`: which of several rows counts, and which rows of a batch are new
 - `Watermark`, `Watermarks`, `read_watermarks`, `write_watermarks`, `new_rows`: how far a step has read its inputs
 - `read_look_back`, `ROW_KEY`, `known_in`, `YEAR`: the rows that an update reads
-- `WITHDRAWN`, `UNVERIFIED`, `unverified`: forecasts that a person withdrew or released
+- `WITHDRAWN`, `UNVERIFIED`, `withdrawn`, `unverified`: forecasts that a person withdrew or released
 - `altered_files`, `require_intact`, `named_digest`, `digest_of_file`, `forget_verified_files`: digests of data files
 - `data_files`, `scan_files`, modules `delta_log`, `commits`, `snapshots`: the files, for `lake.care` and `lake.sql`
 
@@ -38,7 +38,7 @@ from lake.store.merge import new_or_restated, newest_event, newest_known
 from lake.store.reading import LakeReader
 from lake.store.snapshots import StoredTable, TableSnapshot
 from lake.store.watermarks import Watermark, Watermarks, new_rows, read_watermarks, write_watermarks
-from lake.store.withdrawals import UNVERIFIED, WITHDRAWN, unverified
+from lake.store.withdrawals import UNVERIFIED, WITHDRAWN, unverified, withdrawn
 from lake.store.years import known_in
 
 __all__ = [
@@ -70,5 +70,6 @@ __all__ = [
     "scan_files",
     "snapshots",
     "unverified",
+    "withdrawn",
     "write_watermarks",
 ]

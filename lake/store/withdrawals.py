@@ -24,11 +24,18 @@ def without_withdrawn(lake: "LakeReader", spec: TableSpec, rows: pl.LazyFrame) -
     rows
         Rows of the table; those of a table that is not `withdrawable` come back as they are.
     """
-    if not spec.withdrawable or not lake.exists(FORECAST_DECISIONS):
+    if not spec.withdrawable:
         return rows
-    decided = lake.scan_all(FORECAST_DECISIONS).filter(pl.col("decision") == WITHDRAWN)
-    ids = decided.select("forecast_id").collect()["forecast_id"]
+    ids = withdrawn(lake)
     return rows.filter(~pl.col("forecast_id").is_in(ids.implode())) if len(ids) else rows
+
+
+def withdrawn(lake: "LakeReader") -> pl.Series:
+    """Ids of the forecasts that were withdrawn, at whatever time."""
+    if not lake.exists(FORECAST_DECISIONS):
+        return pl.Series("forecast_id", [], pl.String)
+    decided = lake.scan_all(FORECAST_DECISIONS).filter(pl.col("decision") == WITHDRAWN)
+    return decided.select("forecast_id").collect()["forecast_id"]
 
 
 def unverified(lake: "LakeReader") -> set[str]:

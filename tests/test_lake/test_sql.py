@@ -113,6 +113,22 @@ def test_a_withdrawn_forecast_is_in_the_history_only(lake: Lake) -> None:
     assert connect(lake=lake).sql("select count(*) from history.outcomes").fetchone() == (2,)
 
 
+def test_decisions_that_cannot_be_read_stop_what_they_are_about_and_no_other(lake: Lake) -> None:
+    first = GOOD["event_time"][0]
+    came = {"realised_return": 0.01, "error": 0.0, "pinball_loss": 0.1, "is_covered": True, "is_direction_hit": True}
+    outcome = {"forecast_id": "gone", "event_time": first, "known_time": first, **came}
+    lake.merge(OUTCOMES, pl.DataFrame([outcome], schema=OUTCOMES.schema))
+    lake.merge(BARS, GOOD)
+    decision = {"forecast_id": "gone", "decision": "withdrawn", "event_time": LATER, "known_time": LATER}
+    row = pl.DataFrame([decision | {"reason": "wrong market", "who": "a test"}], schema=FORECAST_DECISIONS.schema)
+    lake.merge(FORECAST_DECISIONS, row)
+    harm_by_removing(lake.path(FORECAST_DECISIONS))
+    connection = connect(lake=lake)
+    assert connection.sql("select count(*) from bars").fetchone() == (GOOD.height,)
+    with pytest.raises(DamagedTableError, match="not known which rows of 'outcomes' were withdrawn"):
+        connection.sql("from outcomes")
+
+
 def test_a_column_says_what_it_means_and_in_which_unit(lake: Lake) -> None:
     lake.merge(BARS, GOOD)
     lake.merge(QUARANTINE, QUARANTINE.empty())
