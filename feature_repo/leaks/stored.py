@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -106,9 +107,10 @@ def check_stored_anew(lake: Lake, table: str, now: datetime) -> LeakCheck | str:
     last = passed_before(lake, table, now)
     if last is not None:
         return f"unchanged since {last}"
+    looked_at = _pass_of(lake, table, now)  # before the check: what is committed meanwhile was not looked at
     checked = check_stored(lake, table, now)
-    if checked.passed:
-        note_passed(lake, table, now)
+    if checked.passed and looked_at is not None:
+        note_pass(lake, CHECK, stored_subject(table, lake.market)[1], looked_at)
     return checked
 
 
@@ -128,16 +130,29 @@ def passed_before(lake: Lake, table: str, now: datetime) -> CheckPass | None:
 
 def note_passed(lake: Lake, table: str, now: datetime) -> None:
     """Store that `check_stored` passed; a table that was never written has nothing to remember."""
+    passed = _pass_of(lake, table, now)
+    if passed is not None:
+        note_pass(lake, CHECK, stored_subject(table, lake.market)[1], passed)
+
+
+def _pass_of(lake: Lake, table: str, now: datetime) -> CheckPass | None:
+    """What a check that begins now would pass over; None where the table was never written."""
     _, spec = stored_subject(table, lake.market)
-    if lake.exists(spec):
-        note_pass(lake, CHECK, spec, CheckPass(_recipe(lake, now), lake.version(spec), now, SystemClock().now()))
+    if not lake.exists(spec):
+        return None
+    return CheckPass(_recipe(lake, now), lake.version(spec), now, SystemClock().now())
 
 
 def _recipe(lake: Lake, now: datetime) -> str:
     """Identity of what is compared with a table: code, market, bars, and the instant that draws the sample."""
-    code = b"".join(source.read_bytes() for source in sorted(Path(__file__).parents[1].rglob("*.py")))
-    said = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]
-    return hashlib.sha256(code + repr(said).encode()).hexdigest()[:16]
+    compared = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]
+    return hashlib.sha256(_code() + repr(compared).encode()).hexdigest()[:16]
+
+
+@cache
+def _code() -> bytes:
+    """Source of the room whose computations are compared."""
+    return b"".join(source.read_bytes() for source in sorted(Path(__file__).parents[1].rglob("*.py")))
 
 
 def _sample(lake: Lake, now: datetime, count: int) -> list[str]:

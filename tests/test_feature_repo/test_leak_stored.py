@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from feature_repo.catalog import CALENDAR, FEATURES_TECHNICAL, TECHNICAL
-from feature_repo.leaks import check_stored, note_passed, passed_before
+from feature_repo.leaks import check_stored, check_stored_anew, note_passed, passed_before
 from feature_repo.materialize import update_group, update_labels, update_regimes
 from lake.calendars import closes
 from lake.clock import DEMO_START, FixedClock
@@ -76,6 +76,22 @@ def test_a_changed_row_is_looked_at_again(make_lake, small_market) -> None:
     note_passed(lake, LABELS.name, now)
     restated = lake.read(LABELS).head(1).with_columns(pl.col("known_time") + pl.duration(seconds=1))
     lake.merge(LABELS, restated.with_columns(pl.col("^.*return$") + 0.01))
+    assert passed_before(lake, LABELS.name, now) is None
+
+
+def test_what_is_committed_while_a_check_looks_has_not_passed(make_lake, small_market, monkeypatch) -> None:
+    bars = small_market(40)
+    lake, now = make_lake(bars), bars["event_time"].max()
+    update_labels(lake, FixedClock(now))
+
+    def overtaken(*arguments):
+        checked = check_stored(*arguments)
+        restated = lake.read(LABELS).head(1).with_columns(pl.col("known_time") + pl.duration(seconds=1))
+        lake.merge(LABELS, restated.with_columns(pl.col("^.*return$") + 0.01))
+        return checked
+
+    monkeypatch.setattr("feature_repo.leaks.stored.check_stored", overtaken)
+    assert check_stored_anew(lake, LABELS.name, now).passed
     assert passed_before(lake, LABELS.name, now) is None
 
 
