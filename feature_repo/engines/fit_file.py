@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from feature_repo.compute.fitted import KEY_BYTES, Fits
+from feature_repo.compute.fitted import KEY_BYTES, Fits, FittedKernel
 from feature_repo.compute.kernel import Bars, digest
+from feature_repo.spec import FeatureGroup
 from lake.disk import write_durably
 from lake.store import Lake
 
@@ -25,8 +26,10 @@ RECORD = np.dtype([("key", f"V{KEY_BYTES}"), ("parameters", "<f8", PARAMETERS)])
 
 
 @contextmanager
-def kept_fits(lake: Lake) -> Iterator[Fits]:
+def kept_fits(lake: Lake, group: FeatureGroup) -> Iterator[Fits]:
     """Fits that computations on a lake need not make again; those that are made are kept when the block ends.
+
+    For a group that fits nothing no file is read.
 
     Two processes at once keep those of the later one.
 
@@ -35,14 +38,18 @@ def kept_fits(lake: Lake) -> Iterator[Fits]:
     >>> import tempfile
     >>> from pathlib import Path
     >>> import numpy as np
+    >>> from feature_repo.catalog import TECHNICAL
     >>> from feature_repo.compute.garch import garch_fit
     >>> lake, closes = Lake(Path(tempfile.mkdtemp())), np.array([10.0, 11.0, 10.5, 10.75])
-    >>> with kept_fits(lake) as fits:
+    >>> with kept_fits(lake, TECHNICAL) as fits:
     ...     first = fits.of(garch_fit, closes)
-    >>> with kept_fits(lake) as fits:
+    >>> with kept_fits(lake, TECHNICAL) as fits:
     ...     bool((fits.of(garch_fit, closes) == first).all()), fits.made
     (True, 0)
     """
+    if not any(isinstance(feature.function, FittedKernel) for feature in group):
+        yield Fits()
+        return
     path = lake.root / ".stamps" / "fits"
     fits = Fits(_read(path))
     yield fits

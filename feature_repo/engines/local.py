@@ -59,7 +59,7 @@ def _compute_whole(lake: Lake, group: FeatureGroup, read: Watermark, values_at_o
     counts = own.group_by("symbol").len().sort("symbol").collect()
     size = counts["len"].cum_sum() * len(group.features) // values_at_once
     names = bar_columns(group)
-    with kept_fits(lake) as fits:
+    with kept_fits(lake, group) as fits:
         for chunk in counts.with_columns(size.alias("chunk")).partition_by("chunk", maintain_order=True):
             low, high = chunk["symbol"][0], chunk["symbol"][-1]
             rows = own.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high))).select(names).collect()

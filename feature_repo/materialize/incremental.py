@@ -105,7 +105,7 @@ def recompute(
     # Rows of some of the symbols would take the place of the others' in the cache.
     is_small = rows_back * len(RECENT_BAR_COLUMNS) <= CACHED_VALUES
     of_all = recent_rows_of(place, first, group.warm_up) if is_small and first.height else None
-    with kept_fits(lake) as fits:
+    with kept_fits(lake, group) as fits:
         for chunk in first.sort("symbol").iter_slices(max(1, values_at_once // (widest + 1))):
             recent = of_all or recent_rows_of(place, chunk, group.warm_up)
             partly = pl.concat([_partly_unknown(recent, chunk, group), _standing_still(recent, chunk, group)]).unique()

@@ -10,7 +10,7 @@ from hypothesis import Phase, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from feature_repo.catalog import CONDITIONAL_VOLATILITY
+from feature_repo.catalog import CONDITIONAL_VOLATILITY, TECHNICAL
 from feature_repo.compute import garch
 from feature_repo.compute.fitted import FittedKernel
 from feature_repo.engines import kept_fits
@@ -104,10 +104,10 @@ def test_a_damaged_file_of_fits_costs_time_and_nothing_else(
 def test_no_more_fits_are_kept_than_room_is_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("feature_repo.engines.fit_file.MOST", 2)
     lake, closes = Lake(tmp_path), [np.array([10.0, 11.0, 10.0 + n]) for n in range(3)]
-    with kept_fits(lake) as fits:
+    with kept_fits(lake, TECHNICAL) as fits:
         for close in closes:
             fits.of(garch.garch_fit, close)
-    with kept_fits(lake) as fits:
+    with kept_fits(lake, TECHNICAL) as fits:
         for close in reversed(closes):
             fits.of(garch.garch_fit, close)
         assert fits.made == 1, "the newest two were kept"
