@@ -1,5 +1,6 @@
 """Every setting with the value in force, where it came from, its default and its meaning; secrets are masked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -57,7 +58,8 @@ def settings_in_force(variable: str | None = None) -> list[SettingInForce]:
     >>> port.variable, port.default, port.meaning
     ('QUANTLAKE_PORT', 3000, 'port of the forecast endpoint')
     """
-    found = [_in_force(name, field) for name, field in Settings.model_fields.items()]
+    given = variables_set()
+    found = [_in_force(name, field, given) for name, field in Settings.model_fields.items()]
     if variable is None:
         return found
     chosen = [each for each in found if variable.upper() in {each.variable, each.variable.removeprefix("QUANTLAKE_")}]
@@ -66,17 +68,16 @@ def settings_in_force(variable: str | None = None) -> list[SettingInForce]:
     return chosen
 
 
-def _in_force(name: str, field: FieldInfo) -> SettingInForce:
+def _in_force(name: str, field: FieldInfo, given: Mapping[str, str]) -> SettingInForce:
     variable, value = variable_of(name), getattr(settings(), name)
-    origin = _origin(name, field, variable)
+    origin = _origin(name, field, variable, given)
     if origin == "market":
         value = getattr(settings(), OF_THE_MARKET[name])
     default = None if field.default_factory is not None else field.default
     return SettingInForce(variable, _masked(value), origin, _masked(default), field.description or "")
 
 
-def _origin(name: str, field: FieldInfo, variable: str) -> Origin:
-    given = variables_set()
+def _origin(name: str, field: FieldInfo, variable: str, given: Mapping[str, str]) -> Origin:
     if variable in given:
         return "environment"
     if any(former in given and new == name for former, new in FORMER_NAMES.items()):

@@ -305,9 +305,14 @@ def variable_of(setting: str) -> str:
 
 
 def variables_set() -> dict[str, str]:
-    """Return the variables of the environment that settings are read from, as they are set, former names included."""
-    known = {*map(variable_of, Settings.model_fields), *FORMER_NAMES}
-    return {name: value for name, value in _variables(Settings).items() if name in known and value is not None}
+    """Return the variables of the environment that settings are read from, as they are set, former names included.
+
+    Settings are read without regard to case, and named here in capitals; former names only as they are written.
+    """
+    known, given = {*map(variable_of, Settings.model_fields)}, _variables(Settings)
+    present = {name.upper(): value for name, value in given.items() if name.upper() in known}
+    former = {name: value for name, value in given.items() if name in FORMER_NAMES}
+    return {name: value for name, value in (former | present).items() if value is not None}
 
 
 def _refuse_unknown_variables() -> None:

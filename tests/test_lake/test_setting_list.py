@@ -33,6 +33,12 @@ def test_where_a_value_came_from_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (found["QUANTLAKE_SOURCE"].value, found["QUANTLAKE_SOURCE"].origin) == ("packaged", "market")
 
 
+def test_a_variable_in_small_letters_is_where_its_value_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("quantlake_port", "3100")
+    (port,) = settings_in_force("QUANTLAKE_PORT")
+    assert (port.value, port.origin) == (3100, "environment")
+
+
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
         "FRED_API_KEY": "hunter2", "HTTPS_PROXY": "http://me:hunter2@proxy:8080",
