@@ -112,8 +112,8 @@ MUTANTS = (
         "look-ahead-passes-over-changed-bars",
         "A look-ahead check looks again when the bars or the market's now have changed.",
         "feature_repo/leaks/stored.py",
-        "said = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]",
-        "said = [repr(lake.market)]",
+        "compared = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]",
+        "compared = [repr(lake.market)]",
         (f"{STORED}::test_a_pass_holds_until_rows_bars_or_the_day_change",),
     ),
 )
