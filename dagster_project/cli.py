@@ -123,10 +123,9 @@ def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of
 def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show tables, refused rows, the model table, the strategies in force and drift."""
     from dagster_project.commands import summaries
-    from dagster_project.commands.shell import require_lake, require_one_format
+    from dagster_project.commands.shell import require_lake
 
     require_lake(settings())
-    require_one_format(as_json=as_json, as_csv=as_csv)
     if not summaries.show_values(settings(), as_json=as_json, as_csv=as_csv):
         summaries.show(settings(), console)
 

@@ -14,7 +14,6 @@ from dagster_project.commands.shell import (
     console,
     is_for_program,
     print_line,
-    require_one_format,
     taking_turn,
 )
 from dagster_project.plurals import counted
@@ -53,7 +52,6 @@ def create(
     from serving import backups
     from serving.audit import console as who
 
-    require_one_format(as_json=as_json, as_csv=as_csv)
     root = backups.folder_of(settings(), to)
     with taking_turn("backup create"):
         started = datetime.now(UTC)

@@ -113,16 +113,10 @@ def diff(
     spec = _specs(table)[0]
     found = difference(_lake(), spec, before, after)
     kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
-    if is_for_program(
-        {kind: rows.to_dicts() for kind, rows in kinds.items()},
-        DataTable.of(
-            "",
-            ("change", *spec.names),
-            ({"change": kind, **row} for kind, rows in kinds.items() for row in rows.to_dicts()),
-        ),
-        as_json=as_json,
-        as_csv=as_csv,
-    ):
+    if as_json or as_csv:
+        records = {kind: rows.to_dicts() for kind, rows in kinds.items()}
+        lines = ({"change": kind, **row} for kind, rows in records.items() for row in rows)
+        is_for_program(records, DataTable.of("", ("change", *spec.names), lines), as_json=as_json, as_csv=as_csv)
         return
     for kind, rows in kinds.items():
         print_line(f"{counted(rows.height, 'row')} {kind}")

@@ -13,7 +13,6 @@ from dagster_project.commands.shell import (
     DataTable,
     ShownColumn,
     is_for_program,
-    require_one_format,
 )
 from dagster_project.commands.shell import console as console_of
 
@@ -33,7 +32,6 @@ def leaks(
     """Look for look-ahead in every feature, label, regime, scaler and split, or in a file of your own."""
     from feature_repo.leaks import as_values
 
-    require_one_format(as_json=as_json, as_csv=as_csv)
     console, is_quiet = console_of(WIDTH), as_json or as_csv
 
     def tell(sentence: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dagster_project.commands.shell import AsCsv, AsJson, console, is_for_program, require_home, require_one_format
+from dagster_project.commands.shell import AsCsv, AsJson, console, is_for_program, require_home
 from lake.errors import ConfigError, NotReadyError, QuantlakeError, UnknownNameError, kind_of
 from lake.horizons import Horizon
 
@@ -32,7 +32,6 @@ def predict(symbols: Symbols, horizon: Ahead = "", *, as_json: AsJson = False, a
     from lake.settings import settings
     from serving.client import Client
 
-    require_one_format(as_json=as_json, as_csv=as_csv)
     require_home(settings())
     ahead = horizon_of(horizon) if horizon else nearest_horizon(settings().declared_market)
     with Client.local(settings()) as client:

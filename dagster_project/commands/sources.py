@@ -17,7 +17,6 @@ from dagster_project.commands.shell import (
     fixed,
     is_for_program,
     print_line,
-    require_one_format,
     taking_turn,
 )
 from dagster_project.plurals import counted
@@ -116,7 +115,6 @@ def pull(
     from lake.sources import SERIES, OverheardSource, open_http_source
     from lake.store import Lake
 
-    require_one_format(as_json=as_json, as_csv=as_csv)
     if source in SERIES or series:
         _pull_series(source, _names(series), dry_run=dry_run, as_json=as_json, as_csv=as_csv)
         return

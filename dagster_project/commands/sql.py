@@ -19,7 +19,6 @@ from dagster_project.commands.shell import (
     print_json,
     print_line,
     require_lake,
-    require_one_format,
 )
 from dagster_project.plurals import counted
 from lake.errors import ConfigError, QuantlakeError, kind_of
@@ -63,7 +62,6 @@ def sql(
     from lake.settings import settings
     from lake.sql import connect
 
-    require_one_format(as_json=as_json, as_csv=as_csv)
     require_lake(settings())
     asked = _query(query, file)
     with connect(_instant(at)) as connection:

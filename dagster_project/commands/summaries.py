@@ -104,10 +104,10 @@ def show_values(settings: "Settings", *, as_json: bool, as_csv: bool) -> bool:
     """Print the same as values, where a program asks, and return whether one did; CSV holds the table of tables."""
     if not (as_json or as_csv):
         return False
-    document: dict[str, Any] = {"now": settings.clock.now()} | {
+    of_tables = tables(settings)
+    document: dict[str, Any] = {"now": settings.clock.now(), "tables": of_tables.records()} | {
         name: table(settings).records()
         for name, table in (
-            ("tables", tables),
             ("refused", refused),
             ("models", model_table),
             ("weights", model_weights),
@@ -115,7 +115,7 @@ def show_values(settings: "Settings", *, as_json: bool, as_csv: bool) -> bool:
         )
     }
     document |= {"reasons": reasons(settings).splitlines(), "drift": _drift(settings), "caveats": caveats(settings)}
-    return is_for_program(document, tables(settings), as_json=as_json, as_csv=as_csv)
+    return is_for_program(document, of_tables, as_json=as_json, as_csv=as_csv)
 
 
 def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -139,7 +139,7 @@ def tables(settings: "Settings") -> DataTable:
 def models(settings: "Settings") -> Group:
     """The model table of the training whose models are in force, each beside the best baseline, and how to read it."""
     table = model_table(settings)
-    seeds = max(row["seeds"] for row in _judged(settings))
+    seeds = max(row["seeds"] for row in table.rows)
     return Group(table, Text("\n".join(_legend(settings, seeds))))
 
 

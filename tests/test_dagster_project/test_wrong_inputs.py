@@ -36,6 +36,7 @@ MISTAKES = (
     Mistake("predict AAPL --horizon soon", "ConfigError", "The horizon 'soon' is not understood."),
     Mistake("predict AAPL --horizon 0", "ConfigError", "a forecast looks at least 1 session ahead"),
     Mistake("predict AAPL --json --csv", "ConfigError", "Leave one out."),
+    Mistake("keys create desk --csv --json", "ConfigError", "Leave one out."),
     Mistake("advance --sessions 0", "UsageError", "Input should be greater than or equal to 1.", 2),
     Mistake("run --until yesterday", "UsageError", "'yesterday' does not match the formats '%Y-%m-%d'.", 2),
     Mistake("sql 'select nothing from bars'", "ConfigError", "cannot be answered: Binder Error"),
@@ -91,7 +92,7 @@ def test_a_mistake_is_one_sentence_behind_its_kind(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["quantlake", *shlex.split(mistake.arguments)])
     settings.cache_clear()
-    before = os.umask(0o022)
+    stood, before = sorted(home.rglob("*")), os.umask(0o022)
     try:
         with pytest.raises(SystemExit) as ended:
             main()
@@ -104,6 +105,8 @@ def test_a_mistake_is_one_sentence_behind_its_kind(
     assert mistake.said in said
     assert "Traceback" not in said
     assert not [*Path.cwd().iterdir()], "a mistake makes nothing"
+    if "--csv" in mistake.arguments:
+        assert sorted(home.rglob("*")) == stood, "two formats are refused before anything is done"
 
 
 @pytest.mark.parametrize("word", ["PermissionError", "OSError"])

@@ -10,7 +10,6 @@ from dagster_project.commands.shell.output import (
     plain,
     print_csv,
     print_json,
-    require_one_format,
 )
 from dagster_project.commands.shell.required import require_experiment, require_home, require_lake
 from dagster_project.commands.shell.stopping import stopped_sentence
@@ -46,7 +45,6 @@ __all__ = [
     "require_experiment",
     "require_home",
     "require_lake",
-    "require_one_format",
     "short_digests",
     "stopped_sentence",
     "taking_turn",

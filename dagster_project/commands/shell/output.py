@@ -17,10 +17,26 @@ from dagster_project.commands.shell.console import console
 from dagster_project.commands.shell.tables import DataTable
 from lake.errors import ConfigError
 
+
+def _only_one(context: typer.Context, given: bool) -> bool:
+    """Refuse the second of two formats while the command line is read, before anything is done."""
+    before = context.params.get("as_json", False) or context.params.get("as_csv", False)
+    _require_one_format(as_json=before, as_csv=given)
+    return given
+
+
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document: numbers as numbers, times in ISO 8601, null for null.")
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON document: numbers as numbers, times in ISO 8601, null for null.",
+        callback=_only_one,
+    ),
 ]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV with a header line; the first of several.")]
+AsCsv = Annotated[
+    bool,
+    typer.Option("--csv", help="Print the table as CSV with a header line; the first of several.", callback=_only_one),
+]
 
 
 def is_for_program(document: Any, table: DataTable, *, as_json: bool, as_csv: bool) -> bool:
@@ -38,7 +54,7 @@ def is_for_program(document: Any, table: DataTable, *, as_json: bool, as_csv: bo
     ConfigError
         If both are asked for.
     """
-    require_one_format(as_json=as_json, as_csv=as_csv)
+    _require_one_format(as_json=as_json, as_csv=as_csv)
     if as_json:
         print_json(table.records() if document is None else document)
     if as_csv:
@@ -46,14 +62,7 @@ def is_for_program(document: Any, table: DataTable, *, as_json: bool, as_csv: bo
     return as_json or as_csv
 
 
-def require_one_format(*, as_json: bool, as_csv: bool) -> None:
-    """Refuse two formats at once, before anything is computed.
-
-    Raises
-    ------
-    ConfigError
-        If both are asked for.
-    """
+def _require_one_format(*, as_json: bool, as_csv: bool) -> None:
     if as_json and as_csv:
         raise ConfigError("Both --json and --csv are given, and a verb prints one of them. Leave one out.")
 
