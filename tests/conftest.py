@@ -66,6 +66,17 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", online_timeout_ms=8_000)
 
 
+@pytest.fixture
+def home_of_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder that the environment names as the home of the platform and of Dagster, until the test ends."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("QUANTLAKE_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))  # a run sets it, and would leave it
+    read_settings.cache_clear()
+    yield home
+    read_settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Return a maker of folders that are made once for all workers of a run: ``made_once(name, make)``.

@@ -21,6 +21,7 @@ from lake.market import Market
 from lake.sources.files import FileMapping, FileSource
 from lake.store import Lake, newest_known
 from lake.tables import BARS, QUARANTINE, RAW_BARS
+from support.killing import KilledError, killed
 from support.properties import judge_scripts
 
 DAYS = [date(2012, 12, day) for day in (20, 21, 24, 26, 27, 28, 31)]
@@ -181,14 +182,6 @@ def test_s14_and_s15_the_same_file_again_adds_nothing(path: Path, lake: Lake) ->
     for days in (1, 2):
         assert store(lake, write(path, prices()), NOW + days * A_DAY) == 0
     assert lake.versions([RAW_BARS, BARS]) == before
-
-
-class KilledError(Exception):
-    """The process ended here."""
-
-
-def killed(*_: object, **__: object) -> None:
-    raise KilledError
 
 
 def test_s16_a_run_that_was_killed_before_its_commit_is_made_good(

@@ -22,6 +22,7 @@ from lake.sources import connector_of, fred
 from lake.store import Lake
 from lake.tables import MACRO, QUARANTINE, RAW_MACRO
 from support.archives import KEY, ArchiveStand, archive_stand
+from support.killing import KilledError, killed
 from support.properties import judge_scripts
 from support.replay_server import ok, reset, silent, status
 from support.vendors import change_everywhere, faults_of_the_wire
@@ -199,14 +200,6 @@ def test_s14_and_s15_what_is_told_again_adds_nothing(stand: ArchiveStand, lake: 
         stand.time.at = NOW + days * DAY
         assert store(stand, lake) == 0
     assert lake.versions([RAW_MACRO, MACRO]) == before
-
-
-class KilledError(Exception):
-    """The process ended here."""
-
-
-def killed(*_: object, **__: object) -> None:
-    raise KilledError
 
 
 def test_s16_a_pull_that_was_killed_before_its_commit_is_made_good(

@@ -20,6 +20,7 @@ from lake.ingest import ingest_bars, refine_to_lake
 from lake.sources import connector_of
 from lake.store import Lake
 from lake.tables import ACTIONS, RAW_BARS
+from support.killing import KilledError, killed
 from support.properties import judge_scripts
 from support.replay_server import reset, status
 from support.vendors import SYMBOLS, VENDORS, Event, Stand, stand_of
@@ -36,14 +37,6 @@ Values = dict[tuple[str, datetime], float]
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     with stand_of(request.param, tmp_path, NOW) as made:
         yield made
-
-
-class KilledError(Exception):
-    """The process ended here."""
-
-
-def killed(*_: object, **__: object) -> None:
-    raise KilledError
 
 
 def as_of(lake: Lake, at: datetime) -> Values:

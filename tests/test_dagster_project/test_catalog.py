@@ -64,12 +64,12 @@ def test_schedules_and_sensors_say_what_they_do_in_a_replayed_market():
         assert "replayed market" in (each.description or ""), each.name
 
 
-def test_the_run_of_a_command_is_on_the_timeline(monkeypatch, tmp_path):
+@pytest.mark.usefixtures("home_of_environment")
+def test_the_run_of_a_command_is_on_the_timeline():
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import EmptyWorkspaceTarget
     from dagster_graphql.cli import execute_query
 
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path))
     run_selection(WEEKLY_MAINTENANCE, settings(), {})
     with (
         dg.DagsterInstance.get() as instance,

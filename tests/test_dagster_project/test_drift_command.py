@@ -1,7 +1,6 @@
 """`quantlake drift`: the newest findings in the terminal, and the page that is made when somebody asks."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,14 +17,11 @@ from lake.tables import BARS, DRIFT
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
+def home(home_of_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     monkeypatch.setenv("COLUMNS", "80")
-    read_settings.cache_clear()
-    lake = Lake.open()
+    lake = Lake.open(read_settings())
     lake.merge(BARS, BARS.empty())
-    yield lake
-    read_settings.cache_clear()
+    return lake
 
 
 def findings(**p_values: float) -> pl.DataFrame:

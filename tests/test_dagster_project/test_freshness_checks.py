@@ -1,6 +1,5 @@
 """A table that ends before the last close due by the market's now warns, and blocks nothing."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -21,14 +20,11 @@ MARKET = tiny_market(["AAPL", "IBM"], sessions=6, seed=4)
 
 
 @pytest.fixture
-def lake(tmp_path, monkeypatch) -> Iterator[Lake]:
+def lake(home_of_environment) -> Lake:
     """A home that stands at the last close of 2012, with bars up to it."""
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
-    read_settings.cache_clear()
-    opened = Lake.open()
+    opened = Lake.open(read_settings())
     opened.merge(BARS, MARKET)
-    yield opened
-    read_settings.cache_clear()
+    return opened
 
 
 def checked(table: str) -> dg.AssetCheckResult:

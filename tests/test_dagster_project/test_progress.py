@@ -8,13 +8,8 @@ import pytest
 from dagster_project.execution import progress_logger
 from dagster_project.execution.expected import FILE, UNKNOWN_SECONDS, ExpectedTimes
 from dagster_project.runs import made_by
-from lake.settings import settings as read_settings
 
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
-    read_settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("home_of_environment")
 
 
 @dg.asset

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from dagster_project.partitions import ONE_RUN, RANGE_END, RANGE_START
 from dagster_project.reports import materialized_by_year, metadata_of
@@ -35,11 +36,9 @@ def test_rows_become_a_table_and_pictures_are_shown(tmp_path: Path):
     assert shown["report"] == "a.html"
 
 
-def test_a_page_is_named_from_the_home_on_so_that_a_moved_home_is_told_right(tmp_path, monkeypatch):
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
-    settings.cache_clear()
+@pytest.mark.usefixtures("home_of_environment")
+def test_a_page_is_named_from_the_home_on_so_that_a_moved_home_is_told_right():
     shown = metadata_of(Report("x").with_details(page=settings().reports / "quality.html"))
-    settings.cache_clear()
     assert shown["page"] == "reports/quality.html in the home"
 
 

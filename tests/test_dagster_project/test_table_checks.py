@@ -1,6 +1,5 @@
 """A failing check of a table is a sentence: on the check, on the line of the terminal and in the error of the run."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
@@ -28,14 +27,11 @@ NEXT = (
 
 
 @pytest.fixture
-def lake(tmp_path, monkeypatch) -> Iterator[Lake]:
+def lake(home_of_environment) -> Lake:
     """A home whose bars hold one close above its high."""
-    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path / "home"))
-    read_settings.cache_clear()
-    opened = Lake.open()
+    opened = Lake.open(read_settings())
     opened.merge(BARS, pl.concat([MARKET.head(1).with_columns(BAD), MARKET.tail(-1)]))
-    yield opened
-    read_settings.cache_clear()
+    return opened
 
 
 def results() -> dict[str | None, dg.AssetCheckResult]:

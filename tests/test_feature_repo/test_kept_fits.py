@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import Phase, example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from feature_repo.catalog import CONDITIONAL_VOLATILITY, TECHNICAL
@@ -22,6 +21,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS
 from lake.universe import MARKET
+from support.properties import examples
 
 GROUP = FeatureGroup("fitted", "Fitted each year.", tuple(f for f in CONDITIONAL_VOLATILITY if "garch" in f.name))
 BARS_OF_ALL = tiny_market(["AAA", "BBB", MARKET], sessions=560, seed=4)
@@ -68,7 +68,7 @@ def test_a_session_makes_no_fit_that_its_year_has(tmp_path: Path, monkeypatch: p
     assert_as_computed_whole(lake)
 
 
-@hypothesis_settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
+@examples(4, phases=[Phase.explicit, Phase.generate])
 @example(session=-300, factor=1.02)
 @given(session=st.integers(-540, -260), factor=st.sampled_from([0.97, 1.0001, 1.02]))
 def test_a_restated_bar_is_fitted_anew(session: int, factor: float, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -19,6 +18,7 @@ from lake.sources import tiny_market
 from lake.store import Lake, Watermark
 from lake.tables import BARS, REGIMES
 from lake.universe import MARKET
+from support.properties import examples
 
 BARS_OF_ALL = tiny_market(["AAA", "BBB", "CCC", "DDD", MARKET], sessions=260, seed=9)
 SESSIONS = BARS_OF_ALL["event_time"].unique().sort().to_list()
@@ -32,7 +32,7 @@ def totals_now(lake: Lake, now: int) -> pl.DataFrame:
     return totals.session_totals_of(lake, Watermark(lake.version(BARS), SESSIONS[now]))
 
 
-@hypothesis_settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
+@examples(8, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 10_000))
 def test_any_days_end_as_one_pass(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Late bars, restated ones, those of the index among them, a new listing, and days that nothing was computed."""
