@@ -23,9 +23,7 @@ def materialized(report: "Report", *, asset_key: str | None = None) -> dg.Materi
     return dg.MaterializeResult(asset_key=asset_key, metadata=metadata_of(report))
 
 
-def materialized_by_year(
-    context: dg.AssetExecutionContext, lake: "Lake", report: "Report", *, asset_key: str | None = None
-) -> dg.MaterializeResult:
+def materialized_by_year(context: dg.AssetExecutionContext, lake: "Lake", report: "Report") -> dg.MaterializeResult:
     """Turn a report into the result of an asset that is partitioned by year: each year with its own number of rows.
 
     All years of a run share one report. Its rows are those of the table, and under each year would be taken for the
@@ -39,7 +37,7 @@ def materialized_by_year(
     rows = lake.rows_by_year(spec) if lake.exists(spec) else {}
     for key in context.partition_keys:
         context.add_asset_metadata({ROWS_OF_YEAR: rows.get(int(key), 0)}, asset_key=report.name, partition_key=key)
-    return dg.MaterializeResult(asset_key=asset_key, metadata=metadata)
+    return dg.MaterializeResult(asset_key=report.name, metadata=metadata)
 
 
 def metadata_of(report: "Report") -> dict[str, Any]:

@@ -37,7 +37,7 @@ def refined_bars(context: dg.AssetExecutionContext, platform: Platform) -> Itera
 
     refined = refine_to_lake(platform.lake, platform.clock, years=years_of(context))
     for report in (*refined, *update_membership(platform.lake, platform.clock)):
-        yield materialized_by_year(context, platform.lake, report, asset_key=report.name)
+        yield materialized_by_year(context, platform.lake, report)
 
 
 @dg.asset(group_name=GROUP, deps=[raw_macro], kinds={"delta"})

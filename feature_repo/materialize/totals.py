@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_repo.compute.regime import MEMBER_BARS, session_sums
+from feature_repo.engines import known_bars
 from feature_repo.materialize.recent_rows import ReadPoint, recent_rows_of
 from feature_repo.regimes import session_totals
 from lake.store import ROW_KEY, Lake, Watermark, new_rows, newest_known
@@ -35,7 +36,9 @@ def session_totals_of(lake: Lake, read: Watermark) -> pl.DataFrame:
     _kept_totals.clear()
     changed = None if kept is None or kept.place.commit is None else _changed_since(kept.place, place)
     if kept is None or changed is None:
-        rows = session_totals(newest_known(_known(lake, read).select(*ROW_KEY, "close").collect()), market=lake.market)
+        rows = session_totals(
+            newest_known(known_bars(lake, read).select(*ROW_KEY, "close").collect()), market=lake.market
+        )
     elif changed.is_empty():
         rows = kept.rows
     else:
@@ -55,7 +58,7 @@ def _changed_since(then: ReadPoint, now: ReadPoint) -> pl.DataFrame | None:
 def _from(place: ReadPoint, since: datetime) -> pl.DataFrame:
     """Totals of the sessions from an instant on."""
     lake, market = place.lake, place.lake.market
-    rows = _known(lake, place.read).filter(pl.col("event_time") >= since).select(ROW_KEY).collect()
+    rows = known_bars(lake, place.read).filter(pl.col("event_time") >= since).select(ROW_KEY).collect()
     symbols = rows.filter(pl.col("symbol") != market.index).select(pl.col("symbol").unique().sort())
     first = symbols.with_columns(pl.lit(since).alias("first").cast(rows.schema["event_time"]))
     own = BARS.empty()
@@ -63,7 +66,3 @@ def _from(place: ReadPoint, since: datetime) -> pl.DataFrame:
         own = recent_rows_of(place, first, MEMBER_BARS).around(first, MEMBER_BARS, [*ROW_KEY, "close"])
     latest = rows.group_by("event_time").agg(pl.col("known_time").max())
     return latest.join(session_sums(own), on="event_time", how="left").sort("event_time")
-
-
-def _known(lake: Lake, read: Watermark) -> pl.LazyFrame:
-    return lake.scan(BARS, version=read.version).filter(pl.col("known_time") <= read.now)

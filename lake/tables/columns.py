@@ -40,6 +40,8 @@ KNOWN_BASIS_IF_SAID = replace(
     nullable=True,
 )
 SERIES = Column("series", TEXT, "", "economic series, under the name its source gives it")
+PRICE_BASES = ("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted")
+"""What a source may have done to its prices."""
 PRICE_BASIS = Column(
     "price_basis",
     TEXT,
@@ -47,7 +49,7 @@ PRICE_BASIS = Column(
     "as_traded: the price is the one of that close on the market; otherwise what is known of the source's prices, and "
     "why there is no price; null in rows from before it was said",
     nullable=True,
-    allowed=("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"),
+    allowed=PRICE_BASES,
 )
 CURRENCY = Column("currency", TEXT, "", "ISO 4217 code of the price; null where the market does not say", nullable=True)
 RECOMPUTED = 1e-9

@@ -1,7 +1,16 @@
 """Raw tables: what a source sent, as it was received, and what each was asked and answered."""
 
 from lake.spec import INSTANT, Column, TableSpec
-from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_BASIS, KNOWN_BASIS_IF_SAID, KNOWN_TIME, SERIES, TEXT
+from lake.tables.columns import (
+    COUNT,
+    EVENT_TIME,
+    KNOWN_BASIS,
+    KNOWN_BASIS_IF_SAID,
+    KNOWN_TIME,
+    PRICE_BASES,
+    SERIES,
+    TEXT,
+)
 
 ANSWERS = (
     "answered",
@@ -47,7 +56,7 @@ RAW_BARS = TableSpec(
             TEXT,
             "",
             "what the source did to its prices",
-            allowed=("as_traded", "split_adjusted", "adjusted_close_only", "fully_adjusted"),
+            allowed=PRICE_BASES,
         ),
         *AS_DELIVERED,
         EVENT_TIME,
