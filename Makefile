@@ -117,7 +117,7 @@ constraints.txt: ; # made by `make lock`
 .PHONY: lock
 lock: ## resolve constraints.txt for Python 3.11 to 3.13, keeping pins that fit; UPGRADE=1 takes the newest
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest $(if $(UPGRADE),--upgrade) \
-		--extra sample --extra notebooks --extra dev --extra spark --extra spark-jvm --extra otel \
+		--extra sample --extra notebooks --extra docs --extra dev --extra spark --extra spark-jvm --extra otel \
 		--no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
 	@sed -i.old -E -e '/^nvidia-ml-py==/b' -e '/^(nvidia-|cuda-|triton==)/d' constraints.txt && rm constraints.txt.old
 
