@@ -4,6 +4,7 @@
 - `checks`: finds the caller behind a key or a token (needs PyJWT and Redis)
 - `limits`: counts requests against the limit of a key (needs Redis)
 - `signing`: keys that tokens are signed with (needs PyJWT)
+- `browsers`: cookies, and which page made a request, for whatever a browser logs in to
 """
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
@@ -18,6 +19,7 @@ __all__ = [
     "Key",
     "Policy",
     "Rule",
+    "browsers",
     "checks",
     "exposure",
     "keys",
