@@ -1,0 +1,106 @@
+"""Rows of a watch list: last bar, newest forecast and the record of its band, for every symbol from one scan each."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from lake.calendars import count_closes
+from lake.spec import TableSpec
+from lake.tables import BARS, FORECAST_DECISIONS, FORECASTS, OUTCOMES, REGIMES
+from serving import api
+from serving.history.bars import sessions_of
+from serving.history.calibration import matured_among
+from serving.history.forecasts import made_by
+from serving.history.known import KnownTables, as_known, was_known
+from serving.history.outcomes import once_each
+from serving.history.records import band_record, by_close, overlap_of
+
+LOOK_BACK = timedelta(days=366)
+"""How far before the instant the last bar and the newest forecast of a symbol are looked for."""
+ANSWERED = made_by(None)
+
+
+def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> list[api.WatchRow]:
+    """Return what was known of some symbols at an instant, in their order; an unknown symbol has nulls.
+
+    Parameters
+    ----------
+    horizon
+        As the tables count it.
+
+    Notes
+    -----
+    The tables are read once for all symbols of the market and kept until one of them has a new version, so that
+    further pages, sorts and filters of the same instant cost no read.
+    """
+    bars = tables.kept(("last bars", at), (BARS,), lambda: _last_bars(tables, at))
+    forecasts = tables.kept(
+        ("last forecasts", horizon, at), (FORECASTS, FORECAST_DECISIONS), lambda: _last_forecasts(tables, horizon, at)
+    )
+    held = tables.kept(
+        ("held", horizon, at), (FORECASTS, OUTCOMES, FORECAST_DECISIONS), lambda: _held(tables, horizon, at)
+    )
+    asked = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
+    joined = asked
+    for frame in (bars, forecasts, held):
+        joined = joined.join(frame, on="symbol", how="left", maintain_order="left")
+    regimes = tables.known(REGIMES, at).filter(pl.col("market") == tables.market.index)
+    regime = regimes["regime"][-1] if regimes.height else None
+    return list(_rows(tables, joined, at, regime, overlap_of(tables.market, horizon)))
+
+
+def _rows(
+    tables: KnownTables, joined: pl.DataFrame, at: datetime, regime: str | None, overlap: int
+) -> Iterable[api.WatchRow]:
+    grid = tables.market.grid
+    ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
+    for row in joined.iter_rows(named=True):
+        close, counts = row.pop("bar_close"), [row.pop(name) or 0 for name in ("outcomes", "held", "sessions")]
+        band = band_record(*counts, overlap)
+        yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band)
+
+
+def _recent(tables: KnownTables, spec: TableSpec, at: datetime) -> pl.LazyFrame:
+    """Rows that were known at an instant, of the time before it; restated ones beside those they replace."""
+    rows = tables.reader.scan(spec) if tables.reader.exists(spec) else spec.empty().lazy()
+    return rows.filter(was_known(at), pl.col("event_time") > at - LOOK_BACK)
+
+
+def _last_bars(tables: KnownTables, at: datetime) -> pl.DataFrame:
+    """Last bar of each symbol: ``symbol``, ``session``, ``bar_close``, ``known_time``, closes and ``change``."""
+    columns = ("symbol", "event_time", "known_time", "close", "close_traded")
+    known = as_known(BARS, _recent(tables, BARS, at).select(columns).collect(), at)
+    change = (pl.col("close") / pl.col("close").shift().over("symbol") - 1).alias("change")
+    last = known.with_columns(change).group_by("symbol").last().sort("event_time")
+    return last.select(
+        "symbol",
+        sessions_of(last["event_time"], tables.market.grid).alias("session"),
+        pl.col("event_time").alias("bar_close"),
+        "known_time",
+        "close",
+        pl.col("close_traded").alias("price_traded"),
+        "change",
+    )
+
+
+def _last_forecasts(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
+    """Newest answered forecast of each symbol, and by how much its median differs from that of the close before."""
+    asked = _recent(tables, FORECASTS, at).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
+    by_close_of = asked.sort("event_time", "known_time", "made_at").group_by(
+        "symbol", "event_time", maintain_order=True
+    )
+    newest = by_close_of.last().with_columns(
+        (pl.col("p50") - pl.col("p50").shift().over("symbol")).alias("since_previous")
+    )
+    shown: dict[str, Any] = {"forecast_known_time": pl.col("known_time")}
+    columns = ("forecast_id", "p10", "p50", "p90", "target_session", "since_previous")
+    return newest.group_by("symbol", maintain_order=True).last().select("symbol", *columns, **shown).collect()
+
+
+def _held(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
+    """Matured forecasts of each symbol, those whose band held, and closes among them."""
+    matured = once_each(matured_among(tables, horizon, ANSWERED, at).filter(ANSWERED))
+    closes = by_close(matured, "symbol").group_by("symbol")
+    return closes.agg(pl.col("outcomes", "held").sum(), pl.len().cast(pl.Int64).alias("sessions")).collect()
