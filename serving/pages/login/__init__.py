@@ -2,10 +2,11 @@
 
 from serving.pages.login.attempts import Attempts
 from serving.pages.login.codes import CODE_SECONDS, code_path, issue_code, take_code
-from serving.pages.login.sessions import LoginSession, LoginSessions, is_form_of
+from serving.pages.login.sessions import LONGEST_SECONDS, LoginSession, LoginSessions, is_form_of
 
 __all__ = [
     "CODE_SECONDS",
+    "LONGEST_SECONDS",
     "Attempts",
     "LoginSession",
     "LoginSessions",

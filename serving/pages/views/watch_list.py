@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 from serving.api import WatchRow
 from serving.pages import formats
 from serving.pages.views.bands import Badge, ShownBand, badge_of, return_band
+from serving.pages.views.signs import sign_of
 
 ROWS = 50
 ATTENTION_ROWS = 12
@@ -114,9 +114,9 @@ def _line(row: WatchRow, names: dict[str, str]) -> WatchLine:
         name=names.get(row.symbol, ""),
         last=formats.price(row.price_traded),
         change=formats.signed(row.change),
-        change_sign=_sign(row.change),
+        change_sign=sign_of(row.change),
         forecast=formats.signed(row.p50, 2),
-        forecast_sign=_sign(row.p50),
+        forecast_sign=sign_of(row.p50),
         band=return_band(row.p10, row.p90, row.band),
         badge=badge_of(row.band),
         since_previous=formats.points(row.since_previous, 2),
@@ -158,18 +158,3 @@ def _attention(rows: Sequence[WatchRow]) -> list[AttentionLine]:
         if (badge := badge_of(row.band)).kind == "too_narrow":
             found.append((2.0 + (row.band.held or 0.0), AttentionLine(row.symbol, f"band {badge.words}")))
     return [line for _, line in sorted(found, key=lambda each: (each[0], each[1].symbol))]
-
-
-def _sign(value: float | None) -> int:
-    return 0 if not value else (1 if value > 0 else -1)
-
-
-def day_of(text: str) -> date | None:
-    """Return the day that a text says; None for an empty one.
-
-    Raises
-    ------
-    ValueError
-        If it is no day.
-    """
-    return date.fromisoformat(text) if text else None
