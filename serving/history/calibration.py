@@ -8,7 +8,7 @@ import polars as pl
 from lake.tables import FORECAST_DECISIONS, FORECASTS, OUTCOMES
 from serving import api
 from serving.forecasts import VISIBLE
-from serving.history.forecasts import made_by
+from serving.history.forecasts import ahead_of, made_by
 from serving.history.known import KnownTables, was_known
 from serving.history.outcomes import NAIVE, beside_naive, beside_outcomes, matured_of, once_each
 from serving.history.records import ClosesOf, by_close, group_record, overlap_of
@@ -33,11 +33,10 @@ def calibration_of(
     overlap = overlap_of(tables.market, horizon)
     closes = by_close(once_each(of_horizon), "regime").collect()
     summed = closes.drop("regime").group_by("event_time", maintain_order=True).sum()
-    ahead = tables.market.horizon_of(horizon)
     return api.CalibrationAnswer(
         symbol=symbol,
         as_of=at,
-        **{ahead.member: ahead.n},
+        **ahead_of(tables.market, horizon),
         model=model,
         overall=group_record(ALL, ClosesOf(summed, overlap)),
         regimes=_by_group(closes, "regime", overlap),

@@ -1,6 +1,7 @@
 """Features of one session of a symbol, each within its own past."""
 
 from datetime import date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -69,7 +70,7 @@ def _values(group: FeatureGroup, past: pl.DataFrame) -> list[api.HistoryFeature]
     ]
 
 
-def _ranked(values: pl.Series) -> dict[str, float | int | None]:
+def _ranked(values: pl.Series) -> dict[str, Any]:
     known, value = values.drop_nulls(), values[-1]
-    percentile = None if value is None else float((known <= value).mean())  # type: ignore[arg-type]  # not empty
+    percentile = None if value is None else (known <= value).mean()
     return {"value": value, "percentile": percentile, "past": len(known)}

@@ -1,9 +1,11 @@
 """Forecasts of a symbol as they were known at an instant."""
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
+from lake.market import Market
 from lake.tables import FORECASTS
 from serving import api
 from serving.forecasts import ANSWERED, REPLAY
@@ -54,15 +56,20 @@ def forecasts_of(
     made = tables.known(FORECASTS, at, symbol=symbol).filter(made_by(model), pl.col("horizon_sessions") == horizon)
     made = made.filter(span.holds).sort("event_time", "known_time", "made_at", "forecast_id")
     rows, next_offset = (page or Page()).of(made)
-    ahead = tables.market.horizon_of(horizon)
     return api.ForecastsAnswer(
         symbol=symbol,
         as_of=at,
-        **{ahead.member: ahead.n},
+        **ahead_of(tables.market, horizon),
         rows_in_all=made.height,
         next_offset=next_offset,
         forecasts=[api.HistoryForecast(**row) for row in _shown(rows).iter_rows(named=True)],
     )
+
+
+def ahead_of(market: Market, horizon: int) -> dict[str, Any]:
+    """Return the member of an answer that says how far ahead, in sessions or in minutes."""
+    ahead = market.horizon_of(horizon)
+    return {ahead.member: ahead.n}
 
 
 def made_by(model: str | None) -> pl.Expr:

@@ -7,7 +7,7 @@ import polars as pl
 from lake.tables import FORECAST_DECISIONS, FORECASTS, OUTCOMES
 from serving import api
 from serving.history.bars import EVERYTHING
-from serving.history.forecasts import made_by
+from serving.history.forecasts import ahead_of, made_by
 from serving.history.known import KnownTables, as_known
 from serving.history.moments import Span
 from serving.history.paging import Page
@@ -42,13 +42,12 @@ def outcomes_of(
     matured = matured_of(tables, symbol, at).filter(made_by(model), pl.col("horizon_sessions") == horizon)
     matured = matured.filter(span.holds).sort("event_time", "known_time", "forecast_id")
     rows, next_offset = (page or Page()).of(matured)
-    ahead = tables.market.horizon_of(horizon)
     names = [name for name in api.HistoryOutcome.model_fields if name != "is_inside"]
     shown = rows.select(pl.col("is_covered").alias("is_inside"), *names)
     return api.OutcomesAnswer(
         symbol=symbol,
         as_of=at,
-        **{ahead.member: ahead.n},
+        **ahead_of(tables.market, horizon),
         rows_in_all=matured.height,
         next_offset=next_offset,
         outcomes=[api.HistoryOutcome(**row) for row in shown.iter_rows(named=True)],

@@ -1,7 +1,7 @@
 """How often bands held and what was gained on naive, each with the interval that its number of outcomes allows."""
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -75,7 +75,7 @@ def overlap_of(market: "Market", horizon: int) -> int:
 def group_record(name: str, summed: ClosesOf) -> api.GroupRecord:
     """Return band and skill of one group."""
     closes = summed.closes
-    band = band_record(closes["outcomes"].sum(), closes["held"].sum(), closes.height, summed.overlap)
+    band = band_record(int(closes["outcomes"].sum()), int(closes["held"].sum()), closes.height, summed.overlap)
     return api.GroupRecord(group=name, band=band, skill=skill_record(summed))
 
 
@@ -102,10 +102,14 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int) -> api.Ba
     'not enough outcomes (n=12)'
     """
     independent = sessions / overlap
-    counted = {"outcomes": outcomes, "sessions": sessions, "independent": independent, "target": COVERAGE_TARGET}
+    counted: dict[str, Any] = {
+        "outcomes": outcomes,
+        "sessions": sessions,
+        "independent": independent,
+        "target": COVERAGE_TARGET,
+    }
     if outcomes < LEAST_OUTCOMES:
-        absent = {"held": None, "low": None, "high": None, "is_enough": False}
-        return api.BandRecord(**counted, **absent, sentence=_too_few(outcomes))
+        return api.BandRecord(**counted, held=None, low=None, high=None, is_enough=False, sentence=_too_few(outcomes))
     share = held / outcomes
     low, high = wilson(share, independent)
     said = f"{COVERAGE_TARGET:.0%} band held {share:.0%} ({100 * low:.0f}-{high:.0%}, n={outcomes})".replace("%", " %")

@@ -57,8 +57,9 @@ def _rows(
     grid = tables.market.grid
     ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
     for row in joined.iter_rows(named=True):
-        close, counts = row.pop("bar_close"), [row.pop(name) or 0 for name in ("outcomes", "held", "sessions")]
-        band = band_record(*counts, overlap)
+        close = row.pop("bar_close")
+        outcomes, held, sessions = (row.pop(name) or 0 for name in ("outcomes", "held", "sessions"))
+        band = band_record(outcomes, held, sessions, overlap)
         yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band)
 
 
