@@ -37,17 +37,19 @@ def show(request: "Request") -> "Response":
         raise _unknown(visit, symbol)
     (row,) = history.watch_list(tables, [symbol], horizon, at)
     record = history.calibration_of(tables, symbol, horizon, at)
+    model = _model(visit)
     return visit.page(
         "symbol.html",
         symbol,
         symbol=symbol,
         head=views.symbol_head(row, "", formats.instant(row.known_time)),
-        chart=panel_of(partial(_chart, visit, symbol, bars)),
+        model=model,
+        chart=panel_of(partial(_chart, visit, symbol, bars, model)),
         bars=views.bar_lines(bars.bars),
         currency=bars.currency or "",
         card=_card(visit, symbol, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
-        outcomes=_outcomes(visit, symbol, record),
+        outcomes=_outcomes(visit, symbol, model),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
     )
 
@@ -62,19 +64,14 @@ def _unknown(visit: Visit, symbol: str) -> QuantlakeError:
     return UnknownNameError("symbol", symbol[:40], known)
 
 
-def _chart(visit: Visit, symbol: str, bars: "BarsAnswer") -> PriceChart:
+def _chart(visit: Visit, symbol: str, bars: "BarsAnswer", model: str | None) -> PriceChart:
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
-    forecasts = history.forecasts_of(tables, symbol, horizon, at, page=history.Page(limit=BARS)).forecasts
-    outcomes = history.outcomes_of(tables, symbol, horizon, at, page=history.Page(limit=BARS)).outcomes
-    first, last = bars.bars[0].event_time, bars.bars[-1].event_time
-    ends = _ends(first, last, horizon, visit.dashboard.market.grid)
-    held = sum(outcome.is_inside for outcome in outcomes)
-    ghosts = f"{held} of {len(outcomes)} past bands held the outcome" if outcomes else "no past forecast has matured"
-    caption = (
-        f"Close of {symbol}, adjusted for splits and dividends, {formats.day(first)} to {formats.day(last)}, with the "
-        f"80 % band of the newest forecast; {ghosts}."
-    )
-    return price_chart(bars.bars, forecasts, outcomes, ends, caption)
+    page = history.Page(limit=BARS)
+    forecasts = history.forecasts_of(tables, symbol, horizon, at, model=model, page=page).forecasts
+    outcomes = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page).outcomes
+    ends = _ends(bars.bars[0].event_time, bars.bars[-1].event_time, horizon, visit.dashboard.market.grid)
+    whose = views.ANSWERED if model is None else f"{model}, walk-forward"
+    return price_chart(bars.bars, forecasts, outcomes, ends, whose)
 
 
 def _ends(first: "datetime", last: "datetime", horizon: int, grid: str) -> "dict[datetime, datetime]":
@@ -114,8 +111,17 @@ def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[
     return views.accuracy_lines(record, each)
 
 
-def _outcomes(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.OutcomeLine, ...]":
-    found = history.outcomes_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=OUTCOMES)
-    )
-    return views.outcome_lines(found.outcomes, record)
+def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.OutcomeLine, ...]":
+    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    page = history.Page(limit=OUTCOMES)
+    found = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page)
+    return views.outcome_lines(found.outcomes, history.calibration_of(tables, symbol, horizon, at, model=model))
+
+
+def _model(visit: Visit) -> str | None:
+    """Return whose past bands are shown: one model's replays, or the forecasts that were answered."""
+    name = visit.request.query_params.get("model") or None
+    known = dict.fromkeys(each.model for each in history.models_of(visit.dashboard.tables, visit.as_of.instant))
+    if name is not None and name not in known:
+        raise UnknownNameError("model", name[:40], known)
+    return name

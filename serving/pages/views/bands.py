@@ -60,8 +60,10 @@ def badge_of(record: BandRecord) -> Badge:
     interval = f"{100 * record.low:.0f}–{100 * record.high:.0f} %"
     words = f"held {100 * record.held:.0f} % ({interval}, n = {record.outcomes:,})"
     if record.high < record.target:
-        return Badge(words, "too_narrow")
-    return Badge(words, "too_wide" if record.low > record.target else "as_promised")
+        return Badge(f"{words}, too narrow", "too_narrow")
+    if record.low > record.target:
+        return Badge(f"{words}, too wide", "too_wide")
+    return Badge(words, "as_promised")
 
 
 def return_band(p10: float | None, p90: float | None, record: BandRecord) -> ShownBand | None:

@@ -1,7 +1,7 @@
 """Points of the price chart: closes, the band ahead, and the bands of past forecasts where they ended.
 
-Prices of a line are comparable over splits and dividends, so bands start from the adjusted close of the session that
-the forecast knew, as the returns do. Times are seconds since 1970 of closes, by which the chart orders them.
+Prices of a line are comparable over splits and dividends: adjusted closes, scaled so that the last one is the price as
+traded. Bands start from the same line, as the returns do, so those of the newest forecast are its prices. Times are seconds since 1970 of closes, by which the chart orders them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,22 +77,25 @@ def price_chart(
     forecasts: Sequence[HistoryForecast],
     outcomes: Sequence[HistoryOutcome],
     ends: Mapping[datetime, datetime],
-    caption: str,
+    whose: str,
 ) -> PriceChart:
     """Return the chart of a symbol.
 
     Parameters
     ----------
     bars
-        The oldest first.
+        The oldest first, at least one.
     forecasts
         Of one horizon, in the order in which they were made; the newest of a close counts.
     outcomes
         What came of them, as far as it was known.
     ends
         Close at which the horizon ends, by the close that it begins at.
+    whose
+        Who made the forecasts, for the caption.
     """
-    closes = {bar.event_time: bar.close for bar in bars}
+    scale = 1.0 if bars[-1].price_traded is None else bars[-1].price_traded / bars[-1].close
+    closes = {bar.event_time: bar.close * scale for bar in bars}
     inside = {outcome.forecast_id: outcome.is_inside for outcome in outcomes}
     newest = {forecast.event_time: forecast for forecast in forecasts if forecast.event_time in closes}
     bands = [
@@ -100,14 +103,23 @@ def price_chart(
         for at, forecast in sorted(newest.items())
         if at in ends
     ]
-    last = max(closes, default=None)
-    is_ahead = bool(bands) and last is not None and bands[-1].until > _seconds(last)
+    is_ahead = bool(bands) and bands[-1].until > _seconds(bars[-1].event_time)
     return PriceChart(
         closes=tuple(ChartPoint(_seconds(at), close) for at, close in closes.items()),
         ahead=bands[-1] if is_ahead else None,
         ghosts=tuple(bands[:-1] if is_ahead else bands),
-        caption=caption,
+        caption=_caption(bars, bands, whose),
     )
+
+
+def _caption(bars: Sequence[HistoryBar], bands: Sequence[ChartBand], whose: str) -> str:
+    """Say what is to be seen, and how many of the bands held."""
+    line = f"Close from {bars[0].session} to {bars[-1].session}, comparable over splits and dividends"
+    if bars[-1].price_traded is not None:
+        line += " and scaled to the last price as traded"
+    known = [band.inside for band in bands if band.inside is not None]
+    held = f"{sum(known)} of {len(known)} held the outcome" if known else "none of their outcomes is known yet"
+    return f"{line}. 80 % bands of {whose}: {held}."
 
 
 def _band(forecast: HistoryForecast, start: float, end: datetime, inside: bool | None) -> ChartBand:

@@ -54,7 +54,6 @@ class ForecastCard:
 
     forecast_id: str
     expected: str
-    sign: int
     price: str
     reference: str
     basis: str
@@ -72,9 +71,10 @@ class ForecastCard:
 
 @dataclass(frozen=True)
 class AccuracyLine:
-    """Band and skill of one group of matured forecasts."""
+    """Band and skill of one group of matured forecasts; ``model`` where they are one model's replays."""
 
     group: str
+    model: str | None
     outcomes: str
     badge: Badge
     loss: str
@@ -118,6 +118,7 @@ class FeaturePanel:
     session: str
     event: str
     known: str
+    tables: str
     lines: tuple[FeatureLine, ...]
 
 
@@ -140,7 +141,7 @@ def symbol_head(row: WatchRow, name: str, known: str) -> SymbolHead:
         name=name,
         last=formats.price(row.price_traded),
         change=formats.signed(row.change, 2),
-        change_sign=sign_of(row.change),
+        change_sign=sign_of(row.change, 2),
         session=formats.day(row.session),
         known=known,
         age=formats.UNKNOWN if age is None else formats.count(age, "session"),
@@ -165,7 +166,6 @@ def forecast_card(
     return ForecastCard(
         forecast_id=forecast.forecast_id,
         expected=formats.signed(forecast.p50, 2),
-        sign=sign_of(forecast.p50),
         price=formats.price(forecast.price_p50),
         reference=formats.price(forecast.reference_price),
         basis=formats.words(forecast.price_basis or ""),
@@ -187,7 +187,8 @@ def accuracy_lines(answered: CalibrationAnswer, models: Sequence[CalibrationAnsw
     lines = [_accuracy(ANSWERED, answered.overall)]
     if len(answered.regimes) > 1:
         lines += [_accuracy(f"… in {formats.words(each.group)}", each) for each in answered.regimes]
-    lines += [_accuracy(f"{each.model}, walk-forward", each.overall) for each in models if each.overall.band.outcomes]
+    replayed = [each for each in models if each.overall.band.outcomes]
+    lines += [_accuracy(f"{each.model}, walk-forward", each.overall, each.model) for each in replayed]
     return tuple(lines)
 
 
@@ -213,6 +214,7 @@ def feature_panel(answer: FeatureHistoryAnswer) -> FeaturePanel:
         session=formats.day(answer.session),
         event=formats.instant(answer.event_time),
         known=formats.instant(answer.known_time),
+        tables=", ".join(dict.fromkeys(each.table for each in answer.features)),
         lines=tuple(_feature(each) for each in answer.features),
     )
 
@@ -231,12 +233,13 @@ def bar_lines(bars: Sequence[HistoryBar]) -> tuple[BarLine, ...]:
     )
 
 
-def _accuracy(name: str, record: GroupRecord) -> AccuracyLine:
+def _accuracy(name: str, record: GroupRecord, model: str | None = None) -> AccuracyLine:
     skill = record.skill
     is_chance = skill.low is not None and skill.high is not None and skill.low <= 0 <= skill.high
     interval = f"{formats.signed(skill.low)} … {formats.signed(skill.high)}" if skill.is_enough else ""
     return AccuracyLine(
         group=name,
+        model=model,
         outcomes=f"{record.band.outcomes:,}",
         badge=badge_of(record.band),
         loss=formats.percent(skill.pinball_loss, 3),

@@ -19,20 +19,19 @@ Order = Literal["symbol", "change", "forecast", "width", "held"]
 
 @dataclass(frozen=True)
 class WatchLine:
-    """One symbol, as it is printed."""
+    """One symbol, as it is printed; ``is_adjusted`` where the price as traded is not known and the other one stands."""
 
     symbol: str
     name: str
     last: str
+    is_adjusted: bool
     change: str
     change_sign: int
     forecast: str
-    forecast_sign: int
     band: ShownBand | None
     badge: Badge
     since_previous: str
     target: str
-    regime: str
     age: str
     is_stale: bool
     forecast_id: str | None
@@ -58,6 +57,8 @@ class WatchList:
         Symbols that the search found, and all.
     page, pages
         Number of the part, from 1, and how many there are.
+    regime
+        Of the market.
     attention, attention_total
         What needs attention among all symbols, the most pressing first, and how many there are.
     """
@@ -67,6 +68,7 @@ class WatchList:
     total: int
     page: int
     pages: int
+    regime: str
     attention: tuple[AttentionLine, ...]
     attention_total: int
 
@@ -102,6 +104,7 @@ def watch_list(
         total=len(rows),
         page=page,
         pages=pages,
+        regime=formats.words(next((row.regime for row in rows if row.regime), formats.UNKNOWN)),
         attention=tuple(pressing[:ATTENTION_ROWS]),
         attention_total=len(pressing),
     )
@@ -112,16 +115,15 @@ def _line(row: WatchRow, names: dict[str, str]) -> WatchLine:
     return WatchLine(
         symbol=row.symbol,
         name=names.get(row.symbol, ""),
-        last=formats.price(row.price_traded),
+        last=formats.price(row.close if row.price_traded is None else row.price_traded),
+        is_adjusted=row.price_traded is None and row.close is not None,
         change=formats.signed(row.change),
         change_sign=sign_of(row.change),
         forecast=formats.signed(row.p50, 2),
-        forecast_sign=sign_of(row.p50),
         band=return_band(row.p10, row.p90, row.band),
         badge=badge_of(row.band),
         since_previous=formats.points(row.since_previous, 2),
         target=formats.day(row.target_session),
-        regime=formats.words(row.regime or formats.UNKNOWN),
         age=formats.UNKNOWN if age is None else str(age),
         is_stale=age is not None and age >= STALE_SESSIONS,
         forecast_id=row.forecast_id,
