@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lake.calendars import count_closes
 from lake.errors import DamagedTableError, TableNotFoundError
-from lake.tables import TABLES
+from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, OUTCOMES, QUALITY_SCORES, REGIMES, STRATEGY_ASSIGNMENTS, TABLES
 from serving import history
 from serving.pages.routes.frame import Visit
 from serving.pages.views import operations as views
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from lake.spec import TableSpec
+
+EACH_CLOSE = (BARS, QUALITY_SCORES, REGIMES, MODEL_WINDOWS, FORECASTS, OUTCOMES, STRATEGY_ASSIGNMENTS)
+"""Tables that have a row of every close once it was worked on: one that lacks it is stale."""
 
 
 def show(request: "Request") -> "Response":
@@ -38,7 +41,7 @@ def show(request: "Request") -> "Response":
 
 def _state(visit: Visit, spec: "TableSpec") -> views.TableState:
     """Describe a table as it stands now; one that is damaged counts as one without rows, and `doctor` tells more."""
-    said = {"name": spec.name, "layer": spec.layer, "meaning": spec.meaning}
+    said = {"name": spec.name, "layer": spec.layer, "meaning": spec.meaning, "is_due_each_close": spec in EACH_CLOSE}
     try:
         report = visit.dashboard.tables.reader.report(spec)
     except (TableNotFoundError, DamagedTableError):

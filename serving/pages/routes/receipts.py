@@ -22,7 +22,7 @@ def show(request: "Request") -> "Response":
     bars = _bars_ahead(visit, receipt)
     model = receipt.models[0].name if receipt.kind == "replay" and receipt.models else None
     record = history.calibration_of(made, receipt.symbol, bars, visit.as_of.instant, model=model)
-    return visit.page("receipt.html", "Receipt", receipt=receipt_view(receipt, record), horizon=bars)
+    return visit.page("receipt.html", "Receipt", receipt=receipt_view(receipt, record, bars), horizon=bars)
 
 
 def _bars_ahead(visit: Visit, receipt: "ReceiptAnswer") -> int:

@@ -11,7 +11,7 @@ function draw(place, data) {
   return new window.uPlot(
     {
       width: place.clientWidth,
-      height: place.clientHeight,
+      height: 180,
       cursor: { show: false },
       scales: { y: { range: [0, 1] } },
       axes: [axis, { ...axis, values: (_, splits) => splits.map((value) => `${Math.round(100 * value)} %`) }],

@@ -10,11 +10,20 @@ from serving.pages import formats
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as its log describes it; ``closes_old`` is None where it has no rows."""
+    """A table as its log describes it.
+
+    Parameters
+    ----------
+    is_due_each_close
+        Whether it has a row of every close once that was worked on.
+    last, closes_old
+        Its newest event, and closes of the market since then; None where it has no rows.
+    """
 
     name: str
     layer: str
     meaning: str
+    is_due_each_close: bool
     rows: int
     version: int | None
     last: datetime | None
@@ -69,7 +78,7 @@ def freshness_lines(states: Sequence[TableState]) -> tuple[FreshnessLine, ...]:
             version=formats.UNKNOWN if state.version is None else str(state.version),
             last=formats.instant(state.last),
             age=formats.UNKNOWN if state.closes_old is None else str(state.closes_old),
-            is_stale=bool(state.closes_old),
+            is_stale=state.is_due_each_close and bool(state.closes_old),
             meaning=state.meaning,
         )
         for state in states

@@ -32,6 +32,8 @@ class ReceiptView:
         Makes the number again and compares it.
     tables, models, weights
         Rows of three tables.
+    correction, blend
+        What the calibration did to the band of this horizon, and what each model counted in it; rows of two tables.
     inputs
         Of each feature the values of the last sessions that the models read; empty where they are not known.
     not_known
@@ -50,19 +52,22 @@ class ReceiptView:
     models: tuple[tuple[str, ...], ...]
     strategy: tuple[Fact, ...]
     weights: tuple[tuple[str, ...], ...]
-    corrections: tuple[Fact, ...]
+    correction: tuple[tuple[str, ...], ...]
+    blend: tuple[tuple[str, ...], ...]
     code: tuple[Fact, ...]
     inputs: tuple[tuple[str, ...], ...]
     not_known: tuple[str, ...]
 
 
-def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer) -> ReceiptView:
+def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int) -> ReceiptView:
     """Return the page of a receipt.
 
     Parameters
     ----------
     record
         How the bands of such forecasts held.
+    horizon
+        As the tables count it.
     """
     seal, kind = _seal(receipt)
     return ReceiptView(
@@ -91,7 +96,8 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer) -> ReceiptVi
         ),
         strategy=_strategy(receipt),
         weights=tuple((name, formats.percent(weight)) for name, weight in (receipt.strategy.weights or {}).items()),
-        corrections=_facts(receipt.calibration) + _facts(receipt.blend),
+        correction=_of_horizon(receipt.calibration, ("lower", "upper", "trust", "sessions"), horizon),
+        blend=_of_horizon(receipt.blend, ("models", "weights"), horizon),
         code=_code(receipt),
         inputs=_inputs(receipt),
         not_known=tuple(receipt.not_known),
@@ -175,6 +181,14 @@ def _seal(receipt: ReceiptAnswer) -> tuple[str, str]:
     if receipt.seal.is_intact:
         return "Row, answer and receipt are those that were written when the forecast was made.", "intact"
     return f"Altered since the forecast was made: {'; '.join(receipt.seal.altered)}.", "broken"
+
+
+def _of_horizon(values: dict[str, Any] | None, names: tuple[str, ...], horizon: int) -> tuple[tuple[str, ...], ...]:
+    """Return rows of lists that run in parallel to one of horizons, those of one horizon."""
+    if not values or "horizons" not in values:
+        return ()
+    places = [place for place, bars in enumerate(values["horizons"]) if bars == horizon]
+    return tuple(tuple(_told(values[name][place]) for name in names if name in values) for place in places)
 
 
 def _facts(values: dict[str, Any] | None) -> tuple[Fact, ...]:

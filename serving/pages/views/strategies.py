@@ -64,9 +64,18 @@ class DecisionLine:
 
 @dataclass(frozen=True)
 class StrategiesView:
-    """The page of the strategies."""
+    """The page of the strategies.
+
+    Parameters
+    ----------
+    reviews
+        Numbers of the chart as they are printed, the newest review first.
+    chart
+        Probability of being best over time, of the regime that is now in force, for the script of the page.
+    """
 
     choices: tuple[RegimeChoice, ...]
+    reviews: tuple[tuple[str, ...], ...]
     decisions: tuple[DecisionLine, ...]
     chart: dict[str, Any]
 
@@ -88,10 +97,15 @@ def strategies_view(
     now = regimes[-1].regime if regimes else None
     newest = {selection.regime: selection for selection in selections}
     ordered = sorted(newest.values(), key=lambda selection: (selection.regime != now, selection.regime))
+    of_now = [selection for selection in selections if selection.regime == now]
     return StrategiesView(
         choices=tuple(_choice(selection, now, threshold) for selection in ordered),
+        reviews=tuple(
+            (formats.day(each.event_time), *(formats.percent(each.probabilities.get(name)) for name in _pool(of_now)))
+            for each in reversed(of_now)
+        ),
         decisions=tuple(_decision(selection) for selection in reversed(selections[-DECISIONS:])),
-        chart=_chart([selection for selection in selections if selection.regime == now], regimes),
+        chart=_chart(of_now, regimes),
     )
 
 
@@ -135,14 +149,16 @@ def _decision(selection: HistorySelection) -> DecisionLine:
     )
 
 
+def _pool(selections: Sequence[HistorySelection]) -> list[str]:
+    return list(dict.fromkeys(name for selection in selections for name in selection.probabilities))
+
+
 def _chart(selections: Sequence[HistorySelection], regimes: Sequence[HistoryRegime]) -> dict[str, Any]:
-    """Probability of being best over time, of the regime that is now in force, for the script of the page."""
-    names = list(dict.fromkeys(name for selection in selections for name in selection.probabilities))
     return {
         "times": [int(selection.event_time.timestamp()) for selection in selections],
         "series": [
             {"name": formats.words(name), "values": [selection.probabilities.get(name) for selection in selections]}
-            for name in names
+            for name in _pool(selections)
         ],
         "regime": formats.words(regimes[-1].regime) if regimes else "",
     }
