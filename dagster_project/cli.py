@@ -141,7 +141,9 @@ def serve() -> None:
 @app.command()
 def dashboard(
     *,
-    is_link: Annotated[bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")] = False,
+    is_link: Annotated[
+        bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")
+    ] = False,
 ) -> None:
     """Show the dashboard on QUANTLAKE_DASHBOARD_PORT (3002); `quantlake serve` does so too, beside the endpoint."""
     from dagster_project import servers

@@ -45,7 +45,7 @@ def cross_site_reason(scope: "Scope") -> str:
     Parameters
     ----------
     scope
-        Of a request or a WebSocket whose header ``Host`` was checked. A change, and a WebSocket, has to name its origin.
+        Of a request or a WebSocket whose header ``Host`` was checked. A change, and a WebSocket, names its origin.
     """
     ours = {b"http://" + host.lower() for host in header_values(scope, b"host")}
     origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")

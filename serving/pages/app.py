@@ -1,7 +1,6 @@
 """The dashboard as an ASGI application: pages, static files, and the guard in front of them."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -21,6 +20,8 @@ from serving.pages.routes import ROUTES
 from serving.web.http.arrival import CorrelationIds
 
 if TYPE_CHECKING:
+    import os
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Scope
@@ -59,9 +60,15 @@ class _Static(StaticFiles):
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
 
-    def file_response(self, full_path: "Path | str", stat_result: object, scope: "Scope", status: int = 200) -> "Response":  # type: ignore[override]
+    def file_response(
+        self,
+        full_path: "str | os.PathLike[str]",
+        stat_result: "os.stat_result",
+        scope: "Scope",
+        status_code: int = 200,
+    ) -> "Response":
         """Return a file, or that it has not changed."""
-        answer = super().file_response(full_path, stat_result, scope, status)  # type: ignore[arg-type]
+        answer = super().file_response(full_path, stat_result, scope, status_code)
         answer.headers["cache-control"] = "no-cache"
         return answer
 

@@ -49,11 +49,20 @@ def number(value: float | None, digits: int = 4) -> str:
     """
     if value is None:
         return UNKNOWN
-    if value and abs(value) >= 10**digits:
-        text = f"{value:,.0f}"
-    else:
-        text = f"{value:.{digits}g}"
+    is_large = abs(value) >= 10**digits
+    text = f"{value:,.0f}" if is_large else f"{value:.{digits}g}"
     return text.replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """Return the ends of an interval of shares, in whole percent.
+
+    Examples
+    --------
+    >>> interval(0.7124, 0.8199)
+    '71–82 %'
+    """
+    return f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
 def price(value: float | None) -> str:

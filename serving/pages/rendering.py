@@ -52,7 +52,7 @@ def html(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLResponse:
     """Return the page of a refusal or a failure; it shows nothing that a login would be needed for."""
     correlation = scope.get("state", {}).get("correlation_id", "")
-    return html("error.html", status, title=title, sentence=sentence, status=status, correlation=correlation)
+    return html("error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
 
 
 @cache

@@ -95,7 +95,9 @@ def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
 def _inside(address: str) -> str:
     """A page of the dashboard to go on to; the watch list in place of an address that leads elsewhere."""
     parts = urlsplit(address)
-    is_ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    is_ours = (
+        address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    )
     return address if is_ours and address.isprintable() else "/"
 
 

@@ -1,5 +1,6 @@
 """The page of the operations, for operators."""
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,11 @@ def show(request: "Request") -> "Response":
 
 def _state(visit: Visit, spec: "TableSpec") -> views.TableState:
     """Describe a table as it stands now; one that is damaged counts as one without rows, and `doctor` tells more."""
-    said = {"name": spec.name, "layer": spec.layer, "meaning": spec.meaning, "is_due_each_close": spec in EACH_CLOSE}
+    state = views.TableState(spec.name, spec.layer, spec.meaning, is_due_each_close=spec in EACH_CLOSE)
     try:
         report = visit.dashboard.tables.reader.report(spec)
     except (TableNotFoundError, DamagedTableError):
-        return views.TableState(**said, rows=0, version=None, last=None, closes_old=None)
+        return state
     last, now = report.last, visit.dashboard.now()
     closes = None if last is None else count_closes(last, now, visit.dashboard.market.grid)
-    return views.TableState(**said, rows=report.rows, version=report.version, last=last, closes_old=closes)
+    return replace(state, rows=report.rows, version=report.version, last=last, closes_old=closes)

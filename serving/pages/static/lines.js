@@ -1,6 +1,6 @@
 // Lines over time by uPlot; the table of the page has the same numbers.
 
-const PAINTS = ["up", "down", "ink", "soft", "rule"];
+const PAINTS = ["up", "down", "ink", "soft", "amber"];
 const DASHES = [[], [6, 3], [2, 2], [10, 3, 2, 3], [1, 4]];
 
 function draw(place, data) {

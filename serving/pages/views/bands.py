@@ -57,8 +57,8 @@ def badge_of(record: BandRecord) -> Badge:
     """
     if record.held is None or record.low is None or record.high is None or record.outcomes < LEAST_OUTCOMES:
         return Badge(f"not enough outcomes (n = {record.outcomes:,})", "few")
-    interval = f"{100 * record.low:.0f}–{100 * record.high:.0f} %"
-    words = f"held {100 * record.held:.0f} % ({interval}, n = {record.outcomes:,})"
+    interval = formats.interval(record.low, record.high)
+    words = f"held {formats.percent(record.held, 0)} ({interval}, n = {record.outcomes:,})"
     if record.high < record.target:
         return Badge(f"{words}, too narrow", "too_narrow")
     if record.low > record.target:

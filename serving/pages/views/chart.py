@@ -1,7 +1,8 @@
 """Points of the price chart: closes, the band ahead, and the bands of past forecasts where they ended.
 
 Prices of a line are comparable over splits and dividends: adjusted closes, scaled so that the last one is the price as
-traded. Bands start from the same line, as the returns do, so those of the newest forecast are its prices. Times are seconds since 1970 of closes, by which the chart orders them.
+traded. Bands start from the same line, as the returns do, so those of the newest forecast are its prices. Times are
+seconds since 1970 of closes, by which the chart orders them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,10 +24,10 @@ class TableState:
     layer: str
     meaning: str
     is_due_each_close: bool
-    rows: int
-    version: int | None
-    last: datetime | None
-    closes_old: int | None
+    rows: int = 0
+    version: int | None = None
+    last: datetime | None = None
+    closes_old: int | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,14 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int
         forecast=_forecast(receipt),
         data=_data(receipt),
         tables=tuple(
-            (row.table, str(row.version), f"{row.rows:,}", formats.instant(row.first), formats.instant(row.last), row.meaning)
+            (
+                row.table,
+                str(row.version),
+                f"{row.rows:,}",
+                formats.instant(row.first),
+                formats.instant(row.last),
+                row.meaning,
+            )
             for row in receipt.rows
         ),
         models=tuple(
