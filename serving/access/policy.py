@@ -74,6 +74,13 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{INTERNAL}/models/shadow", "operator"),
     Rule("POST", f"{INTERNAL}/models/canary", "operator"),
     Rule("POST", f"{INTERNAL}/models/rollback", "operator"),
+    Rule("GET", f"{INTERNAL}/predictions/{{prediction_id}}", "operator"),
+    Rule("POST", f"{INTERNAL}/predictions/batch", "operator"),
+    Rule("GET", f"{INTERNAL}/admin/keys", "operator"),
+    Rule("POST", f"{INTERNAL}/admin/keys", "operator"),
+    Rule("POST", f"{INTERNAL}/admin/keys/revoke", "operator"),
+    Rule("GET", f"{INTERNAL}/admin/limits", "operator"),
+    Rule("GET", f"{INTERNAL}/admin/settings", "operator"),
     Rule("POST", f"{INTERNAL}/ingest/{{source}}", "operator"),
     Rule("GET", f"{INTERNAL}/ingest/status", "operator"),
 )

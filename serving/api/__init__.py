@@ -3,6 +3,7 @@
 - `base`: what every type shares, and the disclaimer of every answer
 - `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
+- `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
@@ -10,6 +11,21 @@
 """
 
 from serving.api.access import KeySet, TokenAnswer
+from serving.api.administration import (
+    CreatedKey,
+    CreateKeyRequest,
+    EngineUse,
+    KeysAnswer,
+    KeyStatus,
+    LimitInForce,
+    LimitsAnswer,
+    LookUpAnswer,
+    LookUpRequest,
+    OperatorForecast,
+    RevokeKeyRequest,
+    SettingsAnswer,
+    SettingStatus,
+)
 from serving.api.base import (
     BATCH_SYMBOLS,
     DISCLAIMER,
@@ -108,9 +124,12 @@ __all__ = [
     "Caller",
     "ChallengerStatus",
     "Command",
+    "CreateKeyRequest",
+    "CreatedKey",
     "Data",
     "Direction",
     "EngineTiming",
+    "EngineUse",
     "FeatureDeclaration",
     "FeatureHistoryAnswer",
     "FeatureSchemaAnswer",
@@ -135,11 +154,18 @@ __all__ = [
     "IngestStatusAnswer",
     "Instrument",
     "KeySet",
+    "KeyStatus",
+    "KeysAnswer",
+    "LimitInForce",
+    "LimitsAnswer",
+    "LookUpAnswer",
+    "LookUpRequest",
     "Minutes",
     "Model",
     "ModelPart",
     "ModelStatus",
     "MoveAnswer",
+    "OperatorForecast",
     "OutcomesAnswer",
     "Outlook",
     "Part",
@@ -156,8 +182,11 @@ __all__ = [
     "RefusedError",
     "RegimeAnswer",
     "Request",
+    "RevokeKeyRequest",
     "Role",
     "RollbackRequest",
+    "SettingStatus",
+    "SettingsAnswer",
     "SkillRecord",
     "SourceStatus",
     "StatusAnswer",

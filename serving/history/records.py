@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LEAST_OUTCOMES = 30
 """Fewest outcomes of which a share is told."""
+DECIMALS = 12
+"""Sums of many numbers differ in their last bits from read to read; the same outcomes give the same figures."""
 Z90 = 1.6448536269514722
 """Standard normal quantile of 95 %: both ends of a 90 % interval."""
 
@@ -147,13 +149,12 @@ def skill_record(summed: ClosesOf) -> api.SkillRecord:
     ratio = total / beside
     residuals = (closes["loss"] - ratio * closes["naive_loss"]).to_numpy()
     reach = Z90 * math.sqrt(variance_of_sum(residuals, summed.overlap - 1)) / beside
-    skill = 1 - ratio
-    low, high = skill - reach, skill + reach
+    skill, low, high = (round(end, DECIMALS) for end in (1 - ratio, 1 - ratio - reach, 1 - ratio + reach))
     return api.SkillRecord(
         outcomes=outcomes,
         sessions=sessions,
-        pinball_loss=total / outcomes,
-        naive_loss=beside / outcomes,
+        pinball_loss=round(total / outcomes, DECIMALS),
+        naive_loss=round(beside / outcomes, DECIMALS),
         skill=skill,
         low=low,
         high=high,

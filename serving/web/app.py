@@ -21,11 +21,13 @@ from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
+    administration,
     forecasts,
     front_page,
     history,
     ingest,
     lookups,
+    operator_lookups,
     operators,
     receipts,
     status,
@@ -57,6 +59,8 @@ ROUTES = (
     history,
     watch_list,
     operators,
+    operator_lookups,
+    administration,
     ingest,
     receipts,
     status,

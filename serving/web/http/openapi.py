@@ -34,6 +34,7 @@ WITH_NAME = (404, 422)
 FURTHER: dict[str, tuple[int, ...]] = {
     "/readyz": (409, 503),
     "/problems/{slug}": (404,),
+    "/api/v1/internal/admin/keys/revoke": (404,),
     "/api/v1/internal/models/canary": (404, 409),
     "/api/v1/internal/models/rollback": (404, 409),
     "/api/v1/internal/models/shadow": (404, 409),

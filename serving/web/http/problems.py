@@ -52,6 +52,7 @@ UNKNOWN = {
     "model": kinds.UNKNOWN_MODEL,
     "model version": kinds.UNKNOWN_MODEL,
     "source": kinds.UNKNOWN_SOURCE,
+    "key": kinds.UNKNOWN_KEY,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
 }
