@@ -1,7 +1,8 @@
 """Servers that run until Ctrl-C: the forecast endpoint and the web UIs, each a child process of a command.
 
 `serve` and `forecast_service` run the endpoint, `show_dashboard` the dashboard, `show_dagster`, `show_mlflow` and
-`show_jupyter` the web UIs behind a login (`uis`). `running_server` is what they share. `listeners` declares every socket that any of them opens.
+`show_jupyter` the web UIs behind a login (`uis`). `running_server` is what they share. `listeners` declares every
+socket that any of them opens.
 """
 
 from dagster_project.servers.dashboard import print_link, running_dashboard, show_dashboard
