@@ -24,13 +24,13 @@ from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
     administration,
+    explanations,
     forecasts,
     front_page,
     history,
     ingest,
     lookups,
     operator_lookups,
-    explanations,
     operators,
     receipts,
     status,
