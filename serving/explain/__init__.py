@@ -14,9 +14,10 @@ from serving.explain.answers import counterfactual_answer, explanation_answer, s
 from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 from serving.explain.what_if import WhatIf
-from serving.explain.wording import percent
+from serving.explain.wording import NAMES, percent
 
 __all__ = [
+    "NAMES",
     "QUANTITIES",
     "BackgroundUse",
     "Contribution",
