@@ -106,8 +106,7 @@ def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictA
 
 def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.AccuracyLine, ...]":
     tables, at = visit.dashboard.tables, visit.as_of.instant
-    names = dict.fromkeys(model.model for model in history.models_of(tables, at))
-    each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in names]
+    each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in visit.models]
     return views.accuracy_lines(record, each)
 
 
@@ -121,7 +120,6 @@ def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.Outc
 def _model(visit: Visit) -> str | None:
     """Return whose past bands are shown: one model's replays, or the forecasts that were answered."""
     name = visit.request.query_params.get("model") or None
-    known = dict.fromkeys(each.model for each in history.models_of(visit.dashboard.tables, visit.as_of.instant))
-    if name is not None and name not in known:
-        raise UnknownNameError("model", name[:40], known)
+    if name is not None and name not in visit.models:
+        raise UnknownNameError("model", name[:40], visit.models)
     return name

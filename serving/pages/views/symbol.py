@@ -15,12 +15,13 @@ from serving.api import (
     StoredForecast,
     WatchRow,
 )
+from serving.forecasts import BLEND
 from serving.pages import formats
 from serving.pages.views.bands import Badge, ShownBand, badge_of, price_band, return_band
 from serving.pages.views.signs import sign_of
 
 ANSWERED = "answered forecasts"
-MODEL_NAMES = {"blend": "blend of the models"}
+MODEL_NAMES = {BLEND: "blend of the models"}
 
 
 @dataclass(frozen=True)
