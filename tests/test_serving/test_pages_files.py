@@ -1,4 +1,4 @@
-"""Files that the dashboard serves: vendored ones are those of the registry, our own are small and load nobody else's."""
+"""Files that the dashboard serves: vendored ones are those of the registry, our own are small and load no others."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Why a forecast is what it is, and what it would be with other inputs: asked of the endpoint, in the visitor's name."""
+"""Why a forecast is what it is, and what it would be with other inputs: asked of the endpoint in the visitor's name."""
 
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -59,7 +59,7 @@ def _newest(visit: Visit, symbol: str) -> str:
 def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.WhatIfView:
     contributions = answer.explanation.local_explanation.feature_contributions
     largest = sorted(contributions, key=lambda each: -abs(each.contribution))[:SWEPT]
-    sweep = Sweep(features=[each.feature for each in largest])
+    sweep = Sweep(features=[each.feature for each in largest if each.contribution] or [largest[0].feature])
     told = visit.client.what_if(CounterfactualRequest(prediction_id=answer.prediction_id, sweep=sweep))
     record = history.calibration_of(visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant)
     return views.what_if_view(told, record.overall.band)

@@ -11,7 +11,7 @@ from serving.pages.views.bands import ShownBand, return_band
 from serving.pages.views.signs import sign_of
 
 SHOWN = 12
-"""Contributions that have a line of their own; the others are summed."""
+"""Contributions that have a line of their own; the others, and those of nothing, are summed."""
 TIED = 2.0
 """Standard errors within which two contributions count as equally large."""
 
@@ -100,8 +100,9 @@ def why_view(answer: ExplanationAnswer) -> WhyView:
     told = answer.explanation
     found = sorted(told.local_explanation.feature_contributions, key=lambda each: -abs(each.contribution))
     widest = max((abs(each.contribution) for each in found), default=0.0) or 1.0
-    lines = [_line(each, widest, found[place - 1] if place else None) for place, each in enumerate(found[:SHOWN])]
-    if rest := found[SHOWN:]:
+    shown = [each for each in found[:SHOWN] if each.contribution]
+    lines = [_line(each, widest, shown[place - 1] if place else None) for place, each in enumerate(shown)]
+    if rest := found[len(shown) :]:
         lines.append(_others(rest, widest))
     return WhyView(
         quantile=told.quantile,
