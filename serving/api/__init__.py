@@ -3,6 +3,7 @@
 - `base`: what every type shares, and the disclaimer of every answer
 - `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
+- `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
 - `callers`: who asks, with role and tier
@@ -24,6 +25,18 @@ from serving.api.base import (
     SymbolAnswer,
 )
 from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
+from serving.api.explanation_jobs import (
+    DroppedSentence,
+    ExplanationEvent,
+    ExplanationFact,
+    ExplanationJobAccepted,
+    ExplanationJobAnswer,
+    ExplanationJobRequest,
+    ExplanationSentence,
+    ExplanationSource,
+    WrittenDepth,
+    WrittenExplanation,
+)
 from serving.api.forecasts import (
     BatchAnswer,
     BatchRequest,
@@ -85,7 +98,15 @@ __all__ = [
     "Command",
     "Data",
     "Direction",
+    "DroppedSentence",
     "EngineTiming",
+    "ExplanationEvent",
+    "ExplanationFact",
+    "ExplanationJobAccepted",
+    "ExplanationJobAnswer",
+    "ExplanationJobRequest",
+    "ExplanationSentence",
+    "ExplanationSource",
     "FeatureDeclaration",
     "FeatureSchemaAnswer",
     "FeatureTable",
@@ -135,6 +156,8 @@ __all__ = [
     "TokenAnswer",
     "TrialRequest",
     "Unavailable",
+    "WrittenDepth",
+    "WrittenExplanation",
     "outlook_of",
     "problem_kinds",
     "receipts",
