@@ -39,6 +39,7 @@ class ExplanationJobAccepted(Answer):
     job_id: str
     status: JobStatus
     estimated_seconds: Finite = Field(ge=0, description="until the first text; 0 once the job is completed")
+    is_cached: bool = Field(description="whether an earlier question of the same kind has made the job")
 
 
 class ExplanationFact(Part):
@@ -115,7 +116,6 @@ class ExplanationJobAnswer(SymbolAnswer):
     as_of: datetime = Field(description="market time at which the forecast was made; nothing known later is used")
     depth: WrittenDepth
     seconds: Finite = Field(ge=0, description="from the question to this state")
-    is_cached: bool = Field(description="whether an earlier question of the same kind made it")
     explanation: WrittenExplanation | None
 
 

@@ -1,0 +1,10 @@
+"""A forecast in words: facts, a writer, and a checker that lets nothing pass which is not a fact or a quotation.
+
+- `inputs`, `facts`: what is known of a forecast, and the numbered facts that follow
+- `retrieve`, `bm25`: passages of documents, as they were known then
+- `write`, `model_writer`: the template, and a language model where one is configured
+- `tokens`, `vocabulary`, `check`: the checker
+- `narrate`: one explanation from these parts
+- `records`, `jobs`: jobs that write explanations, kept in the home
+- `notes`: documents that are generated from tables and declarations
+"""
