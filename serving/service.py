@@ -91,6 +91,7 @@ class ForecastService:
                 ending.callback(tracing.close)
             for part in (app.state.latest, self.predictor, app.state.batcher, self.gauge_sampler):  # the last one first
                 ending.callback(part.close)
+            ending.callback(app.state.explanation_jobs.close)
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

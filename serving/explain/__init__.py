@@ -1,8 +1,9 @@
 """Explanations of stored forecasts by the engines that made them.
 
 - `result`: contributions of features to p10, p50, p90 and the width of one forecast
+- `narrative`: a forecast in words, each sentence checked against facts
 """
 
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 
-__all__ = ["QUANTITIES", "BackgroundUse", "Contribution", "Explanation", "MemberExplanation"]
+__all__ = ["QUANTITIES", "BackgroundUse", "Contribution", "Explanation", "MemberExplanation", "narrative"]

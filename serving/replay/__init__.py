@@ -6,13 +6,16 @@
 - `receipt_view`: a receipt with everything it names, for a reader
 """
 
+from serving.replay.cases import Case, cases
 from serving.replay.findings import Replayed, counts
 from serving.replay.nightly import judge_sample
 from serving.replay.receipt_view import receipt_of
 from serving.replay.verify import replay, replay_sample
 
 __all__ = [
+    "Case",
     "Replayed",
+    "cases",
     "counts",
     "judge_sample",
     "receipt_of",

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from lake.settings import Settings
 from serving.access import RULES, Policy
 from serving.access.checks import Access
+from serving.explain.narrative import ExplanationJobs
 from serving.forecast_log.latest import LatestForecasts
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
@@ -18,7 +19,18 @@ from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
-from serving.web.routes import forecasts, front_page, ingest, lookups, operators, receipts, status, streams, tokens
+from serving.web.routes import (
+    explanation_jobs,
+    forecasts,
+    front_page,
+    ingest,
+    lookups,
+    operators,
+    receipts,
+    status,
+    streams,
+    tokens,
+)
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
 
@@ -36,7 +48,19 @@ NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": F
 """Of the framework, which asks for it at each request: spans and numbers are those of `serving.monitoring`."""
 LARGE_QUESTIONS = 2
 """Large batches computed at a time, beside the small questions."""
-ROUTES = (front_page, forecasts, lookups, operators, ingest, receipts, status, streams, tokens, problem_pages)
+ROUTES = (
+    front_page,
+    forecasts,
+    lookups,
+    operators,
+    ingest,
+    receipts,
+    explanation_jobs,
+    status,
+    streams,
+    tokens,
+    problem_pages,
+)
 
 
 def build_app(
@@ -107,3 +131,4 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.batcher = batcher or Batcher(predictor)
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)
+    app.state.explanation_jobs = ExplanationJobs(predictor.logged.configured, app.state.latest.lake)

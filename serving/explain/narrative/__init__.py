@@ -6,5 +6,10 @@
 - `tokens`, `vocabulary`, `check`: the checker
 - `narrate`: one explanation from these parts
 - `records`, `jobs`: jobs that write explanations, kept in the home
-- `notes`: documents that are generated from tables and declarations
 """
+
+from serving.explain.narrative.facts import Driver, Drivers
+from serving.explain.narrative.jobs import FIRST_TEXT_SECONDS, ExplanationJobs
+from serving.explain.narrative.records import JobQuestion, JobRecord
+
+__all__ = ["FIRST_TEXT_SECONDS", "Driver", "Drivers", "ExplanationJobs", "JobQuestion", "JobRecord"]

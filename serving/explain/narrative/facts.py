@@ -6,9 +6,9 @@ that no check knows.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
 Sign = Literal[-1, 0, 1]
@@ -72,8 +72,8 @@ class NarrativeInputs:
         Sessions of the regime that the band's correction was learned from; None for a band as the models gave it.
     answered, replayed
         Record of the bands answered for this symbol and horizon, and of the models' bands in the walk-forward.
-    age
-        Bars that had closed after `as_of` when it was made.
+    age, age_unit
+        Bars that had closed after `as_of` when it was made; ``sessions`` in a daily market, else ``bars``.
     is_intact
         Whether its seal is; None for a forecast that has none.
     """
@@ -102,9 +102,14 @@ class NarrativeInputs:
     answered: BandRecord
     replayed: BandRecord
     age: int
+    age_unit: str
     is_degraded: bool
     is_intact: bool | None
     drivers: Drivers | None = None
+
+    def with_drivers(self, drivers: Drivers | None) -> Self:
+        """Return the same with contributions of features."""
+        return replace(self, drivers=drivers)
 
 
 @dataclass(frozen=True)
@@ -268,9 +273,7 @@ def _decisions(given: NarrativeInputs) -> Iterator[_Stated]:
 
 
 def _data(given: NarrativeInputs) -> Iterator[_Stated]:
-    yield _Stated(
-        "data", "data age", float(given.age), given.horizon_unit if given.horizon_unit != "minutes" else "bars"
-    )
+    yield _Stated("data", "data age", float(given.age), given.age_unit)
     if given.is_degraded:
         yield _Stated("data", "online store", DEGRADED)
     if given.is_intact is not None:

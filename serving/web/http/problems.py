@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lake.errors import (
     EngineError,
+    FailedJobError,
     LogError,
     ModelError,
     NotReadyError,
@@ -44,6 +45,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (NotReadyError, kinds.NOT_READY),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
+    (FailedJobError, kinds.EXPLANATION_FAILED),
 )
 """Which kind of problem an error is; the first that fits counts."""
 UNKNOWN = {
@@ -54,6 +56,7 @@ UNKNOWN = {
     "source": kinds.UNKNOWN_SOURCE,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
+    "explanation": kinds.UNKNOWN_EXPLANATION,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
