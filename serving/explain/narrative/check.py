@@ -33,7 +33,7 @@ LONGEST = 400
 TRADE = re.compile(
     r"\b(buy|sell|purchase|invest|liquidate|accumulate|overweight|underweight|go (long|short))\b", re.IGNORECASE
 )
-LINK = re.compile(r"://|www\.|\]\(|[<>`\\]|\bmailto:|\bjavascript:", re.IGNORECASE)
+LINK = re.compile(r"://|www\.|\]\(|<\s*[a-z/!]|\bmailto:|\bjavascript:", re.IGNORECASE)
 FREE = {"symbol"}
 """Subjects whose value may stand without the subject before it; limits may too, they are whole statements."""
 

@@ -90,9 +90,7 @@ class ExplanationJobs:
         """
         forecast = stored_forecast(self._lake, self._configured, question.prediction_id)
         if forecast.row["symbol"] != question.symbol:
-            raise UnknownNameError(
-                "prediction", question.prediction_id, [], remedy=f" It is none of {question.symbol}."
-            )
+            raise UnknownNameError("prediction", question.prediction_id, [], remedy=f"It is none of {question.symbol}.")
         with file_lock(self._records.lock, "the record of explanations"):
             earlier = self._reusable(question)
             if earlier is not None:
@@ -122,7 +120,7 @@ class ExplanationJobs:
         """
         record = self._records.read(job_id) if job_id.isalnum() else None
         if record is None:
-            raise UnknownNameError("explanation", job_id[:64], [], remedy=" Jobs can be looked up for an hour.")
+            raise UnknownNameError("explanation", job_id[:64], [], remedy="Jobs can be looked up for an hour.")
         return _unless_failed(record)
 
     def newest(self, symbol: str) -> JobRecord:
@@ -135,7 +133,7 @@ class ExplanationJobs:
         """
         found = [record for record in self._records.newest_first() if record.question.symbol == symbol]
         if not found:
-            raise UnknownNameError("explanation", symbol, [], remedy=" Ask for one with POST.")
+            raise UnknownNameError("explanation", symbol, [], remedy="Ask for one with POST.")
         return _unless_failed(next((record for record in found if record.status != "failed"), found[0]))
 
     def events(self, job_id: str) -> tuple[api.ExplanationEvent, ...]:
