@@ -13,6 +13,7 @@ from serving.pages.routes import (
     strategies,
     symbol,
     watch_list,
+    words,
 )
 
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
@@ -22,6 +23,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/", watch_list.show),
     ("GET", "/s/{symbol}", symbol.show),
     ("GET", "/s/{symbol}/why", explanations.show),
+    ("GET", "/s/{symbol}/words", words.show),
     ("GET", "/receipts/{prediction_id}", receipts.show),
     ("GET", "/models", models.show_all),
     ("GET", "/models/{name}", models.show),

@@ -28,7 +28,7 @@ def show(request: "Request") -> "Response":
     symbol, asked = request.path_params["symbol"], request.query_params
     quantile = _one_of("quantile", asked.get("quantile", "p50"), get_args(Quantity))
     grain = _one_of("grain", asked.get("grain", "feature"), get_args(Grain))
-    forecast_id = _newest(visit, symbol)
+    forecast_id = newest_forecast(visit, symbol)
     why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
     answer = why.shown
     return visit.page(
@@ -47,7 +47,14 @@ def show(request: "Request") -> "Response":
     )
 
 
-def _newest(visit: Visit, symbol: str) -> str:
+def newest_forecast(visit: Visit, symbol: str) -> str:
+    """Return the id of the newest answered forecast of a symbol that was known.
+
+    Raises
+    ------
+    NotReadyError
+        If there was none.
+    """
     found = history.forecasts_of(
         visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
     ).forecasts

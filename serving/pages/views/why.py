@@ -48,7 +48,6 @@ class WhyView:
     base: str
     value: str
     lines: tuple[ContributionLine, ...]
-    reasoning: tuple[str, ...]
     method: str
     background: tuple[str, ...]
     additivity: str
@@ -109,7 +108,6 @@ def why_view(answer: ExplanationAnswer) -> WhyView:
         base=formats.signed(told.base_value, 3),
         value=formats.signed(told.value, 3),
         lines=tuple(lines),
-        reasoning=tuple(told.reasoning_chain),
         method=f"{told.method}, {told.explanation_type}",
         background=tuple(
             f"{', '.join(read.models)}: {', '.join(f'{w.symbol} {formats.day(w.as_of)}' for w in read.windows)}"
