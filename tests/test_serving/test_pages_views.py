@@ -77,6 +77,11 @@ def test_a_badge_says_how_often_bands_held_or_that_it_cannot_be_said(band, words
     assert words is None or badge.words == words
 
 
+def test_a_badge_tells_no_share_of_a_few_outcomes_whatever_the_record_holds():
+    told = GOOD.model_copy(update={"outcomes": 29})
+    assert badge_of(told).words == "not enough outcomes (n = 29)"
+
+
 def test_no_band_is_made_without_its_badge():
     for band in (return_band(-0.02, 0.03, GOOD), price_band(36.0, 38.5, FEW)):
         assert band is not None

@@ -5,6 +5,7 @@ from mutant import Mutant
 from declared import (
     access,
     checks,
+    dashboard,
     doors,
     drained,
     features,
@@ -45,6 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *sessions.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
+    *dashboard.MUTANTS,
     *homes.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
