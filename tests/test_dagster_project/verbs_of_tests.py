@@ -24,7 +24,12 @@ def main() -> None:
             said.print("Ctrl-C")
             signal.sigwait([signal.SIGINT, signal.SIGTERM])
     else:
-        show = {"dashboard": servers.show_dashboard, "ui": servers.show_dagster, "mlflow": servers.show_mlflow, "lab": servers.show_jupyter}[verb]
+        show = {
+            "dashboard": servers.show_dashboard,
+            "ui": servers.show_dagster,
+            "mlflow": servers.show_mlflow,
+            "lab": servers.show_jupyter,
+        }[verb]
         show(configured.model_copy(update={f"{verb}_port": port}), said)
 
 
