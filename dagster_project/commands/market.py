@@ -300,7 +300,9 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         raise ConfigError(f"{connector.title} is asked symbol by symbol. Name them: --symbols AAPL,MSFT.")
     closes(calendar)
     if connector.auth is not None and key_of(connector, Settings()) is None:
-        print_line(f"{connector.title} needs a key: set {connector.auth.variable} before `quantlake run`.")
+        print_line(
+            f"{connector.title} needs a key: set {connector.auth.variable} before `{Market(name).command('run')}`."
+        )
     print_line(f"{connector.title}: {counted(len(symbols), 'symbol')} and the index {index}, from {since} on.")
     print_line(connector.terms.notice)
     return Market(
