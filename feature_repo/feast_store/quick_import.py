@@ -33,4 +33,4 @@ def skip_type_checks() -> None:
             return target
         return checked(target, **options)
 
-    typeguard.typechecked = unless_of_feast  # type: ignore[assignment]  # one signature for its two overloads
+    typeguard.typechecked = unless_of_feast
