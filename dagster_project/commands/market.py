@@ -203,7 +203,7 @@ def symbols(
     if not roster:
         raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `{lake.market.first_run}` first.")
     values = [roster_row(entry, lake.market.index) for entry in roster]
-    if is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv):
+    if is_for_program(values, DataTable.of_records(values), as_json=as_json, as_csv=as_csv):
         return
     console().print(roster_table(roster, lake.market.index))
     members = sum(entry.is_member and entry.symbol != lake.market.index for entry in roster)

@@ -21,6 +21,7 @@ from dagster_project.commands.shell.tables import (
     fixed,
     minute_of,
     percent,
+    report_columns,
     short_digests,
     text_of,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "print_json",
     "print_line",
     "progress_on_stderr",
+    "report_columns",
     "require_experiment",
     "require_home",
     "require_lake",
