@@ -17,6 +17,7 @@ Examples
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -26,6 +27,7 @@ from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api import RefusedError, refusal
 from serving.api.receipts import ReceiptAnswer
+from serving.client_history import HistoryCalls
 
 if TYPE_CHECKING:
     import ssl
@@ -181,6 +183,11 @@ class Client:
     def strategy(self, symbol: str) -> api.StrategyAnswer:
         """Return the strategy in force for a symbol."""
         return self._typed(api.StrategyAnswer, "GET", f"/strategy/{_part(symbol)}")
+
+    @cached_property
+    def history(self) -> HistoryCalls:
+        """Questions about what was known at an instant, and the watch list of the key."""
+        return HistoryCalls(self._typed)
 
     def stream(self, symbols: Sequence[str]) -> Iterator[api.PredictAnswer]:
         """Yield every forecast of some symbols that is stored from now on, until the connection ends.

@@ -88,6 +88,13 @@ UNKNOWN_SOURCE = Kind(
     "The market of this home has no source of that name.",
     "GET /api/v1/internal/ingest/status lists the sources of the market.",
 )
+UNKNOWN_KEY = Kind(
+    "unknown-key",
+    404,
+    "Unknown key",
+    "No API key of that id was made in this home, or it was deleted.",
+    "GET /api/v1/internal/admin/keys lists the keys with their ids.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
@@ -263,6 +270,7 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_PREDICTION,
     UNKNOWN_MODEL,
     UNKNOWN_SOURCE,
+    UNKNOWN_KEY,
     UNKNOWN_PROBLEM,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
