@@ -32,6 +32,7 @@ from dagster_project.commands import (
     sql,
     update,
     user_data,
+    words,
 )
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.shell import AsCsv, AsJson, stopped_sentence, taking_turn
@@ -192,6 +193,7 @@ def lab() -> None:
 
 app.command()(predict.predict)
 app.command()(explain.explain)
+app.command()(words.words)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
 app.command()(update.update)

@@ -54,6 +54,8 @@ MOST_WAIT_SECONDS = 10.0
 """Longest time spent waiting between the attempts of one call."""
 RETRIED = frozenset({429, 503})
 SLOW = 4008
+DATA = "data: "
+"""What lines of server-sent events begin with that hold one."""
 
 Stored = api.PredictAnswer | api.StoredForecast
 STORED: TypeAdapter[Stored] = TypeAdapter(Stored)
@@ -200,6 +202,56 @@ class Client:
         """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for a turn."""
         body = question.model_dump(mode="json", exclude_none=True)
         return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
+
+    def ask_in_words(
+        self,
+        symbol: str,
+        *,
+        depth: api.WrittenDepth = "fast",
+        prediction_id: str | None = None,
+        horizon_sessions: int | None = None,
+        horizon_minutes: int | None = None,
+    ) -> api.ExplanationJobAccepted:
+        """Ask for a forecast in words: of one stored forecast, or of the newest one of the symbol over a horizon."""
+        named = {"prediction_id": prediction_id, "horizon_sessions": horizon_sessions}
+        named |= {"horizon_minutes": horizon_minutes}
+        body = {"depth": depth} | {name: value for name, value in named.items() if value is not None}
+        return self._typed(api.ExplanationJobAccepted, "POST", f"/explanations/{_part(symbol)}", json=body)
+
+    def in_words(self, job_id: str) -> api.ExplanationJobAnswer:
+        """Return a job that writes an explanation; `status` says whether it is completed.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of that id, or it was forgotten.
+        FailedJobError
+            If it failed or was lost.
+        """
+        return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/jobs/{_part(job_id)}")
+
+    def newest_in_words(self, symbol: str) -> api.ExplanationJobAnswer:
+        """Return the explanation of a symbol that was asked for last."""
+        return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/{_part(symbol)}")
+
+    def follow_words(self, job_id: str, *, after: int = 0) -> Iterator[api.ExplanationEvent]:
+        """Yield the events of a job as they happen, until it is completed or has failed.
+
+        Parameters
+        ----------
+        after
+            Events to leave out, from the first on; a reader that lost its connection goes on where it was.
+        """
+        path, headers = f"{PUBLIC}/explanations/jobs/{_part(job_id)}/events", {"last-event-id": str(after)}
+        try:
+            with self._http.stream("GET", path, headers=headers) as answer:
+                if not answer.is_success:
+                    raise self._refusal(answer.read())
+                for line in answer.iter_lines():
+                    if line.startswith(DATA):
+                        yield api.ExplanationEvent.model_validate_json(line.removeprefix(DATA))
+        except httpx.TransportError as error:
+            raise self._nobody(error) from error
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""

@@ -80,3 +80,11 @@ def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     from serving.strategies import update_assignments
 
     return materialized(update_assignments(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})
+def documents(platform: Platform) -> dg.MaterializeResult:
+    """Notes that written explanations may quote: features, models, and what followed large moves of each symbol."""
+    from serving.explain.narrative import update_notes
+
+    return materialized(update_notes(platform.lake, platform.clock))

@@ -102,6 +102,20 @@ UNKNOWN_PROBLEM = Kind(
     "There is no kind of problem of that name.",
     "GET /problems lists them all.",
 )
+UNKNOWN_EXPLANATION = Kind(
+    "unknown-explanation",
+    404,
+    "Unknown explanation",
+    "No job of that id writes an explanation, or none was asked for of that symbol. Jobs can be looked up for an hour.",
+    "POST /api/v1/public/explanations/{symbol} asks for one.",
+)
+EXPLANATION_FAILED = Kind(
+    "explanation-failed",
+    410,
+    "Explanation failed",
+    "The job ended without an explanation, or was lost with the process that worked on it; the detail says why.",
+    "Ask for it again: POST /api/v1/public/explanations/{symbol} starts another job.",
+)
 UNKNOWN_ROUTE = Kind(
     "unknown-route", 404, "No such route", "Nothing is served at that path.", "GET /docs lists every route."
 )
@@ -279,6 +293,8 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_SOURCE,
     UNKNOWN_KEY,
     UNKNOWN_PROBLEM,
+    UNKNOWN_EXPLANATION,
+    EXPLANATION_FAILED,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
     TOO_SLOW,

@@ -8,6 +8,7 @@
 - `assembly`: from the parts of the models to the explanation of the blend
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
+- `narrative`: a forecast in words, each sentence checked against facts
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
@@ -28,6 +29,7 @@ __all__ = [
     "WhatIf",
     "counterfactual_answer",
     "explanation_answer",
+    "narrative",
     "percent",
     "short_explanation",
 ]
