@@ -25,6 +25,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api import RefusedError, refusal
+from serving.api.explanations import (
+    CounterfactualAnswer,
+    CounterfactualRequest,
+    Depth,
+    ExplainRequest,
+    ExplanationAnswer,
+    Grain,
+    Method,
+    Quantity,
+)
 from serving.api.receipts import ReceiptAnswer
 
 if TYPE_CHECKING:
@@ -121,9 +131,16 @@ class Client:
         self._http.close()
 
     def predict(
-        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
+        self,
+        symbol: str,
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+        include_explanation: bool = False,
     ) -> api.PredictAnswer:
         """Forecast one symbol, one session ahead unless a horizon is named; a market of minutes is asked in minutes.
+
+        With `include_explanation` the answer says which features contribute most to the median, or why it cannot.
 
         Raises
         ------
@@ -135,6 +152,7 @@ class Client:
             For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol} | _horizon(horizon_sessions, horizon_minutes)
+        body |= {"include_explanation": True} if include_explanation else {}
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
     def predict_batch(
@@ -157,6 +175,30 @@ class Client:
     def receipt(self, prediction_id: str) -> ReceiptAnswer:
         """Return what an earlier forecast was made from."""
         return self._typed(ReceiptAnswer, "GET", f"/predictions/{_part(prediction_id)}/receipt")
+
+    def explain(
+        self,
+        prediction_id: str,
+        *,
+        quantile: Quantity = "p50",
+        explanation_type: Depth = "fast",
+        method: Method = "shapley",
+        grain: Grain = "feature",
+    ) -> ExplanationAnswer:
+        """Split an earlier forecast into contributions of its features; see docs/explanations.md."""
+        body = ExplainRequest(
+            prediction_id=prediction_id,
+            quantile=quantile,
+            explanation_type=explanation_type,
+            method=method,
+            grain=grain,
+        )
+        return self._typed(ExplanationAnswer, "POST", "/explain/prediction", json=body.model_dump(mode="json"))
+
+    def what_if(self, question: CounterfactualRequest) -> CounterfactualAnswer:
+        """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for one that turns it."""
+        body = question.model_dump(mode="json", exclude_none=True)
+        return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""
