@@ -30,6 +30,7 @@ GATED = (
     "model_windows",
     "forecasts",
     "outcomes",
+    "feature_importance",
 )
 
 

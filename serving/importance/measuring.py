@@ -17,6 +17,7 @@ from lake.errors import NotReadyError
 from lake.horizon_ends import bars_spanned
 from lake.report import Report
 from lake.tables import FEATURE_IMPORTANCE
+from serving.importance.contributed import SampledContributions
 from serving.importance.exchange import FeatureSet, exchanged, feature_sets, order_within
 from serving.importance.matured import MaturedPanel, matured_panel
 from serving.importance.reading import ALL_REGIMES
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lake.clock import Clock
+    from lake.settings import Settings
     from lake.store import Lake
-    from serving.engines import Engine
+    from serving.engines import Background, Engine
 
 REPEATS = 20
 """Random exchanges of each feature that are averaged, where time allows."""
@@ -39,8 +41,21 @@ SECONDS = 60.0
 SEED = 0
 
 
+def measure_in_service(lake: "Lake", configured: "Settings", clock: "Clock", *, seconds: float = SECONDS) -> Report:
+    """Measure the models in service, by their typical windows as well; see `update_importance`."""
+    from serving.deployment import load_champions, load_engines
+
+    backgrounds = {name: bundle.background for name, bundle in load_champions(configured).items() if bundle.background}
+    return update_importance(lake, clock, load_engines(configured), backgrounds, seconds=seconds)
+
+
 def update_importance(
-    lake: "Lake", clock: "Clock", engines: "Mapping[str, Engine]", *, seconds: float = SECONDS
+    lake: "Lake",
+    clock: "Clock",
+    engines: "Mapping[str, Engine]",
+    backgrounds: "Mapping[str, Background] | None" = None,
+    *,
+    seconds: float = SECONDS,
 ) -> Report:
     """Measure the importance of every feature for every model, and for the blend, over the newest matured sessions.
 
@@ -48,6 +63,8 @@ def update_importance(
     ----------
     engines
         Models in service, by name.
+    backgrounds
+        Typical windows of their training, by name; a model without them has no Shapley values.
     seconds
         Time that each model may take.
 
@@ -73,7 +90,7 @@ def update_importance(
         return lake.report(FEATURE_IMPORTANCE, started=started).with_details(
             reason="the newest matured session was measured with these models"
         )
-    measure = Measure(panel, subjects, engines, seconds, lake.market.grid)
+    measure = Measure(panel, subjects, engines, backgrounds or {}, seconds, lake.market.grid)
     rows = [row | {"known_time": clock.now()} for each in measure.sets for row in measure.rows_of(each)]
     report = lake.merge(FEATURE_IMPORTANCE, pl.DataFrame(rows, schema=FEATURE_IMPORTANCE.schema))
     clusters = [each.name for each in measure.sets if len(each.features) > 1]
@@ -90,8 +107,8 @@ class Measure:
     ----------
     panel, subjects
         Sessions to measure on, and whose forecasts.
-    engines
-        Models in service, by name.
+    engines, backgrounds
+        Models in service, and typical windows of their training, by name.
     seconds
         Time that each model may take.
     grid
@@ -101,6 +118,7 @@ class Measure:
     panel: MaturedPanel
     subjects: "list[Subject]"
     engines: "Mapping[str, Engine]"
+    backgrounds: "Mapping[str, Background]"
     seconds: float
     grid: str
 
@@ -139,7 +157,7 @@ class Measure:
                     "loss_rise": mean,
                     "low": low,
                     "high": high,
-                    "mean_absolute_shapley": None,
+                    "mean_absolute_shapley": self._contributed.mean_absolute(subject, regime, exchange),
                     "model_digest": subject.digest,
                     "table_versions": self.panel.versions,
                 }
@@ -159,6 +177,10 @@ class Measure:
         """Losses as they are, by subject."""
         predictions = {name: answer for name, (answer, _) in self._as_they_are.items()}
         return [subject.losses(self.panel, predictions) for subject in self.subjects]
+
+    @cached_property
+    def _contributed(self) -> SampledContributions:
+        return SampledContributions.of(self.panel, self.engines, self.backgrounds)
 
     def _losses_after(self, exchange: FeatureSet) -> "list[NDArray[np.float64]]":
         """Mean losses over the repeats, by subject; all models see the same exchanges."""
