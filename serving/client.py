@@ -35,6 +35,7 @@ from serving.api.explanations import (
     Method,
     Quantity,
 )
+from serving.api.importance import ImportanceAnswer
 from serving.api.receipts import ReceiptAnswer
 
 if TYPE_CHECKING:
@@ -199,6 +200,20 @@ class Client:
         """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for one that turns it."""
         body = question.model_dump(mode="json", exclude_none=True)
         return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
+
+    def importance(
+        self,
+        model: str = "blend",
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+        regime: str = "all",
+        as_of: str | None = None,
+    ) -> ImportanceAnswer:
+        """Return how much worse a model forecasts when a feature is exchanged among the symbols of each session."""
+        asked = {"model": model, "regime": regime} | _horizon(horizon_sessions, horizon_minutes)
+        asked |= {} if as_of is None else {"as_of": as_of}
+        return self._typed(ImportanceAnswer, "GET", "/explain/features", params=asked)
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""

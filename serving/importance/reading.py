@@ -66,10 +66,10 @@ def newest_importance(
         )
     of_model = known.filter(pl.col("model") == model)
     if of_model.is_empty():
-        raise UnknownNameError("measured model", model, sorted(known["model"].unique()))
+        raise UnknownNameError("model", model, sorted(known["model"].unique()))
     of_regime = of_model.filter(pl.col("regime") == regime)
     if of_regime.is_empty():
-        raise UnknownNameError("measured regime", regime, sorted(of_model["regime"].unique()))
+        raise UnknownNameError("regime", regime, sorted(of_model["regime"].unique()))
     ranked = of_regime.with_columns(_rank().alias("rank"))
     session: datetime = ranked["event_time"].max()  # type: ignore[assignment] # an instant
     newest = ranked.filter(pl.col("event_time") == session)

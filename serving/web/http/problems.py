@@ -57,6 +57,7 @@ UNKNOWN = {
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
     "feature": kinds.UNKNOWN_FEATURE,
+    "regime": kinds.UNKNOWN_REGIME,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
