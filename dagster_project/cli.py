@@ -20,6 +20,7 @@ from dagster_project.commands import (
     explain,
     features,
     forecasts,
+    importance,
     keys,
     leaks,
     market,
@@ -202,6 +203,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command()(quality.quality)
 app.command()(drift.drift)
+app.command()(importance.importance)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

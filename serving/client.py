@@ -36,6 +36,7 @@ from serving.api.explanations import (
     Method,
     Quantity,
 )
+from serving.api.importance import ImportanceAnswer
 from serving.api.receipts import ReceiptAnswer
 from serving.client_history import HistoryCalls
 
@@ -252,6 +253,20 @@ class Client:
                         yield api.ExplanationEvent.model_validate_json(line.removeprefix(DATA))
         except httpx.TransportError as error:
             raise self._nobody(error) from error
+
+    def importance(
+        self,
+        model: str = "blend",
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+        regime: str = "all",
+        as_of: str | None = None,
+    ) -> ImportanceAnswer:
+        """Return how much worse a model forecasts when a feature is exchanged among the symbols of each session."""
+        asked = {"model": model, "regime": regime} | _horizon(horizon_sessions, horizon_minutes)
+        asked |= {} if as_of is None else {"as_of": as_of}
+        return self._typed(ImportanceAnswer, "GET", "/explain/features", params=asked)
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""
