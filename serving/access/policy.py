@@ -53,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{PUBLIC}/token", "read"),
     Rule("POST", f"{PUBLIC}/predict", "predict"),
     Rule("POST", f"{PUBLIC}/predict/batch", "predict"),
+    Rule("GET", f"{PUBLIC}/explain/features", "read"),
     Rule("POST", f"{PUBLIC}/explain/prediction", "predict"),
     Rule("POST", f"{PUBLIC}/explain/counterfactual", "predict"),
     Rule("GET", f"{PUBLIC}/predictions/{{prediction_id}}", "read"),

@@ -208,6 +208,13 @@ UNKNOWN_FEATURE = Kind(
     "No feature of that name is in the window that the forecast was made from.",
     "GET /api/v1/public/features/schema names the features of the window.",
 )
+UNKNOWN_REGIME = Kind(
+    "unknown-regime",
+    422,
+    "Unknown regime",
+    "Nothing was measured in a regime of that name: there is none, or too few sessions were of it.",
+    "Leave `regime` out to ask for all of them together.",
+)
 TOO_MANY_REQUESTS = Kind(
     "too-many-requests",
     429,
@@ -308,6 +315,7 @@ KINDS: tuple[Kind, ...] = (
     INVALID,
     UNKNOWN_HORIZON,
     UNKNOWN_FEATURE,
+    UNKNOWN_REGIME,
     TOO_MANY_REQUESTS,
     INTERNAL,
     OVERLOADED,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import polars as pl
 
@@ -11,15 +10,15 @@ from lake.spec import TableSpec
 from lake.tables import BARS, FORECAST_DECISIONS, FORECASTS, OUTCOMES, REGIMES
 from serving import api
 from serving.history.bars import sessions_of
-from serving.history.calibration import matured_among
 from serving.history.forecasts import made_by
 from serving.history.known import KnownTables, as_known, was_known
-from serving.history.outcomes import once_each
-from serving.history.records import band_record, by_close, overlap_of
+from serving.history.records import band_record, overlap_of
 
-LOOK_BACK = timedelta(days=366)
-"""How far before the instant the last bar and the newest forecast of a symbol are looked for."""
+LOOK_BACK = timedelta(days=60)
+"""How far before the instant the last bar and the newest forecast of a symbol are looked for; a symbol without a bar
+for so long counts as delisted in every market that does not say otherwise."""
 ANSWERED = made_by(None)
+HELD = ("symbol", "event_time", "known_time", "is_covered")
 
 
 def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> list[api.WatchRow]:
@@ -39,9 +38,10 @@ def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: da
     forecasts = tables.kept(
         ("last forecasts", horizon, at), (FORECASTS, FORECAST_DECISIONS), lambda: _last_forecasts(tables, horizon, at)
     )
-    held = tables.kept(
-        ("held", horizon, at), (FORECASTS, OUTCOMES, FORECAST_DECISIONS), lambda: _held(tables, horizon, at)
+    answered = tables.kept(
+        ("answered", horizon), (FORECASTS, OUTCOMES, FORECAST_DECISIONS), lambda: _answered(tables, horizon)
     )
+    held = _held(answered.filter(was_known(at)))
     asked = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
     joined = asked
     for frame in (bars, forecasts, held):
@@ -74,7 +74,7 @@ def _last_bars(tables: KnownTables, at: datetime) -> pl.DataFrame:
     columns = ("symbol", "event_time", "known_time", "close", "close_traded")
     known = as_known(BARS, _recent(tables, BARS, at).select(columns).collect(), at)
     change = (pl.col("close") / pl.col("close").shift().over("symbol") - 1).alias("change")
-    last = known.with_columns(change).group_by("symbol").last().sort("event_time")
+    last = known.with_columns(change).unique("symbol", keep="last").sort("event_time")
     return last.select(
         "symbol",
         sessions_of(last["event_time"], tables.market.grid).alias("session"),
@@ -89,19 +89,37 @@ def _last_bars(tables: KnownTables, at: datetime) -> pl.DataFrame:
 def _last_forecasts(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
     """Newest answered forecast of each symbol, and by how much its median differs from that of the close before."""
     asked = _recent(tables, FORECASTS, at).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
-    by_close_of = asked.sort("event_time", "known_time", "made_at").group_by(
-        "symbol", "event_time", maintain_order=True
-    )
-    newest = by_close_of.last().with_columns(
-        (pl.col("p50") - pl.col("p50").shift().over("symbol")).alias("since_previous")
-    )
-    shown: dict[str, Any] = {"forecast_known_time": pl.col("known_time")}
-    columns = ("forecast_id", "p10", "p50", "p90", "target_session", "since_previous")
-    return newest.group_by("symbol", maintain_order=True).last().select("symbol", *columns, **shown).collect()
+    shown = ("forecast_id", "p10", "p50", "p90", "target_session")
+    columns = ("symbol", "event_time", "known_time", "made_at", *shown)
+    of_close = asked.select(columns).collect().sort("symbol", "event_time", "known_time", "made_at")
+    newest = of_close.unique(["symbol", "event_time"], keep="last", maintain_order=True)
+    difference = (pl.col("p50") - pl.col("p50").shift().over("symbol")).alias("since_previous")
+    last = newest.with_columns(difference).unique("symbol", keep="last")
+    return last.select("symbol", *shown, "since_previous", pl.col("known_time").alias("forecast_known_time"))
 
 
-def _held(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
+def _answered(tables: KnownTables, horizon: int) -> pl.DataFrame:
+    """Whether the band held of every matured forecast that was answered, the first of each symbol and close.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol``, ``event_time``, ``known_time`` (when both forecast and outcome were known) and ``is_covered``.
+    """
+    if not (tables.reader.exists(FORECASTS) and tables.reader.exists(OUTCOMES)):
+        return pl.DataFrame(schema={name: FORECASTS.schema.get(name, pl.Boolean) for name in HELD})
+    made = tables.reader.scan(FORECASTS).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
+    outcomes = tables.reader.scan(OUTCOMES).select("forecast_id", "is_covered", pl.col("known_time").alias("matured"))
+    forecasts = made.select("forecast_id", "symbol", "event_time", "known_time", "made_at")
+    joined = forecasts.join(outcomes, on="forecast_id").with_columns(pl.max_horizontal("known_time", "matured"))
+    first = joined.sort("made_at").unique(["symbol", "event_time"], keep="first")
+    return first.select(HELD).collect()
+
+
+def _held(answered: pl.DataFrame) -> pl.DataFrame:
     """Matured forecasts of each symbol, those whose band held, and closes among them."""
-    matured = once_each(matured_among(tables, horizon, ANSWERED, at).filter(ANSWERED))
-    closes = by_close(matured, "symbol").group_by("symbol")
-    return closes.agg(pl.col("outcomes", "held").sum(), pl.len().cast(pl.Int64).alias("sessions")).collect()
+    return answered.group_by("symbol").agg(
+        pl.len().cast(pl.Int64).alias("outcomes"),
+        pl.col("is_covered").sum().cast(pl.Int64).alias("held"),
+        pl.col("event_time").n_unique().cast(pl.Int64).alias("sessions"),
+    )

@@ -61,6 +61,7 @@ UNKNOWN = {
     "horizon": kinds.UNKNOWN_HORIZON,
     "feature": kinds.UNKNOWN_FEATURE,
     "explanation": kinds.UNKNOWN_EXPLANATION,
+    "regime": kinds.UNKNOWN_REGIME,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'

@@ -34,6 +34,14 @@ MUTANTS = (
         (CUT_OFF,),
     ),
     Mutant(
+        "history-later-badges",
+        "The badge of a symbol in a watch list counts no outcome that became known after its instant.",
+        "serving/history/watch_list.py",
+        "_held(answered.filter(was_known(at)))",
+        "_held(answered)",
+        (CUT_OFF,),
+    ),
+    Mutant(
         "history-of-challengers",
         "What a version on trial or in the shadow said is in no answer.",
         "serving/history/forecasts.py",
