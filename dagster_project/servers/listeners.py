@@ -156,7 +156,12 @@ def _is_at(found: "OpenSocket", place: Place, settings: Settings) -> bool:
     if place == "endpoint":
         at: tuple[str, int | None] = (settings.host, settings.port)
     else:
-        ports = {"dashboard": settings.dashboard_port, "ui": settings.ui_port, "mlflow": settings.mlflow_port, "lab": settings.lab_port}
+        ports = {
+            "dashboard": settings.dashboard_port,
+            "ui": settings.ui_port,
+            "mlflow": settings.mlflow_port,
+            "lab": settings.lab_port,
+        }
         at = ("127.0.0.1", ports.get(place))
     return found.kind == "tcp" and found.address == at[0] and at[1] in {found.port, None}
 

@@ -11,8 +11,8 @@ MUTANTS = (
         "dashboard-band-without-badge",
         "No band of a forecast is shown without how often such bands held.",
         "serving/pages/views/bands.py",
-        "return ShownBand(formats.signed(p10), formats.signed(p90), formats.percent(record.target, 0), badge_of(record))",
-        'return ShownBand(formats.signed(p10), formats.signed(p90), "80 %", Badge("", "few"))',
+        "formats.signed(p10), formats.signed(p90), formats.percent(record.target, 0), badge_of(record))",
+        'formats.signed(p10), formats.signed(p90), formats.percent(record.target, 0), Badge("", "few"))',
         (f"{VIEWS}::test_no_band_is_made_without_its_badge",),
     ),
     Mutant(
@@ -27,8 +27,8 @@ MUTANTS = (
         "dashboard-outcomes-without-as-of",
         "Nothing of a page became known after the session that it looks back to.",
         "serving/pages/routes/symbol.py",
-        "tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon\n    page = history.Page(limit=OUT",
-        "tables, at, horizon = visit.dashboard.tables, visit.dashboard.now(), visit.horizon\n    page = history.Page(limit=OUT",
+        "visit.as_of.instant, visit.horizon\n    page = history.Page(limit=OUTCOMES)",
+        "visit.dashboard.now(), visit.horizon\n    page = history.Page(limit=OUTCOMES)",
         (f"{HTML}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
     ),
     Mutant(
