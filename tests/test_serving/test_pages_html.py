@@ -3,11 +3,13 @@
 import json
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
+from lake.clock import FixedClock
 from lake.tables import BARS, FORECASTS, OUTCOMES, REGIMES, SELECTIONS
 from lake.universe import SYMBOLS
 from serving import history
@@ -15,6 +17,7 @@ from serving.access import keys
 from serving.client import Client
 from serving.pages import formats
 from serving.pages.app import build_dashboard
+from serving.pages.dashboard import Dashboard
 from serving.pages.rendering import TEMPLATES
 from support.dashboard import Page, log_in, log_in_as_owner, visiting
 
@@ -119,6 +122,41 @@ def test_the_receipt_is_two_clicks_away_and_equals_that_of_the_endpoint(visitor,
     assert found.all(class_="seal-intact")
 
 
+def test_the_contributions_are_those_of_the_endpoint_and_sum_to_the_forecast(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    with Client.local(watched_home.settings) as client:
+        told = client.explain(row["forecast_id"], quantile="width").explanation
+    rows = page(visitor, "/s/KO/why?quantile=width").rows("Contributions")
+    assert rows[0][4] == formats.signed(told.base_value, 3)
+    assert rows[-1][4] == formats.signed(told.value, 3) == formats.signed(row["p90"] - row["p10"], 3)
+    contributions = told.local_explanation.shap_values
+    largest = max(contributions, key=lambda name: abs(contributions[name]))
+    assert (rows[1][0], rows[1][4]) == (largest, formats.signed(contributions[largest], 3))
+    shown = [float(cells[4].removesuffix(" %").replace("−", "-")) for cells in rows[:-1]]
+    assert sum(shown) == pytest.approx(100 * told.value, abs=0.01)
+
+
+def test_what_if_begins_at_the_forecast_that_was_given(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    found = page(visitor, "/s/KO/why?find=direction")
+    sweeps = json.loads(found.all("script", id="sweeps")[0]["text"])
+    assert {len(points) for points in sweeps} == {41}
+    assert formats.signed(row["p50"], 2) in found.text(id="why")
+    assert "turns" in found.text(id="why")
+
+
+def test_the_words_are_those_of_the_endpoint_with_what_they_cite(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    found = page(visitor, "/s/KO/words")
+    with Client.local(watched_home.settings) as client:
+        job = client.ask_in_words("KO", prediction_id=row["forecast_id"])
+        told = client.in_words(job.job_id).explanation
+    text = found.text(id="words")
+    assert told.sentences
+    assert [each.text for each in told.sentences if each.text not in text] == []
+    assert {cells[0] for cells in found.rows("Facts")} == {fact.id for fact in told.facts}
+
+
 def test_the_copied_command_makes_the_number_again(visitor, watched_home):
     from serving.replay import replay
 
@@ -209,6 +247,15 @@ def test_without_the_endpoint_pages_show_what_the_tables_hold_and_say_so(watched
         assert "No service answers" in page(client, "/operations").text(id="main")
 
 
+def test_a_symbol_without_a_bar_of_the_last_closes_is_marked_stale(watched_home):
+    later = FixedClock(datetime(2013, 1, 3, 21, tzinfo=UTC))
+    settings = watched_home.settings
+    with visiting(build_dashboard(settings, replace(Dashboard.open(settings), clock=later)), settings) as client:
+        log_in_as_owner(client, settings)
+        assert "Stale. The last bar is of 2012-12-31, 2 sessions ago" in page(client, "/s/KO").text(id="card")
+        assert "no bar for 2 sessions" in page(client, "/").text(id="main")
+
+
 def test_a_home_without_tables_says_what_makes_them(settings):
     with visiting(build_dashboard(settings), settings) as client:
         log_in_as_owner(client, settings)
@@ -253,7 +300,10 @@ def test_a_key_that_may_only_read_opens_the_symbol_page_and_its_receipt(app, wat
     with visiting(app, watched_home.settings) as client:
         log_in(client, text)
         row = newest(watched_home, "KO")
-        assert page(client, "/s/KO").text(id="expected")
+        found = page(client, "/s/KO")
+        assert found.text(id="expected")
+        assert not [link for link in found.all("a") if "/why" in link.get("href", "")]
+        assert client.get("/s/KO/why").status_code == client.get("/s/KO/words").status_code == 403
         assert page(client, f"/receipts/{row['forecast_id']}").all(class_="seal-intact")
 
 

@@ -93,8 +93,8 @@ def test_no_band_is_made_without_its_badge():
 
 def test_a_line_of_the_watch_list_is_printed():
     line = watch_list([row("KO")], {"KO": "Coca-Cola"}).lines[0]
-    told = (line.last, line.change, line.forecast, line.since_previous, line.age, line.target)
-    assert told == ("37.50", "+1.2 %", "+0.21 %", "+0.11 pp", "0", "2013-01-02")
+    told = (line.last, line.change, line.forecast, line.since_previous, line.age)
+    assert told == ("37.50", "+1.2 %", "+0.21 %", "+0.11 pp", "0")
     assert (line.band.low, line.band.high) == ("−2.0 %", "+3.0 %")
     assert not line.is_adjusted
     unknown = watch_list([row("KO", price_traded=None, p10=None, p50=None, p90=None, forecast_id=None)], {}).lines[0]

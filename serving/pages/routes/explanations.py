@@ -1,7 +1,7 @@
 """Why a forecast is what it is, and what it would be with other inputs: asked of the endpoint in the visitor's name."""
 
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from lake.errors import NotReadyError, UnknownNameError
 from serving import history
@@ -11,23 +11,25 @@ from serving.pages.views import why as views
 from serving.pages.views.panels import panel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import Request
     from starlette.responses import Response
 
     from serving.api.explanations import ExplanationAnswer
 
+QUANTILES: tuple[Quantity, ...] = get_args(Quantity)
+GRAINS: tuple[Grain, ...] = get_args(Grain)
 SWEPT = 8
 """Features that can be moved: those that contribute most."""
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def show(request: "Request") -> "Response":
     """Show contributions to the newest forecast that was known, and forecasts along the range of the largest ones."""
     visit = Visit.of(request)
     symbol, asked = request.path_params["symbol"], request.query_params
-    quantile = _one_of("quantile", asked.get("quantile", "p50"), get_args(Quantity))
-    grain = _one_of("grain", asked.get("grain", "feature"), get_args(Grain))
+    quantile = _one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
+    grain = _one_of("grain", asked.get("grain", "feature"), GRAINS)
     forecast_id = newest_forecast(visit, symbol)
     why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
     answer = why.shown
@@ -36,9 +38,9 @@ def show(request: "Request") -> "Response":
         f"{symbol}: why",
         symbol=symbol,
         quantile=quantile,
-        quantiles=get_args(Quantity),
+        quantiles=QUANTILES,
         grain=grain,
-        grains=get_args(Grain),
+        grains=GRAINS,
         forecast_id=forecast_id,
         state=why,
         why=None if answer is None else views.why_view(answer),
@@ -77,7 +79,8 @@ def _flip(visit: Visit, forecast_id: str) -> views.FlipView:
     return views.flip_view(visit.client.what_if(question))
 
 
-def _one_of(kind: str, text: str, known: "Sequence[str]") -> "Quantity":
-    if text not in known:
-        raise UnknownNameError(kind, text[:20], known)
-    return text  # type: ignore[return-value]  # one of the literals, as just asked
+def _one_of(kind: str, text: str, known: "tuple[Choice, ...]") -> "Choice":
+    for choice in known:
+        if choice == text:
+            return choice
+    raise UnknownNameError(kind, text[:20], list(map(str, known)))

@@ -37,17 +37,17 @@ def show(request: "Request") -> "Response":
         raise _unknown(visit, symbol)
     (row,) = history.watch_list(tables, [symbol], horizon, at)
     record = history.calibration_of(tables, symbol, horizon, at)
-    model = _model(visit)
+    head, model = views.symbol_head(row), _model(visit)
     return visit.page(
         "symbol.html",
         symbol,
         symbol=symbol,
-        head=views.symbol_head(row, "", formats.instant(row.known_time)),
+        head=head,
         model=model,
         chart=panel_of(partial(_chart, visit, symbol, bars, model)),
         bars=views.bar_lines(bars.bars),
         currency=bars.currency or "",
-        card=_card(visit, symbol, record),
+        card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
         outcomes=_outcomes(visit, symbol, model),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
@@ -82,8 +82,9 @@ def _ends(first: "datetime", last: "datetime", horizon: int, grid: str) -> "dict
     return {begin: end for begin, end in pairs if end is not None}
 
 
-def _card(visit: Visit, symbol: str, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
+def _card(visit: Visit, head: views.SymbolHead, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
     """Return the newest forecast: of the endpoint where the page is live, else of the tables."""
+    symbol = head.symbol
     forecasts = history.forecasts_of(
         visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
     ).forecasts
@@ -97,7 +98,12 @@ def _card(visit: Visit, symbol: str, record: "CalibrationAnswer") -> Panel[views
         answered = _answered(visit, forecasts)
     except QuantlakeError as error:
         return Panel(card(None), "degraded", f"The endpoint does not tell its confidence: {error}")
-    return Panel(card(answered), "degraded" if forecasts[0].is_degraded else "ready")
+    if head.is_stale:
+        note = f"The last bar is of {head.session}, {head.age} ago: the forecast knows nothing since."
+        return Panel(card(answered), "stale", note)
+    if forecasts[0].is_degraded:
+        return Panel(card(answered), "degraded", "It was made while the online store did not answer, from a copy.")
+    return Panel(card(answered))
 
 
 def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictAnswer | StoredForecast":

@@ -29,7 +29,6 @@ class SymbolHead:
     """Last price of a symbol, and how old it is."""
 
     symbol: str
-    name: str
     last: str
     change: str
     change_sign: int
@@ -134,17 +133,16 @@ class BarLine:
     known: str
 
 
-def symbol_head(row: WatchRow, name: str, known: str) -> SymbolHead:
+def symbol_head(row: WatchRow) -> SymbolHead:
     """Return the head of the page."""
     age = row.sessions_old
     return SymbolHead(
         symbol=row.symbol,
-        name=name,
         last=formats.price(row.price_traded),
         change=formats.signed(row.change, 2),
         change_sign=sign_of(row.change, 2),
         session=formats.day(row.session),
-        known=known,
+        known=formats.instant(row.known_time),
         age=formats.UNKNOWN if age is None else formats.count(age, "session"),
         is_stale=bool(age),
     )

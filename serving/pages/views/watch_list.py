@@ -31,7 +31,6 @@ class WatchLine:
     band: ShownBand | None
     badge: Badge
     since_previous: str
-    target: str
     age: str
     is_stale: bool
     forecast_id: str | None
@@ -123,7 +122,6 @@ def _line(row: WatchRow, names: dict[str, str]) -> WatchLine:
         band=return_band(row.p10, row.p90, row.band),
         badge=badge_of(row.band),
         since_previous=formats.points(row.since_previous, 2),
-        target=formats.day(row.target_session),
         age=formats.UNKNOWN if age is None else str(age),
         is_stale=age is not None and age >= STALE_SESSIONS,
         forecast_id=row.forecast_id,

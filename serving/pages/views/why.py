@@ -160,11 +160,18 @@ def _line(each: FeatureContribution, widest: float, above: FeatureContribution |
 def _others(rest: Sequence[FeatureContribution], widest: float) -> ContributionLine:
     total = sum(each.contribution for each in rest)
     start, length = _bar(total, widest)
-    name = formats.count(len(rest), "other", "others")
-    said = {"group": "", "value": "", "percentile": "", "error": "", "is_tied": False}
     return ContributionLine(
-        feature=name, contribution=formats.signed(total, 3), sign=sign_of(total, 3), start=start, length=length, **said
-    )  # type: ignore[arg-type]  # texts, and one flag
+        feature=formats.count(len(rest), "other", "others"),
+        group="",
+        value="",
+        percentile="",
+        contribution=formats.signed(total, 3),
+        error="",
+        sign=sign_of(total, 3),
+        start=start,
+        length=length,
+        is_tied=False,
+    )
 
 
 def _bar(contribution: float, widest: float) -> tuple[float, float]:
