@@ -110,7 +110,7 @@ def test_a_key_that_ended_opens_nothing(home, stranger, how):
     elif how == "deleted":
         keys.forget(home, key.id, by="tests")
     else:
-        until(lambda: datetime.now(UTC) > ends)
+        until(lambda: not key.is_in_force(datetime.now(UTC)))
     assert stranger.post("/login", data={"key": text}).status_code == 401
 
 

@@ -45,7 +45,7 @@ class AttentionLine:
 
 
 @dataclass(frozen=True)
-class WatchList:
+class WatchListPart:
     """One part of a watch list.
 
     Parameters
@@ -74,7 +74,7 @@ class WatchList:
 
 def watch_list(
     rows: Sequence[WatchRow], names: dict[str, str], search: str = "", page: int = 1, order: Order = "symbol"
-) -> WatchList:
+) -> WatchListPart:
     """Return the part of a watch list that is asked for.
 
     Parameters
@@ -97,7 +97,7 @@ def watch_list(
     page = min(max(page, 1), pages)
     shown = found[(page - 1) * ROWS : page * ROWS]
     pressing = _attention(rows)
-    return WatchList(
+    return WatchListPart(
         lines=tuple(_line(row, names) for row in shown),
         found=len(found),
         total=len(rows),
