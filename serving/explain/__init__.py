@@ -11,6 +11,7 @@
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
+from serving.explain.attribution import explain_forecast
 from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 from serving.explain.what_if import WhatIf
@@ -27,6 +28,7 @@ __all__ = [
     "MemberExplanation",
     "WhatIf",
     "counterfactual_answer",
+    "explain_forecast",
     "explanation_answer",
     "percent",
     "short_explanation",
