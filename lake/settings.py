@@ -158,6 +158,14 @@ class Settings(BaseSettings):
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="where spans go, e.g. http://127.0.0.1:4318; none are made when unset",
     )
+    llm_url: str | None = Field(
+        default=None,
+        description="language model that writes explanations: an OpenAI-compatible address that ends in /v1, or "
+        "Ollama's, which ends in /api; the template writes when unset",
+    )
+    llm_model: str = Field(default="", description="name of that model, as its server knows it")
+    llm_key: SecretStr | None = Field(default=None, description="key of that server")
+    llm_timeout_s: float = Field(default=20, gt=0, le=600, description="longest wait for its answer, in seconds")
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
 

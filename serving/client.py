@@ -17,6 +17,7 @@ Examples
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -35,7 +36,9 @@ from serving.api.explanations import (
     Method,
     Quantity,
 )
+from serving.api.importance import ImportanceAnswer
 from serving.api.receipts import ReceiptAnswer
+from serving.client_history import HistoryCalls
 
 if TYPE_CHECKING:
     import ssl
@@ -52,6 +55,8 @@ MOST_WAIT_SECONDS = 10.0
 """Longest time spent waiting between the attempts of one call."""
 RETRIED = frozenset({429, 503})
 SLOW = 4008
+DATA = "data: "
+"""What lines of server-sent events begin with that hold one."""
 
 Stored = api.PredictAnswer | api.StoredForecast
 STORED: TypeAdapter[Stored] = TypeAdapter(Stored)
@@ -199,6 +204,70 @@ class Client:
         body = question.model_dump(mode="json", exclude_none=True)
         return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
 
+    def ask_in_words(
+        self,
+        symbol: str,
+        *,
+        depth: api.WrittenDepth = "fast",
+        prediction_id: str | None = None,
+        horizon_sessions: int | None = None,
+        horizon_minutes: int | None = None,
+    ) -> api.ExplanationJobAccepted:
+        """Ask for a forecast in words: of one stored forecast, or of the newest one of the symbol over a horizon."""
+        named = {"prediction_id": prediction_id, "horizon_sessions": horizon_sessions}
+        named |= {"horizon_minutes": horizon_minutes}
+        body = {"depth": depth} | {name: value for name, value in named.items() if value is not None}
+        return self._typed(api.ExplanationJobAccepted, "POST", f"/explanations/{_part(symbol)}", json=body)
+
+    def in_words(self, job_id: str) -> api.ExplanationJobAnswer:
+        """Return a job that writes an explanation; `status` says whether it is completed.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of that id, or it was forgotten.
+        FailedJobError
+            If it failed or was lost.
+        """
+        return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/jobs/{_part(job_id)}")
+
+    def newest_in_words(self, symbol: str) -> api.ExplanationJobAnswer:
+        """Return the explanation of a symbol that was asked for last."""
+        return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/{_part(symbol)}")
+
+    def follow_words(self, job_id: str, *, after: int = 0) -> Iterator[api.ExplanationEvent]:
+        """Yield the events of a job as they happen, until it is completed or has failed.
+
+        Parameters
+        ----------
+        after
+            Events to leave out, from the first on; a reader that lost its connection goes on where it was.
+        """
+        path, headers = f"{PUBLIC}/explanations/jobs/{_part(job_id)}/events", {"last-event-id": str(after)}
+        try:
+            with self._http.stream("GET", path, headers=headers) as answer:
+                if not answer.is_success:
+                    raise self._refusal(answer.read())
+                for line in answer.iter_lines():
+                    if line.startswith(DATA):
+                        yield api.ExplanationEvent.model_validate_json(line.removeprefix(DATA))
+        except httpx.TransportError as error:
+            raise self._nobody(error) from error
+
+    def importance(
+        self,
+        model: str = "blend",
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+        regime: str = "all",
+        as_of: str | None = None,
+    ) -> ImportanceAnswer:
+        """Return how much worse a model forecasts when a feature is exchanged among the symbols of each session."""
+        asked = {"model": model, "regime": regime} | _horizon(horizon_sessions, horizon_minutes)
+        asked |= {} if as_of is None else {"as_of": as_of}
+        return self._typed(ImportanceAnswer, "GET", "/explain/features", params=asked)
+
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""
         return self._typed(api.StatusAnswer, "GET", "/models/status")
@@ -222,6 +291,11 @@ class Client:
     def strategy(self, symbol: str) -> api.StrategyAnswer:
         """Return the strategy in force for a symbol."""
         return self._typed(api.StrategyAnswer, "GET", f"/strategy/{_part(symbol)}")
+
+    @cached_property
+    def history(self) -> HistoryCalls:
+        """Questions about what was known at an instant, and the watch list of the key."""
+        return HistoryCalls(self._typed)
 
     def stream(self, symbols: Sequence[str]) -> Iterator[api.PredictAnswer]:
         """Yield every forecast of some symbols that is stored from now on, until the connection ends.

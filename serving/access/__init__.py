@@ -3,6 +3,7 @@
 - `keys`, `exposure`, `policy`: API keys, addresses that need them, and the role that each route needs
 - `checks`: finds the caller behind a key or a token (needs PyJWT and Redis)
 - `limits`: counts requests against the limit of a key (needs Redis)
+- `watch_lists`: the symbols that the holder of a key follows
 - `signing`: keys that tokens are signed with (needs PyJWT)
 """
 
@@ -29,4 +30,5 @@ __all__ = [
     "signing",
     "trusted_proxies",
     "trusting",
+    "watch_lists",
 ]
