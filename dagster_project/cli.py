@@ -162,10 +162,26 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @app.command()
 def serve() -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set."""
+    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set."""
     from dagster_project import servers
 
     servers.serve(settings(), console)
+
+
+@app.command()
+def dashboard(
+    *,
+    is_link: Annotated[
+        bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")
+    ] = False,
+) -> None:
+    """Show the dashboard on QUANTLAKE_DASHBOARD_PORT (3002); `quantlake serve` does so too, beside the endpoint."""
+    from dagster_project import servers
+
+    if is_link:
+        servers.print_link(settings(), console)
+    else:
+        servers.show_dashboard(settings(), console)
 
 
 @app.command()
