@@ -26,10 +26,11 @@ MODEL_NAMES = {BLEND: "blend of the models"}
 
 @dataclass(frozen=True)
 class SymbolHead:
-    """Last price of a symbol, and how old it is."""
+    """Last price of a symbol, and how old it is; ``is_adjusted`` where the price as traded is not known."""
 
     symbol: str
     last: str
+    is_adjusted: bool
     change: str
     change_sign: int
     session: str
@@ -138,7 +139,8 @@ def symbol_head(row: WatchRow) -> SymbolHead:
     age = row.sessions_old
     return SymbolHead(
         symbol=row.symbol,
-        last=formats.price(row.price_traded),
+        last=formats.price(row.close if row.price_traded is None else row.price_traded),
+        is_adjusted=row.price_traded is None and row.close is not None,
         change=formats.signed(row.change, 2),
         change_sign=sign_of(row.change, 2),
         session=formats.day(row.session),
