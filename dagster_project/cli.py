@@ -4,6 +4,7 @@ Each command calls plain functions and imports what is heavy itself, so that hel
 """
 
 import errno
+import gc
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -50,6 +51,8 @@ console = console_of(soft_wrap=True)
 Plan = Annotated[bool, typer.Option("--plan", help="Say what a first run would train, and how long; run nothing.")]
 STOPPED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
+COLLECTED_AT = (10_000, 10, 10)
+"""Thresholds of the garbage collector: at Python's own, a second of each command goes into walking imported modules."""
 ANOTHER_HOME = "Let this user write there, or set QUANTLAKE_HOME to another folder."
 NOT_OURS = {
     errno.EACCES: ANOTHER_HOME,
@@ -190,6 +193,7 @@ def main() -> None:
     an error, 2 where the command line is not understood, and 130 after Ctrl-C.
     """
     close_new_files()
+    gc.set_threshold(*COLLECTED_AT)
     try:
         code = app(standalone_mode=False, prog_name="quantlake")
     except KeyboardInterrupt:

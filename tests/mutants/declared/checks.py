@@ -116,4 +116,28 @@ MUTANTS = (
         "compared = [repr(lake.market)]",
         (f"{STORED}::test_a_pass_holds_until_rows_bars_or_the_day_change",),
     ),
+    Mutant(
+        "look-ahead-check-believes-the-fits-of-the-table",
+        "Regimes that a wrong stored fit made are found by the look-ahead check, which fits by itself.",
+        "feature_repo/leaks/stored.py",
+        'return lake.root / ".stamps" / "fits_of_checks" / made_by',
+        'return lake.root / ".stamps" / "hidden_markov"',
+        (f"{STORED}::test_regimes_of_a_wrong_stored_fit_are_caught",),
+    ),
+    Mutant(
+        "look-ahead-check-keeps-fits-of-other-code",
+        "A look-ahead check fits the models of regimes again where the code changed.",
+        "feature_repo/leaks/stored.py",
+        'hashlib.sha256(_code() + version("hmmlearn").encode())',
+        'hashlib.sha256(version("hmmlearn").encode())',
+        (f"{STORED}::test_a_check_fits_the_models_of_regimes_once_for_each_code",),
+    ),
+    Mutant(
+        "stored-fits-are-taken-unseen",
+        "Stored parameters of a hidden Markov model that changed since are not used.",
+        "feature_repo/regimes/hidden_markov.py",
+        "    if stored.pop(SEAL) != _seal(stored):\n",
+        "    if not stored.pop(SEAL):\n",
+        ("tests/test_feature_repo/test_hidden_markov.py::test_a_stored_fit_that_was_changed_is_fitted_again",),
+    ),
 )
