@@ -22,7 +22,7 @@ from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS, VERDICTS
 from serving.backfill import forecast_trials, score_newest
 from serving.deployment import LoadedModels, deployment_or_none
-from serving.deployment.registry import register_and_promote
+from serving.deployment.registry import register_and_promote, version_in_service
 from serving.engines import PARITY_WINDOWS, Bundle
 from serving.forecast_log import drain
 
@@ -60,6 +60,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     started = time.perf_counter()
     fitted = champions(settings)
     promoted: list[dict[str, Any]] = []
+    bundles: list[Bundle] = []
     warnings: list[str] = []
     added = 0
     for name, champion in fitted.items():
@@ -84,8 +85,12 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
             "run_id": champion["run_id"],
         }
         report = register_and_promote(bundle, lake, settings, clock=clock, evidence=evidence)
+        bundles.append(bundle)
         added += report.added
         promoted.append(_row(bundle, report))
+    if added:  # each promotion changed the registry, which the next run need not ask again
+        for bundle in bundles:
+            version_in_service(bundle, lake, settings)
     done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
     report = done.with_details(models=promoted, warnings=tuple(warnings))
     return report if added else _skipped(report, "every champion is in service already")
