@@ -12,9 +12,11 @@ from dagster_project.commands.shell import (
     ShownColumn,
     compile_missing_kernels,
     console,
+    counting_bar,
     fixed,
     require_lake,
     taking_turn,
+    with_bar,
 )
 from dagster_project.plurals import counted
 from lake.errors import QuantlakeError
@@ -51,15 +53,20 @@ def update(
 
 
 def _users(out: "Console") -> None:
-    from dagster_project.runs import seconds_together, update, users_platform
+    from dagster_project.runs import count_stages, seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
 
     require_lake(settings())
     platform = users_platform(settings())
     compile_missing_kernels(out, "dim")
-    with running_redis(settings()):
+    with running_redis(settings()), counting_bar("stages", count_stages()) as count:
+
+        def show(stage: "Stage") -> None:
+            _show(stage, out)
+            count()
+
         try:
-            stages = update(platform, lambda stage: _show(stage, out))
+            stages = update(platform, show)
         except QuantlakeError:
             out.print(f"  [red]The next stage failed[/red], and nothing after it was made. {GO_ON}", highlight=False)
             raise
@@ -92,7 +99,7 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
             scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
         out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
-        runs = list(update_each_session(platform, sessions))
+        runs = list(with_bar(update_each_session(platform, sessions), "sessions", total=sessions))
     out.print(timings(runs))
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")
 

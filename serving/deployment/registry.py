@@ -115,10 +115,10 @@ def version_in_service(bundle: Bundle, lake: "Lake", configured: "Settings") -> 
     version = deployment_or_none(configured).versions.get(bundle.name)
     if version is None or _last_move(lake, bundle.name) != (version, bundle.digest):
         return None
-    asked = registry_digest(configured)
-    if is_confirmed(configured, bundle, version, asked):
+    if is_confirmed(configured, bundle, version, registry_digest(configured)):
         return version
     registry = Registry(configured)
+    asked = registry_digest(configured)  # opened: that of a moved home is written to by that
     if registry.version_of(bundle) != version or registry.alias(bundle.name) != version:
         return None
     note_confirmed(configured, bundle, version, asked)

@@ -1,6 +1,6 @@
 """Shared parts of the commands: console, tables, output for programs, job lock, and preconditions."""
 
-from dagster_project.commands.shell.bars import with_bar
+from dagster_project.commands.shell.bars import counting_bar, with_bar
 from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.kernels import compile_missing_kernels
 from dagster_project.commands.shell.output import (
@@ -33,6 +33,7 @@ __all__ = [
     "ShownColumn",
     "compile_missing_kernels",
     "console",
+    "counting_bar",
     "day_of",
     "fixed",
     "is_for_program",
