@@ -16,6 +16,7 @@ from lake.calendars import closes
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import DamagedTableError, UnknownNameError
 from lake.market import Market
+from lake.quality import forget_passes
 from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, LABELS, REGIMES
@@ -74,7 +75,10 @@ def test_a_check_fits_the_models_of_regimes_once_for_each_code(market_of_six_yea
 
     monkeypatch.setattr(hidden_markov, "_fit_standard", refuse)
     assert check_stored(lake, REGIMES.name, now).passed
-    monkeypatch.setattr("feature_repo.leaks.stored._code", lambda: b"other code")
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="fitted again"):
+        patch.setattr("feature_repo.leaks.stored._code", lambda: b"other code")
+        check_stored(lake, REGIMES.name, now)
+    forget_passes(lake)
     with pytest.raises(AssertionError, match="fitted again"):
         check_stored(lake, REGIMES.name, now)
 

@@ -120,7 +120,7 @@ MUTANTS = (
         "look-ahead-check-believes-the-fits-of-the-table",
         "Regimes that a wrong stored fit made are found by the look-ahead check, which fits by itself.",
         "feature_repo/leaks/stored.py",
-        'return lake.root / ".stamps" / "fits_of_checks" / made_by',
+        'return lake.root / ".stamps" / "check-fits" / made_by',
         'return lake.root / ".stamps" / "hidden_markov"',
         (f"{STORED}::test_regimes_of_a_wrong_stored_fit_are_caught",),
     ),
