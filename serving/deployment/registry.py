@@ -19,10 +19,10 @@ from lake.report import Report
 from lake.tables import PROMOTIONS
 from serving.deployment.confirmed import is_confirmed, note_confirmed, registry_digest
 from serving.deployment.moves import CHAMPION, DeploymentContext, Move, write_down
-from serving.deployment.placing import FILES, place
+from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import lift_refusal
-from serving.engines import Bundle
+from serving.engines import SIGNATURE_FILE, Bundle, Signature, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 ALIAS = CHAMPION
 EXPERIMENT = "promotions"
+PURPOSE = (
+    "One run per model version that was put in service: the exported file, and the proof that it computes what the "
+    "trained model does. The tag `training_run` of the registered version names the run of its training."
+)
 DIGEST_TAG, FINGERPRINT_TAG = "digest", "signature"
 TRAINING_TAG, VERSION_TAG = "training_run", "registered_version"
 """Of a version the run that trained and judged it, and of that run the version it became."""
@@ -84,8 +88,7 @@ def register_and_promote(
     checked = Bundle.load(bundle.folder)
     context = DeploymentContext(lake=lake, configured=configured, clock=clock, who=decided_by)
     with moving(configured):
-        version = version_in_service(checked, lake, configured)
-        if version is not None:
+        if version := version_in_service(checked, lake, configured):
             Bundle.load(configured.models / checked.name / version)
             return lake.report(PROMOTIONS, started=started).with_details(
                 reason=f"version {version} of '{checked.name}' is in service already", model_version=version
@@ -93,11 +96,10 @@ def register_and_promote(
         registry = Registry(configured)
         version = registry.version_of(checked) or registry.register(checked, evidence or {})
         deployment = deployment_or_none(configured)
-        before = deployment.versions.get(checked.name)
         is_moved = _last_move(lake, checked.name) != (version, checked.digest)
         place(checked, configured.models / checked.name / version)
         if is_moved:
-            write_down(context, promotion_of(checked, version, before, evidence or {}))
+            write_down(context, promotion_of(checked, version, deployment.versions.get(checked.name), evidence or {}))
         registry.move(checked.name, version)
         release = Release(version=version, digest=checked.digest)
         write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
@@ -197,7 +199,7 @@ class Registry:
     def __init__(self, configured: "Settings") -> None:
         from training.tracking import open_store
 
-        self._client, self._experiment = open_store(configured, EXPERIMENT)
+        self._client, self._experiment = open_store(configured, EXPERIMENT, PURPOSE)
         self._uri = configured.tracking_uri
 
     def version_of(self, bundle: Bundle) -> str | None:
@@ -299,18 +301,22 @@ class Registry:
         if place.scheme in {"", "file"}:
             yield Path(unquote(place.path))
             return
+        with TemporaryDirectory() as folder:
+            self._fetch(source, SIGNATURE_FILE, folder, f"Version {version} of '{name}'")
+            signature = Signature.from_json((Path(folder) / SIGNATURE_FILE).read_text(encoding="utf-8"))
+            for file in files_of(signature):
+                if file != SIGNATURE_FILE:
+                    self._fetch(source, file, folder, f"Version {version} of '{name}'")
+            yield Path(folder)
+
+    def _fetch(self, source: str, file: str, folder: str, of: str) -> None:
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        with TemporaryDirectory() as folder:
-            for file in FILES:
-                try:
-                    download_artifacts(f"{source}/{file}", dst_path=folder, tracking_uri=self._uri)
-                except (MlflowException, OSError) as error:
-                    raise ModelError(
-                        f"Version {version} of '{name}' has no {file} in the registry: {error}. Register it again."
-                    ) from error
-            yield Path(folder)
+        try:
+            download_artifacts(f"{source}/{file}", dst_path=folder, tracking_uri=self._uri)
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"{of} has no {file} in the registry: {error}. Register it again.") from error
 
     def move(self, name: str, version: str) -> None:
         """Point the alias at a version."""
@@ -351,7 +357,7 @@ def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
         )
-    for name in FILES:
+    for name in bundle.files:
         shutil.copyfile(bundle.folder / name, folder / name)
 
 
