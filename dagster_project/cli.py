@@ -158,11 +158,16 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 
 @app.command()
-def serve() -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set."""
+def serve(
+    *, shows_key: Annotated[bool, typer.Option("--show-key", help="Print the key of this machine in full.")] = False
+) -> None:
+    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set.
+
+    It prints a question to paste that reads the key of this machine from its file.
+    """
     from dagster_project import servers
 
-    servers.serve(settings(), console)
+    servers.serve(settings(), console, shows_key=shows_key)
 
 
 @app.command()
