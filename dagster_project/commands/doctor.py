@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagster_project.commands.shell import AsCsv, AsJson, DataTable, console, is_for_program, require_home
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    console,
+    is_for_program,
+    market_command,
+    require_home,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +47,9 @@ def doctor(
     configured = settings()
     require_home(configured)
     if set_aside is not None:
-        _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
+        _print_lines(
+            [f"{set_aside} lies in {move(configured, set_aside)} now. Run `{market_command('doctor')}` again."]
+        )
         return
     done = examine(configured, is_deep=deep)
     findings = [finding for examined in done for finding in examined.findings]
