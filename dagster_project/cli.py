@@ -17,8 +17,10 @@ from dagster_project.commands import (
     backup,
     doctor,
     drift,
+    explain,
     features,
     forecasts,
+    importance,
     keys,
     leaks,
     market,
@@ -31,6 +33,7 @@ from dagster_project.commands import (
     sql,
     update,
     user_data,
+    words,
 )
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.shell import AsCsv, AsJson, in_market, stopped_sentence, taking_turn
@@ -161,13 +164,29 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 def serve(
     *, shows_key: Annotated[bool, typer.Option("--show-key", help="Print the key of this machine in full.")] = False
 ) -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set.
+    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set.
 
     It prints a question to paste that reads the key of this machine from its file.
     """
     from dagster_project import servers
 
     servers.serve(settings(), console, shows_key=shows_key)
+
+
+@app.command()
+def dashboard(
+    *,
+    is_link: Annotated[
+        bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")
+    ] = False,
+) -> None:
+    """Show the dashboard on QUANTLAKE_DASHBOARD_PORT (3002); `quantlake serve` does so too, beside the endpoint."""
+    from dagster_project import servers
+
+    if is_link:
+        servers.print_link(settings(), console)
+    else:
+        servers.show_dashboard(settings(), console)
 
 
 @app.command()
@@ -195,6 +214,8 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(explain.explain)
+app.command()(words.words)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
 app.command()(update.update)
@@ -203,6 +224,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command()(quality.quality)
 app.command()(drift.drift)
+app.command()(importance.importance)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

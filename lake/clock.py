@@ -137,13 +137,27 @@ def instant_of(at: date | str, zone: tzinfo | None = None) -> datetime:
     >>> instant_of("2010-01-04T00:00", zone=UTC).isoformat()
     '2010-01-04T00:00:00+00:00'
     """
-    found = _read(at) if isinstance(at, str) else at
+    found = day_or_instant(at) if isinstance(at, str) else at
     if isinstance(found, datetime):
         return require_utc(found.replace(tzinfo=zone) if zone and found.tzinfo is None else found)
     return datetime(found.year, found.month, found.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)
 
 
-def _read(text: str) -> date:
+def day_or_instant(text: str) -> date:
+    """Return the day or, with a zone or without, the instant that a text in ISO 8601 says.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither.
+
+    Examples
+    --------
+    >>> day_or_instant("2010-01-04")
+    datetime.date(2010, 1, 4)
+    >>> day_or_instant("2010-01-04T21:00Z")
+    datetime.datetime(2010, 1, 4, 21, 0, tzinfo=datetime.timezone.utc)
+    """
     for read in (date.fromisoformat, datetime.fromisoformat):
         with suppress(ValueError):
             return read(text.strip())

@@ -15,6 +15,7 @@ from lake.quality import RuleKind, kinds_of
 if TYPE_CHECKING:
     from lake.assessment import Disagreement
     from lake.quality import QualityReport
+    from lake.spec import TableSpec
 
 CAUSAL = (*(group.table.name for group in GROUPS), "labels", "regimes")
 """Tables whose rows must follow from what was known then."""
@@ -30,6 +31,7 @@ GATED = (
     "model_windows",
     "forecasts",
     "outcomes",
+    "feature_importance",
 )
 
 
@@ -41,10 +43,7 @@ CHECKS: Mapping[RuleKind, tuple[str, str]] = MappingProxyType(
         "nulls": ("no_nulls", "Every value that {table} requires is known."),
         "bounds": ("within_bounds", "Numbers of {table} lie within the bounds that its columns declare."),
         "names": ("allowed_names", "Columns of names in {table} hold declared names only."),
-        "order": (
-            "columns_in_order",
-            "Columns of {table} stand in their order: low <= close, event_time <= known_time.",
-        ),
+        "order": ("columns_in_order", "Columns of {table} stand in their declared order: {order}."),
         "keys": ("one_row_per_key", "No key of {table} is stored twice for one known_time."),
     }
 )
@@ -60,7 +59,7 @@ def _rules_hold(table: str) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{table}_expectations_hold",
         specs=[
-            dg.AssetCheckSpec(name, asset=asset, blocking=True, description=CHECKS[kind][1].format(table=table))
+            dg.AssetCheckSpec(name, asset=asset, blocking=True, description=_meaning(kind, spec))
             for name, kind in names.items()
         ],
     )
@@ -78,6 +77,11 @@ def _rules_hold(table: str) -> dg.AssetChecksDefinition:
             yield _result(asset, name, checked.report.of_kind(kind), checked.scope)
 
     return checks
+
+
+def _meaning(kind: RuleKind, spec: "TableSpec") -> str:
+    order = ", ".join(f"{low} <= {high}" for low, high in spec.ordered)
+    return CHECKS[kind][1].format(table=spec.name, order=order)
 
 
 def _result(asset: str, name: str, found: "QualityReport", scope: str) -> dg.AssetCheckResult:
