@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl

@@ -5,7 +5,6 @@ cut therefore knows part of the test. Rows are removed by that *time*, over all 
 would leave almost every overlap of a panel in place (López de Prado, Advances in Financial Machine Learning, 7.4).
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
