@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagster_project.commands.shell import AsCsv, AsJson, DataTable, console, is_for_program, require_home, with_bar
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    console,
+    is_for_program,
+    market_command,
+    require_home,
+    with_bar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +48,9 @@ def doctor(
     configured = settings()
     require_home(configured)
     if set_aside is not None:
-        _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
+        _print_lines(
+            [f"{set_aside} lies in {move(configured, set_aside)} now. Run `{market_command('doctor')}` again."]
+        )
         return
     is_quiet = as_json or as_csv
     checks = CHECKS if is_quiet else with_bar(CHECKS, "checks", total=len(CHECKS))

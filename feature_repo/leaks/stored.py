@@ -1,6 +1,5 @@
 """A stored table under the checks: a few symbols of the real lake, a few cuts, and the rows as they were stored."""
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +23,7 @@ from feature_repo.leaks.world import RELEASES, World
 from feature_repo.regimes import compute_regimes
 from feature_repo.targets import compute_labels
 from lake.clock import SystemClock
+from lake.disk import digest_of_sources
 from lake.errors import UnknownNameError
 from lake.market import DEMO, Market
 from lake.quality import CheckPass, note_pass, unchanged_pass
@@ -159,7 +159,7 @@ def _pass_of(lake: Lake, table: str, now: datetime) -> CheckPass | None:
 def _recipe(lake: Lake, now: datetime) -> str:
     """Identity of what is compared with a table: code, market, bars, and the instant that draws the sample."""
     compared = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]
-    return hashlib.sha256(_code() + repr(compared).encode()).hexdigest()[:16]
+    return digest_of_sources((), _code(), repr(compared))
 
 
 def _fits(lake: Lake) -> Path:
@@ -169,9 +169,9 @@ def _fits(lake: Lake) -> Path:
 
 
 @cache
-def _code() -> bytes:
-    """Source of the room whose computations are compared."""
-    return b"".join(source.read_bytes() for source in sorted(Path(__file__).parents[1].rglob("*.py")))
+def _code() -> str:
+    """Identity of the code whose computations are compared."""
+    return digest_of_sources(Path(__file__).parents[1].rglob("*.py"))
 
 
 def _sample(lake: Lake, now: datetime, count: int) -> list[str]:

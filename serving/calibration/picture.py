@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lake.market import Market
-    from serving.calibration.learning import WalkForwardSimulation
+    from serving.calibration.simulation import WalkForwardSimulation
 
 WINDOW_SESSIONS = 60
 BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#b35a00", "#1f77b4"

@@ -200,7 +200,7 @@ class Registry:
         from training.tracking import open_store
 
         self._client, self._experiment = open_store(configured, EXPERIMENT, PURPOSE)
-        self._uri = configured.tracking_uri
+        self._uri, self._market = configured.tracking_uri, configured.declared_market
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Version under which this very file and signature are registered, if they are."""
@@ -264,7 +264,7 @@ class Registry:
         read = ", ".join(f"{table} {version}" for table, version in signature.table_versions.items())
         lines += [f"- Learnt until {signature.train_until:%Y-%m-%d} from versions {read}"]
         lines += [f"- Windows of {signature.sessions} bars of {len(signature.features)} features"]
-        lines += [f"- Horizons {', '.join(map(str, signature.horizons))}"]
+        lines += [f"- Horizons {', '.join(str(self._market.horizon_of(bars)) for bars in signature.horizons)}"]
         return "\n".join([*lines, f"- Code {signature.code_version}"])
 
     def alias(self, name: str) -> str | None:

@@ -113,6 +113,7 @@ def test_a_version_leads_to_its_training_and_the_training_to_the_version(promote
     assert f"{link}{run_id})" in version.description
     assert f"/runs/{version.run_id})" in version.description
     assert "Learnt until" in version.description
+    assert "- Horizons 1 session, 5 sessions\n" in version.description
     assert version.tags["training_run"] == run_id
     assert training.data.tags["registered_version"] == "ridge 1"
     assert "alias `champion`" in client.get_registered_model("ridge").description

@@ -3,6 +3,7 @@
 from dagster_project.commands.shell.bars import counting_bar, with_bar
 from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.kernels import compile_missing_kernels
+from dagster_project.commands.shell.market_commands import in_market, market_command
 from dagster_project.commands.shell.output import (
     AsCsv,
     AsJson,
@@ -38,7 +39,9 @@ __all__ = [
     "counting_bar",
     "day_of",
     "fixed",
+    "in_market",
     "is_for_program",
+    "market_command",
     "minute_of",
     "percent",
     "plain",

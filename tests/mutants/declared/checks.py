@@ -88,8 +88,8 @@ MUTANTS = (
         "checks-do-not-know-their-code",
         "Changed code of a rule is applied to every row.",
         "feature_repo/materialize/expectations.py",
-        "hashlib.sha256(code + repr(spec).encode()",
-        "hashlib.sha256(repr(spec).encode()",
+        "digest_of_sources(sources, repr(spec)",
+        "digest_of_sources((), repr(spec)",
         (f"{NEW_ROWS}::test_changed_code_of_a_rule_is_applied_to_every_row",),
     ),
     Mutant(
