@@ -62,6 +62,12 @@ def metadata_of(report: "Report") -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def warnings_in(values: Mapping[str, Any]) -> list[str]:
+    """Sentences of the warnings among values of metadata that was made of a report."""
+    table: dg.TableMetadataValue | None = values.get("warnings")
+    return [] if table is None else [str(row.data["warning"]) for row in table.records]
+
+
 def _instant(at: datetime | None) -> str | None:
     return None if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
