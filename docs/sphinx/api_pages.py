@@ -42,17 +42,19 @@ def _page(name: str) -> str:
     return f"# {name}\n\n{about}\n\n{contents}\n```{{eval-rst}}\n{entries}\n```\n"
 
 
-def _entry(face: str, public: str) -> str:
+def _entry(face: str, public: str, options: str = "") -> str:
+    """One name as Sphinx's directive; what a face names of a module is indexed under the name of the face only."""
     found, name = _value(face, public), f"{face}.{public}"
     if isinstance(found, ModuleType) and public_names(name):
         return f"The folder ``{name}`` has a page of its own.\n"
     if isinstance(found, ModuleType):
-        return "\n".join([f".. automodule:: {name}\n", *(_entry(name, each) for each in _defined(found))])
+        inside = "" if face in ROOMS else "   :no-index:\n"
+        return "\n".join([f".. automodule:: {name}\n", *(_entry(name, each, inside) for each in _defined(found))])
     if inspect.isclass(found):
-        return f".. autoclass:: {name}\n   :members:\n"
+        return f".. autoclass:: {name}\n{options}   :members:\n"
     if inspect.isroutine(found):
-        return f".. autofunction:: {name}\n"
-    return f".. py:data:: {name}\n\n   {' '.join(meaning(face, public).split())}\n"
+        return f".. autofunction:: {name}\n{options}"
+    return f".. py:data:: {name}\n{options}\n   {' '.join(meaning(face, public).split())}\n"
 
 
 def _value(face: str, public: str) -> object:
