@@ -23,10 +23,13 @@
     ├── FeatureError         a feature cannot be computed
     ├── LookAheadError       something saw what was not yet known
     ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
+    ├── ImpossibleChangeError a what-if asks for a value that a feature cannot have
     ├── NotReadyError        the thing exists in principle but has not been made yet
     ├── OnlineStoreError     Redis does not answer
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
+    ├── WriterError          a language model does not answer, or its answer is not in the asked form
+    ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
         ├── ParityError      the exported model does not compute what the trained one does
@@ -141,6 +144,10 @@ class LookAheadError(QuantlakeError):
     """Something saw what was not yet known."""
 
 
+class ImpossibleChangeError(QuantlakeError):
+    """A forecast of a changed input was asked for with a value that the feature cannot have."""
+
+
 class NotReadyError(QuantlakeError):
     """The thing asked for has not been made yet."""
 
@@ -155,6 +162,14 @@ class LogError(QuantlakeError):
 
 class OverloadedError(QuantlakeError):
     """More is asked than can be answered in time; asking again later is right."""
+
+
+class WriterError(QuantlakeError):
+    """A language model does not answer in time, or its answer does not have the form that was asked for."""
+
+
+class FailedJobError(QuantlakeError):
+    """A job ended without an answer, or was lost with the process that worked on it; asking again starts another."""
 
 
 class ModelError(QuantlakeError):

@@ -31,6 +31,7 @@ GATED = (
     "model_windows",
     "forecasts",
     "outcomes",
+    "feature_importance",
 )
 
 
@@ -112,10 +113,11 @@ def few_rows_refused(platform: Platform) -> dg.AssetCheckResult:
 
     refused, raw = (platform.lake.report(spec).rows for spec in (QUARANTINE, RAW_BARS))
     said, is_fine = f"{refused:,} of {counted(raw, 'raw row')} refused", refused <= raw / 100
+    remedy = platform.lake.market.command("quality")
     return dg.AssetCheckResult(
         passed=is_fine,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said if is_fine else f"{said}, more than 1 in 100. Next: `quantlake quality` lists the reasons.",
+        description=said if is_fine else f"{said}, more than 1 in 100. Next: `{remedy}` lists the reasons.",
         metadata={"refused": refused, "raw_rows": raw},
     )
 
@@ -130,12 +132,12 @@ def sources_agree(platform: Platform) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not found.is_high,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_disagreement(found),
+        description=_disagreement(found, platform.lake.market.command("quality --open")),
         metadata=counts | {"widest": dg.MetadataValue.json(plain(found.examples))},
     )
 
 
-def _disagreement(found: "Disagreement") -> str:
+def _disagreement(found: "Disagreement", remedy: str) -> str:
     """Say on how many returns sources differ; where that is often, the widest of them and the next command."""
     if not found.compared:
         return "no return has two sources"
@@ -144,4 +146,4 @@ def _disagreement(found: "Disagreement") -> str:
         return said
     widest = found.examples[0]
     row = f"{widest['symbol']} {widest['event_time']:%Y-%m-%d %H:%M} UTC by {widest['spread_bp']:.0f} bp"
-    return f"{said}, most on {row}. Next: `quantlake quality --open` lists the widest."
+    return f"{said}, most on {row}. Next: `{remedy}` lists the widest."

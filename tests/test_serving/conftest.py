@@ -29,17 +29,28 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
+from serving.client import Client
 from serving.deployment import Champions, LoadedModels, deployment_or_none
 from serving.deployment.placing import place
 from serving.deployment.record import Release, write_deployment
 from serving.deployment.registry import register_and_promote
-from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines import (
+    BACKGROUND_FILE,
+    MODEL_FILE,
+    PARITY_FILE,
+    SIGNATURE_FILE,
+    Background,
+    Bundle,
+    choose_background,
+)
 from serving.engines.export import export_model
-from serving.forecast_log import ForecastLog, LogReader
+from serving.forecast_log import ForecastLog, LogReader, drain
 from serving.forecasts import Row
 from serving.predict import Predictor, split_ready
 from serving.predict.predictor import OnlineValues
+from serving.web.app import build_app
 from support.blend import weights_row
+from support.dashboard import live_through
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home
@@ -100,14 +111,23 @@ def networks(inputs: np.ndarray) -> dict:
 
 
 @pytest.fixture(scope="session")
+def background(featured_lake: Lake) -> Background:
+    """Typical windows of the whole panel by the market's regimes."""
+    windows = build_windows(featured_lake.read_as_of(FEATURES_TECHNICAL, DEMO_START), FORECAST_V2)
+    regimes = featured_lake.read_as_of(REGIMES, DEMO_START).select("event_time", "regime")
+    return choose_background(to_model_input(windows.values), windows.keys, regimes, FORECAST_V2.features)
+
+
+@pytest.fixture(scope="session")
 def exports(made_once, featured_lake: Lake, request, tmp_path_factory) -> dict[str, Bundle]:
     """Their bundles, with proofs that this machine computes the same from them."""
 
     def make(folder: Path) -> None:
         networks, inputs = request.getfixturevalue("networks"), request.getfixturevalue("inputs")
+        made = {"train_until": TRAIN_UNTIL, "background": request.getfixturevalue("background")}
         versions = {FEATURES_TECHNICAL.name: featured_lake.version(FEATURES_TECHNICAL)}
         for name, network in networks.items():
-            export_model(network, name, FORECAST_V2, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
+            export_model(network, name, FORECAST_V2, versions, inputs, folder / name, **made)
 
     root = shutil.copytree(made_once("exports", make), tmp_path_factory.mktemp("exports") / "bundles")
     return {name: Bundle.load(root / name) for name in ("naive", "ridge", "lstm")}
@@ -254,6 +274,8 @@ def sign(source: Path, folder: Path, content: bytes, **changes: Any) -> Path:
     for name, said in ((SIGNATURE_FILE, digest | changes), (PARITY_FILE, digest)):
         before = json.loads((source / name).read_text())
         (folder / name).write_text(json.dumps(before | said))
+    if (source / BACKGROUND_FILE).exists():
+        shutil.copyfile(source / BACKGROUND_FILE, folder / BACKGROUND_FILE)
     return folder
 
 
@@ -269,3 +291,16 @@ def put() -> Callable[..., Release]:
         return release
 
     return put_in_service
+
+
+@pytest.fixture(scope="session")
+def watched_home(copy_home, predicting, tmp_path_factory) -> Iterator[Home]:
+    """A home behind a listening endpoint, with two months of answered forecasts whose outcomes are known."""
+    made: Home = copy_home(tmp_path_factory.mktemp("watched") / "home", dashboard_port=free_port())
+    with predicting(made.settings) as predictor, serve(build_app(predictor)) as address:
+        settings = made.settings.model_copy(update={"port": int(address.rpartition(":")[2])})
+        live_through(made, Champions(settings).current().engines, sessions=45)
+        with Client.local(settings) as client:
+            client.predict_batch(sorted(SYMBOLS), 1)
+        drain(made.lake, settings)
+        yield Home.at(settings)
