@@ -30,8 +30,8 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     Returns
     -------
     Report
-        Of `selections`; skipped when no review is due. ``details`` hold the weights in force now, the figures of
-        `serving.strategies.comparison.compare` and the path of its picture.
+        Of `selections`; skipped when no review is due. ``details`` hold the decisions in force now and their reasons,
+        the figures of `serving.strategies.comparison.compare` and the path of its picture.
 
     Raises
     ------
@@ -57,6 +57,7 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     return report.with_details(
         seconds=time.perf_counter() - started,
         decisions=[_shown(decision) for decision in latest],
+        reasons=[f"{decision.regime}: {decision.reason}" for decision in latest],
         comparison=comparison.figures,
         picture=draw(comparison, settings.reports / "selection.png", caveats),
     )
@@ -92,5 +93,4 @@ def _shown(decision: SelectionDecision) -> dict[str, object]:
         "confidence": decision.confidence,
         "e_value": decision.e_value,
         "sessions": decision.seen,
-        "reason": decision.reason,
     }
