@@ -17,6 +17,7 @@ from dagster_project.commands import (
     backup,
     doctor,
     drift,
+    explain,
     features,
     forecasts,
     keys,
@@ -163,6 +164,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(explain.explain)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
 app.command()(update.update)

@@ -26,6 +26,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api import RefusedError, refusal
+from serving.api.explanations import (
+    CounterfactualAnswer,
+    CounterfactualRequest,
+    Depth,
+    ExplainRequest,
+    ExplanationAnswer,
+    Grain,
+    Method,
+    Quantity,
+)
 from serving.api.receipts import ReceiptAnswer
 from serving.client_history import HistoryCalls
 
@@ -139,6 +149,13 @@ class Client:
         body = {"symbol": symbol} | _horizon(horizon_sessions, horizon_minutes)
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
+    def predict_explained(
+        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
+    ) -> api.PredictAnswer:
+        """Forecast one symbol as `predict` does, with the features that contribute most, or why they are not told."""
+        body = {"symbol": symbol, "include_explanation": True} | _horizon(horizon_sessions, horizon_minutes)
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
+
     def predict_batch(
         self, symbols: Sequence[str], horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
     ) -> api.BatchAnswer:
@@ -159,6 +176,30 @@ class Client:
     def receipt(self, prediction_id: str) -> ReceiptAnswer:
         """Return what an earlier forecast was made from."""
         return self._typed(ReceiptAnswer, "GET", f"/predictions/{_part(prediction_id)}/receipt")
+
+    def explain(
+        self,
+        prediction_id: str,
+        *,
+        quantile: Quantity = "p50",
+        explanation_type: Depth = "fast",
+        method: Method = "shapley",
+        grain: Grain = "feature",
+    ) -> ExplanationAnswer:
+        """Split an earlier forecast into contributions of its features; see docs/explanations.md."""
+        body = ExplainRequest(
+            prediction_id=prediction_id,
+            quantile=quantile,
+            explanation_type=explanation_type,
+            method=method,
+            grain=grain,
+        )
+        return self._typed(ExplanationAnswer, "POST", "/explain/prediction", json=body.model_dump(mode="json"))
+
+    def what_if(self, question: CounterfactualRequest) -> CounterfactualAnswer:
+        """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for a turn."""
+        body = question.model_dump(mode="json", exclude_none=True)
+        return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
 
     def status(self) -> api.StatusAnswer:
         """Return the models in service."""

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,15 @@ from lake.market import Market
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import EVALUATIONS, FORECASTS, VERDICTS
+from lake.tables import EVALUATIONS, FORECASTS, REGIMES, VERDICTS
 from serving.backfill import forecast_trials, score_newest
 from serving.deployment import LoadedModels, deployment_or_none
 from serving.deployment.registry import register_and_promote
-from serving.engines import PARITY_WINDOWS, Bundle
+from serving.engines import PARITY_WINDOWS, Background, Bundle, choose_background
 from serving.forecast_log import drain
+
+if TYPE_CHECKING:
+    from training.data import WindowSet
 
 Say = Callable[[str], None]
 
@@ -55,10 +59,11 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     ParityError
         If an export does not compute what the trained model does; the models in service stay as they are.
     """
-    from training.stages import champions, load_windows
+    from training.stages import champions
 
     started = time.perf_counter()
     fitted = champions(settings)
+    training = _Training(lake, settings, experiment)
     promoted: list[dict[str, Any]] = []
     warnings: list[str] = []
     added = 0
@@ -70,8 +75,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         folder = settings.models / "exports" / champion["fingerprint"][:16] / name
         bundle = _exported(folder)
         if bundle is None:
-            windows = load_windows(lake, settings, experiment).newest(PROOF_WINDOWS).x
-            bundle = _export(name, champion, windows, folder)
+            bundle = _export(name, champion, training, folder)
             say(
                 f"{name} exported: torch and ONNX Runtime differ by {bundle.parity.max_absolute_difference:.1e} at most"
             )
@@ -129,15 +133,42 @@ def update_forecasts(
     return report
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What the exports of one training share; read when the first of them is made."""
+
+    lake: Lake
+    settings: Settings
+    experiment: Any
+
+    @cached_property
+    def proof(self) -> npt.NDArray[np.float32]:
+        """Model inputs that exports are proved on."""
+        return self._windows.newest(PROOF_WINDOWS).x
+
+    @cached_property
+    def background(self) -> Background:
+        """Typical windows of the training, by the regimes as they were known at its end."""
+        regimes = self.lake.read_as_of(REGIMES, self.experiment.knowledge_end).select("event_time", "regime")
+        return choose_background(self._windows.x, self._windows.keys, regimes, FORECAST_V2.features)
+
+    @cached_property
+    def _windows(self) -> "WindowSet":
+        from training.stages import load_windows
+
+        return load_windows(self.lake, self.settings, self.experiment)
+
+
 def _exported(folder: Path) -> Bundle | None:
-    """Return the export in a folder, or None where there is none that holds together."""
+    """Return the export in a folder; None where there is none that holds together, or one without typical windows."""
     try:
-        return Bundle.load(folder)
+        found = Bundle.load(folder)
     except ModelError:
         return None
+    return None if found.background is None else found
 
 
-def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32], folder: Path) -> Bundle:
+def _export(name: str, champion: dict[str, Any], training: _Training, folder: Path) -> Bundle:
     from serving.engines.export import export_model
     from training.fit import load_fitted
 
@@ -147,10 +178,11 @@ def _export(name: str, champion: dict[str, Any], windows: npt.NDArray[np.float32
         name,
         FORECAST_V2,
         champion["versions"],
-        windows,
+        training.proof,
         folder,
         train_until=datetime.fromisoformat(champion["train_until"]),
         horizons=network.outputs.horizons,
+        background=training.background,
     )
 
 

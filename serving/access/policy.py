@@ -53,6 +53,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{PUBLIC}/token", "read"),
     Rule("POST", f"{PUBLIC}/predict", "predict"),
     Rule("POST", f"{PUBLIC}/predict/batch", "predict"),
+    Rule("POST", f"{PUBLIC}/explain/prediction", "predict"),
+    Rule("POST", f"{PUBLIC}/explain/counterfactual", "predict"),
     Rule("GET", f"{PUBLIC}/predictions/{{prediction_id}}", "read"),
     Rule("GET", f"{PUBLIC}/predictions/{{prediction_id}}/receipt", "read"),
     Rule("GET", f"{PUBLIC}/predictions/latest/{{symbol}}", "read"),

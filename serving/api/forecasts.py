@@ -23,6 +23,7 @@ from serving.api.base import (
     SymbolAnswer,
     is_absent,
 )
+from serving.api.explanations import ForecastExplanation
 from serving.api.outlook import MEANING, Direction, Outlook, outlook_of
 
 
@@ -43,6 +44,7 @@ class PredictRequest(HorizonRequest):
     """One forecast."""
 
     symbol: Symbol
+    include_explanation: bool = Field(default=False, description="whether the features that moved it most are told too")
 
 
 class BatchRequest(HorizonRequest):
@@ -151,6 +153,12 @@ class PredictAnswer(SymbolAnswer):
     strategy: Strategy
     model: Model
     data: Data
+    explanation: ForecastExplanation | None = Field(
+        default=None, exclude_if=lambda told: told is None, description="where it was asked for, and could be made"
+    )
+    no_explanation_because: str | None = Field(
+        default=None, exclude_if=lambda told: told is None, description="why one that was asked for is missing"
+    )
 
 
 class Unavailable(Part):

@@ -187,6 +187,13 @@ UNKNOWN_HORIZON = Kind(
     "No model in service forecasts over that many sessions.",
     "GET /api/v1/public/models/status names the horizons.",
 )
+UNKNOWN_FEATURE = Kind(
+    "unknown-feature",
+    422,
+    "Unknown feature",
+    "No feature of that name is in the window that the forecast was made from.",
+    "GET /api/v1/public/features/schema names the features of the window.",
+)
 TOO_MANY_REQUESTS = Kind(
     "too-many-requests",
     429,
@@ -284,6 +291,7 @@ KINDS: tuple[Kind, ...] = (
     HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,
+    UNKNOWN_FEATURE,
     TOO_MANY_REQUESTS,
     INTERNAL,
     OVERLOADED,

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from lake.disk import flush
 from lake.errors import ConfigError
-from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines import Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-FILES = (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE)
 
 
 def place(bundle: Bundle, target: "Path") -> None:
@@ -33,7 +31,7 @@ def place(bundle: Bundle, target: "Path") -> None:
     fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    for name in FILES:
+    for name in bundle.files:
         shutil.copyfile(bundle.folder / name, fresh / name)
         flush(fresh / name)
     flush(fresh)

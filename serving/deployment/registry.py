@@ -18,10 +18,10 @@ from lake.errors import ModelError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
 from serving.deployment.moves import CHAMPION, DeploymentContext, Move, write_down
-from serving.deployment.placing import FILES, place
+from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
 from serving.deployment.refusals import lift_refusal
-from serving.engines import Bundle
+from serving.engines import SIGNATURE_FILE, Bundle, Signature, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -279,18 +279,22 @@ class Registry:
         if place.scheme in {"", "file"}:
             yield Path(unquote(place.path))
             return
+        with TemporaryDirectory() as folder:
+            self._fetch(source, SIGNATURE_FILE, folder, f"Version {version} of '{name}'")
+            signature = Signature.from_json((Path(folder) / SIGNATURE_FILE).read_text(encoding="utf-8"))
+            for file in files_of(signature):
+                if file != SIGNATURE_FILE:
+                    self._fetch(source, file, folder, f"Version {version} of '{name}'")
+            yield Path(folder)
+
+    def _fetch(self, source: str, file: str, folder: str, of: str) -> None:
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        with TemporaryDirectory() as folder:
-            for file in FILES:
-                try:
-                    download_artifacts(f"{source}/{file}", dst_path=folder, tracking_uri=self._uri)
-                except (MlflowException, OSError) as error:
-                    raise ModelError(
-                        f"Version {version} of '{name}' has no {file} in the registry: {error}. Register it again."
-                    ) from error
-            yield Path(folder)
+        try:
+            download_artifacts(f"{source}/{file}", dst_path=folder, tracking_uri=self._uri)
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"{of} has no {file} in the registry: {error}. Register it again.") from error
 
     def move(self, name: str, version: str) -> None:
         """Point the alias at a version."""
@@ -331,7 +335,7 @@ def _write_mlflow_model(bundle: Bundle, folder: Path) -> None:
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
         )
-    for name in FILES:
+    for name in bundle.files:
         shutil.copyfile(bundle.folder / name, folder / name)
 
 

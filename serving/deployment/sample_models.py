@@ -13,8 +13,9 @@ from feature_repo.targets import FORECAST_V2
 from lake.clock import Clock
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import LABELS
+from lake.tables import LABELS, REGIMES
 from serving.deployment.registry import register_and_promote
+from serving.engines import choose_background
 from serving.engines.export import export_model
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def put_sample_models_in_service(
     names = models or tuple(experiment.models)
     until: datetime = windows.keys.select(pl.col("label_end").max()).item()
     versions = lake.versions([FEATURES_TECHNICAL])
+    regimes = lake.read_as_of(REGIMES, clock.now()).select("event_time", "regime")
+    background = choose_background(windows.x, windows.keys, regimes, FORECAST_V2.features)
     for name in names:
         fitted = fit_model(name, train, valid, experiment)
         with TemporaryDirectory() as folder:
@@ -65,6 +68,7 @@ def put_sample_models_in_service(
                 Path(folder) / name,
                 train_until=until,
                 horizons=windows.horizons,
+                background=background,
             )
             register_and_promote(bundle, lake, settings, clock=clock)
         say(f"{name} fitted on {len(train):,} windows, exported and in service")

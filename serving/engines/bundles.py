@@ -4,16 +4,19 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lake.errors import ModelError, ParityError
+from serving.engines.background import Background
 from serving.engines.signature import Sha256, Signature
 
 MODEL_FILE, SIGNATURE_FILE, PARITY_FILE = "model.onnx", "signature.json", "parity.json"
-LARGEST_BYTES = {MODEL_FILE: 1 << 30, SIGNATURE_FILE: 1 << 20, PARITY_FILE: 1 << 20}
+BACKGROUND_FILE = "background.json"
+LARGEST_BYTES = {MODEL_FILE: 1 << 30, SIGNATURE_FILE: 1 << 20, PARITY_FILE: 1 << 20, BACKGROUND_FILE: 1 << 24}
 UNREGISTERED = "unregistered"
 PARITY_TOLERANCE, PARITY_WINDOWS = 1e-5, 1_000
 
@@ -109,13 +112,28 @@ class Bundle(Export):
     Parameters
     ----------
     folder
-        Folder with ``model.onnx``, ``signature.json`` and ``parity.json``.
+        Folder with ``model.onnx``, ``signature.json`` and ``parity.json``, and ``background.json`` where the signature
+        names one.
     parity
         Proof that it computes what was trained.
+    background_content
+        Bytes of ``background.json``, of the digest in the signature; None for an export without one.
     """
 
     folder: Path
     parity: Parity
+    background_content: bytes | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of its files."""
+        return files_of(self.signature)
+
+    @cached_property
+    def background(self) -> Background | None:
+        """Typical windows of its training; None for an export without them."""
+        content = self.background_content
+        return None if content is None else Background.from_bytes(content, self.name)
 
     @classmethod
     def load(cls, folder: Path, *, version: str = UNREGISTERED) -> "Bundle":
@@ -139,7 +157,20 @@ class Bundle(Export):
         refuse_external_data(content, signature.name)
         parity = _read_parity(folder, signature.name)
         parity.require(signature)
-        return cls(folder=folder, signature=signature, parity=parity, content=content, version=version)
+        return cls(
+            folder=folder,
+            signature=signature,
+            parity=parity,
+            content=content,
+            version=version,
+            background_content=_read_background(folder, signature),
+        )
+
+
+def files_of(signature: Signature) -> tuple[str, ...]:
+    """Return the names of the files of a bundle: a background is among them where its signature names one."""
+    always = (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE)
+    return always if signature.background is None else (*always, BACKGROUND_FILE)
 
 
 def refuse_external_data(content: bytes, name: str) -> None:
@@ -193,6 +224,20 @@ def _read_parity(folder: Path, name: str) -> Parity:
         return Parity.model_validate_json(_read(folder, PARITY_FILE))
     except ValidationError as error:
         raise ParityError(f"The parity proof of model '{name}' cannot be read: {error.errors()[0]['msg']}.") from error
+
+
+def _read_background(folder: Path, signature: Signature) -> bytes | None:
+    """Return the bytes of the background that the signature names; None where it names none."""
+    if signature.background is None:
+        return None
+    content = _read(folder, BACKGROUND_FILE)
+    found = hashlib.sha256(content).hexdigest()
+    if found != signature.background:
+        raise ModelError(
+            f"{folder / BACKGROUND_FILE} has digest {found[:12]}, the signature of model '{signature.name}' says "
+            f"{signature.background[:12]}: the file was altered after export. Export and promote the model again."
+        )
+    return content
 
 
 def _parse(content: bytes, name: str) -> Any:

@@ -15,6 +15,7 @@ from lake.disk import write_durably
 from lake.errors import ParityError
 from serving.engines.batch_bits import with_steady_bits
 from serving.engines.bundles import (
+    BACKGROUND_FILE,
     MODEL_FILE,
     PARITY_FILE,
     PARITY_TOLERANCE,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from feature_repo.targets import WindowSpec
+    from serving.engines.background import Background
 
 BATCH_SIZES = {1: 128, 7: 448, 128: 1 << 30}
 """Batch sizes to try, and how many windows in each: all of them in full chunks, a sample in small ones."""
@@ -54,6 +56,7 @@ def export_model(
     *,
     train_until: "datetime",
     horizons: tuple[int, ...] = HORIZONS,
+    background: "Background | None" = None,
 ) -> Bundle:
     """Export a network, prove the export, and return it as a bundle.
 
@@ -70,11 +73,13 @@ def export_model(
     windows
         At least 1,000 real model inputs, float32 ``[n, session, 2 * feature]``, as `to_model_input` gives them.
     folder
-        Where the three files go; replaced if it exists.
+        Where the files go; replaced if it exists.
     train_until
         Instant at which the last label it was fitted on was known.
     horizons
         What it forecasts, in bars.
+    background
+        Typical windows of its training; without one its forecasts cannot be explained.
 
     Returns
     -------
@@ -108,10 +113,13 @@ def export_model(
         train_until=train_until,
         code_version=code_version(),
         digest=hashlib.sha256(content).hexdigest(),
+        background=None if background is None else background.digest,
     )
     parity = prove_parity(network, signature, content, windows)
     write_durably(folder / SIGNATURE_FILE, signature.to_json())
     write_durably(folder / PARITY_FILE, parity.model_dump_json(indent=2) + "\n")
+    if background is not None:
+        write_durably(folder / BACKGROUND_FILE, background.to_bytes().decode())
     return Bundle.load(folder)
 
 

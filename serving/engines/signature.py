@@ -65,6 +65,8 @@ class Signature(BaseModel):
         Version of this project that exported it.
     digest
         SHA-256 of the ONNX file.
+    background
+        SHA-256 of the file with the typical windows of the training; None, and not written, for an export without one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +82,7 @@ class Signature(BaseModel):
     train_until: AwareDatetime
     code_version: str
     digest: Sha256
+    background: Sha256 | None = Field(default=None, exclude_if=lambda digest: digest is None)
     input_name: str = "window"
     output_name: str = "quantiles"
     dtype: Literal["float32"] = "float32"

@@ -11,17 +11,20 @@ from lake.settings import Settings
 from lake.store import LakeReader
 from serving.access import RULES, Policy
 from serving.access.checks import Access
+from serving.explain import Explainer
 from serving.forecast_log.latest import LatestForecasts
 from serving.history import KnownTables
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
+from serving.web.explaining import ExplanationQueue
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
     administration,
+    explanations,
     forecasts,
     front_page,
     history,
@@ -55,6 +58,7 @@ LARGE_QUESTIONS = 2
 ROUTES = (
     front_page,
     forecasts,
+    explanations,
     lookups,
     history,
     watch_list,
@@ -139,3 +143,5 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)
     app.state.history = KnownTables(LakeReader.open(predictor.logged.configured))
+    app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
+    app.state.explanations = ExplanationQueue()

@@ -33,7 +33,15 @@ from serving.deployment import Champions, LoadedModels, deployment_or_none
 from serving.deployment.placing import place
 from serving.deployment.record import Release, write_deployment
 from serving.deployment.registry import register_and_promote
-from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle
+from serving.engines import (
+    BACKGROUND_FILE,
+    MODEL_FILE,
+    PARITY_FILE,
+    SIGNATURE_FILE,
+    Background,
+    Bundle,
+    choose_background,
+)
 from serving.engines.export import export_model
 from serving.forecast_log import ForecastLog, LogReader
 from serving.forecasts import Row
@@ -100,14 +108,23 @@ def networks(inputs: np.ndarray) -> dict:
 
 
 @pytest.fixture(scope="session")
+def background(featured_lake: Lake) -> Background:
+    """Typical windows of the whole panel by the market's regimes."""
+    windows = build_windows(featured_lake.read_as_of(FEATURES_TECHNICAL, DEMO_START), FORECAST_V2)
+    regimes = featured_lake.read_as_of(REGIMES, DEMO_START).select("event_time", "regime")
+    return choose_background(to_model_input(windows.values), windows.keys, regimes, FORECAST_V2.features)
+
+
+@pytest.fixture(scope="session")
 def exports(made_once, featured_lake: Lake, request, tmp_path_factory) -> dict[str, Bundle]:
     """Their bundles, with proofs that this machine computes the same from them."""
 
     def make(folder: Path) -> None:
         networks, inputs = request.getfixturevalue("networks"), request.getfixturevalue("inputs")
+        made = {"train_until": TRAIN_UNTIL, "background": request.getfixturevalue("background")}
         versions = {FEATURES_TECHNICAL.name: featured_lake.version(FEATURES_TECHNICAL)}
         for name, network in networks.items():
-            export_model(network, name, FORECAST_V2, versions, inputs, folder / name, train_until=TRAIN_UNTIL)
+            export_model(network, name, FORECAST_V2, versions, inputs, folder / name, **made)
 
     root = shutil.copytree(made_once("exports", make), tmp_path_factory.mktemp("exports") / "bundles")
     return {name: Bundle.load(root / name) for name in ("naive", "ridge", "lstm")}
@@ -254,6 +271,8 @@ def sign(source: Path, folder: Path, content: bytes, **changes: Any) -> Path:
     for name, said in ((SIGNATURE_FILE, digest | changes), (PARITY_FILE, digest)):
         before = json.loads((source / name).read_text())
         (folder / name).write_text(json.dumps(before | said))
+    if (source / BACKGROUND_FILE).exists():
+        shutil.copyfile(source / BACKGROUND_FILE, folder / BACKGROUND_FILE)
     return folder
 
 

@@ -12,7 +12,7 @@ import torch
 
 from feature_repo.targets import FORECAST_V2
 from lake.errors import ModelError, ParityError
-from serving.engines import MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
+from serving.engines import BACKGROUND_FILE, MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
 from serving.engines.bundles import Export, Parity, refuse_external_data
 from serving.engines.debug_info import without_debug_info
 from serving.engines.export import _to_onnx, export_model, prove_parity
@@ -36,7 +36,7 @@ def test_the_exported_file_computes_what_torch_does(exports, name):
 
 def test_the_export_is_one_file_with_a_free_batch_axis(exports):
     files = sorted(path.name for path in exports["lstm"].folder.iterdir())
-    assert files == [MODEL_FILE, PARITY_FILE, SIGNATURE_FILE]
+    assert files == [BACKGROUND_FILE, MODEL_FILE, PARITY_FILE, SIGNATURE_FILE]
     graph = onnx.load_model_from_string(exports["lstm"].content).graph
     batch, sessions, channels = graph.input[0].type.tensor_type.shape.dim
     assert batch.dim_param

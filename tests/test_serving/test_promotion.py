@@ -20,7 +20,7 @@ from serving.deployment import SERVING_FILE, Champions
 from serving.deployment import registry as registry_module
 from serving.deployment.registry import register_and_promote
 from serving.deployment.releases import champion_versions, load_champions
-from serving.engines import MODEL_FILE, PARITY_FILE, Bundle
+from serving.engines import MODEL_FILE, PARITY_FILE, Bundle, files_of
 from serving.engines.signature import Signature
 from training.tracking import TRACKED, Tracker
 
@@ -89,7 +89,7 @@ def test_the_registry_holds_file_signature_proof_and_alias(promote, settings, ex
     version = client.get_model_version_by_alias("ridge", "champion")
     assert version.tags["digest"] == exports["ridge"].digest
     assert {f.path for f in client.list_artifacts(version.run_id, "bundle")} >= {
-        f"bundle/{name}" for name in registry_module.FILES
+        f"bundle/{name}" for name in files_of(exports["ridge"].signature)
     }
     logged = client.download_artifacts(version.run_id, f"bundle/{MODEL_FILE}")
     assert Path(logged).read_bytes() == exports["ridge"].content

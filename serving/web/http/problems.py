@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lake.errors import (
     EngineError,
+    ImpossibleChangeError,
     LogError,
     ModelError,
     NotReadyError,
@@ -42,6 +43,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),
     (NotReadyError, kinds.NOT_READY),
+    (ImpossibleChangeError, kinds.INVALID),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
 )
@@ -55,6 +57,7 @@ UNKNOWN = {
     "key": kinds.UNKNOWN_KEY,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
+    "feature": kinds.UNKNOWN_FEATURE,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
