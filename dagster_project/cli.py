@@ -76,18 +76,24 @@ def close_to_others() -> None:
 
 
 @app.command()
-def demo(*, is_planned: Plan = False) -> None:
+def demo(*, is_planned: Plan = False, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Run the whole asset graph on the packaged real market and show the results."""
-    from dagster_project.commands.demo import demo
+    from dagster_project.commands import demo, results
     from dagster_project.commands.plan import plan_of
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
     if is_planned:
-        console.print(plan_of(settings()), highlight=False)
+        results.show_plan("demo", plan_of(settings()), console, as_json=as_json, as_csv=as_csv)
         return
     with taking_turn("demo", makes_home=True):
-        demo(settings(), console)
+        results.carry_out(
+            lambda: demo.demo(settings(), console),
+            lambda result: demo.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()
@@ -97,27 +103,48 @@ def run(
     ] = None,
     *,
     is_planned: Plan = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Bring the market of QUANTLAKE_MARKET up to now: train the first time, take in what is new after that."""
+    from dagster_project.commands import results, run
     from dagster_project.commands.plan import plan_of
-    from dagster_project.commands.run import run
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
+    day = until.date() if until else None
     if is_planned:
-        console.print(plan_of(settings()), highlight=False)
+        at = run.decided_at(settings(), day) if day else None
+        results.show_plan("run", plan_of(settings(), at), console, as_json=as_json, as_csv=as_csv)
         return
     with taking_turn("run", makes_home=True):
-        run(settings(), console, until=until.date() if until else None)
+        results.carry_out(
+            lambda: run.run(settings(), console, until=day),
+            lambda result: run.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()
-def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of sessions.")] = 1) -> None:
+def advance(
+    sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of sessions.")] = 1,
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Let the next market sessions close, run the daily update, and show what changed."""
-    from dagster_project.commands.advance import advance
+    from dagster_project.commands import advance, results
 
     with taking_turn("advance"):
-        advance(settings(), console, sessions=sessions)
+        results.carry_out(
+            lambda: advance.advance(settings(), console, sessions=sessions),
+            lambda result: advance.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Additions to the OpenAPI description: statuses, roles, recorded examples."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -99,7 +100,19 @@ def statuses(operation: Schema, path: str, *, needs_key: bool) -> set[int]:
     return found
 
 
+def summary_of(description: str) -> str:
+    """Return what a list of routes says of one: its description up to the first full stop, semicolon or colon.
+
+    Examples
+    --------
+    >>> summary_of("Return an earlier answer, byte for byte; or what the table holds of it.")
+    'Return an earlier answer, byte for byte'
+    """
+    return re.split(r"[.;:](?:\s|$)", description, maxsplit=1)[0]
+
+
 def _complete(operation: Schema, path: str, rule: Rule | None) -> None:
+    operation["summary"] = summary_of(operation.get("description") or operation["summary"])
     needs = rule.needs if rule else "open"
     needs_key = needs not in {"open", "local"}
     if needs_key:
