@@ -5,6 +5,7 @@
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
+- `own_values`: a forecast of the caller's own values of features
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
 - `callers`: who asks, with role and tier
@@ -98,6 +99,7 @@ from serving.api.operators import (
     TrialRequest,
 )
 from serving.api.outlook import Direction, Outlook, outlook_of
+from serving.api.own_values import OwnValuesForecast
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
@@ -168,6 +170,7 @@ __all__ = [
     "OperatorForecast",
     "OutcomesAnswer",
     "Outlook",
+    "OwnValuesForecast",
     "Part",
     "Ping",
     "PredictAnswer",
