@@ -20,6 +20,7 @@ from dagster_project.commands import (
     explain,
     features,
     forecasts,
+    importance,
     keys,
     leaks,
     market,
@@ -32,6 +33,7 @@ from dagster_project.commands import (
     sql,
     update,
     user_data,
+    words,
 )
 from dagster_project.commands import lake as lake_commands
 from dagster_project.commands.shell import AsCsv, AsJson, stopped_sentence, taking_turn
@@ -160,10 +162,26 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @app.command()
 def serve() -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set."""
+    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set."""
     from dagster_project import servers
 
     servers.serve(settings(), console)
+
+
+@app.command()
+def dashboard(
+    *,
+    is_link: Annotated[
+        bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")
+    ] = False,
+) -> None:
+    """Show the dashboard on QUANTLAKE_DASHBOARD_PORT (3002); `quantlake serve` does so too, beside the endpoint."""
+    from dagster_project import servers
+
+    if is_link:
+        servers.print_link(settings(), console)
+    else:
+        servers.show_dashboard(settings(), console)
 
 
 @app.command()
@@ -192,6 +210,7 @@ def lab() -> None:
 
 app.command()(predict.predict)
 app.command()(explain.explain)
+app.command()(words.words)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
 app.command()(update.update)
@@ -200,6 +219,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command()(quality.quality)
 app.command()(drift.drift)
+app.command()(importance.importance)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

@@ -31,6 +31,7 @@ GATED = (
     "model_windows",
     "forecasts",
     "outcomes",
+    "feature_importance",
 )
 
 

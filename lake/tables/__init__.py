@@ -7,8 +7,8 @@ Examples
 ('symbol', 'event_time')
 >>> BARS.column("close").unit
 'currency'
->>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'macro', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
+>>> [spec.name for spec in TABLES if spec.layer == "raw"]
+['raw_bars', 'raw_actions', 'raw_macro', 'deliveries']
 """
 
 from lake.spec import TableSpec
@@ -20,6 +20,7 @@ from lake.tables.decisions import (
     CALIBRATIONS,
     DRIFT,
     EVALUATIONS,
+    FEATURE_IMPORTANCE,
     FORECAST_DECISIONS,
     FORECASTS,
     OUTCOMES,
@@ -31,6 +32,7 @@ from lake.tables.decisions import (
     STRATEGY_RETURNS,
     VERDICTS,
 )
+from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
@@ -44,13 +46,17 @@ __all__ = [
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
+    "CHUNKS",
     "DELIVERIES",
+    "DOCUMENTS",
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "FEATURE_IMPORTANCE",
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
+    "INTERNAL_NOTES",
     "KNOWN_TIME",
     "LABELS",
     "MACRO",
@@ -90,6 +96,8 @@ TABLES: tuple[TableSpec, ...] = (
     QUALITY_SCORES,
     SYMBOLS,
     UNIVERSE,
+    DOCUMENTS,
+    CHUNKS,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,
@@ -102,6 +110,7 @@ TABLES: tuple[TableSpec, ...] = (
     STRATEGY_RETURNS,
     PERFORMANCE,
     DRIFT,
+    FEATURE_IMPORTANCE,
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
     BLEND_WEIGHTS,

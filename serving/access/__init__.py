@@ -5,6 +5,7 @@
 - `limits`: counts requests against the limit of a key (needs Redis)
 - `watch_lists`: the symbols that the holder of a key follows
 - `signing`: keys that tokens are signed with (needs PyJWT)
+- `browsers`: cookies, and which page made a request, for whatever a browser logs in to
 """
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
@@ -19,6 +20,7 @@ __all__ = [
     "Key",
     "Policy",
     "Rule",
+    "browsers",
     "checks",
     "exposure",
     "keys",

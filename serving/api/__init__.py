@@ -6,6 +6,7 @@
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `own_values`: a forecast of the caller's own values of features
+- `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
 - `callers`: who asks, with role and tier
@@ -42,6 +43,18 @@ from serving.api.base import (
     SymbolAnswer,
 )
 from serving.api.callers import KEY_PREFIX, REQUESTS_AN_HOUR, ROLES, TIERS, Caller, Role, Tier
+from serving.api.explanation_jobs import (
+    DroppedSentence,
+    ExplanationEvent,
+    ExplanationFact,
+    ExplanationJobAccepted,
+    ExplanationJobAnswer,
+    ExplanationJobRequest,
+    ExplanationSentence,
+    ExplanationSource,
+    WrittenDepth,
+    WrittenExplanation,
+)
 from serving.api.forecasts import (
     BatchAnswer,
     BatchRequest,
@@ -130,8 +143,16 @@ __all__ = [
     "CreatedKey",
     "Data",
     "Direction",
+    "DroppedSentence",
     "EngineTiming",
     "EngineUse",
+    "ExplanationEvent",
+    "ExplanationFact",
+    "ExplanationJobAccepted",
+    "ExplanationJobAnswer",
+    "ExplanationJobRequest",
+    "ExplanationSentence",
+    "ExplanationSource",
     "FeatureDeclaration",
     "FeatureHistoryAnswer",
     "FeatureSchemaAnswer",
@@ -208,6 +229,8 @@ __all__ = [
     "WatchRow",
     "WatchedRequest",
     "WatchedSymbols",
+    "WrittenDepth",
+    "WrittenExplanation",
     "outlook_of",
     "problem_kinds",
     "receipts",

@@ -102,6 +102,20 @@ UNKNOWN_PROBLEM = Kind(
     "There is no kind of problem of that name.",
     "GET /problems lists them all.",
 )
+UNKNOWN_EXPLANATION = Kind(
+    "unknown-explanation",
+    404,
+    "Unknown explanation",
+    "No job of that id writes an explanation, or none was asked for of that symbol. Jobs can be looked up for an hour.",
+    "POST /api/v1/public/explanations/{symbol} asks for one.",
+)
+EXPLANATION_FAILED = Kind(
+    "explanation-failed",
+    410,
+    "Explanation failed",
+    "The job ended without an explanation, or was lost with the process that worked on it; the detail says why.",
+    "Ask for it again: POST /api/v1/public/explanations/{symbol} starts another job.",
+)
 UNKNOWN_ROUTE = Kind(
     "unknown-route", 404, "No such route", "Nothing is served at that path.", "GET /docs lists every route."
 )
@@ -194,6 +208,13 @@ UNKNOWN_FEATURE = Kind(
     "No feature of that name is in the window that the forecast was made from.",
     "GET /api/v1/public/features/schema names the features of the window.",
 )
+UNKNOWN_REGIME = Kind(
+    "unknown-regime",
+    422,
+    "Unknown regime",
+    "Nothing was measured in a regime of that name: there is none, or too few sessions were of it.",
+    "Leave `regime` out to ask for all of them together.",
+)
 TOO_MANY_REQUESTS = Kind(
     "too-many-requests",
     429,
@@ -279,6 +300,8 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_SOURCE,
     UNKNOWN_KEY,
     UNKNOWN_PROBLEM,
+    UNKNOWN_EXPLANATION,
+    EXPLANATION_FAILED,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
     TOO_SLOW,
@@ -292,6 +315,7 @@ KINDS: tuple[Kind, ...] = (
     INVALID,
     UNKNOWN_HORIZON,
     UNKNOWN_FEATURE,
+    UNKNOWN_REGIME,
     TOO_MANY_REQUESTS,
     INTERNAL,
     OVERLOADED,

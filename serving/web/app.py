@@ -12,6 +12,7 @@ from lake.store import LakeReader
 from serving.access import RULES, Policy
 from serving.access.checks import Access
 from serving.explain import Explainer
+from serving.explain.narrative import ExplanationJobs
 from serving.forecast_log.latest import LatestForecasts
 from serving.history import KnownTables
 from serving.predict import Batcher
@@ -24,10 +25,12 @@ from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
     administration,
+    explanation_jobs,
     explanations,
     forecasts,
     front_page,
     history,
+    importance,
     ingest,
     lookups,
     operator_lookups,
@@ -58,13 +61,15 @@ LARGE_QUESTIONS = 2
 ROUTES = (
     front_page,
     forecasts,
+    explanations,
+    explanation_jobs,
+    importance,
     lookups,
     history,
     watch_list,
     operators,
     operator_lookups,
     administration,
-    explanations,
     ingest,
     receipts,
     status,
@@ -145,3 +150,4 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.history = KnownTables(LakeReader.open(predictor.logged.configured))
     app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
     app.state.explanations = ExplanationQueue()
+    app.state.explanation_jobs = ExplanationJobs(predictor.logged.configured, app.state.latest.lake)

@@ -26,7 +26,7 @@ def answered(mine: Home) -> dict[int, list[str]]:
     """Ids of answered forecasts by horizon."""
     predictor = Predictor.open(mine.settings)
     try:
-        symbols = predictor.online.symbols()[:6]
+        symbols = predictor.online.symbols()
         texts = {horizon: predictor.predict(symbols, horizon).entries for horizon in (1, 5)}
         return {horizon: [entry.row["forecast_id"] for entry in entries] for horizon, entries in texts.items()}
     finally:
@@ -47,7 +47,7 @@ def numbers(read: Any) -> tuple[float, float, float]:
 def test_the_true_values_give_the_served_numbers_to_the_last_bit(
     explainer: Explainer, answered: dict[int, list[str]], horizon: int, at: Any
 ) -> None:
-    for forecast_id in answered[horizon]:
+    for forecast_id in answered[horizon][:6]:
         forecast = explainer.forecast(forecast_id)
         names, last = forecast.inputs.spec.features, forecast.inputs.window[-1].tolist()
         true = {
@@ -105,7 +105,7 @@ def test_what_a_feature_cannot_be_is_refused(explainer: Explainer, answered: dic
         with_changes(forecast, {"rsi_14": Change(to=101.0)}, "last")
     with pytest.raises(ImpossibleChangeError, match=r"'volatility_garch' would be -"):
         with_changes(forecast, {"volatility_garch": Change(by=-9.0)}, "last")
-    with pytest.raises(ImpossibleChangeError, match="would be inf"):
+    with pytest.raises(ImpossibleChangeError, match=r"would be 1e\+300"):
         with_changes(forecast, {"return_5d": Change(to=1e300)}, "last")
     with pytest.raises(UnknownNameError, match="Did you mean return_5d"):
         with_changes(forecast, {"retrn_5d": Change(to=0.0)}, "last")
@@ -114,10 +114,9 @@ def test_what_a_feature_cannot_be_is_refused(explainer: Explainer, answered: dic
 
 
 def test_nothing_is_added_to_what_is_not_known(explainer: Explainer, answered: dict[int, list[str]]) -> None:
-    forecast = explainer.forecast(answered[1][0])
-    unknown = next(
-        n for n, v in zip(forecast.inputs.spec.features, forecast.inputs.window[-1], strict=True) if np.isnan(v)
-    )
+    made = (explainer.forecast(forecast_id) for forecast_id in answered[1])
+    forecast = next(each for each in made if np.isnan(each.inputs.window[-1]).any())
+    unknown = forecast.inputs.spec.features[int(np.isnan(forecast.inputs.window[-1]).argmax())]
     with pytest.raises(ImpossibleChangeError, match="is not known, so nothing can be added"):
         with_changes(forecast, {unknown: Change(by=0.1)}, "last")
     (moved,) = with_changes(forecast, {unknown: Change(to=1.0)}, "last").moved
@@ -143,7 +142,7 @@ def test_the_smallest_change_that_turns_a_forecast_turns_it(
     explainer: Explainer, answered: dict[int, list[str]]
 ) -> None:
     turned = 0
-    for forecast_id in answered[1] + answered[5]:
+    for forecast_id in answered[1][:6] + answered[5][:6]:
         forecast = explainer.forecast(forecast_id)
         features = ["return_1d", "return_5d", "rsi_14", "market_return"]
         found = find_flip(forecast, features, "last")

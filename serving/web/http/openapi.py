@@ -42,11 +42,14 @@ FURTHER: dict[str, tuple[int, ...]] = {
     "/api/v1/public/predict": (404, 409),
     "/api/v1/public/predict/batch": (404, 409),
     "/api/v1/public/watchlist": (404,),
+    "/api/v1/public/explain/features": (404, 409, 422),
     "/api/v1/public/predictions/latest/{symbol}": (409,),
     "/api/v1/public/features/latest/{symbol}": (409,),
     "/api/v1/public/regime/{symbol}": (409,),
     "/api/v1/public/strategy/{symbol}": (409,),
     "/api/v1/internal/models/benchmark": (409,),
+    "/api/v1/public/explanations/{symbol}": (409, 410),
+    "/api/v1/public/explanations/jobs/{job_id}": (410,),
 }
 """Statuses that follow neither from a key, nor from a body, nor from a name in the path."""
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lake.errors import (
     EngineError,
+    FailedJobError,
     ImpossibleChangeError,
     LogError,
     ModelError,
@@ -46,6 +47,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (ImpossibleChangeError, kinds.INVALID),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
+    (FailedJobError, kinds.EXPLANATION_FAILED),
 )
 """Which kind of problem an error is; the first that fits counts."""
 UNKNOWN = {
@@ -58,6 +60,8 @@ UNKNOWN = {
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
     "feature": kinds.UNKNOWN_FEATURE,
+    "explanation": kinds.UNKNOWN_EXPLANATION,
+    "regime": kinds.UNKNOWN_REGIME,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
