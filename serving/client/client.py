@@ -41,32 +41,39 @@ class Client(ExplanationCalls):
     """
 
     def predict(
-        self,
-        symbol: str,
-        horizon_sessions: int | None = None,
-        *,
-        horizon_minutes: int | None = None,
-        features: Mapping[str, float] | None = None,
+        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
     ) -> api.PredictAnswer:
         """Forecast one symbol, one session ahead unless a horizon is named; a market of minutes is asked in minutes.
-
-        Parameters
-        ----------
-        features
-            Own values of features in the last session; what they forecast is the answer's `what_if`, and not stored.
 
         Raises
         ------
         UnknownNameError
-            If there is no such symbol or feature; `nearest` holds the names closest to it.
+            If there is no such symbol; `nearest` holds the names closest to it.
         NotReadyError
             If it cannot be forecast yet, or no service answers.
         RefusedError
             For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol} | how_far(horizon_sessions, horizon_minutes)
-        own = {} if features is None else {"features": dict(features)}
-        return self._typed(api.PredictAnswer, "POST", "/predict", json=body | own)
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
+
+    def predict_with_values(
+        self,
+        symbol: str,
+        features: Mapping[str, float],
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+    ) -> api.PredictAnswer:
+        """Forecast one symbol as `predict` does, and from own values of features in the last session beside it.
+
+        Parameters
+        ----------
+        features
+            Values by name; what they forecast is the answer's `what_if`, and stored nowhere.
+        """
+        body = {"symbol": symbol, "features": dict(features)} | how_far(horizon_sessions, horizon_minutes)
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
     def predict_explained(
         self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None

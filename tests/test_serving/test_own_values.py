@@ -124,7 +124,7 @@ def test_own_values_enter_no_table_and_no_outcome(client, own):
 def test_the_client_asks_with_own_values(app, own, served):
     key = headers_of(own.settings)["authorization"].removeprefix("Bearer ")
     with served(app) as address, Client(address, key) as asking:
-        answer = asking.predict("KO", 1, features={FORECAST_V2.features[0]: 0.01})
+        answer = asking.predict_with_values("KO", {FORECAST_V2.features[0]: 0.01}, 1)
         assert answer.what_if is not None
         assert answer.what_if.moved[0].feature == FORECAST_V2.features[0]
         assert asking.predict("KO", 1).what_if is None
