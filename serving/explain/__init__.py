@@ -13,6 +13,7 @@
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
+from serving.explain.attribution import explain_forecast
 from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 from serving.explain.sampled import sampled_contributions
@@ -30,6 +31,7 @@ __all__ = [
     "MemberExplanation",
     "WhatIf",
     "counterfactual_answer",
+    "explain_forecast",
     "explanation_answer",
     "narrative",
     "percent",

@@ -20,7 +20,7 @@ from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
-class Explanation(NamedTuple):
+class AttentionWeights(NamedTuple):
     """Why a forecast came out as it did; every weight lies in 0..1 and adds up to 1 along its last axis.
 
     Parameters
@@ -107,7 +107,7 @@ class TemporalFusionTransformer(ReturnForecaster):
         return self._decode(window)[0]
 
     @torch.no_grad()
-    def explain(self, x: Tensor) -> Explanation:
+    def explain(self, x: Tensor) -> AttentionWeights:
         """Return the weights behind the forecasts for a batch `[batch, session, 2 * feature]`."""
         _, explanation = self._decode(self.split(x))
         return explanation
@@ -116,7 +116,7 @@ class TemporalFusionTransformer(ReturnForecaster):
         """Return the sizes it was made with."""
         return {"hidden": self.hidden, "heads": self.attention_heads, "dropout": self.rate}
 
-    def _decode(self, window: Window) -> tuple[Tensor, Explanation]:
+    def _decode(self, window: Window) -> tuple[Tensor, AttentionWeights]:
         static, availability_weights = self.select_static(window.known[:, -1])  # [batch, d]
         past, feature_weights = self._select_past(window, self.contexts["selection"](static))
         local = self._encode(past, static)  # [batch, position, d]
@@ -126,7 +126,7 @@ class TemporalFusionTransformer(ReturnForecaster):
         deep = self.feed_forward(self.after_attention(attended, ahead))
         final = self.after_feed_forward(deep, local[:, -self.steps :])  # [batch, step, d]
         z = torch.cat([self.head(final[:, step]) for step in self.chosen], dim=1)
-        return z, Explanation(attention[:, self.chosen], feature_weights, availability_weights)
+        return z, AttentionWeights(attention[:, self.chosen], feature_weights, availability_weights)
 
     def _select_past(self, window: Window, context: Tensor) -> tuple[Tensor, Tensor]:
         sessions = self.inputs.sessions
