@@ -5,6 +5,7 @@ from mutant import Mutant
 from declared import (
     access,
     checks,
+    dashboard,
     doors,
     drained,
     explanations,
@@ -47,6 +48,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *sessions.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
+    *dashboard.MUTANTS,
     *homes.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
