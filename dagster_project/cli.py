@@ -17,6 +17,7 @@ from dagster_project.commands import (
     backup,
     doctor,
     drift,
+    explain,
     features,
     forecasts,
     importance,
@@ -164,6 +165,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(explain.explain)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
 app.command()(update.update)

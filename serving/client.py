@@ -132,16 +132,9 @@ class Client:
         self._http.close()
 
     def predict(
-        self,
-        symbol: str,
-        horizon_sessions: int | None = None,
-        *,
-        horizon_minutes: int | None = None,
-        include_explanation: bool = False,
+        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
     ) -> api.PredictAnswer:
         """Forecast one symbol, one session ahead unless a horizon is named; a market of minutes is asked in minutes.
-
-        With `include_explanation` the answer says which features contribute most to the median, or why it cannot.
 
         Raises
         ------
@@ -153,7 +146,13 @@ class Client:
             For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol} | _horizon(horizon_sessions, horizon_minutes)
-        body |= {"include_explanation": True} if include_explanation else {}
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
+
+    def predict_explained(
+        self, symbol: str, horizon_sessions: int | None = None, *, horizon_minutes: int | None = None
+    ) -> api.PredictAnswer:
+        """Forecast one symbol as `predict` does, with the features that contribute most, or why they are not told."""
+        body = {"symbol": symbol, "include_explanation": True} | _horizon(horizon_sessions, horizon_minutes)
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
     def predict_batch(
@@ -197,7 +196,7 @@ class Client:
         return self._typed(ExplanationAnswer, "POST", "/explain/prediction", json=body.model_dump(mode="json"))
 
     def what_if(self, question: CounterfactualRequest) -> CounterfactualAnswer:
-        """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for one that turns it."""
+        """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for a turn."""
         body = question.model_dump(mode="json", exclude_none=True)
         return self._typed(CounterfactualAnswer, "POST", "/explain/counterfactual", json=body)
 

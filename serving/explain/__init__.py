@@ -12,13 +12,15 @@
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
+from serving.explain.attribution import explain_forecast
 from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 from serving.explain.sampled import sampled_contributions
 from serving.explain.what_if import WhatIf
-from serving.explain.wording import percent
+from serving.explain.wording import NAMES, percent
 
 __all__ = [
+    "NAMES",
     "QUANTITIES",
     "BackgroundUse",
     "Contribution",
@@ -28,6 +30,7 @@ __all__ = [
     "MemberExplanation",
     "WhatIf",
     "counterfactual_answer",
+    "explain_forecast",
     "explanation_answer",
     "percent",
     "sampled_contributions",

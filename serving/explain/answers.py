@@ -97,6 +97,7 @@ def short_explanation(explanation: "Explanation", market: "Market") -> api.Forec
                 value=each.value,
             )
             for each in explanation.largest("p50")[:TOP]
+            if each.contribution
         ],
         reasoning=" ".join(reasoning(explanation, "p50", market.horizon_of(explanation.horizon))),
         confidence_factors=api.ConfidenceFactors(

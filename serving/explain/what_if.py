@@ -25,6 +25,10 @@ GRID = 41
 """Values of a feature that a sweep and a search look at, from 1 % to 99 % of training."""
 
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest amount that a model input can hold."""
+
+
 class WhatIf(NamedTuple):
     """What came of a changed input.
 
@@ -173,24 +177,24 @@ def _changed(name: str, values: "FloatArray", change: "Change") -> "FloatArray":
         If they cannot be.
     """
     if change.to is not None:
-        found = np.full_like(values, change.to)
+        found = np.full(len(values), change.to, np.float64)
     else:
         if np.isnan(values[-1]):
             raise ImpossibleChangeError(
                 f"The value of '{name}' in the last session is not known, so nothing can be added to it. Say `to`, the "
                 "new value, instead of `by`."
             )
-        found = values + np.float32(change.by)
+        found = values.astype(np.float64) + (change.by or 0.0)
     _, feature = feature_of(name)
-    least = -math.inf if feature.minimum is None else feature.minimum
-    most = math.inf if feature.maximum is None else feature.maximum
-    wrong = found[~np.isnan(found) & ~((found >= least) & (found <= most) & np.isfinite(found))]
+    least = -LARGEST if feature.minimum is None else feature.minimum
+    most = LARGEST if feature.maximum is None else feature.maximum
+    wrong = found[(found < least) | (found > most)]  # what is not known stays so
     if len(wrong):
         raise ImpossibleChangeError(
             f"'{name}' would be {wrong[0]:g}, and it lies between {least:g} and {most:g} ({feature.meaning}). Ask for "
             "a value in between."
         )
-    return found
+    return found.astype(np.float32)
 
 
 def _moved(forecast: "RemadeForecast", name: str, values: "FloatArray") -> MovedFeature:

@@ -35,6 +35,8 @@ from support.waiting import until
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     "/predict/batch": {"symbols": ["AAPL"], "horizon_sessions": 1},
+    "/explain/prediction": {"prediction_id": "0" * 32},
+    "/explain/counterfactual": {"prediction_id": "0" * 32, "sweep": {"features": ["rsi_14"]}},
     "/models/benchmark": {"seconds": 0.01, "windows": 1},
     "/models/shadow": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/canary": {"model": "lstm", "version": "1", "share": 0.1},
