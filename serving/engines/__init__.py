@@ -8,7 +8,7 @@
 - `export`: from torch to a proved ONNX file (needs torch)
 """
 
-from serving.engines.attention import AttentionEngine, AttentionRead
+from serving.engines.attention import AttentionEngine, AttentionRead, no_attention
 from serving.engines.background import TYPICAL_WINDOWS, Background
 from serving.engines.base import Engine
 from serving.engines.bundles import (
@@ -48,6 +48,7 @@ __all__ = [
     "export",
     "files_of",
     "load_engine",
+    "no_attention",
     "tensorrt",
     "warm",
 ]

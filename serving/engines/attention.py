@@ -10,6 +10,8 @@ from serving.engines.bundles import Export
 from serving.engines.onnx import PROVIDERS, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from serving.engines.bundles import Bundle
@@ -45,6 +47,15 @@ class AttentionRead(NamedTuple):
         return float(np.max([np.abs(weights.sum(axis=-1) - 1).max() for weights in self[1:]]))
 
 
+def no_attention(models: "Sequence[str]") -> NoAttentionError:
+    """Return the error of models of which none has a graph with attention."""
+    return NoAttentionError(
+        f"No graph with attention among the models asked for: {', '.join(models)}. Their networks do not weigh what "
+        "they look at, or were exported before such graphs were: materialise the asset `served_models` for the latter. "
+        "The method shapley explains every model."
+    )
+
+
 class AttentionEngine:
     """The graph with attention of one model, on the processor.
 
@@ -68,11 +79,7 @@ class AttentionEngine:
             If the bundle has none.
         """
         if bundle.explain_content is None:
-            raise NoAttentionError(
-                f"Version {bundle.version} of model '{bundle.name}' has no graph with attention: its network does not "
-                "weigh what it looks at, or it was exported before such graphs were. Materialise the asset "
-                "`served_models` for the latter; the method shapley explains every model."
-            )
+            raise no_attention([bundle.name])
         return cls(Export(signature=bundle.signature, content=bundle.explain_content, version=bundle.version))
 
     def look(self, x: "NDArray[np.float32]") -> AttentionRead:

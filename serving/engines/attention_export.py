@@ -32,9 +32,7 @@ def write_attention(network: "nn.Module", example: "NDArray[np.float32]", folder
     return to_onnx(AttentionGraph(network), example, folder / EXPLAIN_FILE, GRAPH_OUTPUTS)
 
 
-def prove_attention(
-    network: Any, served: Export, graph: bytes, windows: "NDArray[np.float32]"
-) -> AttentionParity:
+def prove_attention(network: Any, served: Export, graph: bytes, windows: "NDArray[np.float32]") -> AttentionParity:
     """Compare the graph with torch, and its quantiles with those that the served file gives.
 
     Parameters

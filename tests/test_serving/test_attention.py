@@ -98,12 +98,12 @@ def test_a_proof_beyond_the_tolerance_is_none(folder):
 
 
 def test_a_model_without_attention_and_a_bundle_from_before_say_what_to_do(exports, folder):
-    with pytest.raises(NoAttentionError, match="model 'ridge' has no graph with attention"):
+    with pytest.raises(NoAttentionError, match="No graph with attention among the models asked for: ridge"):
         AttentionEngine.load(exports["ridge"])
     for file, name in ((SIGNATURE_FILE, "explain"), (PARITY_FILE, "attention")):
         values = json.loads((folder / file).read_text())
         (folder / file).write_text(json.dumps({k: v for k, v in values.items() if k != name}))
-    with pytest.raises(NoAttentionError, match="Materialise the asset `served_models`"):
+    with pytest.raises(NoAttentionError, match="materialise the asset `served_models`"):
         AttentionEngine.load(Bundle.load(folder))
 
 

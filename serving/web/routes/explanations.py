@@ -3,9 +3,10 @@
 from fastapi import FastAPI, Request
 
 from lake.errors import UnknownNameError
+from serving.api.attention import AttentionAnswer
 from serving.api.explanations import CounterfactualAnswer, CounterfactualRequest, ExplainRequest, ExplanationAnswer
-from serving.explain import ExplanationKey, counterfactual_answer, explanation_answer
-from serving.web.explaining import changed, explained
+from serving.explain import ExplanationKey, attention_answer, counterfactual_answer, explanation_answer
+from serving.web.explaining import changed, explained, looked_at
 from serving.web.routes.forecasts import PREFIX
 from serving.web.routes.lookups import IDENTIFIER
 
@@ -14,9 +15,12 @@ def add_routes(app: FastAPI) -> None:
     """Add them to an application."""
 
     @app.post(f"{PREFIX}/explain/prediction", tags=["explanations"])
-    async def explain_prediction(body: ExplainRequest, request: Request) -> ExplanationAnswer:
-        """Split a stored forecast into contributions of its features, by the engines that made it."""
+    async def explain_prediction(body: ExplainRequest, request: Request) -> ExplanationAnswer | AttentionAnswer:
+        """Split a stored forecast into contributions of its features, or say where its networks looked."""
         state = request.app.state
+        if body.method == "attention":
+            attention, is_cached = await looked_at(state, _known(body.prediction_id))
+            return attention_answer(attention, state.predictor.market, is_cached=is_cached)
         key = ExplanationKey(_known(body.prediction_id), body.method, body.explanation_type, body.grain)
         explanation, is_cached = await explained(state, key)
         return explanation_answer(explanation, body.quantile, state.predictor.market, is_cached=is_cached)
