@@ -28,6 +28,8 @@
     ├── OnlineStoreError     Redis does not answer
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
+    ├── WriterError          a language model does not answer, or its answer is not in the asked form
+    ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
         ├── NoAttentionError no graph answers where the network looked
@@ -161,6 +163,14 @@ class LogError(QuantlakeError):
 
 class OverloadedError(QuantlakeError):
     """More is asked than can be answered in time; asking again later is right."""
+
+
+class WriterError(QuantlakeError):
+    """A language model does not answer in time, or its answer does not have the form that was asked for."""
+
+
+class FailedJobError(QuantlakeError):
+    """A job ended without an answer, or was lost with the process that worked on it; asking again starts another."""
 
 
 class ModelError(QuantlakeError):

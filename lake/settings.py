@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     ui_port: int = Field(default=3001, ge=1024, le=65535, description="port of the Dagster UI")
     mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="port of MLflow's UI")
     lab_port: int = Field(default=8888, ge=1024, le=65535, description="port of Jupyter")
+    dashboard: Literal["own", "off"] = Field(
+        default="own", description="whether `quantlake serve` runs the dashboard too, as a process of its own"
+    )
+    dashboard_port: int = Field(default=3002, ge=1024, le=65535, description="port of the dashboard")
     workers: int = Field(
         default_factory=lambda: min(2, _cores()),
         ge=1,
@@ -158,6 +162,14 @@ class Settings(BaseSettings):
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="where spans go, e.g. http://127.0.0.1:4318; none are made when unset",
     )
+    llm_url: str | None = Field(
+        default=None,
+        description="language model that writes explanations: an OpenAI-compatible address that ends in /v1, or "
+        "Ollama's, which ends in /api; the template writes when unset",
+    )
+    llm_model: str = Field(default="", description="name of that model, as its server knows it")
+    llm_key: SecretStr | None = Field(default=None, description="key of that server")
+    llm_timeout_s: float = Field(default=20, gt=0, le=600, description="longest wait for its answer, in seconds")
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
 

@@ -97,6 +97,7 @@ class ForecastService:
                 self.gauge_sampler,
             ):  # the last one first
                 ending.callback(part.close)
+            ending.callback(app.state.explanation_jobs.close)
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

@@ -82,6 +82,14 @@ def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_assignments(platform.lake, platform.clock))
 
 
+@dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})
+def documents(platform: Platform) -> dg.MaterializeResult:
+    """Notes that written explanations may quote: features, models, and what followed large moves of each symbol."""
+    from serving.explain.narrative import update_notes
+
+    return materialized(update_notes(platform.lake, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels", blend_weights, calibrations], kinds={"numpy", "delta"})
 def feature_importance(platform: Platform) -> dg.MaterializeResult:
     """How much worse each model forecasts when a feature is exchanged among the symbols of a session."""

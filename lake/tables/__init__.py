@@ -7,8 +7,8 @@ Examples
 ('symbol', 'event_time')
 >>> BARS.column("close").unit
 'currency'
->>> [spec.name for spec in TABLES if spec.layer == "clean"]
-['bars', 'actions', 'macro', 'quarantine', 'agreement', 'findings', 'quality_scores', 'symbols', 'universe']
+>>> [spec.name for spec in TABLES if spec.layer == "raw"]
+['raw_bars', 'raw_actions', 'raw_macro', 'deliveries']
 """
 
 from lake.spec import TableSpec
@@ -32,6 +32,7 @@ from lake.tables.decisions import (
     STRATEGY_RETURNS,
     VERDICTS,
 )
+from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
@@ -45,7 +46,9 @@ __all__ = [
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
+    "CHUNKS",
     "DELIVERIES",
+    "DOCUMENTS",
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
@@ -53,6 +56,7 @@ __all__ = [
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
+    "INTERNAL_NOTES",
     "KNOWN_TIME",
     "LABELS",
     "MACRO",
@@ -92,6 +96,8 @@ TABLES: tuple[TableSpec, ...] = (
     QUALITY_SCORES,
     SYMBOLS,
     UNIVERSE,
+    DOCUMENTS,
+    CHUNKS,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,

@@ -88,12 +88,33 @@ UNKNOWN_SOURCE = Kind(
     "The market of this home has no source of that name.",
     "GET /api/v1/internal/ingest/status lists the sources of the market.",
 )
+UNKNOWN_KEY = Kind(
+    "unknown-key",
+    404,
+    "Unknown key",
+    "No API key of that id was made in this home, or it was deleted.",
+    "GET /api/v1/internal/admin/keys lists the keys with their ids.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
     "Unknown problem",
     "There is no kind of problem of that name.",
     "GET /problems lists them all.",
+)
+UNKNOWN_EXPLANATION = Kind(
+    "unknown-explanation",
+    404,
+    "Unknown explanation",
+    "No job of that id writes an explanation, or none was asked for of that symbol. Jobs can be looked up for an hour.",
+    "POST /api/v1/public/explanations/{symbol} asks for one.",
+)
+EXPLANATION_FAILED = Kind(
+    "explanation-failed",
+    410,
+    "Explanation failed",
+    "The job ended without an explanation, or was lost with the process that worked on it; the detail says why.",
+    "Ask for it again: POST /api/v1/public/explanations/{symbol} starts another job.",
 )
 UNKNOWN_ROUTE = Kind(
     "unknown-route", 404, "No such route", "Nothing is served at that path.", "GET /docs lists every route."
@@ -277,7 +298,10 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_PREDICTION,
     UNKNOWN_MODEL,
     UNKNOWN_SOURCE,
+    UNKNOWN_KEY,
     UNKNOWN_PROBLEM,
+    UNKNOWN_EXPLANATION,
+    EXPLANATION_FAILED,
     UNKNOWN_ROUTE,
     WRONG_METHOD,
     TOO_SLOW,

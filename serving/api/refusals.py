@@ -2,6 +2,7 @@
 
 from lake.errors import (
     EngineError,
+    FailedJobError,
     LogError,
     ModelError,
     NotReadyError,
@@ -63,10 +64,16 @@ class OverloadedRefusedError(RefusedError, OverloadedError):
     """The service is asked more than it can or may answer now."""
 
 
+class FailedJobRefusedError(RefusedError, FailedJobError):
+    """A job of the service ended without an answer."""
+
+
 REFUSALS: dict[str, type[RefusedError]] = {
     kinds.UNKNOWN_SYMBOL.type: UnknownNameRefusedError,
     kinds.UNKNOWN_PREDICTION.type: UnknownNameRefusedError,
     kinds.UNKNOWN_HORIZON.type: UnknownNameRefusedError,
+    kinds.UNKNOWN_EXPLANATION.type: UnknownNameRefusedError,
+    kinds.EXPLANATION_FAILED.type: FailedJobRefusedError,
     kinds.NOT_READY.type: NotReadyRefusedError,
     kinds.NO_ONLINE_STORE.type: OnlineStoreRefusedError,
     kinds.NO_MODEL.type: ModelRefusedError,

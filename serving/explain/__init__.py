@@ -10,6 +10,7 @@
 - `assembly`: from the parts of the models to the explanation of the blend
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
+- `narrative`: a forecast in words, each sentence checked against facts
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
@@ -37,6 +38,7 @@ __all__ = [
     "counterfactual_answer",
     "explain_forecast",
     "explanation_answer",
+    "narrative",
     "percent",
     "sampled_contributions",
     "short_explanation",

@@ -39,6 +39,7 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 }
 FAST = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 WHOLE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+JOBS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 512, 5_000)
 
 
@@ -271,6 +272,25 @@ COVERAGE = _gauge(
     "regime",
     "horizon_sessions",
     mode="mostrecent",
+)
+NARRATIVE_SENTENCES = _counter(
+    "quantlake_narrative_sentences",
+    "Sentences of written explanations, by writer and by what the checker said: passed, or the rule they failed",
+    "writer",
+    "verdict",
+)
+NARRATIVE_SECONDS = _histogram(
+    "quantlake_narrative_seconds", "Time of one writer for one explanation, its check included", "writer", buckets=JOBS
+)
+EXPLANATION_JOBS = _counter(
+    "quantlake_explanation_jobs",
+    "Jobs of written explanations, by what came of them: accepted, reused, refused, completed, failed",
+    "state",
+)
+RETRIEVAL_SECONDS = _histogram("quantlake_retrieval_seconds", "Time of one search for passages", buckets=WHOLE)
+RETRIEVAL_FUTURE_HITS = _counter(
+    "quantlake_retrieval_future_hits",
+    "Passages found that were not known yet at the time asked about; each is taken out, and none should be found",
 )
 
 

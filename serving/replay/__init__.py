@@ -7,6 +7,7 @@
 - `receipt_view`: a receipt with everything it names, for a reader
 """
 
+from serving.replay.cases import Case, cases
 from serving.replay.findings import Replayed, counts
 from serving.replay.inputs import ForecastInputs, inputs_of
 from serving.replay.nightly import judge_sample
@@ -14,8 +15,10 @@ from serving.replay.receipt_view import receipt_of
 from serving.replay.verify import replay, replay_sample
 
 __all__ = [
+    "Case",
     "ForecastInputs",
     "Replayed",
+    "cases",
     "counts",
     "inputs_of",
     "judge_sample",

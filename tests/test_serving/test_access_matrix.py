@@ -41,6 +41,10 @@ BODIES = {
     "/models/shadow": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/canary": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/rollback": {"model": "lstm"},
+    "/watchlist": {"symbols": ["AAPL"]},
+    "/predictions/batch": {"prediction_ids": ["0" * 32]},
+    "/admin/keys": {"name": "matrix", "role": "read"},
+    "/admin/keys/revoke": {"key_id": "nobody"},
 }
 """What would be answered with 200 if it got through."""
 PARAMETERS = {

@@ -17,6 +17,7 @@ LEFT_OUT = {
     "markets": "other markets, each a home of its own: back it up with QUANTLAKE_MARKET set to it",
     "backups.json": "when this home was last backed up",
     "job.json": "which job runs in this home",
+    "explanations": "jobs of the last hour that write explanations, asked for again in a second",
     "sources": "how many requests vendors were asked of late, whose own counts hold; and requests to ask them",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }

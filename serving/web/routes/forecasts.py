@@ -86,7 +86,7 @@ class Quick:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Validate, ask, answer."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in problems.WITH_BODY:
             await self._framework(scope, receive, send)
             return
         message = await receive()  # the whole body: `LimitBody` has gathered it

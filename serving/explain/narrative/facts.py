@@ -1,0 +1,305 @@
+"""Facts that a written explanation may state: numbered, each with its value, unit and the one form of its print.
+
+Pure: `NarrativeInputs` in, `Fact` values out. Whoever prints a number anywhere else than in `Fact.printed` prints one
+that no check knows.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal, NamedTuple, Self
+
+FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
+Sign = Literal[-1, 0, 1]
+
+LEAST_OUTCOMES = 30
+"""Outcomes below which a share of them is not stated."""
+NOT_ENOUGH = "not enough outcomes"
+TOP_CONTRIBUTIONS = 6
+RECORD_LIMIT = "a record of past outcomes is no promise about the next one"
+CONTRIBUTION_LIMIT = "contributions describe what the models computed, they are no causes in the market"
+DEGRADED = "the online store was degraded and a snapshot answered"
+UPWARD, DOWNWARD = {"up", "slightly up"}, {"down", "slightly down"}
+
+
+class BandRecord(NamedTuple):
+    """How often outcomes lay within p10..p90 of earlier forecasts.
+
+    Parameters
+    ----------
+    held
+        How many did.
+    outcomes
+        How many were counted.
+    """
+
+    held: int
+    outcomes: int
+
+
+class Driver(NamedTuple):
+    """Contribution of one feature to the median return, as a fraction, with its standard error."""
+
+    feature: str
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Additive attribution of the median return: base value plus contributions is the median."""
+
+    base_value: float
+    features: tuple[Driver, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NarrativeInputs:
+    """What is known of one forecast when it is explained; returns and shares are fractions, null is not known.
+
+    Parameters
+    ----------
+    as_of, known_time
+        Close of the last session that the forecast knew, and the market time at which it was made.
+    horizon, horizon_unit
+        How far ahead, e.g. 5 and ``sessions``.
+    confidence, outlook
+        Probability of the median's sign, and the same in words.
+    models
+        Name and weight of each model of the blend.
+    calibrated_on
+        Sessions of the regime that the band's correction was learned from; None for a band as the models gave it.
+    answered, replayed
+        Record of the bands answered for this symbol and horizon, and of the models' bands in the walk-forward.
+    age, age_unit
+        Bars that had closed after `as_of` when it was made; ``sessions`` in a daily market, else ``bars``.
+    is_intact
+        Whether its seal is; None for a forecast that has none.
+    """
+
+    symbol: str
+    forecast_id: str
+    as_of: datetime
+    known_time: datetime
+    horizon: int
+    horizon_unit: str
+    p10: float
+    p50: float
+    p90: float
+    coverage_target: float
+    confidence: float | None
+    outlook: str | None
+    reference_price: float | None
+    target_price: float | None
+    currency: str | None
+    target_session: date | None
+    regime: str
+    strategy: str | None
+    strategy_confidence: float | None
+    models: tuple[tuple[str, float], ...]
+    calibrated_on: int | None
+    answered: BandRecord
+    replayed: BandRecord
+    age: int
+    age_unit: str
+    is_degraded: bool
+    is_intact: bool | None
+    drivers: Drivers | None = None
+
+    def with_drivers(self, drivers: Drivers | None) -> Self:
+        """Return the same with contributions of features."""
+        return replace(self, drivers=drivers)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact.
+
+    Parameters
+    ----------
+    id
+        As sentences cite it: F1, F2, ...
+    kind, subject
+        What it is about; a sentence names the subject before the value.
+    value
+        Number in `unit`, or text; a date is text in the form YYYY-MM-DD.
+    digits
+        Digits after the point in print.
+    is_signed
+        Whether print shows a plus.
+    sign
+        Direction that words may give it; None where words of direction do not apply.
+
+    Examples
+    --------
+    >>> fact = Fact("F4", "forecast", "median return", 0.2149, "%", digits=2, is_signed=True, sign=1)
+    >>> fact.printed
+    '+0.21 %'
+    """
+
+    id: str
+    kind: FactKind
+    subject: str
+    value: float | str
+    unit: str = ""
+    digits: int = 0
+    is_signed: bool = False
+    sign: Sign | None = None
+
+    @property
+    def number(self) -> str:
+        """The number in print, without its unit; empty for text. Rounded to nothing it has no sign."""
+        if isinstance(self.value, str):
+            return ""
+        rounded = round(self.value, self.digits) + 0.0  # no negative zero
+        return f"{rounded:{'+' if self.is_signed and rounded else ''},.{self.digits}f}"
+
+    @property
+    def printed(self) -> str:
+        """The only form in which a sentence may state the value."""
+        return f"{self.number} {self.unit}".strip() if not isinstance(self.value, str) else self.value
+
+
+class FactSheet:
+    """The facts of one explanation, in order, found by id, kind and subject."""
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        self._by_id = {fact.id: fact for fact in facts}
+
+    def __iter__(self) -> Iterator[Fact]:
+        """Every fact, in the order of their numbers."""
+        return iter(self._by_id.values())
+
+    def get(self, fact_id: str) -> Fact | None:
+        """Return the fact of an id; None where there is none."""
+        return self._by_id.get(fact_id)
+
+    def of(self, kind: FactKind, *subjects: str) -> list[Fact]:
+        """Return facts of a kind, or those of them with one of some subjects, in their order."""
+        return [fact for fact in self if fact.kind == kind and (not subjects or fact.subject in subjects)]
+
+
+def facts_of(given: NarrativeInputs) -> FactSheet:
+    """Number the facts of a forecast; what is not known makes no fact.
+
+    Returns
+    -------
+    FactSheet
+        Forecast, record, contributions, models, regime, strategy, calibration, data, limits, in that order.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
+    parts = (_forecast, _record, _contributions, _decisions, _data, _limits)
+    stated = [each for part in parts for each in part(given)]
+    if any(isinstance(each.value, float) and not math.isfinite(each.value) for each in stated):
+        raise ValueError("a fact holds a number that is not finite")
+    return FactSheet([_numbered(each, place) for place, each in enumerate(stated, start=1)])
+
+
+class _Stated(NamedTuple):
+    """A fact without its number."""
+
+    kind: FactKind
+    subject: str
+    value: float | str
+    unit: str = ""
+    digits: int = 0
+    is_signed: bool = False
+    sign: Sign | None = None
+
+
+def _numbered(stated: _Stated, place: int) -> Fact:
+    return Fact(f"F{place}", *stated)
+
+
+def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:
+    yield _Stated("forecast", "symbol", given.symbol)
+    yield _Stated("forecast", "as of", f"{given.as_of:%Y-%m-%d}")
+    yield _Stated("forecast", "horizon", float(given.horizon), given.horizon_unit)
+    yield _return("forecast", "median return", given.p50, has_direction=True)
+    yield _return("forecast", "p10", given.p10)
+    yield _return("forecast", "p90", given.p90)
+    for subject, price in (("reference price", given.reference_price), ("target price", given.target_price)):
+        if price is not None:
+            yield _Stated("forecast", subject, price, given.currency or "", 2)
+    if given.target_session is not None:
+        yield _Stated("forecast", "target session", f"{given.target_session:%Y-%m-%d}")
+    if given.confidence is not None:
+        yield _share("forecast", "confidence", given.confidence, digits=1)
+    if given.outlook is not None:
+        yield _Stated("forecast", "outlook", given.outlook, sign=_outlook_sign(given.outlook))
+
+
+def _record(given: NarrativeInputs) -> Iterator[_Stated]:
+    yield _share("record", "meant to hold", given.coverage_target)
+    for record, subject, count in (
+        (given.answered, "it held", "outcomes counted"),
+        (given.replayed, "in replays of its models bands held", "replayed outcomes"),
+    ):
+        if record.outcomes >= LEAST_OUTCOMES:
+            yield _share("record", subject, record.held / record.outcomes, digits=1)
+        else:
+            yield _Stated("record", subject, NOT_ENOUGH)
+        yield _Stated("record", count, float(record.outcomes))
+
+
+def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
+    found = given.drivers
+    if found is None:
+        return
+    yield _return("contribution", "base value", found.base_value)
+    largest = sorted(found.features, key=lambda each: (-abs(each.value), each.feature))[:TOP_CONTRIBUTIONS]
+    for each in largest:
+        yield _return("contribution", each.feature, each.value, has_direction=True)
+    if largest:
+        error = max(each.standard_error for each in largest)
+        yield _Stated("contribution", "largest standard error", 100 * error, "%", 2)
+
+
+def _decisions(given: NarrativeInputs) -> Iterator[_Stated]:
+    for name, weight in given.models:
+        yield _share("model", name, weight)
+    yield _Stated("regime", "regime", given.regime.replace("_", " "))
+    if given.strategy is not None:
+        yield _Stated("strategy", "strategy", given.strategy)
+    if given.strategy_confidence is not None:
+        yield _share("strategy", "strategy confidence", given.strategy_confidence, digits=1)
+    if given.calibrated_on is not None:
+        yield _Stated("calibration", "calibrated on", float(given.calibrated_on), "sessions")
+
+
+def _data(given: NarrativeInputs) -> Iterator[_Stated]:
+    yield _Stated("data", "data age", float(given.age), given.age_unit)
+    if given.is_degraded:
+        yield _Stated("data", "online store", DEGRADED)
+    if given.is_intact is not None:
+        yield _Stated("data", "seal", "intact" if given.is_intact else "broken")
+
+
+def _limits(given: NarrativeInputs) -> Iterator[_Stated]:
+    yield _Stated("limit", "record", RECORD_LIMIT)
+    if given.drivers is not None:
+        yield _Stated("limit", "contributions", CONTRIBUTION_LIMIT)
+
+
+def _return(kind: FactKind, subject: str, fraction: float, *, has_direction: bool = False) -> _Stated:
+    """State a return in percent with two digits, a basis point; its direction is that of the printed number."""
+    percent = 100 * fraction
+    sign = _sign(round(percent, 2)) if has_direction else None
+    return _Stated(kind, subject, percent, "%", 2, is_signed=True, sign=sign)
+
+
+def _share(kind: FactKind, subject: str, fraction: float, *, digits: int = 0) -> _Stated:
+    return _Stated(kind, subject, 100 * fraction, "%", digits)
+
+
+def _sign(number: float) -> Sign:
+    return 0 if not number else 1 if number > 0 else -1
+
+
+def _outlook_sign(outlook: str) -> Sign:
+    return 1 if outlook in UPWARD else -1 if outlook in DOWNWARD else 0
