@@ -13,6 +13,7 @@ __all__ = [
     "demo",
     "doctor",
     "drift",
+    "explain",
     "features",
     "forecasts",
     "importance",
@@ -35,4 +36,5 @@ __all__ = [
     "summaries",
     "update",
     "user_data",
+    "words",
 ]

@@ -3,6 +3,7 @@
 - `base`: what every type shares, and the disclaimer of every answer
 - `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
+- `explanations`, `importance`: what a forecast comes from, and what features are worth on the whole
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `explanation_jobs`: written explanations, and the jobs that write them
@@ -228,6 +229,8 @@ __all__ = [
     "WatchedSymbols",
     "WrittenDepth",
     "WrittenExplanation",
+    "explanations",
+    "importance",
     "outlook_of",
     "problem_kinds",
     "receipts",

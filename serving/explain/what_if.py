@@ -7,8 +7,8 @@ import numpy as np
 
 from feature_repo.catalog import feature_of
 from lake.errors import ImpossibleChangeError, UnknownNameError
+from serving.api import outlook_of
 from serving.api.explanations import FeatureSweep, ForecastRead, MovedFeature, SweepPoint
-from serving.api.outlook import outlook_of
 from serving.forecasts import confidence, direction_of, target_price, trust_of
 
 if TYPE_CHECKING:
