@@ -12,8 +12,10 @@ from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
 from feature_repo.targets import FORECAST_V2
 from lake.tables import BLEND_WEIGHTS, FORECASTS
+from serving.access import local_key
 from serving.api import PredictAnswer
 from serving.api.attention import LOOKED, AttentionAnswer
+from serving.client import Client
 from serving.deployment.registry import register_and_promote
 from serving.engines import AttentionEngine, Bundle
 from serving.forecast_log import drain
@@ -41,7 +43,7 @@ def attentive(copy_home: Any, transformer: Bundle, tmp_path_factory: pytest.Temp
         materialize(mine.lake, mine.settings, mine.clock.now())
         predictor = Predictor.open(mine.settings)
         app = build_app(predictor)
-        yield mine, client_of(app, mine.settings)
+        yield mine, client_of(app, mine.settings), app
         app.state.explanations.close()
         predictor.close()
 
@@ -51,8 +53,8 @@ def forecast(http: TestClient, horizon: int) -> PredictAnswer:
     return PredictAnswer.model_validate(http.post(PREDICT, json=asked).json())
 
 
-def test_the_answer_says_where_the_network_looked(attentive: Any, transformer: Bundle) -> None:
-    mine, http = attentive
+def test_the_answer_says_where_the_network_looked(attentive: Any, transformer: Bundle, served: Any) -> None:
+    mine, http, app = attentive
     made = forecast(http, 1)
     asked = {"prediction_id": made.prediction_id, "method": "attention"}
     answer = AttentionAnswer.model_validate(http.post(EXPLAIN, json=asked).json())
@@ -71,12 +73,13 @@ def test_the_answer_says_where_the_network_looked(attentive: Any, transformer: B
     assert [each.weight for each in member.sessions] == read.attention[0, 0, 29::-1].astype(float).tolist()
     by_name = {each.feature: each.last_weight for each in member.features}
     assert [by_name[name] for name in FORECAST_V2.features] == read.feature_weights[0, -1].astype(float).tolist()
-    again = AttentionAnswer.model_validate(http.post(EXPLAIN, json=asked).json())
-    assert again.is_cached
+    with served(app) as address, Client(address, key=local_key(mine.settings)) as client:
+        again = client.attention(made.prediction_id)
+    assert (again.members, again.is_cached) == (answer.members, True)
 
 
 def test_a_forecast_without_a_network_with_attention_is_refused_with_the_reason(attentive: Any) -> None:
-    _, http = attentive
+    _, http, _ = attentive
     asked = {"prediction_id": forecast(http, 5).prediction_id, "method": "attention"}
     answer = http.post(EXPLAIN, json=asked)
     assert answer.status_code == 422
@@ -85,7 +88,7 @@ def test_a_forecast_without_a_network_with_attention_is_refused_with_the_reason(
 
 
 def test_a_drained_forecast_is_answered_alike(attentive: Any) -> None:
-    mine, http = attentive
+    mine, http, _ = attentive
     made = forecast(http, 1)
     asked = {"prediction_id": made.prediction_id, "method": "attention"}
     before = http.post(EXPLAIN, json=asked).json()
