@@ -1,10 +1,9 @@
 """What was measured of the features of a model, asked for over HTTP, as it was known then."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
@@ -15,47 +14,20 @@ from serving.client import Client
 from serving.predict import Predictor
 from serving.web.app import build_app
 from support.clients import client_of
+from support.importance import importance_rows
 
 if TYPE_CHECKING:
     from support.receipts import Home
 
 ROUTE = "/api/v1/public/explain/features"
-RISES = {"volatility_garch": 0.004, "return_5d": 0.001, "rsi_14": -0.0001, "return_20d + rsi_14": 0.002}
-
-
-def rows(at: datetime, *, model: str = "blend", horizon: int = 1, factor: float = 1.0) -> pl.DataFrame:
-    """A measure at an instant."""
-    values = [
-        {
-            "model": model,
-            "horizon_sessions": horizon,
-            "regime": "all",
-            "feature": name,
-            "features": name.split(" + "),
-            "event_time": at,
-            "known_time": at,
-            "first_session": at - timedelta(days=300),
-            "sessions": 200,
-            "forecasts": 5_000,
-            "repeats": 20,
-            "loss": 0.01,
-            "loss_rise": factor * rise,
-            "low": factor * rise - 0.01,
-            "high": factor * rise + 0.01,
-            "mean_absolute_shapley": None if "+" in name else 0.002,
-            "model_digest": "ab" * 32,
-            "table_versions": '{"bars": 3}',
-        }
-        for name, rise in RISES.items()
-    ]
-    return pl.DataFrame(values, schema=FEATURE_IMPORTANCE.schema)
 
 
 @pytest.fixture(scope="module")
 def asked(copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     mine: Home = copy_home(tmp_path_factory.mktemp("importance") / "home")
     now = mine.clock.now()
-    for frame in (rows(now), rows(now - timedelta(days=35), factor=-1.0), rows(now, model="ridge", horizon=5)):
+    earlier = importance_rows(now - timedelta(days=35), factor=-1.0)
+    for frame in (importance_rows(now), earlier, importance_rows(now, model="ridge", horizon=5)):
         mine.lake.merge(FEATURE_IMPORTANCE, frame)
     predictor = Predictor.open(mine.settings)
     app = build_app(predictor)
