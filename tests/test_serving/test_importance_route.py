@@ -52,7 +52,7 @@ def test_the_newest_measure_of_the_blend_comes_with_the_rank_of_a_month_before(a
     ]
     assert (found.model, found.regime, found.horizon_sessions, found.repeats) == ("blend", "all", 1, 20)
     assert found.as_of == found.measured_at == mine.clock.now()
-    assert found.features[0].group == "volatility"
+    assert found.features[1].group == "returns"
     assert found.table_versions == {"bars": 3}
 
 
