@@ -74,7 +74,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
             say(warnings[-1])
             continue
         folder = settings.models / "exports" / champion["fingerprint"][:16] / name
-        bundle = _exported(folder)
+        bundle = _exported(folder, name)
         if bundle is None:
             bundle = _export(name, champion, training, folder)
             say(
@@ -161,13 +161,16 @@ class _Training:
         return load_windows(self.lake, self.settings, self.experiment)
 
 
-def _exported(folder: Path) -> Bundle | None:
-    """Return the export in a folder; None where there is none that holds together, or one without typical windows."""
+def _exported(folder: Path, name: str) -> Bundle | None:
+    """Return the export in a folder; None where there is none that holds together and has what explains the model."""
+    from training.models import card_of
+
     try:
         found = Bundle.load(folder)
     except ModelError:
         return None
-    return None if found.background is None else found
+    lacks = found.background is None or (card_of(name).has_attention and found.explain_content is None)
+    return None if lacks else found
 
 
 def _export(name: str, champion: dict[str, Any], training: _Training, folder: Path) -> Bundle:
