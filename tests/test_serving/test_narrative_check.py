@@ -57,7 +57,9 @@ def test_whatever_a_receipt_holds_the_template_passes(seed: int) -> None:
 def with_another_number(draft: Draft, rng: random.Random) -> Draft:
     digits = [found.start() for found in re.finditer(r"(?<![\w])\d|(?<=[\d.,])\d", draft.text)]
     at = rng.choice(digits)
-    return replace(draft, text=f"{draft.text[:at]}{(int(draft.text[at]) + rng.randint(1, 9)) % 10}{draft.text[at + 1 :]}")
+    return replace(
+        draft, text=f"{draft.text[:at]}{(int(draft.text[at]) + rng.randint(1, 9)) % 10}{draft.text[at + 1 :]}"
+    )
 
 
 def with_the_other_direction(draft: Draft, _: random.Random) -> Draft:
