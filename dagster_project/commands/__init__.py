@@ -2,7 +2,8 @@
 
 `run`, `demo` and `advance` run the asset graph and print `summaries`, before the first time a `plan`; `update` times
 it. `predict`, `sql`, `market`, `sources`, `quality`, `drift`, `features`, `lake`, `models`, `forecasts`, `replay`,
-`leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list`, `user_data` and
+`words` are commands over plain functions.
 """
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "summaries",
     "update",
     "user_data",
+    "words",
 ]

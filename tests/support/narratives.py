@@ -82,11 +82,9 @@ def document(name: str, text: str, **changes: Any) -> Document:
     return Document(**({"doc_id": name, "text": text} | said | times | changes))
 
 
-def passage(place: int, text: str, **changes: Any) -> Passage:
+def passage(place: int, text: str, *, source: str = INTERNAL_NOTES) -> Passage:
     """Return a passage as retrieval gives it."""
-    said = {"id": f"S{place}", "chunk_id": f"note#{place}", "title": f"Note {place}", "text": text}
-    said |= {"source": INTERNAL_NOTES, "published_at": CLOSE, "known_time": CLOSE, "relevance": 1.0}
-    return Passage(**(said | changes))
+    return Passage(f"S{place}", f"note#{place}", f"Note {place}", text, source, CLOSE, CLOSE, 1.0)
 
 
 Answer = str | bytes | list[dict[str, Any]]
