@@ -22,7 +22,7 @@ export DAGSTER_TELEMETRY_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test test-slow mutants check format docs bench clean
+.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test browser test-slow mutants check format docs bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ lab: setup ## Jupyter with the notebooks on 127.0.0.1:8888
 test: setup ## all tests but the slow ones, in three processes; the rules of the code first
 	@$(BIN)/pytest -q -n 2 --dist load tests/architecture
 	@$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup --ignore tests/architecture
+
+browser: ## Debian's chromium for the browser tests, where it is missing and this user may install it
+	@.ci/install-browser
 
 test-slow: setup $(VENV)/.spark-jvm-ready ## the slow variants, and properties with many examples; adds a Spark for the JVM to .venv, 1.4 GB
 	@$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile wide

@@ -23,6 +23,7 @@ TOPICS = (
     "drift",
     "canary",
     "shock",
+    "history",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 

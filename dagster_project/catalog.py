@@ -33,6 +33,8 @@ OWNERS: Mapping[str, str] = MappingProxyType(
 """Who answers for the assets of a group; a deployment with other teams maps these names in its own login system."""
 
 INSTANT_TYPE = "timestamp (UTC)"
+BY_YEAR = "One partition per calendar year of the market; a year that the market's clock has not reached is missing."
+"""Said of every asset with partitions: in a replayed market Dagster shows years to come as missing."""
 
 _TABLES: Mapping[str, "TableSpec"] = MappingProxyType({spec.name: spec for spec in SPECS})
 _SOURCES: Mapping[str, str] = MappingProxyType(
@@ -91,6 +93,8 @@ def column_lineage(table: str) -> dg.TableColumnLineage | None:
 def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
     name, owners = spec.key.to_user_string(), [OWNERS[spec.group_name or "lake"]]
     table = _TABLES.get(name)
+    if spec.partitions_def is not None:
+        spec = spec.replace_attributes(description=f"{spec.description}\n\n{BY_YEAR}")
     if table is None:
         return spec.merge_attributes(owners=owners)
     lineage = column_lineage(name)

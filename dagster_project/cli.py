@@ -17,8 +17,10 @@ from dagster_project.commands import (
     backup,
     doctor,
     drift,
+    explain,
     features,
     forecasts,
+    importance,
     keys,
     leaks,
     market,
@@ -76,18 +78,24 @@ def close_to_others() -> None:
 
 
 @app.command()
-def demo(*, is_planned: Plan = False) -> None:
+def demo(*, is_planned: Plan = False, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Run the whole asset graph on the packaged real market and show the results."""
-    from dagster_project.commands.demo import demo
+    from dagster_project.commands import demo, results
     from dagster_project.commands.plan import plan_of
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
     if is_planned:
-        console.print(plan_of(settings()), highlight=False)
+        results.show_plan("demo", plan_of(settings()), console, as_json=as_json, as_csv=as_csv)
         return
     with taking_turn("demo", makes_home=True):
-        demo(settings(), console)
+        results.carry_out(
+            lambda: demo.demo(settings(), console),
+            lambda result: demo.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()
@@ -97,27 +105,48 @@ def run(
     ] = None,
     *,
     is_planned: Plan = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Bring the market of QUANTLAKE_MARKET up to now: train the first time, take in what is new after that."""
+    from dagster_project.commands import results, run
     from dagster_project.commands.plan import plan_of
-    from dagster_project.commands.run import run
     from dagster_project.commands.shell import require_experiment
 
     require_experiment(settings())
+    day = until.date() if until else None
     if is_planned:
-        console.print(plan_of(settings()), highlight=False)
+        at = run.decided_at(settings(), day) if day else None
+        results.show_plan("run", plan_of(settings(), at), console, as_json=as_json, as_csv=as_csv)
         return
     with taking_turn("run", makes_home=True):
-        run(settings(), console, until=until.date() if until else None)
+        results.carry_out(
+            lambda: run.run(settings(), console, until=day),
+            lambda result: run.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()
-def advance(sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of sessions.")] = 1) -> None:
+def advance(
+    sessions: Annotated[int, typer.Option(min=1, max=41, help="Number of sessions.")] = 1,
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Let the next market sessions close, run the daily update, and show what changed."""
-    from dagster_project.commands.advance import advance
+    from dagster_project.commands import advance, results
 
     with taking_turn("advance"):
-        advance(settings(), console, sessions=sessions)
+        results.carry_out(
+            lambda: advance.advance(settings(), console, sessions=sessions),
+            lambda result: advance.show(result, settings(), console),
+            settings(),
+            as_json=as_json,
+            as_csv=as_csv,
+        )
 
 
 @app.command()
@@ -133,10 +162,26 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @app.command()
 def serve() -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000), with the embedded Redis unless REDIS_URL is set."""
+    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set."""
     from dagster_project import servers
 
     servers.serve(settings(), console)
+
+
+@app.command()
+def dashboard(
+    *,
+    is_link: Annotated[
+        bool, typer.Option("--link", help="Show a new link for the dashboard that runs, and end.")
+    ] = False,
+) -> None:
+    """Show the dashboard on QUANTLAKE_DASHBOARD_PORT (3002); `quantlake serve` does so too, beside the endpoint."""
+    from dagster_project import servers
+
+    if is_link:
+        servers.print_link(settings(), console)
+    else:
+        servers.show_dashboard(settings(), console)
 
 
 @app.command()
@@ -164,6 +209,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(explain.explain)
 app.command()(words.words)
 app.command()(sql.sql)
 app.command("settings")(setting_list.show_settings)
@@ -173,6 +219,7 @@ app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command()(quality.quality)
 app.command()(drift.drift)
+app.command()(importance.importance)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

@@ -25,6 +25,7 @@ from dagster_project.schedules import (
     new_raw_batches,
     on_sunday,
     sunday_drill,
+    sunday_importance,
 )
 from dagster_project.selections import SELECTIONS
 from lake.disk import close_new_files
@@ -57,7 +58,7 @@ defs = dg.Definitions(
         tables.sources_agree,
     ],
     jobs=[selection.job for selection in SELECTIONS],
-    schedules=[after_the_close, in_the_night, on_sunday, sunday_drill],
+    schedules=[after_the_close, in_the_night, on_sunday, sunday_drill, sunday_importance],
     sensors=[new_raw_batches, ingest_requests],
     resources={"platform": Platform()},
     loggers={"progress": progress_logger, "stages": stage_logger},

@@ -25,6 +25,9 @@ Generated from the parsers by `python -m dagster_project.document`; a test keeps
 * **`--json`** prints one document and nothing else: numbers as numbers, times in ISO 8601 with their zone, `null` for
   what is not known. **`--csv`** prints the table with a header line, of several tables the first. Verbs without the two
   print sentences about what they did.
+* **`demo`, `run`, `advance`, `update`** with one of the two print their progress on standard error. The document says
+  `outcome` (`done`, `nothing_to_do`, or `planned` with `--plan`), `now`, `seconds`, what was made, the version of every
+  table, and the forecasts as the endpoint gives them; of `update` the stages. CSV holds the forecasts, or the stages.
 * **Errors** are one sentence behind their kind, on standard error:
   `UnknownNameError: There is no symbol 'APPL'. Did you mean AAPL?`. The kinds are those of `lake/errors.py`.
 * **Exit codes**: 0 done; 1 an error, a check that failed, or a question answered with no; 2 a command line that is not

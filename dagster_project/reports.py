@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ROWS, ROWS_OF_YEAR, ROWS_OF_TABLE = "dagster/row_count", "dagster/partition_row_count", "rows_in_table"
 """Rows as Dagster plots them, of an asset and of one of its partitions; and rows of a table that is shown by year."""
+NOTHING = "none"
+"""What is shown of an empty list."""
 
 
 def materialized(report: "Report", *, asset_key: str | None = None) -> dg.MaterializeResult:
@@ -41,7 +44,10 @@ def materialized_by_year(context: dg.AssetExecutionContext, lake: "Lake", report
 
 
 def metadata_of(report: "Report") -> dict[str, Any]:
-    """Metadata of a report; missing values are left out; the 0 rows of an empty table are none."""
+    """Metadata of a report; what it does not say is left out, ``skipped`` where the step was done too.
+
+    The 0 rows of an empty table are a count, those of what is no table are left out.
+    """
     shown: dict[str, Any] = {
         ROWS: report.rows if report.version is not None else report.rows or None,
         "rows_added": report.added,
@@ -49,30 +55,44 @@ def metadata_of(report: "Report") -> dict[str, Any]:
         "first": _instant(report.first),
         "last": _instant(report.last),
         "seconds": round(report.seconds, 3),
-        "skipped": report.skipped,
-        "warnings": dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
-        if report.warnings
-        else None,
+        "skipped": report.skipped or None,
+        "warnings": rows_as_table([{"warning": warning} for warning in report.warnings]) if report.warnings else None,
     }
     shown |= {name: _shown(value) for name, value in report.details.items()}
     return {name: value for name, value in shown.items() if value is not None}
 
 
 def _instant(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+    return None if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, Path) and value.suffix == ".png" and value.exists():
-        picture = base64.b64encode(value.read_bytes()).decode()
-        return dg.MetadataValue.md(f"![{value.stem}](data:image/png;base64,{picture})")
     if isinstance(value, Path):
-        return _place(value)
-    if isinstance(value, (list, tuple)) and value and all(isinstance(row, Mapping) for row in value):
+        return _file(value)
+    if isinstance(value, (list, tuple, dict)) and not value:
+        return NOTHING
+    if isinstance(value, (list, tuple)) and all(isinstance(row, Mapping) for row in value):
         return rows_as_table(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(row, str) for row in value):
+        return _texts(value)
     if isinstance(value, (list, tuple, dict)):
         return dg.MetadataValue.json(plain(value))
     return plain(value)
+
+
+def _texts(values: Sequence[str]) -> Any:
+    """Names in one line; sentences as rows of a table, which Dagster shows at any length."""
+    if any(" " in value for value in values):
+        return rows_as_table([{"sentence": value} for value in values])
+    return ", ".join(values)
+
+
+def _file(path: Path) -> Any:
+    """A picture itself, of another file its place."""
+    if path.suffix == ".png" and path.exists():
+        picture = base64.b64encode(path.read_bytes()).decode()
+        return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{picture})")
+    return _place(path)
 
 
 def _place(path: Path) -> str:
@@ -90,13 +110,32 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def rows_as_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Return rows, at least one, as a table of Markdown with the names of the first."""
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    lines += ["| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows]
-    return dg.MetadataValue.md("\n".join(lines))
+def rows_as_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Return rows, at least one, as a table whose columns are the names of all of them.
+
+    Dagster shows a table as it is; text of more than 1,000 letters, as Markdown, it hides behind a link.
+
+    Examples
+    --------
+    >>> shown = rows_as_table([{"model": "tft", "loss": 0.123456, "beats_naive": True, "t_value": None}])
+    >>> dict(shown.records[0].data)
+    {'model': 'tft', 'loss': '0.1235', 'beats_naive': 'yes', 't_value': '-'}
+    """
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows],
+        dg.TableSchema([dg.TableColumn(name) for name in names]),
+    )
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """One value as a reader expects it: four digits of a fraction, thousands apart, no words of Python."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,13 @@ import dagster as dg
 
 from dagster_project.partitions import SOURCE, changed_years
 from dagster_project.resources import Platform
-from dagster_project.selections import DAILY_UPDATE, NIGHTLY_REPLAY, WEEKLY_BACKUP_DRILL, WEEKLY_MAINTENANCE
+from dagster_project.selections import (
+    DAILY_UPDATE,
+    NIGHTLY_REPLAY,
+    WEEKLY_BACKUP_DRILL,
+    WEEKLY_IMPORTANCE,
+    WEEKLY_MAINTENANCE,
+)
 from lake.calendars import last_close
 from lake.clock import SystemClock
 from lake.ingest import missing_bars
@@ -38,6 +44,17 @@ on_sunday = dg.ScheduleDefinition(
     description="On Sundays, small files are joined and old log entries and unused files deleted; every version in "
     "use stays readable. A replayed market is maintained as a live one is.",
 )
+
+
+@dg.schedule(
+    job=WEEKLY_IMPORTANCE.job,
+    cron_schedule="0 18 * * 0",
+    description="On Sundays, the importance of every feature is measured on the newest matured sessions. Skipped "
+    "before a model is in service. A replayed market is measured once after each move of its clock.",
+)
+def sunday_importance(platform: Platform) -> dg.RunRequest | dg.SkipReason:
+    """On Sundays, once a model is in service."""
+    return dg.RunRequest() if _has_run_whole(platform) else dg.SkipReason(NOT_YET)
 
 
 @dg.schedule(

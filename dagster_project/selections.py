@@ -11,7 +11,8 @@ from dagster_project.assets import TRAINING
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-MAINTENANCE, DRILL = "table_maintenance", "backup_drill"
+MAINTENANCE, DRILL, IMPORTANCE = "table_maintenance", "backup_drill", "feature_importance"
+"""Assets of a week, which no run of a session makes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _assets(*names: str) -> dg.AssetSelection:
 
 EVERYTHING = NamedSelection(
     "everything",
-    dg.AssetSelection.all() - _assets(MAINTENANCE, DRILL),
+    dg.AssetSelection.all() - _assets(MAINTENANCE, DRILL, IMPORTANCE),
     "From the sources to the strategy in force. `quantlake demo` runs it.",
 )
 DAILY_UPDATE = NamedSelection(
@@ -77,4 +78,16 @@ WEEKLY_BACKUP_DRILL = NamedSelection(
     _assets(DRILL),
     "A backup into QUANTLAKE_BACKUPS, restored into a scratch folder and looked at as a whole.",
 )
-SELECTIONS = (EVERYTHING, DAILY_UPDATE, UPDATE, HISTORY, NIGHTLY_REPLAY, WEEKLY_MAINTENANCE, WEEKLY_BACKUP_DRILL)
+WEEKLY_IMPORTANCE = NamedSelection(
+    "weekly_importance", _assets(IMPORTANCE), "What each feature is good for, measured on the newest matured sessions."
+)
+SELECTIONS = (
+    EVERYTHING,
+    DAILY_UPDATE,
+    UPDATE,
+    HISTORY,
+    NIGHTLY_REPLAY,
+    WEEKLY_MAINTENANCE,
+    WEEKLY_BACKUP_DRILL,
+    WEEKLY_IMPORTANCE,
+)

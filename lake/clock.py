@@ -7,7 +7,7 @@ Two times are kept apart everywhere. `event_time` is when something was true (a 
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Protocol
 
 from lake.disk import write_durably
@@ -112,7 +112,7 @@ def require_utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def instant_of(at: date | str) -> datetime:
+def instant_of(at: date | str, zone: tzinfo | None = None) -> datetime:
     """Return the instant that somebody means who writes a time or a day, in UTC.
 
     Parameters
@@ -120,11 +120,13 @@ def instant_of(at: date | str) -> datetime:
     at
         An instant with a zone, a day, or either as text in ISO 8601. A day is its last microsecond in UTC: what became
         known in the course of it, the close of its session included, was known then.
+    zone
+        Zone of a time of day that names none; without it such a time is refused.
 
     Raises
     ------
     ConfigError
-        If the text is neither, or a time of day has no zone.
+        If the text is neither, or a time of day has no zone and none is given.
 
     Examples
     --------
@@ -132,14 +134,30 @@ def instant_of(at: date | str) -> datetime:
     '2010-01-04T23:59:59.999999+00:00'
     >>> instant_of("2010-01-04T16:00-05:00") == instant_of(datetime(2010, 1, 4, 21, tzinfo=UTC))
     True
+    >>> instant_of("2010-01-04T00:00", zone=UTC).isoformat()
+    '2010-01-04T00:00:00+00:00'
     """
-    found = _read(at) if isinstance(at, str) else at
+    found = day_or_instant(at) if isinstance(at, str) else at
     if isinstance(found, datetime):
-        return require_utc(found)
+        return require_utc(found.replace(tzinfo=zone) if zone and found.tzinfo is None else found)
     return datetime(found.year, found.month, found.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)
 
 
-def _read(text: str) -> date:
+def day_or_instant(text: str) -> date:
+    """Return the day or, with a zone or without, the instant that a text in ISO 8601 says.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither.
+
+    Examples
+    --------
+    >>> day_or_instant("2010-01-04")
+    datetime.date(2010, 1, 4)
+    >>> day_or_instant("2010-01-04T21:00Z")
+    datetime.datetime(2010, 1, 4, 21, 0, tzinfo=datetime.timezone.utc)
+    """
     for read in (date.fromisoformat, datetime.fromisoformat):
         with suppress(ValueError):
             return read(text.strip())

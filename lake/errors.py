@@ -23,6 +23,7 @@
     ├── FeatureError         a feature cannot be computed
     ├── LookAheadError       something saw what was not yet known
     ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
+    ├── ImpossibleChangeError a what-if asks for a value that a feature cannot have
     ├── NotReadyError        the thing exists in principle but has not been made yet
     ├── OnlineStoreError     Redis does not answer
     ├── LogError             the forecast log cannot be written, so nothing was answered
@@ -141,6 +142,10 @@ class FeatureError(QuantlakeError):
 
 class LookAheadError(QuantlakeError):
     """Something saw what was not yet known."""
+
+
+class ImpossibleChangeError(QuantlakeError):
+    """A forecast of a changed input was asked for with a value that the feature cannot have."""
 
 
 class NotReadyError(QuantlakeError):

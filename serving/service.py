@@ -89,7 +89,13 @@ class ForecastService:
         with ExitStack() as ending:
             if tracing is not None:
                 ending.callback(tracing.close)
-            for part in (app.state.latest, self.predictor, app.state.batcher, self.gauge_sampler):  # the last one first
+            for part in (
+                app.state.latest,
+                self.predictor,
+                app.state.batcher,
+                app.state.explanations,
+                self.gauge_sampler,
+            ):  # the last one first
                 ending.callback(part.close)
             ending.callback(app.state.explanation_jobs.close)
 

@@ -51,8 +51,9 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     Returns
     -------
     Report
-        One row per model put in service; `details` has version, digest, bytes and parity of each. Skipped when all
-        were in service. The verdicts of a model are in the evidence of its row in `promotions`.
+        One row per model put in service; `details` has version, digest, bytes and parity of each: the largest
+        difference of a quantile between export and trained model, and on how many windows. Skipped when all were in
+        service. The verdicts of a model are in the evidence of its row in `promotions`.
 
     Raises
     ------
@@ -244,7 +245,8 @@ def _row(bundle: Bundle, report: Report) -> dict[str, Any]:
         "version": report.details["model_version"],
         "digest": bundle.digest[:12],
         "bytes": len(bundle.content),
-        "parity": f"{bundle.parity.max_absolute_difference:.1e} over {bundle.parity.windows} windows",
+        "largest_difference": bundle.parity.max_absolute_difference,
+        "windows_compared": bundle.parity.windows,
     }
 
 

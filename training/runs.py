@@ -8,7 +8,7 @@ import polars as pl
 
 from lake.tables import LABELS
 from training.experiments import Workspace
-from training.tracking import TRACKED, LearntTable, Measure, Tracker, finished_trials
+from training.tracking import PURPOSE, TRACKED, LearntTable, Measure, Tracker, finished_trials
 
 TRAINING_SET = "training_set"
 """Stage that reads the tables, by the asset that runs it."""
@@ -20,8 +20,9 @@ NOTE = """
 **{name}** of the training `{label}`: everything that was learnt about it, whichever stage learnt it.
 
 - *Parameters*: of the search where there was one, whose trials are the runs below this one, else the declared ones.
-- *Metrics*: scores of the walk-forward evaluation by test year and horizon, as in the table `evaluations`; validation
-  loss by epoch of the fit for service. The verdict against the best baseline is in the table `verdicts`.
+- *Metrics*: scores of the walk-forward evaluation, as in the table `evaluations`: the step is the test year, the number
+  at the end of a name the horizon in bars, and `overall_` stands for all test years together; validation loss by epoch
+  of the fit for service. The verdict against the best baseline is in the table `verdicts`.
 - *Datasets*: the tables as they were read; nothing was known later than {until}.
 - *Artifacts*: plots of forecasts against outcomes, and the fitted model. What is served is its export, in the model
   registry under the same name, whose description leads back here.
@@ -38,7 +39,7 @@ def track(
     files: dict[str, Iterable[Path]] | None = None,
 ) -> str:
     """Add to the one run that holds all about a model from this training, and return its id."""
-    tracker = Tracker(work.settings, TRACKED)
+    tracker = Tracker(work.settings, TRACKED, PURPOSE)
     run_id = tracker.run(f"{name} {work.label}", work.fingerprint)
     record = work.read(TRAINING_SET)
     about = {
@@ -57,7 +58,7 @@ def track(
 
 def track_trials(work: Workspace, name: str, search: str) -> None:
     """Show each trial of a search below the run of its model: what was tried, and what came of it."""
-    tracker = Tracker(work.settings, TRACKED)
+    tracker = Tracker(work.settings, TRACKED, PURPOSE)
     for number, trial in enumerate(finished_trials(name, work.folder / SEARCHED)):
         run_id = tracker.run(f"{name} {work.label} trial {number + 1}", work.fingerprint, parent=search)
         losses = [Measure("validation_loss", loss, epoch) for epoch, loss in trial.losses.items()]

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 TUNED, EVALUATED, CHAMPIONS = "tuned_parameters", "evaluations", "trained_models"
 """The stages after the training set, by the assets that run them."""
+SHOWN = ("windows", "epochs", "seconds", "seed", "variation", "run_id")
+"""What a report says of each fitted model."""
 
 
 def make_training_set(
@@ -112,7 +114,7 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, progre
     Returns
     -------
     Report
-        One row per model; `details` has seconds, seed, parameters and the run of each.
+        One row per model; `details` has windows, epochs, seconds, seed, variation and the run of each.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
@@ -122,7 +124,8 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, progre
     if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8")) != current:
         write_durably(pointer, json.dumps(current, indent=1))
     report = Report(CHAMPIONS, rows=len(fitted), added=0 if was_done else len(fitted))
-    return _completed(report, work, was_done, started).with_details(**fitted)
+    models = [{"model": name} | {key: model.get(key) for key in SHOWN} for name, model in fitted.items()]
+    return _completed(report, work, was_done, started).with_details(models=models)
 
 
 def champions(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -88,3 +88,11 @@ def documents(platform: Platform) -> dg.MaterializeResult:
     from serving.explain.narrative import update_notes
 
     return materialized(update_notes(platform.lake, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["forecasts", "labels", blend_weights, calibrations], kinds={"numpy", "delta"})
+def feature_importance(platform: Platform) -> dg.MaterializeResult:
+    """How much worse each model forecasts when a feature is exchanged among the symbols of a session."""
+    from serving.importance.measuring import measure_in_service
+
+    return materialized(measure_in_service(platform.lake, platform.settings, platform.clock))

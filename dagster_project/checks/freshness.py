@@ -17,7 +17,6 @@ from dagster_project.plurals import counted
 from dagster_project.resources import Platform
 
 CHECK = "up_to_date"
-NEXT = "Next: `quantlake update`."
 NAMED = 5
 """Symbols that a sentence names."""
 
@@ -38,6 +37,8 @@ class TableFreshness:
         Closes after `newest` up to `due`; 0 where it has no row.
     missing
         Symbols with a bar at the close before and none at the newest one.
+    remedy
+        The command that brings it up to date.
 
     Examples
     --------
@@ -54,11 +55,16 @@ class TableFreshness:
     due: datetime | None
     behind: int
     missing: tuple[str, ...] = ()
+    remedy: str = "quantlake update"
 
     @property
     def is_current(self) -> bool:
         """Whether nothing is missing that the market has decided."""
         return self.due is None or (self.newest is not None and self.newest >= self.due and not self.missing)
+
+    @property
+    def _next(self) -> str:
+        return f"Next: `{self.remedy}`."
 
     def sentence(self) -> str:
         """Say where the table ends; of one that is behind, what is due and the next command."""
@@ -66,15 +72,15 @@ class TableFreshness:
             return "no close is due yet"
         due = f"{self.due:%Y-%m-%d %H:%M} UTC"
         if self.newest is None:
-            return f"{self.table} has no row, and the last close due is {due}. {NEXT}"
+            return f"{self.table} has no row, and the last close due is {due}. {self._next}"
         if self.newest < self.due:
             ends = f"{self.table} ends at {self.newest:%Y-%m-%d %H:%M} UTC"
-            return f"{ends}, {counted(self.behind, 'close')} before the last one due, {due}. {NEXT}"
+            return f"{ends}, {counted(self.behind, 'close')} before the last one due, {due}. {self._next}"
         if self.missing:
             more = f" and {len(self.missing) - NAMED:,} more" if len(self.missing) > NAMED else ""
             names = ", ".join(self.missing[:NAMED]) + more
             lacks = f"{self.table} lacks {counted(len(self.missing), 'symbol')}"
-            return f"{lacks} at {due}, the last close due: {names}. {NEXT}"
+            return f"{lacks} at {due}, the last close due: {names}. {self._next}"
         return f"newest {self.newest:%Y-%m-%d %H:%M} UTC, the last close due"
 
 
@@ -86,7 +92,8 @@ def freshness(platform: Platform, table: str) -> TableFreshness:
     due = last_close(platform.clock.now() - market.decided_after, market.grid)
     behind = 0 if due is None or newest is None or newest >= due else count_closes(newest, due, market.grid)
     is_in = due is not None and newest is not None and newest >= due
-    return TableFreshness(table, newest, due, behind, _missing(platform, due) if table == "bars" and is_in else ())
+    missing = _missing(platform, due) if table == "bars" and is_in else ()
+    return TableFreshness(table, newest, due, behind, missing, market.command("update"))
 
 
 def freshness_checks() -> list[dg.AssetChecksDefinition]:

@@ -33,18 +33,18 @@ def _nothing_looks_ahead(table: str) -> dg.AssetChecksDefinition:
         checked = check_stored_anew(platform.lake, table, platform.clock.now())
         if isinstance(checked, str):
             return dg.AssetCheckResult(passed=True, description=checked)
-        return _result(checked)
+        return _result(checked, platform.lake.market.command("leaks"))
 
     return check
 
 
-def _result(checked: "LeakCheck") -> dg.AssetCheckResult:
+def _result(checked: "LeakCheck", remedy: str) -> dg.AssetCheckResult:
     from feature_repo.leaks import as_values
 
     leaks = [column for column in as_values([checked]) if not column["passed"]]
     return dg.AssetCheckResult(
         passed=checked.passed,
-        description=_sentence(leaks, len(checked.columns)) if leaks else None,
+        description=_sentence(leaks, len(checked.columns), remedy) if leaks else None,
         metadata={
             "leaks": dg.MetadataValue.json(leaks),
             "columns": len(checked.columns),
@@ -54,11 +54,11 @@ def _result(checked: "LeakCheck") -> dg.AssetCheckResult:
     )
 
 
-def _sentence(leaks: list[dict[str, Any]], columns: int) -> str:
+def _sentence(leaks: list[dict[str, Any]], columns: int, remedy: str) -> str:
     """Say how many columns look ahead, with the first row of the first, and the next command."""
     column, (leak, *_) = leaks[0]["column"], leaks[0]["leaks"]
     row = ", ".join(f"{name} {value}" for name, value in leak["example"].items())
     return (
         f"{len(leaks)} of {counted(columns, 'column')}: {column} differs from what was known then in "
-        f"{counted(leak['rows'], 'row')}, the first {row}. Next: `quantlake leaks`."
+        f"{counted(leak['rows'], 'row')}, the first {row}. Next: `{remedy}`."
     )

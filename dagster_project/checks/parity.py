@@ -32,12 +32,15 @@ def feature_parity(platform: Platform) -> dg.MaterializeResult:
     if not report.is_equal:
         withdraw(platform.settings)
     passed = dg.AssetCheckResult(
-        check_name=CHECK, passed=report.is_equal, description=_sentence(report), metadata=dict(report.totals)
+        check_name=CHECK,
+        passed=report.is_equal,
+        description=_sentence(report, platform.lake.market.command("update")),
+        metadata=dict(report.totals),
     )
     return dg.MaterializeResult(metadata=metadata_of(report.to_report()), check_results=[passed])
 
 
-def _sentence(report: "ParityReport") -> str:
+def _sentence(report: "ParityReport", remedy: str) -> str:
     """Say how many values were compared; of those that differ the first, and the next command."""
     compared = counted(sum(report.values.values()), "value")
     if report.is_equal:
@@ -46,5 +49,5 @@ def _sentence(report: "ParityReport") -> str:
     example = first.examples[0] if first.examples else "no example"
     return (
         f"{sum(report.totals.values()):,} of {compared} differ from the lake's, in {features}, the first "
-        f"{first.feature} of {first.view}: {example}. None of them is served any more. Next: `quantlake update`."
+        f"{first.feature} of {first.view}: {example}. None of them is served any more. Next: `{remedy}`."
     )

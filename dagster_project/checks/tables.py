@@ -15,6 +15,7 @@ from lake.quality import RuleKind, kinds_of
 if TYPE_CHECKING:
     from lake.assessment import Disagreement
     from lake.quality import QualityReport
+    from lake.spec import TableSpec
 
 CAUSAL = (*(group.table.name for group in GROUPS), "labels", "regimes")
 """Tables whose rows must follow from what was known then."""
@@ -30,6 +31,7 @@ GATED = (
     "model_windows",
     "forecasts",
     "outcomes",
+    "feature_importance",
 )
 
 
@@ -41,10 +43,7 @@ CHECKS: Mapping[RuleKind, tuple[str, str]] = MappingProxyType(
         "nulls": ("no_nulls", "Every value that {table} requires is known."),
         "bounds": ("within_bounds", "Numbers of {table} lie within the bounds that its columns declare."),
         "names": ("allowed_names", "Columns of names in {table} hold declared names only."),
-        "order": (
-            "columns_in_order",
-            "Columns of {table} stand in their order: low <= close, event_time <= known_time.",
-        ),
+        "order": ("columns_in_order", "Columns of {table} stand in their declared order: {order}."),
         "keys": ("one_row_per_key", "No key of {table} is stored twice for one known_time."),
     }
 )
@@ -60,7 +59,7 @@ def _rules_hold(table: str) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{table}_expectations_hold",
         specs=[
-            dg.AssetCheckSpec(name, asset=asset, blocking=True, description=CHECKS[kind][1].format(table=table))
+            dg.AssetCheckSpec(name, asset=asset, blocking=True, description=_meaning(kind, spec))
             for name, kind in names.items()
         ],
     )
@@ -78,6 +77,11 @@ def _rules_hold(table: str) -> dg.AssetChecksDefinition:
             yield _result(asset, name, checked.report.of_kind(kind), checked.scope)
 
     return checks
+
+
+def _meaning(kind: RuleKind, spec: "TableSpec") -> str:
+    order = ", ".join(f"{low} <= {high}" for low, high in spec.ordered)
+    return CHECKS[kind][1].format(table=spec.name, order=order)
 
 
 def _result(asset: str, name: str, found: "QualityReport", scope: str) -> dg.AssetCheckResult:
@@ -109,10 +113,11 @@ def few_rows_refused(platform: Platform) -> dg.AssetCheckResult:
 
     refused, raw = (platform.lake.report(spec).rows for spec in (QUARANTINE, RAW_BARS))
     said, is_fine = f"{refused:,} of {counted(raw, 'raw row')} refused", refused <= raw / 100
+    remedy = platform.lake.market.command("quality")
     return dg.AssetCheckResult(
         passed=is_fine,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said if is_fine else f"{said}, more than 1 in 100. Next: `quantlake quality` lists the reasons.",
+        description=said if is_fine else f"{said}, more than 1 in 100. Next: `{remedy}` lists the reasons.",
         metadata={"refused": refused, "raw_rows": raw},
     )
 
@@ -127,12 +132,12 @@ def sources_agree(platform: Platform) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not found.is_high,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_disagreement(found),
+        description=_disagreement(found, platform.lake.market.command("quality --open")),
         metadata=counts | {"widest": dg.MetadataValue.json(plain(found.examples))},
     )
 
 
-def _disagreement(found: "Disagreement") -> str:
+def _disagreement(found: "Disagreement", remedy: str) -> str:
     """Say on how many returns sources differ; where that is often, the widest of them and the next command."""
     if not found.compared:
         return "no return has two sources"
@@ -141,4 +146,4 @@ def _disagreement(found: "Disagreement") -> str:
         return said
     widest = found.examples[0]
     row = f"{widest['symbol']} {widest['event_time']:%Y-%m-%d %H:%M} UTC by {widest['spread_bp']:.0f} bp"
-    return f"{said}, most on {row}. Next: `quantlake quality --open` lists the widest."
+    return f"{said}, most on {row}. Next: `{remedy}` lists the widest."

@@ -1,9 +1,9 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
-`run`, `demo` and `advance` run the asset graph and print `summaries`, before the first time a `plan`; `update` times
-it. `predict`, `sql`, `market`, `sources`, `quality`, `drift`, `features`, `lake`, `models`, `forecasts`, `replay`,
-`leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list`, `user_data` and
-`words` are commands over plain functions.
+`run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
+`update` times it. `predict`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`, `drift`,
+`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list` and
+`user_data` are commands over plain functions.
 """
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "drift",
     "features",
     "forecasts",
+    "importance",
     "keys",
     "lake",
     "leaks",
@@ -24,6 +25,7 @@ __all__ = [
     "predict",
     "quality",
     "replay",
+    "results",
     "roster",
     "run",
     "setting_list",

@@ -1,6 +1,7 @@
 """`quantlake advance`: the next market sessions close, the daily update runs, and what changed is shown."""
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.commands.run import shown_questions, shown_symbols
@@ -13,23 +14,25 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dagster_project.commands.results import RunResult
     from lake.market import Market
     from lake.settings import Settings
 
 
-def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
-    """Move the market's clock, run the daily job, and show what changed."""
+def advance(settings: "Settings", console: "Console", *, sessions: int) -> "RunResult":
+    """Move the market's clock and run the daily job; the console is told the progress."""
     from dagster_project.commands import summaries
+    from dagster_project.commands.results import RunResult
     from dagster_project.partitions import recent_years
-    from dagster_project.runs import run_selection
+    from dagster_project.runs import made_by, run_selection
     from dagster_project.selections import DAILY_UPDATE
     from feature_repo.online.redis_server import running_redis
 
-    market, clock = settings.declared_market, settings.clock
+    started, market, clock = time.perf_counter(), settings.declared_market, settings.clock
     if market.clock == "system" or not isinstance(clock, ReplayClock):
         raise NotReadyError(
-            f"The market '{market.name}' is no replayed one, so there is nothing to advance. `quantlake run` takes in "
-            "what is new; `quantlake run --until DATE` replays it."
+            f"The market '{market.name}' is no replayed one, so there is nothing to advance. `{market.next_run}` takes "
+            f"in what is new; `{market.command('run --until DATE')}` replays it."
         )
     require_lake(settings)
     before = _last_session_forecast(settings)
@@ -43,16 +46,25 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> None:
         console.print(f"The market moves from the close of {before:%Y-%m-%d} to the close of {then:%Y-%m-%d}.\n")
     compile_missing_kernels(console)
     with running_redis(settings):
-        run_selection(DAILY_UPDATE, settings, recent_years(then, first=market.first_year))
+        made = made_by(run_selection(DAILY_UPDATE, settings, recent_years(then, first=market.first_year)))
         answers = _forecasts_now(settings)
-    console.print(summaries.matured(settings, before, shown_symbols(settings)))
+    matured = summaries.matured(settings, before, shown_symbols(settings))
+    seconds = time.perf_counter() - started
+    return RunResult("advance", before, False, made, answers, seconds, matured, old)  # noqa: FBT003 - trains nothing
+
+
+def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
+    """Print what came of the forecasts before, how the strategies changed, and the new forecasts."""
+    from dagster_project.commands import summaries
+
+    console.print(result.matured)
     console.rule("Strategy weights before")
-    console.print(old)
+    console.print(result.selections_before)
     console.rule("Strategy weights now")
     console.print(summaries.model_weights(settings))
     console.print(summaries.selections(settings))
     console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)
-    console.print(summaries.forecasts(answers))
+    console.print(summaries.forecasts(result.answers or []))
 
 
 def _last_session_forecast(settings: "Settings") -> "datetime":

@@ -60,7 +60,7 @@ def create(
     gone, _ = store.prune(root, keep) if keep else ([], 0)
     own = next(entry.own_bytes for entry in store.listing(root)[0] if entry.backup.id == made.id)
     record = _plain(made) | {"own_bytes": own, "seconds": seconds, "pruned": gone}
-    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
+    if is_for_program(record, DataTable.of_records([record]), as_json=as_json, as_csv=as_csv):
         return
     print_line(
         f"Backup {made.id}: {counted(len(made.files), 'file')}, {_size(made.size)}, {_size(own)} of it new, "

@@ -10,6 +10,7 @@ from lake.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dagster_project.commands.results import RunResult
     from lake.settings import Settings
 
 NEXT_STEPS = """\
@@ -24,36 +25,47 @@ NEXT_STEPS = """\
 """
 
 
-def demo(settings: "Settings", console: "Console") -> None:
-    """Run everything, serve three forecasts, and show the results.
+def demo(settings: "Settings", console: "Console") -> "RunResult":
+    """Run everything and serve three forecasts; the console is told the progress.
 
     Raises
     ------
     ConfigError
         If the market is not a packaged one.
     """
-    from dagster_project.commands import summaries
+    from dagster_project.commands.results import RunResult
     from lake.market import DEMO, PACKAGED, declare_packaged
+    from lake.store import Lake
+    from lake.tables import FORECASTS
     from serving.deployment import serving_file
 
     market = settings.declared_market
     if market.name not in PACKAGED:
         raise ConfigError(
-            f"The demo shows a packaged market, and this is the home of '{market.name}'. Use `quantlake run`."
+            f"The demo shows a packaged market, and this is the home of '{market.name}'. Use `{market.first_run}`."
         )
     started, now = time.perf_counter(), settings.clock.now()
     declare_packaged(settings.home)
     console.print(f"[bold]quantlake[/bold] real market data up to {now:%Y-%m-%d}, everything under {settings.home}\n")
-    is_first = not serving_file(settings).exists()
+    before, is_first = Lake.open(settings).last_event(FORECASTS), not serving_file(settings).exists()
     if is_first and (market.name, settings.experiment) != (DEMO.name, TIMED):
         console.print(plan_of(settings), highlight=False)
-    answers = bring_up(settings, console, is_first=True)
+    made, answers = bring_up(settings, console, is_first=True)
+    return RunResult("demo", before, is_first, made, answers, time.perf_counter() - started)
+
+
+def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
+    """Print what is there now, the forecasts, and what a newcomer may do next."""
+    from dagster_project.commands import summaries
+    from lake.market import DEMO
+
+    market = settings.declared_market
     console.print()
-    if answers is None:
+    if result.answers is None:
         console.print(summaries.standing(settings), highlight=False, markup=False)
     else:
         summaries.show(settings, console)
-        console.print(summaries.forecasts(answers))
-    console.print(f"\nDone in {time.perf_counter() - started:.0f} s, peak memory {peak_gib():.1f} GiB.\n{NEXT_STEPS}")
+        console.print(summaries.forecasts(result.answers))
+    console.print(f"\nDone in {result.seconds:.0f} s, peak memory {peak_gib():.1f} GiB.\n{NEXT_STEPS}")
     if market.name != DEMO.name:
         console.print(f"Each with QUANTLAKE_MARKET={market.name} before it, or MARKET={market.name} behind make.")

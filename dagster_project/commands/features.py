@@ -34,7 +34,7 @@ def list_features(group: Group = None, *, as_json: AsJson = False, as_csv: AsCsv
     from feature_repo.coverage import listing
 
     found = listing(group)
-    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
+    if is_for_program(found, DataTable.of_records(found), as_json=as_json, as_csv=as_csv):
         return
     columns = (
         ShownColumn("feature"),
@@ -69,7 +69,7 @@ def show(
     except NotReadyError as error:
         problem = str(error)
     record = {**declared, "newest": [asdict(row) for row in values]}
-    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
+    if is_for_program(record, DataTable.of_records([record]), as_json=as_json, as_csv=as_csv):
         return
     lines = ({"name": key.replace("_", " "), "value": value} for key, value in declared.items())
     console().print(DataTable.of(name, ("name", ShownColumn("value", wraps=True)), lines, is_headed=False))
@@ -95,7 +95,7 @@ def coverage(
 
     lake, now = _lake_and_now()
     found = features.coverage(lake, now, _year_or_symbol(by), group)
-    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
+    if is_for_program(found, DataTable.of_records(found), as_json=as_json, as_csv=as_csv):
         return
     for name, rows in _by_group(found).items():
         title = f"{name}: known in % of {counted(rows[0]['rows'], 'row')}"

@@ -185,7 +185,7 @@ def _shown(text: str | None) -> str | None:
 def _print_report(report: "Report", sentence: str, *, as_json: bool, as_csv: bool) -> None:
     record = {"table": report.name, "rows": report.rows, "added": report.added, "sentence": sentence}
     record |= {"warnings": report.warnings, **report.details}
-    if is_for_program(record, DataTable.of("", tuple(record), [record]), as_json=as_json, as_csv=as_csv):
+    if is_for_program(record, DataTable.of_records([record]), as_json=as_json, as_csv=as_csv):
         return
     for line in (sentence, *report.warnings):
         print_line(line)

@@ -55,7 +55,7 @@ def create(
     ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, text = keys.create(settings(), name, role, tier, by=who(), expires_at=ends)  # type: ignore[arg-type]
     made = _plain(key, {}) | {"key": text}
-    if is_for_program(made, DataTable.of("", tuple(made), [made]), as_json=as_json, as_csv=as_csv):
+    if is_for_program(made, DataTable.of_records([made]), as_json=as_json, as_csv=as_csv):
         return
     print_line(f"  {text}\n")
     print_line(

@@ -14,6 +14,7 @@ from dagster_project.commands.shell import (
     console,
     is_for_program,
     print_line,
+    report_columns,
     short_digests,
     taking_turn,
 )
@@ -71,7 +72,7 @@ def repair(table: TableName, *, as_json: AsJson = False, as_csv: AsCsv = False) 
     with taking_turn("lake repair"):
         done = repair_table(_lake(), spec)
     value = asdict(done) | {"table": spec.name}
-    if is_for_program(value, DataTable.of("", tuple(value), [value]), as_json=as_json, as_csv=as_csv):
+    if is_for_program(value, DataTable.of_records([value]), as_json=as_json, as_csv=as_csv):
         return
     for finding in done.findings:
         print_line(f"{finding.kind}: {finding.path} ({finding.meaning})")
@@ -242,16 +243,10 @@ def _reports(reports: "list[Report]", nothing: str = "There is no table yet.", *
 
 def _show(values: list[dict[str, Any]], title: str, nothing: str, *, as_json: bool, as_csv: bool) -> None:
     names = list(dict.fromkeys(name for value in values for name in value))
-    table = DataTable.of(title, (_column(name, place) for place, name in enumerate(names)), values)
+    table = DataTable.of(title, report_columns(names, prose=PROSE, kept=KEPT), values)
     if is_for_program(values, table, as_json=as_json, as_csv=as_csv):
         return
     if values:
         console().print(table)
     elif nothing:
         print_line(nothing)
-
-
-def _column(name: str, place: int) -> ShownColumn:
-    """A column of a report; the later it comes, the earlier a narrow terminal does without it."""
-    is_prose = name in PROSE
-    return ShownColumn(name, wraps=is_prose, rank=0 if is_prose or name in KEPT else place)

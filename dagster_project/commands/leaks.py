@@ -43,7 +43,7 @@ def leaks(
         _show(console, checked)
     tests = _self_tests(tell) if path is None else ()
     values = as_values((*checked, *(one for test in tests for one in test.checked)))
-    is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv)
+    is_for_program(values, DataTable.of_records(values), as_json=as_json, as_csv=as_csv)
     if not all(subject.passed for subject in checked) or not all(test.passed for test in tests):
         raise typer.Exit(1)
 

@@ -203,7 +203,7 @@ def symbols(
     if not roster:
         raise NotReadyError(f"The market '{lake.market.name}' has no bar yet. Run `{lake.market.first_run}` first.")
     values = [roster_row(entry, lake.market.index) for entry in roster]
-    if is_for_program(values, DataTable.of("", tuple(values[0]), values), as_json=as_json, as_csv=as_csv):
+    if is_for_program(values, DataTable.of_records(values), as_json=as_json, as_csv=as_csv):
         return
     console().print(roster_table(roster, lake.market.index))
     members = sum(entry.is_member and entry.symbol != lake.market.index for entry in roster)
@@ -300,7 +300,9 @@ def _market_of_feed(name: str, source: str, symbols: list[str], index: str, cale
         raise ConfigError(f"{connector.title} is asked symbol by symbol. Name them: --symbols AAPL,MSFT.")
     closes(calendar)
     if connector.auth is not None and key_of(connector, Settings()) is None:
-        print_line(f"{connector.title} needs a key: set {connector.auth.variable} before `quantlake run`.")
+        print_line(
+            f"{connector.title} needs a key: set {connector.auth.variable} before `{Market(name).command('run')}`."
+        )
     print_line(f"{connector.title}: {counted(len(symbols), 'symbol')} and the index {index}, from {since} on.")
     print_line(connector.terms.notice)
     return Market(

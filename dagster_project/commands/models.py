@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program
+from dagster_project.commands.shell import AsCsv, AsJson, DataTable, console, is_for_program, report_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,9 +106,5 @@ def _context() -> "DeploymentContext":
 
 def _table(title: str, rows: "Iterable[dict[str, Any]]") -> DataTable:
     found = list(rows)
-    return DataTable.of(title, (_column(name, place) for place, name in enumerate(found[0] if found else ())), found)
-
-
-def _column(name: str, place: int) -> ShownColumn:
-    """A column of what the deployment says; the later it comes, the earlier a narrow terminal does without it."""
-    return ShownColumn(name, wraps=name in PROSE, rank=0 if name in PROSE or place < KEPT else place)
+    names = list(found[0]) if found else []
+    return DataTable.of(title, report_columns(names, prose=PROSE, kept=names[:KEPT]), found)

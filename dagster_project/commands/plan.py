@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import NotReadyError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lake.settings import Settings
 
 TIMED = "demo"
@@ -14,18 +16,24 @@ BARS_A_MINUTE = 30_000
 """Bars that the whole graph takes from source to served forecast in a minute, training included, on two cores."""
 
 
-def plan_of(settings: "Settings") -> str:
+def plan_of(settings: "Settings", at: "datetime | None" = None) -> str:
     """Say what the first run takes in and trains; the source is read for it, and nothing is written.
 
     A market that is too short to be trained on by the rows of this source alone has no plan of the training: another
     source may have more.
+
+    Parameters
+    ----------
+    at
+        Instant up to which the run takes in what the source has; the market's now by default.
     """
     from lake.sources import source_of
 
     market, source = settings.declared_market, source_of(settings)
-    rows = source.read(None, settings.clock.now()).rows
+    now = at or settings.clock.now()
+    rows = source.read(None, now).rows
     if not rows.height:
-        return f"Market '{market.name}': its source has no bar by {settings.clock.now():%Y-%m-%d}.\n"
+        return f"Market '{market.name}': its source has no bar by {now:%Y-%m-%d}.\n"
     first, last = (f"{day}" for day in rows["event_time"].sort().dt.date()[[0, -1]])
     lines = [
         f"Market '{market.name}': {rows.height:,} bars of {rows['symbol'].n_unique()} symbols, {first} to {last}.",

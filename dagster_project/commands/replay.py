@@ -53,7 +53,7 @@ def replay(
         raise UnknownNameError("prediction", prediction_id, [])
     console = console_of()
     values = [_plain(replayed) for replayed in found]
-    table = DataTable.of("", tuple(values[0]) if values else ("forecast_id",), values)
+    table = DataTable.of_records(values, ("forecast_id",))
     if is_for_program(values, table, as_json=as_json, as_csv=as_csv):
         pass
     elif prediction_id is not None:

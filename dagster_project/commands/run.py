@@ -4,6 +4,7 @@
 """
 
 import resource
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dagster_project.commands.results import RunResult
     from lake.horizons import Horizon
     from lake.settings import Settings
 
@@ -28,7 +30,7 @@ SERVED_FROM = frozenset(
 """Assets from which the service answers: where none of them is new, neither are its answers."""
 
 
-def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> None:
+def run(settings: "Settings", console: "Console", *, until: "date | None" = None) -> "RunResult":
     """Bring a market up to its clock: train the first time, and take in what is new every time after.
 
     Parameters
@@ -38,36 +40,56 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
         replayed market stands.
     """
     from dagster_project.commands import summaries
+    from dagster_project.commands.results import RunResult
     from lake.market import declare_packaged
     from lake.sources import lookback_of, source_of
     from lake.store import Lake
     from lake.tables import FORECASTS
     from serving.deployment import serving_file
 
-    declare_packaged(settings.home)
-    market = settings.declared_market
+    started = time.perf_counter()
     declare_packaged(settings.home)
     now = set_clock(settings, console, until)
-    console.print(f"[bold]{market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under {settings.home}\n")
+    console.print(
+        f"[bold]{settings.declared_market.name}[/bold] up to {now:%Y-%m-%d %H:%M} UTC, everything under "
+        f"{settings.home}\n"
+    )
     lake = Lake.open(settings)
-    before = lake.last_event(FORECASTS)
-    is_first = not serving_file(settings).exists()
+    before, is_first = lake.last_event(FORECASTS), not serving_file(settings).exists()
     if is_first and lookback_of(source_of(settings)) is None:  # a feed would be asked for everything twice
         console.print(plan_of(settings), highlight=False)
-    answers = bring_up(settings, console, is_first=is_first)
+    made, answers = bring_up(settings, console, is_first=is_first)
+    newest = lake.last_event(FORECASTS)
+    has_closed = before is not None and newest is not None and newest > before
+    matured = summaries.matured(settings, before, shown_symbols(settings)) if before and has_closed else None
+    return RunResult("run", before, is_first, made, answers, time.perf_counter() - started, matured)
+
+
+def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
+    """Print what came since the run before and what is in force now; after the first run everything."""
+    from dagster_project.commands import summaries
+
     console.print()
-    if answers is None:
+    if result.answers is None:
         console.print(summaries.standing(settings), highlight=False, markup=False)
         return
-    if is_first or before is None:
+    if result.is_first or result.before is None:
         summaries.show(settings, console)
     else:
-        _show_news(settings, console, before, lake.last_event(FORECASTS))
-    console.print(summaries.forecasts(answers))
+        if result.matured is None:
+            console.print(f"No session has closed since the run up to {result.before:%Y-%m-%d}.")
+        else:
+            console.print(result.matured)
+        console.print(summaries.model_weights(settings))
+        console.print(summaries.selections(settings))
+        console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)
+    console.print(summaries.forecasts(result.answers))
 
 
-def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> list[dict[str, Any]] | None:
-    """Run the asset graph, whole or without training, and return forecasts that the service gave.
+def bring_up(
+    settings: "Settings", console: "Console", *, is_first: bool
+) -> tuple[dict[str, int], list[dict[str, Any]] | None]:
+    """Run the asset graph, whole or without training, and ask the service for forecasts.
 
     Parameters
     ----------
@@ -76,8 +98,10 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
 
     Returns
     -------
-    list[dict[str, Any]] | None
-        None where nothing is new that the service answers from: it is not started then.
+    made : dict[str, int]
+        New rows by asset, see `dagster_project.runs.made_by`.
+    answers : list[dict[str, Any]] | None
+        Forecasts that the service gave; None where nothing is new that it answers from: it is not started then.
     """
     from dagster_project import servers
     from dagster_project.partitions import changed_years, recorded_recently, years_until
@@ -97,11 +121,11 @@ def bring_up(settings: "Settings", console: "Console", *, is_first: bool) -> lis
         years = by_year(now, first=first) if is_by_year else changed_years(now, first=first)
         made = made_by(run_selection(EVERYTHING if is_first else DAILY_UPDATE, settings, years))
         if SERVED_FROM.isdisjoint(made):
-            return None
+            return made, None
         console.print("\n  [bold]service[/bold] starting on a free port for three forecasts ...")
         apart = settings.model_copy(update={"port": servers.free_port()})
         with servers.forecast_service(apart), Client.local(apart) as client:
-            return [
+            return made, [
                 client.predict(symbol, **{horizon.member: horizon.n}).model_dump(mode="json")
                 for symbol, horizon in shown_questions(settings)
             ]
@@ -138,11 +162,9 @@ def peak_gib() -> float:
 
 def set_clock(settings: "Settings", console: "Console", until: "date | None") -> "datetime":
     """Move a replayed market to when the close of a day is decided, or let a live one follow the wall clock again."""
-    from lake.calendars import close_of, count_closes
+    from lake.calendars import count_closes
     from lake.clock import SystemClock
     from lake.market import CLOCK_FILE
-    from lake.store import Lake
-    from lake.tables import BARS
 
     market, path = settings.declared_market, settings.home / CLOCK_FILE
     if until is None and market.clock == "replay":
@@ -157,7 +179,22 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"{count_closes(ended, SystemClock().now(), market.grid)} sessions ago: the market stands there.\n"
         )
         return _stand_at(settings, ended + market.decided_after)
-    at = close_of(until, market.calendar)
+    return _stand_at(settings, decided_at(settings, until))
+
+
+def decided_at(settings: "Settings", until: "date") -> "datetime":
+    """Return the instant up to which a market is replayed: when the close of a day is decided. Nothing is written.
+
+    Raises
+    ------
+    ConfigError
+        If the source or the market ends before that day, or the market has bars of later sessions.
+    """
+    from lake.calendars import close_of
+    from lake.store import Lake
+    from lake.tables import BARS
+
+    market, at = settings.declared_market, close_of(until, settings.declared_market.calendar)
     _require_offered(settings, at, until)
     if market.last_day is not None and until > market.last_day:
         raise ConfigError(f"The market '{market.name}' ends on {market.last_day}, and {until} lies after it.")
@@ -167,7 +204,7 @@ def set_clock(settings: "Settings", console: "Console", until: "date | None") ->
             f"The market '{market.name}' has bars up to {newest:%Y-%m-%d} and cannot go back to {until}: what was "
             "known cannot be unlearned. Replay it in an empty QUANTLAKE_HOME."
         )
-    return _stand_at(settings, at + market.decided_after)
+    return at + market.decided_after
 
 
 def _stand_at(settings: "Settings", at: "datetime") -> "datetime":
@@ -215,16 +252,3 @@ def _offered(settings: "Settings") -> "tuple[bool, datetime | None]":
     source = source_of(settings)
     is_whole = lookback_of(source) is None
     return is_whole, source.read(None, SystemClock().now()).last_close if is_whole else None
-
-
-def _show_news(settings: "Settings", console: "Console", before: "datetime", newest: "datetime | None") -> None:
-    """Print what came since the run before, and what is in force now."""
-    from dagster_project.commands import summaries
-
-    if newest is not None and newest > before:
-        console.print(summaries.matured(settings, before, shown_symbols(settings)))
-    else:
-        console.print(f"No session has closed since the run up to {before:%Y-%m-%d}.")
-    console.print(summaries.model_weights(settings))
-    console.print(summaries.selections(settings))
-    console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)

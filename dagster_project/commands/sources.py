@@ -54,7 +54,7 @@ def list_sources(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
         "key",
         ShownColumn("stored", wraps=True),
     )
-    if is_for_program(found, DataTable.of("", tuple(found[0]), found), as_json=as_json, as_csv=as_csv):
+    if is_for_program(found, DataTable.of_records(found), as_json=as_json, as_csv=as_csv):
         return
     console().print(DataTable.of("", columns, map(_listed, found)))
     print_line("")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from dagster_project.commands.shell import (
     require_lake,
 )
 from dagster_project.plurals import counted
+from lake.clock import instant_of
 from lake.errors import ConfigError, QuantlakeError, kind_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ HISTORY, MOST_HISTORY = "sql_history", 1_000
 """File of the home that keeps what was typed at the prompt, and how many lines of it."""
 AT_ONCE = 10_000
 """Rows that are fetched at once for CSV, so that a table larger than memory can be written."""
-DAYS, MINUTES = "%Y-%m-%d", "%Y-%m-%dT%H:%M"
 HELP = """\
 A query ends with a semicolon. Every table is a view: .tables lists them, .columns bars those of one.
 .rows 100   show up to 100 rows        .lines    show each row as lines of name and value, with every column
@@ -38,8 +38,8 @@ A query ends with a semicolon. Every table is a view: .tables lists them, .colum
 
 Query = Annotated[str | None, typer.Argument(help="A DuckDB query; every table is a view. A prompt when left out.")]
 At = Annotated[
-    datetime | None,
-    typer.Option(formats=[DAYS, MINUTES], help="What was known by the end of this day, or at this minute; in UTC."),
+    str | None,
+    typer.Option(help="What was known by the end of a day, 2012-06-29, or at an instant, 2012-06-29T20:00; in UTC."),
 ]
 Rows = Annotated[int, typer.Option(min=1, help="Rows shown in the terminal; --json and --csv give all of them.")]
 
@@ -64,7 +64,7 @@ def sql(
 
     require_lake(settings())
     asked = _query(query, file)
-    with connect(_instant(at)) as connection:
+    with connect(None if at is None else instant_of(at, zone=UTC)) as connection:
         if asked is None:
             Prompt(connection, settings().home / HISTORY, rows, as_lines=as_lines).run()
         elif as_json or as_csv:
@@ -177,14 +177,6 @@ def _query(query: str | None, file: Path | None) -> str | None:
     if query is None and not sys.stdin.isatty():
         return sys.stdin.read()
     return query
-
-
-def _instant(at: datetime | None) -> datetime | None:
-    """End of a day, or a minute, in UTC."""
-    if at is None:
-        return None
-    instant = at.replace(tzinfo=UTC)
-    return instant + timedelta(days=1, microseconds=-1) if at.time() == at.min.time() else instant
 
 
 def _answer(connection: "LakeConnection", query: str) -> tuple[list[str], Any]:

@@ -77,6 +77,11 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(_drift(settings), highlight=False)
 
 
+def nothing_to_do(now: datetime) -> str:
+    """Say that a run found nothing new."""
+    return f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there."
+
+
 def standing(settings: "Settings") -> str:
     """Say in a few lines what is there, after a run that found nothing new."""
     lake, now = Lake.open(settings), settings.clock.now()
@@ -88,11 +93,11 @@ def standing(settings: "Settings") -> str:
     if len(names := set(chosen.values())) == 1:
         in_force = f"{names.pop()} in each of {len(chosen)} regimes"
     return (
-        f"Nothing to do: all that follows from the bars up to the close of {now:%Y-%m-%d} is there.\n"
+        f"{nothing_to_do(now)}\n"
         f"  bars        {bars.rows:,}, {_day(bars.first)} to {_day(bars.last)}\n"
         f"  forecasts   {forecast.rows:,}, up to the close of {_day(forecast.last)}\n"
         f"  strategies  {in_force}\n"
-        "`quantlake summary` shows tables, models and strategies."
+        f"`{lake.market.command('summary')}` shows tables, models and strategies."
     )
 
 
@@ -239,13 +244,14 @@ def matured(settings: "Settings", since: datetime, symbols: Sequence[str]) -> Da
     market = settings.declared_market
     bars = market.horizon_bars[0 if market.interval == DAY else -1]
     found = rows(settings, MATURED, (since, bars, list(symbols)))
-    quantiles = (ShownColumn(name, shown=percent()) for name in ("p10", "p50", "p90", "came"))
+    quantiles = (ShownColumn(name, shown=percent()) for name in ("p10", "p50", "p90"))
     columns = (
-        ShownColumn("as of", shown=day_of if market.interval == DAY else minute_of),
+        ShownColumn("as_of", shown=day_of if market.interval == DAY else minute_of),
         ShownColumn("symbol"),
         ShownColumn("model"),
         *quantiles,
-        ShownColumn("in band"),
+        ShownColumn("realised_return", "came", shown=percent()),
+        ShownColumn("in_band"),
     )
     return DataTable.of_tuples(
         f"\nForecasts and what came ({counted(len(symbols), 'symbol')}, {market.horizon_of(bars)} ahead, in %)",
@@ -351,7 +357,8 @@ def _drift(settings: "Settings") -> str:
     found = rows(settings, "select subject, is_drifted from drift qualify event_time = max(event_time) over ()")
     drifted = sorted(subject for subject, is_drifted in found if is_drifted)
     verdict = f"{len(drifted)} of {len(found)} drifted" + (f": {', '.join(drifted)}" if drifted else "")
-    return f"Drift of features and forecasts against the training years: {verdict}. Its page: `quantlake drift`."
+    page = settings.declared_market.command("drift")
+    return f"Drift of features and forecasts against the training years: {verdict}. Its page: `{page}`."
 
 
 def _price(price: float) -> str:

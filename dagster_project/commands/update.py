@@ -3,16 +3,21 @@
 import shutil
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dagster_project.commands.results import DONE, NOTHING_TO_DO
 from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
     DataTable,
     ShownColumn,
     compile_missing_kernels,
     console,
     fixed,
+    is_for_program,
+    progress_on_stderr,
     require_lake,
     taking_turn,
 )
@@ -27,8 +32,6 @@ if TYPE_CHECKING:
 
     from dagster_project.runs import Stage
 
-GO_ON = "`quantlake update` goes on from there once the cause is gone."
-
 
 def update(
     symbols: Annotated[
@@ -41,16 +44,24 @@ def update(
     history: Annotated[
         int, typer.Option(min=260, max=3_500, help="Sessions of history of the generated market.")
     ] = 300,
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Bring new bars to features, forecasts, Redis and Delta, and show how long each stage took."""
-    if symbols:
-        _generated(symbols, sessions, history, console(soft_wrap=True))
-        return
-    with taking_turn("update"):
-        _users(console(soft_wrap=True))
+    out = console(soft_wrap=True)
+    with progress_on_stderr(when=as_json or as_csv):
+        if symbols:
+            document, table = _generated(symbols, sessions, history, out)
+        else:
+            with taking_turn("update"):
+                document, table = _users(out)
+    is_for_program(document, table, as_json=as_json, as_csv=as_csv)
 
 
-def _users(out: "Console") -> None:
+def _users(out: "Console") -> tuple[dict[str, Any], DataTable]:
+    """Update the user's lake, told stage by stage, and return what was done as values, and the table of its stages."""
+    from dagster_project.commands import summaries
     from dagster_project.runs import seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
 
@@ -61,13 +72,31 @@ def _users(out: "Console") -> None:
         try:
             stages = update(platform, lambda stage: _show(stage, out))
         except QuantlakeError:
-            out.print(f"  [red]The next stage failed[/red], and nothing after it was made. {GO_ON}", highlight=False)
+            again = f"`{settings().declared_market.command('update')}` goes on from there once the cause is gone."
+            out.print(f"  [red]The next stage failed[/red], and nothing after it was made. {again}", highlight=False)
             raise
     now, seconds = platform.clock.now(), seconds_together(stages)
-    if all(stage.is_skipped for stage in stages):
-        out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
-    else:
+    is_done = not all(stage.is_skipped for stage in stages)
+    if is_done:
         out.print(f"\nUp to {now:%Y-%m-%d} in {seconds:.1f} s, {settings().home}")
+    else:
+        out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
+    document = {
+        "command": "update",
+        "market": settings().declared_market.name,
+        "outcome": DONE if is_done else NOTHING_TO_DO,
+        "now": now,
+        "seconds": round(seconds, 3),
+    }
+    table = stage_table(stages)
+    return document | {"stages": table.records(), "tables": summaries.tables(settings()).records()}, table
+
+
+def stage_table(stages: "Sequence[Stage]") -> DataTable:
+    """Return a line for each stage: new rows, seconds, and why there was nothing to do."""
+    columns = ("stage", "rows_added", "seconds", "is_skipped", ShownColumn("reason", wraps=True))
+    rows = ((each.name, each.added, each.seconds, each.is_skipped, each.reason or None) for each in stages)
+    return DataTable.of_tuples("", columns, rows)
 
 
 def _show(stage: "Stage", out: "Console") -> None:
@@ -75,7 +104,8 @@ def _show(stage: "Stage", out: "Console") -> None:
     out.print(f"  {stage.name}: {outcome} [dim]{stage.seconds:.2f} s[/dim]", highlight=False)
 
 
-def _generated(symbols: int, sessions: int, history: int, out: "Console") -> None:
+def _generated(symbols: int, sessions: int, history: int, out: "Console") -> tuple[dict[str, Any], DataTable]:
+    """Update a generated market, and return what was measured as values, and the table of its stages."""
     from dagster_project.runs import generated_platform, scratch_settings, update_each_session
     from feature_repo.online.redis_server import running_redis
 
@@ -93,8 +123,11 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> Non
         )
         out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
         runs = list(update_each_session(platform, sessions))
-    out.print(timings(runs))
+    table = timings(runs)
+    out.print(table)
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")
+    asked = {"symbols": symbols, "sessions": sessions, "history": history, "home": str(home)}
+    return {"command": "update", "outcome": DONE} | asked | {"stages": table.records()}, table
 
 
 def timings(runs: "Sequence[Sequence[Stage]]") -> DataTable:

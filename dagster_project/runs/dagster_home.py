@@ -20,8 +20,15 @@ run_monitoring:
   enabled: true
 """
 COMMANDS = "commands.yaml"
-"""Configuration of the runs of commands: that of `dagster.yaml`, without copies of what a step prints."""
-WITHOUT_COPIES = """\
+"""File of the configuration of the runs of commands."""
+OF_COMMANDS = """\
+storage:
+  custom:
+    module: dagster_project.runs.run_storage
+    class: KeptStorage
+    config:
+      base_dir:
+        env: DAGSTER_HOME
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
@@ -35,8 +42,9 @@ def instance_of_commands(settings: Settings) -> dg.DagsterInstance:
     the terminal. The event log of such a run is whole.
     """
     path = settings.dagster / COMMANDS
-    if not path.exists():
-        write_durably(path, CONFIGURATION + WITHOUT_COPIES)
+    configuration = CONFIGURATION + OF_COMMANDS
+    if not path.exists() or path.read_text(encoding="utf-8") != configuration:
+        write_durably(path, configuration)
     return dg.DagsterInstance.from_config(str(settings.dagster), COMMANDS)
 
 

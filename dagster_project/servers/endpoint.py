@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from dagster_project.servers.dashboard import print_link, running_dashboard
 from dagster_project.servers.processes import GRACE_SECONDS, heed_signals
 from dagster_project.servers.server import running_server, until_interrupt
 
@@ -46,7 +47,7 @@ def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Po
 
 
 def serve(settings: "Settings", console: "Console") -> None:
-    """Serve forecasts until Ctrl-C."""
+    """Serve forecasts until Ctrl-C, with the dashboard beside them unless it is off."""
     from feature_repo.online.redis_server import running_redis
     from lake.store import Lake
     from serving import audit
@@ -59,12 +60,25 @@ def serve(settings: "Settings", console: "Console") -> None:
         running_redis(settings),
         forecast_service(settings) as (address, process),
         _following_registry(settings, console),
+        _beside(settings) as beside,
     ):
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
         console.print(f"  {_curl(settings, address, local_key(settings))}\n", highlight=False, markup=False)
         if missing := _not_ready(address, trusting(settings)):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
-        until_interrupt(console, process)
+        if beside:
+            print_link(settings, console)
+        until_interrupt(console, process, *beside)
+
+
+@contextmanager
+def _beside(settings: "Settings") -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Run what is set to run beside the endpoint; gives the processes."""
+    if settings.dashboard == "off":
+        yield []
+        return
+    with running_dashboard(settings) as process:
+        yield [process]
 
 
 @contextmanager

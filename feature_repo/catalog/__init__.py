@@ -35,6 +35,7 @@ __all__ = [
     "SPECTRAL",
     "TECHNICAL",
     "VOLUME",
+    "family_of",
     "feature_of",
     "group_of",
     "require_whole",
@@ -114,3 +115,21 @@ def feature_of(name: str) -> tuple[FeatureGroup, Feature]:
             if feature.name == name:
                 return group, feature
     raise UnknownNameError("feature", name, [feature.name for group in GROUPS for feature in group])
+
+
+def family_of(name: str) -> str:
+    """Return the kind of thing that a feature measures.
+
+    ``expected_volatility`` for the forecasts of volatility that scale a model's quantiles; for any other feature the
+    module of `feature_repo.compute` that its kernel is in. The features of a model come from one group, so that
+    explanations group them by this. An unknown name raises `UnknownNameError` with the nearest.
+
+    Examples
+    --------
+    >>> family_of("rsi_14"), family_of("return_5d"), family_of("volatility_garch")
+    ('momentum', 'returns', 'expected_volatility')
+    """
+    _, feature = feature_of(name)
+    if feature in CONDITIONAL_VOLATILITY:
+        return "expected_volatility"
+    return feature.function.python.__module__.rpartition(".")[2]

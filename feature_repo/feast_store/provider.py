@@ -8,6 +8,7 @@ from feast.feature_view import FeatureView
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.repo_config import RepoConfig
 
+from feature_repo.feast_store.command_line import told_in_a_sentence
 from feature_repo.feast_store.locations import store_settings
 from lake.clock import require_utc
 from lake.errors import LookAheadError
@@ -36,17 +37,24 @@ class MarketProvider(PassthroughProvider):
         Raises
         ------
         LookAheadError
-            Naming the end, the market's now and the command that loads everything up to it.
+            Naming the end, the market's now and the command that loads everything up to it; under the `feast` command
+            as a sentence without a traceback.
         """
-        now = open_clock(_home(config)).now()
-        if require_utc(end_date) > now:
-            raise LookAheadError(
-                f"The view '{feature_view.name}' was to be materialised up to {end_date:%Y-%m-%dT%H:%M:%S%z}, and the "
-                f"market stands at {now:%Y-%m-%dT%H:%M:%S%z}: Feast would record sessions as loaded that have not "
-                "happened, and leave them out for good. Nothing was written or recorded. Run `feast "
-                f"materialize-incremental {now:%Y-%m-%dT%H:%M:%S}`; a time without a zone is UTC."
-            )
-        super().materialize_single_feature_view(config, feature_view, start_date, end_date, *args, **kw)
+        with told_in_a_sentence():
+            _require_past(config, feature_view.name, end_date)
+            super().materialize_single_feature_view(config, feature_view, start_date, end_date, *args, **kw)
+
+
+def _require_past(config: RepoConfig, view: str, end: datetime) -> None:
+    """Refuse an end later than the market's now."""
+    now = open_clock(_home(config)).now()
+    if require_utc(end) > now:
+        raise LookAheadError(
+            f"The view '{view}' was to be materialised up to {end:%Y-%m-%dT%H:%M:%S%z}, and the market stands at "
+            f"{now:%Y-%m-%dT%H:%M:%S%z}: Feast would record sessions as loaded that have not happened, and leave them "
+            "out for good. Nothing was written or recorded. Run `feast materialize-incremental "
+            f"{now:%Y-%m-%dT%H:%M:%S}`; a time without a zone is UTC."
+        )
 
 
 def _home(config: RepoConfig) -> Path:

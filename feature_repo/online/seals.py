@@ -14,6 +14,7 @@ from typing import Any
 
 from lake.disk import create_key_file, read_key_file
 from lake.errors import OnlineStoreError
+from lake.market import market_of
 from lake.settings import Settings
 
 KEY_BYTES = 32
@@ -97,8 +98,9 @@ class OnlineKey:
 
 def _secret(path: Path) -> bytes:
     """Read the key of a file that only its owner may read."""
+    command = market_of(path.parent).command("update")
     remedy = (
-        f"Its key proves what the online store says. Delete it and run `quantlake update`, which makes another and "
+        f"Its key proves what the online store says. Delete it and run `{command}`, which makes another and "
         f"fills the store anew; run `chmod 600 {path}` instead if nobody can have read it."
     )
     text = read_key_file(path, remedy=remedy, error=OnlineStoreError)
@@ -109,6 +111,6 @@ def _secret(path: Path) -> bytes:
     if len(secret) != KEY_BYTES:
         raise OnlineStoreError(
             f"{path} holds no key: {len(text)} bytes, expected {2 * KEY_BYTES} hexadecimal digits. Delete it and run "
-            "`quantlake update`, which makes another and fills the store anew."
+            f"`{command}`, which makes another and fills the store anew."
         )
     return secret

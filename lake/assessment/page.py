@@ -107,7 +107,7 @@ def _tiles(summary: QualitySummary) -> str:
         (f"{summary.bars:,}", f"bars of {summary.symbols:,} symbols"),
         (f"{share:.2%}", f"refused: {summary.refused:,} of {summary.raw_rows:,} rows"),
         (f"{sum(summary.rules.values()):,}", "findings, all sessions"),
-        (_disagreeing(summary), "returns on which sources disagree"),
+        _disagreement(summary),
         (_assumed(summary), escape(summary.knowledge.sentence())),
     ]
     return (
@@ -117,8 +117,10 @@ def _tiles(summary: QualitySummary) -> str:
     )
 
 
-def _disagreeing(summary: QualitySummary) -> str:
-    return f"{summary.disagreement.share:.2%}" if summary.disagreement.compared else "-"
+def _disagreement(summary: QualitySummary) -> tuple[str, str]:
+    if not summary.disagreement.compared:
+        return "-", "of returns compared between sources: none has two"
+    return f"{summary.disagreement.share:.2%}", "of returns on which sources disagree"
 
 
 def _assumed(summary: QualitySummary) -> str:

@@ -11,6 +11,7 @@ from lake import calendars
 from lake.assessment.agreement import Disagreement, disagreement
 from lake.errors import NotReadyError
 from lake.knowledge import KnownBases, known_bases
+from lake.market import Market
 from lake.store import Lake
 from lake.tables import BARS, DELIVERIES, FINDINGS, QUALITY_SCORES, QUARANTINE, RAW_BARS
 
@@ -109,7 +110,7 @@ def summarise(lake: Lake, now: datetime) -> QualitySummary:
         else None
     )
     if keys is None or keys.is_empty():
-        raise NotReadyError(f"There is no bar in {lake.root} yet. Run `quantlake run` first.")
+        raise NotReadyError(f"There is no bar in {lake.root} yet. Run `{lake.market.first_run}` first.")
     scores = _known(lake, QUALITY_SCORES, now)
     findings = _known(lake, FINDINGS, now).sort("event_time", descending=True)
     refused = _known(lake, QUARANTINE, now)
@@ -127,7 +128,7 @@ def summarise(lake: Lake, now: datetime) -> QualitySummary:
         recent={str(source): _recent(rows) for (source,), rows in scores.group_by("source")},
         starts=starts,
         coverage=coverage,
-        reasons=_reasons(refused),
+        reasons=_reasons(refused, lake.market),
         findings=tuple(findings.head(FINDINGS_SHOWN).to_dicts()),
         rules=dict(findings.group_by("rule").len().sort("rule").iter_rows()),
         deliveries=_deliveries(deliveries),
@@ -202,7 +203,7 @@ def _was_asked(asked: Sequence[tuple[str, datetime | None, datetime]], symbol: s
     )
 
 
-def _reasons(refused: pl.DataFrame) -> tuple[dict[str, Any], ...]:
+def _reasons(refused: pl.DataFrame, market: Market) -> tuple[dict[str, Any], ...]:
     named = refused.with_columns(
         pl.col("content").str.json_path_match("$.symbol").alias("symbol"),
         pl.col("content").str.json_path_match("$.source").alias("source"),
@@ -220,14 +221,14 @@ def _reasons(refused: pl.DataFrame) -> tuple[dict[str, Any], ...]:
             lambda name: name.removeprefix("last_")
         ),
     )
-    return tuple(row | {"next": _next(row)} for row in shown.to_dicts())
+    return tuple(row | {"next": market.command(_next(row))} for row in shown.to_dicts())
 
 
 def _next(row: dict[str, Any]) -> str:
-    """Command or step that follows from a reason."""
+    """Verb of `quantlake` that follows from a reason."""
     if row["reason"] == UNEXPLAINED and row["symbol"]:
-        return f"quantlake market release {row['symbol']} {row['event_time']:%Y-%m-%d}"
-    return f"quantlake sql \"from quarantine where reason = '{row['reason']}'\""
+        return f"market release {row['symbol']} {row['event_time']:%Y-%m-%d}"
+    return f"sql \"from quarantine where reason = '{row['reason']}'\""
 
 
 def _deliveries(log: pl.DataFrame) -> tuple[dict[str, Any], ...]:

@@ -14,6 +14,7 @@ from lake.calendars import VENUE
 from lake.clock import Clock
 from lake.errors import ConflictError
 from lake.ingest.naming import RowNames
+from lake.market import Market
 from lake.refine import (
     JUMP,
     UNEXPLAINED,
@@ -243,7 +244,7 @@ def _without_index(lake: Lake, bars: Report, index: str, now: datetime) -> tuple
     sentence = (
         f"The bar of the index {index} for the session that closed at {bars.last:%Y-%m-%d %H:%M} UTC {came}, while "
         f"{symbols.len()} symbols have theirs. Without it no regime, no feature of the market and no forecast is made "
-        "for that session. Run `quantlake update` again once the source has it."
+        f"for that session. Run `{lake.market.command('update')}` again once the source has it."
     )
     return (sentence,)
 
@@ -256,15 +257,15 @@ def _refuse(lake: Lake, refused: pl.DataFrame) -> Report:
         return report
     symbol = pl.col("content").str.json_path_match("$.symbol").alias("symbol")
     bars = held.with_columns(symbol).group_by("symbol").agg(pl.col("event_time").min(), pl.len()).sort("symbol")
-    return report.with_details(warnings=tuple(_held_back(*bar) for bar in bars.iter_rows()))
+    return report.with_details(warnings=tuple(_held_back(lake.market, *bar) for bar in bars.iter_rows()))
 
 
-def _held_back(symbol: str, first: datetime, bars: int) -> str:
+def _held_back(market: Market, symbol: str, first: datetime, bars: int) -> str:
     return (
         f"{symbol}: {bars} {'bar is' if bars == 1 else 'bars are'} held back in quarantine as '{UNEXPLAINED}', the "
         f"first that of {first:%Y-%m-%d}: its close lies more than a factor of {JUMP:g} from the one before, and no "
         "split or dividend explains it. Send the bars before it again as the source states them now. If the prices are "
-        "right as they are, release them with `quantlake market release`."
+        f"right as they are, release them with `{market.command('market release')}`."
     )
 
 

@@ -156,18 +156,22 @@ class Market:
         >>> Market("demo").first_run, Market("desk", source="file").first_run
         ('make demo', 'QUANTLAKE_MARKET=desk quantlake run')
         """
-        return "make demo" if self.name == DEFAULT else f"{self._chosen}quantlake run"
+        return "make demo" if self.name == DEFAULT else self.command("run")
 
     @property
     def next_run(self) -> str:
         """The command that takes this market on: to its next session if it is replayed, else to what is new."""
-        if self.name == DEFAULT:
-            return "quantlake advance"
-        return f"{self._chosen}quantlake {'advance' if self.clock == 'replay' else 'run'}"
+        return self.command("advance" if self.clock == "replay" or self.name == DEFAULT else "run")
 
-    @property
-    def _chosen(self) -> str:
-        return f"{CHOICE}={self.name} "
+    def command(self, verb: str) -> str:
+        """Return the command line of a verb of `quantlake` for this market: what a message names as the next step.
+
+        Examples
+        --------
+        >>> Market("demo").command("update"), Market("desk").command("update")
+        ('quantlake update', 'QUANTLAKE_MARKET=desk quantlake update')
+        """
+        return f"quantlake {verb}" if self.name == DEFAULT else f"{CHOICE}={self.name} quantlake {verb}"
 
     @property
     def names(self) -> NameHistory:

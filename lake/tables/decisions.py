@@ -257,6 +257,47 @@ DRIFT = TableSpec(
     ),
 )
 
+FEATURE_IMPORTANCE = TableSpec(
+    name="feature_importance",
+    tolerance=RECOMPUTED,
+    layer="decisions",
+    meaning="By how much the loss of each model rises when a feature is exchanged among the symbols of a session.",
+    key=("model", "horizon_sessions", "regime", "feature", "event_time"),
+    columns=(
+        Column("model", TEXT, "", "model in service, or 'blend'"),
+        HORIZON,
+        Column("regime", TEXT, "", "regime, or 'all'"),
+        Column("feature", TEXT, "", "feature, or the features of a cluster joined by ' + '"),
+        Column("features", pl.List(pl.String()), "", "features that were exchanged together"),
+        Column("event_time", INSTANT, "UTC", "newest session that was measured"),
+        Column("known_time", INSTANT, "UTC", "market time at which it was measured"),
+        Column("first_session", INSTANT, "UTC", "oldest session that was measured"),
+        Column("sessions", COUNT, "", "sessions measured, matured and after the training", minimum=1),
+        Column("forecasts", COUNT, "", "forecasts measured", minimum=1),
+        Column("repeats", COUNT, "", "random exchanges that were averaged", minimum=1),
+        Column("loss", REAL, "fraction", "mean pinball loss of the forecasts as they are", minimum=0),
+        Column("loss_rise", REAL, "fraction", "mean pinball loss after the exchange less that before"),
+        Column("low", REAL, "fraction", "lower end of its 95 % interval over sessions, Newey-West"),
+        Column("high", REAL, "fraction", "upper end of it"),
+        Column(
+            "mean_absolute_shapley",
+            REAL,
+            "fraction",
+            "mean absolute Shapley value of the median; null where it was not measured",
+            nullable=True,
+            minimum=0,
+        ),
+        Column("model_digest", TEXT, "", "SHA-256 of the model file, or of the members of the blend"),
+        Column("table_versions", TEXT, "", "versions of the tables that were read, as JSON"),
+    ),
+    ordered=(
+        ("event_time", "known_time"),
+        ("first_session", "event_time"),
+        ("low", "loss_rise"),
+        ("loss_rise", "high"),
+    ),
+)
+
 SELECTIONS = TableSpec(
     name="selections",
     tolerance=RECOMPUTED,

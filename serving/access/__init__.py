@@ -3,7 +3,9 @@
 - `keys`, `exposure`, `policy`: API keys, addresses that need them, and the role that each route needs
 - `checks`: finds the caller behind a key or a token (needs PyJWT and Redis)
 - `limits`: counts requests against the limit of a key (needs Redis)
+- `watch_lists`: the symbols that the holder of a key follows
 - `signing`: keys that tokens are signed with (needs PyJWT)
+- `browsers`: cookies, and which page made a request, for whatever a browser logs in to
 """
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
@@ -18,6 +20,7 @@ __all__ = [
     "Key",
     "Policy",
     "Rule",
+    "browsers",
     "checks",
     "exposure",
     "keys",
@@ -29,4 +32,5 @@ __all__ = [
     "signing",
     "trusted_proxies",
     "trusting",
+    "watch_lists",
 ]

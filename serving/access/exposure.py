@@ -126,7 +126,7 @@ def origins(configured: "Settings") -> dict[str, list[str]]:
         return {}
     return {
         "allow_origins": pages,
-        "allow_methods": ["GET", "POST"],
+        "allow_methods": ["GET", "POST", "PUT"],
         "allow_headers": HEADERS_A_PAGE_SENDS,
         "expose_headers": HEADERS_A_PAGE_READS,
     }

@@ -25,6 +25,17 @@ CURRENCY: Any = Field(default=None, description="ISO 4217 code of the prices; nu
 TARGET_SESSION: Any = Field(
     default=None, description="session of the market's calendar in which the horizon ends; null beyond the calendar"
 )
+
+
+def is_absent(value: int | None) -> bool:
+    """A horizon is in one unit; the other one is no part of an answer."""
+    return value is None
+
+
+HORIZON_SESSIONS: Any = Field(default=None, exclude_if=is_absent, description="how far ahead, where it is in sessions")
+HORIZON_MINUTES: Any = Field(
+    default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
+)
 Symbol = Annotated[
     str, Field(min_length=1, max_length=SYMBOL_LETTERS, description="instrument, as in /symbols", examples=["AAPL"])
 ]
@@ -50,11 +61,6 @@ class Answer(Part):
     """A public answer."""
 
     disclaimer: str = Field(default=DISCLAIMER, description="forecasts are no advice")
-
-
-def is_absent(value: int | None) -> bool:
-    """A horizon is in one unit; the other one is no part of an answer."""
-    return value is None
 
 
 class AskedName(Part):

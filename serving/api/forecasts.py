@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from serving.api.base import (
     BATCH_SYMBOLS,
     CURRENCY,
+    HORIZON_MINUTES,
+    HORIZON_SESSIONS,
     PRICE_BASIS,
     TARGET_SESSION,
     Answer,
@@ -21,7 +23,6 @@ from serving.api.base import (
     Request,
     Symbol,
     SymbolAnswer,
-    is_absent,
 )
 from serving.api.explanations import ForecastExplanation
 from serving.api.outlook import MEANING, Direction, Outlook, outlook_of
@@ -93,12 +94,8 @@ class Prediction(Part):
     coverage_target: Finite = Field(
         description="share of outcomes that p10..p90 is to hold; what calibration keeps to, in the long run"
     )
-    horizon_sessions: int | None = Field(
-        default=None, exclude_if=is_absent, description="how far ahead, where it is in sessions"
-    )
-    horizon_minutes: int | None = Field(
-        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
-    )
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
     regime: str
 
 

@@ -7,6 +7,8 @@ from pydantic import Field
 
 from serving.api.base import (
     CURRENCY,
+    HORIZON_MINUTES,
+    HORIZON_SESSIONS,
     PRICE_BASIS,
     TARGET_SESSION,
     Answer,
@@ -15,7 +17,6 @@ from serving.api.base import (
     Price,
     PriceBasis,
     SymbolAnswer,
-    is_absent,
 )
 from serving.api.outlook import MEANING, Direction, Outlook
 
@@ -29,10 +30,8 @@ class StoredForecast(SymbolAnswer):
     as_of: datetime = Field(description="close of the last session the forecast knew")
     known_time: datetime = Field(description="market time at which it was made")
     made_at: datetime = Field(description="wall-clock time at which it was made")
-    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
-    horizon_minutes: int | None = Field(
-        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
-    )
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
     p10: Finite
     p50: Finite
     p90: Finite

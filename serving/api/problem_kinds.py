@@ -88,6 +88,13 @@ UNKNOWN_SOURCE = Kind(
     "The market of this home has no source of that name.",
     "GET /api/v1/internal/ingest/status lists the sources of the market.",
 )
+UNKNOWN_KEY = Kind(
+    "unknown-key",
+    404,
+    "Unknown key",
+    "No API key of that id was made in this home, or it was deleted.",
+    "GET /api/v1/internal/admin/keys lists the keys with their ids.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
@@ -194,6 +201,20 @@ UNKNOWN_HORIZON = Kind(
     "No model in service forecasts over that many sessions.",
     "GET /api/v1/public/models/status names the horizons.",
 )
+UNKNOWN_FEATURE = Kind(
+    "unknown-feature",
+    422,
+    "Unknown feature",
+    "No feature of that name is in the window that the forecast was made from.",
+    "GET /api/v1/public/features/schema names the features of the window.",
+)
+UNKNOWN_REGIME = Kind(
+    "unknown-regime",
+    422,
+    "Unknown regime",
+    "Nothing was measured in a regime of that name: there is none, or too few sessions were of it.",
+    "Leave `regime` out to ask for all of them together.",
+)
 TOO_MANY_REQUESTS = Kind(
     "too-many-requests",
     429,
@@ -277,6 +298,7 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_PREDICTION,
     UNKNOWN_MODEL,
     UNKNOWN_SOURCE,
+    UNKNOWN_KEY,
     UNKNOWN_PROBLEM,
     UNKNOWN_EXPLANATION,
     EXPLANATION_FAILED,
@@ -292,6 +314,8 @@ KINDS: tuple[Kind, ...] = (
     HEAD_TOO_LARGE,
     INVALID,
     UNKNOWN_HORIZON,
+    UNKNOWN_FEATURE,
+    UNKNOWN_REGIME,
     TOO_MANY_REQUESTS,
     INTERNAL,
     OVERLOADED,

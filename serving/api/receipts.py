@@ -5,7 +5,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from serving.api.base import CURRENCY, PRICE_BASIS, TARGET_SESSION, Answer, Finite, Part, PriceBasis, is_absent
+from serving.api.base import (
+    CURRENCY,
+    HORIZON_MINUTES,
+    HORIZON_SESSIONS,
+    PRICE_BASIS,
+    TARGET_SESSION,
+    Answer,
+    Finite,
+    Part,
+    PriceBasis,
+)
 
 
 class RowRead(Part):
@@ -110,10 +120,8 @@ class ReceiptAnswer(Answer):
     symbol: str
     as_of: datetime
     made_at: datetime
-    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
-    horizon_minutes: int | None = Field(
-        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
-    )
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
     p10: Finite
     p50: Finite
     p90: Finite

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from serving.calibration.learning import WalkForwardSimulation
 
 WINDOW_SESSIONS = 60
-BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#d62728", "#2ca02c"
+BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#b35a00", "#1f77b4"
+"""Told apart by readers who see no difference between red and green."""
 
 
 def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path", market: "Market" = DEMO) -> "Path":
@@ -50,8 +51,8 @@ def _draw_coverage(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
     ):
         at, share = _rolling(simulation, quantiles)
         axes.plot(at, 100 * share, color=colour, linewidth=1.2, label=name)
-    axes.set_ylabel(f"within p10..p90 over {WINDOW_SESSIONS} sessions, %")
-    axes.legend(loc="lower left", fontsize=8, ncols=3)
+    axes.set_ylabel(f"outcomes within p10..p90,\n{WINDOW_SESSIONS} sessions, %")
+    _legend(axes)
 
 
 def _draw_factors(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
@@ -59,10 +60,17 @@ def _draw_factors(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
         np.arange(len(simulation.panel.closes)), simulation.panel.regime
     ]  # [session, side]
     axes.axhline(1.0, color=BEFORE, linewidth=0.8)
-    for side, (name, colour) in enumerate((("lower part", LOWER), ("upper part", UPPER))):
+    for side, (name, colour) in enumerate((("p50 - p10", LOWER), ("p90 - p50", UPPER))):
         axes.plot(_instants(simulation.panel.closes), in_force[:, side], color=colour, linewidth=0.8, label=name)
-    axes.set_ylabel("factor in force")
-    axes.legend(loc="upper left", fontsize=8, ncols=2)
+    axes.set_ylabel("factor of the band's half")
+    _legend(axes)
+
+
+def _legend(axes: "Axes") -> None:
+    """Above the curves, where it hides none of them."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    axes.legend(loc="upper left", fontsize=8, ncols=3)
 
 
 def _rolling(simulation: "WalkForwardSimulation", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 ALIAS = CHAMPION
 EXPERIMENT = "promotions"
+PURPOSE = (
+    "One run per model version that was put in service: the exported file, and the proof that it computes what the "
+    "trained model does. The tag `training_run` of the registered version names the run of its training."
+)
 DIGEST_TAG, FINGERPRINT_TAG = "digest", "signature"
 TRAINING_TAG, VERSION_TAG = "training_run", "registered_version"
 """Of a version the run that trained and judged it, and of that run the version it became."""
@@ -177,7 +181,7 @@ class Registry:
     def __init__(self, configured: "Settings") -> None:
         from training.tracking import open_store
 
-        self._client, self._experiment = open_store(configured, EXPERIMENT)
+        self._client, self._experiment = open_store(configured, EXPERIMENT, PURPOSE)
         self._uri = configured.tracking_uri
 
     def version_of(self, bundle: Bundle) -> str | None:

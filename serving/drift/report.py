@@ -1,5 +1,6 @@
 """Evidently's drift report, with the verdicts of our test in place of its own."""
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATTEST = "quantlake_block_means"
+CURVES = "#0b62a8"
+"""Colour of all curves: Evidently draws them in the red of an alarm, and takes no other colour from a caller."""
 
 
 def write_report(reference: "pd.DataFrame", current: "pd.DataFrame", verdicts: Mapping[str, float], path: Path) -> Path:
@@ -37,6 +40,7 @@ def write_report(reference: "pd.DataFrame", current: "pd.DataFrame", verdicts: M
         from evidently import DataDefinition, Dataset, Report
         from evidently.legacy.calculations.stattests import StatTest, register_stattest
         from evidently.legacy.core import ColumnType
+        from evidently.legacy.options.color_scheme import RED
         from evidently.presets import DataDriftPreset
 
     def verdict(before: "pd.Series", _now: "pd.Series", _kind: Any, threshold: float) -> tuple[float, bool]:
@@ -51,8 +55,20 @@ def write_report(reference: "pd.DataFrame", current: "pd.DataFrame", verdicts: M
         warnings.simplefilter("ignore", RuntimeWarning)
         frames = [Dataset.from_pandas(frame[list(verdicts)], columns) for frame in (current, reference)]
         # The correction already allows for the number of columns: one that drifted is drift.
-        preset = DataDriftPreset(method=STATTEST, threshold=ALPHA, drift_share=1 / len(verdicts))
+        preset = DataDriftPreset(method=STATTEST, threshold=ALPHA, drift_share=_least_share(len(verdicts)))
         snapshot = Report([preset]).run(*frames)
         path.parent.mkdir(parents=True, exist_ok=True)
-        snapshot.save_html(str(path))
+        path.write_text(snapshot.get_html_str(as_iframe=False).replace(RED, CURVES), encoding="utf-8")
     return path
+
+
+def _least_share(subjects: int) -> float:
+    """The share that one of the subjects is, rounded down to one digit, as the page prints it.
+
+    Examples
+    --------
+    >>> _least_share(35), _least_share(1)
+    (0.02, 1.0)
+    """
+    scale = 10.0 ** math.ceil(math.log10(subjects))
+    return math.floor(scale / subjects) / scale

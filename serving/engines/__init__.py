@@ -7,7 +7,7 @@
 - `export`: from torch to a proved ONNX file (needs torch)
 """
 
-from serving.engines.background import Background
+from serving.engines.background import TYPICAL_WINDOWS, Background
 from serving.engines.base import Engine
 from serving.engines.bundles import (
     BACKGROUND_FILE,
@@ -31,6 +31,7 @@ __all__ = [
     "PARITY_WINDOWS",
     "PROVIDERS",
     "SIGNATURE_FILE",
+    "TYPICAL_WINDOWS",
     "Background",
     "Bundle",
     "Engine",

@@ -1,9 +1,38 @@
 """Explanations of stored forecasts by the engines that made them.
 
 - `result`: contributions of features to p10, p50, p90 and the width of one forecast
+- `explainer`: answers questions about a stored forecast, each once
+- `models`, `remaking`: its models by digest, and the forecast made again from its window or a changed one
+- `players`, `shapley`, `backgrounds`, `attribution`: Shapley values from typical windows of the training
+- `sampled`: Shapley values of many windows by one engine
+- `surrogate`: a straight line around the forecast (LIME), with its fidelity
+- `assembly`: from the parts of the models to the explanation of the blend
+- `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
+- `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
 """
 
+from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
+from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
+from serving.explain.sampled import sampled_contributions
+from serving.explain.what_if import WhatIf
+from serving.explain.wording import NAMES, percent
 
-__all__ = ["QUANTITIES", "BackgroundUse", "Contribution", "Explanation", "MemberExplanation", "narrative"]
+__all__ = [
+    "NAMES",
+    "QUANTITIES",
+    "BackgroundUse",
+    "Contribution",
+    "Explainer",
+    "Explanation",
+    "ExplanationKey",
+    "MemberExplanation",
+    "WhatIf",
+    "counterfactual_answer",
+    "explanation_answer",
+    "narrative",
+    "percent",
+    "sampled_contributions",
+    "short_explanation",
+]

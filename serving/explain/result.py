@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from serving.api.explanations import Depth, Grain, Quantity
+from serving.api.explanations import Depth, Grain, Method, Quantity
 
 QUANTITIES: tuple[Quantity, ...] = ("p10", "p50", "p90", "width")
 """What one computation explains; the width is p90 - p10."""
@@ -23,7 +23,7 @@ class Contribution:
     value
         Value in the last session of the window; None where it is not known, and for a group.
     contribution, standard_error
-        Shapley value and its standard error over the sampled orders.
+        Shapley value and its standard error over the sampled orders; a slope, and None, of a surrogate.
     percentile
         Share of training windows, in percent, whose last value is at most `value`; None where that is not known.
     """
@@ -32,7 +32,7 @@ class Contribution:
     group: str
     value: float | None
     contribution: float
-    standard_error: float
+    standard_error: float | None
     percentile: float | None
 
 
@@ -77,14 +77,19 @@ class Explanation:
         By quantity, what was forecast.
     contributions
         By quantity, in the order of the players.
+    trust
+        Share of the distance from a half that is believed of the probability of the direction.
     additivity_error
         Largest distance of base value plus contributions from the value, over the quantities.
+    fidelity_r2
+        By quantity, how much of the variance the line of a surrogate explains; None for Shapley values.
     """
 
     prediction_id: str
     symbol: str
     as_of: datetime
     horizon: int
+    method: Method
     depth: Depth
     grain: Grain
     base_values: Mapping[Quantity, float]
@@ -92,7 +97,9 @@ class Explanation:
     contributions: Mapping[Quantity, tuple[Contribution, ...]]
     members: tuple[MemberExplanation, ...]
     backgrounds: tuple[BackgroundUse, ...]
+    trust: float
     additivity_error: float
+    fidelity_r2: Mapping[Quantity, float] | None
     engine: str
     devices: tuple[str, ...]
     seconds: float

@@ -5,6 +5,7 @@
 - `quarantine`, `decisions`, `damage`, `salvage`: rows that do not verify, and files that SQLite cannot read
 - `pruning`, `backlog`: the log is kept small, and watched
 - `stored_forecasts`, `latest`: forecasts looked up in the lake, and the cache of the newest ones (needs Redis)
+- `operator_view`: stored forecasts of any kind with latency, engines and receipt
 - `user_data`: what is stored about the holder of a key, and its deletion
 """
 
@@ -13,6 +14,7 @@ from serving.forecast_log.damage import EXAMINE_SECONDS, examine_files
 from serving.forecast_log.draining import drain, row_from_json, rows_from_json, waiting_rows
 from serving.forecast_log.log_files import SET_APART, log_path, log_paths, open_log
 from serving.forecast_log.log_reading import LogReader, LogTail, Stored
+from serving.forecast_log.operator_view import for_operators
 from serving.forecast_log.pruning import prune
 from serving.forecast_log.quarantine import QuarantinedForecast, quarantine_path, quarantined_forecasts
 from serving.forecast_log.stored_forecasts import in_lake, newest_in_lake
@@ -32,6 +34,7 @@ __all__ = [
     "decisions",
     "drain",
     "examine_files",
+    "for_operators",
     "in_lake",
     "latest",
     "log_path",

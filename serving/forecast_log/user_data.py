@@ -1,4 +1,4 @@
-"""User data: what is stored about the holder of a key, its export, and its deletion.
+"""User data: what is stored about the holder of a key, its export, and its deletion, watch list included.
 
 A key's id stands in two places outside this folder's own: beside the forecasts that were asked for with it, in the
 forecast log, and as a pseudonym in the audit trail. The first is deleted; the second leads nowhere once the key's entry
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.store import Lake
 from serving import audit
-from serving.access import KEY_REFRESH_SECONDS, keys
+from serving.access import KEY_REFRESH_SECONDS, keys, watch_lists
 from serving.forecast_log.log_files import log_paths, open_log
 
 if TYPE_CHECKING:
@@ -69,8 +69,10 @@ def export(settings: "Settings", key_id: str, *, by: str) -> dict[str, Any]:
     entry = {"id": key.id, "name": key.name, "role": key.role, "tier": key.tier, "pseudonym": key.who}
     times = {"created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
     times["last_used_at"] = keys.last_used(settings).get(key.id)
+    watched = watch_lists.read(settings, key.id)
     return {
         "key": entry | {name: _text(at) for name, at in times.items()},
+        "watch_list": {"symbols": list(watched.symbols), "changed_at": _text(watched.changed_at)},
         "audit": [{name: _text(value) for name, value in row.items()} for row in audit.about(lake, key.who)],
         "forecasts": [found for path in log_paths(settings) for found in _asked_with(path, key.id)],
     }
@@ -90,6 +92,7 @@ def delete(settings: "Settings", key_id: str, *, by: str) -> Deleted:
     keys.revoke(settings, key.id, by=by)
     time.sleep(SETTLE_SECONDS)
     deleted = sum(_forget_requests(path, [key.id]) for path in log_paths(settings))
+    watch_lists.forget(settings, key.id)
     keys.forget(settings, key.id, by=by)
     deleted += forget_unknown(settings)
     return Deleted(deleted, len(audit.about(Lake.open(settings), key.who)))

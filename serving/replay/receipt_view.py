@@ -1,24 +1,25 @@
 """Receipt view: the receipt of one forecast, with the rows, values and decision behind it."""
 
 import math
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
-from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, FloatArray, WindowSpec, window_hash
+from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.errors import ModelError, UnknownNameError
 from lake.knowledge import known_bases
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
 from serving.forecasts import PRICED
-from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError, window_spec_of
+from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError
 from serving.replay.cases import Case, cases
+from serving.replay.inputs import find_window, known_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from lake.settings import Settings
     from lake.store import Lake
@@ -95,24 +96,18 @@ class _ReceiptView:
         )
 
     def _vector(self) -> api.FeatureVector:
-        row, known = self.case.row, self._known()
+        row, known = self.case.row, known_time(self.case)
         spec: WindowSpec = FORECAST_V2
         values: list[list[float | None]] | None = None
         try:
             if known:
-                spec, values = _values(self.as_of, row, known)
+                spec, window = find_window(self.as_of, row, known)
+                values = None if window is None else _known(window)
         except UnreadableTablesError as error:
             self.not_known.append(f"the values of the features: {error}")
         return api.FeatureVector(
             hash=row["feature_hash"], known_time=known, features=list(spec.features), values=values
         )
-
-    def _known(self) -> datetime | None:
-        """Return when the model's input was known: that of a backfilled forecast at its own close."""
-        if self.case.is_replay:
-            at: datetime = self.case.row["event_time"]
-            return at
-        return self.receipt.window_known_time if self.receipt else None
 
     def _rows(self) -> list[api.RowRead]:
         as_of, found = self.case.row["event_time"], []
@@ -131,7 +126,7 @@ class _ReceiptView:
         if BARS.name not in self.tables or not sessions:
             return None
         is_in_window = pl.col("event_time").is_between(sessions[0], sessions[-1]) & (pl.col("symbol") == row["symbol"])
-        at = self._known() or row["event_time"]
+        at = known_time(self.case) or row["event_time"]
         try:
             found = known_bases(self.lake, at, where=is_in_window, version=self.tables[BARS.name])
         except UNREADABLE as error:
@@ -205,21 +200,9 @@ class _ReceiptView:
         return [api.ModelRead(weight=1.0, **names, **unknown)]
 
 
-def _values(
-    tables: AsOfTables, row: dict[str, Any], known: datetime
-) -> tuple[WindowSpec, list[list[float | None]] | None]:
-    """Return the window of a forecast, by the specification whose window has the hash of its row."""
-    found: dict[str, FloatArray] = {}
-    for each in WINDOW_SPECS.values():
-        cut = tables.windows_known(known, [row["event_time"]], each)
-        symbols = cut.keys["symbol"].to_list()
-        if row["symbol"] in symbols:
-            found[each.name] = cut.values[symbols.index(row["symbol"])]
-    spec = window_spec_of(row["feature_hash"], {name: window_hash(window) for name, window in found.items()})
-    if spec is None:
-        return FORECAST_V2, None
-    rows = found[spec.name].astype(float).tolist()
-    return spec, [[None if math.isnan(value) else value for value in each] for each in rows]
+def _known(window: FloatArray) -> list[list[float | None]]:
+    """Values of a window, null where they are not known."""
+    return [[None if math.isnan(value) else value for value in row] for row in window.astype(float).tolist()]
 
 
 def _scaler(bundle: Bundle) -> dict[str, list[float] | None]:

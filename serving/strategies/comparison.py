@@ -118,7 +118,9 @@ def draw(comparison: Comparison, path: Path, caveats: Sequence[str] = ()) -> Pat
     low, high = 100 * comparison.twins.min(), 100 * comparison.twins.max()
     twins = f"{len(comparison.twins)} null twins gained {low:+.1f} to {high:+.1f} % over equal weights"
     axes.set_xlabel("\n".join((twins, *caveats)))
-    axes.legend(loc="upper left", fontsize="small")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.25 * (high - low))  # room for the legend above every curve
+    axes.legend(loc="upper left", fontsize="small", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path

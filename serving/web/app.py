@@ -1,5 +1,6 @@
 """The web application over a `Predictor`: its routes and middleware."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
@@ -8,28 +9,38 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from lake.settings import Settings
+from lake.store import LakeReader
 from serving.access import RULES, Policy
 from serving.access.checks import Access
+from serving.explain import Explainer
 from serving.explain.narrative import ExplanationJobs
 from serving.forecast_log.latest import LatestForecasts
+from serving.history import KnownTables
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
+from serving.web.explaining import ExplanationQueue, drivers_of
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
+    administration,
     explanation_jobs,
+    explanations,
     forecasts,
     front_page,
+    history,
+    importance,
     ingest,
     lookups,
+    operator_lookups,
     operators,
     receipts,
     status,
     streams,
     tokens,
+    watch_list,
 )
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
@@ -51,11 +62,17 @@ LARGE_QUESTIONS = 2
 ROUTES = (
     front_page,
     forecasts,
+    explanations,
+    explanation_jobs,
+    importance,
     lookups,
+    history,
+    watch_list,
     operators,
+    operator_lookups,
+    administration,
     ingest,
     receipts,
-    explanation_jobs,
     status,
     streams,
     tokens,
@@ -131,4 +148,9 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.batcher = batcher or Batcher(predictor)
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)
-    app.state.explanation_jobs = ExplanationJobs(predictor.logged.configured, app.state.latest.lake)
+    app.state.history = KnownTables(LakeReader.open(predictor.logged.configured))
+    app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
+    app.state.explanations = ExplanationQueue()
+    app.state.explanation_jobs = ExplanationJobs(
+        predictor.logged.configured, app.state.latest.lake, partial(drivers_of, app.state)
+    )

@@ -17,8 +17,8 @@ class Home:
         self.folder = folder
 
     def __enter__(self) -> Settings:
-        self._before = {name: os.environ.get(name) for name in self._environment}
-        os.environ.update(self._environment)
+        self._before = {name: os.environ.get(name) for name in self._chosen}
+        os.environ.update(self._chosen)
         settings.cache_clear()
         return settings()
 
@@ -31,7 +31,12 @@ class Home:
         settings.cache_clear()
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Variables of a process that works in this home."""
+        return os.environ | self._chosen
+
+    @property
+    def _chosen(self) -> dict[str, str]:
         return {
             "QUANTLAKE_HOME": str(self.folder),
             "QUANTLAKE_EXPERIMENT": "test",
@@ -46,12 +51,12 @@ class Home:
 @pytest.fixture(scope="session")
 def demo_output(tmp_path_factory) -> tuple[Home, str]:
     """The home that `quantlake demo` made, and what it printed."""
-    from dagster_project.commands.demo import demo
+    from dagster_project.commands.demo import demo, show
 
     home = Home(tmp_path_factory.mktemp("demo") / "data")
     console = Console(record=True, width=200)
     with home as configured:
-        demo(configured, console)
+        show(demo(configured, console), configured, console)
     return home, console.export_text()
 
 

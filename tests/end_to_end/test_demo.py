@@ -1,14 +1,15 @@
 """The promise of the README: two commands, from market data to a served forecast and a re-selected strategy."""
 
+import json
+import subprocess
+import sys
 from contextlib import closing
 
 import polars as pl
 import pytest
 from rich.console import Console
 
-from dagster_project.commands import summaries
-from dagster_project.commands.advance import advance
-from dagster_project.commands.demo import demo
+from dagster_project.commands import advance, demo, summaries
 from lake.clock import DEMO_START, ReplayClock
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, RAW_BARS, SELECTIONS
@@ -69,13 +70,44 @@ def test_second_run_is_incremental_and_says_so(demo_home, tmp_path, capsys):
         lake = Lake.open(configured)
         before = lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS])
         told = Console(width=200, record=True)
-        demo(configured, told)
+        demo.show(demo.demo(configured, told), configured, told)
         assert lake.versions([RAW_BARS, BARS, LABELS, OUTCOMES, SELECTIONS]) == before
     said = capsys.readouterr().out
     assert "Nothing to do: all that follows from the bars up to the close of 2012-12-31 is there." in told.export_text()
     assert "service starting" not in said
     assert said.count("nothing to do") >= 12
     assert "trained_models: nothing to do" in said
+
+
+def test_an_update_is_told_to_a_program_as_one_document(demo_home, tmp_path):
+    home = demo_home.copy(tmp_path / "data")
+    command = [sys.executable, "-m", "dagster_project.cli", "update", "--json"]
+    first, again = (
+        json.loads(subprocess.run(command, env=home.environment, stdout=subprocess.PIPE, check=True).stdout)
+        for _ in range(2)
+    )
+    assert [stage["stage"] for stage in first["stages"]] == [stage["stage"] for stage in again["stages"]]
+    assert first["outcome"] == "done", "the forecasts that were served come in"
+    assert {stage["stage"]: stage["rows_added"] for stage in first["stages"]}["forecasts"] > 0
+    assert (again["outcome"], again["now"]) == ("nothing_to_do", "2012-12-31T21:00:00+00:00")
+    assert all(stage["is_skipped"] and stage["reason"] for stage in again["stages"])
+    versions = {table["table"]: table["version"] for table in again["tables"]}
+    assert {"bars", "forecasts", "model_windows"} <= versions.keys()
+
+
+@pytest.mark.slow
+def test_a_session_is_told_to_a_program_as_one_document(demo_home, tmp_path):
+    home = demo_home.copy(tmp_path / "data")
+    command = [sys.executable, "-m", "dagster_project.cli", "advance", "--json"]
+    told = subprocess.run(command, env=home.environment, capture_output=True, check=True, text=True)
+    document = json.loads(told.stdout)
+    assert (document["command"], document["outcome"]) == ("advance", "done")
+    assert (document["before"], document["now"]) == ("2012-12-31T21:00:00+00:00", "2013-01-02T21:00:00+00:00")
+    assert [answer["as_of"] for answer in document["forecasts"]] == ["2013-01-02T21:00:00Z"] * 3
+    assert {each["asset"]: each["rows_added"] for each in document["made"]}["features_technical"] == len(SYMBOLS)
+    assert document["matured"]
+    assert document["selections"]
+    assert "features_technical" in told.stderr, "the progress of the run"
 
 
 def test_runs_are_in_the_dagster_ui(demo_home):
@@ -96,7 +128,7 @@ def next_day(demo_output, tmp_path_factory):
     home = demo_output[0].copy(tmp_path_factory.mktemp("next") / "data")
     console = Console(record=True, width=200)
     with home as configured:
-        advance(configured, console, sessions=1)
+        advance.show(advance.advance(configured, console, sessions=1), configured, console)
     return home, console.export_text()
 
 
@@ -109,7 +141,7 @@ def test_day_by_day_equals_one_jump(demo_home, next_day, tmp_path):
     for name, start, sessions in (("days", next_day[0], 1), ("jump", demo_home, 2)):
         home = start.copy(tmp_path / name)
         with home as configured:
-            advance(configured, Console(width=200, quiet=True), sessions=sessions)
+            advance.advance(configured, Console(width=200, quiet=True), sessions=sessions)
             lake = Lake.open(configured)
             found[name] = {spec.name: lake.read(spec) for spec in (FEATURES_TECHNICAL, FORECASTS, OUTCOMES, SELECTIONS)}
             assert ReplayClock(configured.home / "clock.json").now().date().isoformat() == "2013-01-03"

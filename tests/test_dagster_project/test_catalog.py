@@ -36,6 +36,12 @@ def test_an_asset_has_an_owner_a_description_and_its_place_in_the_source(name):
         assert "def " in "".join(lines[reference.line_number - 1 : reference.line_number + 10])
 
 
+@pytest.mark.parametrize("name", ASSETS)
+def test_what_has_partitions_says_why_one_may_be_missing(name):
+    asset = node(name)
+    assert ("a year that the market's clock has not reached is missing" in asset.description) is asset.is_partitioned
+
+
 @pytest.mark.parametrize("name", [name for name in ASSETS if name in TABLES])
 def test_a_table_has_the_columns_of_its_spec(name):
     spec, shown = TABLES[name], node(name).metadata["dagster/column_schema"].columns

@@ -27,7 +27,7 @@ def brought_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dagster_project.servers.forecast_service", start)
     monkeypatch.setattr("dagster_project.runs.run_selection", lambda *_: None)
 
-    def bring(*made: str) -> object:
+    def bring(*made: str) -> tuple[dict[str, int], object]:
         monkeypatch.setattr("dagster_project.runs.made_by", lambda _: dict.fromkeys(made, 1))
         return bring_up(Settings(home=tmp_path / "home"), Console(quiet=True), is_first=False)
 
@@ -35,7 +35,9 @@ def brought_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_answers_of_the_service_that_were_brought_in_are_nothing_new_to_serve(brought_up) -> None:
-    assert brought_up("forecasts", "outcomes", "replayed_forecasts", "feature_parity") is None
+    made, answers = brought_up("forecasts", "outcomes", "replayed_forecasts", "feature_parity")
+    assert answers is None
+    assert list(made) == ["forecasts", "outcomes", "replayed_forecasts", "feature_parity"]
 
 
 @pytest.mark.parametrize("made", sorted(SERVED_FROM))

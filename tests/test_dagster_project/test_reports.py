@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from dagster_project.partitions import ONE_RUN, RANGE_END, RANGE_START
-from dagster_project.reports import materialized_by_year, metadata_of
+from dagster_project.reports import materialized_by_year, metadata_of, rows_as_table
 from lake.report import Report
 from lake.settings import settings
 from lake.sources import tiny_market
@@ -19,8 +19,8 @@ def test_a_report_becomes_metadata_without_what_it_does_not_say():
     shown = metadata_of(report.with_details(inputs={"raw_bars": 1}, reason="why"))
     assert shown["dagster/row_count"] == 10
     assert shown["table_version"] == 2
-    assert shown["first"] == "2000-03-01T21:00:00+00:00"
-    assert not {"last", "warnings"} & set(shown)
+    assert shown["first"] == "2000-03-01 21:00 UTC"
+    assert not {"last", "warnings", "skipped"} & set(shown)
     assert shown["inputs"] == dg.MetadataValue.json({"raw_bars": 1})
     assert shown["reason"] == "why"
 
@@ -31,9 +31,25 @@ def test_rows_become_a_table_and_pictures_are_shown(tmp_path: Path):
     shown = metadata_of(
         Report("x").with_details(scores=[{"model": "tft", "loss": 0.123456789}], curve=picture, report=Path("a.html"))
     )
-    assert "| tft | 0.12346 |" in shown["scores"].value
+    (row,) = shown["scores"].records
+    assert row.data == {"model": "tft", "loss": "0.1235"}
     assert shown["curve"].value.startswith("![curve](data:image/png;base64,")
     assert shown["report"] == "a.html"
+
+
+def test_long_texts_are_tables_because_dagster_hides_long_markdown():
+    warnings = tuple(f"{name} does not beat garch" for name in ("ridge", "lstm"))
+    shown = metadata_of(Report("x", warnings=warnings).with_details(verdicts=[*warnings], names=["a", "b"], drifted=[]))
+    assert [row.data for row in shown["warnings"].records] == [{"warning": warning} for warning in warnings]
+    assert [row.data["sentence"] for row in shown["verdicts"].records] == [*warnings]
+    assert (shown["names"], shown["drifted"]) == ("a, b", "none")
+
+
+def test_cells_are_written_for_readers():
+    rows = [{"rows": 18120, "is_best": False, "loss": None}, {"rows": 1, "at": datetime(2012, 1, 3, 21, tzinfo=UTC)}]
+    first, second = (row.data for row in rows_as_table(rows).records)
+    assert first == {"rows": "18,120", "is_best": "no", "loss": "-", "at": "-"}
+    assert second == {"rows": "1", "is_best": "-", "loss": "-", "at": "2012-01-03 21:00 UTC"}
 
 
 @pytest.mark.usefixtures("home_of_environment")
@@ -54,7 +70,7 @@ def test_a_table_that_a_run_left_alone_shows_its_state(tmp_path):
     shown = metadata_of(lake.merge(BARS, bars))
     assert shown["skipped"] is True
     assert (shown["dagster/row_count"], shown["table_version"]) == (5, 1)
-    assert shown["last"] == bars["event_time"].max().isoformat()
+    assert shown["last"] == f"{bars['event_time'].max():%Y-%m-%d %H:%M} UTC"
 
 
 def test_each_year_of_a_partitioned_table_has_its_own_rows(tmp_path):

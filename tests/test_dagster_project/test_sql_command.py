@@ -71,6 +71,18 @@ def test_at_a_day_is_what_was_known_by_its_end(lake: Lake) -> None:
     assert json.loads(said(counted, "--at", minute_before, "--json"))[0]["rows"] < expected
 
 
+def test_midnight_is_an_instant_and_not_the_end_of_its_day(lake: Lake) -> None:
+    """A day is its end; what is written with a time of day is that instant, in UTC where it names no zone."""
+    counted = "select count(*) as rows from bars"
+    day = lake.read(BARS)["known_time"].max().date()
+    before, whole = (
+        json.loads(said(counted, "--at", at, "--json"))[0]["rows"] for at in (f"{day - timedelta(days=1)}", f"{day}")
+    )
+    assert before < whole
+    for midnight in (f"{day}T00:00", f"{day}T00:00Z", f"{day}T02:00+02:00"):
+        assert json.loads(said(counted, "--at", midnight, "--json")) == [{"rows": before}]
+
+
 def test_a_query_may_lie_in_a_file_or_come_by_a_pipe(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "query.sql").write_text("select 1 + 1 as two", encoding="utf-8")
     assert json.loads(said("--file", str(tmp_path / "query.sql"), "--json")) == [{"two": 2}]

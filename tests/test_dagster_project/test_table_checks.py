@@ -47,9 +47,9 @@ def test_one_check_per_kind_of_rule_and_the_failing_one_is_a_sentence(lake: Lake
     assert failed.description.startswith(SENTENCE)
     assert NEXT in failed.description
     assert next(iter(failed.metadata)) == "failures"
-    assert (
-        failed.metadata["failures"].value.splitlines()[2].startswith("| high >= close | 1 | AAPL 2012-12-24 18:00 UTC")
-    )
+    (failure,) = (row.data for row in failed.metadata["failures"].records)
+    assert (failure["rule"], failure["rows"]) == ("high >= close", "1")
+    assert str(failure["first"]).startswith("AAPL 2012-12-24 18:00 UTC")
     assert failed.metadata["rules_that_hold"].value == "4 of 5"
     assert found["within_bounds"].description == "all 10 rows"
     assert "failures" not in found["within_bounds"].metadata
@@ -103,3 +103,9 @@ def test_the_terminal_and_the_error_of_a_run_hold_the_sentence_of_the_check(
     lake.merge(BARS, MARKET.head(1).with_columns(known_time=pl.col("known_time") + timedelta(hours=1)))
     run_selection(selections.DAILY_UPDATE, read_settings(), {})
     assert "    ✓ bars: expectations hold (all 10 rows)\n" in capsys.readouterr().out
+
+
+def test_the_check_of_an_order_names_the_columns_of_its_own_table():
+    described = {spec.key: spec.description for check in table_checks(["regimes"]) for spec in check.check_specs}
+    (order,) = [text for key, text in described.items() if key.name == "columns_in_order"]
+    assert order == "Columns of regimes stand in their declared order: event_time <= known_time."

@@ -68,6 +68,7 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
     from typer.testing import CliRunner
 
     from dagster_project.cli import app
+    from dagster_project.commands.shell import DataTable
     from lake.disk.locks import HOLDER
     from lake.settings import settings
 
@@ -76,11 +77,13 @@ def test_the_verbs_that_compute_hold_the_home(tmp_path: Path, monkeypatch: pytes
     held: list[str] = []
     (tmp_path / "home").mkdir()
 
-    def note(*_: object, **__: object) -> None:
+    def note(*_: object, **__: object) -> tuple[dict[str, str], DataTable]:
         held.append((tmp_path / "home" / HOLDER).read_text())
+        return {}, DataTable.of("", (), ())
 
     for verb in ("demo", "advance"):
         monkeypatch.setattr(f"dagster_project.commands.{verb}.{verb}", note)
+        monkeypatch.setattr(f"dagster_project.commands.{verb}.show", note)
     monkeypatch.setattr("dagster_project.commands.update._users", note)
     try:
         for verb in ("demo", "advance", "update"):

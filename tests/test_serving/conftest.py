@@ -29,6 +29,7 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
 from lake.universe import SYMBOLS
+from serving.client import Client
 from serving.deployment import Champions, LoadedModels, deployment_or_none
 from serving.deployment.placing import place
 from serving.deployment.record import Release, write_deployment
@@ -43,11 +44,13 @@ from serving.engines import (
     choose_background,
 )
 from serving.engines.export import export_model
-from serving.forecast_log import ForecastLog, LogReader
+from serving.forecast_log import ForecastLog, LogReader, drain
 from serving.forecasts import Row
 from serving.predict import Predictor, split_ready
 from serving.predict.predictor import OnlineValues
+from serving.web.app import build_app
 from support.blend import weights_row
+from support.dashboard import live_through
 from support.ports import free_port
 from support.receipts import Home
 from support.services import copied_home
@@ -288,3 +291,16 @@ def put() -> Callable[..., Release]:
         return release
 
     return put_in_service
+
+
+@pytest.fixture(scope="session")
+def watched_home(copy_home, predicting, tmp_path_factory) -> Iterator[Home]:
+    """A home behind a listening endpoint, with two months of answered forecasts whose outcomes are known."""
+    made: Home = copy_home(tmp_path_factory.mktemp("watched") / "home", dashboard_port=free_port())
+    with predicting(made.settings) as predictor, serve(build_app(predictor)) as address:
+        settings = made.settings.model_copy(update={"port": int(address.rpartition(":")[2])})
+        live_through(made, Champions(settings).current().engines, sessions=45)
+        with Client.local(settings) as client:
+            client.predict_batch(sorted(SYMBOLS), 1)
+        drain(made.lake, settings)
+        yield Home.at(settings)

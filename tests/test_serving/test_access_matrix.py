@@ -35,10 +35,16 @@ from support.waiting import until
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     "/predict/batch": {"symbols": ["AAPL"], "horizon_sessions": 1},
+    "/explain/prediction": {"prediction_id": "0" * 32},
+    "/explain/counterfactual": {"prediction_id": "0" * 32, "sweep": {"features": ["rsi_14"]}},
     "/models/benchmark": {"seconds": 0.01, "windows": 1},
     "/models/shadow": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/canary": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/rollback": {"model": "lstm"},
+    "/watchlist": {"symbols": ["AAPL"]},
+    "/predictions/batch": {"prediction_ids": ["0" * 32]},
+    "/admin/keys": {"name": "matrix", "role": "read"},
+    "/admin/keys/revoke": {"key_id": "nobody"},
 }
 """What would be answered with 200 if it got through."""
 PARAMETERS = {

@@ -15,6 +15,7 @@ from serving.web.app import build_app
 from support.clients import client_of
 
 PREDICT, BATCH = "/api/v1/public/predict", "/api/v1/public/predict/batch"
+WATCHED = "/api/v1/public/watchlist"
 NAME = "Ada Lovelace, desk 7"
 
 
@@ -48,7 +49,10 @@ def test_everything_about_a_key_is_handed_over_and_nothing_of_others(client, own
     mine = asked_by(client, text)
     theirs = asked_by(client, other_text)
     client.post("/api/v1/internal/models/reload", headers={"authorization": f"Bearer {text}"})
+    for symbols, shown in ((["KO", "IBM"], text), (["GE"], other_text)):
+        client.put(WATCHED, json={"symbols": symbols}, headers={"authorization": f"Bearer {shown}"})
     found = user_data.export(own, key.id, by="tests")
+    assert found["watch_list"]["symbols"] == ["KO", "IBM"]
     assert (found["key"]["name"], found["key"]["id"], found["key"]["role"]) == (NAME, key.id, "predict")
     assert [one["forecast_id"] for one in found["forecasts"]] == mine
     assert [one["symbol"] for one in found["forecasts"]] == ["AAPL", "KO", "GE"]
@@ -61,6 +65,8 @@ def test_after_a_deletion_nothing_leads_back_to_the_holder(client, own):
     key, text = keys.create(own, NAME, "predict", "unlimited", by="tests")
     mine = asked_by(client, text)
     kept = asked_by(client, keys.create(own, "other", "predict", "unlimited", by="tests")[1])
+    client.put(WATCHED, json={"symbols": ["KO"]}, headers={"authorization": f"Bearer {text}"})
+    assert any(key.id in path.name for path in bytes_of(own))
     before = [path for path, content in bytes_of(own).items() if key.id.encode() in content]
     assert len(before) >= 2, "there is something to delete"
     done = user_data.delete(own, text, by="tests")
@@ -68,6 +74,7 @@ def test_after_a_deletion_nothing_leads_back_to_the_holder(client, own):
     assert done.audit_rows == 3
     for path, content in bytes_of(own).items():
         assert key.id.encode() not in content, path
+        assert key.id not in str(path)
         assert NAME.encode() not in content, path
         assert key.salt.encode() not in content, path
     assert audit.verify(Lake.open(own)) == []

@@ -95,7 +95,7 @@ def echo(prompt):
 
 def test_events_come_in_order_and_each_sentence_is_one_of_the_answer(client, forecast) -> None:
     job, events, answer = done(client, forecast)
-    assert [event.step for event in events if event.event == "step"] == ["facts", "template"]
+    assert [event.step for event in events if event.event == "step"] == ["facts", "contributions", "template"]
     assert [event.sentence for event in events if event.event == "sentence"] == answer.explanation.sentences
     assert (events[0].event, events[-1].event) == ("step", "completed")
     assert list(client.follow_words(job.job_id, after=2)) == events[2:]
@@ -159,7 +159,13 @@ def test_the_template_answers_first_and_the_model_replaces_it(client, forecast, 
         model.is_held.set()
         events = list(client.follow_words(job.job_id))
         late = client.in_words(job.job_id)
-    assert [event.step for event in events if event.event == "step"] == ["facts", "passages", "template", "model"]
+    assert [event.step for event in events if event.event == "step"] == [
+        "facts",
+        "contributions",
+        "passages",
+        "template",
+        "model",
+    ]
     assert (late.status, late.explanation.writer, late.explanation.writer_problem) == ("completed", "model", "")
     assert [dropped.reason for dropped in late.explanation.dropped] == ["number"]
     assert "+77.00" not in late.model_dump_json()

@@ -65,6 +65,13 @@ def test_every_route_states_what_can_happen_with_a_problem_document(schema):
                     assert example["value"]["status"] == int(status)
 
 
+def test_a_route_is_listed_by_what_it_does_and_not_by_the_name_of_its_function(schema):
+    said = {path: operation["summary"] for path, _, operation in operations(schema)}
+    assert said["/healthz"] == "Say that the process answers"
+    assert said[f"{PUBLIC}/predictions/{{prediction_id}}"] == "Return an earlier answer, byte for byte as it was sent"
+    assert not {path: text for path, text in said.items() if text.istitle()}
+
+
 def test_the_schema_names_every_route_and_refusal(schema):
     paths = schema["paths"]
     assert {

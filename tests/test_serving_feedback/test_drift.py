@@ -204,6 +204,8 @@ def test_evidently_says_what_the_test_said(tmp_path: Path) -> None:
         page = path.read_text(encoding="utf-8")
         assert f"Dataset Drift is {verdict}" in page
         assert re.search(rf"columns \({drifted} out of 3\)", page) is not None
+        assert re.search(r"drift detection threshold is 0\.3\D", page), "no sixteen digits of a third"
+        assert "#ed0400" not in page, "the curves of what did not drift are not drawn in red"
 
 
 def test_drift_of_the_market_is_judged_and_shown_by_evidently(

@@ -76,7 +76,15 @@ def test_a_home_whose_old_place_is_gone_has_its_artefacts_and_takes_new_ones(mov
 def test_an_experiment_of_an_earlier_version_is_told_to_be_one_of_models(moved: Settings) -> None:
     client, experiment = open_store(moved, "near")
     assert client.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
-    assert runs_page(moved, "near") == f"/experiments/{experiment}/runs"
+    assert runs_page(moved, "near") == f"/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
+def test_an_experiment_is_described_and_a_description_of_a_person_stays(moved: Settings) -> None:
+    client, experiment = open_store(moved, "quantlake", "What is in it.")
+    assert client.get_experiment(experiment).tags["mlflow.note.content"] == "What is in it."
+    client.set_experiment_tag(experiment, "mlflow.note.content", "Ours.")
+    open_store(moved, "quantlake", "What is in it.")
+    assert client.get_experiment(experiment).tags["mlflow.note.content"] == "Ours."
 
 
 def test_without_the_rewriting_the_original_is_written_to(made: Settings, moved: Settings, monkeypatch) -> None:

@@ -247,7 +247,10 @@ def test_a_run_says_its_data_its_code_and_its_trials(world: World, reports: list
     assert len(below) == world.experiment.search.trials
     assert all(trial.data.params and trial.data.metrics.get("validation_loss") for trial in below)
     assert client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
-    assert runs_page(world.settings, "quantlake") == f"/experiments/{run.info.experiment_id}/runs"
+    assert (
+        runs_page(world.settings, "quantlake")
+        == f"/experiments/{run.info.experiment_id}/runs?workflowType=machine_learning"
+    )
     assert runs_page(world.settings, "of another name") == "/experiments"
 
 

@@ -53,7 +53,7 @@ def experiment_of(settings: Settings, lake: Lake, clock: Clock) -> Experiment:
         if (folder / f"{fitted_before}.yaml").is_file():
             return load_experiment(fitted_before, folder)
     if not lake.exists(BARS):
-        raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `quantlake run`.")
+        raise NotReadyError(f"The market '{lake.market.name}' has no bars yet. Run `{lake.market.first_run}`.")
     known = lake.scan(BARS).filter(pl.col("known_time") <= clock.now())
     if known.head(1).collect().is_empty():
         raise NotReadyError(f"No bar of the market '{lake.market.name}' is known at {clock.now():%Y-%m-%d %H:%M} UTC.")

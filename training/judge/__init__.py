@@ -2,7 +2,8 @@
 
 - `mean_absolute_error`, `pinball_loss`, `coverage`, `hit_rate`: a number
 - `quantile_losses`, `direction_hits`: one per forecast
-- `information_coefficient`, `InformationCoefficient`, `t_value`: rank correlation over sessions, and how sure a mean is
+- `information_coefficient`, `InformationCoefficient`, `t_value`, `standard_error`: rank
+  correlation over sessions, and how sure a mean is
 - `FoldForecast`, `forecast_folds`: what each model forecasts for each test year
 - `score_folds`, `OVERALL`, `measures_of`: the model table, and as numbers to track
 - `compare_with_best_baseline`, `compare_models`, `ModelComparison`, `adjusted`: each model against the best baseline
@@ -20,6 +21,7 @@ from training.judge.metrics import (
     mean_absolute_error,
     pinball_loss,
     quantile_losses,
+    standard_error,
     t_value,
 )
 from training.judge.plots import plot_calibration, plot_forecast_against_truth
@@ -41,6 +43,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "information_coefficient",
     "InformationCoefficient",
     "t_value",
+    "standard_error",
     "FoldForecast",
     "forecast_folds",
     "score_folds",

@@ -187,14 +187,26 @@ def _centred_ranks(values: Numbers) -> Numbers:
 
 
 def t_value(scores: Numbers, lags: int = 0) -> float | None:
-    """Return the mean of scores in order of time over its standard error; None below two scores, or without spread.
-
-    With `lags` above 0 the error is Newey and West's (1987), which allows for neighbours that repeat each other.
+    """Return the mean of scores in order of time over its `standard_error`; None where that is None or zero.
 
     Examples
     --------
     >>> round(t_value(np.array([1.0, 2.0, 3.0])), 3)
     3.464
+    """
+    error = standard_error(scores, lags)
+    return float(scores.mean()) / error if error else None
+
+
+def standard_error(scores: Numbers, lags: int = 0) -> float | None:
+    """Return the standard error of the mean of scores in order of time; None below two scores, 0 without spread.
+
+    With `lags` above 0 it is Newey and West's (1987), which allows for neighbours that repeat each other.
+
+    Examples
+    --------
+    >>> round(standard_error(np.array([1.0, 2.0, 3.0])), 3)
+    0.577
     """
     count = len(scores)
     if count < 2:  # noqa: PLR2004 - a spread needs two
@@ -203,8 +215,8 @@ def t_value(scores: Numbers, lags: int = 0) -> float | None:
     variance = float(centred @ centred)
     for lag in range(1, min(lags, count - 1) + 1):
         variance += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    error = (max(variance, 0.0) / (count - 1) / count) ** 0.5
-    return float(scores.mean()) / error if error > ROUNDING else None
+    error = float((max(variance, 0.0) / (count - 1) / count) ** 0.5)
+    return error if error > ROUNDING else 0.0
 
 
 def _known(*columns: npt.ArrayLike) -> list[Numbers]:

@@ -51,12 +51,12 @@ def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
     horizons = forecasts[0].truth.horizons
     axes = figure.subplots(1, len(horizons), squeeze=False)[0]
     for column, horizon in enumerate(horizons):
-        axes[column].plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="as promised")
+        axes[column].plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
         for forecast in forecasts:
             known = np.isfinite(forecast.truth.y[:, column])
             below = (forecast.truth.y[known, column, None] <= forecast.quantiles[known, column]).mean(axis=0)
             axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=forecast.fold)
-        axes[column].set(xlabel="quantile forecast", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
+        axes[column].set(xlabel="forecast quantile", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
         axes[column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
     axes[0].legend(fontsize=8)
     return _save(figure, path)
@@ -84,7 +84,13 @@ def _draw_groups(axes: "Axes", forecasts: "list[FoldForecast]", column: int) -> 
     error = [2 * truth[rows].std() / np.sqrt(len(rows)) for rows in groups]
     axes.axhline(0, color="#999999", linewidth=0.8)
     axes.errorbar(
-        number, [truth[rows].mean() for rows in groups], yerr=error, fmt="o", color=TRUTH, markersize=4, label="outcome"
+        number,
+        [truth[rows].mean() for rows in groups],
+        yerr=error,
+        fmt="o",
+        color=TRUTH,
+        markersize=4,
+        label="outcome, ± 2 standard errors",
     )
     axes.plot(number, [median[rows].mean() for rows in groups], color=LINE, label="forecast")
     axes.set(xlabel="group of forecasts, lowest to highest", ylabel="mean return, %")

@@ -82,7 +82,7 @@ class ModelComparison:
         spread = "" if self.loss_spread is None else f", mean of {self.seeds} seeds"
         return (
             f"{self.model} {what} {self.baseline}, the best baseline, {ahead} ahead by pinball loss "
-            f" ({self.gain:+.2%}, in {self.won} of {self.folds} folds, t {self.t_value or 0.0:.1f}, "
+            f"({self.gain:+.2%}, in {self.won} of {self.folds} folds, t {self.t_value or 0.0:.1f}, "
             f"adjusted p {self.p_value:.2g}{chance}{spread}{same})"
         )
 

@@ -1,6 +1,6 @@
 """Tracking: runs, parameters and scores in MLflow, and progress reports of a running training.
 
-- `Tracker`, `Measure`, `MOST_KEYS`, `TRACKED`: one run per model and training, and the numbers it holds
+- `Tracker`, `Measure`, `MOST_KEYS`, `TRACKED`, `PURPOSE`: one run per model and training, and the numbers it holds
 - `open_store`: a client of the tracking store
 - `LearntTable`, `source_commit`: which data and which code a run comes from
 - `finished_trials`, `TriedParameters`: what a parameter search tried
@@ -12,7 +12,7 @@
 from training.tracking.addresses import artifact_root, localize, runs_page
 from training.tracking.progress import Progress, no_progress
 from training.tracking.provenance import LearntTable, source_commit
-from training.tracking.store import MOST_KEYS, TRACKED, Measure, Tracker, open_store
+from training.tracking.store import MOST_KEYS, PURPOSE, TRACKED, Measure, Tracker, open_store
 from training.tracking.trials import TriedParameters, finished_trials
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
@@ -20,6 +20,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "Measure",
     "MOST_KEYS",
     "TRACKED",
+    "PURPOSE",
     "open_store",
     "LearntTable",
     "source_commit",

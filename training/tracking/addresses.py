@@ -17,6 +17,8 @@ FOLDER = "artifacts"
 """Folder of the artefacts, beside the database."""
 DEFAULT_EXPERIMENT = 0
 """Made by MLflow itself, with its artefacts below whatever folder the process happened to run in."""
+WORKFLOW = "workflowType=machine_learning"
+"""Opens the pages of model training; without it the web UI starts with those for language models."""
 BUSY_SECONDS = 60.0
 PROBE = "SELECT DISTINCT artifact_location FROM experiments"
 DEFAULT = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
@@ -38,7 +40,7 @@ def runs_page(configured: "Settings", experiment: str) -> str:
             asked = "SELECT experiment_id FROM experiments WHERE name = ?"
             found = connection.execute(asked, (experiment,)).fetchone() if _has_experiments(connection) else None
         if found:
-            return f"/experiments/{found[0]}/runs"
+            return f"/experiments/{found[0]}/runs?{WORKFLOW}"
     return "/experiments"
 
 

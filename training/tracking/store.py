@@ -28,6 +28,11 @@ PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 """Tags of MLflow's own: the run that a run is shown below, and a description in markdown."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of an experiment whose page shows runs and charts; without it MLflow opens one for language models."""
+PURPOSE = (
+    "One run per model and training: parameters, scores of the walk-forward evaluation, plots, the fitted model, and "
+    "the tables it learnt from. The trials of a parameter search are the runs below its run."
+)
+"""What the list of experiments says of `TRACKED`."""
 MOST_KEYS = 40
 """More metric keys than this freeze the charts of the tracking UI."""
 
@@ -58,12 +63,12 @@ class Tracker:
     ----------
     settings
         Say where the store is.
-    experiment
-        Name that the runs are listed under.
+    experiment, purpose
+        Name that the runs are listed under, and its description in the web UI.
     """
 
-    def __init__(self, settings: Settings, experiment: str) -> None:
-        self._client, self._experiment = open_store(settings, experiment)
+    def __init__(self, settings: Settings, experiment: str, purpose: str = "") -> None:
+        self._client, self._experiment = open_store(settings, experiment, purpose)
 
     def run(self, name: str, fingerprint: str, parent: str | None = None) -> str:
         """Return the id of the run of that name and fingerprint; it is created the first time.
@@ -138,10 +143,15 @@ class Tracker:
         self._client.set_terminated(run_id)
 
 
-def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]":
+def open_store(settings: Settings, experiment: str, purpose: str = "") -> "tuple[MlflowClient, str]":
     """Return a client of the tracking store and the id of an experiment in it, made the first time; say nothing.
 
     The artefact addresses of a local store are those of this home afterwards, wherever the home was before.
+
+    Parameters
+    ----------
+    purpose
+        Description of the experiment in the web UI; one that was edited there stays.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
@@ -161,9 +171,10 @@ def open_store(settings: Settings, experiment: str) -> "tuple[MlflowClient, str]
         if not is_local:
             _require_own_server(client, settings.declared_market.name)
         found = client.get_experiment_by_name(experiment)
-    made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place, tags=KIND)
-    if found and not KIND.keys() <= found.tags.keys():
-        client.set_experiment_tag(made, *next(iter(KIND.items())))
+    tags = KIND | ({NOTE_TAG: purpose} if purpose else {})
+    made = found.experiment_id if found else client.create_experiment(experiment, artifact_location=place, tags=tags)
+    for name in tags.keys() - found.tags.keys() if found else ():
+        client.set_experiment_tag(made, name, tags[name])
     if not found:
         localize(settings)  # a store made just now has an experiment of MLflow's own
     return client, str(made)

@@ -6,7 +6,7 @@ settings and returns findings, each with the file, what it means and the exact n
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dagster_project.checks.health import (
@@ -74,12 +74,18 @@ def examine(configured: Settings, *, is_deep: bool = False, checks: Sequence[Che
         started = time.perf_counter()
         look = check.look_deep if is_deep and check.look_deep is not None else check.look
         try:
-            findings = tuple(look(configured))
+            findings = tuple(_in_market(finding, configured) for finding in look(configured))
         except Exception as error:  # noqa: BLE001 - whatever a damaged home makes a check raise, the others still look
             meaning = f"the check '{check.name}' could not look: {type(error).__name__}: {str(error).splitlines()[:1]}"
             findings = (HealthFinding("not looked at", configured.home, meaning, "quantlake doctor --deep"),)
         done.append(Examined(check.name, findings, time.perf_counter() - started))
     return done
+
+
+def _in_market(finding: HealthFinding, configured: Settings) -> HealthFinding:
+    """Return a finding whose remedy, where it is a verb of `quantlake`, names the market of the home."""
+    verb = finding.remedy.removeprefix("quantlake ")
+    return finding if verb == finding.remedy else replace(finding, remedy=configured.declared_market.command(verb))
 
 
 __all__ = ["CHECKS", "Check", "Examined", "HealthFinding", "examine", "set_aside"]

@@ -13,6 +13,7 @@ from dagster_project.commands.shell.output import (
 )
 from dagster_project.commands.shell.required import require_experiment, require_home, require_lake
 from dagster_project.commands.shell.stopping import stopped_sentence
+from dagster_project.commands.shell.streams import progress_on_stderr
 from dagster_project.commands.shell.tables import (
     DataTable,
     ShownColumn,
@@ -20,6 +21,7 @@ from dagster_project.commands.shell.tables import (
     fixed,
     minute_of,
     percent,
+    report_columns,
     short_digests,
     text_of,
 )
@@ -42,6 +44,8 @@ __all__ = [
     "print_csv",
     "print_json",
     "print_line",
+    "progress_on_stderr",
+    "report_columns",
     "require_experiment",
     "require_home",
     "require_lake",

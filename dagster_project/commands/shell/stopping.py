@@ -1,5 +1,6 @@
 """What a verb says after Ctrl-C: what goes on from where it stopped."""
 
+import shlex
 from collections.abc import Sequence
 
 from lake.errors import QuantlakeError
@@ -9,7 +10,7 @@ GOES_ON = ("demo", "run", "advance", "update")
 
 
 def stopped_sentence(arguments: Sequence[str]) -> str:
-    """Return the sentence for a verb with these arguments.
+    """Return the sentence for a verb with these arguments, its command that of the market which was chosen.
 
     Examples
     --------
@@ -20,20 +21,18 @@ def stopped_sentence(arguments: Sequence[str]) -> str:
     """
     verb = next((each for each in arguments if not each.startswith("-")), "")
     if verb in GOES_ON:
-        return f"Stopped. `{_again(verb)}` goes on from here."
-    words = " ".join(arguments)
-    return f"Stopped. What was finished is kept; `quantlake {words}` begins again." if words else "Stopped."
+        return f"Stopped. `{_command(verb)}` goes on from here."
+    words = shlex.join(arguments)
+    return f"Stopped. What was finished is kept; `{_command(words)}` begins again." if words else "Stopped."
 
 
-def _again(verb: str) -> str:
-    """The command that goes on, with the market where it is not the one of the home."""
+def _command(words: str) -> str:
+    """The command line of these words, without a market where the settings cannot be read."""
     from lake.market import DEMO
     from lake.settings import settings
 
     try:
         market = settings().declared_market
     except QuantlakeError:
-        return f"quantlake {verb}"
-    if market.name == DEMO.name:
-        return "make demo" if verb == "demo" else f"quantlake {verb}"
-    return f"QUANTLAKE_MARKET={market.name} quantlake {verb}"
+        market = DEMO
+    return market.first_run if words == "demo" and market.name == DEMO.name else market.command(words)

@@ -4,7 +4,7 @@ One `DataTable` is printed as text that fits the terminal, as JSON or as CSV (`d
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import singledispatch
@@ -125,6 +125,17 @@ class DataTable:
         made = tuple(ShownColumn(each) if isinstance(each, str) else each for each in columns)
         return cls(title, made, tuple({c.name: v for c, v in zip(made, row, strict=True)} for row in rows))
 
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Any]], names: Iterable[str] = ()) -> "DataTable":
+        """Return a table without a title: a column for each key of the first record, or these names for no record.
+
+        Examples
+        --------
+        >>> DataTable.of_records([{"symbol": "GE", "rows": 9}]).records()
+        [{'symbol': 'GE', 'rows': 9}]
+        """
+        return cls.of("", tuple(records[0]) if records else names, records)
+
     def records(self) -> list[dict[str, Any]]:
         """Return the rows with every column, as values."""
         return [{column.name: row.get(column.name) for column in self.columns} for row in self.rows]
@@ -242,6 +253,22 @@ def _(value: Mapping) -> str:
 @text_of.register(list | tuple)
 def _(value: Sequence[Any]) -> str:
     return ", ".join(map(text_of, value))
+
+
+def report_columns(names: Sequence[str], *, prose: Collection[str], kept: Collection[str]) -> list[ShownColumn]:
+    """Return columns of which a narrow terminal leaves out the last first.
+
+    Parameters
+    ----------
+    prose
+        Names of those that wrap between words; they are always shown.
+    kept
+        Names of others that are always shown.
+    """
+    return [
+        ShownColumn(name, wraps=name in prose, rank=0 if name in prose or name in kept else place)
+        for place, name in enumerate(names)
+    ]
 
 
 def day_of(at: date) -> str:

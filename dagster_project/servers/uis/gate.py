@@ -8,17 +8,15 @@ or from another page.
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode
+
+from serving.access.browsers import SAFE_METHODS, cookie_values, cross_site_reason, header_values
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-OWN_PAGES = {b"same-origin", b"none"}
-"""Values of ``Sec-Fetch-Site`` of a request that one of our own pages, or the user, made."""
 POLICY_VIOLATION = 1008
 POST_ONLY = frozenset({"/graphql"})
 """Paths that run mutations also when they are asked by GET; a link must not do that, so GET takes no query there."""
@@ -79,7 +77,7 @@ class Gate:
         return f"quantlake-{self.port}"
 
     def _wrong_host(self, scope: "Scope") -> GateRefusal | None:
-        hosts = _values(scope, b"host")
+        hosts = header_values(scope, b"host")
         ours = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         if len(hosts) == 1 and hosts[0].decode("latin-1").lower() in ours:
             return None
@@ -111,7 +109,7 @@ class Gate:
 
     def _unknown(self, scope: "Scope") -> GateRefusal | None:
         """Reason to refuse a request, if any. A key is sent on purpose; a browser sends a cookie with every request."""
-        shown = [value.decode("latin-1") for value in _values(scope, b"authorization")]
+        shown = [value.decode("latin-1") for value in header_values(scope, b"authorization")]
         if len(shown) == 1:
             scheme, _, key = shown[0].partition(" ")
             if scheme.lower() == "bearer" and _is_same(key.strip(), self.api_key):
@@ -123,29 +121,15 @@ class Gate:
         return self._foreign_page(scope)
 
     def _has_session(self, scope: "Scope") -> bool:
-        for value in _values(scope, b"cookie"):
-            try:
-                cookies = SimpleCookie(value.decode("latin-1"))
-            except CookieError:
-                continue
-            if self.cookie in cookies and _is_same(cookies[self.cookie].value, self._session):
-                return True
-        return False
+        return any(_is_same(value, self._session) for value in cookie_values(scope, self.cookie))
 
     def _foreign_page(self, scope: "Scope") -> GateRefusal | None:
-        """Reason why a request with a session is cross-site; other ports of this host count as other sites."""
-        ours = {f"http://{host.decode('latin-1').lower()}".encode() for host in _values(scope, b"host")}
-        origins, sites = _values(scope, b"origin"), _values(scope, b"sec-fetch-site")
-        is_websocket = scope["type"] == "websocket"
-        if (is_websocket and not origins) or any(origin not in ours for origin in origins):
-            return GateRefusal(403, "Only pages of this address may ask it. Open it in a window of its own.")
-        if any(site not in OWN_PAGES for site in sites):
-            return GateRefusal(403, "Only pages of this address may lead to it. Type the address, or reload the page.")
-        if is_websocket:
+        """Reason why a request with a session is cross-site, or would run a query of a link."""
+        if reason := cross_site_reason(scope):
+            return GateRefusal(403, reason)
+        if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
             return None
-        if scope["method"] not in SAFE_METHODS and not origins and not sites:
-            return GateRefusal(403, "A change needs the header Origin. Programs send a key: Authorization: Bearer KEY.")
-        if scope["method"] in SAFE_METHODS and scope["path"].rstrip("/") in POST_ONLY and scope["query_string"]:
+        if scope["path"].rstrip("/") in POST_ONLY and scope["query_string"]:
             return GateRefusal(403, "A query in a link is not run. Send it as POST.")
         return None
 
@@ -164,10 +148,6 @@ async def _refuse(refusal: GateRefusal, scope: "Scope", send: "Send") -> None:
     start: Message = {"type": f"{kind}.start", "status": refusal.status, "headers": headers}
     await send(start)
     await send({"type": f"{kind}.body", "body": body})
-
-
-def _values(scope: "Scope", wanted: bytes) -> list[bytes]:
-    return [value for name, value in scope["headers"] if name == wanted]
 
 
 def _query(scope: "Scope") -> list[tuple[str, str]]:

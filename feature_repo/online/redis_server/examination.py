@@ -53,7 +53,7 @@ def _key(settings: Settings) -> Iterator[ServerFinding]:
         try:
             OnlineKey.read(path)
         except OnlineStoreError as error:
-            yield ServerFinding(path, str(error), "delete it and run `quantlake update`")
+            yield ServerFinding(path, str(error), f"delete it and run `{settings.declared_market.command('update')}`")
 
 
 def _privacy(places: ServerPaths) -> Iterator[ServerFinding]:

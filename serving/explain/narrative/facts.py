@@ -1,7 +1,7 @@
 """Facts that a written explanation may state: numbered, each with its value, unit and the one form of its print.
 
-Pure: `NarrativeInputs` in, `Fact` values out. Whoever prints a number anywhere else than in `Fact.printed` prints one
-that no check knows.
+Pure: `NarrativeInputs` in, `StatedFact` values out. Whoever prints a number elsewhere than in `StatedFact.printed`
+prints one that no check knows.
 """
 
 import math
@@ -113,7 +113,7 @@ class NarrativeInputs:
 
 
 @dataclass(frozen=True)
-class Fact:
+class StatedFact:
     """One fact.
 
     Parameters
@@ -133,7 +133,7 @@ class Fact:
 
     Examples
     --------
-    >>> fact = Fact("F4", "forecast", "median return", 0.2149, "%", digits=2, is_signed=True, sign=1)
+    >>> fact = StatedFact("F4", "forecast", "median return", 0.2149, "%", digits=2, is_signed=True, sign=1)
     >>> fact.printed
     '+0.21 %'
     """
@@ -164,18 +164,18 @@ class Fact:
 class FactSheet:
     """The facts of one explanation, in order, found by id, kind and subject."""
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
+    def __init__(self, facts: Sequence[StatedFact]) -> None:
         self._by_id = {fact.id: fact for fact in facts}
 
-    def __iter__(self) -> Iterator[Fact]:
+    def __iter__(self) -> Iterator[StatedFact]:
         """Every fact, in the order of their numbers."""
         return iter(self._by_id.values())
 
-    def get(self, fact_id: str) -> Fact | None:
+    def get(self, fact_id: str) -> StatedFact | None:
         """Return the fact of an id; None where there is none."""
         return self._by_id.get(fact_id)
 
-    def of(self, kind: FactKind, *subjects: str) -> list[Fact]:
+    def of(self, kind: FactKind, *subjects: str) -> list[StatedFact]:
         """Return facts of a kind, or those of them with one of some subjects, in their order."""
         return [fact for fact in self if fact.kind == kind and (not subjects or fact.subject in subjects)]
 
@@ -212,8 +212,8 @@ class _Stated(NamedTuple):
     sign: Sign | None = None
 
 
-def _numbered(stated: _Stated, place: int) -> Fact:
-    return Fact(f"F{place}", *stated)
+def _numbered(stated: _Stated, place: int) -> StatedFact:
+    return StatedFact(f"F{place}", *stated)
 
 
 def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:

@@ -202,6 +202,7 @@ class ExplanationJobs:
         job.step("facts", 0.1)
         case = stored_forecast(self._lake, self._configured, question.prediction_id)
         given = inputs_of(self._lake, case)
+        job.step("contributions", 0.2)
         given = given.with_drivers(self._drivers_of(question.prediction_id))
         facts, passages, search = facts_of(given), list[Passage](), ""
         if question.depth != "fast":

@@ -125,7 +125,9 @@ def _example(example: Example) -> Iterator[str]:
     )
     key = "" if example.route.startswith(("/healthz", "/readyz", "/problems")) else ' -H "X-API-Key: $KEY"'
     yield f"\n### {example.name[0].upper()}{example.name[1:]}\n\n"
-    yield f"```\ncurl -s 'http://127.0.0.1:3000{path}'{key}{body}\n```\n\n"
+    usual = "GET" if example.body is None else "POST"  # what curl sends by itself
+    method = "" if example.method == usual else f" -X {example.method}"
+    yield f"```\ncurl -s{method} 'http://127.0.0.1:3000{path}'{key}{body}\n```\n\n"
     if example.headers:
         yield "".join(f"`{name}: {value}`\n\n" for name, value in example.headers.items())
     yield f"```json\n{json.dumps(example.answer, indent=1, ensure_ascii=False)}\n```\n"

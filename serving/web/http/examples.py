@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parent / "examples.json"
-PUBLIC, INTERNAL = "/api/v1/public", "/api/v1/internal/models"
+PUBLIC, INTERNAL, ADMIN = "/api/v1/public", "/api/v1/internal/models", "/api/v1/internal/admin"
 KEPT_ENTRIES = 2
 """Entries kept of a long list, and of a long mapping twice as many: an example is to be read."""
 LONG = 6
@@ -73,9 +73,15 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
     ExampleRequest("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
     ExampleRequest("regime", "GET", f"{PUBLIC}/regime/{{symbol}}", ONE),
     ExampleRequest("strategy", "GET", f"{PUBLIC}/strategy/{{symbol}}", ONE),
+    ExampleRequest("bars as known", "GET", f"{PUBLIC}/bars/{{symbol}}", ONE | {"as_of": "2012-12-28", "limit": 2}),
+    ExampleRequest("past forecasts", "GET", f"{PUBLIC}/forecasts/{{symbol}}", ONE | {"horizon_sessions": 5}),
+    ExampleRequest("how bands held", "GET", f"{PUBLIC}/calibration/{{symbol}}", ONE | {"horizon_sessions": 1}),
+    ExampleRequest("a watch list stored", "PUT", f"{PUBLIC}/watchlist", {}, {"symbols": ["AAPL", "IBM"]}),
+    ExampleRequest("the watch list", "GET", f"{PUBLIC}/watchlist", {}),
     ExampleRequest("models", "GET", f"{PUBLIC}/models/status", {}),
     ExampleRequest("models, looked at anew", "POST", f"{INTERNAL}/reload", {}),
     ExampleRequest("how fast they are", "POST", f"{INTERNAL}/benchmark", {}, {"seconds": 0.1, "windows": 1}),
+    ExampleRequest("limits in force", "GET", f"{ADMIN}/limits", {}),
     ExampleRequest("keys of tokens", "GET", "/.well-known/jwks.json", {}),
     ExampleRequest("health", "GET", "/healthz", {}),
     ExampleRequest("readiness", "GET", "/readyz", {}),

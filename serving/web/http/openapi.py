@@ -1,5 +1,6 @@
 """Additions to the OpenAPI description: statuses, roles, recorded examples."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -34,11 +35,14 @@ WITH_NAME = (404, 422)
 FURTHER: dict[str, tuple[int, ...]] = {
     "/readyz": (409, 503),
     "/problems/{slug}": (404,),
+    "/api/v1/internal/admin/keys/revoke": (404,),
     "/api/v1/internal/models/canary": (404, 409),
     "/api/v1/internal/models/rollback": (404, 409),
     "/api/v1/internal/models/shadow": (404, 409),
     "/api/v1/public/predict": (404, 409),
     "/api/v1/public/predict/batch": (404, 409),
+    "/api/v1/public/watchlist": (404,),
+    "/api/v1/public/explain/features": (404, 409, 422),
     "/api/v1/public/predictions/latest/{symbol}": (409,),
     "/api/v1/public/features/latest/{symbol}": (409,),
     "/api/v1/public/regime/{symbol}": (409,),
@@ -99,7 +103,19 @@ def statuses(operation: Schema, path: str, *, needs_key: bool) -> set[int]:
     return found
 
 
+def summary_of(description: str) -> str:
+    """Return what a list of routes says of one: its description up to the first full stop, semicolon or colon.
+
+    Examples
+    --------
+    >>> summary_of("Return an earlier answer, byte for byte; or what the table holds of it.")
+    'Return an earlier answer, byte for byte'
+    """
+    return re.split(r"[.;:](?:\s|$)", description, maxsplit=1)[0]
+
+
 def _complete(operation: Schema, path: str, rule: Rule | None) -> None:
+    operation["summary"] = summary_of(operation.get("description") or operation["summary"])
     needs = rule.needs if rule else "open"
     needs_key = needs not in {"open", "local"}
     if needs_key:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from lake.errors import (
     EngineError,
     FailedJobError,
+    ImpossibleChangeError,
     LogError,
     ModelError,
     NotReadyError,
@@ -43,6 +44,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),
     (NotReadyError, kinds.NOT_READY),
+    (ImpossibleChangeError, kinds.INVALID),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
     (FailedJobError, kinds.EXPLANATION_FAILED),
@@ -54,13 +56,19 @@ UNKNOWN = {
     "model": kinds.UNKNOWN_MODEL,
     "model version": kinds.UNKNOWN_MODEL,
     "source": kinds.UNKNOWN_SOURCE,
+    "key": kinds.UNKNOWN_KEY,
     "problem": kinds.UNKNOWN_PROBLEM,
     "horizon": kinds.UNKNOWN_HORIZON,
+    "feature": kinds.UNKNOWN_FEATURE,
     "explanation": kinds.UNKNOWN_EXPLANATION,
+    "regime": kinds.UNKNOWN_REGIME,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
 BATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"], "horizon_sessions": 1}'
+WATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"]}'
+WITH_BODY = {"POST", "PUT"}
+"""Methods whose requests carry a body."""
 
 
 class ProblemResponse(Response):
@@ -179,8 +187,8 @@ def _invalid(request: "Request", error: Exception) -> ProblemResponse:
 
 def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
     """Answer a request that breaks validation rules; 415 for a body that is not announced as JSON."""
-    example = BATCH_EXAMPLE if scope["path"].endswith("/batch") else EXAMPLE
-    if scope["method"] == "POST" and not is_json(scope):
+    example = _example_body(scope["path"])
+    if scope["method"] in WITH_BODY and not is_json(scope):
         return respond(
             kinds.NOT_JSON,
             "The body must be a JSON object, sent with the header 'content-type: application/json'",
@@ -188,9 +196,15 @@ def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
             hint=f"Send e.g. {example} as application/json; see /docs.",
         )
     broken = rules(errors)
-    if scope["method"] != "POST":
+    if scope["method"] not in WITH_BODY:
         return respond(kinds.INVALID, broken, scope)
     return respond(kinds.INVALID, broken, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
+
+
+def _example_body(path: str) -> str:
+    if path.endswith("/watchlist"):
+        return WATCH_EXAMPLE
+    return BATCH_EXAMPLE if path.endswith("/batch") else EXAMPLE
 
 
 def is_json(scope: "Scope") -> bool:

@@ -1,5 +1,6 @@
 """Forecast routes."""
 
+import json
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -11,6 +12,7 @@ from serving import api
 from serving.api import problem_kinds as kinds
 from serving.predict import LARGE_ROWS, Answers, Batcher, Question, bars_ahead
 from serving.web.asked_names import AskedNames, told
+from serving.web.explaining import told_beside
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from lake.names import AskedSymbol
     from serving.api import Caller
+    from serving.api.explanations import ForecastExplanation
 
 PREFIX = "/api/v1/public"
 PREDICT = f"{PREFIX}/predict"
@@ -40,8 +43,12 @@ def add_routes(app: FastAPI) -> None:
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
         (asked,) = await _asked(request, [body.symbol])
-        answers = await _forecast(request, _question(request.scope, [asked.symbol], body, request.app.state))
-        return Response(told(answers.texts[0], asked), media_type=JSON)
+        state = request.app.state
+        answers = await _forecast(request, _question(request.scope, [asked.symbol], body, state))
+        text = told(answers.texts[0], asked)
+        if body.include_explanation:
+            text = beside(text, *await told_beside(state, answers.entries[0].row["forecast_id"]))
+        return Response(text, media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
@@ -79,7 +86,7 @@ class Quick:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Validate, ask, answer."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in problems.WITH_BODY:
             await self._framework(scope, receive, send)
             return
         message = await receive()  # the whole body: `LimitBody` has gathered it
@@ -110,6 +117,13 @@ class Quick:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def beside(text: str, explanation: "ForecastExplanation | None", reason: str) -> str:
+    """Return the text of an answer with its explanation, or why it has none; the answer that is logged has neither."""
+    if explanation is None:
+        return f'{text[:-1]},"no_explanation_because":{json.dumps(reason)}}}'
+    return f'{text[:-1]},"explanation":{explanation.model_dump_json()}}}'
 
 
 def _well_formed(scope: "Scope", message: "Message", state: "State") -> Question | None:

@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "gate-ignores-origin-of-websockets",
         "A WebSocket of another origin, or of none, is refused.",
-        "dagster_project/servers/uis/gate.py",
+        "serving/access/browsers.py",
         "if (is_websocket and not origins) or any(origin not in ours for origin in origins):",
         "if not is_websocket and any(origin not in ours for origin in origins):",
         (f"{GATE}::test_a_websocket_of_another_page_is_refused",),

@@ -5,6 +5,7 @@ from mutant import Mutant
 TABLES = "tests/test_dagster_project/test_tables.py"
 SETTINGS = "tests/test_lake/test_setting_list.py"
 PREDICT = "tests/test_dagster_project/test_predict_command.py"
+RESULTS = "tests/test_dagster_project/test_results_for_programs.py"
 MIXING = "tests/test_feature_repo/test_leak_user_files.py"
 
 MUTANTS = (
@@ -55,6 +56,14 @@ MUTANTS = (
         "        except (UnknownNameError, NotReadyError) as error:\n            failed[symbol] = error\n",
         "        except (UnknownNameError, NotReadyError) as error:\n            failed = {symbol: error}\n",
         (f"{PREDICT}::test_of_several_symbols_those_known_are_answered_at_once_and_every_other_is_named",),
+    ),
+    Mutant(
+        "terminal-progress-among-results",
+        "With --json or --csv nothing but the result is on standard output, also of what a child process prints.",
+        "dagster_project/commands/shell/streams.py",
+        "    os.dup2(STDERR, STDOUT)\n",
+        "",
+        (f"{RESULTS}::test_what_a_run_prints_is_beside_its_result_for_a_program",),
     ),
     Mutant(
         "terminal-look-ahead-told-as-mixing",

@@ -1,0 +1,111 @@
+"""`quantlake explain`: contributions of the features to a stored forecast, as a table or as plain values."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dagster_project.commands.predict import horizon_of, nearest_horizon
+from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program, require_home
+from lake.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from lake.horizons import Horizon
+    from serving.api.explanations import ExplanationAnswer
+    from serving.client import Client
+
+IDENTIFIER = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
+
+Subject = Annotated[str, typer.Argument(help="A symbol, whose newest stored forecast is meant, or a forecast's id.")]
+Quantile = Annotated[
+    Literal["p10", "p50", "p90", "width"], typer.Option(help="Which number is explained; width is p90 - p10.")
+]
+Ahead = Annotated[str, typer.Option("--horizon", help="How far ahead: 5 (sessions) or '60 minutes'; the nearest.")]
+Depth = Annotated[Literal["fast", "detailed"], typer.Option("--depth", help="How many orders of features are drawn.")]
+Grain = Annotated[Literal["feature", "group"], typer.Option(help="Features one by one, or by group.")]
+
+
+def explain(
+    subject: Subject,
+    quantile: Quantile = "p50",
+    horizon: Ahead = "",
+    depth: Depth = "fast",
+    grain: Grain = "feature",
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Ask the running service which features a stored forecast comes from: quantlake explain AAPL --quantile width.
+
+    The base value is the mean forecast of typical windows of the training in the same regime; base value and
+    contributions sum to the forecast.
+    """
+    from lake.settings import settings
+    from serving.client import Client
+
+    require_home(settings())
+    ahead = horizon_of(horizon) if horizon else nearest_horizon(settings().declared_market)
+    with Client.local(settings()) as client:
+        prediction_id = subject if IDENTIFIER.fullmatch(subject) else newest_of(client, subject, ahead)
+        answer = client.explain(prediction_id, quantile=quantile, explanation_type=depth, grain=grain)
+    table = table_of(answer)
+    if is_for_program(answer.model_dump(mode="json"), table, as_json=as_json, as_csv=as_csv):
+        return
+    shown = console()
+    shown.print(table, highlight=False)
+    for line in beneath(answer):
+        shown.print(line, highlight=False, markup=False)
+
+
+def newest_of(client: "Client", symbol: str, ahead: "Horizon") -> str:
+    """Return the id of the newest stored forecast of a symbol as it was typed, or in its canonical spelling."""
+    from lake.names import canonical_symbol
+
+    member: dict[str, Any] = {ahead.member: ahead.n}
+    try:
+        return client.latest(symbol, **member).prediction_id
+    except UnknownNameError:
+        canonical = canonical_symbol(symbol)
+        if canonical is None or canonical == symbol:
+            raise
+    return client.latest(canonical, **member).prediction_id
+
+
+def table_of(answer: "ExplanationAnswer") -> DataTable:
+    """Return the contributions between base value and forecast, the largest first; those of nothing are left out."""
+    from serving.explain import NAMES, percent
+
+    told = answer.explanation
+    columns = (
+        ShownColumn("feature"),
+        ShownColumn("value", shown=lambda value: f"{value:.4g}"),
+        ShownColumn("percentile_in_training", "percentile", shown=lambda value: f"{value:.0f}"),
+        ShownColumn("contribution", shown=percent),
+        ShownColumn("standard_error", "+-", shown=lambda value: percent(value, signed=False)),
+    )
+    parts = [
+        each.model_dump(include={column.name for column in columns})
+        for each in told.local_explanation.feature_contributions
+        if each.contribution
+    ]
+    ends = [
+        {"feature": "base value", "contribution": told.base_value},
+        {"feature": "forecast", "contribution": told.value},
+    ]
+    title = f"{answer.symbol} as of {answer.as_of:%Y-%m-%d}: {NAMES[told.quantile]}"
+    return DataTable.of(title, columns, [ends[0], *parts, ends[1]])
+
+
+def beneath(answer: "ExplanationAnswer") -> list[str]:
+    """Return the lines under the table: what it was compared with, by which models, and how to ask for it again."""
+    told = answer.explanation
+    lines = []
+    if not any(each.contribution for each in told.local_explanation.feature_contributions):
+        lines.append("No feature contributes: the models of this forecast give the same for every window.")
+    for used in told.backgrounds:
+        windows = ", ".join(f"{window.symbol} {window.as_of:%Y-%m-%d}" for window in used.windows)
+        lines.append(f"Compared with typical windows ({used.regime}): {windows}.")
+    members = ", ".join(f"{member.model} {member.weight:.0%}" for member in told.members)
+    lines.append(f"By {members}; {told.members[0].pairs} pairs of orders a window; {answer.seconds * 1e3:.0f} ms.")
+    lines.append(f"Forecast {answer.prediction_id}. {answer.disclaimer}")
+    return lines

@@ -1,0 +1,149 @@
+"""Explainer: explanations and what-ifs of stored forecasts, each computed once per set of models."""
+
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from lake.errors import UnknownNameError
+from serving.api.explanations import MOST_FEATURES
+from serving.explain.attribution import explain_forecast
+from serving.explain.models import ExplainedModels
+from serving.explain.remaking import RemadeForecast
+from serving.explain.surrogate import explain_by_line
+from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
+from serving.forecasts import VISIBLE
+from serving.replay import inputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    from lake.store import Lake
+    from serving.api.explanations import CounterfactualRequest, Depth, Grain, Method
+    from serving.deployment import Champions, LoadedModels
+    from serving.explain.result import Explanation
+
+MOST_KEPT = 256
+"""Forecasts and answers that are kept; the one that was used longest ago goes first."""
+
+
+class ExplanationKey(NamedTuple):
+    """What is asked about a forecast; every quantity is in one answer."""
+
+    prediction_id: str
+    method: "Method" = "shapley"
+    depth: "Depth" = "fast"
+    grain: "Grain" = "feature"
+
+
+class Kept:
+    """Answers by question, for one set of models in service. Safe for threads.
+
+    A different set of models clears it: the engine or the typical windows of an answer may be others.
+    """
+
+    def __init__(self) -> None:
+        self._models: LoadedModels | None = None
+        self._answers: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recall(self, question: "Hashable", models: "LoadedModels") -> "Any":
+        """Return an answer, None where there is none."""
+        with self._lock:
+            if self._models is not models or question not in self._answers:
+                return None
+            self._answers.move_to_end(question)
+            return self._answers[question]
+
+    def keep(self, question: "Hashable", models: "LoadedModels", answer: "Any") -> None:
+        """Keep an answer."""
+        with self._lock:
+            if self._models is not models:
+                self._answers.clear()
+                self._models = models
+            self._answers[question] = answer
+            while len(self._answers) > MOST_KEPT:
+                self._answers.popitem(last=False)
+
+
+class Explainer:
+    """Explains stored forecasts by the engines that made them.
+
+    Parameters
+    ----------
+    lake
+        Tables that inputs are read from, at the versions of the receipts.
+    champions
+        Models in service.
+    """
+
+    def __init__(self, lake: "Lake", champions: "Champions") -> None:
+        self._lake, self._champions = lake, champions
+        self._models = ExplainedModels(champions)
+        self._kept = Kept()
+
+    def recall(self, question: "ExplanationKey | CounterfactualRequest") -> "Any":
+        """Return the answer to a question that was asked before, None otherwise; nothing is computed or read."""
+        return self._kept.recall(_named(question), self._champions.current())
+
+    def explain(self, question: ExplanationKey) -> "Explanation":
+        """Split a forecast into contributions of its features.
+
+        Raises
+        ------
+        UnknownNameError
+            If no forecast that may be looked up has that id.
+        NotReadyError
+            If it has no receipt, or a model was exported without typical windows.
+        DamagedTableError
+            If what it was made from is not as it was.
+        ModelError
+            If a model cannot be loaded, or computes something else now.
+        """
+        found: Explanation | None = self.recall(question)
+        if found is None:
+            models, forecast = self._champions.current(), self.forecast(question.prediction_id)
+            compute = explain_forecast if question.method == "shapley" else explain_by_line
+            found = compute(forecast, question.depth, question.grain)
+            self._kept.keep(_named(question), models, found)
+        return found
+
+    def what_if(self, question: "CounterfactualRequest") -> WhatIf:
+        """Forecast a changed input; for the errors see `explain` and `serving.explain.what_if`."""
+        found: WhatIf | None = self.recall(question)
+        if found is None:
+            models, forecast = self._champions.current(), self.forecast(question.prediction_id)
+            started = time.perf_counter()
+            found = self._changed(forecast, question)._replace(seconds=time.perf_counter() - started)
+            self._kept.keep(_named(question), models, found)
+        return found
+
+    def _changed(self, forecast: RemadeForecast, question: "CounterfactualRequest") -> WhatIf:
+        if question.changes is not None:
+            return with_changes(forecast, question.changes, question.at)
+        if question.sweep is not None:
+            return sweep(forecast, question.sweep.features, question.at)
+        assert question.find is not None
+        features = question.find.features or self._most_important(question.prediction_id)
+        return find_flip(forecast, features, question.at)
+
+    def _most_important(self, prediction_id: str) -> list[str]:
+        largest = self.explain(ExplanationKey(prediction_id)).largest("p50")
+        return [each.player for each in largest if each.value is not None][:MOST_FEATURES]
+
+    def forecast(self, prediction_id: str) -> RemadeForecast:
+        """Return a stored forecast with its inputs and its models; for the errors see `explain`."""
+        models = self._champions.current()
+        found: RemadeForecast | None = self._kept.recall(prediction_id, models)
+        if found is None:
+            inputs = inputs_of(self._lake, self._champions.configured, prediction_id)
+            if inputs.row["kind"] not in VISIBLE:
+                raise UnknownNameError("prediction", prediction_id, [])
+            found = RemadeForecast.of(inputs, self._models)
+            self._kept.keep(prediction_id, models, found)
+        return found
+
+
+def _named(question: "ExplanationKey | CounterfactualRequest") -> "Hashable":
+    return question if isinstance(question, ExplanationKey) else question.model_dump_json()

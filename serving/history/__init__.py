@@ -1,0 +1,46 @@
+"""History as it was known at an instant: what the pages draw and the history routes answer.
+
+Functions take `KnownTables` and an instant, and return types of `serving.api`. Nothing that they return became known
+after the instant.
+
+- `KnownTables`: tables of a lake as of an instant, rows kept in memory by version of the table
+- `read_moment`, `instant_as_of`, `span_between`, `Span`, `Page`: what a question names
+- `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
+- `records_by`, `watch_list`: every symbol, regime or model, from one scan
+- `regimes_of`, `selections_of`, `drift_of`, `models_of`: what was decided and found
+"""
+
+from serving.history.bars import bars_of
+from serving.history.calibration import calibration_of, records_by
+from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
+from serving.history.features import features_of
+from serving.history.forecasts import forecasts_of
+from serving.history.known import KnownTables
+from serving.history.moments import Span, instant_as_of, read_moment, span_between
+from serving.history.outcomes import outcomes_of
+from serving.history.paging import MOST_ROWS, USUAL_ROWS, Page
+from serving.history.records import band_record
+from serving.history.watch_list import watch_list
+
+__all__ = [
+    "MOST_ROWS",
+    "USUAL_ROWS",
+    "KnownTables",
+    "Page",
+    "Span",
+    "band_record",
+    "bars_of",
+    "calibration_of",
+    "drift_of",
+    "features_of",
+    "forecasts_of",
+    "instant_as_of",
+    "models_of",
+    "outcomes_of",
+    "read_moment",
+    "records_by",
+    "regimes_of",
+    "selections_of",
+    "span_between",
+    "watch_list",
+]

@@ -1,0 +1,94 @@
+"""Records of bands and skill by symbol, regime and model, from the outcomes that were known at an instant."""
+
+from datetime import datetime
+from typing import Literal
+
+import polars as pl
+
+from lake.tables import FORECAST_DECISIONS, FORECASTS, OUTCOMES
+from serving import api
+from serving.forecasts import VISIBLE
+from serving.history.forecasts import ahead_of, made_by
+from serving.history.known import KnownTables, was_known
+from serving.history.outcomes import NAIVE, beside_naive, beside_outcomes, matured_of, once_each
+from serving.history.records import ClosesOf, by_close, group_record, overlap_of
+
+ALL = "all"
+Grouping = Literal["symbol", "regime", "model_name"]
+
+
+def calibration_of(
+    tables: KnownTables, symbol: str, horizon: int, at: datetime, *, model: str | None = None
+) -> api.CalibrationAnswer:
+    """Return how the bands of a symbol's forecasts have held, and what they gained on naive, in all and by regime.
+
+    Parameters
+    ----------
+    horizon
+        As the tables count it.
+    model
+        One model's replays; by default the forecasts that were answered.
+    """
+    of_horizon = matured_of(tables, symbol, at).lazy().filter(pl.col("horizon_sessions") == horizon, made_by(model))
+    overlap = overlap_of(tables.market, horizon)
+    closes = by_close(once_each(of_horizon), "regime").collect()
+    summed = closes.drop("regime").group_by("event_time", maintain_order=True).sum()
+    return api.CalibrationAnswer(
+        symbol=symbol,
+        as_of=at,
+        **ahead_of(tables.market, horizon),
+        model=model,
+        overall=group_record(ALL, ClosesOf(summed, overlap)),
+        regimes=_by_group(closes, "regime", overlap),
+    )
+
+
+def records_by(
+    tables: KnownTables, by: Grouping, horizon: int, at: datetime, *, model: str | None = None
+) -> list[api.GroupRecord]:
+    """Return the records of every symbol, regime or model over one horizon, from one scan of the tables.
+
+    Parameters
+    ----------
+    by
+        ``model_name``: every model's replays, and the answered forecasts under the name of their blend.
+    model
+        For the other two groupings: one model's replays; by default the forecasts that were answered.
+    """
+    which = pl.col("kind").is_in(VISIBLE) if by == "model_name" else made_by(model)
+    overlap = overlap_of(tables.market, horizon)
+    versioned = (FORECASTS, OUTCOMES, FORECAST_DECISIONS)
+    closes = tables.kept(
+        ("records", by, horizon, model, at), versioned, lambda: _closes_by(tables, by, horizon, which, at)
+    )
+    return _by_group(closes, by, overlap)
+
+
+def _closes_by(tables: KnownTables, by: Grouping, horizon: int, which: pl.Expr, at: datetime) -> pl.DataFrame:
+    matured = matured_among(tables, horizon, which, at)
+    return by_close(once_each(matured.filter(which)), by).collect()
+
+
+def matured_among(tables: KnownTables, horizon: int, which: pl.Expr, at: datetime) -> pl.LazyFrame:
+    """Return the forecasts of every symbol over one horizon whose outcome was known at an instant.
+
+    Parameters
+    ----------
+    which
+        Which forecasts are read; naive's replays are beside them.
+
+    Returns
+    -------
+    pl.LazyFrame
+        As `outcomes.matured_of` returns them; without rows where nothing was ever forecast, or has matured.
+    """
+    has_both = tables.reader.exists(FORECASTS) and tables.reader.exists(OUTCOMES)
+    made = tables.reader.scan(FORECASTS) if has_both else FORECASTS.empty().lazy()
+    outcomes = tables.reader.scan(OUTCOMES) if has_both else OUTCOMES.empty().lazy()
+    read = made.filter(pl.col("horizon_sessions") == horizon, which | made_by(NAIVE), was_known(at))
+    return beside_naive(beside_outcomes(read, outcomes.filter(was_known(at))))
+
+
+def _by_group(closes: pl.DataFrame, by: Grouping, overlap: int) -> list[api.GroupRecord]:
+    groups = closes.partition_by(by, as_dict=True, maintain_order=True)
+    return [group_record(str(name), ClosesOf(rows, overlap)) for (name,), rows in sorted(groups.items())]

@@ -1,0 +1,93 @@
+"""The dashboard as an ASGI application: pages, static files, and the guard in front of them."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lake.errors import QuantlakeError, UnknownNameError
+from serving.pages.dashboard import Dashboard
+from serving.pages.guard import Guard
+from serving.pages.headers import SecurityHeaders
+from serving.pages.policy import page_policy
+from serving.pages.rendering import STATIC, error_page
+from serving.pages.routes import ROUTES
+from serving.web.http.arrival import CorrelationIds
+
+if TYPE_CHECKING:
+    import os
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Scope
+
+    from lake.settings import Settings
+
+logger = logging.getLogger("quantlake.pages")
+SMALLEST_ZIPPED = 1_000
+"""Bytes of the smallest answer that is compressed."""
+
+
+def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) -> "ASGIApp":
+    """Return the application of a home.
+
+    Parameters
+    ----------
+    settings
+        Say which home, and at which port of loopback it is served.
+    dashboard
+        What its pages read and who is logged in; opened from the settings by default.
+    """
+    opened = dashboard or Dashboard.open(settings)
+    app = Starlette(
+        routes=[*(Route(path, page, methods=[method]) for method, path, page in ROUTES), Mount("/static", _Static())],
+        middleware=[Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)],
+        exception_handlers={HTTPException: _refused, QuantlakeError: _failed, Exception: _broken},
+    )
+    app.state.dashboard = opened
+    guard = Guard(app, page_policy(), opened.sessions, settings.dashboard_port)
+    return CorrelationIds(SecurityHeaders(guard))
+
+
+class _Static(StaticFiles):
+    """Static files that a browser asks for anew each time, and has only sent where they changed."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC)
+
+    def file_response(
+        self,
+        full_path: "str | os.PathLike[str]",
+        stat_result: "os.stat_result",
+        scope: "Scope",
+        status_code: int = 200,
+    ) -> "Response":
+        """Return a file, or that it has not changed."""
+        answer = super().file_response(full_path, stat_result, scope, status_code)
+        answer.headers["cache-control"] = "no-cache"
+        return answer
+
+
+async def _refused(request: "Request", error: Exception) -> "Response":
+    """Page of a status that the framework raises."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return error_page(request.scope, status, "No such page", "Nothing lies at this address. Start at the watch list.")
+
+
+async def _failed(request: "Request", error: Exception) -> "Response":
+    """Page of an error that this project raises on purpose: its own sentence says what to do."""
+    if isinstance(error, UnknownNameError):
+        return error_page(request.scope, 404, f"Unknown {error.kind}", str(error))
+    logger.warning("%s cannot be shown: %s", request.url.path, error)
+    return error_page(request.scope, 503, "Cannot be shown now", str(error))
+
+
+async def _broken(request: "Request", _error: Exception) -> "Response":
+    """Page of a fault of the program; the framework has its traceback logged."""
+    sentence = "The page could not be made. The log of the dashboard has the reason under the number below."
+    return error_page(request.scope, 500, "A fault of the dashboard", sentence)

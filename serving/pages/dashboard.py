@@ -1,0 +1,69 @@
+"""What the pages of one home read, and who is logged in."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from lake.store import LakeReader
+from serving.access.checks import Access
+from serving.history import KnownTables
+from serving.pages.endpoint import Endpoint
+from serving.pages.login import Attempts, LoginSessions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lake.clock import Clock
+    from lake.market import Market
+    from lake.settings import Settings
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One home behind the pages.
+
+    Parameters
+    ----------
+    settings
+        Of the home.
+    access
+        Finds who holds a key.
+    sessions, attempts
+        Who is logged in, and how often an address tried.
+    endpoint
+        Asked in the name of whoever is logged in.
+    tables
+        Tables as they were known at an instant.
+    clock
+        Time of the market.
+    """
+
+    settings: "Settings"
+    access: Access
+    sessions: LoginSessions
+    attempts: Attempts
+    endpoint: Endpoint
+    tables: KnownTables
+    clock: "Clock"
+
+    @classmethod
+    def open(cls, settings: "Settings") -> Self:
+        """Open the home of some settings."""
+        access = Access(settings)
+        return cls(
+            settings=settings,
+            access=access,
+            sessions=LoginSessions(access.is_in_force),
+            attempts=Attempts(),
+            endpoint=Endpoint(settings, access),
+            tables=KnownTables(LakeReader.open(settings)),
+            clock=settings.clock,
+        )
+
+    @property
+    def market(self) -> "Market":
+        """The market of the home."""
+        return self.settings.declared_market
+
+    def now(self) -> "datetime":
+        """Where the market stands."""
+        return self.clock.now()

@@ -1,0 +1,24 @@
+"""Pages and the role that each needs; a path that is not declared is refused."""
+
+from serving.access import Policy, Rule
+
+STATIC = "/static/{path:path}"
+RULES: tuple[Rule, ...] = (
+    Rule("GET", "/login", "open"),
+    Rule("POST", "/login", "open"),
+    Rule("GET", STATIC, "open"),
+    Rule("POST", "/logout", "read"),
+    Rule("GET", "/", "read"),
+    Rule("GET", "/s/{symbol}", "read"),
+    Rule("GET", "/receipts/{prediction_id}", "read"),
+    Rule("GET", "/models/{name}", "read"),
+    Rule("GET", "/models", "read"),
+    Rule("GET", "/strategies", "read"),
+    Rule("GET", "/operations", "operator"),
+    Rule("GET", "/about", "read"),
+)
+
+
+def page_policy() -> Policy:
+    """Return what each page needs."""
+    return Policy(RULES)

@@ -1,0 +1,68 @@
+"""Templates: every text and number of a page is made here, with autoescape on and no name undefined."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from serving.api import DISCLAIMER
+from serving.pages import formats
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+FOLDER = Path(__file__).parent
+STATIC, TEMPLATES = FOLDER / "static", FOLDER / "templates"
+PAST = "Past performance is no guarantee of future results, and a band that held before may not hold again."
+FILTERS = (
+    formats.percent,
+    formats.signed,
+    formats.points,
+    formats.number,
+    formats.price,
+    formats.day,
+    formats.instant,
+    formats.words,
+)
+
+
+@cache
+def templates() -> Environment:
+    """Return the environment of all templates."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {function.__name__: function for function in FILTERS}
+    made.globals |= {"count": formats.count, "disclaimer": DISCLAIMER, "past": PAST, "static": static_path}
+    return made
+
+
+def html(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page of a template."""
+    return HTMLResponse(templates().get_template(template).render(**values), status)
+
+
+def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLResponse:
+    """Return the page of a refusal or a failure; it shows nothing that a login would be needed for."""
+    correlation = scope.get("state", {}).get("correlation_id", "")
+    return html("error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
+
+
+@cache
+def static_path(name: str) -> str:
+    """Return the path of a static file with a part of its digest, so that a browser never shows an old one.
+
+    Examples
+    --------
+    >>> static_path("dashboard.css").partition("?")[0]
+    '/static/dashboard.css'
+    """
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"

@@ -1,0 +1,21 @@
+"""Pages by address: each module holds the functions of one page; `ROUTES` lists them all."""
+
+from collections.abc import Callable
+from typing import Any
+
+from serving.pages.routes import about, login, models, operations, receipts, strategies, symbol, watch_list
+
+ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("GET", "/login", login.show),
+    ("POST", "/login", login.log_in),
+    ("POST", "/logout", login.log_out),
+    ("GET", "/", watch_list.show),
+    ("GET", "/s/{symbol}", symbol.show),
+    ("GET", "/receipts/{prediction_id}", receipts.show),
+    ("GET", "/models", models.show_all),
+    ("GET", "/models/{name}", models.show),
+    ("GET", "/strategies", strategies.show),
+    ("GET", "/operations", operations.show),
+    ("GET", "/about", about.show),
+)
+"""Method, path and function of each page; `serving.pages.policy` says who may ask for it."""

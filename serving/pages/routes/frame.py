@@ -1,0 +1,101 @@
+"""What every page shows around its content: who is logged in, the session looked back to, and the market's time."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake import calendars
+from lake.errors import UnknownNameError
+from serving.history import instant_as_of
+from serving.pages.guard import session_of
+from serving.pages.rendering import html
+from serving.pages.views.as_of import AsOfChoice, as_of_choice
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse
+
+    from serving.client import Client
+    from serving.pages.dashboard import Dashboard
+    from serving.pages.login import LoginSession
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page by somebody who is logged in.
+
+    Parameters
+    ----------
+    dashboard
+        What the pages read.
+    session
+        Who asks.
+    as_of
+        The session that is looked back to.
+    horizon
+        How far ahead, as the tables count it.
+    """
+
+    request: "Request"
+    dashboard: "Dashboard"
+    session: "LoginSession"
+    as_of: AsOfChoice
+    horizon: int
+
+    @classmethod
+    def of(cls, request: "Request") -> "Visit":
+        """Return the visit of a request that passed the guard.
+
+        Raises
+        ------
+        UnknownNameError
+            If the market has no such horizon, or ``as_of`` is no day.
+        """
+        dashboard: Dashboard = request.app.state.dashboard
+        session = session_of(request)
+        assert session is not None  # the guard lets nobody else in
+        market, now = dashboard.market, dashboard.now()
+        asked = _day(request.query_params.get("as_of", ""))
+        closed = calendars.closes(market.grid).filter(pl.col("event_time") <= now)
+        choice = as_of_choice(closed["session"].to_list(), asked, instant_as_of(market, asked, now))
+        return cls(request, dashboard, session, choice, _horizon(request, market.horizon_bars))
+
+    @property
+    def client(self) -> "Client":
+        """The endpoint, asked in the name of whoever is logged in."""
+        return self.dashboard.endpoint.of(self.session.caller)
+
+    @property
+    def horizons(self) -> dict[int, str]:
+        """Horizons of the market, in words."""
+        market = self.dashboard.market
+        return {bars: str(market.horizon_of(bars)) for bars in market.horizon_bars}
+
+    def page(self, template: str, title: str, **values: Any) -> "HTMLResponse":
+        """Return a page with its frame around it."""
+        return html(template, title=title, visit=self, path=self.request.url.path, **values)
+
+    def link(self, path: str, **others: object) -> str:
+        """Return the address of another page at the same session and horizon."""
+        kept = {} if self.horizon == self.dashboard.market.horizon_bars[0] else {"horizon": self.horizon}
+        return path + self.as_of.here(**(kept | others))
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UnknownNameError("day", text[:20], ["2012-12-31"]) from None
+
+
+def _horizon(request: "Request", known: tuple[int, ...]) -> int:
+    text = request.query_params.get("horizon", "")
+    if not text:
+        return known[0]
+    if text not in map(str, known):
+        raise UnknownNameError("horizon", text[:20], [str(bars) for bars in known])
+    return int(text)

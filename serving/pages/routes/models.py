@@ -1,0 +1,52 @@
+"""The pages of the models: all of them beside the baselines, and each by itself."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lake.errors import NotReadyError, UnknownNameError
+from serving import history
+from serving.pages.routes.frame import Visit
+from serving.pages.views import models as views
+from serving.pages.views.panels import panel_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def show_all(request: "Request") -> "Response":
+    """Show the walk-forward score of each model over one horizon, and how its forecasts did since."""
+    visit = Visit.of(request)
+    tables, at = visit.dashboard.tables, visit.as_of.instant
+    scores = views.model_lines(history.models_of(tables, at), visit.horizon, visit.horizons[visit.horizon])
+    records = history.records_by(tables, "model_name", visit.horizon, at)
+    return visit.page("models.html", "Models", scores=scores, lines=views.record_lines(records))
+
+
+def show(request: "Request") -> "Response":
+    """Show one model: its score over each horizon, its record by regime and by symbol, and as it is served."""
+    visit = Visit.of(request)
+    name = request.path_params["name"]
+    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    found = history.models_of(tables, at)
+    if name not in (known := dict.fromkeys(model.model for model in found)):
+        raise UnknownNameError("model", name[:40], known)
+    own = [model for model in found if model.model == name]
+    scores = [line for bars, words in visit.horizons.items() for line in views.model_lines(own, bars, words)]
+    by = partial(history.records_by, tables, horizon=horizon, at=at, model=name)
+    return visit.page(
+        "model.html",
+        name,
+        name=name,
+        scores=scores,
+        regimes=views.record_lines(by("regime")),
+        symbols=views.record_lines(by("symbol")),
+        served=panel_of(partial(_served, visit, name)),
+    )
+
+
+def _served(visit: Visit, name: str) -> views.ServedModel:
+    found = views.served_model(visit.client.status(), name)
+    if found is None:
+        raise NotReadyError(f"The endpoint serves no model {name} now; `quantlake models` shows which it does.")
+    return found

@@ -1,0 +1,127 @@
+"""The page of a symbol: price and forecasts, the forecast in force, past accuracy, features."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lake import calendars
+from lake.errors import NotReadyError, QuantlakeError, UnknownNameError
+from lake.horizon_ends import bars_spanned, horizon_ends
+from lake.membership import universe_at
+from serving import history
+from serving.pages import formats
+from serving.pages.routes.frame import Visit
+from serving.pages.views import symbol as views
+from serving.pages.views.chart import PriceChart, price_chart
+from serving.pages.views.panels import Panel, panel_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from serving.api import BarsAnswer, CalibrationAnswer, HistoryForecast, PredictAnswer, StoredForecast
+
+BARS, OUTCOMES = 750, 20
+"""Bars of the chart and of its table, and outcomes listed."""
+
+
+def show(request: "Request") -> "Response":
+    """Show a symbol as it was known at the instant that is looked back to."""
+    visit = Visit.of(request)
+    symbol = request.path_params["symbol"]
+    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    bars = history.bars_of(tables, symbol, at, page=history.Page(limit=BARS))
+    if not bars.bars:
+        raise _unknown(visit, symbol)
+    (row,) = history.watch_list(tables, [symbol], horizon, at)
+    record = history.calibration_of(tables, symbol, horizon, at)
+    model = _model(visit)
+    return visit.page(
+        "symbol.html",
+        symbol,
+        symbol=symbol,
+        head=views.symbol_head(row, "", formats.instant(row.known_time)),
+        model=model,
+        chart=panel_of(partial(_chart, visit, symbol, bars, model)),
+        bars=views.bar_lines(bars.bars),
+        currency=bars.currency or "",
+        card=_card(visit, symbol, record),
+        accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
+        outcomes=_outcomes(visit, symbol, model),
+        features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
+    )
+
+
+def _unknown(visit: Visit, symbol: str) -> QuantlakeError:
+    """Return why nothing of a symbol is shown: there is none, or nothing of it was known then."""
+    now = visit.dashboard.now()
+    if history.bars_of(visit.dashboard.tables, symbol, now, page=history.Page(limit=1)).bars:
+        at = formats.instant(visit.as_of.instant)
+        return NotReadyError(f"No bar of {symbol} was known at {at}. Look at a later session, or live.")
+    known = universe_at(visit.dashboard.tables.reader, visit.dashboard.market.name, now)
+    return UnknownNameError("symbol", symbol[:40], known)
+
+
+def _chart(visit: Visit, symbol: str, bars: "BarsAnswer", model: str | None) -> PriceChart:
+    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    page = history.Page(limit=BARS)
+    forecasts = history.forecasts_of(tables, symbol, horizon, at, model=model, page=page).forecasts
+    outcomes = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page).outcomes
+    ends = _ends(bars.bars[0].event_time, bars.bars[-1].event_time, horizon, visit.dashboard.market.grid)
+    whose = views.ANSWERED if model is None else f"{model}, walk-forward"
+    return price_chart(bars.bars, forecasts, outcomes, ends, whose)
+
+
+def _ends(first: "datetime", last: "datetime", horizon: int, grid: str) -> "dict[datetime, datetime]":
+    """Return the close at which a horizon ends, by each close that it may begin at."""
+    beyond = calendars.next_closes(last, bars_spanned(horizon, grid).most, grid)[-1]
+    closes = calendars.numbered_closes(first, beyond, grid)["event_time"]
+    pairs = zip(closes, horizon_ends(closes, horizon, grid), strict=True)
+    return {begin: end for begin, end in pairs if end is not None}
+
+
+def _card(visit: Visit, symbol: str, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
+    """Return the newest forecast: of the endpoint where the page is live, else of the tables."""
+    forecasts = history.forecasts_of(
+        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
+    ).forecasts
+    if not forecasts:
+        note = f"No forecast of {symbol} was known then. The next run makes one: `{visit.dashboard.market.next_run}`."
+        return Panel(None, "empty", note)
+    card = partial(views.forecast_card, forecasts[0], record)
+    if not visit.as_of.is_live:
+        return Panel(card(None))
+    try:
+        answered = _answered(visit, forecasts)
+    except QuantlakeError as error:
+        return Panel(card(None), "degraded", f"The endpoint does not tell its confidence: {error}")
+    return Panel(card(answered), "degraded" if forecasts[0].is_degraded else "ready")
+
+
+def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictAnswer | StoredForecast":
+    return visit.client.prediction(forecasts[0].forecast_id)
+
+
+def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.AccuracyLine, ...]":
+    tables, at = visit.dashboard.tables, visit.as_of.instant
+    names = dict.fromkeys(model.model for model in history.models_of(tables, at))
+    each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in names]
+    return views.accuracy_lines(record, each)
+
+
+def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.OutcomeLine, ...]":
+    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    page = history.Page(limit=OUTCOMES)
+    found = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page)
+    return views.outcome_lines(found.outcomes, history.calibration_of(tables, symbol, horizon, at, model=model))
+
+
+def _model(visit: Visit) -> str | None:
+    """Return whose past bands are shown: one model's replays, or the forecasts that were answered."""
+    name = visit.request.query_params.get("model") or None
+    known = dict.fromkeys(each.model for each in history.models_of(visit.dashboard.tables, visit.as_of.instant))
+    if name is not None and name not in known:
+        raise UnknownNameError("model", name[:40], known)
+    return name

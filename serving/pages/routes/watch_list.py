@@ -1,0 +1,59 @@
+"""The watch list: every symbol of the market, with its newest forecast."""
+
+from typing import TYPE_CHECKING, get_args
+
+from lake.errors import QuantlakeError, UnknownNameError
+from lake.membership import universe_at
+from serving import history
+from serving.pages.routes.frame import Visit
+from serving.pages.views import watch_list as views
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def show(request: "Request") -> "Response":
+    """Show one part of the list; a search that finds one symbol alone leads to it with the enter key."""
+    visit = Visit.of(request)
+    asked = request.query_params
+    rows = history.watch_list(visit.dashboard.tables, symbols_of(visit), visit.horizon, visit.as_of.instant)
+    names, degraded = _names(visit)
+    shown = views.watch_list(rows, names, asked.get("search", ""), _page(asked.get("page", "")), _order(visit))
+    return visit.page(
+        "watch_list.html",
+        "Watch list",
+        shown=shown,
+        search=asked.get("search", ""),
+        order=_order(visit),
+        orders=views.ORDERS,
+        degraded=degraded,
+    )
+
+
+def symbols_of(visit: Visit) -> list[str]:
+    """Return the members of the market at the instant that the page looks back to, without its index."""
+    market = visit.dashboard.market
+    members = universe_at(visit.dashboard.tables.reader, market.name, visit.as_of.instant)
+    return [symbol for symbol in members if symbol != market.index]
+
+
+def _names(visit: Visit) -> tuple[dict[str, str], str]:
+    """Return names of instruments by symbol, and why the endpoint does not say them."""
+    try:
+        listed = visit.client.symbols().symbols
+    except QuantlakeError as error:
+        return {}, str(error)
+    return {one.symbol: " ".join(filter(None, (one.name, *one.other_names))) for one in listed}, ""
+
+
+def _page(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1  # noqa: PLR2004 - digits of a page
+
+
+def _order(visit: Visit) -> views.Order:
+    text = visit.request.query_params.get("order", "symbol")
+    for order in get_args(views.Order):
+        if order == text:
+            return order  # type: ignore[no-any-return]
+    raise UnknownNameError("order", text[:20], views.ORDERS)

@@ -1,0 +1,113 @@
+"""View model of the operations: how fresh the tables are, what drifted, what the endpoint says of itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from serving.api import HistoryDrift, StatusAnswer
+from serving.pages import formats
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as its log describes it.
+
+    Parameters
+    ----------
+    is_due_each_close
+        Whether it has a row of every close once that was worked on.
+    last, closes_old
+        Its newest event, and closes of the market since then; None where it has no rows.
+    """
+
+    name: str
+    layer: str
+    meaning: str
+    is_due_each_close: bool
+    rows: int = 0
+    version: int | None = None
+    last: datetime | None = None
+    closes_old: int | None = None
+
+
+@dataclass(frozen=True)
+class FreshnessLine:
+    """How fresh one table is, as it is printed."""
+
+    name: str
+    layer: str
+    rows: str
+    version: str
+    last: str
+    age: str
+    is_stale: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class DriftLine:
+    """One finding of drift."""
+
+    subject: str
+    aspect: str
+    statistic: str
+    adjusted: str
+    verdict: str
+    is_drifted: bool
+    session: str
+    method: str
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """What the endpoint says of itself."""
+
+    market_now: str
+    models: tuple[str, ...]
+    problem: str
+    refused: tuple[str, ...]
+
+
+def freshness_lines(states: Sequence[TableState]) -> tuple[FreshnessLine, ...]:
+    """Return tables in the order of the data's flow."""
+    return tuple(
+        FreshnessLine(
+            name=state.name,
+            layer=state.layer,
+            rows=f"{state.rows:,}",
+            version=formats.UNKNOWN if state.version is None else str(state.version),
+            last=formats.instant(state.last),
+            age=formats.UNKNOWN if state.closes_old is None else str(state.closes_old),
+            is_stale=state.is_due_each_close and bool(state.closes_old),
+            meaning=state.meaning,
+        )
+        for state in states
+    )
+
+
+def drift_lines(findings: Sequence[HistoryDrift]) -> tuple[DriftLine, ...]:
+    """Return findings, those that drifted first, then by their adjusted p-value."""
+    ordered = sorted(findings, key=lambda each: (not each.is_drifted, each.adjusted_p_value or 1.0, each.subject))
+    return tuple(
+        DriftLine(
+            subject=each.subject,
+            aspect=each.aspect,
+            statistic=formats.number(each.statistic, 3),
+            adjusted=formats.number(each.adjusted_p_value, 2),
+            verdict="drifted" if each.is_drifted else "no drift",
+            is_drifted=each.is_drifted,
+            session=formats.day(each.event_time),
+            method=each.method,
+        )
+        for each in ordered
+    )
+
+
+def service_state(status: StatusAnswer) -> ServiceState:
+    """Return the state of the endpoint."""
+    return ServiceState(
+        market_now=formats.instant(status.market_now),
+        models=tuple(f"{model.name} {model.version}" for model in status.models),
+        problem=status.problem or "",
+        refused=tuple(f"{each.model} {each.version}: {each.reason}" for each in status.refused),
+    )

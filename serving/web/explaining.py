@@ -1,0 +1,129 @@
+"""One explanation at a time in each worker, in a thread of its own that gives way to forecasts."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from lake.errors import OverloadedError, QuantlakeError
+from serving.explain import Explainer, ExplanationKey, short_explanation
+from serving.explain.narrative import Drivers, drivers_from
+
+if TYPE_CHECKING:
+    from starlette.datastructures import State
+
+    from lake.market import Market
+    from serving.api.explanations import CounterfactualRequest, ForecastExplanation
+    from serving.explain import Explanation, WhatIf
+
+logger = logging.getLogger("quantlake.serving")
+
+QUEUE_SECONDS = 2.0
+"""Longest time that a question waits for its turn."""
+NICENESS = 10
+"""Of the thread, where the system has a priority for each thread: forecasts are computed first."""
+
+Answer = TypeVar("Answer")
+
+
+class ExplanationQueue:
+    """Computes explanations of one event loop, one at a time.
+
+    Parameters
+    ----------
+    queue_seconds
+        How long a question may wait for its turn; one that waits longer is refused.
+    """
+
+    def __init__(self, queue_seconds: float = QUEUE_SECONDS) -> None:
+        self._queue_seconds = queue_seconds
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="explanations", initializer=_give_way)
+
+    async def compute(self, work: Callable[[], Answer]) -> Answer:
+        """Return what a function returns, computed when its turn has come.
+
+        Raises
+        ------
+        OverloadedError
+            If its turn does not come in time.
+        """
+        try:
+            await asyncio.wait_for(self._turn.acquire(), self._queue_seconds)
+        except TimeoutError as error:
+            raise OverloadedError(
+                f"Other explanations were computed for {self._queue_seconds:g} s, and one is computed at a time. Ask "
+                "again a little later."
+            ) from error
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._turn.release()
+
+    def compute_for_thread(self, work: Callable[[], Answer]) -> Answer:
+        """Return what a function returns, to another thread than the event loop's, which waits for its turn."""
+        return self._thread.submit(work).result()
+
+    def close(self) -> None:
+        """End the thread once what is being computed is done."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+def _give_way() -> None:
+    with suppress(AttributeError, OSError):  # Linux alone has a niceness for each thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+async def explained(state: "State", key: ExplanationKey) -> "tuple[Explanation, bool]":
+    """Return an explanation, and whether it was computed before."""
+    explainer: Explainer = state.explainer
+    found: Explanation | None = explainer.recall(key)
+    if found is not None:
+        return found, True
+    return await _queue_of(state).compute(partial(explainer.explain, key)), False
+
+
+async def changed(state: "State", question: "CounterfactualRequest") -> "tuple[WhatIf, bool]":
+    """Return what comes of a changed input, and whether it was computed before."""
+    explainer: Explainer = state.explainer
+    found: WhatIf | None = explainer.recall(question)
+    if found is not None:
+        return found, True
+    return await _queue_of(state).compute(partial(explainer.what_if, question)), False
+
+
+async def told_beside(state: "State", prediction_id: str) -> "tuple[ForecastExplanation | None, str]":
+    """Return the short explanation of a forecast that was just given; or None, and why there is none."""
+    market: Market = state.predictor.market
+    try:
+        explanation, _ = await explained(state, ExplanationKey(prediction_id))
+    except QuantlakeError as error:
+        return None, str(error)
+    return short_explanation(explanation, market), ""
+
+
+def _queue_of(state: "State") -> ExplanationQueue:
+    queue: ExplanationQueue = state.explanations
+    return queue
+
+
+def drivers_of(state: "State", prediction_id: str) -> Drivers | None:
+    """Return the contributions that a written explanation states; None where they cannot be computed, which is logged.
+
+    It is called by the thread that writes explanations, and waits for its turn among those that are computed.
+    """
+    explainer: Explainer = state.explainer
+    key = ExplanationKey(prediction_id)
+    try:
+        found: Explanation = explainer.recall(key) or _queue_of(state).compute_for_thread(
+            partial(explainer.explain, key)
+        )
+    except QuantlakeError as error:
+        logger.info("no contributions for an explanation in words: %s", error)
+        return None
+    return drivers_from(found)

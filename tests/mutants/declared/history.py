@@ -1,0 +1,100 @@
+"""What was known at an instant, whose watch list it is, and how far a token reaches."""
+
+from mutant import Mutant
+
+HISTORY = "tests/test_serving_feedback/test_history.py"
+CUT_OFF = f"{HISTORY}::test_cutting_off_the_future_changes_no_answer_and_nothing_was_known_later"
+ROUTES = "tests/test_serving/test_history_routes.py"
+USER_DATA = "tests/test_serving/test_access_user_data.py"
+ADMIN = "tests/test_serving/test_administration.py"
+
+MUTANTS = (
+    Mutant(
+        "history-later-rows",
+        "No answer about history holds a row that became known after its instant.",
+        "serving/history/known.py",
+        "known = rows.filter(was_known(at))",
+        "known = rows",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "history-later-outcomes",
+        "A record of bands counts no outcome that became known after its instant.",
+        "serving/history/calibration.py",
+        "outcomes.filter(was_known(at))",
+        "outcomes",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "history-later-watch-list",
+        "A watch list shows no forecast that was made after its instant.",
+        "serving/history/watch_list.py",
+        'rows.filter(was_known(at), pl.col("event_time") > at - LOOK_BACK)',
+        'rows.filter(pl.col("event_time") > at - LOOK_BACK)',
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "history-later-badges",
+        "The badge of a symbol in a watch list counts no outcome that became known after its instant.",
+        "serving/history/watch_list.py",
+        "_held(answered.filter(was_known(at)))",
+        "_held(answered)",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "history-of-challengers",
+        "What a version on trial or in the shadow said is in no answer.",
+        "serving/history/forecasts.py",
+        '(pl.col("kind") == REPLAY) & (pl.col("model_name") == model)',
+        'pl.col("model_name") == model',
+        (f"{HISTORY}::test_what_a_challenger_said_is_in_no_answer",),
+    ),
+    Mutant(
+        "history-repeated-questions",
+        "A forecast that was asked for again counts once in a record.",
+        "serving/history/outcomes.py",
+        'matured.sort("made_at").unique([*OF_CLOSE, "model_name"], keep="first", maintain_order=True)',
+        'matured.sort("made_at")',
+        (f"{HISTORY}::test_a_record_counts_a_forecast_that_was_asked_for_again_once",),
+    ),
+    Mutant(
+        "history-few-outcomes",
+        "No share is told of fewer than 30 outcomes.",
+        "serving/history/records.py",
+        "if outcomes < LEAST_OUTCOMES:",
+        "if outcomes < 1:",
+        (f"{HISTORY}::test_a_record_of_few_outcomes_tells_no_share",),
+    ),
+    Mutant(
+        "watch-list-of-another-key",
+        "Nobody sees the watch list of another key.",
+        "serving/access/watch_lists.py",
+        'f"{key_id}.json"',
+        '"watch_list.json"',
+        (f"{ROUTES}::test_a_watch_list_is_the_one_of_its_key_alone",),
+    ),
+    Mutant(
+        "watch-list-after-deletion",
+        "The watch list of a key is deleted with what else is stored about its holder.",
+        "serving/forecast_log/user_data.py",
+        "    watch_lists.forget(settings, key.id)\n",
+        "",
+        (f"{USER_DATA}::test_after_a_deletion_nothing_leads_back_to_the_holder",),
+    ),
+    Mutant(
+        "keys-made-with-a-token",
+        "A token, which ends within the hour, makes no key that outlives it.",
+        "serving/web/routes/administration.py",
+        'if caller.via == "token":',
+        "if False:",
+        (f"{ADMIN}::test_a_token_makes_and_revokes_no_key",),
+    ),
+    Mutant(
+        "keys-that-outlive-their-maker",
+        "A key ends no later than the key that made it.",
+        "serving/web/routes/administration.py",
+        "min(asked, caller.expires_at)",
+        "asked",
+        (f"{ADMIN}::test_a_key_ends_no_later_than_the_key_that_made_it",),
+    ),
+)

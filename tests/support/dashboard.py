@@ -1,0 +1,124 @@
+"""For tests of the dashboard: a home with matured forecasts, and browsers without a browser."""
+
+import re
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lake.tables import FORECASTS
+from serving.access import local_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from starlette.testclient import TestClient
+    from starlette.types import ASGIApp
+
+    from lake.settings import Settings
+    from serving.engines import Engine
+    from support.receipts import Home
+
+SPACES = re.compile(r"\s+")
+EMPTY_TAGS = frozenset({"br", "hr", "img", "input", "link", "meta", "rect", "line"})
+
+
+def live_through(home: "Home", engines: "Mapping[str, Engine]", sessions: int) -> None:
+    """Let models replay the last sessions, answer every one of them as a blend too, and let all that is due mature."""
+    from serving.backfill import replay_forecasts
+    from serving.outcomes import mature
+
+    replay_forecasts(home.lake, engines, home.clock, sessions=sessions)
+    replayed = home.lake.read(FORECASTS, where=pl.col("model_name") == "ridge")
+    answered = replayed.with_columns(
+        pl.lit("scheduled").alias("kind"), pl.lit("blend").alias("model_name"), pl.col("forecast_id") + "-scheduled"
+    )
+    home.lake.merge(FORECASTS, answered)
+    mature(home.lake, home.clock)
+
+
+@contextmanager
+def visiting(app: "ASGIApp", settings: "Settings") -> "Iterator[TestClient]":
+    """Give a client that keeps cookies, at the dashboard's address, and is not logged in."""
+    from starlette.testclient import TestClient
+
+    address = f"http://127.0.0.1:{settings.dashboard_port}"
+    with TestClient(app, address, raise_server_exceptions=False, follow_redirects=False) as client:
+        client.headers["origin"] = address
+        yield client
+
+
+def log_in(client: "TestClient", key: str) -> None:
+    """Log in with a key."""
+    answer = client.post("/login", data={"key": key})
+    assert answer.status_code == 303, answer.text
+
+
+def log_in_as_owner(client: "TestClient", settings: "Settings") -> None:
+    """Log in with the home's own key."""
+    log_in(client, local_key(settings))
+
+
+class Page(HTMLParser):
+    """A page as a reader of tags sees it: each element with its attributes and all text within.
+
+    Parameters
+    ----------
+    text
+        The HTML.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[dict[str, Any]] = []
+        self._open: list[dict[str, Any]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: "list[tuple[str, str | None]]") -> None:
+        element = {"tag": tag, "text": "", "place": len(self.elements), **dict(attrs)}
+        self.elements.append(element)
+        if tag not in EMPTY_TAGS:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()["tag"] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element["text"] += data
+
+    def all(self, tag: str | None = None, **attributes: str) -> "list[dict[str, Any]]":
+        """Return elements by tag and attributes; ``class_`` names one of the classes."""
+        wanted = attributes.pop("class_", None)
+        return [
+            element
+            for element in self.elements
+            if (tag is None or element["tag"] == tag)
+            and (wanted is None or wanted in (element.get("class") or "").split())
+            and all(element.get(name) == value for name, value in attributes.items())
+        ]
+
+    def text(self, **attributes: str) -> str:
+        """Return the text of the one element with some attributes, white space folded."""
+        (element,) = self.all(**attributes)
+        return folded(element["text"])
+
+    def rows(self, label: str) -> "list[list[str]]":
+        """Return the cells of the body of the table in a region, by its label."""
+        regions = [place for place, each in enumerate(self.elements) if each.get("aria-label") == label]
+        found: list[list[str]] = []
+        for element in self.elements[regions[0] + 1 :]:
+            if element["tag"] == "tr":
+                found.append([])
+            elif element["tag"] in {"td", "th"}:
+                found[-1].append(folded(element["text"]))
+            elif element.get("role") == "region" or element["tag"] == "footer":
+                break
+        return found[1:]
+
+
+def folded(text: str) -> str:
+    """Return a text with white space as one blank each."""
+    return SPACES.sub(" ", text).strip()
