@@ -3,7 +3,6 @@
 import pytest
 
 from serving.access import local_key
-from serving.api import PredictAnswer
 from serving.client import Client
 from serving.predict import Predictor
 from serving.web.app import build_app
@@ -22,7 +21,7 @@ def client(copy_home, tmp_path_factory, served):
 
 
 def test_its_drivers_are_the_largest_contributions_with_their_signs(client) -> None:
-    forecast: PredictAnswer = client.predict("AAPL", horizon_sessions=1)
+    forecast = client.predict("AAPL", horizon_sessions=1)
     job = client.ask_in_words("AAPL", prediction_id=forecast.prediction_id)
     list(client.follow_words(job.job_id))
     written = client.in_words(job.job_id).explanation

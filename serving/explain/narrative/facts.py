@@ -39,11 +39,11 @@ class BandRecord(NamedTuple):
 
 
 class Driver(NamedTuple):
-    """Contribution of one feature to the median return, as a fraction, with its standard error."""
+    """Contribution of one feature to the median return, as a fraction, with its standard error where it has one."""
 
     feature: str
     value: float
-    standard_error: float
+    standard_error: float | None
 
 
 @dataclass(frozen=True)
@@ -255,9 +255,9 @@ def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
     largest = sorted(found.features, key=lambda each: (-abs(each.value), each.feature))[:TOP_CONTRIBUTIONS]
     for each in largest:
         yield _return("contribution", each.feature, each.value, has_direction=True)
-    if largest:
-        error = max(each.standard_error for each in largest)
-        yield _Stated("contribution", "largest standard error", 100 * error, "%", 2)
+    errors = [each.standard_error for each in largest if each.standard_error is not None]
+    if errors:
+        yield _Stated("contribution", "largest standard error", 100 * max(errors), "%", 2)
 
 
 def _decisions(given: NarrativeInputs) -> Iterator[_Stated]:
