@@ -13,7 +13,7 @@ from typing import Any
 from lake.tables import INTERNAL_NOTES
 from serving.api import outlook_of
 from serving.explain.narrative.documents import Document
-from serving.explain.narrative.facts import BandRecord, Driver, Drivers, NarrativeInputs
+from serving.explain.narrative.facts import BandCount, Driver, Drivers, NarrativeInputs
 from serving.explain.narrative.retrieve import Passage
 from serving.forecasts import direction_of
 
@@ -64,9 +64,10 @@ def made_inputs(seed: int) -> NarrativeInputs:
     )
 
 
-def _record(rng: random.Random) -> BandRecord:
-    outcomes = rng.choice((0, 12, rng.randrange(30, 5_000)))
-    return BandRecord(rng.randint(0, outcomes), outcomes)
+def _record(rng: random.Random) -> BandCount:
+    share = rng.random()
+    enough = BandCount(rng.randrange(30, 5_000), share, share * 0.9, min(1.0, share * 1.1))
+    return rng.choice((BandCount(0), BandCount(12), enough, enough._replace(low=None, high=None)))
 
 
 def _drivers(rng: random.Random) -> Drivers:

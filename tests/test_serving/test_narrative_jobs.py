@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from lake.errors import FailedJobError, NotReadyError, OverloadedError, UnknownNameError
@@ -18,8 +19,10 @@ from serving.explain.narrative.jobs import STOPPED
 from serving.explain.narrative.records import LOST
 from serving.monitoring.metrics import NARRATIVE_SENTENCES
 from serving.web.app import build_app
+from support.clients import headers_of
 from support.injections import INJECTIONS
 from support.narratives import document, language_model
+from support.services import NO_AUTHORITIES
 from support.waiting import until
 
 KILLED = Path(__file__).parents[1] / "support" / "asking_for_words.py"
@@ -31,8 +34,14 @@ def app(predictor_aside):
 
 
 @pytest.fixture(scope="module")
-def client(app, aside, served):
-    with served(app) as address, Client(address, local_key(aside), attempts=1) as made:
+def address(app, served):
+    with served(app) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(address, aside):
+    with Client(address, local_key(aside), attempts=1) as made:
         yield made
 
 
@@ -222,6 +231,24 @@ def test_more_questions_than_may_wait_are_refused_and_those_that_wait_fail_at_th
         with pytest.raises(FailedJobError, match=STOPPED):
             client.in_words(waiting.job_id)
         assert client.in_words(working.job_id).status == "completed"
+
+
+def test_a_job_that_waits_is_followed_to_its_end(address, aside, predictor_aside, with_model) -> None:
+    with language_model(echo) as model:
+        jobs = with_model(model, waiting=1)
+        model.is_held.clear()
+        first, second = (
+            jobs.ask(JobQuestion(symbol=each.symbol, prediction_id=each.prediction_id, depth="medium"))[0]
+            for each in stored(predictor_aside, ["AAPL", "IBM"], 5)
+        )
+        until(lambda: jobs.find(first.job_id).step == "model")
+        path = f"{address}/api/v1/public/explanations/jobs/{second.job_id}/events"
+        with httpx.stream("GET", path, headers=headers_of(aside), verify=NO_AUTHORITIES) as answer:
+            assert jobs.events(second.job_id) == ()
+            model.is_held.set()
+            lines = list(answer.iter_lines())
+    assert [line for line in lines if line.startswith("event: ")][-1] == "event: completed"
+    assert [line for line in lines if line.startswith("id: ")][:2] == ["id: 1", "id: 2"]
 
 
 def test_a_job_that_was_lost_with_its_process_says_so(client, forecast, aside, lake) -> None:

@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple, Self
 FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
 Sign = Literal[-1, 0, 1]
 
-LEAST_OUTCOMES = 30
-"""Outcomes below which a share of them is not stated."""
 NOT_ENOUGH = "not enough outcomes"
 TOP_CONTRIBUTIONS = 6
 RECORD_LIMIT = "a record of past outcomes is no promise about the next one"
@@ -23,19 +21,23 @@ DEGRADED = "the online store was degraded and a snapshot answered"
 UPWARD, DOWNWARD = {"up", "slightly up"}, {"down", "slightly down"}
 
 
-class BandRecord(NamedTuple):
-    """How often outcomes lay within p10..p90 of earlier forecasts.
+class BandCount(NamedTuple):
+    """How often outcomes lay within p10..p90 of earlier forecasts, as `serving.history` counts it.
 
     Parameters
     ----------
-    held
-        How many did.
     outcomes
         How many were counted.
+    held
+        Share within the band; None where there are not enough outcomes to state one.
+    low, high
+        Ends of its 90 % interval; None where none is stated.
     """
 
-    held: int
     outcomes: int
+    held: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 class Driver(NamedTuple):
@@ -99,8 +101,8 @@ class NarrativeInputs:
     strategy_confidence: float | None
     models: tuple[tuple[str, float], ...]
     calibrated_on: int | None
-    answered: BandRecord
-    replayed: BandRecord
+    answered: BandCount
+    replayed: BandCount
     age: int
     age_unit: str
     is_degraded: bool
@@ -236,15 +238,19 @@ def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:
 
 def _record(given: NarrativeInputs) -> Iterator[_Stated]:
     yield _share("record", "meant to hold", given.coverage_target)
-    for record, subject, count in (
-        (given.answered, "it held", "outcomes counted"),
-        (given.replayed, "in replays of its models bands held", "replayed outcomes"),
-    ):
-        if record.outcomes >= LEAST_OUTCOMES:
-            yield _share("record", subject, record.held / record.outcomes, digits=1)
-        else:
-            yield _Stated("record", subject, NOT_ENOUGH)
-        yield _Stated("record", count, float(record.outcomes))
+    yield _held("it held", given.answered)
+    for subject, end in (("low end", given.answered.low), ("high end", given.answered.high)):
+        if end is not None:
+            yield _share("record", subject, end, digits=1)
+    yield _Stated("record", "outcomes counted", float(given.answered.outcomes))
+    yield _held("in replays of its models bands held", given.replayed)
+    yield _Stated("record", "replayed outcomes", float(given.replayed.outcomes))
+
+
+def _held(subject: str, record: BandCount) -> "_Stated":
+    if record.held is None:
+        return _Stated("record", subject, NOT_ENOUGH)
+    return _share("record", subject, record.held, digits=1)
 
 
 def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:

@@ -67,11 +67,13 @@ def _outlook(facts: FactSheet) -> Iterator[Draft]:
 
 
 def _record(facts: FactSheet) -> Iterator[Draft]:
-    named = facts.of("record", "meant to hold", "it held", "outcomes counted")
-    target, held, count = named
-    colon = "" if held.unit else ": "
+    named = facts.of("record", "meant to hold", "it held", "low end", "high end", "outcomes counted")
+    target, held, *ends, count = named
+    colon = "" if held.unit else ":"
+    interval = f" ({', '.join(map(_said, ends))})" if ends else ""
     yield _draft(
-        f"The band is {_said(target)} of outcomes; {held.subject}{colon or ' '}{held.printed}, {_said(count)}.", named
+        f"The band is {_said(target)} of outcomes; {held.subject}{colon} {held.printed}{interval}, {_said(count)}.",
+        named,
     )
 
 
