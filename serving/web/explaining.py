@@ -1,6 +1,7 @@
 """One explanation at a time in each worker, in a thread of its own that gives way to forecasts."""
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lake.errors import OverloadedError, QuantlakeError
 from serving.explain import Explainer, ExplanationKey, short_explanation
+from serving.explain.narrative import Drivers, drivers_from
 
 if TYPE_CHECKING:
     from starlette.datastructures import State
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from lake.market import Market
     from serving.api.explanations import CounterfactualRequest, ForecastExplanation
     from serving.explain import Explanation, ForecastAttention, WhatIf
+
+logger = logging.getLogger("quantlake.serving")
 
 QUEUE_SECONDS = 2.0
 """Longest time that a question waits for its turn."""
@@ -60,6 +64,10 @@ class ExplanationQueue:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         finally:
             self._turn.release()
+
+    def compute_for_thread(self, work: Callable[[], Answer]) -> Answer:
+        """Return what a function returns, to another thread than the event loop's, which waits for its turn."""
+        return self._thread.submit(work).result()
 
     def close(self) -> None:
         """End the thread once what is being computed is done."""
@@ -112,3 +120,20 @@ async def told_beside(state: "State", prediction_id: str) -> "tuple[ForecastExpl
 def _queue_of(state: "State") -> ExplanationQueue:
     queue: ExplanationQueue = state.explanations
     return queue
+
+
+def drivers_of(state: "State", prediction_id: str) -> Drivers | None:
+    """Return the contributions that a written explanation states; None where they cannot be computed, which is logged.
+
+    It is called by the thread that writes explanations, and waits for its turn among those that are computed.
+    """
+    explainer: Explainer = state.explainer
+    key = ExplanationKey(prediction_id)
+    try:
+        found: Explanation = explainer.recall(key) or _queue_of(state).compute_for_thread(
+            partial(explainer.explain, key)
+        )
+    except QuantlakeError as error:
+        logger.info("no contributions for an explanation in words: %s", error)
+        return None
+    return drivers_from(found)
