@@ -13,7 +13,7 @@ from typing import Any
 from lake.tables import INTERNAL_NOTES
 from serving.api import outlook_of
 from serving.explain.narrative.documents import Document
-from serving.explain.narrative.facts import BandRecord, Driver, Drivers, NarrativeInputs
+from serving.explain.narrative.facts import BandCount, Driver, Drivers, NarrativeInputs
 from serving.explain.narrative.retrieve import Passage
 from serving.forecasts import direction_of
 
@@ -64,9 +64,10 @@ def made_inputs(seed: int) -> NarrativeInputs:
     )
 
 
-def _record(rng: random.Random) -> BandRecord:
-    outcomes = rng.choice((0, 12, rng.randrange(30, 5_000)))
-    return BandRecord(rng.randint(0, outcomes), outcomes)
+def _record(rng: random.Random) -> BandCount:
+    share = rng.random()
+    enough = BandCount(rng.randrange(30, 5_000), share, share * 0.9, min(1.0, share * 1.1))
+    return rng.choice((BandCount(0), BandCount(12), enough, enough._replace(low=None, high=None)))
 
 
 def _drivers(rng: random.Random) -> Drivers:
@@ -82,11 +83,9 @@ def document(name: str, text: str, **changes: Any) -> Document:
     return Document(**({"doc_id": name, "text": text} | said | times | changes))
 
 
-def passage(place: int, text: str, **changes: Any) -> Passage:
+def passage(place: int, text: str, *, source: str = INTERNAL_NOTES) -> Passage:
     """Return a passage as retrieval gives it."""
-    said = {"id": f"S{place}", "chunk_id": f"note#{place}", "title": f"Note {place}", "text": text}
-    said |= {"source": INTERNAL_NOTES, "published_at": CLOSE, "known_time": CLOSE, "relevance": 1.0}
-    return Passage(**(said | changes))
+    return Passage(f"S{place}", f"note#{place}", f"Note {place}", text, source, CLOSE, CLOSE, 1.0)
 
 
 Answer = str | bytes | list[dict[str, Any]]

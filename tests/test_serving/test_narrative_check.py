@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.explain.narrative.check import MEANINGS, RULES, check_all, failed_rule
-from serving.explain.narrative.facts import LEAST_OUTCOMES, NOT_ENOUGH, BandRecord, FactSheet, facts_of
+from serving.explain.narrative.facts import NOT_ENOUGH, BandCount, FactSheet, facts_of
 from serving.explain.narrative.sentences import Draft
 from serving.explain.narrative.vocabulary import FALLING, RISING
 from serving.explain.narrative.write import template_sentences
@@ -166,9 +166,11 @@ def test_a_direction_of_no_fact_or_of_nothing_is_dropped() -> None:
 
 
 def test_a_record_of_few_outcomes_is_stated_as_such() -> None:
-    few, enough = (replace(made_inputs(3), answered=BandRecord(10, n)) for n in (LEAST_OUTCOMES - 1, LEAST_OUTCOMES))
+    few, enough = (replace(made_inputs(3), answered=band) for band in (BandCount(29), BandCount(212, 0.77, 0.71, 0.82)))
     assert facts_of(few).of("record", "it held")[0].printed == NOT_ENOUGH
-    assert facts_of(enough).of("record", "it held")[0].printed == "33.3 %"
+    (said,) = (draft.text for draft in template_sentences(facts_of(enough)) if "meant to hold" in draft.text)
+    ends = "it held 77.0 % (low end 71.0 %, high end 82.0 %), outcomes counted 212"
+    assert said == f"The band is meant to hold 80 % of outcomes; {ends}."
 
 
 def test_every_rule_has_a_meaning() -> None:

@@ -74,7 +74,7 @@ def test_a_refusal_or_a_redirect_is_an_error(settings, status: int) -> None:
 def test_a_model_that_does_not_answer_in_time_is_an_error(settings) -> None:
     with language_model(lambda _: [TRUE]) as model:
         model.is_held.clear()
-        with pytest.raises(WriterError, match="within 0.2 s"):
+        with pytest.raises(WriterError, match=r"within 0\.2 s"):
             writer_of(settings, model.ollama, llm_timeout_s=0.2)(FACTS, [])
 
 
