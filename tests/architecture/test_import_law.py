@@ -28,6 +28,7 @@ LAWFUL = {
     "serving/deployment/registry.py": "import mlflow\nimport training.tracking",
     "serving/predict/predictor.py": "import feature_repo.retrieval",
     "serving/service.py": "import serving.predict.predictor",
+    "serving/pages/app.py": "import serving.client",
     "dagster_project/definitions.py": "import dagster\nimport serving.deployment.registry\nimport lake.spec",
     "dagster_project/servers/uis/__init__.py": "",
     "dagster_project/servers/uis/mlflow_ui.py": "import mlflow",
@@ -50,6 +51,7 @@ CRIMES = {
     "dagster": ("training/fit/__init__.py", "import dagster"),
     "thin-orchestration": ("dagster_project/definitions.py", "import polars"),
     "feature_repo-folders": ("feature_repo/online/__init__.py", "import feature_repo.feast_store.views"),
+    "light-pages": ("serving/pages/app.py", "import training.tracking"),
     "light-service": ("serving/predict/predictor.py", "import training.tracking"),
     "serving-folders": ("serving/receipts/writing.py", "import serving.predict.predictor"),
 }
