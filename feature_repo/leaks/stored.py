@@ -164,7 +164,7 @@ def _recipe(lake: Lake, now: datetime) -> str:
 
 def _fits(lake: Lake) -> Path:
     """Folder of models that these checks fitted with this code; those of the table's own computation lie elsewhere."""
-    made_by = hashlib.sha256(_code() + version("hmmlearn").encode()).hexdigest()[:16]
+    made_by = digest_of_sources((), _code(), version("hmmlearn"))
     return lake.root / ".stamps" / "check-fits" / made_by
 
 

@@ -128,8 +128,8 @@ MUTANTS = (
         "look-ahead-check-keeps-fits-of-other-code",
         "A look-ahead check fits the models of regimes again where the code changed.",
         "feature_repo/leaks/stored.py",
-        'hashlib.sha256(_code() + version("hmmlearn").encode())',
-        'hashlib.sha256(version("hmmlearn").encode())',
+        'digest_of_sources((), _code(), version("hmmlearn"))',
+        'digest_of_sources((), version("hmmlearn"))',
         (f"{STORED}::test_a_check_fits_the_models_of_regimes_once_for_each_code",),
     ),
     Mutant(
