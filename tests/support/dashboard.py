@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from support.receipts import Home
 
 SPACES = re.compile(r"\s+")
-EMPTY_TAGS = frozenset({"br", "hr", "img", "input", "link", "meta", "rect", "line"})
+EMPTY_TAGS = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 def live_through(home: "Home", engines: "Mapping[str, Engine]", sessions: int) -> None:
@@ -81,6 +81,9 @@ class Page(HTMLParser):
         if tag not in EMPTY_TAGS:
             self._open.append(element)
 
+    def handle_startendtag(self, tag: str, attrs: "list[tuple[str, str | None]]") -> None:
+        self.elements.append({"tag": tag, "text": "", "place": len(self.elements), **dict(attrs)})
+
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop()["tag"] != tag:
             pass
@@ -106,16 +109,16 @@ class Page(HTMLParser):
         return folded(element["text"])
 
     def rows(self, label: str) -> "list[list[str]]":
-        """Return the cells of the body of the table in a region, by its label."""
-        regions = [place for place, each in enumerate(self.elements) if each.get("aria-label") == label]
+        """Return the cells of the body of the first table in a region, by the region's label."""
+        (region, *_) = [each["place"] for each in self.elements if each.get("aria-label") == label]
+        after = self.elements[region + 1 :]
+        (begin, *others) = [place for place, each in enumerate(after) if each["tag"] == "table"]
         found: list[list[str]] = []
-        for element in self.elements[regions[0] + 1 :]:
+        for element in after[begin : others[0] if others else None]:
             if element["tag"] == "tr":
                 found.append([])
             elif element["tag"] in {"td", "th"}:
                 found[-1].append(folded(element["text"]))
-            elif element.get("role") == "region" or element["tag"] == "footer":
-                break
         return found[1:]
 
 
