@@ -231,12 +231,36 @@ BACKUPS = (
         "stat",
     ),
 )
+WORDS = (
+    DashboardPanel(
+        "Jobs of explanations",
+        "Written explanations a second, by what came of the job.",
+        "ops",
+        {"{{state}}": _rate("quantlake_explanation_jobs_total", "state")},
+    ),
+    DashboardPanel(
+        "Sentences by verdict",
+        "What the checker said of the writers' sentences; everything but passed was dropped.",
+        "ops",
+        {"{{writer}} {{verdict}}": _rate("quantlake_narrative_sentences_total", "writer, verdict")},
+    ),
+    DashboardPanel(
+        "Writers and search, p95",
+        "Time of one writer for one explanation, and of one search for passages.",
+        "s",
+        {
+            "{{writer}}": _quantile(0.95, "quantlake_narrative_seconds", "writer"),
+            "search": _quantile(0.95, "quantlake_retrieval_seconds"),
+        },
+    ),
+)
 SECTIONS = {
     "Now": NOW,
     "Requests": REQUESTS,
     "Forecasts": FORECASTS,
     "What came of them": TRUTH,
     "Models and subscribers": STANDING,
+    "Forecasts in words": WORDS,
     "Backups": BACKUPS,
 }
 

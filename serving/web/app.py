@@ -1,5 +1,6 @@
 """The web application over a `Predictor`: its routes and middleware."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
@@ -18,7 +19,7 @@ from serving.history import KnownTables
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
-from serving.web.explaining import ExplanationQueue
+from serving.web.explaining import ExplanationQueue, drivers_of
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
@@ -150,4 +151,6 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.history = KnownTables(LakeReader.open(predictor.logged.configured))
     app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
     app.state.explanations = ExplanationQueue()
-    app.state.explanation_jobs = ExplanationJobs(predictor.logged.configured, app.state.latest.lake)
+    app.state.explanation_jobs = ExplanationJobs(
+        predictor.logged.configured, app.state.latest.lake, partial(drivers_of, app.state)
+    )

@@ -1,6 +1,7 @@
 """One explanation at a time in each worker, in a thread of its own that gives way to forecasts."""
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lake.errors import OverloadedError, QuantlakeError
 from serving.explain import Explainer, ExplanationKey, short_explanation
+from serving.explain.narrative import Drivers, drivers_from
 
 if TYPE_CHECKING:
     from starlette.datastructures import State
 
     from lake.market import Market
     from serving.api.explanations import CounterfactualRequest, ForecastExplanation
-    from serving.explain import Explanation, WhatIf
+    from serving.explain import Explanation, ForecastAttention, WhatIf
+
+logger = logging.getLogger("quantlake.serving")
 
 QUEUE_SECONDS = 2.0
 """Longest time that a question waits for its turn."""
@@ -61,6 +65,10 @@ class ExplanationQueue:
         finally:
             self._turn.release()
 
+    def compute_for_thread(self, work: Callable[[], Answer]) -> Answer:
+        """Return what a function returns, to another thread than the event loop's, which waits for its turn."""
+        return self._thread.submit(work).result()
+
     def close(self) -> None:
         """End the thread once what is being computed is done."""
         self._thread.shutdown(cancel_futures=True)
@@ -78,6 +86,16 @@ async def explained(state: "State", key: ExplanationKey) -> "tuple[Explanation, 
     if found is not None:
         return found, True
     return await _queue_of(state).compute(partial(explainer.explain, key)), False
+
+
+async def looked_at(state: "State", prediction_id: str) -> "tuple[ForecastAttention, bool]":
+    """Return where the networks of a forecast looked, and whether it was computed before."""
+    explainer: Explainer = state.explainer
+    key = ExplanationKey(prediction_id, "attention")
+    found: ForecastAttention | None = explainer.recall(key)
+    if found is not None:
+        return found, True
+    return await _queue_of(state).compute(partial(explainer.attention, key)), False
 
 
 async def changed(state: "State", question: "CounterfactualRequest") -> "tuple[WhatIf, bool]":
@@ -102,3 +120,20 @@ async def told_beside(state: "State", prediction_id: str) -> "tuple[ForecastExpl
 def _queue_of(state: "State") -> ExplanationQueue:
     queue: ExplanationQueue = state.explanations
     return queue
+
+
+def drivers_of(state: "State", prediction_id: str) -> Drivers | None:
+    """Return the contributions that a written explanation states; None where they cannot be computed, which is logged.
+
+    It is called by the thread that writes explanations, and waits for its turn among those that are computed.
+    """
+    explainer: Explainer = state.explainer
+    key = ExplanationKey(prediction_id)
+    try:
+        found: Explanation = explainer.recall(key) or _queue_of(state).compute_for_thread(
+            partial(explainer.explain, key)
+        )
+    except QuantlakeError as error:
+        logger.info("no contributions for an explanation in words: %s", error)
+        return None
+    return drivers_from(found)

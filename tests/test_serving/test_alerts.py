@@ -73,6 +73,7 @@ def ill():
     metrics.LIMITED.labels("local").inc(1)
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)
     metrics.STREAM_DROPPED.inc(5)
+    metrics.RETRIEVAL_FUTURE_HITS.inc()
     metrics.DRILLED.set(time.time() - 10 * 86_400)
 
 

@@ -1,6 +1,6 @@
 """A forecast in words: facts, a writer, and a checker that lets nothing pass which is not a fact or a quotation.
 
-- `inputs`, `facts`: what is known of a forecast, and the numbered facts that follow
+- `inputs`, `drivers`, `facts`: what is known of a forecast, and the numbered facts that follow
 - `retrieve`, `bm25`: passages of documents, as they were known then
 - `write`, `model_writer`: the template, and a language model where one is configured
 - `tokens`, `vocabulary`, `check`: the checker
@@ -9,9 +9,19 @@
 - `records`, `jobs`: jobs that write explanations, kept in the home
 """
 
+from serving.explain.narrative.drivers import drivers_from
 from serving.explain.narrative.facts import Driver, Drivers
 from serving.explain.narrative.jobs import FIRST_TEXT_SECONDS, ExplanationJobs
 from serving.explain.narrative.notes import update_notes
 from serving.explain.narrative.records import JobQuestion, JobRecord
 
-__all__ = ["FIRST_TEXT_SECONDS", "Driver", "Drivers", "ExplanationJobs", "JobQuestion", "JobRecord", "update_notes"]
+__all__ = [
+    "FIRST_TEXT_SECONDS",
+    "Driver",
+    "Drivers",
+    "ExplanationJobs",
+    "JobQuestion",
+    "JobRecord",
+    "drivers_from",
+    "update_notes",
+]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from serving.explain.narrative.facts import Fact, FactSheet
+from serving.explain.narrative.facts import FactSheet, StatedFact
 from serving.explain.narrative.retrieve import Passage
 from serving.explain.narrative.sentences import Draft
 from serving.explain.narrative.tokens import Token, tokens_of, without_quotations
@@ -58,17 +58,17 @@ class _Sentence:
     """A draft taken apart."""
 
     draft: Draft
-    cited: tuple[Fact | None, ...]
+    cited: tuple[StatedFact | None, ...]
     passages: tuple[Passage | None, ...]
     quotations: tuple[str, ...]
     tokens: tuple[Token, ...]
 
     @property
-    def facts(self) -> list[Fact]:
+    def facts(self) -> list[StatedFact]:
         """Cited facts that exist."""
         return [fact for fact in self.cited if fact is not None]
 
-    def stating(self, token: Token) -> list[Fact]:
+    def stating(self, token: Token) -> list[StatedFact]:
         """Return the cited facts whose printed value a token is."""
         return [fact for fact in self.facts if fact.printed == token.text]
 
@@ -90,7 +90,7 @@ def failed_rule(draft: Draft, facts: FactSheet, passages: Sequence[Passage]) -> 
 
     Examples
     --------
-    >>> sheet = FactSheet([Fact("F1", "forecast", "median return", 0.2149, "%", 2, is_signed=True, sign=1)])
+    >>> sheet = FactSheet([StatedFact("F1", "forecast", "median return", 0.2149, "%", 2, is_signed=True, sign=1)])
     >>> failed_rule(Draft("The median return is +0.21 %.", ("F1",)), sheet, [])
     >>> failed_rule(Draft("The median return is +0.22 %.", ("F1",)), sheet, [])
     'number'

@@ -1,7 +1,7 @@
 """Facts that a written explanation may state: numbered, each with its value, unit and the one form of its print.
 
-Pure: `NarrativeInputs` in, `Fact` values out. Whoever prints a number anywhere else than in `Fact.printed` prints one
-that no check knows.
+Pure: `NarrativeInputs` in, `StatedFact` values out. Whoever prints a number elsewhere than in `StatedFact.printed`
+prints one that no check knows.
 """
 
 import math
@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple, Self
 FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
 Sign = Literal[-1, 0, 1]
 
-LEAST_OUTCOMES = 30
-"""Outcomes below which a share of them is not stated."""
 NOT_ENOUGH = "not enough outcomes"
 TOP_CONTRIBUTIONS = 6
 RECORD_LIMIT = "a record of past outcomes is no promise about the next one"
@@ -23,27 +21,31 @@ DEGRADED = "the online store was degraded and a snapshot answered"
 UPWARD, DOWNWARD = {"up", "slightly up"}, {"down", "slightly down"}
 
 
-class BandRecord(NamedTuple):
-    """How often outcomes lay within p10..p90 of earlier forecasts.
+class BandCount(NamedTuple):
+    """How often outcomes lay within p10..p90 of earlier forecasts, as `serving.history` counts it.
 
     Parameters
     ----------
-    held
-        How many did.
     outcomes
         How many were counted.
+    held
+        Share within the band; None where there are not enough outcomes to state one.
+    low, high
+        Ends of its 90 % interval; None where none is stated.
     """
 
-    held: int
     outcomes: int
+    held: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 class Driver(NamedTuple):
-    """Contribution of one feature to the median return, as a fraction, with its standard error."""
+    """Contribution of one feature to the median return, as a fraction, with its standard error where it has one."""
 
     feature: str
     value: float
-    standard_error: float
+    standard_error: float | None
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ class NarrativeInputs:
     strategy_confidence: float | None
     models: tuple[tuple[str, float], ...]
     calibrated_on: int | None
-    answered: BandRecord
-    replayed: BandRecord
+    answered: BandCount
+    replayed: BandCount
     age: int
     age_unit: str
     is_degraded: bool
@@ -113,7 +115,7 @@ class NarrativeInputs:
 
 
 @dataclass(frozen=True)
-class Fact:
+class StatedFact:
     """One fact.
 
     Parameters
@@ -133,7 +135,7 @@ class Fact:
 
     Examples
     --------
-    >>> fact = Fact("F4", "forecast", "median return", 0.2149, "%", digits=2, is_signed=True, sign=1)
+    >>> fact = StatedFact("F4", "forecast", "median return", 0.2149, "%", digits=2, is_signed=True, sign=1)
     >>> fact.printed
     '+0.21 %'
     """
@@ -164,18 +166,18 @@ class Fact:
 class FactSheet:
     """The facts of one explanation, in order, found by id, kind and subject."""
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
+    def __init__(self, facts: Sequence[StatedFact]) -> None:
         self._by_id = {fact.id: fact for fact in facts}
 
-    def __iter__(self) -> Iterator[Fact]:
+    def __iter__(self) -> Iterator[StatedFact]:
         """Every fact, in the order of their numbers."""
         return iter(self._by_id.values())
 
-    def get(self, fact_id: str) -> Fact | None:
+    def get(self, fact_id: str) -> StatedFact | None:
         """Return the fact of an id; None where there is none."""
         return self._by_id.get(fact_id)
 
-    def of(self, kind: FactKind, *subjects: str) -> list[Fact]:
+    def of(self, kind: FactKind, *subjects: str) -> list[StatedFact]:
         """Return facts of a kind, or those of them with one of some subjects, in their order."""
         return [fact for fact in self if fact.kind == kind and (not subjects or fact.subject in subjects)]
 
@@ -212,8 +214,8 @@ class _Stated(NamedTuple):
     sign: Sign | None = None
 
 
-def _numbered(stated: _Stated, place: int) -> Fact:
-    return Fact(f"F{place}", *stated)
+def _numbered(stated: _Stated, place: int) -> StatedFact:
+    return StatedFact(f"F{place}", *stated)
 
 
 def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:
@@ -236,15 +238,19 @@ def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:
 
 def _record(given: NarrativeInputs) -> Iterator[_Stated]:
     yield _share("record", "meant to hold", given.coverage_target)
-    for record, subject, count in (
-        (given.answered, "it held", "outcomes counted"),
-        (given.replayed, "in replays of its models bands held", "replayed outcomes"),
-    ):
-        if record.outcomes >= LEAST_OUTCOMES:
-            yield _share("record", subject, record.held / record.outcomes, digits=1)
-        else:
-            yield _Stated("record", subject, NOT_ENOUGH)
-        yield _Stated("record", count, float(record.outcomes))
+    yield _held("it held", given.answered)
+    for subject, end in (("low end", given.answered.low), ("high end", given.answered.high)):
+        if end is not None:
+            yield _share("record", subject, end, digits=1)
+    yield _Stated("record", "outcomes counted", float(given.answered.outcomes))
+    yield _held("in replays of its models bands held", given.replayed)
+    yield _Stated("record", "replayed outcomes", float(given.replayed.outcomes))
+
+
+def _held(subject: str, record: BandCount) -> "_Stated":
+    if record.held is None:
+        return _Stated("record", subject, NOT_ENOUGH)
+    return _share("record", subject, record.held, digits=1)
 
 
 def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
@@ -255,9 +261,9 @@ def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
     largest = sorted(found.features, key=lambda each: (-abs(each.value), each.feature))[:TOP_CONTRIBUTIONS]
     for each in largest:
         yield _return("contribution", each.feature, each.value, has_direction=True)
-    if largest:
-        error = max(each.standard_error for each in largest)
-        yield _Stated("contribution", "largest standard error", 100 * error, "%", 2)
+    errors = [each.standard_error for each in largest if each.standard_error is not None]
+    if errors:
+        yield _Stated("contribution", "largest standard error", 100 * max(errors), "%", 2)
 
 
 def _decisions(given: NarrativeInputs) -> Iterator[_Stated]:

@@ -2,17 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from lake.calendars import count_closes, is_daily
 from lake.errors import UnknownNameError
-from lake.tables import FORECASTS, OUTCOMES
 from serving.api import outlook_of
-from serving.explain.narrative.facts import BandRecord, NarrativeInputs
+from serving.explain.narrative.facts import BandCount, NarrativeInputs
 from serving.forecasts import (
-    ANSWERED,
     COVERAGE_TARGET,
-    REPLAY,
     VISIBLE,
     Calibration,
     confidence,
@@ -20,6 +15,7 @@ from serving.forecasts import (
     target_price,
     trust_of,
 )
+from serving.history import KnownTables, calibration_of
 from serving.replay import cases
 
 if TYPE_CHECKING:
@@ -45,13 +41,13 @@ def stored_forecast(lake: "Lake", configured: "Settings", forecast_id: str) -> "
     return found[0]
 
 
-def inputs_of(lake: "Lake", case: "Case") -> NarrativeInputs:
+def inputs_of(tables: KnownTables, case: "Case") -> NarrativeInputs:
     """Return what is known of a stored forecast.
 
-    Records count outcomes that were known at the market time at which it was made, one per session.
+    Records count outcomes that were known when it was made, by the market's time, as the calibration route does.
     """
     row, receipt = case.row, case.receipt
-    ahead = lake.market.horizon_of(row["horizon_sessions"])
+    ahead = tables.market.horizon_of(row["horizon_sessions"])
     models = ((row["model_name"], 1.0),) if receipt is None or case.is_replay else _weights(receipt)
     price = None if row["price_basis"] is None else row["reference_price"]
     strategy = None if receipt is None else receipt.strategy
@@ -79,10 +75,10 @@ def inputs_of(lake: "Lake", case: "Case") -> NarrativeInputs:
         strategy_confidence=None if strategy is None else strategy.confidence,
         models=models,
         calibrated_on=_calibrated_on(receipt, row["horizon_sessions"]),
-        answered=_record(lake, row, ANSWERED),
-        replayed=_record(lake, row, (REPLAY,), [name for name, _ in models]),
-        age=count_closes(row["event_time"], row["known_time"], lake.market.grid),
-        age_unit="sessions" if is_daily(lake.market.grid) else "bars",
+        answered=_answered(tables, row),
+        replayed=_replayed(tables, row, [name for name, _ in models]),
+        age=count_closes(row["event_time"], row["known_time"], tables.market.grid),
+        age_unit="sessions" if is_daily(tables.market.grid) else "bars",
         is_degraded=row["degraded"],
         is_intact=not case.findings if is_sealed else None,
     )
@@ -107,17 +103,16 @@ def _calibrated_on(receipt: "Receipt | None", horizon: int) -> int | None:
     return round(calibration.sessions[calibration.horizons.index(horizon)]) if calibration.knows(horizon) else None
 
 
-def _record(
-    lake: "Lake", row: "dict[str, Any]", kinds: "Sequence[str]", models: "Sequence[str] | None" = None
-) -> BandRecord:
-    """Count covered outcomes of earlier forecasts for the symbol over the horizon; of several of a session the last."""
-    if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
-        return BandRecord(0, 0)
-    is_like = (pl.col("symbol") == row["symbol"]) & (pl.col("horizon_sessions") == row["horizon_sessions"])
-    is_counted = is_like & pl.col("kind").is_in(kinds)
-    is_counted = is_counted if models is None else is_counted & pl.col("model_name").is_in(models)
-    earlier = lake.scan(FORECASTS).filter(is_counted).select("forecast_id", "event_time", "model_name", "made_at")
-    last = earlier.sort("made_at").unique(["event_time", *(["model_name"] if models else [])], keep="last")
-    known = lake.scan(OUTCOMES).filter(pl.col("known_time") <= row["known_time"]).select("forecast_id", "is_covered")
-    held, outcomes = last.join(known, on="forecast_id").select(pl.col("is_covered").sum(), pl.len()).collect().row(0)
-    return BandRecord(int(held), int(outcomes))
+def _answered(tables: KnownTables, row: "dict[str, Any]") -> BandCount:
+    """Count the bands that were answered for the symbol over the horizon, as the calibration route does."""
+    band = calibration_of(tables, row["symbol"], row["horizon_sessions"], row["known_time"]).overall.band
+    return BandCount(band.outcomes, band.held, band.low, band.high)
+
+
+def _replayed(tables: KnownTables, row: "dict[str, Any]", models: "Sequence[str]") -> BandCount:
+    """Count the replayed bands of some models together; their outcomes are the same, so no interval is stated."""
+    asked = row["symbol"], row["horizon_sessions"], row["known_time"]
+    bands = [calibration_of(tables, *asked, model=name).overall.band for name in models]
+    stated = [(band.outcomes, band.held) for band in bands if band.held is not None]
+    outcomes = sum(count for count, _ in stated)
+    return BandCount(outcomes, sum(count * held for count, held in stated) / outcomes if outcomes else None)

@@ -24,6 +24,7 @@ from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, se
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
 from serving.explain.narrative.retrieve import SEARCH, Passage, retrieve
 from serving.explain.narrative.write import template_sentences
+from serving.history import KnownTables
 from serving.monitoring import metrics
 from serving.processes.pidfile import Process
 
@@ -72,6 +73,7 @@ class ExplanationJobs:
         self, configured: "Settings", lake: "Lake", drivers_of: DriversOf = no_drivers, *, waiting: int = WAITING
     ) -> None:
         self._configured, self._lake, self._drivers_of = configured, lake, drivers_of
+        self._tables = KnownTables(lake)
         self._model = ModelWriter.of(configured)
         self._records = JobRecords(configured)
         self._queue: queue.Queue[JobRecord | None] = queue.Queue(waiting)
@@ -136,10 +138,10 @@ class ExplanationJobs:
             raise UnknownNameError("explanation", symbol, [], remedy="Ask for one with POST.")
         return _unless_failed(next((record for record in found if record.status != "failed"), found[0]))
 
-    def events(self, job_id: str) -> tuple[api.ExplanationEvent, ...]:
-        """Return the events of a job so far, a failed one's included; none of one that is not there any more."""
-        record = self._records.read(job_id)
-        return () if record is None else record.events
+    def events(self, job_id: str) -> tuple[api.ExplanationEvent, ...] | None:
+        """Return the events of a job so far, a failed one's included; None where there is no such job any more."""
+        record = self._records.read(job_id) if job_id.isalnum() else None
+        return None if record is None else record.events
 
     def close(self) -> None:
         """End the thread; jobs that wait or are under way fail, and say why."""
@@ -201,7 +203,8 @@ class ExplanationJobs:
         question = job.record.question
         job.step("facts", 0.1)
         case = stored_forecast(self._lake, self._configured, question.prediction_id)
-        given = inputs_of(self._lake, case)
+        given = inputs_of(self._tables, case)
+        job.step("contributions", 0.2)
         given = given.with_drivers(self._drivers_of(question.prediction_id))
         facts, passages, search = facts_of(given), list[Passage](), ""
         if question.depth != "fast":

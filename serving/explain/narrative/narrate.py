@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from serving import api
 from serving.explain.narrative.check import MEANINGS, Checked, Dropped, check_all
-from serving.explain.narrative.facts import Fact, FactSheet
+from serving.explain.narrative.facts import FactSheet, StatedFact
 from serving.monitoring import metrics
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def dropped_of(dropped: Dropped) -> api.DroppedSentence:
     return api.DroppedSentence(reason=dropped.reason, meaning=MEANINGS[dropped.reason])
 
 
-def _fact(fact: Fact) -> api.ExplanationFact:
+def _fact(fact: StatedFact) -> api.ExplanationFact:
     return api.ExplanationFact(
         id=fact.id,
         kind=fact.kind,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from serving.explain.narrative.facts import Fact
+from serving.explain.narrative.facts import StatedFact
 
 TokenKind = Literal["stated", "date", "number", "word", "mark"]
 
@@ -39,12 +39,12 @@ def without_quotations(text: str) -> tuple[str, list[str]]:
     return QUOTED.sub(PLACE, text), QUOTED.findall(text)
 
 
-def tokens_of(text: str, cited: Iterable[Fact]) -> Iterator[Token]:
+def tokens_of(text: str, cited: Iterable[StatedFact]) -> Iterator[Token]:
     """Yield the tokens of a sentence without quotations; the longest name that fits at a place counts.
 
     Examples
     --------
-    >>> fact = Fact("F1", "forecast", "p10", -1.5, "%", digits=2)
+    >>> fact = StatedFact("F1", "forecast", "p10", -1.5, "%", digits=2)
     >>> [token.text for token in tokens_of("p10 is -1.50 %", [fact]) if token.kind != "mark"]
     ['p10', 'is', '-1.50 %']
     """

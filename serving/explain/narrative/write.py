@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from serving.explain.narrative.facts import Fact, FactSheet, Sign
+from serving.explain.narrative.facts import FactSheet, Sign, StatedFact
 from serving.explain.narrative.retrieve import Passage
 from serving.explain.narrative.sentences import Draft
 
@@ -29,11 +29,11 @@ def template_sentences(facts: FactSheet, passages: Sequence[Passage] = ()) -> li
     return [each for part in parts for each in part(facts)] + list(_quotations(passages))
 
 
-def _draft(text: str, facts: Sequence[Fact]) -> Draft:
+def _draft(text: str, facts: Sequence[StatedFact]) -> Draft:
     return Draft(text, tuple(fact.id for fact in facts))
 
 
-def _said(fact: Fact, verb: str = "") -> str:
+def _said(fact: StatedFact, verb: str = "") -> str:
     return f"{fact.subject} {verb}{fact.printed}"
 
 
@@ -67,11 +67,13 @@ def _outlook(facts: FactSheet) -> Iterator[Draft]:
 
 
 def _record(facts: FactSheet) -> Iterator[Draft]:
-    named = facts.of("record", "meant to hold", "it held", "outcomes counted")
-    target, held, count = named
-    colon = "" if held.unit else ": "
+    named = facts.of("record", "meant to hold", "it held", "low end", "high end", "outcomes counted")
+    target, held, *ends, count = named
+    colon = "" if held.unit else ":"
+    interval = f" ({', '.join(map(_said, ends))})" if ends else ""
     yield _draft(
-        f"The band is {_said(target)} of outcomes; {held.subject}{colon or ' '}{held.printed}, {_said(count)}.", named
+        f"The band is {_said(target)} of outcomes; {held.subject}{colon} {held.printed}{interval}, {_said(count)}.",
+        named,
     )
 
 

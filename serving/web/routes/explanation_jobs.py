@@ -86,8 +86,8 @@ def add_routes(app: FastAPI) -> None:
     async def events(job_id: str, request: Request, last_event_id: Annotated[str, Header()] = "") -> StreamingResponse:
         """Follow a job: its steps, and each sentence once it has passed the check; `Last-Event-ID` goes on from one."""
         jobs = _jobs(request)
-        if not await to_thread.run_sync(jobs.events, job_id):
-            await to_thread.run_sync(jobs.find, job_id)
+        if await to_thread.run_sync(jobs.events, job_id) is None:
+            await to_thread.run_sync(jobs.find, job_id)  # says why
         sent = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
         return StreamingResponse(_events(jobs, job_id, sent), media_type=EVENT_STREAM)
 
@@ -97,12 +97,14 @@ async def _events(jobs: "ExplanationJobs", job_id: str, sent: int) -> AsyncItera
     quiet = 0
     while True:
         found = await to_thread.run_sync(jobs.events, job_id)
+        if found is None:  # forgotten meanwhile
+            return
         for number, event in enumerate(found[sent:], start=sent + 1):
             data = json.dumps(event.model_dump(mode="json", exclude_none=True))
             yield f"id: {number}\nevent: {event.event}\ndata: {data}\n\n"
         quiet = 0 if len(found) > sent else quiet + 1
         sent = max(sent, len(found))
-        if not found or found[-1].event in {"completed", "failed"}:
+        if found and found[-1].event in {"completed", "failed"}:
             return
         if quiet and quiet % HEARTBEAT_LOOKS == 0:
             yield ": still under way\n\n"

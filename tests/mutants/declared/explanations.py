@@ -27,7 +27,7 @@ MUTANTS = (
         "background-of-any-content",
         "The typical windows of a model are those whose digest its signature names.",
         "serving/engines/bundles.py",
-        "if found != signature.background:",
+        "if found != digest:",
         "if False:",
         (f"{EXPLANATIONS}::test_an_altered_background_is_refused",),
     ),

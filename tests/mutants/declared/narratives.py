@@ -1,0 +1,83 @@
+"""Forecasts in words: nothing is said that is no cited fact, nothing is read that was not known."""
+
+from mutant import Mutant
+
+CHECK, JOBS = "tests/test_serving/test_narrative_check.py", "tests/test_serving/test_narrative_jobs.py"
+RETRIEVAL = "tests/test_serving/test_narrative_retrieval.py"
+MODEL = "tests/test_serving/test_narrative_model.py"
+ALTERED = f"{CHECK}::test_of_a_hundred_altered_sentences_none_passes"
+
+MUTANTS = (
+    Mutant(
+        "narrative-numbers-unchecked",
+        "A number in a sentence is the printed value of a cited fact.",
+        "serving/explain/narrative/check.py",
+        '    ("number", _has_uncited_number),\n',
+        "",
+        (ALTERED,),
+    ),
+    Mutant(
+        "narrative-signs-unchecked",
+        "A word of direction agrees with the sign of every cited fact.",
+        "serving/explain/narrative/check.py",
+        '    ("direction", _contradicts_sign),\n',
+        "",
+        (ALTERED,),
+    ),
+    Mutant(
+        "narrative-values-change-places",
+        "A value belongs to the subject that is named last before it.",
+        "serving/explain/narrative/check.py",
+        "any(fact.subject == named or",
+        "any(True or",
+        (f"{CHECK}::test_values_of_two_subjects_cannot_change_places",),
+    ),
+    Mutant(
+        "narrative-quotes-unchecked",
+        "What a sentence quotes stands in a cited passage.",
+        "serving/explain/narrative/check.py",
+        '    ("quote", _misquotes),\n',
+        "",
+        (ALTERED, f"{CHECK}::test_a_document_that_is_not_ours_brings_in_no_number"),
+    ),
+    Mutant(
+        "narrative-words-unchecked",
+        "A sentence uses no word outside the list of the checker.",
+        "serving/explain/narrative/check.py",
+        '    ("word", _has_unknown_word),\n',
+        "",
+        (f"{CHECK}::test_what_is_no_cited_fact_is_dropped",),
+    ),
+    Mutant(
+        "narrative-retrieval-knows-the-future",
+        "A passage that was not known at the time asked about is never found.",
+        "serving/explain/narrative/retrieve.py",
+        "rows = _known(lake, symbol, as_of)",
+        "rows = _known(lake, symbol, as_of.replace(year=9999))",
+        (f"{RETRIEVAL}::test_what_was_not_known_yet_is_not_found",),
+    ),
+    Mutant(
+        "narrative-dropped-text-shown",
+        "The text of a dropped sentence goes no further than the checker.",
+        "serving/explain/narrative/narrate.py",
+        "meaning=MEANINGS[dropped.reason])",
+        "meaning=dropped.draft.text)",
+        (f"{JOBS}::test_the_template_answers_first_and_the_model_replaces_it",),
+    ),
+    Mutant(
+        "narrative-lost-job-under-way-for-ever",
+        "A job whose process has ended fails and says why.",
+        "serving/explain/narrative/records.py",
+        'if self.status != "processing" or self.worker.is_running:',
+        "if True:",
+        (f"{JOBS}::test_a_job_that_was_lost_with_its_process_says_so",),
+    ),
+    Mutant(
+        "narrative-key-in-the-clear",
+        "The key of a language model is not sent over plain http to another machine.",
+        "serving/explain/narrative/model_writer.py",
+        'if key and parts.scheme == "http" and parts.hostname not in LOCAL:',
+        "if False:",
+        (f"{MODEL}::test_settings_that_cannot_be_used_are_refused",),
+    ),
+)
