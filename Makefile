@@ -22,7 +22,7 @@ export DAGSTER_TELEMETRY_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test browser test-slow mutants check format docs bench clean
+.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test browser test-slow mutants check format docs site bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -77,7 +77,7 @@ test: setup ## all tests but the slow ones, in three processes; the rules of the
 browser: ## Debian's chromium for the browser tests, where it is missing and this user may install it
 	@.ci/install-browser
 
-test-slow: setup $(VENV)/.spark-jvm-ready ## the slow variants, and properties with many examples; adds a Spark for the JVM to .venv, 1.4 GB
+test-slow: setup $(VENV)/.spark-jvm-ready $(VENV)/.docs-ready ## the slow variants, and properties with many examples; adds a Spark for the JVM to .venv, 1.4 GB
 	@$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile wide
 
 # pyspark and pyspark-client hold the same modules in one folder: what is installed last must be the whole one.
@@ -110,6 +110,14 @@ docs: setup ## write the generated pages: docs/tables.md, docs/features.md, docs
 	@$(BIN)/python -m dagster_project.servers.listeners
 	@$(BIN)/python -m dagster_project.document
 
+site: setup $(VENV)/.docs-ready ## the documentation as a web site in site/, with a page for every folder of the code
+	@$(BIN)/python docs/sphinx/build.py site
+	@echo "The site: site/index.html"
+
+$(VENV)/.docs-ready: pyproject.toml constraints.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt -e ".[docs]"
+	@touch $@
+
 bench: setup ## figures beside their rivals, printed and written to benchmarks/results.md
 	@$(BIN)/python -m benchmarks
 
@@ -125,4 +133,4 @@ lock: ## resolve constraints.txt for Python 3.11 to 3.13, keeping pins that fit;
 	@sed -i.old -E -e '/^nvidia-ml-py==/b' -e '/^(nvidia-|cuda-|triton==)/d' constraints.txt && rm constraints.txt.old
 
 clean: ## remove everything generated, the lake included
-	@rm -rf data .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf data site .pytest_cache .ruff_cache .mypy_cache

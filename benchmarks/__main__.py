@@ -14,6 +14,7 @@ TOPICS = (
     "storage",
     "spark",
     "serving",
+    "explain",
     "calibration",
     "forecasts",
     "seeds",

@@ -4,6 +4,7 @@ Each command calls plain functions and imports what is heavy itself, so that hel
 """
 
 import errno
+import gc
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -36,7 +37,7 @@ from dagster_project.commands import (
     words,
 )
 from dagster_project.commands import lake as lake_commands
-from dagster_project.commands.shell import AsCsv, AsJson, stopped_sentence, taking_turn
+from dagster_project.commands.shell import AsCsv, AsJson, in_market, stopped_sentence, taking_turn
 from dagster_project.commands.shell import console as console_of
 from lake.disk import close_home, close_new_files
 from lake.errors import QuantlakeError, UnknownNameError, kind_of
@@ -53,6 +54,8 @@ console = console_of(soft_wrap=True)
 Plan = Annotated[bool, typer.Option("--plan", help="Say what a first run would train, and how long; run nothing.")]
 STOPPED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
+COLLECTED_AT = (10_000, 10, 10)
+"""Thresholds of the garbage collector: at Python's own, a second of each command goes into walking imported modules."""
 ANOTHER_HOME = "Let this user write there, or set QUANTLAKE_HOME to another folder."
 NOT_OURS = {
     errno.EACCES: ANOTHER_HOME,
@@ -161,11 +164,16 @@ def summary(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 
 @app.command()
-def serve() -> None:
-    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set."""
+def serve(
+    *, shows_key: Annotated[bool, typer.Option("--show-key", help="Print the key of this machine in full.")] = False
+) -> None:
+    """Serve forecasts on QUANTLAKE_PORT (3000) and the dashboard, with the embedded Redis unless REDIS_URL is set.
+
+    It prints a question to paste that reads the key of this machine from its file.
+    """
     from dagster_project import servers
 
-    servers.serve(settings(), console)
+    servers.serve(settings(), console, shows_key=shows_key)
 
 
 @app.command()
@@ -239,6 +247,7 @@ def main() -> None:
     an error, 2 where the command line is not understood, and 130 after Ctrl-C.
     """
     close_new_files()
+    gc.set_threshold(*COLLECTED_AT)
     try:
         code = app(standalone_mode=False, prog_name="quantlake")
     except KeyboardInterrupt:
@@ -257,7 +266,7 @@ def main() -> None:
 def _told(error: Exception) -> int | None:
     """Print an error as one sentence and return the exit code; None where it is a fault of the program."""
     if isinstance(error, QuantlakeError):
-        _refuse(kind_of(error), doctor.with_advice(error))
+        _refuse(kind_of(error), in_market(doctor.with_advice(error)))
         return 1
     if (code := getattr(error, "exit_code", None)) is not None:  # of the parser: an option or an argument is wrong
         command = error.ctx.command_path if getattr(error, "ctx", None) else "quantlake"  # type: ignore[attr-defined]  # set by the parser
@@ -266,7 +275,7 @@ def _told(error: Exception) -> int | None:
         _refuse("UsageError", f"{said}{end} `{command} --help` shows what it takes.")
         return int(code)
     if (sentence := doctor.damage_behind(error)) is not None:
-        _refuse(type(error).__name__, sentence)
+        _refuse(type(error).__name__, in_market(sentence))
         return 1
     if isinstance(error, OSError) and error.errno in NOT_OURS:
         _refuse("ConfigError", f"{error.filename or settings().home}: {error.strerror}. {NOT_OURS[error.errno]}")

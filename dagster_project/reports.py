@@ -1,7 +1,7 @@
 """Report of a step as Dagster metadata."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ROWS, ROWS_OF_YEAR, ROWS_OF_TABLE = "dagster/row_count", "dagster/partition_row_count", "rows_in_table"
 """Rows as Dagster plots them, of an asset and of one of its partitions; and rows of a table that is shown by year."""
-NOTHING = "none"
-"""What is shown of an empty list."""
+NOTHING, BULLET = "none", "• "
+"""What is shown of an empty list, and before each sentence of one."""
 
 
 def materialized(report: "Report", *, asset_key: str | None = None) -> dg.MaterializeResult:
@@ -56,10 +56,15 @@ def metadata_of(report: "Report") -> dict[str, Any]:
         "last": _instant(report.last),
         "seconds": round(report.seconds, 3),
         "skipped": report.skipped or None,
-        "warnings": rows_as_table([{"warning": warning} for warning in report.warnings]) if report.warnings else None,
+        "warnings": _list(report.warnings) if report.warnings else None,
     }
     shown |= {name: _shown(value) for name, value in report.details.items()}
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def warnings_in(values: Mapping[str, Any]) -> list[str]:
+    """Sentences of the warnings among values of metadata that was made of a report."""
+    return [line.removeprefix(BULLET) for line in values.get("warnings", "").splitlines()]
 
 
 def _instant(at: datetime | None) -> str | None:
@@ -80,11 +85,14 @@ def _shown(value: Any) -> Any:
     return plain(value)
 
 
-def _texts(values: Sequence[str]) -> Any:
-    """Names in one line; sentences as rows of a table, which Dagster shows at any length."""
-    if any(" " in value for value in values):
-        return rows_as_table([{"sentence": value} for value in values])
-    return ", ".join(values)
+def _texts(values: Sequence[str]) -> str:
+    """Names in one line, sentences as a list."""
+    return _list(values) if any(" " in value for value in values) else ", ".join(values)
+
+
+def _list(sentences: Iterable[str]) -> str:
+    """Sentences as plain text, which Dagster wraps and shows at any length; long Markdown it hides behind a link."""
+    return "\n".join(f"{BULLET}{sentence}" for sentence in sentences)
 
 
 def _file(path: Path) -> Any:

@@ -1,6 +1,5 @@
 """What a feature is: a value with a name, a function and everything a reader or a check needs to know about it."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ import polars as pl
 
 from feature_repo.compute import COLUMNS
 from feature_repo.compute.kernel import SOURCES, Kernel, digest
+from lake.disk import digest_of_sources
 from lake.errors import ConfigError, UnknownNameError
 from lake.horizons import INTERVALS
 from lake.spec import Column, TableSpec
@@ -150,8 +150,4 @@ class FeatureGroup:
 def _sources_outside(features: Iterable[Feature]) -> list[str]:
     """Hashes of the files of kernels outside of `feature_repo.compute`, whose own sources `digest` covers."""
     files = {Path(feature.function.python.__code__.co_filename) for feature in features}
-    return [_hash_of(path) for path in sorted(files) if SOURCES not in path.parents and path.exists()]
-
-
-def _hash_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return [digest_of_sources([path]) for path in sorted(files) if SOURCES not in path.parents and path.exists()]

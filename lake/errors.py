@@ -32,6 +32,7 @@
     ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
+        ├── NoAttentionError no graph answers where the network looked
         ├── ParityError      the exported model does not compute what the trained one does
         └── EngineError      the engine refused its input or output
 """
@@ -178,6 +179,10 @@ class ModelError(QuantlakeError):
 
 class RefusedModelError(ModelError):
     """A version that was to answer, or to be on trial, fails a check; nothing was changed."""
+
+
+class NoAttentionError(ModelError):
+    """A model has no graph that answers where its network looked."""
 
 
 class ParityError(ModelError):

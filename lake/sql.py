@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -175,11 +175,12 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     connection.execute("SET TimeZone = 'UTC'")
     tables, damaged = _tables(lake)
     withdrawn_ids = _withdrawn(lake, tables, damaged)
+    stored = dict[str, str]()
     for table in tables.values():
-        stored = _stored(table, instant)
-        select = stored if history else _current(table, stored, withdrawn_ids)
         try:
-            _make_view(connection, table, select)
+            stored[table.name] = _stored(connection, table, instant)
+            select = stored[table.name]
+            _make_view(connection, table, select if history else _current(table, select, withdrawn_ids))
         except duckdb.Error as error:
             damaged[table.name] = (
                 f"Table '{table.name}' is damaged: {str(error).splitlines()[0]}. `quantlake lake doctor "
@@ -188,7 +189,7 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     whole = [table for table in tables.values() if table.name not in damaged]
     _describe(connection, whole)
     _HELD.append(connection)
-    later = {HISTORY: lambda: _history(whole, instant), COMMENTS: lambda: _comments(connection)}
+    later = {HISTORY: lambda: _history(whole, stored), COMMENTS: lambda: _comments(connection)}
     return LakeConnection(connection, tables, damaged, later, lake.root.absolute())
 
 
@@ -233,11 +234,11 @@ def _comments(connection: "duckdb.DuckDBPyConnection") -> str:
     )
 
 
-def _history(tables: Iterable[StoredTable], at: datetime | None) -> str:
+def _history(tables: Iterable[StoredTable], stored: Mapping[str, str]) -> str:
     """Statements that make the views of every stored row."""
     views = (
         f'CREATE VIEW {HISTORY}."{table.name}" AS '
-        + (_stored(table, at) if table.files else f'FROM temp."{table.name}"')
+        + (stored[table.name] if table.files else f'FROM temp."{table.name}"')
         for table in tables
     )
     return "; ".join([f"CREATE SCHEMA {HISTORY}", *views])
@@ -274,12 +275,36 @@ def _make_view(connection: "duckdb.DuckDBPyConnection", table: StoredTable, sele
         connection.register(table.name, table.schema.empty_table().select(columns))
 
 
-def _stored(table: StoredTable, at: datetime | None) -> str:
-    """Every row that was stored, or of those the ones that were known at an instant."""
-    # The folder name `year=2012` repeats event_time and is no column of the table.
-    files = ", ".join(_quoted(file) for file in table.files)
-    select = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"  # noqa: S608 - our own paths, quoted
+def _stored(connection: "duckdb.DuckDBPyConnection", table: StoredTable, at: datetime | None) -> str:
+    """Every row that was stored, or of those the ones that were known at an instant; none of a table without files."""
+    if not table.files:
+        return ""
+    absent = "".join(f', NULL::{kind} AS "{name}"' for name, kind in _absent(connection, table).items())
+    select = f"SELECT *{absent} FROM {_rows_of(table.files)}"  # noqa: S608 - our own paths and columns, quoted
     return select if at is None else f"{select} WHERE known_time <= TIMESTAMPTZ {_quoted(at.isoformat())}"
+
+
+def _rows_of(files: Iterable[str]) -> str:
+    # The folder name `year=2012` repeats event_time and is no column of the table.
+    named = ", ".join(_quoted(file) for file in files)
+    return f"read_parquet([{named}], hive_partitioning = false, union_by_name = true)"
+
+
+def _absent(connection: "duckdb.DuckDBPyConnection", table: StoredTable) -> dict[str, str]:
+    """DuckDB's types of the columns that the table gained in place and no file has yet, by name.
+
+    One file is looked at first, and the others only where it lacks a column.
+    """
+    import duckdb
+
+    declared = table.schema.empty_table()
+    wanted = [name for name in table.schema.names if name != YEAR]
+    for files in (table.files[-1:], table.files):
+        found = {name for name, *_ in connection.execute(f"SELECT * FROM {_rows_of(files)} LIMIT 0").description}  # noqa: S608 - as above
+        if found.issuperset(wanted):
+            return {}
+    kinds = zip(declared.column_names, duckdb.from_arrow(declared, connection=connection).types, strict=True)
+    return {name: str(kind) for name, kind in kinds if name in wanted and name not in found}
 
 
 def _current(table: StoredTable, stored: str, withdrawn_ids: Collection[str]) -> str:

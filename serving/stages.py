@@ -23,7 +23,7 @@ from lake.store import Lake
 from lake.tables import EVALUATIONS, FORECASTS, REGIMES, VERDICTS
 from serving.backfill import forecast_trials, score_newest
 from serving.deployment import LoadedModels, deployment_or_none
-from serving.deployment.registry import register_and_promote
+from serving.deployment.registry import register_and_promote, version_in_service
 from serving.engines import PARITY_WINDOWS, Background, Bundle, choose_background
 from serving.forecast_log import drain
 
@@ -63,18 +63,18 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
     from training.stages import champions
 
     started = time.perf_counter()
-    fitted = champions(settings)
     training = _Training(lake, settings, experiment)
     promoted: list[dict[str, Any]] = []
+    bundles: list[Bundle] = []
     warnings: list[str] = []
     added = 0
-    for name, champion in fitted.items():
+    for name, champion in champions(settings).items():
         if champion["is_constant"]:
             warnings.append(_refusal(name, champion["variation"], deployment_or_none(settings).versions.get(name)))
             say(warnings[-1])
             continue
         folder = settings.models / "exports" / champion["fingerprint"][:16] / name
-        bundle = _exported(folder)
+        bundle = _exported(folder, name)
         if bundle is None:
             bundle = _export(name, champion, training, folder)
             say(
@@ -83,14 +83,15 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
         pin(lake, f"model:{bundle.digest}", bundle.signature.table_versions)
         verdicts = _verdicts(lake, champion["experiment"], name)
         warnings += [_on_paper(verdict, lake.market) for verdict in verdicts if _is_beaten(verdict)]
-        evidence = {
-            "scores": _scores(lake, champion["experiment"], name),
-            "verdicts": verdicts,
-            "run_id": champion["run_id"],
-        }
+        scores = _scores(lake, champion["experiment"], name)
+        evidence = {"scores": scores, "verdicts": verdicts, "run_id": champion["run_id"]}
         report = register_and_promote(bundle, lake, settings, clock=clock, evidence=evidence)
+        bundles.append(bundle)
         added += report.added
         promoted.append(_row(bundle, report))
+    if added:  # each promotion changed the registry, which the next run need not ask again
+        for bundle in bundles:
+            version_in_service(bundle, lake, settings)
     done = Report("served_models", rows=len(promoted), added=added, seconds=time.perf_counter() - started)
     report = done.with_details(models=promoted, warnings=tuple(warnings))
     return report if added else _skipped(report, "every champion is in service already")
@@ -160,13 +161,16 @@ class _Training:
         return load_windows(self.lake, self.settings, self.experiment)
 
 
-def _exported(folder: Path) -> Bundle | None:
-    """Return the export in a folder; None where there is none that holds together, or one without typical windows."""
+def _exported(folder: Path, name: str) -> Bundle | None:
+    """Return the export in a folder; None where there is none that holds together and has what explains the model."""
+    from training.models import card_of
+
     try:
         found = Bundle.load(folder)
     except ModelError:
         return None
-    return None if found.background is None else found
+    lacks = found.background is None or (card_of(name).has_attention and found.explain_content is None)
+    return None if lacks else found
 
 
 def _export(name: str, champion: dict[str, Any], training: _Training, folder: Path) -> Bundle:

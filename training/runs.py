@@ -70,8 +70,9 @@ def _learnt_tables(work: Workspace, record: dict[str, Any]) -> list[LearntTable]
     kept = {LABELS.name: TARGETS} | {name: FRAME for name in record["versions"] if name != LABELS.name}
     rows = {FRAME: record["rows"], TARGETS: record["labels"]}
     digests = record.get("digests", {})
+    columns = {file: _columns(work.folder / file) for file in rows if file in digests}
     return [
-        LearntTable(name, version, digests[kept[name]], rows[kept[name]], _columns(work.folder / kept[name]))
+        LearntTable(name, version, digests[kept[name]], rows[kept[name]], columns[kept[name]])
         for name, version in record["versions"].items()
         if kept[name] in digests
     ]

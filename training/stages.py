@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 TUNED, EVALUATED, CHAMPIONS = "tuned_parameters", "evaluations", "trained_models"
 """The stages after the training set, by the assets that run them."""
-SHOWN = ("windows", "epochs", "seconds", "seed", "variation", "run_id")
+SHOWN = ("windows", "epochs", "seconds", "seed", "is_constant", "run_id")
 """What a report says of each fitted model."""
+SCORES = ("model", "horizon_sessions", "pinball_loss", "coverage", "hit_rate", "beats_naive")
+"""What it says of each judged one; `evaluations` has every score."""
 
 
 def make_training_set(
@@ -114,7 +116,7 @@ def fit_champions(lake: Lake, settings: Settings, experiment: Experiment, progre
     Returns
     -------
     Report
-        One row per model; `details` has windows, epochs, seconds, seed, variation and the run of each.
+        One row per model; `details` has windows, epochs, seconds and seed of each, whether it is constant, and its run.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
@@ -249,7 +251,7 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     sentences, warnings = list(map(str, verdicts)), [str(verdict) for verdict in verdicts if not verdict.beats]
     for sentence in sentences:
         progress(sentence)
-    overall = table.filter(pl.col("fold") == OVERALL).drop("experiment", "fold", "event_time", "known_time")
+    overall = table.filter(pl.col("fold") == OVERALL).select(SCORES)
     return {
         "added": report.added,
         "model_table": overall.to_dicts(),

@@ -13,6 +13,7 @@ __all__ = [
     "demo",
     "doctor",
     "drift",
+    "explain",
     "features",
     "forecasts",
     "importance",

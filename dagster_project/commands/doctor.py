@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagster_project.commands.shell import AsCsv, AsJson, DataTable, console, is_for_program, require_home
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    console,
+    is_for_program,
+    market_command,
+    require_home,
+    with_bar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,16 +41,20 @@ def doctor(
 
     Changes nothing; --set-aside moves one file and deletes nothing. The exit code is 1 if something is wrong.
     """
-    from dagster_project.checks.health import examine
+    from dagster_project.checks.health import CHECKS, examine
     from dagster_project.checks.health import set_aside as move
     from lake.settings import settings
 
     configured = settings()
     require_home(configured)
     if set_aside is not None:
-        _print_lines([f"{set_aside} lies in {move(configured, set_aside)} now. Run `quantlake doctor` again."])
+        _print_lines(
+            [f"{set_aside} lies in {move(configured, set_aside)} now. Run `{market_command('doctor')}` again."]
+        )
         return
-    done = examine(configured, is_deep=deep)
+    is_quiet = as_json or as_csv
+    checks = CHECKS if is_quiet else with_bar(CHECKS, "checks", total=len(CHECKS))
+    done = examine(configured, is_deep=deep, checks=checks)
     findings = [finding for examined in done for finding in examined.findings]
     values = [_plain(examined) for examined in done]
     flat = [{"check": each["check"], **finding} for each in values for finding in each["findings"]]

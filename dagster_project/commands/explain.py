@@ -7,6 +7,7 @@ import typer
 
 from dagster_project.commands.predict import horizon_of, nearest_horizon
 from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program, require_home
+from dagster_project.plurals import counted
 from lake.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def beneath(answer: "ExplanationAnswer") -> list[str]:
         windows = ", ".join(f"{window.symbol} {window.as_of:%Y-%m-%d}" for window in used.windows)
         lines.append(f"Compared with typical windows ({used.regime}): {windows}.")
     members = ", ".join(f"{member.model} {member.weight:.0%}" for member in told.members)
-    lines.append(f"By {members}; {told.members[0].pairs} pairs of orders a window; {answer.seconds * 1e3:.0f} ms.")
+    pairs = counted(told.members[0].pairs, "pair")
+    lines.append(f"By {members}; {pairs} of opposite orders from each window; {answer.seconds * 1e3:.0f} ms.")
     lines.append(f"Forecast {answer.prediction_id}. {answer.disclaimer}")
     return lines

@@ -51,10 +51,16 @@ def drain(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Bring what waits in the forecast log into the lake, and salvage damaged log files."""
     from serving.forecast_log import drain as bring_in
 
-    report = bring_in(*_home())
-    sentence = report.details.get("reason") or (
-        f"{counted(report.details['answers'], 'forecast')} read from the log: {report.added:,} new in the lake, "
-        f"{report.details['quarantined']:,} in quarantine."
+    lake, configured = _home()
+    report = bring_in(lake, configured)
+    reason = report.details.get("reason")
+    sentence = (
+        f"Nothing to bring in from the forecast log of {configured.home}: {reason}."
+        if reason
+        else (
+            f"{counted(report.details['answers'], 'forecast')} read from the log: {report.added:,} new in the lake, "
+            f"{report.details['quarantined']:,} in quarantine."
+        )
     )
     _print_report(report, sentence, as_json=as_json, as_csv=as_csv)
 

@@ -1,8 +1,8 @@
 """`quantlake leaks`: look-ahead checks of everything declared, or of a file of the user's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,12 +13,16 @@ from dagster_project.commands.shell import (
     DataTable,
     ShownColumn,
     is_for_program,
+    with_bar,
 )
 from dagster_project.commands.shell import console as console_of
 
 if TYPE_CHECKING:
     from feature_repo.leaks import LeakCheck, SelfTest
 
+Item = TypeVar("Item")
+Shown = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""Passes items of work on while it shows how many of them are done: items, what they are, how many."""
 WIDTH = 160
 """Columns of the table where neither a terminal nor COLUMNS says how many, as in a log file."""
 
@@ -38,25 +42,28 @@ def leaks(
         if not is_quiet:
             console.print(sentence, markup=False, highlight=False)
 
-    checked = _everything(tell) if path is None else _of_file(path, tell)
+    def shown(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+        return items if is_quiet else with_bar(items, what, total)
+
+    checked = _everything(tell, shown) if path is None else _of_file(path, tell)
     if not is_quiet:
         _show(console, checked)
-    tests = _self_tests(tell) if path is None else ()
+    tests = _self_tests(tell, shown) if path is None else ()
     values = as_values((*checked, *(one for test in tests for one in test.checked)))
     is_for_program(values, DataTable.of_records(values), as_json=as_json, as_csv=as_csv)
     if not all(subject.passed for subject in checked) or not all(test.passed for test in tests):
         raise typer.Exit(1)
 
 
-def _everything(tell: Callable[[str], None]) -> "list[LeakCheck]":
+def _everything(tell: Callable[[str], None], shown: Shown) -> "list[LeakCheck]":
     from dagster_project.checks.leaks import DECLARED
     from feature_repo.compiling import compile_kernels
     from feature_repo.leaks import FreshProcesses, check, declared_subjects
 
-    compile_kernels(tell=tell)
+    compile_kernels(tell=tell, shown=lambda done, total: shown(done, "kernels", total))
     subjects, checked = declared_subjects(DECLARED), []
     with FreshProcesses(*DECLARED) as processes:
-        for number, subject in enumerate(subjects, start=1):
+        for number, subject in enumerate(shown(subjects, "subjects", len(subjects)), start=1):
             tell(f"[{number}/{len(subjects)}] {subject.kind} {subject.name} ...")
             checked.append(check(subject, answers=processes.answers_of(subject.name)))
     return checked
@@ -78,15 +85,15 @@ def _of_file(path: Path, tell: Callable[[str], None]) -> "list[LeakCheck]":
     return list(check_file(path, real))
 
 
-def _self_tests(tell: Callable[[str], None]) -> "tuple[SelfTest, ...]":
+def _self_tests(tell: Callable[[str], None], shown: Shown) -> "tuple[SelfTest, ...]":
     from feature_repo.leaks import real_bars, self_test, self_test_of_files
     from lake.errors import SourceError
 
     tell("Self-test: planted leaks and clean look-alikes, about a minute ...")
-    in_process = self_test()
+    in_process = self_test(shown=lambda subjects, total: shown(subjects, "planted subjects", total))
     tell(in_process.sentence())
     try:
-        of_files = self_test_of_files(real_bars())
+        of_files = self_test_of_files(real_bars(), shown=lambda files, total: shown(files, "planted files", total))
     except SourceError as error:
         tell(f"Self-test of files left out: {error}")
         return (in_process,)

@@ -209,7 +209,8 @@ def model_weights(settings: "Settings") -> DataTable:
         ShownColumn("why", wraps=True),
     )
     found = ((model, horizon, weight, loss, reason) for horizon, model, weight, loss, reason in rows(settings, BLEND))
-    return DataTable.of_tuples("\nWhat answers: weights of the models by their pinball loss so far (%)", columns, found)
+    title = "\nWhat answers: weights of models by their pinball loss so far (loss in %)"
+    return DataTable.of_tuples(title, columns, found)
 
 
 def selections(settings: "Settings") -> DataTable:

@@ -15,11 +15,13 @@ from dagster_project.commands.shell import (
     ShownColumn,
     compile_missing_kernels,
     console,
+    counting_bar,
     fixed,
     is_for_program,
     progress_on_stderr,
     require_lake,
     taking_turn,
+    with_bar,
 )
 from dagster_project.plurals import counted
 from lake.errors import QuantlakeError
@@ -62,15 +64,20 @@ def update(
 def _users(out: "Console") -> tuple[dict[str, Any], DataTable]:
     """Update the user's lake, told stage by stage, and return what was done as values, and the table of its stages."""
     from dagster_project.commands import summaries
-    from dagster_project.runs import seconds_together, update, users_platform
+    from dagster_project.runs import count_stages, seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
 
     require_lake(settings())
     platform = users_platform(settings())
     compile_missing_kernels(out, "dim")
-    with running_redis(settings()):
+    with running_redis(settings()), counting_bar("stages", count_stages()) as count:
+
+        def show(stage: "Stage") -> None:
+            _show(stage, out)
+            count()
+
         try:
-            stages = update(platform, lambda stage: _show(stage, out))
+            stages = update(platform, show)
         except QuantlakeError:
             again = f"`{settings().declared_market.command('update')}` goes on from there once the cause is gone."
             out.print(f"  [red]The next stage failed[/red], and nothing after it was made. {again}", highlight=False)
@@ -122,7 +129,7 @@ def _generated(symbols: int, sessions: int, history: int, out: "Console") -> tup
             scratch, symbols, lambda line: out.print(f"  [dim]{line}[/dim]", highlight=False), history=history
         )
         out.print(f"  Made in {time.perf_counter() - started:.0f} s. Now {sessions} sessions close.\n")
-        runs = list(update_each_session(platform, sessions))
+        runs = list(with_bar(update_each_session(platform, sessions), "sessions", total=sessions))
     table = timings(runs)
     out.print(table)
     out.print(f"Everything is in {home}. Delete it when you no longer need it.")

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dagster_project.execution.expected import FILE, ExpectedTimes
 from dagster_project.plurals import counted
-from dagster_project.reports import ROWS, ROWS_OF_TABLE
+from dagster_project.reports import ROWS, ROWS_OF_TABLE, warnings_in
 from lake.settings import settings
 
 SAID = ("evaluations", "served_models")
@@ -108,8 +108,8 @@ class _ProgressHandler(logging.Handler):
             self.console.print(
                 f"    [green]✓[/green] {asset}: {_outcome(metadata)} [dim]{seconds:.1f} s[/dim]", highlight=False
             )
-            for warning in () if asset in SAID else metadata.get("warnings", "").splitlines():
-                self.console.print(f"      [yellow]![/yellow] {escape(warning.removeprefix('- '))}", highlight=False)
+            for warning in () if asset in SAID else warnings_in(metadata):
+                self.console.print(f"      [yellow]![/yellow] {escape(warning)}", highlight=False)
 
     def _asset_check_evaluation(self, step: str, event: Any) -> None:
         check = event.event_specific_data

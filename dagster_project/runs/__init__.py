@@ -2,8 +2,8 @@
 
 `run_selection` runs one in the Dagster home and shows its progress, `made_by` says what was new in it; `prepare_home`
 makes that home. `update` runs the selection ``update`` and times its stages, over a `users_platform` or a
-`generated_platform`; `update_each_session` does so session after session. `seconds_until_served`, `seconds_together`
-and `median_seconds` sum up.
+`generated_platform`, and `count_stages` says how many these are; `update_each_session` does so session after session.
+`seconds_until_served`, `seconds_together` and `median_seconds` sum up.
 `WORKSPACE` is the file that says which code location there is.
 """
 
@@ -18,6 +18,7 @@ from dagster_project.runs.generated_market import (
 from dagster_project.runs.in_process import RunFailedError, made_by, run_selection
 from dagster_project.runs.origin import WORKSPACE
 from dagster_project.runs.updates import (
+    count_stages,
     median_seconds,
     seconds_together,
     seconds_until_served,
@@ -30,6 +31,7 @@ __all__ = [
     "WORKSPACE",
     "RunFailedError",
     "Stage",
+    "count_stages",
     "generated_platform",
     "made_by",
     "median_seconds",

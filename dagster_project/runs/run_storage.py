@@ -7,6 +7,7 @@ twice, when the transaction ends and when the connection closes: half of the tim
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -77,7 +78,7 @@ class KeptStorage(DagsterSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         super().__init__(base_dir, inst_data)
-        self._event_log_storage = KeptEventLog(self._event_log_storage._base_dir)
+        self._event_log_storage = KeptEventLog(str(Path(self._event_log_storage.path_for_shard(INDEX)).parent))
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "KeptStorage":

@@ -46,6 +46,13 @@ def update(
     return run_timed(UPDATE, platform, on_stage, {"forecasts": {"config": {"sessions": forecast_sessions}}})
 
 
+def count_stages() -> int:
+    """Return how many stages `update` has: one for each step of its job."""
+    from dagster_project.definitions import defs
+
+    return len(defs.resolve_job_def(UPDATE.name).nodes)
+
+
 def users_platform(settings: "Settings") -> GivenPlatform:
     """Return the platform of these settings, its models loaded.
 

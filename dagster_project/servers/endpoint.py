@@ -1,6 +1,7 @@
 """Runs the forecast endpoint, and the process that follows the model registry, until Ctrl-C."""
 
 import json
+import shlex
 import ssl
 import subprocess
 import threading
@@ -46,12 +47,18 @@ def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Po
         yield running
 
 
-def serve(settings: "Settings", console: "Console") -> None:
-    """Serve forecasts until Ctrl-C, with the dashboard beside them unless it is off."""
+def serve(settings: "Settings", console: "Console", *, shows_key: bool = False) -> None:
+    """Serve forecasts until Ctrl-C, with the dashboard beside them unless it is off.
+
+    Parameters
+    ----------
+    shows_key
+        Whether the question that is printed holds the key of this machine; otherwise it has the shell read its file.
+    """
     from feature_repo.online.redis_server import running_redis
     from lake.store import Lake
     from serving import audit
-    from serving.access import local_key, trusting
+    from serving.access import trusting
 
     heed_signals()
     console.print("Starting the forecast endpoint; loading the libraries takes some seconds ...")
@@ -63,7 +70,7 @@ def serve(settings: "Settings", console: "Console") -> None:
         _beside(settings) as beside,
     ):
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
-        console.print(f"  {_curl(settings, address, local_key(settings))}\n", highlight=False, markup=False)
+        console.print(f"  {_curl(settings, address, shows_key=shows_key)}\n", highlight=False, markup=False)
         if missing := _not_ready(address, trusting(settings)):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
         if beside:
@@ -129,11 +136,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _curl(settings: "Settings", address: str, key: str) -> str:
-    """A question to be pasted into a shell."""
+def _curl(settings: "Settings", address: str, *, shows_key: bool) -> str:
+    """A question to be pasted into a shell; it holds the key of this machine, or has the shell read its file."""
+    from serving.access import local_key, local_path
+
+    key = local_key(settings) if shows_key else f"$(cat {shlex.quote(str(local_path(settings)))})"
     body = json.dumps({"symbol": next(iter(settings.declared_market.symbols), "SYMBOL"), "horizon_sessions": 1})
     trusted = "" if settings.tls_certificate is None else f" --cacert '{settings.tls_certificate}'"
-    headers = f"-H 'authorization: Bearer {key}' -H 'content-type: application/json'"
+    headers = f"-H \"authorization: Bearer {key}\" -H 'content-type: application/json'"
     return f"curl -s{trusted} {address}/api/v1/public/predict {headers} -d '{body}'"
 
 

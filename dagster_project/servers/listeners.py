@@ -23,9 +23,10 @@ BEGIN, END = "<!-- listeners: generated -->\n", "<!-- end of listeners -->\n"
 SHORT_FOLDER = Path(tempfile.gettempdir()) / f"quantlake-{os.geteuid()}"
 """Where Redis listens for a home whose path is too long for a unix socket."""
 
-Place = Literal["endpoint", "ui", "mlflow", "lab", "any port", "redis", "sockets"]
+Place = Literal["endpoint", "dashboard", "ui", "mlflow", "lab", "any port", "redis", "sockets"]
 ADDRESSES: dict[Place, str] = {
     "endpoint": "tcp `QUANTLAKE_HOST`:`QUANTLAKE_PORT` (127.0.0.1:3000)",
+    "dashboard": "tcp 127.0.0.1:`QUANTLAKE_DASHBOARD_PORT` (3002)",
     "ui": "tcp 127.0.0.1:`QUANTLAKE_UI_PORT` (3001)",
     "mlflow": "tcp 127.0.0.1:`QUANTLAKE_MLFLOW_PORT` (5000)",
     "lab": "tcp 127.0.0.1:`QUANTLAKE_LAB_PORT` (8888)",
@@ -71,6 +72,14 @@ LISTENERS: tuple[Listener, ...] = (
         r"serving\.supervision",
         "whoever has a key; health, documentation and, from this machine, `/metrics` without one",
         "host check, then API key or token with a role for each route; beyond loopback TLS as well",
+    ),
+    Listener(
+        "dashboard",
+        ("serve", "dashboard"),
+        "dashboard",
+        r"serving\.pages",
+        "whoever has a key; the user who started it by the link too",
+        "host check, login by key or one-time code, role of each page, origin check (`serving/pages/guard.py`)",
     ),
     Listener(
         "embedded Redis",
@@ -147,7 +156,12 @@ def _is_at(found: "OpenSocket", place: Place, settings: Settings) -> bool:
     if place == "endpoint":
         at: tuple[str, int | None] = (settings.host, settings.port)
     else:
-        ports = {"ui": settings.ui_port, "mlflow": settings.mlflow_port, "lab": settings.lab_port}
+        ports = {
+            "dashboard": settings.dashboard_port,
+            "ui": settings.ui_port,
+            "mlflow": settings.mlflow_port,
+            "lab": settings.lab_port,
+        }
         at = ("127.0.0.1", ports.get(place))
     return found.kind == "tcp" and found.address == at[0] and at[1] in {found.port, None}
 

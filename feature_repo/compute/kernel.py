@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from lake.disk import digest_of_sources
 from lake.errors import ConfigError
 from lake.settings import settings
 
@@ -103,8 +104,7 @@ def kernel(python: Callable[..., Bars]) -> Kernel:
 @cache
 def digest() -> str:
     """Hash of the source of every kernel: another digest, other values."""
-    content = b"".join(path.read_bytes() for path in sorted(SOURCES.rglob("*.py")))
-    return hashlib.sha256(content).hexdigest()[:16]
+    return digest_of_sources(SOURCES.rglob("*.py"))
 
 
 @cache

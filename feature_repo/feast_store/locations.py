@@ -22,6 +22,12 @@ def store_settings() -> Settings:
     return settings().model_copy(update={"home": REPO.parent / "data"})
 
 
+def home_of_store(config: Any) -> Path:
+    """Return the home whose clock tells the market's now, by Feast's configuration of the repository."""
+    clock = config.online_store.clock
+    return Path(clock).parent if clock else store_settings().home
+
+
 def repo_config(
     configured: Settings,
     *,

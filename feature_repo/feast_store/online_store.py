@@ -22,7 +22,7 @@ from feast.value_type import ValueType
 from redis import Redis
 
 from feature_repo.feast_store.delta_source import KNOWN_TIME_US
-from feature_repo.feast_store.locations import store_settings
+from feature_repo.feast_store.locations import home_of_store, store_settings
 from feature_repo.online import (
     EVENT,
     HEADER,
@@ -162,8 +162,7 @@ class EmbeddedRedisOnlineStore(OnlineStore):
 
     @staticmethod
     def _oldest(config: RepoConfig, ttl: timedelta) -> datetime:
-        configured = config.online_store.clock
-        home = Path(configured).parent if configured else store_settings().home
+        home = home_of_store(config)
         return oldest_current(ttl, open_clock(home).now(), market_of(home).calendar)
 
 

@@ -1,7 +1,6 @@
 """Feast's provider, which materialises nothing later than the market's now."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from feast.feature_view import FeatureView
@@ -9,7 +8,7 @@ from feast.infra.passthrough_provider import PassthroughProvider
 from feast.repo_config import RepoConfig
 
 from feature_repo.feast_store.command_line import told_in_a_sentence
-from feature_repo.feast_store.locations import store_settings
+from feature_repo.feast_store.locations import home_of_store
 from lake.clock import require_utc
 from lake.errors import LookAheadError
 from lake.market import open_clock
@@ -47,7 +46,7 @@ class MarketProvider(PassthroughProvider):
 
 def _require_past(config: RepoConfig, view: str, end: datetime) -> None:
     """Refuse an end later than the market's now."""
-    now = open_clock(_home(config)).now()
+    now = open_clock(home_of_store(config)).now()
     if require_utc(end) > now:
         raise LookAheadError(
             f"The view '{view}' was to be materialised up to {end:%Y-%m-%dT%H:%M:%S%z}, and the market stands at "
@@ -55,9 +54,3 @@ def _require_past(config: RepoConfig, view: str, end: datetime) -> None:
             "out for good. Nothing was written or recorded. Run `feast materialize-incremental "
             f"{now:%Y-%m-%dT%H:%M:%S}`; a time without a zone is UTC."
         )
-
-
-def _home(config: RepoConfig) -> Path:
-    """Return the home whose clock tells the market's now."""
-    clock = config.online_store.clock
-    return Path(clock).parent if clock else store_settings().home

@@ -20,8 +20,9 @@ SETTLED = Closeness(floor=1e-3)
 """A history that begins elsewhere adds in another order: below this size numbers are compared by their difference."""
 AN_INSTANT = timedelta(microseconds=1)
 
+CUT_OFF = "cut off"
 FUTURES: dict[str, Change] = {
-    "cut off": worlds.cut_off,
+    CUT_OFF: worlds.cut_off,
     "disturbed": worlds.disturbed,
     "thinned out": worlds.thinned_out,
 }

@@ -1,8 +1,9 @@
 """The checker checked: every planted leak is caught by the check that must, and no look-alike is flagged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from feature_repo.leaks.comparing import ROW
 from feature_repo.leaks.lookalikes import LOOKALIKES
@@ -15,10 +16,15 @@ from feature_repo.leaks.user_check import check_file
 from feature_repo.leaks.world import eventful_sessions, trial_world
 from lake.universe import MARKET
 
+Item = TypeVar("Item")
 WATCHED = (MARKET, "AAPL", "KO")
 """Symbols at whose largest moves each run looks on real bars; the slow tests look at those of all."""
 OF_UNITS = {"rescaled"}
 """Checks that convict a unit; the planted files hold look-ahead, and must be caught as such."""
+
+
+def _unshown(items: Iterable[Item], _total: int) -> Iterable[Item]:
+    return items
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,21 @@ class SelfTest:
 
 
 def self_test(
-    leaks: Sequence[PlantedLeak] = LEAKS, clean: Sequence[PlantedLeak] = LOOKALIKES, *, sessions: int = REPLAYED
+    leaks: Sequence[PlantedLeak] = LEAKS,
+    clean: Sequence[PlantedLeak] = LOOKALIKES,
+    *,
+    sessions: int = REPLAYED,
+    shown: Callable[[Iterable[LeakSubject], int], Iterable[LeakSubject]] = _unshown,
 ) -> SelfTest:
-    """Check every planted leak and every look-alike, over so many sessions, as any other computation is checked."""
-    world = trial_world(sessions)
-    checked = tuple(check(subject, world) for planted in (leaks, clean) for subject in _subjects(planted))
+    """Check every planted leak and every look-alike, over so many sessions, as any other computation is checked.
+
+    Parameters
+    ----------
+    shown
+        Gets the subjects and how many there are, and passes them on: a bar, for instance.
+    """
+    world, subjects = trial_world(sessions), [subject for planted in (leaks, clean) for subject in _subjects(planted)]
+    checked = tuple(check(subject, world) for subject in shown(subjects, len(subjects)))
     found: dict[str, set[str]] = {}
     for subject in checked:
         for leak in subject.leaks:
@@ -81,7 +97,13 @@ def self_test(
     )
 
 
-def self_test_of_files(real: RealBars, leaking: Iterable[Path] = LEAKING, *, is_full: bool = False) -> SelfTest:
+def self_test_of_files(
+    real: RealBars,
+    leaking: Sequence[Path] = LEAKING,
+    *,
+    is_full: bool = False,
+    shown: Callable[[Iterable[Path], int], Iterable[Path]] = _unshown,
+) -> SelfTest:
     """Check planted files as a user's file is checked: every function of some leaks, none of the honest ones does.
 
     Parameters
@@ -91,13 +113,17 @@ def self_test_of_files(real: RealBars, leaking: Iterable[Path] = LEAKING, *, is_
     is_full
         Replay every session, and look at real bars for every file. Otherwise the eventful sessions are replayed, and
         real bars are for the leaks that happen nowhere else and for the honest functions, at a few large moves.
+    shown
+        Gets the files and how many there are, and passes them on: a bar, for instance.
     """
     few = real if is_full else real.at_moves_of(WATCHED)
     instants = None if is_full else eventful_sessions
-    leaks = [
-        one for path in leaking for one in check_file(path, few if is_full or path == RARE else None, instants=instants)
-    ]
-    clean = check_file(HONEST, few, instants=instants)
+    checked = {
+        path: check_file(path, few if is_full or path in {RARE, HONEST} else None, instants=instants)
+        for path in shown([*leaking, HONEST], len(leaking) + 1)
+    }
+    clean = checked.pop(HONEST)
+    leaks = [one for found in checked.values() for one in found]
     caught = {one.name for one in leaks if any(leak.how not in OF_UNITS for leak in one.leaks)}
     return SelfTest(
         caught=tuple(one.name for one in leaks if one.name in caught),

@@ -1,11 +1,11 @@
 """A stored table under the checks: a few symbols of the real lake, a few cuts, and the rows as they were stored."""
 
-import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import polars as pl
 from feature_repo.catalog import GROUPS
 from feature_repo.leaks import counterfactuals
 from feature_repo.leaks.comparing import Closeness, Leak, differences
-from feature_repo.leaks.counterfactuals import compare, in_this_process
+from feature_repo.leaks.counterfactuals import CUT_OFF, compare, in_this_process
 from feature_repo.leaks.real_bars import named_as_generated
 from feature_repo.leaks.report import LeakCheck
 from feature_repo.leaks.subject import LeakSubject
@@ -23,6 +23,7 @@ from feature_repo.leaks.world import RELEASES, World
 from feature_repo.regimes import compute_regimes
 from feature_repo.targets import compute_labels
 from lake.clock import SystemClock
+from lake.disk import digest_of_sources
 from lake.errors import UnknownNameError
 from lake.market import DEMO, Market
 from lake.quality import CheckPass, note_pass, unchanged_pass
@@ -42,13 +43,15 @@ STORED = Closeness(relative=4e-9, floor=1e-3)
 """A stored value may be a table's tolerance away from what is computed now, and that from what is computed at once."""
 
 
-def stored_subject(table: str, market: Market = DEMO) -> tuple[LeakSubject, TableSpec]:
+def stored_subject(table: str, market: Market = DEMO, *, fits: Path | None = None) -> tuple[LeakSubject, TableSpec]:
     """Return what computes a table from bars, and its spec.
 
     Parameters
     ----------
     market
         Says which calendar holds; the index goes by its name in generated worlds, as in the bars.
+    fits
+        Folder of models that were fitted for the same computation, see `compute_regimes`.
 
     Raises
     ------
@@ -59,7 +62,9 @@ def stored_subject(table: str, market: Market = DEMO) -> tuple[LeakSubject, Tabl
     known = {group.table.name: (group_subject(group, here), group.table) for group in GROUPS}
     labels = replace(label_subject(), compute=lambda world: compute_labels(world.bars, market=here))
     known[LABELS.name] = (labels, LABELS)
-    regimes = replace(regime_subject(), compute=lambda world: compute_regimes(world.bars, market=here))
+    regimes = replace(
+        regime_subject(), compute=lambda world: compute_regimes(world.bars, market=here, cache_folder=fits)
+    )
     known[REGIMES.name] = (regimes, REGIMES)
     if table not in known:
         raise UnknownNameError("table with leak checks", table, known)
@@ -83,7 +88,7 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
         With no leak where the lake holds no bars yet.
     """
     started = time.perf_counter()
-    subject, spec = stored_subject(table, lake.market)
+    subject, spec = stored_subject(table, lake.market, fits=_fits(lake))
     where = None if spec is REGIMES else pl.col("symbol").is_in(_sample(lake, now, symbols))
     bars = named_as_generated(lake.read_as_of(BARS, now, where=where), lake.market.index)
     world = World(bars, pl.DataFrame(schema=RELEASES))
@@ -96,8 +101,16 @@ def check_stored(lake: Lake, table: str, now: datetime, *, symbols: int = SYMBOL
             counterfactuals.restated(world, cuts[0]),
             counterfactuals.rescaled(world, cuts[-1], subject.time, subject.levels),
         ]
-        _, leaks = compare(others, world, in_this_process(subject.compute), key=subject.key, time=subject.time)
-        leaks += _as_stored(lake, spec, subject, world, [*cuts, sessions[-1]], now)
+        answers: dict[int, pl.DataFrame] = {}
+
+        def compute(other: World) -> pl.DataFrame:
+            answers[id(other)] = subject.compute(other)
+            return answers[id(other)]
+
+        _, leaks = compare(others, world, in_this_process(compute), key=subject.key, time=subject.time)
+        known_at = {one.cut: one.parts[0].world for one in others if one.how == CUT_OFF} | {sessions[-1]: world}
+        known_then = {at: answers[id(known)] for at, known in known_at.items()}
+        leaks += _as_stored(lake, spec, subject, world, known_then, now)
     columns = tuple(column.name for column in spec.columns if column.name not in {*spec.key, "known_time"})
     return LeakCheck("stored", table, columns, bars.height, len(cuts), tuple(leaks), time.perf_counter() - started)
 
@@ -146,13 +159,19 @@ def _pass_of(lake: Lake, table: str, now: datetime) -> CheckPass | None:
 def _recipe(lake: Lake, now: datetime) -> str:
     """Identity of what is compared with a table: code, market, bars, and the instant that draws the sample."""
     compared = [repr(lake.market), lake.version(BARS), now.isoformat(), SYMBOLS]
-    return hashlib.sha256(_code() + repr(compared).encode()).hexdigest()[:16]
+    return digest_of_sources((), _code(), repr(compared))
+
+
+def _fits(lake: Lake) -> Path:
+    """Folder of models that these checks fitted with this code; those of the table's own computation lie elsewhere."""
+    made_by = digest_of_sources((), _code(), version("hmmlearn"))
+    return lake.root / ".stamps" / "check-fits" / made_by
 
 
 @cache
-def _code() -> bytes:
-    """Source of the room whose computations are compared."""
-    return b"".join(source.read_bytes() for source in sorted(Path(__file__).parents[1].rglob("*.py")))
+def _code() -> str:
+    """Identity of the code whose computations are compared."""
+    return digest_of_sources(Path(__file__).parents[1].rglob("*.py"))
 
 
 def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
@@ -164,12 +183,17 @@ def _sample(lake: Lake, now: datetime, count: int) -> list[str]:
 
 
 def _as_stored(
-    lake: Lake, spec: TableSpec, subject: LeakSubject, world: World, at: Sequence[datetime], now: datetime
+    lake: Lake,
+    spec: TableSpec,
+    subject: LeakSubject,
+    world: World,
+    known_then: Mapping[datetime, pl.DataFrame],
+    now: datetime,
 ) -> list[Leak]:
-    """Compare the rows stored for some instants with what the bars up to each of them give."""
+    """Compare the rows stored for some instants with what the bars up to each of them give, by instant."""
     if not lake.exists(spec):
         return []
-    is_one = pl.col(subject.time).is_in(pl.Series(at, dtype=spec.schema[subject.time]).implode())
+    is_one = pl.col(subject.time).is_in(pl.Series([*known_then], dtype=spec.schema[subject.time]).implode())
     where = (
         is_one
         if "symbol" not in spec.names
@@ -178,11 +202,18 @@ def _as_stored(
     stored = lake.read_as_of(spec, now, where=where)
     if "market" in spec.names:
         stored = stored.with_columns(pl.col("market").replace({lake.market.index: MARKET}))
-    recomputed = pl.concat(
-        [subject.compute(world.until(cut)).filter(pl.col(subject.time) == cut) for cut in at]
-    ).select(spec.names)
+    recomputed = pl.concat([computed.filter(pl.col(subject.time) == at) for at, computed in known_then.items()]).select(
+        spec.names
+    )
     recomputed = recomputed.join(stored.select(subject.key), on=list(subject.key), how="semi")
     columns = [name for name in spec.names if name not in {*spec.key, "known_time"}]
     return differences(
-        stored, recomputed, "stored", at[-1], subject.key, time=subject.time, closeness=STORED, columns=columns
+        stored,
+        recomputed,
+        "stored",
+        max(known_then),
+        subject.key,
+        time=subject.time,
+        closeness=STORED,
+        columns=columns,
     )

@@ -3,7 +3,6 @@
 A wide table is judged in one pass, and Great Expectations told the outcome.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +13,7 @@ import polars as pl
 
 from lake import quality
 from lake.clock import SystemClock
+from lake.disk import digest_of_sources
 from lake.quality import (
     CheckPass,
     ExpectationResult,
@@ -21,6 +21,7 @@ from lake.quality import (
     broken_rules,
     check_frame,
     check_table,
+    is_outside,
     last_pass,
     note_pass,
     rows_that_break,
@@ -96,7 +97,7 @@ def check_features(lake: Lake, spec: TableSpec, at: datetime) -> QualityReport:
         return check_table(lake, spec, at)
     known = lake.read(spec, where=pl.col("known_time") <= at)
     rows = known.filter(pl.col("known_time") == pl.col("known_time").max().over(list(spec.key)))
-    outside = pl.coalesce([pl.when(_is_outside(column)).then(pl.lit(column.name)) for column in bounded])
+    outside = pl.coalesce([pl.when(is_outside(column)).then(pl.lit(column.name)) for column in bounded])
     narrow = _narrow(spec)
     report = check_frame(narrow, rows.with_columns(outside.fill_null("").alias(OUTSIDE.name)).select(narrow.names), at)
     return replace(report, findings=_with_each_bound(spec, rows, narrow, report.findings))
@@ -114,9 +115,8 @@ def _rows_are(count: int) -> str:
 
 def _recipe(spec: TableSpec) -> str:
     """Identity of the rules of a table: what it declares, and the code that judges it."""
-    sources = [*sorted(Path(quality.__file__).parent.glob("*.py")), Path(__file__)]
-    code = b"".join(source.read_bytes() for source in sources)
-    return hashlib.sha256(code + repr(spec).encode() + version("great_expectations").encode()).hexdigest()[:16]
+    sources = [*Path(quality.__file__).parent.glob("*.py"), Path(__file__)]
+    return digest_of_sources(sources, repr(spec), version("great_expectations"))
 
 
 def _narrow(spec: TableSpec) -> TableSpec:
@@ -140,10 +140,3 @@ def _with_each_bound(
         rule for rule in broken_rules(spec, rows) if rule.kind == "bounds" and rule.columns[0] not in narrow.names
     ]
     return (*kept, *(ExpectationResult.met(rule).broken_by(rows_that_break(spec, rule, rows)) for rule in broken))
-
-
-def _is_outside(column: Column) -> pl.Expr:
-    value, low, high = pl.col(column.name), column.minimum, column.maximum
-    below = pl.lit(value=False) if low is None else value < low
-    above = pl.lit(value=False) if high is None else value > high
-    return (below | above).fill_null(value=False)

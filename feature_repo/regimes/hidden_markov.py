@@ -40,6 +40,8 @@ DIGITS = 9
 or a rescaled history computes differently changes no parameter."""
 RECIPE = f"{STATES} {RESTARTS} {ITERATIONS} {TIE} {STAYS} {DIGITS}"
 """What a fit follows from besides the series."""
+SEAL = "sha256"
+"""Key of the digest of stored parameters."""
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,25 @@ def _recalled(standard: Series, order: Order, seed: int, folder: Path | None) ->
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         model = _fit_standard(standard.tobytes(), order, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, json.dumps(asdict(model)))
+        write_durably(path, json.dumps(asdict(model) | {SEAL: _seal(asdict(model))}))
         return model
 
 
 def _from_json(content: bytes) -> HiddenMarkov:
+    """Return stored parameters; ValueError where they are not those that were sealed."""
     stored = json.loads(content)
+    if stored.pop(SEAL) != _seal(stored):
+        raise ValueError("the parameters changed since they were stored")
     return HiddenMarkov(
         tuple(stored["start"]),
         tuple(map(tuple, stored["transition"])),
         tuple(stored["mean"]),
         tuple(stored["variance"]),
     )
+
+
+def _seal(parameters: dict[str, Any]) -> str:
+    return sha256(json.dumps(parameters).encode()).hexdigest()
 
 
 @lru_cache(maxsize=32)

@@ -1,6 +1,5 @@
 """Findings and scores of what is new in the lake since they were made last."""
 
-import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from lake import calendars
 from lake.assessment.anomalies import LOOK_BACK, find_anomalies
 from lake.assessment.scores import PATIENCE, score_sessions
 from lake.clock import Clock
+from lake.disk import digest_of_sources
 from lake.refine import told_from_now
 from lake.report import Report
 from lake.spec import TableSpec
@@ -57,9 +57,8 @@ def assess(lake: Lake, clock: Clock) -> tuple[Report, Report]:
 
 
 def _recipe(lake: Lake) -> str:
-    own = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*s.py")))
     declared = repr(sorted(lake.market.timely_within.items())) if lake.market.timely_within else ""
-    return hashlib.sha256(own + lake.market.grid.encode() + declared.encode()).hexdigest()[:16]
+    return digest_of_sources(Path(__file__).parent.glob("*s.py"), lake.market.grid, declared)
 
 
 def _find(lake: Lake, since: Watermark | None, read: Watermark) -> Report:

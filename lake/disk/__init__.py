@@ -5,11 +5,12 @@
 - `write_private`, `create_key_file`, `read_key_file`: files that only their owner may read, and secrets in them
 - `close_new_files`, `close_home`, `is_own_folder`, `is_open_to_others`: keep other users of the machine out of a home
 - `FileIdentity`, `identity_of`, `file_at`: which file lies at a path, and whether it was changed
+- `digest_of_sources`: which code some files hold
 - `is_sqlite`, `check_pages`: whether a file is a whole SQLite database
 """
 
 from lake.disk.durable import flush, write_durably
-from lake.disk.identity import FileIdentity, file_at, identity_of
+from lake.disk.identity import FileIdentity, digest_of_sources, file_at, identity_of
 from lake.disk.key_files import create_key_file, read_key_file
 from lake.disk.locks import file_lock, job_lock
 from lake.disk.private import (
@@ -32,6 +33,7 @@ __all__ = [
     "close_home",
     "close_new_files",
     "create_key_file",
+    "digest_of_sources",
     "file_at",
     "file_lock",
     "flush",

@@ -1,8 +1,13 @@
-"""Which file lies at a path, and whether it was changed since it was last looked at."""
+"""Which file lies at a path, and whether it was changed since it was last looked at; which code some files hold."""
 
+import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+SHORT_DIGEST = 16
+"""Hexadecimal digits that tell one state of the code from another."""
 
 
 class FileIdentity(NamedTuple):
@@ -78,3 +83,24 @@ def file_at(path: str | Path, *, is_lenient: bool = False) -> tuple[int, int] | 
     """Device and inode of the file that lies at a path; None where there is none, as for `identity_of`."""
     found = identity_of(path, is_lenient=is_lenient)
     return None if found is None else found.file
+
+
+def digest_of_sources(files: Iterable[Path], *declared: str) -> str:
+    """Return a digest of the content of source files, in the order of their paths, and of what is declared beside them.
+
+    Where the digest of a result is another one, the result was computed by other code or from other declarations.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> rules = Path(tempfile.mkdtemp()) / "rules.py"
+    >>> _ = rules.write_text("LIMIT = 1")
+    >>> before = digest_of_sources([rules], "XNYS")
+    >>> len(before), before == digest_of_sources([rules], "XNYS"), before == digest_of_sources([rules], "XLON")
+    (16, True, False)
+    """
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    digest.update("".join(declared).encode())
+    return digest.hexdigest()[:SHORT_DIGEST]

@@ -1,6 +1,5 @@
 """`raw_bars` to clean tables: every raw row becomes a bar, repeats one, or is in quarantine with its reason."""
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
@@ -12,6 +11,7 @@ import polars as pl
 
 from lake.calendars import VENUE
 from lake.clock import Clock
+from lake.disk import digest_of_sources
 from lake.errors import ConflictError
 from lake.ingest.naming import RowNames
 from lake.market import Market
@@ -111,8 +111,7 @@ def refine_to_lake(
 @cache
 def recipe(calendar: str = VENUE, names: str = "") -> str:
     """Identity of the rules by which rows are judged: their source, the venue, how names are read, sources ordered."""
-    content = b"".join(source.read_bytes() for source in sorted(RULES.glob("*.py")))
-    return hashlib.sha256(content + calendar.encode() + names.encode()).hexdigest()[:16]
+    return digest_of_sources(RULES.glob("*.py"), calendar, names)
 
 
 def _order(lake: Lake) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Bars and declaration to `universe` and `symbols`, by what is new."""
 
-import hashlib
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import polars as pl
 
 from lake import calendars
 from lake.clock import Clock
+from lake.disk import digest_of_sources
 from lake.market import Market
 from lake.membership.coverage import SOONEST, coverage_rows, newest_coverage
 from lake.membership.declared import declared_rows, read_members
@@ -187,7 +187,6 @@ def _unchanged(lake: Lake, spec: TableSpec) -> Report:
 
 def _recipe(market: Market, spells: pl.DataFrame | None) -> str:
     """Identity of what the tables follow from besides bars: the rules, and what the market declares."""
-    content = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py")))
     said = [market.name, market.calendar, market.row_names, market.delisted_after_bars, market.renames]
     listed = "" if spells is None else spells.write_csv()
-    return hashlib.sha256(content + repr(said).encode() + listed.encode()).hexdigest()[:16]
+    return digest_of_sources(Path(__file__).parent.glob("*.py"), repr(said), listed)

@@ -9,6 +9,7 @@ PUNCTUATION = frozenset(".-_=^+&:$@#*! ")
 """What a symbol may hold besides letters and digits; a slash would end its place in an address."""
 
 
+@lru_cache(maxsize=65_536)  # a feed sends the same few thousand every session
 def canonical_symbol(text: str) -> str | None:
     r"""Return the one spelling of a symbol, or None where it has none.
 
@@ -32,7 +33,8 @@ def canonical_symbol(text: str) -> str | None:
     >>> canonical_symbol("EUR/USD") is None
     True
     """
-    return _canonical(text)
+    symbol = _folded(text)
+    return None if _fault(symbol) else symbol
 
 
 def why_refused(text: str) -> str:
@@ -46,13 +48,6 @@ def why_refused(text: str) -> str:
     symbol = _folded(text)
     fault = _fault(symbol)
     return f"The symbol {text!r} {fault}." if fault else ""
-
-
-@lru_cache(maxsize=65_536)
-def _canonical(text: str) -> str | None:
-    """Spell a symbol; kept, because a feed sends the same few thousand every session."""
-    symbol = _folded(text)
-    return None if _fault(symbol) else symbol
 
 
 def _folded(text: str) -> str:

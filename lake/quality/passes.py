@@ -5,6 +5,7 @@ new, the whole table is checked again.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,9 +64,12 @@ def note_pass(lake: Lake, check: str, spec: TableSpec, passed: CheckPass) -> Non
 
 
 def forget_passes(lake: Lake) -> None:
-    """Let every check look at whole tables again, once."""
-    for path in (lake.root / ".stamps").glob("check-*.json"):
-        path.unlink(missing_ok=True)
+    """Let every check look at whole tables again, once, and compute anew what it kept in a folder of its own."""
+    for path in (lake.root / ".stamps").glob("check-*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def unchanged_pass(

@@ -115,16 +115,13 @@ def _rules_of_column(column: Column) -> Iterator[TableRule]:
             "nulls",
             f"{name} is known",
         )
-    low = 0.0 if column.positive and column.minimum is None else column.minimum
+    low, is_strict = _least(column)
     if low is not None or column.maximum is not None:
-        is_strict = column.positive and low == 0
-        below = pl.lit(value=False) if low is None else value <= low if is_strict else value < low
-        above = pl.lit(value=False) if column.maximum is None else value > column.maximum
         yield TableRule(
             "expect_column_values_to_be_between",
             (name,),
             {"column": name, "min_value": low, "max_value": column.maximum, "strict_min": is_strict},
-            (below | above).fill_null(value=False),
+            is_outside(column),
             "bounds",
             _bounds(name, low, column.maximum, is_strict=is_strict),
         )
@@ -137,6 +134,29 @@ def _rules_of_column(column: Column) -> Iterator[TableRule]:
             "names",
             f"{name} is one of {', '.join(column.allowed)}",
         )
+
+
+def is_outside(column: Column) -> pl.Expr:
+    """Return whether a value lies outside the bounds of its column; one that is not known, NaN among them, does not.
+
+    Examples
+    --------
+    >>> from lake.tables import BARS
+    >>> volume = next(column for column in BARS.columns if column.name == "volume")
+    >>> rows = pl.DataFrame({"volume": [1.0, -1.0, float("nan"), None]})
+    >>> rows.select(is_outside(volume)).to_series().to_list()
+    [False, True, False, False]
+    """
+    value, (low, is_strict) = _known(column), _least(column)
+    below = pl.lit(value=False) if low is None else value <= low if is_strict else value < low
+    above = pl.lit(value=False) if column.maximum is None else value > column.maximum
+    return (below | above).fill_null(value=False)
+
+
+def _least(column: Column) -> tuple[float | None, bool]:
+    """The lower bound of a column, and whether values must lie above it."""
+    low = 0.0 if column.positive and column.minimum is None else column.minimum
+    return low, column.positive and low == 0
 
 
 def _bounds(name: str, low: float | None, high: float | None, *, is_strict: bool) -> str:

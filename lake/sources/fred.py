@@ -12,7 +12,7 @@ import polars as pl
 
 from lake.errors import AuthError, ContractError, SourceError, UnknownSymbolError
 from lake.sources.http import VINTAGES, Ask, Auth, Digits, Fetcher, HttpAnswer, HttpRequest, Limit, Page, Terms
-from lake.sources.http.fields import day, number, required, unknown
+from lake.sources.http.fields import day, note_of_ignored, number, required, unknown
 from lake.sources.macro import MacroBatch, as_received_series, last_days, released
 
 DATES, OBSERVATIONS = "/fred/series/vintagedates", "/fred/series/observations"
@@ -162,14 +162,12 @@ def pull(fetcher: Fetcher, series: Sequence[str]) -> MacroBatch:
     ).rename({"vintage_date": "vintage"})
     received = fetcher.clock.now()
     batch_id = f"{Fred.name}:{received:%Y%m%dT%H%M%S%f}"
-    names = ", ".join(sorted(gathered.ignored))
-    note = f"{Fred.title} sends fields that this release does not know, and ignores: {names}."
     return MacroBatch(
         batch_id,
         as_received_series(rows, Fred.name, batch_id, received),
         tuple(series),
         gathered.requests,
-        (note,) if names else (),
+        tuple(note_of_ignored(Fred.title, gathered.ignored)),
     )
 
 

@@ -3,20 +3,16 @@
 The rows stay where they are, because nothing in the lake is ever changed; what is computed from a read never sees them.
 """
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from lake.spec import TableSpec
+from lake.store.stored_rows import StoredRows
 from lake.tables import FORECAST_DECISIONS
-
-if TYPE_CHECKING:
-    from lake.store.reading import LakeReader
 
 WITHDRAWN, UNVERIFIED = "withdrawn", "unverified"
 
 
-def without_withdrawn(lake: "LakeReader", spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
+def without_withdrawn(lake: StoredRows, spec: TableSpec, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Leave out the rows of withdrawn forecasts, at whatever time they were withdrawn.
 
     Parameters
@@ -30,7 +26,7 @@ def without_withdrawn(lake: "LakeReader", spec: TableSpec, rows: pl.LazyFrame) -
     return rows.filter(~pl.col("forecast_id").is_in(ids.implode())) if len(ids) else rows
 
 
-def withdrawn(lake: "LakeReader") -> pl.Series:
+def withdrawn(lake: StoredRows) -> pl.Series:
     """Ids of the forecasts that were withdrawn, at whatever time."""
     if not lake.exists(FORECAST_DECISIONS):
         return pl.Series("forecast_id", [], pl.String)
@@ -38,7 +34,7 @@ def withdrawn(lake: "LakeReader") -> pl.Series:
     return decided.select("forecast_id").collect()["forecast_id"]
 
 
-def unverified(lake: "LakeReader") -> set[str]:
+def unverified(lake: StoredRows) -> set[str]:
     """Ids of forecasts that were released from quarantine although they do not fit their seal."""
     if not lake.exists(FORECAST_DECISIONS):
         return set()

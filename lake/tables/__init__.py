@@ -18,23 +18,19 @@ from lake.tables.decisions import (
     AUDIT,
     BLEND_WEIGHTS,
     CALIBRATIONS,
-    DRIFT,
-    EVALUATIONS,
-    FEATURE_IMPORTANCE,
     FORECAST_DECISIONS,
     FORECASTS,
     OUTCOMES,
-    PERFORMANCE,
     PROMOTIONS,
     RECEIPTS,
     SELECTIONS,
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
-    VERDICTS,
 )
 from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
+from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 

@@ -9,7 +9,7 @@
 """
 
 from serving.access.exposure import local_address, origins, require_safe_address, trusted_proxies, trusting
-from serving.access.keys import Key, local_key
+from serving.access.keys import Key, local_key, local_path
 from serving.access.policy import RULES, WEBSOCKET, Policy, Rule
 from serving.access.watched import KEY_REFRESH_SECONDS
 
@@ -27,6 +27,7 @@ __all__ = [
     "limits",
     "local_address",
     "local_key",
+    "local_path",
     "origins",
     "require_safe_address",
     "signing",

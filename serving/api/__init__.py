@@ -3,8 +3,10 @@
 - `base`: what every type shares, and the disclaimer of every answer
 - `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
+- `explanations`, `importance`: what a forecast comes from, and what features are worth on the whole
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
+- `own_values`: a forecast of the caller's own values of features
 - `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
 - `refusals`: a problem document as the error that a client raises
@@ -111,6 +113,7 @@ from serving.api.operators import (
     TrialRequest,
 )
 from serving.api.outlook import Direction, Outlook, outlook_of
+from serving.api.own_values import OwnValuesForecast
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
@@ -189,6 +192,7 @@ __all__ = [
     "OperatorForecast",
     "OutcomesAnswer",
     "Outlook",
+    "OwnValuesForecast",
     "Part",
     "Ping",
     "PredictAnswer",
@@ -228,6 +232,8 @@ __all__ = [
     "WatchedSymbols",
     "WrittenDepth",
     "WrittenExplanation",
+    "explanations",
+    "importance",
     "outlook_of",
     "problem_kinds",
     "receipts",

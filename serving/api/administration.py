@@ -5,7 +5,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from serving.api.base import CURRENCY, PRICE_BASIS, TARGET_SESSION, Finite, Part, PriceBasis, Request, is_absent
+from serving.api.base import (
+    CURRENCY,
+    HORIZON_MINUTES,
+    HORIZON_SESSIONS,
+    PRICE_BASIS,
+    TARGET_SESSION,
+    Finite,
+    Part,
+    PriceBasis,
+    Request,
+)
 from serving.api.callers import Role, Tier
 
 LOOKED_UP = 100
@@ -34,8 +44,8 @@ class OperatorForecast(Part):
     as_of: datetime
     known_time: datetime
     made_at: datetime
-    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
-    horizon_minutes: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in minutes")
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
     p10: Finite
     p50: Finite
     p90: Finite

@@ -15,6 +15,7 @@ Quantity = Literal["p10", "p50", "p90", "width"]
 Depth = Literal["fast", "detailed"]
 Grain = Literal["feature", "group"]
 Method = Literal["shapley", "lime"]
+AskedMethod = Literal["shapley", "lime", "attention"]
 At = Literal["last", "window"]
 Identifier = Annotated[str, Field(max_length=64, description="prediction_id of a stored forecast")]
 FeatureName = Annotated[str, Field(min_length=1, max_length=64, description="feature, as in /features/schema")]
@@ -27,7 +28,11 @@ class ExplainRequest(Request):
     explanation_type: Depth = Field(
         default="fast", description="fast: one pair of opposite orders from each background window; detailed: four"
     )
-    method: Method = "shapley"
+    method: AskedMethod = Field(
+        default="shapley",
+        description="attention: where networks with attention looked, whatever the quantile; of other models it is an "
+        "error",
+    )
     quantile: Quantity = Field(default="p50", description="what is explained; width is p90 - p10")
     grain: Grain = Field(default="feature", description="feature: one player per feature; group: per group of features")
 

@@ -24,8 +24,12 @@ from serving.api.base import (
     Symbol,
     SymbolAnswer,
 )
-from serving.api.explanations import ForecastExplanation
+from serving.api.explanations import FeatureName, ForecastExplanation
 from serving.api.outlook import MEANING, Direction, Outlook, outlook_of
+from serving.api.own_values import OwnValuesForecast
+
+MOST_OWN_VALUES = 64
+"""Features of which one request may name a value."""
 
 
 class HorizonRequest(Request):
@@ -46,6 +50,13 @@ class PredictRequest(HorizonRequest):
 
     symbol: Symbol
     include_explanation: bool = Field(default=False, description="whether the features that moved it most are told too")
+    features: dict[FeatureName, Finite] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_OWN_VALUES,
+        description="own values of features in the last session: what they forecast is told beside the forecast of the "
+        "stored values, and not stored",
+    )
 
 
 class BatchRequest(HorizonRequest):
@@ -152,6 +163,11 @@ class PredictAnswer(SymbolAnswer):
     data: Data
     explanation: ForecastExplanation | None = Field(
         default=None, exclude_if=lambda told: told is None, description="where it was asked for, and could be made"
+    )
+    what_if: OwnValuesForecast | None = Field(
+        default=None,
+        exclude_if=lambda told: told is None,
+        description="what the values of the request forecast; only where it named some",
     )
     no_explanation_because: str | None = Field(
         default=None, exclude_if=lambda told: told is None, description="why one that was asked for is missing"

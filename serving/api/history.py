@@ -8,6 +8,8 @@ from pydantic import Field
 from serving.api.base import (
     BATCH_SYMBOLS,
     CURRENCY,
+    HORIZON_MINUTES,
+    HORIZON_SESSIONS,
     PRICE_BASIS,
     TARGET_SESSION,
     Answer,
@@ -18,7 +20,6 @@ from serving.api.base import (
     Request,
     Symbol,
     SymbolAnswer,
-    is_absent,
 )
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -41,10 +42,8 @@ class PagedRows(KnownAsOf):
 class AheadAnswer(PagedRows):
     """Rows of one horizon."""
 
-    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
-    horizon_minutes: int | None = Field(
-        default=None, exclude_if=is_absent, description="how far ahead, in minutes of trading, where it is in minutes"
-    )
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
 
 
 class HistoryBar(Part):
@@ -166,8 +165,8 @@ class GroupRecord(Part):
 class CalibrationAnswer(KnownAsOf):
     """How the forecasts of one symbol over one horizon have held so far."""
 
-    horizon_sessions: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in sessions")
-    horizon_minutes: int | None = Field(default=None, exclude_if=is_absent, description="how far ahead, in minutes")
+    horizon_sessions: int | None = HORIZON_SESSIONS
+    horizon_minutes: int | None = HORIZON_MINUTES
     model: str | None = Field(description="model whose replays are judged; null for forecasts that were answered")
     overall: GroupRecord
     regimes: list[GroupRecord]

@@ -1,14 +1,16 @@
 """Corrections of forecasts, learned from their outcomes.
 
 - `conformal`: adaptive conformal factors of the bands, and trust in the stated probability
-- `learning`: the walk-forward simulation over the lake, and the table `calibrations`
+- `simulation`: what a walk-forward simulation of one horizon found
+- `learning`: the simulation over the lake, and the table `calibrations`
 - `reliability`: stated confidence against how often it came true
 - `picture`: coverage over time (needs matplotlib)
 """
 
 from serving.calibration.conformal import TAIL, ForecastPanel, track
-from serving.calibration.learning import QUANTILES, WalkForwardSimulation, simulate, update_calibrations
+from serving.calibration.learning import QUANTILES, simulate, update_calibrations
 from serving.calibration.reliability import Reliability, confidence_reliability
+from serving.calibration.simulation import WalkForwardSimulation
 
 __all__ = [
     "QUANTILES",

@@ -1,7 +1,6 @@
 """Walk-forward simulation of calibration: what each close would have served, and the corrections that follow."""
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from lake.market import DEMO, Market
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
-from serving.calibration.conformal import ForecastPanel, Tracked, TrackingRule, track
+from serving.calibration.conformal import ForecastPanel, TrackingRule, track
 from serving.calibration.picture import draw
-from serving.forecasts import WEIGHT_TOLERANCE, widened
+from serving.calibration.simulation import WalkForwardSimulation
+from serving.forecasts import WEIGHT_TOLERANCE
 from serving.outcomes import first_close_by, first_replays, known_labels
 from serving.strategies import KNOWN_REGIMES
 
@@ -28,27 +28,6 @@ if TYPE_CHECKING:
 QUANTILES = ("p10", "p50", "p90")
 KEY = ("symbol", "event_time", "horizon_sessions")
 NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class WalkForwardSimulation:
-    """Walk-forward simulation of one horizon: its panel, the correction in force at each close, and the panel's rows.
-
-    Parameters
-    ----------
-    rows
-        ``symbol``, ``event_time``, ``regime``, ``p10``, ``p50``, ``p90`` (before calibration) and ``realised_return``
-        (null while open), in the order of the panel.
-    """
-
-    panel: ForecastPanel
-    tracked: Tracked
-    rows: pl.DataFrame
-
-    def calibrated(self) -> np.ndarray:
-        """Quantiles as they would have been answered at each close ``[row, quantile]``."""
-        session = self.panel.session
-        return widened(self.panel.quantiles, self.tracked.factors[session, self.panel.regime[session]])
 
 
 def update_calibrations(

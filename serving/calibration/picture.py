@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lake.market import Market
-    from serving.calibration.learning import WalkForwardSimulation
+    from serving.calibration.simulation import WalkForwardSimulation
 
 WINDOW_SESSIONS = 60
 BEFORE, AFTER, LOWER, UPPER = "#999999", "#1f77b4", "#b35a00", "#1f77b4"
@@ -38,6 +38,8 @@ def draw(simulations: "Sequence[WalkForwardSimulation]", path: "Path", market: "
         _draw_coverage(axes[0][column], simulation)
         axes[0][column].set_title(f"{market.horizon_of(simulation.panel.horizon)} ahead", fontsize=10)
         _draw_factors(axes[1][column], simulation)
+    for row in axes:
+        _legends(row)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
     return path
@@ -52,7 +54,6 @@ def _draw_coverage(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
         at, share = _rolling(simulation, quantiles)
         axes.plot(at, 100 * share, color=colour, linewidth=1.2, label=name)
     axes.set_ylabel(f"outcomes within p10..p90,\n{WINDOW_SESSIONS} sessions, %")
-    _legend(axes)
 
 
 def _draw_factors(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
@@ -63,14 +64,14 @@ def _draw_factors(axes: "Axes", simulation: "WalkForwardSimulation") -> None:
     for side, (name, colour) in enumerate((("p50 - p10", LOWER), ("p90 - p50", UPPER))):
         axes.plot(_instants(simulation.panel.closes), in_force[:, side], color=colour, linewidth=0.8, label=name)
     axes.set_ylabel("factor of the band's half")
-    _legend(axes)
 
 
-def _legend(axes: "Axes") -> None:
-    """Above the curves, where it hides none of them."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))
-    axes.legend(loc="upper left", fontsize=8, ncols=3)
+def _legends(row: "Sequence[Axes]") -> None:
+    """Legends above the curves of a row, which has one scale, so that they hide none of them."""
+    low, high = row[0].get_ylim()
+    row[0].set_ylim(low, high + 0.18 * (high - low))
+    for axes in row:
+        axes.legend(loc="upper left", fontsize=8, ncols=3)
 
 
 def _rolling(simulation: "WalkForwardSimulation", quantiles: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":

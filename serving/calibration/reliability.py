@@ -12,7 +12,7 @@ from training.judge import t_value
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from serving.calibration.learning import WalkForwardSimulation
+    from serving.calibration.simulation import WalkForwardSimulation
 
     Numbers = npt.NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The client: forecasts, look-ups, status and the stream."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from pydantic import TypeAdapter
@@ -55,6 +55,24 @@ class Client(ExplanationCalls):
             For every other refusal, these two included; `problem` is the service's problem document.
         """
         body = {"symbol": symbol} | how_far(horizon_sessions, horizon_minutes)
+        return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
+
+    def predict_with_values(
+        self,
+        symbol: str,
+        features: Mapping[str, float],
+        horizon_sessions: int | None = None,
+        *,
+        horizon_minutes: int | None = None,
+    ) -> api.PredictAnswer:
+        """Forecast one symbol as `predict` does, and from own values of features in the last session beside it.
+
+        Parameters
+        ----------
+        features
+            Values by name; what they forecast is the answer's `what_if`, and stored nowhere.
+        """
+        body = {"symbol": symbol, "features": dict(features)} | how_far(horizon_sessions, horizon_minutes)
         return self._typed(api.PredictAnswer, "POST", "/predict", json=body)
 
     def predict_explained(

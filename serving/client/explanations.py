@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from serving import api
+from serving.api.attention import AttentionAnswer
 from serving.api.explanations import (
     CounterfactualAnswer,
     CounterfactualRequest,
@@ -38,6 +39,11 @@ class ExplanationCalls(Connection):
             grain=grain,
         )
         return self._typed(ExplanationAnswer, "POST", "/explain/prediction", json=body.model_dump(mode="json"))
+
+    def attention(self, prediction_id: str) -> AttentionAnswer:
+        """Return where the networks of an earlier forecast looked; one without attention raises `RefusedError`."""
+        body = ExplainRequest(prediction_id=prediction_id, method="attention").model_dump(mode="json")
+        return self._typed(AttentionAnswer, "POST", "/explain/prediction", json=body)
 
     def what_if(self, question: CounterfactualRequest) -> CounterfactualAnswer:
         """Forecast a changed input of an earlier forecast: named changes, a sweep, or a search for a turn."""

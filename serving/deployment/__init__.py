@@ -3,6 +3,7 @@
 - `record`, `releases`: what ``serving.json`` says, and the bundles and engines that it names
 - `candidates`, `champions`: every check that a version has to pass, and the set in service, exchanged while it runs
 - `moves`, `shares`, `verdict`, `refusals`, `overview`: promote, put on trial, roll back, judge, and show
+- `confirmed`: what the registry said last, while its file is the same
 - `registry`, `following`, `restoring`, `registry_watch`: the model registry and the service in line (need MLflow)
 - `sample_models`: small models for a generated market (needs torch)
 """

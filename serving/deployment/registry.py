@@ -17,6 +17,7 @@ import polars as pl
 from lake.errors import ModelError, UnknownNameError
 from lake.report import Report
 from lake.tables import PROMOTIONS
+from serving.deployment.confirmed import is_confirmed, note_confirmed, registry_digest
 from serving.deployment.moves import CHAMPION, DeploymentContext, Move, write_down
 from serving.deployment.placing import place
 from serving.deployment.record import Release, deployment_or_none, moving, write_deployment
@@ -87,19 +88,18 @@ def register_and_promote(
     checked = Bundle.load(bundle.folder)
     context = DeploymentContext(lake=lake, configured=configured, clock=clock, who=decided_by)
     with moving(configured):
-        registry = Registry(configured)
-        version = registry.version_of(checked) or registry.register(checked, evidence or {})
-        deployment = deployment_or_none(configured)
-        before = deployment.versions.get(checked.name)
-        is_moved = _last_move(lake, checked.name) != (version, checked.digest)
-        if before == version and not is_moved and registry.alias(checked.name) == version:
+        if version := version_in_service(checked, lake, configured):
             Bundle.load(configured.models / checked.name / version)
             return lake.report(PROMOTIONS, started=started).with_details(
                 reason=f"version {version} of '{checked.name}' is in service already", model_version=version
             )
+        registry = Registry(configured)
+        version = registry.version_of(checked) or registry.register(checked, evidence or {})
+        deployment = deployment_or_none(configured)
+        is_moved = _last_move(lake, checked.name) != (version, checked.digest)
         place(checked, configured.models / checked.name / version)
         if is_moved:
-            write_down(context, promotion_of(checked, version, before, evidence or {}))
+            write_down(context, promotion_of(checked, version, deployment.versions.get(checked.name), evidence or {}))
         registry.move(checked.name, version)
         release = Release(version=version, digest=checked.digest)
         write_deployment(configured, deployment.promoted(checked.name, release).in_line(checked.name, version))
@@ -107,6 +107,24 @@ def register_and_promote(
     return lake.report(PROMOTIONS, added=int(is_moved), started=started).with_details(
         model_version=version, model_digest=checked.digest, bytes=len(checked.content)
     )
+
+
+def version_in_service(bundle: Bundle, lake: "Lake", configured: "Settings") -> str | None:
+    """Version under which a file is in service by the record, the moves and the registry; None where one says no.
+
+    The registry is asked where its file is not the one that was asked last: a registry on a server always is.
+    """
+    version = deployment_or_none(configured).versions.get(bundle.name)
+    if version is None or _last_move(lake, bundle.name) != (version, bundle.digest):
+        return None
+    if is_confirmed(configured, bundle, version, registry_digest(configured)):
+        return version
+    registry = Registry(configured)
+    asked = registry_digest(configured)  # opened: that of a moved home is written to by that
+    if registry.version_of(bundle) != version or registry.alias(bundle.name) != version:
+        return None
+    note_confirmed(configured, bundle, version, asked)
+    return version
 
 
 def register(bundle: Bundle, configured: "Settings", *, evidence: "Mapping[str, Any] | None" = None) -> str:
@@ -182,7 +200,7 @@ class Registry:
         from training.tracking import open_store
 
         self._client, self._experiment = open_store(configured, EXPERIMENT, PURPOSE)
-        self._uri = configured.tracking_uri
+        self._uri, self._market = configured.tracking_uri, configured.declared_market
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Version under which this very file and signature are registered, if they are."""
@@ -246,7 +264,7 @@ class Registry:
         read = ", ".join(f"{table} {version}" for table, version in signature.table_versions.items())
         lines += [f"- Learnt until {signature.train_until:%Y-%m-%d} from versions {read}"]
         lines += [f"- Windows of {signature.sessions} bars of {len(signature.features)} features"]
-        lines += [f"- Horizons {', '.join(map(str, signature.horizons))}"]
+        lines += [f"- Horizons {', '.join(str(self._market.horizon_of(bars)) for bars in signature.horizons)}"]
         return "\n".join([*lines, f"- Code {signature.code_version}"])
 
     def alias(self, name: str) -> str | None:

@@ -95,11 +95,11 @@ def update_drift(
     if features.is_empty() or not engines:
         raise NotReadyError(f"Drift needs features and a model in service. Run `{lake.market.first_run}` first.")
     until = min(engine.signature.train_until for engine in engines.values())
-    later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
+    later = closes_after(features, until)
     reason = _reason_to_skip(lake, later)
     if reason:
         return _skipped(lake, started, reason)
-    subjects = subjects_of(features, engines, until)
+    subjects = subjects_of(features, engines, until, later)
     findings = [finding for subject in subjects for finding in judge(subject, until)]
     if not findings:
         learnt = features.filter(pl.col("event_time") <= until)["event_time"].n_unique()
@@ -116,9 +116,21 @@ def update_drift(
     )
 
 
-def subjects_of(features: pl.DataFrame, engines: "Mapping[str, Engine]", until: datetime) -> list[DriftSubject]:
-    """Every feature and forecast in the training period, which ends at `until`, and in the newest sessions after it."""
-    later = features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
+def closes_after(features: pl.DataFrame, until: datetime) -> pl.Series:
+    """Closes that features are known of after an instant, ascending."""
+    return features.filter(pl.col("event_time") > until)["event_time"].unique().sort()
+
+
+def subjects_of(
+    features: pl.DataFrame, engines: "Mapping[str, Engine]", until: datetime, later: pl.Series
+) -> list[DriftSubject]:
+    """Every feature and forecast in the training period, which ends at `until`, and in the newest sessions after it.
+
+    Parameters
+    ----------
+    later
+        The `closes_after` that end; one at least.
+    """
     is_recent = pl.col("event_time") >= later.tail(CURRENT_SESSIONS)[0]
     recent = features.filter((pl.col("event_time") <= until) | is_recent)
     return [*feature_subjects(recent), *forecast_subjects(features, engines, at=recent["event_time"])]

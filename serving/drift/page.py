@@ -14,7 +14,7 @@ from feature_repo.catalog import FEATURES_TECHNICAL
 from lake.errors import NotReadyError
 from lake.store import Lake
 from lake.tables import DRIFT
-from serving.drift.measure import KNOWN, DriftSubject, engines_in_service, subjects_of
+from serving.drift.measure import KNOWN, DriftSubject, closes_after, engines_in_service, subjects_of
 from serving.drift.report import write_report
 from serving.drift.statistics import known_shares
 
@@ -97,7 +97,7 @@ def write_page(
             f"The findings are of {figures.session:%Y-%m-%d}, and the models in service learnt from sessions up to "
             f"{until:%Y-%m-%d}. `{lake.market.next_run}` judges the next session against what they learnt from."
         )
-    wide = _means(subjects_of(features, engines, until), figures.rows)
+    wide = _means(subjects_of(features, engines, until, closes_after(features, until)), figures.rows)
     before, after = (
         wide.filter(period).to_pandas() for period in (pl.col("event_time") <= until, pl.col("event_time") > until)
     )

@@ -15,10 +15,42 @@ from serving.engines.background import Background
 from serving.engines.signature import Sha256, Signature
 
 MODEL_FILE, SIGNATURE_FILE, PARITY_FILE = "model.onnx", "signature.json", "parity.json"
-BACKGROUND_FILE = "background.json"
-LARGEST_BYTES = {MODEL_FILE: 1 << 30, SIGNATURE_FILE: 1 << 20, PARITY_FILE: 1 << 20, BACKGROUND_FILE: 1 << 24}
+BACKGROUND_FILE, EXPLAIN_FILE = "background.json", "explain.onnx"
+LARGEST_BYTES = {
+    MODEL_FILE: 1 << 30,
+    SIGNATURE_FILE: 1 << 20,
+    PARITY_FILE: 1 << 20,
+    BACKGROUND_FILE: 1 << 24,
+    EXPLAIN_FILE: 1 << 30,
+}
 UNREGISTERED = "unregistered"
 PARITY_TOLERANCE, PARITY_WINDOWS = 1e-5, 1_000
+
+
+class AttentionParity(BaseModel):
+    """Proof that the graph with attention forecasts and weighs as the trained model does.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of the file that was tried.
+    windows
+        Real windows that were tried.
+    max_absolute_difference
+        Largest difference between any two quantiles, as a fraction of price, from torch and from the served graph.
+    max_weight_difference
+        Largest difference between any two weights, from torch.
+    max_sum_error
+        Largest distance of a row of weights from a sum of 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: Sha256
+    windows: int = Field(ge=1)
+    max_absolute_difference: float = Field(ge=0, le=PARITY_TOLERANCE, allow_inf_nan=False)
+    max_weight_difference: float = Field(ge=0, le=PARITY_TOLERANCE, allow_inf_nan=False)
+    max_sum_error: float = Field(ge=0, le=PARITY_TOLERANCE, allow_inf_nan=False)
 
 
 class Parity(BaseModel):
@@ -38,6 +70,8 @@ class Parity(BaseModel):
         SHA-256 of the ONNX file that was tried.
     engine, torch
         Versions of what was compared.
+    attention
+        Proof of the graph with attention; None, and not written, for a model without one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +83,7 @@ class Parity(BaseModel):
     digest: Sha256
     engine: str
     torch: str
+    attention: AttentionParity | None = Field(default=None, exclude_if=lambda proof: proof is None)
 
     def require(self, signature: Signature) -> None:
         """Refuse a proof that proves too little, or something else.
@@ -73,6 +108,11 @@ class Parity(BaseModel):
                 f"The exported model '{signature.name}' differs from the trained one by up to "
                 f"{self.max_absolute_difference:.2e} of the price; {PARITY_TOLERANCE:.0e} is allowed. "
                 "Nothing was promoted."
+            )
+        if signature.explain != (None if self.attention is None else self.attention.digest):
+            raise ParityError(
+                f"The graph with attention of model '{signature.name}' has no parity proof of its own, or that of "
+                "another file. Export the model again."
             )
 
 
@@ -112,17 +152,20 @@ class Bundle(Export):
     Parameters
     ----------
     folder
-        Folder with ``model.onnx``, ``signature.json`` and ``parity.json``, and ``background.json`` where the signature
-        names one.
+        Folder with ``model.onnx``, ``signature.json`` and ``parity.json``, and ``background.json`` and
+        ``explain.onnx`` where the signature names them.
     parity
         Proof that it computes what was trained.
     background_content
         Bytes of ``background.json``, of the digest in the signature; None for an export without one.
+    explain_content
+        Bytes of ``explain.onnx``, of the digest in the signature; None for a model without attention.
     """
 
     folder: Path
     parity: Parity
     background_content: bytes | None = None
+    explain_content: bytes | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -163,14 +206,15 @@ class Bundle(Export):
             parity=parity,
             content=content,
             version=version,
-            background_content=_read_background(folder, signature),
+            background_content=_read_pinned(folder, BACKGROUND_FILE, signature.background, signature.name),
+            explain_content=_read_graph(folder, signature),
         )
 
 
 def files_of(signature: Signature) -> tuple[str, ...]:
-    """Return the names of the files of a bundle: a background is among them where its signature names one."""
-    always = (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE)
-    return always if signature.background is None else (*always, BACKGROUND_FILE)
+    """Return the names of the files of a bundle: background and graph with attention where its signature names them."""
+    named = ((BACKGROUND_FILE, signature.background), (EXPLAIN_FILE, signature.explain))
+    return (MODEL_FILE, SIGNATURE_FILE, PARITY_FILE, *(file for file, digest in named if digest is not None))
 
 
 def refuse_external_data(content: bytes, name: str) -> None:
@@ -226,17 +270,25 @@ def _read_parity(folder: Path, name: str) -> Parity:
         raise ParityError(f"The parity proof of model '{name}' cannot be read: {error.errors()[0]['msg']}.") from error
 
 
-def _read_background(folder: Path, signature: Signature) -> bytes | None:
-    """Return the bytes of the background that the signature names; None where it names none."""
-    if signature.background is None:
+def _read_pinned(folder: Path, file: str, digest: str | None, name: str) -> bytes | None:
+    """Return the bytes of a file that the signature of a model names by its digest; None where it names none."""
+    if digest is None:
         return None
-    content = _read(folder, BACKGROUND_FILE)
+    content = _read(folder, file)
     found = hashlib.sha256(content).hexdigest()
-    if found != signature.background:
+    if found != digest:
         raise ModelError(
-            f"{folder / BACKGROUND_FILE} has digest {found[:12]}, the signature of model '{signature.name}' says "
-            f"{signature.background[:12]}: the file was altered after export. Export and promote the model again."
+            f"{folder / file} has digest {found[:12]}, the signature of model '{name}' says {digest[:12]}: the file "
+            "was altered after export. Export and promote the model again."
         )
+    return content
+
+
+def _read_graph(folder: Path, signature: Signature) -> bytes | None:
+    """Return the bytes of the graph with attention; None where the signature names none."""
+    content = _read_pinned(folder, EXPLAIN_FILE, signature.explain, signature.name)
+    if content is not None:
+        refuse_external_data(content, signature.name)
     return content
 
 

@@ -1,9 +1,7 @@
 """Exports a trained network to one ONNX file with its signature and a parity proof."""
 
 import hashlib
-import logging
 import shutil
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +11,7 @@ import numpy as np
 from feature_repo.targets import HORIZONS, QUANTILES
 from lake.disk import write_durably
 from lake.errors import ParityError
-from serving.engines.batch_bits import with_steady_bits
+from serving.engines.attention_export import prove_attention, write_attention
 from serving.engines.bundles import (
     BACKGROUND_FILE,
     MODEL_FILE,
@@ -26,7 +24,7 @@ from serving.engines.bundles import (
     Parity,
     refuse_external_data,
 )
-from serving.engines.debug_info import without_debug_info
+from serving.engines.graphs import to_onnx
 from serving.engines.onnx import OnnxEngine
 from serving.engines.signature import Signature
 
@@ -99,7 +97,8 @@ def export_model(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     network.eval()
-    content = _to_onnx(network, windows[:EXAMPLE_WINDOWS], folder / MODEL_FILE)
+    content = to_onnx(network, windows[:EXAMPLE_WINDOWS], folder / MODEL_FILE)
+    graph = write_attention(network, windows[:EXAMPLE_WINDOWS], folder)
     refuse_external_data(content, name)
     signature = Signature(
         name=name,
@@ -114,8 +113,12 @@ def export_model(
         code_version=code_version(),
         digest=hashlib.sha256(content).hexdigest(),
         background=None if background is None else background.digest,
+        explain=None if graph is None else hashlib.sha256(graph).hexdigest(),
     )
     parity = prove_parity(network, signature, content, windows)
+    if graph is not None:
+        proof = prove_attention(network, Export(signature=signature, content=content), graph, windows)
+        parity = parity.model_copy(update={"attention": proof})
     write_durably(folder / SIGNATURE_FILE, signature.to_json())
     write_durably(folder / PARITY_FILE, parity.model_dump_json(indent=2) + "\n")
     if background is not None:
@@ -167,31 +170,6 @@ def code_version() -> str:
 
     number, commit = version("quantlake"), source_commit()
     return number if commit is None else f"{number}+{commit[:12]}"
-
-
-def _to_onnx(network: "nn.Module", example: "NDArray[np.float32]", path: Path) -> bytes:
-    import torch
-
-    # The exporter warns about its own internals and about packages it could use; none of it concerns the network.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.from_numpy(np.ascontiguousarray(example)),),
-            dynamo=True,
-            input_names=["window"],
-            output_names=["quantiles"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1 << 20)},),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise ParityError("torch exported nothing: the network has no graph.")
-    program.save(str(path), external_data=False)
-    content = without_debug_info(with_steady_bits(path.read_bytes()))
-    path.write_bytes(content)
-    return content
 
 
 def _torch_answers(network: "nn.Module", windows: "NDArray[np.float32]") -> "NDArray[np.float32]":

@@ -67,6 +67,8 @@ class Signature(BaseModel):
         SHA-256 of the ONNX file.
     background
         SHA-256 of the file with the typical windows of the training; None, and not written, for an export without one.
+    explain
+        SHA-256 of the graph that answers where the network looked; None, and not written, for one without attention.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +85,7 @@ class Signature(BaseModel):
     code_version: str
     digest: Sha256
     background: Sha256 | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    explain: Sha256 | None = Field(default=None, exclude_if=lambda digest: digest is None)
     input_name: str = "window"
     output_name: str = "quantiles"
     dtype: Literal["float32"] = "float32"

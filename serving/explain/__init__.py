@@ -6,6 +6,7 @@
 - `players`, `shapley`, `backgrounds`, `attribution`: Shapley values from typical windows of the training
 - `sampled`: Shapley values of many windows by one engine
 - `surrogate`: a straight line around the forecast (LIME), with its fidelity
+- `attention`, `attention_answer`: where networks with attention looked
 - `assembly`: from the parts of the models to the explanation of the blend
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
@@ -13,6 +14,9 @@
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
+from serving.explain.attention import ForecastAttention
+from serving.explain.attention_answer import attention_answer
+from serving.explain.attribution import explain_forecast
 from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.result import QUANTITIES, BackgroundUse, Contribution, Explanation, MemberExplanation
 from serving.explain.sampled import sampled_contributions
@@ -27,9 +31,12 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationKey",
+    "ForecastAttention",
     "MemberExplanation",
     "WhatIf",
+    "attention_answer",
     "counterfactual_answer",
+    "explain_forecast",
     "explanation_answer",
     "narrative",
     "percent",

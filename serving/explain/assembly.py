@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serving.explain.remaking import RemadeForecast
 
 
-class Split(NamedTuple):
+class ForecastSplit(NamedTuple):
     """A forecast of one model, or of the blend, split among the players.
 
     Parameters
@@ -62,9 +62,9 @@ def with_width(quantiles: "NDArray[np.float64]") -> "NDArray[np.float64]":
     return np.concatenate([quantiles, quantiles[..., 2:] - quantiles[..., :1]], axis=-1)
 
 
-def blend_splits(forecast: "RemadeForecast", splits: "Sequence[Split]") -> Split:
+def blend_splits(forecast: "RemadeForecast", splits: "Sequence[ForecastSplit]") -> ForecastSplit:
     """Return the split of the blend: its models' splits, weighted."""
-    return Split(
+    return ForecastSplit(
         base=forecast.blended([split.base for split in splits]),
         value=with_width(forecast.stored),
         contributions=forecast.blended([split.contributions for split in splits]),
@@ -75,7 +75,7 @@ def blend_splits(forecast: "RemadeForecast", splits: "Sequence[Split]") -> Split
 def assemble(
     forecast: "RemadeForecast",
     players: "Sequence[Player]",
-    splits: "Sequence[Split]",
+    splits: "Sequence[ForecastSplit]",
     way: Way,
     *,
     errors: "NDArray[np.float64] | None",
@@ -137,7 +137,7 @@ def _contribution(
     return Contribution(player.name, player.group, value, contribution, error, percentile)
 
 
-def _member(model: "ExplainedModel", share: float, split: Split, pairs: int) -> MemberExplanation:
+def _member(model: "ExplainedModel", share: float, split: ForecastSplit, pairs: int) -> MemberExplanation:
     by_quantity = {name: tuple(split.contributions[:, place].tolist()) for place, name in enumerate(QUANTITIES)}
     return MemberExplanation(
         model=model.use.name,

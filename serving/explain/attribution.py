@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serving.engines import TYPICAL_WINDOWS
-from serving.explain.assembly import Split, Way, assemble, with_width
+from serving.explain.assembly import ForecastSplit, Way, assemble, with_width
 from serving.explain.backgrounds import MixedInputs, random_of
 from serving.explain.players import players_of
 from serving.explain.shapley import EMPTY, FULL, coalitions_of, gains_of, opposite_pairs, standard_errors
@@ -27,7 +27,7 @@ changes."""
 
 
 def explain_forecast(forecast: "RemadeForecast", depth: "Depth" = "fast", grain: "Grain" = "feature") -> "Explanation":
-    """Split p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
+    """ForecastSplit p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
 
     The permutations are drawn with the forecast's id as seed and are the same for all its models, so the same question
     has the same answer, and the blend's contributions are the weighted sum of its models'.
@@ -70,13 +70,13 @@ def explain_in_orders(
 
 def _walk(
     forecast: "RemadeForecast", model: "ExplainedModel", mixed: MixedInputs, orders: "Sequence[NDArray[np.int64]]"
-) -> "tuple[Split, NDArray[np.float64]]":
+) -> "tuple[ForecastSplit, NDArray[np.float64]]":
     """Walk one model from each of its typical windows: split and gains ``[window, order, player, quantity]``."""
     started = time.perf_counter()
     forecasts = with_width(forecast.of_member(model, mixed.of(model.require_background())))
     values = forecasts.reshape(len(orders), -1, forecasts.shape[-1])  # [window, coalition, quantity]
     gains = np.stack([gains_of(order, value) for order, value in zip(orders, values, strict=True)])
-    split = Split(
+    split = ForecastSplit(
         base=values[:, EMPTY].mean(axis=0),
         value=values[0, FULL],
         contributions=gains.mean(axis=(0, 1)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lake.errors import UnknownNameError
 from serving.api.explanations import MOST_FEATURES
+from serving.explain.attention import ForecastAttention, attention_of
 from serving.explain.attribution import explain_forecast
 from serving.explain.models import ExplainedModels
 from serving.explain.remaking import RemadeForecast
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lake.store import Lake
-    from serving.api.explanations import CounterfactualRequest, Depth, Grain, Method
+    from serving.api.explanations import AskedMethod, CounterfactualRequest, Depth, Grain
     from serving.deployment import Champions, LoadedModels
     from serving.explain.result import Explanation
 
@@ -32,7 +33,7 @@ class ExplanationKey(NamedTuple):
     """What is asked about a forecast; every quantity is in one answer."""
 
     prediction_id: str
-    method: "Method" = "shapley"
+    method: "AskedMethod" = "shapley"
     depth: "Depth" = "fast"
     grain: "Grain" = "feature"
 
@@ -106,6 +107,21 @@ class Explainer:
             models, forecast = self._champions.current(), self.forecast(question.prediction_id)
             compute = explain_forecast if question.method == "shapley" else explain_by_line
             found = compute(forecast, question.depth, question.grain)
+            self._kept.keep(_named(question), models, found)
+        return found
+
+    def attention(self, question: ExplanationKey) -> ForecastAttention:
+        """Compute where the networks of a forecast looked.
+
+        Raises
+        ------
+        NoAttentionError
+            If no model of the forecast has a graph with attention; for the other errors see `explain`.
+        """
+        found: ForecastAttention | None = self.recall(question)
+        if found is None:
+            models = self._champions.current()
+            found = attention_of(self.forecast(question.prediction_id))
             self._kept.keep(_named(question), models, found)
         return found
 

@@ -23,13 +23,18 @@ class ExplainedModel:
         Its part in the forecast, by the receipt.
     engine
         Engine that computes the file of that digest.
-    background
-        Typical windows of its training; None where its bundle has none.
+    bundle
+        Its checked files.
     """
 
     use: "ModelUse"
     engine: Engine
-    background: Background | None
+    bundle: Bundle
+
+    @property
+    def background(self) -> Background | None:
+        """Typical windows of its training; None where its bundle has none."""
+        return self.bundle.background
 
     def require_background(self) -> Background:
         """Return its typical windows.
@@ -73,12 +78,12 @@ class ExplainedModels:
         """
         for engine, bundle in self._in_service():
             if bundle.digest == use.digest:
-                return ExplainedModel(use, engine, bundle.background)
+                return ExplainedModel(use, engine, bundle)
         key = (use.name, use.version, use.digest)
         if key not in self._loaded:
             self._loaded[key] = self._load(use)
         engine, bundle = self._loaded[key]
-        return ExplainedModel(use, engine, bundle.background)
+        return ExplainedModel(use, engine, bundle)
 
     def _in_service(self) -> "Iterable[tuple[Engine, Bundle]]":
         models = self._champions.current()

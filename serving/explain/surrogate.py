@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serving.engines import TYPICAL_WINDOWS
-from serving.explain.assembly import Split, Way, assemble, blend_splits, with_width
+from serving.explain.assembly import ForecastSplit, Way, assemble, blend_splits, with_width
 from serving.explain.backgrounds import MixedInputs, random_of
 from serving.explain.players import players_of
 from serving.explain.result import QUANTITIES
@@ -95,10 +95,10 @@ def _fit(
     mixed: MixedInputs,
     coalitions: "NDArray[np.bool_]",
     weights: "NDArray[np.float64]",
-) -> "tuple[Split, NDArray[np.float64]]":
+) -> "tuple[ForecastSplit, NDArray[np.float64]]":
     """Fit a line to one model: its split, and what was fitted, ``[coalition, quantity]``."""
     started = time.perf_counter()
     forecasts = with_width(forecast.of_member(model, mixed.of(model.require_background())))
     values = forecasts.reshape(TYPICAL_WINDOWS, len(coalitions), -1).mean(axis=0)
     base, slopes = fit_line(coalitions, values, weights)
-    return Split(base, values[0], slopes, time.perf_counter() - started), values
+    return ForecastSplit(base, values[0], slopes, time.perf_counter() - started), values

@@ -7,8 +7,8 @@ import numpy as np
 
 from feature_repo.catalog import feature_of
 from lake.errors import ImpossibleChangeError, UnknownNameError
+from serving.api import outlook_of
 from serving.api.explanations import FeatureSweep, ForecastRead, MovedFeature, SweepPoint
-from serving.api.outlook import outlook_of
 from serving.forecasts import confidence, direction_of, target_price, trust_of
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _changed(name: str, values: "FloatArray", change: "Change") -> "FloatArray":
                 f"The value of '{name}' in the last session is not known, so nothing can be added to it. Say `to`, the "
                 "new value, instead of `by`."
             )
-        found = values.astype(np.float64) + change.by
+        found = values.astype(np.float64) + (change.by or 0.0)
     _, feature = feature_of(name)
     least = -LARGEST if feature.minimum is None else feature.minimum
     most = LARGEST if feature.maximum is None else feature.maximum

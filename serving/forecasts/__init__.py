@@ -8,6 +8,7 @@
 """
 
 from serving.forecasts.blending import (
+    BLEND,
     WEIGHT_TOLERANCE,
     Member,
     blend,
@@ -23,6 +24,7 @@ from serving.forecasts.rows import Row
 
 __all__ = [
     "ANSWERED",
+    "BLEND",
     "COVERAGE_TARGET",
     "PRICED",
     "REPLAY",

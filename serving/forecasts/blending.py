@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from serving.api import Direction
 
+BLEND = "blend"
+"""Name of what answered where several models did."""
 TENTH = 1.2815515655446004
 """Distance of the 10 % and 90 % points from the median of a standard normal distribution."""
 
@@ -122,7 +124,7 @@ def _named(members: tuple[Member, ...]) -> Member:
     ordered = sorted(members)
     version = "+".join(f"{member.name}-{member.version}" for member in ordered)
     digest = hashlib.sha256("\n".join(f"{member.name} {member.digest}" for member in ordered).encode()).hexdigest()
-    return Member("blend", version, digest, 1.0)
+    return Member(BLEND, version, digest, 1.0)
 
 
 def direction_of(p50: float) -> "Direction":

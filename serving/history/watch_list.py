@@ -38,10 +38,9 @@ def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: da
     forecasts = tables.kept(
         ("last forecasts", horizon, at), (FORECASTS, FORECAST_DECISIONS), lambda: _last_forecasts(tables, horizon, at)
     )
-    answered = tables.kept(
-        ("answered", horizon), (FORECASTS, OUTCOMES, FORECAST_DECISIONS), lambda: _answered(tables, horizon)
-    )
-    held = _held(answered.filter(was_known(at)))
+    matured = (FORECASTS, OUTCOMES, FORECAST_DECISIONS)
+    answered = tables.kept(("answered", horizon), matured, lambda: _answered(tables, horizon))
+    held = tables.kept(("held", horizon, at), matured, lambda: _held(answered.filter(was_known(at))))
     asked = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
     joined = asked
     for frame in (bars, forecasts, held):

@@ -110,8 +110,8 @@ def exchanged(x: "NDArray[np.float32]", places: "Sequence[int]", order: "NDArray
 
 def _rank_correlations(last: "NDArray[np.float32]") -> "NDArray[np.float64]":
     """Spearman's correlation of each pair of features, ``[feature, feature]``; 0 for one that does not vary."""
-    ranks = rankdata(last, axis=0, nan_policy="omit")  # [window, feature]
-    centred = np.nan_to_num(ranks - np.nanmean(ranks, axis=0, where=~np.isnan(ranks)))
+    ranks = np.ma.masked_invalid(rankdata(last, axis=0, nan_policy="omit"))  # [window, feature]
+    centred = (ranks - ranks.mean(axis=0)).filled(0.0)
     lengths = np.sqrt((centred**2).sum(axis=0))
     scaled = centred / np.where(lengths > 0, lengths, 1.0)
     found: NDArray[np.float64] = scaled.T @ scaled

@@ -135,9 +135,7 @@ class Measure:
 
     def rows_of(self, exchange: FeatureSet) -> "Iterator[dict[str, Any]]":
         """Measure one feature or cluster: its rows of `feature_importance`, but for their `known_time`."""
-        losses = self._losses_after(exchange)
-        for number, subject in enumerate(self.subjects):
-            rise = losses[number] - self._losses[number]
+        for number, (subject, rise) in enumerate(zip(self.subjects, self._rises(exchange), strict=True)):
             overlapping = bars_spanned(subject.horizon, self.grid).most
             for regime, rows in self._regimes(subject).items():
                 session = self.panel.session[subject.is_measured][rows]
@@ -182,8 +180,8 @@ class Measure:
     def _contributed(self) -> SampledContributions:
         return SampledContributions.of(self.panel, self.engines, self.backgrounds)
 
-    def _losses_after(self, exchange: FeatureSet) -> "list[NDArray[np.float64]]":
-        """Mean losses over the repeats, by subject; all models see the same exchanges."""
+    def _rises(self, exchange: FeatureSet) -> "list[NDArray[np.float64]]":
+        """Mean rise of each measured loss over the repeats, by subject; all models see the same exchanges."""
         totals = [np.zeros(int(subject.is_measured.sum())) for subject in self.subjects]
         for repeat in range(max(self.repeats.values())):
             random = np.random.default_rng([SEED, repeat, *exchange.places])
@@ -193,7 +191,7 @@ class Measure:
             predictions = {name: engine.predict(x) for name, engine in active.items()}
             for number, subject in enumerate(self.subjects):
                 if repeat < self._repeats_of(subject):
-                    totals[number] += subject.losses(self.panel, predictions)
+                    totals[number] += subject.losses(self.panel, predictions) - self._losses[number]
         return [total / self._repeats_of(subject) for total, subject in zip(totals, self.subjects, strict=True)]
 
     def _repeats_of(self, subject: "Subject") -> int:

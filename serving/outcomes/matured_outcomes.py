@@ -169,7 +169,8 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
     warnings = [f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing."] if idle else []
-    warnings += absences(bars, replayed["symbol"].unique(), lake.market.delisted_after_bars)
+    market = lake.market
+    warnings += absences(bars, replayed["symbol"].unique(), market.delisted_after_bars, market.interval)
     report = report.with_details(seconds=time.perf_counter() - started, warnings=tuple(warnings))
     return report.with_details(reason="no further session has settled") if report.skipped else report
 

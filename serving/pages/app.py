@@ -1,6 +1,8 @@
 """The dashboard as an ASGI application: pages, static files, and the guard in front of them."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -47,11 +49,19 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) ->
     app = Starlette(
         routes=[*(Route(path, page, methods=[method]) for method, path, page in ROUTES), Mount("/static", _Static())],
         middleware=[Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)],
+        lifespan=_lifespan,
         exception_handlers={HTTPException: _refused, QuantlakeError: _failed, Exception: _broken},
     )
     app.state.dashboard = opened
     guard = Guard(app, page_policy(), opened.sessions, settings.dashboard_port)
     return CorrelationIds(SecurityHeaders(guard))
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    """End the connections to the endpoint with the process."""
+    yield
+    app.state.dashboard.endpoint.close()
 
 
 class _Static(StaticFiles):

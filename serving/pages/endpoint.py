@@ -66,3 +66,10 @@ class Endpoint:
             if len(self._kept) > KEPT_CLIENTS:
                 del self._kept[next(iter(self._kept))]
         return kept.client
+
+    def close(self) -> None:
+        """End the connections."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for each in kept.values():
+            each.client.close()

@@ -10,6 +10,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/logout", "read"),
     Rule("GET", "/", "read"),
     Rule("GET", "/s/{symbol}", "read"),
+    Rule("GET", "/s/{symbol}/why", "predict"),
+    Rule("GET", "/s/{symbol}/words", "predict"),
     Rule("GET", "/receipts/{prediction_id}", "read"),
     Rule("GET", "/models/{name}", "read"),
     Rule("GET", "/models", "read"),

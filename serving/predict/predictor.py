@@ -158,7 +158,8 @@ class Predictor:
         watch = watch or Stopwatch()
         try:
             models = self.champions.current()
-            symbols = list(dict.fromkeys(s for question in questions for s in question.symbols))
+            offered = [question for question in questions if question.horizon in models.horizons]
+            symbols = list(dict.fromkeys(s for question in offered for s in question.symbols))
             computed = self._compute(symbols, models, watch)
         except (ModelError, UnknownNameError) as error:
             return [error] if len(questions) == 1 else [self.compute([question])[0] for question in questions]
@@ -198,6 +199,8 @@ class Predictor:
         return {symbol: symbol in ready for symbol in sorted(every)}
 
     def _compute(self, symbols: Sequence[str], models: "LoadedModels", watch: Stopwatch) -> _Computed:
+        if not symbols:  # of questions about horizons that no model forecasts
+            return _Computed({}, {}, frozenset())
         started = time.perf_counter()
         batch = self.online.read(symbols)
         started = watch.lap("read", started)

@@ -38,8 +38,9 @@ def store_scheduled(lake: "Lake", settings: "Settings", say: Say) -> Report:
     Returns
     -------
     Report
-        Of the forecasts looked at; skipped when each of them was stored before. ``details["unavailable"]`` counts the
-        symbols that cannot be forecast yet.
+        Of the forecasts looked at; skipped when each of them was stored before. ``details`` count the symbols that
+        cannot be forecast over any horizon yet, as ``unavailable``, and those that lack one of several, as
+        ``incomplete``.
 
     Raises
     ------
@@ -67,12 +68,14 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / LOCK):
         drain(lake, settings)
-        made, shadows, unavailable = _forecast(predictor)
+        made, shadows, lacking = _forecast(predictor)
         fresh = _new(lake, made)
         if fresh:
             _log(predictor, settings, [*fresh, *_shadows_of(fresh, shadows)])
             drain(lake, settings)
             say(f"{len(fresh):,} forecasts stored, for {len({entry.row['symbol'] for entry in fresh}):,} symbols")
+    forecast = {entry.row["symbol"] for entry in made}
+    unavailable, incomplete = lacking.keys() - forecast, lacking.keys() & forecast
     times = [entry.row["event_time"] for entry in made]
     report = Report(
         name=NAME,
@@ -81,33 +84,33 @@ def schedule(lake: "Lake", settings: "Settings", predictor: Predictor, say: Say)
         first=min(times, default=None),
         last=max(times, default=None),
         seconds=time.perf_counter() - started,
-        details={"unavailable": len(unavailable)},
+        details={"unavailable": len(unavailable), "incomplete": len(incomplete)},
     )
     if fresh:
         return report
-    reason = "every symbol's forecast is stored already" if made else next(iter(unavailable.values()), "no symbol")
+    reason = "every symbol's forecast is stored already" if made else next(iter(lacking.values()), "no symbol")
     return replace(report, skipped=True).with_details(reason=reason)
 
 
 def _forecast(predictor: Predictor) -> "tuple[list[LogEntry], list[LogEntry], dict[str, str]]":
-    """Return forecasts of every symbol and horizon, those of challengers, and why the other symbols have none."""
+    """Return forecasts of every symbol and horizon, those of challengers, and why symbols lack one or all of them."""
     symbols = predictor.online.symbols()
     if not symbols:
         return [], [], {}
     horizons = predictor.champions.current().horizons
     made: list[LogEntry] = []
     shadows: list[LogEntry] = []
-    unavailable: dict[str, str] = {}
+    lacking: dict[str, str] = {}
     for answers in predictor.compute([Question(symbols, horizon, KIND) for horizon in horizons]):
         if isinstance(answers, Answers):
             made += answers.entries
             shadows += answers.shadows
-            unavailable |= dict(answers.unavailable)
+            lacking |= dict(answers.unavailable)
         elif isinstance(answers, NotReadyError):
-            unavailable |= dict.fromkeys(symbols, str(answers))
+            lacking |= dict.fromkeys(symbols, str(answers))
         else:
             raise answers
-    return made, shadows, unavailable
+    return made, shadows, lacking
 
 
 def _shadows_of(fresh: "list[LogEntry]", shadows: "list[LogEntry]") -> "list[LogEntry]":

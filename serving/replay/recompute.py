@@ -308,18 +308,33 @@ def _compute(
     """Forecast all windows with each model; return each one's place of the horizon, None where a model fails."""
     places = []
     for use in uses:
-        found = engines.take(use)
-        try:
-            if not isinstance(found, ReplayFinding):
-                places.append(_place_of(horizon, use.name, found.signature.horizons))
-                computed[use.digest] = computed[use.digest] if use.digest in computed else found.predict(x)
-                continue
-        except EngineError as error:
-            found = ReplayFinding("engine", use.name, str(error))
-        for job in jobs:
-            job.result.add(found)
-        return None
+        found = _compute_one(use, horizon, engines, x, computed)
+        if isinstance(found, ReplayFinding):
+            for job in jobs:
+                job.result.add(found)
+            return None
+        places.append(found)
     return places
+
+
+def _compute_one(
+    use: "ModelUse",
+    horizon: int,
+    engines: "EngineCache",
+    x: "NDArray[np.float32]",
+    computed: "dict[str, NDArray[np.float32]]",
+) -> int | ReplayFinding:
+    """Forecast all windows with a model, once; return its place of the horizon, or why it does not forecast."""
+    engine = engines.take(use)
+    if isinstance(engine, ReplayFinding):
+        return engine
+    try:
+        place = _place_of(horizon, use.name, engine.signature.horizons)
+        if use.digest not in computed:
+            computed[use.digest] = engine.predict(x)
+    except EngineError as error:
+        return ReplayFinding("engine", use.name, str(error))
+    return place
 
 
 def _place_of(horizon: int, model: str, trained: tuple[int, ...]) -> int:

@@ -5,6 +5,7 @@
 - `paper`, `equal_volatility`: paper returns by session and strategy, and the pool scaled to one volatility
 - `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols
 - `ratios`, `comparison`: Sharpe ratio and drawdown, and the selection beside its rivals
+- `reviews`: the decisions that are due, stored
 """
 
 from serving.strategies.assignments import update_assignments
@@ -13,6 +14,7 @@ from serving.strategies.halts import absences, settled_returns
 from serving.strategies.paper import PaperReturns
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
+from serving.strategies.reviews import update_selections
 from serving.strategies.selection import (
     CONFIDENCE_SESSIONS,
     KNOWN_REGIMES,
@@ -20,7 +22,6 @@ from serving.strategies.selection import (
     SelectionRule,
     confidence_in,
     select,
-    update_selections,
 )
 
 __all__ = [

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from lake.horizons import DAY, Interval
+
 KEY = ("symbol", "event_time")
 
 
@@ -110,8 +112,8 @@ def settled_returns(labels: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def absences(closes: pl.DataFrame, symbols: pl.Series, delisted_after: int) -> list[str]:
-    """Say of each symbol without a bar at the market's newest session where its last bar lies, and what follows.
+def absences(closes: pl.DataFrame, symbols: pl.Series, delisted_after: int, interval: Interval = DAY) -> list[str]:
+    """Say of each symbol without a bar at the market's newest close where its last bar lies, and what follows.
 
     Parameters
     ----------
@@ -120,7 +122,9 @@ def absences(closes: pl.DataFrame, symbols: pl.Series, delisted_after: int) -> l
     symbols
         Those that are forecast.
     delisted_after
-        Sessions without a bar after which a position is closed.
+        Closes without a bar after which a position is closed.
+    interval
+        How long a bar lasts: closes of daily bars are called sessions.
 
     Examples
     --------
@@ -130,17 +134,18 @@ def absences(closes: pl.DataFrame, symbols: pl.Series, delisted_after: int) -> l
     >>> absences(bars, pl.Series(["A", "B"]), 20)[0]
     'A has no bar since 2012-12-28, 1 session: its paper positions stand at that close, as in a halt.'
     """
-    sessions = closes["event_time"].unique().sort()
+    every = closes["event_time"].unique().sort()
+    unit, written = ("session", "%Y-%m-%d") if interval == DAY else ("close", "%Y-%m-%d %H:%M UTC")
     last = closes.filter(pl.col("symbol").is_in(symbols.implode())).group_by("symbol").agg(pl.col("event_time").max())
     sentences = []
-    for symbol, at in last.filter(pl.col("event_time") < sessions.max()).sort(KEY).iter_rows():
-        missed = sessions.len() - 1 - int(sessions.search_sorted(at))
+    for symbol, at in last.filter(pl.col("event_time") < every.max()).sort(KEY).iter_rows():
+        missed = every.len() - 1 - int(every.search_sorted(at))
         follows = (
             f"its paper positions were closed at that close after {delisted_after} of them, as in a delisting"
             if missed > delisted_after
             else "its paper positions stand at that close, as in a halt"
         )
         sentences.append(
-            f"{symbol} has no bar since {at:%Y-%m-%d}, {missed} session{'s' if missed > 1 else ''}: {follows}."
+            f"{symbol} has no bar since {at:{written}}, {missed} {unit}{'s' if missed > 1 else ''}: {follows}."
         )
     return sentences

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lake.market import Market
     from serving.api.explanations import CounterfactualRequest, ForecastExplanation
-    from serving.explain import Explanation, WhatIf
+    from serving.explain import Explanation, ForecastAttention, WhatIf
 
 logger = logging.getLogger("quantlake.serving")
 
@@ -86,6 +86,16 @@ async def explained(state: "State", key: ExplanationKey) -> "tuple[Explanation, 
     if found is not None:
         return found, True
     return await _queue_of(state).compute(partial(explainer.explain, key)), False
+
+
+async def looked_at(state: "State", prediction_id: str) -> "tuple[ForecastAttention, bool]":
+    """Return where the networks of a forecast looked, and whether it was computed before."""
+    explainer: Explainer = state.explainer
+    key = ExplanationKey(prediction_id, "attention")
+    found: ForecastAttention | None = explainer.recall(key)
+    if found is not None:
+        return found, True
+    return await _queue_of(state).compute(partial(explainer.attention, key)), False
 
 
 async def changed(state: "State", question: "CounterfactualRequest") -> "tuple[WhatIf, bool]":

@@ -24,6 +24,7 @@ CALLERS = {
         "serving/predict/forecasting.py",
         "serving/backfill/walk_forward.py",
         "serving/replay/recompute.py",
+        "serving/explain/remaking.py",
     },
     "blend": {MAKING},
     "calibrate": {MAKING},

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +167,3 @@ def _move(place: int, model: str) -> dict[str, Any]:
         "previous_version": None,
         "evidence": json.dumps({"what": "model.promote"}),
     }
-
-
-def days_of(closes: Sequence[datetime]) -> list[date]:
-    """Days of some closes."""
-    return [close.date() for close in closes]

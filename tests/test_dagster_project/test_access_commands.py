@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -121,9 +123,24 @@ def test_what_is_stored_about_a_key_is_handed_over_and_deleted(say: Say, setting
     assert "are there, in order" in say("audit", "verify").output
 
 
-def test_the_question_to_paste_carries_the_key_and_trusts_the_certificate(settings: Settings, tmp_path: Any) -> None:
-    plain = endpoint._curl(settings, "http://127.0.0.1:3000", "ql_a_b")
-    assert "-H 'authorization: Bearer ql_a_b'" in plain
-    assert "--cacert" not in plain
+@pytest.mark.parametrize("shows_key", [False, True])
+def test_the_question_to_paste_sends_the_key_and_shows_it_only_where_that_is_asked(
+    settings: Settings, tmp_path: Path, *, shows_key: bool
+) -> None:
+    """A shell expands it, from a home whose path has a blank; `printf` stands where the program is called."""
+    settings = settings.model_copy(update={"home": tmp_path / "a home"})
+    key = keys.local_key(settings)
+    question = endpoint._curl(settings, "http://127.0.0.1:3000", shows_key=shows_key)
+    assert (key in question) is shows_key
+    sent = subprocess.run(
+        ["/bin/sh", "-c", question.replace("curl -s", "printf '%s\\n'", 1)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert sent[0] == "http://127.0.0.1:3000/api/v1/public/predict"
+    assert sent[2] == f"authorization: Bearer {key}"
+    assert json.loads(sent[-1]) == {"symbol": "AAPL", "horizon_sessions": 1}
+
+
+def test_the_question_to_paste_trusts_the_certificate(settings: Settings, tmp_path: Path) -> None:
+    assert "--cacert" not in endpoint._curl(settings, "http://127.0.0.1:3000", shows_key=False)
     secure = settings.model_copy(update={"tls_certificate": tmp_path / "c.pem"})
-    assert f"--cacert '{tmp_path / 'c.pem'}'" in endpoint._curl(secure, "https://127.0.0.1:3000", "ql_a_b")
+    assert f"--cacert '{tmp_path / 'c.pem'}'" in endpoint._curl(secure, "https://127.0.0.1:3000", shows_key=False)

@@ -124,7 +124,7 @@ def environments() -> list[tuple[str, str]]:
 
 
 def test_an_endpoint_that_is_ended_while_it_starts_leaves_nothing_running(tmp_path: Path):
-    ports = {"QUANTLAKE_PORT": str(free_port())}
+    ports = {"QUANTLAKE_PORT": str(free_port()), "QUANTLAKE_DASHBOARD_PORT": str(free_port())}
     process = subprocess.Popen(
         [sys.executable, "-c", "from dagster_project.cli import main; main()", "serve"],
         env=os.environ | {"QUANTLAKE_HOME": str(tmp_path)} | ports,

@@ -20,6 +20,7 @@ from dagster_project.servers.open_sockets import OpenSocket, open_sockets, proce
 from lake.settings import Settings
 from serving.access import WEBSOCKET
 from serving.access.policy import RULES
+from serving.pages.policy import RULES as PAGES
 from support.ports import free_port
 from support.waiting import until
 
@@ -35,6 +36,7 @@ ASKED = {
         for rule in RULES
         if rule.needs not in {"open", "local"} and rule.method != WEBSOCKET
     ],
+    "dashboard": [(rule.method, PARAMETER.sub("AAPL", rule.path)) for rule in PAGES if rule.needs != "open"],
     "ui": [
         ("GET", "/"),
         ("GET", "/graphql?query=mutation%7BreloadWorkspace%7B__typename%7D%7D"),
@@ -80,13 +82,14 @@ def running(verb, home):
     """Start a verb on a home and free ports, and wait until it is up."""
     mark, port = uuid.uuid4().hex, free_port()
     ports = {"port" if verb in {"serve", "demo"} else f"{verb}_port": port}
-    settings = Settings(home=home, **({"port": free_port()} | ports))
+    settings = Settings(home=home, **({"port": free_port(), "dashboard_port": free_port()} | ports))
     log = home / "said"
     home.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         MARK: mark,
         "QUANTLAKE_HOME": str(home),
         "QUANTLAKE_PORT": str(settings.port),
+        "QUANTLAKE_DASHBOARD_PORT": str(settings.dashboard_port),
         "QUANTLAKE_WORKERS": "1",
     }
     command = [sys.executable, str(HERE / "verbs_of_tests.py"), verb, str(port)]
@@ -162,7 +165,7 @@ def test_what_serve_listens_on_is_declared_and_refuses_strangers(tmp_path):
 @only_linux
 @only_root
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["demo", "ui", "mlflow", "lab"])
+@pytest.mark.parametrize("verb", ["demo", "dashboard", "ui", "mlflow", "lab"])
 def test_what_each_command_listens_on_is_declared_and_refuses_strangers(tmp_path, verb):
     with running(verb, tmp_path / "home") as started:
         if verb == "lab":

@@ -59,5 +59,6 @@ def test_a_difference_is_reported_blocks_what_follows_and_is_no_longer_served(mo
         "None of them is served any more. Next: `quantlake update`."
     )
     (made,) = result.asset_materializations_for_node("feature_parity")
-    assert "AAA: 1.0 instead of 2.0" in made.metadata["differences"].value
+    (row,) = made.metadata["differences"].value.records
+    assert "AAA: 1.0 instead of 2.0" in row.data.values()
     assert not result.asset_materializations_for_node("served")

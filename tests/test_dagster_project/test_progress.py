@@ -7,14 +7,16 @@ import pytest
 
 from dagster_project.execution import progress_logger
 from dagster_project.execution.expected import FILE, UNKNOWN_SECONDS, ExpectedTimes
+from dagster_project.reports import materialized
 from dagster_project.runs import made_by
+from lake.report import Report
 
 pytestmark = pytest.mark.usefixtures("home_of_environment")
 
 
 @dg.asset
 def grown() -> dg.MaterializeResult:
-    return dg.MaterializeResult(metadata={"dagster/row_count": 3, "rows_added": 2, "skipped": False})
+    return materialized(Report("grown", rows=3, added=2, warnings=("One [row] is odd.", "Another is missing.")))
 
 
 @dg.asset(deps=[grown])
@@ -43,6 +45,7 @@ def test_lines_in_a_pipe_count_the_steps_and_tell_the_time_left(capsys: pytest.C
     said = capsys.readouterr().out
     assert "grown ... 1 of 3 steps\n" in said
     assert "✓ grown: 3 rows, 2 new" in said
+    assert "      ! One [row] is odd.\n      ! Another is missing.\n" in said
     assert "still: nothing to do, old" in said
     assert "✓ still: holds (unchanged since version 3)" in said
     assert made_by(result) == {"grown": 2}

@@ -27,8 +27,7 @@ ROWS = [
 ]
 COLUMNS = (ShownColumn("id"), ShownColumn("rows"), ShownColumn("note", wraps=True, rank=1), ShownColumn("at", rank=2))
 SENTENCES = {
-    "advance", "demo", "run", "update",  # progress of a run; `summary` has its tables as values
-    "serve", "ui", "mlflow", "lab",  # servers
+    "serve", "dashboard", "ui", "mlflow", "lab",  # servers
     "keys revoke", "keys rotate", "models promote", "models shadow", "models canary", "models rollback",
     "models restore", "market new", "market release",
     "forecasts withdraw", "forecasts quarantine release", "forecasts quarantine withdraw", "backup restore",

@@ -15,7 +15,14 @@ from rich.console import Console
 from dagster_project.commands import update as command
 from dagster_project.commands.update import timings
 from dagster_project.resources import GivenPlatform
-from dagster_project.runs import Stage, generated_platform, scratch_settings, update, update_each_session
+from dagster_project.runs import (
+    Stage,
+    count_stages,
+    generated_platform,
+    scratch_settings,
+    update,
+    update_each_session,
+)
 from feature_repo.catalog import GROUPS
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import OnlineReader
@@ -47,6 +54,7 @@ def updated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GivenPla
 def test_every_stage_brings_its_rows_of_each_session(updated: tuple) -> None:
     _, runs = updated
     for run in runs:
+        assert len(run) == count_stages()
         added = {stage.name: stage.added for stage in run}
         assert added["raw_bars"] == added["bars"] == SYMBOLS + 1  # the index is one of them
         assert {added[group.table.name] for group in GROUPS} == {SYMBOLS}

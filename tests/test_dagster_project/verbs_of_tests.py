@@ -1,4 +1,4 @@
-"""A verb on ports of a test, as a process: ``verbs_of_tests.py serve|demo|ui|mlflow|lab PORT``.
+"""A verb on ports of a test, as a process: ``verbs_of_tests.py serve|demo|dashboard|ui|mlflow|lab PORT``.
 
 ``demo`` is the part of the demo that listens: Redis, and the service on a port of its own, without the minutes of
 training in front.
@@ -24,7 +24,12 @@ def main() -> None:
             said.print("Ctrl-C")
             signal.sigwait([signal.SIGINT, signal.SIGTERM])
     else:
-        show = {"ui": servers.show_dagster, "mlflow": servers.show_mlflow, "lab": servers.show_jupyter}[verb]
+        show = {
+            "dashboard": servers.show_dashboard,
+            "ui": servers.show_dagster,
+            "mlflow": servers.show_mlflow,
+            "lab": servers.show_jupyter,
+        }[verb]
         show(configured.model_copy(update={f"{verb}_port": port}), said)
 
 

@@ -1,5 +1,6 @@
 """A hidden Markov model is fitted on its training sessions and filtered forward: what comes later changes nothing."""
 
+import json
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -148,6 +149,15 @@ def test_a_torn_memory_is_fitted_again(tmp_path: Path) -> None:
     fitted = fit(series, cache_folder=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_text("{", encoding="utf-8")
+    assert fit(series, cache_folder=tmp_path) == fitted
+
+
+def test_a_stored_fit_that_was_changed_is_fitted_again(tmp_path: Path) -> None:
+    series, _ = two_states(200, 6)
+    fitted = fit(series, cache_folder=tmp_path)
+    (path,) = tmp_path.iterdir()
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(stored | {"start": [0.25, 0.75]}), encoding="utf-8")
     assert fit(series, cache_folder=tmp_path) == fitted
 
 

@@ -1,6 +1,7 @@
 """The check behind every feature table: a sample of the lake's bars under other futures, and the rows as stored."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -9,13 +10,17 @@ import pytest
 from feature_repo.catalog import CALENDAR, FEATURES_TECHNICAL, TECHNICAL
 from feature_repo.leaks import check_stored, check_stored_anew, note_passed, passed_before
 from feature_repo.materialize import update_group, update_labels, update_regimes
+from feature_repo.regimes import compute_regimes, hidden_markov
+from feature_repo.regimes.daily import TRAINING_SESSIONS
 from lake.calendars import closes
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import DamagedTableError, UnknownNameError
 from lake.market import Market
+from lake.quality import forget_passes
 from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, LABELS, REGIMES
+from lake.universe import MARKET
 
 
 @pytest.mark.parametrize("table", ["features_technical", "labels", "regimes"])
@@ -36,6 +41,47 @@ def test_a_stored_row_that_knows_the_next_bar_is_caught(make_lake, small_market)
     lake.merge(FEATURES_TECHNICAL, features.with_columns(pl.col("return_1d").shift(-1).over("symbol")))
     checked = check_stored(lake, "features_technical", bars["event_time"].max())
     assert {(leak.column, leak.how) for leak in checked.leaks} == {("return_1d", "stored")}
+
+
+@pytest.fixture
+def market_of_six_years(make_lake) -> tuple[Lake, datetime]:
+    """Bars of more sessions than the hidden Markov models of the regimes are fitted on."""
+    bars = tiny_market(["AAA", MARKET], TRAINING_SESSIONS + 300, seed=3)
+    return make_lake(bars), bars["event_time"].max()
+
+
+def test_regimes_of_a_wrong_stored_fit_are_caught(market_of_six_years) -> None:
+    """The mutant: parameters that a damaged disk or another program left in the cache of the table's computation."""
+    lake, now = market_of_six_years
+    folder = lake.root / ".stamps" / "hidden_markov"
+    compute_regimes(lake.read_as_of(BARS, now), cache_folder=folder)
+    for path in folder.iterdir():
+        model = json.loads(path.read_text(encoding="utf-8"))
+        del model[hidden_markov.SEAL]
+        model["variance"] = [value * 9 for value in model["variance"]]
+        path.write_text(json.dumps(model | {hidden_markov.SEAL: hidden_markov._seal(model)}), encoding="utf-8")
+    update_regimes(lake, FixedClock(now))
+    found = {(leak.column, leak.how) for leak in check_stored(lake, REGIMES.name, now).leaks}
+    assert ("high_volatility_probability", "stored") in found
+
+
+def test_a_check_fits_the_models_of_regimes_once_for_each_code(market_of_six_years, monkeypatch) -> None:
+    lake, now = market_of_six_years
+    update_regimes(lake, FixedClock(now))
+    assert check_stored(lake, REGIMES.name, now).passed
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(hidden_markov, "_fit_standard", refuse)
+    assert check_stored(lake, REGIMES.name, now).passed
+    with monkeypatch.context() as patch:
+        patch.setattr("feature_repo.leaks.stored._code", lambda: b"other code")
+        with pytest.raises(AssertionError, match="fitted again"):
+            check_stored(lake, REGIMES.name, now)
+    forget_passes(lake)
+    with pytest.raises(AssertionError, match="fitted again"):
+        check_stored(lake, REGIMES.name, now)
 
 
 def test_the_sample_changes_with_the_session(featured_lake: Lake) -> None:

@@ -3,6 +3,7 @@
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from polars.testing import assert_frame_equal
 from lake.clock import DEMO_START
 from lake.errors import ConfigError, DamagedTableError, TableNotFoundError
 from lake.sources import tiny_market
+from lake.spec import INSTANT, Column
 from lake.sql import connect
 from lake.store import Lake, delta_log
 from lake.tables import (
@@ -27,6 +29,7 @@ from lake.tables import (
     RAW_ACTIONS,
     RAW_BARS,
 )
+from support.facts import FACTS
 
 LATER = DEMO_START + timedelta(days=1)
 GOOD = tiny_market(["AAA", "BBB"], sessions=6, seed=3)
@@ -51,6 +54,29 @@ def test_a_view_holds_what_the_store_reads(packaged_lake: Lake) -> None:
         ours = packaged_lake.read_as_of(spec, DEMO_START)
         theirs = connection.sql(f"select * from {spec.name}").pl().sort(spec.key)
         assert_frame_equal(theirs.cast(spec.schema), ours)
+
+
+def test_a_column_that_a_table_gained_in_place_is_shown_with_nulls_until_a_file_has_it(lake: Lake) -> None:
+    """A number, a list and an instant; current, as of a day, and in the history."""
+    made = replace(FACTS, layer="decisions")
+    gained = tuple(
+        Column(name, kind, "", "gained later", nullable=True)
+        for name, kind in (("expected", pl.Float64()), ("places", pl.List(pl.Int64())), ("settled_at", INSTANT))
+    )
+    now, names = replace(made, columns=(*made.columns, *gained)), [column.name for column in gained]
+    row = {"symbol": "A", "event_time": DEMO_START, "known_time": DEMO_START, "value": 1.0}
+    lake.merge(made, pl.DataFrame([row], schema=made.schema))
+    lake.merge(now, pl.DataFrame([row | dict.fromkeys(names)], schema=now.schema))  # adds the columns and no row
+    connections = connect(lake=lake), connect(LATER, lake), connect(lake=lake, history=True)
+    for connection in connections:
+        assert connection.sql("select expected, places, settled_at from facts").fetchall() == [(None, None, None)]
+        assert [name for name, *_ in connection.sql("describe facts").fetchall()] == now.names
+    assert connections[0].sql("select settled_at from history.facts").types == ["TIMESTAMP WITH TIME ZONE"]
+    assert connections[0].sql("select places from facts").types == ["BIGINT[]"]
+    later = {"symbol": "B", "expected": 2.0, "places": [1, 2], "settled_at": LATER}
+    lake.merge(now, pl.DataFrame([row | later], schema=now.schema))
+    found = connect(lake=lake).sql("select expected, places, settled_at from facts order by symbol").fetchall()
+    assert found == [(None, None, None), (2.0, [1, 2], LATER)]
 
 
 def test_as_of_shows_what_was_known_then(lake: Lake) -> None:

@@ -134,6 +134,18 @@ def exports(made_once, featured_lake: Lake, request, tmp_path_factory) -> dict[s
 
 
 @pytest.fixture(scope="session")
+def transformer(made_once, inputs: np.ndarray, background: Background) -> Bundle:
+    """A small transformer, exported with its graph; its weights are drawn, not trained."""
+
+    def make(folder: Path) -> None:
+        spec = InputSpec(FORECAST_V2.features, FORECAST_V2.sessions)
+        network = build_network("tft", spec, OutputSpec(), fit_scaler(inputs), hidden=8).eval()
+        export_model(network, "tft", FORECAST_V2, {}, inputs, folder, train_until=TRAIN_UNTIL, background=background)
+
+    return Bundle.load(made_once("transformer", make))
+
+
+@pytest.fixture(scope="session")
 def home(made_once, featured_lake: Lake, exports: dict[str, Bundle], tmp_path_factory) -> Iterator[Home]:
     """The real market up to the end of 2012, models in service, strategies, and a Redis that holds today's values."""
 

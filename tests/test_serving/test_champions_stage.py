@@ -17,7 +17,7 @@ from lake.tables import EVALUATIONS, PROMOTIONS, VERDICTS
 from serving import stages
 from serving.deployment.registry import Registry
 from serving.deployment.releases import champion_versions
-from serving.engines import Bundle
+from serving.engines import BACKGROUND_FILE, SIGNATURE_FILE, Bundle
 
 CLOCK = FixedClock(datetime(2012, 12, 31, 21, tzinfo=UTC))
 LABEL = "test@aaaaaaaaaaaa"
@@ -126,3 +126,14 @@ def test_what_beats_no_baseline_is_in_service_on_paper_and_the_evidence_says_so(
     evidence = {row["model_name"]: json.loads(row["evidence"])["verdicts"] for row in rows}
     assert [one["beats_best_baseline"] for one in evidence["lstm"]] == [True, False]
     assert [one["horizon_sessions"] for one in evidence["naive"]] == [1, 5]
+
+
+def test_an_export_without_typical_windows_is_made_again(exports: dict[str, Bundle], tmp_path: Path) -> None:
+    folder = shutil.copytree(exports["ridge"].folder, tmp_path / "ridge")
+    assert stages._exported(folder) is not None
+    (folder / BACKGROUND_FILE).unlink()
+    signature = json.loads((folder / SIGNATURE_FILE).read_text())
+    del signature["background"]
+    (folder / SIGNATURE_FILE).write_text(json.dumps(signature))
+    assert Bundle.load(folder).background is None, "it serves all the same"
+    assert stages._exported(folder) is None

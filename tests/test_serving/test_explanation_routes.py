@@ -1,6 +1,7 @@
 """Explanations as they are asked for over HTTP: answers, refusals, the queue, and what is told beside a forecast."""
 
 import asyncio
+import csv
 import json
 import shutil
 import threading
@@ -13,8 +14,11 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from dagster_project import cli
 from lake.errors import OverloadedError
+from lake.settings import settings as read_settings
 from serving.access import Rule
 from serving.api import DISCLAIMER, PredictAnswer
 from serving.api.explanations import (
@@ -37,6 +41,9 @@ from support.receipts import Home
 
 PUBLIC = "/api/v1/public"
 EXPLAIN, CHANGE, PREDICT = f"{PUBLIC}/explain/prediction", f"{PUBLIC}/explain/counterfactual", f"{PUBLIC}/predict"
+
+
+PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +195,40 @@ def test_the_client_asks_the_same_questions(app: Any, served: Any, mine: Home) -
             assert again.model_copy(update={"is_cached": False}) == first
 
 
+@pytest.fixture
+def command(app: Any, served: Any, mine: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Run `quantlake explain` against the served application."""
+    with served(app) as address:
+        for name, value in (("HOME", str(mine.settings.home)), ("PORT", address.rpartition(":")[2])):
+            monkeypatch.setenv(f"QUANTLAKE_{name}", value)
+        monkeypatch.setenv("COLUMNS", "80")
+        read_settings.cache_clear()
+        yield lambda *words: CliRunner().invoke(cli.app, ["explain", *words], catch_exceptions=False).stdout
+    monkeypatch.undo()
+    read_settings.cache_clear()
+
+
+def test_the_command_shows_the_newest_forecast_of_a_symbol_in_eighty_columns(command: Any, http: TestClient) -> None:
+    forecast = http.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5}).json()
+    lines = command("ko", "--horizon", "5", "--quantile", "width").splitlines()
+    assert lines[0] == f"KO as of {forecast['as_of'][:10]}: width of the band p10..p90"
+    assert max(map(len, lines)) <= 80
+    width = 100 * (forecast["prediction"]["p90"] - forecast["prediction"]["p10"])
+    (last,) = [line for line in lines if line.startswith("forecast ")]
+    assert f"+{width:.4f} %" in last
+    assert forecast["prediction_id"] in " ".join(lines)
+
+
+def test_the_command_gives_programs_the_answer_of_the_service(command: Any, http: TestClient) -> None:
+    forecast = http.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 1}).json()
+    answer = ExplanationAnswer.model_validate_json(command(forecast["prediction_id"], "--quantile", "p90", "--json"))
+    assert answer.explanation.value == forecast["prediction"]["p90"]
+    first, *parts, last = csv.DictReader(command("KO", "--quantile", "p90", "--csv").splitlines())
+    assert (first["feature"], last["feature"]) == ("base value", "forecast")
+    summed = float(first["contribution"]) + sum(float(part["contribution"]) for part in parts)
+    assert summed == pytest.approx(float(last["contribution"]), abs=1e-9)
+
+
 def test_a_question_whose_turn_does_not_come_is_refused_and_the_next_one_is_answered() -> None:
     begun, ended = threading.Event(), threading.Event()
 
@@ -200,9 +241,11 @@ def test_a_question_whose_turn_does_not_come_is_refused_and_the_next_one_is_answ
         queue = ExplanationQueue(queue_seconds=0.05)
         first = asyncio.create_task(queue.compute(lasting))
         await asyncio.to_thread(begun.wait)
-        with pytest.raises(OverloadedError, match=r"computed for 0.05 s"):
-            await queue.compute(lambda: "second")
-        ended.set()
+        try:
+            with pytest.raises(OverloadedError, match=r"computed for 0.05 s"):
+                await asyncio.wait_for(queue.compute(lambda: "second"), PATIENCE_SECONDS)
+        finally:
+            ended.set()
         answers = await first, await queue.compute(lambda: "third")
         queue.close()
         return answers

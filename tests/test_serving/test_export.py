@@ -15,7 +15,8 @@ from lake.errors import ModelError, ParityError
 from serving.engines import BACKGROUND_FILE, MODEL_FILE, PARITY_FILE, SIGNATURE_FILE, Bundle, OnnxEngine
 from serving.engines.bundles import Export, Parity, refuse_external_data
 from serving.engines.debug_info import without_debug_info
-from serving.engines.export import _to_onnx, export_model, prove_parity
+from serving.engines.export import export_model, prove_parity
+from serving.engines.graphs import to_onnx
 
 UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
 
@@ -154,7 +155,7 @@ def test_the_file_does_not_say_on_which_machine_it_was_made_and_answers_with_the
         return without_debug_info(content)
 
     monkeypatch.setattr("serving.engines.export.without_debug_info", note)
-    content = _to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
+    content = to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
     paths = [str(Path(torch.__file__).parents[1]).encode(), str(Path(__file__).parents[2]).encode()]
     assert any(path in noted["before"] for path in paths), "the exporter notes nothing that would have to be removed"
     assert not any(path in content for path in paths)

@@ -17,6 +17,7 @@ from serving.deployment.champions import LoadedChallenger, LoadedModels
 from serving.deployment.record import Challenger, Release
 from serving.engines import Bundle, OnnxEngine
 from serving.engines.export import export_model
+from serving.monitoring import Stopwatch
 from serving.predict import Question, bars_ahead, forecast, forecasting
 from serving.web.app import build_app
 from serving.web.http.problems import explain
@@ -125,6 +126,18 @@ def test_a_horizon_that_no_model_in_service_was_trained_for_is_said_with_what_is
             predictor.predict(["KO"], 5)
         with pytest.raises(UnknownNameError, match=r"no horizon '20 sessions'. Known: 1 session\.$"):
             predictor.predict(["KO"], 20)
+
+
+def test_a_horizon_that_is_not_offered_is_refused_before_anything_is_read_or_computed(asked, first_alone):
+    watch = Stopwatch()
+    with asked(first_alone) as predictor:
+        (refused,) = predictor.compute([Question(["KO"], 20)], watch)
+        assert isinstance(refused, UnknownNameError)
+        assert not {"read", "compute"} & watch.stages.keys()
+        (answered, refused) = predictor.compute([Question(["KO"], 1), Question(["IBM"], 20)], watch)
+    assert isinstance(refused, UnknownNameError)
+    assert [entry.row["symbol"] for entry in answered.entries] == ["KO"], "one does not touch the other"
+    assert {"read", "compute"} <= watch.stages.keys()
 
 
 def test_the_endpoint_names_the_horizons_on_offer(asked, mixed, first_alone):

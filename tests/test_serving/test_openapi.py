@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from serving.access import local_key
 from serving.access.policy import RULES
 from serving.api.problem_kinds import KINDS
+from serving.predict import Predictor
 from serving.web.app import build_app
 from serving.web.http.document import PAGE, api_page
 from serving.web.http.examples import PUBLIC, QUESTIONS, ask_all, examples, shortened
@@ -19,8 +20,16 @@ from support.clients import client_of
 
 
 @pytest.fixture(scope="module")
-def app(predictor_aside):
-    return build_app(predictor_aside)
+def predictor(copy_home, tmp_path_factory):
+    """A predictor of a home whose tables and log belong together, as an explanation needs them."""
+    made = Predictor.open(copy_home(tmp_path_factory.mktemp("described") / "home").settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def app(predictor):
+    return build_app(predictor)
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +157,9 @@ class Heard(Exception):  # noqa: N818 - no error: the example has shown what it 
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["client", "stream"])
-def test_the_programs_of_the_page_run(app, predictor_aside, aside, served, place):
+def test_the_programs_of_the_page_run(app, predictor, served, place):
     program = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[place]
-    predictor_aside.predict(["IBM"], 1)
+    predictor.predict(["IBM"], 1)
     printed = []
 
     def say(*values):
@@ -159,11 +168,11 @@ def test_the_programs_of_the_page_run(app, predictor_aside, aside, served, place
             raise Heard
 
     def hear_something(*_):
-        predictor_aside.predict(["AAPL"], 1)
+        predictor.predict(["AAPL"], 1)
 
     with served(app) as address:
         where = address.removeprefix("http://")
-        program = program.replace("127.0.0.1:3000", where).replace("ql_...", local_key(aside))
+        program = program.replace("127.0.0.1:3000", where).replace("ql_...", local_key(predictor.logged.configured))
         listening = '        if message["event"]'
         assert place == 0 or listening in program, "without a forecast the program would listen for ever"
         program = program.replace(listening, f"        hear()\n{listening}")

@@ -18,6 +18,7 @@ from lake.store import Lake
 from lake.tables import PROMOTIONS
 from serving.deployment import SERVING_FILE, Champions
 from serving.deployment import registry as registry_module
+from serving.deployment.confirmed import CONFIRMED_FILE, registry_digest
 from serving.deployment.registry import register_and_promote
 from serving.deployment.releases import champion_versions, load_champions
 from serving.engines import MODEL_FILE, PARITY_FILE, Bundle, files_of
@@ -112,6 +113,7 @@ def test_a_version_leads_to_its_training_and_the_training_to_the_version(promote
     assert f"{link}{run_id})" in version.description
     assert f"/runs/{version.run_id})" in version.description
     assert "Learnt until" in version.description
+    assert "- Horizons 1 session, 5 sessions\n" in version.description
     assert version.tags["training_run"] == run_id
     assert training.data.tags["registered_version"] == "ridge 1"
     assert "alias `champion`" in client.get_registered_model("ridge").description
@@ -146,6 +148,56 @@ def test_promoting_the_same_file_again_does_nothing(promote, settings, exports):
     assert "in service already" in report.details["reason"]
     assert (settings.models / SERVING_FILE).stat().st_mtime_ns == before
     assert Lake.open(settings).read(PROMOTIONS).height == 1
+
+
+@pytest.fixture
+def confirmed(promote, settings, exports, monkeypatch):
+    """A model in service that the registry was asked about; asking once more is counted."""
+    promote(exports["ridge"])
+    promote(exports["ridge"])
+    asked = []
+
+    class Counted(registry_module.Registry):
+        def __init__(self, configured):
+            asked.append(configured)
+            super().__init__(configured)
+
+    monkeypatch.setattr(registry_module, "Registry", Counted)
+    return asked
+
+
+def test_a_registry_is_not_asked_again_while_its_file_is_the_same(promote, confirmed, exports):
+    report = promote(exports["ridge"])
+    assert report.skipped
+    assert "version 1 of 'ridge' is in service already" in report.details["reason"]
+    assert confirmed == []
+
+
+def test_an_alias_that_was_moved_in_an_asked_registry_is_brought_back(promote, settings, confirmed, exports):
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    client.delete_registered_model_alias("ridge", "champion")
+    promote(exports["ridge"])
+    assert confirmed
+    assert client.get_model_version_by_alias("ridge", "champion").version == 1
+
+
+def test_the_same_network_with_another_signature_is_another_version(promote, settings, confirmed, second):
+    assert promote(second).details["model_version"] == "2"
+    assert confirmed
+    assert champion_versions(settings) == {"ridge": "2"}
+
+
+def test_a_torn_note_of_what_the_registry_said_is_not_believed(promote, settings, confirmed, exports):
+    for content in ("{", "[]", '{"registry": 1}'):
+        (settings.models / CONFIRMED_FILE).write_text(content)
+        assert promote(exports["ridge"]).skipped
+    assert len(confirmed) == 3
+
+
+def test_a_registry_on_a_server_is_never_taken_as_unchanged(settings):
+    elsewhere = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:5999"})
+    assert registry_digest(elsewhere) is None
+    assert registry_digest(settings) is not None
 
 
 def test_a_new_version_names_the_one_before_and_the_old_one_can_come_back(promote, settings, exports, second):

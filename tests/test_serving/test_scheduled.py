@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from feature_repo.online import OnlineReader
+from feature_repo.online import BlendWeights, OnlineReader
 from feature_repo.online.redis_server import redis_url
 from lake import calendars
 from lake.clock import FixedClock
@@ -16,7 +16,7 @@ from lake.universe import SYMBOLS
 from serving.deployment import Champions
 from serving.forecast_log import ForecastLog, LogReader, LogTail
 from serving.forecast_log.latest import LatestForecasts
-from serving.predict import Predictor, scheduled, store_scheduled
+from serving.predict import Predictor, forecasting, scheduled, store_scheduled
 from serving.predict.scheduled import schedule
 
 HORIZONS = (1, 5)
@@ -75,6 +75,14 @@ def test_a_second_run_stores_nothing(settings, predictor):
     assert again.details["reason"] == "every symbol's forecast is stored already"
     assert stored(settings).equals(before)
     assert predictor.logged.count() == before.height
+
+
+def test_symbols_that_lack_one_horizon_are_counted_apart_from_those_without_any(settings, predictor, monkeypatch):
+    monkeypatch.setattr(forecasting, "_weights", forecasting._weights.__wrapped__)
+    monkeypatch.setattr(BlendWeights, "of_horizon", lambda _, horizon: {"naive": 1.0} if horizon == 1 else {})
+    report = run(settings, predictor)
+    assert set(stored(settings)["horizon_sessions"]) == {1}
+    assert (report.details["unavailable"], report.details["incomplete"]) == (0, len(SYMBOLS))
 
 
 def test_without_the_look_at_what_is_stored_a_second_run_would_double_all(settings, predictor, monkeypatch):

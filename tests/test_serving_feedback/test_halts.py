@@ -137,6 +137,12 @@ def test_absent_symbols_are_named_with_their_last_bar() -> None:
     )
 
 
+def test_absences_of_bars_of_minutes_are_counted_in_closes() -> None:
+    bars = bars_of({"A": [1.0] * 8, "H": [1.0] * 6 + [None] * 2})
+    (found,) = absences(bars, pl.Series(["A", "H"]), 20, "15m")
+    assert found.startswith(f"H has no bar since {CLOSES[5]:%Y-%m-%d %H:%M} UTC, 2 closes: its paper positions stand ")
+
+
 @pytest.fixture(scope="module")
 def delisted(
     engines, closes, made_once: Callable[..., Path], tmp_path_factory, copy_lake: Callable[[Lake, Path], Lake]

@@ -9,8 +9,8 @@
 
 from training.data.dataset import WindowSet, build_window_set
 from training.data.scaling import fit_scaler
+from training.data.split import Split
 from training.data.splits import (
-    Split,
     assert_learnt_before,
     assert_no_overlap,
     champion_split,

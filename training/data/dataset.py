@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,8 @@ import polars as pl
 from feature_repo.targets import FORECAST_V2, HORIZONS, WindowSpec, build_windows, to_model_input
 from lake.errors import NotReadyError, SchemaError
 from training.data.scaling import fit_scaler
+from training.data.split import Split
 from training.models import FeatureScaler
-
-if TYPE_CHECKING:
-    from training.data.splits import Split
 
 END = "label_end_"
 """Beginning of the columns that say when each horizon of a window has ended, followed by its length in bars."""
@@ -92,7 +89,7 @@ class WindowSet:
         y = np.where(is_known, self.y, np.float32("nan"))
         return WindowSet(self.x[rows], y[rows], keys[rows], self.horizons)
 
-    def parts_of(self, split: "Split") -> "tuple[WindowSet, WindowSet, WindowSet]":
+    def parts_of(self, split: Split) -> "tuple[WindowSet, WindowSet, WindowSet]":
         """Return the training, validation and test windows of a split, each with the labels that it may know."""
         train, valid, test = (
             self.take(rows).known_before(cut)

@@ -12,7 +12,8 @@ from feature_repo.targets import FORECAST_V2, HORIZONS, compute_labels
 from lake.errors import NotReadyError
 from training.data.dataset import END, WindowSet, build_window_set, known_before
 from training.data.scaling import fit_scaler
-from training.data.splits import Split, assert_no_overlap, champion_split
+from training.data.split import Split
+from training.data.splits import assert_no_overlap, champion_split
 from training.experiments import Experiment, SplitPlan
 
 SESSIONS = 420

@@ -5,7 +5,6 @@ cut therefore knows part of the test. Rows are removed by that *time*, over all 
 would leave almost every overlap of a panel in place (López de Prado, Advances in Financial Machine Learning, 7.4).
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,6 +13,7 @@ import polars as pl
 from lake.calendars import close_before, closes, session_closes
 from lake.errors import LookAheadError, NotReadyError
 from training.data.dataset import END
+from training.data.split import Split
 from training.experiments import Experiment, TestInterval
 
 CHAMPION = "champion"
@@ -24,32 +24,6 @@ INSTANT = timedelta(microseconds=1)
 
 MINIMUM_ROWS = 2
 """Fewer rows than this in any part of a split judge nothing."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows by number in the frame of keys that was split.
-
-    Parameters
-    ----------
-    name
-        The test interval, e.g. ``2009``, or ``champion`` for the split that judges nothing.
-    train, valid, test
-        Row numbers, ascending. `valid` is the tail of the training interval, for early stopping.
-    valid_start, test_start
-        First instants of validation and test; `test_start` is the end of knowledge where there is no test.
-    cuts
-        Instants before which labels of training, validation and test end. A window with a label on either side of its
-        cut is in its part with the earlier one: `WindowSet.parts_of`.
-    """
-
-    name: str
-    train: np.ndarray
-    valid: np.ndarray
-    test: np.ndarray
-    valid_start: datetime
-    test_start: datetime
-    cuts: tuple[datetime, datetime, datetime]
 
 
 def walk_forward(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:

@@ -41,7 +41,7 @@ class InformationCoefficient(NamedTuple):
 
 
 def mean_absolute_error(truth: npt.ArrayLike, forecast: npt.ArrayLike) -> float | None:
-    """Return the mean of |truth - forecast|, in the unit of both; None when no pair is known.
+    """Return the mean of ``|truth - forecast|``, in the unit of both; None when no pair is known.
 
     Examples
     --------

@@ -7,7 +7,7 @@
 - `InputSpec`, `OutputSpec`, `FeatureScaler`: what a model is given, what it answers, and what scales its input
 - `Variation`, `variation_of`, `variation_in_units`, `SMALLEST_DEVIATION`: how much forecasts vary beyond volatility
 - `build_network`: a new module by name
-- `base`, `layers`: what a model's own file is made of (submodules: they import torch)
+- `base`, `attention`, `layers`: what a model's own file is made of (submodules: they import torch)
 - `ridge`, `trees`: models fitted in one call (submodules: they import torch)
 """
 
@@ -52,6 +52,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "SMALLEST_DEVIATION",
     "build_network",
     "base",
+    "attention",
     "layers",
     "ridge",
     "trees",

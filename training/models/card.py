@@ -164,6 +164,14 @@ class ModelCard:
         """Return the parameters that a network is built with; what is not a network is built without any."""
         return {key: value for key, value in parameters.items() if self.is_network and key not in OPTIMISER}
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether its network weighs what it looks at, and is exported with these weights."""
+        from training.models.attention import AttentiveForecaster
+
+        made = resolved(self.build)
+        return isinstance(made, type) and issubclass(made, AttentiveForecaster)
+
     def network(self, *specs: Any, **sizes: Any) -> "ReturnForecaster":
         """Return a new network, its weights drawn from torch's present random state."""
         made: ReturnForecaster = resolved(self.build)(*specs, **sizes)

@@ -40,7 +40,8 @@ def fit_ridge(
 ) -> RidgeForecaster:
     """Fit the line in closed form, in units of sigma, and return the network.
 
-    Minimises the sum of (z - w . a - b)^2 + penalty |w|^2 per horizon (Hoerl and Kennard 1970); the intercept is free.
+    Minimises the sum of ``(z - w . a - b)^2 + penalty |w|^2`` per horizon (Hoerl and Kennard 1970); the intercept
+    is free.
 
     Parameters
     ----------

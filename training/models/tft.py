@@ -1,14 +1,14 @@
 """The Temporal Fusion Transformer (Lim et al. 2021, arXiv:1912.09363), as small as it can be and still be one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lake.errors import ConfigError
 from lake.horizons import SESSION_OF_MINUTES
-from training.models.base import ReturnForecaster, Window
+from training.models.attention import AttentionWeights, AttentiveForecaster
+from training.models.base import Window
 from training.models.layers import (
     GateAddNorm,
     GatedResidualNetwork,
@@ -20,26 +20,7 @@ from training.models.scaler import FeatureScaler
 from training.models.spec import InputSpec, OutputSpec
 
 
-class Explanation(NamedTuple):
-    """Why a forecast came out as it did; every weight lies in 0..1 and adds up to 1 along its last axis.
-
-    Parameters
-    ----------
-    attention
-        `[batch, horizon, position]`: how much each position was looked at, the sessions of the window first (the last
-        of them is the session the forecast is made at), then the steps ahead.
-    feature_weights
-        `[batch, session, feature]`: how much each feature counted at each session.
-    availability_weights
-        `[batch, feature]`: how much it counted which features are known.
-    """
-
-    attention: Tensor
-    feature_weights: Tensor
-    availability_weights: Tensor
-
-
-class TemporalFusionTransformer(ReturnForecaster):
+class TemporalFusionTransformer(AttentiveForecaster):
     """Variable selection, LSTM encoder and decoder, and attention from the steps ahead back over the window.
 
     What is static about a window is which features are known at its last session; what is observed are the scaled
@@ -106,17 +87,17 @@ class TemporalFusionTransformer(ReturnForecaster):
         """Return z at the decoder steps that are horizons."""
         return self._decode(window)[0]
 
-    @torch.no_grad()
-    def explain(self, x: Tensor) -> Explanation:
-        """Return the weights behind the forecasts for a batch `[batch, session, 2 * feature]`."""
-        _, explanation = self._decode(self.split(x))
-        return explanation
+    def forward_with_weights(self, x: Tensor) -> tuple[Tensor, AttentionWeights]:
+        """Return quantiles of the simple return, as `forward` does, and the weights behind them."""
+        window = self.split(x)
+        z, weights = self._decode(window)
+        return z * self.sigma(window).unsqueeze(-1), weights
 
     def architecture(self) -> dict[str, int | float]:
         """Return the sizes it was made with."""
         return {"hidden": self.hidden, "heads": self.attention_heads, "dropout": self.rate}
 
-    def _decode(self, window: Window) -> tuple[Tensor, Explanation]:
+    def _decode(self, window: Window) -> tuple[Tensor, AttentionWeights]:
         static, availability_weights = self.select_static(window.known[:, -1])  # [batch, d]
         past, feature_weights = self._select_past(window, self.contexts["selection"](static))
         local = self._encode(past, static)  # [batch, position, d]
@@ -126,7 +107,7 @@ class TemporalFusionTransformer(ReturnForecaster):
         deep = self.feed_forward(self.after_attention(attended, ahead))
         final = self.after_feed_forward(deep, local[:, -self.steps :])  # [batch, step, d]
         z = torch.cat([self.head(final[:, step]) for step in self.chosen], dim=1)
-        return z, Explanation(attention[:, self.chosen], feature_weights, availability_weights)
+        return z, AttentionWeights(attention[:, self.chosen], feature_weights, availability_weights)
 
     def _select_past(self, window: Window, context: Tensor) -> tuple[Tensor, Tensor]:
         sessions = self.inputs.sessions

@@ -5,7 +5,7 @@ settings and returns findings, each with the file, what it means and the exact n
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -54,7 +54,7 @@ class Examined:
     seconds: float
 
 
-def examine(configured: Settings, *, is_deep: bool = False, checks: Sequence[Check] | None = None) -> list[Examined]:
+def examine(configured: Settings, *, is_deep: bool = False, checks: Iterable[Check] | None = None) -> list[Examined]:
     """Run every check of the home in turn; a finding of one stops no other.
 
     Parameters

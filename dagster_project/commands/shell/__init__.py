@@ -1,8 +1,9 @@
 """Shared parts of the commands: console, tables, output for programs, job lock, and preconditions."""
 
-from dagster_project.commands.shell.bars import with_bar
+from dagster_project.commands.shell.bars import counting_bar, with_bar
 from dagster_project.commands.shell.console import WIDTH, console, print_line
 from dagster_project.commands.shell.kernels import compile_missing_kernels
+from dagster_project.commands.shell.market_commands import in_market, market_command
 from dagster_project.commands.shell.output import (
     AsCsv,
     AsJson,
@@ -35,9 +36,12 @@ __all__ = [
     "ShownColumn",
     "compile_missing_kernels",
     "console",
+    "counting_bar",
     "day_of",
     "fixed",
+    "in_market",
     "is_for_program",
+    "market_command",
     "minute_of",
     "percent",
     "plain",

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from lake.errors import QuantlakeError
+from dagster_project.commands.shell.market_commands import market_command
 
 GOES_ON = ("demo", "run", "advance", "update")
 """Verbs that do each stage once, so that the same verb goes on from where it stopped."""
@@ -21,18 +21,6 @@ def stopped_sentence(arguments: Sequence[str]) -> str:
     """
     verb = next((each for each in arguments if not each.startswith("-")), "")
     if verb in GOES_ON:
-        return f"Stopped. `{_command(verb)}` goes on from here."
+        return f"Stopped. `{market_command(verb)}` goes on from here."
     words = shlex.join(arguments)
-    return f"Stopped. What was finished is kept; `{_command(words)}` begins again." if words else "Stopped."
-
-
-def _command(words: str) -> str:
-    """The command line of these words, without a market where the settings cannot be read."""
-    from lake.market import DEMO
-    from lake.settings import settings
-
-    try:
-        market = settings().declared_market
-    except QuantlakeError:
-        market = DEMO
-    return market.first_run if words == "demo" and market.name == DEMO.name else market.command(words)
+    return f"Stopped. What was finished is kept; `{market_command(words)}` begins again." if words else "Stopped."

@@ -1,6 +1,6 @@
 """Reading decoded JSON strictly: what is missing or of another type is an error that names the field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -95,6 +95,12 @@ def time_zone(name: str) -> ZoneInfo:
 def unknown(holder: Mapping[str, Any], known: Sequence[str]) -> tuple[str, ...]:
     """Return the names of fields that are not documented; they are counted and ignored."""
     return tuple(sorted(set(holder) - set(known)))
+
+
+def note_of_ignored(title: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the sentence about the undocumented fields of a vendor; nothing where there are none."""
+    if ignored := ", ".join(sorted(names)):
+        yield f"{title} sends fields that this release does not know, and ignores: {ignored}."
 
 
 def same_symbol(asked: str, told: str) -> None:

@@ -13,6 +13,7 @@ from lake.errors import ContractError, OutageError, SourceError, UnknownSymbolEr
 from lake.sources.base import ACTION_COLUMNS, BarBatch, FailedSymbol
 from lake.sources.http.adjusting import with_adjusted_close
 from lake.sources.http.fetching import Fetcher
+from lake.sources.http.fields import note_of_ignored
 from lake.sources.http.values import SESSION_ACTIONS, SESSION_BARS, Ask, HttpAnswer, HttpRequest, Page
 from lake.sources.splits import with_later_splits
 from lake.tables import RAW_BARS
@@ -252,6 +253,4 @@ class HttpBars:
         )
 
     def _notes(self, gathered: _Gathered) -> Iterator[str]:
-        if gathered.ignored:
-            names = ", ".join(sorted(gathered.ignored))
-            yield f"{self._connector.title} sends fields that this release does not know, and ignores: {names}."
+        yield from note_of_ignored(self._connector.title, gathered.ignored)

@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from serving.pages.routes import about, login, models, operations, receipts, strategies, symbol, watch_list
+from serving.pages.routes import (
+    about,
+    explanations,
+    login,
+    models,
+    operations,
+    receipts,
+    strategies,
+    symbol,
+    watch_list,
+    words,
+)
 
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/login", login.show),
@@ -11,6 +22,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("POST", "/logout", login.log_out),
     ("GET", "/", watch_list.show),
     ("GET", "/s/{symbol}", symbol.show),
+    ("GET", "/s/{symbol}/why", explanations.show),
+    ("GET", "/s/{symbol}/words", words.show),
     ("GET", "/receipts/{prediction_id}", receipts.show),
     ("GET", "/models", models.show_all),
     ("GET", "/models/{name}", models.show),

@@ -8,7 +8,8 @@ import polars as pl
 
 from lake import calendars
 from lake.errors import UnknownNameError
-from serving.history import instant_as_of
+from serving import history
+from serving.forecasts import BLEND
 from serving.pages.guard import session_of
 from serving.pages.rendering import html
 from serving.pages.views.as_of import AsOfChoice, as_of_choice
@@ -59,7 +60,7 @@ class Visit:
         market, now = dashboard.market, dashboard.now()
         asked = _day(request.query_params.get("as_of", ""))
         closed = calendars.closes(market.grid).filter(pl.col("event_time") <= now)
-        choice = as_of_choice(closed["session"].to_list(), asked, instant_as_of(market, asked, now))
+        choice = as_of_choice(closed["session"].to_list(), asked, history.instant_as_of(market, asked, now))
         return cls(request, dashboard, session, choice, _horizon(request, market.horizon_bars))
 
     @property
@@ -72,6 +73,14 @@ class Visit:
         """Horizons of the market, in words."""
         market = self.dashboard.market
         return {bars: str(market.horizon_of(bars)) for bars in market.horizon_bars}
+
+    @property
+    def models(self) -> list[str]:
+        """Models with a walk-forward score or a matured replay that was known at the session looked back to."""
+        tables, at = self.dashboard.tables, self.as_of.instant
+        scored = {model.model for model in history.models_of(tables, at)}
+        replayed = {record.group for record in history.records_by(tables, "model_name", self.horizon, at)}
+        return sorted((scored | replayed) - {BLEND})
 
     def page(self, template: str, title: str, **values: Any) -> "HTMLResponse":
         """Return a page with its frame around it."""

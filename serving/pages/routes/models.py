@@ -28,10 +28,9 @@ def show(request: "Request") -> "Response":
     visit = Visit.of(request)
     name = request.path_params["name"]
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
-    found = history.models_of(tables, at)
-    if name not in (known := dict.fromkeys(model.model for model in found)):
-        raise UnknownNameError("model", name[:40], known)
-    own = [model for model in found if model.model == name]
+    if name not in visit.models:
+        raise UnknownNameError("model", name[:40], visit.models)
+    own = [model for model in history.models_of(tables, at) if model.model == name]
     scores = [line for bars, words in visit.horizons.items() for line in views.model_lines(own, bars, words)]
     by = partial(history.records_by, tables, horizon=horizon, at=at, model=name)
     return visit.page(

@@ -37,17 +37,17 @@ def show(request: "Request") -> "Response":
         raise _unknown(visit, symbol)
     (row,) = history.watch_list(tables, [symbol], horizon, at)
     record = history.calibration_of(tables, symbol, horizon, at)
-    model = _model(visit)
+    head, model = views.symbol_head(row), _model(visit)
     return visit.page(
         "symbol.html",
         symbol,
         symbol=symbol,
-        head=views.symbol_head(row, "", formats.instant(row.known_time)),
+        head=head,
         model=model,
         chart=panel_of(partial(_chart, visit, symbol, bars, model)),
         bars=views.bar_lines(bars.bars),
         currency=bars.currency or "",
-        card=_card(visit, symbol, record),
+        card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
         outcomes=_outcomes(visit, symbol, model),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
@@ -82,8 +82,9 @@ def _ends(first: "datetime", last: "datetime", horizon: int, grid: str) -> "dict
     return {begin: end for begin, end in pairs if end is not None}
 
 
-def _card(visit: Visit, symbol: str, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
+def _card(visit: Visit, head: views.SymbolHead, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
     """Return the newest forecast: of the endpoint where the page is live, else of the tables."""
+    symbol = head.symbol
     forecasts = history.forecasts_of(
         visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
     ).forecasts
@@ -97,7 +98,12 @@ def _card(visit: Visit, symbol: str, record: "CalibrationAnswer") -> Panel[views
         answered = _answered(visit, forecasts)
     except QuantlakeError as error:
         return Panel(card(None), "degraded", f"The endpoint does not tell its confidence: {error}")
-    return Panel(card(answered), "degraded" if forecasts[0].is_degraded else "ready")
+    if head.is_stale:
+        note = f"The last bar is of {head.session}, {head.age} ago: the forecast knows nothing since."
+        return Panel(card(answered), "stale", note)
+    if forecasts[0].is_degraded:
+        return Panel(card(answered), "degraded", "It was made while the online store did not answer, from a copy.")
+    return Panel(card(answered))
 
 
 def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictAnswer | StoredForecast":
@@ -106,8 +112,7 @@ def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictA
 
 def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.AccuracyLine, ...]":
     tables, at = visit.dashboard.tables, visit.as_of.instant
-    names = dict.fromkeys(model.model for model in history.models_of(tables, at))
-    each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in names]
+    each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in visit.models]
     return views.accuracy_lines(record, each)
 
 
@@ -121,7 +126,6 @@ def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.Outc
 def _model(visit: Visit) -> str | None:
     """Return whose past bands are shown: one model's replays, or the forecasts that were answered."""
     name = visit.request.query_params.get("model") or None
-    known = dict.fromkeys(each.model for each in history.models_of(visit.dashboard.tables, visit.as_of.instant))
-    if name is not None and name not in known:
-        raise UnknownNameError("model", name[:40], known)
+    if name is not None and name not in visit.models:
+        raise UnknownNameError("model", name[:40], visit.models)
     return name

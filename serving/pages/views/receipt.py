@@ -12,7 +12,7 @@ SHOWN_DIGEST = 12
 
 
 @dataclass(frozen=True)
-class Fact:
+class ReceiptFact:
     """One line: what, its value, and the whole value where the line shows a part of it."""
 
     name: str
@@ -46,15 +46,15 @@ class ReceiptView:
     seal_kind: str
     command: str
     band: ShownBand | None
-    forecast: tuple[Fact, ...]
-    data: tuple[Fact, ...]
+    forecast: tuple[ReceiptFact, ...]
+    data: tuple[ReceiptFact, ...]
     tables: tuple[tuple[str, ...], ...]
     models: tuple[tuple[str, ...], ...]
-    strategy: tuple[Fact, ...]
+    strategy: tuple[ReceiptFact, ...]
     weights: tuple[tuple[str, ...], ...]
     correction: tuple[tuple[str, ...], ...]
     blend: tuple[tuple[str, ...], ...]
-    code: tuple[Fact, ...]
+    code: tuple[ReceiptFact, ...]
     inputs: tuple[tuple[str, ...], ...]
     not_known: tuple[str, ...]
 
@@ -111,59 +111,59 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int
     )
 
 
-def _forecast(receipt: ReceiptAnswer) -> tuple[Fact, ...]:
+def _forecast(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
     ahead = receipt.horizon_minutes or receipt.horizon_sessions or 0
     unit = "minute" if receipt.horizon_minutes else "session"
     return (
-        Fact("median", formats.signed(receipt.p50, 2)),
-        Fact("horizon", formats.count(ahead, unit)),
-        Fact("ends with the session", formats.day(receipt.target_session)),
-        Fact("reference price", f"{formats.price(receipt.reference_price)} {receipt.currency or ''}".strip()),
-        Fact("price basis", formats.words(receipt.price_basis or formats.UNKNOWN)),
-        Fact("last close it knew", formats.instant(receipt.as_of)),
-        Fact("made at (wall clock)", formats.instant(receipt.made_at)),
-        Fact("how it came about", receipt.kind),
-        Fact("stored in", receipt.stored_in),
+        ReceiptFact("median", formats.signed(receipt.p50, 2)),
+        ReceiptFact("horizon", formats.count(ahead, unit)),
+        ReceiptFact("ends with the session", formats.day(receipt.target_session)),
+        ReceiptFact("reference price", f"{formats.price(receipt.reference_price)} {receipt.currency or ''}".strip()),
+        ReceiptFact("price basis", formats.words(receipt.price_basis or formats.UNKNOWN)),
+        ReceiptFact("last close it knew", formats.instant(receipt.as_of)),
+        ReceiptFact("made at (wall clock)", formats.instant(receipt.made_at)),
+        ReceiptFact("how it came about", receipt.kind),
+        ReceiptFact("stored in", receipt.stored_in),
     )
 
 
-def _data(receipt: ReceiptAnswer) -> tuple[Fact, ...]:
+def _data(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
     vector = receipt.feature_vector
     facts = [
-        Fact("feature hash", vector.hash[:SHOWN_DIGEST], vector.hash),
-        Fact("features known at", formats.instant(vector.known_time)),
+        ReceiptFact("feature hash", vector.hash[:SHOWN_DIGEST], vector.hash),
+        ReceiptFact("features known at", formats.instant(vector.known_time)),
     ]
     if receipt.knowledge is not None:
-        facts.append(Fact("how the bars were known", receipt.knowledge.said))
+        facts.append(ReceiptFact("how the bars were known", receipt.knowledge.said))
     return (*facts, *_facts(receipt.online))
 
 
-def _strategy(receipt: ReceiptAnswer) -> tuple[Fact, ...]:
+def _strategy(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
     strategy = receipt.strategy
     facts = [
-        Fact("regime", formats.words(strategy.regime)),
-        Fact("strategy in force", formats.words(strategy.selected_strategy or formats.UNKNOWN)),
-        Fact("confidence", formats.percent(strategy.confidence, 0)),
+        ReceiptFact("regime", formats.words(strategy.regime)),
+        ReceiptFact("strategy in force", formats.words(strategy.selected_strategy or formats.UNKNOWN)),
+        ReceiptFact("confidence", formats.percent(strategy.confidence, 0)),
     ]
     if strategy.decision is not None:
         facts += [
-            Fact("decided at", formats.instant(strategy.decision.decided_at)),
-            Fact("why", strategy.decision.reason),
-            Fact("evidence (e-value)", formats.number(strategy.decision.e_value)),
+            ReceiptFact("decided at", formats.instant(strategy.decision.decided_at)),
+            ReceiptFact("why", strategy.decision.reason),
+            ReceiptFact("evidence (e-value)", formats.number(strategy.decision.e_value)),
         ]
     return tuple(facts)
 
 
-def _code(receipt: ReceiptAnswer) -> tuple[Fact, ...]:
+def _code(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
     code = receipt.code
     if code is None:
         return ()
     return (
-        Fact("version", code.version),
-        Fact("commit", code.commit[:SHOWN_DIGEST], code.commit),
-        Fact("sources", code.sources[:SHOWN_DIGEST], code.sources),
-        Fact("Python, NumPy, ONNX Runtime", f"{code.python}, {code.numpy}, {code.onnxruntime}"),
-        Fact("processor", code.processor),
+        ReceiptFact("version", code.version),
+        ReceiptFact("commit", code.commit[:SHOWN_DIGEST], code.commit),
+        ReceiptFact("sources", code.sources[:SHOWN_DIGEST], code.sources),
+        ReceiptFact("Python, NumPy, ONNX Runtime", f"{code.python}, {code.numpy}, {code.onnxruntime}"),
+        ReceiptFact("processor", code.processor),
     )
 
 
@@ -198,9 +198,9 @@ def _of_horizon(values: dict[str, Any] | None, names: tuple[str, ...], horizon: 
     return tuple(tuple(_told(values[name][place]) for name in names if name in values) for place in places)
 
 
-def _facts(values: dict[str, Any] | None) -> tuple[Fact, ...]:
+def _facts(values: dict[str, Any] | None) -> tuple[ReceiptFact, ...]:
     """Lines of a part of the receipt whose members are told as they are."""
-    return tuple(Fact(formats.words(name), _told(value)) for name, value in (values or {}).items())
+    return tuple(ReceiptFact(formats.words(name), _told(value)) for name, value in (values or {}).items())
 
 
 def _told(value: Any) -> str:

@@ -15,21 +15,22 @@ from serving.api import (
     StoredForecast,
     WatchRow,
 )
+from serving.forecasts import BLEND
 from serving.pages import formats
 from serving.pages.views.bands import Badge, ShownBand, badge_of, price_band, return_band
 from serving.pages.views.signs import sign_of
 
 ANSWERED = "answered forecasts"
-MODEL_NAMES = {"blend": "blend of the models"}
+MODEL_NAMES = {BLEND: "blend of the models"}
 
 
 @dataclass(frozen=True)
 class SymbolHead:
-    """Last price of a symbol, and how old it is."""
+    """Last price of a symbol, and how old it is; ``is_adjusted`` where the price as traded is not known."""
 
     symbol: str
-    name: str
     last: str
+    is_adjusted: bool
     change: str
     change_sign: int
     session: str
@@ -133,17 +134,17 @@ class BarLine:
     known: str
 
 
-def symbol_head(row: WatchRow, name: str, known: str) -> SymbolHead:
+def symbol_head(row: WatchRow) -> SymbolHead:
     """Return the head of the page."""
     age = row.sessions_old
     return SymbolHead(
         symbol=row.symbol,
-        name=name,
-        last=formats.price(row.price_traded),
+        last=formats.price(row.close if row.price_traded is None else row.price_traded),
+        is_adjusted=row.price_traded is None and row.close is not None,
         change=formats.signed(row.change, 2),
         change_sign=sign_of(row.change, 2),
         session=formats.day(row.session),
-        known=known,
+        known=formats.instant(row.known_time),
         age=formats.UNKNOWN if age is None else formats.count(age, "session"),
         is_stale=bool(age),
     )

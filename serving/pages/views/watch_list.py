@@ -31,7 +31,6 @@ class WatchLine:
     band: ShownBand | None
     badge: Badge
     since_previous: str
-    target: str
     age: str
     is_stale: bool
     forecast_id: str | None
@@ -46,7 +45,7 @@ class AttentionLine:
 
 
 @dataclass(frozen=True)
-class WatchList:
+class WatchListPart:
     """One part of a watch list.
 
     Parameters
@@ -75,7 +74,7 @@ class WatchList:
 
 def watch_list(
     rows: Sequence[WatchRow], names: dict[str, str], search: str = "", page: int = 1, order: Order = "symbol"
-) -> WatchList:
+) -> WatchListPart:
     """Return the part of a watch list that is asked for.
 
     Parameters
@@ -98,7 +97,7 @@ def watch_list(
     page = min(max(page, 1), pages)
     shown = found[(page - 1) * ROWS : page * ROWS]
     pressing = _attention(rows)
-    return WatchList(
+    return WatchListPart(
         lines=tuple(_line(row, names) for row in shown),
         found=len(found),
         total=len(rows),
@@ -123,7 +122,6 @@ def _line(row: WatchRow, names: dict[str, str]) -> WatchLine:
         band=return_band(row.p10, row.p90, row.band),
         badge=badge_of(row.band),
         since_previous=formats.points(row.since_previous, 2),
-        target=formats.day(row.target_session),
         age=formats.UNKNOWN if age is None else str(age),
         is_stale=age is not None and age >= STALE_SESSIONS,
         forecast_id=row.forecast_id,

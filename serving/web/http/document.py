@@ -26,7 +26,7 @@ this page to try things on, `/openapi.json` the same for programs. Every public 
 {DISCLAIMER}
 
 Who asks shows an API key (`X-API-Key: KEY` or `Authorization: Bearer KEY`), or a token that was given for one; see
-[access.md](access.md). `make serve` prints a command with the key of this machine.
+[access.md](access.md). `make serve` prints a command that reads the key of this machine from its file.
 
 Instants are UTC. Returns are fractions, so 0.01 is one per cent. Null is not known. Types are strict: `"1"` is no
 number. What is wrong with a request is said in a [problem document](#problems). Bodies are sent as they are, without a

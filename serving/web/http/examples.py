@@ -32,7 +32,7 @@ class ExampleRequest:
     parameters
         Values of the parameters in path and query; ``{prediction_id}`` is that of the first answer.
     body
-        What is sent as JSON; None for nothing.
+        What is sent as JSON; None for nothing. ``{prediction_id}`` in a value is that of the first answer.
     """
 
     name: str
@@ -68,6 +68,20 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
     ExampleRequest("the newest", "GET", f"{PUBLIC}/predictions/latest/{{symbol}}", ONE | {"horizon_sessions": 1}),
     ExampleRequest("an earlier one", "GET", f"{PUBLIC}/predictions/{{prediction_id}}", {"prediction_id": LAST_ID}),
     ExampleRequest("its receipt", "GET", f"{PUBLIC}/predictions/{{prediction_id}}/receipt", {"prediction_id": LAST_ID}),
+    ExampleRequest(
+        "which features it comes from",
+        "POST",
+        f"{PUBLIC}/explain/prediction",
+        {},
+        {"prediction_id": LAST_ID, "quantile": "width", "grain": "group"},
+    ),
+    ExampleRequest(
+        "what another input would have given",
+        "POST",
+        f"{PUBLIC}/explain/counterfactual",
+        {},
+        {"prediction_id": LAST_ID, "changes": {"volatility_garch": {"by": 0.05}}},
+    ),
     ExampleRequest("symbols", "GET", f"{PUBLIC}/symbols", {}),
     ExampleRequest("declared features", "GET", f"{PUBLIC}/features/schema", {}),
     ExampleRequest("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
@@ -107,13 +121,19 @@ def ask_all(ask: Asks) -> tuple[Example, ...]:
     found: list[Example] = []
     for question in QUESTIONS:
         prediction_id = found[0].answer["prediction_id"] if found else ""
-        status, headers, answer = ask(question.method, question.path(prediction_id), question.body)
+        body = _with_id(question.body, prediction_id)
+        status, headers, answer = ask(question.method, question.path(prediction_id), body)
         kept = {name: value for name, value in headers.items() if name.lower() == "x-answered-by"}
         given = {name: prediction_id if value == LAST_ID else value for name, value in question.parameters.items()}
-        found.append(
-            Example(question.name, question.method, question.route, given, question.body, status, kept, answer)
-        )
+        found.append(Example(question.name, question.method, question.route, given, body, status, kept, answer))
     return tuple(found)
+
+
+def _with_id(body: Any, prediction_id: str) -> Any:
+    """Return a body in which the id stands for `LAST_ID`."""
+    if not isinstance(body, dict):
+        return body
+    return {name: prediction_id if value == LAST_ID else value for name, value in body.items()}
 
 
 def shortened(value: Any) -> Any:

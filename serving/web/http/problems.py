@@ -14,6 +14,7 @@ from lake.errors import (
     ImpossibleChangeError,
     LogError,
     ModelError,
+    NoAttentionError,
     NotReadyError,
     OnlineStoreError,
     OverloadedError,
@@ -40,6 +41,7 @@ MEDIA_TYPE = "application/problem+json"
 INSTANCE_LETTERS = 200
 RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (RefusedModelError, kinds.MODEL_REFUSED),
+    (NoAttentionError, kinds.INVALID),
     (EngineError, kinds.ENGINE_REFUSED),
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),

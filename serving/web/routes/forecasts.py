@@ -15,6 +15,7 @@ from serving.web.asked_names import AskedNames, told
 from serving.web.explaining import told_beside
 from serving.web.http import problems
 from serving.web.http.strict_json import oddity_of
+from serving.web.own_values import of_own_values, require_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +45,14 @@ def add_routes(app: FastAPI) -> None:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
         (asked,) = await _asked(request, [body.symbol])
         state = request.app.state
+        require_features(body.features or ())
         answers = await _forecast(request, _question(request.scope, [asked.symbol], body, state))
-        text = told(answers.texts[0], asked)
+        text, prediction_id = told(answers.texts[0], asked), answers.entries[0].row["forecast_id"]
         if body.include_explanation:
-            text = beside(text, *await told_beside(state, answers.entries[0].row["forecast_id"]))
+            text = beside(text, *await told_beside(state, prediction_id))
+        if body.features is not None:
+            own = await of_own_values(state, prediction_id, body.features)
+            text = f'{text[:-1]},"what_if":{own.model_dump_json()}}}'
         return Response(text, media_type=JSON)
 
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])

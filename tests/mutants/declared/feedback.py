@@ -209,7 +209,7 @@ MUTANTS = (
     Mutant(
         "selection-by-exposure",
         "Strategies are compared and held at equal volatility.",
-        "serving/strategies/selection.py",
+        "serving/strategies/reviews.py",
         "returns = at_equal_volatility(declared, rule.cost_bps)",
         "returns = declared",
         (f"{SELECTION}::test_the_tables_are_decided_and_shown_at_equal_volatility",),

@@ -5,6 +5,7 @@ from mutant import Mutant
 HISTORY = "tests/test_serving_feedback/test_history.py"
 CUT_OFF = f"{HISTORY}::test_cutting_off_the_future_changes_no_answer_and_nothing_was_known_later"
 ROUTES = "tests/test_serving/test_history_routes.py"
+OWN_VALUES = "tests/test_serving/test_own_values.py"
 USER_DATA = "tests/test_serving/test_access_user_data.py"
 ADMIN = "tests/test_serving/test_administration.py"
 
@@ -64,6 +65,25 @@ MUTANTS = (
         "if outcomes < LEAST_OUTCOMES:",
         "if outcomes < 1:",
         (f"{HISTORY}::test_a_record_of_few_outcomes_tells_no_share",),
+    ),
+    Mutant(
+        "own-values-are-stored",
+        "What a caller's own values forecast is in no log and no table, so that nothing is learned from it.",
+        "serving/web/routes/forecasts.py",
+        "            own = await of_own_values(state, prediction_id, body.features)\n",
+        "            own = await of_own_values(state, prediction_id, body.features)\n"
+        "            said = answers.entries[0]\n"
+        '            row = said.row | {"forecast_id": "f" * 32, "p50": own.forecast.p50}\n'
+        "            state.predictor.log.write([type(said)(row, said.answer, said.receipt, said.key_id)])\n",
+        (f"{OWN_VALUES}::test_own_values_enter_no_table_and_no_outcome",),
+    ),
+    Mutant(
+        "own-values-of-unknown-features",
+        "A question with an unknown feature is refused before anything is forecast.",
+        "serving/web/routes/forecasts.py",
+        "        require_features(body.features or ())\n",
+        "",
+        (f"{OWN_VALUES}::test_an_unknown_feature_is_refused_before_anything_is_forecast",),
     ),
     Mutant(
         "watch-list-of-another-key",

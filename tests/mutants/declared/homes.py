@@ -5,6 +5,7 @@ from mutant import Mutant
 DIGESTS = "tests/test_lake/test_digests.py"
 BACKUP = "tests/test_lake/test_backup.py"
 DOCTOR = "tests/test_dagster_project/test_doctor_command.py"
+RUN_STORAGE = "tests/test_dagster_project/test_run_storage.py"
 PRIVATE = "tests/test_dagster_project/test_private_home.py"
 
 MUTANTS = (
@@ -103,5 +104,21 @@ MUTANTS = (
         '    Check("market clock", market_clock.market_clock),\n',
         "",
         (f"{DOCTOR}::test_several_damages_are_all_named_and_a_check_that_fails_stops_no_other",),
+    ),
+    Mutant(
+        "events-of-a-run-wait-for-its-end",
+        "A killed command leaves every event of its run up to where it was.",
+        "dagster_project/runs/run_storage.py",
+        "            with engine.begin() as connection:\n",
+        "            with engine.connect() as connection:\n",
+        (f"{RUN_STORAGE}::test_a_killed_command_loses_no_event",),
+    ),
+    Mutant(
+        "configuration-of-an-earlier-release-is-kept",
+        "A home of an earlier release gets the configuration of the runs of commands of this one.",
+        "dagster_project/runs/dagster_home.py",
+        'if not path.exists() or path.read_text(encoding="utf-8") != configuration:',
+        "if not path.exists():",
+        (f"{RUN_STORAGE}::test_the_file_of_an_earlier_release_is_brought_up_to_date",),
     ),
 )

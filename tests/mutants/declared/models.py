@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 VERDICTS = "tests/test_training/test_verdicts.py::"
+PROMOTION = "tests/test_serving/test_promotion.py"
 REFIT = "tests/test_training/test_refit.py::"
 SPLITS = "tests/test_training/test_splits.py::test_no_training_label_ends_at_or_after_the_start_of_a_test"
 
@@ -198,5 +199,21 @@ MUTANTS = (
         "return fitted if again.variation(valid.x).is_constant else again",
         "return again",
         (f"{REFIT}test_a_refit_that_no_longer_varies_is_not_taken",),
+    ),
+    Mutant(
+        "registry-that-changed-is-not-asked",
+        "A registry whose file changed since it was asked is asked what is in service.",
+        "serving/deployment/confirmed.py",
+        'is_same = registry is not None and noted.get("registry") == registry',
+        'is_same = registry is not None and "registry" in noted',
+        (f"{PROMOTION}::test_an_alias_that_was_moved_in_an_asked_registry_is_brought_back",),
+    ),
+    Mutant(
+        "another-signature-is-taken-for-the-one-in-service",
+        "A file with another signature is registered, however sure it is that the registry is unchanged.",
+        "serving/deployment/confirmed.py",
+        "return [version, bundle.digest, bundle.signature.fingerprint]",
+        "return [version, bundle.digest]",
+        (f"{PROMOTION}::test_the_same_network_with_another_signature_is_another_version",),
     ),
 )

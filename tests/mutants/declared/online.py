@@ -101,7 +101,7 @@ MUTANTS = (
         "feast-records-days-to-come",
         "Feast materialises, and records as materialised, nothing later than the market's now.",
         "feature_repo/feast_store/provider.py",
-        "if require_utc(end_date) > now:",
+        "if require_utc(end) > now:",
         "if False:",
         (
             "tests/test_feature_repo/test_online_store.py::test_feast_materialises_nothing_that_is_later_than_the_markets_now",

@@ -5,6 +5,7 @@ from mutant import Mutant
 TABLES = "tests/test_dagster_project/test_tables.py"
 SETTINGS = "tests/test_lake/test_setting_list.py"
 PREDICT = "tests/test_dagster_project/test_predict_command.py"
+KEYS = "tests/test_dagster_project/test_access_commands.py"
 RESULTS = "tests/test_dagster_project/test_results_for_programs.py"
 MIXING = "tests/test_feature_repo/test_leak_user_files.py"
 
@@ -64,6 +65,14 @@ MUTANTS = (
         "    os.dup2(STDERR, STDOUT)\n",
         "",
         (f"{RESULTS}::test_what_a_run_prints_is_beside_its_result_for_a_program",),
+    ),
+    Mutant(
+        "terminal-shows-the-local-key",
+        "`quantlake serve` shows the key of this machine only where that is asked for.",
+        "dagster_project/servers/endpoint.py",
+        "    key = local_key(settings) if shows_key else ",
+        "    key = local_key(settings) if local_key(settings) else ",
+        (f"{KEYS}::test_the_question_to_paste_sends_the_key_and_shows_it_only_where_that_is_asked",),
     ),
     Mutant(
         "terminal-look-ahead-told-as-mixing",

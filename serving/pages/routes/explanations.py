@@ -1,0 +1,86 @@
+"""Why a forecast is what it is, and what it would be with other inputs: asked of the endpoint in the visitor's name."""
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from lake.errors import NotReadyError, UnknownNameError
+from serving import history
+from serving.api.explanations import CounterfactualRequest, FlipSearch, Grain, Quantity, Sweep
+from serving.pages.routes.frame import Visit
+from serving.pages.views import why as views
+from serving.pages.views.panels import panel_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from serving.api.explanations import ExplanationAnswer
+
+QUANTILES: tuple[Quantity, ...] = get_args(Quantity)
+GRAINS: tuple[Grain, ...] = get_args(Grain)
+SWEPT = 8
+"""Features that can be moved: those that contribute most."""
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def show(request: "Request") -> "Response":
+    """Show contributions to the newest forecast that was known, and forecasts along the range of the largest ones."""
+    visit = Visit.of(request)
+    symbol, asked = request.path_params["symbol"], request.query_params
+    quantile = _one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
+    grain = _one_of("grain", asked.get("grain", "feature"), GRAINS)
+    forecast_id = newest_forecast(visit, symbol)
+    why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
+    answer = why.shown
+    return visit.page(
+        "why.html",
+        f"{symbol}: why",
+        symbol=symbol,
+        quantile=quantile,
+        quantiles=QUANTILES,
+        grain=grain,
+        grains=GRAINS,
+        forecast_id=forecast_id,
+        state=why,
+        why=None if answer is None else views.why_view(answer),
+        what_if=None if answer is None or grain == "group" else panel_of(partial(_what_if, visit, symbol, answer)),
+        flip=panel_of(partial(_flip, visit, forecast_id)) if asked.get("find") == "direction" else None,
+    )
+
+
+def newest_forecast(visit: Visit, symbol: str) -> str:
+    """Return the id of the newest answered forecast of a symbol that was known.
+
+    Raises
+    ------
+    NotReadyError
+        If there was none.
+    """
+    found = history.forecasts_of(
+        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
+    ).forecasts
+    if not found:
+        raise NotReadyError(f"No forecast of {symbol} was known then. `{visit.dashboard.market.next_run}` makes one.")
+    return found[0].forecast_id
+
+
+def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.WhatIfView:
+    contributions = answer.explanation.local_explanation.feature_contributions
+    largest = sorted(contributions, key=lambda each: -abs(each.contribution))[:SWEPT]
+    sweep = Sweep(features=[each.feature for each in largest if each.contribution] or [largest[0].feature])
+    told = visit.client.what_if(CounterfactualRequest(prediction_id=answer.prediction_id, sweep=sweep))
+    record = history.calibration_of(visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant)
+    return views.what_if_view(told, record.overall.band)
+
+
+def _flip(visit: Visit, forecast_id: str) -> views.FlipView:
+    question = CounterfactualRequest(prediction_id=forecast_id, find=FlipSearch(flip="direction"))
+    return views.flip_view(visit.client.what_if(question))
+
+
+def _one_of(kind: str, text: str, known: "tuple[Choice, ...]") -> "Choice":
+    for choice in known:
+        if choice == text:
+            return choice
+    raise UnknownNameError(kind, text[:20], list(map(str, known)))

@@ -1,0 +1,52 @@
+"""A forecast in words, written by a job of the endpoint in the visitor's name."""
+
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+from lake.errors import NotReadyError, UnknownNameError
+from serving.api import WrittenDepth
+from serving.pages.routes.explanations import newest_forecast
+from serving.pages.routes.frame import Visit
+from serving.pages.views.panels import panel_of
+from serving.pages.views.words import WordsView, words_view
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def show(request: "Request") -> "Response":
+    """Show the newest forecast that was known in words; the same question within five minutes has the same text."""
+    visit = Visit.of(request)
+    symbol = request.path_params["symbol"]
+    depth = _depth(request.query_params.get("depth", "fast"))
+    forecast_id = newest_forecast(visit, symbol)
+    return visit.page(
+        "words.html",
+        f"{symbol}: in words",
+        symbol=symbol,
+        depth=depth,
+        depths=get_args(WrittenDepth),
+        forecast_id=forecast_id,
+        words=panel_of(partial(_written, visit, symbol, forecast_id, depth)),
+    )
+
+
+def _written(visit: Visit, symbol: str, forecast_id: str, depth: "WrittenDepth") -> WordsView:
+    """Wait for the text as long as a page may wait for the endpoint."""
+    client = visit.client
+    job = client.ask_in_words(symbol, depth=depth, prediction_id=forecast_id)
+    for event in client.follow_words(job.job_id):
+        if event.event == "completed":
+            break
+    view = words_view(client.in_words(job.job_id))
+    if view is None:
+        raise NotReadyError("The text is still being written. Reload the page in a moment.")
+    return view
+
+
+def _depth(text: str) -> "WrittenDepth":
+    for depth in get_args(WrittenDepth):
+        if depth == text:
+            return depth  # type: ignore[no-any-return]
+    raise UnknownNameError("depth", text[:20], get_args(WrittenDepth))

@@ -1,0 +1,21 @@
+// Panels that take a moment: the link to their page is replaced by the panel of that page.
+
+import { sliders } from "./what_if.js";
+
+async function load(place) {
+  const link = place.querySelector("a");
+  const answer = await fetch(link.href, { headers: { accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const panel = page.querySelector(place.dataset.fragment) ?? page.querySelector("main");
+  place.replaceChildren(document.adoptNode(panel));
+  sliders(place);
+  place.dataset.ready = "true";
+}
+
+for (const place of document.querySelectorAll("[data-fragment]")) {
+  place.querySelector("a").addEventListener("click", (event) => {
+    event.preventDefault();
+    place.querySelector("a").textContent = "Computing …";
+    load(place).catch(() => place.append("The endpoint did not answer. Reload the page to try again."));
+  });
+}

@@ -1,0 +1,47 @@
+"""Files that the dashboard serves: vendored ones are those of the registry, our own are small and load no others."""
+
+import hashlib
+import re
+
+import pytest
+
+from serving.pages.rendering import STATIC, TEMPLATES
+
+VENDOR = STATIC / "vendor"
+MODULES = sorted(STATIC.glob("*.js"))
+LONGEST_MODULE = 150
+VENDORED = {
+    "lightweight-charts-5.2.1.mjs": "1bb1ee79f9d4dd17261b53d930f7a8995748276f80e7ba0e24412b5068062f5f",
+    "uplot-1.6.32.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uplot-1.6.32.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+
+
+def test_vendored_files_are_those_of_the_registry_and_listed():
+    listed = dict(reversed(line.split(maxsplit=1)) for line in (VENDOR / "SHA256SUMS").read_text("utf-8").splitlines())
+    for name, digest in listed.items():
+        assert hashlib.sha256((VENDOR / name.strip()).read_bytes()).hexdigest() == digest
+    assert {name: listed[name] for name in VENDORED} == VENDORED
+    unlisted = {path.name for path in VENDOR.iterdir()} - set(listed) - {"README.md", "SHA256SUMS"}
+    assert unlisted == set()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_a_module_is_short_and_imports_from_here_alone(module):
+    text = module.read_text("utf-8")
+    assert len(text.splitlines()) < LONGEST_MODULE
+    assert all(source.startswith("./") for source in re.findall(r'from "([^"]+)"', text))
+    assert "innerHTML" not in text
+
+
+def test_templates_hold_no_inline_script_or_style_and_load_from_no_other_host():
+    for path in TEMPLATES.glob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"\son\w+=|\sstyle=|<style|\|safe\b|autoescape", text), path.name
+        for tag in re.findall(r"<script[^>]*>", text):
+            assert 'src="{{ static(' in tag or 'type="application/json"' in tag, (path.name, tag)
+        assert not re.search(r'(src|<link[^>]*href)="https?:', text), path.name
+
+
+def test_the_style_sheet_loads_nothing():
+    assert "url(" not in (STATIC / "dashboard.css").read_text("utf-8")
