@@ -17,7 +17,7 @@ from lake.sources import tiny_market
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS
 from serving.forecasts import REPLAY
-from serving.history import KnownTables, Page, bars_of, calibration_of, forecasts_of, outcomes_of, watch_list
+from serving.history import KnownTables, RowsPage, bars_of, calibration_of, forecasts_of, outcomes_of, watch_list
 from serving.outcomes import mature
 
 LONG = "LONG"
@@ -56,7 +56,7 @@ def measure(*, symbols: int = 5_000, sessions: int = 250, forecast: int = 60, lo
 
 def _page(tables: KnownTables, at: datetime) -> list[object]:
     """Read what a symbol page draws."""
-    bars = bars_of(tables, LONG, at, page=Page(2_500)).bars
+    bars = bars_of(tables, LONG, at, page=RowsPage(2_500)).bars
     forecasts = forecasts_of(tables, LONG, 1, at).forecasts
     outcomes = outcomes_of(tables, LONG, 1, at).outcomes
     return [*bars, *forecasts, *outcomes, calibration_of(tables, LONG, 1, at)]

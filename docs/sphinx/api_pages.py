@@ -12,6 +12,8 @@ ROOMS = ("lake", "feature_repo", "training", "serving", "dagster_project")
 """Packages of the platform, in the order in which data flows through them."""
 PROGRAMS = {"cli", "definitions", "document", "service"}
 """Modules of a room that are started and not imported."""
+NO_INDEX = "   :no-index:\n"
+"""Option of an entry whose name has another one in the index."""
 
 
 def api_pages() -> dict[str, str]:
@@ -48,13 +50,21 @@ def _entry(face: str, public: str, options: str = "") -> str:
     if isinstance(found, ModuleType) and public_names(name):
         return f"The folder ``{name}`` has a page of its own.\n"
     if isinstance(found, ModuleType):
-        inside = "" if face in ROOMS else "   :no-index:\n"
+        inside = "" if face in ROOMS else NO_INDEX
         return "\n".join([f".. automodule:: {name}\n", *(_entry(name, each, inside) for each in _defined(found))])
     if inspect.isclass(found):
-        return f".. autoclass:: {name}\n{options}   :members:\n"
+        indexed = options or ("" if _owner(found) == face else NO_INDEX)
+        return f".. autoclass:: {name}\n{indexed}   :members:\n"
     if inspect.isroutine(found):
         return f".. autofunction:: {name}\n{options}"
     return f".. py:data:: {name}\n{options}\n   {' '.join(meaning(face, public).split())}\n"
+
+
+def _owner(found: type) -> str:
+    """The innermost folder of a class whose face names it, or else its module."""
+    parts = found.__module__.split(".")
+    inner = [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+    return next((face for face in inner if found.__name__ in public_names(face)), found.__module__)
 
 
 def _value(face: str, public: str) -> object:

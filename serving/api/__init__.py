@@ -3,7 +3,8 @@
 - `base`: what every type shares, and the disclaimer of every answer
 - `outlook`: direction and confidence in words
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
-- `explanations`, `importance`: what a forecast comes from, and what features are worth on the whole
+- `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
+  matter on the whole
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `own_values`: a forecast of the caller's own values of features
@@ -232,6 +233,7 @@ __all__ = [
     "WatchedSymbols",
     "WrittenDepth",
     "WrittenExplanation",
+    "attention",
     "explanations",
     "importance",
     "outlook_of",

@@ -4,7 +4,7 @@ Functions take `KnownTables` and an instant, and return types of `serving.api`. 
 after the instant.
 
 - `KnownTables`: tables of a lake as of an instant, rows kept in memory by version of the table
-- `read_moment`, `instant_as_of`, `span_between`, `Span`, `Page`: what a question names
+- `read_moment`, `instant_as_of`, `span_between`, `Span`, `RowsPage`: what a question names
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`: what was decided and found
@@ -18,7 +18,7 @@ from serving.history.forecasts import forecasts_of
 from serving.history.known import KnownTables
 from serving.history.moments import Span, instant_as_of, read_moment, span_between
 from serving.history.outcomes import outcomes_of
-from serving.history.paging import MOST_ROWS, USUAL_ROWS, Page
+from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
 from serving.history.records import band_record
 from serving.history.watch_list import watch_list
 
@@ -26,7 +26,7 @@ __all__ = [
     "MOST_ROWS",
     "USUAL_ROWS",
     "KnownTables",
-    "Page",
+    "RowsPage",
     "Span",
     "band_record",
     "bars_of",

@@ -9,13 +9,13 @@ from lake.tables import BARS
 from serving import api
 from serving.history.known import KnownTables
 from serving.history.moments import Span
-from serving.history.paging import Page
+from serving.history.paging import RowsPage
 
 EVERYTHING = Span()
 
 
 def bars_of(
-    tables: KnownTables, symbol: str, at: datetime, *, span: Span = EVERYTHING, page: Page | None = None
+    tables: KnownTables, symbol: str, at: datetime, *, span: Span = EVERYTHING, page: RowsPage | None = None
 ) -> api.BarsAnswer:
     """Return bars of a symbol, each in the form that was known at an instant, restatements included.
 
@@ -27,7 +27,7 @@ def bars_of(
         The newest 1,000 by default.
     """
     known = tables.known(BARS, at, symbol=symbol).filter(span.holds)
-    rows, next_offset = (page or Page()).of(known)
+    rows, next_offset = (page or RowsPage()).of(known)
     return api.BarsAnswer(
         symbol=symbol,
         as_of=at,

@@ -12,7 +12,7 @@ from serving.forecasts import ANSWERED, REPLAY
 from serving.history.bars import EVERYTHING
 from serving.history.known import KnownTables
 from serving.history.moments import Span
-from serving.history.paging import Page
+from serving.history.paging import RowsPage
 
 SHOWN = (
     "forecast_id",
@@ -40,7 +40,7 @@ def forecasts_of(
     *,
     model: str | None = None,
     span: Span = EVERYTHING,
-    page: Page | None = None,
+    page: RowsPage | None = None,
 ) -> api.ForecastsAnswer:
     """Return forecasts of a symbol that had been made by an instant.
 
@@ -55,7 +55,7 @@ def forecasts_of(
     """
     made = tables.known(FORECASTS, at, symbol=symbol).filter(made_by(model), pl.col("horizon_sessions") == horizon)
     made = made.filter(span.holds).sort("event_time", "known_time", "made_at", "forecast_id")
-    rows, next_offset = (page or Page()).of(made)
+    rows, next_offset = (page or RowsPage()).of(made)
     return api.ForecastsAnswer(
         symbol=symbol,
         as_of=at,

@@ -10,7 +10,7 @@ from serving.history.bars import EVERYTHING
 from serving.history.forecasts import ahead_of, made_by
 from serving.history.known import KnownTables, as_known
 from serving.history.moments import Span
-from serving.history.paging import Page
+from serving.history.paging import RowsPage
 
 NAIVE = "naive"
 """Model that every other one is judged against: it forecasts no change, in a band of recent volatility."""
@@ -26,7 +26,7 @@ def outcomes_of(
     *,
     model: str | None = None,
     span: Span = EVERYTHING,
-    page: Page | None = None,
+    page: RowsPage | None = None,
 ) -> api.OutcomesAnswer:
     """Return the forecasts of a symbol whose outcome was known at an instant, each beside naive's loss.
 
@@ -41,7 +41,7 @@ def outcomes_of(
     """
     matured = matured_of(tables, symbol, at).filter(made_by(model), pl.col("horizon_sessions") == horizon)
     matured = matured.filter(span.holds).sort("event_time", "known_time", "forecast_id")
-    rows, next_offset = (page or Page()).of(matured)
+    rows, next_offset = (page or RowsPage()).of(matured)
     names = [name for name in api.HistoryOutcome.model_fields if name != "is_inside"]
     shown = rows.select(pl.col("is_covered").alias("is_inside"), *names)
     return api.OutcomesAnswer(

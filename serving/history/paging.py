@@ -8,7 +8,7 @@ USUAL_ROWS, MOST_ROWS = 1_000, 5_000
 
 
 @dataclass(frozen=True)
-class Page:
+class RowsPage:
     """Which part of a list is asked for.
 
     Parameters
@@ -27,7 +27,7 @@ class Page:
 
         Examples
         --------
-        >>> Page(limit=2, offset=1).of(pl.DataFrame({"place": [1, 2, 3, 4]}))[0]["place"].to_list()
+        >>> RowsPage(limit=2, offset=1).of(pl.DataFrame({"place": [1, 2, 3, 4]}))[0]["place"].to_list()
         [2, 3]
         """
         end = max(rows.height - self.offset, 0)

@@ -90,7 +90,7 @@ def update_importance(
         return lake.report(FEATURE_IMPORTANCE, started=started).with_details(
             reason="the newest matured session was measured with these models"
         )
-    measure = Measure(panel, subjects, engines, backgrounds or {}, seconds, lake.market.grid)
+    measure = Measurement(panel, subjects, engines, backgrounds or {}, seconds, lake.market.grid)
     rows = [row | {"known_time": clock.now()} for each in measure.sets for row in measure.rows_of(each)]
     report = lake.merge(FEATURE_IMPORTANCE, pl.DataFrame(rows, schema=FEATURE_IMPORTANCE.schema))
     clusters = [each.name for each in measure.sets if len(each.features) > 1]
@@ -100,7 +100,7 @@ def update_importance(
 
 
 @dataclass(frozen=True)
-class Measure:
+class Measurement:
     """One measurement: the forecasts as they are, and after exchanges, as many as each model has time for.
 
     Parameters

@@ -9,7 +9,7 @@ from lake.errors import ConfigError, UnknownNameError
 from lake.tables import BARS, FORECASTS
 from serving.api import Horizon, Minutes
 from serving.forecasts import REPLAY
-from serving.history import MOST_ROWS, USUAL_ROWS, KnownTables, Page, Span, instant_as_of, read_moment, span_between
+from serving.history import MOST_ROWS, USUAL_ROWS, KnownTables, RowsPage, Span, instant_as_of, read_moment, span_between
 from serving.predict import bars_ahead, not_offered, require_known
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class RowsQuery(BaseModel):
     offset: int = Field(default=0, ge=0, le=MOST_OFFSET, description="`next_offset` of the answer before")
 
     @property
-    def page(self) -> Page:
+    def page(self) -> RowsPage:
         """The part of the list."""
-        return Page(self.limit, self.offset)
+        return RowsPage(self.limit, self.offset)
 
 
 class BarsQuery(RowsQuery, AsOfQuery):

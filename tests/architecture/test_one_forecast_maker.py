@@ -25,6 +25,7 @@ CALLERS = {
         "serving/backfill/walk_forward.py",
         "serving/replay/recompute.py",
         "serving/explain/remaking.py",
+        "serving/importance/subjects.py",
     },
     "blend": {MAKING},
     "calibrate": {MAKING},

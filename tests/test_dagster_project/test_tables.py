@@ -33,6 +33,7 @@ SENTENCES = {
     "forecasts withdraw", "forecasts quarantine release", "forecasts quarantine withdraw", "backup restore",
     "backup prune", "user-data delete",
     "forecasts quarantine show", "user-data export",  # JSON always
+    "words",  # sentences, or JSON
 }  # fmt: skip
 """Verbs that print sentences about what they did, and no table or record that a program would read."""
 

@@ -1,10 +1,12 @@
 """The checker checked: twenty leaks of different kinds are caught, fifteen computations that look like one are not."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.leaks import SelfTest, counterfactuals, self_test, trial_world
+from feature_repo.leaks import LeakSubject, SelfTest, counterfactuals, self_test, trial_world
 from feature_repo.leaks.lookalikes import LOOKALIKES
 from feature_repo.leaks.planted import LEAKS, by_symbol
 
@@ -68,6 +70,19 @@ def test_a_checker_that_sees_leaks_everywhere_fails(monkeypatch: pytest.MonkeyPa
     tested = self_test([], clean, sessions=60)
     assert not tested.passed
     assert tested.sentence().endswith("Wrongly flagged: tomorrow_called_clean.")
+
+
+def test_each_subject_is_passed_on_with_how_many_there_are() -> None:
+    rounding = [planted for planted in LOOKALIKES if planted.name == "fft_rounding"]
+    seen: list[tuple[int, int]] = []
+
+    def shown(subjects: Iterable[LeakSubject], total: int) -> Iterator[LeakSubject]:
+        for number, subject in enumerate(subjects, start=1):
+            yield subject
+            seen.append((number, total))
+
+    assert self_test([], rounding, sessions=40, shown=shown).passed_over == ("fft_rounding",)
+    assert seen == [(1, 1)]
 
 
 def test_fft_rounding_does_change_with_the_future_in_its_last_digits() -> None:

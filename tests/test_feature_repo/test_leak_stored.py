@@ -76,7 +76,7 @@ def test_a_check_fits_the_models_of_regimes_once_for_each_code(market_of_six_yea
     monkeypatch.setattr(hidden_markov, "_fit_standard", refuse)
     assert check_stored(lake, REGIMES.name, now).passed
     with monkeypatch.context() as patch:
-        patch.setattr("feature_repo.leaks.stored._code", lambda: b"other code")
+        patch.setattr("feature_repo.leaks.stored._code", lambda: "other code")
         with pytest.raises(AssertionError, match="fitted again"):
             check_stored(lake, REGIMES.name, now)
     forget_passes(lake)

@@ -13,13 +13,14 @@ from mlflow import MlflowClient
 
 from lake.clock import FixedClock
 from lake.errors import ConfigError, ModelError, NotReadyError, ParityError
+from lake.market import BTC
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import PROMOTIONS
 from serving.deployment import SERVING_FILE, Champions
 from serving.deployment import registry as registry_module
 from serving.deployment.confirmed import CONFIRMED_FILE, registry_digest
-from serving.deployment.registry import register_and_promote
+from serving.deployment.registry import register, register_and_promote
 from serving.deployment.releases import champion_versions, load_champions
 from serving.engines import MODEL_FILE, PARITY_FILE, Bundle, files_of
 from serving.engines.signature import Signature
@@ -117,6 +118,14 @@ def test_a_version_leads_to_its_training_and_the_training_to_the_version(promote
     assert version.tags["training_run"] == run_id
     assert training.data.tags["registered_version"] == "ridge 1"
     assert "alias `champion`" in client.get_registered_model("ridge").description
+
+
+def test_a_version_names_its_horizons_as_its_market_does(settings, exports):
+    """Of bars of 15 minutes five are 75 minutes, whatever the tables call them."""
+    replace(BTC, horizons=("15 minutes", "75 minutes")).write(settings.home)
+    version = register(exports["ridge"], settings)
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    assert "- Horizons 15 minutes, 75 minutes\n" in client.get_model_version("ridge", version).description
 
 
 def test_a_model_that_was_trained_into_another_server_is_promoted_without_a_link(promote, settings, exports):

@@ -17,7 +17,7 @@ from lake.store import Lake
 from lake.tables import BARS, DRIFT, EVALUATIONS, FORECASTS, OUTCOMES, PROMOTIONS, REGIMES, SELECTIONS, VERDICTS
 from serving.history import (
     KnownTables,
-    Page,
+    RowsPage,
     bars_of,
     calibration_of,
     drift_of,
@@ -206,7 +206,7 @@ def test_every_symbols_record_is_the_one_of_its_own_page(lived):
 def test_a_row_of_the_watch_list_is_the_newest_bar_and_forecast(lived):
     at = lived.closes[-4] + timedelta(hours=5)
     (row, unknown) = watch_list(lived.tables, ["BBB", "ZZZ"], 5, at)
-    before, last = bars_of(lived.tables, "BBB", at, page=Page(2)).bars
+    before, last = bars_of(lived.tables, "BBB", at, page=RowsPage(2)).bars
     assert (row.session, row.close, row.known_time, row.sessions_old) == (last.session, last.close, last.known_time, 0)
     assert row.change == pytest.approx(last.close / before.close - 1)
     made = {one.event_time: one for one in forecasts_of(lived.tables, "BBB", 5, at).forecasts}
@@ -250,7 +250,7 @@ def test_the_models_table_has_the_champion_of_its_time(lived):
 
 
 def test_parts_of_a_list_are_the_whole_list(lived):
-    at, page, parts = lived.closes[-1], Page(limit=7), []
+    at, page, parts = lived.closes[-1], RowsPage(limit=7), []
     whole = forecasts_of(lived.tables, "AAA", 1, at).forecasts
     while True:
         part = forecasts_of(lived.tables, "AAA", 1, at, page=page)
@@ -258,9 +258,9 @@ def test_parts_of_a_list_are_the_whole_list(lived):
         assert part.rows_in_all == len(whole)
         if part.next_offset is None:
             break
-        page = Page(limit=7, offset=part.next_offset)
+        page = RowsPage(limit=7, offset=part.next_offset)
     assert parts == whole
-    assert forecasts_of(lived.tables, "AAA", 1, at, page=Page(7, offset=10**6)).forecasts == []
+    assert forecasts_of(lived.tables, "AAA", 1, at, page=RowsPage(7, offset=10**6)).forecasts == []
 
 
 def test_days_name_whole_sessions(lived):

@@ -21,7 +21,7 @@ def bm25_scores(question: str, texts: Sequence[str]) -> list[float]:
     Examples
     --------
     >>> [round(score, 2) for score in bm25_scores("momentum", ["Momentum of prices", "volume", "a note"])]
-    [0.92, 0.0, 0.0]
+    [0.8, 0.0, 0.0]
     """
     counted = [Counter(WORD.findall(text.lower())) for text in texts]
     mean_length = sum(map(Counter.total, counted)) / max(1, len(counted))

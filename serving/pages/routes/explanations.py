@@ -58,7 +58,7 @@ def newest_forecast(visit: Visit, symbol: str) -> str:
         If there was none.
     """
     found = history.forecasts_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
+        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.RowsPage(limit=1)
     ).forecasts
     if not found:
         raise NotReadyError(f"No forecast of {symbol} was known then. `{visit.dashboard.market.next_run}` makes one.")

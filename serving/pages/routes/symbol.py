@@ -32,7 +32,7 @@ def show(request: "Request") -> "Response":
     visit = Visit.of(request)
     symbol = request.path_params["symbol"]
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
-    bars = history.bars_of(tables, symbol, at, page=history.Page(limit=BARS))
+    bars = history.bars_of(tables, symbol, at, page=history.RowsPage(limit=BARS))
     if not bars.bars:
         raise _unknown(visit, symbol)
     (row,) = history.watch_list(tables, [symbol], horizon, at)
@@ -57,7 +57,7 @@ def show(request: "Request") -> "Response":
 def _unknown(visit: Visit, symbol: str) -> QuantlakeError:
     """Return why nothing of a symbol is shown: there is none, or nothing of it was known then."""
     now = visit.dashboard.now()
-    if history.bars_of(visit.dashboard.tables, symbol, now, page=history.Page(limit=1)).bars:
+    if history.bars_of(visit.dashboard.tables, symbol, now, page=history.RowsPage(limit=1)).bars:
         at = formats.instant(visit.as_of.instant)
         return NotReadyError(f"No bar of {symbol} was known at {at}. Look at a later session, or live.")
     known = universe_at(visit.dashboard.tables.reader, visit.dashboard.market.name, now)
@@ -66,7 +66,7 @@ def _unknown(visit: Visit, symbol: str) -> QuantlakeError:
 
 def _chart(visit: Visit, symbol: str, bars: "BarsAnswer", model: str | None) -> PriceChart:
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
-    page = history.Page(limit=BARS)
+    page = history.RowsPage(limit=BARS)
     forecasts = history.forecasts_of(tables, symbol, horizon, at, model=model, page=page).forecasts
     outcomes = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page).outcomes
     ends = _ends(bars.bars[0].event_time, bars.bars[-1].event_time, horizon, visit.dashboard.market.grid)
@@ -86,7 +86,7 @@ def _card(visit: Visit, head: views.SymbolHead, record: "CalibrationAnswer") -> 
     """Return the newest forecast: of the endpoint where the page is live, else of the tables."""
     symbol = head.symbol
     forecasts = history.forecasts_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.Page(limit=1)
+        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.RowsPage(limit=1)
     ).forecasts
     if not forecasts:
         note = f"No forecast of {symbol} was known then. The next run makes one: `{visit.dashboard.market.next_run}`."
@@ -118,7 +118,7 @@ def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[
 
 def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.OutcomeLine, ...]":
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
-    page = history.Page(limit=OUTCOMES)
+    page = history.RowsPage(limit=OUTCOMES)
     found = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page)
     return views.outcome_lines(found.outcomes, history.calibration_of(tables, symbol, horizon, at, model=model))
 
