@@ -27,8 +27,8 @@ MUTANTS = (
         "dashboard-outcomes-without-as-of",
         "Nothing of a page became known after the session that it looks back to.",
         "serving/pages/routes/symbol.py",
-        "visit.as_of.instant, visit.horizon\n    page = history.Page(limit=OUTCOMES)",
-        "visit.dashboard.now(), visit.horizon\n    page = history.Page(limit=OUTCOMES)",
+        "visit.as_of.instant, visit.horizon\n    page = history.RowsPage(limit=OUTCOMES)",
+        "visit.dashboard.now(), visit.horizon\n    page = history.RowsPage(limit=OUTCOMES)",
         (f"{HTML}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
     ),
     Mutant(
