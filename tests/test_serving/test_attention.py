@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from serving.engines import (
     AttentionEngine,
     Bundle,
     OnnxEngine,
+    Signature,
 )
+from serving.engines.bundles import AttentionParity, Parity
 
 
 @pytest.fixture
@@ -93,3 +96,19 @@ def test_input_that_does_not_fit_is_refused(transformer, inputs):
 
     with pytest.raises(EngineError, match="float32"):
         AttentionEngine.load(transformer).look(inputs[:2, :-1])
+
+
+def test_a_signature_that_names_a_graph_needs_the_proof_of_that_graph():
+    digest, graph = "a" * 64, "b" * 64
+    until = datetime(2011, 12, 30, 21, tzinfo=UTC)
+    shape = {"window_spec": "w", "features": ("a",), "sessions": 1, "horizons": (1,), "quantiles": (0.1, 0.5, 0.9)}
+    origin = {"scaler": "none", "table_versions": {}, "train_until": until, "code_version": "0"}
+    signature = Signature(name="tft", digest=digest, explain=graph, **shape, **origin)
+    served = {"batch_sizes": (1,), "sign_agreement": 1.0, "engine": "onnxruntime", "torch": "2"}
+    parity = Parity(windows=1_000, max_absolute_difference=0.0, digest=digest, **served)
+    exact = {"windows": 1_000, "max_absolute_difference": 0.0, "max_weight_difference": 0.0, "max_sum_error": 0.0}
+    other, own = (parity.model_copy(update={"attention": AttentionParity(digest=d, **exact)}) for d in (digest, graph))
+    for proof in (parity, other):
+        with pytest.raises(ParityError, match="has no parity proof of its own"):
+            proof.require(signature)
+    own.require(signature)

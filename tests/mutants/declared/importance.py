@@ -44,6 +44,6 @@ MUTANTS = (
         "serving/engines/bundles.py",
         "if signature.explain != (None if self.attention is None else self.attention.digest):",
         "if False:",
-        (f"{ATTENTION}::test_a_graph_without_a_proof_of_its_own_is_refused",),
+        (f"{ATTENTION}::test_a_signature_that_names_a_graph_needs_the_proof_of_that_graph",),
     ),
 )
