@@ -46,7 +46,7 @@ EVENT = struct.Struct("iIII")
 @pytest.fixture(scope="module")
 def lived(copy_home: Callable[..., Home], tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which forecasts were made, some of them in the lake and some only in the log."""
-    mine = copy_home(tmp_path_factory.mktemp("lived") / "old home", redis_port=free_port())
+    mine = copy_home(tmp_path_factory.mktemp("lived") / "old home", redis_url=None, redis_port=free_port())
     at_home.assign(mine, (0.1, 0.2, 0.3, 0.4))
     at_home.serve(mine, FORECASTS // 2, seed=1)
     assert drain(mine.lake, mine.settings).added == FORECASTS // 2
@@ -227,7 +227,7 @@ def poison(home: Path) -> None:
 def test_under_load_to_another_place_with_the_old_home_a_trap(
     copy_home: Callable[..., Home], root: Path, tmp_path: Path, live: Any, load: Any
 ) -> None:
-    old = copy_home(tmp_path / "old home", redis_port=free_port(), workers=2)
+    old = copy_home(tmp_path / "old home", redis_url=None, redis_port=free_port(), workers=2)
     at_home.assign(old, (0.1, 0.2, 0.3, 0.4))
     _, text = keys.create(old.settings, "desk", "predict", "unlimited", by="test")
     at_home.serve(old, 100, seed=1)

@@ -186,7 +186,8 @@ def test_typical_windows_are_named_and_shared_by_models_of_one_training(blend: R
 
 
 def _with_background(model: ExplainedModel, background: Background | None) -> ExplainedModel:
-    return replace(model, bundle=replace(model.bundle, background=background))
+    content = None if background is None else background.to_bytes()
+    return replace(model, bundle=replace(model.bundle, background_content=content))
 
 
 def test_models_of_different_trainings_keep_their_own_typical_windows(blend: RemadeForecast) -> None:
