@@ -69,9 +69,7 @@ def simulate_walk_forward(
     """Simulate every close with a replayed forecast, one simulation per horizon; errors as `update_calibrations`."""
     if not lake.exists(BLEND_WEIGHTS):
         raise NotReadyError("Nothing can be calibrated yet. Replay forecasts and update `blend_weights` first.")
-    blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now())).drop(
-        "known_time"
-    )
+    blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now())).drop("known_time")
     if blends.is_empty():
         raise NotReadyError(
             "No close has a replayed forecast of every model that has a weight. Replay them by "

@@ -131,7 +131,9 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int, *, verb: 
         return api.BandRecord(**counted, held=None, low=None, high=None, is_enough=False, sentence=_too_few(outcomes))
     share = held / outcomes
     low, high = wilson(share, independent)
-    said = f"{COVERAGE_TARGET:.0%} band {verb} {share:.0%} ({100 * low:.0f}-{high:.0%}, n={outcomes})".replace("%", " %")
+    said = f"{COVERAGE_TARGET:.0%} band {verb} {share:.0%} ({100 * low:.0f}-{high:.0%}, n={outcomes})".replace(
+        "%", " %"
+    )
     return api.BandRecord(**counted, held=share, low=low, high=high, is_enough=True, sentence=said)
 
 
