@@ -5,6 +5,7 @@ import polars as pl
 from serving.forecasts.blending import WEIGHT_TOLERANCE
 
 QUANTILES = ("p10", "p50", "p90")
+"""Columns of the quantiles of a forecast, in order."""
 KEY = ("symbol", "event_time", "horizon_sessions")
 
 

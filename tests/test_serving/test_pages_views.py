@@ -20,6 +20,7 @@ from serving.api import (
 )
 from serving.history import band_record, replayed_record
 from serving.pages import formats
+from serving.pages.rendering import STATIC, templates
 from serving.pages.views.as_of import as_of_choice
 from serving.pages.views.bands import badge_of, price_band, return_band
 from serving.pages.views.chart import price_chart
@@ -111,6 +112,15 @@ def test_the_pages_tell_of_replays_under_a_name_of_their_own():
     assert (answered.outcomes, answered.badge.kind) == ("12", "few")
     assert (replayed.group, replayed.outcomes, replayed.badge) == ("… in replay, the blend", "212", line.badge)
     assert (replayed.skill, replayed.loss, replayed.remark) == ("–", "–", "never answered")
+
+
+def test_a_replayed_badge_has_a_style_of_its_own_and_says_why_in_its_tooltip():
+    print_badge = templates().get_template("macros.html").module.badge
+    assert print_badge(badge_of(GOOD)) == '<span class="badge badge-as_promised">held 80 % (75–84 %, n = 212)</span>'
+    printed = str(print_badge(badge_of(FEW, REPLAYED)))
+    assert printed.startswith('<span class="badge badge-in_replay" title="Too few answered forecasts have an outcome')
+    assert ">in replay 80 % (75–84 %, n = 212)<" in printed
+    assert ".badge-in_replay {" in (STATIC / "dashboard.css").read_text("utf-8")
 
 
 def test_a_band_that_was_never_answered_calls_for_no_attention():
