@@ -61,7 +61,7 @@ def _rows(
     ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
     for row in joined.iter_rows(named=True):
         close = row.pop("bar_close")
-        answered = (row.pop(name) for name in COUNTS)
+        answered = [row.pop(name) for name in COUNTS]
         replayed = [row.pop(f"replayed_{name}") or 0 for name in COUNTS]
         band = band_record(*answered, overlap)
         in_replay = None if band.is_enough else replayed_record(*replayed, overlap)
