@@ -17,7 +17,7 @@ from serving.history.records import band_record, held_by_symbol, overlap_of
 
 MADE_OF = (FORECASTS, FORECAST_DECISIONS, BLEND_WEIGHTS, CALIBRATIONS, LABELS)
 OF_CLOSE = ("symbol", "event_time")
-BANDS = {"symbol": pl.String, "event_time": INSTANT, "known_time": INSTANT, "is_covered": pl.Boolean}
+BANDS = pl.Schema({"symbol": pl.String(), "event_time": INSTANT, "known_time": INSTANT, "is_covered": pl.Boolean()})
 VERB = "would have held in replay"
 
 

@@ -61,17 +61,17 @@ def _rows(
     ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
     for row in joined.iter_rows(named=True):
         close = row.pop("bar_close")
-        answered = [row.pop(name) for name in COUNTS]
-        replayed = [row.pop(f"replayed_{name}") or 0 for name in COUNTS]
-        band = band_record(*answered, overlap)
-        in_replay = None if band.is_enough else replayed_record(*replayed, overlap)
+        answered = {name: row.pop(name) for name in COUNTS}
+        replayed = {name: row.pop(f"replayed_{name}") or 0 for name in COUNTS}
+        band = band_record(**answered, overlap=overlap)
+        in_replay = None if band.is_enough else replayed_record(**replayed, overlap=overlap)
         yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band, band_in_replay=in_replay)
 
 
 def _replayed(tables: KnownTables, answered: pl.DataFrame, horizon: int, at: datetime) -> pl.DataFrame:
     """Counts of the replayed bands, ``replayed_`` before their names; read only where one symbol needs them."""
     names = {name: f"replayed_{name}" for name in COUNTS}
-    if answered["outcomes"].min() is None or answered["outcomes"].min() >= LEAST_OUTCOMES:
+    if answered.filter(pl.col("outcomes") < LEAST_OUTCOMES).is_empty():
         return pl.DataFrame(schema={"symbol": pl.String, **dict.fromkeys(names.values(), pl.Int64)})
     return held_in_replay(tables, horizon, at).rename(names)
 
