@@ -18,7 +18,6 @@ from lake.clock import FixedClock
 from lake.sources import LAST_DAY
 from lake.tables import LABELS, REGIMES
 from serving.calibration import (
-    QUANTILES,
     TAIL,
     Reliability,
     WalkForwardSimulation,
@@ -27,7 +26,7 @@ from serving.calibration import (
     track,
 )
 from serving.calibration.picture import draw
-from serving.forecasts import COVERAGE_TARGET, widened
+from serving.forecasts import COVERAGE_TARGET, QUANTILES, widened
 from serving.strategies import KNOWN_REGIMES
 from training.experiments import Experiment
 from training.judge import quantile_losses

@@ -154,6 +154,14 @@ class SkillRecord(Part):
     sentence: str = Field(description="the same for a reader", examples=["worse than naive by 1.2 % (-3.0..+0.6 %)"])
 
 
+BAND_IN_REPLAY = Field(
+    default=None,
+    description="what the blend would have answered at the closes that the walk-forward replayed, with the weights and "
+    "corrections in force at each: never answered, counted apart; null where a model is asked for, and where at least "
+    "30 answered forecasts have an outcome",
+)
+
+
 class GroupRecord(Part):
     """Band and skill of one group of matured forecasts."""
 
@@ -169,6 +177,7 @@ class CalibrationAnswer(KnownAsOf):
     horizon_minutes: int | None = HORIZON_MINUTES
     model: str | None = Field(description="model whose replays are judged; null for forecasts that were answered")
     overall: GroupRecord
+    band_in_replay: BandRecord | None = BAND_IN_REPLAY
     regimes: list[GroupRecord]
 
 
@@ -276,6 +285,7 @@ class WatchRow(Part):
     since_previous: Finite | None = Field(description="p50 - p50 of the forecast of an earlier close; null without one")
     regime: str | None
     band: BandRecord
+    band_in_replay: BandRecord | None = BAND_IN_REPLAY
 
 
 class WatchedSymbols(Answer):

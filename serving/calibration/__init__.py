@@ -8,12 +8,11 @@
 """
 
 from serving.calibration.conformal import TAIL, ForecastPanel, track
-from serving.calibration.learning import QUANTILES, simulate, update_calibrations
+from serving.calibration.learning import simulate, update_calibrations
 from serving.calibration.reliability import Reliability, confidence_reliability
 from serving.calibration.simulation import WalkForwardSimulation
 
 __all__ = [
-    "QUANTILES",
     "TAIL",
     "ForecastPanel",
     "Reliability",

@@ -17,7 +17,7 @@ from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
 from serving.calibration.conformal import ForecastPanel, TrackingRule, track
 from serving.calibration.picture import draw
 from serving.calibration.simulation import WalkForwardSimulation
-from serving.forecasts import WEIGHT_TOLERANCE
+from serving.forecasts import QUANTILES, blend_replayed
 from serving.outcomes import first_close_by, first_replays, known_labels
 from serving.strategies import KNOWN_REGIMES
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-QUANTILES = ("p10", "p50", "p90")
 KEY = ("symbol", "event_time", "horizon_sessions")
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -70,47 +69,13 @@ def simulate_walk_forward(
     """Simulate every close with a replayed forecast, one simulation per horizon; errors as `update_calibrations`."""
     if not lake.exists(BLEND_WEIGHTS):
         raise NotReadyError("Nothing can be calibrated yet. Replay forecasts and update `blend_weights` first.")
-    blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now()))
+    blends = blend_replayed(first_replays(lake, clock), lake.read_as_of(BLEND_WEIGHTS, clock.now())).drop("known_time")
     if blends.is_empty():
         raise NotReadyError(
             "No close has a replayed forecast of every model that has a weight. Replay them by "
             f"`{lake.market.first_run}`."
         )
     return simulate(blends, known_labels(lake, clock), rule, market=lake.market)
-
-
-def blend_replayed(forecasts: pl.DataFrame, blend_weights: pl.DataFrame) -> pl.DataFrame:
-    """Blend backfilled forecasts by the weights in force at their close, as `serving.forecasts.blending` does.
-
-    Parameters
-    ----------
-    forecasts
-        Replayed rows of `forecasts`, at most one per model and key.
-    blend_weights
-        Rows of `blend_weights`; in force at a close is the newest row up to it.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``symbol``, ``event_time``, ``horizon_sessions``, ``regime`` and the quantiles, in order of time; only where
-        every model with a weight made a forecast.
-    """
-    closes = forecasts.select("event_time").unique().sort("event_time")
-    in_force = closes.join_asof(
-        blend_weights.select("event_time", "model_horizons", "models", "model_weights").sort("event_time"),
-        on="event_time",
-        strategy="backward",
-    ).drop_nulls()
-    names = {"model_horizons": "horizon_sessions", "models": "model_name", "model_weights": "weight"}
-    weights = in_force.explode(*names, empty_as_null=True).rename(names).filter(pl.col("weight") > 0)
-    weighted = forecasts.join(weights, on=["event_time", "horizon_sessions", "model_name"])
-    blends = (
-        weighted.sort(*KEY, "model_name")
-        .group_by([*KEY, "regime"], maintain_order=True)
-        .agg(*((pl.col(name) * pl.col("weight")).sum() for name in QUANTILES), pl.col("weight").sum())
-    )
-    is_whole = (pl.col("weight") - 1.0).abs() <= WEIGHT_TOLERANCE
-    return blends.filter(is_whole).drop("weight").sort("event_time", "symbol", "horizon_sessions")
 
 
 def simulate(
@@ -121,7 +86,7 @@ def simulate(
     Parameters
     ----------
     blends
-        As `blend_replayed` returns them.
+        As `serving.forecasts.blend_replayed` returns them; ``known_time`` is not read.
     labels
         Known rows of `labels`, one per key.
     market

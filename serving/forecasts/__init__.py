@@ -5,6 +5,7 @@
 - `kinds`: how a stored forecast came about, and who may see it
 - `pricing`: its prices, as far as they are known
 - `corrections`: the calibration in force, applied to quantiles and confidence
+- `replays`: the blend of the models' replays at each past close
 """
 
 from serving.forecasts.blending import (
@@ -20,6 +21,7 @@ from serving.forecasts.blending import (
 from serving.forecasts.corrections import COVERAGE_TARGET, Calibration, calibrate, confidence, trust_of, widened
 from serving.forecasts.kinds import ANSWERED, REPLAY, TRIAL, VISIBLE, WALKED
 from serving.forecasts.pricing import PRICED, target_price
+from serving.forecasts.replays import QUANTILES, blend_replayed
 from serving.forecasts.rows import Row
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "BLEND",
     "COVERAGE_TARGET",
     "PRICED",
+    "QUANTILES",
     "REPLAY",
     "TRIAL",
     "VISIBLE",
@@ -36,6 +39,7 @@ __all__ = [
     "Member",
     "Row",
     "blend",
+    "blend_replayed",
     "calibrate",
     "confidence",
     "direction_of",

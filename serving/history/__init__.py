@@ -6,6 +6,7 @@ after the instant.
 - `KnownTables`: tables of a lake as of an instant, rows kept in memory by version of the table
 - `read_moment`, `instant_as_of`, `span_between`, `Span`, `RowsPage`: what a question names
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
+- `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`: what was decided and found
 """
@@ -20,6 +21,7 @@ from serving.history.moments import Span, instant_as_of, read_moment, span_betwe
 from serving.history.outcomes import outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
 from serving.history.records import band_record
+from serving.history.replayed_bands import record_in_replay, replayed_record
 from serving.history.watch_list import watch_list
 
 __all__ = [
@@ -38,8 +40,10 @@ __all__ = [
     "models_of",
     "outcomes_of",
     "read_moment",
+    "record_in_replay",
     "records_by",
     "regimes_of",
+    "replayed_record",
     "selections_of",
     "span_between",
     "watch_list",

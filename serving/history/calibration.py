@@ -12,6 +12,7 @@ from serving.history.forecasts import ahead_of, made_by
 from serving.history.known import KnownTables, was_known
 from serving.history.outcomes import NAIVE, beside_naive, beside_outcomes, matured_of, once_each
 from serving.history.records import ClosesOf, by_close, group_record, overlap_of
+from serving.history.replayed_bands import record_in_replay
 
 ALL = "all"
 Grouping = Literal["symbol", "regime", "model_name"]
@@ -33,12 +34,15 @@ def calibration_of(
     overlap = overlap_of(tables.market, horizon)
     closes = by_close(once_each(of_horizon), "regime").collect()
     summed = closes.drop("regime").group_by("event_time", maintain_order=True).sum()
+    overall = group_record(ALL, ClosesOf(summed, overlap))
+    needs_replay = model is None and not overall.band.is_enough
     return api.CalibrationAnswer(
         symbol=symbol,
         as_of=at,
         **ahead_of(tables.market, horizon),
         model=model,
-        overall=group_record(ALL, ClosesOf(summed, overlap)),
+        overall=overall,
+        band_in_replay=record_in_replay(tables, symbol, horizon, at) if needs_replay else None,
         regimes=_by_group(closes, "regime", overlap),
     )
 

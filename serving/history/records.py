@@ -60,6 +60,21 @@ def by_close(matured: pl.LazyFrame, *groups: str) -> pl.LazyFrame:
     )
 
 
+def held_by_symbol(matured: pl.DataFrame) -> pl.DataFrame:
+    """Count ``outcomes``, those ``held`` by their band, and ``sessions``, the closes among them, of each ``symbol``.
+
+    Parameters
+    ----------
+    matured
+        ``symbol``, ``event_time`` and ``is_covered``, one row per forecast.
+    """
+    return matured.group_by("symbol").agg(
+        pl.len().cast(pl.Int64).alias("outcomes"),
+        pl.col("is_covered").sum().cast(pl.Int64).alias("held"),
+        pl.col("event_time").n_unique().cast(pl.Int64).alias("sessions"),
+    )
+
+
 def overlap_of(market: "Market", horizon: int) -> int:
     """Return the bars of a horizon, as the tables count it.
 
@@ -81,7 +96,7 @@ def group_record(name: str, summed: ClosesOf) -> api.GroupRecord:
     return api.GroupRecord(group=name, band=band, skill=skill_record(summed))
 
 
-def band_record(outcomes: int, held: int, sessions: int, overlap: int) -> api.BandRecord:
+def band_record(outcomes: int, held: int, sessions: int, overlap: int, *, verb: str = "held") -> api.BandRecord:
     """Return how often bands held the outcome.
 
     The interval is Wilson's (1927, JASA 22) at 90 %. It counts closes that do not overlap, not outcomes: those of one
@@ -95,6 +110,8 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int) -> api.Ba
         Closes among them.
     overlap
         Bars of the horizon.
+    verb
+        What the sentence says that bands did.
 
     Examples
     --------
@@ -114,7 +131,9 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int) -> api.Ba
         return api.BandRecord(**counted, held=None, low=None, high=None, is_enough=False, sentence=_too_few(outcomes))
     share = held / outcomes
     low, high = wilson(share, independent)
-    said = f"{COVERAGE_TARGET:.0%} band held {share:.0%} ({100 * low:.0f}-{high:.0%}, n={outcomes})".replace("%", " %")
+    said = f"{COVERAGE_TARGET:.0%} band {verb} {share:.0%} ({100 * low:.0f}-{high:.0%}, n={outcomes})".replace(
+        "%", " %"
+    )
     return api.BandRecord(**counted, held=share, low=low, high=high, is_enough=True, sentence=said)
 
 

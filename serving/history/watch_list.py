@@ -12,13 +12,15 @@ from serving import api
 from serving.history.bars import sessions_of
 from serving.history.forecasts import made_by
 from serving.history.known import KnownTables, as_known, was_known
-from serving.history.records import band_record, overlap_of
+from serving.history.records import LEAST_OUTCOMES, band_record, held_by_symbol, overlap_of
+from serving.history.replayed_bands import held_in_replay, replayed_record
 
 LOOK_BACK = timedelta(days=60)
 """How far before the instant the last bar and the newest forecast of a symbol are looked for; a symbol without a bar
 for so long counts as delisted in every market that does not say otherwise."""
 ANSWERED = made_by(None)
 HELD = ("symbol", "event_time", "known_time", "is_covered")
+COUNTS = ("outcomes", "held", "sessions")
 
 
 def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> list[api.WatchRow]:
@@ -40,11 +42,13 @@ def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: da
     )
     matured = (FORECASTS, OUTCOMES, FORECAST_DECISIONS)
     answered = tables.kept(("answered", horizon), matured, lambda: _answered(tables, horizon))
-    held = tables.kept(("held", horizon, at), matured, lambda: _held(answered.filter(was_known(at))))
+    held = tables.kept(("held", horizon, at), matured, lambda: held_by_symbol(answered.filter(was_known(at))))
     asked = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
     joined = asked
     for frame in (bars, forecasts, held):
         joined = joined.join(frame, on="symbol", how="left", maintain_order="left")
+    joined = joined.with_columns(pl.col(COUNTS).fill_null(0))
+    joined = joined.join(_replayed(tables, joined, horizon, at), on="symbol", how="left", maintain_order="left")
     regimes = tables.known(REGIMES, at).filter(pl.col("market") == tables.market.index)
     regime = regimes["regime"][-1] if regimes.height else None
     return list(_rows(tables, joined, at, regime, overlap_of(tables.market, horizon)))
@@ -57,9 +61,19 @@ def _rows(
     ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
     for row in joined.iter_rows(named=True):
         close = row.pop("bar_close")
-        outcomes, held, sessions = (row.pop(name) or 0 for name in ("outcomes", "held", "sessions"))
-        band = band_record(outcomes, held, sessions, overlap)
-        yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band)
+        answered = {name: row.pop(name) for name in COUNTS}
+        replayed = {name: row.pop(f"replayed_{name}") or 0 for name in COUNTS}
+        band = band_record(**answered, overlap=overlap)
+        in_replay = None if band.is_enough else replayed_record(**replayed, overlap=overlap)
+        yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band, band_in_replay=in_replay)
+
+
+def _replayed(tables: KnownTables, answered: pl.DataFrame, horizon: int, at: datetime) -> pl.DataFrame:
+    """Counts of the replayed bands, ``replayed_`` before their names; read only where one symbol needs them."""
+    names = {name: f"replayed_{name}" for name in COUNTS}
+    if answered.filter(pl.col("outcomes") < LEAST_OUTCOMES).is_empty():
+        return pl.DataFrame(schema={"symbol": pl.String, **dict.fromkeys(names.values(), pl.Int64)})
+    return held_in_replay(tables, horizon, at).rename(names)
 
 
 def _recent(tables: KnownTables, spec: TableSpec, at: datetime) -> pl.LazyFrame:
@@ -113,12 +127,3 @@ def _answered(tables: KnownTables, horizon: int) -> pl.DataFrame:
     joined = forecasts.join(outcomes, on="forecast_id").with_columns(pl.max_horizontal("known_time", "matured"))
     first = joined.sort("made_at").unique(["symbol", "event_time"], keep="first")
     return first.select(HELD).collect()
-
-
-def _held(answered: pl.DataFrame) -> pl.DataFrame:
-    """Matured forecasts of each symbol, those whose band held, and closes among them."""
-    return answered.group_by("symbol").agg(
-        pl.len().cast(pl.Int64).alias("outcomes"),
-        pl.col("is_covered").sum().cast(pl.Int64).alias("held"),
-        pl.col("event_time").n_unique().cast(pl.Int64).alias("sessions"),
-    )

@@ -27,6 +27,8 @@ LATE = timedelta(hours=30)
 def lived_through(lake: Lake, engines: "Mapping[str, Engine]", now: datetime, sessions: int) -> Lake:
     """Fill a lake with bars and features with forecasts of its last sessions, their outcomes and the decisions."""
     from serving.backfill import replay_forecasts
+    from serving.blend_weights import update_blend_weights
+    from serving.calibration import update_calibrations
     from serving.outcomes import mature
 
     clock = FixedClock(now)
@@ -35,6 +37,8 @@ def lived_through(lake: Lake, engines: "Mapping[str, Engine]", now: datetime, se
     for kind, delay in (("scheduled", timedelta()), ("served", LATE), ("shadow", timedelta()), ("trial", timedelta())):
         lake.merge(FORECASTS, _as(replayed, kind, delay))
     mature(lake, clock)
+    update_blend_weights(lake, clock)
+    update_calibrations(lake, clock)
     closes = lake.read(FORECASTS)["event_time"].unique().sort().to_list()
     for spec, rows in _decisions(closes, lake.read(REGIMES)).items():
         lake.merge(spec, rows)

@@ -68,7 +68,7 @@ def test_the_watch_list_shows_the_rows_of_the_tables(visitor, watched_home):
         bar = bars.sort("event_time").row(-1, named=True)
         traded = bar["close_traded"]
         assert last == (f"adj. {formats.price(bar['close'])}" if traded is None else formats.price(traded))
-        assert held.startswith(("held ", "not enough outcomes (n = "))
+        assert held.startswith(("held ", "in replay ", "not enough outcomes (n = "))
 
 
 def test_the_share_that_a_badge_tells_is_that_of_the_outcomes(visitor, watched_home):
@@ -175,7 +175,7 @@ def test_no_band_stands_without_its_badge(visitor, watched_home, path):
             if "band" in (element.get("class") or "").split():
                 after = elements[element["place"] + 1]
                 assert "held" in (after.get("class") or "").split(), element
-                assert re.match(r"held \d+ % \(|not enough outcomes \(n = ", after["text"]), after
+                assert re.match(r"(held|in replay) \d+ % \(|not enough outcomes \(n = ", after["text"]), after
                 badges += 1
     assert badges or path.startswith("/models")
 

@@ -18,8 +18,9 @@ from serving.api import (
     SkillRecord,
     WatchRow,
 )
-from serving.history import band_record
+from serving.history import band_record, replayed_record
 from serving.pages import formats
+from serving.pages.rendering import STATIC, templates
 from serving.pages.views.as_of import as_of_choice
 from serving.pages.views.bands import badge_of, price_band, return_band
 from serving.pages.views.chart import price_chart
@@ -33,6 +34,7 @@ NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 DAYS = [date(2012, 12, day) for day in (26, 27, 28, 31)]
 FEW = band_record(outcomes=12, held=12, sessions=12, overlap=1)
 GOOD = band_record(outcomes=212, held=170, sessions=212, overlap=1)
+REPLAYED = replayed_record(outcomes=212, held=170, sessions=212, overlap=1)
 NARROW = band_record(outcomes=212, held=120, sessions=212, overlap=1)
 NO_SKILL = SkillRecord(
     outcomes=12, sessions=12, pinball_loss=None, naive_loss=None, skill=None, low=None, high=None, is_enough=False,
@@ -80,6 +82,50 @@ def test_a_badge_says_how_often_bands_held_or_that_it_cannot_be_said(band, words
 def test_a_badge_tells_no_share_of_a_few_outcomes_whatever_the_record_holds():
     told = GOOD.model_copy(update={"outcomes": 29})
     assert badge_of(told).words == "not enough outcomes (n = 29)"
+
+
+@pytest.mark.parametrize(
+    ("answered", "in_replay", "words", "kind"),
+    [
+        (FEW, REPLAYED, "in replay 80 % (75–84 %, n = 212)", "in_replay"),
+        (FEW, replayed_record(212, 120, 212, 1), "in replay 57 % (51–62 %, n = 212), too narrow", "in_replay"),
+        (FEW, replayed_record(29, 20, 29, 1), "not enough outcomes (n = 12)", "few"),
+        (FEW, None, "not enough outcomes (n = 12)", "few"),
+        (NARROW, REPLAYED, "held 57 % (51–62 %, n = 212), too narrow", "too_narrow"),
+    ],
+)
+def test_a_badge_tells_of_replays_only_where_too_few_were_answered_and_says_so(answered, in_replay, words, kind):
+    badge = badge_of(answered, in_replay)
+    assert (badge.words, badge.kind) == (words, kind)
+    assert ("would have answered" in badge.title) == (kind == "in_replay")
+    assert return_band(-0.02, 0.03, answered, in_replay).badge == badge
+    assert price_band(36.0, 38.5, answered, in_replay).badge == badge
+
+
+def test_the_pages_tell_of_replays_under_a_name_of_their_own():
+    (line,) = watch_list([row("KO", band=FEW, band_in_replay=REPLAYED)], {}).lines
+    assert (line.badge.kind, line.band.badge) == ("in_replay", line.badge)
+    told = record(FEW, NO_SKILL).model_copy(update={"band_in_replay": REPLAYED})
+    card = forecast_card(forecast(DAYS[3], "f"), told, None)
+    assert card.band.badge == card.band_of_price.badge == line.badge
+    answered, *_, replayed = accuracy_lines(told, [])
+    assert (answered.outcomes, answered.badge.kind) == ("12", "few")
+    assert (replayed.group, replayed.outcomes, replayed.badge) == ("… in replay, the blend", "212", line.badge)
+    assert (replayed.skill, replayed.loss, replayed.remark) == ("–", "–", "never answered")
+
+
+def test_a_replayed_badge_has_a_style_of_its_own_and_says_why_in_its_tooltip():
+    print_badge = templates().get_template("macros.html").module.badge
+    assert print_badge(badge_of(GOOD)) == '<span class="badge badge-as_promised">held 80 % (75–84 %, n = 212)</span>'
+    printed = str(print_badge(badge_of(FEW, REPLAYED)))
+    assert printed.startswith('<span class="badge badge-in_replay" title="Too few answered forecasts have an outcome')
+    assert ">in replay 80 % (75–84 %, n = 212)<" in printed
+    assert ".badge-in_replay {" in (STATIC / "dashboard.css").read_text("utf-8")
+
+
+def test_a_band_that_was_never_answered_calls_for_no_attention():
+    narrow = replayed_record(212, 120, 212, 1)
+    assert watch_list([row("KO", band=FEW, band_in_replay=narrow)], {}).attention == ()
 
 
 def test_no_band_is_made_without_its_badge():

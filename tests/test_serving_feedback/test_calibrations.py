@@ -15,10 +15,10 @@ from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, FORECASTS, LABELS, OUTCOMES
 from serving.backfill import replay_forecasts
 from serving.blend_weights import update_blend_weights
 from serving.calibration import confidence_reliability, learning, simulate, update_calibrations
-from serving.calibration.learning import blend_replayed, coverage_of, simulate_walk_forward
+from serving.calibration.learning import coverage_of, simulate_walk_forward
 from serving.calibration.picture import draw
 from serving.calibration.reliability import reliability
-from serving.forecasts import blend
+from serving.forecasts import blend, blend_replayed
 from serving.outcomes import known_labels, mature
 from serving.outcomes.coverage import coverage_by_regime
 from serving.strategies import KNOWN_REGIMES

@@ -14,7 +14,20 @@ from lake.clock import DEMO_START
 from lake.errors import NotReadyError
 from lake.market import Market
 from lake.store import Lake
-from lake.tables import BARS, DRIFT, EVALUATIONS, FORECASTS, OUTCOMES, PROMOTIONS, REGIMES, SELECTIONS, VERDICTS
+from lake.tables import (
+    BARS,
+    BLEND_WEIGHTS,
+    CALIBRATIONS,
+    DRIFT,
+    EVALUATIONS,
+    FORECASTS,
+    LABELS,
+    OUTCOMES,
+    PROMOTIONS,
+    REGIMES,
+    SELECTIONS,
+    VERDICTS,
+)
 from serving.history import (
     KnownTables,
     RowsPage,
@@ -27,6 +40,7 @@ from serving.history import (
     models_of,
     outcomes_of,
     read_moment,
+    record_in_replay,
     records_by,
     regimes_of,
     selections_of,
@@ -37,7 +51,10 @@ from support.history import LATE, cut_off, instants_in, lived_through
 from support.properties import examples
 
 LIVED = 45
-READ = (BARS, FEATURES_TECHNICAL, REGIMES, FORECASTS, OUTCOMES, SELECTIONS, DRIFT, EVALUATIONS, VERDICTS, PROMOTIONS)
+READ = (
+    *(BARS, FEATURES_TECHNICAL, LABELS, REGIMES, FORECASTS, OUTCOMES, BLEND_WEIGHTS, CALIBRATIONS),
+    *(SELECTIONS, DRIFT, EVALUATIONS, VERDICTS, PROMOTIONS),
+)
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 ASKED = {
     "bars": bars_of,
@@ -46,6 +63,8 @@ ASKED = {
     "outcomes": lambda tables, symbol, at: outcomes_of(tables, symbol, 5, at),
     "outcomes of replays": lambda tables, symbol, at: outcomes_of(tables, symbol, 1, at, model="ridge"),
     "calibration": lambda tables, symbol, at: calibration_of(tables, symbol, 1, at, model="ridge"),
+    "calibration beside replays": lambda tables, symbol, at: calibration_of(tables, symbol, 5, at),
+    "record in replay": lambda tables, symbol, at: record_in_replay(tables, symbol, 5, at),
     "records by symbol": lambda tables, _, at: records_by(tables, "symbol", 1, at),
     "records by regime": lambda tables, _, at: records_by(tables, "regime", 1, at, model="ridge"),
     "records by model": lambda tables, _, at: records_by(tables, "model_name", 5, at),
@@ -289,7 +308,8 @@ def test_a_lake_without_a_table_answers_with_nothing(tmp_path):
     assert bars_of(tables, "AAA", at).bars == forecasts_of(tables, "AAA", 1, at).forecasts == []
     assert outcomes_of(tables, "AAA", 1, at).outcomes == models_of(tables, at) == drift_of(tables, at) == []
     assert records_by(tables, "regime", 1, at) == regimes_of(tables, at) == selections_of(tables, at) == []
-    assert watch_list(tables, ["AAA"], 1, at)[0].band.sentence == "not enough outcomes (n=0)"
+    (row,) = watch_list(tables, ["AAA"], 1, at)
+    assert row.band.sentence == row.band_in_replay.sentence == "not enough outcomes (n=0)"
     assert calibration_of(tables, "AAA", 1, at).regimes == []
 
 

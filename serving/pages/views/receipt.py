@@ -76,7 +76,7 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int
         seal=seal,
         seal_kind=kind,
         command=f"quantlake replay {receipt.prediction_id}",
-        band=return_band(receipt.p10, receipt.p90, record.overall.band),
+        band=return_band(receipt.p10, receipt.p90, record.overall.band, record.band_in_replay),
         forecast=_forecast(receipt),
         data=_data(receipt),
         tables=tuple(

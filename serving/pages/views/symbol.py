@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serving.api import (
+    BandRecord,
     CalibrationAnswer,
     FeatureHistoryAnswer,
     GroupRecord,
@@ -21,6 +22,7 @@ from serving.pages.views.bands import Badge, ShownBand, badge_of, price_band, re
 from serving.pages.views.signs import sign_of
 
 ANSWERED = "answered forecasts"
+BLEND_IN_REPLAY = "… in replay, the blend"
 MODEL_NAMES = {BLEND: "blend of the models"}
 
 
@@ -162,7 +164,7 @@ def forecast_card(
     answered
         The same forecast as the endpoint tells it, where it does: it alone knows the confidence.
     """
-    band = record.overall.band
+    band, in_replay = record.overall.band, record.band_in_replay
     told = answered.prediction if isinstance(answered, PredictAnswer) else answered
     return ForecastCard(
         forecast_id=forecast.forecast_id,
@@ -170,8 +172,8 @@ def forecast_card(
         price=formats.price(forecast.price_p50),
         reference=formats.price(forecast.reference_price),
         basis=formats.words(forecast.price_basis or ""),
-        band=return_band(forecast.p10, forecast.p90, band),
-        band_of_price=price_band(forecast.price_p10, forecast.price_p90, band),
+        band=return_band(forecast.p10, forecast.p90, band, in_replay),
+        band_of_price=price_band(forecast.price_p10, forecast.price_p90, band, in_replay),
         outlook=(told.outlook or "") if told else "",
         confidence=formats.percent(told.confidence if told else None, 0),
         target=formats.day(forecast.target_session),
@@ -184,10 +186,15 @@ def forecast_card(
 
 
 def accuracy_lines(answered: CalibrationAnswer, models: Sequence[CalibrationAnswer]) -> tuple[AccuracyLine, ...]:
-    """Return the record of the answered forecasts, by regime too, and of each model's walk-forward replays."""
+    """Return the record of the answered forecasts, by regime too, and of each model's walk-forward replays.
+
+    Where the answered ones have too few outcomes, a line of its own tells what the blend would have held in replay.
+    """
     lines = [_accuracy(ANSWERED, answered.overall)]
     if len(answered.regimes) > 1:
         lines += [_accuracy(f"… in {formats.words(each.group)}", each) for each in answered.regimes]
+    if (in_replay := answered.band_in_replay) is not None and in_replay.is_enough:
+        lines.append(_in_replay(in_replay, answered.overall.band))
     replayed = [each for each in models if each.overall.band.outcomes]
     lines += [_accuracy(f"{each.model}, walk-forward", each.overall, each.model) for each in replayed]
     return tuple(lines)
@@ -201,7 +208,7 @@ def outcome_lines(outcomes: Sequence[HistoryOutcome], record: CalibrationAnswer)
             made=formats.day(each.event_time),
             target=formats.day(each.target_session),
             expected=formats.signed(each.p50, 2),
-            band=return_band(each.p10, each.p90, record.overall.band),
+            band=return_band(each.p10, each.p90, record.overall.band, record.band_in_replay),
             realised=formats.signed(each.realised_return, 2),
             is_inside=each.is_inside,
         )
@@ -249,6 +256,21 @@ def _accuracy(name: str, record: GroupRecord, model: str | None = None) -> Accur
         skill_sign=sign_of(skill.skill),
         interval=interval,
         remark="chance alone could explain it" if is_chance and skill.skill else "",
+    )
+
+
+def _in_replay(in_replay: BandRecord, answered: BandRecord) -> AccuracyLine:
+    return AccuracyLine(
+        group=BLEND_IN_REPLAY,
+        model=None,
+        outcomes=f"{in_replay.outcomes:,}",
+        badge=badge_of(answered, in_replay),
+        loss=formats.UNKNOWN,
+        naive_loss=formats.UNKNOWN,
+        skill=formats.UNKNOWN,
+        skill_sign=0,
+        interval="",
+        remark="never answered",
     )
 
 

@@ -11,8 +11,8 @@ MUTANTS = (
         "dashboard-band-without-badge",
         "No band of a forecast is shown without how often such bands held.",
         "serving/pages/views/bands.py",
-        "formats.signed(p10), formats.signed(p90), formats.percent(record.target, 0), badge_of(record))",
-        'formats.signed(p10), formats.signed(p90), formats.percent(record.target, 0), Badge("", "few"))',
+        "return ShownBand(formats.signed(p10), formats.signed(p90), level, badge)",
+        'return ShownBand(formats.signed(p10), formats.signed(p90), level, Badge("", "few"))',
         (f"{VIEWS}::test_no_band_is_made_without_its_badge",),
     ),
     Mutant(

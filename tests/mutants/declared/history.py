@@ -4,6 +4,7 @@ from mutant import Mutant
 
 HISTORY = "tests/test_serving_feedback/test_history.py"
 CUT_OFF = f"{HISTORY}::test_cutting_off_the_future_changes_no_answer_and_nothing_was_known_later"
+REPLAYED = "tests/test_serving_feedback/test_replayed_bands.py"
 ROUTES = "tests/test_serving/test_history_routes.py"
 OWN_VALUES = "tests/test_serving/test_own_values.py"
 USER_DATA = "tests/test_serving/test_access_user_data.py"
@@ -38,8 +39,24 @@ MUTANTS = (
         "history-later-badges",
         "The badge of a symbol in a watch list counts no outcome that became known after its instant.",
         "serving/history/watch_list.py",
-        "_held(answered.filter(was_known(at)))",
-        "_held(answered)",
+        "held_by_symbol(answered.filter(was_known(at)))",
+        "held_by_symbol(answered)",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "history-replay-later-weights",
+        "What the blend would have answered at a close is made of weights that were known at it.",
+        "serving/forecasts/replays.py",
+        'strategy="backward",',
+        'strategy="forward", allow_exact_matches=False,',
+        (f"{REPLAYED}::test_the_record_is_that_of_the_bands_made_of_what_was_known_at_each_close",),
+    ),
+    Mutant(
+        "history-replay-later-outcomes",
+        "The record of the blend in replay counts no outcome that became known after its instant.",
+        "serving/history/replayed_bands.py",
+        'pl.max_horizontal("known_time", "corrected", "matured", decided)',
+        'pl.max_horizontal("known_time", "corrected", decided)',
         (CUT_OFF,),
     ),
     Mutant(
