@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from serving.pages.dashboard import Dashboard
     from serving.pages.login import LoginSession
 
-
 CHOSEN = ("horizon", "list", "search", "order")
 """What a page keeps of its query, beside the session looked back to, when another session is chosen."""
 
