@@ -22,8 +22,9 @@ def settings(copy_home, predicting, served, tmp_path_factory):
         yield made.settings.model_copy(update={"port": int(address.rpartition(":")[2])})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def app(settings):
+    """A dashboard of its own for each test: five log-ins a minute come from one address."""
     return build_dashboard(settings)
 
 
