@@ -246,6 +246,16 @@ class HistoryDrift(Part):
     method: str
 
 
+class HistoryLatency(Part):
+    """How long the answers of one kind took in the day up to the newest answer."""
+
+    kind: str = Field(description="served or scheduled")
+    forecasts: int = Field(ge=1, description="answered within the day")
+    median_ms: Finite = Field(ge=0)
+    p95_ms: Finite = Field(ge=0)
+    last_made_at: datetime = Field(description="wall-clock time of the newest of them")
+
+
 class HistoryModel(Part):
     """One model over one horizon: its walk-forward score and the version that was champion."""
 

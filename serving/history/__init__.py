@@ -8,7 +8,7 @@ after the instant.
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
-- `regimes_of`, `selections_of`, `drift_of`, `models_of`: what was decided and found
+- `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
 from serving.history.bars import bars_of
@@ -17,6 +17,7 @@ from serving.history.decisions import drift_of, models_of, regimes_of, selection
 from serving.history.features import features_of
 from serving.history.forecasts import forecasts_of
 from serving.history.known import KnownTables
+from serving.history.latency import latency_of
 from serving.history.moments import Span, instant_as_of, read_moment, span_between
 from serving.history.outcomes import outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
@@ -37,6 +38,7 @@ __all__ = [
     "features_of",
     "forecasts_of",
     "instant_as_of",
+    "latency_of",
     "models_of",
     "outcomes_of",
     "read_moment",

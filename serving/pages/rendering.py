@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 
 from serving.api import DISCLAIMER
 from serving.pages import formats
+from serving.pages.theme import SCHEMES, theme_of
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -40,19 +41,25 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {function.__name__: function for function in FILTERS}
-    made.globals |= {"count": formats.count, "disclaimer": DISCLAIMER, "past": PAST, "static": static_path}
+    made.globals |= {
+        "count": formats.count,
+        "disclaimer": DISCLAIMER,
+        "past": PAST,
+        "static": static_path,
+        "schemes": SCHEMES,
+    }
     return made
 
 
-def html(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page of a template."""
-    return HTMLResponse(templates().get_template(template).render(**values), status)
+def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page of a template in the theme of who asks."""
+    return HTMLResponse(templates().get_template(template).render(theme=theme_of(scope), **values), status)
 
 
 def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLResponse:
     """Return the page of a refusal or a failure; it shows nothing that a login would be needed for."""
     correlation = scope.get("state", {}).get("correlation_id", "")
-    return html("error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
+    return html(scope, "error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
 
 
 @cache

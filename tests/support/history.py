@@ -75,10 +75,13 @@ def instants_in(value: Any, name: str = "known_time") -> Iterator[datetime]:
 
 
 def _as(replayed: pl.DataFrame, kind: str, delay: timedelta) -> pl.DataFrame:
-    model = pl.lit("blend") if kind in {"scheduled", "served"} else pl.col("model_name")
+    is_answered = kind in {"scheduled", "served"}
+    model = pl.lit("blend") if is_answered else pl.col("model_name")
+    latency = pl.col("p50").abs() * 1e3 if is_answered else pl.col("latency_ms")
     return replayed.with_columns(
         pl.lit(kind).alias("kind"),
         model.alias("model_name"),
+        latency.alias("latency_ms"),
         pl.col("forecast_id") + f"-{kind}",
         pl.col("known_time") + delay,
         pl.col("made_at") + delay,

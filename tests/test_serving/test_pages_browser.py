@@ -177,6 +177,15 @@ def test_without_javascript_every_number_is_there(visit, site):
     assert page.get_by_role("link", name="Operations").count() == 0
 
 
+def test_a_theme_is_chosen_without_javascript_and_outweighs_the_system(visit):
+    page = visit("/about", java_script_enabled=False, color_scheme="light")
+    page.get_by_label("Theme", exact=True).select_option("dark")
+    page.get_by_role("button", name="Set the theme").click()
+    page.locator("html[data-theme=dark]").wait_for()
+    assert page.url.endswith("/about")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(18, 20, 23)"
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(visit, theme):
     found = {}

@@ -11,6 +11,7 @@ from serving.api import (
     HistoryBar,
     HistoryDrift,
     HistoryForecast,
+    HistoryLatency,
     HistoryModel,
     HistoryOutcome,
     HistoryRegime,
@@ -25,7 +26,7 @@ from serving.pages.views.as_of import as_of_choice
 from serving.pages.views.bands import badge_of, price_band, return_band
 from serving.pages.views.chart import price_chart
 from serving.pages.views.models import model_lines, record_lines
-from serving.pages.views.operations import TableState, drift_lines, freshness_lines
+from serving.pages.views.operations import TableState, drift_lines, freshness_lines, latency_lines
 from serving.pages.views.strategies import strategies_view
 from serving.pages.views.symbol import accuracy_lines, forecast_card
 from serving.pages.views.watch_list import ROWS, watch_list
@@ -296,6 +297,13 @@ def test_strategies_tell_what_is_in_force_now_first_and_how_far_the_evidence_is(
 def test_a_table_is_stale_where_a_row_was_due():
     states = [TableState("bars", "clean", "x", is_due_each_close=due, rows=1, last=NOW, closes_old=2) for due in (1, 0)]
     assert [line.is_stale for line in freshness_lines(states)] == [True, False]
+
+
+def test_times_to_answer_are_printed_in_milliseconds():
+    one = HistoryLatency(kind="served", forecasts=1_200, median_ms=1.2345, p95_ms=1_204.4, last_made_at=NOW)
+    (line,) = latency_lines([one])
+    assert (line.kind, line.forecasts, line.median, line.p95) == ("served", "1,200", "1.23 ms", "1,204 ms")
+    assert line.last == "2012-12-31 21:00 UTC"
 
 
 def test_findings_of_drift_come_before_the_others():

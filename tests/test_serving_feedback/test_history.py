@@ -37,6 +37,7 @@ from serving.history import (
     features_of,
     forecasts_of,
     instant_as_of,
+    latency_of,
     models_of,
     outcomes_of,
     read_moment,
@@ -74,6 +75,7 @@ ASKED = {
     "selections": lambda tables, _, at: selections_of(tables, at),
     "drift": lambda tables, _, at: drift_of(tables, at),
     "models": lambda tables, _, at: models_of(tables, at),
+    "times to answer": lambda tables, _, at: latency_of(tables, at),
 }
 """Every function that answers as of an instant."""
 
@@ -308,6 +310,7 @@ def test_a_lake_without_a_table_answers_with_nothing(tmp_path):
     assert bars_of(tables, "AAA", at).bars == forecasts_of(tables, "AAA", 1, at).forecasts == []
     assert outcomes_of(tables, "AAA", 1, at).outcomes == models_of(tables, at) == drift_of(tables, at) == []
     assert records_by(tables, "regime", 1, at) == regimes_of(tables, at) == selections_of(tables, at) == []
+    assert latency_of(tables, at) == []
     (row,) = watch_list(tables, ["AAA"], 1, at)
     assert row.band.sentence == row.band_in_replay.sentence == "not enough outcomes (n=0)"
     assert calibration_of(tables, "AAA", 1, at).regimes == []

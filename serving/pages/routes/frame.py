@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from serving.pages.dashboard import Dashboard
     from serving.pages.login import LoginSession
 
+CHOSEN = ("horizon", "list", "search", "order")
+"""What a page keeps of its query, beside the session looked back to, when another session is chosen."""
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -84,7 +87,23 @@ class Visit:
 
     def page(self, template: str, title: str, **values: Any) -> "HTMLResponse":
         """Return a page with its frame around it."""
-        return html(template, title=title, visit=self, path=self.request.url.path, **values)
+        return html(self.request.scope, template, title=title, visit=self, path=self.request.url.path, **values)
+
+    @property
+    def address(self) -> str:
+        """Where this very page is, for a form to lead back to."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query else url.path
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """What was chosen on this page beside the session looked back to."""
+        asked = self.request.query_params
+        return {name: asked[name] for name in CHOSEN if asked.get(name)}
+
+    def at(self, day: date | None) -> str:
+        """Return the address of this page at another session, None for live, with what else was chosen."""
+        return self.request.url.path + self.as_of.query(day, **self.chosen)
 
     def link(self, path: str, **others: object) -> str:
         """Return the address of another page at the same session and horizon."""

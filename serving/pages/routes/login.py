@@ -1,7 +1,6 @@
 """Log in with a key or with the link of the terminal, and log out."""
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 from anyio import to_thread
 from starlette.responses import RedirectResponse
@@ -9,8 +8,9 @@ from starlette.responses import RedirectResponse
 from serving.access import local_key
 from serving.access.browsers import cookie_values
 from serving.pages.guard import cookie_name, session_of
-from serving.pages.login import LONGEST_SECONDS, is_form_of, take_code
-from serving.pages.rendering import error_page, html
+from serving.pages.login import LONGEST_SECONDS, take_code
+from serving.pages.rendering import html
+from serving.pages.routes.forms import Form, of_own_pages, page_after, read_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from serving.api import Caller
     from serving.pages.dashboard import Dashboard
+    from serving.pages.login import LoginSession
 
-MOST_BYTES = 4_096
-"""Of a form; a key has fewer than a hundred."""
 WRONG = "This key opens nothing: it is unknown, revoked or at its end. `quantlake keys list` shows those in force."
 USED = "This link was used, is older than a minute, or was replaced. `quantlake dashboard --link` shows a new one."
 TOO_OFTEN = "Five attempts to log in were made from this address within a minute. Wait a minute, then try again."
@@ -29,36 +28,33 @@ TOO_OFTEN = "Five attempts to log in were made from this address within a minute
 async def show(request: "Request") -> "Response":
     """Show the form; the link of the terminal logs in at once."""
     dashboard: Dashboard = request.app.state.dashboard
-    after = _inside(request.query_params.get("next", "/"))
+    after = page_after(request.query_params)
     code = request.query_params.get("code")
     if code is None:
-        return RedirectResponse(after, 303) if session_of(request) else html("login.html", message="", after=after)
+        return RedirectResponse(after, 303) if session_of(request) else _asked(request, after)
     if not dashboard.attempts.allow(_address(request)):
-        return html("login.html", 429, message=TOO_OFTEN, after=after)
+        return _asked(request, after, TOO_OFTEN, 429)
     if not await to_thread.run_sync(take_code, dashboard.settings, code):
-        return html("login.html", 401, message=USED, after=after)
+        return _asked(request, after, USED, 401)
     caller = dashboard.access.find(await to_thread.run_sync(local_key, dashboard.settings))
-    return html("login.html", 401, message=WRONG, after=after) if caller is None else _begin(request, caller, after)
+    return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
 
 
 async def log_in(request: "Request") -> "Response":
     """Take a key and begin a session; the key is neither kept nor shown again."""
     dashboard: Dashboard = request.app.state.dashboard
     form = await read_form(request)
-    after = _inside(form.get("next", "/"))
+    after = page_after(form)
     if not dashboard.attempts.allow(_address(request)):
-        return html("login.html", 429, message=TOO_OFTEN, after=after)
+        return _asked(request, after, TOO_OFTEN, 429)
     caller = dashboard.access.find(form.get("key", "").strip())
-    return html("login.html", 401, message=WRONG, after=after) if caller is None else _begin(request, caller, after)
+    return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
 
 
-async def log_out(request: "Request") -> "Response":
+@of_own_pages
+async def log_out(request: "Request", _session: "LoginSession", _form: Form) -> "Response":
     """End the session."""
     dashboard: Dashboard = request.app.state.dashboard
-    session = session_of(request)
-    form = await read_form(request)
-    if session is None or not is_form_of(session, form.get("form_token", "")):
-        return error_page(request.scope, 403, "Not from here", "The form is not one of this session. Reload the page.")
     name = cookie_name(dashboard.settings.dashboard_port)
     for identifier in cookie_values(request.scope, name):
         dashboard.sessions.end(identifier)
@@ -67,15 +63,9 @@ async def log_out(request: "Request") -> "Response":
     return answer
 
 
-async def read_form(request: "Request") -> dict[str, str]:
-    """Return the fields of a form, the last of each name; none where it is larger than any of ours."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            return {}
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return {name: values[-1] for name, values in fields.items()}
+def _asked(request: "Request", after: str, message: str = "", status: int = 200) -> "Response":
+    """Ask for a key."""
+    return html(request.scope, "login.html", status, message=message, after=after)
 
 
 def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
@@ -90,15 +80,6 @@ def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
         samesite="strict",
     )
     return answer
-
-
-def _inside(address: str) -> str:
-    """A page of the dashboard to go on to; the watch list in place of an address that leads elsewhere."""
-    parts = urlsplit(address)
-    is_ours = (
-        address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    )
-    return address if is_ours and address.isprintable() else "/"
 
 
 def _address(request: "Request") -> str:

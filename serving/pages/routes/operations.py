@@ -23,7 +23,7 @@ EACH_CLOSE = (BARS, QUALITY_SCORES, REGIMES, MODEL_WINDOWS, FORECASTS, OUTCOMES,
 
 
 def show(request: "Request") -> "Response":
-    """Show how fresh the tables are, what drifted, and the state of the endpoint."""
+    """Show how fresh the tables are, what drifted, how long answers took, and the state of the endpoint."""
     visit = Visit.of(request)
     tables, at = visit.dashboard.tables, visit.as_of.instant
     settings = visit.dashboard.settings
@@ -32,6 +32,7 @@ def show(request: "Request") -> "Response":
         "Operations",
         service=panel_of(lambda: views.service_state(visit.client.status())),
         freshness=views.freshness_lines(list(map(partial(_state, visit), TABLES))),
+        latency=panel_of(lambda: views.latency_lines(history.latency_of(tables, at))),
         drift=views.drift_lines(history.drift_of(tables, at)),
         others=(
             ("Dagster", f"http://127.0.0.1:{settings.ui_port}", "quantlake ui", "runs, checks, schedules, lineage"),

@@ -10,6 +10,7 @@ from lake.membership import universe_at
 from serving import history
 from serving.pages import formats
 from serving.pages.routes.frame import Visit
+from serving.pages.routes.watch_list import own_symbols
 from serving.pages.views import symbol as views
 from serving.pages.views.chart import PriceChart, price_chart
 from serving.pages.views.panels import Panel, panel_of
@@ -50,6 +51,7 @@ def show(request: "Request") -> "Response":
         card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
         outcomes=_outcomes(visit, symbol, model),
+        is_followed=panel_of(lambda: symbol in own_symbols(visit)),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
     )
 

@@ -1,28 +1,37 @@
-"""The watch list: every symbol of the market, with its newest forecast."""
+"""The watch list: every symbol of the market, or those that the visitor follows, with its newest forecast."""
 
-from typing import TYPE_CHECKING, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lake.errors import QuantlakeError, UnknownNameError
 from lake.membership import universe_at
 from serving import history
 from serving.pages.routes.frame import Visit
 from serving.pages.views import watch_list as views
+from serving.pages.views.panels import Panel, panel_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+Whose = Literal["all", "mine"]
+WHOSE: tuple[Whose, ...] = get_args(Whose)
 
 
 def show(request: "Request") -> "Response":
     """Show one part of the list; a search that finds one symbol alone leads to it with the enter key."""
     visit = Visit.of(request)
     asked = request.query_params
-    rows = history.watch_list(visit.dashboard.tables, symbols_of(visit), visit.horizon, visit.as_of.instant)
+    whose = _whose(asked.get("list", "all"))
+    listed = panel_of(partial(own_symbols, visit)) if whose == "mine" else Panel(symbols_of(visit))
+    rows = history.watch_list(visit.dashboard.tables, listed.shown or [], visit.horizon, visit.as_of.instant)
     names, degraded = _names(visit)
     shown = views.watch_list(rows, names, asked.get("search", ""), _page(asked.get("page", "")), _order(visit))
     return visit.page(
         "watch_list.html",
         "Watch list",
+        whose=whose,
+        listed=listed,
         shown=shown,
         search=asked.get("search", ""),
         order=_order(visit),
@@ -31,11 +40,30 @@ def show(request: "Request") -> "Response":
     )
 
 
+def own_symbols(visit: Visit) -> list[str]:
+    """Return the symbols that the visitor follows, as the endpoint keeps them with the key.
+
+    Raises
+    ------
+    QuantlakeError
+        If the endpoint does not tell.
+    """
+    found: list[str] = visit.client.history.watch_list().symbols
+    return found
+
+
 def symbols_of(visit: Visit) -> list[str]:
     """Return the members of the market at the instant that the page looks back to, without its index."""
     market = visit.dashboard.market
     members = universe_at(visit.dashboard.tables.reader, market.name, visit.as_of.instant)
     return [symbol for symbol in members if symbol != market.index]
+
+
+def _whose(text: str) -> Whose:
+    for whose in WHOSE:
+        if whose == text:
+            return whose
+    raise UnknownNameError("list", text[:20], list(WHOSE))
 
 
 def _names(visit: Visit) -> tuple[dict[str, str], str]:

@@ -1,10 +1,10 @@
-"""View model of the operations: how fresh the tables are, what drifted, what the endpoint says of itself."""
+"""View model of the operations: how fresh tables are, what drifted, how long answers took, the endpoint's own word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from serving.api import HistoryDrift, StatusAnswer
+from serving.api import HistoryDrift, HistoryLatency, StatusAnswer
 from serving.pages import formats
 
 
@@ -59,6 +59,17 @@ class DriftLine:
 
 
 @dataclass(frozen=True)
+class LatencyLine:
+    """How long the answers of one kind took."""
+
+    kind: str
+    forecasts: str
+    median: str
+    p95: str
+    last: str
+
+
+@dataclass(frozen=True)
 class ServiceState:
     """What the endpoint says of itself."""
 
@@ -100,6 +111,20 @@ def drift_lines(findings: Sequence[HistoryDrift]) -> tuple[DriftLine, ...]:
             method=each.method,
         )
         for each in ordered
+    )
+
+
+def latency_lines(found: Sequence[HistoryLatency]) -> tuple[LatencyLine, ...]:
+    """Return the times to answer by kind, in milliseconds with three significant digits."""
+    return tuple(
+        LatencyLine(
+            kind=each.kind,
+            forecasts=f"{each.forecasts:,}",
+            median=f"{formats.number(each.median_ms, 3)} ms",
+            p95=f"{formats.number(each.p95_ms, 3)} ms",
+            last=formats.instant(each.last_made_at),
+        )
+        for each in found
     )
 
 

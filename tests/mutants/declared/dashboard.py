@@ -5,6 +5,8 @@ from mutant import Mutant
 LOGIN = "tests/test_serving/test_pages_login.py"
 VIEWS = "tests/test_serving/test_pages_views.py"
 HTML = "tests/test_serving/test_pages_html.py"
+FOLLOWING = "tests/test_serving/test_pages_following.py"
+THEME = "tests/test_serving/test_pages_theme.py"
 
 MUTANTS = (
     Mutant(
@@ -56,6 +58,18 @@ MUTANTS = (
         (f"{LOGIN}::test_a_change_of_another_page_is_refused",),
     ),
     Mutant(
+        "dashboard-obeys-forms-of-others",
+        "A form that is not one of the visitor's session changes nothing: no list, no theme, no login.",
+        "serving/pages/routes/forms.py",
+        'if session is None or not is_form_of(session, form.get("form_token", "")):',
+        "if session is None:",
+        (
+            f"{FOLLOWING}::test_a_form_of_another_session_or_origin_changes_nothing",
+            f"{THEME}::test_a_form_of_another_session_a_page_of_another_origin_and_a_stranger_change_nothing",
+            f"{LOGIN}::test_a_form_of_another_session_is_refused",
+        ),
+    ),
+    Mutant(
         "dashboard-answers-to-any-host",
         "The dashboard answers to names of this machine only.",
         "serving/pages/guard.py",
@@ -98,7 +112,7 @@ MUTANTS = (
     Mutant(
         "dashboard-login-leads-elsewhere",
         "A login leads to a page of the dashboard.",
-        "serving/pages/routes/login.py",
+        "serving/pages/routes/forms.py",
         'return address if is_ours and address.isprintable() else "/"',
         "return address",
         (f"{LOGIN}::test_a_login_leads_to_no_other_site",),

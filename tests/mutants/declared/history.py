@@ -36,6 +36,14 @@ MUTANTS = (
         (CUT_OFF,),
     ),
     Mutant(
+        "history-later-latencies",
+        "No time to answer is told of a forecast that became known after its instant.",
+        "serving/history/latency.py",
+        "filter(made_by(None), was_known(at), is_timed)",
+        "filter(made_by(None), is_timed)",
+        (CUT_OFF,),
+    ),
+    Mutant(
         "history-later-badges",
         "The badge of a symbol in a watch list counts no outcome that became known after its instant.",
         "serving/history/watch_list.py",

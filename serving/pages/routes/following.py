@@ -1,0 +1,51 @@
+"""Follow and unfollow a symbol: the endpoint's watch list of whoever is logged in, changed in their name."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
+
+from anyio import to_thread
+from starlette.responses import RedirectResponse
+
+from lake.errors import QuantlakeError, UnknownNameError
+from serving.pages.rendering import error_page
+from serving.pages.routes.forms import Form, of_own_pages, page_after
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from serving.client import Client
+    from serving.pages.dashboard import Dashboard
+    from serving.pages.login import LoginSession
+
+Choice = Literal["follow", "unfollow"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+
+@of_own_pages
+async def change(request: "Request", session: "LoginSession", form: Form) -> "Response":
+    """Follow a symbol or no longer, and lead back; where the endpoint confirms nothing, say why."""
+    dashboard: Dashboard = request.app.state.dashboard
+    choice, symbol = _choice(form.get("choice", "")), form.get("symbol", "")
+    try:
+        await to_thread.run_sync(partial(_change, dashboard, session, choice, symbol))
+    except UnknownNameError:
+        raise
+    except QuantlakeError as error:
+        return error_page(request.scope, 503, "The change of your list is not confirmed", str(error))
+    return RedirectResponse(page_after(form), 303)
+
+
+def _change(dashboard: "Dashboard", session: "LoginSession", choice: Choice, symbol: str) -> None:
+    """Ask the endpoint for the list and store the changed one; it keeps the first place of a symbol named twice."""
+    client: Client = dashboard.endpoint.of(session.caller)
+    listed = client.history.watch_list().symbols
+    changed = [*listed, symbol] if choice == "follow" else [each for each in listed if each != symbol]
+    client.history.store_watch_list(changed)
+
+
+def _choice(text: str) -> Choice:
+    for choice in CHOICES:
+        if choice == text:
+            return choice
+    raise UnknownNameError("choice", text[:20], list(CHOICES))
