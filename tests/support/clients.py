@@ -56,19 +56,21 @@ def client_of(app: "FastAPI", settings: "Settings | None" = None) -> "TestClient
 
 
 @contextmanager
-def listening(app: "ASGIApp", protocol: Any, **options: Any) -> Iterator[tuple[str, int]]:
+def listening(app: "ASGIApp", protocol: Any, *, port: int = 0, **options: Any) -> Iterator[tuple[str, int]]:
     """Serve an application by uvicorn with an HTTP protocol class, in a thread; gives host and port.
 
     Parameters
     ----------
     protocol
         Class, or the name of one that uvicorn knows.
+    port
+        By default one that the system chooses.
     options
         Further options of `uvicorn.Config`.
     """
     import uvicorn
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

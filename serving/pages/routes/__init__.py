@@ -11,6 +11,7 @@ from serving.pages.routes import (
     operations,
     receipts,
     strategies,
+    stream,
     symbol,
     watch_list,
     words,
@@ -30,5 +31,6 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/strategies", strategies.show),
     ("GET", "/operations", operations.show),
     ("GET", "/about", about.show),
+    ("GET", "/stream", stream.show),
 )
 """Method, path and function of each page; `serving.pages.policy` says who may ask for it."""
