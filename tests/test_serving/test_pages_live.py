@@ -149,15 +149,14 @@ def test_a_stream_ends_with_its_session(predictor, settings, browser, monkeypatc
 
 
 def test_an_endpoint_that_comes_back_is_followed_again(predictor, settings, reader):
-    with dashboard(settings):
-        with following(reader(), "symbols=KO") as events:
+    with dashboard(settings), following(reader(), "symbols=KO") as events:
+        assert next(events) == NOT_LIVE
+        for _ in range(2):
+            with endpoint(predictor):
+                assert next(events) == LIVE
+                (made,) = store(predictor, ("KO", 1))
+                assert next(events).id == made
             assert next(events) == NOT_LIVE
-            for _ in range(2):
-                with endpoint(predictor):
-                    assert next(events) == LIVE
-                    (made,) = store(predictor, ("KO", 1))
-                    assert next(events).id == made
-                assert next(events) == NOT_LIVE
 
 
 def test_the_slow_are_dropped_and_the_others_go_on(predictor, settings, template, browser):
