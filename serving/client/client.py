@@ -1,7 +1,7 @@
 """The client: forecasts, look-ups, status and the stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 
 from pydantic import TypeAdapter
@@ -142,11 +142,12 @@ class Client(ExplanationCalls):
         RefusedError
             If the service refuses the connection or the symbols.
         """
-        with closing(self.subscribe(symbols)) as updates:
+        with self.subscribe(symbols) as updates:
             yield from (said for said in updates if isinstance(said, api.PredictAnswer))
 
-    def subscribe(self, symbols: Sequence[str]) -> Updates:
-        """Subscribe to some symbols as `stream` does, for who wants to know since when, or to end it from elsewhere.
+    @contextmanager
+    def subscribe(self, symbols: Sequence[str]) -> Iterator[Updates]:
+        """Subscribe to some symbols while a block lasts: as `stream`, and it says since when, and another may end it.
 
         Raises
         ------
@@ -158,13 +159,14 @@ class Client(ExplanationCalls):
         from websockets.sync.client import connect
 
         address = f"ws{self._address.removeprefix('http')}{STREAM}"
-        with self._translating():
-            updates = Updates(
-                connect(address, additional_headers=self._headers, compression=None, proxy=None, ssl=self._trusted),
-                self._translating,
-            )
-            updates.subscribe(symbols)
-        return updates
+        with ExitStack() as stack:
+            with self._translating():
+                opening = connect(
+                    address, additional_headers=self._headers, compression=None, proxy=None, ssl=self._trusted
+                )
+                updates = Updates(stack.enter_context(opening), self._translating)
+                updates.subscribe(symbols)
+            yield updates
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

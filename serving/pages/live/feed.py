@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from enum import StrEnum
 
 from lake.errors import QuantlakeError
@@ -69,7 +68,7 @@ class Feed:
         """Tell what one subscription says, until it ends."""
         with self._open_client() as client:
             symbols = [each.symbol for each in client.symbols().symbols]
-            with closing(client.subscribe(symbols)) as updates:
+            with client.subscribe(symbols) as updates:
                 self._updates = updates
                 if self._ended.is_set():  # `close` came before there was anything to close
                     return
