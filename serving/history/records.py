@@ -123,8 +123,8 @@ def wilson(share: float, count: float, z: float = Z90) -> tuple[float, float]:
 
     Examples
     --------
-    >>> [round(end, 4) for end in wilson(0.8, 100)]  # R: prop.test(80, 100, conf.level=.9, correct=FALSE)
-    [0.7266, 0.8575]
+    >>> [round(end, 4) for end in wilson(0.8, 100)]  # as scipy.stats.binomtest(80, 100)
+    [0.7267, 0.8575]
     """
     weight = z * z / count
     middle = share + weight / 2

@@ -165,10 +165,10 @@ def test_coverage_folds_no_name_and_no_year_however_narrow_it_is(
 
 
 def test_the_self_test_of_the_leak_checks_is_announced_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def begun() -> None:
+    def begun(**_: object) -> None:
         raise NotReadyError("it has begun")
 
-    monkeypatch.setattr(leaks, "_everything", lambda _: [])
+    monkeypatch.setattr(leaks, "_everything", lambda *_: [])
     monkeypatch.setattr("feature_repo.leaks.self_test", begun)
     leak_app = typer.Typer()
     leak_app.command()(leaks.leaks)

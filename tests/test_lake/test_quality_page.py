@@ -105,5 +105,5 @@ def test_failures_of_deliveries_and_disagreement_are_shown(tmp_path: Path) -> No
 
 
 def test_a_home_without_bars_is_told_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match="Run `quantlake run` first"):
+    with pytest.raises(NotReadyError, match="Run `make demo` first"):
         summarise(Lake(tmp_path / "tables"), CLOCK.now())

@@ -130,10 +130,10 @@ def test_what_beats_no_baseline_is_in_service_on_paper_and_the_evidence_says_so(
 
 def test_an_export_without_typical_windows_is_made_again(exports: dict[str, Bundle], tmp_path: Path) -> None:
     folder = shutil.copytree(exports["ridge"].folder, tmp_path / "ridge")
-    assert stages._exported(folder) is not None
+    assert stages._exported(folder, "ridge") is not None
     (folder / BACKGROUND_FILE).unlink()
     signature = json.loads((folder / SIGNATURE_FILE).read_text())
     del signature["background"]
     (folder / SIGNATURE_FILE).write_text(json.dumps(signature))
     assert Bundle.load(folder).background is None, "it serves all the same"
-    assert stages._exported(folder) is None
+    assert stages._exported(folder, "ridge") is None

@@ -107,7 +107,7 @@ def test_a_temporal_fusion_transformer_has_the_same_bits_in_every_batch(inputs, 
 
 
 def test_a_file_with_unsteady_bits_is_filled_up_to_its_grain(exports, networks, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.engines.export.with_steady_bits", lambda content: content)
+    monkeypatch.setattr("serving.engines.graphs.with_steady_bits", lambda content: content)
     bundle = export_model(networks["lstm"], "lstm", FORECAST_V2, {}, inputs, tmp_path / "old", train_until=TRAIN_UNTIL)
     engine = OnnxEngine(bundle)
     assert engine.grain > 1

@@ -185,11 +185,15 @@ def test_typical_windows_are_named_and_shared_by_models_of_one_training(blend: R
     assert sorted(used.models) == ["lstm", "naive", "ridge"]
 
 
+def _with_background(model: ExplainedModel, background: Background | None) -> ExplainedModel:
+    return replace(model, bundle=replace(model.bundle, background=background))
+
+
 def test_models_of_different_trainings_keep_their_own_typical_windows(blend: RemadeForecast) -> None:
     first = blend.models[0]
     background = first.require_background()
     turned = background.typical | {blend.inputs.row["regime"]: background.typical["any"]}
-    other = replace(first, background=Background(**background.model_dump() | {"typical": turned}))
+    other = _with_background(first, Background(**background.model_dump() | {"typical": turned}))
     found = explain_forecast(replace(blend, models=[other, *blend.models[1:]]))
     assert [len(used.models) for used in found.backgrounds] == [1, 2]
     assert found.additivity_error <= ADDITIVE
@@ -208,7 +212,7 @@ def test_a_line_around_a_linear_model_is_faithful(alone: Any) -> None:
 
 
 def test_a_bundle_without_typical_windows_says_what_to_do(blend: RemadeForecast) -> None:
-    old = [replace(model, background=None) for model in blend.models]
+    old = [_with_background(model, None) for model in blend.models]
     with pytest.raises(NotReadyError, match=r"without typical windows of its training.*Materialise the asset"):
         explain_forecast(replace(blend, models=old))
 

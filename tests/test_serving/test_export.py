@@ -154,7 +154,7 @@ def test_the_file_does_not_say_on_which_machine_it_was_made_and_answers_with_the
         noted["before"] = content
         return without_debug_info(content)
 
-    monkeypatch.setattr("serving.engines.export.without_debug_info", note)
+    monkeypatch.setattr("serving.engines.graphs.without_debug_info", note)
     content = to_onnx(networks["lstm"], inputs[:7], tmp_path / MODEL_FILE)
     paths = [str(Path(torch.__file__).parents[1]).encode(), str(Path(__file__).parents[2]).encode()]
     assert any(path in noted["before"] for path in paths), "the exporter notes nothing that would have to be removed"

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 
 from serving.access import keys
 from serving.client import Client
@@ -28,17 +29,21 @@ PAGES = ("/", "/s/KO", "/models", "/models/ridge", "/strategies", "/operations",
 ERRORS = ("/?search=nothing-like-it", "/s/APPL")
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args():
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium of this machine. It is closed with the module: its event loop would be in the way of other tests'."""
     if not CHROMIUM:
-        reason = "no Chromium on this machine: apt-get install chromium"
+        reason = "no Chromium on this machine: make browser"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return {"executable_path": CHROMIUM, "args": QUIET}
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(watched_home):
     """Settings of a dashboard that runs as users start it, a process of its own."""
     settings = watched_home.settings
@@ -53,7 +58,7 @@ def site(watched_home):
         process.wait(60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(site, browser):
     """State of a browser that opened the link of the terminal."""
     context = browser.new_context()

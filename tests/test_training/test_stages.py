@@ -169,9 +169,11 @@ def test_networks_served_have_learnt_from_the_newest_year_and_from_nothing_later
     split = champion_split(keys, world.experiment)
     newest, before = (keys[rows]["label_end"].max() for rows in (split.valid, split.train))
     assert before < newest <= world.experiment.knowledge_end
-    assert not reports[3].details["lstm"]["is_constant"]
+    shown = {model["model"]: model for model in reports[3].details["models"]}
+    assert not shown["lstm"]["is_constant"]
+    fitted = world.work.read("trained_models")
     for name in ("lstm", "tft", "ridge"):
-        found = reports[3].details[name]
+        found = fitted[name]
         until = datetime.fromisoformat(found["labels_until"])
         assert until == (before if found["is_constant"] else newest)  # what is refused is not fitted again
         assert found["epochs_of_refit"] <= found["epochs"]
