@@ -18,5 +18,6 @@ from serving.api import RefusedError
 from serving.client.client import STORED, Client
 from serving.client.connection import MOST_WAIT_SECONDS
 from serving.client.history import HistoryCalls
+from serving.client.updates import Updates
 
-__all__ = ["MOST_WAIT_SECONDS", "STORED", "Client", "HistoryCalls", "RefusedError"]
+__all__ = ["MOST_WAIT_SECONDS", "STORED", "Client", "HistoryCalls", "RefusedError", "Updates"]

@@ -1,18 +1,18 @@
 """The client: forecasts, look-ups, status and the stream."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 
 from pydantic import TypeAdapter
 
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
-from serving.api import refusal
 from serving.api.receipts import ReceiptAnswer
 from serving.client.connection import how_far, part
 from serving.client.explanations import ExplanationCalls
 from serving.client.history import HistoryCalls
+from serving.client.updates import Updates
 
 STREAM = "/ws/v1/predictions"
 SLOW = 4008
@@ -142,21 +142,39 @@ class Client(ExplanationCalls):
         RefusedError
             If the service refuses the connection or the symbols.
         """
-        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus
+        with self.subscribe(symbols) as updates:
+            yield from (said for said in updates if isinstance(said, api.PredictAnswer))
+
+    @contextmanager
+    def subscribe(self, symbols: Sequence[str]) -> Iterator[Updates]:
+        """Subscribe to some symbols while a block lasts: as `stream`, and it says since when, and another may end it.
+
+        Raises
+        ------
+        RefusedError
+            If the service refuses the connection; symbols that it refuses are an error of the iteration.
+        NotReadyError
+            If no service answers.
+        """
         from websockets.sync.client import connect
 
         address = f"ws{self._address.removeprefix('http')}{STREAM}"
+        with ExitStack() as stack:
+            with self._translating():
+                opening = connect(
+                    address, additional_headers=self._headers, compression=None, proxy=None, ssl=self._trusted
+                )
+                updates = Updates(stack.enter_context(opening), self._translating)
+                updates.subscribe(symbols)
+            yield updates
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Turn what a WebSocket raises into errors of this project."""
+        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus
+
         try:
-            with connect(
-                address, additional_headers=self._headers, compression=None, proxy=None, ssl=self._trusted
-            ) as opened:
-                opened.send(json.dumps({"action": "subscribe", "symbols": list(symbols)}))
-                for text in opened:
-                    message = json.loads(text)
-                    if message["event"] == "error":
-                        raise refusal(api.Problem.model_validate(message["problem"]))
-                    if message["event"] == "prediction_update":
-                        yield api.PredictionUpdate.model_validate(message).prediction
+            yield
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -61,6 +62,7 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) ->
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     """End the connections to the endpoint with the process."""
     yield
+    await to_thread.run_sync(app.state.dashboard.live.close)
     app.state.dashboard.endpoint.close()
 
 

@@ -1,12 +1,15 @@
 """What the pages of one home read, and who is logged in."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from lake.store import LakeReader
 from serving.access.checks import Access
+from serving.client import Client
 from serving.history import KnownTables
-from serving.pages.endpoint import Endpoint
+from serving.pages.endpoint import ANSWER_SECONDS, Endpoint
+from serving.pages.live import LiveForecasts
 from serving.pages.login import Attempts, LoginSessions
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class Dashboard:
         Who is logged in, and how often an address tried.
     endpoint
         Asked in the name of whoever is logged in.
+    live
+        Tells open pages of new forecasts.
     tables
         Tables as they were known at an instant.
     clock
@@ -42,6 +47,7 @@ class Dashboard:
     sessions: LoginSessions
     attempts: Attempts
     endpoint: Endpoint
+    live: LiveForecasts
     tables: KnownTables
     clock: "Clock"
 
@@ -55,6 +61,7 @@ class Dashboard:
             sessions=LoginSessions(access.is_in_force),
             attempts=Attempts(),
             endpoint=Endpoint(settings, access),
+            live=LiveForecasts(partial(Client.local, settings, attempts=1, timeout_seconds=ANSWER_SECONDS)),
             tables=KnownTables(LakeReader.open(settings)),
             clock=settings.clock,
         )

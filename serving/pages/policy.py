@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/strategies", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
+    Rule("GET", "/stream", "read"),
 )
 
 

@@ -12,4 +12,5 @@ __all__ = [
     "gauge_sampler",
     "http",
     "routes",
+    "streaming",
 ]

@@ -56,19 +56,27 @@ def client_of(app: "FastAPI", settings: "Settings | None" = None) -> "TestClient
 
 
 @contextmanager
-def listening(app: "ASGIApp", protocol: Any, **options: Any) -> Iterator[tuple[str, int]]:
+def listening(
+    app: "ASGIApp", protocol: Any, *, port: int = 0, send_bytes: int = 0, **options: Any
+) -> Iterator[tuple[str, int]]:
     """Serve an application by uvicorn with an HTTP protocol class, in a thread; gives host and port.
 
     Parameters
     ----------
     protocol
         Class, or the name of one that uvicorn knows.
+    port
+        By default one that the system chooses.
+    send_bytes
+        How many the system keeps for who does not read them; by default as many as it likes.
     options
         Further options of `uvicorn.Config`.
     """
     import uvicorn
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        if send_bytes:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)  # connections inherit it
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http=protocol, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

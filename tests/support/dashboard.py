@@ -3,8 +3,9 @@
 import re
 from contextlib import contextmanager
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import polars as pl
 
 from lake.tables import FORECASTS
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from support.receipts import Home
 
 SPACES = re.compile(r"\s+")
+STREAM_SECONDS = 60.0
+"""Longest silence of a stream in which something must come."""
 EMPTY_TAGS = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
@@ -58,6 +61,44 @@ def log_in(client: "TestClient", key: str) -> None:
 def log_in_as_owner(client: "TestClient", settings: "Settings") -> None:
     """Log in with the home's own key."""
     log_in(client, local_key(settings))
+
+
+class StreamEvent(NamedTuple):
+    """One server-sent event; a comment is an event of that name."""
+
+    name: str
+    id: str
+    data: str
+
+
+@contextmanager
+def browsing(settings: "Settings") -> "Iterator[httpx.Client]":
+    """Give a client over HTTP of a dashboard that is served at its port; it is not logged in."""
+    address = f"http://127.0.0.1:{settings.dashboard_port}"
+    with httpx.Client(base_url=address, headers={"origin": address}, timeout=STREAM_SECONDS, trust_env=False) as client:
+        yield client
+
+
+@contextmanager
+def following(client: "httpx.Client", query: str, **headers: str) -> "Iterator[Iterator[StreamEvent]]":
+    """Open the stream of new forecasts and give its events as they come; the end of the stream is theirs."""
+    with client.stream("GET", f"/stream?{query}", headers=headers) as answer:
+        assert answer.status_code == httpx.codes.OK, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _events(answer.iter_lines())
+
+
+def _events(lines: "Iterator[str]") -> "Iterator[StreamEvent]":
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line.startswith(":"):
+            yield StreamEvent("comment", "", value)
+        elif line:
+            fields[name] = value
+        elif "event" in fields:
+            yield StreamEvent(fields["event"], fields.get("id", ""), fields["data"])
+            fields = {}
 
 
 class Page(HTMLParser):

@@ -6,10 +6,11 @@ Sealed ones are of real size, with a receipt as the service writes it; a bit of 
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from serving.forecast_log import LogEntry
 from serving.receipts import receipt_text
@@ -45,6 +46,25 @@ def forecast_row(forecast_id: str | None = None, **change: Any) -> dict[str, Any
         "currency": "USD",
         "target_session": date(2013, 1, 2),
     } | change
+
+
+def entries(
+    template: LogEntry,
+    symbol: str,
+    numbers: Iterable[int],
+    *,
+    kind: Literal["served", "scheduled", "shadow"] = "served",
+) -> list[LogEntry]:
+    """Return a real answer under new ids, as one of a symbol over each of some horizons."""
+    made = []
+    for number in numbers:
+        identifier = str(uuid.uuid4())
+        text = template.answer.replace('"AAPL"', f'"{symbol}"').replace(template.row["forecast_id"], identifier)
+        answer = json.loads(text)
+        answer["prediction"]["horizon_sessions"] = number
+        row = dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}
+        made.append(LogEntry(row, json.dumps(answer)))
+    return made
 
 
 MODELS = ("lightgbm", "lstm", "naive", "ridge", "tft")

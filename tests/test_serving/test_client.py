@@ -66,6 +66,18 @@ def test_a_stream_yields_what_is_stored(client):
     updates.close()
 
 
+def test_a_subscription_says_since_when_it_is_in_force_and_is_ended_from_another_thread(client):
+    with client.subscribe(["KO", "AAPL"]) as updates:
+        said = iter(updates)
+        assert next(said) == api.Acknowledged(action="subscribe", symbols=2)
+        made = client.predict("KO")
+        assert next(said) == made
+        ending = threading.Thread(target=updates.close)
+        ending.start()
+        assert list(said) == []
+        ending.join()
+
+
 def test_a_stream_of_an_unknown_symbol_is_refused(client):
     with pytest.raises(UnknownNameError, match="There is no symbol 'APPL'"):
         next(client.stream(["APPL"]))

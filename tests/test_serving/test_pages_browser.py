@@ -11,7 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from serving.access import keys
+from serving.client import Client
 from serving.pages import dashboard_address, dashboard_command, login_link
+from serving.pages.formats import signed
 from serving.processes import tied
 from serving.supervision import serve_environment
 from support.services import NO_AUTHORITIES
@@ -145,6 +147,19 @@ def test_the_explanation_is_put_into_the_page(visit):
     page.locator("[data-fragment='#why'][data-ready] #why-title").wait_for()
     assert "Why the median" in page.locator("#why-title").inner_text()
     assert page.url.endswith("/s/KO")
+
+
+def test_a_new_forecast_is_told_of_and_shown_without_a_reload(visit, site):
+    page = visit("/s/KO?horizon=5")
+    page.locator("[data-live='state']:text-is('live')").wait_for()
+    with Client.local(site) as client:
+        made = client.predict("KO", 5)
+    page.locator("[data-live='news']", has_text=f"new forecast of KO, {made.made_at:%H:%M:%S} UTC").wait_for()
+    page.get_by_role("link", name="show", exact=True).click()
+    shown = page.locator("[data-live='panel'] section")
+    shown.wait_for()
+    assert signed(made.prediction.p50, 2) in shown.inner_text()
+    assert page.url.endswith("/s/KO?horizon=5")
 
 
 def test_everything_is_reached_with_the_keyboard_alone(visit):

@@ -130,8 +130,12 @@ def test_a_session_ends_when_it_is_idle_and_after_a_day_whatever_happens(home, d
     for _ in range(4):
         clock.move(6 * 3_600 - 1)
         assert sessions.find(used) is not None
+        sessions.is_alive(idle)  # as an open stream asks: it is no use of the session
+    assert not sessions.is_alive(idle)
     assert sessions.find(idle) is None
+    assert sessions.is_alive(used)
     clock.move(5)
+    assert not sessions.is_alive(used)
     assert sessions.find(used) is None
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +19,7 @@ from serving.web.routes import streams
 from serving.web.routes.streams import MESSAGE_BYTES, PATH, TOO_BIG, TOO_SLOW, TRY_LATER
 from serving.web.streaming import Hub, Subscriber
 from support.clients import token_of
+from support.log import entries
 
 WAIT_SECONDS = 120.0
 
@@ -66,22 +66,6 @@ def template(predictor):
     """A real answer, to be stored again and again under other names."""
     (answers,) = predictor.compute([Question(["AAPL"], 1)])
     return answers.entries[0]
-
-
-def entries(template, symbol, numbers, kind="served"):
-    made = []
-    for number in numbers:
-        text = template.answer.replace('"AAPL"', f'"{symbol}"').replace(
-            template.row["forecast_id"], identifier := str(uuid.uuid4())
-        )
-        answer = json.loads(text)
-        answer["prediction"]["horizon_sessions"] = number
-        made.append(
-            LogEntry(
-                dict(template.row) | {"forecast_id": identifier, "symbol": symbol, "kind": kind}, json.dumps(answer)
-            )
-        )
-    return made
 
 
 def test_a_forecast_that_is_stored_is_heard_of_once(address, predictor):

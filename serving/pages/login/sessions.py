@@ -76,6 +76,11 @@ class LoginSessions:
         self._held[digest] = used
         return used
 
+    def is_alive(self, identifier: str) -> bool:
+        """Whether the session of an id lasts; to look is no use of it, and does not prolong it."""
+        session = self._held.get(_digest(identifier))
+        return session is not None and self._is_alive(session)
+
     def end(self, identifier: str) -> None:
         """End a session; an unknown one is no error."""
         self._held.pop(_digest(identifier), None)

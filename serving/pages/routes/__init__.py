@@ -12,6 +12,7 @@ from serving.pages.routes import (
     operations,
     receipts,
     strategies,
+    stream,
     symbol,
     theme,
     watch_list,
@@ -34,5 +35,6 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/strategies", strategies.show),
     ("GET", "/operations", operations.show),
     ("GET", "/about", about.show),
+    ("GET", "/stream", stream.show),
 )
 """Method, path and function of each page; `serving.pages.policy` says who may ask for it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import HTMLResponse
 
+    from lake.market import Market
     from serving.client import Client
     from serving.pages.dashboard import Dashboard
     from serving.pages.login import LoginSession
@@ -64,7 +65,7 @@ class Visit:
         asked = _day(request.query_params.get("as_of", ""))
         closed = calendars.closes(market.grid).filter(pl.col("event_time") <= now)
         choice = as_of_choice(closed["session"].to_list(), asked, history.instant_as_of(market, asked, now))
-        return cls(request, dashboard, session, choice, _horizon(request, market.horizon_bars))
+        return cls(request, dashboard, session, choice, horizon_of(request, market))
 
     @property
     def client(self) -> "Client":
@@ -120,7 +121,15 @@ def _day(text: str) -> date | None:
         raise UnknownNameError("day", text[:20], ["2012-12-31"]) from None
 
 
-def _horizon(request: "Request", known: tuple[int, ...]) -> int:
+def horizon_of(request: "Request", market: "Market") -> int:
+    """Return the horizon that a request names, as the tables count it; the first of the market if none.
+
+    Raises
+    ------
+    UnknownNameError
+        If the market has no such horizon.
+    """
+    known = market.horizon_bars
     text = request.query_params.get("horizon", "")
     if not text:
         return known[0]

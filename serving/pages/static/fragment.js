@@ -1,13 +1,11 @@
 // Panels that take a moment: the link to their page is replaced by the panel of that page.
 
+import { panelOf } from "./panel.js";
 import { sliders } from "./what_if.js";
 
 async function load(place) {
   const link = place.querySelector("a");
-  const answer = await fetch(link.href, { headers: { accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const panel = page.querySelector(place.dataset.fragment) ?? page.querySelector("main");
-  place.replaceChildren(document.adoptNode(panel));
+  place.replaceChildren(await panelOf(link.href, place.dataset.fragment));
   sliders(place);
   place.dataset.ready = "true";
 }

@@ -7,6 +7,7 @@ VIEWS = "tests/test_serving/test_pages_views.py"
 HTML = "tests/test_serving/test_pages_html.py"
 FOLLOWING = "tests/test_serving/test_pages_following.py"
 THEME = "tests/test_serving/test_pages_theme.py"
+LIVE = "tests/test_serving/test_pages_live.py"
 
 MUTANTS = (
     Mutant(
@@ -40,6 +41,30 @@ MUTANTS = (
         "return is_young and self._is_in_force(session.caller)",
         "return is_young",
         (f"{LOGIN}::test_a_session_ends_with_its_key",),
+    ),
+    Mutant(
+        "dashboard-stream-outlives-its-session",
+        "A stream of new forecasts ends with the session that opened it.",
+        "serving/pages/routes/stream.py",
+        "EventStream(reader.waiting, partial(sessions.is_alive, identifier),",
+        "EventStream(reader.waiting, lambda: True,",
+        (f"{LIVE}::test_a_stream_ends_with_its_session",),
+    ),
+    Mutant(
+        "dashboard-stream-prolongs-its-session",
+        "An open stream does not keep an idle session alive.",
+        "serving/pages/login/sessions.py",
+        "return session is not None and self._is_alive(session)",
+        "return self.find(identifier) is not None",
+        (f"{LOGIN}::test_a_session_ends_when_it_is_idle_and_after_a_day_whatever_happens",),
+    ),
+    Mutant(
+        "dashboard-waits-for-slow-pages",
+        "A page that reads new forecasts too slowly is dropped.",
+        "serving/pages/live/event_stream.py",
+        "                self._waiting.until_slow(),\n",
+        "",
+        (f"{LIVE}::test_the_slow_are_dropped_and_the_others_go_on",),
     ),
     Mutant(
         "dashboard-sessions-never-end",
