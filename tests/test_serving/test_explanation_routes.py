@@ -17,6 +17,8 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from dagster_project import cli
+from feature_repo.online.redis_server import running_redis
+from feature_repo.retrieval import materialize
 from lake.errors import OverloadedError
 from lake.settings import settings as read_settings
 from serving.access import Rule
@@ -47,9 +49,12 @@ PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
-def mine(copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    made: Home = copy_home(tmp_path_factory.mktemp("mine") / "home")
-    return made
+def mine(copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with a Redis of its own: the newest forecast of a symbol is one that was made here."""
+    made: Home = copy_home(tmp_path_factory.mktemp("mine") / "home", redis_url=None)
+    with running_redis(made.settings):
+        materialize(made.lake, made.settings, made.clock.now())
+        yield made
 
 
 @pytest.fixture(scope="module")
