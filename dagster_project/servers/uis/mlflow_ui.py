@@ -7,9 +7,13 @@ password, so it is handed over in the environment of this process and not in its
 import os
 from typing import TYPE_CHECKING
 
+from starlette.responses import PlainTextResponse
+
 from dagster_project.servers.uis.serving import run, serve
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from lake.settings import Settings
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -20,6 +24,27 @@ SAFE = {
 }
 PROXIED = "mlflow-artifacts:/"
 """Where experiments that are made through this server keep their artefacts: with the server."""
+ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
+"""Routes of MLflow's assistant, which runs shell commands on this machine."""
+
+
+class WithoutAssistant:
+    """ASGI middleware: answers 404 for MLflow's assistant, and passes everything else on.
+
+    Parameters
+    ----------
+    app
+        MLflow's application.
+    """
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Pass a request on, unless it is for the assistant."""
+        is_refused = scope["type"] == "http" and scope["path"].startswith(ASSISTANT)
+        answering = PlainTextResponse("MLflow's assistant is not served here.", 404) if is_refused else self._app
+        await answering(scope, receive, send)
 
 
 def main(settings: "Settings", port: int, secret: str) -> None:
@@ -45,7 +70,7 @@ def main(settings: "Settings", port: int, secret: str) -> None:
     handlers.initialize_backend_stores(settings.tracking_uri, settings.tracking_uri, PROXIED)
     from mlflow.server.fastapi_app import app  # built from the environment at its import
 
-    serve(app, settings, port, secret)
+    serve(WithoutAssistant(app), settings, port, secret)
 
 
 if __name__ == "__main__":
