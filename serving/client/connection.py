@@ -33,23 +33,7 @@ Read = TypeVar("Read")
 
 
 class Connection:
-    """Connection to one service. Thread-safe.
-
-    Parameters
-    ----------
-    address
-        Of the service, without a path.
-    key
-        API key or token; None to send none.
-    timeout_seconds
-        Longest wait for one answer.
-    attempts
-        How often a call is tried that is answered with 429 or 503; the service's ``Retry-After`` says when.
-    trusted
-        What the service's certificate is checked with; by default the authorities that this machine trusts.
-    sleep
-        Waits between attempts.
-    """
+    """Connection to one service: what `serving.client.Client`, which describes the parameters, sends through."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from lake.errors import UnknownNameError
 from serving.api.explanations import MOST_FEATURES
@@ -17,13 +17,15 @@ from serving.forecasts import VISIBLE
 from serving.replay import inputs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
     from typing import Any
 
     from lake.store import Lake
     from serving.api.explanations import AskedMethod, CounterfactualRequest, Depth, Grain
     from serving.deployment import Champions, LoadedModels
     from serving.explain.result import Explanation
+
+Answer = TypeVar("Answer")
 
 MOST_KEPT = 256
 """Forecasts and answers that are kept; the one that was used longest ago goes first."""
@@ -102,13 +104,8 @@ class Explainer:
         ModelError
             If a model cannot be loaded, or computes something else now.
         """
-        found: Explanation | None = self.recall(question)
-        if found is None:
-            models, forecast = self._champions.current(), self.forecast(question.prediction_id)
-            compute = explain_forecast if question.method == "shapley" else explain_by_line
-            found = compute(forecast, question.depth, question.grain)
-            self._kept.keep(_named(question), models, found)
-        return found
+        compute = explain_forecast if question.method == "shapley" else explain_by_line
+        return self._once(question, lambda forecast: compute(forecast, question.depth, question.grain))
 
     def attention(self, question: ExplanationKey) -> ForecastAttention:
         """Compute where the networks of a forecast looked.
@@ -118,20 +115,25 @@ class Explainer:
         NoAttentionError
             If no model of the forecast has a graph with attention; for the other errors see `explain`.
         """
-        found: ForecastAttention | None = self.recall(question)
-        if found is None:
-            models = self._champions.current()
-            found = attention_of(self.forecast(question.prediction_id))
-            self._kept.keep(_named(question), models, found)
-        return found
+        return self._once(question, attention_of)
 
     def what_if(self, question: "CounterfactualRequest") -> WhatIf:
         """Forecast a changed input; for the errors see `explain` and `serving.explain.what_if`."""
-        found: WhatIf | None = self.recall(question)
-        if found is None:
-            models, forecast = self._champions.current(), self.forecast(question.prediction_id)
+
+        def timed(forecast: RemadeForecast) -> WhatIf:
             started = time.perf_counter()
-            found = self._changed(forecast, question)._replace(seconds=time.perf_counter() - started)
+            return self._changed(forecast, question)._replace(seconds=time.perf_counter() - started)
+
+        return self._once(question, timed)
+
+    def _once(
+        self, question: "ExplanationKey | CounterfactualRequest", compute: "Callable[[RemadeForecast], Answer]"
+    ) -> "Answer":
+        """Return the answer to a question: the one that is kept, or what a function makes of the forecast."""
+        found: Answer | None = self.recall(question)
+        if found is None:
+            models = self._champions.current()
+            found = compute(self.forecast(question.prediction_id))
             self._kept.keep(_named(question), models, found)
         return found
 

@@ -29,6 +29,7 @@ NICENESS = 10
 """Of the thread, where the system has a priority for each thread: forecasts are computed first."""
 
 Answer = TypeVar("Answer")
+Question = TypeVar("Question", "ExplanationKey", "CounterfactualRequest")
 
 
 class ExplanationQueue:
@@ -81,30 +82,32 @@ def _give_way() -> None:
 
 async def explained(state: "State", key: ExplanationKey) -> "tuple[Explanation, bool]":
     """Return an explanation, and whether it was computed before."""
-    explainer: Explainer = state.explainer
-    found: Explanation | None = explainer.recall(key)
-    if found is not None:
-        return found, True
-    return await _queue_of(state).compute(partial(explainer.explain, key)), False
+    return await _answered(state, key, _explainer_of(state).explain)
 
 
 async def looked_at(state: "State", prediction_id: str) -> "tuple[ForecastAttention, bool]":
     """Return where the networks of a forecast looked, and whether it was computed before."""
-    explainer: Explainer = state.explainer
-    key = ExplanationKey(prediction_id, "attention")
-    found: ForecastAttention | None = explainer.recall(key)
-    if found is not None:
-        return found, True
-    return await _queue_of(state).compute(partial(explainer.attention, key)), False
+    return await _answered(state, ExplanationKey(prediction_id, "attention"), _explainer_of(state).attention)
 
 
 async def changed(state: "State", question: "CounterfactualRequest") -> "tuple[WhatIf, bool]":
     """Return what comes of a changed input, and whether it was computed before."""
-    explainer: Explainer = state.explainer
-    found: WhatIf | None = explainer.recall(question)
+    return await _answered(state, question, _explainer_of(state).what_if)
+
+
+async def _answered(
+    state: "State", question: "Question", compute: "Callable[[Question], Answer]"
+) -> "tuple[Answer, bool]":
+    """Return the answer to a question, and whether it was kept; one that was not is computed in its turn."""
+    found: Answer | None = _explainer_of(state).recall(question)
     if found is not None:
         return found, True
-    return await _queue_of(state).compute(partial(explainer.what_if, question)), False
+    return await _queue_of(state).compute(partial(compute, question)), False
+
+
+def _explainer_of(state: "State") -> Explainer:
+    explainer: Explainer = state.explainer
+    return explainer
 
 
 async def told_beside(state: "State", prediction_id: str) -> "tuple[ForecastExplanation | None, str]":
@@ -127,8 +130,7 @@ def drivers_of(state: "State", prediction_id: str) -> Drivers | None:
 
     It is called by the thread that writes explanations, and waits for its turn among those that are computed.
     """
-    explainer: Explainer = state.explainer
-    key = ExplanationKey(prediction_id)
+    explainer, key = _explainer_of(state), ExplanationKey(prediction_id)
     try:
         found: Explanation = explainer.recall(key) or _queue_of(state).compute_for_thread(
             partial(explainer.explain, key)
