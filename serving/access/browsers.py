@@ -15,11 +15,24 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_PAGES = frozenset({b"same-origin", b"none"})
 """Values of ``Sec-Fetch-Site`` of a request that one of our own pages, or the user, made."""
+OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine's loopback in the header ``Host``."""
 
 
 def header_values(scope: "Scope", name: bytes) -> list[bytes]:
     """Return every value of a header, by its lower-case name."""
     return [value for found, value in scope["headers"] if found == name]
+
+
+def own_hosts(port: int) -> frozenset[str]:
+    """Return the values of ``Host`` under which a listener on loopback is asked."""
+    return frozenset(f"{name}:{port}" for name in OWN_NAMES)
+
+
+def is_own_host(scope: "Scope", port: int) -> bool:
+    """Whether a request names exactly one host, and that is loopback at a port."""
+    hosts = header_values(scope, b"host")
+    return len(hosts) == 1 and hosts[0].decode("latin-1").lower() in own_hosts(port)
 
 
 def cookie_values(scope: "Scope", name: str) -> Iterator[str]:

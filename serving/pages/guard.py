@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse
 
-from serving.access.browsers import SAFE_METHODS, cookie_values, cross_site_reason, header_values
+from serving.access.browsers import OWN_NAMES, SAFE_METHODS, cookie_values, cross_site_reason, is_own_host
 from serving.pages.rendering import error_page
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from serving.access import Policy, Rule
     from serving.pages.login import LoginSession, LoginSessions
-
-OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class PageRefusal(NamedTuple):
@@ -65,7 +63,7 @@ class Guard:
         return next((session for session in found if session is not None), None)
 
     def _refusal(self, scope: "Scope", rule: "Rule | None", session: "LoginSession | None") -> PageRefusal | None:
-        if not self._is_for_us(scope):
+        if not is_own_host(scope, self._port):
             ours = ", ".join(f"{name}:{self._port}" for name in OWN_NAMES)
             return PageRefusal(421, "Another host", f"The dashboard answers to {ours}. Open it under one of them.")
         is_change = scope["method"] not in SAFE_METHODS
@@ -80,10 +78,6 @@ class Guard:
             sentence = f"This page needs a key with the role {rule.role}; yours has the role {session.caller.role}."
             return PageRefusal(403, "Not with this key", f"{sentence} Log in with another key to see it.")
         return None
-
-    def _is_for_us(self, scope: "Scope") -> bool:
-        hosts = header_values(scope, b"host")
-        return len(hosts) == 1 and hosts[0].decode("latin-1").lower() in {f"{name}:{self._port}" for name in OWN_NAMES}
 
 
 def cookie_name(port: int) -> str:

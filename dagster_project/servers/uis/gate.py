@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode
 
-from serving.access.browsers import SAFE_METHODS, cookie_values, cross_site_reason, header_values
+from serving.access.browsers import (
+    SAFE_METHODS,
+    cookie_values,
+    cross_site_reason,
+    header_values,
+    is_own_host,
+    own_hosts,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,11 +84,10 @@ class Gate:
         return f"quantlake-{self.port}"
 
     def _wrong_host(self, scope: "Scope") -> GateRefusal | None:
-        hosts = header_values(scope, b"host")
-        ours = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-        if len(hosts) == 1 and hosts[0].decode("latin-1").lower() in ours:
+        if is_own_host(scope, self.port):
             return None
-        return GateRefusal(421, f"This address answers to {', '.join(sorted(ours))} only. Open it under one of them.")
+        ours = ", ".join(sorted(own_hosts(self.port)))
+        return GateRefusal(421, f"This address answers to {ours} only. Open it under one of them.")
 
     def _link_token_of(self, scope: "Scope") -> str | None:
         """The token of a link that was opened; None for anything else."""

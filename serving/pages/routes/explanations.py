@@ -1,11 +1,12 @@
 """Why a forecast is what it is, and what it would be with other inputs: asked of the endpoint in the visitor's name."""
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, get_args
 
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import NotReadyError
 from serving import history
 from serving.api.explanations import CounterfactualRequest, FlipSearch, Grain, Quantity, Sweep
+from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
 from serving.pages.views import why as views
 from serving.pages.views.panels import panel_of
@@ -21,15 +22,13 @@ GRAINS: tuple[Grain, ...] = get_args(Grain)
 SWEPT = 8
 """Features that can be moved: those that contribute most."""
 
-Choice = TypeVar("Choice", bound=str)
-
 
 def show(request: "Request") -> "Response":
     """Show contributions to the newest forecast that was known, and forecasts along the range of the largest ones."""
     visit = Visit.of(request)
     symbol, asked = request.path_params["symbol"], request.query_params
-    quantile = _one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
-    grain = _one_of("grain", asked.get("grain", "feature"), GRAINS)
+    quantile = one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
+    grain = one_of("grain", asked.get("grain", "feature"), GRAINS)
     forecast_id = newest_forecast(visit, symbol)
     why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
     answer = why.shown
@@ -77,10 +76,3 @@ def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.Wh
 def _flip(visit: Visit, forecast_id: str) -> views.FlipView:
     question = CounterfactualRequest(prediction_id=forecast_id, find=FlipSearch(flip="direction"))
     return views.flip_view(visit.client.what_if(question))
-
-
-def _one_of(kind: str, text: str, known: "tuple[Choice, ...]") -> "Choice":
-    for choice in known:
-        if choice == text:
-            return choice
-    raise UnknownNameError(kind, text[:20], list(map(str, known)))

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 
 from lake.errors import QuantlakeError, UnknownNameError
 from serving.pages.rendering import error_page
-from serving.pages.routes.forms import Form, of_own_pages, page_after
+from serving.pages.routes.forms import Form, of_own_pages, one_of, page_after
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,7 +26,7 @@ CHOICES: tuple[Choice, ...] = get_args(Choice)
 async def change(request: "Request", session: "LoginSession", form: Form) -> "Response":
     """Follow a symbol or no longer, and lead back; where the endpoint confirms nothing, say why."""
     dashboard: Dashboard = request.app.state.dashboard
-    choice, symbol = _choice(form.get("choice", "")), form.get("symbol", "")
+    choice, symbol = one_of("choice", form.get("choice", ""), CHOICES), form.get("symbol", "")
     try:
         await to_thread.run_sync(partial(_change, dashboard, session, choice, symbol))
     except UnknownNameError:
@@ -42,10 +42,3 @@ def _change(dashboard: "Dashboard", session: "LoginSession", choice: Choice, sym
     listed = client.history.watch_list().symbols
     changed = [*listed, symbol] if choice == "follow" else [each for each in listed if each != symbol]
     client.history.store_watch_list(changed)
-
-
-def _choice(text: str) -> Choice:
-    for choice in CHOICES:
-        if choice == text:
-            return choice
-    raise UnknownNameError("choice", text[:20], list(CHOICES))

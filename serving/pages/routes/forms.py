@@ -1,10 +1,11 @@
-"""Forms of the dashboard: their fields, whose page sent them, and the page that they lead to."""
+"""Forms of the dashboard: their fields and choices, whose page sent them, and the page that they lead to."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from lake.errors import UnknownNameError
 from serving.pages.guard import session_of
 from serving.pages.login import is_form_of
 from serving.pages.rendering import error_page
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from serving.pages.login import LoginSession
 
 Form = dict[str, str]
+Chosen = TypeVar("Chosen", bound=str)
 MOST_BYTES = 4_096
 """Of a form; a key has fewer than a hundred."""
 
@@ -45,6 +47,25 @@ def of_own_pages(
         return await act(request, session, form)
 
     return route
+
+
+def one_of(kind: str, text: str, known: "tuple[Chosen, ...]") -> "Chosen":
+    """Return the choice that a text names.
+
+    Raises
+    ------
+    UnknownNameError
+        If it names none, with the known ones.
+
+    Examples
+    --------
+    >>> one_of("list", "mine", ("all", "mine"))
+    'mine'
+    """
+    for choice in known:
+        if choice == text:
+            return choice
+    raise UnknownNameError(kind, text[:20], list(map(str, known)))
 
 
 def page_after(given: Mapping[str, str]) -> str:

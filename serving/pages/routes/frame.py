@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -78,7 +79,7 @@ class Visit:
         market = self.dashboard.market
         return {bars: str(market.horizon_of(bars)) for bars in market.horizon_bars}
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """Models with a walk-forward score or a matured replay that was known at the session looked back to."""
         tables, at = self.dashboard.tables, self.as_of.instant

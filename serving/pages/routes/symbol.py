@@ -50,7 +50,7 @@ def show(request: "Request") -> "Response":
         currency=bars.currency or "",
         card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
-        outcomes=_outcomes(visit, symbol, model),
+        outcomes=_outcomes(visit, symbol, model, record),
         is_followed=panel_of(lambda: symbol in own_symbols(visit)),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
     )
@@ -118,11 +118,16 @@ def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[
     return views.accuracy_lines(record, each)
 
 
-def _outcomes(visit: Visit, symbol: str, model: str | None) -> "tuple[views.OutcomeLine, ...]":
+def _outcomes(
+    visit: Visit, symbol: str, model: str | None, record: "CalibrationAnswer"
+) -> "tuple[views.OutcomeLine, ...]":
+    """Return the last outcomes of one model's replays, or of the answered forecasts, whose record is given."""
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
     page = history.RowsPage(limit=OUTCOMES)
     found = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page)
-    return views.outcome_lines(found.outcomes, history.calibration_of(tables, symbol, horizon, at, model=model))
+    if model is not None:
+        record = history.calibration_of(tables, symbol, horizon, at, model=model)
+    return views.outcome_lines(found.outcomes, record)
 
 
 def _model(visit: Visit) -> str | None:

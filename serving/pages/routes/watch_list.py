@@ -3,9 +3,10 @@
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
-from lake.errors import QuantlakeError, UnknownNameError
+from lake.errors import QuantlakeError
 from lake.membership import universe_at
 from serving import history
+from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
 from serving.pages.views import watch_list as views
 from serving.pages.views.panels import Panel, panel_of
@@ -22,11 +23,12 @@ def show(request: "Request") -> "Response":
     """Show one part of the list; a search that finds one symbol alone leads to it with the enter key."""
     visit = Visit.of(request)
     asked = request.query_params
-    whose = _whose(asked.get("list", "all"))
+    whose = one_of("list", asked.get("list", "all"), WHOSE)
     listed = panel_of(partial(own_symbols, visit)) if whose == "mine" else Panel(symbols_of(visit))
     rows = history.watch_list(visit.dashboard.tables, listed.shown or [], visit.horizon, visit.as_of.instant)
     names, degraded = _names(visit)
-    shown = views.watch_list(rows, names, asked.get("search", ""), _page(asked.get("page", "")), _order(visit))
+    order = one_of("order", asked.get("order", "symbol"), views.ORDERS)
+    shown = views.watch_list(rows, names, asked.get("search", ""), _page(asked.get("page", "")), order)
     return visit.page(
         "watch_list.html",
         "Watch list",
@@ -34,7 +36,7 @@ def show(request: "Request") -> "Response":
         listed=listed,
         shown=shown,
         search=asked.get("search", ""),
-        order=_order(visit),
+        order=order,
         orders=views.ORDERS,
         degraded=degraded,
     )
@@ -59,13 +61,6 @@ def symbols_of(visit: Visit) -> list[str]:
     return [symbol for symbol in members if symbol != market.index]
 
 
-def _whose(text: str) -> Whose:
-    for whose in WHOSE:
-        if whose == text:
-            return whose
-    raise UnknownNameError("list", text[:20], list(WHOSE))
-
-
 def _names(visit: Visit) -> tuple[dict[str, str], str]:
     """Return names of instruments by symbol, and why the endpoint does not say them."""
     try:
@@ -77,11 +72,3 @@ def _names(visit: Visit) -> tuple[dict[str, str], str]:
 
 def _page(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1  # noqa: PLR2004 - digits of a page
-
-
-def _order(visit: Visit) -> views.Order:
-    text = visit.request.query_params.get("order", "symbol")
-    for order in get_args(views.Order):
-        if order == text:
-            return order  # type: ignore[no-any-return]
-    raise UnknownNameError("order", text[:20], views.ORDERS)

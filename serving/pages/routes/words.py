@@ -3,9 +3,10 @@
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import NotReadyError
 from serving.api import WrittenDepth
 from serving.pages.routes.explanations import newest_forecast
+from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
 from serving.pages.views.panels import panel_of
 from serving.pages.views.words import WordsView, words_view
@@ -14,19 +15,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+DEPTHS: tuple[WrittenDepth, ...] = get_args(WrittenDepth)
+
 
 def show(request: "Request") -> "Response":
     """Show the newest forecast that was known in words; the same question within five minutes has the same text."""
     visit = Visit.of(request)
     symbol = request.path_params["symbol"]
-    depth = _depth(request.query_params.get("depth", "fast"))
+    depth = one_of("depth", request.query_params.get("depth", "fast"), DEPTHS)
     forecast_id = newest_forecast(visit, symbol)
     return visit.page(
         "words.html",
         f"{symbol}: in words",
         symbol=symbol,
         depth=depth,
-        depths=get_args(WrittenDepth),
+        depths=DEPTHS,
         forecast_id=forecast_id,
         words=panel_of(partial(_written, visit, symbol, forecast_id, depth)),
     )
@@ -43,10 +46,3 @@ def _written(visit: Visit, symbol: str, forecast_id: str, depth: "WrittenDepth")
     if view is None:
         raise NotReadyError("The text is still being written. Reload the page in a moment.")
     return view
-
-
-def _depth(text: str) -> "WrittenDepth":
-    for depth in get_args(WrittenDepth):
-        if depth == text:
-            return depth  # type: ignore[no-any-return]
-    raise UnknownNameError("depth", text[:20], get_args(WrittenDepth))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from serving.api import GroupRecord, HistoryModel, ModelStatus, StatusAnswer
 from serving.pages import formats
 from serving.pages.views.bands import Badge, badge_of
-from serving.pages.views.signs import sign_of
+from serving.pages.views.signs import interval_and_remark, sign_of
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ def _verdict(model: HistoryModel) -> str:
 
 def _record(record: GroupRecord) -> RecordLine:
     skill = record.skill
-    is_chance = skill.low is not None and skill.high is not None and skill.low <= 0 <= skill.high
+    interval, remark = interval_and_remark(skill)
     return RecordLine(
         group=formats.words(record.group),
         outcomes=f"{record.band.outcomes:,}",
         badge=badge_of(record.band),
         skill=formats.signed(skill.skill),
         skill_sign=sign_of(skill.skill),
-        interval=f"{formats.signed(skill.low)} … {formats.signed(skill.high)}" if skill.is_enough else "",
-        remark="chance alone could explain it" if is_chance and skill.skill else "",
+        interval=interval,
+        remark=remark,
     )

@@ -19,7 +19,7 @@ from serving.api import (
 from serving.forecasts import BLEND
 from serving.pages import formats
 from serving.pages.views.bands import Badge, ShownBand, badge_of, price_band, return_band
-from serving.pages.views.signs import sign_of
+from serving.pages.views.signs import interval_and_remark, sign_of
 
 ANSWERED = "answered forecasts"
 BLEND_IN_REPLAY = "… in replay, the blend"
@@ -243,8 +243,7 @@ def bar_lines(bars: Sequence[HistoryBar]) -> tuple[BarLine, ...]:
 
 def _accuracy(name: str, record: GroupRecord, model: str | None = None) -> AccuracyLine:
     skill = record.skill
-    is_chance = skill.low is not None and skill.high is not None and skill.low <= 0 <= skill.high
-    interval = f"{formats.signed(skill.low)} … {formats.signed(skill.high)}" if skill.is_enough else ""
+    interval, remark = interval_and_remark(skill)
     return AccuracyLine(
         group=name,
         model=model,
@@ -255,7 +254,7 @@ def _accuracy(name: str, record: GroupRecord, model: str | None = None) -> Accur
         skill=formats.signed(skill.skill),
         skill_sign=sign_of(skill.skill),
         interval=interval,
-        remark="chance alone could explain it" if is_chance and skill.skill else "",
+        remark=remark,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from serving.api import WatchRow
 from serving.pages import formats
@@ -13,8 +13,8 @@ ROWS = 50
 ATTENTION_ROWS = 12
 STALE_SESSIONS = 1
 """Closes of the market since the last bar of a symbol from which on it is stale."""
-ORDERS = ("symbol", "change", "forecast", "width", "held")
 Order = Literal["symbol", "change", "forecast", "width", "held"]
+ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "dashboard-answers-to-any-host",
         "The dashboard answers to names of this machine only.",
-        "serving/pages/guard.py",
+        "serving/access/browsers.py",
         "return len(hosts) == 1 and hosts[0]",
         "return len(hosts) == 1 or hosts[0]",
         (f"{LOGIN}::test_another_host_is_refused_whoever_asks",),

@@ -9,9 +9,9 @@ MUTANTS = (
     Mutant(
         "gate-answers-to-any-host",
         "The web UIs answer to names of this machine only, whoever asks.",
-        "dagster_project/servers/uis/gate.py",
-        'if len(hosts) == 1 and hosts[0].decode("latin-1").lower() in ours:',
-        "if len(hosts) == 1:",
+        "serving/access/browsers.py",
+        'return len(hosts) == 1 and hosts[0].decode("latin-1").lower() in own_hosts(port)',
+        "return len(hosts) == 1",
         (f"{GATE}::test_another_host_is_refused_whoever_asks",),
     ),
     Mutant(
