@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dagster_project.commands.predict import horizon_of, nearest_horizon
+from dagster_project.commands.predict import horizon_asked, in_any_spelling
 from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program, require_home
 from dagster_project.plurals import counted
-from lake.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from lake.horizons import Horizon
@@ -45,7 +44,7 @@ def explain(
     from serving.client import Client
 
     require_home(settings())
-    ahead = horizon_of(horizon) if horizon else nearest_horizon(settings().declared_market)
+    ahead = horizon_asked(horizon, settings().declared_market)
     with Client.local(settings()) as client:
         prediction_id = subject if IDENTIFIER.fullmatch(subject) else newest_of(client, subject, ahead)
         answer = client.explain(prediction_id, quantile=quantile, explanation_type=depth, grain=grain)
@@ -60,16 +59,8 @@ def explain(
 
 def newest_of(client: "Client", symbol: str, ahead: "Horizon") -> str:
     """Return the id of the newest stored forecast of a symbol as it was typed, or in its canonical spelling."""
-    from lake.names import canonical_symbol
-
     member: dict[str, Any] = {ahead.member: ahead.n}
-    try:
-        return client.latest(symbol, **member).prediction_id
-    except UnknownNameError:
-        canonical = canonical_symbol(symbol)
-        if canonical is None or canonical == symbol:
-            raise
-    return client.latest(canonical, **member).prediction_id
+    return in_any_spelling(lambda name: client.latest(name, **member).prediction_id, symbol)
 
 
 def table_of(answer: "ExplanationAnswer") -> DataTable:

@@ -57,8 +57,7 @@ def importance(
     at = now if as_of is None else min(instant_of(as_of), now)
     bars = lake.market.horizon_bars[0] if horizon is None else horizon
     figures = newest_importance(lake, at, model=model, horizon=bars, regime=regime)
-    columns = tuple(name for name in figures.rows[0])
-    if is_for_program(figures.rows, DataTable.of("", columns, figures.rows), as_json=as_json, as_csv=as_csv):
+    if is_for_program(figures.rows, DataTable.of_records(figures.rows), as_json=as_json, as_csv=as_csv):
         return
     _show(figures, str(lake.market.horizon_of(bars)))
 

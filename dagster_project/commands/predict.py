@@ -1,7 +1,7 @@
 """`quantlake predict`: forecasts of the running service for some symbols, as a table or as plain values."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serving.api import PredictAnswer
     from serving.client import Client
 
+Answer = TypeVar("Answer")
 Symbols = Annotated[list[str], typer.Argument(help="Symbols, e.g. AAPL MSFT; former names and lower case will do.")]
 Ahead = Annotated[
     str,
@@ -33,7 +34,7 @@ def predict(symbols: Symbols, horizon: Ahead = "", *, as_json: AsJson = False, a
     from serving.client import Client
 
     require_home(settings())
-    ahead = horizon_of(horizon) if horizon else nearest_horizon(settings().declared_market)
+    ahead = horizon_asked(horizon, settings().declared_market)
     with Client.local(settings()) as client:
         answered, refused = ask(client, symbols, ahead)
     errors = Console(stderr=True, soft_wrap=True)
@@ -86,17 +87,27 @@ def ask(
 
 
 def ask_one(client: "Client", symbol: str, ahead: Horizon) -> "PredictAnswer":
-    """Ask for a forecast of a symbol as it was typed, and in canonical spelling where there is none of that."""
+    """Ask for a forecast of a symbol as it was typed; see `in_any_spelling`."""
+    member = {ahead.member: ahead.n}
+    return in_any_spelling(lambda name: client.predict(name, **member), symbol)
+
+
+def in_any_spelling(ask: Callable[[str], Answer], symbol: str) -> Answer:
+    """Ask about a symbol as it was typed, and in canonical spelling where there is none of that."""
     from lake.names import canonical_symbol
 
-    member = {ahead.member: ahead.n}
     try:
-        return client.predict(symbol, **member)
+        return ask(symbol)
     except UnknownNameError:
         canonical = canonical_symbol(symbol)
         if canonical is None or canonical == symbol:
             raise
-    return client.predict(canonical, **member)
+    return ask(canonical)
+
+
+def horizon_asked(text: str, market: "Market") -> Horizon:
+    """Return the horizon that a text names; the shortest that the market declares where it is empty."""
+    return horizon_of(text) if text else nearest_horizon(market)
 
 
 def horizon_of(text: str) -> Horizon:

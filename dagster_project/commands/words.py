@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from dagster_project.commands.predict import Ahead, horizon_of, nearest_horizon
+from dagster_project.commands.predict import Ahead, horizon_asked
 from dagster_project.commands.shell import AsJson, console, print_json, require_home
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def words(symbol: Symbol, horizon: Ahead = "", depth: WantedDepth = "fast", *, a
     from serving.client import Client
 
     require_home(settings())
-    ahead = horizon_of(horizon) if horizon else nearest_horizon(settings().declared_market)
+    ahead = horizon_asked(horizon, settings().declared_market)
     over: dict[str, Any] = {ahead.member: ahead.n}
     with Client.local(settings()) as client:
         asked = client.ask_in_words(symbol, depth=depth, **over)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -96,6 +97,7 @@ def meaning(module: str, name: str) -> str:
     return ""
 
 
+@cache
 def _body(module: str) -> list[ast.stmt]:
     """Statements of a module of the platform; none of another's."""
     place = ROOT.joinpath(*module.split("."))

@@ -1,9 +1,10 @@
 """The calibration in force, as the online store holds it: one row for the whole market."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, Self
 
 from feature_repo.online.packing import event_time
 from feature_repo.online.views import CALIBRATION
@@ -33,6 +34,11 @@ class OnlineCalibration:
     upper: tuple[float, ...]
     trust: tuple[float, ...]
     sessions: tuple[float, ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return the calibration in a row of the table `calibrations`."""
+        return cls(row["event_time"], *(tuple(row[name]) for name in COLUMNS))
 
 
 @lru_cache(maxsize=8)

@@ -18,12 +18,20 @@ CONFIRMED_FILE = ".registry_confirmed.json"
 SQLITE = "sqlite:///"
 
 
-def registry_digest(configured: "Settings") -> str | None:
-    """SHA-256 of the registry's file and of its write-ahead log; None for a registry that is no file, or not there."""
+def registry_files(configured: "Settings") -> tuple[Path, Path] | None:
+    """Return the registry's file and its write-ahead log; None for a registry that is no file of this machine."""
     if not configured.tracking_uri.startswith(SQLITE):
         return None
-    database = Path(configured.tracking_uri.removeprefix(SQLITE))
-    log = database.with_name(f"{database.name}-wal")
+    database = configured.tracking_uri.removeprefix(SQLITE)
+    return Path(database), Path(f"{database}-wal")
+
+
+def registry_digest(configured: "Settings") -> str | None:
+    """SHA-256 of the registry's file and of its write-ahead log; None for a registry that is no file, or not there."""
+    files = registry_files(configured)
+    if files is None:
+        return None
+    database, log = files
     try:
         return sha256(database.read_bytes() + (log.read_bytes() if log.exists() else b"")).hexdigest()
     except FileNotFoundError:

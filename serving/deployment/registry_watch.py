@@ -12,12 +12,12 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.disk import close_new_files, identity_of
 from lake.settings import settings
 from lake.store import Lake
+from serving.deployment.confirmed import registry_files
 from serving.deployment.following import RegistryFollower
 from serving.deployment.moves import DeploymentContext
 from serving.deployment.record import serving_file
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
 """Longest time between two looks where nothing seems to have changed."""
-SQLITE = "sqlite:///"
 
 logger = logging.getLogger("quantlake.registry")
 
@@ -72,13 +71,10 @@ def follow(configured: "Settings", is_over: "Callable[[float], bool]") -> None:
 
 def registry_stamps(configured: "Settings") -> object:
     """What changes with a registry in a file of this machine, and with the deployment; None for any other registry."""
-    if not configured.tracking_uri.startswith(SQLITE):
+    files = registry_files(configured)
+    if files is None:
         return None
-    database = configured.tracking_uri.removeprefix(SQLITE)
-    return [
-        identity_of(path, is_lenient=True)
-        for path in (Path(database), Path(f"{database}-wal"), serving_file(configured))
-    ]
+    return [identity_of(path, is_lenient=True) for path in (*files, serving_file(configured))]
 
 
 def main() -> None:

@@ -92,12 +92,13 @@ def write_page(
         raise NotReadyError(f"The page of drift needs a model in service. Run `{lake.market.first_run}` first.")
     until = min(engine.signature.train_until for engine in engines.values())
     features = lake.read_as_of(FEATURES_TECHNICAL, figures.known)
-    if features.filter(pl.col("event_time") > until).is_empty():
+    later = closes_after(features, until)
+    if later.is_empty():
         raise NotReadyError(
             f"The findings are of {figures.session:%Y-%m-%d}, and the models in service learnt from sessions up to "
             f"{until:%Y-%m-%d}. `{lake.market.next_run}` judges the next session against what they learnt from."
         )
-    wide = _means(subjects_of(features, engines, until, closes_after(features, until)), figures.rows)
+    wide = _means(subjects_of(features, engines, until, later), figures.rows)
     before, after = (
         wide.filter(period).to_pandas() for period in (pl.col("event_time") <= until, pl.col("event_time") > until)
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from feature_repo.targets import FloatArray, to_model_input
 from lake.errors import EngineError
-from serving.predict import QUANTILES, make_forecasts
+from serving.forecasts import QUANTILES
+from serving.predict import make_forecasts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

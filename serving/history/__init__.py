@@ -12,7 +12,7 @@ after the instant.
 """
 
 from serving.history.bars import bars_of
-from serving.history.calibration import calibration_of, records_by
+from serving.history.calibration import band_of, calibration_of, records_by
 from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
 from serving.history.features import features_of
 from serving.history.forecasts import forecasts_of
@@ -31,6 +31,7 @@ __all__ = [
     "KnownTables",
     "RowsPage",
     "Span",
+    "band_of",
     "band_record",
     "bars_of",
     "calibration_of",

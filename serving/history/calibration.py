@@ -30,11 +30,8 @@ def calibration_of(
     model
         One model's replays; by default the forecasts that were answered.
     """
-    of_horizon = matured_of(tables, symbol, at).lazy().filter(pl.col("horizon_sessions") == horizon, made_by(model))
-    overlap = overlap_of(tables.market, horizon)
-    closes = by_close(once_each(of_horizon), "regime").collect()
-    summed = closes.drop("regime").group_by("event_time", maintain_order=True).sum()
-    overall = group_record(ALL, ClosesOf(summed, overlap))
+    closes, overlap = _closes_of(tables, symbol, horizon, at, model), overlap_of(tables.market, horizon)
+    overall = _overall(closes, overlap)
     needs_replay = model is None and not overall.band.is_enough
     return api.CalibrationAnswer(
         symbol=symbol,
@@ -45,6 +42,24 @@ def calibration_of(
         band_in_replay=record_in_replay(tables, symbol, horizon, at) if needs_replay else None,
         regimes=_by_group(closes, "regime", overlap),
     )
+
+
+def band_of(
+    tables: KnownTables, symbol: str, horizon: int, at: datetime, *, model: str | None = None
+) -> api.BandRecord:
+    """Return the band of `calibration_of` over all regimes alone, without the records beside it."""
+    closes = _closes_of(tables, symbol, horizon, at, model)
+    return _overall(closes, overlap_of(tables.market, horizon)).band
+
+
+def _closes_of(tables: KnownTables, symbol: str, horizon: int, at: datetime, model: str | None) -> pl.DataFrame:
+    of_horizon = matured_of(tables, symbol, at).lazy().filter(pl.col("horizon_sessions") == horizon, made_by(model))
+    return by_close(once_each(of_horizon), "regime").collect()
+
+
+def _overall(closes: pl.DataFrame, overlap: int) -> api.GroupRecord:
+    summed = closes.drop("regime").group_by("event_time", maintain_order=True).sum()
+    return group_record(ALL, ClosesOf(summed, overlap))
 
 
 def records_by(

@@ -4,6 +4,6 @@
 - `measuring`: measures the models in service and writes the table `feature_importance` (needs `training.judge`)
 """
 
-from serving.importance.reading import ALL_REGIMES, BLEND, ImportanceFigures, newest_importance
+from serving.importance.reading import ALL_REGIMES, ImportanceFigures, newest_importance
 
-__all__ = ["ALL_REGIMES", "BLEND", "ImportanceFigures", "measuring", "newest_importance"]
+__all__ = ["ALL_REGIMES", "ImportanceFigures", "measuring", "newest_importance"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serving.explain import sampled_contributions
-from serving.importance.reading import ALL_REGIMES, BLEND
+from serving.forecasts import BLEND
+from serving.importance.reading import ALL_REGIMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from feature_repo.online import OnlineCalibration
+from feature_repo.online import BlendWeights, OnlineCalibration
 from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError
 from lake.tables import BLEND_WEIGHTS, CALIBRATIONS
@@ -18,7 +18,6 @@ from serving.outcomes import known_labels
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -133,9 +132,10 @@ def _weights(
     rows = lake.read_as_of(BLEND_WEIGHTS, clock.now()) if lake.exists(BLEND_WEIGHTS) else BLEND_WEIGHTS.empty()
     ordered = rows.sort("event_time")
     in_force = _in_force(keys, ordered)
+    held = [BlendWeights.of(row) for row in ordered.to_dicts()]
     found: dict[int, dict[str, NDArray[np.float64]]] = {}
     for bars in horizons:
-        by_row = [_of_horizon(row, bars) for row in ordered.to_dicts()]
+        by_row = [each.of_horizon(bars) for each in held]
         by_window = [by_row[place] if place >= 0 else {} for place in in_force]
         models = sorted({name for weights in by_window for name in weights})
         found[bars] = {
@@ -144,17 +144,10 @@ def _weights(
     return found
 
 
-def _of_horizon(row: "Mapping[str, Any]", horizon: int) -> dict[str, float]:
-    """Weights of a row of `blend_weights` that are above zero."""
-    entries = zip(row["model_horizons"], row["models"], row["model_weights"], strict=True)
-    return {model: weight for bars, model, weight in entries if bars == horizon and weight > 0}
-
-
 def _calibrations(lake: "Lake", clock: "Clock", keys: pl.DataFrame) -> "list[Calibration | None]":
     rows = lake.read_as_of(CALIBRATIONS, clock.now()) if lake.exists(CALIBRATIONS) else CALIBRATIONS.empty()
     ordered = rows.sort("event_time")
-    lists = ("regimes", "horizons", "lower", "upper", "trust", "sessions")
-    held = [OnlineCalibration(row["event_time"], *(tuple(row[name]) for name in lists)) for row in ordered.to_dicts()]
+    held = [OnlineCalibration.of(row) for row in ordered.to_dicts()]
     return [
         Calibration.of(held[place], regime) if place >= 0 else None
         for place, regime in zip(_in_force(keys, ordered), keys["regime"], strict=True)

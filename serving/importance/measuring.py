@@ -43,10 +43,13 @@ SEED = 0
 
 def measure_in_service(lake: "Lake", configured: "Settings", clock: "Clock", *, seconds: float = SECONDS) -> Report:
     """Measure the models in service, by their typical windows as well; see `update_importance`."""
-    from serving.deployment import load_champions, load_engines
+    from serving.deployment import load_champions
+    from serving.engines import load_engine
 
-    backgrounds = {name: bundle.background for name, bundle in load_champions(configured).items() if bundle.background}
-    return update_importance(lake, clock, load_engines(configured), backgrounds, seconds=seconds)
+    bundles = load_champions(configured)
+    engines = {name: load_engine(bundle, configured) for name, bundle in bundles.items()}
+    backgrounds = {name: bundle.background for name, bundle in bundles.items() if bundle.background}
+    return update_importance(lake, clock, engines, backgrounds, seconds=seconds)
 
 
 def update_importance(

@@ -8,11 +8,12 @@ import polars as pl
 
 from lake.errors import NotReadyError, UnknownNameError
 from lake.tables import FEATURE_IMPORTANCE
+from serving.forecasts import BLEND
 
 if TYPE_CHECKING:
     from lake.store import LakeReader
 
-BLEND, ALL_REGIMES = "blend", "all"
+ALL_REGIMES = "all"
 MONTH = timedelta(days=28)
 """How much older than the newest measure the one is at least whose rank stands beside it."""
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serving.forecasts import WEIGHT_TOLERANCE
-from serving.importance.reading import BLEND
+from serving.forecasts import BLEND, WEIGHT_TOLERANCE
 from serving.predict import make_forecasts
 from training.judge import quantile_losses
 

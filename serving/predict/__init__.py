@@ -12,15 +12,14 @@
 from serving.predict.answers import AnswerTerms, compose
 from serving.predict.batching import LARGE_ROWS, Batcher
 from serving.predict.forecasting import forecast
-from serving.predict.making import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
+from serving.predict.making import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.predict.predictor import Predictor
-from serving.predict.questions import Answers, Question, bars_ahead, not_offered
+from serving.predict.questions import Answers, Question, bars_ahead, bars_asked, not_offered
 from serving.predict.rows import require_known, split_ready
 from serving.predict.scheduled import store_scheduled
 
 __all__ = [
     "LARGE_ROWS",
-    "QUANTILES",
     "AnswerTerms",
     "Answers",
     "Batcher",
@@ -29,6 +28,7 @@ __all__ = [
     "Predictor",
     "Question",
     "bars_ahead",
+    "bars_asked",
     "compose",
     "forecast",
     "forecast_row",

@@ -12,8 +12,8 @@ import numpy as np
 from feature_repo.targets import to_model_input
 from lake.errors import EngineError, ModelError
 from serving.deployment import is_within
-from serving.forecasts import Member, weights_without
-from serving.predict.making import QUANTILES, make_forecasts
+from serving.forecasts import QUANTILES, Member, weights_without
+from serving.predict.making import make_forecasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

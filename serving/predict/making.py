@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from serving.forecasts import Calibration, Member
 
-QUANTILES = ("p10", "p50", "p90")
-"""Columns of the quantiles, in the order of a forecast's last axis."""
-
 
 class ForecastContext(NamedTuple):
     """Inputs of a forecast: scalars, or one column each for many windows.

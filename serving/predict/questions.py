@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from lake.market import Market
 
 
+def bars_asked(market: "Market", sessions: int | None, minutes: int | None) -> int:
+    """Return how many bars ahead a question looks; the first horizon of the market where it names none.
+
+    Raises
+    ------
+    UnknownNameError
+        As `bars_ahead` does.
+    """
+    if sessions is None and minutes is None:
+        return market.horizon_bars[0]
+    return bars_ahead(market, sessions, minutes)
+
+
 def bars_ahead(market: "Market", sessions: int | None, minutes: int | None) -> int:
     """Return how many bars of the market a horizon spans that was asked for in one of two units.
 

@@ -15,8 +15,8 @@ from feature_repo.targets import FORECAST_V2, WINDOW_SPECS, WindowSpec, to_model
 from lake.calendars import VENUE, session_after
 from lake.errors import EngineError
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS, REGIMES, STRATEGY_ASSIGNMENTS
-from serving.forecasts import PRICED, Calibration, Member, name_blend, weights_without
-from serving.predict import QUANTILES, ForecastContext, ForecastStamp, forecast_row, make_forecasts
+from serving.forecasts import PRICED, QUANTILES, Calibration, Member, name_blend, weights_without
+from serving.predict import ForecastContext, ForecastStamp, forecast_row, make_forecasts
 from serving.receipts import ReplayFinding
 from serving.replay.as_of_tables import AsOfTables, UnreadableTablesError, window_spec_of
 from serving.replay.findings import Replayed
@@ -235,13 +235,8 @@ def _compare_calibrations(as_of: AsOfTables, jobs: Sequence[ReplayJob]) -> None:
         applied = Calibration.from_dict(job.receipt.calibration or {})
         stored = learned.get(applied.as_of)
         job.result.compared.append("calibration")
-        if stored is None or Calibration.of(_held(stored), applied.regime) != applied:
+        if stored is None or Calibration.of(OnlineCalibration.of(stored), applied.regime) != applied:
             _blame(as_of, CALIBRATIONS, job, "the calibration in it is not the one that was applied")
-
-
-def _held(row: Mapping[str, Any]) -> OnlineCalibration:
-    lists = (tuple(row[name]) for name in ("regimes", "horizons", "lower", "upper", "trust", "sessions"))
-    return OnlineCalibration(row["event_time"], *lists)
 
 
 def _forecast(jobs: Sequence[ReplayJob], engines: "EngineCache") -> None:

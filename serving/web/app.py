@@ -9,7 +9,6 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from lake.settings import Settings
-from lake.store import LakeReader
 from serving.access import RULES, Policy
 from serving.access.checks import Access
 from serving.explain import Explainer
@@ -148,9 +147,12 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.batcher = batcher or Batcher(predictor)
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)
-    app.state.history = KnownTables(LakeReader.open(predictor.logged.configured))
+    app.state.history = KnownTables(app.state.latest.lake)
     app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
     app.state.explanations = ExplanationQueue()
     app.state.explanation_jobs = ExplanationJobs(
-        predictor.logged.configured, app.state.latest.lake, partial(drivers_of, app.state)
+        predictor.logged.configured,
+        app.state.latest.lake,
+        partial(drivers_of, app.state),
+        tables=app.state.history,
     )

@@ -10,7 +10,7 @@ from lake.tables import BARS, FORECASTS
 from serving.api import Horizon, Minutes
 from serving.forecasts import REPLAY
 from serving.history import MOST_ROWS, USUAL_ROWS, KnownTables, RowsPage, Span, instant_as_of, read_moment, span_between
-from serving.predict import bars_ahead, not_offered, require_known
+from serving.predict import bars_asked, not_offered, require_known
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -126,9 +126,7 @@ class HistoryQuestion:
             If the market has no such horizon.
         """
         market = self.tables.market
-        if asked.horizon_sessions is None and asked.horizon_minutes is None:
-            return market.horizon_bars[0]
-        bars = bars_ahead(market, asked.horizon_sessions, asked.horizon_minutes)
+        bars = bars_asked(market, asked.horizon_sessions, asked.horizon_minutes)
         if bars not in market.horizon_bars:
             raise not_offered(market, bars, market.horizon_bars)
         return bars

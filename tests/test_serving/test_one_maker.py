@@ -14,9 +14,9 @@ from lake.tables import BLEND_WEIGHTS, FORECASTS
 from serving.backfill import replay_forecasts, score_newest
 from serving.deployment import load_engines
 from serving.forecast_log import drain
-from serving.forecasts import blend
+from serving.forecasts import QUANTILES, blend
 from serving.predict import Predictor
-from serving.predict.making import QUANTILES, make_forecasts
+from serving.predict.making import make_forecasts
 from serving.predict.scheduled import schedule
 from serving.replay import backfills, recompute, replay
 from support.blend import weights_row

@@ -16,7 +16,8 @@ from lake.clock import DEMO_START, FixedClock
 from lake.errors import NotReadyError, UnknownNameError
 from lake.store import Lake
 from lake.tables import BARS, CALIBRATIONS, FEATURE_IMPORTANCE, LABELS, TABLES
-from serving.importance import BLEND, newest_importance
+from serving.forecasts import BLEND
+from serving.importance import newest_importance
 from serving.importance.exchange import feature_sets, order_within
 from serving.importance.measuring import update_importance
 from support.blend import weights_row

@@ -15,7 +15,7 @@ from serving.forecasts import (
     target_price,
     trust_of,
 )
-from serving.history import KnownTables, calibration_of
+from serving.history import KnownTables, band_of
 from serving.replay import cases
 
 if TYPE_CHECKING:
@@ -105,14 +105,14 @@ def _calibrated_on(receipt: "Receipt | None", horizon: int) -> int | None:
 
 def _answered(tables: KnownTables, row: "dict[str, Any]") -> BandCount:
     """Count the bands that were answered for the symbol over the horizon, as the calibration route does."""
-    band = calibration_of(tables, row["symbol"], row["horizon_sessions"], row["known_time"]).overall.band
+    band = band_of(tables, row["symbol"], row["horizon_sessions"], row["known_time"])
     return BandCount(band.outcomes, band.held, band.low, band.high)
 
 
 def _replayed(tables: KnownTables, row: "dict[str, Any]", models: "Sequence[str]") -> BandCount:
     """Count the replayed bands of some models together; their outcomes are the same, so no interval is stated."""
     asked = row["symbol"], row["horizon_sessions"], row["known_time"]
-    bands = [calibration_of(tables, *asked, model=name).overall.band for name in models]
+    bands = [band_of(tables, *asked, model=name) for name in models]
     stated = [(band.outcomes, band.held) for band in bands if band.held is not None]
     outcomes = sum(count for count, _ in stated)
     return BandCount(outcomes, sum(count * held for count, held in stated) / outcomes if outcomes else None)

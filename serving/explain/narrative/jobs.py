@@ -62,6 +62,8 @@ class ExplanationJobs:
         Contributions of features to the median of a forecast, by its id; None where they cannot be computed.
     waiting
         Jobs that may wait.
+    tables
+        Tables as they were known, where somebody else reads them too; of the lake by default.
 
     Raises
     ------
@@ -70,10 +72,16 @@ class ExplanationJobs:
     """
 
     def __init__(
-        self, configured: "Settings", lake: "Lake", drivers_of: DriversOf = no_drivers, *, waiting: int = WAITING
+        self,
+        configured: "Settings",
+        lake: "Lake",
+        drivers_of: DriversOf = no_drivers,
+        *,
+        waiting: int = WAITING,
+        tables: KnownTables | None = None,
     ) -> None:
         self._configured, self._lake, self._drivers_of = configured, lake, drivers_of
-        self._tables = KnownTables(lake)
+        self._tables = tables or KnownTables(lake)
         self._model = ModelWriter.of(configured)
         self._records = JobRecords(configured)
         self._queue: queue.Queue[JobRecord | None] = queue.Queue(waiting)

@@ -9,18 +9,17 @@ from anyio import to_thread
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import NotReadyError
 from serving import api
 from serving.explain.narrative import FIRST_TEXT_SECONDS, JobQuestion
-from serving.predict import bars_ahead, require_known
+from serving.predict import bars_asked, require_known
 from serving.web.routes.forecasts import JSON, PREFIX
-from serving.web.routes.lookups import IDENTIFIER, PathSymbol
+from serving.web.routes.lookups import PathSymbol, asked_symbol, require_id
 
 if TYPE_CHECKING:
     from lake.names import AskedSymbol
     from serving.explain.narrative import ExplanationJobs, JobRecord
     from serving.predict import Predictor
-    from serving.web.asked_names import AskedNames
 
 EXPLANATIONS = f"{PREFIX}/explanations"
 LOOK_SECONDS = 0.05
@@ -42,10 +41,9 @@ def add_routes(app: FastAPI) -> None:
     )
     def explain(symbol: PathSymbol, body: api.ExplanationJobRequest, request: Request) -> api.ExplanationJobAccepted:
         """Ask for a forecast in words; the same question within 300 seconds gets the same job."""
-        asked = _asked(request, symbol)
-        prediction_id = body.prediction_id or _newest(request, asked.symbol, body)
-        if body.prediction_id is not None:
-            _require_id(prediction_id)
+        asked = asked_symbol(request, symbol)
+        named = body.prediction_id
+        prediction_id = _newest(request, asked.symbol, body) if named is None else require_id(named)
         question = JobQuestion(symbol=asked.symbol, prediction_id=prediction_id, depth=body.depth)
         record, is_cached = _jobs(request).ask(question)
         is_done = record.status == "completed"
@@ -64,7 +62,7 @@ def add_routes(app: FastAPI) -> None:
     )
     def newest(symbol: PathSymbol, request: Request) -> Response:
         """Return the explanation of a symbol that was asked for last; 202 while it is being written."""
-        asked = _asked(request, symbol)
+        asked = asked_symbol(request, symbol)
         return _answer(_jobs(request).newest(asked.symbol), asked)
 
     @app.get(
@@ -133,8 +131,7 @@ def _newest(request: Request, symbol: str, body: api.ExplanationJobRequest) -> s
     """Id of the newest stored forecast of a symbol, over the first horizon of the market unless one is named."""
     predictor: Predictor = request.app.state.predictor
     market = predictor.market
-    is_named = body.horizon_sessions is not None or body.horizon_minutes is not None
-    bars = bars_ahead(market, body.horizon_sessions, body.horizon_minutes) if is_named else market.horizon_bars[0]
+    bars = bars_asked(market, body.horizon_sessions, body.horizon_minutes)
     found = request.app.state.latest.newest(symbol, bars)
     if found is None:
         require_known([symbol], list(predictor.symbols()))
@@ -144,16 +141,6 @@ def _newest(request: Request, symbol: str, body: api.ExplanationJobRequest) -> s
         )
     identifier: str = json.loads(found.answer)["prediction_id"]
     return identifier
-
-
-def _require_id(prediction_id: str) -> None:
-    if not IDENTIFIER.fullmatch(prediction_id):
-        raise UnknownNameError("prediction", prediction_id, [])
-
-
-def _asked(request: Request, name: str) -> "AskedSymbol":
-    names: AskedNames = request.app.state.asked_names
-    return names.find([name])[0]
 
 
 def _jobs(request: Request) -> "ExplanationJobs":

@@ -2,13 +2,12 @@
 
 from fastapi import FastAPI, Request, Response
 
-from lake.errors import UnknownNameError
 from serving.api.attention import AttentionAnswer
 from serving.api.explanations import CounterfactualAnswer, CounterfactualRequest, ExplainRequest, ExplanationAnswer
 from serving.explain import ExplanationKey, attention_answer, counterfactual_answer, explanation_answer
 from serving.web.explaining import changed, explained, looked_at
 from serving.web.routes.forecasts import JSON, PREFIX
-from serving.web.routes.lookups import IDENTIFIER
+from serving.web.routes.lookups import require_id
 
 
 def add_routes(app: FastAPI) -> None:
@@ -18,7 +17,7 @@ def add_routes(app: FastAPI) -> None:
     async def explain_prediction(body: ExplainRequest, request: Request) -> Response:
         """Split a stored forecast into contributions of its features, or say where its networks looked."""
         state = request.app.state
-        prediction_id, market = _known(body.prediction_id), state.predictor.market
+        prediction_id, market = require_id(body.prediction_id), state.predictor.market
         answer: ExplanationAnswer | AttentionAnswer
         if body.method == "attention":
             attention, is_cached = await looked_at(state, prediction_id)
@@ -33,14 +32,7 @@ def add_routes(app: FastAPI) -> None:
     async def explain_counterfactual(body: CounterfactualRequest, request: Request) -> Response:
         """Forecast a changed input: named changes, a sweep along the training range, the smallest one that turns it."""
         state = request.app.state
-        _known(body.prediction_id)
+        require_id(body.prediction_id)
         found, is_cached = await changed(state, body)
         answer = counterfactual_answer(found, state.predictor.market, is_cached=is_cached)
         return Response(answer.model_dump_json(), media_type=JSON)
-
-
-def _known(prediction_id: str) -> str:
-    """Return an id that a forecast may have; for another one neither log nor lake is asked."""
-    if not IDENTIFIER.fullmatch(prediction_id):
-        raise UnknownNameError("prediction", prediction_id, [])
-    return prediction_id

@@ -11,8 +11,9 @@ from feature_repo.catalog import family_of
 from lake.clock import instant_of
 from serving.api import Horizon, Minutes
 from serving.api.importance import ImportanceAnswer, MeasuredFeature
-from serving.importance import ALL_REGIMES, BLEND, ImportanceFigures, newest_importance
-from serving.predict import bars_ahead
+from serving.forecasts import BLEND
+from serving.importance import ALL_REGIMES, ImportanceFigures, newest_importance
+from serving.predict import bars_asked
 from serving.web.routes.forecasts import PREFIX
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def add_routes(app: FastAPI) -> None:
         predictor: Predictor = request.app.state.predictor
         market, now = predictor.market, predictor.clock.now()
         at = now if as_of is None else min(instant_of(as_of), now)
-        is_first = horizon_sessions is None and horizon_minutes is None
-        bars = market.horizon_bars[0] if is_first else bars_ahead(market, horizon_sessions, horizon_minutes)
+        bars = bars_asked(market, horizon_sessions, horizon_minutes)
         figures = newest_importance(request.app.state.latest.lake, at, model=model, horizon=bars, regime=regime)
         return _answer(figures, at, market)
 

@@ -15,7 +15,7 @@ from serving import api
 from serving.api import Horizon, Minutes, Symbol
 from serving.forecast_log import in_lake
 from serving.forecasts import VISIBLE
-from serving.predict import bars_ahead, not_offered, require_known
+from serving.predict import bars_asked, not_offered, require_known
 from serving.strategies import strategy_named
 from serving.web.asked_names import AskedNames, told
 from serving.web.regime_opinion import opinion_of
@@ -62,13 +62,10 @@ def _add_forecasts(app: FastAPI) -> None:
     ) -> Response:
         """Return the newest stored forecast, asked for or scheduled; the header X-Answered-By says where it was."""
         known: LatestForecasts = request.app.state.latest
-        asked = _asked(request, symbol)
+        asked = asked_symbol(request, symbol)
         predictor: Predictor = request.app.state.predictor
         market = predictor.market
-        if horizon_sessions is None and horizon_minutes is None:
-            bars = market.horizon_bars[0]
-        else:
-            bars = bars_ahead(market, horizon_sessions, horizon_minutes)
+        bars = bars_asked(market, horizon_sessions, horizon_minutes)
         found = known.newest(asked.symbol, bars)
         if found is None:
             raise _why_none(predictor, asked.symbol, bars)
@@ -82,8 +79,7 @@ def _add_forecasts(app: FastAPI) -> None:
     )
     def look_up(prediction_id: str, request: Request) -> Response:
         """Return an earlier answer, byte for byte as it was sent; or what the table holds of it, if that is all."""
-        if not IDENTIFIER.fullmatch(prediction_id):
-            raise UnknownNameError("prediction", prediction_id[:64], [])
+        require_id(prediction_id)
         found = request.app.state.predictor.logged.get(prediction_id)
         if found is not None and found.kind in VISIBLE:
             return Response(found.answer, media_type=JSON, headers={ANSWERED_BY: "log"})
@@ -102,7 +98,7 @@ def _add_features(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/features/latest/{{symbol}}", tags=["features"])
     def latest_features(symbol: PathSymbol, request: Request) -> api.FeaturesAnswer:
         """Return the newest features of a symbol, as a model would be given them; null is not known."""
-        asked = _asked(request, symbol)
+        asked = asked_symbol(request, symbol)
         row = _row(request, TECHNICAL.name, asked, f"{asked.symbol} has no features yet: they begin with its bars.")
         values = {name: value if _is_number(value) else None for name, value in row.values.items()}
         return api.FeaturesAnswer(**_times(asked, row), table=view_named(TECHNICAL.name).table.name, features=values)
@@ -112,7 +108,7 @@ def _add_decisions(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/regime/{{symbol}}", tags=["decisions"])
     def regime(symbol: PathSymbol, request: Request) -> api.RegimeAnswer:
         """Return the regime of the market that a symbol is traded in."""
-        asked = _asked(request, symbol)
+        asked = asked_symbol(request, symbol)
         require_known([asked.symbol], list(request.app.state.predictor.symbols()))
         online = _online(request)
         row = online.row(REGIME.name, online.market.index)
@@ -126,7 +122,7 @@ def _add_decisions(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/strategy/{{symbol}}", tags=["decisions"])
     def strategy(symbol: PathSymbol, request: Request) -> api.StrategyAnswer:
         """Return the strategy in force for a symbol: the weights of the pool that the paper portfolio holds."""
-        asked = _asked(request, symbol)
+        asked = asked_symbol(request, symbol)
         row = _row(request, STRATEGY.name, asked, f"No strategy has been selected for {asked.symbol} yet.")
         decision = {name: row.values[name] for name in ("regime", "selected_strategy", "confidence")}
         pool = [
@@ -137,7 +133,20 @@ def _add_decisions(app: FastAPI) -> None:
         return api.StrategyAnswer(**_times(asked, row), **decision, strategies=pool)
 
 
-def _asked(request: Request, name: str) -> "AskedSymbol":
+def require_id(prediction_id: str) -> str:
+    """Return an id that a forecast may have; for another one neither log nor lake is asked.
+
+    Raises
+    ------
+    UnknownNameError
+        If no forecast can have it.
+    """
+    if not IDENTIFIER.fullmatch(prediction_id):
+        raise UnknownNameError("prediction", prediction_id[:64], [])
+    return prediction_id
+
+
+def asked_symbol(request: Request, name: str) -> "AskedSymbol":
     """Return the symbol of a name in an address."""
     names: AskedNames = request.app.state.asked_names
     return names.find([name])[0]

@@ -7,7 +7,7 @@ from serving.api.receipts import ReceiptAnswer
 from serving.forecasts import VISIBLE
 from serving.replay import receipt_of
 from serving.web.routes.forecasts import PREFIX
-from serving.web.routes.lookups import IDENTIFIER
+from serving.web.routes.lookups import require_id
 
 
 def add_routes(app: FastAPI) -> None:
@@ -16,8 +16,7 @@ def add_routes(app: FastAPI) -> None:
     @app.get(f"{PREFIX}/predictions/{{prediction_id}}/receipt", tags=["forecasts"])
     def receipt(prediction_id: str, request: Request) -> ReceiptAnswer:
         """Say what a forecast was made from: table versions and rows, features, models, strategy, engine and code."""
-        if not IDENTIFIER.fullmatch(prediction_id):
-            raise UnknownNameError("prediction", prediction_id[:64], [])
+        require_id(prediction_id)
         lake, configured = request.app.state.latest.lake, request.app.state.predictor.logged.configured
         found = receipt_of(lake, configured, prediction_id)
         if found.kind not in VISIBLE:  # a challenger's forecasts are looked at by operators, and never answered
