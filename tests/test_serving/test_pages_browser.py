@@ -197,6 +197,7 @@ def test_a_theme_is_chosen_without_javascript_and_outweighs_the_system(visit):
     page.get_by_label("Theme", exact=True).select_option("dark")
     page.get_by_role("button", name="Set the theme").click()
     page.locator("html[data-theme=dark]").wait_for()
+    page.wait_for_load_state("load")  # the style sheet is there
     assert page.url.endswith("/about")
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(18, 20, 23)"
 
