@@ -7,10 +7,11 @@ import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES
 from lake.clock import DEMO_START, FixedClock
+from lake.settings import Settings
 from lake.tables import CHUNKS, DOCUMENTS, INTERNAL_NOTES, LABELS
 from serving.explain.narrative.documents import PASSAGE_WORDS, store_documents
 from serving.explain.narrative.notes import LARGE_MOVE, update_notes
-from serving.explain.narrative.retrieve import retrieve
+from serving.explain.narrative.retrieve import LEXICAL, Passage, Retriever
 from serving.monitoring.metrics import RETRIEVAL_FUTURE_HITS
 from support.narratives import CLOSE, document
 
@@ -19,6 +20,13 @@ LATER = CLOSE + timedelta(days=1)
 
 def future_hits() -> float:
     return RETRIEVAL_FUTURE_HITS._value.get()
+
+
+def retrieve(lake, question: str, symbol: str = "AAPL", as_of=CLOSE) -> tuple[Passage, ...]:
+    """Search by words alone, whatever is installed."""
+    retrieved = Retriever(lake, Settings(home=lake.root.parent, embedder="off")).find([question], symbol, as_of)
+    assert retrieved.search == LEXICAL
+    return retrieved.passages
 
 
 def found(lake, question: str, symbol: str = "AAPL", as_of=CLOSE) -> list[str]:
@@ -64,7 +72,7 @@ def test_a_long_paragraph_is_cut_between_words() -> None:
 
 
 def test_a_home_without_documents_has_no_passages(lake) -> None:
-    assert retrieve(lake, "momentum", "AAPL", CLOSE) == []
+    assert retrieve(lake, "momentum", "AAPL", CLOSE) == ()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from serving.explain.narrative.inputs import inputs_of, stored_forecast
 from serving.explain.narrative.model_writer import ModelWriter
 from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, sentence_of, with_uncertainty
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
-from serving.explain.narrative.retrieve import SEARCH, Passage, retrieve
+from serving.explain.narrative.retrieve import Passage, Retriever
 from serving.explain.narrative.write import template_sentences
 from serving.history import KnownTables
 from serving.monitoring import metrics
@@ -83,6 +83,7 @@ class ExplanationJobs:
         self._configured, self._lake, self._drivers_of = configured, lake, drivers_of
         self._tables = tables or KnownTables(lake)
         self._model = ModelWriter.of(configured)
+        self._retriever = Retriever(lake, configured)
         self._records = JobRecords(configured)
         self._queue: queue.Queue[JobRecord | None] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
@@ -214,10 +215,11 @@ class ExplanationJobs:
         given = inputs_of(self._tables, case)
         job.step("contributions", 0.2)
         given = given.with_drivers(self._drivers_of(question.prediction_id))
-        facts, passages, search = facts_of(given), list[Passage](), ""
+        facts, passages, search = facts_of(given), tuple[Passage, ...](), ""
         if question.depth != "fast":
             job.step("passages", 0.3)
-            passages, search = retrieve(self._lake, _search_words(facts), given.symbol, given.known_time), SEARCH
+            found = self._retriever.find(_question(facts), given.symbol, given.known_time)
+            passages, search = found.passages, found.search
         job.step("template", 0.5)
         written = narrate(template_sentences, "template", facts, passages, search)
         job.tell(written, given)
@@ -288,7 +290,7 @@ def _unless_failed(record: JobRecord) -> JobRecord:
     return record
 
 
-def _search_words(facts: FactSheet) -> str:
+def _question(facts: FactSheet) -> list[str]:
     """What passages should be about: the symbol, its drivers, models, regime and strategy."""
     drivers = [fact.subject for fact in facts.of("contribution") if fact.sign is not None]
     models = [fact.subject for fact in facts.of("model")]
@@ -296,4 +298,4 @@ def _search_words(facts: FactSheet) -> str:
         fact.printed
         for fact in (*facts.of("forecast", "symbol"), *facts.of("regime"), *facts.of("strategy", "strategy"))
     ]
-    return " ".join([*drivers, *models, *named])
+    return [*drivers, *models, *named]
