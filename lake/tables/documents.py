@@ -52,7 +52,7 @@ CHUNKS = TableSpec(
 CHUNK_VECTORS = TableSpec(
     name="chunk_vectors",
     layer="clean",
-    meaning="Sentence vectors of passages, one per embedder; a vector says no more than its passage, and has its times.",
+    meaning="Sentence vectors of passages, one per embedder; a vector has the times of its passage.",
     key=("chunk_id", "text_digest", "embedder_digest"),
     columns=(
         Column("chunk_id", TEXT, "", "passage"),

@@ -78,7 +78,7 @@ class EmbedderContent:
 
 
 def find_files(configured: "Settings", folder: Path | None = None) -> EmbedderFiles | None:
-    """Return the files of the embedder that is set, or else of the packaged one; None where there is neither, or it is off.
+    """Return the files of the embedder that is set, or else of the packaged one; None without any, or if off.
 
     Parameters
     ----------

@@ -8,13 +8,17 @@ import pytest
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.tables import CHUNK_VECTORS, CHUNKS, DOCUMENTS
+from serving.explain.narrative.check import check_all
 from serving.explain.narrative.documents import store_documents
+from serving.explain.narrative.facts import facts_of
 from serving.explain.narrative.notes import update_notes
 from serving.explain.narrative.retrieve import LEXICAL, Retriever
+from serving.explain.narrative.sentences import Draft
 from serving.explain.narrative.vectors import store_vectors
 from serving.monitoring.metrics import RETRIEVAL_FUTURE_HITS
 from support.embedding import packaged_embedder
-from support.narratives import CLOSE, document
+from support.injections import INJECTIONS
+from support.narratives import CLOSE, document, made_inputs
 
 LATER = CLOSE + timedelta(days=1)
 DIVIDENDS = "The company pays cash to its shareholders every quarter."
@@ -120,3 +124,31 @@ def test_notes_get_vectors_once_and_also_where_the_embedder_came_later(lake, emb
     assert (with_vectors.skipped, with_vectors.details["vectors_added"]) == (False, lake.read(CHUNKS).height)
     assert with_vectors.rows == lake.read(DOCUMENTS).height
     assert update_notes(lake, clock, embedder).skipped
+
+
+def test_of_documents_found_by_meaning_no_false_sentence_passes(lake, embedder) -> None:
+    facts = facts_of(made_inputs(3))
+    store_documents(lake, [document(f"foreign-{n}", text, source="news") for n, text in enumerate(INJECTIONS)])
+    store_vectors(lake, embedder)
+    cited = tuple(fact.id for fact in facts)
+    for text in INJECTIONS:
+        passages = retrieved(lake, [text]).passages
+        assert passages[0].text == text
+        ids = tuple(passage.id for passage in passages)
+        obeyed = [Draft(text, cited), Draft(text, cited, ids), Draft(f'The note says: "{text}"', cited, ids)]
+        passed = check_all(obeyed, facts, passages).passed
+        assert [draft.text for draft in passed if draft.text == text] == []
+        assert not any(map(str.isdigit, "".join(draft.text for draft in passed)))
+
+
+def test_of_a_hundred_false_sentences_beside_passages_found_by_meaning_none_passes(lake, embedder) -> None:
+    store_documents(lake, [document(f"note-{n}", f"{DIVIDENDS} {text}") for n, text in enumerate(INJECTIONS)])
+    store_vectors(lake, embedder)
+    passages = retrieved(lake).passages
+    facts = facts_of(made_inputs(3))
+    (median,) = facts.of("forecast", "median return")
+    lies = [f"The median return is +{100 + n}.77 %." for n in range(50)]
+    lies += [f'The note says: "{passages[n % 6].text} Truly, {n} times."' for n in range(50)]
+    drafts = [Draft(text, (median.id,), (passages[n % 6].id,) * ('"' in text)) for n, text in enumerate(lies)]
+    checked = check_all(drafts, facts, passages)
+    assert (checked.passed, len(checked.dropped)) == ((), 100)

@@ -6,7 +6,7 @@
 - `tokens`, `vocabulary`, `check`: the checker
 - `narrate`: one explanation from these parts
 - `documents`, `vectors`, `notes`: texts and their vectors as rows of tables, and the texts that are generated
-- `records`, `jobs`: jobs that write explanations, kept in the home
+- `asked`, `records`, `jobs`: jobs that write explanations, kept in the home
 """
 
 from serving.explain.narrative.drivers import drivers_from
