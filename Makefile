@@ -92,7 +92,7 @@ $(VENV)/.spark-jvm-ready: $(VENV)/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt "delta-spark" "pyspark[connect]"
 	@touch $@
 
-mutants: setup ## guarantees taken away one at a time: a test must notice each
+mutants: embedder ## guarantees taken away one at a time: a test must notice each
 	@$(BIN)/python tests/mutants/run.py --page docs/mutants.md
 
 check: setup ## formatting, lint, types, import law, sizes

@@ -5,6 +5,6 @@
 """
 
 from serving.embedding.embedder import Embedder, open_embedder
-from serving.embedding.files import OFF, EmbedderFiles, find_files, read_files
+from serving.embedding.files import EmbedderFiles, find_files, read_files
 
-__all__ = ["OFF", "Embedder", "EmbedderFiles", "find_files", "open_embedder", "read_files"]
+__all__ = ["Embedder", "EmbedderFiles", "find_files", "open_embedder", "read_files"]

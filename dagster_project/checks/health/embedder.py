@@ -16,16 +16,15 @@ def embedder(configured: "Settings") -> list[HealthFinding]:
     from lake.sources.packaged import DATA_FOLDER
     from lake.store import Lake
     from lake.tables import CHUNK_VECTORS
-    from serving.embedding import OFF, open_embedder
+    from serving.embedding import open_embedder
     from serving.explain.narrative import lacking_vectors
 
-    lake = Lake.open(configured)
-    if configured.embedder == OFF:
+    lake, own = Lake.open(configured), configured.embedder
+    if isinstance(own, str):  # off
         return []
     try:
         found = open_embedder(configured)
     except EmbedderError as error:
-        own = configured.embedder
         meaning = f"{error} Until then documents are searched by their words alone, and none gets a vector"
         remedy = INSTALL if own is None else f"unset QUANTLAKE_EMBEDDER && {INSTALL}"
         return [HealthFinding("damaged embedder", DATA_FOLDER if own is None else own, meaning, remedy)]

@@ -1,5 +1,6 @@
 """Vectors of passages: computed by whoever writes the documents, read by whoever searches them."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -32,13 +33,15 @@ def store_vectors(lake: "Lake", embedder: "Embedder") -> "Report":
     Report
         Of `chunk_vectors`; skipped where every passage has its vector.
     """
+    started = time.perf_counter()
     titles = lake.read(DOCUMENTS).select("doc_id", "text_digest", "title").unique()
     rows = [
         {name: row[name] for name in (*FORM, "event_time", "known_time")}
         | {"embedder_digest": embedder.digest, "vector": embedder.embed(searched_text(row)).tolist()}
         for row in lacking_vectors(lake, embedder.digest).join(titles, on=("doc_id", "text_digest")).to_dicts()
     ]
-    return lake.merge(CHUNK_VECTORS, pl.DataFrame(rows, schema=CHUNK_VECTORS.schema))
+    report = lake.merge(CHUNK_VECTORS, pl.DataFrame(rows, schema=CHUNK_VECTORS.schema))
+    return report.with_details(seconds=time.perf_counter() - started)
 
 
 def lacking_vectors(lake: "Lake", embedder_digest: str) -> pl.DataFrame:
